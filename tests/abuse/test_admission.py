@@ -17,7 +17,7 @@ from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
 from bailiwick_engine.compile import acceptance
 from bailiwick_webhook.admission.review import MAX_BYTES
 from support.admission.reviews import UID, large, review, sent
-from support.objects import Object, changed, policy, rule, settings
+from support.objects import Object, changed, policy, rule, settings, subject
 from support.pdp.running import Bailiwick, readiness
 from support.pdp.tenant import Tenant
 from support.waiting import until
@@ -193,10 +193,24 @@ class TestAb36AStranger:
             assert secret not in json.dumps(said)
 
     def test_learns_of_an_endpoint_only_whether_its_settings_are_carried(self, pdp: Bailiwick, tenant: Tenant) -> None:
-        there = judged(pdp, sent(policy(tenant.namespace, "stranger")))
-        nowhere = judged(pdp, sent(policy("nowhere", "stranger")))
-        assert there == {"uid": UID, "allowed": True}
-        assert nowhere == {"uid": UID, "allowed": True, "warnings": [acceptance.unconfigured("crm-api")]}
+        # Of the agent that the endpoint speaks of, and of one that it does not: what gets further is told alike.
+        for subjects in ([subject()], [subject(namespace=tenant.namespace, account="agent")]):
+            asked = {"subjects": subjects, "rules": [rule("all", actions=["*"])]}
+            for old in (None, [rule("none", effect="Deny", actions=["*"])]):
+                there, nowhere = (
+                    judged(
+                        pdp,
+                        sent(
+                            policy(namespace, "stranger", **asked),
+                            None if old is None else policy(namespace, "stranger", **{**asked, "rules": old}),
+                        ),
+                    )
+                    for namespace in (tenant.namespace, "nowhere")
+                )
+                further = there.pop("warnings")
+                assert "lets calls further (rule all, new): Deny to Allow" in further[0]
+                assert there == {"uid": UID, "allowed": True}
+                assert nowhere == there | {"warnings": [*further, acceptance.unconfigured("crm-api")]}
 
     def test_changes_nothing(self, pdp: Bailiwick, tenant: Tenant) -> None:
         judged(pdp, sent(policy(tenant.namespace, "stranger", rules=[rule("all", actions=["*"])])))

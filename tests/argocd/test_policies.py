@@ -94,7 +94,7 @@ def test_a_field_that_git_does_not_name_is_left_alone_however_it_compares(
     )
 
 
-# Why docs/gitops.md advises against both. Where this fails, Argo CD has learnt it, and the advice can go.
+# Why docs/operations/gitops.md advises against both. Where this fails, Argo CD has learnt it, and the advice can go.
 def test_what_was_added_in_the_cluster_is_not_even_seen_by_a_server_side_diff(new_team: NewTeam) -> None:
     team = new_team(True)
     edit(team, *ADDED[:2])

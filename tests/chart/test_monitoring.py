@@ -78,7 +78,7 @@ def test_every_alert_is_rendered_with_the_installations_own_figures() -> None:
 @EACH
 def test_an_alert_leads_to_its_heading_in_the_runbook(alert: Alert) -> None:
     anchor = alert.name.lower()
-    assert rules(RULES)[alert.name]["annotations"]["runbook"] == f"docs/runbook.md#{anchor}"
+    assert rules(RULES)[alert.name]["annotations"]["runbook"] == f"docs/operations/runbook.md#{anchor}"
     published: Values = {"monitoring": {"prometheusRule": {"enabled": True, "runbookURL": "https://docs.example/r"}}}
     annotations = rules(published)[alert.name]["annotations"]
     assert annotations["runbook_url"] == f"https://docs.example/r#{anchor}"

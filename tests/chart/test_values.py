@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 from helm_python import HelmError, HelmValuesError
 
+from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, SIGNING_KEYS_SECRET, WITNESS_SECRET
 from chartmaker import schema, values
 from chartmaker.values import Value
 from support import charts
@@ -25,8 +26,20 @@ RECORDED: Final[Values] = {
 }
 SCALED: Final[Values] = {"webhook": {"autoscaling": {"enabled": True}}}
 CERT_MANAGER: Final[Values] = {"tls": {"mode": "certManager"}}
+NOTIFYING: Final[Values] = {"notifications": {"namespaceTargets": "all", "consoleURL": "https://a.example"}}
 TWO_OPERATORS: Final[Values] = {"operator": {"replicas": 2}}
 ISSUERS: Final[Values] = {"issuers": [{"name": "corp", "issuer": "https://login.corp.example"}]}
+CONSOLE: Final[Values] = {
+    "console": {
+        "publicURL": "https://bailiwick.example.com",
+        "issuer": "https://login.example.com",
+        "clientID": "bailiwick",
+        "clientSecret": {"secretName": "x"},
+        "issuerCA": {"configMapName": "x"},
+        "tls": {"secretName": "x"},
+    }
+}
+WITH_CONSOLE: Final[Values] = charts.merged(CONSOLE, {"console": {"enabled": True}})
 CONFIG_MAP: Final = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
 
 # What a value becomes, where flipping, counting up or the next choice would not do.
@@ -46,6 +59,7 @@ CHANGED: Final[dict[str, Any]] = {
     "issuerFiles": {"x.crt": "x"},
     "tls.extraNames": ["pdp.example.com"],
     "tls.certManager.issuerRef": {"name": "x"},
+    "console.tls.issuerRef": {"name": "x"},
     "tls.certManager.duration": "24h",
     "tls.certManager.renewBefore": "8h",
     "webhook.externalURL": "https://pdp.example.com",
@@ -60,6 +74,12 @@ CHANGED: Final[dict[str, Any]] = {
     "webhook.service.ipFamilies": ["IPv6"],
     "webhook.autoscaling.metrics": [{"type": "Pods"}],
     "webhook.autoscaling.behavior": {"scaleUp": {}},
+    "notifications.secretName": "x",
+    "notifications.consoleURL": "https://console.example.com",
+    "notifications.namespaceAllowedCIDRs": ["10.0.0.0/8"],
+    "notifications.namespaceRefusedCIDRs": ["192.0.2.0/24"],
+    "notifications.egressPorts": [443, 587],
+    "notifications.egressCIDRs": ["203.0.113.0/24"],
     "networkPolicy.decisionFrom": [{"podSelector": {}}],
     "networkPolicy.admissionCIDRs": ["10.0.0.2/32"],
     "networkPolicy.admissionFrom": [{"podSelector": {}}],
@@ -74,7 +94,7 @@ CHANGED: Final[dict[str, Any]] = {
     "extraObjects": [CONFIG_MAP],
     **{
         f"{component}.{name}": changed
-        for component in ("webhook", "operator")
+        for component in ("webhook", "operator", "console")
         for name, changed in {
             "image.repository": "other",
             "image.tag": "1.2.3",
@@ -96,7 +116,20 @@ CHANGED: Final[dict[str, Any]] = {
             "extraVolumes": [{"name": "x", "emptyDir": {}}],
             "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}],
         }.items()
+        if f"{component}.{name}" in LEAVES
     },
+    "console.publicURL": "https://console.example.com",
+    "console.issuer": "https://other.example.com",
+    "console.clientID": "other",
+    "console.clientSecret.secretName": "other",
+    "console.clientSecret.entry": "other",
+    "console.scopes": ["openid", "groups"],
+    "console.issuerCA.configMapName": "other",
+    "console.issuerCA.entry": "other",
+    "console.namespace": "other",
+    "console.tls.secretName": "other",
+    "console.service.annotations": {"a": "b"},
+    "console.from": [{"podSelector": {}}],
     **{
         f"monitoring.{name}.labels": {"a": "b"}
         for name in ("serviceMonitor", "podMonitor", "prometheusRule", "dashboard")
@@ -109,6 +142,11 @@ BESIDE: Final[dict[str, Values]] = {
     **{name: RECORDED for name in LEAVES if name.startswith("webhook.record.")},
     **{name: SCALED for name in LEAVES if name.startswith("webhook.autoscaling.") and not name.endswith("enabled")},
     **{name: CERT_MANAGER for name in LEAVES if name.startswith("tls.certManager.")},
+    **{
+        name: NOTIFYING
+        for name in LEAVES
+        if name.startswith("notifications.") and not name.endswith((".secretName", ".namespaceTargets"))
+    },
     **{name: TWO_OPERATORS for name in LEAVES if name.startswith("operator.podDisruptionBudget.")},
     **{
         name: charts.nested((*leaf.path[:-1], "enabled"), value=True)
@@ -116,6 +154,11 @@ BESIDE: Final[dict[str, Values]] = {
         if leaf.path[0] == "monitoring" and leaf.path[-1] != "enabled"
     },
     "issuerFiles": ISSUERS,
+    **{name: WITH_CONSOLE for name in LEAVES if name.startswith("console.")},
+    "console.enabled": CONSOLE,
+    "console.tls.issuerRef": charts.merged(
+        WITH_CONSOLE, {"console": {"tls": {"secretName": "", "issuerRef": {"name": "y"}}}}
+    ),
     "webhook.clientCA.entry": {"webhook": {"clientCA": {"configMapName": "x"}}},
     **{
         f"{component}.serviceAccount.create": charts.nested((component, "serviceAccount", "name"), "other")
@@ -211,10 +254,84 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
         {"webhook": {"processes": 2}},
         r"webhook\.processes was removed.*set webhook\.replicas or webhook\.autoscaling",
     ),
+    **{
+        f"a console without {name}": (
+            charts.merged(WITH_CONSOLE, {"console": {name: ""}}),
+            f"console.enabled needs console.{name}",
+        )
+        for name in ("publicURL", "issuer", "clientID")
+    },
+    "a console without openid": (charts.merged(WITH_CONSOLE, {"console": {"scopes": ["x"]}}), "must contain openid"),
+    "a console without a certificate": (
+        charts.merged(WITH_CONSOLE, {"console": {"tls": {"secretName": ""}}}),
+        "needs console.tls.secretName",
+    ),
+    "a console that would take the decision point's authority": (
+        charts.merged({**WITH_CONSOLE, **CERT_MANAGER}, {"console": {"tls": {"secretName": ""}}}),
+        "needs console.tls.secretName.*or console.tls.issuerRef",
+    ),
+    **{
+        f"a console whose issuer is {name}": (
+            charts.merged(WITH_CONSOLE, {"console": {"tls": {"secretName": "", "issuerRef": {"name": name}}}}),
+            "it signs for the decision point alone",
+        )
+        for name in ("bailiwick-ca", "bailiwick-selfsigned")
+    },
+    "a console with a certificate and an issuer": (
+        charts.merged(WITH_CONSOLE, {"console": {"tls": {"issuerRef": {"name": "x"}}}}),
+        "set either console.tls.secretName or",
+    ),
+    **{
+        f"a console under the name {name}": (
+            charts.merged(
+                WITH_CONSOLE,
+                {
+                    "namespaceOverride": "bw",
+                    "tls": {"extraNames": ["pdp.example.com"]},
+                    "webhook": {"externalURL": "https://decide.example.com:8443"},
+                    "console": {"publicURL": f"https://{name}"},
+                },
+            ),
+            "console.publicURL must not be",
+        )
+        for name in (
+            "bailiwick-webhook",
+            "bailiwick-webhook.bw",
+            "bailiwick-webhook.bw.svc",
+            "Bailiwick-Webhook.BW.svc.:8443",
+            "bailiwick-webhook.bw.svc.cluster.local",
+            "bailiwick-webhook.bw.svc.corp.example",
+            "bailiwick-operator.bw.svc",
+            "pdp.example.com",
+            "decide.example.com",
+        )
+    },
+    **{
+        f"a console with {secret} as {name}": (
+            charts.merged(
+                {**WITH_CONSOLE, "webhook": {"record": {"hmacKey": {"secretName": "hmac"}}}},
+                {"console": {name: {"secretName": secret}}},
+            ),
+            rf"console\.{name}\.secretName must not be {secret}",
+        )
+        for secret in (SIGNING_KEYS_SECRET, CA_SECRET, SERVING_SECRET, WITNESS_SECRET, "hmac")
+        for name in ("tls", "clientSecret")
+    },
+    **{
+        f"a console with the account of the {component}": (
+            charts.merged(WITH_CONSOLE, {"console": {"serviceAccount": {"name": f"bailiwick-{component}"}}}),
+            "must be an account of its own",
+        )
+        for component in ("webhook", "operator")
+    },
     "one process in a pod": ({"webhook": {"processes": 1}}, r"webhook\.processes was removed"),
     "a silence of processes": (
         {"webhook": {"processSilenceSeconds": 30}},
         r"webhook\.processSilenceSeconds was removed.*the liveness probe",
+    ),
+    "networks for targets of nobody": (
+        {"notifications": {"namespaceAllowedCIDRs": ["10.0.0.0/8"]}},
+        "need notifications.namespaceTargets",
     ),
     "rules left out of none": ({"monitoring": {"prometheusRule": {"without": [ALERT]}}}, "needs monitoring.prom"),
 }

@@ -52,7 +52,11 @@ def test_no_pod_is_handed_a_token_but_through_a_volume_of_its_own(path: Path) ->
             for source in volume.get("projected", {}).get("sources", ())
             if "serviceAccountToken" in source
         ]
-        wanted = [] if name.startswith("Pod/") else [{"path": "token", "expirationSeconds": 3600}]
+        wanted = (
+            []
+            if name.startswith("Pod/") or name.endswith("-console")
+            else [{"path": "token", "expirationSeconds": 3600}]
+        )
         assert tokens == wanted
 
 
@@ -86,7 +90,16 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
     # Where nobody decided otherwise, a pod is no other than a process that was started by hand.
     rendering = charts.render()
     given, usual = webhook_settings.parse(rendering.args("webhook")), webhook_settings.parse([])
-    for name in ("max_staleness", "hard_staleness", "relist_interval", "api_timeout", "drain_seconds", "bounds"):
+    same = (
+        "max_staleness",
+        "hard_staleness",
+        "relist_interval",
+        "api_timeout",
+        "drain_seconds",
+        "bounds",
+        "witness_wait",
+    )
+    for name in same:
         assert getattr(given, name) == getattr(usual, name)
     assert (given.budget, given.pending_grants) == (usual.budget, usual.pending_grants)
     assert given.record_limits == usual.record_limits
@@ -174,6 +187,23 @@ def test_only_the_decision_point_mounts_what_its_records_are_written_to() -> Non
 def test_logs_without_a_chain_are_not_witnessed(chain: bool, interval: int) -> None:
     rendering = charts.render({"webhook": {"record": {"chain": chain}}})
     assert f"--witness-interval={interval}" in rendering.args("operator")
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        ({}, 13),
+        ({"operator": {"witnessIntervalSeconds": 5}}, 8),
+        ({"operator": {"witnessIntervalSeconds": 60}}, 45 - 10 - 5 - 10),
+        ({"webhook": {"terminationGracePeriodSeconds": 25}}, 0),
+        ({"operator": {"witnessIntervalSeconds": 0}}, 0),
+        ({"webhook": {"record": {"chain": False}}}, 0),
+    ],
+)
+def test_a_pod_that_stops_waits_for_one_poll_of_the_witness_within_its_grace_period(
+    values: Values, seconds: int
+) -> None:
+    assert f"--witness-wait-seconds={seconds}" in charts.render(values).args("webhook")
 
 
 def test_the_decision_point_calls_itself_as_its_service_is_called() -> None:

@@ -1,4 +1,4 @@
-"""What `docs/approvals.md` shows is what works: its commands are run, its objects are applied, on a real API server.
+"""What `docs/how-to/approvals.md` shows works: its commands are run, its objects are applied, on an API server.
 
 Holds: the commands are run as they stand, but for the namespace, with GRANT and BINDING set as the page says.
 """
@@ -23,7 +23,7 @@ from support.waiting import until
 
 pytestmark = pytest.mark.long
 
-PAGE: Final = "approvals.md"
+PAGE: Final = "how-to/approvals.md"
 LOOKING, REVIEWING, REVOKING, ASKING, WRITING = range(5)
 
 

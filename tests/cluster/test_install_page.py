@@ -1,4 +1,4 @@
-"""`docs/install.md` by hand on an API server that knows nothing of us, then `docs/upgrade.md` until nothing is left."""
+"""The pages install.md and upgrade.md of `docs/operations`, by hand on a bare API server, until nothing is left."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ def empty(tmp_path: Path) -> Iterator[Stack]:
 
 
 def test_what_the_pages_say_installs_it_and_takes_it_away_again(empty: Stack) -> None:
-    install, upgrade = Shell(empty.cluster, "install.md"), Shell(empty.cluster, "upgrade.md")
+    install, upgrade = Shell(empty.cluster, "operations/install.md"), Shell(empty.cluster, "operations/upgrade.md")
     says_that_it_is_not_there(install, empty)
     installs(install, empty)
     decides(install, empty)

@@ -83,6 +83,8 @@ ROLES: Final = {
         "bailiwick.dev/endpointpolicies": "approve revoke",
         "bailiwick.dev/approvalgrants": f"{READ} patch",
     },
+    # For the operator, where a namespace wants to be told; bound to nobody.
+    "bailiwick-notifications": {"/secrets:bailiwick-notifications": "get"},
 }
 
 

@@ -14,6 +14,7 @@ from aiohttp import ClientSession
 from bailiwick_api.admission import PATH
 from bailiwick_webhook.admission import bench as benches
 from bailiwick_webhook.admission.bench import PolicyExaminer
+from bailiwick_webhook.admission.comparison import UNCOMPARED
 from bailiwick_webhook.http.admission import ValidateHandler
 from bailiwick_webhook.http.shares.quota import Quota
 from bailiwick_webhook.http.transport.server import serve
@@ -39,6 +40,11 @@ UNDECLARED: Final = (
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
 
 CARRIER: Final = policy("crm", endpointSettings=settings())
+READ: Final = "lets calls further (rule read, new): Deny to Allow: sa:agents/crm-agent | customers.list | customer/*"
+EXPORT: Final = (
+    "lets calls further (rule export, new): Deny to Approval: sa:agents/crm-agent | customers.export | customer/*"
+)
+ADDED: Final = "lets calls further: endpointSettings added, without which an endpoint denies every call"
 
 
 class Asking:
@@ -90,20 +96,22 @@ def golden(name: str) -> Object:
     return read
 
 
-def allowed(uid: str) -> Object:
+def allowed(uid: str, *warnings: str) -> Object:
     return {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
-        "response": {"uid": uid, "allowed": True},
+        "response": {"uid": uid, "allowed": True, **({"warnings": [*warnings]} if warnings else {})},
     }
 
 
-@pytest.mark.parametrize("name", ["create", "update"])
-async def test_what_a_real_api_server_sent_is_allowed_under_its_uid(asks: Asking, name: str) -> None:
+@pytest.mark.parametrize(("name", "warnings"), [("create", (ADDED, EXPORT, READ)), ("update", ())])
+async def test_what_a_real_api_server_sent_is_allowed_under_its_uid(
+    asks: Asking, name: str, warnings: tuple[str, ...]
+) -> None:
     review = golden(name)
     said = await asks(json.dumps(review).encode(), "?timeout=5s", **AS_SENT)
     assert (said.status, said.headers["Content-Type"]) == (200, "application/json")
-    assert said.body == allowed(review["request"]["uid"])
+    assert said.body == allowed(review["request"]["uid"], *warnings)
 
 
 async def test_what_is_refused_is_answered_with_a_status_that_says_where(asks: Asking) -> None:
@@ -158,6 +166,31 @@ async def test_people_of_an_issuer_that_is_not_mapped_are_refused(asks: Asking) 
 async def test_a_dry_run_is_answered_alike(asks: Asking) -> None:
     for dry in (policy("crm", "dry"), policy("crm", "dry", rules=[BROKEN])):
         assert (await asks(sent(dry, dryRun=True))).body == (await asks(sent(dry))).body
+
+
+class TestCallsThatGetFurther:
+    HOLD: Final = rule("hold", effect="Deny", actions=["customers.*"])
+
+    async def test_are_told_of_a_change_and_of_a_dry_run(self, asks: Asking) -> None:
+        new, old = stored(gated_rule("read", actions=["customers.list"])), stored(self.HOLD)
+        for more in ({}, {"dryRun": True}):
+            response = (await asks(sent(new, old, **more))).body["response"]
+            assert response["allowed"] is True
+            first, second = response["warnings"]
+            assert first.startswith("lets calls further (rule read, new): Deny to Approval: sa:agents/crm-agent")
+            assert second.startswith("may let calls further, where another policy allows them (rule hold, removed)")
+
+    async def test_are_not_told_where_none_does(self, asks: Asking) -> None:
+        for new, old in ((stored(), stored()), (stored(rule(), self.HOLD), stored())):
+            assert (await asks(sent(new, old))).body == allowed(UID)
+
+    async def test_are_told_of_what_was_posted_and_of_nobody_elses_policies(self, asks: Asking) -> None:
+        # At this endpoint the same rule is in force in another policy, and at the other there is none.
+        told = [
+            (await asks(sent(policy("crm", "mine", endpoint=endpoint)))).body["response"]["warnings"][0]
+            for endpoint in ("crm-api", "nobodys")
+        ]
+        assert told == [READ, READ]
 
 
 async def test_what_came_of_it_is_counted(asks: Asking) -> None:
@@ -217,7 +250,7 @@ class TestWhatCannotBeJudged:
         said = await asked
         assert (said.status, "Retry-After" in said.headers) == (500, False)
         assert asks.counts[Admission.FAILED] == 1
-        assert (await asks(sent(CARRIER))).body == allowed(UID)
+        assert (await asks(sent(CARRIER))).body == allowed(UID, ADDED, READ)
 
 
 async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: Asking) -> None:
@@ -228,7 +261,8 @@ async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: Asking) ->
         said = await asks.evaluate()
         assert said.decision is True
         decided += 1
-    assert (await compiling).body == allowed(UID)
+    # To compare all calls takes longer than there is for it.
+    assert (await compiling).body == allowed(UID, UNCOMPARED)
     # The worker takes a quarter of a second at least; had the loop compiled it, there would have been one or two.
     assert decided > 10
 
@@ -237,7 +271,7 @@ async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: Asking) ->
     "told", ["", "?timeout=", "?timeout=-1s", "?timeout=1h", "?timeout=99999999s", "?timeout=1s1s"]
 )
 async def test_a_time_that_is_not_the_api_servers_is_the_usual_one(asks: Asking, told: str) -> None:
-    assert (await asks(sent(CARRIER), told)).body == allowed(UID)
+    assert (await asks(sent(CARRIER), told)).body == allowed(UID, ADDED, READ)
 
 
 async def test_the_two_ports_share_no_path(asks: Asking) -> None:

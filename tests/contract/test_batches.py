@@ -7,11 +7,12 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings as hypothesis, strategies as st
 
+from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.pipeline import decision
 from contract.asking_alone import AGENT, PEP, STRANGER, asking, body, stored
 from support.objects import Object, gated_rule, rule
-from support.pdp.alone import Alone, KeptRecords
+from support.pdp.alone import Alone, KeptRecords, NamedWorkloads
 from support.pdp.asking import Said
 
 RULES: Final = (
@@ -56,6 +57,41 @@ async def test_a_batch_says_of_each_item_what_an_evaluation_of_it_says(items: li
             whole = {**body(), **item}
             whole["resource"] = {"type": "customer", "id": "42", **item.get("resource", {})}
             assert stable((await pdp.post("evaluation", whole)).body) == stable(answer)
+
+
+IN_A_POD: Final = {
+    "name": "agent",
+    "serviceAccount": {"namespace": "agents", "name": "crm-agent"},
+    "workload": {"podSelector": {"matchLabels": {"app": "crm"}}},
+}
+MORE: Final[dict[str, tuple[Object, Object]]] = {
+    "an explanation": (stored(*RULES), body(explain=True)),
+    "a workload": (stored(rule(), subjects=[IN_A_POD]), body()),
+    "an approval": (
+        stored(*RULES),
+        body(action="customers.export", approval={"id": "agr-a", "state": "no token"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("more", MORE)
+async def test_what_takes_more_than_the_call_is_asked_for_each_item_of_one_subject(
+    more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def in_a_pod(_self: NamedWorkloads, _party: Party) -> PodWorkload:
+        return PodWorkload(frozenset(), {"app": "crm"})
+
+    monkeypatch.setattr(NamedWorkloads, "of", in_a_pod)
+    policy, call = MORE[more]
+    alone = Alone([policy], seers=[PEP])
+    async with asking(alone) as pdp:
+        whole = stable((await pdp.post("evaluation", call)).body)
+        answers = (await pdp.post("evaluations", {**call, "evaluations": [{}] * 3})).body["evaluations"]
+    assert [stable(answer) for answer in answers] == [whole] * 3
+    assert ("explanation" in whole["context"], whole["decision"]) == (more == "an explanation", more != "an approval")
+    shown = [json.loads(line).get("approval") for line in alone.records.lines]
+    assert shown == shown[:1] * 4
+    assert (shown[0] is None) == (more != "an approval")
 
 
 @pytest.fixture

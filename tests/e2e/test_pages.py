@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 
 PAGE: Final = "../examples/crm/README.md"
 SECRETS: Final = "../examples/secrets/README.md"
-APPROVALS: Final = "approvals.md"
+APPROVALS: Final = "how-to/approvals.md"
 
 
 def test_the_page_of_the_example_comes_to_an_export_that_works_once(stack: Stack) -> None:

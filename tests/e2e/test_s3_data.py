@@ -41,6 +41,9 @@ def test_the_incident_tooling_opens_and_closes_what_the_automation_reads(stack: 
     assert reason("secrets.read", "mail/relay") == "condition_false"
     # Who reads cannot open, and who opens can write nothing else.
     assert "forbidden" in _patch(stack, automation, OPEN, succeeds=False)
+    for other in _others(stack):
+        assert "forbidden" in _patch(stack, other, OPEN, succeeds=False)
+        assert "forbidden" in _patch(stack, other, {}, succeeds=False, what="epol/rotator")
     assert "forbidden" in _patch(stack, tooling, {}, succeeds=False, what="epol/rotator")
     assert "forbidden" in _patch(stack, tooling, OPEN, succeeds=False, what="edata/another")
     _patch(stack, tooling, CLOSED)
@@ -50,6 +53,18 @@ def test_the_incident_tooling_opens_and_closes_what_the_automation_reads(stack: 
     assert grants.body["items"] == []
     waiting = ("wait", "--for=condition=Ready", "epol/rotator", "edata/incident-state", "--timeout=30s")
     assert stack.kubectl(*waiting, "--namespace", NAMESPACE)[0] == 0
+
+
+def _others(stack: Stack) -> list[Path]:
+    """Return the credentials of the secret store, which enforces, and of somebody who may look at everything here."""
+    assert stack.kubectl("create", "serviceaccount", "auditor", "--namespace", "ops")[0] == 0
+    bound = ("--clusterrole=bailiwick-view", "--serviceaccount=ops:auditor", "--namespace", NAMESPACE)
+    assert stack.kubectl("create", "rolebinding", "auditors", *bound)[0] == 0
+    store = stack.keeper(Account(NAMESPACE, "safe-api"), stack.folder / "store.token")
+    auditor = stack.keeper(Account("ops", "auditor"), stack.folder / "auditor.token")
+    reading = ("get", "edata/incident-state", "--namespace", NAMESPACE)
+    until(lambda: stack.kubectl(*reading, kubeconfig=auditor)[0] == 0, "the auditor may look", SECONDS)
+    return [store, auditor]
 
 
 def _patch(

@@ -1,20 +1,25 @@
 """The demo ends what it started, takes away no cluster that somebody kept, and does without Envoy where it must."""
 
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
 
-from demo import __main__ as demo, narrator, play, stack as stack_module
+from demo import __main__ as demo, afterwards, narrator, play
+from demo.acting import Answer, Call
 from demo.ground import ROOT
 from demo.leftover import KeptError, clear_the_ground, keep
+from demo.s1 import NotAsToldError
 from demo.stack import Stack
 from localcluster.named import Named
+from localcluster.ports import free_ports, held
 from localcluster.process import Running, spawn, stop
 from localcluster.progress import Silent
 from localcluster.tokenrequest import Account
@@ -119,6 +124,29 @@ class TestEnvoyThatCannotBeHad:
         assert ("Envoy" in capsys.readouterr().out) is there
 
 
+class TestARequestThatIsLeftToReview:
+    """It waits after the cases, whose processes are the only ones that are ended."""
+
+    @staticmethod
+    def _ground(status: int) -> Any:  # noqa: ANN401 - what of a ground is needed, and no more
+        sent: list[Call] = []
+
+        def send(_: Account, calls: list[Call]) -> list[Answer]:
+            sent.extend(calls)
+            return [Answer(status, {})]
+
+        return SimpleNamespace(crm_url="http://crm", acting=SimpleNamespace(send=send), sent=sent)
+
+    def test_is_asked_for_without_starting_anything(self) -> None:
+        ground = self._ground(202)
+        afterwards.leave_waiting(ground, narrator.Silent())
+        assert [(one.method, one.url) for one in ground.sent] == [("POST", "http://crm/customers/41/export")]
+
+    def test_that_nobody_took_fails_the_demo(self) -> None:
+        with pytest.raises(NotAsToldError, match="202, but is 403"):
+            afterwards.leave_waiting(self._ground(403), narrator.Silent())
+
+
 class TestWhatStartsAtOnce:
     """Several threads start things in one stack."""
 
@@ -127,7 +155,7 @@ class TestWhatStartsAtOnce:
         return []
 
     @pytest.fixture
-    def stack(self, tmp_path: Path, kept: list[Path]) -> Stack:
+    def stack(self, tmp_path: Path, kept: list[Path]) -> Iterator[Stack]:
         def keep(_: Account, file: Path) -> Path:
             kept.append(file)
             both.wait(0.2) if len(kept) == 1 else both.set()
@@ -137,13 +165,21 @@ class TestWhatStartsAtOnce:
 
         both = threading.Event()
         nowhere: Any = SimpleNamespace(rest=lambda: None)
-        return Stack(nowhere, tmp_path, keep, status_ports=(20_005,))
+        made = Stack(nowhere, tmp_path, keep, status_ports=free_ports(1))
+        yield made
+        made.stop()
 
-    def test_gets_no_port_that_another_one_was_given(self, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-        # The second overlaps the first, the third the operator's.
-        chosen = iter([(20_000, 20_001), (20_001, 20_002), (20_005, 20_006), (20_010, 20_011)])
-        monkeypatch.setattr(stack_module, "free_ports", lambda _: next(chosen))
-        assert [stack._free(2), stack._free(2)] == [(20_000, 20_001), (20_010, 20_011)]
+    def test_gets_no_port_that_another_thread_was_given(self) -> None:
+        with ThreadPoolExecutor(8) as threads:
+            given = [port for found in threads.map(free_ports, [3] * 40) for port in found]
+        assert len(set(given)) == 120
+
+    def test_keeps_others_from_where_its_operator_asks_until_it_ends(self, stack: Stack) -> None:
+        (port,) = stack.status_ports
+        assert held(port) is None
+        stack.stop()
+        with closing(socket.create_server(("127.0.0.1", port))):
+            pass
 
     def test_has_one_keeper_for_one_token(self, stack: Stack, kept: list[Path]) -> None:
         account = Account("crm", "crm-api")

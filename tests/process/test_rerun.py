@@ -133,6 +133,46 @@ class TestARun:
         assert (ran.code, ran.last) == (1, "=== 1 cluster tests were run again: test_one.py::test_c")
         assert "not run again, since 2 cluster tests failed, and 1 may be" in ran.out
 
+    def test_of_two_lanes_runs_them_beside_each_other(self, project: Project) -> None:
+        # Each waits for what only the other makes.
+        def meets(mine: str, other: str) -> str:
+            return (
+                "def test_meets():\n    import time\n"
+                f"    once.with_name({mine!r}).touch()\n"
+                "    end = time.monotonic() + 60\n"
+                f"    while not once.with_name({other!r}).exists():\n"
+                "        assert time.monotonic() < end\n        time.sleep(0.01)\n"
+            )
+
+        ran = project.run("one|two", one=meets("a", "b"), two=meets("b", "a"))
+        assert (ran.code, ran.last) == (0, "=== 0 cluster tests were run again")
+        assert ran.out.index("=== make one") < ran.out.index("=== make two")
+
+    def test_of_two_lanes_runs_again_what_failed_in_either_once_both_ended(self, project: Project) -> None:
+        ran = project.run("one|two", one=flaky("a"), two=flaky("b"))
+        assert (ran.code, ran.last) == (
+            0,
+            "=== 2 cluster tests were run again: test_one.py::test_a, test_two.py::test_b",
+        )
+        assert ran.out.index("=== make two") < ran.out.index("=== again, by itself: test_one.py::test_a")
+
+    @pytest.mark.parametrize("lanes", ["one|two", "two|one"])
+    def test_fails_when_one_of_two_lanes_does(self, project: Project, lanes: str) -> None:
+        ran = project.run(lanes, one=flaky("a", marked=False))
+        assert (ran.code, ran.last) == (1, "=== 0 cluster tests were run again")
+        assert "not run again, since these need no cluster: test_one.py::test_a\n" in ran.out
+
+    def test_ends_a_lane_with_the_target_that_fails(self, project: Project) -> None:
+        ran = project.run("broken,two|one")
+        assert ran.code == 1
+        assert "=== make one" in ran.out
+        assert "=== make two" not in ran.out
+
+    def test_has_one_budget_for_its_lanes(self, project: Project) -> None:
+        ran = project.run("one|two", one=flaky("a") + flaky("b"), two=flaky("c"))
+        assert ran.code == 1
+        assert "=== make two: not run again, since 1 cluster tests failed, and 0 may be" in ran.out
+
     def test_fails_for_a_file_that_cannot_be_read(self, project: Project) -> None:
         ran = project.run("one", one="import nowhere_to_be_found\n")
         assert (ran.code, ran.last) == (1, "=== 0 cluster tests were run again")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -23,8 +24,14 @@ from support.chains import read
 # What one call of the system does: all is well, it writes so many bytes, or it fails.
 FAULTS: Final = st.lists(st.none() | st.integers(1, 400) | st.just("fails"), max_size=30)
 LINES: Final = st.lists(
-    st.tuples(st.integers(0, 200) | st.just(70_000), st.booleans(), st.booleans()), min_size=1, max_size=12
+    st.tuples(st.integers(0, 200) | st.just(70_000), st.booleans(), st.booleans(), st.booleans()),
+    min_size=1,
+    max_size=12,
 )
+
+
+# The first number of a line to spare.
+_SPARE: Final = 1_000
 
 
 class Faults:
@@ -49,13 +56,13 @@ class Faults:
 @given(lines=LINES, writes=FAULTS, syncs=st.lists(st.none() | st.just("fails"), max_size=8), required=st.booleans())
 @hypothesis(max_examples=150, deadline=None)
 def test_the_numbered_lines_are_one_chain(
-    lines: list[tuple[int, bool, bool]], writes: list[Any], syncs: list[Any], required: bool
+    lines: list[tuple[int, bool, bool, bool]], writes: list[Any], syncs: list[Any], required: bool
 ) -> None:
     asyncio.run(_chained(lines, Faults(writes, syncs), required=required))
 
 
-async def _chained(lines: list[tuple[int, bool, bool]], faults: Faults, *, required: bool) -> None:
-    chain, taken = ChainLog("property"), []
+async def _chained(lines: list[tuple[int, bool, bool, bool]], faults: Faults, *, required: bool) -> None:
+    chain, taken, gone = ChainLog("property"), list[int](), list[int]()
     notes: list[tuple[int, SignedCheckpoint]] = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "records"
@@ -68,7 +75,10 @@ async def _chained(lines: list[tuple[int, bool, bool]], faults: Faults, *, requi
             limits = QueueLimits(timeout=5, required=required)
             async with RecordWriter(file, fsync=True, limits=limits, chain=chain) as writer:
                 size = 0
-                for number, (length, must, polled) in enumerate(lines):
+                for number, (length, must, polled, spared) in enumerate(lines):
+                    if spared:
+                        spare = _SPARE + number
+                        writer.spare(b'{"kind":"x","n":%d}\n' % spare, partial(gone.append, spare))
                     try:
                         await writer.write(b'{"kind":"x","n":%d,"x":"%b"}\n' % (number, b"x" * length), must=must)
                     except RecordFailedError:
@@ -86,6 +96,8 @@ async def _chained(lines: list[tuple[int, bool, bool]], faults: Faults, *, requi
     assert stream.lines()[-1]["kind"] == "close"
     short = [line["n"] for line in stream.records()]
     assert len(short) == len(set(short))
+    # A line to spare that was dropped stands nowhere.
+    assert not set(short) & set(gone)
     long = [number for number, (length, *_) in enumerate(lines) if length > 65_000]
     # Lines that were refused may stand; those that were taken do, once and in their order.
     assert [number for number in short if number in taken] == [number for number in taken if number not in long]

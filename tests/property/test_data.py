@@ -1,20 +1,22 @@
-"""Data never widens by going missing, and closures read it as the CEL library does."""
+"""Data never widens by going unknown, and closures read it as the CEL library does."""
 
 from typing import Any, Final
 
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
-from bailiwick_api.endpointdata import DataSource
+from bailiwick_api.endpointdata import MOST_BYTES, DataSource
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.cel import expressions
-from bailiwick_engine.cel.data import Data, read
+from bailiwick_engine.cel.data import Data, DataObject, over_budget, read
 from bailiwick_engine.cel.datascope import scope_of
 from bailiwick_engine.cel.expressions import DEFERRED, FAILED, Expression, evaluated
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
 from support.objects import gated_rule, rule, settings
-from unit.engine.cases import AROUND, CALL, snapshot, stored
+from unit.engine.cases import AROUND, CALL, active, asked, read as grant, review, reviewed, snapshot, stored
 
 KEYS: Final = ("open", "by", "list", CALL.resource.id)
 VALUES: Final = st.recursive(
@@ -50,11 +52,16 @@ def beside(compiled: Snapshot, data: Data) -> Snapshot:
     return Snapshot({key: endpoint.beside(data) for key, endpoint in compiled.endpoints.items()})
 
 
-@hypothesis_settings(max_examples=150)
-@given(rules=RULES, one=DATA, two=DATA, gone=st.sampled_from(["one", "two", "both"]))
-def test_data_gone_missing_never_allows_what_was_denied(
-    rules: list[tuple[str, str]], one: dict[str, Any], two: dict[str, Any], gone: str
-) -> None:
+def unknown(name: str, why: str) -> DataObject | None:
+    """Return an object that is unknown for this reason; None where there is none."""
+    if why == "missing":
+        return None
+    if why == "over budget":
+        return over_budget(name, "u", 2, "the namespace has no room")
+    return read(name, "u", 2, {"data": UNREADABLE[why]})
+
+
+def governing(rules: list[tuple[str, str]]) -> Snapshot:
     made = [
         (gated_rule if effect == "RequireApproval" else rule)(
             f"r{number}",
@@ -64,12 +71,62 @@ def test_data_gone_missing_never_allows_what_was_denied(
         )
         for number, (effect, expression) in enumerate(rules)
     ]
-    compiled = snapshot(stored("p", *made, endpointSettings=settings(), data=NAMED))
+    return snapshot(stored("p", *made, endpointSettings=settings(), data=NAMED))
+
+
+def approved_by_carol(on: Snapshot) -> list[Grant]:
+    """Return the grant of the gate before the call, reviewed in each step; none where there is no gate."""
+    if decide(on, CALL, (), AROUND).gate is None:
+        return []
+    of = asked(on)
+    reviews = [review(of, "carol", step) for step in range(len(of["spec"]["request"]["steps"]))]
+    return [grant(active(reviewed(of, *reviews)))]
+
+
+UNREADABLE: Final[dict[str, Any]] = {
+    "unreadable": {"open": "a\0b"},
+    "of another type": [],
+    "too large": {"open": "x" * MOST_BYTES},
+}
+WHYS: Final = st.sampled_from(["missing", "over budget", *UNREADABLE])
+# What was denied, and by no `Deny`: no rule matched.
+UNMATCHED: Final = frozenset({Reason.NO_RULE, Reason.CONDITION_FALSE, Reason.CONDITION_ERROR})
+
+
+@hypothesis_settings(max_examples=300)
+@given(rules=RULES, one=DATA, two=DATA, gone=st.sampled_from(["one", "two", "both"]), why=WHYS)
+def test_data_gone_unknown_never_allows_what_was_denied(
+    rules: list[tuple[str, str]], one: dict[str, Any], two: dict[str, Any], gone: str, why: str
+) -> None:
+    compiled = governing(rules)
     data = {"one": read("one", "u", 1, {"data": one}), "two": read("two", "u", 1, {"data": two})}
-    left = {name: held for name, held in data.items() if gone not in {name, "both"}}
-    whole, less = (decide(beside(compiled, held), CALL, (), AROUND) for held in (data, left))
-    if less.outcome is Outcome.ALLOW:
-        assert whole.outcome is Outcome.ALLOW
+    instead = {name: unknown(name, why) if gone in {name, "both"} else held for name, held in data.items()}
+    left = {name: held for name, held in instead.items() if held is not None}
+    states = [beside(compiled, data), beside(compiled, left)]
+    # Whatever a person approved, before or since.
+    for grants in ((), *map(approved_by_carol, states)):
+        whole, less = (decide(state, CALL, grants, AROUND) for state in states)
+        if less.outcome is Outcome.ALLOW:
+            assert whole.outcome is Outcome.ALLOW
+        elif less.outcome is Outcome.USE_GRANT:
+            # A gate never opens by itself: a person approved this call, at this gate, and no `Deny` was before it.
+            assert whole.outcome in {Outcome.ALLOW, Outcome.USE_GRANT} or whole.reason in UNMATCHED | {
+                Reason.APPROVAL_REQUIRED
+            }
+            assert less.gate is not None
+            assert any(held.rules == less.gate.keys for held in grants)
+
+
+def test_a_gate_whose_data_went_unknown_asks_for_an_approval_where_no_rule_matched() -> None:
+    compiled = governing([("RequireApproval", "data.one.open == true")])
+    closed = beside(compiled, {"one": read("one", "u", 1, {"data": {"open": False}})})
+    for why in ("missing", "over budget", *UNREADABLE):
+        held = unknown("one", why)
+        gone = beside(compiled, {} if held is None else {"one": held})
+        grants = approved_by_carol(gone)
+        assert decide(closed, CALL, grants, AROUND).reason is Reason.NO_RULE
+        assert decide(gone, CALL, (), AROUND).reason is Reason.APPROVAL_REQUIRED
+        assert decide(gone, CALL, grants, AROUND).outcome is Outcome.USE_GRANT
 
 
 READ: Final = (

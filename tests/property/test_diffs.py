@@ -12,10 +12,7 @@ from typing import Any, Final
 
 from hypothesis import given, strategies as st
 
-from bailiwick_cli.regions.change import Change, ChangeClass
-from bailiwick_cli.regions.compare import compare, worst
-from bailiwick_cli.regions.strength import SAME, STRONGER, WEAKER, compared
-from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
+from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource, ServiceAccount
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
@@ -23,6 +20,9 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledCondition, CompiledPolicy, CompiledRule
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.truth import UNKNOWN, Truth
+from bailiwick_regions.change import Change, ChangeClass
+from bailiwick_regions.compare import compare, worst
+from bailiwick_regions.strength import SAME, STRONGER, WEAKER, compared
 from property.strategies import compiled_of, mostly
 from unit.engine.cases import ENFORCER, NAMESPACE, NOW, at
 
@@ -31,8 +31,16 @@ Object = dict[str, Any]
 # What no expression says of itself: each is true, false or unknown in some call, whatever the others are.
 FREE: Final = ("size(context.a) > 1", "context.b.startsWith('x')")
 AGENT: Final = "system:serviceaccount:agents:agent-"
+FIRST, SECOND = (f"sha256:{letter * 64}" for letter in "ab")
+ONE: Final[Object] = {"serviceAccount": {"namespace": "agents", "name": "agent-one"}}
+PODS: Final[tuple[Object, ...]] = (
+    {"name": "first", **ONE, "workload": {"imageDigests": [FIRST]}},
+    {"name": "either", **ONE, "workload": {"imageDigests": [FIRST, SECOND]}},
+    {"name": "web", **ONE, "workload": {"imageDigests": [SECOND], "podSelector": {"matchLabels": {"app": "web"}}}},
+)
 SUBJECTS: Final = [
-    {"name": "one", "serviceAccount": {"namespace": "agents", "name": "agent-one"}},
+    {"name": "one", **ONE},
+    *PODS,
     {"name": "two", "serviceAccount": {"namespace": "agents", "name": "agent-two"}},
     {"name": "carol", "user": {"issuer": "corp", "name": "carol"}},
     {"name": "staff", "group": {"issuer": "corp", "name": "staff"}},
@@ -49,6 +57,15 @@ PEOPLE: Final = [
     for groups in ((), ("staff",), ("leads",), ("leads", "staff"))
 ]
 ACCOUNTS: Final = [Party("serviceAccount", f"{AGENT}{name}", f"{name}-uid") for name in ("one", "two", "three")]
+# What agent-one may call from; None: it is not known.
+WORKLOADS: Final = (
+    None,
+    *(
+        PodWorkload(frozenset(images), labels)
+        for images in ((FIRST,), (SECOND,), (FIRST, SECOND), ("sha256:other",), ())
+        for labels in ({}, {"app": "web"}, {"app": "x"})
+    ),
+)
 ACTIONS: Final = ("a.x", "a.y", "a.z", "b", "c")
 IDS: Final = ("1", "p/1", "p/2", "q")
 KINDS: Final = ("t", "u")
@@ -56,8 +73,8 @@ PROPERTIES: Final[tuple[Mapping[str, str] | None, ...]] = (None, {"env": "prod"}
 INTENTS: Final = (None, "support", "sales")
 TIMES: Final = (NOW, NOW + 60, NOW + 120)
 OUTCOMES: Final[tuple[Truth, ...]] = (True, False, UNKNOWN)
-# Of `context.n`, for the comparisons that `EXPRESSIONS` has.
-NUMBERS: Final[tuple[Any, ...]] = (None, 0, 1, 2, 3, "x")
+# Of `context.n`, for the comparisons that `EXPRESSIONS` has: at each constant of them, beside it and between.
+NUMBERS: Final[tuple[Any, ...]] = (None, 0, 1, 1.5, 2, 3, "x")
 EXPRESSIONS: Final = (
     *FREE,
     *("context.n > 1", "context.n >= 2", "context.n == 1", "context.n in [1, 2]", "2 > context.n"),
@@ -81,7 +98,7 @@ def rules(draw: st.DrawFn, name: str) -> Object:
     entry: Object = {"type": draw(mostly("t", "u")), "ids": draw(mostly(["*"], ["p/*"], ["p/1"], ["1", "q"]))}
     if draw(st.booleans()):
         entry["properties"] = {"env": draw(st.sampled_from([["prod"], ["prod", "test"]]))}
-    names = st.sampled_from(["one", "two", "carol", "staff", "leads"])
+    names = st.sampled_from(["one", "two", "carol", "staff", "leads", draw(mostly("one", "first", "either", "web"))])
     rule: Object = {
         "name": name,
         "effect": effect,
@@ -213,19 +230,29 @@ def calls(listed: list[CompiledRule], intents: tuple[str | None, ...]) -> list[C
         return sum(1 << place for place, held in enumerate(asked) if held)
 
     parties = [(one, met(not one.keys.isdisjoint(rule.subjects) for rule in listed)) for one in (*ACCOUNTS, *PEOPLE)]
+    if any(rule.workloads for rule in listed):
+        # The first account; the others call from nowhere that is known.
+        parties += [(calling(one), parties[0][1]) for one in WORKLOADS if one is not None]
     actions = [(name, met(name in rule.actions for rule in listed)) for name in ACTIONS]
     resources = [Resource(kind, name, held) for kind, name, held in product(KINDS, IDS, PROPERTIES)]
     covered = [(one, met(rule.covers(one) for rule in listed)) for one in resources]
     own = [((party, ()), mask, 0) for party, mask in parties]
-    people = parties[len(ACCOUNTS) :]
+    people = [one for one in parties if one[0].type == "user"]
     chains = [*own, *(((party, (ACCOUNTS[0],)), mask, parties[0][1]) for party, mask in people)]
     found: dict[object, Call] = {}
     for (chain, subject, actor), (action, named), (resource, held) in product(chains, actions, covered):
         place = (bool(chain[1]), subject & named & held, actor & named & held, bool(chain[1]) and resource.type == "t")
         if place[1] | place[2]:
+            pods = tuple(rule.names(chain[0]) for rule in listed if rule.workloads)
             for intent in intents:
-                found.setdefault((*place, intent), _call(chain, action, resource, intent))
+                found.setdefault((*place, pods, intent), _call(chain, action, resource, intent))
     return list(found.values())
+
+
+def calling(workload: PodWorkload) -> Party:
+    """Return the first account as it calls from there."""
+    one = ACCOUNTS[0]
+    return Party(one.type, one.id, one.uid, workload=workload)
 
 
 def _call(chain: tuple[Party, tuple[Party, ...]], action: str, resource: Resource, intent: str | None) -> Call:
@@ -241,7 +268,7 @@ def _call(chain: tuple[Party, tuple[Party, ...]], action: str, resource: Resourc
     )
 
 
-def worlds(raws: tuple[Object, Object]) -> Iterator[tuple[dict[str, Truth], Any]]:
+def worlds(raws: Iterable[Object]) -> Iterator[tuple[dict[str, Truth], Any]]:
     """Yield every outcome of the free expressions, with every number, as far as these policies ask for them."""
     texts = {one["expression"] for raw in raws for rule in raw["spec"]["rules"] for one in rule.get("conditions") or ()}
     choices = [OUTCOMES if any(one in text for text in texts) else (True,) for one in FREE]

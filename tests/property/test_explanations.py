@@ -133,7 +133,7 @@ def test_an_explanation_is_short_and_says_nothing_of_the_call(world: World) -> N
     assert len(silent) <= NEAR
     told = {text for one in found.near for clause in one.clauses for text in clause.wanted}
     said = {text for facts in world.policies for text in _texts(facts.raw)}
-    assert all(text in said or text.startswith("serviceAccount ") or text in {"*", "…"} for text in told)
+    assert all(text in said or text.startswith("sa:") or text in {"*", "…"} for text in told)
 
 
 def _texts(value: object) -> set[str]:

@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from hypothesis import given, strategies as st
 
-from bailiwick_cli.regions.change import ChangeClass
-from bailiwick_cli.regions.pattern import occurrences
-from bailiwick_cli.regions.walk import LEVELS
 from bailiwick_engine.call import Party
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_regions.change import ChangeClass
+from bailiwick_regions.pattern import occurrences
+from bailiwick_regions.walk import LEVELS
 from property.strategies import mostly
 from property.test_diffs import INTENTS, TIMES, calls, compiled, level, policies, told, with_number, worlds
 from unit.engine.cases import NAMESPACE, NOW

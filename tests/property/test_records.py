@@ -103,7 +103,7 @@ def test_no_line_tells_a_secret(
     assert isinstance(compiled, CompiledPolicy)
     rules = tuple(replace(one, sensitive=SENSITIVE) for one in compiled.rules)
     alone.store.snapshot = Snapshot.of([replace(compiled, rules=rules)])
-    alone.pdp._lines = RecordLines(key)
+    alone.pdp._recorder.lines = RecordLines(key)
     sent = body | {"evaluations": [{}, {"context": body["context"]}]} if path == "evaluations" else body
     headers = {"Cookie": header, "traceparent": header, "X-Api-Key": header, "Forwarded": header}
     lines = asyncio.run(_recorded(alone, f"{path}?q={header}", sent, headers))

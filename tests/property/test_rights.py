@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 
 from bailiwick_cli.rights.answers import AccessRow
 from bailiwick_cli.rights.circumstances import CallPlace
+from bailiwick_cli.rights.matrix import AccessMatrix, MatrixSubject
 from bailiwick_cli.rights.outcomes import AccessLevel
 from bailiwick_cli.rights.questions import what_can, who_can
 from bailiwick_engine.call import Call, Party, Resource
@@ -33,8 +34,10 @@ from property.test_diffs import (
     PEOPLE,
     PROPERTIES,
     TIMES,
+    WORKLOADS,
     Told,
     _call,
+    calling,
     compiled,
     level,
     policies,
@@ -46,6 +49,8 @@ from property.test_diffs import (
 from unit.engine.cases import NAMESPACE, NOW
 
 KEY: Final = (NAMESPACE, "api")
+PODS: Final = st.sampled_from([calling(one) for one in WORKLOADS if one is not None])
+"""The first account, as it calls from a workload that is known."""
 LEVELS: Final = {AccessLevel.APPROVAL: 1, AccessLevel.ALLOW: 2}
 
 Object = dict[str, Any]
@@ -106,13 +111,28 @@ def labels_of(call: Call, of_answer: Iterable[CompiledRule]) -> dict[str, str]:
     at = [one for one in entries if call.resource.id in one.ids]
     known = {value for one in at for value in one.properties.get("env", ())}
     env = (call.resource.properties or {}).get("env")
+    assert isinstance(call.subject, Party)
     purposes = {intent for rule in listed if rule.intents for intent in rule.intents}
     return {
         "action": name_label(call.action.name, [rule.actions for rule in of_answer]),
         "resource": f"{call.resource.type}/{name_label(call.resource.id, [one.ids for one in entries])}",
         "env": "absent" if env is None else env if env in known else "other",
         "intent": call.intent if call.intent in purposes else "other",
+        "workload": workload_label(call.subject, listed),
     }
+
+
+def workload_label(party: Party, rules: Iterable[CompiledRule]) -> str:
+    """Return how a workload is told: by what all image lists that hold its images share, then by its labels."""
+    workload = party.workload
+    if workload is None:
+        return "unknown workload"
+    asked = [one for rule in rules for key in party.keys for one in rule.workloads.get(key, ())]
+    holding = [one.images for one in asked if one.images and workload.images and workload.images <= one.images]
+    shared = sorted(holding[0].intersection(*holding)) if holding else []
+    images = f"images {', '.join(shared)}" if shared else "other images"
+    pairs = dict.fromkeys(pair for one in asked for pair in one.labels if pair in workload.labels.items())
+    return " ".join([images, *(f"{name}={value}" for name, value in pairs)])
 
 
 def name_label(name: str, sets: Iterable[NameSet]) -> str:
@@ -151,13 +171,16 @@ def endpoint_of(raw: Object) -> CompiledEndpoint:
     st.sampled_from(("a.x", "b")),
     st.sampled_from(("p/1", "1")),
     st.sampled_from(TIMES),
+    PODS,
 )
-def test_who_can_says_of_each_party_what_the_engine_says(raw: Object, action: str, name: str, now: float) -> None:
+def test_who_can_says_of_each_party_what_the_engine_says(
+    raw: Object, action: str, name: str, now: float, pod: Party
+) -> None:
     endpoint = endpoint_of(raw)
     answer = who_can(CallPlace(KEY, action, "t", name), endpoint, now)
     assert answer.incomplete == ()
     places = [(action, Resource("t", name, held)) for held in PROPERTIES]
-    for snapshot, world, call in asked(raw, (*ACCOUNTS, *PEOPLE), places):
+    for snapshot, world, call in asked(raw, (*ACCOUNTS, pod, *PEOPLE), places):
         assert isinstance(call.subject, Party)
         rows = said(answer.rows, call.subject)
         labels = labels_of(call, endpoint.enforced)
@@ -169,12 +192,14 @@ def test_who_can_says_of_each_party_what_the_engine_says(raw: Object, action: st
                 assert reached(lasting, labels, call, world[0]) <= verdict_of(snapshot, call, later)
 
 
-@given(crowds().map(of_people), st.sampled_from(PROPERTIES))
-def test_who_can_with_properties_says_what_the_engine_says_of_these(raw: Object, held: dict[str, str] | None) -> None:
+@given(crowds().map(of_people), st.sampled_from(PROPERTIES), PODS)
+def test_who_can_with_properties_says_what_the_engine_says_of_these(
+    raw: Object, held: dict[str, str] | None, pod: Party
+) -> None:
     endpoint = endpoint_of(raw)
     for intent in INTENTS[1:]:
         answer = who_can(CallPlace(KEY, "a.x", "t", "p/1", held or {}, intent), endpoint, NOW)
-        for snapshot, world, call in asked(raw, (*ACCOUNTS, *PEOPLE), [("a.x", Resource("t", "p/1", held))]):
+        for snapshot, world, call in asked(raw, (*ACCOUNTS, pod, *PEOPLE), [("a.x", Resource("t", "p/1", held))]):
             if call.intent == intent:
                 assert isinstance(call.subject, Party)
                 found = reached(said(answer.rows, call.subject), labels_of(call, endpoint.enforced), call, world[0])
@@ -189,6 +214,41 @@ def test_what_can_says_of_each_call_what_the_engine_says(raw: Object, party: Par
     own = [rule for rule in endpoint.enforced if party.keys & rule.subjects]
     calls = [Resource(kind, name, held) for kind, name, held in product(KINDS, IDS, PROPERTIES)]
     places = list(product(ACTIONS, data.draw(st.lists(st.sampled_from(calls), min_size=3, max_size=6))))
-    for snapshot, world, call in asked(raw, (party,), places):
+    callers = (party, data.draw(PODS)) if party == ACCOUNTS[0] else (party,)
+    for snapshot, world, call in asked(raw, callers, places):
         found = reached(answer.rows, labels_of(call, own), call, world[0])
         assert found == verdict_of(snapshot, call, NOW), (raw, world, call, answer.rows)
+
+
+def rows_of(matrix: AccessMatrix) -> list[MatrixSubject]:
+    """Return all rows of a matrix: of one subject each, and of those who may do something else as several."""
+    combinations, capped = matrix.combinations()
+    assert not capped
+    told_ones = list(matrix.telling(combinations, 10**6))
+    assert all(other is not None for _, other in told_ones)
+    return [*map(matrix.subject, matrix.keys), *(subject for subject, other in told_ones if other)]
+
+
+# Mostly people in several groups: of others each row says all.
+@given(crowds().map(of_people), st.sampled_from((*ACCOUNTS, *PEOPLE, *PEOPLE[3::4] * 6)), st.data())
+def test_a_cell_of_the_matrix_says_of_each_call_what_the_engine_says(
+    raw: Object, party: Party, data: st.DataObject
+) -> None:
+    endpoint = endpoint_of(raw)
+    matrix = AccessMatrix(KEY, endpoint, NOW)
+    parts = [(one, set(one.named.parts)) for one in rows_of(matrix) if one.named is not None]
+    held = [(one, own) for one, own in parts if all(part & party.keys for part in own)]
+    rows = [one for one, own in held if not any(own < other for _, other in held)] or [matrix.others]
+    calls = [Resource(kind, name, held) for kind, name, held in product(KINDS, IDS, PROPERTIES)]
+    places = list(product(ACTIONS, data.draw(st.lists(st.sampled_from(calls), min_size=3, max_size=6))))
+    for snapshot, world, call in asked(raw, (party,), places):
+        column = name_label(call.action.name, [rule.actions for rule in endpoint.enforced])
+        (action,) = (name for name, label in matrix.actions.items() if label.partition("\0")[0] == column)
+        found = 0
+        for row in rows:
+            cell = matrix.cell(row, action)
+            assert cell is not None
+            assert row.named is not None
+            labels = labels_of(call, matrix.rules(row.named.party)) | {"action": column}
+            found = max(found, reached(cell, labels, call, world[0]))
+        assert found == verdict_of(snapshot, call, NOW), (raw, world, call, rows)

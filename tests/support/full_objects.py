@@ -116,7 +116,16 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                 }
             ],
         },
-        "status": {"observedGeneration": 1, "digest": DIGEST, "conditions": [_condition("Accepted")]},
+        "status": {
+            "observedGeneration": 1,
+            "digest": DIGEST,
+            "ruleCount": 1,
+            "gatedActionCount": 1,
+            "gatedActions": ["customers.export"],
+            "usage": dict.fromkeys(("lastUsedTime", "observedSince", "unusedSince"), later()),
+            "shadow": {"observedGeneration": 1, "compared": 50, "different": 2, "lastUpdateTime": later()},
+            "conditions": [_condition("Accepted")],
+        },
     }
 
 

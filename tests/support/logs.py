@@ -31,6 +31,8 @@ class LoggedProcess:
         self.asked: list[int] = []
         self.forgets: set[int] = set()
         """Sizes that it keeps nothing of any more."""
+        self.lost: object = 0
+        """How many records it says that it lost; None: it says nothing of that, as an older version."""
         self._chain = ChainWriter(chain_id(secrets.token_bytes(16)))
         self._leaves: list[bytes] = []
         self.origin = origin(installation, self._chain.id)
@@ -84,7 +86,7 @@ class LoggedProcess:
             return HTTPStatus.CONFLICT, {"error": "not kept", "sizes": [self.size]}
         proof = [encoded(one) for one in self.proof(since)] if since else []
         body = {"checkpoint": self.note(), "from": since, "proof": proof, "key": self.key, "pod": self.pod}
-        return HTTPStatus.OK, body
+        return HTTPStatus.OK, body if self.lost is None else {**body, "lost": self.lost}
 
     def _forest(self, start: int, end: int) -> Forest:
         forest = Forest(start)

@@ -7,6 +7,8 @@ import copy
 import datetime
 from typing import Any, Final
 
+import yaml
+
 from bailiwick_api.guards import GRANT_NAME_PREFIX
 from bailiwick_api.meta import API_VERSION
 
@@ -162,3 +164,12 @@ def changed(of: Object, path: str, value: object) -> Object:
     else:
         node[last] = copy.deepcopy(value)
     return out
+
+
+def listed(*objects: Object) -> str:
+    """Return stored objects as `kubectl get -o yaml` prints several: with what the API server adds."""
+    items = [
+        {**one, "metadata": {**one["metadata"], "uid": f"uid-{number}", "generation": 1, "resourceVersion": "1"}}
+        for number, one in enumerate(objects)
+    ]
+    return yaml.safe_dump({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": ""}, "items": items})

@@ -1,14 +1,25 @@
 """What a page of the documentation shows: its fenced blocks, and the objects in those of YAML."""
 
 import re
+import shutil
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final
 
+import pytest
 import yaml
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
 _FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Return the mark of what types a page with these programs, which its readers have and no index of Python packages.
+
+    CONTRIBUTING.md says which they are, and that without them such a test is skipped.
+    """
+    missing = [program for program in programs if shutil.which(program) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"the page types {' and '.join(missing or programs)}")
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -10,7 +10,7 @@ import yaml
 
 from bailiwick_cli.commands import test, validate
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.options import LogOutput, SuiteOutput
+from bailiwick_cli.options import FindingOutput, SuiteOutput
 from bailiwick_cli.policyflags import SuiteFlags, ValidateFlags
 from support.commandline import Ran
 from support.objects import Object
@@ -42,7 +42,7 @@ def run_tests(*files: str | Path, **flags: object) -> Ran:
 def run_validate(*files: str | Path, output: str = "table") -> Ran:
     """Run `validate`."""
     names = [str(file) for file in files]
-    return _ran(lambda: validate.run(ValidateFlags(**_OURS, files=names, output=LogOutput(output))))
+    return _ran(lambda: validate.run(ValidateFlags(**_OURS, files=names, output=FindingOutput(output))))
 
 
 def _ran(run: Any) -> Ran:  # noqa: ANN401 - a command

@@ -1,4 +1,4 @@
-"""`docs/approvals.md` says what there is: every field, phase and role, and examples that are right."""
+"""`docs/how-to/approvals.md` says what there is: every field, phase and role, and examples that are right."""
 
 import re
 import shlex
@@ -19,11 +19,11 @@ from bailiwick_engine.policy.model import CompiledPolicy
 from enforced import SHIPPED
 from support.pages import DOCS, blocks, objects, script
 
-PAGE: Final = "approvals.md"
+PAGE: Final = "how-to/approvals.md"
 TEXT: Final = (DOCS / PAGE).read_text(encoding="utf-8")
 EXAMPLES: Final = objects(PAGE)
 # What reviewers are refused with, in the words of the guards and of the API server.
-_REFUSALS: Final = TEXT.split("| the API server says |")[1].split("\n\n")[0]
+_REFUSALS: Final = TEXT.split("| Message of the API server |")[1].split("\n\n")[0]
 MESSAGES: Final = re.findall(r"^\| (`[^|]+) \| [^|]+ \|$", _REFUSALS, re.MULTILINE)
 
 

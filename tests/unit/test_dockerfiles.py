@@ -14,6 +14,7 @@ IMAGES: Final = {
     "webhook": ("webhook", "webhook", "bailiwick_webhook", ("bailiwick_operator", "bailiwick_cli", "bailiwick")),
     "operator": ("operator", "operator", "bailiwick_operator", ("bailiwick_webhook", "bailiwick_cli", "bailiwick")),
     "mcp-gateway": ("sdk", "gateway", "bailiwick.mcp.gateway", ("bailiwick_*",)),
+    "cli": ("cli", "cli", "bailiwick_cli", ("bailiwick_webhook", "bailiwick_operator", "bailiwick")),
 }
 # What a component is for, and where it listens.
 OWN: Final = re.compile(r"#|EXPOSE |.* org\.opencontainers\.image\.description=|    && rm -r /opt/")

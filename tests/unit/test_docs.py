@@ -15,6 +15,7 @@ from bailiwick_api.crds import approval_grants, endpoint_policies
 from bailiwick_api.guards import guards
 from bailiwick_cli.main import app
 from bailiwick_engine.approval.fingerprint import deviations
+from bailiwick_engine.cel.data import UnknownReason
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.reasons import Reason
@@ -22,6 +23,7 @@ from bailiwick_operator import settings as operator_settings
 from bailiwick_operator.process.metrics import METRICS as OPERATING_METRICS
 from bailiwick_webhook.metrics.table import METRICS as DECIDING
 from bailiwick_webhook.process import flags as webhook_flags, settings as webhook_settings
+from pictures.drawings import DRAWINGS
 from support.pages import DOCS, blocks, objects
 
 ROOT: Final = DOCS.parent
@@ -29,27 +31,30 @@ METRICS: Final = (*DECIDING, *OPERATING_METRICS)
 PAGES: Final = (*sorted(DOCS.rglob("*.md")), *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING")))
 # Pages that say how to run it and what it is good for: whatever they name is looked up.
 OPERATING: Final = (
-    "compliance",
-    "gitops",
-    "install",
-    "limitations",
-    "noisy-neighbours",
-    "runbook",
-    "threat-model",
-    "upgrade",
+    "concepts/compliance",
+    "concepts/limitations",
+    "concepts/threat-model",
+    "operations/gitops",
+    "operations/install",
+    "operations/noisy-neighbours",
+    "operations/runbook",
+    "operations/upgrade",
 )
 ALERTS: Final = ROOT / "charts" / "bailiwick" / "files" / "alerts.yaml"
 FENCE: Final = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK: Final = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
+PICTURE: Final = re.compile(r'<img alt="([^"]*)" src="([^"]*)">|<source [^>]*srcset="([^"]*)">')
+MOST_OF_A_PICTURE: Final = 150_000
 # Folders whose files are named as they stand in the repository.
 FILE: Final = re.compile(r"`((?:tests|crds|docs|examples|hack)/[\w./-]+\.\w+)`")
 WORD: Final = re.compile(r"`([a-z]+(?:_[a-z]+)+)`")
 METRIC: Final = re.compile(r"\bbailiwick_(?!(?:api|cli|engine|operator|webhook)\b)[a-z_]+")
+EVENT: Final = re.compile(r'"((?:Log|Witness|Renewal)[A-Z][A-Za-z]+)"')
 FLAG: Final = re.compile(r"`(--[a-z][a-z-]+)[ =a-z]*`")
 # Members of answers and records, beside the reasons the only words that are written so.
 MEMBERS: Final = {"disposition_id", "evaluation_id"}
 # A metric and a member that are no more, of which the page for whoever comes from an older version tells.
-REMOVED: Final = {"upgrade.md": {"bailiwick_process_restarts_total", "unready_processes"}}
+REMOVED: Final = {"operations/upgrade.md": {"bailiwick_process_restarts_total", "unready_processes"}}
 # Flags of kubectl, helm and the API server, where a page speaks of one by itself.
 FOREIGN: Final = {"--server-side", "--force-conflicts", "--skip-tests"}
 
@@ -160,7 +165,7 @@ def test_the_page_on_noisy_neighbours_names_every_bound() -> None:
     groups = {group.title: group for group in webhook_flags.parser()._action_groups}
     bounds = [groups["limits of one process"], groups["budgets of namespaces; 0 means no limit"]]
     known = {action.option_strings[0] for group in bounds for action in group._group_actions}
-    assert set(FLAG.findall((DOCS / "noisy-neighbours.md").read_text(encoding="utf-8"))) == known
+    assert set(FLAG.findall((DOCS / "operations/noisy-neighbours.md").read_text(encoding="utf-8"))) == known
 
 
 def test_a_command_of_the_plugin_is_one_that_it_has() -> None:
@@ -180,7 +185,7 @@ def test_a_command_of_the_plugin_is_one_that_it_has() -> None:
 
 
 def test_each_alert_is_a_heading_of_the_runbook_and_in_its_contents() -> None:
-    text = (DOCS / "runbook.md").read_text(encoding="utf-8")
+    text = (DOCS / "operations/runbook.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## (Bailiwick\w+)$", text, re.MULTILINE)
     assert headings == re.findall(r"\[(Bailiwick\w+)\]", text.partition("\n## ")[0])
     alerts = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["alerts"]
@@ -189,17 +194,46 @@ def test_each_alert_is_a_heading_of_the_runbook_and_in_its_contents() -> None:
     assert told == {alert["name"]: alert["severity"] for alert in alerts}
 
 
-@pytest.mark.parametrize("word", ["**Seen", "**Look", "**Do", "**Good again", "**Do not"])
+@pytest.mark.parametrize("word", ["**Symptoms", "**Diagnosis", "**Remediation", "**Verification", "**Do not"])
 def test_each_alert_says_what_to_do_and_what_not(word: str) -> None:
-    text = (DOCS / "runbook.md").read_text(encoding="utf-8")
+    text = (DOCS / "operations/runbook.md").read_text(encoding="utf-8")
     sections = re.findall(
         r"^## (Bailiwick\w+)\n(.*?)^## ", text.replace("\n## ", "\n## \n## "), re.MULTILINE | re.DOTALL
     )
-    assert [name for name, said in sections if word.lower() not in said.lower()] == []
+    told = ((name, said.replace("what **not** to do", "**do not").lower()) for name, said in sections)
+    assert [name for name, said in told if word.lower() not in said] == []
+
+
+def test_the_threat_model_or_its_evidence_names_every_test_of_attacks() -> None:
+    pages = ("concepts/threat-model.md", "reference/tests-as-evidence.md")
+    text = "".join((DOCS / page).read_text(encoding="utf-8") for page in pages)
+    tests = [relative(path) for path in (ROOT / "tests").rglob("test_*attack*.py")]
+    assert tests
+    assert [path for path in tests if f"`{path}`" not in text] == []
+
+
+def section(page: str, heading: str) -> str:
+    """Return what stands below a heading of a page."""
+    return (DOCS / page).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def test_each_event_of_the_witness_has_an_entry_in_the_runbook() -> None:
+    evidence = ROOT / "operator/src/bailiwick_operator/evidence"
+    made = {name for path in evidence.glob("*.py") for name in EVENT.findall(path.read_text(encoding="utf-8"))}
+    assert {"LogInconsistent", "WitnessFull", "WitnessKeysFull"} <= made
+    told = section("operations/runbook.md", "BailiwickLogInconsistent") + section(
+        "operations/runbook.md", "BailiwickWitnessFailing"
+    )
+    assert {name for name in made if f"`{name}`" not in told} == set()
+
+
+def test_each_reason_of_a_policy_whose_data_is_not_ready_has_an_entry_in_the_runbook() -> None:
+    told = section("operations/runbook.md", "A policy's data is not ready")
+    assert {"DataReady", "DataNotReady", *UnknownReason} - set(re.findall(r"`(\w+)`", told)) == set()
 
 
 def test_every_threat_of_the_admission_model_is_answered() -> None:
-    text = (DOCS / "threat-model.md").read_text(encoding="utf-8")
+    text = (DOCS / "concepts/threat-model.md").read_text(encoding="utf-8")
     numbers = re.findall(r"^\| (\d+) \| [^|]+ \| [^|]+ \|", text, re.MULTILINE)
     assert [int(number) for number in numbers] == list(range(1, 19))
 
@@ -216,13 +250,13 @@ def test_what_the_pages_say_of_old_clusters_is_so() -> None:
 def test_images_are_built_under_the_tag_that_the_chart_takes() -> None:
     chart = yaml.safe_load((ROOT / "charts" / "bailiwick" / "Chart.yaml").read_text(encoding="utf-8"))
     built = re.findall(
-        r"bailiwick-(webhook|operator):(\S+) \.$", (DOCS / "install.md").read_text("utf-8"), re.MULTILINE
+        r"bailiwick-(webhook|operator):(\S+) \.$", (DOCS / "operations/install.md").read_text("utf-8"), re.MULTILINE
     )
     assert built == [("webhook", chart["appVersion"]), ("operator", chart["appVersion"])]
 
 
 def test_the_glossary_has_every_kind_effect_mode_phase_and_kind_of_step() -> None:
-    text = (DOCS / "glossary.md").read_text(encoding="utf-8")
+    text = (DOCS / "reference/glossary.md").read_text(encoding="utf-8")
     grants = approval_grants()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
     policies = endpoint_policies()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"][
         "properties"
@@ -240,7 +274,22 @@ def test_the_glossary_has_every_kind_effect_mode_phase_and_kind_of_step() -> Non
 
 
 def test_a_term_has_one_line_in_the_glossary() -> None:
-    text = (DOCS / "glossary.md").read_text(encoding="utf-8")
+    text = (DOCS / "reference/glossary.md").read_text(encoding="utf-8")
     terms = re.findall(r"^\| ([^|]+?) \|", text, re.MULTILINE)
     known = [term for term in terms if term not in {"Term", "---"}]
     assert len(known) == len(set(known)) > 40
+
+
+def test_every_picture_is_there_described_and_small_and_none_is_there_for_nothing() -> None:
+    named: set[Path] = set()
+    for page in PAGES:
+        text = FENCE.sub("", page.read_text(encoding="utf-8"))
+        assert len(re.findall(r"!\[|<img|<source", text)) == len(PICTURE.findall(text)), relative(page)
+        for told, file, dark in PICTURE.findall(text):
+            path = (page.parent / (file or dark)).resolve()
+            assert told.strip() or dark, f"{relative(page)}: say what {file} shows"
+            assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" or path.name in DRAWINGS, f"{relative(page)}: {file}"
+            named.add(path)
+    stored = set((DOCS / "images").glob("*"))
+    assert named == stored
+    assert {path.name for path in stored if path.stat().st_size > MOST_OF_A_PICTURE} == set()

@@ -1,4 +1,4 @@
-"""The table of invariants in docs/approvals.md: what it names is there, and what is wrong with it is told."""
+"""The table of invariants in tests-as-evidence.md: what it names is there, and what is wrong with it is told."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,22 +1,35 @@
 """The pages of `docs/reference` say what the code does."""
 
 import re
+from pathlib import Path
 from typing import Final
 
 import pytest
 
+import generate_cli
 import generate_metrics
 import generate_reasons
 import generate_record
 from bailiwick_cli.auditflags import AUDIT
 from bailiwick_cli.errors import Exit
-from bailiwick_cli.flags import COMMANDS
+from bailiwick_cli.flags import COMMANDS, option_types
+from bailiwick_cli.notifyflags import NOTIFY
+from bailiwick_cli.options import Flags
 from bailiwick_engine.reasons import EXPLAINED, WHEN, Reason
 from bailiwick_webhook.metrics.table import METRICS
 from support import commandline
 from support.pages import DOCS, blocks
 
 ROWS: Final = [line for line in generate_reasons.rendered().splitlines() if line.startswith("| `")]
+
+# In the order in which the page has them.
+EVERY: Final = {
+    **COMMANDS,
+    **{f"audit {name}": one for name, one in AUDIT.items()},
+    **{f"notify {name}": one for name, one in NOTIFY.items()},
+}
+
+FLAG: Final = re.compile(r"(?<!\S)--?[A-Za-z][a-z-]*")
 
 
 class TestTheTableOfReasons:
@@ -73,15 +86,53 @@ class TestTheTableOfMetrics:
             assert metric.help.endswith(".")
 
 
+class TestThePageOfCommands:
+    PAGE: Final = generate_cli.PATH.read_text(encoding="utf-8")
+
+    def test_is_up_to_date(self) -> None:
+        assert generate_cli.rendered() == self.PAGE
+
+    def test_is_checked_and_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert generate_cli.main(["--check"]) == 0
+        assert capsys.readouterr().out == ""
+        old = tmp_path / "commands.md"
+        old.write_text(self.PAGE.replace("`--direct`", "`--indirect`"), encoding="utf-8")
+        monkeypatch.setattr(generate_cli, "PATH", old)
+        assert generate_cli.main(["--check"]) == 1
+        assert "+| `--direct` | Do not ask" in capsys.readouterr().out
+
+    def test_has_a_section_for_every_command(self) -> None:
+        assert re.findall(r"^## ([a-z -]+)$", self.PAGE, re.MULTILINE) == [*EVERY]
+        assert re.findall(r"^\| \[`([a-z -]+)`\]", self.PAGE, re.MULTILINE) == [*EVERY]
+
+    @pytest.mark.parametrize("name", EVERY)
+    def test_has_every_argument_flag_and_example_of_a_command(self, name: str) -> None:
+        section = self.PAGE.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        options = EVERY[name]
+        own = {flag for flag in option_types(options) if flag not in option_types(Flags)}
+        assert {
+            flag for row in re.findall(r"^\| `(-[^`]*)`", section, re.MULTILINE) for flag in FLAG.findall(row)
+        } == own
+        helped = commandline.run(*name.split(), "--help").out
+        arguments = re.findall(r"^\| `([A-Z\[][^`]*)`", section, re.MULTILINE)
+        (usage,) = re.findall(rf"^```\n(kubectl bailiwick {name} \[OPTIONS\].*)\n```$", section, re.MULTILINE)
+        assert [word.strip("[].") for word in usage.partition("[OPTIONS]")[2].split()] == [
+            word.strip("[].") for each in arguments for word in each.split()
+        ]
+        assert helped.startswith(f"Usage: {usage}\n")
+        examples = section.partition("Examples:\n\n```\n")[2].partition("```")[0]
+        told = helped.partition("Examples:\n")[2].partition("\n\n")[0]
+        assert [f"    {line}" for line in examples.splitlines()] == told.splitlines()
+
+    def test_says_what_a_flag_takes_and_what_it_is_without(self) -> None:
+        assert r"| `-o, --output table\|json\|markdown` | Output format. | `table` |" in self.PAGE
+        assert "| `--on TYPE/ID` | The resource. | required |" in self.PAGE
+
+
 class TestThePageOfThePlugin:
     PAGE: Final = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
-
-    def test_has_every_command(self) -> None:
-        table = self.PAGE.partition("## Exit codes")[0]
-        rows = [
-            name for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`([\w-]+)`", row)
-        ]
-        assert sorted(rows) == sorted(COMMANDS)
 
     def test_has_every_command_of_the_audit(self) -> None:
         section = self.PAGE.partition("## Auditing")[2].partition("\n## ")[0]

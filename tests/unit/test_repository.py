@@ -29,10 +29,10 @@ def modules() -> Iterator[Path]:
 
 
 # A class or module is a thing. These are things; and names that the outside has given: the
-# condition Programmed, the path /served; and the SDK's error that an application catches.
+# condition Programmed, the path /served, the command `unused`; and the SDK's error that an application catches.
 PARTICIPLE = re.compile(r"[A-Z][a-z]+(?:ed|ing)")
 NOUNS = {"Binding", "Denied", "Finding", "Keyring", "Standing"}
-MODULES = {"addressing", "binding", "keyring", "listing", "programmed", "served", "testing", "tracing"}
+MODULES = {"addressing", "binding", "keyring", "listing", "programmed", "served", "testing", "tracing", "unused"}
 
 
 def public_classes() -> Iterator[tuple[str, str]]:

@@ -177,6 +177,27 @@ def test_what_is_likely_not_meant_is_a_warning_of_kubectl(pdp: Bailiwick, review
     assert "is valid for 7200 seconds" in warnings(answer)
 
 
+def test_calls_that_get_further_are_a_warning_of_kubectl(pdp: Bailiwick, reviewed: str) -> None:
+    config = f"--kubeconfig={pdp.cluster.kubeconfig('admin')}"
+
+    def applied(*more: str, **spec: object) -> str:
+        given = json.dumps(policy(reviewed, "further", endpoint="further", **spec))
+        code, _, said = output(KUBECTL, config, "apply", *more, "-f", "-", given=given)
+        assert code == 0, said
+        return said
+
+    hold = rule("hold", effect="Deny", actions=["customers.*"])
+    listing = "Deny to Allow: sa:agents/crm-agent | customers.list | customer/*"
+    assert f"Warning: lets calls further (rule read, new): {listing}" in applied("--server-side")
+    assert "calls further" not in applied("--server-side", rules=[rule(), hold])
+    for more in (["--server-side", "--dry-run=server"], ["--server-side"]):
+        said = applied(*more, rules=[rule()])
+        assert f"Warning: lets calls further (rule hold, removed): {listing}" in said
+        assert "Warning: may let calls further, where another policy allows them (rule hold, removed): " in said
+    # Of what stays as it is nothing is told.
+    assert "calls further" not in applied("--server-side", rules=[rule()])
+
+
 def test_a_dry_run_is_judged_alike_and_leaves_nothing(pdp: Bailiwick, reviewed: str) -> None:
     admin = pdp.callers.admin
     accepted(admin.create(policy(reviewed, "dry", endpoint="dry"), dry_run=True))

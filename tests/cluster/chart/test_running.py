@@ -37,7 +37,9 @@ from support.waiting import until
 pytestmark = pytest.mark.long
 
 REPORTED: Final = {"Deployment", "PodDisruptionBudget", "CustomResourceDefinition", "HorizontalPodAutoscaler"}
-USUAL: Final[tuple[Values, str]] = ({}, charts.NAMESPACE)
+# With them the chart ships every role that there is.
+TOLD: Final[Values] = {"notifications": {"namespaceTargets": "bound"}}
+USUAL: Final[tuple[Values, str]] = (TOLD, charts.NAMESPACE)
 # Every name is another, and only usernames of an issuer are people's.
 OTHER: Final[tuple[Values, str]] = (
     {
@@ -46,6 +48,7 @@ OTHER: Final[tuple[Values, str]] = (
         "webhook": {"serviceAccount": {"name": "decider"}},
         "operator": {"serviceAccount": {"name": "keeper"}},
         "commonLabels": {"team": "security"},
+        **TOLD,
     },
     "security",
 )

@@ -5,9 +5,10 @@ from typing import Final
 
 import pytest
 
+from bailiwick_kube.paths import policies_path
 from support import commandline
 from support.commandline import Ran
-from support.objects import Object, gated_rule
+from support.objects import POLICY, Object, gated_rule
 from support.pdp.fixtures import pdp, tenants
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
 
@@ -52,3 +53,15 @@ def cli(tenant: Tenant) -> Callable[..., Ran]:
         return commandline.run("-n", tenant.namespace, *arguments, kubeconfig=tenant.cluster.kubeconfig(person))
 
     return run
+
+
+@pytest.fixture
+def live(tenant: Tenant) -> Object:
+    """The tenant's policy, as the cluster has it, without what the API server adds."""
+    raw = tenant.callers.admin.get(policies_path(tenant.namespace, POLICY)).body
+    return {
+        "apiVersion": raw["apiVersion"],
+        "kind": raw["kind"],
+        "metadata": {"namespace": tenant.namespace, "name": raw["metadata"]["name"]},
+        "spec": raw["spec"],
+    }

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from bailiwick_evidence.audit.claims import notes_of
 from localcluster.access import Cluster
 from support import commandline
 from support.callers import Callers
@@ -44,6 +45,12 @@ def test_what_lives_and_what_was_put_away_is_read_from_the_cluster(
     assert "the witness's key is the cluster's own" in ran.err
     kept = verify(cluster, namespace, "eve", str(tmp_path / "log"), "--witness-key", str(WITNESS_KEY))
     assert (kept.code, "the cluster's own" in kept.err) == (0, False), kept
+    newest = commandline.run("audit", "checkpoint", "-n", namespace, kubeconfig=cluster.kubeconfig("eve"))
+    assert (newest.code, len(notes_of(newest.out))) == (0, 2), newest
+    (tmp_path / "notes").write_text(newest.out)
+    again = ("--checkpoints", str(tmp_path / "notes"), "--witness-key", str(WITNESS_KEY))
+    later = commandline.run("audit", "verify", str(tmp_path / "log"), *again)
+    assert (later.code, later.out) == (0, kept.out), later
     (tmp_path / "cut").write_bytes(b"".join(one.lines))
     cut = verify(cluster, namespace, "eve", str(tmp_path / "cut"))
     assert (cut.code, "missing" in cut.out) == (1, True), cut

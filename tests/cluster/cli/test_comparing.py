@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bailiwick_kube.paths import policies_path
+from bailiwick_api.meta import API_VERSION
 from support.commandline import Ran
+from support.installing import accepted
 from support.namespaces import Roles
-from support.objects import POLICY, Object
+from support.objects import Object, policy, rule
 from support.pdp.tenant import OWNERS, Tenant
 
 Compare = Callable[..., Ran]
@@ -20,18 +21,6 @@ Compare = Callable[..., Ran]
 def readers(tenant: Tenant) -> None:
     """To compare takes the policies, which whoever approves need not see."""
     Roles(tenant.callers.admin, tenant.namespace).bind("bailiwick-view", f"group:{OWNERS}")
-
-
-@pytest.fixture
-def live(tenant: Tenant) -> Object:
-    """The tenant's policy, as the cluster has it, without what the API server adds."""
-    raw = tenant.callers.admin.get(policies_path(tenant.namespace, POLICY)).body
-    return {
-        "apiVersion": raw["apiVersion"],
-        "kind": raw["kind"],
-        "metadata": {"namespace": tenant.namespace, "name": raw["metadata"]["name"]},
-        "spec": raw["spec"],
-    }
 
 
 @pytest.fixture
@@ -76,3 +65,29 @@ def test_whoever_may_not_see_policies_compares_nothing(compare: Compare, live: O
     ran = compare(live, person="mallory")
     assert (ran.code, ran.out) == (2, "")
     assert "forbidden" in ran.err.lower()
+
+
+def test_data_that_the_files_do_not_have_stays_as_it_is(cli: Compare, tenant: Tenant, tmp_path: Path) -> None:
+    admin, metadata = tenant.callers.admin, {"namespace": tenant.namespace}
+    data = {"apiVersion": API_VERSION, "kind": "EndpointData", "metadata": {**metadata, "name": "directory"}}
+    conditions = [{"name": "open", "expression": "data.directory.open == true"}]
+    reading = policy(
+        tenant.namespace,
+        "reading",
+        endpoint="reading",
+        data=[{"name": "directory"}],
+        rules=[rule(conditions=conditions)],
+    )
+    for body in (data | {"spec": {"data": {"open": True}}}, reading):
+        accepted(admin.create(body))
+    file = tmp_path / "head.yaml"
+
+    def compared(*documents: Object) -> Ran:
+        file.write_text(yaml.safe_dump_all(documents), encoding="utf-8")
+        return cli("carol", "diff", str(file), "--live")
+
+    assert compared(reading).code == 0
+    ran = compared(reading, data | {"spec": {"data": {"open": False}}})
+    assert (ran.code, "MAY WIDEN" in ran.out) == (1, True), ran
+    for body in (reading, data):
+        accepted(admin.delete(body))

@@ -36,6 +36,7 @@ def test_who_could_change_the_answer_is_told_beside_who_may(cli: Cli, tenant: Te
         (f"sa:{tenant.namespace}/deployer", f"change the policies of {tenant.namespace}"),
         (f"group {OWNERS}", f"approve for the policy {POLICY}"),
         ("group system:masters", f"impersonate {agent}"),
+        ("group system:masters", f"impersonate the group {OWNERS}"),
     }
     # Whoever is bound to something else is a candidate, and no more.
     assert ("user mallory", f"change the policies of {tenant.namespace}") not in routes

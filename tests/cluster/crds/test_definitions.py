@@ -197,11 +197,15 @@ def test_the_largest_grant_passes_the_guards(
         assert callers("dave").patch(stored, [{"op": "add", **change}], "json").message == ""
 
 
-def kubectl(cluster: Cluster, *words: str) -> list[list[str]]:
+def printed(cluster: Cluster, *words: str) -> list[str]:
     command = [str(KUBECTL), "--kubeconfig", str(cluster.kubeconfig()), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    # Columns stand at least three blanks apart, and their titles hold none.
-    return [[word.strip() for word in line.split("   ") if word.strip()] for line in done.stdout.splitlines()]
+    return [line.rstrip() for line in done.stdout.splitlines()]
+
+
+def kubectl(cluster: Cluster, *words: str) -> list[list[str]]:
+    # Columns stand at least three blanks apart, and no title or value holds as many.
+    return [[word.strip() for word in line.split("   ") if word.strip()] for line in printed(cluster, *words)]
 
 
 def test_kubectl_shows_a_policy_in_columns_by_its_short_name(
@@ -209,13 +213,28 @@ def test_kubectl_shows_a_policy_in_columns_by_its_short_name(
 ) -> None:
     stored = accepted(callers.admin.create(policy(namespace, mode="Audit", expireTime="2999-01-01T00:00:00Z")))
     condition = {"status": "True", "reason": "Seen", "message": "two rules", "lastTransitionTime": later()}
-    status = {"conditions": [{"type": kind, **condition} for kind in ("Accepted", "Ready")]}
+    status = {
+        "ruleCount": 12,
+        "gatedActionCount": 2,
+        "gatedActions": ["customers.delete", "customers.export"],
+        "usage": {"unusedSince": later(days=-40), "lastUsedTime": later(days=-41), "observedSince": later(days=-90)},
+        "shadow": {"observedGeneration": 1, "compared": 5000, "different": 20},
+        "conditions": [{"type": kind, **condition} for kind in ("Accepted", "Ready")],
+    }
     accepted(callers.admin.patch(stored, {"status": status}, "merge", "status"))
     titles, row = kubectl(cluster, "-n", namespace, "get", "epol")
-    assert titles == ["NAME", "ENDPOINT", "MODE", "SUSPENDED", "ACCEPTED", "READY", "EXPIRES", "AGE"]
-    assert row[:6] == ["crm-agent", "crm-api", "Audit", "false", "True", "True"]
+    states = ["MODE", "SUSPENDED", "ACCEPTED", "READY"]
+    assert titles == ["NAME", "ENDPOINT", *states, "RULES", "GATED", "UNUSED", "EXPIRES", "AGE"]
+    assert row[:9] == ["crm-agent", "crm-api", "Audit", "false", "True", "True", "12", "2", "40d"]
+    # With the longest that is usual, and a date.
+    assert max(map(len, printed(cluster, "-n", namespace, "get", "epol"))) <= 120
     wide, row = kubectl(cluster, "-n", namespace, "get", "epol", "-o", "wide")
-    assert dict(zip(wide, row, strict=True))["REASON"] == "two rules"
+    found = dict(zip(wide, row, strict=True))
+    assert (found["REASON"], found["LAST USED"], found["COMPARED"], found["DIFFERENT"]) == (
+        *("two rules", "41d"),
+        *("5000", "20"),
+    )
+    assert found["GATED ACTIONS"] == '["customers.delete","customers.export"]'
 
 
 def test_kubectl_shows_a_grant_in_columns_by_its_short_name(

@@ -85,12 +85,18 @@ def account(cluster: Cluster, installed: Installation, tmp_path_factory: pytest.
 
 
 @pytest.fixture(scope="module")
-def new_operator(account: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewOperator]:
-    """Describe one more operator, not yet started; whatever still runs at the end is killed."""
+def serving() -> Iterator[ServesAll]:
+    """What stands for the decision point."""
     with ServesAll() as point:
-        operators = NewOperator(account, tmp_path_factory.mktemp("operators"), f"--replica={point.url}")
-        yield operators
-        operators.kill_all()
+        yield point
+
+
+@pytest.fixture(scope="module")
+def new_operator(account: Path, serving: ServesAll, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewOperator]:
+    """Describe one more operator, not yet started; whatever still runs at the end is killed."""
+    operators = NewOperator(account, tmp_path_factory.mktemp("operators"), f"--replica={serving.url}")
+    yield operators
+    operators.kill_all()
 
 
 @pytest.fixture(scope="module")

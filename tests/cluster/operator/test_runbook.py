@@ -1,4 +1,4 @@
-"""What `docs/runbook.md` tells people to type does what it says, on a real API server with a real operator."""
+"""What `docs/operations/runbook.md` tells people to type does what it says, with a real operator."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ def lowered() -> Sequence[str]:
 @pytest.fixture
 def shell(cluster: Cluster, operator: Operator) -> Shell:
     operator.await_leading()
-    return Shell(cluster, "runbook.md")
+    return Shell(cluster, "operations/runbook.md")
 
 
 @pytest.fixture
@@ -90,7 +90,9 @@ class TestGuardsThatWereLoosened:
         guards.await_recorded()
 
     def test_that_were_deleted_are_made_anew_by_applying_them(self, shell: Shell, guards: Guards) -> None:
-        deleting, helm = script("runbook.md", "kubectl delete --ignore-not-found validating").split("helm upgrade")
+        deleting, helm = script("operations/runbook.md", "kubectl delete --ignore-not-found validating").split(
+            "helm upgrade"
+        )
         assert "--reuse-values" in helm
         assert len(succeeded(shell.type(deleting)).splitlines()) == len(NAMES) * 2
         succeeded(shell.type("kubectl apply --server-side -f crds/guards"))
@@ -103,7 +105,7 @@ class TestRevokingEverything:
     ) -> None:
         pending, active = grants.open(), grants.approved()
         succeeded(shell.run("kubectl delete configmap bailiwick-guard"))
-        waiting, _, scaling = script("runbook.md", "kubectl wait --for=create").partition("\n")
+        waiting, _, scaling = script("operations/runbook.md", "kubectl wait --for=create").partition("\n")
         assert scaling.startswith("kubectl scale deployment/bailiwick-webhook")
         assert "condition met" in succeeded(shell.type(waiting))
         guards.await_recorded()
@@ -242,5 +244,5 @@ def test_the_record_that_people_look_at_is_that_of_the_guards_in_force(
     guards.await_recorded()
     stored = [accepted(callers.admin.get(path)) for path in paths(installed)]
     assert accepted(callers.admin.get(record_path(installed)))["data"]["fingerprint"] == fingerprint(stored)
-    install = Shell(shell.cluster, "install.md")
+    install = Shell(shell.cluster, "operations/install.md")
     assert "T" in succeeded(install.run("kubectl get configmap bailiwick-guard")).splitlines()[0]

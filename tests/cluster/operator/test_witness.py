@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
-from bailiwick_evidence.chainentry import verified
+from bailiwick_evidence.chainentry import Cosigners, verified
 from bailiwick_operator.evidence.store import MOST_BYTES, size_of
 from cluster.operator.witnessed import NOON, Memory, OneWitness, Pods
 from support.callers import Callers
@@ -84,6 +84,44 @@ async def test_the_process_is_told_of_the_ledger_with_each_poll(leaders: Leaders
     assert sizes == [2, 3]
     assert log.told[0].startswith(f"bailiwick/bailiwick-system/{one.lines[0]['chain']}\n")
     assert one.lines[0]["key"].startswith(f"bailiwick/bailiwick-system/{one.lines[0]['log']['id']}+")
+
+
+async def test_what_a_process_lost_is_stored_though_its_log_stands_still_and_outlives_leader_and_process(
+    leaders: Leaders, memory: Memory, server: LogServer, log: LoggedProcess
+) -> None:
+    one = await (await leaders.next()).round()
+    assert memory.entry(log.id).lost == 0
+    log.lost = 5
+    await one.round()
+    assert (memory.entry(log.id).lost, memory.of(log.id).checkpoint.size) == (5, 3)
+    assert [line["lost"] for line in one.said("checkpoint")] == [0, 5]
+    # Whoever edits it, or answers with an older count, takes nothing back.
+    memory.write({**memory.data(), log.id: memory.entry(log.id)._replace(lost=None).text()})
+    log.lost = 4
+    await one.round()
+    assert memory.entry(log.id).lost == 5
+    server.silent.add("p1")
+    second = await (await leaders.next(minutes=1)).round()
+    assert (memory.entry(log.id).lost, second.events) == (5, [])
+    server.silent.clear()
+    server.processes["p1"] = LoggedProcess(2)
+    await second.round()
+    await second.round(700)
+    assert memory.away(log.id).lost == 5
+    assert memory.entry(server.processes["p1"].id).lost == 0
+
+
+@pytest.mark.parametrize("told", [None, "many", -1], ids=["an older version", "a text", "less than none"])
+async def test_a_process_that_tells_no_number_of_losses_is_witnessed_all_the_same(
+    leaders: Leaders, memory: Memory, log: LoggedProcess, told: object
+) -> None:
+    log.lost = told
+    one = await (await leaders.next()).round()
+    assert (memory.entry(log.id).lost, memory.of(log.id).checkpoint.size) == (None, 3)
+    assert (one.witness.problem, one.events) == (None, [])
+    log.lost = 2
+    await one.round()
+    assert memory.entry(log.id).lost == 2
 
 
 @pytest.mark.long
@@ -176,12 +214,12 @@ async def test_a_key_that_is_replaced_on_request_is_told_of_and_what_it_cosigned
     (new,) = memory.verifiers()[1:]
     # Until it is cosigned again, the one before verifies it: it is neither lost nor begun anew.
     await one.round(60)
-    assert verified(memory.entry(log.id), [new]).checkpoint.size == 3
-    assert verified(memory.entry(over.id), [old]).checkpoint.size == 2
+    assert verified(memory.entry(log.id), Cosigners((new,), (None,))).checkpoint.size == 3
+    assert verified(memory.entry(over.id), Cosigners((old,), (None,))).checkpoint.size == 2
     log.grow()
     await one.round(600)
-    assert verified(memory.entry(log.id), [new]).checkpoint.size == 4
-    assert verified(memory.away(over.id), [old]).checkpoint.size == 2
+    assert verified(memory.entry(log.id), Cosigners((new,), (None,))).checkpoint.size == 4
+    assert verified(memory.away(over.id), Cosigners((old,), (None,))).checkpoint.size == 2
     assert [line["witness"] for line in one.said("keys")] == [[str(old)], [str(old), str(new)]]
     (event,) = one.events
     assert (event.type, event.reason, str(new) in event.note) == ("Normal", "WitnessKeyRotated", True)

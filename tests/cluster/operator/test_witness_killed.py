@@ -282,7 +282,7 @@ def test_while_a_chain_that_is_over_is_put_away(
     steps.start(clock=clock)
     until(lambda: over.id not in memory.data(), "it is put away", 60)
     assert memory.away(over.id, month) == entry
-    assert verified(entry, memory.verifiers()).checkpoint.size == over.size
+    assert verified(entry, memory.cosigners()).checkpoint.size == over.size
     assert steps.said("witness", "dropped") == []
 
 

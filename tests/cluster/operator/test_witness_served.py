@@ -11,7 +11,7 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_evidence.chain import link
-from bailiwick_evidence.chainentry import verified
+from bailiwick_evidence.chainentry import Cosigners, verified
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import leaf_hash, root
 from bailiwick_evidence.note import NoteError, VerifierKey, opened
@@ -32,6 +32,7 @@ from support.waiting import until
 pytestmark = pytest.mark.long
 
 FLAGS: Final = ("--witness-interval=0.5", "--lease-seconds=4", "--renew-seconds=3", "--retry-seconds=1")
+WAITS: Final = "--witness-wait-seconds=60"
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def stack(cluster: Cluster, installed: Installation, tmp_path_factory: pytest.Te
     with stack_on(cluster, tmp_path_factory.mktemp("stack"), installed) as stack:
         stack.start_operator(*FLAGS)
         stack.await_guard()
-        stack.start_decision_point()
+        stack.start_decision_point(WAITS)
         yield stack
 
 
@@ -91,10 +92,14 @@ def test_what_was_decided_is_witnessed_and_the_ledger_says_by_which_policy(
     found = await_witnessed(memory, point)
     held = lines(point.records)
     assert found.root == root(map(leaf_hash, held))
-    ledger = [json.loads(line) for line in lines(stack.ledger(operator(stack)))]
     stored = memory.entry(chain(point)).note
-    assert stored in [line["note"] for line in ledger if line["kind"] == "checkpoint"]
-    policy = next(line for line in ledger if line["kind"] == "policy" and line["policy"].startswith(tenant.namespace))
+
+    def ledger() -> list[dict[str, Any]]:
+        return [json.loads(line) for line in lines(stack.ledger(operator(stack)))]
+
+    # It is stored first.
+    until(lambda: stored in [line["note"] for line in ledger() if line["kind"] == "checkpoint"], "the ledger says so", 20)
+    policy = next(line for line in ledger() if line["kind"] == "policy" and line["policy"].startswith(tenant.namespace))
     digest = policy["digest"]
     assert digest == f"sha256:{hashlib.sha256(policy['text'].encode()).hexdigest()}"
     assert any(digest.encode() in line for line in held)
@@ -145,7 +150,7 @@ def test_a_decision_point_that_was_killed_keeps_what_was_witnessed_beside_its_su
     first.process.id.send(signal.SIGKILL)
     first.process.handle.wait()
     # The next one, at another place.
-    second = stack.start_decision_point()
+    second = stack.start_decision_point(WAITS)
     await_witnessed(memory, second)
     assert memory.of(chain(first)).checkpoint == before
     assert chain(second) != chain(first)
@@ -172,12 +177,12 @@ def test_an_operator_that_was_killed_is_followed_by_one_that_goes_on(stack: Stac
 def test_a_key_that_is_replaced_as_the_runbook_says_leaves_all_of_the_log_intact_for_who_keeps_both(
     stack: Stack, memory: Memory, cluster: Cluster, callers: Callers, namespaces: Namespaces, tmp_path: Path
 ) -> None:
-    shell, kept = Shell(cluster, "runbook.md"), tmp_path / "witness.vkey"
+    shell, kept = Shell(cluster, "operations/runbook.md"), tmp_path / "witness.vkey"
     over = stack.decision_points[-1]
     await_witnessed(memory, over)
     over.process.id.send(signal.SIGKILL)
     over.process.handle.wait()
-    point = stack.start_decision_point()
+    point = stack.start_decision_point(WAITS)
     await_witnessed(memory, point)
     old = memory.verifiers()
     kept.write_text("".join(f"{key}\n" for key in old))
@@ -191,13 +196,13 @@ def test_a_key_that_is_replaced_as_the_runbook_says_leaves_all_of_the_log_intact
 
     def goes_on() -> bool:
         try:
-            found = verified(memory.entry(chain(point)), [new])
+            found = verified(memory.entry(chain(point)), Cosigners((new,), (None,)))
         except NoteError:
             return False
         return found.checkpoint.size == len(lines(point.records))
 
     until(goes_on, "the new key cosigned all of it")
-    assert verified(memory.entry(chain(over)), old).checkpoint.size > 0
+    assert verified(memory.entry(chain(over)), Cosigners(tuple(old), (None,) * len(old))).checkpoint.size > 0
     ledger = [json.loads(line) for line in lines(stack.ledger(operator(stack)))]
     assert [line["witness"][-1] for line in ledger if line["kind"] == "keys" and "witness" in line][-1] == str(new)
     events = accepted(callers.admin.get("/apis/events.k8s.io/v1/namespaces/bailiwick-system/events"))["items"]
@@ -207,6 +212,17 @@ def test_a_key_that_is_replaced_as_the_runbook_says_leaves_all_of_the_log_intact
     assert (alone.code, found_of(alone, chain(point))["intact"]) == (1, True), alone
     (finding,) = (one for one in found_of(alone, chain(over))["findings"] if one["bad"])
     assert (finding["code"], old[-1].label in finding["message"]) == ("unknown", True)
+
+
+def test_a_decision_point_that_is_told_to_stop_is_witnessed_to_its_last_line(stack: Stack, memory: Memory) -> None:
+    point = stack.decision_points[-1]
+    await_witnessed(memory, point)
+    # Tests run in any order, and each asks the newest.
+    stack.start_decision_point(WAITS)
+    point.process.id.send(signal.SIGTERM)
+    assert point.process.handle.wait(90) == 0
+    assert json.loads(lines(point.records)[-1])["kind"] == "close"
+    assert await_witnessed(memory, point).size == len(lines(point.records))
 
 
 def audited(stack: Stack, cluster: Cluster, keys: str) -> Ran:

@@ -135,7 +135,12 @@ def test_ab_22_a_policy_that_was_widened_and_narrowed_again_is_narrow_everywhere
 
 def test_the_answer_names_policy_rule_and_snapshot(tenant: Tenant, pdp: Bailiwick) -> None:
     stored = accepted(tenant.callers.admin.get(_path(tenant, "crm-agent")))
-    until(lambda: "digest" in accepted(tenant.callers.admin.get(_path(tenant, "crm-agent")))["status"], "the digest")
+
+    def told() -> bool:
+        # Until the operator has seen it there is no status at all.
+        return "digest" in accepted(tenant.callers.admin.get(_path(tenant, "crm-agent"))).get("status", {})
+
+    until(told, "the digest")
     digest = accepted(tenant.callers.admin.get(_path(tenant, "crm-agent")))["status"]["digest"]
     for point in range(REPLICAS):
         context = tenant.ask("customers.list", point=point).context

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
 from support.installing import accepted
@@ -51,6 +53,19 @@ def lines(pdp: Bailiwick, evaluation_id: str) -> list[Object]:
     return [json.loads(line) for line in written if evaluation_id.encode() in line]
 
 
+def met(pdp: Bailiwick, tenant: Tenant, live: str, shadow: str) -> float:
+    """Return how often the first decision point counted that these met at the tenant's endpoints."""
+    text = requests.get(f"{pdp.points[0].status_url}/metrics", timeout=10).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "bailiwick_shadow_total"
+        and sample.labels["endpoint"].startswith(f"{tenant.namespace}/")
+        and (sample.labels["live"], sample.labels["shadow"]) == (live, shadow)
+    )
+
+
 def test_every_decision_point_judges_it_behind_its_answer(pdp: Bailiwick, tenant: Tenant) -> None:
     for point in range(len(tenant.points)):
         said = tenant.ask("customers.list", point=point)
@@ -65,6 +80,7 @@ def test_every_decision_point_judges_it_behind_its_answer(pdp: Bailiwick, tenant
 
 def test_a_grant_of_an_unchanged_rule_opens_it_too_and_is_used_once(pdp: Bailiwick, tenant: Tenant) -> None:
     approved = tenant.approved("customers.export", "once")
+    before = met(pdp, tenant, "allow", "allow")
     said = tenant.ask("customers.export", "once")
     assert said.decision is True
     # Decided after it, and a difference: by then it is certain that the export was none.
@@ -72,6 +88,8 @@ def test_a_grant_of_an_unchanged_rule_opens_it_too_and_is_used_once(pdp: Bailiwi
     until(lambda: len(lines(pdp, later)) == 2, "the difference is on record", 10)
     assert [one["kind"] for one in lines(pdp, said.context["evaluation_id"])] == ["evaluation"]
     assert tenant.uses(approved) == 1
+    # It was decided again, and came to the same.
+    assert met(pdp, tenant, "allow", "allow") == before + 1
 
 
 def test_it_is_told_why_it_stands_nowhere(tenant: Tenant) -> None:

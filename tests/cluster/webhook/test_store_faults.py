@@ -225,8 +225,16 @@ async def test_a_watch_that_says_nothing_is_not_believed(pdp: Bailiwick, faults:
 
 
 def _await_fresh(point: DecisionPoint) -> None:
-    """Let what an earlier test hung or cut be over: after a failure it pauses for seconds before it lists again."""
-    until(lambda: readiness(point)[0] == 200, "the store is fresh", 30)
+    """Let what an earlier test hung or cut be over: after a failure it pauses for seconds before it lists again.
+
+    The guard's objects have watches of their own, that come back at another moment.
+    """
+
+    def heard() -> bool:
+        status, body = readiness(point)
+        return status == 200 and body["guard"]["proven"]
+
+    until(heard, "the store is fresh and the guard is proven", 30)
 
 
 def _delete_policy(tenant: Tenant) -> None:

@@ -237,6 +237,9 @@ async def test_one_call_too_many_is_refused_and_a_signal_lets_one_finish(fake_mc
             assert healthy.status_code == 200
             os.kill(gateway.process.pid, signal.SIGTERM)
             await asyncio.to_thread(until, lambda: not listens(gateway), "nobody new is let in")
+            # Longer than the half second after which streams are cut, unless somebody says otherwise.
+            await asyncio.wait({call}, timeout=1.5)
+            assert not call.done()
             may_end.set()
             answer = await call
             assert (answer.status_code, '"structuredContent":{"result":1}' in answer.text) == (200, True), answer.text

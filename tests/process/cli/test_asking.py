@@ -20,7 +20,7 @@ from support.objects import Object, gated_rule, policy, rule, settings, subject
 from support.offlineshell import OfflineShell
 from support.pages import DOCS
 from unit.engine.cases import CALL
-from unit.webhook.record.test_members import lines
+from unit.webhook.record.everymember import lines
 
 ROOT: Final = DOCS.parent
 PAGE: Final = (DOCS / "how-to" / "ask-policies.md").read_text(encoding="utf-8")
@@ -29,6 +29,10 @@ COMMANDS: Final = [line for apart, block in BLOCKS if not apart for line in bloc
 EXAMPLE: Final = ROOT / "examples" / "crm" / "policy.yaml"
 AGENT: Final = "sa:agents/crm-agent"
 FEW: Final = [{"name": "few", "expression": "context.count < 5", "message": "only a few"}]
+NEAR: Final = (
+    "crm-agent/read (Allow): condition few does not hold; expected: context.count < 5 (only a few);"
+    " read: context.count = 9\n"
+)
 
 Ask = Callable[..., Ran]
 
@@ -107,6 +111,18 @@ def test_of_people_groups_count_where_they_are_named(ask: Ask) -> None:
     assert (refused.code, "does not accept subjects of the issuer corp" in refused.err) == (1, True), refused
 
 
+def test_whom_the_enforcer_names_is_asked_about_as_they_are_told(ask: Ask) -> None:
+    subjects = [{"name": "bot", "entity": {"type": "agent", "ids": ["bot"]}}]
+    asserted = settings() | {"identity": {"verification": "Asserted"}}
+    policy = {"rules": [rule(subjects=["bot"])], "subjects": subjects, "endpointSettings": asserted}
+    assert json.loads(ask(*who("-o", "json"), **policy).out)["answers"][0]["subject"] == "entity:agent/bot"
+    ran = ask("what-can", "entity:agent/bot", **policy)
+    assert (ran.code, "customers.list" in ran.out) == (0, True), ran
+    for named, said in (("entity:agent/bot", "by their tokens"), ("entity:bot", "write it as entity:TYPE/ID")):
+        refused = ask("what-can", named, rules=[rule()])
+        assert (refused.code, said in refused.err) == (2, True), refused
+
+
 def test_delegation_is_said_not_to_be_listed(ask: Ask) -> None:
     ceiling = [{"actions": ["*"], "resources": [{"type": "customer", "ids": ["*"]}]}]
     delegation = {"maxDepth": 1, "principals": ["agent"], "ceiling": ceiling}
@@ -115,6 +131,18 @@ def test_delegation_is_said_not_to_be_listed(ask: Ask) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("asked", [who(), ("what-can", AGENT)], ids=["who-can", "what-can"])
+def test_whoever_can_write_what_a_condition_reads_is_said_not_to_be_listed(ask: Ask, asked: tuple[str, ...]) -> None:
+    reading = [{"name": "open", "expression": "data.incident.open == true"}, *FEW]
+    data = [{"name": "incident", "from": "incident-state"}]
+    ran = ask(*asked, rules=[rule(conditions=reading)], data=data)
+    assert (ran.code, "note: conditions here read EndpointData (incident-state)" in ran.err) == (0, True), ran
+    ran = ask(*asked, "-o", "json", rules=[rule(conditions=reading)], data=data)
+    (answer,) = json.loads(ran.out)["answers"]
+    assert [one.get("data") for one in answer["given"]] == [["incident-state"], None]
+    assert "conditions here read" not in ask(*asked, rules=[rule(conditions=FEW)], data=data).err
+
+
 @pytest.mark.parametrize("words", [who(), ("what-can", AGENT)], ids=["who-can", "what-can"])
 def test_what_was_not_looked_at_is_no_answer(ask: Ask, words: tuple[str, ...]) -> None:
     many = [{"name": f"c{number}", "expression": f"size(context.c{number}) > 1"} for number in range(10)]
@@ -254,6 +282,40 @@ def test_a_record_that_its_policies_do_not_reproduce_is_not_explained(tmp_path: 
     assert (ran.code, ran.out) == (1, ""), ran
     assert "its own policies do not reproduce this record" in ran.err
     assert "says no_rule by no rule; the engine says condition_false by crm-agent/read" in ran.err
+    assert NEAR in ran.err
+
+
+def test_a_record_that_is_contradicted_is_told_with_what_the_engine_weighed(tmp_path: Path) -> None:
+    found = Recorded(
+        tmp_path, spec_of(rule(conditions=FEW)), "e-1", action=Action("customers.list"), context={"count": 9}
+    )
+    opening: dict[str, Any] = dict(engine_versions())
+    found.process = ProcessLog(2, **opening)
+    found.record |= {"reason": "no_rule", "policy": None}
+    for _ in range(25):
+        found.process.add(**found.record)
+    found.explain()
+    files = [str(tmp_path / name) for name in ("decisions.log", "ledger.log")]
+    ran = commandline.run("audit", "verify", *files, "--policies", "ledger")
+    assert ran.code == 1, ran
+    assert ran.out.count("the record of e-1 says no_rule by no rule; the engine says condition_false") == 26
+    # Of the first ones, so that a log of lies does not fill the memory.
+    assert ran.out.count(f"\n    {NEAR}") == 20, ran
+    body = json.loads(commandline.run("audit", "verify", *files, "--policies", "ledger", "-o", "json").out)
+    first, *_, last = body["records"]["contradictedLines"]
+    assert (first["near"][0]["rule"], first["near"][0]["read"]) == ("read", {"context.count": "= 9"})
+    assert (last["line"].rpartition(" ")[2], "near" in last) == ("26", False)
+
+
+def test_of_what_is_sealed_a_contradicted_record_tells_nothing(tmp_path: Path) -> None:
+    spec = spec_of(rule(conditions=FEW), sensitive=["context.count"])
+    found = Recorded(tmp_path, spec, "e-1", action=Action("customers.list"), context={"count": 9})
+    opening: dict[str, Any] = dict(engine_versions())
+    found.process = ProcessLog(2, **opening)
+    found.record |= {"reason": "no_rule", "policy": None}
+    ran = found.explain()
+    assert (ran.code, ran.out) == (1, ""), ran
+    assert "condition few cannot be told: context.count < 5; read: context.count is sealed\n" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,55 @@ def test_without_a_key_nothing_is_intact_and_that_is_said(folder: Path) -> None:
     assert "intact as far as a witness saw: 0" in ran.out
 
 
+class TestCheckpointsToKeep:
+    def kept(self, folder: Path, *arguments: str, key: str = "witness.vkey") -> Ran:
+        given = [str(folder / one) if one in {"ledger.log", "a.log", "notes", "first"} else one for one in arguments]
+        return commandline.run("audit", "checkpoint", *given, "--witness-key", str(folder / key))
+
+    def test_are_the_newest_of_each_chain_and_are_read_again(self, folder: Path) -> None:
+        one = ProcessLog(2).records(10).close()
+        (folder / "first").write_text(one.checkpoint(5))
+        ran = self.kept(folder, "--checkpoints", "first", "--checkpoints", "notes")
+        assert (ran.code, notes_of(ran.out)) == (0, sorted(notes_of((folder / "notes").read_text()))), ran
+        assert "checkpoints of 2 chains, the latest of 2023-11-14T22:13:32Z" in ran.err
+        (folder / "kept").write_text(ran.out)
+        cut = b"".join((folder / "a.log").read_bytes().splitlines(keepends=True)[:7])
+        (folder / "cut.log").write_bytes(cut)
+        files = [str(folder / "cut.log"), str(folder / "b.log"), "--witness-key", str(folder / "witness.vkey")]
+        found = commandline.run("audit", "verify", *files, "--checkpoints", str(folder / "kept"))
+        assert (found.code, "truncated 7-11: a witness saw 12 lines, and 7 are here" in found.out) == (1, True), found
+
+    def test_come_from_the_ledger_too(self, folder: Path) -> None:
+        ran = self.kept(folder, "ledger.log")
+        assert (ran.code, len(notes_of(ran.out)), ran.out in (folder / "notes").read_text()) == (0, 1, True), ran
+
+    def test_of_a_witness_that_contradicted_itself_are_both(self, folder: Path) -> None:
+        one, other = ProcessLog(2).records(10), ProcessLog(2).records(9)
+        other.add(evaluation_id="other")
+        (folder / "notes").write_text(f"{one.checkpoint()}\n{other.checkpoint()}")
+        assert len(notes_of(self.kept(folder, "--checkpoints", "notes").out)) == 2
+
+    def test_are_none_that_no_trusted_witness_cosigned(self, folder: Path) -> None:
+        another = verifier_key("bailiwick/5a1e/witness", SignatureType.COSIGNATURE, private_key(9))
+        (folder / "other.vkey").write_text(str(another))
+        for source in (("--checkpoints", "notes"), ("ledger.log",), ("a.log",)):
+            ran = self.kept(folder, *source, key="other.vkey")
+            assert (ran.code, ran.out, "there is no checkpoint" in ran.err) == (1, "", True), ran
+        assert "1 checkpoints of the log are not used" in self.kept(folder, "ledger.log", key="other.vkey").err
+
+    def test_are_of_one_witness_so_that_none_is_lost(self, folder: Path) -> None:
+        outside = verifier_key("example.org/witness", SignatureType.COSIGNATURE, private_key(8))
+        (folder / "two.vkey").write_text(f"{WITNESS_KEY}\n{outside}\n")
+        ran = self.kept(folder, "ledger.log", key="two.vkey")
+        assert (ran.code, ran.out, "keys of 2 witnesses: run this once for each" in ran.err) == (2, "", True), ran
+        ran = commandline.run("audit", "checkpoint", str(folder / "ledger.log"))
+        assert (ran.code, ran.out, "set --witness-key" in ran.err) == (2, "", True), ran
+
+    def test_are_asked_of_the_cluster_where_no_file_is_given(self, folder: Path) -> None:
+        ran = self.kept(folder, "--kubeconfig", str(folder / "nowhere"))
+        assert (ran.code, ran.out, "nowhere" in ran.err) == (2, "", True), ran
+
+
 class TestProofs:
     def made(self, folder: Path, evaluation: str = "Ag-3", *more: str) -> Ran:
         files = [str(folder / "a.log"), str(folder / "b.log"), "--checkpoints", str(folder / "notes")]
@@ -229,6 +278,10 @@ class TestTheLedger:
         for named in (f"sha256:{digest}", digest[:8]):
             ran = commandline.run("audit", "policy", named, str(folder / "ledger.log"))
             assert (ran.code, ran.out) == (0, f"policy: crm/p\ndigest: sha256:{digest}\nspec:\n  rules: []\n"), ran
+            assert commandline.run("audit", "policy", named, str(folder / "ledger.log"), "-o", "yaml") == ran
+            as_json = commandline.run("audit", "policy", named, str(folder / "ledger.log"), "-o", "json")
+            told = {"policy": "crm/p", "digest": f"sha256:{digest}", "spec": {"rules": []}}
+            assert (as_json.code, json.loads(as_json.out)) == (0, told), as_json
 
     @pytest.mark.parametrize(
         ("digest", "code", "said"),
@@ -241,6 +294,9 @@ class TestTheLedger:
     def test_prints_how_a_grant_ended(self, folder: Path) -> None:
         ledger = str(folder / "ledger.log")
         assert "phase: Expired" in commandline.run("audit", "grant", "agr-other", ledger).out
+        told = json.loads(commandline.run("audit", "grant", "crm/agr-k3v9", ledger, "-o", "json").out)
+        assert told.pop("time")
+        assert told == {"kind": "grant", "namespace": "crm", "name": "agr-k3v9", "phase": "Consumed"}
         assert "choose one with -n" in commandline.run("audit", "grant", "agr-k3v9", ledger).err
         assert "namespace: vault" in commandline.run("audit", "grant", "agr-k3v9", ledger, "-n", "vault").out
         ran = commandline.run("audit", "grant", "agr-none", ledger)

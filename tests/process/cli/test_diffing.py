@@ -18,7 +18,7 @@ from support.pages import DOCS
 EXAMPLE: Final = (DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8")
 WIDER: Final = EXAMPLE.replace("maxUses: 3", "maxUses: 5")
 PAGE: Final = (DOCS / "how-to" / "diff-policies.md").read_text(encoding="utf-8")
-# Without those that ask a cluster, which are typed there.
+# Without those that ask a cluster, which tests/cluster/cli/test_pages_asked.py types.
 BLOCKS: Final = re.findall(r"(?<!cluster -->\n)^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 Diff = Callable[..., Ran]
@@ -125,7 +125,7 @@ def test_a_policy_that_cannot_be_read_is_never_the_same(diff: Diff, broken_at: s
         (("-", "-"), "standard input can be read only once"),
         (("-", "--base", "HEAD"), "standard input has no revision"),
         (("p", "--base", "HEAD", "--against", "c"), "set one"),
-        (("a", "b", "--context", "prod"), "diff does not use a cluster without --live: remove --context"),
+        (("a", "b", "--context", "prod"), "without --live, diff does not use a cluster: remove --context"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(arguments: tuple[str, ...], said: str) -> None:

@@ -50,10 +50,11 @@ def repository(tmp_path: Path) -> Repository:
     [
         ("maxUses: 3", "maxUses: 3\n      windowSeconds: 60", 0, "narrower"),
         ("maxUses: 3", "maxUses: 5", 1, "WIDER"),
+        ("groups: [crm-owners]", "groups: [interns]", 1, "CHANGED"),
         ("[customers.list, customers.get]", "[customers.list]", 1, "expected Allow, got Deny"),
         ("effect: RequireApproval", "effect: Allow", 2, "not allowed with any other effect"),
     ],
-    ids=["narrower", "wider", "a test that fails", "a policy that is invalid"],
+    ids=["narrower", "wider", "another group that approves", "a test that fails", "a policy that is invalid"],
 )
 def test_the_gate_opens_for_what_lets_no_call_further(
     repository: Repository, old: str, new: str, code: int, said: str
@@ -81,6 +82,7 @@ def test_reports_are_kept_of_a_change_that_is_refused(repository: Repository) ->
     assert repository.type(SCRIPTS[2]).code == 1
     reports = repository.folder / "reports"
     assert "wider" in (reports / "diff.md").read_text(encoding="utf-8")
+    assert '"bailiwick validate"' in (reports / "validate.sarif").read_text(encoding="utf-8")
     assert '"ruleId"' in (reports / "diff.sarif").read_text(encoding="utf-8")
     assert "<testsuites" in (reports / "junit.xml").read_text(encoding="utf-8")
 

@@ -19,6 +19,7 @@ from support.pages import DOCS
 
 HEAVY: Final = (
     *("kubernetes", "urllib3", "yaml", "rich", "msgspec", "cel_expr_python"),
+    *("aiohttp", "jinja2"),
     *("bailiwick_api", "bailiwick_engine", "bailiwick_evidence", "cryptography"),
 )
 EVERY: Final = (*COMMANDS, *(f"audit {name}" for name in AUDIT))
@@ -108,7 +109,9 @@ def test_the_examples_of_a_request_are_of_a_rule_that_can_be_asked_for_beforehan
         ("explain", "EVALUATION_ID FILE..."),
         ("audit verify", "FILE..."),
         ("audit prove", "EVALUATION_ID FILE..."),
+        ("audit checkpoint", "[FILE]..."),
         ("audit check-proof", "PROOF RECORD-FILE"),
+        ("audit check-value", "EVALUATION_ID FILE..."),
     ],
 )
 def test_the_usage_is_what_is_typed(name: str, arguments: str) -> None:

@@ -67,13 +67,13 @@ def test_every_command_of_the_page_tells_what_would_have_changed(shell: OfflineS
     assert ran.code == 1, ran
     if "-o" not in text:
         assert ran.out.splitlines()[-1] == (
-            "fails: 10 allow→deny" if "--fail-on" in text else "fails: 10 deny→approval"
+            "fails: 10 allow→deny" if "allow->deny" in text else "fails: 10 deny→approval"
         ), ran
 
 
 def test_the_page_shows_what_is_printed(shell: OfflineShell) -> None:
     assert SHOWN is not None
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
     assert shell.type(BLOCKS[0]).out.startswith(SHOWN[1])
 
 
@@ -104,6 +104,11 @@ def test_json_says_how_much_counts_and_gives_samples_with_both_sides(folder: Pat
         "rule": {"policy": "crm-agent", "rule": "read"},
         "steps": [],
     }
+    (new,) = group["samples"][0]["new"]
+    assert (new["rule"], new["near"]) == (
+        None,
+        {"policy": "crm-agent", "rule": "read", "dimension": "action", "wanted": ["customers.list"]},
+    )
     assert found["failures"] == ["10 deny→approval"]
     assert found["time"]["slowdown"] > 0
 
@@ -117,6 +122,9 @@ def test_json_says_how_much_counts_and_gives_samples_with_both_sides(folder: Pat
         (("slower:1000x",), 0),
         (("slower:0.0001x",), 1),
         (("slower:2",), 2),
+        (("not-replayable",), 0),
+        (("not-replayable:100%",), 2),
+        (("not-replayable:5",), 2),
     ],
 )
 def test_the_exit_code_is_of_what_fails(folder: Path, fail_on: Iterable[str], code: int) -> None:

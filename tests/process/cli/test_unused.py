@@ -8,13 +8,14 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from bailiwick_evidence.derive.versions import engine_versions
 from support import commandline
 from support.commandline import Ran
 from support.decisions import MARCH, crm_calls, decided, ledger_of, written
 from support.evidence.logs import ProcessLog
-from support.objects import Object
+from support.objects import Object, listed
 from support.offlineshell import OfflineShell
 from support.pages import DOCS
 
@@ -55,12 +56,29 @@ def states(ran: Ran) -> dict[str, str]:
 
 def test_the_page_can_be_typed_and_shows_what_is_printed(folder: Path) -> None:
     shell = OfflineShell(folder)
+    (folder / "cluster.yaml").write_text(listed(STANDS), encoding="utf-8")
     assert SHOWN is not None
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     for number, block in enumerate(BLOCKS):
-        ran = shell.type(block)
+        ran = shell.type(block, to_the_end=True)
         assert ran.code == 1, ran
         assert number == 1 or ran.out == SHOWN[1], ran
+    assert (folder / "unused.md").read_text(encoding="utf-8").startswith("**2 Unused, ")
+    assert json.loads((folder / "unused.json").read_text(encoding="utf-8"))["totals"]["Unused"] == 2
+
+
+def test_markdown_has_the_answer_and_a_row_for_each_rule(folder: Path) -> None:
+    ran = unused(folder, "-o", "markdown")
+    headline, _, *table = ran.out.splitlines()
+    assert ran.code == 1
+    assert headline.startswith("**2 Unused, 0 NotYetKnown, 1 Used from 2026-03-06T09:00:00Z to ")
+    assert table == [
+        "| state | policy | rule | subject | last use | uses |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| Unused | crm/crm-agent | export | sa:agents/crm-agent | never | 0 |",
+        "| Unused | crm/crm-agent | notify | sa:agents/crm-agent | never | 0 |",
+        "| Used | crm/crm-agent | read | sa:agents/crm-agent | 2026-04-04T09:00:00Z | 31 |",
+    ]
 
 
 def test_json_says_since_when_and_how_often(folder: Path) -> None:
@@ -123,6 +141,59 @@ def test_a_rule_that_is_younger_than_the_window_is_not_yet_known(folder: Path) -
     # Without its text, nobody knows what the policy of before had.
     written(folder / "ledger.log", ledger_of([STANDS]))
     assert states(unused(folder, "-o", "json"))["export"] == "NotYetKnown"
+
+
+WITHOUT: Final[Object] = yaml.safe_load(EXAMPLE.partition("  - name: export")[0])
+SUSPENDED: Final[Object] = {**STANDS, "spec": {**STANDS["spec"], "suspend": True}}
+
+
+def phases(*phases: tuple[Object, int]) -> list[ProcessLog]:
+    """Return a log of one call a day under each of these policies in turn, and the ledger."""
+    opening: dict[str, Any] = dict(engine_versions())
+    log, day = ProcessLog(2, **opening), 0
+    for policy, days in phases:
+        decided([policy], crm_calls(["customers.list"] * days), log=log, began=MARCH + day * DAY, every=DAY)
+        day += days
+    return [log, ledger_of(policy for policy, _ in phases)]
+
+
+@pytest.mark.parametrize(
+    ("before", "days", "state"),
+    [(WITHOUT, 31, "Unused"), (WITHOUT, 2, "NotYetKnown"), (SUSPENDED, 31, "Unused"), (SUSPENDED, 2, "NotYetKnown")],
+)
+@pytest.mark.parametrize("remembering", [False, True])
+def test_a_rule_that_was_away_is_as_young_as_its_return(
+    folder: Path, before: Object, days: int, state: str, *, remembering: bool
+) -> None:
+    log, ledger = phases((STANDS, 40), (before, 3), (STANDS, days))
+    written(folder / "ledger.log", ledger)
+    file = str(folder / "uses.json")
+    if remembering:
+        for begin, end in ((0, 42), (42, 43), (43, 45)):
+            (folder / "decisions.log").write_bytes(b"".join(log.lines[begin:end]))
+            unused(folder, "--state", file)
+    (folder / "decisions.log").write_bytes(b"".join(log.lines[45 if remembering else 0 :]))
+    ran = unused(folder, "-o", "json", *(["--state", file] if remembering else []))
+    assert states(ran)["export"] == state, ran
+
+
+def test_a_rule_is_no_younger_for_calls_at_another_endpoint_of_the_namespace(folder: Path) -> None:
+    file, log = str(folder / "uses.json"), month()
+    unused(folder, "--state", file)
+    named = {**STANDS["metadata"], "name": "other"}
+    other: Object = {**STANDS, "metadata": named, "spec": {**STANDS["spec"], "endpoint": "other"}}
+    calls = [replace(call, endpoint="other") for call in crm_calls(["customers.list"] * 5)]
+    written(folder / "decisions.log", decided([other], calls, log=log, began=MARCH + 32 * DAY, every=DAY))
+    written(folder / "ledger.log", ledger_of([STANDS, other]))
+    ran = unused(folder, "--state", file, "-o", "json")
+    (export,) = (one for one in json.loads(ran.out)["scopes"] if one["rule"] == "export")
+    assert (export["firstSeen"], states(ran)["notify"]) == ("2026-03-05T09:00:00Z", "Unused"), ran
+
+
+def test_a_suspended_rule_lets_nobody_through_and_is_not_listed(folder: Path) -> None:
+    (folder / "policies" / "crm.yaml").write_text(yaml.safe_dump(SUSPENDED), encoding="utf-8")
+    ran = unused(folder)
+    assert (ran.code, "no rule of the policies can let anybody through" in ran.err) == (2, True), ran
 
 
 class TestState:
@@ -190,6 +261,10 @@ class TestState:
         (("-", "-f", "-"), "standard input can be read only once"),
         (("decisions.log", "-f", "policies", "--window", "long"), "'long' is not a duration"),
         (("decisions.log", "-f", "policies", "--window", "0"), "--window: write for how long"),
+        (
+            ("decisions.log", "-f", "policies", "-n", "typo"),
+            "no policy of the files is in the namespace 'typo': theirs are crm",
+        ),
         (("decisions.log", "-f", "policies", "--context", "x"), "unused does not use a cluster: remove --context"),
     ],
 )

@@ -1,10 +1,11 @@
-"""An attacker's guide: what each attack on the log leaves to be seen, and by whom. docs/evidence.md says the same.
+"""An attacker's guide: what each attack on the log leaves, and who sees it. docs/concepts/evidence.md says the same.
 
 The log is that of a real decision point, but where its key is what is abused: that never leaves its memory.
 """
 
 import json
 import re
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.base64text import decoded
 from bailiwick_evidence.chain import ChainWriter, body, link
 from bailiwick_evidence.checkpoint import Checkpoint
+from bailiwick_evidence.linekinds import DECISIONS
 from bailiwick_evidence.merkle import Forest, consistency, consistent, leaf_hash, root
 from bailiwick_evidence.note import VerifierKey, cosigned, opened
 from support import commandline
@@ -39,6 +41,7 @@ from support.evidence.logs import (
 )
 from support.objects import AGENT, gated_rule, policy, rule, settings
 from support.pages import DOCS
+from support.pdp import omitting
 from support.pdp.standalone import Process
 from support.waiting import until
 from unit.webhook.identity.forging import compact, signing
@@ -51,11 +54,15 @@ KEY: Final = ECKey.generate_key("P-256", {"kid": "one"})
 
 @dataclass(frozen=True)
 class RealLog:
-    """What a decision point wrote, and the checkpoints of it that were cosigned while it ran."""
+    """What a decision point wrote, and the checkpoints of it that were cosigned while it ran.
+
+    `decided`: how many decisions it counted.
+    """
 
     lines: list[bytes]
     notes: list[str]
     spec: object
+    decided: int
 
     @property
     def text(self) -> bytes:
@@ -82,8 +89,9 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> RealLog:
             size = before + 2 * CALLS
             until(partial(lambda size: point.records.read_bytes().count(b"\n") >= size, size), "written", 5)
             notes.append(witnessed(point, before, notes))
+        decided = counted(point)
         assert point.stop() == 0
-    return RealLog(point.records.read_bytes().splitlines(keepends=True), notes, obj["spec"])
+    return RealLog(point.records.read_bytes().splitlines(keepends=True), notes, obj["spec"], decided)
 
 
 def issuers(folder: Path) -> str:
@@ -116,6 +124,19 @@ def witnessed(point: Process, size: int, notes: Sequence[str]) -> str:
         proof = [decoded(one) or b"" for one in said["proof"]]
         assert consistent(before.size, before.root, found.size, found.root, proof)
     return cosigned(said["checkpoint"], WITNESS_NAME, WITNESS, int(time.time()))
+
+
+def counted(point: Process) -> int:
+    """Return how many decisions a process counted."""
+    said = requests.get(f"http://127.0.0.1:{point.status_port}/metrics", timeout=5).text
+    return sum(
+        int(float(value)) for value in re.findall(r"^bailiwick_decisions_total\{.*\} (\S+)$", said, re.MULTILINE)
+    )
+
+
+def recorded(lines: Sequence[bytes]) -> int:
+    """Return how many decisions are on record."""
+    return sum(json.loads(line)["kind"] in DECISIONS for line in lines)
 
 
 def verified(lines: Sequence[bytes], notes: Sequence[str]) -> ChainReport:
@@ -164,9 +185,9 @@ class TestWithTheRecordFile:
         assert bad([*real.lines[:5], *real.lines[8:]], real.notes) == [f"{attack('take out')} 5-7"]
 
     def test_the_log_is_dropped(self, real: RealLog) -> None:
-        other = ProcessLog(7).records(3)
+        other = ProcessLog(7).records(3).close()
         _, reports = audited([b"".join(other.lines)], [*real.notes, other.checkpoint()])
-        assert [places(report) for report in reports] == [[attack("drop")], ["unclosed"]]
+        assert [places(report) for report in reports] == [[attack("drop")], []]
         assert "and no line of them is here" in reports[0].findings[0].said
 
     def test_a_record_is_edited_and_all_hashes_are_made_anew(self, real: RealLog) -> None:
@@ -266,6 +287,25 @@ class TestWithTheRightsOfTheDecisionPoint:
         ran = commandline.run("audit", "verify", str(tmp_path / "log"), "--policies", str(tmp_path / "policy.yaml"))
         assert f"{4 * CALLS} decisions: {4 * CALLS} derived" in ran.out, ran
 
+    def test_a_record_is_left_out(self, real: RealLog, tmp_path: Path) -> None:
+        assert attack("leave out") == "bailiwick_decisions_total"
+        assert real.decided == recorded(real.lines) == 4 * CALLS
+        policies = tmp_path / "policies"
+        policies.mkdir()
+        (policies / "crm.yaml").write_text(
+            yaml.safe_dump(policy("crm", "p", endpointSettings=settings(), rules=[rule()]))
+        )
+        with (tmp_path / "log").open("wb") as log:
+            point = Process(tmp_path, policies, log, command=(sys.executable, str(Path(omitting.__file__))))
+            assert [point.ask(f"customers.{what}").decision for what in ("list", "unheard")] == [True, False]
+            until(lambda: point.records.read_bytes().count(b"\n") >= 2, "written", 5)
+            notes, decided = [witnessed(point, 0, [])], counted(point)
+            assert point.stop() == 0
+        lines = point.records.read_bytes().splitlines(keepends=True)
+        # The log is whole, and says nothing of it.
+        assert bad(lines, notes) == []
+        assert (decided, recorded(lines)) == (2, 1)
+
 
 class TestWithTheRightsOfTheOperator:
     def test_another_story_is_cosigned(self) -> None:
@@ -314,7 +354,7 @@ def test_with_the_rights_of_both_all_is_rewritten() -> None:
 
 
 def test_the_page_says_the_same_and_every_row_was_shown() -> None:
-    page = (DOCS / "evidence.md").read_text(encoding="utf-8")
+    page = (DOCS / "concepts/evidence.md").read_text(encoding="utf-8")
     section = page.partition("## What an attacker leaves")[2].partition("\n## ")[0]
     rows = [line for line in section.splitlines() if line.startswith("| ")]
     assert rows[2:] == table()

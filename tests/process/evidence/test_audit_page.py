@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shutil
 from datetime import UTC, datetime
 from textwrap import dedent
 from typing import Any, Final
@@ -13,17 +12,19 @@ import yaml
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Action
+from bailiwick_webhook.record.seals import ValueSealer
 from support.derived import texts_of
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog
 from support.objects import rule, settings
 from support.offlineshell import OfflineShell
-from support.pages import DOCS
+from support.pages import DOCS, needs
 from unit.engine.cases import CALL
-from unit.webhook.record.test_members import lines, stored
+from unit.webhook.record.everymember import lines, stored
 
 PAGE: Final = (DOCS / "how-to" / "audit.md").read_text(encoding="utf-8")
 BLOCKS: Final = [dedent(body) for body in re.findall(r"^ *```sh\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)]
 MARCH: Final = datetime(2026, 3, 5, 9, tzinfo=UTC).timestamp() - BEGAN
+RECORD_KEY: Final = b"k" * 32
 KUBECTL: Final = """#!/bin/bash
 case "$1 $2 $*" in
   bailiwick*) shift; exec {python} -P -m bailiwick_cli "$@" ;;
@@ -51,6 +52,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> OfflineShell:
         "subject": {"type": "service_account", "id": "system:serviceaccount:agents:crm-agent"},
         "resource": {"type": "customer", "id": "42"},
         "grant": {"name": "agr-k3v9", "uses": 1},
+        "attributes": {"context.iban": ValueSealer(RECORD_KEY).seal("context.iban", "DE89370400440532013000")},
         "policy": {"name": "crm-agent", "rule": "export", "digest": digest},
     }
     one.add(**told)
@@ -71,6 +73,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> OfflineShell:
         b"".join(one.lines) + b"a line of the process itself\n" + b"".join(other.lines)
     )
     (folder / "ledger.held").write_bytes(b"".join(ledger.lines))
+    (folder / "record.key").write_bytes(RECORD_KEY)
     (folder / "witness.vkey.held").write_text(f"{WITNESS_KEY}\n")
     assert "sha256:" + hashlib.sha256(text).hexdigest() == digest
     return OfflineShell(folder, KUBECTL)
@@ -84,20 +87,24 @@ def typed(shell: OfflineShell, beginning: str, *, after: str = "") -> str:
     return ran.out
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="the page asks for jq")
+@needs("jq")
 def test_the_page_can_be_typed_from_the_top_to_the_end(shell: OfflineShell) -> None:
     ran = [
         typed(shell, "kubectl get configmap bailiwick-witness"),
         typed(shell, "kubectl logs"),
         typed(shell, "kubectl get configmaps"),
     ]
-    said = typed(shell, "kubectl bailiwick audit verify", after="witness-key witness.vkey\n")
+    said = typed(shell, "kubectl bailiwick audit verify", after="checkpoints.yaml --witness-key witness.vkey\n")
     assert said.startswith("Nothing removed or changed up to 2023-11-14T22:13:")
     assert "in no chain: 1." in said
     # The others stand in for records, with what the page looks for and no more.
     derived = typed(shell, "kubectl bailiwick audit verify", after="--policies")
     assert "12 decisions: 1 derived, 11 underivable:record_unreadable" in derived
     assert typed(shell, "kubectl bailiwick audit verify", after="jq -r") == ""
+    assert typed(shell, "kubectl bailiwick audit checkpoint") == ""
+    assert typed(shell, "kubectl bailiwick audit verify", after="kept.notes") == said
+    assert typed(shell, "kubectl bailiwick audit leaves") == ""
+    assert "nothing removed but 2 lines whose leaves you gave" in typed(shell, "sed")
     (row,) = typed(shell, "cat decisions.log").splitlines()
     assert row.split("\t")[1:] == [
         "system:serviceaccount:agents:crm-agent",
@@ -109,10 +116,12 @@ def test_the_page_can_be_typed_from_the_top_to_the_end(shell: OfflineShell) -> N
     said = typed(shell, "kubectl bailiwick audit grant")
     assert "phase: Consumed" in said
     assert "policy: crm/crm-agent" in said
+    said = typed(shell, "kubectl bailiwick audit check-value")
+    assert said == "context.iban: the record has the seal of this value\n"
     assert typed(shell, "kubectl bailiwick audit prove") == ""
     assert typed(shell, "kubectl bailiwick audit check-proof").startswith("proven: line 4 of the log bailiwick/5a1e/")
     assert ran == ["", "", ""]
 
 
 def test_every_block_of_the_page_is_typed_here() -> None:
-    assert len(BLOCKS) == 10
+    assert len(BLOCKS) == 15

@@ -1,4 +1,4 @@
-"""A witness of C2SP cosigns what a real decision point signs, asked as docs/evidence.md says; an audit counts it."""
+"""A witness of C2SP cosigns what a real decision point signs, as docs/concepts/evidence.md says; an audit counts it."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from support.pages import script
 from support.pdp.standalone import Process
 from support.waiting import until
 
-SCRIPT: Final = script("evidence.md", "asked=$(curl")
+SCRIPT: Final = script("concepts/evidence.md", "asked=$(curl")
 
 
 @pytest.fixture

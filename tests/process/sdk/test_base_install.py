@@ -76,5 +76,5 @@ def test_the_wheel_says_that_the_sdk_is_typed_and_what_its_extras_are(wheel: Pat
     extras = {line.removeprefix("Provides-Extra: ") for line in metadata.splitlines() if line.startswith("Provides-E")}
     assert extras == {
         *("http", "mcp", "otel", "testing"),
-        *("engine", "evidence", "webhook", "grpc", "tracing", "operator", "cli"),
+        *("engine", "evidence", "webhook", "grpc", "tracing", "operator", "cli", "console", "notifications"),
     }

@@ -125,6 +125,7 @@ def test_of_one_that_is_killed_under_load_the_chain_stands_unclosed_and_the_next
     assert [line["kind"] for line in stream.lines(closed)] == ["open", "close"]
 
 
+@pytest.mark.long
 def test_every_checkpoint_of_a_process_under_load_is_of_its_file_and_goes_on_from_the_one_before(
     points: Starter,
 ) -> None:
@@ -140,6 +141,51 @@ def test_every_checkpoint_of_a_process_under_load_is_of_its_file_and_goes_on_fro
     for found in seen:
         assert found.root == root(leaves[: found.size])
     assert len({found.size for found in seen}) > 10
+
+
+class Poller:
+    """Asks as the operator does, a few times a second, in a thread, for as long as somebody answers."""
+
+    def __init__(self, point: Process) -> None:
+        self.point = point
+        self.seen: list[Checkpoint] = []
+        self._thread = threading.Thread(target=self._poll)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        until(lambda: self.seen, "it is witnessed", 20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(20)
+
+    def _poll(self) -> None:
+        while True:
+            before = self.seen[-1] if self.seen else None
+            asked = {"from": before.size if before else 0, "ledger": None}
+            try:
+                answer = requests.post(f"http://127.0.0.1:{self.point.status_port}/checkpoint", json=asked, timeout=5)
+            except requests.RequestException:
+                return
+            self.seen.append(verified(answer.json(), before))
+            threading.Event().wait(0.4)
+
+
+def test_one_that_is_told_to_stop_stays_until_the_witness_knows_all_of_its_lines(points: Starter) -> None:
+    point = points.start()
+    with Poller(point) as witness:
+        point.ask()
+        assert point.stop() == 0
+    lines = chains.read(point.records.read_bytes()).lines()
+    assert [line["kind"] for line in lines] == ["open", "evaluation", "close"]
+    assert witness.seen[-1].size == len(lines)
+
+
+def test_one_that_is_told_to_stop_waits_for_no_witness_where_there_is_none(points: Starter) -> None:
+    point = points.start("--witness-wait-seconds", "60")
+    checkpoint(point)
+    # It takes at most 10 seconds.
+    assert point.stop() == 0
 
 
 @pytest.mark.long
@@ -162,6 +208,7 @@ def test_two_processes_on_one_pipe_have_a_chain_each_and_both_are_whole(points: 
         assert len(stream.records(name)) in {len(one.answered), len(other.answered)}
 
 
+@pytest.mark.long
 def test_a_disk_that_was_full_leaves_one_chain_and_what_was_cut_is_whole_behind_it(
     points: Starter, small: Path, tmp_path: Path
 ) -> None:
@@ -196,6 +243,7 @@ def test_a_process_without_a_chain_writes_its_records_as_before(points: Starter)
     assert len(chains.read(line).others) == 1
 
 
+@pytest.mark.long
 def test_the_pod_is_named_by_what_the_chart_puts_into_the_environment(
     points: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,6 +64,7 @@ FLAGS: Final = {
     "--tls-key-file",
     "--tls-poll-seconds",
     "--tls-server-name",
+    "--witness-wait-seconds",
     "--webhook-account",
 }
 

@@ -11,28 +11,47 @@ from pathlib import Path
 import pytest
 
 from bailiwick_webhook.admission.bench import LostError, PolicyExaminer, Share
+from bailiwick_webhook.admission.comparison import UNCOMPARED
 from bailiwick_webhook.admission.review import NothingToReview, PolicyFinding
 from support.admission.reviews import UID, sent
 from support.objects import policy
 
 pytestmark = pytest.mark.long
 
-# Answers each frame after as many seconds as stand in it, that nothing was to be judged; `die` ends it.
+# Answers each frame after as many seconds as stand in it, that nothing was to be judged; `die` ends it. Of a review it
+# tells the finding, and what follows is as the policy's name says.
 SLOW = """
     import os, sys, time
     import msgspec
-    from bailiwick_webhook.admission.review import NothingToReview
+    from bailiwick_webhook.admission.review import NothingToReview, examine
+
+    def tell(what):
+        body = what if isinstance(what, bytes) else msgspec.msgpack.encode(what)
+        sys.stdout.buffer.write(len(body).to_bytes(4, "big") + body)
+        sys.stdout.buffer.flush()
+
+    time.sleep(float(sys.argv[1]))
+    tell(b"")
     while head := sys.stdin.buffer.read(4):
         said = sys.stdin.buffer.read(int.from_bytes(head, "big")).decode()
+        if said.startswith("{"):
+            finding, edit = examine(said.encode())
+            tell(finding)
+            if edit.name == "dies":
+                os._exit(3)
+            if edit.name == "babbles":
+                tell(b"junk!")
+            else:
+                time.sleep({"hangs": 600, "late": 0.5}[edit.name])
+                tell(("wider",))
+            continue
         if said == "die":
             os._exit(3)
         if said == "babble":
-            sys.stdout.buffer.write((5).to_bytes(4, "big") + b"junk!")
+            tell(b"junk!")
         else:
             time.sleep(float(said))
-            body = msgspec.msgpack.encode(NothingToReview(said))
-            sys.stdout.buffer.write(len(body).to_bytes(4, "big") + body)
-        sys.stdout.buffer.flush()
+            tell(NothingToReview(said))
 """
 PATIENCE = 100.0
 Make = Callable[..., PolicyExaminer]
@@ -45,9 +64,8 @@ async def make(tmp_path: Path) -> AsyncIterator[Make]:
     script.write_text(textwrap.dedent(SLOW))
     made: list[PolicyExaminer] = []
 
-    def make(**durations: float) -> PolicyExaminer:
-        # A worker starts in a second, or in many where the machine is busy.
-        made.append(PolicyExaminer((sys.executable, str(script)), **{"seconds": PATIENCE, **durations}))
+    def make(*, starting: float = 0.0, **durations: float) -> PolicyExaminer:
+        made.append(PolicyExaminer((sys.executable, str(script), f"{starting}"), **{"seconds": PATIENCE, **durations}))
         return made[-1]
 
     yield make
@@ -73,6 +91,8 @@ async def test_the_real_worker_compiles_and_goes_with_us() -> None:
     finding = await bench.examine(sent(policy("crm")), at(PATIENCE))
     assert isinstance(finding, PolicyFinding)
     assert finding.refusal is None
+    (warning,) = finding.widening
+    assert warning.startswith("lets calls further (rule read, new)")
     pid = bench.pid
     assert pid is not None
     assert await bench.examine(sent(None, policy("crm")), at(PATIENCE)) == NothingToReview(UID)
@@ -134,13 +154,105 @@ async def test_a_policy_that_takes_for_ever_ends_the_worker_and_not_the_next_one
     await bench.examine(b"0", at(PATIENCE))
     before = bench.pid
     assert before is not None
-    # From here on: a worker takes longer than that to start.
-    bench._seconds = 1.0
+    bench._seconds = 0.1
     with pytest.raises(TimeoutError):
         await bench.examine(b"600", at(0.1))
     bench._seconds = PATIENCE
     assert await bench.examine(b"0", at(PATIENCE)) == NothingToReview("0")
     assert not alive(before)
+
+
+async def test_a_worker_that_does_not_get_the_processor_is_waited_for(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(PATIENCE))
+    bench._seconds = 0.2
+    # It sleeps, as one does whose turn does not come.
+    assert await bench.examine(b"0.6", at(PATIENCE)) == NothingToReview("0.6")
+
+
+async def test_a_worker_that_does_not_get_the_processor_is_not_waited_for_while_others_wait(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(PATIENCE))
+    bench._seconds = 0.2
+    slow = asyncio.create_task(bench.examine(b"600", at(PATIENCE)))
+    await asyncio.sleep(0)
+    assert await bench.examine(b"0.01", at(PATIENCE), Share("api", "other")) == NothingToReview("0.01")
+    with pytest.raises(LostError):
+        await slow
+
+
+async def test_a_worker_that_does_not_get_the_processor_is_not_waited_for_once_its_caller_has_gone(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(PATIENCE))
+    bench._seconds = 0.2
+    with pytest.raises(TimeoutError):
+        await bench.examine(b"600", at(0.1))
+    # Nobody else asks, who would have it ended for want of a turn.
+    async with asyncio.timeout(PATIENCE):
+        while bench.pid is not None:  # noqa: ASYNC110 - there is nothing to wait for but this
+            await asyncio.sleep(0.02)
+
+
+async def test_a_worker_that_is_being_ended_while_we_close_is_waited_for(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(PATIENCE))
+    process = bench._process
+    assert process is not None
+    bench._seconds = 0.1
+    slow = asyncio.create_task(bench.examine(b"600", at(0.1)))
+    while bench.pid is not None:
+        await asyncio.sleep(0)
+    # Killed, and not yet heard of.
+    assert process.returncode is None
+    await bench.close()
+    assert process.returncode is not None
+    with pytest.raises(TimeoutError):
+        await slow
+
+
+async def test_a_worker_that_takes_long_to_start_is_no_policys_fault(make: Make) -> None:
+    bench = make(starting=1.5, seconds=1.0)
+    assert await bench.examine(b"0", at(PATIENCE)) == NothingToReview("0")
+
+
+async def test_who_cannot_wait_for_a_worker_to_start_leaves_it_to_the_next_one(make: Make) -> None:
+    bench = make(starting=1.0)
+    with pytest.raises(TimeoutError):
+        await bench.examine(b"0", at(0.2))
+    pid = bench.pid
+    assert await bench.examine(b"0.01", at(PATIENCE)) == NothingToReview("0.01")
+    assert bench.pid == pid
+
+
+class TestWhatFollowsAFinding:
+    @pytest.mark.parametrize("how", ["hangs", "dies", "babbles"])
+    async def test_and_never_comes_changes_no_verdict(self, make: Make, how: str) -> None:
+        bench = make()
+        await bench.examine(b"0", at(PATIENCE))
+        before = bench.pid
+        assert before is not None
+        bench._compared_seconds = 0.5
+        finding = await bench.examine(sent(policy("crm", how)), at(PATIENCE))
+        assert isinstance(finding, PolicyFinding)
+        assert (finding.refusal, finding.widening) == (None, (UNCOMPARED,))
+        # Nothing that comes later is taken for the answer to the next one.
+        assert await bench.examine(b"0", at(PATIENCE)) == NothingToReview("0")
+        assert not alive(before)
+
+    async def test_and_comes_too_late_for_its_caller_is_not_waited_for(self, make: Make) -> None:
+        bench = make()
+        await bench.examine(b"0", at(PATIENCE))
+        before = bench.pid
+        bench._compared_seconds = PATIENCE
+        early = await bench.examine(sent(policy("crm", "late")), at(0.25))
+        assert isinstance(early, PolicyFinding)
+        assert early.widening == (UNCOMPARED,)
+        # The worker is left to end that, and the next one has its own answer.
+        assert await bench.examine(b"0", at(PATIENCE)) == NothingToReview("0")
+        assert bench.pid == before
+        whole = await bench.examine(sent(policy("crm", "late")), at(PATIENCE))
+        assert isinstance(whole, PolicyFinding)
+        assert whole.widening == ("wider",)
 
 
 async def test_a_worker_that_cannot_be_started_is_told(tmp_path: Path) -> None:

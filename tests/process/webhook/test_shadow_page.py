@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -10,16 +9,15 @@ from typing import Final
 import pytest
 
 from support.offlineshell import OfflineShell
-from support.pages import DOCS
+from support.pages import DOCS, needs
 from support.pdp.standalone import Process
 from support.waiting import until
 from unit.test_how_to_pages import shown
 
 PAGE: Final = DOCS / "how-to" / "shadow-policies.md"
-TOOLS: Final = ("curl", "jq")
 START: Final = "bailiwick-webhook --policies policies --development --record-file records.jsonl\n"
 
-pytestmark = pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason="the page types curl and jq")
+pytestmark = needs("curl", "jq")
 
 
 @pytest.fixture

@@ -1,42 +1,21 @@
 """Spans of a real process: what a collector receives, and what becomes of decisions while there is none."""
 
-import gzip
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+import yaml
 
 from bailiwick_webhook.process import settings as flags
-from support.httpthreads import Reply, ThreadedServer
 from support.objects import AGENT, policy, rule, settings
 from support.pdp import asking
 from support.pdp.standalone import Process
+from support.spans import Collector
 
 TRACE: Final = "0af7651916cd43dd8448eb211c80319c"
-
-
-class Collector(ThreadedServer):
-    """Receives spans by OTLP over HTTP. A context manager."""
-
-    def __init__(self) -> None:
-        self.paths: list[str] = []
-        self.spans: list[Any] = []
-        self.services: set[str] = set()
-        super().__init__()
-
-    def posted(self, path: str, headers: dict[str, str], body: bytes) -> Reply:
-        self.paths.append(path)
-        if headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            attributes = {one.key: one.value.string_value for one in resource.resource.attributes}
-            self.services.add(attributes["service.name"])
-            for scope in resource.scope_spans:
-                self.spans.extend(scope.spans)
-        return 200, b""
 
 
 @pytest.fixture
@@ -82,6 +61,28 @@ def test_a_collector_receives_each_decision_in_its_callers_trace(
     assert (span.name, span.parent_span_id.hex()) == ("bailiwick.decide", "b7ad6b7169203331")
     assert set(collector.paths) == {"/v1/traces"}
     assert collector.services == {"bailiwick-webhook"}
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_a_process_loads_the_libraries_of_spans_only_where_a_collector_is_named(
+    tmp_path: Path, policies: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    # Each import is a line on stderr.
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    policies.joinpath("policy.yaml").write_text(
+        yaml.safe_dump(policy("crm", "crm-agent", endpointSettings=settings(), rules=[rule()]))
+    )
+    with (tmp_path / "log").open("wb") as log:
+        process = Process(
+            tmp_path, policies, log, "--development", *(["--otlp-endpoint=http://127.0.0.1:9"] if wanted else [])
+        )
+    try:
+        assert process.ask().reason == "allowed"
+    finally:
+        assert process.stop() == 0
+    loaded = re.findall(r"^import time: .*\| +([\w.]+)$", process.log.read_text(), re.MULTILINE)
+    assert "bailiwick_webhook.pipeline.pdp" in loaded
+    assert any(name.split(".")[0] == "opentelemetry" for name in loaded) is wanted
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""What somebody may do to the log, with which rights, and what is seen of it by whom: the table of docs/evidence.md."""
+"""What somebody may do to the log, with which rights, and who sees it: the table of docs/concepts/evidence.md."""
 
 from typing import Final, NamedTuple
 
@@ -25,7 +25,7 @@ ATTACKS: Final = {
     "cut": LogAttack("cut records from the end", FILE, "`truncated`, with their numbers", AUDITOR),
     "take out": LogAttack("take records out of the middle", FILE, "`gap`, with their numbers", AUDITOR),
     "drop": LogAttack("drop the whole log of a process", FILE, "`missing`, with pod, times and size", AUDITOR),
-    "anew": LogAttack("edit a record, and make all hashes anew", FILE, "`altered`, with a range", AUDITOR),
+    "anew": LogAttack("edit a record, and compute all hashes again", FILE, "`altered`, with a range", AUDITOR),
     "restart": LogAttack("cut the end, and have the process start again", FILE, "`truncated`", AUDITOR),
     "repeat": LogAttack("copy records once more", FILE, "counted as repeated: they prove nothing twice", AUDITOR),
     "append": LogAttack("add records to a log that goes on", FILE, "`forked`, once the process writes on", AUDITOR),
@@ -40,6 +40,9 @@ ATTACKS: Final = {
     ),
     "false verdict": LogAttack(
         "record another verdict than the policies give", PROCESS, "`contradicted` record, with `--policies`", AUDITOR
+    ),
+    "leave out": LogAttack(
+        "leave a record out", PROCESS, "fewer decisions on record than `bailiwick_decisions_total`", AUDITOR
     ),
     "cosign anew": LogAttack("cosign another story", WITNESS, "`forged`: the process did not sign it", AUDITOR),
     "set back": LogAttack(

@@ -1,7 +1,7 @@
 """Logs as a process writes them, and what a witness says of them, without a process and without a witness."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport
+from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import ChainWriter, chain_id
 from bailiwick_evidence.checkpoint import Checkpoint, origin
@@ -60,6 +61,11 @@ class ProcessLog:
         self._seconds += 1
         self.lines.append(self.writer.append(written(told)))
 
+    def at(self, seconds: float) -> "ProcessLog":
+        """Set the clock, to so many seconds after the beginning."""
+        self._seconds = seconds
+        return self
+
     def records(self, count: int) -> "ProcessLog":
         """Write so many records."""
         for number in range(count):
@@ -100,12 +106,13 @@ def audited(
     keys: Sequence[VerifierKey] = (WITNESS_KEY,),
     step: int = 999,
     quorum: int = 1,
+    kept: Mapping[str, LeafTable] | None = None,
 ) -> tuple[LogAudit, list[ChainReport]]:
     """Audit files, given so many bytes at once."""
     book = WitnessBook(keys, quorum)
     for note in checkpoints:
         book.add(ShownCheckpoint(note))
-    audit = LogAudit(book)
+    audit = LogAudit(book, kept)
     for file in files:
         for start in range(0, len(file), step):
             for _ in audit.feed(file[start : start + step]):

@@ -151,7 +151,7 @@ class KeptRecords:
         self.lines.append(line)
         return True
 
-    def spare(self, line: bytes) -> bool:
+    def spare(self, line: bytes, gone: Callable[[], None]) -> bool:
         return self.take(line)
 
     async def write(self, line: bytes, *, must: bool = True) -> None:

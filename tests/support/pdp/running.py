@@ -25,7 +25,6 @@ from support.faultproxy import FaultProxy
 from support.installing import install
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenants
-from support.policywatch import PolicyWatch
 from support.stacks import stack_on
 from support.waiting import until
 
@@ -45,12 +44,14 @@ class Bailiwick:
     stack: Stack
     closing: ExitStack
     replicas: int
-    watch: PolicyWatch
     operator: Running | None = None
 
     @classmethod
     def begin(cls, closing: ExitStack, cluster: Cluster | None = None, replicas: int = REPLICAS) -> Self:
-        """Install Bailiwick and start it; without a cluster, on a control plane of its own."""
+        """Install Bailiwick and start it; without a cluster, on a control plane of its own.
+
+        When `closing` ends, the logs of all processes are judged.
+        """
         plane = None
         if cluster is None:
             plane = closing.enter_context(ControlPlane(build.ensure()))
@@ -63,9 +64,7 @@ class Bailiwick:
         install(callers, installation)
 
         stack = closing.enter_context(stack_on(cluster, folder, installation))
-        watch = PolicyWatch(cluster.rest()).start()
-        closing.callback(watch.stop)
-        self = cls(cluster, plane, callers, installation, stack, closing, replicas, watch)
+        self = cls(cluster, plane, callers, installation, stack, closing, replicas)
         self.operator = stack.start_operator()
         # All at once: each needs a second to import what it needs.
         for _ in range(replicas):
@@ -88,9 +87,9 @@ class Bailiwick:
         await_ready(point)
         return point
 
-    def verify_records(self) -> None:
-        """Fail unless every record of every decision point derives again from the policies there were."""
-        self.watch.verify(point.records for point in self.stack.decision_points)
+    def end(self) -> None:
+        """End all of it, and judge the logs."""
+        self.closing.close()
 
     def stop_operator(self) -> None:
         """Let the operator end, as it would by itself when it loses the API server for longer than its lease."""

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -31,6 +32,8 @@ class Process:
         drain_seconds: float = 0.1,
         stdout: int | None = None,
         grpc: bool = False,
+        command: Sequence[str] = COMMAND,
+        await_ready: bool = True,
     ) -> None:
         self.policies = policies
         self.log = Path(log.name)
@@ -38,7 +41,7 @@ class Process:
         self.port, self.grpc_port, self.status_port = free_ports(3)
         self.process = subprocess.Popen(
             [
-                *(*COMMAND, "--policies", str(policies), *(flags or ("--development",))),
+                *(*command, "--policies", str(policies), *(flags or ("--development",))),
                 *("--port", str(self.port), "--status-port", str(self.status_port)),
                 *(("--grpc-port", str(self.grpc_port)) if grpc else ()),
                 *("--record-file", "-" if stdout else str(self.records), "--drain-seconds", str(drain_seconds)),
@@ -46,6 +49,8 @@ class Process:
             stdout=stdout,
             stderr=log,
         )
+        if not await_ready:
+            return
         try:
             until(lambda: self.readiness()[0] == 200, "ready")
         except BaseException:

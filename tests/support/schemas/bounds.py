@@ -147,6 +147,19 @@ spec.rules[].approval.reason.pattern                     text 1..256
 status                                                   object
 status.observedGeneration                                number 0..
 status.digest                                            text 0..80
+status.ruleCount                                         number 0..64
+status.gatedActionCount                                  number 0..4096
+status.gatedActions                                      list 0..32 any
+status.gatedActions[]                                  ! text 0..128
+status.usage                                             object
+status.usage.lastUsedTime                                time
+status.usage.observedSince                               time
+status.usage.unusedSince                                 time
+status.shadow                                            object
+status.shadow.observedGeneration                       ! number 0..
+status.shadow.compared                                 ! number 0..
+status.shadow.different                                ! number 0..
+status.shadow.lastUpdateTime                             time
 """
 
 GRANT: Final = """

@@ -39,7 +39,7 @@ def test_every_manifest_is_written(out: Path) -> None:
     assert written == {
         *("endpointpolicies.yaml", "approvalgrants.yaml", "endpointdata.yaml"),
         *(f"guards/{name}.yaml" for name in ("open", "review", "status", "delete")),
-        *(f"rbac/{name}.yaml" for name in ("accounts", "webhook", "operator", "people")),
+        *(f"rbac/{name}.yaml" for name in ("accounts", "webhook", "operator", "people", "notifications")),
         "admission/policies.yaml",
     }
 

@@ -156,6 +156,26 @@ def test_a_file_that_is_too_large_is_not_parsed() -> None:
     assert "larger than" in found.flaws[0].message
 
 
+def test_a_stream_may_be_larger_than_each_of_its_documents() -> None:
+    large = b"---\na: " + "é".encode() * (positions.MAX_BYTES // 2 - 5) + b"\n"
+    first, second = positions.documents(large * 2)
+    assert (first.complete, second.complete) == (True, True)
+    assert [second.place("a").line, len(second.data["a"])] == [4, positions.MAX_BYTES // 2 - 5]
+
+
+def test_a_document_that_is_too_large_spoils_none_of_its_neighbours() -> None:
+    first, second, third = positions.documents(b"a: 1\n---\na: " + b"x" * positions.MAX_BYTES + b"\n---\na: 3\n")
+    assert (first.data, third.data, third.complete) == ({"a": 1}, {"a": 3}, True)
+    assert (second.data, second.complete, second.start.line) == (None, False, 2)
+    assert second.flaws[0].message == f"the document is larger than {positions.MAX_BYTES} bytes"
+
+
+def test_a_stream_that_is_too_large_is_not_parsed() -> None:
+    found = one(b"a: 1\n" + b"#" * positions.MAX_STREAM_BYTES)
+    assert (found.data, found.complete) == (None, False)
+    assert found.flaws[0].message == f"the file is larger than {positions.MAX_STREAM_BYTES} bytes"
+
+
 @pytest.mark.parametrize(
     ("raw", "place"),
     [

@@ -12,7 +12,7 @@ from support import commandline
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ([""], [*COMMANDS, "audit"]),
+        ([""], [*COMMANDS, "audit", "notify"]),
         (["re"], ["revoke", "request", "replay"]),
         (["-n", "crm", "sh"], ["show"]),
         (["--namespace=crm", "sh"], ["show"]),
@@ -30,8 +30,9 @@ from support import commandline
         (["who-can", "customers.list", "--on", ""], []),
         (["what-can", "sa:agents/crm-agent", "--mem"], ["--member-of"]),
         (["audit", ""], list(AUDIT)),
-        (["audit", "ch"], ["check-proof"]),
+        (["audit", "ch"], ["checkpoint", "check-proof", "check-value"]),
         (["-n", "crm", "audit", "verify", "a.log", "--witness-k"], ["--witness-key"]),
+        (["audit", "verify", "--leav"], ["--leaves"]),
         (["audit", "verify", "-o", ""], ["table", "json"]),
         (["audit", "unheard", ""], []),
     ],

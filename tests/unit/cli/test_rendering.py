@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from bailiwick_cli import output
-from bailiwick_cli.commands.list import row
+from bailiwick_cli import grantfacts, output
 from bailiwick_cli.commands.show import described
+from bailiwick_cli.grantfacts import FactRows
+from bailiwick_cli.grantrows import row
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Table, document, rendered
 from unit.cli.cases import DIGEST, at, review, stored, view
@@ -113,6 +114,40 @@ def test_a_call_without_arguments_is_not_one_whose_arguments_are_hidden(
     binding = {"mode": "Exact", "digest": DIGEST} | ({} if members is None else {"members": members})
     text = shown(binding=binding, display=display)
     assert re.findall(r"^Arguments: +(.*)$", text, re.MULTILINE) == told
+
+
+def test_marks_do_not_pile_up_and_what_is_escaped_once_stays_as_it_is() -> None:
+    piled = "e" + "\u0301" * 40
+    once = rendered(piled)
+    assert once == "e\u0301\u0301" + "\\u0301" * 38
+    assert rendered(once) == once
+
+
+HIDING: dict[str, tuple[list[str], list[dict[str, str]], bool]] = {
+    "all that there is": (["args_digest"], [{"name": "args.a", "value": "1"}], False),
+    "nothing, of nothing": ([], [], False),
+    "an intent, which has its own place": (["intent"], [], False),
+    "what a pointer finds": (["args_digest"], [{"name": "/context/args/amount", "value": "1"}], True),
+    "nothing that a pointer finds": (["args_digest"], [{"name": "absent", "value": "/context/args/amount"}], True),
+    "a digest": (["args_digest"], [{"name": "args", "value": "not shown"}], True),
+    "nothing of the arguments": (["args_digest"], [], True),
+    "nothing of another member": (["tenant"], [], True),
+}
+
+
+@pytest.mark.parametrize(("members", "display", "hidden"), HIDING.values(), ids=HIDING)
+def test_what_is_bound_and_not_shown_is_said_to_be(
+    members: list[str], display: list[dict[str, str]], hidden: bool
+) -> None:
+    text = shown(binding={"mode": "Exact", "digest": DIGEST, "members": members}, display=display)
+    assert ("A yes covers the rest of it, unseen" in text) == hidden
+    assert f"of the context {', '.join(members) or 'nothing'}\n" in text
+
+
+def test_arguments_that_nobody_sees_look_unlike_a_value() -> None:
+    told = list(grantfacts.arguments(view(display=[{"name": "args", "value": "not shown"}])))
+    rows = [one.rows for one in told if isinstance(one, FactRows)]
+    assert rows == [([("args", ""), ("not shown", "yellow")],)]
 
 
 def test_a_table_is_one_line_for_each_grant_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:

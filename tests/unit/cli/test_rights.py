@@ -75,7 +75,7 @@ def test_whom_a_broken_policy_denies_is_not_told_to_be_allowed() -> None:
         rules=[rule(subjects=["b"], conditions=[{"name": "bad", "expression": "context.a <"}])],
     )
     found = endpoint(rule(subjects=["a"]), subjects=GROUPS, more=(broken,), endpointSettings=PEOPLE)
-    assert told(asked(found)) == [("group corp/a", "allow"), ("group corp/a & group corp/b", None)]
+    assert told(asked(found)) == [("group:corp/a", "allow"), ("group:corp/a & group:corp/b", None)]
 
 
 def test_of_three_groups_the_row_of_two_goes_before_those_of_one() -> None:
@@ -83,10 +83,10 @@ def test_of_three_groups_the_row_of_two_goes_before_those_of_one() -> None:
     rules = [rule(subjects=["a"]), rule("no", effect="Deny", subjects=["b"]), rule("more", subjects=["c"])]
     said = told(asked(endpoint(*rules, subjects=GROUPS, endpointSettings=PEOPLE)))
     assert said == [
-        ("group corp/a", "allow"),
-        ("group corp/c", "allow"),
-        ("group corp/a & group corp/b", None),
-        ("group corp/b & group corp/c", None),
+        ("group:corp/a", "allow"),
+        ("group:corp/c", "allow"),
+        ("group:corp/a & group:corp/b", None),
+        ("group:corp/b & group:corp/c", None),
     ]
 
 
@@ -119,6 +119,12 @@ def test_properties_purposes_and_workloads_are_told_where_they_tell_apart() -> N
     assert [dict(row.where) for row in answer.rows] == [{"env": ("prod", "test"), "intent": ("support",)}]
     fixed = asked(endpoint(rule(resources=entry, intents=["support"])), properties={"env": "prod"}, intent="support")
     assert [dict(row.where) for row in fixed.rows] == [{}]
+    image = f"sha256:{'a' * 64}"
+    answer = asked(endpoint(rule(), subjects=[subject() | {"workload": {"imageDigests": [image]}}]))
+    assert [dict(row.where) for row in answer.rows] == [{"workload": (f"images {image}",)}]
+    both = [subject(), subject() | {"name": "pod", "workload": {"imageDigests": [image]}}]
+    found = endpoint(rule(), rule("never", effect="Deny", subjects=["pod"]), subjects=both)
+    assert [dict(row.where) for row in asked(found).rows] == [{"workload": ("other images",)}]
 
 
 def test_more_than_is_looked_at_is_said_and_never_left_out() -> None:
@@ -136,7 +142,7 @@ def test_whom_the_decision_point_denies_for_too_many_rules_is_not_told_to_be_all
     agent = keys.service_account("system:serviceaccount:agents:crm-agent")
     laden = {agent: MOST_WORK + 1, keys.group("corp", "b"): MOST_WORK + 1}
     answer = asked(replace(found, index=replace(found.index, laden=laden)))
-    assert told(answer) == [("group corp/a", "allow"), ("group corp/a & group corp/b", None)]
+    assert told(answer) == [("group:corp/a", "allow"), ("group:corp/a & group:corp/b", None)]
 
 
 def test_seven_conditions_that_must_not_hold_are_one_row() -> None:
@@ -156,12 +162,12 @@ def test_whoever_the_enforcer_names_is_told_as_that() -> None:
     found = endpoint(
         rule(), subjects=subjects, endpointSettings=settings() | {"identity": {"verification": "Asserted"}}
     )
-    assert told(asked(found)) == [("agent bot", "allow")]
+    assert told(asked(found)) == [("entity:agent/bot", "allow")]
 
 
 def test_whom_the_endpoint_does_not_accept_nobody_is_told_to_be() -> None:
     only = settings() | {"identity": {"issuers": ["corp"]}}
-    for carrier, said in ((PEOPLE, [(AGENT, "allow"), ("group corp/a", "allow")]), (only, [("group corp/a", "allow")])):
+    for carrier, said in ((PEOPLE, [(AGENT, "allow"), ("group:corp/a", "allow")]), (only, [("group:corp/a", "allow")])):
         found = endpoint(rule(), rule("staff", subjects=["a"]), subjects=[subject(), *GROUPS], endpointSettings=carrier)
         assert sorted(told(asked(found)), key=str) == sorted(said, key=str)
 
@@ -173,3 +179,16 @@ def test_patterns_are_told_without_what_another_rule_takes_from_them() -> None:
     assert row.where["action"][0].split("\0") == ["customers.*", "customers.purge"]
     assert row.way is not None
     assert row.way.level is AccessLevel.ALLOW
+
+
+@pytest.mark.parametrize("name", ["action", "resource", "intent", "workload", "property intent", "env"])
+def test_a_property_is_told_whatever_else_has_its_name(name: str) -> None:
+    entry = {"type": "customer", "ids": ["*"], "properties": {name: ["prod"]}}
+    found = endpoint(rule(resources=[entry], intents=["support"]))
+    told_as = name if name == "env" else f"property {name}"
+    where = {told_as: ("prod",), "intent": ("support",)}
+    (row,) = asked(found).rows
+    assert row.where == where
+    party = Party("serviceAccount", "system:serviceaccount:agents:crm-agent", "~")
+    (row,) = what_can(KEY, found, party, AGENT, NOW).rows
+    assert row.where == {"action": ("customers.list",), "resource": ("customer/*",), **where}

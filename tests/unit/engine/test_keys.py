@@ -1,8 +1,19 @@
-"""By which uid a grant is bound to somebody whom no API server knows."""
+"""Keys as people write them, and by which uid a grant is bound to somebody whom no API server knows."""
 
 import pytest
 
-from bailiwick_engine.keys import ASSERTED, MAX_UID, issuer_of, uid_of
+from bailiwick_engine.keys import (
+    ASSERTED,
+    MAX_UID,
+    Key,
+    entity,
+    group,
+    issuer_of,
+    label,
+    service_account,
+    uid_of,
+    user,
+)
 
 
 def test_a_uid_is_the_issuer_and_the_name() -> None:
@@ -34,3 +45,17 @@ def test_a_uid_that_a_grant_could_not_hold_is_hashed() -> None:
 )
 def test_a_uid_tells_the_issuer_of_its_own_name_alone(uid: str, name: str, issuer: str | None) -> None:
     assert issuer_of(uid, name) == issuer
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (service_account("system:serviceaccount:agents:crm-agent"), "sa:agents/crm-agent"),
+        (service_account("bot"), "sa:bot"),
+        (user("corp", "carol@corp.example"), "user:corp/carol@corp.example"),
+        (group("corp", "a/b"), "group:corp/a/b"),
+        (entity("agent", "bot"), "entity:agent/bot"),
+    ],
+)
+def test_each_kind_of_subject_has_one_spelling(key: Key, said: str) -> None:
+    assert label(key) == said

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bailiwick_evidence.audit.chaintable import BRIEF_LINES
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.merkle import leaf_hash
@@ -136,6 +137,28 @@ class TestWhatIsHonest:
         assert (places(report), report.bad) == (["tail 150-300", "unclosed", "stale"], False)
         assert report.findings[2].said == "no checkpoint since 2023-11-14T22:15:50Z"
 
+    @pytest.mark.parametrize("later", [120, 121, 86_400])
+    @pytest.mark.parametrize("by", ["line", "cosignature"])
+    def test_of_an_idle_process_a_checkpoint_that_is_late_is_told_by_what_others_wrote_or_cosigned(
+        self, later: int, by: str
+    ) -> None:
+        idle = ProcessLog(2).records(3)
+        seen, line = BEGAN + 4, by == "line"
+        other = ProcessLog(3, seconds=4 + later - 2 if line else 0).records(1).close()
+        notes = [idle.checkpoint(now=seen), other.checkpoint(now=seen if line else seen + later)]
+        _, reports = audited([b"".join([*idle.lines, *other.lines])], notes)
+        found = {report.chain: report for report in reports}
+        assert places(found[idle.id]) == (["unclosed"] if later == 120 else ["unclosed", "stale"])
+        assert (found[idle.id].bad, places(found[other.id])) == (False, [])
+
+    def test_of_a_process_that_was_followed_by_another_in_its_file_no_checkpoint_is_late(self) -> None:
+        killed = ProcessLog(2).records(3)
+        link = {"id": killed.id, "seq": 3, "head": _spelled(killed)}
+        other = ProcessLog(3, seconds=86_400, previous=link).records(1).close()
+        notes = [killed.checkpoint(), other.checkpoint(now=BEGAN + 86_410)]
+        _, reports = audited([b"".join([*killed.lines, *other.lines])], notes)
+        assert [places(report) for report in reports] == [["unclosed"], []]
+
     def test_records_that_were_lost_are_told(self) -> None:
         process = ProcessLog().records(3).close(lost=2)
         assert only(process.lines, process.checkpoint()) == ["lost"]
@@ -146,6 +169,45 @@ class TestWhatIsHonest:
         assert (places(report), report.bad, report.intact) == (["brief"], False, False)
         _, (report,) = audited([b"".join(process.lines)], [], keys=())
         assert (places(report), report.bad) == (["unknown"], True)
+
+    @pytest.mark.parametrize("back", [-86_400, -3, -0.5])
+    def test_a_clock_that_was_set_back_makes_no_chain_unknown_that_was_over_soon(self, back: float) -> None:
+        process = ProcessLog().records(3).at(back).records(2).close()
+        _, (report,) = audited([b"".join(process.lines)], [])
+        assert places(report) == ["brief"]
+
+    @pytest.mark.parametrize("back", [0.0, 3.0, -86_400.0])
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_a_clock_that_was_set_back_makes_no_chain_brief_that_went_on_for_longer(
+        self, back: float, order: int
+    ) -> None:
+        process = ProcessLog().records(10).at(back).records(2).close()
+        _, (report,) = audited([b"".join(process.lines[::order])], [])
+        assert (places(report), report.bad) == (["unknown"], True)
+
+    @pytest.mark.parametrize(("count", "found"), [(BRIEF_LINES, "brief"), (BRIEF_LINES + 1, "unknown")])
+    def test_a_chain_of_many_lines_is_not_brief_whatever_its_times_say(self, count: int, found: str) -> None:
+        process = ProcessLog()
+        for _ in range(count - 2):
+            process.at(1).records(1)
+        process.close()
+        _, (report,) = audited([b"".join(process.lines)], [])
+        assert (report.lines, places(report)) == (count, [found])
+
+    def test_a_chain_that_was_told_of_the_operators_log_is_not_brief(self) -> None:
+        # By whoever asked it for a checkpoint, which is not here.
+        process, ledger = ProcessLog(), ProcessLog(4, component="operator").records(2)
+        process.add(kind="ledger", note=ledger.signed(ledger.lines))
+        process.close()
+        _, (report,) = audited([b"".join(process.lines)], [])
+        assert (places(report), report.bad) == (["unknown"], True)
+
+    @pytest.mark.parametrize("which", [0, -1])
+    def test_a_chain_whose_first_or_last_line_has_no_time_is_not_brief(self, which: int) -> None:
+        process = ProcessLog().records(2).close()
+        process.lines[which] = process.lines[which].replace(b'"time"', b'"when"')
+        _, (report,) = audited([b"".join(rewritten(process.lines))], [])
+        assert places(report) == ["unknown"]
 
 
 CHANGES: list[tuple[str, Callable[[list[bytes]], list[bytes]], list[str]]] = [

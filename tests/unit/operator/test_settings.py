@@ -100,6 +100,22 @@ def test_a_file_of_issuers_that_the_decision_point_would_refuse_is_refused(
     assert words in capsys.readouterr().err
 
 
+def test_nobody_is_told_unless_somebody_is_named(tmp_path: Path) -> None:
+    assert not parse([], {}).notify.on
+    assert parse([], {}).notify.rule.public_only
+    told = parse(
+        [
+            *(f"--notifications-dir={tmp_path}", "--console-url=https://console.example/", "--notify-lead-seconds=600"),
+            *("--notify-allowed-cidr=10.0.0.0/8", "--notify-allowed-cidr=fd00::/8"),
+        ],
+        {"BAILIWICK_NOTIFY_NAMESPACES": "true", "BAILIWICK_NOTIFY_REFUSED_CIDR": "203.0.113.0/24,198.51.100.0/24"},
+    ).notify
+    assert (told.on, told.namespaces, told.folder) == (True, True, tmp_path)
+    assert (told.console, told.lead) == ("https://console.example", timedelta(minutes=10))
+    assert [str(one) for one in told.rule.allowed] == ["10.0.0.0/8", "fd00::/8"]
+    assert [str(one) for one in told.rule.refused] == ["203.0.113.0/24", "198.51.100.0/24"]
+
+
 def test_two_processes_have_two_identities() -> None:
     assert parse([], {}).identity != parse([], {}).identity
 
@@ -150,6 +166,13 @@ def test_variables_are_taken_and_flags_win() -> None:
         (["--key-rotation-seconds", "315360001"], "--key-rotation-seconds must exceed --key-publish-seconds"),
         (["--key-rotation-seconds", "a month"], "invalid int value"),
         (["--tls-mode", "none"], "invalid choice"),
+        (["--console-url", "javascript:alert(1)"], "--console-url javascript:alert(1): must be a URL"),
+        (["--notify-namespaces", "maybe"], "invalid choice"),
+        (["--notify-allowed-cidr", "10.0.0.1/8"], "10.0.0.1/8 is no network"),
+        (["--notify-refused-cidr", "everything"], "everything is no network"),
+        (["--notify-lead-seconds", "-1"], "--notify-lead-seconds must be between 0"),
+        (["--notify-lead-seconds", "86401"], "--notify-lead-seconds must be between 0"),
+        (["--notify-per-minute", "0"], "--notify-per-minute must be at least 1"),
         (["--serving-name", "https://pdp.example"], "must be a DNS name or an IP address"),
         (["--serving-name", ""], "must be a DNS name or an IP address"),
         (["--certificate-seconds", "0"], "each of which must be at least 1"),
@@ -188,6 +211,7 @@ def test_what_makes_no_sense_is_refused_with_words(
     ("variable", "value", "words"),
     [
         ("BAILIWICK_RENEW_SECONDS", "long", "--renew-seconds: invalid int value: 'long'"),
+        ("BAILIWICK_NOTIFY_NAMESPACES", "yes", "--notify-namespaces must be true or false"),
         ("BAILIWICK_TLS_MODE", "none", "--tls-mode none: must be one of self-managed, external"),
         ("BAILIWICK_SERVING_NAME", "a b", "--serving-name a b: must be a DNS name or an IP address"),
         ("BAILIWICK_LOG_LEVEL", "loud", "--log-level loud: must be one of debug"),

@@ -35,12 +35,23 @@ def test_what_is_written_is_valid_and_passes(tmp_path: Path, changed: dict[str, 
     assert (ran.code, "Everything is covered." in ran.out) == (0, True), ran
 
 
+def test_what_is_written_has_no_anchors(tmp_path: Path) -> None:
+    begun(tmp_path / "new")
+    written = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.yaml")]
+    assert [text for text in written if "&" in text or "*id" in text] == []
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"namespace": None}, "set -n"),
-        ({"allow": None, "approve": None}, "set --allow or --approve"),
-        ({"reviewers": None}, "--approve needs --reviewers"),
+        ({"namespace": None}, "without a terminal, also set --namespace"),
+        ({"allow": None, "approve": None}, "also set --allow or --approve"),
+        ({"reviewers": None}, "also set --reviewers"),
+        (
+            {"subject": None, "enforcer": None, "approve": None, "allow": None, "reviewers": None},
+            "set --enforcer, --subject, --allow or --approve",
+        ),
+        ({"endpoint": None, "resource": None}, "set --endpoint, --resource"),
         ({"subject": "crm-agent"}, "--subject: 'crm-agent' is not a service account"),
         ({"allow": ["a b"]}, "spec.rules[0].actions[0]"),
         ({"reviewers": "system:nodes"}, "no person is in system:nodes"),

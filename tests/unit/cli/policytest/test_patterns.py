@@ -11,13 +11,16 @@ from support.suites import run_tests, written
 from unit.cli.policytest.test_verdicts import suite
 
 STAFF: Final = [{"name": "staff", "group": {"issuer": "corp", "name": "staff"}}]
+CORP: Final = settings() | {"identity": {"issuers": ["cluster", "corp"]}}
+ASSERTED: Final = settings() | {"identity": {"verification": "Asserted"}}
+LISTING: Final = {"subject": "agent", "action": "customers.list", "is": "Allow"}
 CONDITION: Final = [{"name": "small", "expression": "context.amount < 10"}]
 EXPIRING: Final = rule(expireTime="2027-01-01T00:00:00Z")
 
 
 def tried(folder: Path, case: Object, *rules: Object, **spec: Any) -> tuple[int, list[Any], str]:  # noqa: ANN401 - members of a policy
     """Return the exit code, what each pattern came to, and what is printed."""
-    made = policy("crm", rules=list(rules) or [rule(), gated_rule()], endpointSettings=settings(), **spec)
+    made = policy("crm", **{"rules": list(rules) or [rule(), gated_rule()], "endpointSettings": settings(), **spec})
     written(folder, {"policy.yaml": made, "crm_test.yaml": suite(case)})
     ran = run_tests(folder / "crm_test.yaml", output="json")
     assert ran.err == "", ran
@@ -80,16 +83,94 @@ def test_a_condition_that_may_hold_is_enough_for_what_must_never_be(tmp_path: Pa
     assert "context.amount" in region["wrong"][0]
 
 
-def test_a_group_is_everybody_in_it_whatever_other_groups_they_are_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("group", ["corp/staff", "corp:staff"])
+def test_a_group_is_everybody_in_it_whatever_other_groups_they_are_in(tmp_path: Path, group: str) -> None:
     other = [*STAFF, {"name": "leavers", "group": {"issuer": "corp", "name": "leavers"}}]
     allowed = rule(subjects=["agent", "staff"])
-    always = {"always": [{"subject": {"group": "corp:staff"}, "action": "customers.list", "is": "Allow"}]}
-    settled = {"subjects": [*_agent(), *other]}
+    always = {"always": [{"subject": {"group": group}, "action": "customers.list", "is": "Allow"}]}
+    settled = {"subjects": [*_agent(), *other], "endpointSettings": CORP}
     assert tried(tmp_path, always, allowed, **settled)[0] == 0
     shut = rule("gone", effect="Deny", subjects=["leavers"])
     code, (region,), _ = tried(tmp_path, always, allowed, shut, **settled)
     assert code == 1
     assert "leavers" in region["wrong"][0]
+
+
+def test_what_people_may_do_is_not_always_allowed_where_whoever_acts_for_them_needs_an_approval(tmp_path: Path) -> None:
+    ceiling = [{"actions": ["*"], "resources": [{"type": "customer", "ids": ["*"]}]}]
+    delegation = {"maxDepth": 1, "principals": ["staff"], "ceiling": ceiling}
+    settled = {"subjects": [*_agent(), *STAFF], "endpointSettings": CORP | {"delegation": delegation}}
+    always = {"always": [{"subject": {"group": "corp/staff"}, "action": "customers.export", "is": "Allow"}]}
+    theirs = rule(subjects=["staff"], actions=["customers.export"])
+    assert tried(tmp_path, always, rule("agents", actions=["customers.export"]), theirs, **settled)[0] == 0
+    code, (region,), _ = tried(tmp_path, always, gated_rule(), theirs, **settled)
+    assert code == 1
+    assert "Approval: subject on behalf of " in region["wrong"][0]
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (settings(), "subject.group: the endpoint does not accept the issuer corp: it accepts cluster"),
+        (settings() | {"identity": {"issuers": ["cluster"]}}, "it accepts cluster"),
+        (ASSERTED, "the endpoint takes subjects on the enforcer's word"),
+    ],
+)
+@pytest.mark.parametrize("word", ["always", "never"])
+def test_nothing_is_said_of_a_group_that_the_endpoint_can_never_prove(
+    tmp_path: Path, made: Object, said: str, word: str
+) -> None:
+    one = {word: [{"subject": {"group": "corp:staff"}, "action": "customers.list", "is": "Allow"}]}
+    code, told = refused(tmp_path, one, rule(subjects=["agent", "staff"]), endpointSettings=made)
+    assert (code, said in told) == (2, True), told
+
+
+def test_nothing_is_said_of_an_account_where_only_other_issuers_are_accepted(tmp_path: Path) -> None:
+    only = settings() | {"identity": {"issuers": ["corp"]}}
+    code, told = refused(tmp_path, {"always": [LISTING]}, rule(), endpointSettings=only)
+    assert (code, "does not accept the issuer cluster: it accepts corp" in told) == (2, True), told
+
+
+def test_whom_the_endpoint_can_never_prove_is_not_among_all_whom_policies_name(tmp_path: Path) -> None:
+    never = {"never": [{"action": "customers.list", "is": "Allow"}]}
+    shut = rule("shut", effect="Deny", subjects=["agent"])
+    people = {"subjects": [*_agent(), *STAFF]}
+    code, (region,), _ = tried(tmp_path, never, rule(subjects=["agent", "staff"]), shut, **people)
+    assert (code, region["holds"]) == (0, True), region
+
+
+def test_what_is_always_so_is_so_of_some_call(tmp_path: Path) -> None:
+    code, told = refused(tmp_path, {"always": [LISTING | {"is": "Deny"}]}, mode="Audit")
+    assert (code, "it would always hold" in told) == (2, True), told
+
+
+@pytest.mark.parametrize(
+    ("action", "hint"),
+    [
+        ("customers.exprot", "did you mean customers.export?"),
+        ("customer.list", "did you mean customers.list?"),
+        ("customers.delete", None),
+        ("invoices.list", None),
+        ("customers.exprot*", None),
+        ("Customers.export", "did you mean customers.export?"),
+    ],
+)
+def test_an_action_that_is_only_like_one_of_a_policy_is_a_slip(tmp_path: Path, action: str, hint: str | None) -> None:
+    never = {"never": [{"action": action, "is": "Allow"}]}
+    if hint is None:
+        assert tried(tmp_path, never)[0] == 0
+        return
+    code, told = refused(tmp_path, never)
+    assert (code, f"never[0].action: no policy names the action {action}; {hint}" in told) == (2, True), told
+
+
+def refused(folder: Path, case: Object, *rules: Object, **spec: Any) -> tuple[int, str]:  # noqa: ANN401 - members of a policy
+    """Return the exit code, and what is told of a file that cannot be run."""
+    given = {"rules": list(rules) or [rule(), gated_rule()], "endpointSettings": settings(), **spec}
+    made = policy("crm", **{"subjects": [*_agent(), *STAFF], **given})
+    written(folder, {"policy.yaml": made, "crm_test.yaml": suite(case)})
+    ran = run_tests(folder / "crm_test.yaml")
+    return ran.code, ran.err
 
 
 def _agent() -> list[Object]:

@@ -18,9 +18,19 @@ THERE: Final = '"resource": {"type": "t", "id": "i"}}, "expected": false}]}'
 @pytest.mark.parametrize(
     ("made", "spelled", "said"),
     [
-        (CORP, "user: alice", "subjects.agent.user: must be NAME@ISSUER"),
-        (CORP, "user: '@corp'", "subjects.agent.user: must be NAME@ISSUER"),
-        (CORP, "user: alice@corp, groups: ['other:x']", "subjects.agent.groups[0]: must be corp:NAME"),
+        (CORP, "user: alice", "subjects.agent.user: must be ISSUER/NAME"),
+        (CORP, "user: '@corp'", "subjects.agent.user: must be ISSUER/NAME"),
+        (CORP, "user: corp/", "subjects.agent.user: must be ISSUER/NAME"),
+        (CORP, "user: other/alice", "subjects.agent.user: the endpoint does not accept the issuer other"),
+        (CORP, "user: other/alice@elsewhere", "subjects.agent.user: the endpoint does not accept the issuer elsewhere"),
+        (
+            CORP,
+            "user: corp/alice@corp",
+            "subjects.agent.user: can be read as user:corp/alice@corp and user:corp/corp/alice",
+        ),
+        (CORP, "user: alice@corp, groups: ['other:x']", "subjects.agent.groups[0]: must be corp/NAME"),
+        (CORP, "user: corp/alice, groups: [corp]", "subjects.agent.groups[0]: must be corp/NAME"),
+        (CORP, "user: corp/alice, groups: [corp/]", "subjects.agent.groups[0]: must be corp/NAME"),
         (CORP, "user: alice@corp, workload: {images: [a]}", "subjects.agent.workload: only a serviceAccount"),
         (ASSERTED, "user: alice@corp", "the endpoint takes subjects on the enforcer's word: use entity"),
         (ASSERTED, "entity: alice", "subjects.agent.entity: must be TYPE/ID"),

@@ -65,6 +65,64 @@ def test_a_finding_has_its_place(tmp_path: Path, objects: list[Object], severity
     assert matching[0]["line"] >= 1
 
 
+NOBODY: Final = "rule read can never be about group:corpp/staff: the endpoint accepts subjects of"
+STAFF: Final = [{"name": "staff", "group": {"issuer": "corpp", "name": "staff"}}]
+PEOPLE: Final[Object] = {"identity": {"issuers": ["cluster", "corp"]}}
+DELEGATION: Final[Object] = {
+    "delegation": {"maxDepth": 1, "principals": ["agent"], "ceiling": [{**EVERY}]},
+}
+
+
+def named(rules: list[Object], own: Object, **spec: Any) -> Object:  # noqa: ANN401 - fields of a spec
+    agent = {"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}
+    return policy("crm", rules=rules, subjects=[agent, *STAFF], endpointSettings={**settings(), **own}, **spec)
+
+
+@pytest.mark.parametrize("effect", ["Allow", "Deny"])
+def test_a_rule_about_somebody_whom_nobody_vouches_for_is_told(tmp_path: Path, effect: str) -> None:
+    code, (found,) = findings(tmp_path, named([rule(effect=effect, subjects=["agent", "staff"])], PEOPLE))
+    assert (code, found["severity"], found["message"]) == (
+        1,
+        "warning",
+        f"spec.rules[0].subjects: {NOBODY} cluster, corp",
+    )
+
+
+def test_a_rule_about_a_group_where_the_enforcer_names_subjects_is_told(tmp_path: Path) -> None:
+    asserted = {"identity": {"verification": "Asserted"}}
+    _, (found,) = findings(tmp_path, named([rule(subjects=["agent", "staff"])], asserted))
+    assert "group:corpp/staff: the endpoint takes the enforcer's word" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("own", "spec"),
+    [
+        ({"identity": {"issuers": ["corpp", "cluster"]}}, {}),
+        ({**PEOPLE, **DELEGATION}, {}),
+        (PEOPLE, {"mode": "Audit"}),
+    ],
+    ids=["it is accepted", "it may speak of actors", "nothing is decided"],
+)
+def test_nothing_is_said_of_a_rule_that_may_be_about_somebody(tmp_path: Path, own: Object, spec: Object) -> None:
+    _, found = findings(tmp_path, named([rule(subjects=["agent", "staff"])], own, **spec))
+    assert [one["message"] for one in found if "can never be about" in one["message"]] == []
+
+
+def test_sarif_has_each_finding_at_its_line(tmp_path: Path) -> None:
+    written(tmp_path, {"a policy.yaml": [made(rule(), gated_rule(approval=LONG)), policy("crm", "bad", efect="x")]})
+    ran = run_validate(tmp_path, output="sarif")
+    run = json.loads(ran.out)["runs"][0]
+    assert (ran.code, run["tool"]["driver"]["name"]) == (1, "bailiwick validate")
+    known = {one["id"] for one in run["tool"]["driver"]["rules"]}
+    levels = {one["level"]: one for one in run["results"]}
+    assert {"error", "warning"} == levels.keys()
+    assert {one["ruleId"] for one in run["results"]} <= known
+    assert "is valid for 86400 seconds" in levels["warning"]["message"]["text"]
+    place = levels["warning"]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"].endswith("/a%20policy.yaml")
+    assert place["region"]["startLine"] > 1
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -169,7 +169,8 @@ def test_claims_that_are_not_given_are_unknown(tmp_path: Path) -> None:
         assert call["reason"] == reason
 
 
-def test_an_actor_acts_under_the_ceiling_and_by_rules_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("user", "group"), [("corp/nina", "corp/staff"), ("nina@corp", "corp:staff")])
+def test_an_actor_acts_under_the_ceiling_and_by_rules_of_its_own(tmp_path: Path, user: str, group: str) -> None:
     delegation = {
         "maxDepth": 1,
         "principals": ["staff"],
@@ -184,7 +185,7 @@ def test_an_actor_acts_under_the_ceiling_and_by_rules_of_its_own(tmp_path: Path)
         endpointSettings={**settings(), **shared},
     )
     agent = {"serviceAccount": "agents/crm-agent"}
-    nina = {"user": "nina@corp", "groups": ["corp:staff"]}
+    nina = {"user": user, "groups": [group]}
     subjects = {"agent": agent, "nina": nina, "for-nina": {**nina, "actors": [agent]}}
     expect = [
         {**LIST, "is": "Allow"},

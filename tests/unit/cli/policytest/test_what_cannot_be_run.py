@@ -128,12 +128,12 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
         "tests[0].never[0].resource: no policy names the type custmer; did you mean customer?",
     ),
     "a pattern of a group that no policy names": (
-        HEAD + TESTS + "  never: [{subject: {group: 'corp:staff'}, is: Allow}]",
-        "tests[0].never[0].subject.group: no policy names the group corp:staff",
+        HEAD + TESTS + "  never: [{subject: {group: 'cluster:staff'}, is: Allow}]",
+        "tests[0].never[0].subject.group: no policy names the group cluster:staff",
     ),
     "a pattern of a group without its issuer": (
         HEAD + TESTS + "  never: [{subject: {group: staff}, is: Allow}]",
-        "tests[0].never[0].subject.group: must be ISSUER:NAME",
+        "tests[0].never[0].subject.group: must be ISSUER/NAME",
     ),
     "a pattern of a subject that the file does not have": (
         HEAD + TESTS + "  never: [{subject: agnt, is: Allow}]",

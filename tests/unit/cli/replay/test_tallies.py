@@ -1,11 +1,12 @@
 """Tallies of a replay: what counts, what is kept of it, what fails, and how it is told."""
 
 from collections.abc import Iterable
+from xml.etree import ElementTree
 
 import pytest
 
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.replay import tally as tallies, view
+from bailiwick_cli.replay import junitview, tally as tallies, view
 from bailiwick_cli.replay.gate import ReplayGate
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_evidence.replay.outcomes import (
@@ -60,7 +61,11 @@ def test_what_is_beyond_the_bound_is_still_counted(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(tallies, "_MOST_DAYS", 1)
     made = tally(ASKED, ASKED, subjects=("a", "b", "c", "d"))
     assert made.codes == {"deny→approval": 8}
-    assert {group.subject: count for group, count in made.groups.items()} == {"a@corp": 2, "b@corp": 2, "(others)": 4}
+    assert {group.subject: count for group, count in made.groups.items()} == {
+        "user:corp/a": 2,
+        "user:corp/b": 2,
+        "(others)": 4,
+    }
     assert made.asked == {("1970-01-01", "crm.ask.owner"): 4, ("(others)", "(others)"): 4}
     assert {len(kept) for kept in made.samples.values()} == {2, 3}
 
@@ -73,6 +78,13 @@ def test_what_is_beyond_the_bound_is_still_counted(monkeypatch: pytest.MonkeyPat
         (MAYBE, ["wider"], ["1 deny→approval (1 of them maybe)"]),
         (MAYBE, ["deny->approval"], ["1 deny→approval (1 of them maybe)"]),
         (MAYBE, ["allow->deny"], []),
+        (SEALED, ["wider", "any"], []),
+        (SEALED, ["not-replayable"], ["1 of 1 not replayable"]),
+        (SEALED, ["not_replayable"], ["1 of 1 not replayable"]),
+        (SEALED, ["not-replayable:99.9%"], ["1 of 1 not replayable, and at most 99.9 % may be"]),
+        (SEALED, ["not-replayable", "not-replayable:99.9%"], ["1 of 1 not replayable"]),
+        (SAME, ["not-replayable"], []),
+        (MAYBE, ["not-replayable"], []),
         (MAYBE, ["maybe"], ["1 maybe"]),
         (MAYBE, ["any"], ["1 deny→approval (1 of them maybe)", "1 maybe"]),
         (SAME, ["any"], []),
@@ -85,6 +97,29 @@ def test_what_is_beyond_the_bound_is_still_counted(monkeypatch: pytest.MonkeyPat
 )
 def test_what_may_be_of_a_class_fails_as_what_is(outcome: ReplayOutcome, words: list[str], failures: list[str]) -> None:
     assert list(ReplayGate.of(words).failures(tally(outcome))) == failures
+
+
+@pytest.mark.parametrize(
+    "words", [["wider"], ["any"], ["maybe"], ["allow->deny"], ["not-replayable"], ["slower:2x"], ["not-replayable:60%"]]
+)
+@pytest.mark.parametrize("outcome", [SAME, ASKED, MAYBE, SEALED], ids=lambda one: one.code)
+def test_a_test_of_junit_fails_where_the_gate_does(outcome: ReplayOutcome, words: list[str]) -> None:
+    made, gate = tally(SAME, outcome), ReplayGate.of(words)
+    suite = ElementTree.fromstring(junitview.log(made, gate))[0]  # noqa: S314 - what we have just written
+    failed = [one.get("classname") for one in suite if one.find("failure") is not None]
+    assert bool(failed) == bool(list(gate.failures(made))), failed
+    assert suite.get("failures") == str(len(failed))
+    skipped = [one.get("classname") for one in suite if one.find("skipped") is not None]
+    assert skipped == ([SEALED.code] if outcome is SEALED else [])
+    assert {one.get("classname") for one in suite} == {"replay", SAME.code, outcome.code}
+
+
+def test_junit_tells_a_failure_with_what_both_sides_say() -> None:
+    made = tally(ASKED, MAYBE, subjects=("a\x1b|", "b"))
+    suite = ElementTree.fromstring(junitview.log(made, ReplayGate.of(["deny->approval"])))[0]  # noqa: S314 - as above
+    failures = {str(one.get("name")): one.findtext("failure") or "" for one in suite.findall("testcase[failure]")}
+    assert set(failures) == {"user:corp/a\\u001b| · x", "user:corp/b · x"}
+    assert all("deny (no_rule by no rule) → " in told for told in failures.values())
 
 
 @pytest.mark.parametrize("word", ["", "deny", "unchanged", "slower", "slower:x", "slower:-1x", "allow→allow"])

@@ -95,6 +95,8 @@ class TestAString:
             ("a\u3164b\u115f\uffa0\u2800", "a\\u3164b\\u115f\\uffa0\\u2800"),
             ("a\ufe0f\U000e0100", "a\\ufe0f\\udb40\\udd00"),
             ("a\u034fb\u180b\u17b4", "a\\u034fb\\u180b\\u17b4"),
+            ("e\u0301\u0302a\u0301\u0302", "e\u0301\u0302a\u0301\u0302"),
+            ("e\u0301\u0302\u0303\u20dd", "e\u0301\u0302\\u0303\\u20dd"),
         ],
     )
     def test_is_shown_as_it_is_but_for_what_cannot_be_seen(self, text: str, expected: str) -> None:
@@ -112,6 +114,8 @@ class TestAString:
             (0x3164, 0x3164),
             (0xFE00, 0xFE0F),
             (0xFFA0, 0xFFA0),
+            (0x16FE4, 0x16FE4),
+            (0x1D159, 0x1D159),
             (0xE0100, 0xE01EF),
         ],
     )

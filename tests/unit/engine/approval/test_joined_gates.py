@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.approval.gates import joined
+from bailiwick_engine.approval.gates import in_place_of, joined
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -109,3 +109,14 @@ class TestOfEverythingElse:
 def test_one_gate_joined_is_itself() -> None:
     gate = gate_of(BOTH)
     assert joined([gate]) is gate
+
+
+def test_a_gate_in_the_place_of_another_policy_is_known_as_that_one_and_asks_the_same() -> None:
+    gate = gate_of(snapshot(carrier(), stored("next", gated_rule(approval={"steps": [OWNER], "maxUses": 2}))))
+    found = in_place_of(gate, "live", "live-uid")
+    (was,), (rule,) = gate.rules, found.rules
+    assert (rule.policy, rule.policy_uid) == ("live", "live-uid")
+    assert (rule.rule, rule.rule_digest) == (was.rule, was.rule_digest)
+    assert [(step.name, step.policy) for step in found.steps] == [("live.export.owner", "live")]
+    assert [step.groups for step in found.steps] == [step.groups for step in gate.steps]
+    assert found.max_uses == gate.max_uses == 2

@@ -171,7 +171,7 @@ def test_the_operator_and_the_command_line_tell_it() -> None:
 
 
 def test_admission_tells_it() -> None:
-    found = examine(sent(WRONG))
+    found = examine(sent(WRONG)).finding
     assert isinstance(found, PolicyFinding)
     assert found.causes == ((f"{RULE}.effect", SAYS),)
 

@@ -194,3 +194,10 @@ def test_a_chain_passes_only_where_every_hop_does(case: Acted) -> None:
 def test_a_call_of_ones_own_names_no_hop() -> None:
     verdict = verdict_of(TABLE[0].on, replace(CALL, action=Action("customers.delete")))
     assert (verdict.reason, verdict.hop) == (Reason.NO_RULE, None)
+
+
+def test_a_call_of_ones_own_is_told_what_it_lacks_where_others_may_act_too() -> None:
+    given = Acted("own", Reason.CONDITION_FALSE, rules=({**EXPORT, **_if("subject.id == 'nobody'")},))
+    verdict = verdict_of(given.on, CALL)
+    assert verdict.rule is not None
+    assert (verdict.reason, verdict.rule.name, verdict.hop) == (Reason.CONDITION_FALSE, "export", None)

@@ -177,3 +177,18 @@ class TestTheStrictestRule:
         shut = stored("shut", gated_rule(), suspend=True)
         verdict = verdict_of(snapshot(carrier(), shut, stored("open", gated_rule())))
         assert (verdict.reason, verdict.gate) == (Reason.POLICY_SUSPENDED, None)
+
+    def test_of_two_shut_gates_the_first_by_what_is_to_be_said_is_named(self) -> None:
+        shut = [stored(name, gated_rule(), suspend=True) for name in ("b", "a", "c")]
+        verdict = verdict_of(snapshot(carrier(), *shut))
+        assert verdict.rule is not None
+        assert (verdict.reason, verdict.rule.policy.name) == (Reason.POLICY_SUSPENDED, "a")
+
+
+def test_what_came_nearest_to_an_allow_is_an_allow_rule() -> None:
+    no = {"actions": ["customers.export"], "conditions": [{"name": "c", "expression": "subject.id == 'nobody'"}]}
+    others = [stored("a", rule("no", effect="Deny", **no)), stored("b", gated_rule("ask", **no))]
+    verdict = verdict_of(snapshot(carrier(), *others, stored("z", rule("give", **no))))
+    assert verdict.rule is not None
+    assert (verdict.reason, verdict.rule.policy.name) == (Reason.CONDITION_FALSE, "z")
+    assert verdict_of(snapshot(carrier(), *others)).rule is None

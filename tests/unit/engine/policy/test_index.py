@@ -8,6 +8,7 @@ import pytest
 
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy import index as policy_index
 from bailiwick_engine.policy.index import MOST_WORK, SPREAD, RuleIndex
 from bailiwick_engine.policy.model import CompiledResource, CompiledRule
 from bailiwick_engine.steps import whole
@@ -83,3 +84,17 @@ def test_what_is_listed_and_what_is_tried_count_together() -> None:
 def test_a_subject_of_little_work_takes_no_room_in_the_count() -> None:
     assert index(made("small", ["a"])).laden == {}
     assert set(index(made("large", ["a"], resources=MOST_WORK)).laden) == {key("a")}
+
+
+def test_work_is_counted_from_a_little_on_and_of_the_most_laden_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = [made("r", ["a"], ["read"], 10), made("w", ["a"], ["write"], 2)]
+    most = 10 + WORK_OF_NONE
+    for bound, counted in ((most - 1, {key("a"): most}), (most, {})):
+        monkeypatch.setattr(policy_index, "_LADEN", bound)
+        assert index(*rules).laden == counted
+
+
+def test_a_subject_that_is_not_counted_adds_nothing() -> None:
+    found = RuleIndex({}, {}, {key("a"): MOST_WORK})
+    assert not found.too_much([key("a"), key("b"), key("c")])
+    assert RuleIndex({}, {}, {key("a"): MOST_WORK + 1}).too_much([key("a")])

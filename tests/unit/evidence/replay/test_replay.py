@@ -81,6 +81,36 @@ def test_both_sides_say_why() -> None:
     )
 
 
+def test_a_denial_that_is_no_rules_says_what_came_nearest_and_what_it_lacks() -> None:
+    found = replay(record(ALLOW), [ALLOW], [DENY])
+    (new,) = found.news
+    assert (new.reason, new.rule, found.old is not None and found.old.near) == ("no_rule", None, None)
+    assert new.near is not None
+    assert (new.near.place, new.near.lacks.kind, new.near.lacks.held) == (("crm-agent", "read"), "action", False)
+    assert new.near.lacks.wanted == ("customers.list",)
+
+
+def test_a_denial_of_a_rule_is_explained_by_that_rule() -> None:
+    (new,) = replay(record(ALLOW), [ALLOW], [carrier(rule(), rule("never", effect="Deny", **EXPORT))]).news
+    assert (new.rule, new.near) == (("crm-agent", "never"), None)
+
+
+def test_what_is_not_on_record_is_not_what_a_call_lacks() -> None:
+    new = carrier(rule(), subjects=[{**subject(), "workload": WORKLOAD}])
+    (told,) = replay(record(ALLOW), [ALLOW], [new]).news
+    assert told.near is not None
+    assert told.near.lacks.kind == "action"
+
+
+def test_a_denial_that_hangs_on_a_sealed_value_says_nothing_of_the_rules_near_it() -> None:
+    many = "has(context.n) && context.n > 3"
+    never = reading(many, name="never", effect="Deny")
+    old = carrier(never, rule("allow", **EXPORT), sensitive=["context.n"])
+    new = carrier(never, reading(many, name="many"), sensitive=["context.n"])
+    found = replay(record(old, call=N), [old], [new])
+    assert (found.kind, [side.near for side in found.news]) == (ReplayClass.ALLOW_DENY, [None])
+
+
 def test_a_grant_that_was_used_counts_as_the_approval_of_the_policy() -> None:
     told = record(GATED, used=approved())
     assert told["decision"]
@@ -191,6 +221,14 @@ def test_a_group_that_only_the_candidate_names_is_not_known() -> None:
     assert replay(record(named, call=replace(CALL, subject=PERSON)), [named], [new]).kind is ReplayClass.DENY_ALLOW
     outside = replace(CALL, subject=replace(PERSON, groups=()))
     assert replay(record(named, call=outside), [named], [new]).kind is ReplayClass.UNCHANGED
+
+
+def test_a_denial_in_which_a_group_is_not_known_says_nothing_of_the_rules_near_it() -> None:
+    dave = {"name": "dave", "user": {"issuer": "corp", "name": "dave"}}
+    old = people(rule(subjects=["dave"], **EXPORT), names=[dave])
+    rules = (rule("never", effect="Deny", subjects=["in"], **EXPORT), rule(subjects=["in"]))
+    found = replay(record(old, call=replace(CALL, subject=PERSON)), [old], [people(*rules, names=[dave, IN])])
+    assert (found.kind, [side.near for side in found.news]) == (ReplayClass.ALLOW_DENY, [None])
 
 
 WORKLOAD: Final = {"imageDigests": ["sha256:" + "a" * 64]}

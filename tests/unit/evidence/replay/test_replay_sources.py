@@ -19,7 +19,7 @@ from unit.engine.cases import CALL
 from unit.evidence.derive.test_derive import GATED, carrier, reading, record, stored
 from unit.evidence.derive.test_derive_data import OPEN, reader, record as data_record
 from unit.evidence.replay.test_replay import ALLOW, DENY, EXPORT, replay, with_settings
-from unit.webhook.record.test_members import lines
+from unit.webhook.record.everymember import lines
 
 CLOSED: Final = {"incident-state": {"open": False, "level": 2}}
 

@@ -3,7 +3,7 @@
 import base64
 import copy
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from bailiwick_api.rbac import accounts
 from bailiwick_api.secretlist import MOST
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
-from bailiwick_operator.evidence.keys import RENEW_ANNOTATION, WITNESS_ENTRY, WitnessKeyring
+from bailiwick_operator.evidence.keys import KEPT, RENEW_ANNOTATION, WITNESS_ENTRY, WitnessKeyring
 from bailiwick_operator.kube import OperatorClient, RefusedError
 from support.objects import Object
 from support.transport import FakeTransport
@@ -76,7 +76,7 @@ def api() -> FakeSecret:
 async def test_the_first_key_is_made_and_every_later_leader_has_the_same(api: FakeSecret) -> None:
     first, second = await api.keyring().current(), await api.keyring().current()
     assert first.verifiers(NAME) == second.verifiers(NAME)
-    assert str(first.verifiers(NAME)[0]).startswith("bailiwick/bailiwick-system/witness+")
+    assert str(first.verifiers(NAME).keys[0]).startswith("bailiwick/bailiwick-system/witness+")
     assert (first.begun, api.writes, api.told) == (False, 1, [])
 
 
@@ -128,7 +128,7 @@ async def test_an_older_key_beside_the_one_that_cosigns_verifies_what_it_cosigne
     api.secret["data"][WITNESS_ENTRY] = both
     found = await api.keyring().current()
     assert found.signing.seed == new.signing.seed
-    assert found.verifiers(NAME) == (*old.verifiers(NAME), *new.verifiers(NAME))
+    assert found.verifiers(NAME).keys == (*old.verifiers(NAME).keys, *new.verifiers(NAME).keys)
 
 
 @pytest.mark.parametrize("data", [{WITNESS_ENTRY: "AAAA"}, {"begun": "dHJ1ZQ=="}])
@@ -163,7 +163,8 @@ class TestAnotherKeyThatSomebodyAsksFor:
         assert (await ring.current()).signing.seed == old.signing.seed
         api.now += timedelta(seconds=10)
         new = await ring.current()
-        assert new.verifiers(NAME) == (*old.verifiers(NAME), new.verifiers(NAME)[-1])
+        assert new.verifiers(NAME).keys == (*old.verifiers(NAME).keys, new.verifiers(NAME).keys[-1])
+        assert new.verifiers(NAME).ends == (int(api.now.timestamp()), None)
         assert (await ring.current()).verifiers(NAME) == new.verifiers(NAME)
         assert new.signing.seed != old.signing.seed
         assert [sorted(entry) for entry in api.listed()] == [
@@ -213,16 +214,37 @@ class TestAnotherKeyThatSomebodyAsksFor:
         assert (await ring.current()).verifiers(NAME) == new.verifiers(NAME)
         assert [reason for reason, _ in api.told] == ["WitnessKeyLost"]
 
-    async def test_leaves_as_many_as_the_secret_may_hold(self, api: FakeSecret) -> None:
+    async def test_does_not_come_where_every_key_that_there_is_still_verifies_something(self, api: FakeSecret) -> None:
         ring = api.keyring()
         for _ in range(MOST + 3):
             api.now += timedelta(minutes=1)
             api.annotate(api.now.isoformat())
             await ring.current()
         last = await ring.current()
-        assert len(api.listed()) == len(last.verifiers(NAME)) == MOST
+        assert len(api.listed()) == len(last.verifiers(NAME).keys) == MOST
         assert (await api.keyring().current()).verifiers(NAME) == last.verifiers(NAME)
-        assert api.told == []
+        # Each leader tells it once.
+        (reason, note), same = api.told
+        assert (reason, same) == ("WitnessKeysFull", (reason, note))
+        assert "holds 16 keys, all of which cosigned within 400 days" in note
+
+    async def test_takes_the_place_of_the_oldest_once_nothing_is_kept_that_it_cosigned(self, api: FakeSecret) -> None:
+        ring = api.keyring()
+        for _ in range(MOST):
+            api.now += timedelta(minutes=1)
+            api.annotate(api.now.isoformat())
+            await ring.current()
+        full = await ring.current()
+        # The end of the oldest, to the second, and a second before.
+        end = full.verifiers(NAME).ends[0]
+        assert end is not None
+        api.now = datetime.fromtimestamp(end, UTC) + KEPT - timedelta(seconds=1)
+        api.annotate(api.now.isoformat())
+        assert (await ring.current()).verifiers(NAME) == full.verifiers(NAME)
+        api.now += timedelta(seconds=1)
+        after = await ring.current()
+        assert after.verifiers(NAME).keys[:-1] == full.verifiers(NAME).keys[1:]
+        assert len(api.listed()) == MOST
 
     async def test_does_not_come_for_what_is_no_time_and_that_is_told_once(self, api: FakeSecret) -> None:
         ring = api.keyring()
@@ -240,10 +262,14 @@ class TestAnotherKeyThatSomebodyAsksFor:
     [
         [{"public": "A" * 43 + "=", "createdTime": "2026-11-27T12:00:00Z", "untilTime": "2026-11-27T12:00:00Z"}],
         [{"public": "A" * 43 + "=", "createdTime": "2026-11-27T12:00:00Z"}],
+        [
+            {"public": "A" * 43 + "=", "createdTime": "2026-11-27T12:00:00Z", "untilTime": "soon"},
+            {"seed": "A" * 43 + "=", "createdTime": "2026-11-27T12:00:00Z"},
+        ],
         [{"seed": "AAAA", "createdTime": "2026-11-27T12:00:00Z"}],
         [{"seed": "A" * 43 + "="}],
     ],
-    ids=["none signs", "until when", "short", "since when"],
+    ids=["none signs", "until when", "until soon", "short", "since when"],
 )
 async def test_what_holds_no_key_that_signs_is_replaced_and_that_is_told(
     api: FakeSecret, listed: list[dict[str, str]]

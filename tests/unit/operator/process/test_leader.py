@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import ApiClient, Configuration, V1Lease, V1LeaseSpec, V1ObjectMeta
 
-from bailiwick_operator.process.leader import Leadership, LostLeaseError
+from bailiwick_operator.process.leader import NOTIFIED, OBSERVED, Leadership, LostLeaseError
 from bailiwick_operator.settings import LeaseTimes
 from support.virtualtime import VirtualTime, virtual_time
 
@@ -63,11 +65,77 @@ class TestFollowing:
         async with asyncio.timeout(1):
             assert not await candidate(never).acquire(stop)
 
+    @pytest.mark.parametrize("holder", ["me", "another", None])
+    @pytest.mark.parametrize(
+        ("annotations", "before"),
+        [
+            ({OBSERVED: "2026-11-25T11:00:00Z"}, datetime(2026, 11, 25, 11, tzinfo=UTC)),
+            (dict.fromkeys((OBSERVED, NOTIFIED), "2026-11-25T11:00:00Z"), datetime(2026, 11, 25, 11, tzinfo=UTC)),
+            ({OBSERVED: "lately"}, None),
+            ({"x": "2026-11-25T11:00:00Z"}, None),
+            (None, None),
+        ],
+        ids=["marked", "marked twice", "marked with no time", "marked otherwise", "not marked"],
+    )
+    async def test_learns_what_the_lease_says_of_uses_and_not_when_it_was_renewed(
+        self, holder: str | None, annotations: dict[str, str] | None, before: datetime | None
+    ) -> None:
+        renewed = datetime(2026, 11, 25, 12, 0, 7, 5000, tzinfo=UTC)
+        spec = V1LeaseSpec(holder_identity=holder, lease_duration_seconds=0, acquire_time=renewed, renew_time=renewed)
+        metadata = V1ObjectMeta(name="it", annotations=annotations)
+        lease = V1Lease(metadata=metadata, spec=spec)
+
+        async def read(*_: str) -> V1Lease:
+            return lease
+
+        async def replace(**_: object) -> V1Lease:
+            return lease
+
+        leadership = Leadership(ApiClient(Configuration()), "bailiwick-system", "me", LeaseTimes(8, 2, 1))
+        api: Any = SimpleNamespace(read_namespaced_lease=read, replace_namespaced_lease=replace)
+        leadership._lock.api_instance = api
+        assert leadership.before is None
+        assert await leadership.acquire(asyncio.Event())
+        assert leadership.before == before
+        assert leadership.notified == (before if NOTIFIED in (annotations or {}) else None)
+        # It stays until it is known better.
+        assert metadata.annotations == annotations
+
     async def test_is_not_leading(self, candidate: Candidate) -> None:
         assert not candidate(answers(False)).valid()
 
 
 class TestLeading:
+    async def test_says_in_the_lease_up_to_when_uses_are_observed_and_takes_it_out_once_they_are_not(
+        self, virtual_time: VirtualTime
+    ) -> None:
+        began = datetime(2026, 11, 25, 12, tzinfo=UTC)
+        spec = V1LeaseSpec(holder_identity=None, lease_duration_seconds=8, acquire_time=began, renew_time=began)
+        metadata = V1ObjectMeta(name="it", annotations={"x": "y"})
+        lease = V1Lease(metadata=metadata, spec=spec)
+        marks: list[datetime | None] = [began, None]
+        said: list[object] = []
+
+        async def read(*_: str) -> V1Lease:
+            return lease
+
+        async def replace(**_: object) -> V1Lease:
+            said.append(metadata.annotations)
+            if len(said) == 3:
+                stop.set()
+            return lease
+
+        times, stop = LeaseTimes(8, 2, 1), asyncio.Event()
+        leadership = Leadership(ApiClient(Configuration()), "ns", "me", times, clock=virtual_time.monotonic)
+        api: Any = SimpleNamespace(read_namespaced_lease=read, replace_namespaced_lease=replace)
+        leadership._lock.api_instance = api
+        await leadership.acquire(stop)
+        leadership.marked(lambda: marks.pop(0))
+        leadership.marked(lambda: began, NOTIFIED)
+        await leadership.hold(stop)
+        told = {"x": "y", NOTIFIED: "2026-11-25T12:00:00Z"}
+        assert said == [{"x": "y"}, {**told, OBSERVED: "2026-11-25T12:00:00Z"}, told]
+
     @pytest.mark.parametrize("failure", [False, OSError("no route"), AssertionError("the library")], ids=str)
     async def test_is_lost_when_no_renewal_succeeds_within_the_deadline(
         self, candidate: Candidate, failure: bool | Exception, virtual_time: VirtualTime

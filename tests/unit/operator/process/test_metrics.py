@@ -21,6 +21,8 @@ from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import WorkItem, WorkQueue
+from bailiwick_operator.notify.notifier import Notifier
+from bailiwick_operator.notify.sources import TargetSources
 from bailiwick_operator.process.health import Health, Progress
 from bailiwick_operator.process.metrics import LEADING, METRICS, Leader, Metrics
 from bailiwick_operator.programmed.replicas import ListedReplicas
@@ -46,6 +48,14 @@ def leading() -> tuple[Metrics, Leader]:
         tell=lambda _told: None,
     )
     writer, guard = Writer(api.client, events), keeper(api)
+    notifier = Notifier(
+        settings.notify,
+        TargetSources(api.client, None, namespaces=False),
+        {},
+        clock,
+        before=None,
+        may_send=lambda: True,
+    )
     reconciler = Reconciler(
         api.client,
         settings,
@@ -53,12 +63,14 @@ def leading() -> tuple[Metrics, Leader]:
         queue=queue,
         writer=writer,
         poller=cast("Any", SimpleNamespace(forget=lambda _uid: None)),
+        usage=cast("Any", SimpleNamespace(forget=lambda _uid: None)),
         barriers=GrantBarriers(guard, WaitList(queue.add), clock, WaitList(queue.add)),
         chronicle=Chronicle(ledger),
+        notifier=notifier,
     )
     keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=clock.ours)
     skew = SkewMonitor(clock, tell=lambda _told: None, agree_again=lambda: None)
-    leader = Leader(guard, keys, cast("Any", None), reconciler, writer, events, clock, skew, witness, ledger)
+    leader = Leader(guard, keys, cast("Any", None), reconciler, writer, events, clock, skew, witness, ledger, notifier)
     metrics = Metrics()
     metrics.lead(leader)
     return metrics, leader

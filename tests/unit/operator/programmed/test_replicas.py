@@ -7,7 +7,14 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_operator.programmed.replicas import ListedReplicas, Replica, ReplicaClient, in_slices
+from bailiwick_operator.programmed.replicas import (
+    AbsentReplicaError,
+    ListedReplicas,
+    Replica,
+    ReplicaClient,
+    SilentReplicaError,
+    in_slices,
+)
 from bailiwick_operator.reconcile.programmed import Reply
 from localcluster.ports import free_ports
 from support.objects import Object
@@ -182,3 +189,18 @@ async def test_where_nothing_listens_there_is_no_process_unless_somebody_says_so
 async def test_a_cluster_without_names_is_told_in_words(asker: ReplicaClient) -> None:
     reply = await asker.ask(Replica("it", "http://nowhere.invalid", vouched=False), ASKED)
     assert (reply.ready, bool(reply.silent)) == (False, True)
+
+
+async def test_whoever_asks_for_something_else_is_told_where_nothing_listens(asker: ReplicaClient) -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(AbsentReplicaError, match=r"\w"):
+        await asker.post(Replica("it", f"http://127.0.0.1:{port}"), "/usage", b"[]", 100)
+
+    async def talk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    with pytest.raises(SilentReplicaError) as raised:
+        await asker.post(Replica("it", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), "/usage", b"[]", 100)
+    assert not isinstance(raised.value, AbsentReplicaError)
+    server.close()

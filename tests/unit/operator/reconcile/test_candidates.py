@@ -71,7 +71,7 @@ def test_one_for_a_policy_of_another_endpoint_is_told_so() -> None:
 
 def test_rivals_are_named() -> None:
     found = shadowing("crm-api", [LIVE, candidate("a"), candidate("b"), candidate("c")], lambda _: None)
-    assert "crm-agent is also replaced by a, c, so neither" in found["b"].message
+    assert "crm-agent is also replaced by a, c, so none of them is shadowed" in found["b"].message
 
 
 def test_of_many_only_the_first_are_judged() -> None:

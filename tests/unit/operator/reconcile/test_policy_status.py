@@ -13,6 +13,7 @@ from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status
 from bailiwick_operator.reconcile.endpointpolicy import PolicyObservation, PolicyPlan
 from bailiwick_operator.reconcile.programmed import ServedGeneration
+from bailiwick_operator.reconcile.usage import PolicyUse
 from support.objects import Object, changed, gated_rule, policy, rule, settings, subject
 from unit.operator.cases import NOW, at, condition, stored
 
@@ -76,6 +77,72 @@ class TestAPolicyThatCompiles:
         assert (
             condition(status, "Accepted")["message"] == "1 rule compiled; warnings: spec.rules[0]:1:4: defaults to yes"
         )
+
+
+class TestWhatAPolicyHasInShort:
+    def test_is_told_once_it_compiles(self) -> None:
+        gated = gated_rule(actions=["customers.export", "customers.delete"])
+        body = stored(policy("crm", rules=[rule(), gated, {**gated, "name": "again"}], endpointSettings=settings()))
+        status = status_of(body)
+        assert (status["ruleCount"], status["gatedActionCount"]) == (3, 2)
+        assert status["gatedActions"] == ["customers.delete", "customers.export"]
+        assert reconciled(body | {"status": status}).status is None
+
+    def test_without_a_gate_is_that_there_is_none(self) -> None:
+        status = status_of(CARRIER)
+        assert (status["ruleCount"], status["gatedActionCount"], status["gatedActions"]) == (1, 0, [])
+
+    def test_lists_no_more_actions_than_the_schema_has_room_for(self) -> None:
+        gates = [gated_rule(f"gate-{n}", actions=[f"a{n:02}.{m:02}" for m in range(64)]) for n in range(2)]
+        status = status_of(stored(policy("crm", rules=gates, endpointSettings=settings())))
+        assert (status["gatedActionCount"], len(status["gatedActions"])) == (128, 32)
+        assert status["gatedActions"][0] == "a00.00"
+
+    def test_is_taken_back_where_it_does_not_compile(self) -> None:
+        status = status_of(stored(policy("crm", rules=[BROKEN_RULE], endpointSettings=settings())))
+        assert {"ruleCount", "gatedActionCount", "gatedActions", "shadow"}.isdisjoint(status)
+
+
+class TestTheUseOfAPolicy:
+    USED = PolicyUse(day=int(NOW.timestamp() // 86_400), since=NOW)
+
+    def of(self, body: Object, use: PolicyUse = USED, minutes: float = 0) -> Status:
+        observed = PolicyObservation(endpointpolicy.judge(body), ("crm-agent",), ServedGeneration(2, 2), use=use)
+        status = endpointpolicy.reconcile(body, observed, NOW + timedelta(minutes=minutes)).status
+        assert status is not None
+        return status
+
+    def due(self, body: Object, use: PolicyUse = USED, minutes: float = 0) -> Status | None:
+        return endpointpolicy.use_due(body, endpointpolicy.judge(body), use, NOW + timedelta(minutes=minutes))
+
+    def test_is_written_and_then_nothing_is_due(self) -> None:
+        status = self.of(CARRIER)
+        assert status["usage"]["lastUsedTime"] == "2026-11-25T00:00:00Z"
+        assert self.due(CARRIER) == {"usage": status["usage"]}
+        assert self.due(CARRIER | {"status": status}, minutes=60) is None
+
+    @pytest.mark.parametrize(
+        "spec",
+        [{"mode": "Audit"}, {"suspend": True}, {"rules": [rule(effect="Deny")]}, {"rules": [BROKEN_RULE]}],
+        ids=["audit", "suspended", "deny alone", "broken"],
+    )
+    def test_is_not_missed_where_it_lets_nobody_through(self, spec: Object) -> None:
+        body = stored(policy("crm", **{"endpointSettings": settings(), **spec}))
+        assert "usage" not in self.of(body, PolicyUse(since=NOW))
+
+    def test_stays_told_where_nothing_is_known_any_more(self) -> None:
+        again = self.of(CARRIER | {"status": self.of(CARRIER)}, PolicyUse(), minutes=1)
+        assert again["usage"] == {"lastUsedTime": "2026-11-25T00:00:00Z"}
+
+    def test_of_a_candidate_is_what_its_calls_came_to(self) -> None:
+        body = stored(policy("crm", "next", mode="Audit", replaces="live"))
+        status = self.of(body, PolicyUse(compared=7, different=1, since=NOW))
+        assert (status["shadow"]["compared"], status["shadow"]["different"]) == (5, 1)
+        assert "usage" not in status
+        assert self.due(body | {"status": status}, PolicyUse(compared=99, different=99), minutes=9) is None
+        assert "shadow" not in self.of(CARRIER)
+        broken = stored(policy("crm", "next", mode="Audit", replaces="live", rules=[BROKEN_RULE]))
+        assert "shadow" not in self.of(broken)
 
 
 class TestAPolicyThatDoesNotCompile:

@@ -1,6 +1,7 @@
 """Which checkpoint may be cosigned, and what is refused for good, for now, or not at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -25,6 +26,7 @@ from bailiwick_operator.reconcile.witness import (
     over,
     parted,
     plain,
+    with_lost,
 )
 from support.logs import LoggedProcess
 
@@ -189,7 +191,8 @@ def test_an_unchanged_log_is_cosigned_again_after_a_minute_and_after_the_clock_w
     now = before.cosigned.checkpoint
     assert [is_due(before, now, at) for at in (1000, 1059, 1060, 999)] == [False, False, True, True]
     assert is_due(before, now._replace(size=10), 1000)
-    assert is_due(None, now, 1000)
+    # As one is that was just seen for the first time.
+    assert is_due(replace(before, cosigned=before.cosigned._replace(time=0)), now, 1000)
 
 
 def test_a_chain_is_over_ten_minutes_after_its_process_went_and_never_while_it_is_there() -> None:
@@ -229,3 +232,16 @@ def test_signatures_of_others_are_left_out_of_what_is_stored() -> None:
     log = LoggedProcess(2)
     more = cosigned(log.note(), "somebody/else", Ed25519PrivateKey.generate(), 1)
     assert plain(answer(log, note=more)) == log.note()
+
+
+@pytest.mark.parametrize(
+    ("before", "told", "after"),
+    [(None, None, None), (None, 0, 0), (None, 4, 4), (4, None, 4), (4, 3, 4), (4, 4, 4), (4, 5, 5), (0, 0, 0)],
+)
+def test_what_a_process_said_it_lost_is_kept_and_never_grows_less(
+    before: int | None, told: int | None, after: int | None
+) -> None:
+    one = held(LoggedProcess(3))
+    kept = with_lost(replace(one, entry=one.entry._replace(lost=before)), told)
+    assert kept.entry.lost == after
+    assert replace(kept, entry=kept.entry._replace(lost=None)) == one

@@ -53,8 +53,11 @@ def answered(
     issuers: dict[str, bool] | None = None,
     budget: Budget = ANY,
 ) -> tuple[Admission, dict[str, Any]]:
-    finding = examine(sent(new, old), budget.policy)
+    finding = examine(sent(new, old), budget.policy).finding
     assert isinstance(finding, NothingToReview | UnknownVersion | PolicyFinding)
+    if isinstance(finding, PolicyFinding):
+        # What it lets further is told by somebody else.
+        finding = structs.replace(finding, widening=())
     told = answer(finding, snapshot(*stored), taken(budget, *stored), issuers, NOW)
     assert told.body["response"]["uid"] == UID
     return told.outcome, told.body["response"]
@@ -169,11 +172,23 @@ class TestPeopleWhomNobodyKnowsAsReviewers:
 
 @pytest.mark.parametrize("why", acceptance.NotAcceptedReason)
 def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.NotAcceptedReason) -> None:
-    found = examine(sent(CARRIER))
+    found = examine(sent(CARRIER)).finding
     assert isinstance(found, PolicyFinding)
     told = answer(structs.replace(found, refusal=acceptance.Refusal(why, "no")), snapshot(), Ledger(ANY), None, NOW)
     response = told.body["response"]
     assert (response["allowed"], response["status"]["message"]) == (False, f"{why}: no")
+
+
+def test_what_a_policy_lets_further_is_told_first_where_it_is_allowed_and_nowhere_else() -> None:
+    found = examine(sent(policy("crm"))).finding
+    assert isinstance(found, PolicyFinding)
+    found = structs.replace(found, widening=("lets calls further",))
+    told = answer(found, snapshot(), Ledger(ANY), None, NOW)
+    assert told.outcome is Admission.ALLOWED
+    assert told.body["response"]["warnings"] == ["lets calls further", acceptance.unconfigured("crm-api")]
+    wrong = acceptance.Refusal(acceptance.NotAcceptedReason.INVALID, "no")
+    told = answer(structs.replace(found, refusal=wrong), snapshot(), Ledger(ANY), None, NOW)
+    assert "warnings" not in told.body["response"]
 
 
 def test_a_policy_that_is_too_costly_is_refused_in_words() -> None:

@@ -22,7 +22,7 @@ def held(data: object) -> Object:
 
 
 def answered(new: Object, old: Object | None = None, budget: Budget | None = None) -> ReviewResponse:
-    finding = examine(sent(new, old))
+    finding = examine(sent(new, old)).finding
     assert isinstance(finding, DataFinding | NothingToReview), finding
     return answer(finding, NOTHING, Ledger(budget or Budget()), None, 0.0)
 

@@ -21,7 +21,7 @@ BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\
 
 
 def found(new: Object, old: Object | None = None, **request: object) -> PolicyFinding:
-    finding = examine(sent(new, old, **request))
+    finding = examine(sent(new, old, **request)).finding
     assert isinstance(finding, PolicyFinding), finding
     return finding
 
@@ -94,20 +94,20 @@ class TestNothingToJudge:
             ("metadata.deletionTimestamp", "2026-01-01T00:00:00Z"),
             ("status", {"observedGeneration": 1}),
         ):
-            assert examine(sent(changed(old, path, value), old)) == NothingToReview(UID)
+            assert examine(sent(changed(old, path, value), old)).finding == NothingToReview(UID)
 
     def test_is_in_a_deletion(self) -> None:
-        assert examine(sent(None, policy("crm", rules=[BROKEN]))) == NothingToReview(UID)
+        assert examine(sent(None, policy("crm", rules=[BROKEN]))).finding == NothingToReview(UID)
 
     def test_is_in_what_the_status_says(self) -> None:
         old = policy("crm", rules=[BROKEN])
         new = changed(old, "status", {"conditions": []})
-        assert examine(sent(new, old, subResource="status")) == NothingToReview(UID)
+        assert examine(sent(new, old, subResource="status")).finding == NothingToReview(UID)
 
 
 def test_a_number_in_the_place_of_a_truth_is_another_spec() -> None:
     old = policy("crm", suspend=True)
-    assert examine(sent(changed(old, "spec.suspend", 1), old)) != NothingToReview(UID)
+    assert examine(sent(changed(old, "spec.suspend", 1), old)).finding != NothingToReview(UID)
 
 
 def test_ab_33_a_change_of_spec_by_way_of_the_status_is_judged_alike() -> None:
@@ -116,10 +116,10 @@ def test_ab_33_a_change_of_spec_by_way_of_the_status_is_judged_alike() -> None:
 
 def test_ab_33_a_version_that_is_not_known_is_refused_and_may_be_deleted_and_labelled() -> None:
     newer = policy("crm") | {"apiVersion": "bailiwick.dev/v9"}
-    assert examine(sent(newer)) == UnknownVersion(UID, "v9")
-    assert examine(sent(changed(newer, "spec.suspend", True), newer)) == UnknownVersion(UID, "v9")
-    assert examine(sent(None, newer)) == NothingToReview(UID)
-    assert examine(sent(changed(newer, "metadata.labels", {}), newer)) == NothingToReview(UID)
+    assert examine(sent(newer)).finding == UnknownVersion(UID, "v9")
+    assert examine(sent(changed(newer, "spec.suspend", True), newer)).finding == UnknownVersion(UID, "v9")
+    assert examine(sent(None, newer)).finding == NothingToReview(UID)
+    assert examine(sent(changed(newer, "metadata.labels", {}), newer)).finding == NothingToReview(UID)
 
 
 def wrong(path: str, value: object) -> bytes:
@@ -155,7 +155,7 @@ WRONG: Final[dict[str, tuple[bytes, str]]] = {
 @pytest.mark.parametrize("what", WRONG)
 def test_ab_34_what_is_no_review_of_a_policy_is_told_with_its_place(what: str) -> None:
     raw, where = WRONG[what]
-    finding = examine(raw)
+    finding = examine(raw).finding
     assert isinstance(finding, MalformedReview), finding
     assert finding.where == where
 
@@ -163,7 +163,7 @@ def test_ab_34_what_is_no_review_of_a_policy_is_told_with_its_place(what: str) -
 @pytest.mark.parametrize("path", ["object.metadata", "object.metadata.name", "namespace"])
 def test_ab_34_a_policy_without_a_name_is_no_policy(path: str) -> None:
     body = changed(review(changed(policy("crm"), "spec.suspend", True), policy("crm")), f"request.{path}", ...)
-    finding = examine(json.dumps(body).encode())
+    finding = examine(json.dumps(body).encode()).finding
     assert isinstance(finding, MalformedReview)
     assert finding.where == f"request.{path}"
 
@@ -173,7 +173,7 @@ def test_a_defect_is_told_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         raise RuntimeError("a defect" + "x" * 10_000)
 
     monkeypatch.setattr(reviewing, "judge", broken)
-    finding = examine(sent(policy("crm")))
+    finding = examine(sent(policy("crm"))).finding
     assert isinstance(finding, ReviewDefect)
     assert finding.error.startswith("RuntimeError: a defect")
     assert len(finding.error) < 600

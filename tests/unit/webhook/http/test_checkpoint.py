@@ -1,8 +1,9 @@
 """What a process answers about its chain, and to whatever else is sent to that path of its status port."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +32,18 @@ NOTE: Final = "bailiwick/ledger\n7\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=
 class Witness:
     """Asks as the operator does, and believes nothing that it cannot verify."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, writer: RecordWriter, file: Path) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        writer: RecordWriter,
+        file: Path,
+        handler: CheckpointHandler,
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.close = close
         self.session = session
+        self.handler = handler
         self.url = url
         self.writer = writer
         self.file = file
@@ -52,7 +63,7 @@ class Witness:
         size = 0 if before is None else before.size
         status, said = await self.post({"from": size, "ledger": None})
         assert status == 200
-        assert set(said) == {"checkpoint", "from", "proof", "key", "pod"}
+        assert set(said) == {"checkpoint", "from", "proof", "key", "pod", "lost"}
         assert (said["from"], said["pod"]) == (size, "bailiwick-webhook-0")
         found = Checkpoint.parse(opened(said["checkpoint"], [VerifierKey.parse(said["key"])]).text)
         assert found.origin == VerifierKey.parse(said["key"]).name
@@ -68,12 +79,13 @@ class Witness:
 async def witness(tmp_path: Path) -> AsyncIterator[Witness]:
     chain, counts, file = ChainLog("system", pod=PodName("bailiwick-webhook-0", "u")), Counts(), tmp_path / "records"
     store = StaticStore(())
-    async with aiohttp.ClientSession() as session, RecordWriter(file, fsync=False, chain=chain) as writer:
+    async with aiohttp.ClientSession() as session, contextlib.AsyncExitStack() as stack:
+        writer = await stack.enter_async_context(RecordWriter(file, fsync=False, chain=chain))
         exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts)
         server = await serve(
             health.build(store, lambda: True, {}, exposition, counts, checkpoints=handler), "127.0.0.1", 0
         )
-        yield Witness(session, f"http://127.0.0.1:{server.port}", writer, file)
+        yield Witness(session, f"http://127.0.0.1:{server.port}", writer, file, handler, stack.aclose)
         await server.stop()
 
 
@@ -92,6 +104,12 @@ async def test_an_answer_that_was_lost_is_asked_for_again_from_the_size_before(w
     for number in range(5):
         await witness.writer.write(LINE % number)
         assert (await witness.polls(forgets=True)).size == 3 + number
+
+
+async def test_it_tells_how_many_records_were_lost_so_far(witness: Witness) -> None:
+    assert ((await witness.get())[1]["lost"], (await witness.post({}))[1]["lost"]) == (0, 0)
+    witness.writer.lost += 3
+    assert ((await witness.get())[1]["lost"], (await witness.post({}))[1]["lost"]) == (3, 3)
 
 
 async def test_from_nothing_anybody_is_told_how_much_there_is(witness: Witness) -> None:
@@ -166,6 +184,79 @@ async def test_a_ledger_is_written_into_the_chain_once_a_minute(witness: Witness
     assert [line["note"] for line in lines if line["kind"] == "ledger"] == [NOTE]
 
 
+class TestTheEnd:
+    """What the status port waits for when the process stops."""
+
+    MOST: Final = 5.0
+
+    async def farewell(self, witness: Witness) -> tuple[float, asyncio.Task[None]]:
+        """Close the records, then begin to take leave; returns the task, and for how long it may last."""
+        await witness.close()
+        loop = asyncio.get_running_loop()
+        return loop.time(), asyncio.create_task(witness.handler.farewell(self.MOST))
+
+    async def test_the_witness_is_waited_for_until_it_knows_the_line_that_closes_the_chain(
+        self, witness: Witness
+    ) -> None:
+        await witness.polls()
+        began, leave = await self.farewell(witness)
+        await asyncio.sleep(0)
+        assert not leave.done()
+        assert (await witness.get())[0] == 200  # Somebody who only looks.
+        assert (await witness.post({"from": 99}))[0] == 409  # The witness, which has to ask again.
+        assert not leave.done()
+        found = await witness.polls()
+        await leave
+        assert asyncio.get_running_loop().time() - began < self.MOST
+        lines = read(await asyncio.to_thread(witness.file.read_bytes)).lines()
+        assert (found.size, lines[-1]["kind"]) == (len(lines), "close")
+
+    async def test_it_is_waited_for_until_it_knows_what_was_lost_at_last_though_no_line_came(
+        self, witness: Witness
+    ) -> None:
+        await witness.close()
+        await witness.polls()
+        witness.writer.lost += 1
+        leave = asyncio.create_task(witness.handler.farewell(self.MOST))
+        await asyncio.sleep(0)
+        assert not leave.done()
+        await witness.polls()
+        await leave
+
+    async def test_a_witness_that_does_not_come_is_waited_for_no_longer_than_told(self, witness: Witness) -> None:
+        await witness.polls()
+        await witness.close()
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await witness.handler.farewell(0.05)
+        assert 0.05 <= loop.time() - began < self.MOST
+
+    async def test_nobody_is_waited_for_where_nobody_witnesses(self, witness: Witness) -> None:
+        assert (await witness.get())[0] == 200
+        assert (await witness.post({"from": 99}))[0] == 409
+        _, leave = await self.farewell(witness)
+        await asyncio.sleep(0)
+        assert leave.done()
+
+    async def test_nobody_is_waited_for_who_has_not_asked_for_longer_than_a_witness_may_rest(
+        self, witness: Witness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await witness.polls()
+        loop = asyncio.get_running_loop()
+        later = loop.time() + 61
+        await witness.close()
+        monkeypatch.setattr(loop, "time", lambda: later)
+        leave = asyncio.create_task(witness.handler.farewell(self.MOST))
+        await asyncio.sleep(0)
+        assert leave.done()
+
+    async def test_nothing_comes_behind_the_line_that_closes_the_chain(self, witness: Witness) -> None:
+        _, leave = await self.farewell(witness)
+        assert (await witness.post({"from": 0, "ledger": NOTE}))[0] == 200
+        await leave
+        assert (witness.writer.held, (await witness.polls()).size) == (0, 2)
+
+
 async def test_the_metrics_tell_how_much_stands_and_when_somebody_last_asked(witness: Witness) -> None:
     async def samples() -> dict[str, float]:
         async with witness.session.get(f"{witness.url}/metrics") as answer:
@@ -188,7 +279,9 @@ async def test_a_process_without_a_chain_says_so(tmp_path: Path) -> None:
         exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts)
         built = health.build(store, lambda: True, {}, exposition, counts, checkpoints=handler)
         server = await serve(built, "127.0.0.1", 0)
-        witness = Witness(session, f"http://127.0.0.1:{server.port}", writer, tmp_path / "records")
+        url = f"http://127.0.0.1:{server.port}"
+        witness = Witness(session, url, writer, tmp_path / "records", handler, server.stop)
         for status, said in (await witness.get(), await witness.post({"from": 0, "ledger": NOTE})):
             assert (status, "--record-chain" in said["error"]) == (404, True)
+        await handler.farewell(60)
         await server.stop()

@@ -212,15 +212,24 @@ def test_of_endpoints_only_the_first_with_a_candidate_have_series() -> None:
     tally = ShadowTally()
     for number in range(MOST_ENDPOINTS + 5):
         for _ in range(2):
-            tally.count(f"crm/api-{number}", VerdictClass.ALLOW, VerdictClass.DENY)
-    tally.count("crm/api-0", VerdictClass.DENY, None)
+            tally.count((f"crm-{number % 20}", f"api-{number}"), VerdictClass.ALLOW, VerdictClass.DENY)
+    tally.count(("crm-0", "api-0"), VerdictClass.DENY, None)
     assert len(tally.met) == MOST_ENDPOINTS + 1
-    assert tally.met["crm/api-0"] == {
-        **dict.fromkeys(tally.met["crm/api-0"], 0),
+    assert tally.met["crm-0/api-0"] == {
+        **dict.fromkeys(tally.met["crm-0/api-0"], 0),
         ("allow", "deny"): 2,
         ("deny", "undecided"): 1,
     }
     assert tally.met["other"]["allow", "deny"] == 10
+
+
+def test_one_namespace_has_few_of_the_series_of_endpoints() -> None:
+    tally = ShadowTally()
+    for number in range(10):
+        tally.count(("crm", f"api-{number}"), VerdictClass.ALLOW, VerdictClass.DENY)
+    tally.count(("crm-other", "api"), VerdictClass.ALLOW, VerdictClass.DENY)
+    assert list(tally.met) == ["crm/api-0", "crm/api-1", "crm/api-2", "crm/api-3", "other", "crm-other/api"]
+    assert tally.met["other"]["allow", "deny"] == 6
 
 
 def test_every_series_is_known_from_the_table() -> None:

@@ -1,6 +1,11 @@
 """Which calls are decided again, and what is kept of them until then."""
 
+import asyncio
+import gc
 import itertools
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import pytest
@@ -9,21 +14,38 @@ from msgspec.structs import replace
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.call import Action, Call
+from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.decision.decide import weighed
-from bailiwick_engine.decision.shadow import VerdictClass
+from bailiwick_engine.decision.shadow import ShadowVerdict, VerdictClass, shadowed
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.shadowtable import ShadowDrop, ShadowTally
 from bailiwick_webhook.pipeline import shadows as pipeline
 from bailiwick_webhook.pipeline.decision import Basis, Decision, JudgedCall
 from bailiwick_webhook.pipeline.shadows import Shadows
-from support.objects import Object, gated_rule, rule, settings
+from support.objects import Object, changed, gated_rule, rule, settings, subject
 from support.pdp.alone import KeptRecords, StaticStore
-from unit.engine.cases import AROUND, CALL, ENFORCER, NOW, THE_AGENT, gate_of, opened, snapshot, stored, verdict_of
+from unit.engine.cases import AROUND, CALL, ENFORCER, NOW, THE_AGENT, approved, snapshot, stored, verdict_of
 
 LIST: Final = replace(CALL, action=Action("customers.list"))
 LIVE: Final = stored("live", rule(), gated_rule(), endpointSettings=settings())
 NEXT: Final = stored("next", rule(), gated_rule(), endpointSettings=settings(), mode="Audit", replaces="live")
+
+
+def elsewhere(namespace: str) -> tuple[Object, Object]:
+    """Return both policies in another namespace."""
+    live, following = (changed(one, "metadata.namespace", namespace) for one in (LIVE, NEXT))
+    return live, following
+
+
+def _both(endpoint: str) -> tuple[Object, Object]:
+    """Return both policies of another endpoint."""
+    live, spec = f"live-{endpoint}", {"endpointSettings": settings(), "endpoint": endpoint}
+    return stored(live, rule(), **spec), stored(f"next-{endpoint}", rule(), mode="Audit", replaces=live, **spec)
+
+
+def of_tenant(namespace: str, endpoint: str = "crm-api") -> Call:
+    return replace(LIST, namespace=namespace, endpoint=endpoint)
 
 
 class Point:
@@ -45,12 +67,16 @@ class Point:
     def put(self, call: Call = LIST, *grants: Grant, large: bool = False) -> bool:
         one = self.judged(call, *grants, large=large)
         begun = self.shadows.begun(one, lambda _: grants)
-        self.shadows.put(begun, Decision(one.verdict, True, "eval", NOW, "1", 0.0))
+        self.shadows.put(begun, self.answered(one))
         return begun is not None
+
+    def answered(self, one: JudgedCall) -> Decision:
+        return Decision(one.verdict, True, "eval", NOW, "1", 0.0)
 
     @property
     def met(self) -> dict[tuple[str, str], int]:
-        return {both: count for found in self.tally.met.values() for both, count in found.items() if count}
+        """What was counted of all endpoints, without zeros."""
+        return dict(+sum((Counter(found) for found in self.tally.met.values()), Counter[tuple[str, str]]()))
 
 
 async def test_of_all_calls_a_share_is_decided_again() -> None:
@@ -80,29 +106,52 @@ async def test_what_a_subject_asks_about_itself_is_not(caller: object, expected:
 
 async def test_it_is_decided_by_the_grants_of_before_a_use() -> None:
     point = Point()
-    verdict = verdict_of(point.snapshot)
-    assert verdict.digest is not None
-    grant = parse(opened(gate_of(point.snapshot), verdict.digest))
+    grant = parse(approved(point.snapshot))
     assert grant is not None
-    point.put(CALL, grant)
+    there = [grant]
+    one = point.judged(CALL, grant)
+    begun = point.shadows.begun(one, lambda _: iter(there))
+    # The answer has used it up.
+    there.clear()
+    point.shadows.put(begun, point.answered(one))
     await point.shadows.idle()
-    assert [key[0] for key in point.met] == [key[1] for key in point.met]
+    assert point.met == {(VerdictClass.ALLOW, VerdictClass.ALLOW): 1}
     assert point.records.lines == []
     point.put(CALL)
     await point.shadows.idle()
-    assert (VerdictClass.APPROVAL, VerdictClass.APPROVAL) in point.met
+    assert point.met == {(VerdictClass.ALLOW,) * 2: 1, (VerdictClass.APPROVAL,) * 2: 1}
 
 
-async def test_few_calls_with_a_large_body_are_kept() -> None:
-    point = Point()
-    for _ in range(pipeline.MOST_LARGE + 3):
-        point.put(large=True)
-    point.put()
+async def test_no_grant_is_looked_for_before_an_answer_that_takes_none() -> None:
+    point = Point(LIVE, stored("next", gated_rule(actions=["customers.list"]), mode="Audit", replaces="live"))
+    looked: list[Call] = []
+
+    def known() -> Iterator[Grant]:
+        looked.append(LIST)
+        yield from ()
+
+    one = point.judged()
+    point.shadows.put(point.shadows.begun(one, lambda _: known()), point.answered(one))
+    assert looked == []
+    await point.shadows.idle()
+    assert looked == [LIST]
+
+
+async def test_of_a_tenant_one_call_with_a_large_body_is_kept() -> None:
+    tenants = [f"tenant-{number}" for number in range(pipeline.MOST_LARGE + 1)]
+    point = Point(*(policy for tenant in tenants for policy in elsewhere(tenant)))
+    for _ in range(3):
+        point.put(of_tenant(tenants[0]), large=True)
+    point.put(of_tenant(tenants[0]))
+    assert point.tally.dropped[ShadowDrop.LARGE] == 2
+    for tenant in tenants[1:]:
+        point.put(of_tenant(tenant), large=True)
+    # And of all of them a few.
     assert point.tally.dropped[ShadowDrop.LARGE] == 3
     await point.shadows.idle()
     assert sum(point.met.values()) == pipeline.MOST_LARGE + 1
     # There is room again.
-    point.put(large=True)
+    point.put(of_tenant(tenants[0]), large=True)
     assert point.tally.dropped[ShadowDrop.LARGE] == 3
     await point.shadows.close()
 
@@ -111,11 +160,14 @@ async def test_closing_leaves_what_waits() -> None:
     point = Point()
     for _ in range(10):
         point.put()
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    assert len(tasks) == 1
     await point.shadows.close()
+    assert all(task.done() for task in tasks)
     assert point.met == {}
 
 
-async def test_few_states_of_a_tenants_endpoints_are_kept_in_memory() -> None:
+async def test_few_states_of_an_endpoint_are_kept_in_memory() -> None:
     point = Point()
     for _ in range(5):
         # As if somebody had written a policy since the last call.
@@ -130,9 +182,108 @@ async def test_few_states_of_a_tenants_endpoints_are_kept_in_memory() -> None:
     await point.shadows.close()
 
 
+async def test_a_tenant_has_as_many_endpoints_as_it_likes() -> None:
+    names = [f"api-{number}" for number in range(5)]
+    point = Point(*(policy for name in names for policy in _both(name)))
+    for name in names:
+        assert point.put(of_tenant("crm", name))
+    await point.shadows.idle()
+    assert point.tally.dropped[ShadowDrop.QUEUE] == 0
+    assert sum(point.met.values()) == len(names)
+
+
+async def test_nothing_of_other_tenants_is_kept_in_memory() -> None:
+    point = Point(LIVE, NEXT, *elsewhere("other"))
+    other = weakref.ref(point.snapshot.endpoints["other", "crm-api"])
+    point.put()
+    # The other tenant writes a policy.
+    point.snapshot = snapshot(LIVE, NEXT)
+    gc.collect()
+    assert other() is None
+    await point.shadows.idle()
+    assert sum(point.met.values()) == 1
+
+
 async def test_what_was_known_when_the_call_was_decided_is_what_counts() -> None:
     point = Point()
     one = point.judged()
     begun = point.shadows.begun(one, lambda _: ())
     assert begun is not None
+    # Everything is too old to decide by, by now; and nothing is in force any more.
+    stale = replace(one.basis.seen, freshness=Freshness.DEAD)
+    point.snapshot = snapshot()
+    later = replace(one, basis=replace(one.basis, seen=stale, snapshot=point.snapshot, now=NOW + 99))
+    assert begun.around != later.basis.around(later.asked, Installation())
+    point.shadows.put(begun, point.answered(later))
+    await point.shadows.idle()
     assert begun.around == one.basis.around(one.asked, Installation())
+    assert point.met == {(VerdictClass.ALLOW, VerdictClass.ALLOW): 1}
+
+
+async def test_who_comes_last_takes_the_place_of_whoever_has_most() -> None:
+    tenants = [f"tenant-{number}" for number in range(5)]
+    point = Point(*(policy for tenant in tenants for policy in elsewhere(tenant)))
+    for tenant in tenants[:4]:
+        for _ in range(pipeline.MOST_WAITING // 4 + 1):
+            point.put(of_tenant(tenant))
+    assert point.tally.dropped[ShadowDrop.QUEUE] == 4
+    for _ in range(300):
+        point.put(of_tenant(tenants[4]))
+    # As many as the others have then, and no more wait than ever.
+    assert point.tally.dropped[ShadowDrop.QUEUE] == 4 + 300
+    await point.shadows.idle()
+    counts = {endpoint: sum(found.values()) for endpoint, found in point.tally.met.items()}
+    assert sum(counts.values()) == pipeline.MOST_WAITING
+    assert sorted(counts) == [f"{tenant}/crm-api" for tenant in tenants]
+    assert max(counts.values()) - min(counts.values()) <= 2
+    # Nothing of what was taken out is held against whose it was.
+    dropped = point.tally.dropped[ShadowDrop.QUEUE]
+    for _ in range(pipeline.MOST_WAITING // 4):
+        point.put(of_tenant(tenants[0]))
+    assert point.tally.dropped[ShadowDrop.QUEUE] == dropped
+    await point.shadows.close()
+
+
+async def test_each_tenant_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    def noted(on: Snapshot, endpoint: object, call: Call, *more: object) -> Iterable[ShadowVerdict]:
+        order.append(call.namespace)
+        return shadowed(on, endpoint, call, *more)  # type: ignore[arg-type]  # as it was given
+
+    monkeypatch.setattr(pipeline, "shadowed", noted)
+    point = Point(*elsewhere("many"), *elsewhere("few"))
+    for _ in range(20):
+        point.put(of_tenant("many"))
+    for _ in range(2):
+        point.put(of_tenant("few"))
+    await point.shadows.idle()
+    assert order == ["many", "few", "many", "few", *["many"] * 18]
+
+
+async def test_four_times_as_long_as_it_worked_it_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    monkeypatch.setattr(pipeline, "_decided", lambda waiting: ([() for _ in waiting[:1]], 0.5))
+    point = Point()
+    point.put()
+    point.put()
+    await point.shadows.idle()
+    assert [seconds for seconds in slept if seconds >= 1] == [2.0, 2.0]
+
+
+async def test_what_nobody_has_asked_for_is_counted_as_undecided() -> None:
+    pinned = {**subject(), "workload": {"imageDigests": ["sha256:" + "a" * 64]}}
+    point = Point(
+        LIVE, stored("next", rule(), endpointSettings=settings(), mode="Audit", replaces="live", subjects=[pinned])
+    )
+    point.put()
+    await point.shadows.idle()
+    assert point.met == {(VerdictClass.ALLOW, "undecided"): 1}
+    assert point.records.lines == []

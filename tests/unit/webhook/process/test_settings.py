@@ -109,6 +109,9 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "a share above all": (("--shadow-share", "1.1"), "must be a number from 0 to 1"),
     "a share below none": (("--shadow-share", "-0.1"), "must be a number from 0 to 1"),
     "a share that is none": (("--shadow-share", "nan"), "must be a number from 0 to 1"),
+    "a wait of less than nothing": (("--witness-wait-seconds", "-1"), "must be a number, 0 or greater"),
+    "a wait without end": (("--witness-wait-seconds", "inf"), "must be a number, 0 or greater"),
+    "a wait that is no number": (("--witness-wait-seconds", "nan"), "must be a number, 0 or greater"),
     "an unknown level": (("--log-level", "loud"), "invalid choice"),
     "an unknown flag": (("--allow-everything",), "unrecognized arguments"),
 }
@@ -139,6 +142,10 @@ def test_a_duration_is_a_number_of_seconds_that_ends(flag: str, value: str) -> N
     with pytest.raises(SystemExit) as ended:
         parse([flag, value])
     assert ended.value.code == 2
+
+
+def test_a_process_that_stops_may_wait_for_no_witness() -> None:
+    assert (parse([]).witness_wait, parse(["--witness-wait-seconds", "0"]).witness_wait) == (13, 0)
 
 
 def test_budgets_are_generous_unless_told_otherwise_and_may_all_be_left_out() -> None:

@@ -256,7 +256,7 @@ async def test_a_ledger_is_told_of_once_a_minute_and_only_if_it_changed(
 async def test_the_ledger_of_who_leads_next_does_not_wait_for_the_minute_to_be_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = [("one\n1\n", 0.0), ("two\n1\n", 5.0), ("two\n2\n", 15.0), ("two\n3\n", 61.0)]
+    told = [("one\n1\n", 0.0), ("two\n1\n", 5.0), ("two\n2\n", 15.0), ("two\n3\n", 65.0)]
     assert await ledgers(tmp_path, monkeypatch, told) == ["one\n1\n", "two\n1\n", "two\n3\n"]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import weakref
+from itertools import product
 from typing import Any, Final
 
 import pytest
@@ -171,6 +172,14 @@ class TestALine:
     def test_of_a_denial_never_has_the_disposition_of_an_allow(self, reason: Reason) -> None:
         for outcome in (Outcome.DENY, Outcome.FORBIDDEN):
             assert disposition(Verdict(outcome=outcome, reason=reason), allowed=False) not in {1, 8}
+
+    def test_says_of_each_outcome_its_own_whatever_was_written_before(self) -> None:
+        lines = RecordLines()
+        for outcome, reason, allowed, dry in product(Outcome, Reason, (True, False), (True, False)):
+            verdict = Verdict(outcome=outcome, reason=reason, dry_run=dry)
+            told = json.loads(b"{%b}" % lines._outcome("evaluation", verdict, allowed=allowed)[:-1])
+            said = (told["disposition_id"], told["reason"], told["decision"], told["dry_run"])
+            assert said == (disposition(verdict, allowed=allowed), reason.value, allowed, dry)
 
 
 class TestAttributes:

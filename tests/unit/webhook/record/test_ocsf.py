@@ -10,7 +10,7 @@ from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 
 from support.objects import Object, gated_rule, rule, settings
 from support.pages import DOCS
-from unit.webhook.record.test_members import lines, stored
+from unit.webhook.record.everymember import lines, stored
 
 VERSION: Final = "1.8.0"
 # Members of OCSF's own, as a line has them.

@@ -1,11 +1,14 @@
 """Spans of decisions: whose trace they are in, what they hold, and what they never hold."""
 
+import re
+from pathlib import Path
 from typing import Any, Final, cast
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
@@ -13,14 +16,17 @@ from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.pdp import Decision, Pdp
 from bailiwick_webhook.pipeline.search import SearchKind
 from bailiwick_webhook.process.standalone import NoRequests, NoUses
 from bailiwick_webhook.record.writer import RecordFailedError
+from bailiwick_webhook.telemetry import spans as telemetry
 from bailiwick_webhook.telemetry.spans import BATCH, CONSUME, DECIDE, LIVE_READ, RECORD, REQUEST, SEARCH, TracedPdp
 from support.objects import gated_rule, policy, rule, settings
 from support.pdp.alone import Alone, KeptRecords
+from unit.engine import cases
 
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 PEP: Final = ServiceAccount("system:serviceaccount:crm:crm-api", "pep-uid")
@@ -38,8 +44,9 @@ class World:
         self.exporter = InMemorySpanExporter()
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        store = cast("Any", Alone([given]).store)
-        parts = (store, consumer or NoUses(), NoRequests(), records or KeptRecords(), Installation())
+        self.store = cast("Any", Alone([given]).store)
+        ports = (self.store, consumer or NoUses(), NoRequests(), records or KeptRecords())
+        parts = (*ports, Installation(), lambda: cases.NOW)
         self.plain, self.pdp = Pdp(*parts), TracedPdp(provider.get_tracer("test"), *parts)
 
     def spans(self) -> dict[str, ReadableSpan]:
@@ -105,6 +112,35 @@ async def test_what_a_decision_waits_for_is_under_it() -> None:
     assert LIVE_READ not in spans
 
 
+@pytest.mark.parametrize("moved_on", [False, True])
+async def test_a_look_at_a_pending_grant_is_under_its_decision_and_says_what_it_found(moved_on: bool) -> None:
+    class Looking(NoUses):
+        async def caught_up(self, _: Any, verdict: Verdict, judge: Judge, *__: Any) -> Verdict:  # noqa: ANN401 - `UseConsumer`
+            return judge(cases.read(live), cases.NOW) if moved_on else verdict
+
+        def taken_before(self, *_: Any) -> tuple[Grant, ...]:  # noqa: ANN401 - likewise
+            return ()
+
+        async def consume(self, _: Any, verdict: Verdict, *__: Any) -> tuple[Verdict, None]:  # noqa: ANN401 - likewise
+            return verdict, None
+
+    world = World(consumer=Looking())
+    export = asked("customers.export")
+    snapshot = world.store.snapshot
+    live = cases.approved(snapshot, export.call)
+    pending = {**cases.asked(snapshot, export.call), "status": {"phase": "Pending"}}
+    world.store.grants.apply("ADDED", ("crm", pending["metadata"]["name"]), pending)
+    decision = await world.pdp.evaluate(export)
+    reason = Reason.ALLOWED if moved_on else Reason.APPROVAL_PENDING
+    assert decision.verdict.reason is reason
+    spans = world.spans()
+    look, decided = spans[LIVE_READ], spans[DECIDE]
+    assert (look.parent, look.kind) == (decided.context, SpanKind.CLIENT)
+    assert dict(look.attributes or {}) == {"bailiwick.reason": reason.value}
+    assert (decided.attributes or {})["bailiwick.reason"] == reason.value
+    assert (CONSUME in spans) is moved_on
+
+
 @pytest.mark.parametrize("action", ["customers.list", "customers.export", "customers.delete", "unheard of"])
 async def test_an_answer_is_the_same_with_spans_and_without(action: str) -> None:
     world = World()
@@ -129,6 +165,20 @@ async def test_no_span_holds_an_argument_a_token_an_id_or_a_name() -> None:
     text = "".join(span.to_json() for span in world.exporter.get_finished_spans())
     for secret in (SECRET, "jane.doe", "agents:crm-agent", "agent-uid", "crm:crm-api"):
         assert secret not in text
+
+
+def test_the_page_names_every_span_and_every_attribute_and_no_other() -> None:
+    page = (Path(__file__).parents[4] / "docs/reference/spans.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(bailiwick\.[a-z_.]+)`", page)
+    made = set(re.findall(r'"(bailiwick\.[a-z_.]+)"', Path(telemetry.__file__).read_text(encoding="utf-8")))
+    assert set(named) == made
+    # One row each of the first table.
+    rows = re.findall(r"^\| `(bailiwick\.[a-z_]+)` \| (\w+) \|", page, re.MULTILINE)
+    assert dict(rows) == {
+        **dict.fromkeys((DECIDE, BATCH, REQUEST, SEARCH), "server"),
+        **dict.fromkeys((LIVE_READ, CONSUME), "client"),
+        RECORD: "internal",
+    }
 
 
 async def test_a_record_that_fails_denies_and_its_span_says_so() -> None:

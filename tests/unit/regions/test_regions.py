@@ -5,13 +5,16 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_cli.regions.atoms import told
-from bailiwick_cli.regions.change import Change, ChangeClass
-from bailiwick_cli.regions.compare import compare, worst
 from bailiwick_engine.cel.data import read
 from bailiwick_engine.compile.policies import compile_object
-from bailiwick_engine.policy.model import CompiledPolicy
+from bailiwick_engine.keys import group
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import CompiledPolicy, CompiledResource
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_regions.atoms import told
+from bailiwick_regions.change import Change, ChangeClass
+from bailiwick_regions.compare import compare, worst
+from bailiwick_regions.pattern import occurrences
 from support.objects import Object, gated_rule, rule, settings
 from unit.engine.cases import NOW, at, stored
 
@@ -89,6 +92,48 @@ def test_each_part_of_an_approval_is_stronger_one_way_and_weaker_the_other(weak:
 )
 def test_an_approval_that_is_neither_is_another(one: Object, other: Object) -> None:
     assert between(gated(**one), gated(**other)) == (CHANGED, CHANGED)
+
+
+FIRST, SECOND = (f"sha256:{letter * 64}" for letter in "ab")
+WEB: Final = {"podSelector": {"matchLabels": {"app": "web"}}}
+
+
+def pod(**workload: object) -> Object:
+    """Return a policy whose subject calls from a workload; from anywhere, if none is given."""
+    agent = {"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}
+    return of(subjects=[agent | ({"workload": workload} if workload else {})])
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        (pod(imageDigests=[FIRST]), pod()),
+        (pod(**WEB), pod()),
+        (pod(imageDigests=[FIRST]), pod(imageDigests=[FIRST, SECOND])),
+        (pod(imageDigests=[FIRST], **WEB), pod(imageDigests=[FIRST])),
+        (pod(imageDigests=[FIRST], **WEB), pod(**WEB)),
+    ],
+    ids=["an image", "a label", "one image less", "an image and a label", "an image beside a label"],
+)
+def test_a_workload_that_is_asked_for_narrows_and_one_that_is_not_widens(narrow: Object, wide: Object) -> None:
+    assert between(narrow, wide) == (WIDER, NARROWER)
+
+
+def test_another_workload_widens_both_ways_and_is_told() -> None:
+    assert between(pod(imageDigests=[FIRST]), pod(imageDigests=[SECOND])) == (WIDER, WIDER)
+    assert between(pod(**WEB), pod(podSelector={"matchLabels": {"app": "api"}})) == (WIDER, WIDER)
+    (worse, *_) = changes(pod(imageDigests=[FIRST]), pod(imageDigests=[SECOND]))
+    assert worse.where["workload"] == (f"images {SECOND}",)
+
+
+def test_a_deny_of_a_workload_is_taken_for_one_of_those_that_are_not_known() -> None:
+    denied = {"name": "shell", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}, "workload": WEB}
+    agent = {key: value for key, value in denied.items() if key != "workload"} | {"name": "agent"}
+    base = of(rule(), subjects=[agent, denied])
+    head = of(rule(), rule("never", effect="Deny", subjects=["shell"]), subjects=[agent, denied])
+    assert between(base, head) == (NARROWER, WIDER)
+    labels = {label for one in changes(base, head) for label in one.where["workload"]}
+    assert labels == {"unknown workload", "other images app=web"}
 
 
 DELEGATION: Final[Object] = {
@@ -192,7 +237,21 @@ def test_rules_for_two_groups_of_one_person_meet() -> None:
     allow = rule("allow", subjects=["staff"])
     deny = rule("deny", effect="Deny", subjects=["leads"])
     (found,) = changes(of(allow, deny, subjects=PEOPLE), of(allow, subjects=PEOPLE))
-    assert (found.kind, told(found.where["subject"])) == (WIDER, "group corp/leads & group corp/staff")
+    assert (found.kind, told(found.where["subject"])) == (WIDER, "group:corp/leads & group:corp/staff")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "labels"), [("Deny", ["group:corp/elsewhere"]), ("Allow", ["group:corp/elsewhere & group:corp/staff"])]
+)
+def test_a_pattern_of_a_group_that_no_rule_names_is_looked_at(verdict: str, labels: list[str]) -> None:
+    raw = of(
+        rule(subjects=["staff"]), subjects=PEOPLE, endpointSettings={**settings(), "identity": {"issuers": ["corp"]}}
+    )
+    ((key, endpoint),) = snapshot(raw).endpoints.items()
+    resources = (CompiledResource("customer", NameSet.of(("*",)), {}),)
+    pattern = (frozenset((group("corp", "elsewhere"),)), NameSet.of(("customers.list",)), resources)
+    found = occurrences(key, endpoint, pattern, frozenset((verdict,)), NOW)
+    assert [told(one.where["subject"]) for one in found] == labels
 
 
 def test_more_groups_than_can_be_combined_may_widen() -> None:
@@ -201,6 +260,14 @@ def test_more_groups_than_can_be_combined_may_widen() -> None:
     found = changes(of(*rules, subjects=PEOPLE), of(*rules[:-1], subjects=PEOPLE))
     assert {one.kind for one in found} == {MAY, NARROWER}
     assert changes(of(*rules, deny, subjects=PEOPLE), of(*rules, deny, subjects=PEOPLE)) == ()
+
+
+def test_of_many_properties_no_more_is_looked_at_than_the_limit_either() -> None:
+    # Of the three to the power of sixteen regions, all but one meet no rule at all.
+    named = {f"p{number}": ["x"] for number in range(16)}
+    head = of(rule("one", resources=[{"type": "customer", "ids": ["*"], "properties": named}]))
+    (found,) = changes(of(rule("none", actions=["unheard"])), head, limit=1000)[-1:]
+    assert (found.kind, found.why) == (MAY, "there are more regions than are looked at")
 
 
 def test_regions_beyond_the_limit_may_widen() -> None:

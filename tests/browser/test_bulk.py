@@ -1,0 +1,65 @@
+"""Several waiting requests of a real API server are denied at once in a real browser, and never by accident."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.console.browser import Opens, opened
+from support.installing import accepted
+from support.pdp.tenant import Tenant
+from support.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+def _denied(tenant: Tenant, name: str) -> bool:
+    return tenant.phase(name) == "Denied"
+
+
+def mark(page: "Page", resource: str) -> None:
+    page.get_by_label(f"Choose customers.export on customer/{resource},").check()
+
+
+@pytest.mark.parametrize("context", [True, False], ids=["with scripts", "without scripts"], indirect=True)
+def test_those_that_stand_as_they_were_shown_are_denied_and_the_other_is_told(
+    tenant: Tenant, console: Opens, page: "Page", request: pytest.FixtureRequest
+) -> None:
+    kind = "with" if request.node.callspec.params["context"] else "without"
+    resources = [f"{kind}-{one}" for one in ("flood-a", "flood-b", "changed", "kept")]
+    names = {one: opened(tenant, "customers.export", one) for one in resources}
+    with console("carol") as running:
+        page.goto(running.url)
+        page.get_by_role("heading", name="For you to review").wait_for()
+        for one in resources[:3]:
+            mark(page, one)
+        # Enter on a checkbox sends its form: that writes nothing.
+        page.get_by_label(f"Choose customers.export on customer/{resources[2]},").press("Enter")
+        page.get_by_role("heading", name="Deny 3 requests?").wait_for()
+        assert all(tenant.grant(name)["spec"]["reviews"] == [] for name in names.values())
+        accepted(tenant.review(names[resources[2]], by="dave"))
+        page.get_by_label("Your reason, for the record of each. A no needs none.").fill("a flood")
+        page.get_by_role("button", name="Deny these 3").click()
+        page.get_by_role("heading", name="Denied: 2").wait_for()
+        assert page.get_by_role("heading", name="Not written, since it changed meanwhile: 1").is_visible()
+    for one in resources[:2]:
+        until(partial(_denied, tenant, names[one]), f"{one} is denied")
+        (review,) = tenant.grant(names[one])["spec"]["reviews"]
+        assert (review["reviewer"], review["decision"], review["reason"]) == ("carol", "Deny", "a flood")
+    assert [one["reviewer"] for one in tenant.grant(names[resources[2]])["spec"]["reviews"]] == ["dave"]
+    assert tenant.grant(names[resources[3]])["spec"]["reviews"] == []
+
+
+def test_what_is_in_use_is_taken_back_together(tenant: Tenant, console: Opens, page: "Page") -> None:
+    names = [tenant.approved("customers.export", one) for one in ("back-a", "back-b")]
+    with console("carol") as running:
+        page.goto(running.url)
+        page.get_by_role("link", name="Can be used now").click()
+        for one in ("back-a", "back-b"):
+            mark(page, one)
+        page.get_by_role("button", name="Take back selected").click()
+        page.get_by_label("Your reason, for the record of each.").fill("incident closed")
+        page.get_by_role("button", name="Take back these 2").click()
+        page.get_by_role("heading", name="Taken back: 2").wait_for()
+    assert [tenant.grant(name)["spec"]["revocation"]["by"] for name in names] == ["carol", "carol"]

@@ -1,0 +1,76 @@
+"""The pictures of the documentation, of the demo's own requests: written by `make screenshots`, else only taken.
+
+Holds: what they show is told by the system, and made up by nobody for the picture.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from demo.acting import Call
+from demo.stack import AGENT_ACCOUNT, Stack
+from localcluster.rest import Rest
+from support.console import running
+from support.shell import Shell
+from support.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+IMAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
+WRITING: Final = os.environ.get("SCREENSHOTS", "") not in {"", "0"}
+WIDTH: Final = 900
+GRANTS: Final = "/apis/bailiwick.dev/v1alpha1/namespaces/crm/approvalgrants"
+EXPORTS: Final = {
+    "42": ("INC-4412: the customer asked for their data", {"fields": ["name", "email"], "format": "csv"}),
+    "41": ("the quarterly report", {"fields": ["name", "revenue"], "format": "csv"}),
+}
+
+
+def asked(stack: Stack) -> list[str]:
+    """Have the agent ask for exports; returns the grants, once the operator has seen them."""
+    names = []
+    for customer, (reason, args) in EXPORTS.items():
+        path = f"{stack.crm_url}/customers/{customer}/export"
+        (answer,) = stack.acting.send(AGENT_ACCOUNT, [Call("POST", path, args, {"X-Approval-Reason": reason})])
+        assert answer.status == 202, answer.body
+        names.append(answer.body["task"]["id"].partition(".")[0])
+    admin: Rest = stack.cluster.rest()
+    until(lambda: all("status" in admin.get(f"{GRANTS}/{name}").body for name in names), "they were seen")
+    return names
+
+
+def test_the_pictures_of_the_documentation_come_about(stack: Stack, page: "Page", tmp_path: Path) -> None:
+    folder = IMAGES if WRITING else tmp_path
+    folder.mkdir(exist_ok=True)
+    # Whoever ran before may have written it.
+    Shell(stack.cluster, "how-to/console.md").run("kubectl create role bailiwick-evidence")
+    view = ("--clusterrole=bailiwick-view", "--group=crm-owners")
+    stack.kubectl("create", "rolebinding", "owners-view", "-n", "crm", *view)
+    asked(stack)
+
+    def taken(name: str, height: int, scheme: Any = "light") -> None:  # noqa: ANN401 - a literal
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": WIDTH, "height": height})
+        page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+        page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
+
+    with running.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
+        page.set_viewport_size({"width": WIDTH, "height": 700})
+        page.goto(console.url)
+        page.get_by_role("heading", name="For you to review").wait_for()
+        page.locator("#strip").get_by_text("witnessed").wait_for()
+        taken("console-list", 640)
+        taken("console-list-dark", 640, "dark")
+        for customer in EXPORTS:
+            page.get_by_label(f"Choose customers.export on customer/{customer},").first.check()
+        page.get_by_role("button", name="Deny selected").click()
+        page.get_by_role("heading", name="Deny 2 requests?").wait_for()
+        taken("console-several", 760)
+        page.goto(f"http://{console.site.host}/")
+        page.get_by_role("link", name="customers.export on customer/42").click()
+        page.get_by_role("heading", name="You act as").wait_for()
+        taken("console-request", 1000)
+        taken("console-request-dark", 1000, "dark")
+    made = sorted(path.name for path in folder.glob("console-*.png"))
+    assert made == sorted(path.name for path in IMAGES.glob("console-*.png"))

@@ -1,0 +1,661 @@
+"""Plain requests on an enforcer's connection are answered in the moment in which they come, as aiohttp would have them.
+
+Holds: each is sent twice on connections that are an enforcer's already, once by a path that only aiohttp reads; the two
+answers are the same, and it is known which of them aiohttp had to read.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from itertools import pairwise
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_engine.call import ServiceAccount
+from bailiwick_webhook.http import app
+from bailiwick_webhook.http.authzen import messages
+from bailiwick_webhook.http.shares.bounds import Bounds, Pace
+from bailiwick_webhook.http.shares.conntable import TableEntry
+from bailiwick_webhook.http.status import health
+from bailiwick_webhook.http.transport import connections
+from bailiwick_webhook.http.transport.answers import WholeAnswer
+from bailiwick_webhook.http.transport.connections import Connection, Connections
+from bailiwick_webhook.http.transport.fastpath import FRONT
+from bailiwick_webhook.http.transport.server import serve
+from bailiwick_webhook.identity.compact import CompactToken
+from bailiwick_webhook.identity.issuers import Issuers
+from bailiwick_webhook.identity.subject import ByToken
+from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.metrics.usage import UsageTally
+from bailiwick_webhook.pipeline.pdp import Pdp
+from bailiwick_webhook.telemetry.spans import TracedPdp
+from contract.asking_alone import AGENT, PEP, body, stored
+from contract.test_front import BODIES, HEADERS, PLAIN, SPELLED, alike, request, whole
+from support.objects import Object, gated_rule
+from support.pdp.alone import Alone, KeptRecords, NamedTokens, NamedWorkloads
+
+HEAD: Final = request().index(b"\r\n\r\n") + 4
+OTHER: Final = "system:serviceaccount:crm:other-api"
+
+
+class LookedUpTokens(NamedTokens):
+    """Tokens of which the answer is known once it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = True
+        self.stale: set[str] = set()
+        self._named: dict[str, str] = {}
+
+    def known(self, token: str, audiences: frozenset[str]) -> ProvenAccount | None:  # type: ignore[override]  # stands for one that knows
+        name = token if token.startswith("system:") else self._named.get(token)
+        if name is None or name not in self.asked:
+            return None
+        live = self.live and name not in self.stale
+        return ProvenAccount(ServiceAccount(name, f"{name}-uid"), {"sub": name}, live=live)
+
+    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+        name = str(parsed.claims["sub"])
+        self._named[parsed.token] = name
+        self.asked.append(name)
+        return await super().confirm(parsed, audiences)
+
+
+class Enforcer:
+    """An enforcement point with a connection on which it was proven."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
+
+    async def open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
+
+    async def connect(self) -> None:
+        await self.open()
+        assert b'"decision":true' in await self.ask(request())
+
+    async def ask(self, *parts: bytes, pause: float = 0.01, answers: int = 1) -> bytes:
+        """Send bytes; return what comes, until so many answers are there or the connection ends."""
+        out = b""
+        for part in parts:
+            self._writer.write(part)
+            await self._writer.drain()
+            await asyncio.sleep(pause if part is not parts[-1] else 0)
+        while not (whole(out) and len(re.findall(rb"HTTP/1\.1 (?!100)\d", out)) >= answers):
+            chunk = await asyncio.wait_for(self._reader.read(65536), 10)
+            if not chunk:
+                return out + b"<closed>"
+            out += chunk
+        return out
+
+    async def closed(self) -> bool:
+        return await asyncio.wait_for(self._reader.read(1), 10) == b""
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class Served:
+    """A decision point, and what it answered at once."""
+
+    def __init__(self, alone: Alone, tokens: LookedUpTokens, port: int, at_once: list[bool]) -> None:
+        self.alone, self.tokens, self.port, self.at_once = alone, tokens, port, at_once
+        self.draining = False
+        self.connections: Connections
+        self._open: list[Enforcer] = []
+
+    async def enforcer(self) -> Enforcer:
+        made = Enforcer(self.port)
+        self._open.append(made)
+        await made.connect()
+        self.at_once.clear()
+        return made
+
+    async def primed(self) -> Enforcer:
+        """Return one whose policy need not let it do anything."""
+        made = Enforcer(self.port)
+        self._open.append(made)
+        await made.open()
+        for _ in range(2):
+            assert b'"decision":false' in await made.ask(request(PLAIN, body(action="customers.nothing")))
+        self.at_once.clear()
+        return made
+
+    def held_up(self, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+        """Have whatever aiohttp reads wait for this event before it is decided."""
+        goes_on, evaluate = asyncio.Event(), self.alone.pdp.evaluate
+
+        async def waits(asked: Any) -> Any:  # noqa: ANN401 - as it is called
+            await goes_on.wait()
+            return await evaluate(asked)
+
+        monkeypatch.setattr(self.alone.pdp, "evaluate", waits)
+        return goes_on
+
+    @property
+    def entries(self) -> list[TableEntry]:
+        """The connections that there are, in the table."""
+        found = (one.entry for one in self.connections.connections if isinstance(one, Connection))
+        return [one for one in found if one is not None]
+
+    def close(self) -> None:
+        for one in self._open:
+            one.close()
+
+    async def twice(self, sent: object = None, *headers: str, **more: Any) -> tuple[bytes, bytes, bool]:  # noqa: ANN401 - of `request`
+        """Return the answer, what aiohttp alone answers, and whether the first was given at once."""
+        first = await self.enforcer()
+        plain = await first.ask(request(PLAIN, sent, *headers, **more))
+        # Tried, and taken.
+        taken = True in self.at_once
+        second = await self.enforcer()
+        behind = await second.ask(request(SPELLED, sent, *headers, **more))
+        assert True not in self.at_once
+        return plain, behind, taken
+
+
+@asynccontextmanager
+async def served(
+    alone: Alone | None = None, bounds: Bounds | None = None, prepare: Callable[[Any], None] = lambda _: None
+) -> AsyncIterator[Served]:
+    alone = alone or Alone([stored()])
+    tokens, at_once = LookedUpTokens(), list[bool]()
+    workloads: Any = NamedWorkloads()
+    it = Served(alone, tokens, 0, at_once)
+    application = app.build(
+        alone.pdp, ByToken(tokens, Issuers(()), workloads), "https://pdp.example", lambda: it.draining, bounds=bounds
+    )
+    prepare(application)
+    front = application[FRONT]
+    answered = front.answered
+
+    def seen(*asked: Any) -> WholeAnswer | None:  # noqa: ANN401 - as it is called
+        answer = answered(*asked)
+        at_once.append(answer is not None)
+        return answer
+
+    front.answered = seen  # type: ignore[method-assign, assignment]  # looked on, not replaced
+    server = await serve(application, "127.0.0.1", 0)
+    it.port, made = server.port, server.runner.server
+    assert isinstance(made, Connections)
+    it.connections = made
+    try:
+        yield it
+    finally:
+        it.close()
+        await server.stop()
+
+
+AT_ONCE: Final = {"allowed", "denied"}
+KEPT_PLAIN: Final = {"nothing else", "a request id", "a request id of words", "to be kept"}
+
+
+@pytest.mark.parametrize("sent", BODIES)
+@pytest.mark.parametrize("headers", HEADERS)
+async def test_a_request_gets_the_answer_that_aiohttp_gives(headers: str, sent: str) -> None:
+    async with served() as it:
+        # Of the subject whose token is shown, which was proven a moment ago.
+        plain, behind, taken = await it.twice(BODIES[sent], *HEADERS[headers])
+    assert alike(plain) == alike(behind)
+    assert taken is (headers in KEPT_PLAIN and sent in AT_ONCE)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: identity",
+        "Content-Length: 5",
+        "content-length: 5",
+        "Content-Length : 5",
+        "Host: twice.example",
+        "Authorization: Bearer system:serviceaccount:crm:stranger",
+        "Content-Type: text/plain",
+        "X-Request-ID: second",
+        "X-Anything: else",
+        "Cookie: a=b",
+        "Accept: */*\r\n  folded",
+        "Accept:\t*/*",
+        "Accept: \x01",
+        "Accept: \xe9",
+        "Accept: */* ",
+        "Accept:  */*",
+        "Accept:",
+        "Accept: a\rb",
+        "Accept: a\nX-Request-ID: smuggled",
+        "Accept",
+        ": nothing",
+        "Connection: close",
+        "Connection: keep-alive, upgrade",
+        "TE: trailers",
+    ],
+)
+async def test_what_is_not_plain_is_left_to_aiohttp(line: str) -> None:
+    async with served() as it:
+        plain, behind, taken = await it.twice(None, "X-Request-ID: first", line)
+    assert taken is False
+    assert it.at_once == []
+    assert alike(plain) == alike(behind)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "POST  /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1",
+        "POST /endpoints/crm/crm-api/access/v1/evaluation  HTTP/1.1",
+        "POST /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.0",
+        "POST /endpoints/crm/crm-api/access/v1/evaluation?v=1 HTTP/1.1",
+        "POST /endpoints/crm/crm-api/access/v1/evaluations HTTP/1.1",
+        "post /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1",
+        "GET /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1",
+        "\r\nPOST /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1",
+    ],
+)
+async def test_a_first_line_that_is_spelled_otherwise_is_left_to_aiohttp(first: str) -> None:
+    raw = request().replace(b"POST /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1", first.encode(), 1)
+    async with served() as it:
+        one = await it.enforcer()
+        assert (await one.ask(raw)).startswith(b"HTTP/1.")
+        assert it.at_once == []
+
+
+async def test_what_is_answered_at_once_is_recorded_and_counted_as_any_other() -> None:
+    marks = ("X-Request-ID: one-1", f"traceparent: 00-{'a' * 32}-{'b' * 16}-01")
+    lines: list[dict[str, Any]] = []
+    counted: list[object] = []
+    for path in (PLAIN, SPELLED):
+        async with served() as it:
+            one = await it.enforcer()
+            it.alone.records.lines.clear()
+            for sent in ("allowed", "denied"):
+                await one.ask(request(path, BODIES[sent], *marks))
+            assert it.at_once == ([True, True] if path == PLAIN else [])
+            counts = it.alone.pdp.counts
+            lines.append({"lines": [_unchanging(json.loads(line)) for line in it.alone.records.lines]})
+            counted.append((counts.evaluation.outcomes, sum(counts.evaluation.buckets), counts.under_way))
+    assert lines[0] == lines[1]
+    assert len(lines[0]["lines"]) == 2
+    assert counted[0] == counted[1]
+
+
+def _unchanging(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in {"time", "evaluation_id", "now"}}
+
+
+@pytest.mark.parametrize(
+    ("policy", "sent"),
+    [
+        (stored(gated_rule()), body(action="customers.export")),
+        (stored(), body(explain=True)),
+        (stored(), body(approval={"id": "agr-1.uid"})),
+        (stored(), body(resource="x" * 9000)),
+        (
+            stored(
+                subjects=[
+                    {
+                        "name": "agent",
+                        "serviceAccount": {"namespace": "agents", "name": "crm-agent"},
+                        "workload": {"podSelector": {"matchLabels": {"a": "b"}}},
+                    }
+                ]
+            ),
+            body(),
+        ),
+    ],
+    ids=[
+        "a grant may be needed",
+        "an explanation is asked for",
+        "an approval is shown",
+        "it is large",
+        "workloads count",
+    ],
+)
+async def test_what_somebody_may_have_to_be_waited_for_is_left_to_aiohttp(policy: Object, sent: Object) -> None:
+    async with served(Alone([policy])) as it:
+        one = await it.primed()
+        plain = await one.ask(request(PLAIN, sent))
+        assert it.at_once == [False]
+        assert alike(plain) == alike(await one.ask(request(SPELLED, sent)))
+
+
+async def test_a_connection_on_which_nobody_was_proven_is_aiohttps() -> None:
+    async with served() as it:
+        one = Enforcer(it.port)
+        await one.connect()
+        assert it.at_once == []
+        await one.ask(request())
+        assert it.at_once == [True]
+        one.close()
+
+
+async def test_a_connection_is_held_by_the_enforcer_that_asked_last() -> None:
+    settings = {"enforcers": [{"namespace": "crm", "name": "crm-api"}, {"namespace": "crm", "name": "other-api"}]}
+    async with served(Alone([stored(endpointSettings=settings)])) as it:
+        one = await it.enforcer()
+        it.tokens.asked.append(OTHER)
+        for number, caller in enumerate((OTHER, OTHER, PEP)):
+            assert b'"decision":true' in await one.ask(request(PLAIN, None, caller=caller))
+            assert it.at_once == [True] * (number + 1)
+            assert [entry.holder for entry in it.entries] == [caller]
+
+
+async def test_an_account_that_enforces_nothing_there_is_a_stranger_by_the_usual_way() -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        it.tokens.asked.append(OTHER)
+        assert b"HTTP/1.1 403 " in await one.ask(request(PLAIN, None, caller=OTHER))
+        assert it.at_once == [False]
+        assert b"HTTP/1.1 403 " in await one.ask(request(PLAIN.replace("crm/", "nowhere/"), None))
+        assert True not in it.at_once
+
+
+async def test_a_token_that_is_known_no_more_is_asked_about() -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        it.tokens.asked.clear()
+        assert b'"decision":true' in await one.ask(request())
+        assert it.at_once == [False]
+        assert PEP in it.tokens.asked
+
+
+class TestWhatComesInPieces:
+    @pytest.mark.parametrize("cut", [1, 30])
+    async def test_is_aiohttps_from_then_on_where_the_head_is_not_whole(self, cut: int) -> None:
+        raw = request()
+        async with served() as it:
+            one = await it.enforcer()
+            assert b'"decision":true' in await one.ask(raw[:cut], raw[cut:])
+            assert b'"decision":true' in await one.ask(raw)
+            assert it.at_once == []
+
+    @pytest.mark.parametrize("cuts", [(HEAD,), (300,), (-1,), (HEAD, HEAD + 10, -5)])
+    async def test_is_answered_when_the_last_one_is_there(self, cuts: tuple[int, ...]) -> None:
+        raw = request()
+        ends = [len(raw) + cut if cut < 0 else cut for cut in cuts]
+        pieces = [raw[begin:end] for begin, end in pairwise([0, *ends, len(raw)])]
+        async with served() as it:
+            one = await it.enforcer()
+            for _ in range(3):
+                assert b'"decision":true' in await one.ask(*pieces)
+            assert it.at_once == [True] * 3
+
+    async def test_is_left_to_aiohttp_where_the_body_does_not_come(self) -> None:
+        raw = request()
+        async with served() as it:
+            one = await it.enforcer()
+            assert b'"decision":true' in await one.ask(raw[:HEAD], raw[HEAD:], pause=0.2)
+            assert b'"decision":true' in await one.ask(raw)
+            assert it.at_once == []
+
+    async def test_and_too_slowly_is_ended_as_ever(self) -> None:
+        async with served(bounds=Bounds(pace=Pace(rate=8 * 1024, grace=0.3, seconds=1.0))) as it:
+            one = await it.enforcer()
+            assert b"too slowly" in await one.ask(request()[:HEAD])
+
+    async def test_and_more_than_it_is_aiohttps(self) -> None:
+        raw, next_one = request(), request(PLAIN, None, "X-Request-ID: next")
+        async with served() as it:
+            one = await it.enforcer()
+            answer = await one.ask(raw[:HEAD], raw[HEAD:] + next_one, answers=2)
+            assert answer.count(b'"decision":true') == 2
+            assert it.at_once == []
+
+    async def test_and_then_no_more_since_the_client_is_gone(self) -> None:
+        async with served() as it:
+            one = await it.enforcer()
+            one._writer.write(request()[:HEAD])
+            await one._writer.drain()
+            one.close()
+            await asyncio.sleep(0.15)
+            other = await it.enforcer()
+            assert b'"decision":true' in await other.ask(request())
+            assert it.entries == [entry for entry in it.entries if entry.enforcer]
+            assert len(it.entries) == 1
+
+    async def test_and_more_than_one_at_once_is_answered_in_order(self) -> None:
+        sent = b"".join(request(PLAIN, None, f"X-Request-ID: n{number}") for number in range(5))
+        async with served() as it:
+            one = await it.enforcer()
+            answer = await one.ask(sent, answers=5)
+            assert re.findall(rb"X-Request-ID: n(\d+)\r\n", answer) == [b"%d" % number for number in range(5)]
+            assert it.at_once == []
+            assert b'"decision":true' in await one.ask(request())
+            assert it.at_once == []
+
+    async def test_and_one_that_comes_while_another_waits_is_answered_after_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with served() as it:
+            one = await it.enforcer()
+            goes_on = it.held_up(monkeypatch)
+            first = request(PLAIN, body(explain=True), "X-Request-ID: first")
+            asking = asyncio.create_task(one.ask(first, request(PLAIN, None, "X-Request-ID: second"), answers=2))
+            await asyncio.sleep(0.1)
+            goes_on.set()
+            assert re.findall(rb"X-Request-ID: (\w+)", await asking) == [b"first", b"second"]
+
+
+async def test_while_we_drain_aiohttp_answers_and_ends_the_connection() -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        it.draining = True
+        answer = await one.ask(request())
+        assert b"\r\nConnection: close\r\n" in answer
+        assert it.at_once == []
+        assert await one.closed()
+
+
+async def test_the_last_request_of_a_connection_is_aiohttps_which_says_so() -> None:
+    async with served(bounds=Bounds(requests=5)) as it:
+        one = await it.enforcer()
+        answers: list[bytes] = []
+        while not answers or b"Connection: close" not in answers[-1]:
+            answers.append(await one.ask(request()))
+        assert 2 <= len(answers) <= 4
+        assert it.at_once == [True] * (len(answers) - 1)
+        assert await one.closed()
+
+
+async def test_a_connection_that_rests_is_ended_no_sooner_than_after_its_last_answer() -> None:
+    async with served(bounds=Bounds(idle=0.8)) as it:
+        one = await it.enforcer()
+        for _ in range(4):
+            await asyncio.sleep(0.5)
+            assert b'"decision":true' in await one.ask(request())
+        assert it.at_once == [True] * 4
+        assert await one.closed()
+
+
+async def test_a_record_that_has_no_room_is_waited_for_by_the_usual_way() -> None:
+    failing: list[bool] = []
+    async with served(Alone([stored()], records=KeptRecords(lambda _: bool(failing)))) as it:
+        one = await it.enforcer()
+        failing.append(True)
+        assert b'"decision":false' in await one.ask(request())
+        assert it.at_once == [False]
+
+
+@pytest.mark.parametrize("what", ["answer", "evaluate_at_once", "use"])
+async def test_a_defect_is_500_ends_the_connection_and_is_not_tried_again(
+    what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        lines = it.alone.records.lines
+        lines.clear()
+
+        def broken(*_: object, **__: object) -> None:
+            raise RuntimeError("secret")
+
+        where = {"answer": messages, "evaluate_at_once": it.alone.pdp, "use": UsageTally}[what]
+        monkeypatch.setattr(where, what, broken)
+        answer = await one.ask(request(PLAIN, None, "X-Request-ID: one-1"))
+        assert await one.closed()
+    assert answer.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+    assert b"\r\nConnection: close\r\n" in answer
+    assert b"\r\nX-Request-ID: one-1\r\n" in answer
+    assert b"secret" not in answer
+    assert len(lines) == (0 if what == "evaluate_at_once" else 1)
+
+
+@pytest.mark.parametrize("hears", [False, True])
+async def test_whoever_follows_the_answers_hears_of_all_of_them(*, hears: bool) -> None:
+    seen: list[int] = []
+
+    async def follow(_: object, response: Any) -> None:  # noqa: ANN401 - an answer
+        seen.append(response.status)
+
+    def followed(application: Any) -> None:  # noqa: ANN401 - an application
+        application.on_response_prepare.append(follow)
+        if hears:
+            application[FRONT].followed(seen.append)
+
+    async with served(prepare=followed) as it:
+        one = await it.enforcer()
+        await one.ask(request())
+    assert (seen, it.at_once) == ([200, 200], [True] if hears else [])
+
+
+async def test_answers_are_counted_in_the_process_as_aiohttps_are() -> None:
+    alone = Alone([stored()])
+    counts = alone.pdp.counts
+    async with served(alone, prepare=partial(health.count_answers, counts=counts)) as it:
+        one = await it.enforcer()
+        assert counts.responses == [0, 1, 0, 0, 0]
+        await one.ask(request())
+        assert (counts.responses, it.at_once) == ([0, 2, 0, 0, 0], [True])
+
+
+async def test_where_an_enforcers_places_are_all_taken_it_is_refused_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(bounds=Bounds(requests_at_once=4)) as it:
+        one = await it.enforcer()
+        others = [await it.enforcer() for _ in range(2)]
+        goes_on = it.held_up(monkeypatch)
+        waiting = [asyncio.create_task(other.ask(request(PLAIN, body(explain=True)))) for other in others]
+        await asyncio.sleep(0.1)
+        assert b"HTTP/1.1 429 " in await one.ask(request())
+        goes_on.set()
+        await asyncio.gather(*waiting)
+
+
+async def test_with_a_rate_every_request_is_paid_for_by_the_usual_way() -> None:
+    async with served(bounds=Bounds(decisions_per_second=1000)) as it:
+        one = await it.enforcer()
+        assert b'"decision":true' in await one.ask(request())
+        assert it.at_once == [False]
+
+
+async def test_a_candidate_is_decided_beside_it_and_told_nobody() -> None:
+    candidate = stored(gated_rule("read", actions=["customers.list"]), name="next", mode="Audit", replaces="crm-agent")
+    candidate["spec"].pop("endpointSettings")
+    async with served(Alone([stored(), candidate])) as it:
+        one = await it.enforcer()
+        answer = await one.ask(request())
+        assert b"shadow" not in answer
+        assert it.at_once == [True]
+        made = json.loads(answer.partition(b"\r\n\r\n")[2])["context"]["evaluation_id"]
+
+        def kinds() -> list[str]:
+            lines = [json.loads(line) for line in it.alone.records.lines]
+            return [line["kind"] for line in lines if line.get("evaluation_id") == made]
+
+        for _ in range(200):
+            if kinds() == ["evaluation", "shadow"]:
+                break
+            await asyncio.sleep(0.01)
+        assert kinds() == ["evaluation", "shadow"]
+
+
+async def test_on_the_enforcers_word_an_actor_is_one() -> None:
+    settings = {
+        "enforcers": [{"namespace": "crm", "name": "crm-api"}],
+        "identity": {"verification": "Asserted"},
+    }
+    named = {"type": "serviceAccount", "id": "system:serviceaccount:agents:crm-agent"}
+    acted = {"subject": {**named, "properties": {"act": {"sub": "system:serviceaccount:agents:other"}}}}
+    async with served(Alone([stored(endpointSettings=settings)])) as it:
+        plain, behind, taken = await it.twice({**body(), **acted})
+        assert taken is True
+        assert alike(plain) == alike(behind)
+        assert b'"reason":"delegation_invalid"' in plain
+
+
+async def test_with_spans_each_decision_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pdp, "answers_at_once", False)
+    async with served() as it:
+        one = await it.enforcer()
+        assert b'"decision":true' in await one.ask(request())
+        assert it.at_once == []
+    assert TracedPdp.answers_at_once is False
+
+
+async def test_a_connection_is_not_served_for_longer_than_it_may_live() -> None:
+    async with served(bounds=Bounds(seconds=0.5)) as it:
+        one = await it.enforcer()
+        await asyncio.sleep(0.6)
+        assert b"\r\nConnection: close\r\n" in await one.ask(request())
+        assert it.at_once == []
+
+
+async def test_what_comes_in_one_turn_behind_what_is_aiohttps_is_answered_behind_it() -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        (connection,) = (each for each in it.connections.connections if isinstance(each, Connection))
+        connection.data_received(request(PLAIN, body(explain=True), "X-Request-ID: first"))
+        connection.data_received(request(PLAIN, None, "X-Request-ID: second"))
+        assert it.at_once == [False]
+        answer = await one.ask(answers=2)
+        assert re.findall(rb"X-Request-ID: (\w+)", answer) == [b"first", b"second"]
+
+
+async def test_what_has_to_wait_for_its_turn_is_answered_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_FEW", 0)
+    monkeypatch.setattr(connections, "_FROM_ENFORCERS", 1)
+    async with served() as it:
+        several = [await it.enforcer() for _ in range(4)]
+        for one in several:
+            one._writer.write(request())
+        answers = await asyncio.gather(*(one.ask() for one in several))
+        assert [b'"decision":true' in answer for answer in answers] == [True] * 4
+        assert it.at_once == [True] * 4
+
+
+async def test_whoever_does_not_read_its_answers_is_aiohttps_which_waits() -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        (connection,) = (each for each in it.connections.connections if isinstance(each, Connection))
+        connection.pause_writing()
+        asking = asyncio.create_task(one.ask(request()))
+        await asyncio.sleep(0.05)
+        assert it.at_once == []
+        connection.resume_writing()
+        assert b'"decision":true' in await asking
+
+
+async def test_an_identity_that_is_not_live_is_asked_about_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        asked: list[bool] = []
+        evaluate = it.alone.pdp.evaluate_at_once
+
+        def seen(request: Any) -> Any:  # noqa: ANN401 - as it is called
+            asked.append(request.live_identity)
+            return evaluate(request)
+
+        monkeypatch.setattr(it.alone.pdp, "evaluate_at_once", seen)
+        await one.ask(request())
+        it.tokens.live = False
+        await one.ask(request())
+        # The subject's own token, of an enforcer that was confirmed just now.
+        it.tokens.stale = {AGENT}
+        it.tokens.live = True
+        await one.ask(request())
+        it.tokens.stale = {PEP}
+        await one.ask(request())
+        assert asked == [True, False, False, False]

@@ -1,0 +1,34 @@
+"""`docs/tutorials/protect-an-api.md`, from where it goes to the cluster, typed in front of the demo's processes."""
+
+from pathlib import Path
+
+import pytest
+
+from bailiwick_cli.commands import init
+from bailiwick_cli.policyflags import InitFlags
+from demo.stack import Stack
+from support.pages import DOCS
+from support.shell import Shell, succeeded
+from support.tutorials import MARK, section, shown, typed
+from unit.cli.policytest.test_beginning import FLAGS
+
+pytestmark = pytest.mark.long
+
+PAGE = "tutorials/protect-an-api.md"
+
+
+def test_the_policy_of_the_first_part_decides_in_the_cluster(stack: Stack, tmp_path: Path) -> None:
+    given = {"namespace": "shop", "endpoint": "shop-api", "enforcer": "sa:shop/shop-api", "resource": "order"}
+    given |= {"subject": "sa:agents/shop-agent", "reviewers": "shop-leads"}
+    lists = {"allow": ["orders.list"], "approve": ["orders.refund"]}
+    init.run(InitFlags(folder=str(tmp_path / "policies"), **{**FLAGS, **given, **lists}))
+    text = section((DOCS / PAGE).read_text(encoding="utf-8"), "8. Go to the cluster", "What you can do next")
+    done = Shell(stack.cluster, PAGE, tmp_path).type("".join(typed(text)))
+    said = succeeded(done)
+    assert "allow  allowed\n" in said
+    assert "approval required  approval_required\n" in said
+    assert "\nshop-agent   shop-api   Enforce " in said
+    # What cannot be requested in advance is complained of, and its exit code follows.
+    complaint, code = shown(text)[0].splitlines()
+    assert f"{complaint}\n" in done.stderr
+    assert f"\n{code}\n{MARK}\n" in said

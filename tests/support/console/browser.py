@@ -1,0 +1,57 @@
+"""A real browser, and the way of a person through it to a grant that waits."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from browsers.chromium import ARGUMENTS, chromium
+from support.console.running import RunningConsole
+from support.pdp.tenant import Tenant
+from support.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import BrowserContext, Page
+
+START: Final = 60_000
+"""Milliseconds that a page may take on a machine that has much else to do."""
+
+Opens = Callable[..., AbstractContextManager[RunningConsole]]
+"""Starts a console as somebody."""
+
+
+def launched(
+    playwright: Any,  # noqa: ANN401 - of a library that may be missing
+    profile: Path,
+    *,
+    scripts: bool = True,
+    strict_tls: bool = True,
+) -> "BrowserContext":
+    """Start another browser, with a profile of its own. `strict_tls` False: it takes a test's certificates."""
+    made: BrowserContext = playwright.chromium.launch_persistent_context(
+        profile,
+        executable_path=str(chromium()),
+        args=list(ARGUMENTS),
+        java_script_enabled=scripts,
+        ignore_https_errors=not strict_tls,
+        viewport={"width": 1100, "height": 900},
+    )
+    made.set_default_timeout(START)
+    return made
+
+
+def opened(tenant: Tenant, action: str, resource: str, **more: object) -> str:
+    """Open a grant that the operator has seen, so that nothing but a review changes it."""
+    name = tenant.opened(action, resource, **more)
+    until(lambda: "status" in tenant.grant(name), f"{name} was seen")
+    return name
+
+
+def on_the_page(page: "Page", url: str, action: str, resource: str, which: str = "For you to review") -> None:
+    """Open the console, and from its list the page of a grant."""
+    page.goto(url)
+    page.get_by_role("heading", name="For you to review").wait_for()
+    if which != "For you to review":
+        page.get_by_role("link", name=which).click()
+    page.get_by_role("link", name=f"{action} on customer/{resource}").click()
+    page.get_by_role("heading", name="You act as").wait_for()

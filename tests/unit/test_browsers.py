@@ -1,0 +1,30 @@
+"""A machine that cannot have a browser says what is missing, and how to have it."""
+
+import os
+import sys
+
+import pytest
+
+from browsers import __main__ as browsers
+from browsers.chromium import chromium
+from localcluster.node import needs
+from localcluster.node.needs import NodeNeedsError
+
+
+@pytest.fixture(autouse=True)
+def _without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(needs, "find", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["browsers", "packages"])
+
+
+def test_who_is_not_root_is_told_so_with_a_code_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert browsers.main() == 4
+    assert "chromium cannot be installed here. This machine lacks:\n  - root" in capsys.readouterr().err
+
+
+def test_the_tests_say_how_to_have_one() -> None:
+    with pytest.raises(NodeNeedsError, match=r"apt-get install chromium, or `python -m browsers packages`"):
+        chromium()
