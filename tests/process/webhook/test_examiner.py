@@ -200,7 +200,7 @@ async def test_a_worker_that_is_being_ended_while_we_close_is_waited_for(make: M
     assert process is not None
     bench._seconds = 0.1
     slow = asyncio.create_task(bench.examine(b"600", at(0.1)))
-    while bench.pid is not None:
+    while bench.pid is not None:  # noqa: ASYNC110 - there is nothing to wait for but this
         await asyncio.sleep(0)
     # Killed, and not yet heard of.
     assert process.returncode is None

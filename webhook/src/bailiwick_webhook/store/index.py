@@ -171,7 +171,7 @@ class PolicyIndex:
             if isinstance(policy, CompiledPolicy):
                 # A rule a step: with it go its expressions, which are most of a policy.
                 self._old.append((1, [*policy.rules, policy.settings]))
-        gone = []
+        gone: list[object] = []
         for held, came in self._data_moves:
             if came:
                 self._served[held.uid] = held.generation

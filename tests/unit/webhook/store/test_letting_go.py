@@ -1,0 +1,44 @@
+"""What no snapshot holds any longer is freed in steps: all of it at once would keep the loop from everybody else."""
+
+import weakref
+from typing import Final
+
+from bailiwick_engine.cel.data import DataObject
+from bailiwick_engine.steps import whole
+from bailiwick_webhook.store.index import PolicyIndex
+
+COUNT: Final = 20
+
+
+class Value(dict[str, object]):
+    """What an object holds, which can be watched going."""
+
+
+def test_of_data_that_is_replaced_one_object_goes_a_step() -> None:
+    index = PolicyIndex()
+    watched = []
+    for number in range(COUNT):
+        value = Value()
+        watched.append(weakref.ref(value))
+        index.put_data(("crm", f"d{number}"), DataObject(f"d{number}", f"u{number}", 1, value))
+        del value
+    index.publish("1")
+    assert not index.lets_go
+    for number in range(COUNT):
+        index.put_data(("crm", f"d{number}"), DataObject(f"d{number}", f"u{number}", 2, Value()))
+    index.publish("2")
+    left = [sum(one() is not None for one in watched) for _ in index.let_go()]
+    assert left == [*reversed(range(COUNT))]
+    assert not index.lets_go
+
+
+def test_what_is_taken_out_is_let_go_too() -> None:
+    index = PolicyIndex()
+    index.put_data(("crm", "d"), DataObject("d", "u", 1, Value()))
+    index.publish("1")
+    assert index.serves("u", 1)
+    index.put_data(("crm", "d"), None)
+    index.publish("2")
+    assert index.lets_go
+    whole(index.let_go())
+    assert not index.serves("u", 1)
