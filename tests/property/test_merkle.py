@@ -60,6 +60,14 @@ def test_the_proof_from_what_a_writer_keeps_is_that_of_the_rfc(one: int, other: 
     assert consistent(old, root(LEAVES[:old]), new, root(LEAVES[:new]), proof)
 
 
+@given(SIZES, SIZES, SIZES)
+def test_many_leaves_at_once_are_those_one_by_one(one: int, other: int, third: int) -> None:
+    start, between, end = sorted((one, other, third))
+    found = _forest(start, between)
+    found.append_leaves(LEAVES[between:end])
+    assert (found.size, found.trees) == (end, _forest(start, end).trees)
+
+
 @given(SIZES, SIZES, st.data())
 def test_a_history_that_was_changed_has_no_proof(one: int, other: int, data: st.DataObject) -> None:
     old, new = sorted((one, other))

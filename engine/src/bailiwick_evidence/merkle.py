@@ -45,6 +45,18 @@ class Forest:
             count *= 2
         trees.append((count, leaf))
 
+    def append_leaves(self, leaves: Iterable[bytes]) -> None:
+        """Take more leaves, by their hashes. As `append` of each, in half of the time: it is done for each record."""
+        trees, size = self._trees, self.size
+        for leaf in leaves:
+            size += 1
+            count = 1
+            while trees and trees[-1][0] == count and not size % (2 * count):
+                leaf = sha256(b"\x01" + trees.pop()[1] + leaf).digest()  # noqa: PLW2901 - it is the subtree by now
+                count *= 2
+            trees.append((count, leaf))
+        self.size = size
+
     def extend(self, other: "Forest") -> None:
         """Take the leaves of another, which starts where this one ends."""
         for count, tree in other.trees:

@@ -131,16 +131,19 @@ class ChainLog:
         # What was numbered before and did not reach the file gives its numbers back.
         writer.forest, writer.head = Forest(self._size), self._head
         made: list[bytes] = []
-        append = writer.append
+        plain: list[bytes] = []
         for data, before in given:
-            if before is not None:
+            if before is None and data.find(b"\n", 0, _MOST_DATA - 1) == len(data) - 1:
+                plain.append(data)
+                continue
+            made += writer.extend(plain)
+            plain = []
+            if before is None:
+                made.append(b"".join(map(self._appended, _split(data))))
+            else:
                 self._take(before)
                 made.append(before)
-            elif data.find(b"\n", 0, _MOST_DATA - 1) == len(data) - 1:
-                made.append(append(data))
-            else:
-                made.append(b"".join(map(self._appended, _split(data))))
-        return made
+        return made + writer.extend(plain)
 
     def stand(self, made: Sequence[bytes], count: int) -> None:
         """Take note that so many of what `number` returned stand in the file."""
