@@ -12,6 +12,7 @@ from bailiwick_api.endpointdata import DataSource
 from bailiwick_api.enforcers import Enforcer
 from bailiwick_api.httproutes import HttpSettings
 from bailiwick_api.meta import (
+    DISTINCT,
     DNS_LABEL,
     LIST_ATOMIC,
     LIST_SET,
@@ -78,9 +79,12 @@ class Identity(Model):
     audiences: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253)]] | None,
         Field(min_length=1, max_length=8, json_schema_extra=LIST_SET),
+        DISTINCT,
     ] = None
     """Accepted token audiences. Defaults to `<endpoint>.<namespace>`."""
-    issuers: Annotated[list[IssuerName] | None, Field(min_length=1, max_length=8, json_schema_extra=LIST_SET)] = None
+    issuers: Annotated[
+        list[IssuerName] | None, Field(min_length=1, max_length=8, json_schema_extra=LIST_SET), DISTINCT
+    ] = None
     """Names of the accepted issuers of subjects' tokens. Defaults to `cluster`, for its service accounts."""
 
 
@@ -98,6 +102,7 @@ class Entity(Model):
     ids: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253)]],
         Field(min_length=1, max_length=64, json_schema_extra=LIST_SET),
+        DISTINCT,
     ]
 
 
@@ -114,6 +119,7 @@ class Workload(Model):
     image_digests: Annotated[
         list[Annotated[str, Field(max_length=71, pattern="^sha256:[a-f0-9]{64}$")]] | None,
         Field(min_length=1, max_length=32, json_schema_extra=LIST_SET),
+        DISTINCT,
     ] = None
     """Every container of the pod must run one of these images."""
 
@@ -156,10 +162,13 @@ class ResourceMatch(Model):
     """Resources by type, id and properties."""
 
     type: Annotated[str, Field(min_length=1, max_length=63)]
-    ids: Annotated[list[ResourceId], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    ids: Annotated[list[ResourceId], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
     """An exact name, "*", or a prefix that ends in * after one of . : /"""
     properties: Annotated[
-        dict[str, Annotated[list[PropertyValue], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)]]
+        dict[
+            str,
+            Annotated[list[PropertyValue], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET), DISTINCT],
+        ]
         | None,
         Field(min_length=1, max_length=16),
     ] = None
@@ -169,7 +178,7 @@ class ResourceMatch(Model):
 class CeilingEntry(Model):
     """An upper bound for calls on another party's behalf. It allows nothing by itself."""
 
-    actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
     resources: Annotated[list[ResourceMatch], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
     conditions: Annotated[
         list[ConditionExpression] | None, Field(max_length=16, json_schema_extra=list_map("name"))
@@ -181,7 +190,7 @@ class Delegation(Model):
 
     max_depth: Annotated[int, Field(ge=1, le=4)]
     """Maximum number of actors in a chain."""
-    principals: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    principals: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
     """Names from spec.subjects of the principals for whom actors can act."""
     ceiling: Annotated[list[CeilingEntry], Field(min_length=1, max_length=32, json_schema_extra=LIST_ATOMIC)]
     """A call on another party's behalf must also match one of these entries at every hop. A ceiling only narrows."""
@@ -209,7 +218,9 @@ class Step(Model):
     name: Label
     kind: StepKind
     """Human: people review. System: service accounts review."""
-    groups: Annotated[list[GroupName] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] = None
+    groups: Annotated[
+        list[GroupName] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET), DISTINCT
+    ] = None
     """Groups for which reviewers review. If absent, anyone with the verb approve on the policy can review."""
     count: Annotated[int, Field(ge=1, le=5)] = 1
 
@@ -241,11 +252,13 @@ class ApprovalRequirement(Model):
     required_context: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=63)]] | None,
         Field(min_length=1, max_length=16, json_schema_extra=LIST_SET),
+        DISTINCT,
     ] = None
     """Context members that a call must have to request an approval. Omitting one cannot weaken the binding."""
     show: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253, pattern=POINTER_PATTERN)]] | None,
         Field(min_length=1, max_length=32, json_schema_extra=LIST_SET),
+        DISTINCT,
     ] = None
     """JSON pointers (RFC 6901) to what reviewers see, like /context/args/fields. Defaults to the whole call."""
     allow_unseen: bool = False
@@ -273,12 +286,14 @@ class Rule(Model):
     name: Label
     effect: Effect
     """Deny beats RequireApproval, and RequireApproval beats Allow. The order and age of rules never matter."""
-    subjects: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    subjects: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
     """Names from spec.subjects."""
-    actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
+    actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
     """An exact name, "*", or a prefix that ends in * after one of . : /"""
     resources: Annotated[list[ResourceMatch], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
-    intents: Annotated[list[Intent] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] = None
+    intents: Annotated[
+        list[Intent] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET), DISTINCT
+    ] = None
     """The declared purpose in context.intent must be one of these."""
     conditions: Annotated[
         list[ConditionExpression] | None, Field(max_length=16, json_schema_extra=list_map("name"))
@@ -308,7 +323,9 @@ class EndpointPolicySpec(Model):
     expire_time: Time | None = None
     """Checked for each call."""
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
-    sensitive: Annotated[list[Attribute] | None, Field(min_length=1, max_length=32, json_schema_extra=LIST_SET)] = None
+    sensitive: Annotated[
+        list[Attribute] | None, Field(min_length=1, max_length=32, json_schema_extra=LIST_SET), DISTINCT
+    ] = None
     """Call attributes that decision records contain only as an HMAC, with all nested values. Example: context.iban.
     Data is named by its object: data.<EndpointData>.
 

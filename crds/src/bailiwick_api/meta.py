@@ -5,8 +5,9 @@ Holds: names here are the only spelling of group, version and plurals; every mod
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 GROUP: Final = "bailiwick.dev"
 VERSION: Final = "v1alpha1"
@@ -47,7 +48,23 @@ def list_map(*keys: str) -> dict[str, Any]:
 
 
 LIST_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
+"""A list without an entry twice. Its validator is `DISTINCT`."""
 LIST_ATOMIC: Final[dict[str, Any]] = {"x-kubernetes-list-type": "atomic"}
+
+
+def _distinct(entries: list[Any] | None) -> list[Any] | None:
+    """Raise where a list has an entry twice, as the API server does for a set."""
+    if entries is not None and len(set(entries)) < len(entries):
+        first = {entry: index for index, entry in reversed([*enumerate(entries)])}
+        again = next(index for index, entry in enumerate(entries) if first[entry] != index)
+        # Told by their places: whoever reads it may not be one to read values.
+        message = "has the same entry twice, at [{first}] and at [{again}]: remove one"
+        raise PydanticCustomError("duplicate_entry", message, {"first": first[entries[again]], "again": again})
+    return entries
+
+
+DISTINCT: Final = AfterValidator(_distinct)
+"""For every list that is marked `LIST_SET`: files are refused for what the API server refuses."""
 
 Time = Annotated[AwareDatetime, Field(json_schema_extra={"pattern": TIME_PATTERN})]
 Label = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]

@@ -38,6 +38,11 @@ CASES: Final[dict[str, tuple[str, object, str]]] = {
         "Alow",
         f"{RULE}.effect: 'Alow' is not one of Allow, RequireApproval, Deny; did you mean Allow?",
     ),
+    "an entry that stands there twice": (
+        "spec.rules.0.actions",
+        ["a", "b", "c", "b"],
+        f"{RULE}.actions: has the same entry twice, at [1] and at [3]: remove one",
+    ),
     "a word in other letters": (
         "spec.rules.0.approval",
         approval(steps=[{**STEP, "kind": "human"}]),
