@@ -405,6 +405,20 @@ class TestWhatIsStoredIsBroken:
         assert one.reasons == ["WitnessChanged"]
         assert one.witness.changes == 1
 
+    @pytest.mark.parametrize("edit", ["smaller", "taken out"])
+    async def test_a_figure_of_losses_that_was_made_smaller_is_put_back_and_told(
+        self, edit: str, leaders: Leaders, memory: Memory, log: LoggedProcess
+    ) -> None:
+        log.lost = 7
+        one = await (await leaders.next()).round()
+        entry = json.loads(memory.data()[log.id])
+        assert entry.pop("lost") == 7
+        memory.write(memory.data() | {log.id: json.dumps(entry | ({"lost": 2} if edit == "smaller" else {}))})
+        await one.round()
+        assert memory.entry(log.id).lost == 7
+        assert one.reasons == ["WitnessChanged"]
+        assert "how many records" in one.events[0].note
+
     async def test_an_edited_entry_that_nobody_can_put_back_is_told_and_begun_anew(
         self, leaders: Leaders, memory: Memory, log: LoggedProcess
     ) -> None:

@@ -182,8 +182,13 @@ class Witness:
                 # Another leader put it away.
                 self._life.pop(chain)
                 lost.pop(chain)
-        for chain in self._life.keys() & held.keys():
-            held[chain] = witness.with_lost(held[chain], self._life[chain].entry.lost)
+        for chain in (self._life.keys() & held.keys()) - lost.keys():
+            told = witness.with_lost(held[chain], self._life[chain].entry.lost)
+            if told is not held[chain]:
+                held[chain] = told
+                self._warn(
+                    "WitnessChanged", f"how many records chain {chain} lost is put back: a smaller figure stood there"
+                )
         for chain, why in lost.items():
             held[chain] = self._life[chain]
             found = "its entry was edited" if chain in stored.broken else why
