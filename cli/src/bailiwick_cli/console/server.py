@@ -41,6 +41,8 @@ _HANDSHAKE_SECONDS: Final = 10.0
 _REST_SECONDS: Final = 0.1
 _IDLE_SECONDS: Final = 30.0
 _ENDING_SECONDS: Final = 2.0
+LINGERING_SECONDS: Final = 2.0
+"""For so long we read on what a browser still sends after its answer; a connection has its place for that long too."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TALKATIVE: Final = ("aiohttp.server", "asyncio")
 """Loggers that tell of requests that are none."""
@@ -67,6 +69,7 @@ async def _serve(visitor: ConsoleVisitor, *, browser: bool) -> None:
         build(LoopbackEntrance(visitor, address, session)),
         access_log=None,
         keepalive_timeout=_IDLE_SECONDS,
+        lingering_time=LINGERING_SECONDS,
         shutdown_timeout=_ENDING_SECONDS,
     )
     await runner.setup()

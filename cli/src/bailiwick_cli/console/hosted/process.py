@@ -20,7 +20,7 @@ from bailiwick_cli.console.hosted.entrance import CALLBACK, HostedEntrance
 from bailiwick_cli.console.hosted.loginpages import LoginPages
 from bailiwick_cli.console.hosted.provider import LoginProvider
 from bailiwick_cli.console.hosted.settings import HostedSettings
-from bailiwick_cli.console.server import TALKATIVE, ConsolePort, listen
+from bailiwick_cli.console.server import LINGERING_SECONDS, TALKATIVE, ConsolePort, listen
 from bailiwick_cli.errors import CliError
 
 CONNECTIONS: Final = 512
@@ -57,6 +57,7 @@ async def _serve(settings: HostedSettings) -> None:
         build(entrance_of(settings)),
         access_log=None,
         keepalive_timeout=_IDLE_SECONDS,
+        lingering_time=LINGERING_SECONDS,
         shutdown_timeout=_ENDING_SECONDS,
     )
     health = web.AppRunner(_health(certificate), access_log=None)
