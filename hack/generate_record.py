@@ -18,9 +18,9 @@ _HEAD: Final = """\
 not edit. -->
 # The decision record
 
-Each decision is one line of JSON. The decision point appends it to `--record-file`, or writes it to standard output. \
-Each process has one writer, which writes the lines in the order of the decisions. Give each decision point a file of \
-its own.
+Each decision is one line of JSON. The decision point appends it to `--record-file`, or to standard output without \
+this flag. Each process has one writer, which writes the lines in the order of the decisions. Give each decision point \
+a file of its own.
 
 Lines are [chained](chain.md), so that you can detect a line that was removed or changed. Each line begins with the \
 member `log`, its position in the chain. Lines of the kinds `open`, `close`, `ledger` and `hash` belong to the chain.
