@@ -18,17 +18,18 @@ _HEAD: Final = """\
 not edit. -->
 # The decision record
 
-Every decision is one JSON line, appended to `--record-file` (standard output without it). Lines are written in the \
-order in which they were decided, by one writer per process. Give each decision point a file of its own.
+Each decision is one line of JSON. The decision point appends it to `--record-file`, or to standard output without \
+this flag. Each process has one writer, which writes the lines in the order of the decisions. Give each decision point \
+a file of its own.
 
-Lines are [chained](chain.md), so that one that was removed or changed is found: each begins with the member `log`, \
-its place. The lines of the kinds `open`, `close`, `ledger` and `hash` are of the chain.
+Lines are [chained](chain.md), so that you can detect a line that was removed or changed. Each line begins with the \
+member `log`, its position in the chain. Lines of the kinds `open`, `close`, `ledger` and `hash` belong to the chain.
 
-A member that has nothing in *only if* is in every line of its kind. Members of an object or a list are there if it \
-is. A member never changes its meaning; ignore those that you do not know.
+In the tables below, a member with an empty *Only if* is in every line of its kind. A member of an object or of a list \
+is there whenever the object or the list is. The meaning of a member never changes. Ignore members that you do not know.
 
-No token is ever in a record, no argument (`context.args`), and nothing of the context that no rule reads and no \
-setting keeps.
+A record never contains a token or an argument (`context.args`). Of the context, it contains only what a rule reads or \
+a setting keeps.
 
 ## A decision
 
@@ -42,37 +43,46 @@ _SEARCH: Final = """
 _SHADOW: Final = """
 ## A shadow decision
 
-A [candidate](../how-to/shadow-policies.md) is judged behind the answer, so it has a line of its own, which follows \
-the decision's by `evaluation_id`, some milliseconds later. The line is there only if the caller would have been \
-told something else: another verdict, or another reason. Another rule that comes to the same is no difference. No \
-answer waits for the line, and it is left out rather than take room that records of decisions need \
-(`bailiwick_shadow_dropped_total`). It is chained as all lines are, and no auditor derives it again.
+A [candidate](../how-to/shadow-policies.md) is evaluated after the answer, so its result has a line of its own. The \
+line follows that of the decision some milliseconds later and has the same `evaluation_id`.
+
+The line is written only if the caller would have received another verdict or another reason. The same result from \
+another rule is not a difference.
+
+No answer waits for this line. If it would take room that records of decisions need, it is left out and counted \
+(`bailiwick_shadow_dropped_total`). It is chained like every line, but an audit does not derive its verdict again.
 
 """
 
 _POLICIES: Final = """
 ## A list of policies
 
-Where an endpoint has more than 16 policies, this line comes before the first record that names it. It is written \
-again when the policies change, and by each process.
+If an endpoint has more than 16 policies, this line precedes the first record that refers to it. Each process writes \
+it, and writes it again when the policies change.
 
 """
 
 _REST: Final = """
 ## Attributes
 
-`attributes` has what the candidate rules read: those that speak of a party of the call, of its action and its \
-resource. Besides, it has the properties by which a Deny or RequireApproval rule is told that it does not apply, and \
-what the endpoint keeps. Names are spelled as in conditions; `actors[0].claims.team` is what a condition reads as \
-`actor.claims.team` for the first actor.
+`attributes` has three kinds of values:
 
-- An attribute that is absent is left out. If it is absent within something, that is told: `"context.order": {}` is \
-an object without any of the members that are read. If it is no object, it stands with its value.
-- `context.intent` stands here only if it is not a text, or an empty one.
+- what the candidate rules read; these are the rules that apply to a party of the call, its action and its resource;
+- the properties that show that a `Deny` or `RequireApproval` rule does not apply;
+- what the endpoint keeps.
+
+Names are spelled as in conditions. A condition that reads `actor.claims.team` reads `actors[0].claims.team` for the \
+first actor.
+
+An attribute that is absent is left out, with two refinements:
+
+- If only a part of its path is absent, the record shows what is there. `"context.order": {}` is an object without any \
+of the members that the rules read. If `context.order` is not an object, the record has its value.
+- `context.intent` is an attribute only if it is not a string, or is an empty one. Otherwise it is the member `intent`.
 
 ### What the endpoint keeps
 
-Rules read what they read today. If you want to try a later policy on past calls, name what it will read:
+Rules read only what they need today. To try a later policy on past calls, name what that policy will read:
 
 ```yaml
 endpointSettings:
@@ -80,64 +90,80 @@ endpointSettings:
     keep: [context.tenant, resource.properties.owner]
 ```
 
-Each path is spelled as in `sensitive`, and there are at most 32. Kept values follow the rules below: arguments \
-(`context.args`) can only be kept as an HMAC.
+Spell each path as in `sensitive`. There can be at most 32. The rules of the next section apply to kept values too: \
+arguments (`context.args`) can be kept only as an HMAC.
 
 ### Values that are not told
 
-An attribute stands as `{"hmac": "<key>:<hex>"}` instead of its value
+In the following cases, the record has `{"hmac": "<key>:<hex>"}` in place of the value of an attribute:
 
-- where a policy of the endpoint calls it sensitive, or something above or below it;
-- where it is, or holds, `context.args`;
-- where it is more than a plain value: an object, a list of more than 16 members, more than 256 characters, a number \
-that is not finite;
-- while a policy of the endpoint cannot be read, since nobody knows what that calls sensitive.
+- A policy of the endpoint declares the attribute, a part of it, or something that contains it as sensitive.
+- The attribute is, or contains, `context.args`.
+- The value is not plain: an object, a list of more than 16 members or with members that are not plain, a string of \
+more than 256 characters, an integer beyond 64 bits, or a number that is not finite.
+- A policy of the endpoint cannot be read, so nobody knows what it declares as sensitive.
 
-The HMAC is HMAC-SHA256 with the key from `--record-hmac-key-file` over the attribute's name, a zero byte and the \
-value's canonical JSON (RFC 8785); `<key>` tells which key it was. Equal values of one attribute have equal HMACs, so \
-that calls can be related, and anyone who has the key can check a value \
-([`audit check-value`](cli.md#auditing)). Without a key it is `{"redacted": true}`.
+The HMAC is HMAC-SHA256 with the key from `--record-hmac-key-file`, over the name of the attribute, a zero byte and \
+the canonical JSON of the value (RFC 8785). `<key>` identifies the key. Equal values of one attribute have equal \
+HMACs, so you can relate calls. With the key, you can check a value ([`audit check-value`](cli.md#auditing)). Without \
+a key, the record has `{"redacted": true}`.
 
 ## Deriving a verdict again
 
-A verdict follows from the record and the texts of the policies that it names by digest. The text is the policy's \
-`spec` with its defaults written out, as canonical JSON (RFC 8785); its SHA-256 is the digest. The engine that serves \
-decides the recorded call again, and the record is
+A verdict follows from the record and from the texts of the policies that the record names by digest. The text of a \
+policy is its `spec` with all defaults, as canonical JSON (RFC 8785). The SHA-256 of the text is the digest. The same \
+engine that serves decisions decides the recorded call again. The result is one of these:
 
-| | if |
+| Result | Meaning |
 | --- | --- |
-| derived | verdict, reason, rule, hop and Audit rules follow |
-| attested | they can follow, but depend on a sealed value, or on a state of which the record is the only witness |
-| underivable | something that decides is missing: a policy's text, an attribute, the version of the engine |
-| contradicted | they cannot follow |
+| derived | Verdict, reason, rule, hop and `Audit` rules follow. |
+| attested | They can follow, but they depend on a sealed value, or on a state that only the record shows. |
+| underivable | Something that decides is missing: the text of a policy, an attribute, or the version of the engine. |
+| contradicted | They cannot follow. |
 
-For a sealed value, every outcome of the conditions that read it is tried, up to 4096 combinations; the recorded \
-verdict must be among what they come to. Where a grant decides, the engine must come to the gate, and the recorded \
-grant must have its rules, its steps and enough reviews, and be bound to `digest`.
+For a sealed value, the audit tries every outcome of the conditions that read it, up to 4,096 combinations. The \
+recorded verdict must be among the results. If a grant decided, the engine must arrive at the gate. The recorded grant \
+must have the gate's rules and steps and enough reviews, and must be bound to `digest`.
 
-Derivation says whether a record agrees with itself and with its policies, and not whether it is the one that was \
-written. These members can be changed without any contradiction: `time`, the ids, `traceparent`, `item`, the uids, \
-the `issuer` of a service account, `policy.generation`, `snapshot`, `approval`, an attribute whose value does not \
-decide, `digest` and `grant` where no grant was used, and everything in a line that is attested by its reason alone. \
-What finds such a change is the chain of the log.
+Derivation shows whether a record agrees with itself and with its policies. It does not show whether it is the record \
+that was written. These members can be changed without a contradiction:
 
-A reason is *attested* where it depends on the state of grants, limits, clocks, the store or a token, or on what no \
-record holds:
+- `time`, the ids, `traceparent`, `item`, the uids and the `issuer` of a service account;
+- `policy.generation`, `snapshot` and `approval`;
+- an attribute whose value does not affect the verdict;
+- `digest` and `grant`, if no grant was used;
+- everything in a record that is attested because of its reason alone.
 
-| reason | |
+The chain of the log reveals such a change.
+
+A reason is attested if it depends on the state of grants, limits, clocks, the store or a token, or on something that \
+no record has:
+
+| Reason | The verdict is |
 | --- | --- |
 """
 
 _TAIL: Final = """
 ## OCSF
 
-A decision is an event of OCSF's class API Activity (`class_uid` 6003) with the profile Security Control: \
-`category_uid`, `activity_id`, `activity_name`, `type_uid`, `severity_id`, `metadata`, `action_id` (1 allowed, 2 \
-denied) and `disposition_id` (1 allowed, 8 approved, 2 blocked, 23 an approval is needed or pending, 24 revoked, 25 \
-rejected, 26 may not ask, 27 undecidable at the moment) are OCSF's own. The rest has names of ours; who ingests OCSF \
-maps it so:
+A decision is an event of the OCSF class API Activity (`class_uid` 6003) with the profile Security Control. These \
+members are those of OCSF: `category_uid`, `activity_id`, `activity_name`, `type_uid`, `severity_id`, `metadata`, \
+`action_id` and `disposition_id`.
 
-| OCSF | here |
+| `disposition_id` | Meaning |
+| --- | --- |
+| 1 | allowed by a rule |
+| 2 | blocked |
+| 8 | allowed with an approval |
+| 23 | an approval is needed or pending |
+| 24 | the approval was revoked |
+| 25 | the approval was denied |
+| 26 | the caller may not ask |
+| 27 | undecidable at the moment |
+
+The other members have names of our own. To ingest a record as OCSF, map them:
+
+| OCSF | Record |
 | --- | --- |
 | `time` (milliseconds), `time_dt` | `time` |
 | `metadata.uid`, `metadata.correlation_uid` | `evaluation_id`, `request_id` |
@@ -147,7 +173,7 @@ maps it so:
 | `resources[0]` | `resource` |
 | `authorizations[0].decision`, `.policy` | `decision`, `policy` |
 | `status_detail` | `reason` |
-| `unmapped` | all else |
+| `unmapped` | everything else |
 
 """
 
@@ -155,25 +181,28 @@ maps it so:
 _WRITING: Final = """\
 ## When it cannot be written
 
-What waits to be written is bounded (`--record-queue`, `--record-queue-bytes`), and no decision waits for its record \
-for longer than `--record-timeout`. A disk that is full, a pipe that nobody reads and a write that does not return \
-are one case, and `--on-record-failure` chooses between availability and completeness of the record:
+The queue of records that wait to be written is bounded (`--record-queue`, `--record-queue-bytes`). No decision waits \
+for its record for longer than `--record-timeout`. A full disk, a pipe that nobody reads and a write that does not \
+return are treated alike. `--on-record-failure` chooses between availability and completeness of the record:
 
-| | `deny` (default) | `allow` |
+| Call | `deny` (default) | `allow` |
 | --- | --- | --- |
-| a call that takes a use of a grant | denied `record_failed`; the use stays spent | the same |
-| any other call | denied `record_failed` | given; its record is kept and tried again while there is room to \
-wait, else lost |
+| takes a use of a grant | denied with `record_failed`; the use stays spent | the same |
+| any other | denied with `record_failed` | answered; the record is kept and retried while there is room in the queue, \
+and is lost otherwise |
 
-The answer to a call that takes a use waits until its record is written. Others are written within about 10 ms of \
-their answer, and the first of them may be given before a failure is noticed: their records are kept and tried again. \
-A process that is killed takes with it what it had not written; `--record-before-answer all` has every answer wait, \
-at the price of one write per round. With `--record-fsync`, written means on the disk.
+The answer to a call that takes a use waits until its record is written. Other records are written within about 10 ms \
+of the answer. The first of these answers can therefore be given before a failure is noticed; their records are kept \
+and retried.
 
-Writing is tried again every quarter of a second and whenever a decision needs it, and goes on by itself once there \
-is room. A line that the disk cut off is ended and written whole again, so that a fragment may stand before it. The \
-log may contain an allow that the caller received as a denial because the write timed out. The reverse never \
-happens. What is lost is counted (`bailiwick_records_lost_total`) and logged, at most once in ten seconds.
+A process that is killed loses what it has not written. `--record-before-answer all` makes every answer wait, at the \
+cost of one write for each round. With `--record-fsync`, *written* means on the disk.
+
+The process retries every quarter of a second, and whenever a decision needs it. Writing resumes by itself as soon as \
+there is room. If the disk cuts off a line, the process ends the fragment and writes the whole line again below it.
+
+The log may contain an allow that the caller received as a denial because the write timed out. The reverse never \
+happens. Lost records are counted (`bailiwick_records_lost_total`) and logged, at most once in ten seconds.
 """
 
 
@@ -187,7 +216,7 @@ def rendered() -> str:
 
 def _table(members: Iterable[RecordMember]) -> str:
     rows = "".join(f"| `{one.path}` | {one.what} | {one.when or ''} |\n" for one in members)
-    return "| member | what | only if |\n| --- | --- | --- |\n" + rows
+    return "| Member | Meaning | Only if |\n| --- | --- | --- |\n" + rows
 
 
 def main(arguments: list[str] | None = None) -> int:
