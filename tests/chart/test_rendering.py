@@ -204,6 +204,13 @@ def test_chart_and_project_have_one_version() -> None:
     assert f'\nversion = "{metadata["appVersion"]}"\n' in project
     examples = yaml.safe_load(metadata["annotations"]["artifacthub.io/crdsExamples"])
     assert [one["kind"] for one in examples] == ["EndpointPolicy"]
+    told = yaml.safe_load(metadata["annotations"]["artifacthub.io/crds"])
+    defined = [
+        yaml.safe_load(path.read_text(encoding="utf-8")) for path in charts.PATH.parent.parent.glob("crds/*.yaml")
+    ]
+    assert {(one["kind"], one["name"]) for one in told} == {
+        (one["spec"]["names"]["kind"], one["metadata"]["name"]) for one in defined
+    }
 
 
 def test_the_network_lets_in_who_asks_and_out_to_whom_is_asked() -> None:
