@@ -25,18 +25,25 @@ ATTACKS: Final = {
     "cut": LogAttack("cut records from the end", FILE, "`truncated`, with their numbers", AUDITOR),
     "take out": LogAttack("take records out of the middle", FILE, "`gap`, with their numbers", AUDITOR),
     "drop": LogAttack("drop the whole log of a process", FILE, "`missing`, with pod, times and size", AUDITOR),
-    "anew": LogAttack("edit a record, and compute all hashes again", FILE, "`altered`, with a range", AUDITOR),
-    "restart": LogAttack("cut the end, and have the process start again", FILE, "`truncated`", AUDITOR),
-    "repeat": LogAttack("copy records once more", FILE, "counted as repeated: they prove nothing twice", AUDITOR),
+    "anew": LogAttack("edit a record, and compute every hash again", FILE, "`altered`, with a range", AUDITOR),
+    "restart": LogAttack("cut the end, and have the process restart", FILE, "`truncated`", AUDITOR),
+    "repeat": LogAttack("copy records a second time", FILE, "counted as repeated: they prove nothing more", AUDITOR),
     "append": LogAttack("add records to a log that goes on", FILE, "`forked`, once the process writes on", AUDITOR),
-    "append dead": LogAttack("add records to the log of a killed process", FILE, "`tail`: not told apart", NOBODY),
-    "two stories": LogAttack("show two readers two stories", FILE, "`forked` to who has both, else `altered`", AUDITOR),
+    "append dead": LogAttack(
+        "add records to the log of a killed process", FILE, "`tail`: they cannot be told apart", NOBODY
+    ),
+    "two stories": LogAttack(
+        "show two readers two stories", FILE, "`forked` to a reader who has both, else `altered`", AUDITOR
+    ),
     "unseen": LogAttack("rewrite what the witness has not seen yet", PROCESS, "nothing", NOBODY),
     "sign anew": LogAttack(
-        "sign another story for the witness", PROCESS, "refused: Event, `bailiwick_log_inconsistent`", OPERATOR
+        "sign another story for the witness",
+        PROCESS,
+        "refused, with an Event and `bailiwick_log_inconsistent`",
+        OPERATOR,
     ),
     "own checkpoint": LogAttack(
-        "hand over a checkpoint that the process signed", PROCESS, "not used: no witness cosigned it", AUDITOR
+        "hand over a checkpoint that the process signed", PROCESS, "not used, because no witness cosigned it", AUDITOR
     ),
     "false verdict": LogAttack(
         "record another verdict than the policies give", PROCESS, "`contradicted` record, with `--policies`", AUDITOR
@@ -46,15 +53,20 @@ ATTACKS: Final = {
     ),
     "cosign anew": LogAttack("cosign another story", WITNESS, "`forged`: the process did not sign it", AUDITOR),
     "set back": LogAttack(
-        "set the checkpoints back, and cut the log to them", WITNESS, "`truncated`, by a ledger that left", AUDITOR
+        "set the checkpoints back, and cut the log to them",
+        WITNESS,
+        "`truncated`, by a ledger that left the cluster",
+        AUDITOR,
     ),
     "ledger": LogAttack(
         "cut the operator's ledger", WITNESS, "`truncated`, by checkpoints in the decision points' logs", AUDITOR
     ),
     "policy text": LogAttack(
-        "edit a policy's text in the ledger", WITNESS, "`altered`, and the text has not its digest", AUDITOR
+        "edit a policy's text in the ledger", WITNESS, "`altered`, and the text does not have its digest", AUDITOR
     ),
-    "all": LogAttack("rewrite all of it", BOTH, "`contradicted`, by a ledger that left; else nothing", AUDITOR),
+    "all": LogAttack(
+        "rewrite all of it", BOTH, "`contradicted`, by a ledger that left the cluster; else nothing", AUDITOR
+    ),
 }
 
 
