@@ -1,4 +1,4 @@
-"""What the OpenAPI document of the decision point is made of: shapes of bodies, and operations.
+"""What the OpenAPI documents of the decision point are made of: for each port, shapes of bodies and operations.
 
 Holds: nothing here writes; `generate_openapi` does, and holds what is there against it.
 """

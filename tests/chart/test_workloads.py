@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+import generate_openapi
 from bailiwick_engine.budget.ledger import MIB, Budget
 from bailiwick_operator import settings as operator_settings
 from bailiwick_webhook.process import flags as webhook_flags, settings as webhook_settings
@@ -226,6 +227,16 @@ def test_each_pod_has_a_status_port_by_which_the_operator_finds_it() -> None:
     (policy,) = [one for one in rendering.of("NetworkPolicy") if one["metadata"]["name"] == "bailiwick-webhook"]
     let_in = [port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]]
     assert let_in == ["https", "admission", 8081]
+
+
+def test_the_openapi_document_of_the_status_port_is_of_that_port() -> None:
+    rendering = charts.render()
+    port = next(
+        one for one in rendering.one("Service", "bailiwick-webhook")["spec"]["ports"] if one["name"] == "status"
+    )
+    (server,) = generate_openapi.status_document()["servers"]
+    url = server["url"].format(process=server["variables"]["process"]["default"])
+    assert url == f"{port['appProtocol']}://bailiwick-webhook.{charts.NAMESPACE}.svc:{port['port']}"
 
 
 def ingress(given: Values, port: str) -> list[Object]:

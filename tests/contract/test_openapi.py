@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.http.authzen import tasks
 from bailiwick_webhook.http.transport.server import serve
 from contract.asking_alone import AGENT, PEP, STRANGER, stored
+from contract.openapidoc import HeldDocument, routes
 from httpinterface import operations
 from httpinterface.operations import OPERATIONS, HttpOperation
 from support.objects import gated_rule, rule
@@ -23,6 +24,7 @@ from support.pdp.alone import Alone, NoCluster, subject_token
 from unit.engine.cases import approved, asked, governed, read
 
 DOCUMENT: Final = generate_openapi.document()
+HELD: Final = HeldDocument(DOCUMENT)
 NAMED: Final = {one.name: one for one in OPERATIONS}
 HOST: Final = "crm.example.com"
 TASK: Final = "agr-a.7c0f2a52-3f6e-4d3a-9d0e-2f1f7cb1a111"
@@ -64,43 +66,14 @@ SENT: Final[dict[str, tuple[str, Any, str | None, int]]] = {
 WRONG: Final = {"no subject", "a batch", "a batch that is none", "a page that is none"}
 
 
-def validator(shape: Mapping[str, Any], *, closed: bool = False) -> jsonschema.Draft202012Validator:
-    """Return the validator of a shape. `closed`: a member that the document does not name is an error."""
-    schema = {"components": DOCUMENT["components"], **shape}
-    return jsonschema.Draft202012Validator(
-        _closed(schema) if closed else schema, format_checker=jsonschema.FormatChecker()
-    )
-
-
-def _closed(node: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    if isinstance(node, list):
-        return [_closed(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    found = {key: _closed(value) for key, value in node.items()}
-    return {"additionalProperties": False, **found} if found.get("type") == "object" else found
-
-
-def against(shape: Mapping[str, Any], value: object, *, closed: bool = False) -> list[str]:
-    return [f"{one.json_path}: {one.message}" for one in validator(shape, closed=closed).iter_errors(value)]
-
-
 def told(one: HttpOperation) -> dict[str, Any]:
     """Return what the document says of an operation."""
-    found: dict[str, Any] = DOCUMENT["paths"][one.path][one.method]
-    return found
+    return HELD.told(one.method, one.path)
 
 
 def answered(one: HttpOperation, status: int, kind: str, body: bytes) -> list[str]:
     """Return what the document has against an answer."""
-    said = told(one)["responses"].get(str(status))
-    if said is None:
-        return [f"{status} is not in the document"]
-    if "content" not in said:
-        return [f"a body with {status}"] if body else []
-    if kind not in said["content"]:
-        return [f"{kind} is not in the document"]
-    return against(said["content"][kind]["schema"], json.loads(body), closed=True)
+    return HELD.answered(one.method, one.path, status, kind, body)
 
 
 class AwayCluster(NoCluster):
@@ -113,11 +86,11 @@ class AwayCluster(NoCluster):
 @pytest_asyncio.fixture
 async def client() -> AsyncIterator[ClientSession]:
     """A client of a decision point that runs."""
-    routes = [
+    mapped = [
         {"methods": ["GET"], "path": path, "action": action, "resource": {"type": "customer", "id": "*"}}
         for path, action in (("/customers", "customers.list"), ("/customers/4", "none"))
     ]
-    settings = {"enforcers": [{"namespace": "crm", "name": "crm-api"}], "http": {"hosts": [HOST], "routes": routes}}
+    settings = {"enforcers": [{"namespace": "crm", "name": "crm-api"}], "http": {"hosts": [HOST], "routes": mapped}}
     policies = [stored(rule(), gated_rule(), endpointSettings=settings)]
     alone = Alone(policies, seers=[PEP], cluster=AwayCluster())
     server = await serve(alone.application, "127.0.0.1", 0)
@@ -128,23 +101,19 @@ async def client() -> AsyncIterator[ClientSession]:
         await server.stop()
 
 
-def test_the_document_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_documents_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
     assert generate_openapi.main(["--check"]) == 0
     assert capsys.readouterr().out == ""
 
 
 def test_every_route_is_in_the_document_or_apart_with_a_reason() -> None:
-    routes = {
-        (route.method.lower(), str(route.resource.canonical))
-        for route in Alone([stored()]).application.router.routes()
-        if route.resource is not None and route.method != "HEAD"
-    }
-    served = {(method, path) for method, path in routes if not path.startswith(tuple(operations.APART))}
+    found = routes(Alone([stored()]).application)
+    served = {(method, path) for method, path in found if not path.startswith(tuple(operations.APART))}
     written = {(one.method, one.path) for one in OPERATIONS}
     # A proxy asks with the method that it likes.
     anyhow = {(method, path) for method, path in served if method == "*"}
     assert {("get", path) for _, path in anyhow} | (served - anyhow) == written
-    assert all(any(path.startswith(apart) for _, path in routes) for apart in operations.APART)
+    assert all(any(path.startswith(apart) for _, path in found) for apart in operations.APART)
 
 
 def test_every_reference_leads_to_a_shape_and_every_shape_is_used() -> None:
@@ -169,7 +138,7 @@ async def test_what_is_sent_and_what_comes_is_what_the_document_says(case: str, 
     headers = {} if who is None else {"Authorization": f"Bearer {who}"}
     if sent is not None:
         body = told(one)["requestBody"]["content"]["application/json"]["schema"]
-        assert bool(against(body, sent)) == (case in WRONG)
+        assert bool(HELD.against(body, sent)) == (case in WRONG)
     answer = await client.request(one.method, path, json=sent, headers=headers)
     raw = await answer.read()
     assert answer.status == status, raw

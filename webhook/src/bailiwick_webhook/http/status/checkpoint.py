@@ -31,7 +31,7 @@ MOST_WAITING: Final = 8
 # As long as a witness may take from one question to the next: one that has not asked for longer is gone.
 _LATELY: Final = 60.0
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,15}")
-_MOST_SIZE: Final = 10**16 - 1
+MOST_SIZE: Final = 10**16 - 1
 _SIGNATURE: Final = re.compile(r"\N{EM DASH} [^\s+]+ (\S+)")
 _ABSENT: Final = "this process chains no records: --record-chain is off"
 
@@ -82,7 +82,7 @@ class CheckpointHandler:
                 asked = _QUESTION.decode(raw)
             except msgspec.MsgspecError as error:
                 return _refused(400, f"the request body must be a JSON object with from and ledger: {error}")
-            if not 0 <= asked.size <= _MOST_SIZE:
+            if not 0 <= asked.size <= MOST_SIZE:
                 return _refused(400, "from must be a size: a whole number of lines")
             if asked.ledger is not None and not _is_checkpoint(asked.ledger):
                 return _refused(400, f"ledger must be a signed checkpoint of at most {MOST_NOTE} bytes")
