@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bailiwick_api import endpointpolicy, enforcers, httproutes, meta, recordsettings
+from bailiwick_api import approvalrequirement, endpointpolicy, enforcers, httproutes, meta, recordsettings
 
 Schema = Mapping[str, Any]
 
@@ -18,7 +18,7 @@ _WORDS: Final[Mapping[str, str]] = {
     endpointpolicy.ACTION_PATTERN: _NAMES,
     endpointpolicy.RESOURCE_ID_PATTERN: _NAMES,
     endpointpolicy.ATTRIBUTE_PATTERN: "path of an attribute",
-    endpointpolicy.POINTER_PATTERN: "JSON pointer",
+    approvalrequirement.POINTER_PATTERN: "JSON pointer",
     recordsettings.KEPT_PATTERN: "path of an attribute",
     enforcers.SPIFFE_PATTERN: "SPIFFE ID",
     enforcers.DNS_PATTERN: "DNS name in lower case",

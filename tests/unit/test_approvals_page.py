@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from bailiwick_api import rbac
 from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, Origin, Phase
-from bailiwick_api.endpointpolicy import ApprovalRequirement, Limits, ReasonRequirement, Step
+from bailiwick_api.approvalrequirement import ApprovalRequirement, Limits, ReasonRequirement, Step
 from bailiwick_api.guards import GRANT_NAME_PREFIX, guards
 from bailiwick_cli.main import app
 from bailiwick_engine.compile.policies import compile_object

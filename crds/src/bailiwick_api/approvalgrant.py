@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
-from bailiwick_api.endpointpolicy import PropertyValue, StepKind
+from bailiwick_api.approvalrequirement import StepKind
+from bailiwick_api.endpointpolicy import PropertyValue
 from bailiwick_api.meta import (
     LIST_ATOMIC,
     LIST_SET,

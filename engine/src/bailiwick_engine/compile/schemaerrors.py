@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bailiwick_api import endpointpolicy, meta
+from bailiwick_api import approvalrequirement, endpointpolicy, meta
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.cel.hints import meant
 from bailiwick_engine.problem import Problem
@@ -32,7 +32,7 @@ _PATTERNS: Final[Mapping[str, str]] = {
     endpointpolicy.ACTION_PATTERN: f"must be a name without spaces, {_ENDING}",
     endpointpolicy.RESOURCE_ID_PATTERN: f"must be an id without control characters, {_ENDING}",
     endpointpolicy.ATTRIBUTE_PATTERN: "must be the path of a call attribute, for example context.iban",
-    endpointpolicy.POINTER_PATTERN: "must be a JSON pointer into a call, for example /context/args/fields",
+    approvalrequirement.POINTER_PATTERN: "must be a JSON pointer into a call, for example /context/args/fields",
     "^sha256:[a-f0-9]{64}$": "must be sha256: followed by 64 hex digits",
     "^[A-Za-z_][A-Za-z0-9_]*$": "must consist of letters, digits and _, and not start with a digit",
 }
