@@ -74,7 +74,7 @@ def decision() -> Canvas:
         drawing.box(x, 40, 150, 74, "ours", *lines)
         drawing.arrow((x + 150, 77), (x + 178, 77))
         drawing.arrow((x + 75, 114), (x + 75, 178))
-    drawing.box(736, 40, 160, 74, "good", "Allow", "~after its record", "~is written")
+    drawing.box(736, 40, 160, 74, "good", "Allow", "~its record follows", "~about 10 ms later")
     drawing.box(
         24, 178, 684, 44, "bad", "Deny, with the reason and what would help", "~also what is unknown, late or over"
     )
