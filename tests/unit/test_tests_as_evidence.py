@@ -1,4 +1,4 @@
-"""tests-as-evidence.md names tests for each row of the pages that people read, and those pages name no test."""
+"""tests-as-evidence.md names tests for each row of the pages that people read, and no other page names one."""
 
 import re
 from collections import Counter
@@ -36,6 +36,14 @@ WHOLE: Final = {
     ("concepts/evidence.md", "what-an-attacker-leaves", "every attack"),
     ("concepts/evidence.md", "a-witness-outside-of-the-cluster", "outside witness"),
     ("concepts/evidence.md", "deleting-records-when-their-time-has-come", "removal"),
+    ("reference/authzen.md", "authzen", "AuthZEN's scenario"),
+    ("reference/kubernetes.md", "calls-of-the-api-server", "calls of the API server"),
+    ("reference/admission.md", "when-it-is-away", "no check of policies"),
+    ("reference/witness.md", "the-witness-and-the-ledger", "the witness"),
+    ("reference/spans.md", "spans", "spans"),
+    ("reference/chart.md", "the-chart-point-by-point", "the chart"),
+    ("operations/noisy-neighbours.md", "how-it-is-tested", "noisy neighbours"),
+    ("concepts/comparisons.md", "cerbos", "SDK and Cerbos"),
 }
 # The first is the readers' own; of the next two nothing is claimed; the last is the kubelet's work.
 UNTESTED: Final = {
@@ -44,6 +52,19 @@ UNTESTED: Final = {
     ("concepts/compliance.md", "nist-cybersecurity-framework-20", "PR.AA-06"),
     ("reference/availability.md", "the-decision-point", "D2"),
 }
+# Decision records are history.
+HISTORY: Final = "adr/"
+# The one command by which people run a test themselves.
+COMMAND: Final = (
+    "operations/noisy-neighbours.md",
+    "SOAK_SECONDS=600 .venv/bin/pytest -s tests/chaos/test_noisy_neighbours.py\n",
+)
+COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
+# Tests of policies, not of the project.
+EXAMPLE: Final = re.compile(r"\bexamples/(?:[\w-]+/)*tests\b[\w./-]*")
+# A folder `tests` of the reader's own has other members.
+MEMBERS: Final = "|".join(re.escape(path.name) for path in (ROOT / "tests").iterdir())
+NAMED: Final = re.compile(rf"\btests/(?:{MEMBERS})\b[\w./-]*|\btest_\w+")
 
 
 class PageRow(NamedTuple):
@@ -91,6 +112,56 @@ def evidence() -> list[tuple[PageRow, str]]:
 
 def wanted() -> set[PageRow]:
     return {row for page in PAGES for row in rows(page, (DOCS / page).read_text(encoding="utf-8"))}
+
+
+def named_tests(text: str) -> list[str]:
+    """Return what a page's readers see of names of the project's tests."""
+    return NAMED.findall(EXAMPLE.sub("", COMMENT.sub("", text)))
+
+
+def test_no_other_page_names_a_test() -> None:
+    pages = {path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")}
+    page, command = COMMAND
+    assert pages[page].count(command) == 1
+    pages[page] = pages[page].replace(command, "")
+    del pages[EVIDENCE]
+    named = {page: named_tests(text) for page, text in pages.items() if not page.startswith(HISTORY)}
+    assert {page: tests for page, tests in named.items() if tests} == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shown by `tests/unit/test_docs.py`",
+        "see [it](../../tests/cluster/webhook/test_races.py)",
+        "`tests/chart` and more",
+        "https://example.com/blob/main/tests/conftest.py",
+        "`tests/gone/test_it.py`",
+        "`webhook/test_races.py`",
+        "`test_it_holds`",
+        "```sh\npytest tests/unit\n```",
+        "<!-- not run: tests/unit types it -->\n`tests/unit`",
+    ],
+)
+def test_a_test_is_found_wherever_a_page_names_it(text: str) -> None:
+    assert len(named_tests(text)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<!-- not run: tests/cluster/cli types these verbs -->",
+        "<!-- not run:\ntests/unit -->",
+        "`examples/crm/tests/policy_test.yaml`",
+        "`examples/tests/unit`",
+        "`policies/crm/tests/policy_test.yaml`",
+        "kubectl bailiwick test tests/ -f -",
+        "cat >> tests/crm_test.yaml",
+        "the tests",
+    ],
+)
+def test_marks_examples_and_tests_of_the_readers_are_no_such_names(text: str) -> None:
+    assert named_tests(text) == []
 
 
 @pytest.mark.parametrize("page", PAGES)
