@@ -23,21 +23,21 @@ operator/src/bailiwick_operator/process/metrics.py. Do not edit. -->
 ## The decision point
 
 The decision point serves these at `/metrics` of its status port (`--status-port`), in Prometheus' text format, \
-besides the process metrics of prometheus-client (`process_cpu_seconds_total`, `process_resident_memory_bytes`, \
+in addition to the process metrics of prometheus-client (`process_cpu_seconds_total`, `process_resident_memory_bytes`, \
 `process_open_fds` and so on). Every process counts its own.
 
-The number of series is known before anybody asks anything: no namespace, endpoint, policy, rule, subject, action, \
-resource, path or host is a label, nor anything else that a caller chooses. Who was denied what, and by which rule, \
-the decision record says. One metric has endpoints as labels, of those that have a candidate, and at most 32 of them: \
-`bailiwick_shadow_total`.
+The number of series is fixed before the first request. No label holds a namespace, an endpoint, a policy, a rule, a \
+subject, an action, a resource, a path, a host or another value that a caller chooses. The decision record says who \
+was denied what, and by which rule. One metric has endpoints as a label: `bailiwick_shadow_total`, for at most 32 \
+endpoints that have a candidate.
 
 | metric | type | labels | what |
 | --- | --- | --- | --- |
 """
 
 _TAIL: Final = """
-`reason` is one of the [reasons](reasons.md). With `kind="request"` it says what the verdict on the call was: a \
-request that is refused since the call needs no approval counts as `outcome="deny", reason="allowed"`.
+`reason` is one of the [reasons](reasons.md). With `kind="request"`, it is the verdict on the call. A request that is \
+refused because the call needs no approval counts as `outcome="deny", reason="allowed"`.
 
 Bounds of `bailiwick_decision_duration_seconds`: {bounds}.
 """
@@ -45,8 +45,8 @@ Bounds of `bailiwick_decision_duration_seconds`: {bounds}.
 _OPERATOR: Final = """
 ## The operator
 
-The operator serves these at `/metrics` of its health port (`--health-port`), besides its process metrics. Of several \
-operators only the one that leads has more to say than that it does not.
+The operator serves these at `/metrics` of its health port (`--health-port`), in addition to its process metrics. If \
+several operators run, only the leader counts. The others say that they do not lead.
 
 | metric | type | labels | what |
 | --- | --- | --- | --- |
@@ -55,9 +55,9 @@ operators only the one that leads has more to say than that it does not.
 _WATCH: Final = """
 ## What to watch
 
-The chart has these as alerts (`monitoring.prometheusRule.enabled`), from charts/bailiwick/files/alerts.yaml; what to \
-do about each, [the runbook](../operations/runbook.md) says. \
-Metrics that begin with `kube_` are those of kube-state-metrics.
+The chart has these alerts (`monitoring.prometheusRule.enabled`), from charts/bailiwick/files/alerts.yaml. [The \
+runbook](../operations/runbook.md) says what to do about each of them. Metrics that begin with `kube_` come from \
+kube-state-metrics.
 
 | alert | when | for | what it means |
 | --- | --- | --- | --- |

@@ -19,7 +19,7 @@ def verify(options: auditflags.VerifyFlags) -> int:
 
     Files may be rotated, cut anywhere, compressed, and given in any order. The command never says that nobody
     tampered: it says up to when nothing was removed or changed. Exits 0 if nothing was, 1 if something was, and 2 if
-    it could not be told.
+    the command could not answer.
 
     Examples:
       kubectl bailiwick audit verify decisions.log* --checkpoints cluster
@@ -97,7 +97,7 @@ def check_value(options: auditflags.CheckValueFlags) -> int:
     r"""Check whether the value that a record keeps only as an HMAC is one that you have.
 
     You need the key that the decision point sealed it with. Neither the key nor a value is printed. Exits 0 if each
-    value is the sealed one, 1 if one is another, and 2 if it could not be told.
+    value is the sealed one, 1 if one is another, and 2 if the command could not answer.
 
     Examples:
       kubectl bailiwick audit check-value 01JD3Z8Q6W decisions.log --hmac-key record.key \

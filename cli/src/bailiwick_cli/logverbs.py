@@ -30,7 +30,7 @@ def unused(options: usageflags.UnusedFlags) -> int:
 
     A use is a call that a rule allowed, or that an approval let through. A rule that was not there for all of the
     window, and every rule of a log that is not whole, is not yet known. Exits 0 if nothing is unused, 1 if something
-    is, and 2 if it could not be told.
+    is, and 2 if the command could not answer.
 
     Examples:
       kubectl bailiwick unused decisions.log* ledger.log -f policies
@@ -48,7 +48,7 @@ def suggest(options: suggestflags.SuggestFlags) -> int:
     it. What is shown was tried: `diff` says only narrower, and `replay` of the log turns no decision. Nothing is
     applied. Uses of the last day of the log do not count. What is not yet known (see `unused`) stays as it is.
 
-    Exits 0 if there is nothing to suggest, 1 if there is, and 2 if it could not be told.
+    Exits 0 if there is nothing to suggest, 1 if there is, and 2 if the command could not answer.
 
     Examples:
       kubectl bailiwick suggest decisions.log* ledger.log -f policies

@@ -184,7 +184,7 @@ def who_can(options: askflags.WhoCanFlags) -> int:
 
     Nobody is left out: a Deny that takes an Allow away is counted, and what depends on a condition says so. In a
     cluster the command also shows who could change the answer, approve, or act as a service account that it names.
-    Exits 0 if somebody can, also with an approval, 1 if nobody can, and 2 if it could not be told.
+    Exits 0 if somebody can, also with an approval, 1 if nobody can, and 2 if the command could not answer.
 
     Examples:
       kubectl bailiwick who-can customers.export --on customer/42 -n crm
@@ -201,7 +201,7 @@ def what_can(options: askflags.WhatCanFlags) -> int:
     """Show what somebody may do: actions and resources, given which conditions, and with whose approval.
 
     Groups count only where you name them. Exits 0 if there is something, also with an approval, 1 if there is nothing,
-    and 2 if it could not be told.
+    and 2 if the command could not answer.
 
     Examples:
       kubectl bailiwick what-can sa:agents/crm-agent -n crm

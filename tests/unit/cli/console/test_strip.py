@@ -72,12 +72,12 @@ WITNESSED: Final[list[tuple[dict[str, str], str, StripTone]]] = [
     ({"a": entry("a", 8), "b": entry("b", 50)}, "2 witnessed, the last 8s ago", StripTone.GOOD),
     (
         {"a": entry("a", 8), "b": entry("b", 600)},
-        "1 witnessed, the last 8s ago; 1 not witnessed any more, the first since 10m",
+        "1 witnessed, the last 8s ago; 1 no longer witnessed, the first since 10m",
         StripTone.DOUBT,
     ),
     (
         {"a": entry("a", 400)},
-        "0 witnessed, the last 6m40s ago; 1 not witnessed any more, the first since 6m40s",
+        "0 witnessed, the last 6m40s ago; 1 no longer witnessed, the first since 6m40s",
         StripTone.DOUBT,
     ),
     (
@@ -149,12 +149,12 @@ LOST: Final[list[tuple[dict[str, str], str, StripTone]]] = [
     # One that is gone, or answers no more.
     (
         {"a": entry("a", 400, lost=0), "b": entry("b", 8, lost=0)},
-        "none in 2 logs; 1 of them not asked any more: what they told last counts",
+        "none in 2 logs; 1 of them no longer asked: the last figure counts",
         StripTone.UNKNOWN,
     ),
     (
         {"a": entry("a", 400, lost=9)},
-        "9 in 1 of 1 log; 1 of them not asked any more: what they told last counts",
+        "9 in 1 of 1 log; 1 of them no longer asked: the last figure counts",
         StripTone.DOUBT,
     ),
     # Whoever may write the ConfigMap may write anything: no figure counts without what the witness cosigned.

@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         "--status-port",
         type=int,
         default=8081,
-        help="port of /healthz, /readyz, /metrics and /checkpoint; 0 picks a free port",
+        help="port of /healthz, /readyz, /metrics, /checkpoint, /served and /usage; 0 picks a free port",
     )
     serving.add_argument(
         "--external-url", metavar="URL", default="", help="base of the URLs in responses (default: host and port)"

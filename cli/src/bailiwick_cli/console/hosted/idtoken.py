@@ -93,7 +93,9 @@ def _lately(claims: Mapping[str, Any], now: float, max_age: int) -> None:
     if authenticated > now + LEEWAY:
         raise IdTokenError("its login is of the future (auth_time): compare the clocks")
     if now - authenticated > max_age + LEEWAY:
-        raise IdTokenError(f"its login is more than {max_age} seconds ago (auth_time): log in there anew")
+        raise IdTokenError(
+            f"its login is more than {max_age} seconds ago (auth_time): log in again at your identity provider"
+        )
 
 
 def _signed(token: str, published: object) -> Mapping[str, Any]:

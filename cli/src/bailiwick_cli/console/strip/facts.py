@@ -134,7 +134,7 @@ def _witness(fact: Fact, now: float) -> Iterator[StripItem]:
     last = f", the last {span(now - fact.cosigned[-1])} ago" if fact.cosigned else ""
     told = [f"{len(fresh)} witnessed{last}"]
     if stale:
-        told.append(f"{len(stale)} not witnessed any more, the first since {span(now - stale[0])}")
+        told.append(f"{len(stale)} no longer witnessed, the first since {span(now - stale[0])}")
     if fact.unverified:
         told.append(f"{fact.unverified} without a cosignature that verifies")
     if fact.refused:

@@ -89,7 +89,7 @@ def told_losses(logs: Sequence[StreamLoss], unverified: int, ended: EndedLosses 
     told = {
         f"{sum(counts)} in {lossy} of {_logs(len(counts))}": lossy,
         f"none in {_logs(len(counts))}": counts and not lossy,
-        f"{stale} of them not asked any more: what they told last counts": stale,
+        f"{stale} of them no longer asked: the last figure counts": stale,
         f"not known of {_logs(unknown)}": unknown,
         f"{over.lost} in {_logs(over.logs)} that ended this month": over.lost,
         f"not known of {_logs(over.unknown)} that ended this month": over.unknown,
