@@ -129,10 +129,10 @@ test-browser: $(VENV)/.project ## Run the tests of the console in Chromium. Need
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/browser $(ARGS)
 
-screenshots: $(VENV)/.project ## Take the pictures of the documentation anew, in Chromium. Needs what test-browser needs.
+screenshots: $(VENV)/.project ## Take the pictures of console and terminal for the documentation anew, in Chromium. Needs what test-browser needs.
 	@$(BIN)/python -m browsers packages
 	@$(BIN)/python -m localcluster build > /dev/null
-	@SCREENSHOTS=1 $(BIN)/pytest tests/browser/test_screenshots.py $(ARGS)
+	@SCREENSHOTS=1 $(BIN)/pytest tests/browser/test_screenshots.py tests/process/cli/test_terminal_pictures.py $(ARGS)
 
 test-proxies: $(VENV)/.project ## Run the tests of real proxies. Needs cluster-up's, nginx and HAProxy (Debian: by itself, as root).
 	@$(BIN)/python -m proxies packages

@@ -24,6 +24,7 @@ from bailiwick_operator.process.metrics import METRICS as OPERATING_METRICS
 from bailiwick_webhook.metrics.table import METRICS as DECIDING
 from bailiwick_webhook.process import flags as webhook_flags, settings as webhook_settings
 from pictures.drawings import DRAWINGS
+from pictures.terminals import TERMINALS
 from support.pages import DOCS, blocks, objects
 
 ROOT: Final = DOCS.parent
@@ -287,7 +288,9 @@ def test_every_picture_is_there_described_and_small_and_none_is_there_for_nothin
         for told, file, dark in PICTURE.findall(text):
             path = (page.parent / (file or dark)).resolve()
             assert told.strip() or dark, f"{relative(page)}: say what {file} shows"
-            assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" or path.name in DRAWINGS, f"{relative(page)}: {file}"
+            assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" or path.name in DRAWINGS | TERMINALS, (
+                f"{relative(page)}: {file}"
+            )
             named.add(path)
     stored = set((DOCS / "images").glob("*"))
     assert named == stored
