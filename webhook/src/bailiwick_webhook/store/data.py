@@ -74,8 +74,8 @@ class DataObjects:
         self.blocks = 0
         """Blocks of memory that data takes, in which the collector has nothing to find."""
         self._blocks: dict[Key, int] = {}
-        # Of what was replaced, and is there until a snapshot is without it.
-        self._retired = 0
+        # Of what was replaced, and is there until a snapshot is without it; and from then on, until it is freed.
+        self._retired = self._leaving = 0
 
     @property
     def in_force(self) -> bool:
@@ -201,7 +201,7 @@ class DataObjects:
     def published(self) -> None:
         """Say that what was put into the index is in force."""
         put, self._put = self._put, []
-        self.blocks -= self._retired
+        self._leaving += self._retired
         self._retired = 0
         for change in put:
             self._waiting.drop(_mark(change.key), change.places)
@@ -210,6 +210,11 @@ class DataObjects:
                 self._wait(newer)
             elif self._first:
                 self._first.discard(change.key)
+
+    def freed(self) -> None:
+        """Say that nothing is left of what was replaced before the last snapshot."""
+        self.blocks -= self._leaving
+        self._leaving = 0
 
     def _made(self, change: _DataChange, ledger: Ledger) -> Steps[DataObject]:
         """Read an object; what cannot be read is unknown."""
