@@ -48,13 +48,13 @@ def list_map(*keys: str) -> dict[str, Any]:
 
 
 LIST_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
-"""A list without an entry twice. Its validator is `DISTINCT`."""
+"""A list without an entry twice. In what people write in files, its validator is `DISTINCT`."""
 LIST_ATOMIC: Final[dict[str, Any]] = {"x-kubernetes-list-type": "atomic"}
 
 
 def _distinct(entries: list[Any] | None) -> list[Any] | None:
     """Raise where a list has an entry twice, as the API server does for a set."""
-    if entries is not None and len(set(entries)) < len(entries):
+    if entries is not None and len(entries) > 1 and len(set(entries)) < len(entries):
         first = {entry: index for index, entry in reversed([*enumerate(entries)])}
         again = next(index for index, entry in enumerate(entries) if first[entry] != index)
         # Told by their places: whoever reads it may not be one to read values.
@@ -64,7 +64,7 @@ def _distinct(entries: list[Any] | None) -> list[Any] | None:
 
 
 DISTINCT: Final = AfterValidator(_distinct)
-"""For every list that is marked `LIST_SET`: files are refused for what the API server refuses."""
+"""For every list of a policy's spec that is marked `LIST_SET`: files are refused for what the API server refuses."""
 
 Time = Annotated[AwareDatetime, Field(json_schema_extra={"pattern": TIME_PATTERN})]
 Label = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]

@@ -405,7 +405,7 @@ class TestWhatIsStoredIsBroken:
         assert one.reasons == ["WitnessChanged"]
         assert one.witness.changes == 1
 
-    @pytest.mark.parametrize("edit", ["smaller", "taken out"])
+    @pytest.mark.parametrize("edit", ["smaller", "left out"])
     async def test_a_figure_of_losses_that_was_made_smaller_is_put_back_and_told(
         self, edit: str, leaders: Leaders, memory: Memory, log: LoggedProcess
     ) -> None:
@@ -416,8 +416,8 @@ class TestWhatIsStoredIsBroken:
         memory.write(memory.data() | {log.id: json.dumps(entry | ({"lost": 2} if edit == "smaller" else {}))})
         await one.round()
         assert memory.entry(log.id).lost == 7
-        assert one.reasons == ["WitnessChanged"]
-        assert "how many records" in one.events[0].note
+        # An operator of an older version leaves it out, and may lead for a moment besides.
+        assert one.reasons == (["WitnessChanged"] if edit == "smaller" else [])
 
     async def test_an_edited_entry_that_nobody_can_put_back_is_told_and_begun_anew(
         self, leaders: Leaders, memory: Memory, log: LoggedProcess

@@ -98,7 +98,9 @@ def test_what_was_decided_is_witnessed_and_the_ledger_says_by_which_policy(
         return [json.loads(line) for line in lines(stack.ledger(operator(stack)))]
 
     # It is stored first.
-    until(lambda: stored in [line.get("note") for line in ledger()], "the ledger says so", 20)
+    until(
+        lambda: stored in [line["note"] for line in ledger() if line["kind"] == "checkpoint"], "the ledger says so", 20
+    )
     policy = next(line for line in ledger() if line["kind"] == "policy" and line["policy"].startswith(tenant.namespace))
     digest = policy["digest"]
     assert digest == f"sha256:{hashlib.sha256(policy['text'].encode()).hexdigest()}"

@@ -315,3 +315,18 @@ async def test_whoever_asks_while_we_close_is_let_go(make: Make) -> None:
     with pytest.raises(asyncio.CancelledError):
         await asked
     assert not alive(pid)
+
+
+async def test_whoever_waits_for_a_turn_while_we_close_starts_no_worker(make: Make) -> None:
+    bench = make()
+    await bench.examine(b"0", at(PATIENCE))
+    works = asyncio.create_task(bench.examine(b"600", at(PATIENCE)))
+    await asyncio.sleep(0.05)
+    waits = asyncio.create_task(bench.examine(b"0", at(PATIENCE)))
+    await asyncio.sleep(0.05)
+    await bench.close()
+    with pytest.raises(LostError):
+        await waits
+    with pytest.raises(asyncio.CancelledError):
+        await works
+    assert bench.pid is None

@@ -2,8 +2,8 @@
 
 Standing: beside `guard`, over `store`, `keys` and `ledger`; `reconcile.witness` judges. Holds: what is printed was
 stored before; what this process stored and finds removed, set back or changed is put back and told, but for a figure of
-losses, which is put back in silence, since a witness of an older version leaves it out; a chain that is refused stays
-refused. Decisions go on whatever is found here.
+losses that was left out, which is put back in silence, since a witness of an older version does so; a chain that is
+refused stays refused. Decisions go on whatever is found here.
 """
 
 import asyncio
@@ -185,7 +185,11 @@ class Witness:
         for chain in (self._life.keys() & held.keys()) - lost.keys():
             told = witness.with_lost(held[chain], self._life[chain].entry.lost)
             if told is not held[chain]:
+                left_out = held[chain].entry.lost is None
                 held[chain] = told
+                if left_out:
+                    # As a leader of an older version leaves it, which may lead for a moment besides.
+                    continue
                 self._warn(
                     "WitnessChanged", f"how many records chain {chain} lost is put back: a smaller figure stood there"
                 )

@@ -34,6 +34,8 @@ MOST_SECONDS: Final = 3.0
 COMPARED_SECONDS: Final = 1.0
 """For so long warnings are waited for. The worker gives up by itself long before, unless something is wrong with it."""
 IDLE_SECONDS: Final = 300.0
+_END_SECONDS: Final = 5.0
+"""So long a worker that was killed is waited for: one may be in the kernel, and the loop may never hear of its end."""
 COMMAND: Final = (sys.executable, "-m", "bailiwick_webhook.admission.worker")
 
 
@@ -70,6 +72,7 @@ class PolicyExaminer:
         self._limited = LogLimit()
         self._process: Process | None = None
         self._ending: set[Process] = set()
+        self._closed = False
         self._tasks: set[asyncio.Task[Finding]] = set()
         self._resting: asyncio.TimerHandle | None = None
 
@@ -85,6 +88,9 @@ class PolicyExaminer:
         """
         async with asyncio.timeout_at(until):
             await self._line.turn(share)
+        if self._closed:
+            self._line.done(share, 0.0)
+            raise LostError
         # The turn goes over to the task: where the caller goes first, its answer must not become the next one's.
         known: list[Finding] = []
         work = self._begin(self._worked(raw, share, until, known))
@@ -98,7 +104,8 @@ class PolicyExaminer:
             raise
 
     async def close(self) -> None:
-        """End the worker."""
+        """End the worker. Whoever waits for a turn then gets none."""
+        self._closed = True
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -221,8 +228,10 @@ class PolicyExaminer:
     async def _end(self) -> None:
         self._rest()
         # Of whoever began it too: where that was cancelled, the process must not outlive us unheard.
-        for process in tuple(self._ending):
-            await process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_END_SECONDS):
+                for process in tuple(self._ending):
+                    await process.wait()
 
 
 async def _exchange(given: asyncio.StreamWriter, told: asyncio.StreamReader, raw: bytes | bytearray) -> bytes:

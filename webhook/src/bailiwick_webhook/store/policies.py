@@ -346,9 +346,5 @@ class Policies:
         self.data.published()
         self._rotation.add(_NOBODY, self._changes.published())
         if self._index.lets_go:
-            self._rotation.add(_NOBODY, self._let_go())
+            self._rotation.add(_NOBODY, self._index.let_go(self.data.freed))
         self._woken.set()
-
-    def _let_go(self) -> Steps[None]:
-        yield from self._index.let_go()
-        self.data.freed()
