@@ -19,6 +19,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from bailiwick_engine.budget.ledger import Budget
+from bailiwick_webhook.process.gcpause import CollectorKeeper
 from bailiwick_webhook.store.policies import Policies
 from benchmarks.cores import pinned
 from benchmarks.plan import Plan
@@ -66,7 +67,9 @@ async def _turns() -> list[_Turn]:
     shapes = [*_SHAPES.values()]
     # Each of its own, as the API server's are, so that nothing that was made of one is found again for another.
     objects = [json.loads(json.dumps(shapes[number % len(shapes)])) for number in range(_OBJECTS)]
-    policies = Policies(Budget(namespace=0, policy=0, total=0))
+    # The collector is kept as the process keeps it.
+    keeper = CollectorKeeper(lambda: sys.getallocatedblocks() - policies.data.blocks)
+    policies = Policies(Budget(namespace=0, policy=0, total=0), tend=keeper.tend)
     working = asyncio.create_task(policies.run())
     for _ in policies.listing().done():
         pass
