@@ -27,13 +27,14 @@ UNCHECKED: Final = """() => {
 def test_no_page_has_a_violation(tenant: Tenant, console: Opens, page: "Page", scheme: Any, width: int) -> None:  # noqa: ANN401 - a literal
     resource = f"axe-{scheme}-{width}"
     name = opened(tenant, "customers.export", resource, args={"fields": ["name"], "note": "p\u0430ypal"})
+    # Before the list is read: a row that changes under the mark, by the operator's first look, loses the mark.
+    other = opened(tenant, "customers.export", f"{resource}-no")
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
     with console("carol") as running:
         page.goto(running.url)
         page.get_by_role("heading", name="For you to review").wait_for()
         seen = {"inbox": violations(page)}
-        other = opened(tenant, "customers.export", f"{resource}-no")
         page.get_by_label(f"Choose customers.export on customer/{resource}-no, {other}").check()
         page.get_by_role("button", name="Deny selected").click()
         page.get_by_role("heading", name="Deny 1 request?").wait_for()
