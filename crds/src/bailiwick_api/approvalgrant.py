@@ -12,7 +12,7 @@ from bailiwick_api.approvalrequirement import StepKind
 from bailiwick_api.endpointpolicy import PropertyValue
 from bailiwick_api.meta import (
     LIST_ATOMIC,
-    LIST_SET,
+    SET,
     Condition,
     GroupName,
     Intent,
@@ -122,7 +122,7 @@ class GrantStep(Model):
     policy: ObjectName
     """Reviewers need the verb approve on this EndpointPolicy."""
     kind: StepKind
-    groups: Annotated[list[GroupName] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET)] = None
+    groups: Annotated[list[GroupName] | None, Field(min_length=1, max_length=16), SET] = None
     count: Annotated[int, Field(ge=1, le=5)]
 
 
@@ -134,7 +134,7 @@ class Request(Model):
     requester: Requester
     subject: GrantSubject
     actors: Annotated[list[Actor] | None, Field(max_length=4, json_schema_extra=LIST_ATOMIC)] = None
-    excluded_reviewers: Annotated[list[Username] | None, Field(max_length=16, json_schema_extra=LIST_SET)] = None
+    excluded_reviewers: Annotated[list[Username] | None, Field(max_length=16), SET] = None
     """API-server usernames of the subject, the actors and the requester. None of them can review."""
     action: GrantAction
     resource: GrantResource
@@ -232,9 +232,7 @@ class ResolvedNames(Model):
     """The objects behind the names in a grant written by hand, before any review. The grant ends with any of them."""
 
     subject_uid: Annotated[Uid, Field(alias="subjectUID")]
-    excluded_reviewers: Annotated[
-        list[Username] | None, Field(min_length=1, max_length=5, json_schema_extra=LIST_SET)
-    ] = None
+    excluded_reviewers: Annotated[list[Username] | None, Field(min_length=1, max_length=5), SET] = None
     """API-server usernames of the people whom the grant names. None of them can review."""
     rules: Annotated[
         list[ResolvedRule], Field(min_length=1, max_length=4, json_schema_extra=list_map("policy", "rule"))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
-from bailiwick_api.meta import DISTINCT, LIST_SET, GroupName, Label, Model, list_map
+from bailiwick_api.meta import SET, GroupName, Label, Model, list_map
 
 # RFC 6901, into the call's context, properties or intent: what there is to be shown.
 POINTER_PATTERN = r"^/(subject/properties|action/properties|resource/properties|context)(/[^\x00-\x1f\x7f/]+){1,8}$"
@@ -22,9 +22,7 @@ class Step(Model):
     name: Label
     kind: StepKind
     """Human: people review. System: service accounts review."""
-    groups: Annotated[
-        list[GroupName] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET), DISTINCT
-    ] = None
+    groups: Annotated[list[GroupName] | None, Field(min_length=1, max_length=16), SET] = None
     """Groups for which reviewers review. If absent, anyone with the verb approve on the policy can review."""
     count: Annotated[int, Field(ge=1, le=5)] = 1
 
@@ -55,14 +53,14 @@ class ApprovalRequirement(Model):
     the action, the resource, and those of the resource's properties that the rule's resources name."""
     required_context: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=63)]] | None,
-        Field(min_length=1, max_length=16, json_schema_extra=LIST_SET),
-        DISTINCT,
+        Field(min_length=1, max_length=16),
+        SET,
     ] = None
     """Context members that a call must have to request an approval. Omitting one cannot weaken the binding."""
     show: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253, pattern=POINTER_PATTERN)]] | None,
-        Field(min_length=1, max_length=32, json_schema_extra=LIST_SET),
-        DISTINCT,
+        Field(min_length=1, max_length=32),
+        SET,
     ] = None
     """JSON pointers (RFC 6901) to what reviewers see, like /context/args/fields. Defaults to the whole call."""
     allow_unseen: bool = False

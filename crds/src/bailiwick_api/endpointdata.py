@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from bailiwick_api.meta import LIST_SET, Condition, Model, ObjectName, list_map
+from bailiwick_api.meta import SET, Condition, Model, ObjectName, list_map
 
 KIND: Final = "EndpointData"
 MOST_BYTES: Final = 256 * 1024
@@ -45,7 +45,7 @@ class EndpointDataStatus(Model):
     observed_generation: Annotated[int | None, Field(ge=0, json_schema_extra={"format": "int64"})] = None
     digest: Annotated[str | None, Field(max_length=80)] = None
     """SHA-256 of the canonical form (RFC 8785) of spec.data, as in decision records."""
-    readers: Annotated[list[ObjectName] | None, Field(max_length=MOST_READERS, json_schema_extra=LIST_SET)] = None
+    readers: Annotated[list[ObjectName] | None, Field(max_length=MOST_READERS), SET] = None
     """Names of the policies that read this object, the first 64 in order of name."""
     conditions: Annotated[list[Condition] | None, Field(max_length=16, json_schema_extra=list_map("type"))] = None
 

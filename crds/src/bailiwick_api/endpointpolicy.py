@@ -13,10 +13,9 @@ from bailiwick_api.endpointdata import DataSource
 from bailiwick_api.enforcers import Enforcer
 from bailiwick_api.httproutes import HttpSettings
 from bailiwick_api.meta import (
-    DISTINCT,
     DNS_LABEL,
     LIST_ATOMIC,
-    LIST_SET,
+    SET,
     Intent,
     Label,
     Model,
@@ -75,13 +74,11 @@ class Identity(Model):
     """Token: the decision point verifies the subject's token. Asserted: the decision point trusts the enforcer."""
     audiences: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253)]] | None,
-        Field(min_length=1, max_length=8, json_schema_extra=LIST_SET),
-        DISTINCT,
+        Field(min_length=1, max_length=8),
+        SET,
     ] = None
     """Accepted token audiences. Defaults to `<endpoint>.<namespace>`."""
-    issuers: Annotated[
-        list[IssuerName] | None, Field(min_length=1, max_length=8, json_schema_extra=LIST_SET), DISTINCT
-    ] = None
+    issuers: Annotated[list[IssuerName] | None, Field(min_length=1, max_length=8), SET] = None
     """Names of the accepted issuers of subjects' tokens. Defaults to `cluster`, for its service accounts."""
 
 
@@ -98,8 +95,8 @@ class Entity(Model):
     type: Annotated[str, Field(min_length=1, max_length=63)]
     ids: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253)]],
-        Field(min_length=1, max_length=64, json_schema_extra=LIST_SET),
-        DISTINCT,
+        Field(min_length=1, max_length=64),
+        SET,
     ]
 
 
@@ -115,8 +112,8 @@ class Workload(Model):
     pod_selector: PodSelector | None = None
     image_digests: Annotated[
         list[Annotated[str, Field(max_length=71, pattern="^sha256:[a-f0-9]{64}$")]] | None,
-        Field(min_length=1, max_length=32, json_schema_extra=LIST_SET),
-        DISTINCT,
+        Field(min_length=1, max_length=32),
+        SET,
     ] = None
     """Every container of the pod must run one of these images."""
 
@@ -159,12 +156,12 @@ class ResourceMatch(Model):
     """Resources by type, id and properties."""
 
     type: Annotated[str, Field(min_length=1, max_length=63)]
-    ids: Annotated[list[ResourceId], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
+    ids: Annotated[list[ResourceId], Field(min_length=1, max_length=64), SET]
     """An exact name, "*", or a prefix that ends in * after one of . : /"""
     properties: Annotated[
         dict[
             str,
-            Annotated[list[PropertyValue], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET), DISTINCT],
+            Annotated[list[PropertyValue], Field(min_length=1, max_length=16), SET],
         ]
         | None,
         Field(min_length=1, max_length=16),
@@ -175,7 +172,7 @@ class ResourceMatch(Model):
 class CeilingEntry(Model):
     """An upper bound for calls on another party's behalf. It allows nothing by itself."""
 
-    actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
+    actions: Annotated[list[Action], Field(min_length=1, max_length=64), SET]
     resources: Annotated[list[ResourceMatch], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
     conditions: Annotated[
         list[ConditionExpression] | None, Field(max_length=16, json_schema_extra=list_map("name"))
@@ -187,7 +184,7 @@ class Delegation(Model):
 
     max_depth: Annotated[int, Field(ge=1, le=4)]
     """Maximum number of actors in a chain."""
-    principals: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
+    principals: Annotated[list[Label], Field(min_length=1, max_length=64), SET]
     """Names from spec.subjects of the principals for whom actors can act."""
     ceiling: Annotated[list[CeilingEntry], Field(min_length=1, max_length=32, json_schema_extra=LIST_ATOMIC)]
     """A call on another party's behalf must also match one of these entries at every hop. A ceiling only narrows."""
@@ -215,14 +212,12 @@ class Rule(Model):
     name: Label
     effect: Effect
     """Deny beats RequireApproval, and RequireApproval beats Allow. The order and age of rules never matter."""
-    subjects: Annotated[list[Label], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
+    subjects: Annotated[list[Label], Field(min_length=1, max_length=64), SET]
     """Names from spec.subjects."""
-    actions: Annotated[list[Action], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET), DISTINCT]
+    actions: Annotated[list[Action], Field(min_length=1, max_length=64), SET]
     """An exact name, "*", or a prefix that ends in * after one of . : /"""
     resources: Annotated[list[ResourceMatch], Field(min_length=1, max_length=16, json_schema_extra=LIST_ATOMIC)]
-    intents: Annotated[
-        list[Intent] | None, Field(min_length=1, max_length=16, json_schema_extra=LIST_SET), DISTINCT
-    ] = None
+    intents: Annotated[list[Intent] | None, Field(min_length=1, max_length=16), SET] = None
     """The declared purpose in context.intent must be one of these."""
     conditions: Annotated[
         list[ConditionExpression] | None, Field(max_length=16, json_schema_extra=list_map("name"))
@@ -252,9 +247,7 @@ class EndpointPolicySpec(Model):
     expire_time: Time | None = None
     """Checked for each call."""
     subjects: Annotated[list[Subject], Field(min_length=1, max_length=64, json_schema_extra=list_map("name"))]
-    sensitive: Annotated[
-        list[Attribute] | None, Field(min_length=1, max_length=32, json_schema_extra=LIST_SET), DISTINCT
-    ] = None
+    sensitive: Annotated[list[Attribute] | None, Field(min_length=1, max_length=32), SET] = None
     """Call attributes that decision records contain only as an HMAC, with all nested values. Example: context.iban.
     Data is named by its object: data.<EndpointData>.
 

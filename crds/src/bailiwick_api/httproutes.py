@@ -9,7 +9,7 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field
 
 from bailiwick_api import cel
-from bailiwick_api.meta import DISTINCT, LIST_ATOMIC, LIST_SET, Model
+from bailiwick_api.meta import LIST_ATOMIC, SET, Model
 
 # Characters that stand for themselves in a path, in one spelling only (RFC 3986, 3.3), less ; and * ; a {name} is a
 # whole segment.
@@ -47,7 +47,7 @@ class RouteResource(Model):
 class HttpRoute(Model):
     """Maps calls with these methods and this path to an action on a resource."""
 
-    methods: Annotated[list[Method], Field(min_length=1, max_length=16, json_schema_extra=LIST_SET), DISTINCT]
+    methods: Annotated[list[Method], Field(min_length=1, max_length=16), SET]
     """Exact methods. GET does not include HEAD."""
     path: Annotated[str, Field(min_length=1, max_length=253, pattern=PATH_PATTERN)]
     """Segments. {name} matches any segment that is not empty. If two routes match, the more specific one applies."""
@@ -67,8 +67,8 @@ class HttpSettings(Model):
 
     hosts: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=253, pattern=HOST_PATTERN)]],
-        Field(min_length=1, max_length=16, json_schema_extra=LIST_SET),
-        DISTINCT,
+        Field(min_length=1, max_length=16),
+        SET,
     ]
     """Hosts of the calls, in lower case. A host without a port matches every port."""
     routes: Annotated[list[HttpRoute] | None, Field(min_length=1, max_length=128, json_schema_extra=LIST_ATOMIC)] = None

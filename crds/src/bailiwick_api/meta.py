@@ -5,9 +5,9 @@ Holds: names here are the only spelling of group, version and plurals; every mod
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 GROUP: Final = "bailiwick.dev"
 VERSION: Final = "v1alpha1"
@@ -47,8 +47,6 @@ def list_map(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
 
 
-LIST_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
-"""A list without an entry twice. In what people write in files, its validator is `DISTINCT`."""
 LIST_ATOMIC: Final[dict[str, Any]] = {"x-kubernetes-list-type": "atomic"}
 
 
@@ -63,8 +61,18 @@ def _distinct(entries: list[Any] | None) -> list[Any] | None:
     return entries
 
 
-DISTINCT: Final = AfterValidator(_distinct)
-"""For every list of a policy's spec that is marked `LIST_SET`: files are refused for what the API server refuses."""
+class _ListSet:
+    """Marks a list, in its annotation, as one that the API server and the model keep as a set."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 - any type
+        return core_schema.no_info_after_validator_function(_distinct, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "x-kubernetes-list-type": "set"}
+
+
+SET: Final = _ListSet()
+"""No entry of this list stands twice: files are refused for what the API server refuses."""
 
 Time = Annotated[AwareDatetime, Field(json_schema_extra={"pattern": TIME_PATTERN})]
 Label = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]

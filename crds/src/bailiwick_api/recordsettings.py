@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from bailiwick_api.meta import DISTINCT, LIST_SET, Model
+from bailiwick_api.meta import SET, Model
 
 # A part of a path is the name of a member.
 KEPT_PATTERN: Final = (
@@ -21,7 +21,7 @@ KeptAttribute = Annotated[str, Field(min_length=1, max_length=253, pattern=KEPT_
 class RecordSettings(Model):
     """What the decision records of the endpoint contain, besides what its rules read."""
 
-    keep: Annotated[list[KeptAttribute], Field(min_length=1, max_length=32, json_schema_extra=LIST_SET), DISTINCT]
+    keep: Annotated[list[KeptAttribute], Field(min_length=1, max_length=32), SET]
     """Call attributes that every record contains, so that a later policy that reads them can be tried on past calls.
 
     Example: context.tenant. Values are recorded as those that rules read: sensitive ones, objects and arguments

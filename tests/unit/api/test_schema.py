@@ -8,11 +8,11 @@ import pytest
 from pydantic import BaseModel, Field
 
 from bailiwick_api import crds, schema
-from bailiwick_api.meta import LIST_SET, Label, Model, Time
+from bailiwick_api.meta import SET, Label, Model, Time
 from bailiwick_api.schema import UnboundedSchemaError, structural
 
 DEFINITIONS: Final = {"EndpointPolicy": crds.endpoint_policies(), "ApprovalGrant": crds.approval_grants()}
-Bounded = Annotated[list[Label], Field(max_length=4, json_schema_extra=LIST_SET)]
+Bounded = Annotated[list[Label], Field(max_length=4), SET]
 
 
 class Inner(Model):
@@ -20,7 +20,7 @@ class Inner(Model):
 
 
 class ListWithoutEnd(Model):
-    items: Annotated[list[Label], Field(json_schema_extra=LIST_SET)]
+    items: Annotated[list[Label], SET]
 
 
 class ListWithoutType(Model):
@@ -32,7 +32,7 @@ class TextWithoutEnd(Model):
 
 
 class TextWithoutEndInside(Model):
-    inner: Annotated[list[Inner], Field(max_length=4, json_schema_extra=LIST_SET)]
+    inner: Annotated[list[Inner], Field(max_length=4), SET]
 
 
 class OptionalTextWithoutEnd(Model):
