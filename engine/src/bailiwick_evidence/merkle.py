@@ -46,7 +46,7 @@ class Forest:
         trees.append((count, leaf))
 
     def append_leaves(self, leaves: Iterable[bytes]) -> None:
-        """Take more leaves, by their hashes. As `append` of each, in half of the time: it is done for each record."""
+        """Take more leaves, by their hashes. As `append` of each, without a call for each: it is done for each record."""
         trees, size = self._trees, self.size
         for leaf in leaves:
             size += 1
@@ -80,8 +80,7 @@ class Forest:
 def root(leaves: Iterable[bytes]) -> bytes:
     """Return the root over the hashes of leaves."""
     forest = Forest()
-    for leaf in leaves:
-        forest.append(leaf)
+    forest.append_leaves(leaves)
     return forest.root
 
 

@@ -183,13 +183,10 @@ class Witness:
                 self._life.pop(chain)
                 lost.pop(chain)
         for chain in (self._life.keys() & held.keys()) - lost.keys():
-            told = witness.with_lost(held[chain], self._life[chain].entry.lost)
-            if told is not held[chain]:
-                left_out = held[chain].entry.lost is None
-                held[chain] = told
-                if left_out:
-                    # As a leader of an older version leaves it, which may lead for a moment besides.
-                    continue
+            stood = held[chain].entry.lost
+            held[chain] = witness.with_lost(held[chain], self._life[chain].entry.lost)
+            # A leader of an older version leaves it out, and may lead for a moment besides.
+            if stood is not None and stood != held[chain].entry.lost:
                 self._warn(
                     "WitnessChanged", f"how many records chain {chain} lost is put back: a smaller figure stood there"
                 )
