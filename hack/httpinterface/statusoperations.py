@@ -1,7 +1,6 @@
 """Operations of the status port: paths, what is sent there, and what comes back with which status.
 
-Standing: between `statusshapes` and the generator. Holds: every route of the status port is here, or in `APART` with
-the reason why not.
+Standing: between `statusshapes` and the generator. Holds: every route of the status port is here.
 """
 
 from collections.abc import Mapping
@@ -109,9 +108,6 @@ OPERATIONS: Final = (
         sent="CheckpointQuestion",
     ),
 )
-
-APART: Final[Mapping[str, str]] = {}
-"""Beginnings of paths that are no part of the document, each with the reason."""
 
 
 def paths() -> dict[str, Any]:

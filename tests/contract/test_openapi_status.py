@@ -37,7 +37,6 @@ from bailiwick_webhook.record.writer import RecordWriter
 from bailiwick_webhook.store.store import Store
 from contract.asking_alone import stored
 from contract.openapidoc import HeldDocument, bare, routes
-from httpinterface import statusoperations
 from httpinterface.statusoperations import OPERATIONS
 from support.objects import policy, rule, settings
 from support.pdp.alone import StaticStore
@@ -115,9 +114,8 @@ CASES: Final = {
 
 
 def unwritten(application: web.Application) -> set[tuple[str, str]]:
-    """Return the routes that are neither in the document nor apart."""
-    written = {(one.method, one.path) for one in OPERATIONS}
-    return {one for one in routes(application) - written if not one[1].startswith(tuple(statusoperations.APART))}
+    """Return the routes that are not in the document."""
+    return routes(application) - {(one.method, one.path) for one in OPERATIONS}
 
 
 def objections(case: Case) -> list[str]:
@@ -214,13 +212,10 @@ async def status_application(folder: Path, monkeypatch: pytest.MonkeyPatch) -> w
     return found.value.application
 
 
-async def test_every_route_is_in_the_document_or_apart_with_a_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_every_route_is_in_the_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     application = await status_application(tmp_path, monkeypatch)
     assert unwritten(application) == set()
     assert {(one.method, one.path) for one in OPERATIONS} <= routes(application)
-    assert all(any(path.startswith(apart) for _, path in routes(application)) for apart in statusoperations.APART)
     application.router.add_get("/more", next(iter(application.router.routes())).handler)
     assert unwritten(application) == {("get", "/more")}
 
