@@ -46,7 +46,7 @@ class Forest:
         trees.append((count, leaf))
 
     def append_leaves(self, leaves: Iterable[bytes]) -> None:
-        """Take more leaves, by their hashes. As `append` of each, without a call for each: it is done for each record."""
+        """Take more leaves, by their hashes. As `append` of each, without a call a leaf: every record comes by here."""
         trees, size = self._trees, self.size
         for leaf in leaves:
             size += 1
