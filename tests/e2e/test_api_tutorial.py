@@ -22,7 +22,7 @@ def test_the_policy_of_the_first_part_decides_in_the_cluster(stack: Stack, tmp_p
     given |= {"subject": "sa:agents/shop-agent", "reviewers": "shop-leads"}
     lists = {"allow": ["orders.list"], "approve": ["orders.refund"]}
     init.run(InitFlags(folder=str(tmp_path / "policies"), **{**FLAGS, **given, **lists}))
-    text = section((DOCS / PAGE).read_text(encoding="utf-8"), "8. Go to the cluster", "What you can do next")
+    text = section((DOCS / PAGE).read_text(encoding="utf-8"), "8. Go to the cluster", "9. Run the API in a pod")
     done = Shell(stack.cluster, PAGE, tmp_path).type("".join(typed(text)))
     said = succeeded(done)
     assert "allow  allowed\n" in said

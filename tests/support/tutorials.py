@@ -12,6 +12,13 @@ from localcluster.ports import free_ports
 from support.pages import DOCS
 
 MARK: Final = "@@@@"
+# Its dependencies are here already: pip builds and installs the project alone.
+WITHOUT_NETWORK: Final = {
+    "PIP_NO_INDEX": "1",
+    "PIP_NO_DEPS": "1",
+    "PIP_NO_BUILD_ISOLATION": "0",
+    "PYTHONPATH": sysconfig.get_path("purelib"),
+}
 _BLOCK: Final = re.compile(
     r"(?:Save this as `([^`]+)`[^\n]*\n\n)?^(<!-- not run: [^\n]*-->\n)?```(\w+)\n(.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -64,15 +71,7 @@ def shown(text: str) -> list[str]:
 
 def outputs(text: str, folder: Path) -> list[str]:
     """Type a tutorial in one shell, and return what its consoles said; before the first stands what pip said."""
-    environment = {
-        **os.environ,
-        "BAILIWICK": str(DOCS.parent),
-        # Its dependencies are here already: `pip install` builds and installs the project alone, without a network.
-        "PIP_NO_INDEX": "1",
-        "PIP_NO_DEPS": "1",
-        "PIP_NO_BUILD_ISOLATION": "0",
-        "PYTHONPATH": sysconfig.get_path("purelib"),
-    }
+    environment = {**os.environ, **WITHOUT_NETWORK, "BAILIWICK": str(DOCS.parent)}
     script = f"set -eumo pipefail\ntrap 'kill $(jobs -p) 2> /dev/null || true' EXIT\n{''.join(typed(text))}"
     done = subprocess.run(
         ["bash", "-c", script],

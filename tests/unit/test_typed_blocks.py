@@ -45,7 +45,11 @@ WHOLE: Final = {
 # The tests that type what `support.tutorials.typed` finds on a page.
 TUTORIALS: Final = {
     "docs/tutorials/approve-and-be-approved.md": ("tests/e2e/test_approval_tutorial.py",),
-    "docs/tutorials/protect-an-api.md": ("tests/contract/sdk/test_api_tutorial.py", "tests/e2e/test_api_tutorial.py"),
+    "docs/tutorials/protect-an-api.md": (
+        "tests/contract/sdk/test_api_tutorial.py",
+        "tests/e2e/test_api_tutorial.py",
+        "tests/node/test_api_tutorial.py",
+    ),
     "docs/tutorials/protect-an-mcp-server.md": ("tests/contract/sdk/test_mcp_tutorial.py",),
     "docs/tutorials/prove-what-happened.md": ("tests/process/evidence/test_march_tutorial.py",),
 }

@@ -44,6 +44,7 @@ _BASE: Final = "localhost/bailiwick-base"
 # pip's settings that say where packages come from, and by whose word.
 _PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout")
 _CA_INSIDE: Final = "/run/secrets/ca"
+_PIP_CONF_INSIDE: Final = "/etc/pip.conf"
 _PIP_CACHE_INSIDE: Final = "/var/cache/pip"
 _KEPT: Final = 6
 _LEFT_OUT: Final = ("__pycache__",)
@@ -80,6 +81,17 @@ def ensure(progress: Progress, names: tuple[str, ...] = NAMES) -> list[Image]:
             if not image.archive.is_file():
                 workshop.build(name, image)
     return images
+
+
+def build_folder(progress: Progress, context: Path, image: Image) -> None:
+    """Build the image of a folder that has a Dockerfile, one that knows nothing of this machine: a reader's own.
+
+    It is told the base, and finds pip's settings where pip looks for them. Raises `NodeNeedsError`, `BuildError`.
+    """
+    needs.require((*needs.NODE, *needs.IMAGES), what="Building images")
+    folder = _folder()
+    with locked(folder / "lock", lambda: progress.say("Another process is building images: waiting for it.")):
+        _Workshop(folder, progress).build_folder(context, image)
 
 
 def reference(name: str) -> str:
@@ -138,28 +150,33 @@ class _Workshop:
 
     def build(self, name: str, image: Image) -> None:
         base = self._base()
-        temporary = image.archive.with_name(f".{image.archive.name}")
         with self._progress.step(f"Building the image of the {name}"), _secrets(self._folder) as secrets:
-            build: tuple[str | Path, ...] = (
-                *("bud", "--isolation", "chroot", "--pull-never", "--build-arg", f"BASE={base}", *secrets),
-                *("--ignorefile", ROOT / ".dockerignore", "--file", _dockerfile(name)),
-                *("--tag", image.reference, ROOT),
-            )
-            try:
-                self._buildah(*build)
-                temporary.unlink(missing_ok=True)
-                self._buildah("push", image.reference, f"oci-archive:{temporary}:{image.reference}")
-            finally:
-                # The archive is what is kept; the store keeps the base alone.
-                self._buildah("rm", "--all")
-                self._buildah("rmi", "--force", image.reference, may_fail=True)
-                self._buildah("rmi", "--prune", may_fail=True)
-        temporary.replace(image.archive)
+            ignored = ("--ignorefile", ROOT / ".dockerignore")
+            self._archive(image, base, *secrets, *ignored, "--file", _dockerfile(name), ROOT)
         # Those of a few checkouts or branches side by side.
         found = sorted(self._folder.glob(f"{name}-*.tar"), key=lambda path: path.stat().st_mtime, reverse=True)
         for older in found[_KEPT:]:
             older.unlink()
         self._progress.say(f"{image.reference}: {image.archive.stat().st_size / 1e6:.0f} MB with its base, compressed.")
+
+    def build_folder(self, context: Path, image: Image) -> None:
+        base = self._base()
+        with self._progress.step(f"Building {image.reference}"), _secrets(self._folder, mounted=True) as mounts:
+            self._archive(image, base, *mounts, context)
+
+    def _archive(self, image: Image, base: str, *arguments: str | Path) -> None:
+        temporary = image.archive.with_name(f".{image.archive.name}")
+        usual = ("--isolation", "chroot", "--pull-never", "--build-arg", f"BASE={base}")
+        try:
+            self._buildah("bud", *usual, "--tag", image.reference, *arguments)
+            temporary.unlink(missing_ok=True)
+            self._buildah("push", image.reference, f"oci-archive:{temporary}:{image.reference}")
+        finally:
+            # The archive is what is kept; the store keeps the base alone.
+            self._buildah("rm", "--all")
+            self._buildah("rmi", "--force", image.reference, may_fail=True)
+            self._buildah("rmi", "--prune", may_fail=True)
+        temporary.replace(image.archive)
 
     def _base(self) -> str:
         """Return the name of the base in the store, after making it if need be."""
@@ -202,8 +219,11 @@ class _Workshop:
 
 
 @contextmanager
-def _secrets(folder: Path) -> Iterator[list[str]]:
-    """Make what a build is told of this machine's registry: pip's settings, its authorities, and a cache for wheels."""
+def _secrets(folder: Path, *, mounted: bool = False) -> Iterator[list[str]]:
+    """Make what a build is told of this machine's registry: pip's settings, its authorities, and a cache for wheels.
+
+    A Dockerfile of ours asks for them as secrets. Into one that does not ask they are mounted.
+    """
     settings = _pip_settings()
     authorities = settings.pop("cert", None)
     lines = ["[global]", f"cache-dir = {_PIP_CACHE_INSIDE}", *(f"{name} = {value}" for name, value in settings.items())]
@@ -213,10 +233,14 @@ def _secrets(folder: Path) -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory(prefix=".secrets-", dir=folder) as temporary:
         if authorities:
             lines.append(f"cert = {_CA_INSIDE}")
-            options += ["--secret", f"id=ca,src={authorities}"]
+            options += _told("ca", authorities, _CA_INSIDE, mounted=mounted)
         file = Path(temporary, "pip.conf")
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        yield [*options, "--secret", f"id=pip,src={file}"]
+        yield [*options, *_told("pip", file, _PIP_CONF_INSIDE, mounted=mounted)]
+
+
+def _told(name: str, file: str | Path, inside: str, *, mounted: bool) -> tuple[str, str]:
+    return ("--volume", f"{file}:{inside}:ro") if mounted else ("--secret", f"id={name},src={file}")
 
 
 def _pip_settings() -> dict[str, str]:

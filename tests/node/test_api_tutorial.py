@@ -1,0 +1,65 @@
+"""`docs/tutorials/protect-an-api.md`, from where it goes to the cluster, typed on a node: its API runs in a pod."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bailiwick_cli.commands import init
+from bailiwick_cli.policyflags import InitFlags
+from demo import oncluster
+from demo.incluster import InCluster
+from demo.narrator import Silent
+from localcluster.node import images
+from localcluster.node.cluster import NodeCluster
+from localcluster.progress import Silent as NoProgress
+from support.pages import DOCS
+from support.shell import Shell, succeeded
+from support.tutorials import MARK, WITHOUT_NETWORK, section, shown, typed, with_free_ports
+from support.waiting import until
+from unit.cli.policytest.test_beginning import FLAGS
+
+PAGE = "tutorials/protect-an-api.md"
+# As `docker build -t` and `docker save` name it for a node.
+IMAGE = "docker.io/library/shop-api:1"
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture
+def page(ground: InCluster) -> Iterator[str]:
+    """The page, in front of an installed chart; the port of its API is one that is free here."""
+    ground.install(Silent(), oncluster.values(ground.cluster.server))
+    yield with_free_ports((DOCS / PAGE).read_text(encoding="utf-8"), "8000")
+    # The other tests of the node have a namespace of this name.
+    path = "/api/v1/namespaces/shop"
+    ground.cluster.rest().delete(path)
+    until(lambda: ground.cluster.rest().get(path).status == 404, "the namespace is gone", 120)
+
+
+def test_the_api_of_the_tutorial_asks_from_its_pod(
+    page: str, bed: NodeCluster, ground: InCluster, tmp_path: Path
+) -> None:
+    # What its first sections left.
+    given = {"namespace": "shop", "endpoint": "shop-api", "enforcer": "sa:shop/shop-api", "resource": "order"}
+    given |= {"subject": "sa:agents/shop-agent", "reviewers": "shop-leads"}
+    lists = {"allow": ["orders.list"], "approve": ["orders.refund"]}
+    init.run(InitFlags(folder=str(tmp_path / "policies"), **{**FLAGS, **given, **lists}))
+    (api, *_) = typed(section(page, "5. Guard the API", "6. Be the agent"))
+    shell = Shell(ground.cluster, PAGE, tmp_path, BAILIWICK=str(DOCS.parent), **WITHOUT_NETWORK)
+
+    until_image, from_pod = section(page, "8. Go to the cluster", "What you can do next").split(
+        "\nBuild the image and "
+    )
+    succeeded(shell.type("".join([api, *typed(until_image)])))
+
+    archive = tmp_path / "image.tar"
+    images.build_folder(NoProgress(), tmp_path, images.Image(IMAGE, archive))
+    bed.load(archive)
+
+    said = succeeded(shell.type("".join(typed(from_pod))))
+    said_by_each = [part.strip() for part in said.split(f"{MARK}\n")[:-1]]
+    # What kubectl says between two consoles comes before what the first command of the second prints.
+    assert [one for one, other in zip(said_by_each, shown(from_pod), strict=True) if not one.endswith(other)] == []
+    # The approval itself is not shown on the page.
+    assert said_by_each[-2:] == shown(from_pod)[-2:]
