@@ -129,7 +129,7 @@ test-browser: $(VENV)/.project ## Run the tests of the console in Chromium. Need
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/browser $(ARGS)
 
-screenshots: $(VENV)/.project ## Take the pictures of console and terminal for the documentation anew, in Chromium. Needs what test-browser needs.
+screenshots: $(VENV)/.project ## Take the documentation's pictures of console and terminal anew. Needs what test-browser needs.
 	@$(BIN)/python -m browsers packages
 	@$(BIN)/python -m localcluster build > /dev/null
 	@SCREENSHOTS=1 $(BIN)/pytest tests/browser/test_screenshots.py tests/process/cli/test_terminal_pictures.py $(ARGS)

@@ -164,7 +164,7 @@ def test_every_command_of_the_page_finds_what_widens(repository: OfflineShell, t
 
 
 def test_the_page_shows_what_is_printed(repository: OfflineShell) -> None:
-    shown = PAGE.partition("the last line is the answer:\n\n```\n")[2].partition("```\n")[0]
+    shown = PAGE.partition("Without a terminal, the same lines have no colour:\n\n```\n")[2].partition("```\n")[0]
     assert repository.type(BLOCKS[0]).out == shown
 
 
