@@ -144,7 +144,7 @@ test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Nee
 	@$(BIN)/python -m localcluster images > /dev/null
 	@$(BIN)/pytest -m node $(ARGS)
 
-bench: $(VENV)/.project ## Measure speed beside OPA, Cerbos and a bare server. Needs wrk, Go and npm; skips what is missing.
+bench: $(VENV)/.project ## Measure speed beside peers and a bare server. Needs wrk, Go, npm and cargo; skips what is missing.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)" $(BIN)/python -m benchmarks $(ARGS)
 
 ##@ Documentation

@@ -17,6 +17,7 @@ import orjson
 
 from benchmarks import ours, workload
 from benchmarks.cerbos import Cerbos
+from benchmarks.decern import Decern
 from benchmarks.load import Prepared, Round, Wrk
 from benchmarks.opa import Opa
 from benchmarks.plan import Plan
@@ -78,6 +79,7 @@ class Serving:
         self._try("OPA, decision log off", lambda: self._opa("OPA, decision log off", "", log=False))
         self._try("OPA, decision log on", lambda: self._opa("OPA, decision log on", ">= 4 x", log=True))
         self._try("Cerbos, audit log off", lambda: self._cerbos("Cerbos, audit log off", ">= 7 x"))
+        self._try("decern-serve, ledger on", lambda: self._decern("decern-serve, ledger on", ">= 3 x"))
 
     def _try(self, name: str, start: Callable[[], None]) -> None:
         try:
@@ -138,6 +140,11 @@ class Serving:
         agree(server)
         self._add(name, server, workload.load(POLICIES, _DIFFERENT, EXPORT), budget)
 
+    def _decern(self, name: str, budget: str) -> None:
+        server = Decern.ensure(self._plan.progress).start(self._servers, POLICIES, name="decern")
+        agree(server)
+        self._add(name, server, workload.load(POLICIES, _DIFFERENT, EXPORT), budget)
+
     def _add(self, name: str, server: Server, requests: list[Request], budget: str = "") -> None:
         lines = [(server.path(request), dict(server.headers(request)), server.body(request)) for request in requests]
         self._targets.append(Target(name, server, Prepared.write(self._file(name), lines), budget))
@@ -193,11 +200,12 @@ class Serving:
         how = f"the median of {self._plan.rounds} rounds of {self._plan.seconds} s, interleaved"
         self._section.notes += [
             f"Each row is {how}; body {size} bytes, {_DIFFERENT} different ones in turn.",
-            f"bailiwick, OPA and Cerbos gave the same, right answers to {_SAMPLE} requests of every outcome before.",
+            f"bailiwick and its peers gave the same, right answers to {_SAMPLE} requests of every outcome before.",
             "bailiwick's rate: its requests/s over this row's (range of the rounds).",
             "By CPU: the same of processor time per request, which other load on the machine disturbs less.",
             "bailiwick checks the caller's token, writes its record and answers with policy, rule and snapshot;",
-            "OPA and Cerbos check nobody, OPA answers true or false, and Cerbos logs nothing.",
+            "its peers check nobody, OPA answers true or false, and Cerbos logs nothing;",
+            "decern-serve signs each decision and waits until the disk has it; bailiwick's record waits for no disk.",
         ]
 
 

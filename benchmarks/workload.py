@@ -1,8 +1,8 @@
 """The workload: policies, requests, and what is to be answered to each. Everything measured is made of these.
 
-Standing: knows nothing of processes or peers; `opa` and `cerbos` translate the same policies into their own words.
-Holds: the same arguments always give the same workload; `Request.allowed` is derived from the meaning of the policies
-here and from no engine, so that all engines are held against the same answers.
+Standing: knows nothing of processes or peers; `opa`, `cerbos` and `decern` translate the same policies into their own
+words. Holds: the same arguments always give the same workload; `Request.allowed` is derived from the meaning of the
+policies here and from no engine, so that all engines are held against the same answers.
 """
 
 import json
