@@ -44,6 +44,7 @@ WHOLE: Final = {
     ("reference/chart.md", "the-chart-point-by-point", "the chart"),
     ("operations/noisy-neighbours.md", "how-it-is-tested", "noisy neighbours"),
     ("concepts/comparisons.md", "cerbos", "SDK and Cerbos"),
+    ("concepts/comparisons.md", "decern", "SDK and decern"),
 }
 # The first is the readers' own; of the next two nothing is claimed; the last is the kubelet's work.
 UNTESTED: Final = {
