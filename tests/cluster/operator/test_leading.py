@@ -89,6 +89,8 @@ def test_ab_46_a_leader_that_stood_still_ends_and_writes_no_more(new_operator: N
     first = new_operator("--identity", "first").start().await_leading()
     body = grants.open()
     grants.await_phase(body, "Pending")
+    # Its line comes after the status is stored, and a process that stands still between the two never writes it.
+    first.await_said("grant")
     first.freeze()
     second = new_operator("--identity", "second").start()
     second.await_said("leading", seconds=LEASE_SECONDS + 30)
