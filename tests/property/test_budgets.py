@@ -2,12 +2,16 @@
 
 import random
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
+from unittest.mock import patch
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
+from bailiwick_engine.budget import ledger as ledgers
 from bailiwick_engine.budget.footprint import Footprint
 from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, Limit
+from bailiwick_engine.steps import Steps
 
 NAMESPACES: Final = ("a", "b", "c")
 NAMES: Final = ("p", "q", "r", "s")
@@ -123,6 +127,81 @@ def test_it_says_what_a_plain_count_says_in_whichever_order_it_heard(
         other.put(namespace, claim.name, claim)
     other.settle()
     assert play(other, known) == expected
+
+
+@given(budgets, st.lists(moves, min_size=6, max_size=24), st.randoms(use_true_random=False))
+def test_it_says_the_same_where_namespaces_are_settled_side_by_side(
+    budget: Budget, heard: list[tuple[str, str, tuple[str, Footprint] | None]], chance: random.Random
+) -> None:
+    ledger, known, working = Ledger(budget), dict[tuple[str, str], Claim](), dict[str, Steps[set[str]]]()
+    waiting = list(heard)
+    # A step for each policy, so that a share changes while others are on their way.
+    with patch.object(ledgers, "_STEP", 1):
+        while waiting or working or ledger.restless:
+            free = [move for move in waiting[:1] if move[0] not in working]
+            if free and chance.random() < 0.5:
+                namespace, name, found = waiting.pop(0)
+                known.pop((namespace, name), None)
+                if found is not None:
+                    known[namespace, name] = Claim(found[0], name, found[1])
+                ledger.put(namespace, name, known.get((namespace, name)))
+            working |= {
+                one: ledger.settle_one(one) for one in ledger.restless - working.keys() if chance.random() < 0.5
+            }
+            for one in [one for one in working if chance.random() < 0.5]:
+                try:
+                    next(working[one])
+                except StopIteration:
+                    del working[one]
+    expected, _ = plainly(budget, known)
+    assert play(ledger, known) == expected
+    assert ledger.over == len(expected)
+
+
+def test_a_share_that_changes_while_a_namespace_is_being_settled_counts_for_it() -> None:
+    made, ledger = Footprint(10, (), 10), Ledger(Budget(total=40, namespace=0, policy=0, policies=0))
+    for namespace in "ab":
+        for name in "pqr":
+            ledger.put(namespace, name, Claim("1", name, made))
+    ledger.settle()
+    assert ledger.over == 2
+    with patch.object(ledgers, "_STEP", 1):
+        ledger.put("a", "q", Claim("2", "q", made))
+        working = ledger.settle_one("a")
+        next(working)
+        # On its way to what the old share lets in, it learns that there is room for all.
+        for name in "pqr":
+            ledger.put("b", name, None)
+        for _ in ledger.settle_one("b"):
+            pass
+        for _ in working:
+            pass
+    assert ledger.restless
+    ledger.settle()
+    assert ledger.over == 0
+
+
+def test_a_share_that_changes_a_little_concerns_only_those_whom_it_lets_in_or_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    filled: list[str] = []
+    fill = Ledger._filled
+
+    def counted(*of: Any) -> Steps[Any]:  # noqa: ANN401 - whatever it is called with
+        filled.append("")
+        return fill(*of)
+
+    monkeypatch.setattr(Ledger, "_filled", counted)
+    namespaces, made = 200, Footprint(100, (), 10)
+    ledger = Ledger(Budget(total=100 * namespaces, namespace=0, policy=0, policies=0))
+    # As a list brings them: one namespace after another, of five policies each, where there is room for one of each.
+    for number in range(namespaces):
+        for name in "pqrst":
+            ledger.put(f"{number:03}", name, Claim("1", name, made))
+        ledger.settle()
+    assert ledger.over == 4 * namespaces
+    # Each is filled anew only when it loses a policy, and not for each namespace that comes.
+    assert len(filled) < 12 * namespaces
 
 
 @given(budgets, st.lists(claims, min_size=1, max_size=8), prints)

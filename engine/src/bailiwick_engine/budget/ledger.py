@@ -13,10 +13,13 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.budget.footprint import Footprint, footprint_steps
+from bailiwick_engine.budget.footprintsum import FootprintSum
 from bailiwick_engine.steps import Steps, whole
 
 MIB: Final = 1024 * 1024
 _STEP: Final = 256
+# More than any share: there is none as long as all fit.
+_NO_SHARE: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,56 +80,22 @@ class Usage(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Sum:
-    """What some policies of a namespace take together. Of each expression: its bytes, and how many have it."""
-
-    own: int = 0
-    shared: int = 0
-    text: int = 0
-    count: int = 0
-    expressions: dict[int, tuple[int, int]] = field(default_factory=dict)
-
-    @property
-    def bytes(self) -> int:
-        return self.own + self.shared
-
-    def more(self, made: Footprint) -> int:
-        """Return how many bytes a policy would add."""
-        known = self.expressions
-        return made.own + sum(size for one, size in made.expressions if one not in known)
-
-    def add(self, made: Footprint) -> None:
-        self.own, self.text, self.count = self.own + made.own, self.text + made.text, self.count + 1
-        for one, size in made.expressions:
-            known, times = self.expressions.get(one, (size, 0))
-            self.expressions[one] = (known, times + 1)
-            self.shared += 0 if times else known
-
-    def remove(self, made: Footprint) -> None:
-        self.own, self.text, self.count = self.own - made.own, self.text - made.text, self.count - 1
-        for one, _ in made.expressions:
-            known, times = self.expressions[one]
-            if times > 1:
-                self.expressions[one] = (known, times - 1)
-            else:
-                del self.expressions[one]
-                self.shared -= known
-
-
-@dataclass(slots=True)
 class _Account:
     """One namespace. `every` is all its policies, `within` those that are not over: the same where none is.
 
-    `large`: how many are over by themselves. `demand`: what it would take if it were alone.
+    `large`: how many are over by themselves. `demand`: what it would take if it were alone. Any share from `least` to
+    below `beyond` lets the same policies in; so most changes of the share concern only a few namespaces.
     """
 
     claims: dict[str, Claim] = field(default_factory=dict)
     order: list[tuple[str, str]] = field(default_factory=list)
-    every: _Sum = field(default_factory=_Sum)
-    within: _Sum = field(default_factory=_Sum)
+    every: FootprintSum = field(default_factory=FootprintSum)
+    within: FootprintSum = field(default_factory=FootprintSum)
     over: dict[str, Excess] = field(default_factory=dict)
     large: int = 0
     demand: int = 0
+    least: int = 0
+    beyond: int = _NO_SHARE + 1
 
 
 class Ledger:
@@ -181,12 +150,21 @@ class Ledger:
             return set()
         before = set(account.over)
         within, over = yield from self._filled(account, self.budget.namespace)
-        self._demand += within.bytes - account.demand
-        account.demand = within.bytes
-        self._share_out()
+        # While this is on its way, no share concerns it: that is looked at in the end.
+        account.least, account.beyond = 0, _NO_SHARE + 1
+        if within.bytes != account.demand:
+            self._demand += within.bytes - account.demand
+            account.demand = within.bytes
+            self._share_out()
+        least, beyond = account.demand, _NO_SHARE + 1
         if self._level is not None and account.demand > self._level:
             within, over = yield from self._filled(account, self._level)
+            least, beyond = within.bytes, _least_beyond(over)
         account.within, account.over = within, over
+        account.least, account.beyond = least, beyond
+        # Other namespaces may have been settled between two steps, and the share be another.
+        if not least <= self._share < beyond:
+            self.restless.add(namespace)
         if not account.claims:
             del self._accounts[namespace]
         return before.symmetric_difference(over)
@@ -204,7 +182,9 @@ class Ledger:
     def excess(self, namespace: str, name: str) -> Excess | None:
         """Return of what a policy is over, as it was settled; None where it is not."""
         account = self._accounts.get(namespace)
-        return None if account is None else account.over.get(name)
+        found = None if account is None else account.over.get(name)
+        # The share may have become another since, without letting others in.
+        return found._replace(most=self.most) if found is not None and found.limit is Limit.SHARE else found
 
     def refused(self, namespace: str, name: str, new: Footprint, old: Footprint | None = None) -> Excess | None:
         """Return of what a policy would be over if it were stored in place of the old one; None where it may be.
@@ -217,7 +197,7 @@ class Ledger:
         if _exceeds(new.alone, budget.policy):
             return Excess(Limit.POLICY, new.alone, 0, budget.policy)
         account = self._accounts.get(namespace) or _Account()
-        there = _Sum(expressions=dict(account.within.expressions))
+        there = FootprintSum(expressions=dict(account.within.expressions))
         there.own, there.shared = account.within.own, account.within.shared
         there.text, there.count = account.within.text, account.within.count
         known = account.claims.get(name)
@@ -262,11 +242,11 @@ class Ledger:
         taken = ((account.within.bytes, namespace) for namespace, account in tuple(self._accounts.items()))
         return [(namespace, Usage(used, most)) for used, namespace in sorted(taken, reverse=True)[:count]]
 
-    def _filled(self, account: _Account, most: int) -> Steps[tuple[_Sum, dict[str, Excess]]]:
+    def _filled(self, account: _Account, most: int) -> Steps[tuple[FootprintSum, dict[str, Excess]]]:
         """Let policies in, the oldest first, for as long as they fit; one that does not makes room for the next."""
         if self._fit(account, most):
             return account.every, {}
-        within, over = _Sum(), dict[str, Excess]()
+        within, over = FootprintSum(), dict[str, Excess]()
         for number, (_, name) in enumerate(tuple(account.order)):
             claim = account.claims[name]
             excess = self._excess(claim, within, most)
@@ -284,7 +264,7 @@ class Ledger:
             return False
         return not _exceeds(every.count, budget.policies)
 
-    def _excess(self, claim: Claim, within: _Sum, most: int) -> Excess | None:
+    def _excess(self, claim: Claim, within: FootprintSum, most: int) -> Excess | None:
         """Return of what a policy is over beside these."""
         budget, made = self.budget, claim.print
         if _exceeds(made.alone, budget.policy):
@@ -304,12 +284,18 @@ class Ledger:
 
     def _share_out(self) -> None:
         """Find the fair share anew. Where it is another, all are restless again whom it concerns."""
-        before, level = self._level, self._level_with(0, 0)
-        if level == before:
+        level = self._level_with(0, 0)
+        if level == self._level:
             return
         self._level = level
-        least = min(one for one in (before, level) if one is not None)
-        self.restless.update(name for name, account in self._accounts.items() if account.demand > least)
+        share = self._share
+        self.restless.update(
+            name for name, account in self._accounts.items() if not account.least <= share < account.beyond
+        )
+
+    @property
+    def _share(self) -> int:
+        return _NO_SHARE if self._level is None else self._level
 
     def _level_with(self, less: int, more: int) -> int | None:
         """Return the fair share if one namespace asked for `more` in place of `less`; None where all fit.
@@ -329,6 +315,12 @@ class Ledger:
                 return left // waiting
             left -= demand
         return None
+
+
+def _least_beyond(over: Mapping[str, Excess]) -> int:
+    """Return the least share that would let in one of the policies that are over their share."""
+    wanted = (excess.used + excess.needs for excess in over.values() if excess.limit is Limit.SHARE)
+    return min(wanted, default=_NO_SHARE + 1)
 
 
 def _exceeds(count: int, most: int) -> bool:
