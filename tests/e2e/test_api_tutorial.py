@@ -4,13 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_cli.commands import init
-from bailiwick_cli.policyflags import InitFlags
 from demo.stack import Stack
 from support.pages import DOCS
 from support.shell import Shell, succeeded
 from support.tutorials import MARK, section, shown, typed
-from unit.cli.policytest.test_beginning import FLAGS
 
 pytestmark = pytest.mark.long
 
@@ -18,12 +15,10 @@ PAGE = "tutorials/protect-an-api.md"
 
 
 def test_the_policy_of_the_first_part_decides_in_the_cluster(stack: Stack, tmp_path: Path) -> None:
-    given = {"namespace": "shop", "endpoint": "shop-api", "enforcer": "sa:shop/shop-api", "resource": "order"}
-    given |= {"subject": "sa:agents/shop-agent", "reviewers": "shop-leads"}
-    lists = {"allow": ["orders.list"], "approve": ["orders.refund"]}
-    init.run(InitFlags(folder=str(tmp_path / "policies"), **{**FLAGS, **given, **lists}))
-    text = section((DOCS / PAGE).read_text(encoding="utf-8"), "8. Go to the cluster", "9. Run the API in a pod")
-    done = Shell(stack.cluster, PAGE, tmp_path).type("".join(typed(text)))
+    page = (DOCS / PAGE).read_text(encoding="utf-8")
+    text = section(page, "8. Go to the cluster", "9. Run the API in a pod")
+    policy = typed(section(page, "2. Write the policy", "3. Test it"))
+    done = Shell(stack.cluster, PAGE, tmp_path).type("".join([*policy, *typed(text)]))
     said = succeeded(done)
     assert "allow  allowed\n" in said
     assert "approval required  approval_required\n" in said

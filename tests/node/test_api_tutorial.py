@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_cli.commands import init
-from bailiwick_cli.policyflags import InitFlags
 from demo import oncluster
 from demo.incluster import InCluster
 from demo.narrator import Silent
@@ -17,7 +15,6 @@ from support.pages import DOCS
 from support.shell import Shell, succeeded
 from support.tutorials import MARK, WITHOUT_NETWORK, section, shown, typed, with_free_ports
 from support.waiting import until
-from unit.cli.policytest.test_beginning import FLAGS
 
 PAGE = "tutorials/protect-an-api.md"
 # As `docker build -t` and `docker save` name it for a node.
@@ -41,17 +38,14 @@ def test_the_api_of_the_tutorial_asks_from_its_pod(
     page: str, bed: NodeCluster, ground: InCluster, tmp_path: Path
 ) -> None:
     # What its first sections left.
-    given = {"namespace": "shop", "endpoint": "shop-api", "enforcer": "sa:shop/shop-api", "resource": "order"}
-    given |= {"subject": "sa:agents/shop-agent", "reviewers": "shop-leads"}
-    lists = {"allow": ["orders.list"], "approve": ["orders.refund"]}
-    init.run(InitFlags(folder=str(tmp_path / "policies"), **{**FLAGS, **given, **lists}))
-    (api, *_) = typed(section(page, "5. Guard the API", "6. Be the agent"))
+    policy = typed(section(page, "2. Write the policy", "3. Test it"))
+    api, *_ = typed(section(page, "5. Guard the API", "6. Be the agent"))
     shell = Shell(ground.cluster, PAGE, tmp_path, BAILIWICK=str(DOCS.parent), **WITHOUT_NETWORK)
 
     until_image, from_pod = section(page, "8. Go to the cluster", "What you can do next").split(
         "\nBuild the image and "
     )
-    succeeded(shell.type("".join([api, *typed(until_image)])))
+    succeeded(shell.type("".join([*policy, api, *typed(until_image)])))
 
     archive = tmp_path / "image.tar"
     images.build_folder(NoProgress(), tmp_path, images.Image(IMAGE, archive))
