@@ -18,7 +18,8 @@ from bailiwick_evidence.note import VerifierKey, opened
 from bailiwick_webhook.record import writer as module
 from bailiwick_webhook.record.chainlog import ChainLog, SignedCheckpoint
 from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.writer import RecordFailedError, RecordWriter
+from bailiwick_webhook.record.waitingline import RecordFailedError
+from bailiwick_webhook.record.writer import RecordWriter
 from support.chains import read
 
 # What one call of the system does: all is well, it writes so many bytes, or it fails.

@@ -10,7 +10,9 @@ import pytest
 import structlog
 
 from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.writer import RecordFailedError, RecordWriter
+from bailiwick_webhook.record.waitingline import RecordFailedError
+from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.threadturns import ThreadTurns
 from support.disks import ROOM
 
 FULL: Final = Path("/dev/full")
@@ -178,6 +180,26 @@ class TestAPipe:
             pipe.reading = os.open(pipe.path, os.O_RDONLY | os.O_NONBLOCK)
             assert not await failed(writer, must=True)
             assert pipe.read() == LINE % 0
+
+    async def test_while_a_write_has_not_returned_the_loop_takes_turns_with_its_thread(
+        self, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pauses: list[float] = []
+        monkeypatch.setattr("bailiwick_webhook.record.writer.ThreadTurns", lambda: ThreadTurns(pauses.append))
+        async with RecordWriter(pipe.path, fsync=False, limits=QueueLimits(timeout=10)) as writer:
+            for number in range(300):
+                await writer.write(LINE % number, must=False)
+            async with asyncio.timeout(5):
+                for _ in iter(lambda: len(pauses) >= 5, True):
+                    await asyncio.sleep(0.001)
+                while writer.held:
+                    pipe.read()
+                    await asyncio.sleep(0.001)
+            # The timer that is under way finds nothing to do.
+            await asyncio.sleep(0.01)
+            before = len(pauses)
+            await asyncio.sleep(0.02)
+            assert len(pauses) == before
 
     async def test_does_not_keep_the_process_from_stopping(self, pipe: Pipe) -> None:
         started = time.monotonic()

@@ -46,7 +46,7 @@ from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken, Token
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp
-from bailiwick_webhook.record.writer import RecordFailedError
+from bailiwick_webhook.record.waitingline import RecordFailedError
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.grants import Grants

@@ -47,6 +47,7 @@ from bailiwick_webhook.record.writer import RecordWriter
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import View
+from bailiwick_webhook.threadturns import TurnTakingPool
 from bailiwick_webhook.tls.reload import Certificates
 
 _SWITCH_SECONDS = 0.0005
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            # What is looked at or made in a thread gets done beside a busy loop.
+            runner.get_loop().set_default_executor(TurnTakingPool(thread_name_prefix="beside"))
             runner.run(_run(given))
     except (AccessError, OSError) as error:
         sys.stderr.write(f"bailiwick-webhook: cannot start: {error}\n")

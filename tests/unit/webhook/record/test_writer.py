@@ -10,7 +10,8 @@ import pytest
 
 from bailiwick_webhook.record.chainlog import ChainLog
 from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.writer import RecordFailedError, RecordWriter
+from bailiwick_webhook.record.waitingline import RecordFailedError
+from bailiwick_webhook.record.writer import RecordWriter
 from support.chains import read
 
 FULL: Final = Path("/dev/full")

@@ -7,10 +7,10 @@ a crowd of one waits behind itself alone.
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from bailiwick_webhook.fairqueue import FairQueue
+from bailiwick_webhook.threadturns import TurnTakingPool
 
 LARGE: Final = 8 * 1024
 """Bytes of a body from which on it is read and decided beside the loop: what is smaller takes a few milliseconds."""
@@ -22,7 +22,7 @@ class Offload:
     """One thread, started by the first piece of work. Lives in one loop."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="offload")
+        self._thread = TurnTakingPool(max_workers=1, thread_name_prefix="offload")
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
         self._busy = False
 

@@ -11,7 +11,6 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 import msgspec
@@ -32,6 +31,7 @@ from bailiwick_webhook.metrics.shadowtable import ShadowDrop, ShadowTally
 from bailiwick_webhook.pipeline.decision import Decision, JudgedCall
 from bailiwick_webhook.record.shadow import shadow_line
 from bailiwick_webhook.store.slices import Slices
+from bailiwick_webhook.threadturns import TurnTakingPool
 
 MOST_WAITING: Final = 1_024
 MOST_LARGE: Final = 4
@@ -108,7 +108,7 @@ class Shadows:
         # Taken out of the queue, for the next batches.
         self._next: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: TurnTakingPool | None = None
         self._limited = LogLimit()
 
     def begun(self, one: JudgedCall, known: Callable[[Call], Iterable[Grant]]) -> ShadowedCall | None:
@@ -218,7 +218,7 @@ class Shadows:
             self._next.append(replace(waiting, of=replace(waiting.of, grants=tuple(waiting.of.grants))))
             await slices.turn()
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="shadow")
+            self._thread = TurnTakingPool(max_workers=1, thread_name_prefix="shadow")
         run = asyncio.get_running_loop().run_in_executor
         done, took = await run(self._thread, _decided, tuple(self._next))
         for found in done:

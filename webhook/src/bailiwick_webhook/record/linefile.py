@@ -5,16 +5,13 @@ written; of what goes to a pipe, which others may write to as well, no more is w
 together, if lines are no longer than that.
 """
 
-import asyncio
 import os
 import select
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
-
-import msgspec
 
 _NEWLINE: Final = ord("\n")
 
@@ -25,44 +22,6 @@ class AppendOutcome(NamedTuple):
     certain: int
     reached: int
     error: OSError | None
-
-
-class WaitingLine(msgspec.Struct, frozen=True, gc=False):
-    """A line on its way to the file. `done`: somebody waits.
-
-    `kept`: the decision is given whatever happens, so the line is tried until it stands.
-    `numbered`: as it is in the chain, where some of it may stand already. `own`: it is no record, but of the chain.
-    `gone`: no answer hangs on it; it is dropped where writing fails, and this is told of it.
-    """
-
-    data: bytes
-    done: asyncio.Future[None] | None
-    kept: bool
-    numbered: bytes | None = None
-    own: bool = False
-    gone: Callable[[], None] | None = None
-
-    @property
-    def given_up(self) -> bool:
-        """Whoever waited was told no, so that a record of it would tell of a decision that was not given."""
-        return self.done is not None and not self.kept and self.numbered is None and self.done.done()
-
-
-def taken_along(waiting: list[WaitingLine], most: int) -> tuple[list[WaitingLine], list[WaitingLine]]:
-    """Take out what one write takes along, up to the line with which it has so many bytes; and what was given up."""
-    batch: list[WaitingLine] = []
-    late: list[WaitingLine] = []
-    size = 0
-    for line in waiting:
-        if line.given_up:
-            late.append(line)
-            continue
-        batch.append(line)
-        size += len(line.data)
-        if size >= most:
-            break
-    del waiting[: len(batch) + len(late)]
-    return batch, late
 
 
 class LineFile:

@@ -23,7 +23,9 @@ from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.record.chainlog import ChainLog, LedgerPace
 from bailiwick_webhook.record.chaintail import chain_tail
 from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.linefile import LineFile, WaitingLine, begun_lines, taken_along, whole_lines
+from bailiwick_webhook.record.linefile import LineFile, begun_lines, whole_lines
+from bailiwick_webhook.record.waitingline import RecordFailedError, WaitingLine, expire, taken_along
+from bailiwick_webhook.threadturns import ThreadTurns
 
 _FLUSH: Final = 0.01
 _RETRY: Final = 0.25
@@ -35,10 +37,6 @@ _SPARE: Final = 8
 _FAILED: Final = "decision records cannot be written"
 
 _log = structlog.get_logger()
-
-
-class RecordFailedError(Exception):
-    """A record could not be written."""
 
 
 class RecordWriter:
@@ -67,6 +65,7 @@ class RecordWriter:
         # Set whenever a write has returned, or does not.
         self._moved = asyncio.Event()
         self._ledgers = LedgerPace()
+        self._turns = ThreadTurns()
         self._ended = False
         self._inbox: queue.SimpleQueue[list[WaitingLine] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
@@ -195,7 +194,7 @@ class RecordWriter:
         done: asyncio.Future[None] = self._loop.create_future()
         self._put(WaitingLine(line, done, kept))
         self._launch()
-        late = self._loop.call_later(self._limits.timeout, _expire, done, kept)
+        late = self._loop.call_later(self._limits.timeout, expire, done, kept)
         try:
             await done
         finally:
@@ -247,6 +246,7 @@ class RecordWriter:
         if self._flying:
             self._stall = self._loop.call_later(self._limits.timeout, self._stalled)
             self._inbox.put(self._flying)
+            self._turns.begun(self)
 
     def _stalled(self) -> None:
         self._stall = None
@@ -261,6 +261,7 @@ class RecordWriter:
             self._stall.cancel()
             self._stall = None
         self._moved.set()
+        self._turns.ended(self)
         self._flying = []
         stand = batch[: len(batch) - len(left)]
         self._hold(stand, -1)
@@ -343,8 +344,3 @@ class RecordWriter:
         some = begun_lines(made, done.reached)
         numbered = [structs.replace(line, numbered=made[at]) for at, line in enumerate(batch[:some])]
         return [*numbered, *batch[some:]][whole:], done.error
-
-
-def _expire(done: asyncio.Future[None], kept: bool) -> None:  # noqa: FBT001 - call_later takes no keywords
-    if not done.done():
-        done.set_result(None) if kept else done.set_exception(RecordFailedError("the record was not written in time"))
