@@ -31,6 +31,11 @@ class Cores:
         return cls(allowed[-2], allowed[-1]) if len(allowed) > 1 else cls(None, None)
 
 
+def usable() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if _CAN_PIN else os.cpu_count() or 1
+
+
 @contextlib.contextmanager
 def pinned(core: int | None) -> Iterator[None]:
     """Have whatever is started within run on this core alone."""

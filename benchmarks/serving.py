@@ -77,8 +77,8 @@ class Serving:
         self._try(FLOOR, lambda: self._bare("server", FLOOR, ">= 0.65 x"))
         self._try("bare aiohttp web.Application", lambda: self._bare("application", "bare aiohttp web.Application", ""))
         self._try("OPA, decision log off", lambda: self._opa("OPA, decision log off", "", log=False))
-        self._try("OPA, decision log on", lambda: self._opa("OPA, decision log on", ">= 4 x", log=True))
-        self._try("Cerbos, audit log off", lambda: self._cerbos("Cerbos, audit log off", ">= 7 x"))
+        self._try("OPA, decision log on", lambda: self._opa("OPA, decision log on", ">= 3 x", log=True))
+        self._try("Cerbos, audit log off", lambda: self._cerbos("Cerbos, audit log off", ">= 15 x"))
         self._try("decern-serve, ledger on", lambda: self._decern("decern-serve, ledger on", ">= 3 x"))
 
     def _try(self, name: str, start: Callable[[], None]) -> None:
