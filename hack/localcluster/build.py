@@ -143,6 +143,11 @@ def notary() -> Recipe:
     return GoRecipe((pins.notary(),), usual="usually seconds")
 
 
+def litewitness() -> Recipe:
+    """Return the recipe of a witness of logs that is not ours."""
+    return GoRecipe((pins.litewitness(),), usual="usually a minute")
+
+
 def folder_of(recipe: Recipe) -> Path:
     """Where the binaries of a recipe are, or will be."""
     return builds_folder() / recipe.digest / "bin"

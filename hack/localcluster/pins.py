@@ -89,6 +89,11 @@ def notary() -> Module:
     return Module("notary", {"notary": "."}, {})
 
 
+def litewitness() -> Module:
+    """A witness of logs that is not ours, and what holds its key, whose source lies beside its go.mod."""
+    return Module("litewitness", {"litewitness": "filippo.io/torchwood/cmd/litewitness", "keyagent": "."}, {})
+
+
 def _of_kubernetes(name: str, *commands: str) -> Module:
     programs = {command: f"k8s.io/kubernetes/cmd/{command}" for command in commands}
     version = Module(name, programs, {}).version_of("k8s.io/kubernetes")

@@ -1,10 +1,13 @@
-"""A witness of C2SP cosigns what a real decision point signs, as docs/concepts/evidence.md says; an audit counts it."""
+"""A witness of C2SP cosigns what a real decision point signs, as docs/concepts/evidence.md says; an audit counts it.
+
+One is ours, which answers with the statuses that C2SP asks for today; the other is litewitness, which others wrote.
+"""
 
 import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,11 +15,14 @@ import pytest
 import requests
 
 from bailiwick_evidence.audit.claims import notes_of
+from bailiwick_evidence.base64text import encoded
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.note import VerifierKey, cosigned, split
+from bailiwick_evidence.merkle import Forest, consistency, leaf_hash
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosigned, split, verifier_key
 from support import commandline
 from support.commandline import Ran
-from support.evidence.logs import WITNESS, WITNESS_KEY, WITNESS_NAME
+from support.evidence.litewitness import Litewitness, litewitness
+from support.evidence.logs import WITNESS, WITNESS_KEY, WITNESS_NAME, ProcessLog, private_key
 from support.evidence.outside import OutsideWitness
 from support.objects import policy, rule, settings
 from support.pages import script
@@ -37,13 +43,49 @@ def point(tmp_path: Path) -> Iterator[Process]:
         point.stop()
 
 
-@pytest.fixture
-def outside() -> Iterator[OutsideWitness]:
-    with OutsideWitness() as outside:
+Witness = OutsideWitness | Litewitness
+
+
+# To build the other one takes a minute where nothing of Go was ever built.
+@pytest.fixture(params=["ours", pytest.param("litewitness", marks=pytest.mark.long)])
+def outside(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Witness]:
+    folder = tmp_path / "witness"
+    folder.mkdir()
+    with OutsideWitness() if request.param == "ours" else litewitness(folder) as outside:
         yield outside
 
 
-def typed(folder: Path, point: Process, outside: OutsideWitness, size: int) -> subprocess.CompletedProcess[str]:
+def posted(outside: Witness, old: int, proof: Sequence[bytes], note: str) -> int:
+    """Ask for a cosignature, and return the status of the answer."""
+    lines = [f"old {old}", *map(encoded, proof), "", note]
+    return requests.post(f"{outside.url}/add-checkpoint", "\n".join(lines).encode(), timeout=10).status_code
+
+
+def grown(log: ProcessLog, since: int) -> list[bytes]:
+    """Return the proof that the first so many lines are a beginning of the log."""
+    leaves = [leaf_hash(line[:-1]) for line in log.lines]
+    before, rest = Forest(), Forest(since)
+    before.append_leaves(leaves[:since])
+    rest.append_leaves(leaves[since:])
+    return consistency(before, rest)
+
+
+@pytest.mark.parametrize("since", [1, 7, 8, 15])
+def test_a_log_that_was_rewritten_is_refused_and_the_true_one_is_not(outside: Witness, since: int) -> None:
+    log, other = ProcessLog().records(since - 1), ProcessLog(seconds=9).records(since - 1)
+    outside.know(verifier_key(log.origin, SignatureType.ED25519, log.key))
+    assert posted(outside, 0, [], log.signed(log.lines)) == 200
+    # The thief has the key of the process, and can sign whatever it likes.
+    assert posted(outside, since, [], other.signed(other.lines)) in {409, 422}
+    log.records(5)
+    other.records(5)
+    assert posted(outside, since, grown(other, since), other.signed(other.lines)) == 422
+    assert posted(outside, since - 1, grown(log, since), log.signed(log.lines)) == 409
+    assert posted(outside, since, grown(log, since), log.signed(log.lines, private_key(99))) == 403
+    assert posted(outside, since, grown(log, since), log.signed(log.lines)) == 200
+
+
+def typed(folder: Path, point: Process, outside: Witness, size: int) -> subprocess.CompletedProcess[str]:
     """Type what the page says, in a folder of its own."""
     where = {"STATUS": f"http://127.0.0.1:{point.status_port}", "SIZE": str(size), "WITNESS": outside.url}
     command = ["bash", "-euo", "pipefail", "-c", SCRIPT]
@@ -65,15 +107,13 @@ def sizes(folder: Path) -> list[int]:
 
 
 @pytest.mark.long
-def test_its_cosignatures_count_beside_those_of_the_operator(
-    point: Process, outside: OutsideWitness, tmp_path: Path
-) -> None:
+def test_its_cosignatures_count_beside_those_of_the_operator(point: Process, outside: Witness, tmp_path: Path) -> None:
     grow(point)
     answer = requests.get(f"http://127.0.0.1:{point.status_port}/checkpoint", timeout=5).json()
     key = VerifierKey.parse(answer["key"])
     unknown = typed(tmp_path, point, outside, 0)
-    assert (unknown.returncode, "404" in unknown.stderr) == (22, True), unknown
-    outside.known[key.name] = key
+    assert (unknown.returncode, str(int(outside.unknown)) in unknown.stderr) == (22, True), unknown
+    outside.know(key)
     size = 0
     for _ in range(3):
         grow(point)
@@ -93,7 +133,7 @@ def test_its_cosignatures_count_beside_those_of_the_operator(
     assert audited(tmp_path, point, outside, "inside.notes").code == 1
 
 
-def audited(folder: Path, point: Process, outside: OutsideWitness, *notes: str) -> Ran:
+def audited(folder: Path, point: Process, outside: Witness, *notes: str) -> Ran:
     checkpoints = [word for name in notes for word in ("--checkpoints", str(folder / name))]
     keys = ("--witness-key", str(WITNESS_KEY), "--witness-key", outside.key, "--witness-quorum", "2")
     return commandline.run("audit", "verify", str(point.records), *checkpoints, *keys, "-o", "json")

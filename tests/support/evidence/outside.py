@@ -19,10 +19,12 @@ Said = tuple[int, str]
 
 
 class OutsideWitness(ThreadedServer):
-    """Listens while the block runs. `known`: the keys of the logs that it cosigns, by their origins."""
+    """Listens while the block runs."""
+
+    unknown: Final = HTTPStatus.NOT_FOUND
 
     def __init__(self, name: str = "example.org/witness") -> None:
-        self.known: dict[str, VerifierKey] = {}
+        self._known: dict[str, VerifierKey] = {}
         self._name: Final = name
         self._key: Final = Ed25519PrivateKey.generate()
         self._held: dict[str, Checkpoint] = {}
@@ -38,6 +40,10 @@ class OutsideWitness(ThreadedServer):
         """What verifies its cosignatures."""
         return str(verifier_key(self._name, SignatureType.COSIGNATURE, self._key))
 
+    def know(self, key: VerifierKey) -> None:
+        """Have it cosign the log of this key, from its beginning."""
+        self._known[key.name] = key
+
     def add(self, body: str) -> Said:
         """Answer one request."""
         head, _, note = body.partition("\n\n")
@@ -49,8 +55,8 @@ class OutsideWitness(ThreadedServer):
             return HTTPStatus.BAD_REQUEST, ""
         if word != "old" or not size.isdecimal() or int(size) > checkpoint.size:
             return HTTPStatus.BAD_REQUEST, ""
-        if (key := self.known.get(checkpoint.origin)) is None:
-            return HTTPStatus.NOT_FOUND, ""
+        if (key := self._known.get(checkpoint.origin)) is None:
+            return self.unknown, ""
         try:
             opened(note, [key])
         except NoteError:
