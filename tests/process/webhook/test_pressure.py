@@ -185,7 +185,7 @@ class TestAPipe:
         self, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pauses: list[float] = []
-        monkeypatch.setattr("bailiwick_webhook.record.writer.ThreadTurns", lambda: ThreadTurns(pauses.append))
+        monkeypatch.setattr("bailiwick_webhook.record.writer.turns_of", lambda _: ThreadTurns(pauses.append))
         async with RecordWriter(pipe.path, fsync=False, limits=QueueLimits(timeout=10)) as writer:
             for number in range(300):
                 await writer.write(LINE % number, must=False)

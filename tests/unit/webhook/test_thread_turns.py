@@ -5,7 +5,9 @@ import threading
 from collections.abc import Callable
 from itertools import pairwise
 
-from bailiwick_webhook.threadturns import ThreadTurns, TurnTakingPool
+import pytest
+
+from bailiwick_webhook.threadturns import ThreadTurns, TurnTakingPool, turns_of
 
 
 async def busy(until: Callable[[], bool]) -> None:
@@ -48,16 +50,42 @@ async def test_the_loop_pauses_as_rarely_for_many_pieces_of_work_as_for_one() ->
     assert min(apart) > 0.002
 
 
-async def test_a_pool_takes_turns_until_its_work_is_done() -> None:
-    pauses: list[float] = []
+async def test_all_pools_of_a_loop_take_turns_together_until_their_work_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, pauses = asyncio.get_running_loop(), list[float]()
+    turns = turns_of(loop)
+    assert turns_of(loop) is turns
+    monkeypatch.setattr(turns, "_pause", lambda _: pauses.append(loop.time()))
     may_end = threading.Event()
-    pool = TurnTakingPool(1, turns=ThreadTurns(pauses.append))
-    work = asyncio.get_running_loop().run_in_executor(pool, may_end.wait, 10)
-    await busy(lambda: len(pauses) == 3)
+    pools = [TurnTakingPool(1), TurnTakingPool(1), TurnTakingPool(1)]
+    work = [loop.run_in_executor(pool, may_end.wait, 10) for pool in pools]
+    await busy(lambda: len(pauses) == 5)
+    assert min(later - earlier for earlier, later in pairwise(pauses)) > 0.002
     may_end.set()
-    assert await work
+    assert all([await one for one in work])
     await busy_for(0.01)
     before = len(pauses)
     await busy_for(0.01)
     assert len(pauses) == before
-    pool.shutdown()
+    for pool in pools:
+        pool.shutdown()
+
+
+async def test_work_that_comes_from_a_thread_is_done_and_changes_nothing_for_the_loop() -> None:
+    with TurnTakingPool(1) as pool:
+        future = await asyncio.to_thread(pool.submit, int, "7")
+        assert future.result(5) == 7
+    pauses: list[float] = []
+    turns = ThreadTurns(pauses.append)
+    with pytest.raises(RuntimeError):
+        await asyncio.to_thread(turns.begun, "work")
+    turns.begun("more")
+    await busy(lambda: len(pauses) == 2)
+
+
+def test_each_loop_has_turns_of_its_own() -> None:
+    async def found() -> ThreadTurns:
+        return turns_of(asyncio.get_running_loop())
+
+    assert asyncio.run(found()) is not asyncio.run(found())

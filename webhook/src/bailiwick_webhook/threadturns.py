@@ -1,12 +1,13 @@
 """Turns for threads: while one has work, a busy loop lets go of the interpreter lock for long enough to be had.
 
-Standing: the writer of records has one, and so has every pool of threads that the loop hands work to. Holds: as long as
-work is under way, a thread gets the lock every few milliseconds, however busy the loop is; without work, nothing.
+Standing: the writer of records asks for them, and so does every pool of threads that the loop hands work to. Holds: as
+long as work is under way, a thread gets the lock every few milliseconds, however busy the loop is, and the loop pauses
+no more often for many threads than for one; without work it does not pause.
 
 CPython hands the lock over by force only to a thread that has waited for a whole switch interval in which nobody let go
-of it (`take_gil` in ceval_gil.h). A busy uvloop lets go of it before each callback, for a moment that is shorter than
-the thread takes to wake up: the thread finds it taken, and begins to wait anew. With a decision every 100 to 250 us,
-and a core that nobody used, a write of records did not return for more than a second, and decisions were denied for it.
+of it (`take_gil`, in 3.11 as in 3.13). A busy uvloop lets go of it before each callback, for a moment that is shorter
+than the thread takes to wake up: the thread finds it taken, and begins to wait anew. With a decision every 100 to 250
+us, and a core that nobody used, a write of records did not return for more than a second, and decisions were denied.
 """
 
 import asyncio
@@ -14,8 +15,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
+from weakref import WeakKeyDictionary
 
-# So that the loop gives away a fifteenth of its time at most. A thread takes 0.05 ms to wake up.
+# A sixteenth of the loop's time, and what it waits to get the lock back from a thread that computes: a switch interval.
+# A thread takes 0.05 ms to wake up.
 _EVERY: Final = 0.003
 _PAUSE: Final = 0.0002
 
@@ -36,8 +39,8 @@ class ThreadTurns:
         """Take note that a thread has been given this work."""
         self._working.add(work)
         if not self._timed:
-            self._timed = True
             asyncio.get_running_loop().call_later(_EVERY, self._turn)
+            self._timed = True
 
     def ended(self, work: object) -> None:
         """Take note that this work is done."""
@@ -51,20 +54,30 @@ class ThreadTurns:
         asyncio.get_running_loop().call_later(_EVERY, self._turn)
 
 
-class TurnTakingPool(ThreadPoolExecutor):
-    """A pool of threads for work that the loop hands over, which gets done beside a busy loop. Lives in one loop."""
+# One for each loop, whoever asks: several would each make it pause.
+_TURNS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, ThreadTurns]] = WeakKeyDictionary()
 
-    def __init__(
-        self, max_workers: int | None = None, thread_name_prefix: str = "", *, turns: ThreadTurns | None = None
-    ) -> None:
-        super().__init__(max_workers, thread_name_prefix)
-        self._turns = turns or ThreadTurns()
+
+def turns_of(loop: asyncio.AbstractEventLoop) -> ThreadTurns:
+    """Return the turns of a loop."""
+    turns = _TURNS.get(loop)
+    if turns is None:
+        turns = _TURNS[loop] = ThreadTurns()
+    return turns
+
+
+class TurnTakingPool(ThreadPoolExecutor):
+    """A pool of threads, in which work that a loop hands over gets done while the loop is busy."""
 
     def submit(
         self, work: Callable[_Arguments, _Result], /, *args: _Arguments.args, **kwargs: _Arguments.kwargs
     ) -> "Future[_Result]":
-        """Have it done. To be called on the loop; raises `RuntimeError` after the end of the pool."""
+        """Have it done; what comes from no loop takes no turns. Raises `RuntimeError` after the end of the pool."""
         future = super().submit(work, *args, **kwargs)
-        self._turns.begun(future)
-        future.add_done_callback(self._turns.ended)
+        try:
+            turns = turns_of(asyncio.get_running_loop())
+        except RuntimeError:
+            return future
+        turns.begun(future)
+        future.add_done_callback(turns.ended)
         return future

@@ -93,3 +93,18 @@ async def test_whoever_goes_away_keeps_nobody_from_their_turn(when: str) -> None
     assert await asyncio.wait_for(offload.run("c", gate.of("more")), 10) == "more"
     await asyncio.gather(first, leaving, return_exceptions=True)
     offload.close()
+
+
+async def test_where_no_thread_can_be_started_whoever_comes_next_may_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    offload = Offload()
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        with pytest.raises(RuntimeError, match="new thread"):
+            await offload.run("a", lambda: 1)
+    async with asyncio.timeout(5):
+        assert await offload.run("a", lambda: 1) == 1
+    offload.close()

@@ -29,7 +29,12 @@ class Offload:
     async def run(self, tenant: str, work: Callable[[], _Result]) -> _Result:
         """Do this piece of work in its turn, and return what it returns. Raises what it raises."""
         await self._turn(tenant)
-        running = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except BaseException:
+            # No thread could be started. Whoever comes next may try.
+            self._next(None)
+            raise
         running.add_done_callback(self._next)
         # Shielded: whoever asked may go away, and the thread works on, for which the next one has to wait all the same.
         return await asyncio.shield(running)

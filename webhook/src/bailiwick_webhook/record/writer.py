@@ -25,7 +25,7 @@ from bailiwick_webhook.record.chaintail import chain_tail
 from bailiwick_webhook.record.limits import QueueLimits
 from bailiwick_webhook.record.linefile import LineFile, begun_lines, whole_lines
 from bailiwick_webhook.record.waitingline import RecordFailedError, WaitingLine, expire, taken_along
-from bailiwick_webhook.threadturns import ThreadTurns
+from bailiwick_webhook.threadturns import turns_of
 
 _FLUSH: Final = 0.01
 _RETRY: Final = 0.25
@@ -65,7 +65,6 @@ class RecordWriter:
         # Set whenever a write has returned, or does not.
         self._moved = asyncio.Event()
         self._ledgers = LedgerPace()
-        self._turns = ThreadTurns()
         self._ended = False
         self._inbox: queue.SimpleQueue[list[WaitingLine] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
@@ -75,6 +74,7 @@ class RecordWriter:
     async def __aenter__(self) -> Self:
         """Start writing."""
         self._loop = asyncio.get_running_loop()
+        self._turns = turns_of(self._loop)
         self._thread.start()
         if self.chain is not None:
             self._own(self.chain.opening(self._previous))
