@@ -18,8 +18,8 @@ from bailiwick_engine.steps import Steps, whole
 
 MIB: Final = 1024 * 1024
 _STEP: Final = 256
-# More than any share: there is none as long as all fit.
-_NO_SHARE: Final = 1 << 62
+# More than there will ever be: no limit, or no share, as long as all fit.
+_NO_LIMIT: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,8 @@ class Usage(NamedTuple):
 class _Account:
     """One namespace. `every` is all its policies, `within` those that are not over: the same where none is.
 
-    `large`: how many are over by themselves. `demand`: what it would take if it were alone. Any share from `least` to
+    `counted`: what `within` was made of, as it was settled; None: of every policy, as they are now. `large`: how many
+    are over by themselves. `demand`: what it would take if it were alone. Any share from `least` to
     below `beyond` lets the same policies in; so most changes of the share concern only a few namespaces.
     """
 
@@ -91,11 +92,19 @@ class _Account:
     order: list[tuple[str, str]] = field(default_factory=list)
     every: FootprintSum = field(default_factory=FootprintSum)
     within: FootprintSum = field(default_factory=FootprintSum)
+    counted: dict[str, Footprint] | None = None
     over: dict[str, Excess] = field(default_factory=dict)
     large: int = 0
     demand: int = 0
     least: int = 0
-    beyond: int = _NO_SHARE + 1
+    beyond: int = _NO_LIMIT + 1
+
+    def footprint_within(self, name: str) -> Footprint | None:
+        """Return what `within` counts a policy as; None where it does not."""
+        if self.counted is not None:
+            return self.counted.get(name)
+        known = self.claims.get(name)
+        return None if known is None else known.print
 
 
 class Ledger:
@@ -149,18 +158,23 @@ class Ledger:
         if account is None:
             return set()
         before = set(account.over)
-        within, over = yield from self._filled(account, self.budget.namespace)
+        within, over = yield from self._filled(account, self._namespace_most)
         # While this is on its way, no share concerns it: that is looked at in the end.
-        account.least, account.beyond = 0, _NO_SHARE + 1
+        account.least, account.beyond = 0, _NO_LIMIT + 1
         if within.bytes != account.demand:
             self._demand += within.bytes - account.demand
             account.demand = within.bytes
             self._share_out()
-        least, beyond = account.demand, _NO_SHARE + 1
+        least, beyond = account.demand, _NO_LIMIT + 1
         if self._level is not None and account.demand > self._level:
             within, over = yield from self._filled(account, self._level)
             least, beyond = within.bytes, _least_beyond(over)
         account.within, account.over = within, over
+        account.counted = (
+            None
+            if within is account.every
+            else {name: claim.print for name, claim in account.claims.items() if name not in over}
+        )
         account.least, account.beyond = least, beyond
         # Other namespaces may have been settled between two steps, and the share be another.
         if not least <= self._share < beyond:
@@ -177,7 +191,7 @@ class Ledger:
     def fits(self, namespace: str) -> bool:
         """Tell whether all policies of a namespace fit beside each other, whatever others have."""
         account = self._accounts.get(namespace)
-        return account is None or self._fit(account, self.budget.namespace)
+        return account is None or self._fit(account, self._namespace_most)
 
     def excess(self, namespace: str, name: str) -> Excess | None:
         """Return of what a policy is over, as it was settled; None where it is not."""
@@ -200,10 +214,9 @@ class Ledger:
         there = FootprintSum(expressions=dict(account.within.expressions))
         there.own, there.shared = account.within.own, account.within.shared
         there.text, there.count = account.within.text, account.within.count
-        known = account.claims.get(name)
-        if known is not None and name not in account.over:
-            there.remove(known.print)
-        if (found := self._excess(Claim("", name, new), there, budget.namespace)) is not None:
+        if (counted := account.footprint_within(name)) is not None:
+            there.remove(counted)
+        if (found := self._excess(Claim("", name, new), there, self._namespace_most)) is not None:
             return found
         wanted = there.bytes + there.more(new)
         level = self._level_with(account.demand, wanted)
@@ -260,7 +273,7 @@ class Ledger:
 
     def _fit(self, account: _Account, most: int) -> bool:
         every, budget = account.every, self.budget
-        if account.large or _exceeds(every.bytes, most) or _exceeds(every.text, budget.text):
+        if account.large or every.bytes > most or _exceeds(every.text, budget.text):
             return False
         return not _exceeds(every.count, budget.policies)
 
@@ -274,8 +287,9 @@ class Ledger:
         if _exceeds(within.text + made.text, budget.text):
             return Excess(Limit.TEXT, made.text, within.text, budget.text)
         more = within.more(made)
-        if _exceeds(within.bytes + more, most):
-            limit = Limit.NAMESPACE if most == budget.namespace else Limit.SHARE
+        # Not `_exceeds`: a share may be 0, and then nothing fits.
+        if within.bytes + more > most:
+            limit = Limit.NAMESPACE if most == self._namespace_most else Limit.SHARE
             return Excess(limit, more, within.bytes, most)
         return None
 
@@ -294,8 +308,12 @@ class Ledger:
         )
 
     @property
+    def _namespace_most(self) -> int:
+        return self.budget.namespace or _NO_LIMIT
+
+    @property
     def _share(self) -> int:
-        return _NO_SHARE if self._level is None else self._level
+        return _NO_LIMIT if self._level is None else self._level
 
     def _level_with(self, less: int, more: int) -> int | None:
         """Return the fair share if one namespace asked for `more` in place of `less`; None where all fit.
@@ -320,7 +338,7 @@ class Ledger:
 def _least_beyond(over: Mapping[str, Excess]) -> int:
     """Return the least share that would let in one of the policies that are over their share."""
     wanted = (excess.used + excess.needs for excess in over.values() if excess.limit is Limit.SHARE)
-    return min(wanted, default=_NO_SHARE + 1)
+    return min(wanted, default=_NO_LIMIT + 1)
 
 
 def _exceeds(count: int, most: int) -> bool:
