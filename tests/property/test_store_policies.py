@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from bailiwick_engine.budget.datasize import data_claim, ledger_name
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
 from bailiwick_engine.compile.policies import compile_object, policy_ref
@@ -48,11 +49,16 @@ BUDGETS: Final = (
     Budget(policies=2),
 )
 LARGE: Final = (5, 6)
+DATA: Final = ("d", "e")
+# Values of data: small ones, and one that takes most of what a namespace may have.
+VALUES: Final = (1, 2, ["x" * (MOST // 2)])
 
 kinds = st.none() | st.integers(0, len(KINDS) - 1) | st.sampled_from(LARGE) | st.sampled_from(LARGE)
 changes = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(NAMES), kinds)
+values = st.none() | st.integers(0, len(VALUES) - 1)
 moves = st.one_of(
     changes.map(lambda change: ("change", change)),
+    st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(DATA), values).map(lambda change: ("data", change)),
     st.lists(changes, max_size=6).map(lambda listed: ("list", listed)),
     st.integers(1, 40).map(lambda turns: ("turns", turns)),
 )
@@ -63,14 +69,40 @@ class World:
 
     def __init__(self, budget: Budget) -> None:
         self.there: dict[Key, Object] = {}
+        self.data: dict[Key, Object] = {}
         self.count = 0
         ticks = itertools.count()
         # Each step takes a millisecond, so that much happens in the middle of another's work.
-        self.policies = Policies(budget, self.read, lambda: f"{self.count}", clock=lambda: next(ticks) / 1000)
+        self.policies = Policies(
+            budget,
+            self.read,
+            lambda: f"{self.count}",
+            clock=lambda: next(ticks) / 1000,
+            read_data=self.read_data,
+        )
+        whole(self.policies.data.listing().done())
 
     async def read(self, key: Key) -> Object | None:
         await asyncio.sleep(0)
         return copy.deepcopy(self.there.get(key))
+
+    async def read_data(self, key: Key) -> Object | None:
+        await asyncio.sleep(0)
+        return copy.deepcopy(self.data.get(key))
+
+    def tell_data(self, key: Key, value: int | None) -> None:
+        self.count += 1
+        before = self.data.pop(key, None)
+        if value is None:
+            if before is not None:
+                self.policies.data.apply("DELETED", key, before)
+            return
+        metadata = before["metadata"] if before else {"uid": f"u{self.count}", "creationTimestamp": f"{self.count:09}"}
+        self.data[key] = {
+            "metadata": metadata | {"namespace": key[0], "name": key[1], "generation": self.count},
+            "spec": {"data": {"value": VALUES[value]}},
+        }
+        self.policies.data.apply("MODIFIED", key, copy.deepcopy(self.data[key]))
 
     def write(self, key: Key, kind: int | None) -> Object | None:
         """Store, or delete, an object; a new object is younger than all."""
@@ -107,22 +139,29 @@ class World:
     async def settle(self) -> None:
         for _ in range(20_000):
             await asyncio.sleep(0)
-            if self.policies.settled and not self.policies._missing._keys and not len(self.policies._rotation):
+            asked = self.policies._missing._keys or self.policies.data.refetch._keys
+            if self.policies.settled and not asked and not len(self.policies._rotation):
                 return
         raise AssertionError("it does not settle")
 
     @property
     def expected(self) -> Snapshot:
-        return Snapshot.of(expected(self.policies.ledger.budget, self.there).values())
+        return Snapshot.of(expected(self.ledger(), self.there).values())
+
+    def ledger(self) -> Ledger:
+        """Return a ledger that heard of all at once."""
+        ledger = Ledger(self.policies.ledger.budget)
+        for (namespace, name), obj in self.there.items():
+            claim = Claim(obj["metadata"]["creationTimestamp"], name, footprint(obj["spec"]))
+            ledger.put(namespace, name, claim)
+        for (namespace, name), obj in self.data.items():
+            ledger.put(namespace, ledger_name(name), data_claim(obj))
+        ledger.settle()
+        return ledger
 
 
-def expected(budget: Budget, there: Mapping[Key, Object]) -> dict[Key, Policy]:
-    """Compile what is there, but for who is over, by a ledger that heard of all at once."""
-    ledger = Ledger(budget)
-    for (namespace, name), obj in there.items():
-        claim = Claim(obj["metadata"]["creationTimestamp"], name, footprint(obj["spec"]))
-        ledger.put(namespace, name, claim)
-    ledger.settle()
+def expected(ledger: Ledger, there: Mapping[Key, Object]) -> dict[Key, Policy]:
+    """Compile what is there, but for who is over."""
     return {
         key: compile_object(obj) if ledger.excess(*key) is None else withheld(policy_ref(obj), obj["spec"])
         for key, obj in there.items()
@@ -146,6 +185,8 @@ async def _play(budget: Budget, first: list[Any], played: list[tuple[str, Any]])
     for what, given_ in played:
         if what == "change":
             world.tell((given_[0], given_[1]), given_[2])
+        elif what == "data":
+            world.tell_data((given_[0], given_[1]), given_[2])
         elif what == "list":
             # Of all that was written meanwhile the watch told nothing.
             for namespace, name, kind in given_:
@@ -167,6 +208,14 @@ async def _play(budget: Budget, first: list[Any], played: list[tuple[str, Any]])
     assert {key: claim.print for key, claim in claimed.items() if claim} == {
         key: footprint(obj["spec"]) for key, obj in world.there.items()
     }
+    ledger = world.ledger()
+    known = {key: world.policies._index.data_of(key) for key in itertools.product(NAMESPACES, DATA)}
+    assert {key: None if held.value is None else held.value["value"] for key, held in known.items() if held} == {
+        key: None if ledger.excess(key[0], ledger_name(key[1])) else obj["spec"]["data"]["value"]
+        for key, obj in world.data.items()
+    }
+    assert not world.policies.ledger.restless
+    assert world.policies.ledger.usage == ledger.usage
     assert not world.policies.waiting
     assert world.policies.reached is None
     assert not task.done()

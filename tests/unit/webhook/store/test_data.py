@@ -16,8 +16,10 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.lists import ListPage
 from bailiwick_webhook.cluster.client import DATA, ClusterUnavailableError, Collection
+from bailiwick_webhook.store.index import Key
 from bailiwick_webhook.store.listwatch import ListWatch
 from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.refetch import Read, nothing
 from support.callbackcounts import counted
 from support.objects import ENDPOINT, Object, changed, policy, rule, settings
 from unit.engine.cases import CALL, verdict_of
@@ -41,8 +43,8 @@ def held(data: object, generation: int = 1, name: str = "incident", uid: str = "
 
 
 @asynccontextmanager
-async def deciding(budget: Budget | None = None) -> AsyncIterator[Policies]:
-    policies = Policies(budget)
+async def deciding(budget: Budget | None = None, read_data: Read = nothing) -> AsyncIterator[Policies]:
+    policies = Policies(budget, read_data=read_data)
     working = asyncio.create_task(policies.run())
     listing = policies.listing()
     for _ in listing.take((NAMESPACE, "reader"), reader()):
@@ -171,6 +173,24 @@ async def test_what_is_over_budget_is_unknown_and_takes_no_room() -> None:
         )
         await settle()
         assert reason(policies) is Reason.CONDITION_ERROR
+
+
+async def test_what_was_over_budget_is_read_again_and_known_once_there_is_room() -> None:
+    newer = changed(held({"open": True}), "metadata.creationTimestamp", "2026-01-02T00:00:00Z")
+
+    async def stored(key: Key) -> Object:
+        assert key == KEY
+        return newer
+
+    async with deciding(Budget(policies=2), stored) as policies:
+        older = changed(held({}, name="more", uid="more"), "metadata.creationTimestamp", "2026-01-01T00:00:00Z")
+        policies.data.apply("ADDED", (NAMESPACE, "more"), older)
+        policies.data.apply("ADDED", KEY, newer)
+        await settle()
+        assert (policies.ledger.over, reason(policies)) == (1, Reason.CONDITION_ERROR)
+        policies.data.apply("DELETED", (NAMESPACE, "more"), older)
+        await settle()
+        assert (policies.ledger.over, reason(policies)) == (0, Reason.ALLOWED)
 
 
 async def test_a_list_takes_out_what_is_gone_and_all_of_it_can_be_lost() -> None:

@@ -66,12 +66,13 @@ class Backlog:
         return self._changes.get(key[0], {}).get(key)
 
     def unclaimed(self, namespace: str) -> PolicyChange | None:
-        """Give out the next change of a namespace that the ledger does not know of; it stays in its place."""
+        """Return the next change of a namespace that the ledger does not know of; it stays in its place."""
         waiting = self._unclaimed.get(namespace)
         while waiting:
-            change = waiting.popleft()
-            if self.get(change.key) is change:
+            change = waiting[0]
+            if self.get(change.key) is change and not change.claimed:
                 return change
+            waiting.popleft()
         self._unclaimed.pop(namespace, None)
         return None
 
@@ -85,6 +86,7 @@ class Backlog:
                 claim = yield from claim_steps(obj)
             if self.get(change.key) is change:
                 ledger().put(*change.key, claim)
+                change.claimed = True
             yield
 
     def first(self, namespace: str) -> PolicyChange | None:

@@ -34,7 +34,10 @@ _log = structlog.get_logger()
 
 @dataclass(slots=True)
 class _DataChange:
-    """A change that is not in force. `text` is the object, None where it is gone. `places`: the endpoints that wait."""
+    """A change that is not in force. `text` is the object, None where it is gone. `places`: the endpoints that wait.
+
+    `claimed`: the ledger knows of it.
+    """
 
     key: Key
     since: float
@@ -42,6 +45,7 @@ class _DataChange:
     generation: object
     text: bytes | None
     places: set[Place] = field(default_factory=set)
+    claimed: bool = False
 
     def states(self, metadata: Mapping[str, Any]) -> bool:
         """Tell whether this is the state of the object that it has become."""
@@ -65,7 +69,7 @@ class DataObjects:
         self._waiting = waiting
         self._rouse = rouse
         self._clock = clock
-        self.refetch: Final = PolicyRefetch(read, lambda key, obj: self.apply("MODIFIED", key, obj))
+        self.refetch: Final = PolicyRefetch(read, self._changed)
         self._changes: dict[str, dict[Key, _DataChange]] = {}
         self._claims: dict[Key, Claim] = {}
         # Put into the index, and not part of a snapshot.
@@ -93,8 +97,7 @@ class DataObjects:
         if kind == "DELETED":
             self._hear_gone(key)
         elif not self._is_newest(key, obj["metadata"]):
-            metadata = obj["metadata"]
-            self._hear(_DataChange(key, self._clock(), metadata.get("uid"), metadata.get("generation"), _text(obj)))
+            self._changed(key, obj)
 
     def replace(self, found: Collection[Key]) -> Steps[None]:
         """Take a list for every object that exists."""
@@ -110,6 +113,10 @@ class DataObjects:
         """Let everything be unknown: nobody knows any more whether it is as it was."""
         for key in {*self._index.data_keys(), *self._pending()}:
             self._hear_gone(key)
+
+    def _changed(self, key: Key, obj: dict[str, Any]) -> None:
+        metadata = obj["metadata"]
+        self._hear(_DataChange(key, self._clock(), metadata.get("uid"), metadata.get("generation"), _text(obj)))
 
     def _is_newest(self, key: Key, metadata: Mapping[str, Any]) -> bool:
         change = self._changes.get(key[0], {}).get(key)
@@ -153,19 +160,23 @@ class DataObjects:
             ledger.put(namespace, ledger_name(name), claim)
         return {namespace for namespace, _ in self._claims}
 
-    def claim(self, namespace: str, ledger: Ledger) -> Steps[None]:
-        """Tell the ledger what the changes of a namespace ask for."""
+    def claim(self, namespace: str, ledger: Callable[[], Ledger]) -> Steps[None]:
+        """Tell the ledger, whichever it is by then, what the changes of a namespace ask for."""
         for change in tuple(self._changes.get(namespace, {}).values()):
             claim = None if change.text is None else data_claim(_loaded(change.text))
             if self._changes.get(namespace, {}).get(change.key) is change:
                 self._keep(change.key, claim)
-                ledger.put(namespace, ledger_name(change.key[1]), claim)
+                ledger().put(namespace, ledger_name(change.key[1]), claim)
+                change.claimed = True
             yield
 
-    def take_up(self, namespace: str, ledger: Ledger) -> Steps[bool]:
-        """Put into the index what the changes of a namespace come to. Returns whether there were any."""
+    def take_up(self, namespace: str, ledger: Callable[[], Ledger]) -> Steps[bool]:
+        """Put into the index what the changes of a namespace come to that the ledger knows of.
+
+        Returns whether there were any.
+        """
         changes = self._changes.get(namespace, {})
-        for change in tuple(changes.values()):
+        for change in [change for change in changes.values() if change.claimed]:
             made = None if change.text is None else (yield from self._made(change, ledger))
             if changes.get(change.key) is change:
                 del changes[change.key]
@@ -216,13 +227,13 @@ class DataObjects:
         self.blocks -= self._leaving
         self._leaving = 0
 
-    def _made(self, change: _DataChange, ledger: Ledger) -> Steps[DataObject]:
+    def _made(self, change: _DataChange, ledger: Callable[[], Ledger]) -> Steps[DataObject]:
         """Read an object; what cannot be read is unknown."""
         (namespace, name), before = change.key, sys.getallocatedblocks()
         obj = _loaded(change.text or b"{}")
         self._count(change.key, sys.getallocatedblocks() - before)
         uid, generation = str(change.uid or ""), change.generation if isinstance(change.generation, int) else 0
-        excess = ledger.excess(namespace, ledger_name(name))
+        excess = ledger().excess(namespace, ledger_name(name))
         if excess is not None:
             made = over_budget(name, uid, generation, told_over(excess).message)
         else:

@@ -63,7 +63,7 @@ class Policies:
     ) -> None:
         self.snapshot: Snapshot | None = None
         self.ledger = Ledger(budget or Budget())
-        self._missing = PolicyRefetch(read, self._came)
+        self._missing = PolicyRefetch(read, lambda key, obj: self._hear(change_of(key, obj, text_of(obj), clock())))
         self._heard = heard
         self._tend = tend
         self._clock = clock
@@ -71,8 +71,7 @@ class Policies:
         self._changes = Changes()
         self.data: Final = DataObjects(self._index, self._changes.waiting, self._rouse, read_data, clock)
         self._rotation: FairRotation[str] = FairRotation(clock)
-        self._room = Room()
-        self._log = BudgetLog()
+        self._room, self._log = Room(), BudgetLog()
         self._working: set[str] = set()
         # By namespace, the places where something was put that is not built, and since when.
         self._unbuilt: dict[str, dict[Place, float]] = {}
@@ -222,9 +221,6 @@ class Policies:
         elif was_over and not over:
             self._missing.want(key)
 
-    def _came(self, key: Key, obj: dict[str, Any]) -> None:
-        self._hear(change_of(key, obj, text_of(obj), self._clock()))
-
     def _rouse(self, namespace: str) -> None:
         if namespace not in self._working:
             self._working.add(namespace)
@@ -240,25 +236,29 @@ class Policies:
     def _work(self, namespace: str) -> Steps[None]:
         """Take up the changes of a namespace, until there are none."""
         try:
-            yield from self._claim(namespace)
-            while (change := self._changes.backlog.first(namespace)) is not None:
+            while True:
+                yield from self._claim(namespace)
+                if (change := self._changes.backlog.first(namespace)) is None:
+                    break
+                if not change.claimed:
+                    continue  # Heard of since then: the ledger cannot tell yet whether it is over.
                 if not self._has_room(change):
                     # Roused again as soon as there is.
                     return
                 yield from self._take_up(change)
                 yield from self._build(namespace)
                 self._leave_room(namespace)
-                yield from self._claim(namespace)
             yield from self._build(namespace, now=True)
             self._leave_room(namespace)
         finally:
             self._working.discard(namespace)
-            if self.data.waits(namespace):
+            # While this was at work, `_rouse` did nothing.
+            if self.data.waits(namespace) or namespace in self.ledger.restless:
                 self._rouse(namespace)
 
     def _claim(self, namespace: str) -> Steps[None]:
         """Tell the ledger of changes, and find out who is over."""
-        yield from self.data.claim(namespace, self.ledger)
+        yield from self.data.claim(namespace, lambda: self.ledger)
         yield from self._changes.backlog.claim(namespace, lambda: self.ledger)
         while namespace in self.ledger.restless:
             ledger = self.ledger
@@ -268,7 +268,7 @@ class Policies:
                     if not self.data.turned(namespace, name, ledger):
                         self._reconsider((namespace, name))
         # Small beside what is compiled, and what was compiled may read it.
-        if (yield from self.data.take_up(namespace, self.ledger)):
+        if (yield from self.data.take_up(namespace, lambda: self.ledger)):
             self._built = True
         self._log.tell(self.ledger, namespace)
         for other in tuple(self.ledger.restless):
