@@ -169,10 +169,25 @@ def expected(ledger: Ledger, there: Mapping[Key, Object]) -> dict[Key, Policy]:
 
 
 @settings(max_examples=200)
-@given(st.sampled_from(BUDGETS), st.lists(changes, max_size=8), st.lists(moves, min_size=2, max_size=12))
-def test_in_the_end_it_serves_what_is_there(budget: Budget, first: list[Any], played: list[tuple[str, Any]]) -> None:
+@given(
+    st.sampled_from(BUDGETS),
+    st.lists(changes, max_size=8),
+    st.lists(moves, min_size=2, max_size=12),
+    st.lists(st.sampled_from([1, 1, 2, 5, 30]), min_size=1, max_size=8),
+)
+def test_in_the_end_it_serves_what_is_there(
+    budget: Budget, first: list[Any], played: list[tuple[str, Any]], rests: list[int]
+) -> None:
+    turns = itertools.cycle(rests)
+
+    async def rest(_: slices.Slices) -> None:
+        for _turn in range(next(turns)):
+            await asyncio.sleep(0)
+
     with pytest.MonkeyPatch.context() as patch:
+        # Each step is a slice, and for how long others work after it does not hang on the machine.
         patch.setattr(slices, "SECONDS", 0.0)
+        patch.setattr(slices.Slices, "_rest", rest)
         asyncio.run(_play(budget, first, played))
 
 

@@ -275,3 +275,39 @@ def _with(conditions: list[dict[str, str]]) -> Object:
     raw = stored("a", *(rule(f"r{number}", conditions=conditions) for number in range(8)), endpointSettings=settings())
     raw["metadata"] |= {"resourceVersion": "1", "generation": 1}
     return raw
+
+
+@pytest.mark.parametrize("first", [ENDPOINT, "other"])
+def test_a_policy_that_moved_is_served_whichever_of_its_places_is_built_first(first: str) -> None:
+    index = PolicyIndex()
+    older, newer = compile_object(named("a")), compile_object(named("a", 2, endpoint="other"))
+    index.put(key("a"), older)
+    index.put(key("a"), newer)
+    for place in sorted(((NAMESPACE, ENDPOINT), (NAMESPACE, "other")), key=lambda place: place[1] != first):
+        whole(index.build(place))
+        index.publish(place[1])
+    assert [index.serves(older.ref.uid, generation) for generation in (1, 2)] == [False, True]
+
+
+@pytest.mark.parametrize("builds_too", [False, True], ids=["builds nothing", "builds it too"])
+def test_a_policy_that_leaves_a_place_while_that_is_built_allows_nothing_there(builds_too: bool) -> None:
+    index = PolicyIndex()
+    older, newer = compile_object(named("a")), compile_object(named("a", 2, endpoint="other"))
+    stays = compile_object(named("b"))
+    for made in (older, stays):
+        index.put(key(made.ref.name), made)
+    building = index.build((NAMESPACE, ENDPOINT))
+    next(building)
+    index.put(key("a"), newer)
+    if builds_too:
+        whole(index.build((NAMESPACE, ENDPOINT)))
+    whole(building)
+    whole(index.build((NAMESPACE, "other")))
+    endpoints = index.publish("1").endpoints
+    assert {
+        name: [found.policy.name for found in endpoints[NAMESPACE, name].rules] for name in (ENDPOINT, "other")
+    } == {
+        ENDPOINT: ["b"],
+        "other": ["a"],
+    }
+    assert [index.serves(older.ref.uid, generation) for generation in (1, 2)] == [False, True]

@@ -40,7 +40,11 @@ class PolicyIndex:
         self._policies: dict[Key, Policy] = {}
         self._places: dict[Place, dict[Key, Policy]] = {}
         self._moves: dict[Place, list[tuple[Policy, bool]]] = {}
-        self._served: dict[str, int] = {}
+        # By place, the number of the last of all moves that was one there.
+        self._moved: dict[Place, int] = {}
+        self._puts = 0
+        # Two generations of a policy where it moved to another place, and its old one is still to be built.
+        self._served: dict[tuple[str, int], None] = {}
         self._staged: dict[EndpointKey, CompiledEndpoint | None] = {}
         self._unreadable: dict[str, PolicyRef | None] = {}
         self._ready: list[tuple[Policy, bool]] = []
@@ -64,7 +68,7 @@ class PolicyIndex:
 
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether the last snapshot holds this generation of a policy, or of an object of data."""
-        return self._served.get(uid) == generation
+        return (uid, generation) in self._served
 
     def put(self, key: Key, policy: Policy | None) -> tuple[Place, ...]:
         """Take in a policy; None takes it out. Returns the places that have to be built for that."""
@@ -79,7 +83,7 @@ class PolicyIndex:
             self._policies[key] = policy
             place = place_of(policy)
             self._places.setdefault(place, {})[key] = policy
-            self._moves.setdefault(place, []).append((policy, True))
+            self._move(place, policy, came=True)
             touched[place] = None
         return tuple(touched)
 
@@ -90,6 +94,10 @@ class PolicyIndex:
     def data_keys(self) -> tuple[Key, ...]:
         """Return the objects of data that there are."""
         return tuple((namespace, name) for namespace, held in self._data.items() for name in held)
+
+    def data_names(self, namespace: str) -> tuple[str, ...]:
+        """Return the objects of data that there are in a namespace."""
+        return tuple(self._data.get(namespace, ()))
 
     def readers(self, key: Key) -> tuple[EndpointKey, ...]:
         """Return the endpoints whose answers hang on an object of data."""
@@ -112,16 +120,22 @@ class PolicyIndex:
                 self._staged[endpoint] = found.beside(self._data.get(namespace, {}))
 
     def build(self, place: Place) -> Steps[None]:
-        """Build a place for the next snapshot. Nothing may be put there meanwhile."""
+        """Build a place for the next snapshot, as it is in the end."""
         namespace, endpoint = place
-        members = self._places.get(place)
-        moves = self._moves.pop(place, [])
         if endpoint is None:
-            self._unreadable[namespace] = _denying(members or {})
+            self._unreadable[namespace] = _denying(self._places.get(place, {}))
         else:
-            made = (yield from _endpoint(endpoint, members)) if members else None
+            # Race: a list that comes before the first snapshot puts policies while a change of the watch is built. What
+            # was made of older ones would stand for good, and allow what a newer one took away.
+            while True:
+                moved, members = self._moved.get(place), self._places.get(place)
+                made = (yield from _endpoint(endpoint, members)) if members else None
+                if self._moved.get(place) == moved:
+                    break
             self._stage((namespace, endpoint), made)
-        self._ready += moves
+        self._ready += self._moves.pop(place, [])
+        if place not in self._places:
+            self._moved.pop(place, None)
 
     def _current(self, key: EndpointKey) -> CompiledEndpoint | None:
         """Return an endpoint as the next snapshot will have it, as far as is known."""
@@ -164,20 +178,18 @@ class PolicyIndex:
         for policy, came in self._ready:
             ref = policy.ref
             if came:
-                self._served[ref.uid] = ref.generation
+                self._served[ref.uid, ref.generation] = None
                 continue
-            if self._served.get(ref.uid) == ref.generation:
-                del self._served[ref.uid]
+            self._served.pop((ref.uid, ref.generation), None)
             if isinstance(policy, CompiledPolicy):
                 # A rule a step: with it go its expressions, which are most of a policy.
                 self._old.append((1, [*policy.rules, policy.settings]))
         gone: list[object] = []
         for held, came in self._data_moves:
             if came:
-                self._served[held.uid] = held.generation
+                self._served[held.uid, held.generation] = None
                 continue
-            if self._served.get(held.uid) == held.generation:
-                del self._served[held.uid]
+            self._served.pop((held.uid, held.generation), None)
             # An object a step: a large one holds some ten thousand values.
             gone.append(held)
         if gone:
@@ -205,8 +217,13 @@ class PolicyIndex:
         del members[key]
         if not members:
             del self._places[place]
-        self._moves.setdefault(place, []).append((was, False))
+        self._move(place, was, came=False)
         return place
+
+    def _move(self, place: Place, policy: Policy, *, came: bool) -> None:
+        self._moves.setdefault(place, []).append((policy, came))
+        self._puts += 1
+        self._moved[place] = self._puts
 
     def _discard(self, endpoint: CompiledEndpoint) -> None:
         if len(endpoint.index.exact) > _TABLES:
