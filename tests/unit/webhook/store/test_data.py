@@ -193,6 +193,27 @@ async def test_what_was_over_budget_is_read_again_and_known_once_there_is_room()
         assert (policies.ledger.over, reason(policies)) == (0, Reason.ALLOWED)
 
 
+async def test_what_only_a_new_list_lets_in_is_read_again_and_known() -> None:
+    newer = changed(held({"open": True}), "metadata.creationTimestamp", "2026-01-02T00:00:00Z")
+
+    async def stored(_: Key) -> Object:
+        return newer
+
+    async with deciding(Budget(policies=2), stored) as policies:
+        policies.apply("ADDED", (NAMESPACE, "older"), policy(NAMESPACE, "older", endpoint="other"))
+        policies.data.apply("ADDED", KEY, newer)
+        await settle()
+        assert (policies.ledger.over, reason(policies)) == (1, Reason.CONDITION_ERROR)
+        # The watch told nothing of what was deleted.
+        listing = policies.listing()
+        for _ in listing.take((NAMESPACE, "reader"), reader()):
+            pass
+        for _ in listing.done():
+            pass
+        await settle()
+        assert (policies.ledger.over, reason(policies)) == (0, Reason.ALLOWED)
+
+
 async def test_a_list_takes_out_what_is_gone_and_all_of_it_can_be_lost() -> None:
     async with deciding() as policies:
         listing = policies.data.listing()

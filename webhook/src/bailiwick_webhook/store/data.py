@@ -18,7 +18,7 @@ import structlog
 
 from bailiwick_engine.budget.datasize import data_claim, data_name, ledger_name
 from bailiwick_engine.budget.ledger import Claim, Excess, Ledger
-from bailiwick_engine.cel.data import DataObject, over_budget, read_steps
+from bailiwick_engine.cel.data import DataObject, UnknownReason, over_budget, read_steps
 from bailiwick_engine.compile.acceptance import over_budget as told_over
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.backlog import text_of
@@ -72,6 +72,8 @@ class DataObjects:
         self.refetch: Final = PolicyRefetch(read, self._changed)
         self._changes: dict[str, dict[Key, _DataChange]] = {}
         self._claims: dict[Key, Claim] = {}
+        # Namespaces of which another ledger may let in what the one before did not.
+        self._recounted: set[str] = set()
         # Put into the index, and not part of a snapshot.
         self._put: list[_DataChange] = []
         self._first: set[Key] | None = None
@@ -158,6 +160,7 @@ class DataObjects:
         """Tell a new ledger what all objects ask for. Returns their namespaces."""
         for (namespace, name), claim in self._claims.items():
             ledger.put(namespace, ledger_name(name), claim)
+        self._recounted.update(namespace for namespace, _ in self._claims)
         return {namespace for namespace, _ in self._claims}
 
     def claim(self, namespace: str, ledger: Callable[[], Ledger]) -> Steps[None]:
@@ -175,6 +178,8 @@ class DataObjects:
 
         Returns whether there were any.
         """
+        if namespace in self._recounted:
+            yield from self._recount(namespace, ledger)
         changes = self._changes.get(namespace, {})
         for change in [change for change in changes.values() if change.claimed]:
             made = None if change.text is None else (yield from self._made(change, ledger))
@@ -189,6 +194,13 @@ class DataObjects:
             self._changes.pop(namespace, None)
         return bool(self._put)
 
+    def _recount(self, namespace: str, ledger: Callable[[], Ledger]) -> Steps[None]:
+        """Look at all objects again: a new ledger says who turned since it began, and not since the one before."""
+        self._recounted.discard(namespace)
+        for name in self._index.data_names(namespace):
+            self.turned(namespace, ledger_name(name), ledger())
+            yield
+
     def turned(self, namespace: str, known: str, ledger: Ledger) -> bool:
         """Look at an object again whose budget is another: it is over now, or not any more. False: it is a policy."""
         name = data_name(known)
@@ -202,7 +214,7 @@ class DataObjects:
 
     def _reconsider(self, key: Key, held: DataObject, excess: Excess | None) -> None:
         if excess is None:
-            if held.value is None:
+            if held.unknown is not None and held.unknown.why is UnknownReason.OVER_BUDGET:
                 self.refetch.want(key)
         elif held.value is not None:
             made = over_budget(held.name, held.uid, held.generation, told_over(excess).message)
