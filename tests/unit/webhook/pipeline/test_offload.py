@@ -96,7 +96,7 @@ async def test_whoever_goes_away_keeps_nobody_from_their_turn(when: str) -> None
 
 
 async def test_where_no_thread_can_be_started_whoever_comes_next_may_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    offload = Offload()
+    offload, done = Offload(), list[str]()
 
     def refused(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -104,7 +104,8 @@ async def test_where_no_thread_can_be_started_whoever_comes_next_may_try(monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refused)
         with pytest.raises(RuntimeError, match="new thread"):
-            await offload.run("a", lambda: 1)
+            await offload.run("a", lambda: done.append("in vain"))
     async with asyncio.timeout(5):
-        assert await offload.run("a", lambda: 1) == 1
+        await offload.run("a", lambda: done.append("next"))
+    assert done == ["next"]
     offload.close()

@@ -22,7 +22,7 @@ class Offload:
     """One thread, started by the first piece of work. Lives in one loop."""
 
     def __init__(self) -> None:
-        self._thread = TurnTakingPool(max_workers=1, thread_name_prefix="offload")
+        self._thread = _one_thread()
         self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
         self._busy = False
 
@@ -32,7 +32,9 @@ class Offload:
         try:
             running = asyncio.get_running_loop().run_in_executor(self._thread, work)
         except BaseException:
-            # No thread could be started. Whoever comes next may try.
+            # No thread could be started, and the pool kept the work, which nobody waits for. Whoever comes next may try.
+            self._thread.shutdown(wait=False, cancel_futures=True)
+            self._thread = _one_thread()
             self._next(None)
             raise
         running.add_done_callback(self._next)
@@ -69,3 +71,7 @@ class Offload:
     def close(self) -> None:
         """Start nothing more. What is under way ends by itself."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _one_thread() -> TurnTakingPool:
+    return TurnTakingPool(max_workers=1, thread_name_prefix="offload")
