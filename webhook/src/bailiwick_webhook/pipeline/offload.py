@@ -32,7 +32,7 @@ class Offload:
         try:
             running = asyncio.get_running_loop().run_in_executor(self._thread, work)
         except BaseException:
-            # No thread could be started, and the pool kept the work, which nobody waits for. Whoever comes next may try.
+            # No thread could be started. The pool kept the work, for nobody; whoever comes next may try.
             self._thread.shutdown(wait=False, cancel_futures=True)
             self._thread = _one_thread()
             self._next(None)
