@@ -1,240 +1,173 @@
 """The store of policies, whatever it hears in which order: it comes to serve what is there, and who is over denies."""
 
 import asyncio
-import copy
 import itertools
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Collection
+from typing import Any
 
-import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
-from bailiwick_engine.budget.datasize import data_claim, ledger_name
+from bailiwick_engine.budget.datasize import ledger_name
 from bailiwick_engine.budget.footprint import footprint
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
-from bailiwick_engine.compile.policies import compile_object, policy_ref
-from bailiwick_engine.compile.withheld import withheld
-from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_engine.steps import whole
-from bailiwick_webhook.store import slices
-from bailiwick_webhook.store.index import Key, Policy
-from bailiwick_webhook.store.policies import Policies
-from support.objects import Object, policy, rule, settings as carried, subject
-
-NAMESPACES: Final = ("crm", "hr")
-NAMES: Final = ("a", "b", "c", "d")
+from bailiwick_engine.budget.ledger import Budget, Ledger
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
+from property.storeworld import BUDGETS, DATA, NAMES, NAMESPACES, World, firsts, plays, resting, rests_drawn, state
 
 
-def conditions(count: int, name: str) -> list[Object]:
-    return [{"name": f"c{number}", "expression": f"context.{name} == {number}"} for number in range(count)]
+@given(st.sampled_from(BUDGETS), firsts, plays, rests_drawn, st.booleans())
+def test_in_the_end_it_serves_what_is_there(
+    budget: Budget, first: tuple[list[Any], list[Any]], played: list[tuple[str, Any]], rests: list[int], crowded: bool
+) -> None:
+    with resting(rests, crowded=crowded):
+        asyncio.run(_to_the_end(budget, first, played))
 
 
-KINDS: Final[tuple[dict[str, Any], ...]] = (
-    {},
-    {"endpoint": "other"},
-    {"endpointSettings": carried()},
-    {"rules": [rule(conditions=[{"name": "x", "expression": "((("}])]},
-    {"endpoint": 7},
-    {"rules": [rule(conditions=conditions(6, "x"))], "endpointSettings": carried()},
-    {"rules": [rule(conditions=conditions(6, "x"))], "endpoint": "other"},
-    {"subjects": [subject(), subject("idle", account="idle")], "rules": [rule(conditions=conditions(3, "y"))]},
-)
-SIZES: Final = [footprint(policy("crm", "a", **kind)["spec"]).alone for kind in KINDS]
-MOST: Final = max(SIZES)
-BUDGETS: Final = (
-    Budget(),
-    Budget(namespace=2 * MOST, policy=MOST - 1),
-    Budget(namespace=MOST + MOST // 2, policy=MOST),
-    Budget(total=2 * MOST, namespace=2 * MOST, policy=MOST),
-    Budget(policies=2),
-)
-LARGE: Final = (5, 6)
-DATA: Final = ("d", "e")
-# Values of data: small ones, and one that takes most of what a namespace may have.
-VALUES: Final = (1, 2, ["x" * (MOST // 2)])
-
-kinds = st.none() | st.integers(0, len(KINDS) - 1) | st.sampled_from(LARGE) | st.sampled_from(LARGE)
-changes = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(NAMES), kinds)
-values = st.none() | st.integers(0, len(VALUES) - 1)
-moves = st.one_of(
-    changes.map(lambda change: ("change", change)),
-    st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(DATA), values).map(lambda change: ("data", change)),
-    st.lists(changes, max_size=6).map(lambda listed: ("list", listed)),
-    st.integers(1, 40).map(lambda turns: ("turns", turns)),
-)
-
-
-class World:
-    """What the API server holds, and the store that hears of it."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.there: dict[Key, Object] = {}
-        self.data: dict[Key, Object] = {}
-        self.count = 0
-        ticks = itertools.count()
-        # Each step takes a millisecond, so that much happens in the middle of another's work.
-        self.policies = Policies(
-            budget,
-            self.read,
-            lambda: f"{self.count}",
-            clock=lambda: next(ticks) / 1000,
-            read_data=self.read_data,
-        )
-        whole(self.policies.data.listing().done())
-
-    async def read(self, key: Key) -> Object | None:
-        await asyncio.sleep(0)
-        return copy.deepcopy(self.there.get(key))
-
-    async def read_data(self, key: Key) -> Object | None:
-        await asyncio.sleep(0)
-        return copy.deepcopy(self.data.get(key))
-
-    def tell_data(self, key: Key, value: int | None) -> None:
-        self.count += 1
-        before = self.data.pop(key, None)
-        if value is None:
-            if before is not None:
-                self.policies.data.apply("DELETED", key, before)
-            return
-        metadata = before["metadata"] if before else {"uid": f"u{self.count}", "creationTimestamp": f"{self.count:09}"}
-        self.data[key] = {
-            "metadata": metadata | {"namespace": key[0], "name": key[1], "generation": self.count},
-            "spec": {"data": {"value": VALUES[value]}},
-        }
-        self.policies.data.apply("MODIFIED", key, copy.deepcopy(self.data[key]))
-
-    def write(self, key: Key, kind: int | None) -> Object | None:
-        """Store, or delete, an object; a new object is younger than all."""
-        self.count += 1
-        before = self.there.get(key)
-        if kind is None:
-            self.there.pop(key, None)
-            return before
-        made = policy(*key, **copy.deepcopy(KINDS[kind]))
-        metadata = before["metadata"] if before else {"uid": f"u{self.count}", "creationTimestamp": f"{self.count:09}"}
-        generation = 1 if before is None else before["metadata"]["generation"] + (made["spec"] != before["spec"])
-        made["metadata"] |= {
-            **{name: metadata[name] for name in ("uid", "creationTimestamp")},
-            "generation": generation,
-            "resourceVersion": f"{self.count}",
-        }
-        self.there[key] = made
-        return made
-
-    def tell(self, key: Key, kind: int | None) -> None:
-        known = key in self.there
-        made = self.write(key, kind)
-        if made is not None:
-            self.policies.apply(
-                "DELETED" if kind is None else "MODIFIED" if known else "ADDED", key, copy.deepcopy(made)
-            )
-
-    def list(self) -> None:
-        listing = self.policies.listing()
-        for key, obj in sorted(self.there.items()):
-            whole(listing.take(key, copy.deepcopy(obj)))
-        whole(listing.done())
-
-    async def settle(self) -> None:
-        for _ in range(20_000):
-            await asyncio.sleep(0)
-            asked = self.policies._missing._keys or self.policies.data.refetch._keys
-            if self.policies.settled and not asked and not len(self.policies._rotation):
-                return
-        raise AssertionError("it does not settle")
-
-    @property
-    def expected(self) -> Snapshot:
-        return Snapshot.of(expected(self.ledger(), self.there).values())
-
-    def ledger(self) -> Ledger:
-        """Return a ledger that heard of all at once."""
-        ledger = Ledger(self.policies.ledger.budget)
-        for (namespace, name), obj in self.there.items():
-            claim = Claim(obj["metadata"]["creationTimestamp"], name, footprint(obj["spec"]))
-            ledger.put(namespace, name, claim)
-        for (namespace, name), obj in self.data.items():
-            ledger.put(namespace, ledger_name(name), data_claim(obj))
-        ledger.settle()
-        return ledger
-
-
-def expected(ledger: Ledger, there: Mapping[Key, Object]) -> dict[Key, Policy]:
-    """Compile what is there, but for who is over."""
-    return {
-        key: compile_object(obj) if ledger.excess(*key) is None else withheld(policy_ref(obj), obj["spec"])
+async def _to_the_end(budget: Budget, first: tuple[list[Any], list[Any]], played: list[tuple[str, Any]]) -> None:
+    world = World(budget)
+    task = await _played(world, first, played)
+    objects, there, known = world.objects.there, world.data.there, world.policies
+    judge = world.ledger()
+    found, wanted = known.snapshot, world.expected(judge, objects, there)
+    assert found is not None
+    assert {key: shown(endpoint) for key, endpoint in found.endpoints.items()} == {
+        key: shown(endpoint) for key, endpoint in wanted.endpoints.items()
+    }
+    assert found.unreadable.keys() == wanted.unreadable.keys()
+    states = {state(obj) for obj in (*objects.values(), *there.values())}
+    assert {one for one in world.objects.every | world.data.every if known.serves(*one)} == states
+    claimed = {key: known.ledger.claim(*key) for key in itertools.product(NAMESPACES, NAMES)}
+    assert {key: claim.print for key, claim in claimed.items() if claim} == {
+        key: footprint(obj["spec"]) for key, obj in objects.items()
+    }
+    held = {key: known._index.data_of(key) for key in itertools.product(NAMESPACES, DATA)}
+    assert {key: None if one.value is None else one.value["value"] for key, one in held.items() if one} == {
+        key: None if judge.excess(key[0], ledger_name(key[1])) else obj["spec"]["data"]["value"]
         for key, obj in there.items()
     }
-
-
-@settings(max_examples=200)
-@given(
-    st.sampled_from(BUDGETS),
-    st.lists(changes, max_size=8),
-    st.lists(moves, min_size=2, max_size=12),
-    st.lists(st.sampled_from([1, 1, 2, 5, 30]), min_size=1, max_size=8),
-)
-def test_in_the_end_it_serves_what_is_there(
-    budget: Budget, first: list[Any], played: list[tuple[str, Any]], rests: list[int]
-) -> None:
-    turns = itertools.cycle(rests)
-
-    async def rest(_: slices.Slices) -> None:
-        for _turn in range(next(turns)):
-            await asyncio.sleep(0)
-
-    with pytest.MonkeyPatch.context() as patch:
-        # Each step is a slice, and for how long others work after it does not hang on the machine.
-        patch.setattr(slices, "SECONDS", 0.0)
-        patch.setattr(slices.Slices, "_rest", rest)
-        asyncio.run(_play(budget, first, played))
-
-
-async def _play(budget: Budget, first: list[Any], played: list[tuple[str, Any]]) -> None:
-    world = World(budget)
-    task = asyncio.create_task(world.policies.run())
-    for namespace, name, kind in first:
-        world.write((namespace, name), kind)
-    world.list()
-    for what, given_ in played:
-        if what == "change":
-            world.tell((given_[0], given_[1]), given_[2])
-        elif what == "data":
-            world.tell_data((given_[0], given_[1]), given_[2])
-        elif what == "list":
-            # Of all that was written meanwhile the watch told nothing.
-            for namespace, name, kind in given_:
-                world.write((namespace, name), kind)
-            world.list()
-        else:
-            for _ in range(given_):
-                await asyncio.sleep(0)
-    await world.settle()
-    found, wanted = world.policies.snapshot, world.expected
-    assert found is not None
-    assert found.endpoints.keys() == wanted.endpoints.keys()
-    for key, endpoint in wanted.endpoints.items():
-        assert shown(found.endpoints[key]) == shown(endpoint)
-    assert found.unreadable.keys() == wanted.unreadable.keys()
-    for obj in world.there.values():
-        assert world.policies.serves(obj["metadata"]["uid"], obj["metadata"]["generation"])
-    claimed = {key: world.policies.ledger.claim(*key) for key in itertools.product(NAMESPACES, NAMES)}
-    assert {key: claim.print for key, claim in claimed.items() if claim} == {
-        key: footprint(obj["spec"]) for key, obj in world.there.items()
-    }
-    ledger = world.ledger()
-    known = {key: world.policies._index.data_of(key) for key in itertools.product(NAMESPACES, DATA)}
-    assert {key: None if held.value is None else held.value["value"] for key, held in known.items() if held} == {
-        key: None if ledger.excess(key[0], ledger_name(key[1])) else obj["spec"]["data"]["value"]
-        for key, obj in world.data.items()
-    }
-    assert not world.policies.ledger.restless
-    assert world.policies.ledger.usage == ledger.usage
-    assert not world.policies.waiting
-    assert world.policies.reached is None
+    assert not known.ledger.restless
+    assert known.ledger.usage == judge.usage
+    assert known.ledger.over == judge.over
+    assert not known.waiting
+    assert known.reached is None
+    assert known.data.in_force
+    changes_, room_, index, held_ = known._changes, known._room, known._index, known.data
+    left: list[Collection[object]] = [
+        known._unbuilt,
+        known._working,
+        room_._taken,
+        room_._waiting,
+        changes_._compiling,
+        changes_._put,
+    ]
+    left += [changes_._first, changes_._forgotten, index._moves, held_._changes, held_._put, held_._recounted]
+    assert not any(left), left
+    assert index._moved.keys() <= index._places.keys()
     assert not task.done()
     task.cancel()
+
+
+@given(st.sampled_from(BUDGETS), firsts, plays, rests_drawn, st.booleans())
+def test_what_is_not_as_it_was_heard_waits(
+    budget: Budget, first: tuple[list[Any], list[Any]], played: list[tuple[str, Any]], rests: list[int], crowded: bool
+) -> None:
+    with resting(rests, crowded=crowded):
+        asyncio.run(_always(budget, first, played))
+
+
+async def _always(budget: Budget, first: tuple[list[Any], list[Any]], played: list[tuple[str, Any]]) -> None:
+    world = World(budget)
+    looking = asyncio.create_task(Looker(world).run())
+    task = await _played(world, first, played)
+    task.cancel()
+    if looking.done():
+        looking.result()
+    looking.cancel()
+
+
+class Looker:
+    """Looks at every turn of the loop whether an endpoint waits that does not answer by what was heard."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._nobody_is_over = Ledger(Budget())
+        self._seen: list[object] = []
+        self._wanted = Snapshot({})
+
+    async def run(self) -> None:
+        while True:
+            served = self._world.policies.snapshot
+            if served is not None and self._world.objects.synced:
+                for key in self._differing(served):
+                    assert self._world.policies.waiting.since(*key) is not None, key
+            await asyncio.sleep(0)
+
+    def _differing(self, served: Snapshot) -> list[EndpointKey]:
+        objects, data_ = self._world.objects, self._world.data
+        if objects.listing:
+            # What it says is heard when it was taken whole; until then there may be in force what was, or will be.
+            known = {state(obj) for one in (objects.told, objects.coming) for obj in one.values()}
+            return [key for key, endpoint in served.endpoints.items() if not spoken(endpoint) <= known]
+        told = [served, *objects.told.values(), *data_.told.values()]
+        if len(told) != len(self._seen) or any(one is not other for one, other in zip(told, self._seen, strict=True)):
+            self._wanted = self._world.expected(self._nobody_is_over, objects.told, data_.told)
+            self._seen = told
+        return [
+            key
+            for key in served.endpoints.keys() | self._wanted.endpoints.keys()
+            if speaks_differently(served, self._wanted, key)
+            or (not data_.listing and reads_differently(served, self._wanted, key))
+        ]
+
+
+async def _played(
+    world: World, first: tuple[list[Any], list[Any]], played: list[tuple[str, Any]]
+) -> "asyncio.Task[None]":
+    task = asyncio.create_task(world.policies.run())
+    # Data is older, and comes first: so it can be what puts a policy over.
+    for data_change in first[0]:
+        world.write_data(*data_change)
+    for change in first[1]:
+        world.write(*change)
+    await world.data.list()
+    await world.objects.list()
+    for what, given_ in played:
+        await world.play(what, given_)
+    await world.settle()
+    return task
+
+
+def speaks_differently(served: Snapshot, wanted: Snapshot, key: EndpointKey) -> bool:
+    """Tell whether an endpoint answers by what is not there any more, or without what is."""
+    found = served.endpoints.get(key)
+    known, there = spoken(found), spoken(wanted.endpoints.get(key))
+    # Of policies that deny the same, as who is over budget does, only one is told.
+    denies = found is not None and (found.broken or found.denied_whole)
+    return not known <= there or (known != there and not denies)
+
+
+def spoken(endpoint: CompiledEndpoint | None) -> set[tuple[str, int]]:
+    """Return by which generations of policies an endpoint answers."""
+    if endpoint is None:
+        return set()
+    named = (*endpoint.broken.values(), *endpoint.carriers, endpoint.denied_whole)
+    refs = (*(one.policy for one in endpoint.rules), *(ref for ref in named if ref is not None))
+    return {(ref.uid, ref.generation) for ref in refs}
+
+
+def reads_differently(served: Snapshot, wanted: Snapshot, key: EndpointKey) -> bool:
+    """Tell whether an endpoint reads another state of data than there is; data that is unknown allows nothing."""
+    if key not in served.endpoints or key not in wanted.endpoints:
+        return False
+    held, there = served.endpoints[key].data, wanted.endpoints[key].data
+    both = held.keys() & there.keys()
+    return any((held[one].uid, held[one].generation) != (there[one].uid, there[one].generation) for one in both)
+
+
+def of_data(endpoint: Any) -> list[Any]:  # noqa: ANN401 - an endpoint
+    return [
+        (name, one.uid, one.generation, one.digest, None if one.unknown is None else one.unknown.why)
+        for name, one in endpoint.data.items()
+    ]
 
 
 def shown(endpoint: Any) -> Any:  # noqa: ANN401 - an endpoint, as far as two that were compiled apart can be compared
@@ -245,4 +178,7 @@ def shown(endpoint: Any) -> Any:  # noqa: ANN401 - an endpoint, as far as two th
         endpoint.carriers,
         endpoint.settings,
         endpoint.named_subjects,
+        endpoint.reads,
+        sorted(of_data(endpoint)),
+        [(one.candidate, one.digest, one.replaced, shown(one.endpoint)) for one in endpoint.shadows],
     )

@@ -14,7 +14,7 @@ import orjson
 from bailiwick_engine.budget.ledger import Ledger, claim_steps
 from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.index import Key, Place, Policy
+from bailiwick_webhook.store.index import Key, Place, Policy, place_of
 
 # What is looked at of an object, and nothing else: who wrote which field is half of a stored one.
 _METADATA = ("namespace", "name", "uid", "generation", "creationTimestamp", "deletionTimestamp")
@@ -136,13 +136,21 @@ class Backlog:
         self._unclaimed.clear()
 
 
-def change_of(key: Key, obj: Mapping[str, Any], text: bytes, since: float) -> PolicyChange:
+def made_change(key: Key, made: Policy, since: float) -> PolicyChange:
+    """Return the change to what is compiled, or withheld, already, and known to the ledger."""
+    ref = made.ref
+    return PolicyChange(key, since, ref.uid, ref.generation, made=made, places={place_of(made)}, claimed=True)
+
+
+def change_of(key: Key, obj: Mapping[str, Any], text: bytes, since: float, *, claimed: bool = False) -> PolicyChange:
     """Return the change that an object is."""
     metadata, spec = obj["metadata"], obj.get("spec")
     endpoint = spec.get("endpoint") if isinstance(spec, dict) else None
     place = (key[0], endpoint if isinstance(endpoint, str) else None)
     quiet = replaced_by(spec) is not None
-    return PolicyChange(key, since, metadata.get("uid"), metadata.get("generation"), text, places={place}, quiet=quiet)
+    return PolicyChange(
+        key, since, metadata.get("uid"), metadata.get("generation"), text, places={place}, claimed=claimed, quiet=quiet
+    )
 
 
 def text_of(obj: Mapping[str, Any]) -> bytes:

@@ -22,6 +22,8 @@ class Changes:
         self.waiting: Final = ChangeAges()
         self.backlog: Final = Backlog()
         self._compiling: dict[Key, PolicyChange] = {}
+        # What waited when a list came, until that says how it is: it waits on.
+        self._forgotten: dict[Key, PolicyChange] = {}
         self._put: dict[Place, list[PolicyChange]] = {}
         self._built: list[tuple[Place, list[PolicyChange]]] = []
         # By number of a change that is not in force, up to where everything that was heard of before it is.
@@ -54,6 +56,12 @@ class Changes:
         if compiling is not None:
             change.places |= compiling.places
             change.quiet = change.quiet and compiling.quiet
+        if (older := self._forgotten.pop(change.key, None)) is not None:
+            change.places |= older.places
+            change.quiet = change.quiet and older.quiet
+            change.since = older.since
+            self._marks.pop(older.number, None)
+            self._first.discard(older.number)
         self._count += 1
         change.number = self._count
         if self.backlog.add(change) is None:
@@ -64,10 +72,14 @@ class Changes:
             self.waiting.set(change.key, change.places, change.since)
 
     def forget(self) -> None:
-        """Drop what waits in the backlog: something newer says how everything is."""
-        changes = tuple(self.backlog.all())
+        """Drop what waits in the backlog: something newer says how everything is. Until then its places wait."""
+        self._forgotten.update((change.key, change) for change in self.backlog.all())
         self.backlog.clear()
-        for change in changes:
+
+    def remember(self) -> None:
+        """Say that it was told how everything is: what was dropped, and not heard of again, is over."""
+        forgotten, self._forgotten = self._forgotten, {}
+        for change in forgotten.values():
             self._over(change, tuple(change.places))
 
     def begin(self, change: PolicyChange) -> None:
@@ -122,7 +134,7 @@ class Changes:
         for place in places:
             later = [one for one in self._put.get(place, ()) if one.key == key]
             # The oldest that counts: a quiet one before it must not hide it.
-            for newer in (*later, self.newest(key)):
+            for newer in (*later, self.newest(key), self._forgotten.get(key)):
                 if newer is not None and place in newer.places and not newer.quiet:
                     self.waiting.set(key, (place,), newer.since)
                     break

@@ -221,6 +221,12 @@ class DataObjects:
             self._index.put_data(key, made)
             self._put.append(_DataChange(key, self._clock(), held.uid, held.generation, b""))
 
+    def built(self, place: Place) -> None:
+        """Let an endpoint wait for what was heard, before it was built, of data that it reads since."""
+        for change in self._changes.get(place[0], {}).values():
+            if self._index.reads(place, change.key):
+                self._wait(change)
+
     def published(self) -> None:
         """Say that what was put into the index is in force."""
         put, self._put = self._put, []

@@ -103,6 +103,11 @@ class PolicyIndex:
         """Return the endpoints whose answers hang on an object of data."""
         return tuple(endpoint for endpoint, answers in self._readers.get(key, {}).items() if answers)
 
+    def reads(self, place: Place, key: Key) -> bool:
+        """Tell whether the answers of an endpoint hang on an object of data."""
+        namespace, endpoint = place
+        return endpoint is not None and self._readers.get(key, {}).get((namespace, endpoint), False)
+
     def put_data(self, key: Key, made: DataObject | None) -> None:
         """Take in an object of data; None takes it out. The next snapshot has it in every endpoint that reads it."""
         namespace, name = key

@@ -20,7 +20,7 @@ from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.rotation import FairRotation
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.backlog import PolicyChange, change_of, text_of
+from bailiwick_webhook.store.backlog import PolicyChange, change_of, made_change, text_of
 from bailiwick_webhook.store.budgetlog import BudgetLog
 from bailiwick_webhook.store.changes import Changes
 from bailiwick_webhook.store.compiler import compiled, is_of, ref_of
@@ -64,11 +64,8 @@ class Policies:
         self.snapshot: Snapshot | None = None
         self.ledger = Ledger(budget or Budget())
         self._missing = PolicyRefetch(read, lambda key, obj: self._hear(change_of(key, obj, text_of(obj), clock())))
-        self._heard = heard
-        self._tend = tend
-        self._clock = clock
-        self._index = PolicyIndex()
-        self._changes = Changes()
+        self._heard, self._tend, self._clock = heard, tend, clock
+        self._index, self._changes = PolicyIndex(), Changes()
         self.data: Final = DataObjects(self._index, self._changes.waiting, self._rouse, read_data, clock)
         self._rotation: FairRotation[str] = FairRotation(clock)
         self._room, self._log = Room(), BudgetLog()
@@ -106,7 +103,9 @@ class Policies:
         # Older than the list.
         self._changes.forget()
         self._missing.clear()
-        first, self._listed = self.snapshot is None, True
+        first = self.snapshot is None
+        # Race: data or what is withheld may be built meanwhile, and a snapshot of half a list allows what it denies.
+        self._listed = not first
         known = [*(key for key in self._changes.compiling() if key not in self._index), *self._index.keys()]
         for number, key in enumerate(known):
             if gone := key not in listed.found:
@@ -117,25 +116,28 @@ class Policies:
         for key, found in listed.found.items():
             if first and found is not None and not isinstance(found, bytes) and self._changes.newest(key) is None:
                 touched.update(dict.fromkeys(self._index.put(key, found)))
+                # Whom the ledger turned after the list was settled, and before this, nobody tells of again.
+                self._reconsider(key)
             else:
                 self._take_listed(key, found, first=first)
             yield
         for place in touched:
             yield from self._index.build(place)
+            self.data.built(place)
+        self._changes.remember()
         for namespace in {namespace for namespace, _ in listed.found}:
             self._log.tell(self.ledger, namespace)
             yield
         # There may be nothing to do, and then that is the snapshot.
-        self._built = True
+        self._built = self._listed = True
         self._woken.set()
 
     def apply(self, kind: str, key: Key, obj: dict[str, Any]) -> None:
         """Take one change."""
-        metadata = obj["metadata"]
         if kind == "DELETED":
             if key in self._index or self._changes.newest(key) is not None:
                 self._hear(PolicyChange(key, self._clock(), gone=True))
-        elif not self._is_newest(key, metadata):
+        elif not self._is_newest(key, obj["metadata"]):
             self._hear(change_of(key, obj, text_of(obj), self._clock()))
 
     def serves(self, uid: str, generation: int) -> bool:
@@ -187,17 +189,13 @@ class Policies:
         if found is None or found == policy:
             self._reconsider(key)
         elif not isinstance(found, bytes):
-            ref, places = found.ref, {place_of(found)}
-            change = PolicyChange(key, self._clock(), ref.uid, ref.generation, made=found, places=places, claimed=True)
-            self._hear(change, first=first)
+            self._hear(made_change(key, found, self._clock()), first=first)
         else:
             obj = orjson.loads(found)
             if self._changes.newest(key) is None and policy is not None and is_of(policy.ref, obj["metadata"]):
                 self._reconsider(key)
             else:
-                change = change_of(key, obj, found, self._clock())
-                change.claimed = True
-                self._hear(change, first=first)
+                self._hear(change_of(key, obj, found, self._clock(), claimed=True), first=first)
 
     def _hear(self, change: PolicyChange, *, first: bool = False) -> None:
         """Put a change in line."""
@@ -216,8 +214,7 @@ class Policies:
         over = self.ledger.excess(*key) is not None
         was_over = isinstance(policy, BrokenPolicy) and policy.withheld
         if over and not was_over:
-            ref, made = policy.ref, withheld_of(policy)
-            self._hear(PolicyChange(key, self._clock(), ref.uid, ref.generation, made=made, claimed=True))
+            self._hear(made_change(key, withheld_of(policy), self._clock()))
         elif was_over and not over:
             self._missing.want(key)
 
@@ -238,6 +235,9 @@ class Policies:
         try:
             while True:
                 yield from self._claim(namespace)
+                if self._changes.backlog.first(namespace) is None:
+                    yield from self._build(namespace, now=True)
+                # Race: while that was built, more may have been heard of, and `_rouse` did nothing.
                 if (change := self._changes.backlog.first(namespace)) is None:
                     break
                 if not change.claimed:
@@ -248,10 +248,9 @@ class Policies:
                 yield from self._take_up(change)
                 yield from self._build(namespace)
                 self._leave_room(namespace)
-            yield from self._build(namespace, now=True)
-            self._leave_room(namespace)
         finally:
             self._working.discard(namespace)
+            self._leave_room(namespace)
             # While this was at work, `_rouse` did nothing.
             if self.data.waits(namespace) or namespace in self.ledger.restless:
                 self._rouse(namespace)
@@ -326,6 +325,7 @@ class Policies:
                 del unbuilt[place]
                 yield from self._index.build(place)
                 self._changes.build(place)
+                self.data.built(place)
                 self._built = True
         if not unbuilt:
             self._unbuilt.pop(namespace, None)
