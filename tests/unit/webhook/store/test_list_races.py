@@ -198,6 +198,25 @@ def test_a_list_does_not_make_what_waited_look_new() -> None:
     assert policies.waiting.since("crm", ENDPOINT) is None
 
 
+def test_a_change_waits_for_the_list_to_come_to_it_though_its_policy_is_withheld_meanwhile() -> None:
+    policies = Policies(Budget(policies=1), clock=Clock())
+    whole(listing(policies, stored("a", endpointSettings=settings())))
+    data_listed(policies)
+    finish(policies)
+    newer = stored("a", generation=2, endpointSettings=settings(), rules=[rule(effect="Deny")])
+    policies.apply("MODIFIED", ("crm", "a"), newer)
+    # It is older, and there is room for one.
+    policies.data.apply("ADDED", ("crm", "d"), data(1))
+    others = [policy("aa", f"p{number}") for number in range(60)]
+    steps = listing(policies, *others, newer)
+    while not policies._changes.forgot(("crm", "a")):
+        next(steps)
+    for _ in beside(policies, steps):
+        assert policies.serves("a", 2) or policies.waiting.since("crm", ENDPOINT) is not None
+    finish(policies)
+    assert (policies.serves("a", 2), withheld(policies, "a")) == (True, True)
+
+
 def test_an_endpoint_that_begins_to_read_data_waits_for_what_was_heard_of_it_before() -> None:
     clock = Clock()
     policies = Policies(clock=clock)

@@ -76,6 +76,10 @@ class Changes:
         self._forgotten.update((change.key, change) for change in self.backlog.all())
         self.backlog.clear()
 
+    def forgot(self, key: Key) -> bool:
+        """Tell whether a change of a policy was dropped, and the list that is taken up has not come to it yet."""
+        return key in self._forgotten
+
     def remember(self) -> None:
         """Say that it was told how everything is: what was dropped, and not heard of again, is over."""
         forgotten, self._forgotten = self._forgotten, {}

@@ -117,7 +117,7 @@ class Policies:
             if first and found is not None and not isinstance(found, bytes) and self._changes.newest(key) is None:
                 touched.update(dict.fromkeys(self._index.put(key, found)))
                 # Whom the ledger turned after the list was settled, and before this, nobody tells of again.
-                self._reconsider(key)
+                self._reconsider(key, listed=True)
             else:
                 self._take_listed(key, found, first=first)
             yield
@@ -187,13 +187,13 @@ class Policies:
         """Take up what a list says of a policy: its text, what is kept of it, or that it is as we have it."""
         policy = self._index.get(key)
         if found is None or found == policy:
-            self._reconsider(key)
+            self._reconsider(key, listed=True)
         elif not isinstance(found, bytes):
             self._hear(made_change(key, found, self._clock()), first=first)
         else:
             obj = orjson.loads(found)
             if self._changes.newest(key) is None and policy is not None and is_of(policy.ref, obj["metadata"]):
-                self._reconsider(key)
+                self._reconsider(key, listed=True)
             else:
                 self._hear(change_of(key, obj, found, self._clock(), claimed=True), first=first)
 
@@ -206,10 +206,10 @@ class Policies:
         self._changes.hear(change, self._heard(), first=first)
         self._rouse(change.key[0])
 
-    def _reconsider(self, key: Key) -> None:
-        """Look at a policy again whose budget is another: it is over now, or not any more."""
+    def _reconsider(self, key: Key, *, listed: bool = False) -> None:
+        """Look at a policy again whose budget is another, unless a list is still to come to it."""
         policy = self._index.get(key)
-        if policy is None or self._changes.newest(key) is not None:
+        if policy is None or self._changes.newest(key) is not None or (not listed and self._changes.forgot(key)):
             return
         over = self.ledger.excess(*key) is not None
         was_over = isinstance(policy, BrokenPolicy) and policy.withheld
