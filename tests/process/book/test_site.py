@@ -82,7 +82,9 @@ def test_a_version_is_a_plain_name(name: str, small: Path) -> None:
 
 
 def test_it_is_served_on_loopback(site: Path) -> None:
-    lines = ("import sys", "from pathlib import Path", "from book import __main__, site")
+    # Whoever runs the tests in the background of a script has children that do not hear an interrupt.
+    heard = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+    lines = ("import signal, sys", heard, "from pathlib import Path", "from book import __main__, site")
     program = "; ".join((*lines, f"site.SITE = Path({str(site)!r})", "sys.exit(__main__.serve(0))"))
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
