@@ -105,17 +105,22 @@ class Looker:
         objects, data_ = self._world.objects, self._world.data
         if objects.listing:
             # What it says is heard when it was taken whole; until then there may be in force what was, or will be.
-            known = {state(obj) for one in (objects.told, objects.coming) for obj in one.values()}
+            known = {state(obj) for one in (objects.told, objects.coming, objects.there) for obj in one.values()}
             return [key for key, endpoint in served.endpoints.items() if not spoken(endpoint) <= known]
         told = [served, *objects.told.values(), *data_.told.values()]
         if len(told) != len(self._seen) or any(one is not other for one, other in zip(told, self._seen, strict=True)):
             self._wanted = self._world.expected(self._nobody_is_over, objects.told, data_.told)
             self._seen = told
+        # What was read again is as it is now, of which the watch may still have to tell.
+        fresher = {state(obj) for obj in objects.there.values()} - {state(obj) for obj in objects.told.values()}
         return [
             key
             for key in served.endpoints.keys() | self._wanted.endpoints.keys()
-            if speaks_differently(served, self._wanted, key)
-            or (not data_.listing and reads_differently(served, self._wanted, key))
+            if not spoken(served.endpoints.get(key)) & fresher
+            and (
+                speaks_differently(served, self._wanted, key)
+                or (not data_.listing and reads_differently(served, self._wanted, key))
+            )
         ]
 
 
@@ -173,7 +178,8 @@ def of_data(endpoint: Any) -> list[Any]:  # noqa: ANN401 - an endpoint
 def shown(endpoint: Any) -> Any:  # noqa: ANN401 - an endpoint, as far as two that were compiled apart can be compared
     return (
         [(one.policy, one.policy_digest, one.name, one.subjects) for one in endpoint.rules],
-        dict(endpoint.broken),
+        # Of two that deny the same subject, which is named hangs on the order in which they came.
+        sorted(endpoint.broken),
         endpoint.denied_whole,
         endpoint.carriers,
         endpoint.settings,
