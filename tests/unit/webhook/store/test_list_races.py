@@ -240,3 +240,26 @@ def test_an_endpoint_that_begins_to_read_data_waits_for_what_was_heard_of_it_bef
             assert since is not None
             assert since <= heard
     assert looked
+
+
+def test_a_policy_that_the_list_has_come_to_is_let_in_again_while_the_list_goes_on() -> None:
+    policies = Policies(Budget(policies=1), clock=Clock())
+    policy_ = stored("a", endpointSettings=settings())
+    older = data(1)
+    data_listed(policies, older)
+    whole(listing(policies, policy_))
+    finish(policies)
+    assert withheld(policies, "a")
+    # Read again as it is, and not taken up yet when the list comes.
+    policies._missing._take(("crm", "a"), policy_)
+    steps = listing(policies, policy_, *[policy("hr", f"p{number}") for number in range(60)])
+    while not policies._changes.forgot(("crm", "a")):
+        next(steps)
+    while policies._changes.forgot(("crm", "a")):
+        next(steps)
+    policies.data.apply("DELETED", ("crm", "d"), older)
+    for _ in beside(policies, steps):
+        pass
+    finish(policies)
+    assert policies.ledger.excess("crm", "a") is None
+    assert ("crm", "a") in policies._missing._keys

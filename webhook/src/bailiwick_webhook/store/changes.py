@@ -80,11 +80,15 @@ class Changes:
         """Tell whether a change of a policy was dropped, and the list that is taken up has not come to it yet."""
         return key in self._forgotten
 
-    def remember(self) -> None:
-        """Say that it was told how everything is: what was dropped, and not heard of again, is over."""
-        forgotten, self._forgotten = self._forgotten, {}
-        for change in forgotten.values():
+    def recall(self, key: Key) -> None:
+        """Say that the list has come to a policy, and has it as it is in the index: what was dropped of it is over."""
+        if (change := self._forgotten.pop(key, None)) is not None:
             self._over(change, tuple(change.places))
+
+    def recall_all(self) -> None:
+        """Say that the list has come to its end: what was dropped, and not heard of again, is over."""
+        for key in tuple(self._forgotten):
+            self.recall(key)
 
     def begin(self, change: PolicyChange) -> None:
         """Take the change out of the backlog: it is compiled."""

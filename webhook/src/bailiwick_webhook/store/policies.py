@@ -103,9 +103,8 @@ class Policies:
         # Older than the list.
         self._changes.forget()
         self._missing.clear()
-        first = self.snapshot is None
         # Race: data or what is withheld may be built meanwhile, and a snapshot of half a list allows what it denies.
-        self._listed = not first
+        self._listed = not (first := self.snapshot is None)
         known = [*(key for key in self._changes.compiling() if key not in self._index), *self._index.keys()]
         for number, key in enumerate(known):
             if gone := key not in listed.found:
@@ -114,17 +113,17 @@ class Policies:
                 yield
         touched: dict[Place, None] = {}
         for key, found in listed.found.items():
+            told = found
             if first and found is not None and not isinstance(found, bytes) and self._changes.newest(key) is None:
                 touched.update(dict.fromkeys(self._index.put(key, found)))
-                # Whom the ledger turned after the list was settled, and before this, nobody tells of again.
-                self._reconsider(key, listed=True)
-            else:
-                self._take_listed(key, found, first=first)
+                told = None
+            # What was put too: whom the ledger turned since the list was settled, nobody tells of again.
+            self._take_listed(key, told, first=first)
             yield
         for place in touched:
             yield from self._index.build(place)
             self.data.built(place)
-        self._changes.remember()
+        self._changes.recall_all()
         for namespace in {namespace for namespace, _ in listed.found}:
             self._log.tell(self.ledger, namespace)
             yield
@@ -185,17 +184,18 @@ class Policies:
 
     def _take_listed(self, key: Key, found: bytes | Policy | None, *, first: bool) -> None:
         """Take up what a list says of a policy: its text, what is kept of it, or that it is as we have it."""
-        policy = self._index.get(key)
-        if found is None or found == policy:
-            self._reconsider(key, listed=True)
-        elif not isinstance(found, bytes):
-            self._hear(made_change(key, found, self._clock()), first=first)
-        else:
+        policy, change = self._index.get(key), None
+        if isinstance(found, bytes):
             obj = orjson.loads(found)
-            if self._changes.newest(key) is None and policy is not None and is_of(policy.ref, obj["metadata"]):
-                self._reconsider(key, listed=True)
-            else:
-                self._hear(change_of(key, obj, found, self._clock(), claimed=True), first=first)
+            if policy is None or self._changes.newest(key) is not None or not is_of(policy.ref, obj["metadata"]):
+                change = change_of(key, obj, found, self._clock(), claimed=True)
+        elif found is not None and found != policy:
+            change = made_change(key, found, self._clock())
+        if change is not None:
+            self._hear(change, first=first)
+        else:
+            self._changes.recall(key)
+            self._reconsider(key)
 
     def _hear(self, change: PolicyChange, *, first: bool = False) -> None:
         """Put a change in line."""
@@ -206,10 +206,10 @@ class Policies:
         self._changes.hear(change, self._heard(), first=first)
         self._rouse(change.key[0])
 
-    def _reconsider(self, key: Key, *, listed: bool = False) -> None:
+    def _reconsider(self, key: Key) -> None:
         """Look at a policy again whose budget is another, unless a list is still to come to it."""
         policy = self._index.get(key)
-        if policy is None or self._changes.newest(key) is not None or (not listed and self._changes.forgot(key)):
+        if policy is None or self._changes.newest(key) is not None or self._changes.forgot(key):
             return
         over = self.ledger.excess(*key) is not None
         was_over = isinstance(policy, BrokenPolicy) and policy.withheld
