@@ -3,7 +3,6 @@
 Each step is a turn here, and the tests say between which two of them something comes.
 """
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -12,11 +11,11 @@ import pytest
 from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget, Ledger
-from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.steps import Steps, whole
 from bailiwick_webhook.store import backlog
 from bailiwick_webhook.store.policies import Policies
 from support.objects import Object, policy, rule
+from support.pdp.steppedstore import StepClock, finish, is_withheld, step
 
 ONE: Final = footprint(policy("crm", "p", rules=[rule()])["spec"]).alone
 
@@ -35,25 +34,11 @@ def data(namespace: str, name: str, value: object = 1, generation: int = 1) -> O
 
 def stepping(budget: Budget) -> Policies:
     """Return a store that has taken up an empty list, and of which each step is longer than a turn."""
-    ticks = itertools.count()
-    policies = Policies(budget, clock=lambda: next(ticks) * 0.0021)
+    policies = Policies(budget, clock=StepClock())
     whole(policies.listing().done())
     whole(policies.data.listing().done())
     finish(policies)
     return policies
-
-
-def step(policies: Policies) -> bool:
-    going = policies._rotation.turn()
-    policies._publish(idle=not going)
-    return going
-
-
-def finish(policies: Policies) -> None:
-    for _ in range(20_000):
-        if not step(policies):
-            return
-    raise AssertionError("it does not come to an end")
 
 
 def hear(policies: Policies, namespace: str, name: str) -> None:
@@ -62,8 +47,7 @@ def hear(policies: Policies, namespace: str, name: str) -> None:
 
 def in_force(policies: Policies) -> set[str]:
     known = policies._index.keys()
-    held = {key[1]: policies._index.get(key) for key in known}
-    return {name for name, made in held.items() if made and not (isinstance(made, BrokenPolicy) and made.withheld)}
+    return {key[1] for key in known if not is_withheld(policies, key)}
 
 
 def before_each(call: Callable[..., Steps[Any]], happens: Callable[[], None]) -> Callable[..., Steps[Any]]:

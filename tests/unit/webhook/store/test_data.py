@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from bailiwick_engine.budget.ledger import MIB, Budget
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.steps import whole
 from bailiwick_kube.lists import ListPage
 from bailiwick_webhook.cluster.client import DATA, ClusterUnavailableError, Collection
 from bailiwick_webhook.store.index import Key
@@ -47,10 +48,8 @@ async def deciding(budget: Budget | None = None, read_data: Read = nothing) -> A
     policies = Policies(budget, read_data=read_data)
     working = asyncio.create_task(policies.run())
     listing = policies.listing()
-    for _ in listing.take((NAMESPACE, "reader"), reader()):
-        pass
-    for _ in listing.done():
-        pass
+    whole(listing.take((NAMESPACE, "reader"), reader()))
+    whole(listing.done())
     await settle()
     try:
         yield policies
@@ -206,10 +205,8 @@ async def test_what_only_a_new_list_lets_in_is_read_again_and_known() -> None:
         assert (policies.ledger.over, reason(policies)) == (1, Reason.CONDITION_ERROR)
         # The watch told nothing of what was deleted.
         listing = policies.listing()
-        for _ in listing.take((NAMESPACE, "reader"), reader()):
-            pass
-        for _ in listing.done():
-            pass
+        whole(listing.take((NAMESPACE, "reader"), reader()))
+        whole(listing.done())
         await settle()
         assert (policies.ledger.over, reason(policies)) == (0, Reason.ALLOWED)
 

@@ -8,24 +8,13 @@ import pytest
 from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget
-from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.steps import Steps, whole
 from bailiwick_webhook.store import listing as store_listing
 from bailiwick_webhook.store.policies import Policies
 from support.objects import ENDPOINT, Object, policy, rule, settings
+from support.pdp.steppedstore import StepClock, finish, is_withheld, step
 
 ONE: Final = footprint(policy("crm", "a")["spec"]).alone
-
-
-class Clock:
-    """Each look is longer than a turn, so that each step is one."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        self.now += 0.0021
-        return self.now
 
 
 def stored(name: str, created: int = 1, generation: int = 1, **spec: object) -> Object:
@@ -63,19 +52,6 @@ def data_listed(policies: Policies, *objects: Object) -> None:
     whole(listed.done())
 
 
-def step(policies: Policies) -> bool:
-    going = policies._rotation.turn()
-    policies._publish(idle=not going)
-    return going
-
-
-def finish(policies: Policies) -> None:
-    for _ in range(50_000):
-        if not step(policies) and not len(policies._rotation):
-            return
-    raise AssertionError("it does not come to an end")
-
-
 def beside(policies: Policies, steps: Steps[None]) -> Iterator[None]:
     """Take steps, and let others work after each."""
     for _ in steps:
@@ -90,13 +66,8 @@ def served(policies: Policies) -> set[str]:
     return set() if endpoint is None else {one.policy.name for one in endpoint.rules}
 
 
-def withheld(policies: Policies, name: str) -> bool:
-    found = policies._index.get(("crm", name))
-    return isinstance(found, BrokenPolicy) and found.withheld
-
-
 def test_no_snapshot_of_half_a_first_list_is_served() -> None:
-    policies = Policies(Budget(policies=4), clock=Clock())
+    policies = Policies(Budget(policies=4), clock=StepClock())
     data_listed(policies, data(1))
     finish(policies)
     others = [stored(f"m{number}", endpoint=f"e{number}") for number in range(8)]
@@ -109,7 +80,7 @@ def test_no_snapshot_of_half_a_first_list_is_served() -> None:
 
 
 def test_nor_is_one_of_half_a_second_list_that_comes_before_the_first_is_served() -> None:
-    policies = Policies(Budget(policies=4), clock=Clock())
+    policies = Policies(Budget(policies=4), clock=StepClock())
     data_listed(policies)
     others = [stored(f"m{number}", endpoint=f"e{number}", rules=conditional(6)) for number in range(8)]
     deny, slow = stored("z", 0, rules=[rule(effect="Deny")]), stored("y", 0, endpoint="slow", rules=conditional(6))
@@ -126,7 +97,7 @@ def test_nor_is_one_of_half_a_second_list_that_comes_before_the_first_is_served(
 
 def test_a_policy_that_data_put_over_while_the_first_list_was_taken_up_is_withheld() -> None:
     held = data(["x" * ONE])
-    policies = Policies(Budget(namespace=data_claim(held).print.alone + ONE // 2), clock=Clock())
+    policies = Policies(Budget(namespace=data_claim(held).print.alone + ONE // 2), clock=StepClock())
     data_listed(policies, held)
     finish(policies)
     # Data is counted between this one and the next.
@@ -135,7 +106,7 @@ def test_a_policy_that_data_put_over_while_the_first_list_was_taken_up_is_withhe
         pass
     finish(policies)
     assert policies.ledger.excess("crm", "a") is not None
-    assert withheld(policies, "a")
+    assert is_withheld(policies, ("crm", "a"))
 
 
 def test_a_policy_that_was_over_on_the_way_of_the_first_list_and_is_not_in_the_end_is_read_again(
@@ -143,18 +114,18 @@ def test_a_policy_that_was_over_on_the_way_of_the_first_list_and_is_not_in_the_e
 ) -> None:
     monkeypatch.setattr(store_listing, "_OFTEN", 2)
     large = stored("b", 2, rules=conditional(4))
-    policies = Policies(Budget(namespace=footprint(large["spec"]).alone + ONE // 2), clock=Clock())
+    policies = Policies(Budget(namespace=footprint(large["spec"]).alone + ONE // 2), clock=StepClock())
     data_listed(policies)
     # The older and large one is in before the oldest is heard of: then it is over, and what came after it fits.
     whole(listing(policies, stored("a", 3), large, stored("z", 1)))
     finish(policies)
     assert [policies.ledger.excess("crm", name) is None for name in "abz"] == [True, False, True]
-    assert withheld(policies, "a")
+    assert is_withheld(policies, ("crm", "a"))
     assert ("crm", "a") in policies._missing._keys
 
 
 def test_what_a_list_tells_while_a_namespace_builds_at_its_end_is_taken_up() -> None:
-    policies = Policies(clock=Clock())
+    policies = Policies(clock=StepClock())
     one = stored("a", endpointSettings=settings())
     whole(listing(policies, one))
     data_listed(policies)
@@ -180,7 +151,7 @@ def test_what_a_list_tells_while_a_namespace_builds_at_its_end_is_taken_up() -> 
 
 
 def test_a_list_does_not_make_what_waited_look_new() -> None:
-    clock = Clock()
+    clock = StepClock()
     policies = Policies(clock=clock)
     old = stored("a", endpointSettings=settings())
     whole(listing(policies, old))
@@ -199,7 +170,7 @@ def test_a_list_does_not_make_what_waited_look_new() -> None:
 
 
 def test_a_change_waits_for_the_list_to_come_to_it_though_its_policy_is_withheld_meanwhile() -> None:
-    policies = Policies(Budget(policies=1), clock=Clock())
+    policies = Policies(Budget(policies=1), clock=StepClock())
     whole(listing(policies, stored("a", endpointSettings=settings())))
     data_listed(policies)
     finish(policies)
@@ -214,11 +185,11 @@ def test_a_change_waits_for_the_list_to_come_to_it_though_its_policy_is_withheld
     for _ in beside(policies, steps):
         assert policies.serves("a", 2) or policies.waiting.since("crm", ENDPOINT) is not None
     finish(policies)
-    assert (policies.serves("a", 2), withheld(policies, "a")) == (True, True)
+    assert (policies.serves("a", 2), is_withheld(policies, ("crm", "a"))) == (True, True)
 
 
 def test_an_endpoint_that_begins_to_read_data_waits_for_what_was_heard_of_it_before() -> None:
-    clock = Clock()
+    clock = StepClock()
     policies = Policies(clock=clock)
     whole(listing(policies))
     data_listed(policies, data("old"))
@@ -243,13 +214,13 @@ def test_an_endpoint_that_begins_to_read_data_waits_for_what_was_heard_of_it_bef
 
 
 def test_a_policy_that_the_list_has_come_to_is_let_in_again_while_the_list_goes_on() -> None:
-    policies = Policies(Budget(policies=1), clock=Clock())
+    policies = Policies(Budget(policies=1), clock=StepClock())
     policy_ = stored("a", endpointSettings=settings())
     older = data(1)
     data_listed(policies, older)
     whole(listing(policies, policy_))
     finish(policies)
-    assert withheld(policies, "a")
+    assert is_withheld(policies, ("crm", "a"))
     # Read again as it is, and not taken up yet when the list comes.
     policies._missing._take(("crm", "a"), policy_)
     steps = listing(policies, policy_, *[policy("hr", f"p{number}") for number in range(60)])
