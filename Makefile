@@ -60,9 +60,10 @@ demo-cluster: $(VENV)/.project ## Run the demo in pods on a node, installed by t
 
 ##@ Checks
 
-# Each of the two has a control plane of its own; a cluster of yours is one, and some tests change all of it.
-# tests/conftest.py puts the files in order, the longest first.
-two_workers = $(if $(CLUSTER),,--numprocesses 2 --dist loadfile --no-loadscope-reorder)
+# Each worker that meets a test on an API server has a control plane of its own; a cluster of yours is one, and some tests
+# change all of it. tests/conftest.py puts the files in order, and tests/support/lanes.py shares them out: a third worker
+# does other work while the two wait for an API server, also on two cores.
+workers = $(if $(CLUSTER),,--numprocesses 3 --dist loadfile --no-loadscope-reorder)
 
 verify: $(VENV)/.project ## Fail on stale generated files, stale lock files and private paths. Needs git.
 	@$(BIN)/python -m bailiwick_api.generate --check
@@ -96,15 +97,15 @@ types: $(VENV)/.project ## Check types with strict mypy. Needs only .venv.
 
 test: $(VENV)/.project ## Test every behaviour. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/pytest -m "not slow and not long" $(two_workers) $(ARGS)
+	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/pytest -m "not slow and not long" $(workers) $(ARGS)
 
 test-all: $(VENV)/.project ## Run these tests and the long ones: outages, floods, races, rotations. Needs what test needs.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@$(BIN)/pytest -m "not slow" $(two_workers) $(ARGS)
+	@$(BIN)/pytest -m "not slow" $(workers) $(ARGS)
 
 test-live: $(VENV)/.project ## Run of test-all what coverage does not run: laws, processes, an API server. Needs what test needs.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
-	@$(BIN)/pytest -m "not slow" --ignore tests/unit $(two_workers) $(ARGS)
+	@$(BIN)/pytest -m "not slow" --ignore tests/unit $(workers) $(ARGS)
 
 test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)

@@ -22,7 +22,7 @@ from support.callers import Callers
 from support.installing import install
 from support.namespaces import Namespaces, Roles
 
-pytest_plugins = ["support.examples", "support.failures", "support.leaks"]
+pytest_plugins = ["support.examples", "support.failures", "support.lanes", "support.leaks", "support.tracebacks"]
 
 _HERE = Path(__file__).parent
 _ON_A_NODE = "node"
@@ -31,6 +31,8 @@ _ON_A_CLUSTER = frozenset({"abuse", "argocd", "browser", "chaos", "cluster", "e2
 _SLOW = frozenset({"argocd", "browser", "proxies", _ON_A_NODE})
 # Part of `make test-all`, not of `make test`.
 _LONG = frozenset({"chaos"})
+# What comes last. The middle is where workers that began at both ends meet, so the short files are there.
+_AT_THE_END = ("property", "process")
 
 
 # First, so that `-m cluster` already sees the marks.
@@ -48,11 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.node)
 
 
-# Last, so that the order within a file stays the one that was drawn. What waits for a cluster takes longest; two
-# workers end together only if the short files come last.
+# Last, so that the order within a file stays the one that was drawn. What waits for a cluster takes longest; workers
+# end together only if the files that are left in the end are short ones.
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
 def pytest_order_items(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+    items.sort(key=_place)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -127,3 +129,10 @@ def roles(callers: Callers, namespace: str) -> Roles:
 
 def _with_node(session: pytest.Session) -> bool:
     return any(item.get_closest_marker("node") for item in session.items)
+
+
+def _place(item: pytest.Item) -> int:
+    if item.get_closest_marker("cluster"):
+        return -1
+    folder = item.path.relative_to(_HERE).parts[0]
+    return _AT_THE_END.index(folder) + 1 if folder in _AT_THE_END else 0
