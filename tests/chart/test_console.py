@@ -8,8 +8,8 @@ import yaml
 
 from bailiwick_cli.console.hosted.loginpages import configuration
 from bailiwick_cli.console.hosted.settings import settings_of
-from bailiwick_cli.consoleflags import ServeConsoleFlags
-from bailiwick_cli.flags import parameters
+from bailiwick_cli.flags.commandflags import parameters
+from bailiwick_cli.flags.consoleflags import ServeConsoleFlags
 from bailiwick_cli.options import OPTIONAL
 from support import charts
 from support.charts import Rendering, Values

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from bailiwick_api import policyfiles
 from bailiwick_api.meta import API_VERSION
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.suggestflags import UnusedRules
+from bailiwick_cli.flags.suggestflags import UnusedRules
 from bailiwick_cli.suggestion.operations import applied
 from bailiwick_cli.suggestion.proposals import Proposal, patch
 from bailiwick_cli.suggestion.report import SuggestionReport, SuggestionRequest, report_on

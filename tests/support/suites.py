@@ -10,8 +10,8 @@ import yaml
 
 from bailiwick_cli.commands import test, validate
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.flags.policyflags import SuiteFlags, ValidateFlags
 from bailiwick_cli.options import FindingOutput, SuiteOutput
-from bailiwick_cli.policyflags import SuiteFlags, ValidateFlags
 from support.commandline import Ran
 from support.objects import Object
 

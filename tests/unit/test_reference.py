@@ -10,10 +10,10 @@ import generate_cli
 import generate_metrics
 import generate_reasons
 import generate_record
-from bailiwick_cli.auditflags import AUDIT
 from bailiwick_cli.errors import Exit
-from bailiwick_cli.flags import COMMANDS, option_types
-from bailiwick_cli.notifyflags import NOTIFY
+from bailiwick_cli.flags.auditflags import AUDIT
+from bailiwick_cli.flags.commandflags import COMMANDS, option_types
+from bailiwick_cli.flags.notifyflags import NOTIFY
 from bailiwick_cli.options import Flags
 from bailiwick_engine.reasons import EXPLAINED, WHEN, Reason
 from bailiwick_webhook.metrics.table import METRICS

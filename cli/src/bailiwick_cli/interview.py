@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli import arguments
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.policyflags import InitFlags
+from bailiwick_cli.flags.policyflags import InitFlags
 
 Answer = TypeVar("Answer")
 

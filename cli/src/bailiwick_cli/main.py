@@ -9,21 +9,20 @@ from typing import Final
 
 import typer
 
-from bailiwick_cli import (
+from bailiwick_cli.flags import (
     askflags,
+    commandflags,
     consoleflags,
-    consoleverb,
     diffflags,
-    flags,
-    logverbs,
     policyflags,
     replayflags,
     suggestflags,
     usageflags,
 )
-from bailiwick_cli.auditgroup import audit
-from bailiwick_cli.notifygroup import notify
-from bailiwick_cli.registry import before_command, command
+from bailiwick_cli.verbs import consoleverb, logverbs
+from bailiwick_cli.verbs.auditgroup import audit
+from bailiwick_cli.verbs.notifygroup import notify
+from bailiwick_cli.verbs.registry import before_command, command
 
 # ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
 
@@ -46,8 +45,8 @@ before_command(
 )
 
 
-@command(app, "list", flags.List)
-def list_(options: flags.List) -> int:
+@command(app, "list", commandflags.List)
+def list_(options: commandflags.List) -> int:
     """List approval grants and their phases.
 
     Examples:
@@ -60,8 +59,8 @@ def list_(options: flags.List) -> int:
     return list_command.run(options)
 
 
-@command(app, "show", flags.ShowFlags)
-def show(options: flags.ShowFlags) -> int:
+@command(app, "show", commandflags.ShowFlags)
+def show(options: commandflags.ShowFlags) -> int:
     """Show an approval grant in full.
 
     Shows the call, the requester, the steps, the reviews so far, and what the grant allows. The requester's own words
@@ -76,8 +75,8 @@ def show(options: flags.ShowFlags) -> int:
     return show.run(options)
 
 
-@command(app, "approve", flags.ReviewFlags)
-def approve(options: flags.ReviewFlags) -> int:
+@command(app, "approve", commandflags.ReviewFlags)
+def approve(options: commandflags.ReviewFlags) -> int:
     """Show one approval request, then approve it.
 
     At a terminal, the command asks you to confirm. Without one, set --yes, and set --binding to the first hex digits
@@ -93,8 +92,8 @@ def approve(options: flags.ReviewFlags) -> int:
     return review.run(options, "Approve")
 
 
-@command(app, "deny", flags.ReviewFlags)
-def deny(options: flags.ReviewFlags) -> int:
+@command(app, "deny", commandflags.ReviewFlags)
+def deny(options: commandflags.ReviewFlags) -> int:
     """Show one approval request, then deny it.
 
     A denial is final.
@@ -107,8 +106,8 @@ def deny(options: flags.ReviewFlags) -> int:
     return review.run(options, "Deny")
 
 
-@command(app, "revoke", flags.RevokeFlags)
-def revoke(options: flags.RevokeFlags) -> int:
+@command(app, "revoke", commandflags.RevokeFlags)
+def revoke(options: commandflags.RevokeFlags) -> int:
     """Revoke an approval grant. This is final.
 
     The next call that needs the grant is denied. A request that is still pending is withdrawn.
@@ -121,8 +120,8 @@ def revoke(options: flags.RevokeFlags) -> int:
     return revoke.run(options)
 
 
-@command(app, "request", flags.RequestFlags)
-def request(options: flags.RequestFlags) -> int:
+@command(app, "request", commandflags.RequestFlags)
+def request(options: commandflags.RequestFlags) -> int:
     r"""Request an approval in advance.
 
     The grant covers a scope: subject, action, resource, and the properties that you name. Only rules with
@@ -140,8 +139,8 @@ def request(options: flags.RequestFlags) -> int:
     return request.run(options)
 
 
-@command(app, "wait", flags.WaitFlags)
-def wait(options: flags.WaitFlags) -> int:
+@command(app, "wait", commandflags.WaitFlags)
+def wait(options: commandflags.WaitFlags) -> int:
     """Wait until a grant is approved, or until it ends.
 
     Exits 0 when the condition is met, 1 when it can no longer be met, and 4 on timeout.

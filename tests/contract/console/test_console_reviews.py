@@ -11,7 +11,7 @@ import pytest
 
 from bailiwick_cli.console.inbox import PAGE
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.grants.grantview import GrantView
 from support.console.browsing import Page, Visit, form_of
 from support.console.served import ServedConsole, TableCluster, served
 from support.objects import Object

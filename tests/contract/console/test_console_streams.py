@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_cli.cluster import Event
+from bailiwick_cli.apiserver.cluster import Event
 from bailiwick_cli.console.live import streams
 from bailiwick_cli.console.live.streams import STREAMS, gathered
 from bailiwick_cli.console.live.watch import FeedListener, GrantChange

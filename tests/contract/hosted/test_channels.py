@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_cli.cluster import with_token
+from bailiwick_cli.apiserver.cluster import with_token
 from bailiwick_cli.console.hosted.certificate import ConsoleCertificate
 from bailiwick_cli.console.hosted.provider import LoginProvider, ProviderError
 from bailiwick_cli.console.hosted.settings import ClientSettings

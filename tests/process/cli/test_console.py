@@ -15,8 +15,8 @@ import pytest
 
 from bailiwick_cli import extras
 from bailiwick_cli.commands import console as console_command
-from bailiwick_cli.consoleflags import ConsoleFlags
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.flags.consoleflags import ConsoleFlags
 from support import commandline
 from support.console import running
 from support.decisions import written

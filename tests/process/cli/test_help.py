@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 
 from bailiwick_cli import main
-from bailiwick_cli.auditflags import AUDIT
 from bailiwick_cli.commands import list as list_command
-from bailiwick_cli.flags import COMMANDS
+from bailiwick_cli.flags.auditflags import AUDIT
+from bailiwick_cli.flags.commandflags import COMMANDS
 from support import commandline
 from support.pages import DOCS
 

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 
 from aiohttp import web  # noqa: TID251 - serves what the console serves
 
-from bailiwick_cli.cluster import ClusterClient
+from bailiwick_cli.apiserver.cluster import ClusterClient
 from bailiwick_cli.console.app import build
 from bailiwick_cli.console.hosted.certificate import ConsoleCertificate
 from bailiwick_cli.console.hosted.entrance import CALLBACK, HostedEntrance

@@ -15,7 +15,8 @@ from typing import Any, Final, cast
 
 from aiohttp import web  # noqa: TID251 - serves what the console serves
 
-from bailiwick_cli.cluster import ClusterClient, Event
+from bailiwick_cli.apiserver.cluster import ClusterClient, Event
+from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.console.app import build
 from bailiwick_cli.console.entrance import OPENING, LoopbackEntrance
 from bailiwick_cli.console.recordfiles import RecordFiles
@@ -24,7 +25,6 @@ from bailiwick_cli.console.server import ConsolePort, listen, loopback
 from bailiwick_cli.console.session import ConsoleSession
 from bailiwick_cli.console.visitor import ConsoleVisitor
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.people import CurrentUser
 from support.console.browsing import Site
 from support.objects import Object
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bailiwick_cli.derivations import in_development, versions_of
+from bailiwick_cli.records.derivations import in_development, versions_of
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.findings import FindingCode
 from bailiwick_evidence.audit.lines import ChainLine, parsed

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.grants.grantview import GrantView
 from support.objects import AGENT, DIGEST, Object, opened_grant, stamp
 
 NOW: Final = 1_900_000_000.0

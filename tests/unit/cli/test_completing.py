@@ -3,9 +3,9 @@
 import pytest
 
 from bailiwick_cli import complete
-from bailiwick_cli.auditflags import AUDIT
 from bailiwick_cli.complete import candidates
-from bailiwick_cli.flags import COMMANDS
+from bailiwick_cli.flags.auditflags import AUDIT
+from bailiwick_cli.flags.commandflags import COMMANDS
 from support import commandline
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_cli import arguments, clusterpolicies, output, policies
-from bailiwick_cli.askflags import CheckFlags
-from bailiwick_cli.cluster import ClusterClient, connect, grants_path
+from bailiwick_cli import arguments, output
+from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
+from bailiwick_cli.flags.askflags import CheckFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Output
-from bailiwick_cli.verdictview import EFFECTS, verdict_lines, verdict_object
+from bailiwick_cli.sources import clusterpolicies, policies
+from bailiwick_cli.views.verdictview import EFFECTS, verdict_lines, verdict_object
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant

@@ -1,10 +1,10 @@
 """`console`: the same requests and the same reviews as the other commands, on a page."""
 
 from bailiwick_cli import extras
-from bailiwick_cli.cluster import connect
-from bailiwick_cli.consoleflags import ConsoleFlags
+from bailiwick_cli.apiserver.cluster import connect
+from bailiwick_cli.apiserver.people import who_am_i
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.people import who_am_i
+from bailiwick_cli.flags.consoleflags import ConsoleFlags
 
 
 def run(options: ConsoleFlags) -> int:

@@ -7,19 +7,20 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from bailiwick_cli import diffview, output
-from bailiwick_cli.diffflags import DiffFlags, DiffOutput, FailOn
+from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.gitfiles import files_at
+from bailiwick_cli.flags.diffflags import DiffFlags, DiffOutput, FailOn
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import STDIN
-from bailiwick_cli.policies import files_of
-from bailiwick_cli.policysides import Named, PolicySide, RulePlace, read_sides
+from bailiwick_cli.sources.gitfiles import files_at
+from bailiwick_cli.sources.policies import files_of
+from bailiwick_cli.sources.policysides import Named, PolicySide, RulePlace, read_sides
+from bailiwick_cli.views import diffview
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import compare, worst
 
 if TYPE_CHECKING:
-    from bailiwick_cli.livepolicies import LivePolicies
+    from bailiwick_cli.sources.livepolicies import LivePolicies
 
 _WIDE: Final = frozenset({ChangeClass.WIDER, ChangeClass.MAY_WIDEN})
 _FAILS: Final = {
@@ -74,7 +75,7 @@ def _live(options: DiffFlags) -> "LivePolicies | None":
     if not options.live:
         return None
     # Not on the way of whoever compares files: the Kubernetes client takes longer to import than a comparison.
-    from bailiwick_cli.livepolicies import live_policies  # noqa: PLC0415
+    from bailiwick_cli.sources.livepolicies import live_policies  # noqa: PLC0415
 
     return live_policies(options)
 

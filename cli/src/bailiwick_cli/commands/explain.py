@@ -11,16 +11,16 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from bailiwick_cli import output
-from bailiwick_cli.askflags import CheckFlags, ExplainFlags
 from bailiwick_cli.commands import check
-from bailiwick_cli.derivations import RecordDerivation, record_of
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.logfiles import LogFiles
-from bailiwick_cli.nearview import NearView
+from bailiwick_cli.flags.askflags import CheckFlags, ExplainFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import LogOutput
-from bailiwick_cli.recordview import record_lines, sentence
-from bailiwick_cli.verdictview import verdict_lines, verdict_object
+from bailiwick_cli.records.derivations import RecordDerivation, record_of
+from bailiwick_cli.records.logfiles import LogFiles
+from bailiwick_cli.views.nearview import NearView
+from bailiwick_cli.views.recordview import record_lines, sentence
+from bailiwick_cli.views.verdictview import verdict_lines, verdict_object
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.decision.explain import Explanation
 from bailiwick_engine.reasons import Reason

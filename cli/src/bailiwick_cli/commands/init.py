@@ -11,12 +11,12 @@ import yaml
 
 from bailiwick_api.meta import API_VERSION
 from bailiwick_api.policyfiles import taken
-from bailiwick_cli import policies
 from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.flags.policyflags import InitFlags
 from bailiwick_cli.interview import FirstPolicy, first_policy
 from bailiwick_cli.offline import refuse_cluster
-from bailiwick_cli.policyflags import InitFlags
 from bailiwick_cli.policytest.model import API_VERSION as TEST_VERSION, KIND
+from bailiwick_cli.sources import policies
 
 POLICY: Final = "policy.yaml"
 TEST: Final = "tests/policy_test.yaml"

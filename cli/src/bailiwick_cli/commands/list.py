@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from bailiwick_cli import output, steps
-from bailiwick_cli.cluster import ClusterClient, Object, connect, grants_path
+from bailiwick_cli import output
+from bailiwick_cli.apiserver.cluster import ClusterClient, Object, connect, grants_path
+from bailiwick_cli.apiserver.people import Permissions, who_am_i
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import List
-from bailiwick_cli.grantrows import COLUMNS, WIDE, listable, row
-from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.flags.commandflags import List
+from bailiwick_cli.grants import steps
+from bailiwick_cli.grants.grantrows import COLUMNS, WIDE, listable, row
+from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line, Table
-from bailiwick_cli.people import Permissions, who_am_i
 from bailiwick_engine.approval.display import visible
 
 _WATCHED: Final = 300.0

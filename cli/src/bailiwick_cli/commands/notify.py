@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.accounts import NOTIFICATIONS_SECRET
 from bailiwick_cli import extras, output
-from bailiwick_cli.cluster import connect
+from bailiwick_cli.apiserver.cluster import connect
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.notifyflags import NotifyTestFlags
+from bailiwick_cli.flags.notifyflags import NotifyTestFlags
 from bailiwick_cli.options import LogOutput, Output
 from bailiwick_engine.approval.display import visible
 from bailiwick_kube.paths import CORE, object_path

@@ -8,20 +8,20 @@ import time
 
 from bailiwick_cli import output
 from bailiwick_cli.arguments import moment
-from bailiwick_cli.derivations import LEDGER, texts_of_ledger
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.gitfiles import files_at
-from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.flags.replayflags import ReplayFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace, refuse_stdin_twice
 from bailiwick_cli.options import STDIN, ReplayOutput
-from bailiwick_cli.policies import files_of
-from bailiwick_cli.policytexts import add_files, of_files
+from bailiwick_cli.records.derivations import LEDGER, texts_of_ledger
+from bailiwick_cli.records.logfiles import LogFiles
 from bailiwick_cli.replay import junitview, view
 from bailiwick_cli.replay.candidates import candidate_of
 from bailiwick_cli.replay.gate import DEFAULT, ReplayGate
 from bailiwick_cli.replay.logreplay import LogReplay
 from bailiwick_cli.replay.tally import ReplayTally
-from bailiwick_cli.replayflags import ReplayFlags
+from bailiwick_cli.sources.gitfiles import files_at
+from bailiwick_cli.sources.policies import files_of
+from bailiwick_cli.sources.policytexts import add_files, of_files
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.texts import PolicyTexts

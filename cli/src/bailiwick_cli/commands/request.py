@@ -11,15 +11,16 @@ from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION
 from bailiwick_api.times import epoch_stamp
-from bailiwick_cli import arguments, clusterpolicies, output, policies
-from bailiwick_cli.cluster import connect, grants_path
+from bailiwick_cli import arguments, output
+from bailiwick_cli.apiserver.cluster import connect, grants_path
+from bailiwick_cli.apiserver.people import who_am_i
 from bailiwick_cli.commands import wait
 from bailiwick_cli.commands.show import described
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags import RequestFlags
-from bailiwick_cli.grantview import GrantView, span
+from bailiwick_cli.flags.commandflags import RequestFlags
+from bailiwick_cli.grants.grantview import GrantView, span
 from bailiwick_cli.options import Output, WaitCondition
-from bailiwick_cli.people import who_am_i
+from bailiwick_cli.sources import clusterpolicies, policies
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.gates import MAX_RULES, Gate, joined
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount

@@ -11,15 +11,16 @@ import sys
 import time
 from typing import Final
 
-from bailiwick_cli import output, reviews, steps
+from bailiwick_cli import output
+from bailiwick_cli.apiserver.cluster import connect, grants_path
+from bailiwick_cli.apiserver.people import Permissions, who_am_i
 from bailiwick_cli.arguments import grant_name
-from bailiwick_cli.cluster import connect, grants_path
 from bailiwick_cli.commands.show import described
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags import ReviewFlags
-from bailiwick_cli.grantview import GrantView
-from bailiwick_cli.people import Permissions, who_am_i
-from bailiwick_cli.reviews import Decision
+from bailiwick_cli.flags.commandflags import ReviewFlags
+from bailiwick_cli.grants import reviews, steps
+from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_cli.grants.reviews import Decision
 from bailiwick_engine.approval.display import visible
 
 _DIGITS: Final = 8

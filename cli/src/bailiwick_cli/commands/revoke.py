@@ -3,14 +3,15 @@
 import sys
 import time
 
-from bailiwick_cli import output, reviews
-from bailiwick_cli.cluster import ClusterClient, connect, grants_path
+from bailiwick_cli import output
+from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
+from bailiwick_cli.apiserver.people import who_am_i
 from bailiwick_cli.commands.review import one_name
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import RevokeFlags
-from bailiwick_cli.grantview import GrantView
-from bailiwick_cli.overlaps import still_letting
-from bailiwick_cli.people import who_am_i
+from bailiwick_cli.flags.commandflags import RevokeFlags
+from bailiwick_cli.grants import reviews
+from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_cli.grants.overlaps import still_letting
 from bailiwick_engine.approval.display import visible
 
 

@@ -3,8 +3,8 @@
 import os
 
 from bailiwick_cli.commands.console import need_extra
-from bailiwick_cli.consoleflags import ServeConsoleFlags
 from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.flags.consoleflags import ServeConsoleFlags
 
 
 def run(options: ServeConsoleFlags) -> int:

@@ -9,15 +9,16 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bailiwick_cli import arguments, grantfacts, output
-from bailiwick_cli.cluster import ClusterClient, connect, grants_path
+from bailiwick_cli import arguments, output
+from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.errors import ApiError, Exit
-from bailiwick_cli.flags import ShowFlags
-from bailiwick_cli.grantfacts import GrantFact, Told
-from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.flags.commandflags import ShowFlags
+from bailiwick_cli.grants import grantfacts
+from bailiwick_cli.grants.grantfacts import GrantFact, Told
+from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_cli.grants.overlaps import still_letting
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line
-from bailiwick_cli.overlaps import still_letting
 
 _WIDTH: Final = 13
 

@@ -10,9 +10,9 @@ from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.arguments import moment
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.inforce import in_force
-from bailiwick_cli.logfiles import LogFiles
-from bailiwick_cli.suggestflags import SuggestFlags, SuggestOutput, UnusedRules
+from bailiwick_cli.flags.suggestflags import SuggestFlags, SuggestOutput, UnusedRules
+from bailiwick_cli.records.logfiles import LogFiles
+from bailiwick_cli.sources.inforce import in_force
 from bailiwick_cli.suggestion import view
 from bailiwick_cli.suggestion.report import SuggestionReport, SuggestionRequest, report_on
 from bailiwick_evidence.audit.claims import WitnessBook

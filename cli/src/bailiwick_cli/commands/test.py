@@ -12,12 +12,11 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Final
 
-from bailiwick_cli import output, policies, testfiles
+from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.flags.policyflags import SuiteFlags
 from bailiwick_cli.offline import refuse_cluster
 from bailiwick_cli.options import Output, SuiteOutput
-from bailiwick_cli.policies import PolicySet
-from bailiwick_cli.policyflags import SuiteFlags
 from bailiwick_cli.policytest import plan, report, trial
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.document import PlacedDocument, UnusableTestError
@@ -26,7 +25,9 @@ from bailiwick_cli.policytest.model import PolicyTest
 from bailiwick_cli.policytest.plan import PlannedCase
 from bailiwick_cli.policytest.report import FileReport, SuiteReport
 from bailiwick_cli.policytest.trial import TriedCase
-from bailiwick_cli.testfiles import PolicyShelf, SuiteDocument
+from bailiwick_cli.sources import policies, testfiles
+from bailiwick_cli.sources.policies import PolicySet
+from bailiwick_cli.sources.testfiles import PolicyShelf, SuiteDocument
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -138,7 +139,7 @@ def _shelf(options: SuiteFlags) -> PolicyShelf:
         # Standard input can be read but once.
         return PolicyShelf(options.file, cache(policies.files_of))
     # Not on the way of whoever tests files: the Kubernetes client takes longer to import than most tests to run.
-    from bailiwick_cli.livepolicies import live_policies  # noqa: PLC0415
+    from bailiwick_cli.sources.livepolicies import live_policies  # noqa: PLC0415
 
     live = live_policies(options)
     return PolicyShelf([f"the namespace {live.namespace} of the cluster"], lambda _: list(live.files))

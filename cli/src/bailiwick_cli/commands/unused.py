@@ -10,17 +10,17 @@ from typing import Final
 from bailiwick_api.policyfiles import File
 from bailiwick_cli import output
 from bailiwick_cli.arguments import seconds
-from bailiwick_cli.derivations import texts_of_ledger
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.inforce import in_force
-from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.flags.usageflags import UnusedFlags
 from bailiwick_cli.options import ReportOutput
-from bailiwick_cli.policysides import read_sides
-from bailiwick_cli.policytexts import add_files
+from bailiwick_cli.records.derivations import texts_of_ledger
+from bailiwick_cli.records.logfiles import LogFiles
+from bailiwick_cli.sources.inforce import in_force
+from bailiwick_cli.sources.policysides import read_sides
+from bailiwick_cli.sources.policytexts import add_files
 from bailiwick_cli.usage import statefile, view
 from bailiwick_cli.usage.logusage import LogUsage
 from bailiwick_cli.usage.memory import UseMemory
-from bailiwick_cli.usageflags import UnusedFlags
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit

@@ -7,11 +7,11 @@ import sys
 import time
 
 from bailiwick_cli import output
+from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.arguments import grant_name, seconds
-from bailiwick_cli.cluster import ClusterClient, connect, grants_path
 from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags import WaitFlags
-from bailiwick_cli.grantview import GrantView, moment
+from bailiwick_cli.flags.commandflags import WaitFlags
+from bailiwick_cli.grants.grantview import GrantView, moment
 from bailiwick_cli.options import WaitCondition
 from bailiwick_engine.approval.display import visible
 

@@ -7,13 +7,13 @@ import sys
 import time
 
 from bailiwick_cli import arguments, output
-from bailiwick_cli.askflags import WhatCanFlags
 from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.flags.askflags import WhatCanFlags
 from bailiwick_cli.options import ReportOutput
-from bailiwick_cli.policysources import PolicySource, source_of
 from bailiwick_cli.rights.answers import AccessAnswer
 from bailiwick_cli.rights.questions import what_can
-from bailiwick_cli.rightsview import RightsView, notes
+from bailiwick_cli.sources.policysources import PolicySource, source_of
+from bailiwick_cli.views.rightsview import RightsView, notes
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.snapshot import CompiledEndpoint

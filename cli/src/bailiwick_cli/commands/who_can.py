@@ -7,14 +7,14 @@ import sys
 import time
 
 from bailiwick_cli import arguments, output
-from bailiwick_cli.askflags import WhoCanFlags
+from bailiwick_cli.apiserver.routes import RouteReport, indirect_routes
 from bailiwick_cli.commands.what_can import ended
+from bailiwick_cli.flags.askflags import WhoCanFlags
 from bailiwick_cli.options import ReportOutput
-from bailiwick_cli.policysources import source_of
 from bailiwick_cli.rights.circumstances import CallPlace
 from bailiwick_cli.rights.questions import who_can
-from bailiwick_cli.rightsview import RightsView
-from bailiwick_cli.routes import RouteReport, indirect_routes
+from bailiwick_cli.sources.policysources import source_of
+from bailiwick_cli.views.rightsview import RightsView
 
 
 def run(options: WhoCanFlags) -> int:

@@ -7,8 +7,8 @@ request tells of it, and one that it does not tell is said not to be shown.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bailiwick_cli.grantfacts import FactRows, GrantFact, Told
-from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.grants.grantfacts import FactRows, GrantFact, Told
+from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_cli.output import Line, rendered
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.cel.reads import Path

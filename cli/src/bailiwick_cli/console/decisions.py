@@ -12,16 +12,17 @@ from typing import Final
 
 from aiohttp import web
 
-from bailiwick_cli import output, reviews, steps
+from bailiwick_cli import output
 from bailiwick_cli.console.calls import FullConsoleError
 from bailiwick_cli.console.forms import PostedForm, posted
 from bailiwick_cli.console.grantpage import PageContext, compose
 from bailiwick_cli.console.views import TypedText, here
 from bailiwick_cli.console.visitor import VISITOR, heard
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.grantview import GrantView
-from bailiwick_cli.reviews import ChangedGrantError, Decision
-from bailiwick_cli.steps import StepChoice
+from bailiwick_cli.grants import reviews, steps
+from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_cli.grants.reviews import ChangedGrantError, Decision
+from bailiwick_cli.grants.steps import StepChoice
 from bailiwick_engine.approval.display import visible
 
 # Each button has the step that it is for as its value.

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bailiwick_cli import grantfacts, steps
+from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.console import conditions
-from bailiwick_cli.grantfacts import FactRows, GrantFact, Told
-from bailiwick_cli.grantview import GrantStepView, GrantView, moment, span
+from bailiwick_cli.grants import grantfacts, steps
+from bailiwick_cli.grants.grantfacts import FactRows, GrantFact, Told
+from bailiwick_cli.grants.grantview import GrantStepView, GrantView, moment, span
+from bailiwick_cli.grants.overlaps import still_letting
 from bailiwick_cli.output import rendered
-from bailiwick_cli.overlaps import still_letting
-from bailiwick_cli.people import CurrentUser
 from bailiwick_engine.approval.display import visible
 
 Object = Mapping[str, Any]

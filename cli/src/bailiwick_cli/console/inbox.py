@@ -9,10 +9,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bailiwick_api.canary import is_canary
-from bailiwick_cli import steps
-from bailiwick_cli.grantrows import COLUMNS, listable, row
-from bailiwick_cli.grantview import GrantView, moment
-from bailiwick_cli.people import CurrentUser
+from bailiwick_cli.apiserver.people import CurrentUser
+from bailiwick_cli.grants import steps
+from bailiwick_cli.grants.grantrows import COLUMNS, listable, row
+from bailiwick_cli.grants.grantview import GrantView, moment
 
 PAGE: Final = 50
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Final
 
-from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.grants.grantview import GrantView
 
 _SHOWN: Final = 256
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bailiwick_cli.console.lookalikes import mixed
-from bailiwick_cli.grantfacts import FactRows
+from bailiwick_cli.grants.grantfacts import FactRows
 from bailiwick_cli.output import rendered
 
 _HERE: Final = Path(__file__).parent

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bailiwick_cli.console.background import WorkProgress
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.logfiles import LogFiles
 from bailiwick_cli.options import STDIN
-from bailiwick_cli.witnesses import keys_of
+from bailiwick_cli.records.logfiles import LogFiles
+from bailiwick_cli.records.witnesses import keys_of
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
-from bailiwick_cli import reviews, steps
-from bailiwick_cli.cluster import ClusterClient, Object, grants_path, policies_path
+from bailiwick_cli.apiserver.cluster import ClusterClient, Object, grants_path, policies_path
+from bailiwick_cli.apiserver.people import CurrentUser, Permissions
 from bailiwick_cli.console import inbox
 from bailiwick_cli.console.grantpage import PageContext
 from bailiwick_cli.console.inbox import InboxList
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.grantrows import listable
-from bailiwick_cli.grantview import GrantView
-from bailiwick_cli.people import CurrentUser, Permissions
-from bailiwick_cli.steps import StepChoice
+from bailiwick_cli.grants import reviews, steps
+from bailiwick_cli.grants.grantrows import listable
+from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_cli.grants.steps import StepChoice
 from bailiwick_engine.approval.display import visible
 
 

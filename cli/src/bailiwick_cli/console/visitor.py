@@ -9,7 +9,8 @@ from typing import Final
 
 from aiohttp import web
 
-from bailiwick_cli.cluster import ClusterClient
+from bailiwick_cli.apiserver.cluster import ClusterClient
+from bailiwick_cli.apiserver.people import CurrentUser, Permissions
 from bailiwick_cli.console.background import WorkShelf
 from bailiwick_cli.console.calls import ClusterThreads
 from bailiwick_cli.console.memory import PageMemory
@@ -19,7 +20,6 @@ from bailiwick_cli.console.strip.keeper import StripKeeper
 from bailiwick_cli.console.views import PageViews
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.options import INSTALLATION
-from bailiwick_cli.people import CurrentUser, Permissions
 
 # For how long a right counts that only sorts a list; a review asks for it anew.
 _RIGHTS_SECONDS: Final = 60.0

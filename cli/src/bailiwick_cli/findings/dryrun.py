@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION
 from bailiwick_api.positions import Document
-from bailiwick_cli.cluster import ClusterClient
+from bailiwick_cli.apiserver.cluster import ClusterClient
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.findings.filefindings import FileFinding, FindingSeverity, said
-from bailiwick_cli.policies import PolicySet
+from bailiwick_cli.sources.policies import PolicySet
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.compile.manifests import objects
 from bailiwick_engine.problem import Problem

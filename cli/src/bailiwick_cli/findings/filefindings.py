@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from bailiwick_api.meta import API_VERSION
 from bailiwick_api.positions import Document
-from bailiwick_cli.policies import PolicySet
 from bailiwick_cli.reach import unproven, unreachable
+from bailiwick_cli.sources.policies import PolicySet
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.manifests import objects
 from bailiwick_engine.policy.model import PolicyRef

@@ -11,7 +11,7 @@ from bailiwick_cli.findings.filefindings import FileFinding, FindingSeverity
 from bailiwick_cli.formats import sarif
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line
-from bailiwick_cli.policies import PolicySet
+from bailiwick_cli.sources.policies import PolicySet
 from bailiwick_engine.approval.display import visible
 
 _STYLES: Final = {FindingSeverity.ERROR: "bold red", FindingSeverity.WARNING: "bold yellow"}

@@ -6,8 +6,8 @@ Standing: under the command. Holds: a candidate with a policy that cannot be rea
 from collections.abc import Sequence
 
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.policysides import Named, read_sides
-from bailiwick_cli.policytexts import add_files
+from bailiwick_cli.sources.policysides import Named, read_sides
+from bailiwick_cli.sources.policytexts import add_files
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy

@@ -7,7 +7,7 @@ decision that could not be replayed.
 from collections.abc import Mapping
 from typing import Any
 
-from bailiwick_cli.derivations import in_development, versions_of
+from bailiwick_cli.records.derivations import in_development, versions_of
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_evidence.audit.lines import parsed
 from bailiwick_evidence.audit.logaudit import LogAudit

@@ -11,7 +11,7 @@ from bailiwick_api import times
 from bailiwick_cli.formats.markdown import table
 from bailiwick_cli.output import Line
 from bailiwick_cli.replay.tally import ReplayGroup, ReplaySample, ReplayTally
-from bailiwick_cli.verdictview import clause_text
+from bailiwick_cli.views.verdictview import clause_text
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.replay.outcomes import WIDER, ReplayClass, ReplaySide
 

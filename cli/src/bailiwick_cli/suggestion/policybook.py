@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.endpointpolicy import EndpointPolicySpec
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.policysides import Named, read_sides
+from bailiwick_cli.sources.policysides import Named, read_sides
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.manifests import ManifestEntry
 from bailiwick_engine.compile.policies import compile_object, parse_spec

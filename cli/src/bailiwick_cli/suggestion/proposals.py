@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from bailiwick_cli.suggestflags import UnusedRules
+from bailiwick_cli.flags.suggestflags import UnusedRules
 from bailiwick_cli.suggestion import operations
 from bailiwick_cli.suggestion.evidence import RuleEvidence, RuleSeen, gives
 from bailiwick_cli.suggestion.operations import Operation

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_api import times
-from bailiwick_cli.derivations import texts_of_ledger
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.policysides import Named
-from bailiwick_cli.policytexts import add_files
-from bailiwick_cli.suggestflags import UnusedRules
+from bailiwick_cli.flags.suggestflags import UnusedRules
+from bailiwick_cli.records.derivations import texts_of_ledger
+from bailiwick_cli.sources.policysides import Named
+from bailiwick_cli.sources.policytexts import add_files
 from bailiwick_cli.suggestion.evidence import CurrentAttribution, EvidenceWindow, RuleEvidence
 from bailiwick_cli.suggestion.listings import PolicyListings
 from bailiwick_cli.suggestion.policybook import Object, PolicyBook, PolicyInForce, PolicyName

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bailiwick_cli.derivations import in_development, versions_of
+from bailiwick_cli.records.derivations import in_development, versions_of
 from bailiwick_cli.suggestion.listings import PolicyListings
 from bailiwick_cli.suggestion.operations import applied
 from bailiwick_cli.suggestion.policybook import Object, PolicyBook, PolicyName

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.console.grantpage import PageContext, compose
 from bailiwick_cli.console.inbox import InboxList, page, sort
 from bailiwick_cli.console.memory import PageMemory
 from bailiwick_cli.console.views import PageViews, TypedText
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.grantview import GrantView
-from bailiwick_cli.people import CurrentUser
+from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy
 from support.objects import Object, gated_rule, policy, rule, settings

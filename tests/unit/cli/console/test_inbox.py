@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.console.inbox import PAGE, GrantVersion, InboxList, page, sort
-from bailiwick_cli.people import CurrentUser
 from support.objects import AGENT, Object
 from unit.cli.cases import NOW, OWNERS, at, review, stored
 

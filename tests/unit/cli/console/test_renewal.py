@@ -7,14 +7,14 @@ from typing import Final, cast
 
 import pytest
 
-from bailiwick_cli.cluster import ClusterClient
+from bailiwick_cli.apiserver.cluster import ClusterClient
+from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.console.hosted.idtoken import IdTokenError, LoginClaims
 from bailiwick_cli.console.hosted.people import PersonSession, PersonSessions, PersonToken
 from bailiwick_cli.console.hosted.provider import GivenTokens, LoginProvider, ProviderError
 from bailiwick_cli.console.hosted.renewal import TokenRenewal
 from bailiwick_cli.console.visitor import ConsoleVisitor
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.people import CurrentUser
 from support.console.served import TableCluster
 
 CAROL: Final = CurrentUser("oidc:carol", ("staff", "crm-owners"), "7")

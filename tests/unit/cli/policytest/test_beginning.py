@@ -7,7 +7,7 @@ import pytest
 
 from bailiwick_cli.commands import init
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.policyflags import InitFlags
+from bailiwick_cli.flags.policyflags import InitFlags
 from support.suites import run_tests, run_validate
 
 FLAGS: Final[dict[str, Any]] = {

@@ -6,11 +6,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from bailiwick_cli import livepolicies
+from bailiwick_cli.sources import livepolicies
 from support.commandline import Ran
 from support.objects import Object, rule
 from support.suites import run_tests, written
-from unit.cli.test_live_policies import Cluster, over, stored
+from unit.cli.sources.test_live_policies import Cluster, over, stored
 
 SUITE: Final[Object] = {
     "apiVersion": "cli.bailiwick.dev/v1alpha1",

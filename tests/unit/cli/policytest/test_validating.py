@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_cli import policies
+from bailiwick_cli.sources import policies
 from bailiwick_engine.budget.ledger import Budget
 from support.objects import Object, gated_rule, policy, rule, settings
 from support.suites import run_validate, written

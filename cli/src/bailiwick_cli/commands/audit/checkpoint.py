@@ -9,10 +9,10 @@ from typing import Final
 
 from bailiwick_api import times
 from bailiwick_cli import output
-from bailiwick_cli.auditflags import CheckpointFlags
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.logfiles import LogFiles
-from bailiwick_cli.witnesses import CLUSTER, book_of
+from bailiwick_cli.flags.auditflags import CheckpointFlags
+from bailiwick_cli.records.logfiles import LogFiles
+from bailiwick_cli.records.witnesses import CLUSTER, book_of
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 

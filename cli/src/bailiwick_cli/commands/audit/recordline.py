@@ -6,7 +6,7 @@ Holds: of two records neither is chosen.
 from collections.abc import Sequence
 
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.logfiles import LogFiles
+from bailiwick_cli.records.logfiles import LogFiles
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.lines import ChainLine, parsed
 from bailiwick_evidence.audit.logaudit import LogAudit

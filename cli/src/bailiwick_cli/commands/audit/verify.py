@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.arguments import moment
-from bailiwick_cli.auditflags import VerifyFlags
-from bailiwick_cli.auditview import chain_line, headline, hints
 from bailiwick_cli.commands.audit.leaves import kept_leaves
-from bailiwick_cli.derivations import ContradictedRecord, DerivedRecords
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.logfiles import LogFiles
-from bailiwick_cli.nearview import NearView
+from bailiwick_cli.flags.auditflags import VerifyFlags
 from bailiwick_cli.options import LogOutput, Output
 from bailiwick_cli.output import Line
-from bailiwick_cli.witnesses import book_of
+from bailiwick_cli.records.derivations import ContradictedRecord, DerivedRecords
+from bailiwick_cli.records.logfiles import LogFiles
+from bailiwick_cli.records.witnesses import book_of
+from bailiwick_cli.views.auditview import chain_line, headline, hints
+from bailiwick_cli.views.nearview import NearView
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto

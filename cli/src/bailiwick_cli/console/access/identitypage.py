@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_cli import rightsview
 from bailiwick_cli.console import knownuses
 from bailiwick_cli.console.access.identities import NamedIdentity
 from bailiwick_cli.console.endpoints import shownaccess
@@ -19,6 +18,7 @@ from bailiwick_cli.rights.answers import AccessRow
 from bailiwick_cli.rights.matrix import AccessMatrix
 from bailiwick_cli.rights.questions import what_can
 from bailiwick_cli.suggestion.report import SuggestionReport
+from bailiwick_cli.views import rightsview
 from bailiwick_engine.keys import Key
 from bailiwick_evidence.usage.scopes import RuleScope
 from bailiwick_regions.atoms import TooManyError

@@ -12,12 +12,12 @@ from typing import Any
 
 from bailiwick_api import times
 from bailiwick_api.policyfiles import File
-from bailiwick_cli.cluster import ClusterClient
+from bailiwick_cli.apiserver.cluster import ClusterClient
 from bailiwick_cli.console.background import WorkProgress
 from bailiwick_cli.console.endpoints import source
 from bailiwick_cli.console.recordfiles import RecordFiles
-from bailiwick_cli.livepolicies import as_files
 from bailiwick_cli.output import Line
+from bailiwick_cli.sources.livepolicies import as_files
 from bailiwick_cli.suggestion import view
 from bailiwick_cli.suggestion.policybook import PolicyName
 from bailiwick_cli.suggestion.report import SuggestionReport, SuggestionRequest, report_on

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from bailiwick_cli.console.inbox import GrantVersion, InboxList, version_of
-from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.grants.grantview import GrantView
 
 
 class BulkAct(StrEnum):

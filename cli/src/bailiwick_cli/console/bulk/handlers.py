@@ -21,7 +21,7 @@ from bailiwick_cli.console.inbox import InboxList, card
 from bailiwick_cli.console.pages import typed
 from bailiwick_cli.console.views import here
 from bailiwick_cli.console.visitor import VISITOR, ConsoleVisitor, heard
-from bailiwick_cli.grantview import GrantView
+from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_engine.approval.display import visible
 
 _DONE: Final = {BulkAct.DENY: "denied", BulkAct.REVOKE: "took back"}

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
 
-from bailiwick_cli import reviews, steps
+from bailiwick_cli.apiserver.people import Permissions
 from bailiwick_cli.console.bulk.choice import BulkAct
 from bailiwick_cli.console.source import GrantSource
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.grantview import GrantView
-from bailiwick_cli.people import Permissions
-from bailiwick_cli.reviews import ChangedGrantError
+from bailiwick_cli.grants import reviews, steps
+from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_cli.grants.reviews import ChangedGrantError
 from bailiwick_engine.approval.display import visible
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from bailiwick_cli.output import Line
 from bailiwick_cli.rights.answers import AccessRow
-from bailiwick_cli.rightsview import RightsView
+from bailiwick_cli.views.rightsview import RightsView
 
 MOST_ROWS: Final = 100
 _COLUMNS: Final = (("ACTION", "action"), ("RESOURCE", "resource"))

@@ -16,12 +16,12 @@ from threading import Lock
 from typing import Any, Final
 
 from bailiwick_api.meta import ENDPOINT_DATA, ENDPOINT_POLICIES
-from bailiwick_cli import clusterpolicies
-from bailiwick_cli.cluster import ClusterClient, Object, policies_path
+from bailiwick_cli.apiserver.cluster import ClusterClient, Object, policies_path
 from bailiwick_cli.console.endpoints import overview
 from bailiwick_cli.console.endpoints.overview import EndpointState
 from bailiwick_cli.console.source import AbsentError, MissingRightError
 from bailiwick_cli.errors import ApiError
+from bailiwick_cli.sources import clusterpolicies
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy

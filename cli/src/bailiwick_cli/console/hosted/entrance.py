@@ -14,7 +14,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from bailiwick_cli import output
-from bailiwick_cli.cluster import ClusterClient
+from bailiwick_cli.apiserver.cluster import ClusterClient
+from bailiwick_cli.apiserver.people import CurrentUser, who_am_i
 from bailiwick_cli.console.calls import ClusterThreads
 from bailiwick_cli.console.forms import posted
 from bailiwick_cli.console.hosted.idtoken import IdTokenError
@@ -30,7 +31,6 @@ from bailiwick_cli.console.security import READS, SiteAddress, cookie
 from bailiwick_cli.console.views import bare, refused
 from bailiwick_cli.console.visitor import VISITOR, ConsoleVisitor
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.people import CurrentUser, who_am_i
 
 LOGIN: Final = "/login"
 CALLBACK: Final = "/callback"

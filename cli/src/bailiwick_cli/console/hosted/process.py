@@ -13,7 +13,8 @@ from typing import Final
 
 from aiohttp import web
 
-from bailiwick_cli import cluster, output
+from bailiwick_cli import output
+from bailiwick_cli.apiserver import cluster
 from bailiwick_cli.console.app import build
 from bailiwick_cli.console.hosted.certificate import ConsoleCertificate
 from bailiwick_cli.console.hosted.entrance import CALLBACK, HostedEntrance

@@ -9,11 +9,11 @@ from http import HTTPStatus
 from typing import Final
 
 from bailiwick_cli import output
+from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.console.hosted.idtoken import IdTokenError
 from bailiwick_cli.console.hosted.people import PersonSession, PersonSessions, PersonToken
 from bailiwick_cli.console.hosted.provider import LoginProvider, ProviderError
 from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.people import CurrentUser
 
 # From when on another token is asked for, in seconds before the end of this one.
 _RENEW: Final = 60.0

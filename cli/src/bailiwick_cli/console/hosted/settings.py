@@ -11,8 +11,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.issuers import problem_of_url
-from bailiwick_cli.consoleflags import ServeConsoleFlags
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.flags.consoleflags import ServeConsoleFlags
 from bailiwick_cli.options import INSTALLATION
 
 _HTTPS: Final = 443

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
-from bailiwick_cli.cluster import grants_path
+from bailiwick_cli.apiserver.cluster import grants_path
 from bailiwick_cli.console.entrance import Entrance
 from bailiwick_cli.console.live.watch import FeedListener, GrantChange, GrantFeed
 from bailiwick_cli.console.visitor import VISITOR, ConsoleVisitor

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bailiwick_cli.cluster import ClusterClient, grants_path
+from bailiwick_cli.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_cli.console.calls import tell_loop
 from bailiwick_cli.errors import CliError
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_cli import auditview
 from bailiwick_cli.console.recordfiles import LogReading
 from bailiwick_cli.console.source import AbsentError
-from bailiwick_cli.derivations import LEDGER, RecordDerivation, derivation_of
-from bailiwick_cli.nearview import NearView
 from bailiwick_cli.output import Line
-from bailiwick_cli.recordview import record_lines
+from bailiwick_cli.records.derivations import LEDGER, RecordDerivation, derivation_of
+from bailiwick_cli.views import auditview
+from bailiwick_cli.views.nearview import NearView
+from bailiwick_cli.views.recordview import record_lines
 from bailiwick_evidence.audit.findings import ChainReport, LogFinding
 from bailiwick_evidence.audit.lines import parsed
 from bailiwick_evidence.derive.derivation import DerivationClass

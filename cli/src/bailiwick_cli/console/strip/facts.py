@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import WITNESS_KEYS_ENTRY
 from bailiwick_cli.console.strip.losses import EndedLosses, StreamLoss, entries_of, live_losses, told_losses
-from bailiwick_cli.grantview import moment, span
+from bailiwick_cli.grants.grantview import moment, span
 from bailiwick_evidence.audit.claims import WitnessBook, checkpoints_of_objects, witness_keys
 from bailiwick_evidence.note import NoteError
 

@@ -1,0 +1,29 @@
+"""The policies in force that a command goes by: files that were named, or a namespace of the cluster.
+
+Standing: under `unused` and `suggest`. Holds: it is one of the two, and what says nothing about it is refused.
+"""
+
+from bailiwick_api.policyfiles import File
+from bailiwick_cli.errors import CliError
+from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
+from bailiwick_cli.options import InForceFlags
+from bailiwick_cli.sources.policies import files_of
+
+
+def in_force(options: InForceFlags, what: str) -> tuple[list[tuple[str, File]], str | None]:
+    """Return the files, each with a label, and the one namespace that counts; None: all of the files.
+
+    `what` asks. Raises `CliError`.
+    """
+    named = options.file or []
+    if options.live == bool(named):
+        raise CliError("say which policies are in force: set either -f FILE, or --live for those of the namespace")
+    refuse_stdin_twice([*options.files, *named])
+    if not options.live:
+        refuse_cluster(options, f"without --live, {what}")
+        return [one for name in named for one in files_of(name)], options.namespace
+    # The Kubernetes client takes long to import, and files need none of it.
+    from bailiwick_cli.sources.livepolicies import live_policies  # noqa: PLC0415
+
+    live = live_policies(options)
+    return list(live.files), live.namespace
