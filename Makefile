@@ -66,7 +66,7 @@ demo-cluster: $(VENV)/.project ## Run the demo in pods on a node, installed by t
 workers = $(if $(CLUSTER),,--numprocesses 3 --dist loadfile --no-loadscope-reorder)
 
 verify: $(VENV)/.project ## Fail on stale generated files, stale lock files and private paths. Needs git.
-	@$(BIN)/python -m bailiwick_api.generate --check
+	@$(BIN)/python -m bailiwick_api.manifests.generate --check
 	@$(BIN)/python hack/generate_reasons.py --check
 	@$(BIN)/python hack/generate_record.py --check
 	@$(BIN)/python hack/generate_policy_reference.py --check
@@ -163,7 +163,7 @@ fmt: $(VENV)/.project ## Format the code and apply the fixes of ruff. Needs only
 	@$(BIN)/ruff format --quiet
 
 generate: $(VENV)/.project ## Regenerate files from the models, the engine, the help texts and the test marks. Needs only .venv.
-	@$(BIN)/python -m bailiwick_api.generate
+	@$(BIN)/python -m bailiwick_api.manifests.generate
 	@$(BIN)/python hack/generate_reasons.py
 	@$(BIN)/python hack/generate_record.py
 	@$(BIN)/python hack/generate_policy_reference.py

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 from benchmarks.clusterstack import ENDPOINT, NAMESPACE, POLICY, bring_up, policy
 from benchmarks.plan import Plan
 from benchmarks.results import NONE, Row, Section, ratio

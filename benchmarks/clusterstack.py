@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import requests
 
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from benchmarks.servers import MissingError
 from demo import install
 from demo.narrator import Silent

@@ -10,9 +10,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final, Literal, Protocol
 
-from bailiwick_api import cel, crds, guards, rbac
 from bailiwick_api.accounts import Installation
-from bailiwick_api.meta import ENDPOINT_POLICIES
+from bailiwick_api.kinds import cel
+from bailiwick_api.kinds.meta import ENDPOINT_POLICIES
+from bailiwick_api.manifests import crds, guards, rbac
 
 SHIPPED: Final = Installation()
 Kind = Literal["ApprovalGrant", "EndpointPolicy"]

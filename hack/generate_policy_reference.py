@@ -11,9 +11,9 @@ from typing import Final
 from pydantic import BaseModel
 
 import page
-from bailiwick_api.approvalgrant import ApprovalGrant
-from bailiwick_api.endpointdata import EndpointData
-from bailiwick_api.endpointpolicy import EndpointPolicy
+from bailiwick_api.kinds.approvalgrant import ApprovalGrant
+from bailiwick_api.kinds.endpointdata import EndpointData
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
 from bailiwick_cli.policytest.model import PolicyTest
 from policypage import fields
 from policypage.fields import FieldRow

@@ -6,7 +6,8 @@ sentence says so; what is not offered says that. Tests name an invariant by `@py
 
 from typing import Final
 
-from bailiwick_api import cel, guards
+from bailiwick_api.kinds import cel
+from bailiwick_api.manifests import guards
 from enforced import Code, Field, Invariant, NoField, Role, SchemaRule, deleting, opening, reviewing, writing_status
 
 _BY_HAND: Final = (

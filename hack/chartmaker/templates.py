@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bailiwick_api import generate
 from bailiwick_api.accounts import Installation
+from bailiwick_api.manifests import generate
 
 Object = dict[str, Any]
 

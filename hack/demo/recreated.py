@@ -9,7 +9,7 @@ import uuid
 from http import HTTPStatus
 from typing import Any, Final
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from demo.acting import Call
 from demo.frompods import PARTICIPANTS, manifest, running
 from demo.ground import Pod

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from demo.acting import Answer, Call
 from demo.ground import Ground
 from demo.narrator import Narrator

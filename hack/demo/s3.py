@@ -7,7 +7,7 @@ The incident's grant is written, confirmed and taken back by service accounts, w
 from pathlib import Path
 from typing import Any, Final
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.pep import Pep, must

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bailiwick_api import approvalrequirement, endpointpolicy, enforcers, httproutes, meta, recordsettings
+from bailiwick_api.kinds import approvalrequirement, endpointpolicy, enforcers, httproutes, meta, recordsettings
 
 Schema = Mapping[str, Any]
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from bailiwick_api.editorschema import resolved
+from bailiwick_api.manifests.editorschema import resolved
 from policypage import bounds
 
 WORDS: Final = Path(__file__).with_name("words.toml")

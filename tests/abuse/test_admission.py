@@ -12,8 +12,8 @@ from typing import Any, Final
 import pytest
 import requests
 
-from bailiwick_api.admission import PATH
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.manifests.admission import PATH
 from bailiwick_engine.compile import acceptance
 from bailiwick_webhook.admission.review import MAX_BYTES
 from support.admission.reviews import UID, large, review, sent

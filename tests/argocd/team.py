@@ -6,7 +6,7 @@ from typing import Final, Self
 
 import yaml
 
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from localcluster.rest import Rest
 from support.gitops import Application, Applications, Repository
 from support.installing import accepted

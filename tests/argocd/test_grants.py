@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 
 from argocd.team import Team
-from bailiwick_api.guards import FIELDS_OWNED
-from bailiwick_api.meta import APPROVAL_GRANTS, GROUP
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP
+from bailiwick_api.manifests.guards import FIELDS_OWNED
 from localcluster.argocd import NAMESPACE
 from support.gitops import TRACKING
 from support.installing import accepted

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from bailiwick_api.admission import PATH
+from bailiwick_api.manifests.admission import PATH
 from demo.stack import DecisionPoint
 from localcluster import process
 from support.admission.reviews import sent

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from bailiwick_api.admission import PATH
+from bailiwick_api.manifests.admission import PATH
 from demo.stack import DecisionPoint
 from localcluster import process
 from localcluster.process import Running

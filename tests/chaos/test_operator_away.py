@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from support.installing import accepted
 from support.objects import POLICY, gated_rule, rule
 from support.pdp.running import Bailiwick, await_ready, readiness

@@ -1,7 +1,7 @@
 """That the fixtures give what they promise; everything else on a cluster stands on them."""
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP
 from support.callers import Callers
 from support.installing import accepted
 from support.namespaces import Roles, rule

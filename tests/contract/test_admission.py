@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from aiohttp import ClientSession
 
-from bailiwick_api.admission import PATH
+from bailiwick_api.manifests.admission import PATH
 from bailiwick_webhook.admission import bench as benches
 from bailiwick_webhook.admission.bench import PolicyExaminer
 from bailiwick_webhook.admission.comparison import UNCOMPARED

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from demo.narrator import Silent
 from demo.pep import Pep
 from demo.s3 import ROTATOR

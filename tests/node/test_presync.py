@@ -8,8 +8,8 @@ from typing import Final
 import pytest
 import yaml
 
-from bailiwick_api import generate
 from bailiwick_api.accounts import Installation
+from bailiwick_api.manifests import generate
 from demo.ground import KUBECTL
 from localcluster.node import images
 from localcluster.node.cluster import NodeCluster

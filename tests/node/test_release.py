@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from demo import oncluster
 from demo.ground import KUBECTL, output
 from demo.incluster import NAMESPACE, RELEASE, SERVICE, InCluster

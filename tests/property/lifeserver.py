@@ -13,7 +13,7 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_engine.approval.grants import parse
 from bailiwick_kube.responses import ApiResponse

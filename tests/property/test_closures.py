@@ -13,7 +13,7 @@ from typing import Any, Final
 from hypothesis import given, settings, strategies as st
 from msgspec.structs import replace
 
-from bailiwick_api.endpointpolicy import Variable
+from bailiwick_api.kinds.endpointpolicy import Variable
 from bailiwick_engine.call import Action, Party, Resource
 from bailiwick_engine.cel import expressions as library
 from bailiwick_engine.cel.closures import DeferredError, FailedError

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from hypothesis import given, settings as hypothesis_settings, strategies as st
 
-from bailiwick_api.endpointdata import MOST_BYTES, DataSource
+from bailiwick_api.kinds.endpointdata import MOST_BYTES, DataSource
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.cel import expressions
 from bailiwick_engine.cel.data import Data, DataObject, over_budget, read

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_operator.reconcile.approvalgrant import GrantObservation, reconcile
 from bailiwick_webhook.approvals.consumer import IDEMPOTENT_FOR

@@ -6,7 +6,7 @@ from typing import Any, Final
 import yaml
 from hypothesis import assume, given, strategies as st
 
-from bailiwick_api.positions import Document, documents
+from bailiwick_api.documents.positions import Document, documents
 
 PRINTABLE: Final = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=30)
 LINES: Final = st.lists(st.one_of(PRINTABLE, st.sampled_from(["", "  x", "é😀", " "])), max_size=5).map("\n".join)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.approvalgrant import Request, Review
+from bailiwick_api.kinds.approvalgrant import Request, Review
 from bailiwick_engine.approval.quorum import Quorum, excluded, tally
 from support.objects import DIGEST, OTHER_DIGEST, opened_grant
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 from hypothesis import event, given, settings, strategies as st
 from msgspec.structs import replace
 
-from bailiwick_api import policyfiles
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.documents import policyfiles
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.flags.suggestflags import UnusedRules
 from bailiwick_cli.suggestion.operations import applied

@@ -6,7 +6,7 @@ from typing import Any, Final
 from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
-from bailiwick_api.endpointpolicy import Variable
+from bailiwick_api.kinds.endpointpolicy import Variable
 from bailiwick_engine.approval import grants as approval
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.cel.conditions import Scope

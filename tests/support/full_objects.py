@@ -4,7 +4,7 @@ import itertools
 import string
 from typing import Final
 
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from support.objects import (
     AGENT,
     DIGEST,

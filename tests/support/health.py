@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 from lupa.lua51 import LuaRuntime
 
-from bailiwick_api.meta import GROUP
+from bailiwick_api.kinds.meta import GROUP
 
 CUSTOMIZATIONS: Final = Path(__file__).parents[2] / "charts" / "bailiwick" / "argocd" / "resource_customizations"
 _TAKEN: Final = """

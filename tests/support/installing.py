@@ -7,10 +7,10 @@ import datetime
 from collections.abc import Iterable
 from functools import partial
 
-from bailiwick_api import canary, generate
 from bailiwick_api.accounts import CANARY_GRANT, Installation
-from bailiwick_api.canary import Probe
-from bailiwick_api.meta import APPROVAL_GRANTS, GROUP, VERSION
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP, VERSION
+from bailiwick_api.manifests import canary, generate
+from bailiwick_api.manifests.canary import Probe
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
 from support.objects import Object

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import yaml
 
-from bailiwick_api.guards import GRANT_NAME_PREFIX
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
+from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX
 
 Object = dict[str, Any]
 

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Self
 
-from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP, VERSION
 from bailiwick_evidence.derive.texts import PolicyTexts
 from localcluster.errors import UnreachableError
 from localcluster.rest import Rest

@@ -9,10 +9,10 @@ import typer
 import yaml
 from pydantic import BaseModel
 
-from bailiwick_api import rbac
-from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, Origin, Phase
-from bailiwick_api.approvalrequirement import ApprovalRequirement, Limits, ReasonRequirement, Step
-from bailiwick_api.guards import GRANT_NAME_PREFIX, guards
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES, ApprovalGrant, Origin, Phase
+from bailiwick_api.kinds.approvalrequirement import ApprovalRequirement, Limits, ReasonRequirement, Step
+from bailiwick_api.manifests import rbac
+from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX, guards
 from bailiwick_cli.main import app
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy

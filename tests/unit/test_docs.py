@@ -11,8 +11,8 @@ import typer
 import yaml
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.crds import approval_grants, endpoint_policies
-from bailiwick_api.guards import guards
+from bailiwick_api.manifests.crds import approval_grants, endpoint_policies
+from bailiwick_api.manifests.guards import guards
 from bailiwick_cli.main import app
 from bailiwick_engine.approval.fingerprint import deviations
 from bailiwick_engine.cel.data import UnknownReason

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import generate_policy_reference
-from bailiwick_api.approvalgrant import ApprovalGrant
+from bailiwick_api.kinds.approvalgrant import ApprovalGrant
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.reasons import Reason
 from policypage import bounds, fields

@@ -14,7 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from bailiwick_api.meta import APPROVAL_GRANTS, GROUP
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP
 from bailiwick_cli.options import Output
 from bailiwick_engine.approval.display import visible
 

@@ -5,7 +5,7 @@ Standing: above `policytest`. Holds: pure; a kind has one schema, whoever prints
 
 from typing import Any, Final
 
-from bailiwick_api import editorschema
+from bailiwick_api.manifests import editorschema
 from bailiwick_cli.policytest.model import KIND, PolicyTest
 
 KINDS: Final = (*editorschema.MODELS, KIND)

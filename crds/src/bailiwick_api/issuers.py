@@ -13,8 +13,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from bailiwick_api import usernames
-from bailiwick_api.endpointpolicy import IssuerName
-from bailiwick_api.meta import Model
+from bailiwick_api.kinds.endpointpolicy import IssuerName
+from bailiwick_api.kinds.meta import Model
 from bailiwick_api.usernames import NAME_CLAIM, UsernameTemplate
 
 MAX_LEEWAY: Final = 30.0

@@ -6,7 +6,7 @@ Holds: whatever a name holds stays one segment of the path.
 from typing import Final
 from urllib.parse import quote
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES
 
 CORE: Final = "v1"
 """The version of the kinds that belong to no group."""

@@ -7,7 +7,7 @@ off as either.
 from collections.abc import Hashable, Sequence
 from typing import Final
 
-from bailiwick_api.approvalgrant import GrantStep
+from bailiwick_api.kinds.approvalgrant import GrantStep
 from bailiwick_engine.approval.gates import Gate
 
 SAME: Final = 0

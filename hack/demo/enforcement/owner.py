@@ -6,7 +6,7 @@ Standing: below the cases. Holds: the review is the owner's own write, guarded b
 import shlex
 from typing import Any, Final
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.s1 import NotAsToldError

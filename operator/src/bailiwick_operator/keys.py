@@ -1,9 +1,9 @@
 """The keeper of the signing keys: one Secret, filled, rotated and cleared by the leader alone.
 
 Holds: the Secret itself comes with the manifests, and nothing is written where it is missing or of another type than
-theirs (`bailiwick_api.rbac.accounts` says why); it is written upon the very version that was read, so that two who
-lead for a moment never lose each other's keys; keys that cannot be read are replaced, since nobody signs with them any
-more, and that is said; no key is ever logged.
+theirs (`bailiwick_api.manifests.rbac.accounts` says why); it is written upon the very version that was read, so that
+two who lead for a moment never lose each other's keys; keys that cannot be read are replaced, since nobody signs with
+them any more, and that is said; no key is ever logged.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_kube.lists import RefusedListError, pages
 from bailiwick_kube.paths import data_path, grants_path, policies_path
 from bailiwick_kube.responses import ApiResponse

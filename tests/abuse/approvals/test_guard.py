@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.guards import REVIEW, STATUS
+from bailiwick_api.manifests.guards import REVIEW, STATUS
 from demo.stack import DecisionPoint
 from support.guards.tampering import OPENING, OTHER, Guards
 from support.installing import accepted

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from localcluster.rest import Answer, Rest
 from support.installing import accepted
 from support.namespaces import Roles

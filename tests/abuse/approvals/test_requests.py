@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.approvalgrant import Request
+from bailiwick_api.kinds.approvalgrant import Request
 from localcluster.people import ADMIN
 from localcluster.rest import Answer, Rest
 from support.installing import accepted

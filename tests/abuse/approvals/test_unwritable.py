@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from abuse.approvals.test_guard import COUNTED, forge_review, forge_status
-from bailiwick_api.guards import REVIEW, STATUS
+from bailiwick_api.manifests.guards import REVIEW, STATUS
 from bailiwick_api.voidgrants import VoidGrant, VoidGrants
 from localcluster.ports import free_ports
 from localcluster.rest import Rest

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.accounts import VALIDATING_WEBHOOK
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from localcluster import process
 from localcluster.rest import Rest
 from support.admission.registering import registered, registration

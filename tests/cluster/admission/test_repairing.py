@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from cluster.admission.test_reviewing import BROKEN, refusal, warnings
 from demo.stack import DecisionPoint
 from localcluster.rest import Rest

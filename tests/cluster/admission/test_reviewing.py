@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from bailiwick_api.accounts import VALIDATING_WEBHOOK, Installation
-from bailiwick_api.admission import policies
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.manifests.admission import policies
 from demo.ground import KUBECTL, output
 from demo.stack import DecisionPoint
 from localcluster import process

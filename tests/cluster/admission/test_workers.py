@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from bailiwick_api.admission import PATH
+from bailiwick_api.manifests.admission import PATH
 from demo.stack import DecisionPoint
 from localcluster import process
 from support.admission.reviews import sent

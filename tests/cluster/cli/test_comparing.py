@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from support.commandline import Ran
 from support.installing import accepted
 from support.namespaces import Roles

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from bailiwick_api.accounts import CANARY_GRANT
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
 from bailiwick_cli.apiserver.cluster import grants_path
 from demo.ground import KUBECTL
 from support import commandline

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick_api.meta import GROUP
+from bailiwick_api.kinds.meta import GROUP
 from support.commandline import Ran
 from support.namespaces import Roles
 from support.pdp import asking

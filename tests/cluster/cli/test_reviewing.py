@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
 from support import commandline
 from support.commandline import Ran
 from support.installing import accepted

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP
 from support.commandline import Ran
 from support.namespaces import Roles, rule
 from support.objects import POLICY

@@ -13,8 +13,8 @@ from typing import Any, Final
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from bailiwick_api.approvalgrant import ApprovalGrant
-from bailiwick_api.endpointpolicy import EndpointPolicy
+from bailiwick_api.kinds.approvalgrant import ApprovalGrant
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
 from support.callers import Callers
 from support.full_objects import full_grant, full_policy
 from support.objects import Object, changed

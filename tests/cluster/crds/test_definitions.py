@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api import crds
 from bailiwick_api.accounts import Installation
-from bailiwick_api.approvalgrant import ApprovalGrant
-from bailiwick_api.endpointpolicy import EndpointPolicy
-from bailiwick_api.meta import GROUP, VERSION
+from bailiwick_api.kinds.approvalgrant import ApprovalGrant
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
+from bailiwick_api.kinds.meta import GROUP, VERSION
+from bailiwick_api.manifests import crds
 from localcluster.access import Cluster
 from support.callers import Callers
 from support.full_objects import full_grant, full_policy, largest_grant, largest_policy

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api import cel
+from bailiwick_api.kinds import cel
 from support.callers import Callers
 from support.installing import accepted
 from support.marks import ruled

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from localcluster.rest import Answer
 from support.apiserver import REGISTRATION, AskingServer, deployment, passed, shipped
 from support.installing import accepted

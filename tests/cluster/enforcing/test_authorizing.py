@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from localcluster.rest import Answer
 from support.apiserver import AskingServer, passed
 from support.installing import accepted

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.meta import GROUP
+from bailiwick_api.kinds.meta import GROUP
 from support.callers import Callers
 from support.guards import variants
 from support.guards.ground import Ground

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.guards import NAMES_RESERVED, REVIEW_NAMES_AUTHOR
+from bailiwick_api.manifests.guards import NAMES_RESERVED, REVIEW_NAMES_AUTHOR
 from support.callers import Callers
 from support.guards.ground import OPERATOR, PDP, Ask, Ground, one_use
 from support.guards.open_cases import OWNER

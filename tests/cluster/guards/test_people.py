@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.guards import REVIEW
-from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_api.manifests.guards import REVIEW
 from localcluster.access import Cluster
 from localcluster.login import Login
 from localcluster.people import ADMIN

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.meta import GROUP
+from bailiwick_api.kinds.meta import GROUP
 from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
 from support import charts
 from support.console.browsing import form_of

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bailiwick_api import rbac
 from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
+from bailiwick_api.manifests import rbac
 from bailiwick_operator.certificates import authorities, issuer
 from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms

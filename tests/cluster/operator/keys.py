@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bailiwick_api import rbac
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
+from bailiwick_api.manifests import rbac
 from bailiwick_api.signingkeys import SigningKey, read
 from support.callers import Callers
 from support.installing import accepted, apply

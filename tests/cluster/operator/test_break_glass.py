@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
-from bailiwick_api.guards import STATUS
+from bailiwick_api.manifests.guards import STATUS
 from cluster.operator.running import Operator
 from localcluster.ports import free_ports
 from localcluster.rest import Rest

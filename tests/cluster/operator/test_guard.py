@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.guards import REVIEW, STATUS
+from bailiwick_api.manifests.guards import REVIEW, STATUS
 from cluster.operator.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.rest import Rest

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.guards import REVIEW
+from bailiwick_api.manifests.guards import REVIEW
 from cluster.operator.grants import Grants
 from cluster.operator.running import Operator
 from localcluster.rest import Answer, Rest

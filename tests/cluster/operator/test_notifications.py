@@ -11,7 +11,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks.webhooks import Webhook
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.guards import REVIEW
+from bailiwick_api.manifests.guards import REVIEW
 from cluster.operator.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.ports import free_ports

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_api import crds
 from bailiwick_api.accounts import Installation
+from bailiwick_api.manifests import crds
 from cluster.operator.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.access import Cluster

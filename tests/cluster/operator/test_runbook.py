@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.guards import NAMES
+from bailiwick_api.manifests.guards import NAMES
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from cluster.operator.grants import Grants
 from cluster.operator.keys import Secret

@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
-from bailiwick_api.rbac import accounts
+from bailiwick_api.manifests.rbac import accounts
 from bailiwick_api.signingkeys import SigningKey, signing, written
 from bailiwick_operator.keys import make
 from cluster.operator.keys import Secret

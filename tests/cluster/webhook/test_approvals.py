@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
 from support.installing import accepted
 from support.namespaces import Roles, rule
 from support.objects import Object, gated_rule, policy, subject

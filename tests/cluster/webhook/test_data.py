@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api.endpointdata import MOST_BYTES
-from bailiwick_api.meta import API_VERSION, ENDPOINT_DATA, ENDPOINT_POLICIES
+from bailiwick_api.kinds.endpointdata import MOST_BYTES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_DATA, ENDPOINT_POLICIES
 from support.installing import accepted
 from support.objects import Object, rule
 from support.pdp.tenant import Tenant, Tenants

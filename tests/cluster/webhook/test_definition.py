@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api import crds
+from bailiwick_api.manifests import crds
 from support.installing import DEFINITIONS, accepted, apply
 from support.objects import policy, settings, subject
 from support.pdp.running import Bailiwick, readiness

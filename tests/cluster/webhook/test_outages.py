@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api import generate, guards
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from bailiwick_api.manifests import generate, guards
 from demo.stack import DecisionPoint
 from localcluster.controlplane import ControlPlane
 from support.installing import accepted, apply

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from support.installing import accepted
 from support.objects import Object, policy, rule, settings, subject
 from support.pdp import asking

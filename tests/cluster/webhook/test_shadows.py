@@ -8,7 +8,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from support.installing import accepted
 from support.objects import Object, policy, rule, settings, subject
 from support.pdp.running import Bailiwick

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from bailiwick_kube.access import access
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_webhook.cluster.client import POLICIES, ApiClient, ClusterUnavailableError

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api.meta import API_VERSION, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from bailiwick_api.times import stamp
 from support.installing import accepted
 from support.objects import Object, policy, rule, settings, subject

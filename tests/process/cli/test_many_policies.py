@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.policyfiles import MAX_FILES
-from bailiwick_api.positions import MAX_BYTES, MAX_STREAM_BYTES
+from bailiwick_api.documents.policyfiles import MAX_FILES
+from bailiwick_api.documents.positions import MAX_BYTES, MAX_STREAM_BYTES
 from support import commandline
 from support.objects import Object, policy, rule, settings, subject
 from support.pages import DOCS

@@ -13,7 +13,7 @@ NOON: Final = datetime(2026, 7, 1, 12, 30, tzinfo=UTC).timestamp()
 def test_policies_take_no_more_memory_for_names_of_variables_that_nobody_else_has() -> None:
     script = (
         "import resource\n"
-        "from bailiwick_api.endpointpolicy import Variable\n"
+        "from bailiwick_api.kinds.endpointpolicy import Variable\n"
         "from bailiwick_engine.cel.conditions import Scope\n"
         "Scope.of([Variable(name='first', expression='true')])\n"
         "size = lambda: int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize()\n"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from bailiwick_api import admission
 from bailiwick_api.accounts import VALIDATING_WEBHOOK, Installation
+from bailiwick_api.manifests import admission
 from localcluster.rest import Rest
 from support.installing import accepted
 from support.objects import Object, policy, rule

@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 from msgspec.structs import replace
 
-from bailiwick_api.approvalgrant import GrantStep
+from bailiwick_api.kinds.approvalgrant import GrantStep
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.call import Action, Call, Resource
 from bailiwick_engine.circumstances import Circumstances

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP
 from localcluster.rest import Answer
 from support.callers import Callers
 from support.installing import accepted

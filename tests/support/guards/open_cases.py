@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from bailiwick_api.guards import NAMES_RESERVED, OPEN
-from bailiwick_api.meta import SUBJECT_LABEL
+from bailiwick_api.kinds.meta import SUBJECT_LABEL
+from bailiwick_api.manifests.guards import NAMES_RESERVED, OPEN
 from support.guards.case import INVALID, Case
 from support.guards.ground import BOTH_POLICIES, OTHER_POLICY, PDP, Ask, Ground
 from support.objects import AGENT, DIGEST, POLICY, changed, later, review, rule_reference

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.guards import DELETE, ONLY_ENDED_DELETED, REVIEW, STATUS, USES_ARE_THE_PDPS
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.manifests.guards import DELETE, ONLY_ENDED_DELETED, REVIEW, STATUS, USES_ARE_THE_PDPS
 from support.guards.case import Case
 from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, PDP, ROBOT, Ask, Ground, one_use, two_uses
 from support.objects import AGENT, ENDPOINT, POLICY, active_status, rule_reference

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.guards import REVIEW, REVIEW_NAMES_AUTHOR
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.manifests.guards import REVIEW, REVIEW_NAMES_AUTHOR
 from support.guards.case import INVALID, Case
 from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, ROBOT, Ask, Ground, resolution
 from support.guards.open_cases import OWNER

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
-from bailiwick_api.guards import NAMES, REVIEW
+from bailiwick_api.manifests.guards import NAMES, REVIEW
 from bailiwick_engine.approval.fingerprint import fingerprint, paths, shipped
 from localcluster.rest import Rest
 from support.callers import Callers

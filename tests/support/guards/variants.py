@@ -8,8 +8,8 @@ import copy
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_api import crds, guards
 from bailiwick_api.accounts import Installation
+from bailiwick_api.manifests import crds, guards
 from support.objects import Object
 from support.schemas.definitions import TEST_DOMAIN, nodes, schema_of, under
 

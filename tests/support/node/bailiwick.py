@@ -8,8 +8,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from bailiwick_api import generate
 from bailiwick_api.accounts import CA_CONFIG_MAP, GUARD_CONFIG_MAP, SERVING_SECRET, Installation
+from bailiwick_api.manifests import generate
 from localcluster.node import images
 from localcluster.rest import Rest
 from support.installing import MANAGER, accepted

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 from localcluster.access import Cluster
 from localcluster.rest import Answer
 from support.callers import Callers

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 import requests
 import yaml
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from demo.stack import DecisionPoint
 from localcluster.access import Cluster

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_api import cel, crds
+from bailiwick_api.kinds import cel
+from bailiwick_api.manifests import crds
 from support.objects import Object
 
 TEST_DOMAIN: Final = "bailiwick.test"
@@ -33,7 +34,7 @@ def both() -> tuple[Object, Object]:
 
 
 def named_rules() -> dict[str, cel.CelRule]:
-    """Return the constants of `bailiwick_api.cel` by their names."""
+    """Return the constants of `bailiwick_api.kinds.cel` by their names."""
     return {name: value for name, value in vars(cel).items() if isinstance(value, cel.CelRule)}
 
 

@@ -6,7 +6,7 @@ Holds: a refused object breaks one rule only; where that rule looks at a list, i
 import itertools
 from typing import Final
 
-from bailiwick_api import cel
+from bailiwick_api.kinds import cel
 from support.objects import Object, changed, gated_rule, later, policy, rule, settings, subject
 from support.schemas.transitions import Case
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-from bailiwick_api import cel
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds import cel
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from support.objects import (
     DIGEST,
     OTHER_DIGEST,

@@ -6,7 +6,7 @@ Holds: a case is data; the same case is played against the definition as shipped
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from bailiwick_api import cel
+from bailiwick_api.kinds import cel
 from localcluster.rest import Answer, Rest
 from support.installing import accepted
 from support.objects import Object

@@ -5,8 +5,8 @@ from typing import Any, Final
 import pytest
 from cel_expr_python import cel
 
-from bailiwick_api import guards
 from bailiwick_api.accounts import Installation
+from bailiwick_api.manifests import guards
 
 PREFIXES: Final = ((), ("oidc:",), ("oidc:", "corp/"), ("it's:",), ('say "hi":',), ("back\\slash:",), ("né:",))
 NAMES: Final = (

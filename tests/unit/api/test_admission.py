@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api import admission, crds
 from bailiwick_api.accounts import Installation
-from bailiwick_api.generate import manifests, serving
+from bailiwick_api.manifests import admission, crds
+from bailiwick_api.manifests.generate import manifests, serving
 
 OTHER: Final = Installation("elsewhere", "decides", "operates")
 

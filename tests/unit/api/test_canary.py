@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
-from bailiwick_api.canary import canary, is_canary
+from bailiwick_api.manifests.canary import canary, is_canary
 from support.objects import Object, changed, grant
 
 NOW: Final = datetime(2026, 11, 1, tzinfo=UTC)

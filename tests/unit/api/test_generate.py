@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.generate import main, manifests, rendered, serving
+from bailiwick_api.manifests.generate import main, manifests, rendered, serving
 
 ROOT = Path(__file__).resolve().parents[3]
 

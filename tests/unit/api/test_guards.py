@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api import canary, generate, guards
 from bailiwick_api.accounts import Installation
+from bailiwick_api.manifests import canary, generate, guards
 
 OTHER: Final = Installation(namespace="authz", webhook_name="pdp", operator_name="op")
 NOW: Final = datetime.datetime(2027, 3, 31, 12, tzinfo=datetime.UTC)

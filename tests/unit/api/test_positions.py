@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api import positions
-from bailiwick_api.positions import Document, documents
+from bailiwick_api.documents import positions
+from bailiwick_api.documents.positions import Document, documents
 
 
 def one(text: str | bytes) -> Document:

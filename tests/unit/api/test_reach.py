@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api import crds, generate
 from bailiwick_api.accounts import Installation
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.manifests import crds, generate
 
 OURS: Final = {ENDPOINT_POLICIES, APPROVAL_GRANTS}
 # What would make whoever reads a policy fetch, present, run or be something that its author chose.

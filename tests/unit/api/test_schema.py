@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from bailiwick_api import crds, schema
-from bailiwick_api.meta import SET, Label, Model, Time
-from bailiwick_api.schema import UnboundedSchemaError, structural
+from bailiwick_api.kinds.meta import SET, Label, Model, Time
+from bailiwick_api.manifests import crds, schema
+from bailiwick_api.manifests.schema import UnboundedSchemaError, structural
 
 DEFINITIONS: Final = {"EndpointPolicy": crds.endpoint_policies(), "ApprovalGrant": crds.approval_grants()}
 Bounded = Annotated[list[Label], Field(max_length=4), SET]

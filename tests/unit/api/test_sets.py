@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 from pydantic import ValidationError
 
-from bailiwick_api.endpointpolicy import EndpointPolicySpec
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec
 from support.full_objects import full_policy
 from support.objects import changed
 from support.schemas import definitions

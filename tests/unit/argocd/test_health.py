@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 import generate_argocd
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.meta import GROUP
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.meta import GROUP
 from support import health
 from support.health import Case
 

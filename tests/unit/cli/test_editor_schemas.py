@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 import generate_schemas
-from bailiwick_api import positions
-from bailiwick_api.editorschema import DIALECT
+from bailiwick_api.documents import positions
+from bailiwick_api.manifests.editorschema import DIALECT
 from bailiwick_cli import schemas
 from support.objects import Object, gated_rule, grant, policy, rule, settings, subject
 from support.pages import DOCS, objects

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
-from bailiwick_api.canary import canary, probes
+from bailiwick_api.manifests.canary import canary, probes
 from bailiwick_api.voidgrants import PER_NAMESPACE
 from bailiwick_engine.approval.fingerprint import paths, shipped
 from bailiwick_kube.responses import ApiResponse

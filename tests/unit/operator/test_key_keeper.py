@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
-from bailiwick_api.rbac import accounts
+from bailiwick_api.manifests.rbac import accounts
 from bailiwick_api.signingkeys import read
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError

@@ -25,7 +25,7 @@ from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import ConfigException, load_incluster_config
 from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
-from bailiwick_api.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_cli.arguments import seconds
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.options import Flags

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP
 from bailiwick_cli.apiserver.cluster import ClusterClient
 
 

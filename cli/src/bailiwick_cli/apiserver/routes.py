@@ -13,8 +13,8 @@ from typing import Any, Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from bailiwick_api.approvalgrant import GrantStep
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.approvalgrant import GrantStep
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli import output
 from bailiwick_cli.apiserver.cluster import ClusterClient

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import yaml
 
-from bailiwick_api.meta import API_VERSION
-from bailiwick_api.policyfiles import taken
+from bailiwick_api.documents.policyfiles import taken
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.policyflags import InitFlags
 from bailiwick_cli.interview import FirstPolicy, first_policy

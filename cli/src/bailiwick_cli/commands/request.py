@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_api.times import epoch_stamp
 from bailiwick_cli import arguments, output
 from bailiwick_cli.apiserver.cluster import connect, grants_path

@@ -7,7 +7,7 @@ written last.
 import sys
 from typing import Final
 
-from bailiwick_api.policyfiles import File
+from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli import output
 from bailiwick_cli.arguments import seconds
 from bailiwick_cli.errors import CliError, Exit

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from bailiwick_api.canary import is_canary
+from bailiwick_api.manifests.canary import is_canary
 from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.grants import steps
 from bailiwick_cli.grants.grantrows import COLUMNS, listable, row

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_cli.apiserver.cluster import ClusterClient, Object, grants_path, policies_path
 from bailiwick_cli.apiserver.people import CurrentUser, Permissions
 from bailiwick_cli.console import inbox

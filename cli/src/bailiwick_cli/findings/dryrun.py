@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any, Final
 
-from bailiwick_api.meta import API_VERSION
-from bailiwick_api.positions import Document
+from bailiwick_api.documents.positions import Document
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.apiserver.cluster import ClusterClient
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.findings.filefindings import FileFinding, FindingSeverity, said

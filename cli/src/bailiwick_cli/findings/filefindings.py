@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from bailiwick_api.meta import API_VERSION
-from bailiwick_api.positions import Document
+from bailiwick_api.documents.positions import Document
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.reach import unproven, unreachable
 from bailiwick_cli.sources.policies import PolicySet
 from bailiwick_engine.compile import acceptance

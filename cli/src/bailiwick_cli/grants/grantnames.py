@@ -18,7 +18,7 @@ LIMIT: Final = "300"
 
 def names(flags: Flags, *, only_waiting: bool) -> Iterator[str]:
     """Yield the names of grants in the cluster that the flags mean, the youngest first."""
-    from bailiwick_api.canary import is_canary
+    from bailiwick_api.manifests.canary import is_canary
     from bailiwick_cli.apiserver.cluster import connect, grants_path
     from bailiwick_cli.grants.grantview import GrantView
 

@@ -6,7 +6,7 @@ Holds: every text of others is escaped; a grant that cannot be read is told as s
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bailiwick_api.canary import is_canary
+from bailiwick_api.manifests.canary import is_canary
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli import output
 from bailiwick_cli.grants.grantview import GrantView, moment, span

@@ -9,7 +9,7 @@ import time
 from http import HTTPStatus
 from typing import Any, Literal
 
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_cli.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_cli.apiserver.people import Permissions
 from bailiwick_cli.errors import ApiError, CliError

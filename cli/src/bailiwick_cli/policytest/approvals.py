@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bailiwick_api.approvalgrant import GrantStep, Phase, UseRecord
+from bailiwick_api.kinds.approvalgrant import GrantStep, Phase, UseRecord
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_cli.policytest.model import GrantFixture
 from bailiwick_engine.approval import grants, quorum

@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from bailiwick_api.meta import Model
-from bailiwick_api.positions import Document, documents
+from bailiwick_api.documents.positions import Document, documents
+from bailiwick_api.kinds.meta import Model
 from bailiwick_cli.policytest.model import (
     API_VERSION,
     KIND,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from bailiwick_api.meta import Label, Model, Time, Username
+from bailiwick_api.kinds.meta import Label, Model, Time, Username
 
 API_VERSION: Final = "cli.bailiwick.dev/v1alpha1"
 KIND: Final = "PolicyTest"

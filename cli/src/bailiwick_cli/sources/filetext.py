@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import yaml
 
-from bailiwick_api.policyfiles import File
-from bailiwick_api.positions import Document
+from bailiwick_api.documents.policyfiles import File
+from bailiwick_api.documents.positions import Document
 from bailiwick_engine.budget.ledger import Claim
 from bailiwick_engine.compile import manifests
 from bailiwick_engine.steps import whole

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from bailiwick_api import policyfiles
-from bailiwick_api.policyfiles import MAX_FILES, SUFFIXES, File
+from bailiwick_api.documents import policyfiles
+from bailiwick_api.documents.policyfiles import MAX_FILES, SUFFIXES, File
 from bailiwick_cli.errors import CliError
 
 _LINK: Final = "120000"

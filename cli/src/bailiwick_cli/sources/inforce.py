@@ -3,7 +3,7 @@
 Standing: under `unused` and `suggest`. Holds: it is one of the two, and what says nothing about it is refused.
 """
 
-from bailiwick_api.policyfiles import File
+from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import InForceFlags

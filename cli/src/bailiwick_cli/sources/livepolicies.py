@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_api import policyfiles
-from bailiwick_api.meta import API_VERSION
-from bailiwick_api.policyfiles import File
+from bailiwick_api.documents import policyfiles
+from bailiwick_api.documents.policyfiles import File
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.apiserver.cluster import connect, policies_path
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.options import Flags

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bailiwick_api import policyfiles
-from bailiwick_api.policyfiles import DirectoryScan, File
-from bailiwick_api.positions import MAX_BYTES, MAX_STREAM_BYTES, Document
+from bailiwick_api.documents import policyfiles
+from bailiwick_api.documents.policyfiles import DirectoryScan, File
+from bailiwick_api.documents.positions import MAX_BYTES, MAX_STREAM_BYTES, Document
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.options import STDIN

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_api.policyfiles import File
-from bailiwick_api.positions import Document
+from bailiwick_api.documents.policyfiles import File
+from bailiwick_api.documents.positions import Document
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.sources.filetext import FileText, NamedClaim

@@ -5,7 +5,7 @@ Standing: under `derivations`. Holds: a policy that cannot be read has no text; 
 
 from collections.abc import Iterable
 
-from bailiwick_api.policyfiles import File
+from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.sources.policies import files_of
 from bailiwick_engine.compile import manifests

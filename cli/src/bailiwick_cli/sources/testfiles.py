@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bailiwick_api.policyfiles import SUFFIXES, DirectoryScan, File
+from bailiwick_api.documents.policyfiles import SUFFIXES, DirectoryScan, File
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.options import STDIN
 from bailiwick_cli.policytest import document as reading

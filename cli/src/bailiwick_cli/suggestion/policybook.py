@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
-from bailiwick_api.endpointpolicy import EndpointPolicySpec
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.sources.policysides import Named, read_sides
 from bailiwick_engine.compile.assembly import assemble

@@ -14,7 +14,7 @@ from typing import Final
 import yaml
 
 from bailiwick_api import times
-from bailiwick_api.meta import API_VERSION, GROUP
+from bailiwick_api.kinds.meta import API_VERSION, GROUP
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.formats.markdown import plain, table
 from bailiwick_cli.output import Line

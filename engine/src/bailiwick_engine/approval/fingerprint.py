@@ -13,8 +13,8 @@ import orjson
 import rfc8785
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.crds import approval_grants
-from bailiwick_api.guards import guards
+from bailiwick_api.manifests.crds import approval_grants
+from bailiwick_api.manifests.guards import guards
 
 Object = Mapping[str, Any]
 

@@ -7,10 +7,10 @@ the strictest counts (DESIGN, "A decision" 6).
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from bailiwick_api.approvalgrant import GrantStep
-from bailiwick_api.approvalrequirement import ApprovalRequirement, Limits, ReasonRequirement
-from bailiwick_api.endpointpolicy import Rule
-from bailiwick_api.guards import MAX_RULES
+from bailiwick_api.kinds.approvalgrant import GrantStep
+from bailiwick_api.kinds.approvalrequirement import ApprovalRequirement, Limits, ReasonRequirement
+from bailiwick_api.kinds.endpointpolicy import Rule
+from bailiwick_api.manifests.guards import MAX_RULES
 
 __all__ = ["MAX_RULES", "Gate", "GateRule", "gate_of", "in_place_of", "joined", "plain_steps"]
 

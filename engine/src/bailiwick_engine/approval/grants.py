@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from bailiwick_api.approvalgrant import (
+from bailiwick_api.kinds.approvalgrant import (
     GUARD_UNPROVEN,
     ApprovalGrant,
     ApprovalGrantStatus,
@@ -23,8 +23,8 @@ from bailiwick_api.approvalgrant import (
     Request,
     Review,
 )
-from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
-from bailiwick_api.guards import GRANT_NAME_PREFIX
+from bailiwick_api.kinds.endpointpolicy import RESOURCE_ID_PATTERN
+from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX
 from bailiwick_engine.approval import granttimes, quorum
 from bailiwick_engine.approval.binding import canonical, sha256
 from bailiwick_engine.approval.gates import Gate, plain_steps

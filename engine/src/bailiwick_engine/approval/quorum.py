@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bailiwick_api.approvalgrant import ApprovalGrantStatus, GrantStep, Request, ResolvedNames, Review
+from bailiwick_api.kinds.approvalgrant import ApprovalGrantStatus, GrantStep, Request, ResolvedNames, Review
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from bailiwick_api.endpointpolicy import Variable
+from bailiwick_api.kinds.endpointpolicy import Variable
 from bailiwick_engine.cel import hints
 from bailiwick_engine.cel.cost.estimate import Cost
 from bailiwick_engine.cel.cost.judge import PolicyCosts

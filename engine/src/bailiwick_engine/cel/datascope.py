@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from bailiwick_api.endpointdata import DataSource
-from bailiwick_api.endpointpolicy import Variable
+from bailiwick_api.kinds.endpointdata import DataSource
+from bailiwick_api.kinds.endpointpolicy import Variable
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.cost.estimate import CHARACTER_TAKEN, NODE_TAKEN, Cost, Extent
 from bailiwick_engine.cel.cost.judge import PolicyCosts

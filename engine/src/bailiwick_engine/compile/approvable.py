@@ -8,8 +8,8 @@ one service account, or one person, is open to others. What shows is a group tha
 
 from typing import Final
 
-from bailiwick_api.approvalrequirement import Step
-from bailiwick_api.endpointpolicy import EndpointPolicySpec, Rule
+from bailiwick_api.kinds.approvalrequirement import Step
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Rule
 from bailiwick_engine.problem import Problem
 
 MOST_REVIEWS: Final = 20

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 
-from bailiwick_api.approvalgrant import MAX_REASON
-from bailiwick_api.endpointpolicy import EndpointPolicySpec, Rule, Subject
-from bailiwick_api.enforcers import Enforcer
+from bailiwick_api.kinds.approvalgrant import MAX_REASON
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Rule, Subject
+from bailiwick_api.kinds.enforcers import Enforcer
 from bailiwick_api.times import stamp
 from bailiwick_engine.cel.absence import silent_without
 from bailiwick_engine.cel.cost.estimate import LIMIT

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_api.endpointdata import KIND
-from bailiwick_api.meta import API_VERSION, GROUP
+from bailiwick_api.kinds.endpointdata import KIND
+from bailiwick_api.kinds.meta import API_VERSION, GROUP
 from bailiwick_engine.budget.datasize import ledger_name
 from bailiwick_engine.budget.ledger import Ledger
 from bailiwick_engine.cel.data import Data, DataObject, Unknown, UnknownReason, over_budget, read_steps

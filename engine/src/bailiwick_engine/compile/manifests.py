@@ -22,10 +22,10 @@ from typing import Any, Final, TypeGuard
 
 from pydantic import ValidationError
 
-from bailiwick_api import endpointdata
-from bailiwick_api.endpointpolicy import EndpointPolicy
-from bailiwick_api.meta import API_VERSION, DNS_LABEL, GROUP
-from bailiwick_api.positions import Document, Flaw, documents
+from bailiwick_api.documents.positions import Document, Flaw, documents
+from bailiwick_api.kinds import endpointdata
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
+from bailiwick_api.kinds.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.ledger import Claim, Ledger, claim_steps

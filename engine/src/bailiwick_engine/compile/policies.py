@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bailiwick_api.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
 from bailiwick_engine.approval.gates import gate_of
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.datascope import scope_steps

@@ -7,7 +7,7 @@ made a rule a step, since one policy may hold a million characters.
 import hashlib
 from collections.abc import Iterator
 
-from bailiwick_api.endpointpolicy import EndpointPolicySpec
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec
 from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.steps import Steps
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_api.endpointpolicy import EndpointPolicySpec, Subject
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Subject
 from bailiwick_engine.keys import CLUSTER, Key, spelled
 
 

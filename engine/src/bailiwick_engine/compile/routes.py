@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
 from typing import Final
 
-from bailiwick_api.httproutes import HttpRoute, HttpSettings
+from bailiwick_api.kinds.httproutes import HttpRoute, HttpSettings
 from bailiwick_engine.policy.paths import PathDefect, canonical_path
 from bailiwick_engine.policy.routes import CompiledRoute, Pointer, RouteTable, SourceKind, Template, ValueSource
 from bailiwick_engine.problem import Problem

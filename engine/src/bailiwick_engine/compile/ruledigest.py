@@ -6,7 +6,7 @@ Holds: names of policies, rules, subjects and conditions, messages and written-o
 import hashlib
 from collections.abc import Collection
 
-from bailiwick_api.endpointpolicy import Rule
+from bailiwick_api.kinds.endpointpolicy import Rule
 from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.call import Json
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bailiwick_api import approvalrequirement, endpointpolicy, meta
+from bailiwick_api.kinds import approvalrequirement, endpointpolicy, meta
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.cel.hints import meant
 from bailiwick_engine.problem import Problem

@@ -5,7 +5,7 @@ Holds: settings that do not compile deny the endpoint, so nothing here is ever h
 
 from collections.abc import Mapping
 
-from bailiwick_api.endpointpolicy import ConditionExpression, Delegation, EndpointSettings, ResourceMatch
+from bailiwick_api.kinds.endpointpolicy import ConditionExpression, Delegation, EndpointSettings, ResourceMatch
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.reads import reads

@@ -6,7 +6,7 @@ Holds: every kind of subject has its keys here; a workload narrows a service acc
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from bailiwick_api.endpointpolicy import Subject, Workload
+from bailiwick_api.kinds.endpointpolicy import Subject, Workload
 from bailiwick_engine import keys
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.model import WorkloadRequirement

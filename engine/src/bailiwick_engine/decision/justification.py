@@ -3,7 +3,7 @@
 Standing: decision point, operator and command line ask here. Holds: pure; a reason that is blank is none.
 """
 
-from bailiwick_api.approvalgrant import MAX_REASON
+from bailiwick_api.kinds.approvalgrant import MAX_REASON
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.cel.expressions import matches_whole
 

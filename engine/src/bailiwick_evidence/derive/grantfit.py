@@ -6,7 +6,7 @@ it was there, in time and not revoked, is the decision point's word.
 
 from typing import Any, Final
 
-from bailiwick_api.approvalgrant import GrantStep, Request, Review
+from bailiwick_api.kinds.approvalgrant import GrantStep, Request, Review
 from bailiwick_engine.approval import quorum
 from bailiwick_engine.approval.gates import Gate, plain_steps
 from bailiwick_engine.approval.grants import excluded_reviewers

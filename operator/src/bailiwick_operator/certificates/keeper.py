@@ -1,8 +1,8 @@
 """The keepers of the serving certificate: one that issues it, and one for a certificate that somebody else issues.
 
 Holds: both Secrets come with the manifests, and nothing is written where one is missing or of another type than theirs
-(`bailiwick_api.rbac.accounts` says why); each is written upon the very version that was read; an authority is stored
-before anything that it signed; what cannot be read is replaced, and that is said; nothing that is found ends the
+(`bailiwick_api.manifests.rbac.accounts` says why); each is written upon the very version that was read; an authority is
+stored before anything that it signed; what cannot be read is replaced, and that is said; nothing that is found ends the
 process; what cannot be published keeps no certificate from being renewed by an authority that is known already; no key
 is ever logged or published.
 """

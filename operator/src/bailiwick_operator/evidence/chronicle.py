@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_engine.compile.policies import parse_steps
 from bailiwick_engine.compile.policydigest import policy_text
 from bailiwick_engine.steps import Steps

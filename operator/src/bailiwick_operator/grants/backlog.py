@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final, TypeVar
 
-from bailiwick_api.canary import is_canary
+from bailiwick_api.manifests.canary import is_canary
 from bailiwick_operator.loop.inventory import Key, Object, key_of
 from bailiwick_operator.reconcile.conditions import parsed
 

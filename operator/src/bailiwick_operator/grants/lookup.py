@@ -7,7 +7,7 @@ the API server each time, since its uid is what the grant will be bound to.
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
-from bailiwick_api.approvalgrant import Request
+from bailiwick_api.kinds.approvalgrant import Request
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.boundedcache import BoundedCache

@@ -11,9 +11,9 @@ from http import HTTPStatus
 from typing import Final, assert_never
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.canary import Probe, canary, probes
-from bailiwick_api.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.manifests.canary import Probe, canary, probes
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from bailiwick_kube.paths import grants_path
 from bailiwick_kube.responses import ApiResponse

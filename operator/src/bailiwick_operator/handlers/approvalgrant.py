@@ -5,7 +5,7 @@ Holds: returns None, since kopf writes whatever a handler returns into the objec
 
 import kopf
 
-from bailiwick_api.meta import APPROVAL_GRANTS, GROUP, VERSION
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP, VERSION
 from bailiwick_operator.handlers.sink import Sink
 
 

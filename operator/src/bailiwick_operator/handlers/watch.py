@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, cast
 import kopf
 import structlog
 
-from bailiwick_api.meta import GROUP
+from bailiwick_api.kinds.meta import GROUP
 from bailiwick_kube.access import Access, AccessError
 from bailiwick_operator.handlers import approvalgrant, endpointdata, endpointpolicy
 from bailiwick_operator.handlers.sink import Sink

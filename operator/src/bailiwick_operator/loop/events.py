@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_CONFIG_MAP
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_kube.paths import object_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import Kind, Object, OperatorClient

@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from bailiwick_api.canary import is_canary
+from bailiwick_api.manifests.canary import is_canary
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_notifications.grantevents import of_grant
 from bailiwick_notifications.notification import Notification, NotificationType, of_installation

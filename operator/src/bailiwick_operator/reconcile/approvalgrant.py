@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
 from bailiwick_api.times import stamp
 from bailiwick_engine.approval.quorum import Quorum, binding_of, excluded, tally
 from bailiwick_engine.compile import schemaerrors

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from bailiwick_api.endpointdata import MOST_READERS
+from bailiwick_api.kinds.endpointdata import MOST_READERS
 from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.ledger import Claim, Excess
 from bailiwick_engine.cel.data import UnknownReason, read

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from bailiwick_api.policystatus import MOST_GATED_ACTIONS
+from bailiwick_api.kinds.policystatus import MOST_GATED_ACTIONS
 from bailiwick_api.times import stamp
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile import acceptance

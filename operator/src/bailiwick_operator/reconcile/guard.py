@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
-from bailiwick_api.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
 from bailiwick_api.times import read as read_time, stamp
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
 from bailiwick_operator.reconcile.approvalgrant import OWNED

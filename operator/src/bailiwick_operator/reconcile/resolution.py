@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_api.approvalgrant import Actor, Request, ResolvedNames as GrantResolved
-from bailiwick_api.endpointpolicy import RESOURCE_ID_PATTERN
+from bailiwick_api.kinds.approvalgrant import Actor, Request, ResolvedNames as GrantResolved
+from bailiwick_api.kinds.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate, joined, plain_steps

@@ -7,7 +7,7 @@ which writes nothing, says nothing. Messages are those of the conditions.
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from bailiwick_api.approvalgrant import GUARD_UNPROVEN
+from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN
 from bailiwick_engine.compile.acceptance import shortened
 from bailiwick_operator.reconcile.conditions import Status
 

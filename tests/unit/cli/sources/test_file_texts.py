@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.policyfiles import taken
+from bailiwick_api.documents.policyfiles import taken
 from bailiwick_cli.sources.filetext import FileText
 from support.objects import rule
 from unit.engine.cases import stored

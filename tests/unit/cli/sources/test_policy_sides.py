@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from bailiwick_api import policyfiles
-from bailiwick_api.policyfiles import File
+from bailiwick_api.documents import policyfiles
+from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.sources import policies
 from bailiwick_cli.sources.policysides import read_sides

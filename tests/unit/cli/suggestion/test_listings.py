@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from bailiwick_api import policyfiles
+from bailiwick_api.documents import policyfiles
 from bailiwick_cli.suggestion.listings import PolicyListings
 from bailiwick_cli.suggestion.policybook import PolicyBook
 from bailiwick_evidence.derive.texts import PolicyTexts

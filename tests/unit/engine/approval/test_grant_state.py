@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.approvalgrant import GUARD_UNPROVEN
+from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN
 from support.objects import Object, changed, gated_rule
 from unit.engine.cases import NOW, OPENED_AGO, approved, at, governed, read
 

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.approvalgrant import Request, ResolvedNames, Review
+from bailiwick_api.kinds.approvalgrant import Request, ResolvedNames, Review
 from bailiwick_engine.approval.quorum import Quorum, StepProgress, binding_of, excluded, tally
 from support.objects import DIGEST, OTHER_DIGEST, Object, opened_grant
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_api.endpointpolicy import Variable
+from bailiwick_api.kinds.endpointpolicy import Variable
 from bailiwick_engine.call import Party
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.cost.estimate import LIMIT, REFERENCE

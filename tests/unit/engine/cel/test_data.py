@@ -6,8 +6,8 @@ from typing import Any, Final
 import pytest
 import rfc8785
 
-from bailiwick_api.endpointdata import DataSource
-from bailiwick_api.endpointpolicy import Variable
+from bailiwick_api.kinds.endpointdata import DataSource
+from bailiwick_api.kinds.endpointpolicy import Variable
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.cel.data import Data, DataObject, read, read_steps
 from bailiwick_engine.cel.datascope import DataInputs, scope_of

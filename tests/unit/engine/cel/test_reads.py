@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_api.endpointpolicy import Variable
+from bailiwick_api.kinds.endpointpolicy import Variable
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression

@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from pydantic import ValidationError
 
-from bailiwick_api.endpointpolicy import EndpointPolicy
 from bailiwick_api.issuers import IssuersError, load
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.compile import manifests, schemaerrors
 from bailiwick_engine.compile.acceptance import PolicyContext, judge, refusal

@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.approvalgrant import MAX_REASON
+from bailiwick_api.kinds.approvalgrant import MAX_REASON
 from bailiwick_engine.decision.justification import reason_problem
 from unit.engine.cases import approving, gate_of
 

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api.httproutes import HttpSettings
+from bailiwick_api.kinds.httproutes import HttpSettings
 from bailiwick_engine.call import Action, Resource
 from bailiwick_engine.compile.routes import compile_routes, route_warnings
 from bailiwick_engine.policy.routes import MappedCall, McpMatch, RouteMatch, RouteRefusal, RouteTable

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import CA_SECRET, SERVING_SECRET, Installation
-from bailiwick_api.rbac import accounts
+from bailiwick_api.manifests.rbac import accounts
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.certificates import authorities, issuer

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import WITNESS_SECRET, Installation
-from bailiwick_api.rbac import accounts
+from bailiwick_api.manifests.rbac import accounts
 from bailiwick_api.secretlist import MOST
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.loop.inventory import Ticks

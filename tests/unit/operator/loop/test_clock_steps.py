@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from support.objects import Object
 from unit.operator.cases import NOW, PENDING_UNTIL, active, applied, grant, reconciled
 

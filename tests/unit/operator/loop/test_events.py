@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import structlog
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.kube import OperatorClient

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_api.canary import canary
+from bailiwick_api.manifests.canary import canary
 from bailiwick_api.times import stamp
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError

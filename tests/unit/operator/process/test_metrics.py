@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from bailiwick_api.accounts import CANARY_GRANT
-from bailiwick_api.canary import canary
+from bailiwick_api.manifests.canary import canary
 from bailiwick_api.times import stamp
 from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.evidence.ledger import OperatorLedger

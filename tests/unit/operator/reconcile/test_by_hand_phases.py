@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile.approvalgrant import to_resolve
 from bailiwick_operator.reconcile.resolution import Resolution, ResolvedStatus, UnresolvedReason
 from support.objects import RULE_DIGEST, Object, changed, use_record

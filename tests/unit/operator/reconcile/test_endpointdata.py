@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_engine.budget.ledger import Excess, Limit
 from bailiwick_operator.reconcile import endpointdata
 from bailiwick_operator.reconcile.endpointdata import data_ready, names, reconcile, summed_up, unknown

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile.approvalgrant import UnreadableGrantError
 from bailiwick_operator.reconcile.resolution import UnresolvedReason
 from support.objects import DIGEST, Object, changed, use_record

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile.resolution import Resolution, ResolvedStatus, UnresolvedReason
 from support.objects import Object, review, use_record
 from unit.operator.cases import NOW, RESOLVED, active, applied, by_hand, grant, reconciled

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.canary import canary
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.manifests.canary import canary
 from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
 from bailiwick_operator.reconcile.guard import (
     Proof,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api.approvalgrant import ApprovalGrant, Request
+from bailiwick_api.kinds.approvalgrant import ApprovalGrant, Request
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.keys import ASSERTED, uid_of
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy

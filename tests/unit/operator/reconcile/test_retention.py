@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile import guard, retention
 from bailiwick_operator.reconcile.retention import EndedGrant, RetainedGrants, RetentionPeriods
 from support.objects import Object, changed, rule_reference, use_record

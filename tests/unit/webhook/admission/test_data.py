@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import ReviewResponse, answer

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
-from bailiwick_api.approvalgrant import GUARD_UNPROVEN
+from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN
 from bailiwick_api.signingkeys import SigningKey
 from bailiwick_api.voidgrants import VoidGrant, VoidGrants
 from bailiwick_engine.approval.binding import hash_of

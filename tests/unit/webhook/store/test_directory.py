@@ -11,7 +11,7 @@ import yaml
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from bailiwick_api import policyfiles
+from bailiwick_api.documents import policyfiles
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.circumstances import Freshness

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.store import directory
 from bailiwick_webhook.store.directory import Directory

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api import guards
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
-from bailiwick_api.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.manifests import guards
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_engine.approval.fingerprint import fingerprint, shipped
 from bailiwick_webhook.store.guard import GuardObjects, GuardWatch
 from support.objects import Object

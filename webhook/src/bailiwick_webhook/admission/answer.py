@@ -9,9 +9,9 @@ comes into force.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from bailiwick_api import endpointdata
-from bailiwick_api.admission import REVIEW_VERSION
-from bailiwick_api.meta import GROUP, VERSION
+from bailiwick_api.kinds import endpointdata
+from bailiwick_api.kinds.meta import GROUP, VERSION
+from bailiwick_api.manifests.admission import REVIEW_VERSION
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.datasize import ledger_name
 from bailiwick_engine.budget.ledger import Ledger

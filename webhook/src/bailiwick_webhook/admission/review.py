@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from pydantic import ValidationError
 
-from bailiwick_api import endpointdata
-from bailiwick_api.admission import REVIEW_VERSION
-from bailiwick_api.endpointpolicy import EndpointPolicy
-from bailiwick_api.meta import GROUP, VERSION
+from bailiwick_api.kinds import endpointdata
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
+from bailiwick_api.kinds.meta import GROUP, VERSION
+from bailiwick_api.manifests.admission import REVIEW_VERSION
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.datasize import data_footprint
 from bailiwick_engine.budget.footprint import NO_FOOTPRINT, Footprint, footprint

@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from bailiwick_api.approvalgrant import ApprovalGrantSpec
-from bailiwick_api.meta import API_VERSION, SUBJECT_LABEL
+from bailiwick_api.kinds.approvalgrant import ApprovalGrantSpec
+from bailiwick_api.kinds.meta import API_VERSION, SUBJECT_LABEL
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.binding import bound_context, sha256
 from bailiwick_engine.approval.display import items_of

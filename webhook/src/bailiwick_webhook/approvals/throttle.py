@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 from weakref import WeakValueDictionary
 
-from bailiwick_api.approvalrequirement import Limits
-from bailiwick_api.meta import SUBJECT_LABEL
+from bailiwick_api.kinds.approvalrequirement import Limits
+from bailiwick_api.kinds.meta import SUBJECT_LABEL
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.call import Call, Party
 from bailiwick_webhook.cluster.client import ApiClient

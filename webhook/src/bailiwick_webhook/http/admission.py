@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from bailiwick_api.admission import TIMEOUT_SECONDS
+from bailiwick_api.manifests.admission import TIMEOUT_SECONDS
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import ReviewResponse, answer
 from bailiwick_webhook.admission.bench import BusyError, LostError, PolicyExaminer

@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from bailiwick_api.admission import PATH
+from bailiwick_api.manifests.admission import PATH
 from bailiwick_engine.decision.search import SearchKind
 from bailiwick_webhook.http.adapters import authorize, enforce as enforcing, ext_authz
 from bailiwick_webhook.http.adapters.auth_request import AuthRequestHandler

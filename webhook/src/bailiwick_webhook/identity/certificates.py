@@ -9,7 +9,7 @@ from typing import Final
 
 from cryptography import x509
 
-from bailiwick_api.enforcers import certificate_username
+from bailiwick_api.kinds.enforcers import certificate_username
 from bailiwick_engine.call import ServiceAccount
 
 _SPIFFE: Final = "spiffe://"

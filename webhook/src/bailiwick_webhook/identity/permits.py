@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from bailiwick_api.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import ServiceAccount

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import structlog
 
-from bailiwick_api.policyfiles import DirectoryScan, File
-from bailiwick_api.positions import Document
+from bailiwick_api.documents.policyfiles import DirectoryScan, File
+from bailiwick_api.documents.positions import Document
 from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.budget.datasize import ledger_name

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bailiwick_api import guards
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
-from bailiwick_api.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.manifests import guards
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint
 from bailiwick_webhook.cluster.client import Collection

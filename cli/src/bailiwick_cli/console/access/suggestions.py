@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bailiwick_api import times
-from bailiwick_api.policyfiles import File
+from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli.apiserver.cluster import ClusterClient
 from bailiwick_cli.console.background import WorkProgress
 from bailiwick_cli.console.endpoints import source

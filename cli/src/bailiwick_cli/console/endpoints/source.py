@@ -15,7 +15,7 @@ from http import HTTPStatus
 from threading import Lock
 from typing import Any, Final
 
-from bailiwick_api.meta import ENDPOINT_DATA, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import ENDPOINT_DATA, ENDPOINT_POLICIES
 from bailiwick_cli.apiserver.cluster import ClusterClient, Object, policies_path
 from bailiwick_cli.console.endpoints import overview
 from bailiwick_cli.console.endpoints.overview import EndpointState

@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 from msgspec.structs import replace
 
-from bailiwick_api.admission import REVIEW_VERSION
+from bailiwick_api.manifests.admission import REVIEW_VERSION
 from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, NotCanonicalError, sha256
 from bailiwick_engine.call import Action, Resource
 from bailiwick_engine.decision.verdict import Outcome, Verdict

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.meta import GROUP
+from bailiwick_api.kinds.meta import GROUP
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.problems import ProblemError, bad_request

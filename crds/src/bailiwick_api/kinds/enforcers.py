@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
-from bailiwick_api import cel
-from bailiwick_api.meta import Model, ObjectName
+from bailiwick_api.kinds import cel
+from bailiwick_api.kinds.meta import Model, ObjectName
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
 SPIFFE_PATTERN: Final = r"^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$"

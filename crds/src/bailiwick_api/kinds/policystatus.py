@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from bailiwick_api.meta import LIST_ATOMIC, Condition, Model, Time, list_map
+from bailiwick_api.kinds.meta import LIST_ATOMIC, Condition, Model, Time, list_map
 
 MOST_GATED_ACTIONS: Final = 32
 """Actions that a status lists."""

@@ -7,12 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
-from bailiwick_api import cel
-from bailiwick_api.approvalrequirement import ApprovalRequirement
-from bailiwick_api.endpointdata import DataSource
-from bailiwick_api.enforcers import Enforcer
-from bailiwick_api.httproutes import HttpSettings
-from bailiwick_api.meta import (
+from bailiwick_api.kinds import cel
+from bailiwick_api.kinds.approvalrequirement import ApprovalRequirement
+from bailiwick_api.kinds.endpointdata import DataSource
+from bailiwick_api.kinds.enforcers import Enforcer
+from bailiwick_api.kinds.httproutes import HttpSettings
+from bailiwick_api.kinds.meta import (
     DNS_LABEL,
     LIST_ATOMIC,
     SET,
@@ -23,8 +23,8 @@ from bailiwick_api.meta import (
     Time,
     list_map,
 )
-from bailiwick_api.policystatus import EndpointPolicyStatus
-from bailiwick_api.recordsettings import RecordSettings
+from bailiwick_api.kinds.policystatus import EndpointPolicyStatus
+from bailiwick_api.kinds.recordsettings import RecordSettings
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
 # Exact, "*", or a trailing * after one of . : / ; so `customers.*` covers `customers.a.b` and not `customers`.

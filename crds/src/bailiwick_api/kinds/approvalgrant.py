@@ -7,10 +7,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from bailiwick_api import cel
-from bailiwick_api.approvalrequirement import StepKind
-from bailiwick_api.endpointpolicy import PropertyValue
-from bailiwick_api.meta import (
+from bailiwick_api.kinds import cel
+from bailiwick_api.kinds.approvalrequirement import StepKind
+from bailiwick_api.kinds.endpointpolicy import PropertyValue
+from bailiwick_api.kinds.meta import (
     LIST_ATOMIC,
     SET,
     Condition,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bailiwick_api.positions import MAX_BYTES
+from bailiwick_api.documents.positions import MAX_BYTES
 
 SUFFIXES: Final = (".yaml", ".yml")
 MAX_FILES: Final = 10_000

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, SUBJECT_LABEL
+from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, SUBJECT_LABEL
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName
 
 OPEN: Final = "bailiwick-grants-open"

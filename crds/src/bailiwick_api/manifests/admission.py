@@ -8,7 +8,7 @@ is not there: whoever holds the certificates writes it, and what stands here wou
 from typing import Any, Final
 
 from bailiwick_api.accounts import VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK, Installation
-from bailiwick_api.meta import ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP
 
 PATH: Final = "/admission/validate"
 # Of the Service, and of the decision point itself: not the port of decisions, which anybody may reach.

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from bailiwick_api.meta import SET, Condition, Model, ObjectName, list_map
+from bailiwick_api.kinds.meta import SET, Condition, Model, ObjectName, list_map
 
 KIND: Final = "EndpointData"
 MOST_BYTES: Final = 256 * 1024

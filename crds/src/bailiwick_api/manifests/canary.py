@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from bailiwick_api import guards
 from bailiwick_api.accounts import CANARY_GRANT, Installation
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION
+from bailiwick_api.manifests import guards
 from bailiwick_api.times import stamp
 
 _NIL_UID: Final = "00000000-0000-0000-0000-000000000000"

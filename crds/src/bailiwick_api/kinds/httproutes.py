@@ -8,8 +8,8 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
-from bailiwick_api import cel
-from bailiwick_api.meta import LIST_ATOMIC, SET, Model
+from bailiwick_api.kinds import cel
+from bailiwick_api.kinds.meta import LIST_ATOMIC, SET, Model
 
 # Characters that stand for themselves in a path, in one spelling only (RFC 3986, 3.3), less ; and * ; a {name} is a
 # whole segment.

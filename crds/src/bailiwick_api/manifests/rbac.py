@@ -22,8 +22,8 @@ from bailiwick_api.accounts import (
     WITNESS_SECRET,
     Installation,
 )
-from bailiwick_api.crds import APPROVAL_GRANTS_CRD
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 
 _ADMISSION = "admissionregistration.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"

@@ -5,11 +5,11 @@ Holds: every field that the API server would default is written out, so that wha
 
 from typing import Any
 
-from bailiwick_api.approvalgrant import ApprovalGrant
-from bailiwick_api.endpointdata import EndpointData
-from bailiwick_api.endpointpolicy import EndpointPolicy
-from bailiwick_api.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP, VERSION
-from bailiwick_api.schema import structural
+from bailiwick_api.kinds.approvalgrant import ApprovalGrant
+from bailiwick_api.kinds.endpointdata import EndpointData
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_api.manifests.schema import structural
 
 APPROVAL_GRANTS_CRD = f"{APPROVAL_GRANTS}.{GROUP}"
 ENDPOINT_POLICIES_CRD = f"{ENDPOINT_POLICIES}.{GROUP}"

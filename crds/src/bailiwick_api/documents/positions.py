@@ -26,8 +26,8 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from bailiwick_api import scalars
-from bailiwick_api.scalars import Position, Source
+from bailiwick_api.documents import scalars
+from bailiwick_api.documents.scalars import Position, Source
 
 # Of a document, and of a file; what a person pipes in may be longer as a whole.
 MAX_BYTES: Final = 1024 * 1024

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from bailiwick_api.approvalgrant import ApprovalGrant
-from bailiwick_api.endpointdata import EndpointData
-from bailiwick_api.endpointpolicy import EndpointPolicy
-from bailiwick_api.meta import API_VERSION
+from bailiwick_api.kinds.approvalgrant import ApprovalGrant
+from bailiwick_api.kinds.endpointdata import EndpointData
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
+from bailiwick_api.kinds.meta import API_VERSION
 
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 MODELS: Final[Mapping[str, type[BaseModel]]] = {

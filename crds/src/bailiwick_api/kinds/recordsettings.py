@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from bailiwick_api.meta import SET, Model
+from bailiwick_api.kinds.meta import SET, Model
 
 # A part of a path is the name of a member.
 KEPT_PATTERN: Final = (

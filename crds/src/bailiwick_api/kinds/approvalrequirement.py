@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from bailiwick_api import cel
-from bailiwick_api.meta import SET, GroupName, Label, Model, list_map
+from bailiwick_api.kinds import cel
+from bailiwick_api.kinds.meta import SET, GroupName, Label, Model, list_map
 
 # RFC 6901, into the call's context, properties or intent: what there is to be shown.
 POINTER_PATTERN = r"^/(subject/properties|action/properties|resource/properties|context)(/[^\x00-\x1f\x7f/]+){1,8}$"

@@ -1,0 +1,4 @@
+"""What is applied to a cluster, from the models: definitions, guards, roles, the registration, schemas for editors.
+
+Standing: above `kinds`. Holds: `crds/` is generated from here, and `make verify` fails on a difference.
+"""
