@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,3 +256,38 @@ def test_the_pod_is_named_by_what_the_chart_puts_into_the_environment(
     assert opening["pod"] == {"name": "bailiwick-webhook-7", "uid": "9a8b"}
     assert opening["record"] == {"fsync": False, "before_answer": "all", "on_failure": "allow"}
     assert (opening["installation"], opening["hmac_key"]) == ("standalone", None)
+
+
+BROKEN = """\
+import sys
+from bailiwick_webhook import main
+from bailiwick_webhook.record.chainlog import ChainLog
+
+number = ChainLog.number
+
+def broken(self, lines):
+    given = list(lines)
+    if any(b"customers.list" in line for line, _ in given):
+        raise ZeroDivisionError
+    return number(self, given)
+
+ChainLog.number = broken
+sys.exit(main.main())
+"""
+
+
+def test_a_defect_of_the_thread_that_writes_ends_the_process_which_is_started_anew(
+    tmp_path: Path, policies: Path
+) -> None:
+    with (tmp_path / "log").open("wb") as log:
+        point = Process(tmp_path, policies, log, "--development", command=(sys.executable, "-c", BROKEN))
+    try:
+        point.ask()
+        assert point.process.wait(20) == 1
+    finally:
+        point.process.kill()
+        point.process.wait(10)
+    text = point.log.read_text()
+    assert "ZeroDivisionError" in text
+    assert "decision records cannot be written" in text
+    assert b"customers.list" not in point.records.read_bytes()

@@ -122,7 +122,7 @@ async def _run(given: WebhookSettings) -> None:
             stack.callback(task.cancel)
         if tls is not None:
             stack.callback(asyncio.create_task(tls.run()).cancel)
-        await _first(_ready(store, tls), stop.wait(), watching)
+        await _first(_ready(store, tls), stop.wait(), watching, records.broken)
         if stop.is_set():
             return
         filled()
@@ -152,7 +152,7 @@ async def _run(given: WebhookSettings) -> None:
         if admission is not None:
             ports["admission_port"] = admission.port
         _log.info("serving", **ports, tls=given.tls, url=given.external_url)
-        await _first(stop.wait(), watching, *reading)
+        await _first(stop.wait(), watching, records.broken, *reading)
         _log.info("draining", seconds=given.drain_seconds)
         # Unready from now on, but answering: who routes to us needs a moment to notice.
         await asyncio.sleep(given.drain_seconds)

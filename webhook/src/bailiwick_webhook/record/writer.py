@@ -1,4 +1,4 @@
-"""The writer of records: batches, in a thread of its own, appended to one file or pipe.
+"""The writer of records: batches, which a thread of its own appends to one file or pipe.
 
 Holds: a line is written whole and in order, or it is counted as lost and logged; what waits is bounded; nobody waits
 longer than the limit. While writing fails, lines that were taken are kept and tried again, and `write` takes no other
@@ -8,8 +8,6 @@ room, and none while writing fails.
 """
 
 import asyncio
-import queue
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +15,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
-from msgspec import structs
 
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.record.chainlog import ChainLog, LedgerPace
 from bailiwick_webhook.record.chaintail import chain_tail
 from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.linefile import LineFile, begun_lines, whole_lines
+from bailiwick_webhook.record.linefile import LineFile
+from bailiwick_webhook.record.recordthread import RecordThread
 from bailiwick_webhook.record.waitingline import RecordFailedError, WaitingLine, expire, taken_along
 from bailiwick_webhook.threadturns import turns_of
 
@@ -42,7 +40,7 @@ _log = structlog.get_logger()
 class RecordWriter:
     """Appends lines; `path` None is stdout. With a `chain`, each is a JSON object and gets its place there.
 
-    All but `_work` and what it calls runs on the event loop.
+    All of it runs on the event loop; `recordthread` is what does not.
     """
 
     def __init__(
@@ -50,7 +48,7 @@ class RecordWriter:
     ) -> None:
         self.chain = chain
         self._previous = None if chain is None or path is None else chain_tail(path)
-        self._file = LineFile(path, fsync=fsync)
+        self._thread = RecordThread(LineFile(path, fsync=fsync), chain, self._settle)
         self._limits = limits or QueueLimits()
         self._waiting: list[WaitingLine] = []
         self._flying: list[WaitingLine] = []
@@ -66,8 +64,6 @@ class RecordWriter:
         self._moved = asyncio.Event()
         self._ledgers = LedgerPace()
         self._ended = False
-        self._inbox: queue.SimpleQueue[list[WaitingLine] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="records", daemon=True)
         self.written = self.lost = self.held = self.held_bytes = 0
         self._spare = self._spare_bytes = 0
 
@@ -76,6 +72,7 @@ class RecordWriter:
         self._loop = asyncio.get_running_loop()
         self._turns = turns_of(self._loop)
         self._thread.start()
+        self._thread.broken.add_done_callback(self._broke)
         if self.chain is not None:
             self._own(self.chain.opening(self._previous))
         return self
@@ -106,10 +103,12 @@ class RecordWriter:
         if self.lost > self._logged:
             # The last line of all, so there is no later one that could say it.
             _log.error(_FAILED, **self._facts())
-        self._inbox.put(None)
-        if not stuck:
-            self._thread.join()
-            self._file.close()
+        self._thread.end(stuck=stuck)
+
+    @property
+    def broken(self) -> asyncio.Future[None]:
+        """What ends with the exception that keeps anything from being recorded until the process is started anew."""
+        return self._thread.broken
 
     @property
     def failing(self) -> str | None:
@@ -245,12 +244,22 @@ class RecordWriter:
             self._flying, self._waiting = self._waiting, []
         if self._flying:
             self._stall = self._loop.call_later(self._limits.timeout, self._stalled)
-            self._inbox.put(self._flying)
+            self._thread.write(self._flying)
             self._turns.begun(self)
 
     def _stalled(self) -> None:
-        self._stall = None
-        self._failure = f"a write has not returned for {self._limits.timeout:g} s"
+        self._stuck(f"a write has not returned for {self._limits.timeout:g} s")
+
+    def _broke(self, broken: asyncio.Future[None]) -> None:
+        # Only the kind of it: its text may hold of a record what no log is to hold.
+        self._stuck(f"a defect ended the writing: {type(broken.exception()).__name__}")
+
+    def _stuck(self, why: str) -> None:
+        """Give no decision from now on: what flies does not return, perhaps never."""
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+        self._failure = why
         self._moved.set()
         self._refuse()
         self._complain()
@@ -320,27 +329,3 @@ class RecordWriter:
     def _facts(self, why: str | None = None) -> dict[str, Any]:
         """Return what a line of the log says: why, how many lines were lost since the one before it, and what waits."""
         return {"error": why or self._failure, "lost": self.lost - self._logged, "waiting": self.held}
-
-    def _work(self) -> None:
-        while (batch := self._inbox.get()) is not None:
-            left, error = self._append(batch)
-            try:
-                self._loop.call_soon_threadsafe(self._settle, batch, left, error)
-            except RuntimeError:
-                # The loop has ended: this write was stuck for longer than stopping may take.
-                return
-
-    def _append(self, batch: list[WaitingLine]) -> tuple[list[WaitingLine], OSError | None]:
-        """Write; return which lines are left, and what stopped it."""
-        chain = self.chain
-        made = [one.data for one in batch] if chain is None else chain.number((one.data, one.numbered) for one in batch)
-        done = self._file.append(made)
-        whole = len(made) if done.error is None else whole_lines(made, done.certain)
-        if chain is None:
-            return batch[whole:], done.error
-        chain.stand(made, whole)
-        if done.error is None:
-            return [], None
-        some = begun_lines(made, done.reached)
-        numbered = [structs.replace(line, numbered=made[at]) for at, line in enumerate(batch[:some])]
-        return [*numbered, *batch[some:]][whole:], done.error
