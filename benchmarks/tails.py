@@ -26,6 +26,7 @@ import orjson
 
 from bailiwick_engine.rotation import FairRotation
 from bailiwick_webhook.main import main as serve
+from bailiwick_webhook.record.recordthread import RecordThread
 from bailiwick_webhook.record.writer import RecordWriter
 from bailiwick_webhook.store.policies import Policies
 from benchmarks import ours, workload
@@ -186,7 +187,7 @@ class _Pauses:
         gc.callbacks.append(self._collected)
         clocked: tuple[tuple[str, type, tuple[str, ...]], ...] = (
             (_RECORDS, RecordWriter, ("_launch", "_settle")),
-            (_THREAD, RecordWriter, ("_append",)),
+            (_THREAD, RecordThread, ("_append",)),
             # A step, and what follows each.
             (_STEP, FairRotation, ("turn",)),
             (_STEP, Policies, ("_publish",)),

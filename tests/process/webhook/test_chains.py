@@ -267,8 +267,8 @@ number = ChainLog.number
 
 def broken(self, lines):
     given = list(lines)
-    if any(b"customers.list" in line for line, _ in given):
-        raise ZeroDivisionError
+    if any(b'%s' in line for line, _ in given):
+        raise ZeroDivisionError("the text of a record")
     return number(self, given)
 
 ChainLog.number = broken
@@ -276,18 +276,31 @@ sys.exit(main.main())
 """
 
 
-def test_a_defect_of_the_thread_that_writes_ends_the_process_which_is_started_anew(
-    tmp_path: Path, policies: Path
-) -> None:
-    with (tmp_path / "log").open("wb") as log:
-        point = Process(tmp_path, policies, log, "--development", command=(sys.executable, "-c", BROKEN))
+def _ends(point: Process) -> None:
     try:
-        point.ask()
         assert point.process.wait(20) == 1
     finally:
         point.process.kill()
         point.process.wait(10)
     text = point.log.read_text()
-    assert "ZeroDivisionError" in text
-    assert "decision records cannot be written" in text
+    assert "a defect ended the writing: ZeroDivisionError" in text
+    assert "the text of a record" not in text
+
+
+def test_a_defect_of_the_thread_that_writes_ends_the_process(tmp_path: Path, policies: Path) -> None:
+    command = (sys.executable, "-c", BROKEN % "customers.list")
+    with (tmp_path / "log").open("wb") as log:
+        point = Process(tmp_path, policies, log, "--development", command=command)
+    point.ask()
+    _ends(point)
     assert b"customers.list" not in point.records.read_bytes()
+
+
+def test_such_a_defect_ends_a_process_that_is_not_ready_yet(tmp_path: Path, policies: Path) -> None:
+    command = (sys.executable, "-c", BROKEN % '"open"')
+    # Nobody brings the certificate that it waits for.
+    flags = ("--development", "--tls-cert-file", str(tmp_path / "crt"), "--tls-key-file", str(tmp_path / "key"))
+    with (tmp_path / "log").open("wb") as log:
+        point = Process(tmp_path, policies, log, *flags, command=command, await_ready=False)
+    _ends(point)
+    assert point.records.read_bytes() == b""

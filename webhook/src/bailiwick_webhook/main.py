@@ -94,7 +94,8 @@ async def _run(given: WebhookSettings) -> None:
         listening = asyncio.Event()
 
         def serving() -> bool:
-            return listening.is_set() and not stop.is_set()
+            # Unready before the first port closes, also where a defect ends the process.
+            return listening.is_set() and not (stop.is_set() or watching.done() or records.broken.done())
 
         checkpoints = CheckpointHandler(records, pdp.counts)
         status = await serve(
@@ -155,7 +156,7 @@ async def _run(given: WebhookSettings) -> None:
         await _first(stop.wait(), watching, records.broken, *reading)
         _log.info("draining", seconds=given.drain_seconds)
         # Unready from now on, but answering: who routes to us needs a moment to notice.
-        await asyncio.sleep(given.drain_seconds)
+        await _first(asyncio.sleep(given.drain_seconds), records.broken)
 
 
 async def _serve_grpc(

@@ -20,6 +20,10 @@ from bailiwick_webhook.record.waitingline import WaitingLine
 _Settle = Callable[[list[WaitingLine], list[WaitingLine], OSError | None], None]
 
 
+class RecordingBrokenError(Exception):
+    """A defect ended the thread that writes. Its text has the kind of the defect alone, its traceback where it was."""
+
+
 class RecordThread:
     """Writes what `write` is given. `settle` hears of each batch which lines at its end are left, and what stopped it.
 
@@ -27,7 +31,7 @@ class RecordThread:
     """
 
     broken: asyncio.Future[None]
-    """Never done, but by the exception that ended the thread."""
+    """Never done, but by the `RecordingBrokenError` that tells of the end of the thread."""
 
     def __init__(self, file: LineFile, chain: ChainLog | None, settle: _Settle) -> None:
         self._file = file
@@ -57,7 +61,7 @@ class RecordThread:
         while (batch := self._inbox.get()) is not None:
             try:
                 left, error = self._append(batch)
-            except Exception as defect:  # noqa: BLE001 - it is not held back: the process ends by it
+            except BaseException as defect:  # noqa: BLE001 - it is not held back: the process ends by it
                 self._tell(self._break, defect)
                 return
             if not self._tell(self._settle, batch, left, error):
@@ -71,9 +75,10 @@ class RecordThread:
             return False
         return True
 
-    def _break(self, defect: Exception) -> None:
-        if not self.broken.done():
-            self.broken.set_exception(defect)
+    def _break(self, defect: BaseException) -> None:
+        # Not the defect itself: its text may hold of a record what no log is to hold.
+        told = RecordingBrokenError(f"a defect ended the writing: {type(defect).__name__}")
+        self.broken.set_exception(told.with_traceback(defect.__traceback__))
 
     def _append(self, batch: list[WaitingLine]) -> tuple[list[WaitingLine], OSError | None]:
         """Write; return which lines are left, and what stopped it."""

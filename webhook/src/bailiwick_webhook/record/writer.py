@@ -96,6 +96,7 @@ class RecordWriter:
                 timer.cancel()
         stuck = bool(self._flying)
         unwritten = (*self._flying, *self._waiting)
+        self._waiting = []
         for gone in filter(None, (line.gone for line in unwritten)):
             gone()
         if left := sum(not line.own and line.gone is None for line in unwritten):
@@ -103,11 +104,11 @@ class RecordWriter:
         if self.lost > self._logged:
             # The last line of all, so there is no later one that could say it.
             _log.error(_FAILED, **self._facts())
-        self._thread.end(stuck=stuck)
+        self._thread.end(stuck=stuck and not self.broken.done())
 
     @property
     def broken(self) -> asyncio.Future[None]:
-        """What ends with the exception that keeps anything from being recorded until the process is started anew."""
+        """Never done, but by the `RecordingBrokenError` after which only a new process records anything."""
         return self._thread.broken
 
     @property
@@ -174,7 +175,7 @@ class RecordWriter:
         self._launch()
 
     async def _drained(self, until: float) -> None:
-        while self.held and self._loop.time() < until:
+        while self.held and not self.broken.done() and self._loop.time() < until:
             self._launch()
             await asyncio.sleep(_FLUSH)
 
@@ -251,8 +252,14 @@ class RecordWriter:
         self._stuck(f"a write has not returned for {self._limits.timeout:g} s")
 
     def _broke(self, broken: asyncio.Future[None]) -> None:
-        # Only the kind of it: its text may hold of a record what no log is to hold.
-        self._stuck(f"a defect ended the writing: {type(broken.exception()).__name__}")
+        told = broken.exception()
+        # At once, and whatever was logged before: the process may be killed before it has ended in order.
+        _log.error("the thread of the records ended", error=str(told), exc_info=told)
+        self._stuck(str(told))
+        self._turns.ended(self)
+        for line in self._flying:
+            if line.done is not None:
+                expire(line.done, line.kept)
 
     def _stuck(self, why: str) -> None:
         """Give no decision from now on: what flies does not return, perhaps never."""
