@@ -12,7 +12,7 @@ from typing import Final
 
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.merkle import leaf_hash
-from bailiwick_webhook.record.chainlog import ChainLog
+from bailiwick_webhook.record.writing.chainlog import ChainLog
 from benchmarks import replaying
 from benchmarks.commandrun import COLUMNS, run_command
 from benchmarks.cosigning import WitnessedChain

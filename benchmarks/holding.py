@@ -20,7 +20,7 @@ from unittest.mock import patch
 
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.process.gcpause import CollectorKeeper
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.policies.sink import Policies
 from benchmarks.cores import pinned
 from benchmarks.plan import Plan
 from benchmarks.results import Row, Section

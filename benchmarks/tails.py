@@ -26,9 +26,9 @@ import orjson
 
 from bailiwick_engine.rotation import FairRotation
 from bailiwick_webhook.main import main as serve
-from bailiwick_webhook.record.recordthread import RecordThread
-from bailiwick_webhook.record.writer import RecordWriter
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.record.writing.recordthread import RecordThread
+from bailiwick_webhook.record.writing.writer import RecordWriter
+from bailiwick_webhook.store.policies.sink import Policies
 from benchmarks import ours, workload
 from benchmarks.apiserver import EVENTS
 from benchmarks.grants import grant

@@ -284,7 +284,7 @@ INVARIANTS: Final = (
             deleting(guards.ONLY_ENDED_DELETED),
             opening(_NO_OWNERS),
             reviewing(_NO_OWNERS),
-            Code("bailiwick_webhook.record.writer.RecordWriter"),
+            Code("bailiwick_webhook.record.writing.writer.RecordWriter"),
             Code("bailiwick_operator.reconcile.retention.RetainedGrants"),
         ),
     ),

@@ -16,7 +16,7 @@ from bailiwick_engine.call import Party
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.steps import whole
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.policies.sink import Policies
 from support.objects import AGENT, Object, rule, settings, subject
 from unit.engine.cases import CALL, stored, verdict_of
 

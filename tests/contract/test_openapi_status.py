@@ -32,8 +32,8 @@ from bailiwick_webhook.http.status.exposition import CONTENT_TYPE as METRICS, Ex
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.process import settings as flags
-from bailiwick_webhook.record.chainlog import ChainLog, PodName
-from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.record.writing.chainlog import ChainLog, PodName
+from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.store.store import Store
 from contract.asking_alone import stored
 from contract.openapidoc import HeldDocument, bare, routes

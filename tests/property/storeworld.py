@@ -21,9 +21,10 @@ from bailiwick_engine.cel.data import DataObject, over_budget, read
 from bailiwick_engine.compile.policies import compile_object, policy_ref
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.store import data, listing, policies, room, slices
-from bailiwick_webhook.store.index import Key, Policy
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store import slices
+from bailiwick_webhook.store.policies import data, listing, room, sink
+from bailiwick_webhook.store.policies.index import Key, Policy
+from bailiwick_webhook.store.policies.sink import Policies
 from support.objects import Object, policy, rule, settings as carried, subject
 
 NAMESPACES: Final = ("crm", "hr")
@@ -263,7 +264,7 @@ def resting(rests: list[int], *, crowded: bool) -> Iterator[None]:
         patch.setattr(slices, "SECONDS", 0.0)
         patch.setattr(slices.Slices, "_rest", rest)
         patch.setattr(listing, "_OFTEN", 2)
-        for module, name in ((ledger, "_STEP"), (policies, "_LOOKED_UP"), (data, "_LOOKED_UP")):
+        for module, name in ((ledger, "_STEP"), (sink, "_LOOKED_UP"), (data, "_LOOKED_UP")):
             patch.setattr(module, name, 1)
         if crowded:
             patch.setattr(room, "SMALL", 0)

@@ -15,11 +15,11 @@ from bailiwick_evidence.base64text import decoded
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import EMPTY, consistent, leaf_hash, root
 from bailiwick_evidence.note import VerifierKey, opened
-from bailiwick_webhook.record import writer as module
-from bailiwick_webhook.record.chainlog import ChainLog, SignedCheckpoint
-from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.waitingline import RecordFailedError
-from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.record.writing import writer as module
+from bailiwick_webhook.record.writing.chainlog import ChainLog, SignedCheckpoint
+from bailiwick_webhook.record.writing.limits import QueueLimits
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError
+from bailiwick_webhook.record.writing.writer import RecordWriter
 from support.chains import read
 
 # What one call of the system does: all is well, it writes so many bytes, or it fails.

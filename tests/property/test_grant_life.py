@@ -22,7 +22,7 @@ from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.decision import Decision
 from bailiwick_webhook.pipeline.pdp import Pdp
-from bailiwick_webhook.record.waitingline import RecordFailedError
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from property.lifereplica import INSTALLATION, Flight, Replica
 from property.lifeserver import Op, Server, Use, phase
 from support.objects import Object, gated_rule

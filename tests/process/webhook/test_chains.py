@@ -261,7 +261,7 @@ def test_the_pod_is_named_by_what_the_chart_puts_into_the_environment(
 BROKEN = """\
 import sys
 from bailiwick_webhook import main
-from bailiwick_webhook.record.chainlog import ChainLog
+from bailiwick_webhook.record.writing.chainlog import ChainLog
 
 number = ChainLog.number
 

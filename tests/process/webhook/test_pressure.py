@@ -9,9 +9,9 @@ from typing import Any, Final
 import pytest
 import structlog
 
-from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.waitingline import RecordFailedError
-from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.record.writing.limits import QueueLimits
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError
+from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.threadturns import ThreadTurns
 from support.disks import ROOM
 
@@ -185,7 +185,7 @@ class TestAPipe:
         self, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pauses: list[float] = []
-        monkeypatch.setattr("bailiwick_webhook.record.writer.turns_of", lambda _: ThreadTurns(pauses.append))
+        monkeypatch.setattr("bailiwick_webhook.record.writing.writer.turns_of", lambda _: ThreadTurns(pauses.append))
         async with RecordWriter(pipe.path, fsync=False, limits=QueueLimits(timeout=10)) as writer:
             for number in range(300):
                 await writer.write(LINE % number, must=False)

@@ -46,11 +46,11 @@ from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken, Token
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp
-from bailiwick_webhook.record.waitingline import RecordFailedError
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.grants import Grants
-from bailiwick_webhook.store.staleness import ChangeAges
+from bailiwick_webhook.store.policies.staleness import ChangeAges
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import StoreState
 from bailiwick_webhook.tls.context import hardened

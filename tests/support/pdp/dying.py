@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from bailiwick_webhook.main import main
-from bailiwick_webhook.record.chainlog import ChainLog, SignedCheckpoint, UnknownSize
+from bailiwick_webhook.record.writing.chainlog import ChainLog, SignedCheckpoint, UnknownSize
 
 
 def die() -> NoReturn:

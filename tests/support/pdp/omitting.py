@@ -1,7 +1,7 @@
 """A decision point that leaves denials out of its log. Standing: run as a program, with the flags of the real one."""
 
 from bailiwick_webhook.main import main
-from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.record.writing.writer import RecordWriter
 
 _OMITTED = b'"decision":false'
 _take, _write = RecordWriter.take, RecordWriter.write

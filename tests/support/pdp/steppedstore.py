@@ -4,8 +4,8 @@ Holds: each look at the clock is longer than a turn, so that each step is one, a
 """
 
 from bailiwick_engine.policy.model import BrokenPolicy
-from bailiwick_webhook.store.index import Key
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.policies.index import Key
+from bailiwick_webhook.store.policies.sink import Policies
 
 
 class StepClock:

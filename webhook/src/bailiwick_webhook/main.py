@@ -43,7 +43,7 @@ from bailiwick_webhook.pipeline.pdp import Pdp, Records
 from bailiwick_webhook.process import gcpause, logs, settings, standalone
 from bailiwick_webhook.process.chain import chain_log
 from bailiwick_webhook.process.settings import WebhookSettings
-from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import View

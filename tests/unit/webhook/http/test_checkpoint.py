@@ -19,8 +19,8 @@ from bailiwick_webhook.http.status.checkpoint import MOST_BYTES, MOST_NOTE, Chec
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.record.chainlog import ChainLog, PodName
-from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.record.writing.chainlog import ChainLog, PodName
+from bailiwick_webhook.record.writing.writer import RecordWriter
 from support.chains import read
 from support.pdp.alone import StaticStore
 

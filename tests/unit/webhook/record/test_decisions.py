@@ -20,8 +20,8 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
 from bailiwick_webhook.pipeline.pdp import Pdp
-from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.record.writing.limits import QueueLimits
+from bailiwick_webhook.record.writing.writer import RecordWriter
 from support.objects import gated_rule, opened_grant, policy, rule, settings
 from support.pdp.alone import Alone
 from support.pdp.standalone import Process

@@ -21,7 +21,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.pdp import Decision, Pdp
 from bailiwick_webhook.pipeline.search import SearchKind
 from bailiwick_webhook.process.standalone import NoRequests, NoUses
-from bailiwick_webhook.record.waitingline import RecordFailedError
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from bailiwick_webhook.telemetry import spans as telemetry
 from bailiwick_webhook.telemetry.spans import BATCH, CONSUME, DECIDE, LIVE_READ, RECORD, REQUEST, SEARCH, TracedPdp
 from support.objects import gated_rule, policy, rule, settings

@@ -19,7 +19,7 @@ from bailiwick_engine.reasons import NextAction, Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted
 from bailiwick_webhook.pipeline.evaluationids import new_evaluation_id
-from bailiwick_webhook.store.staleness import SECONDS
+from bailiwick_webhook.store.policies.staleness import SECONDS
 from bailiwick_webhook.store.view import StoreState
 
 # Looked up slowly, and on every decision's way.

@@ -36,7 +36,7 @@ from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, Sea
 from bailiwick_webhook.pipeline.shadows import ShadowedCall, Shadows
 from bailiwick_webhook.pipeline.workloads import with_workloads
 from bailiwick_webhook.record.line import RecordLines
-from bailiwick_webhook.record.waitingline import RecordFailedError
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from bailiwick_webhook.store.slices import Slices
 from bailiwick_webhook.store.view import View
 

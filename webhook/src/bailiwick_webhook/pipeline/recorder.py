@@ -15,7 +15,7 @@ from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.search import Records
 from bailiwick_webhook.record.evidence import AttributesRead
 from bailiwick_webhook.record.line import RecordLines
-from bailiwick_webhook.record.waitingline import RecordFailedError
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 
 _log = structlog.get_logger()
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from bailiwick_evidence.seal import key_id
 from bailiwick_webhook.process.settings import WebhookSettings
-from bailiwick_webhook.record.chainlog import ChainLog
 from bailiwick_webhook.record.processfacts import VerdictSettings, process_facts
-from bailiwick_webhook.store import staleness
+from bailiwick_webhook.record.writing.chainlog import ChainLog
+from bailiwick_webhook.store.policies import staleness
 
 _STANDALONE: Final = "standalone"
 

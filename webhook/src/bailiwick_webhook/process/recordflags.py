@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from bailiwick_webhook.process.flagvalues import count, fraction, positive, seconds
-from bailiwick_webhook.record.limits import QueueLimits
+from bailiwick_webhook.record.writing.limits import QueueLimits
 
 
 def add_record(record: argparse._ArgumentGroup) -> None:

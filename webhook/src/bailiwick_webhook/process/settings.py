@@ -23,8 +23,8 @@ from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process import flags
 from bailiwick_webhook.process.flagvalues import loopback
-from bailiwick_webhook.record.chainlog import PodName
-from bailiwick_webhook.record.limits import QueueLimits
+from bailiwick_webhook.record.writing.chainlog import PodName
+from bailiwick_webhook.record.writing.limits import QueueLimits
 
 # What only a decision point with a cluster can use, by argparse's names.
 _CLUSTER_ONLY: Final = (

@@ -30,8 +30,8 @@ from bailiwick_engine.compile.manifests import ExpiryNotice, ManifestEntry, Mani
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store import view
+from bailiwick_webhook.store.policies.staleness import EVERYWHERE, ChangeAges
 from bailiwick_webhook.store.slices import Slices
-from bailiwick_webhook.store.staleness import EVERYWHERE, ChangeAges
 
 INTERVAL: Final = 0.5
 SETTLING: Final = 0.1

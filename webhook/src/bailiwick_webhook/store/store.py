@@ -23,9 +23,9 @@ from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import GuardWatch
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
-from bailiwick_webhook.store.policies import Policies
-from bailiwick_webhook.store.refetch import Read
-from bailiwick_webhook.store.staleness import ChangeAges
+from bailiwick_webhook.store.policies.refetch import Read
+from bailiwick_webhook.store.policies.sink import Policies
+from bailiwick_webhook.store.policies.staleness import ChangeAges
 
 _LOOK_SECONDS: Final = 1.0
 _UNKNOWN_DATA: Final = "data is unknown, conditions that read it do not hold"

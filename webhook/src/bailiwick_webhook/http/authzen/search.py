@@ -25,7 +25,7 @@ from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.search import SearchResult
-from bailiwick_webhook.record.waitingline import RecordFailedError
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 
 # Stands for what is searched for until a name of the policies takes its place.
 _BLANK: Final = "*"

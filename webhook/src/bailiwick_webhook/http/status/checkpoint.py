@@ -21,7 +21,7 @@ from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import NoteError, split
 from bailiwick_webhook.http.status.ration import Ration, body_of
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.record.chainlog import ChainLog, UnknownSize
+from bailiwick_webhook.record.writing.chainlog import ChainLog, UnknownSize
 
 MOST_NOTE: Final = 2_048
 # Of a note in JSON, of which each character may be escaped.

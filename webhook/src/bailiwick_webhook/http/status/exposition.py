@@ -19,7 +19,7 @@ from bailiwick_webhook.metrics import recordtable, shadowtable, table
 from bailiwick_webhook.metrics.counts import Counts, Tally
 from bailiwick_webhook.metrics.metric import Metric
 from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, CallerClass, RequestKind
-from bailiwick_webhook.record.chainlog import ChainLog
+from bailiwick_webhook.record.writing.chainlog import ChainLog
 from bailiwick_webhook.store.view import View
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

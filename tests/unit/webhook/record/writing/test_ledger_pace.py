@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bailiwick_webhook.record.chainlog import LedgerPace
+from bailiwick_webhook.record.writing.chainlog import LedgerPace
 
 # What is told: the log and its size, at which second; and whether it is written.
 Told = tuple[str, int, float, bool]

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from bailiwick_engine.cel.data import DataObject
 from bailiwick_engine.steps import whole
-from bailiwick_webhook.store.index import PolicyIndex
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.policies.index import PolicyIndex
+from bailiwick_webhook.store.policies.sink import Policies
 
 COUNT: Final = 20
 

@@ -17,12 +17,12 @@ from typing import Any, Final, Self
 import structlog
 
 from bailiwick_webhook.loglimit import LogLimit
-from bailiwick_webhook.record.chainlog import ChainLog, LedgerPace
-from bailiwick_webhook.record.chaintail import chain_tail
-from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.linefile import LineFile
-from bailiwick_webhook.record.recordthread import RecordThread
-from bailiwick_webhook.record.waitingline import RecordFailedError, WaitingLine, expire, taken_along
+from bailiwick_webhook.record.writing.chainlog import ChainLog, LedgerPace
+from bailiwick_webhook.record.writing.chaintail import chain_tail
+from bailiwick_webhook.record.writing.limits import QueueLimits
+from bailiwick_webhook.record.writing.linefile import LineFile
+from bailiwick_webhook.record.writing.recordthread import RecordThread
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError, WaitingLine, expire, taken_along
 from bailiwick_webhook.threadturns import turns_of
 
 _FLUSH: Final = 0.01

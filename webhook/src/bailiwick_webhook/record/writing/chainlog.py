@@ -22,8 +22,8 @@ from bailiwick_evidence.chain import MOST_BYTES, ChainWriter, chain_id, link
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import Forest, leaf_hash
 from bailiwick_evidence.note import SignatureType, signed, verifier_key
-from bailiwick_webhook.record.chaintail import ChainTail
-from bailiwick_webhook.record.provablesizes import ProvableSizes
+from bailiwick_webhook.record.writing.chaintail import ChainTail
+from bailiwick_webhook.record.writing.provablesizes import ProvableSizes
 
 _ID_BYTES: Final = 16
 # The member that a number takes, at most; and the newline, which an entry has not.

@@ -13,9 +13,9 @@ import orjson
 from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, claim_steps
 from bailiwick_engine.compile.withheld import withheld, withheld_of
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.backlog import text_of
-from bailiwick_webhook.store.compiler import compiled, ref_of
-from bailiwick_webhook.store.index import Key, Policy
+from bailiwick_webhook.store.policies.backlog import text_of
+from bailiwick_webhook.store.policies.compiler import compiled, ref_of
+from bailiwick_webhook.store.policies.index import Key, Policy
 
 # Policies between two looks at who is over: all of a namespace are looked at for that.
 _OFTEN: Final = 128

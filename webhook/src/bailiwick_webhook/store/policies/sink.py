@@ -20,17 +20,17 @@ from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.rotation import FairRotation
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.backlog import PolicyChange, change_of, made_change, text_of
-from bailiwick_webhook.store.budgetlog import BudgetLog
-from bailiwick_webhook.store.changes import Changes
-from bailiwick_webhook.store.compiler import compiled, is_of, ref_of
-from bailiwick_webhook.store.data import DataObjects
-from bailiwick_webhook.store.index import Key, Place, Policy, PolicyIndex, place_of
-from bailiwick_webhook.store.listing import PolicyListing
-from bailiwick_webhook.store.refetch import PolicyRefetch, Read, nothing
-from bailiwick_webhook.store.room import Room
+from bailiwick_webhook.store.policies.backlog import PolicyChange, change_of, made_change, text_of
+from bailiwick_webhook.store.policies.budgetlog import BudgetLog
+from bailiwick_webhook.store.policies.changes import Changes
+from bailiwick_webhook.store.policies.compiler import compiled, is_of, ref_of
+from bailiwick_webhook.store.policies.data import DataObjects
+from bailiwick_webhook.store.policies.index import Key, Place, Policy, PolicyIndex, place_of
+from bailiwick_webhook.store.policies.listing import PolicyListing
+from bailiwick_webhook.store.policies.refetch import PolicyRefetch, Read, nothing
+from bailiwick_webhook.store.policies.room import Room
+from bailiwick_webhook.store.policies.staleness import ChangeAges
 from bailiwick_webhook.store.slices import Slices
-from bailiwick_webhook.store.staleness import ChangeAges
 
 # Between two snapshots while there is work: for each, the table of all endpoints is copied.
 _PUBLISH_SECONDS: Final = 0.01

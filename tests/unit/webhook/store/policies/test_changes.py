@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from bailiwick_webhook.store.backlog import PolicyChange
-from bailiwick_webhook.store.changes import Changes
+from bailiwick_webhook.store.policies.backlog import PolicyChange
+from bailiwick_webhook.store.policies.changes import Changes
 
 KEY: Final = ("crm", "a")
 PLACE: Final = ("crm", "crm-api")

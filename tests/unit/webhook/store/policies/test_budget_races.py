@@ -12,8 +12,8 @@ from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.steps import Steps, whole
-from bailiwick_webhook.store import backlog
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.policies import backlog
+from bailiwick_webhook.store.policies.sink import Policies
 from support.objects import Object, policy, rule
 from support.pdp.steppedstore import StepClock, finish, is_withheld, step
 

@@ -14,7 +14,7 @@ import orjson
 from bailiwick_engine.budget.ledger import Ledger, claim_steps
 from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.index import Key, Place, Policy, place_of
+from bailiwick_webhook.store.policies.index import Key, Place, Policy, place_of
 
 # What is looked at of an object, and nothing else: who wrote which field is half of a stored one.
 _METADATA = ("namespace", "name", "uid", "generation", "creationTimestamp", "deletionTimestamp")

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_webhook.store.room import MOST, SMALL, Room
+from bailiwick_webhook.store.policies.room import MOST, SMALL, Room
 
 
 def test_what_is_small_never_waits() -> None:

@@ -13,9 +13,9 @@ from typing import Final
 
 from msgspec import structs
 
-from bailiwick_webhook.record.chainlog import ChainLog
-from bailiwick_webhook.record.linefile import LineFile, begun_lines, whole_lines
-from bailiwick_webhook.record.waitingline import WaitingLine
+from bailiwick_webhook.record.writing.chainlog import ChainLog
+from bailiwick_webhook.record.writing.linefile import LineFile, begun_lines, whole_lines
+from bailiwick_webhook.record.writing.waitingline import WaitingLine
 
 _Settle = Callable[[list[WaitingLine], list[WaitingLine], OSError | None], None]
 

@@ -25,7 +25,7 @@ from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Collection, Histo
 from bailiwick_webhook.process import gcpause
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.policies.sink import Policies
 from support.callbackcounts import counted
 from support.objects import ENDPOINT, Object, changed, opened_grant, policy, rule, settings, subject
 from unit.engine.cases import AROUND, CALL

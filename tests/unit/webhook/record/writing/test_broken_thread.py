@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bailiwick_webhook.record.chainlog import ChainLog
-from bailiwick_webhook.record.limits import QueueLimits
-from bailiwick_webhook.record.recordthread import RecordingBrokenError
-from bailiwick_webhook.record.waitingline import RecordFailedError
-from bailiwick_webhook.record.writer import RecordWriter
+from bailiwick_webhook.record.writing.chainlog import ChainLog
+from bailiwick_webhook.record.writing.limits import QueueLimits
+from bailiwick_webhook.record.writing.recordthread import RecordingBrokenError
+from bailiwick_webhook.record.writing.waitingline import RecordFailedError
+from bailiwick_webhook.record.writing.writer import RecordWriter
 
 LINE = b'{"number":%d}\n'
 SECRET = "the text of a record"

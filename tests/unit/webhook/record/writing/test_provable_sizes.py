@@ -5,7 +5,7 @@ from typing import Final
 from hypothesis import given, strategies as st
 
 from bailiwick_evidence.merkle import Forest, consistent, leaf_hash, root
-from bailiwick_webhook.record.provablesizes import MOST, ProvableSizes
+from bailiwick_webhook.record.writing.provablesizes import MOST, ProvableSizes
 
 LEAVES: Final = [leaf_hash(b"%d" % number) for number in range(400)]
 

@@ -12,7 +12,7 @@ from bailiwick_engine.compile.policies import compile_steps, salvaged
 from bailiwick_engine.policy.model import BrokenPolicy, PolicyRef
 from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.index import Key, Policy
+from bailiwick_webhook.store.policies.index import Key, Policy
 
 _log = structlog.get_logger()
 

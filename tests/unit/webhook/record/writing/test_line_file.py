@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_webhook.record.linefile import AppendOutcome, LineFile, begun_lines, whole_lines
+from bailiwick_webhook.record.writing.linefile import AppendOutcome, LineFile, begun_lines, whole_lines
 
 LINES = [b"%d" % number + b"x" * 1_300 + b"\n" for number in range(20)]
 

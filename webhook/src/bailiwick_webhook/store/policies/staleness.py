@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from bailiwick_webhook.store.index import Key, Place
+from bailiwick_webhook.store.policies.index import Key, Place
 
 SECONDS: Final = 2.0
 """So long a change may take to come into force, before what the policies before it would allow is denied."""

@@ -1,6 +1,6 @@
 """Data objects: every `EndpointData`, read once for each change, and which of them are in force.
 
-Standing: the sink of its list and watch; `policies` takes up what changed, in the turn of its namespace, so that data
+Standing: the sink of its list and watch; `sink` takes up what changed, in the turn of its namespace, so that data
 waits for no other tenant and no other tenant for it. Holds: of an object that changes again only the newest state is
 kept; an object that was not listed, cannot be read or is over budget is unknown, and never an older state of it. An
 endpoint waits for a change from when it was heard until the snapshot has it.
@@ -21,11 +21,11 @@ from bailiwick_engine.budget.ledger import Claim, Excess, Ledger
 from bailiwick_engine.cel.data import DataObject, UnknownReason, over_budget, read_steps
 from bailiwick_engine.compile.acceptance import over_budget as told_over
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.backlog import text_of
-from bailiwick_webhook.store.index import Key, Place, PolicyIndex
 from bailiwick_webhook.store.nocycles import untrack
-from bailiwick_webhook.store.refetch import PolicyRefetch, Read, nothing
-from bailiwick_webhook.store.staleness import ChangeAges
+from bailiwick_webhook.store.policies.backlog import text_of
+from bailiwick_webhook.store.policies.index import Key, Place, PolicyIndex
+from bailiwick_webhook.store.policies.refetch import PolicyRefetch, Read, nothing
+from bailiwick_webhook.store.policies.staleness import ChangeAges
 
 _LOOKED_UP: Final = 256
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from bailiwick_webhook.store.index import Key
+from bailiwick_webhook.store.policies.index import Key
 
 _AGAIN_SECONDS: Final = 1.0
 

@@ -12,9 +12,9 @@ from bailiwick_engine.compile.policies import compile_object, compile_steps
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.rotation import FairRotation
 from bailiwick_engine.steps import Steps, whole
-from bailiwick_webhook.store import compiler as store
-from bailiwick_webhook.store.index import Policy, PolicyIndex
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.policies import compiler as store
+from bailiwick_webhook.store.policies.index import Policy, PolicyIndex
+from bailiwick_webhook.store.policies.sink import Policies
 from support.objects import ENDPOINT, Object, changed, rule, settings
 from unit.engine.cases import NAMESPACE, stored
 

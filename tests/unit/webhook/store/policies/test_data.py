@@ -17,10 +17,10 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_engine.steps import whole
 from bailiwick_kube.lists import ListPage
 from bailiwick_webhook.cluster.client import DATA, ClusterUnavailableError, Collection
-from bailiwick_webhook.store.index import Key
 from bailiwick_webhook.store.listwatch import ListWatch
-from bailiwick_webhook.store.policies import Policies
-from bailiwick_webhook.store.refetch import Read, nothing
+from bailiwick_webhook.store.policies.index import Key
+from bailiwick_webhook.store.policies.refetch import Read, nothing
+from bailiwick_webhook.store.policies.sink import Policies
 from support.callbackcounts import counted
 from support.objects import ENDPOINT, Object, changed, policy, rule, settings
 from unit.engine.cases import CALL, verdict_of

@@ -1,6 +1,6 @@
 """Changes: what was heard of policies and is not in force, from the moment it is heard until a snapshot has it.
 
-Standing: under `policies`, which compiles. A change waits in the backlog, is compiled, is put into the index at its
+Standing: under `sink`, which compiles. A change waits in the backlog, is compiled, is put into the index at its
 places, and is in force at each of them once that was built and published. Holds: whatever becomes of a change, its
 places wait until it, or a newer one of the same policy, is in force there.
 """
@@ -10,9 +10,9 @@ from collections.abc import Collection
 from typing import Final
 
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.backlog import Backlog, PolicyChange
-from bailiwick_webhook.store.index import Key, Place
-from bailiwick_webhook.store.staleness import ChangeAges
+from bailiwick_webhook.store.policies.backlog import Backlog, PolicyChange
+from bailiwick_webhook.store.policies.index import Key, Place
+from bailiwick_webhook.store.policies.staleness import ChangeAges
 
 
 class Changes:

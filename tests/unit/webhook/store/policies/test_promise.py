@@ -10,11 +10,11 @@ from hypothesis import given, strategies as st
 
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.steps import Steps, whole
-from bailiwick_webhook.store import policies as store
-from bailiwick_webhook.store.compiler import compiled
-from bailiwick_webhook.store.index import Key, Place, Policy
-from bailiwick_webhook.store.policies import Policies
-from bailiwick_webhook.store.staleness import EVERYWHERE, SECONDS, ChangeAges
+from bailiwick_webhook.store.policies import sink as store
+from bailiwick_webhook.store.policies.compiler import compiled
+from bailiwick_webhook.store.policies.index import Key, Place, Policy
+from bailiwick_webhook.store.policies.sink import Policies
+from bailiwick_webhook.store.policies.staleness import EVERYWHERE, SECONDS, ChangeAges
 from support.objects import Object, changed, policy, rule
 
 STEP: Final = 0.005

@@ -9,8 +9,8 @@ from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.steps import Steps, whole
-from bailiwick_webhook.store import listing as store_listing
-from bailiwick_webhook.store.policies import Policies
+from bailiwick_webhook.store.policies import listing as store_listing
+from bailiwick_webhook.store.policies.sink import Policies
 from support.objects import ENDPOINT, Object, policy, rule, settings
 from support.pdp.steppedstore import StepClock, finish, is_withheld, step
 
