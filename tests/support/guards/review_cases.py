@@ -1,5 +1,6 @@
 """Cases of the guard `review`: what may change on a grant at all, and who reviews it."""
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -66,6 +67,19 @@ def with_reviews(change: Callable[[list[Object]], list[Object]], who: str = "car
         return Ask(who, "patch", stored, [{"op": "add", "path": "/spec/reviews", "value": reviews}])
 
     return ask
+
+
+def _in_another_second(change: Callable[[list[Object]], list[Object]]) -> Callable[[list[Object]], list[Object]]:
+    """Make the change in another second than the write before it.
+
+    managedFields have a time, to the second, and nothing else in them changes with the value of a field.
+    """
+
+    def later(reviews: list[Object]) -> list[Object]:
+        time.sleep(1.1)
+        return change(reviews)
+
+    return later
 
 
 def two_reviews(ground: Ground) -> Ask:
@@ -240,14 +254,20 @@ CASES: Final = (
             ("a review withdrawn by the operator", lambda reviews: reviews[1:], OPERATOR, _FIELDS),
             (
                 "a review changed by its author",
-                lambda reviews: [reviews[0], {**reviews[1], "decision": "Deny"}],
+                _in_another_second(lambda reviews: [reviews[0], {**reviews[1], "decision": "Deny"}]),
                 "carol",
-                "",
+                _FIELDS,
             ),
             (
                 "a review changed by another",
-                lambda reviews: [{**reviews[0], "decision": "Deny"}, reviews[1]],
+                _in_another_second(lambda reviews: [{**reviews[0], "decision": "Deny"}, reviews[1]]),
                 "carol",
+                _FIELDS,
+            ),
+            (
+                "a review changed by whoever wrote the grant",
+                lambda reviews: [reviews[0], {**reviews[1], "decision": "Deny"}],
+                "eve",
                 "",
             ),
             (
