@@ -27,11 +27,16 @@ pytestmark = pytest.mark.timeout(900)
 def page(ground: InCluster) -> Iterator[str]:
     """The page, in front of an installed chart; the port of its API is one that is free here."""
     ground.install(Silent(), oncluster.values(ground.cluster.server))
+    # Other tests of the node have a namespace of this name, and may have come before or come after.
+    _clear(ground, "shop")
     yield with_free_ports((DOCS / PAGE).read_text(encoding="utf-8"), "8000")
-    # The other tests of the node have a namespace of this name.
-    path = "/api/v1/namespaces/shop"
+    _clear(ground, "shop")
+
+
+def _clear(ground: InCluster, namespace: str) -> None:
+    path = f"/api/v1/namespaces/{namespace}"
     ground.cluster.rest().delete(path)
-    until(lambda: ground.cluster.rest().get(path).status == 404, "the namespace is gone", 120)
+    until(lambda: ground.cluster.rest().get(path).status == 404, f"the namespace {namespace} is gone", 120)
 
 
 def test_the_api_of_the_tutorial_asks_from_its_pod(
