@@ -290,9 +290,15 @@ def _ends(point: Process) -> None:
 def test_a_defect_of_the_thread_that_writes_ends_the_process(tmp_path: Path, policies: Path) -> None:
     command = (sys.executable, "-c", BROKEN % "customers.list")
     with (tmp_path / "log").open("wb") as log:
-        point = Process(tmp_path, policies, log, "--development", command=command)
-    point.ask()
-    _ends(point)
+        point = Process(tmp_path, policies, log, "--development", "--witness-wait-seconds", "6", command=command)
+    try:
+        # A witness that was there a moment ago is waited for in the end.
+        witness = f"http://127.0.0.1:{point.status_port}/checkpoint"
+        assert requests.post(witness, json={"from": 0, "ledger": None}, timeout=5).ok
+        point.ask()
+        until(lambda: point.readiness()[0] == 503, "no call is sent to it while it ends", 10)
+    finally:
+        _ends(point)
     assert b"customers.list" not in point.records.read_bytes()
 
 
