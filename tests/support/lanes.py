@@ -4,12 +4,14 @@ Standing: a plugin, loaded by tests/conftest.py, which puts the files in order. 
 time of others, so a worker with other tests fills the pauses. Holds: a file is one worker's, as with `loadfile`.
 """
 
+from typing import Final
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
-_LANES = 3
+_LANES: Final = 3
 
 
 class LanesScheduling(LoadFileScheduling):

@@ -9,7 +9,6 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from typing import Final
 
 from msgspec import structs
 
@@ -36,7 +35,7 @@ class RecordThread:
     def __init__(self, file: LineFile, chain: ChainLog | None, settle: _Settle) -> None:
         self._file = file
         self._chain = chain
-        self._settle: Final = settle
+        self._settle = settle
         self._inbox: queue.SimpleQueue[list[WaitingLine] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="records", daemon=True)
 
