@@ -66,7 +66,7 @@ def test_a_link_from_elsewhere_leads_through_the_login_to_a_review(
         assert SESSION_COOKIE not in {cookie["name"] for cookie in context.cookies()}
         page.goto(f"{console.site.url}{path}")
         page.get_by_role("button", name="Log in at").wait_for()
-        assert "oidc:carol logged in" in console.console.said
+        console.console.await_said("oidc:carol logged in")
     (review,) = trusting.reviews(name)
     assert (review["reviewer"], review["reason"]) == ("oidc:carol", "seen")
 

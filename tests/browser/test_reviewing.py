@@ -48,7 +48,7 @@ def test_a_person_finds_the_request_reads_it_and_approves_it(
         page.get_by_label("Your reason, for the record. A yes needs one.").fill(WHY)
         approve.click()
         page.get_by_text("You approved it.").wait_for()
-        assert f"carol approved {name} in {tenant.namespace}" in running.said
+        running.await_said(f"carol approved {name} in {tenant.namespace}")
     until(lambda: tenant.phase(name) == "Active", f"{name} is active")
     (review,) = tenant.grant(name)["spec"]["reviews"]
     assert (review["reviewer"], review["group"], review["reason"]) == ("carol", "crm-owners", WHY)

@@ -68,7 +68,7 @@ def test_it_ends_with_its_terminal_and_says_so(kubeconfig: Path, number: int) ->
         # The page is of an API server that knows no grants; it is there all the same.
         assert visit.get("/").status in {404, 502}
         assert console.end(number) == 0
-        until(lambda: "The console has ended." in console.said, "it said that it ended")
+        console.await_said("The console has ended.")
         with pytest.raises(OSError, match="refused"):
             visit.get("/")
     assert "never-shown" not in console.said

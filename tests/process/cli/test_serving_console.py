@@ -37,7 +37,7 @@ def test_it_waits_for_its_certificate_and_is_not_ready_before(tmp_path: Path) ->
         with hosted(tmp_path / "c", issuer, api_server="https://127.0.0.1:1", api_ca_file=ca, issued=False) as console:
             until(lambda: console.health("/healthz") == 200, "the console lives")
             assert console.health() == 503
-            assert "is not used" in console.console.said
+            console.console.await_said("is not used")
             console.issue()
             until(lambda: console.health() == 200, "the console has its certificate")
             assert "Log in at" in console.browser().load("/").text

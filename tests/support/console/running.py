@@ -37,6 +37,10 @@ class RunningConsole:
         """What stands on its terminal."""
         return "".join(self.told)
 
+    def await_said(self, words: str) -> None:
+        """Wait until these words stand there: what it wrote before an answer may be read after the answer."""
+        until(lambda: words in self.said, f"the console said {words!r}")
+
     @property
     def site(self) -> Site:
         """What it serves."""
