@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
-from bailiwick_cli.console.inbox import PAGE
+from bailiwick_cli.console.grants.inbox import PAGE
 from support.console import running
 from support.console.browser import opened
 from support.console.browsing import Visit, form_of

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_cli.console.inbox import PAGE
+from bailiwick_cli.console.grants.inbox import PAGE
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.grants.grantview import GrantView
 from support.console.browsing import Page, Visit, form_of

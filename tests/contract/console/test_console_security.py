@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bailiwick_cli.console import pages
+from bailiwick_cli.console.markup import pages
 from bailiwick_cli.console.server import CONNECTIONS
-from bailiwick_cli.console.session import IDLE_SECONDS
+from bailiwick_cli.console.visits.session import IDLE_SECONDS
 from support.console.browsing import Page, Visit, form_of
 from support.console.served import ServedConsole, served
 from support.objects import OTHER_DIGEST
@@ -260,8 +260,10 @@ def test_a_form_of_one_grant_reviews_no_other(visit: Visit, console: ServedConso
 
 
 def test_no_template_marks_anything_as_safe_and_no_page_has_inline_code() -> None:
-    folder = Path(pages.__file__).parent
-    for template in folder.rglob("*.html"):
+    folder = Path(pages.__file__).parents[1]
+    templates = list(folder.rglob("*.html"))
+    assert {template.name for template in templates} >= {"base.html", "cell.html", "decision.html", "identity.html"}
+    for template in templates:
         text = template.read_text(encoding="utf-8")
         assert not re.search(r"\|\s*safe|autoescape|Markup", text), template
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=|javascript:", text), template

@@ -13,7 +13,7 @@ from bailiwick_cli.apiserver.cluster import Event
 from bailiwick_cli.console.live import streams
 from bailiwick_cli.console.live.streams import STREAMS, gathered
 from bailiwick_cli.console.live.watch import FeedListener, GrantChange
-from bailiwick_cli.console.session import IDLE_SECONDS
+from bailiwick_cli.console.visits.session import IDLE_SECONDS
 from bailiwick_cli.errors import ApiError, CliError
 from support.console.browsing import EventStream, Visit
 from support.console.served import ServedConsole, served

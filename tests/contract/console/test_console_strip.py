@@ -17,7 +17,7 @@ from support.objects import stamp
 from support.waiting import until
 from unit.cli.cases import NOW
 from unit.cli.console.cases import waiting
-from unit.cli.console.test_strip import VKEY, entry
+from unit.cli.console.strip.test_strip import VKEY, entry
 
 GRANT: Final = "/grants/crm/agr-wanted"
 GUARD: Final = "ConfigMap bailiwick-guard in bailiwick-system"

@@ -12,7 +12,7 @@ from bailiwick_cli.console.hosted import entrance
 from bailiwick_cli.console.hosted.entrance import LOGIN_COOKIE, SESSION_COOKIE
 from bailiwick_cli.console.hosted.logins import LOGIN_SECONDS
 from bailiwick_cli.console.hosted.strangers import LINES
-from bailiwick_cli.console.security import HEADERS
+from bailiwick_cli.console.visits.security import HEADERS
 from issuer.codes import TOKEN
 from issuer.serving import DISCOVERY
 from support.console.browsing import Page

@@ -9,7 +9,7 @@ import pytest
 
 from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
 from bailiwick_cli.console.hosted.people import MOST_OF_ONE, SESSION_SECONDS
-from bailiwick_cli.console.session import IDLE_SECONDS
+from bailiwick_cli.console.visits.session import IDLE_SECONDS
 from bailiwick_cli.errors import ApiError
 from support.certificates import self_signed
 from support.console.browsing import form_of

@@ -18,12 +18,12 @@ from aiohttp import web  # noqa: TID251 - serves what the console serves
 from bailiwick_cli.apiserver.cluster import ClusterClient, Event
 from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.console.app import build
-from bailiwick_cli.console.entrance import OPENING, LoopbackEntrance
-from bailiwick_cli.console.recordfiles import RecordFiles
-from bailiwick_cli.console.security import ConsoleAddress
 from bailiwick_cli.console.server import ConsolePort, listen, loopback
-from bailiwick_cli.console.session import ConsoleSession
-from bailiwick_cli.console.visitor import ConsoleVisitor
+from bailiwick_cli.console.threads.recordfiles import RecordFiles
+from bailiwick_cli.console.visits.entrance import OPENING, LoopbackEntrance
+from bailiwick_cli.console.visits.security import ConsoleAddress
+from bailiwick_cli.console.visits.session import ConsoleSession
+from bailiwick_cli.console.visits.visitor import ConsoleVisitor
 from bailiwick_cli.errors import ApiError, CliError
 from support.console.browsing import Site
 from support.objects import Object

@@ -13,8 +13,8 @@ def run(options: ConsoleFlags) -> int:
         raise CliError("--witness-key is for --records: name the record files too")
     need_extra()
     from bailiwick_cli.console import server  # noqa: PLC0415 - what it stands on is an extra
-    from bailiwick_cli.console.recordfiles import RecordFiles  # noqa: PLC0415 - likewise
-    from bailiwick_cli.console.visitor import ConsoleVisitor  # noqa: PLC0415 - likewise
+    from bailiwick_cli.console.threads.recordfiles import RecordFiles  # noqa: PLC0415 - likewise
+    from bailiwick_cli.console.visits.visitor import ConsoleVisitor  # noqa: PLC0415 - likewise
 
     records = None if options.records is None else RecordFiles(options.records, options.witness_key or ())
     cluster = connect(options)

@@ -14,21 +14,23 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_cli import output
-from bailiwick_cli.console import decisions, inbox, pages
+from bailiwick_cli.console import decisions
 from bailiwick_cli.console.access.handlers import routes as access_routes
 from bailiwick_cli.console.bulk import handlers as bulk
 from bailiwick_cli.console.bulk.choice import ACTS
-from bailiwick_cli.console.calls import FullConsoleError
 from bailiwick_cli.console.endpoints.handlers import routes as endpoint_routes
-from bailiwick_cli.console.entrance import Entrance
-from bailiwick_cli.console.inbox import InboxList
-from bailiwick_cli.console.listpages import number_of
+from bailiwick_cli.console.grants import inbox
+from bailiwick_cli.console.grants.inbox import InboxList
+from bailiwick_cli.console.grants.source import AbsentError, MissingRightError
 from bailiwick_cli.console.live.streams import EVENTS, LiveStreams
+from bailiwick_cli.console.markup import pages
+from bailiwick_cli.console.markup.listpages import number_of
 from bailiwick_cli.console.records.handlers import routes as record_routes
-from bailiwick_cli.console.security import HEADERS, READS, RequestSource, refusal
-from bailiwick_cli.console.source import AbsentError, MissingRightError
-from bailiwick_cli.console.views import bare, refused
-from bailiwick_cli.console.visitor import UNKNOWN, VISITOR, ConsoleVisitor
+from bailiwick_cli.console.threads.calls import FullConsoleError
+from bailiwick_cli.console.visits.entrance import Entrance
+from bailiwick_cli.console.visits.security import HEADERS, READS, RequestSource, refusal
+from bailiwick_cli.console.visits.views import bare, refused
+from bailiwick_cli.console.visits.visitor import UNKNOWN, VISITOR, ConsoleVisitor
 from bailiwick_cli.errors import ApiError, CliError
 
 _STATIC: Final = "/static/"

@@ -13,11 +13,11 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_cli import output
-from bailiwick_cli.console.calls import FullConsoleError
-from bailiwick_cli.console.forms import PostedForm, posted
-from bailiwick_cli.console.grantpage import PageContext, compose
-from bailiwick_cli.console.views import TypedText, here
-from bailiwick_cli.console.visitor import VISITOR, heard
+from bailiwick_cli.console.grants.grantpage import PageContext, compose
+from bailiwick_cli.console.threads.calls import FullConsoleError
+from bailiwick_cli.console.visits.forms import PostedForm, posted
+from bailiwick_cli.console.visits.views import TypedText, here
+from bailiwick_cli.console.visits.visitor import VISITOR, heard
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.grants import reviews, steps
 from bailiwick_cli.grants.grantview import GrantView

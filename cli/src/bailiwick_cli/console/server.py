@@ -24,12 +24,12 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_cli import output
-from bailiwick_cli.console import pages
 from bailiwick_cli.console.app import build
-from bailiwick_cli.console.entrance import OPENING, LoopbackEntrance
-from bailiwick_cli.console.security import SUFFIX, ConsoleAddress
-from bailiwick_cli.console.session import ConsoleSession
-from bailiwick_cli.console.visitor import ConsoleVisitor
+from bailiwick_cli.console.markup import pages
+from bailiwick_cli.console.visits.entrance import OPENING, LoopbackEntrance
+from bailiwick_cli.console.visits.security import SUFFIX, ConsoleAddress
+from bailiwick_cli.console.visits.session import ConsoleSession
+from bailiwick_cli.console.visits.visitor import ConsoleVisitor
 from bailiwick_cli.errors import CliError
 
 _TRIES: Final = 16

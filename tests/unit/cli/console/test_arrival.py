@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from bailiwick_cli.console.security import ConsoleAddress
 from bailiwick_cli.console.server import until_over
-from bailiwick_cli.console.session import IDLE_SECONDS, ConsoleSession
+from bailiwick_cli.console.visits.security import ConsoleAddress
+from bailiwick_cli.console.visits.session import IDLE_SECONDS, ConsoleSession
 
 ADDRESS = ConsoleAddress("bailiwick-0123", 40_000)
 

@@ -13,14 +13,14 @@ from bailiwick_cli.arguments import moment
 from bailiwick_cli.console.access import identities, identitypage, suggestions
 from bailiwick_cli.console.access.identities import NamedIdentity
 from bailiwick_cli.console.access.suggestions import ProposedNarrowing
-from bailiwick_cli.console.background import BackgroundWork
 from bailiwick_cli.console.endpoints import source
+from bailiwick_cli.console.endpoints.knownuses import KnownUses
 from bailiwick_cli.console.endpoints.source import CompiledCache
-from bailiwick_cli.console.knownuses import KnownUses
-from bailiwick_cli.console.listpages import page_of
-from bailiwick_cli.console.recordfiles import RecordFiles
-from bailiwick_cli.console.source import AbsentError
-from bailiwick_cli.console.visitor import VISITOR, ConsoleVisitor
+from bailiwick_cli.console.grants.source import AbsentError
+from bailiwick_cli.console.markup.listpages import page_of
+from bailiwick_cli.console.threads.background import BackgroundWork
+from bailiwick_cli.console.threads.recordfiles import RecordFiles
+from bailiwick_cli.console.visits.visitor import VISITOR, ConsoleVisitor
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.suggestion.report import SuggestionReport
 

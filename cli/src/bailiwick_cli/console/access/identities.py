@@ -6,8 +6,8 @@ Holds: pure; whoever is named by a policy that could not be read is not known, a
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bailiwick_cli.console.addressnames import name_of
 from bailiwick_cli.console.endpoints.source import EndpointReading
+from bailiwick_cli.console.markup.addressnames import name_of
 from bailiwick_engine import keys
 from bailiwick_engine.keys import Key
 

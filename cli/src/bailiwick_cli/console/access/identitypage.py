@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_cli.console import knownuses
 from bailiwick_cli.console.access.identities import NamedIdentity
-from bailiwick_cli.console.endpoints import shownaccess
+from bailiwick_cli.console.endpoints import knownuses, shownaccess
 from bailiwick_cli.console.endpoints.shownaccess import ShownAccess
 from bailiwick_cli.console.endpoints.source import EndpointReading
-from bailiwick_cli.console.listpages import ShownPart, page_of
+from bailiwick_cli.console.markup.listpages import ShownPart, page_of
 from bailiwick_cli.rights.answers import AccessRow
 from bailiwick_cli.rights.matrix import AccessMatrix
 from bailiwick_cli.rights.questions import what_can

@@ -13,9 +13,9 @@ from typing import Any
 from bailiwick_api import times
 from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli.apiserver.cluster import ClusterClient
-from bailiwick_cli.console.background import WorkProgress
 from bailiwick_cli.console.endpoints import source
-from bailiwick_cli.console.recordfiles import RecordFiles
+from bailiwick_cli.console.threads.background import WorkProgress
+from bailiwick_cli.console.threads.recordfiles import RecordFiles
 from bailiwick_cli.output import Line
 from bailiwick_cli.sources.livepolicies import as_files
 from bailiwick_cli.suggestion import view

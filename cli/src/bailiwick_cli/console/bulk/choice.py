@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bailiwick_cli.console.inbox import GrantVersion, InboxList, version_of
+from bailiwick_cli.console.grants.inbox import GrantVersion, InboxList, version_of
 from bailiwick_cli.grants.grantview import GrantView
 
 

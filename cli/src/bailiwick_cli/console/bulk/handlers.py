@@ -16,11 +16,11 @@ from bailiwick_cli import output
 from bailiwick_cli.console.bulk import choice, writes
 from bailiwick_cli.console.bulk.choice import ACTS, BulkAct, GrantChoice
 from bailiwick_cli.console.bulk.writes import BulkOutcome, BulkResult, BulkRun
-from bailiwick_cli.console.forms import posted
-from bailiwick_cli.console.inbox import InboxList, card
-from bailiwick_cli.console.pages import typed
-from bailiwick_cli.console.views import here
-from bailiwick_cli.console.visitor import VISITOR, ConsoleVisitor, heard
+from bailiwick_cli.console.grants.inbox import InboxList, card
+from bailiwick_cli.console.markup.pages import typed
+from bailiwick_cli.console.visits.forms import posted
+from bailiwick_cli.console.visits.views import here
+from bailiwick_cli.console.visits.visitor import VISITOR, ConsoleVisitor, heard
 from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_engine.approval.display import visible
 

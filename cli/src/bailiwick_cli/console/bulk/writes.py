@@ -11,7 +11,7 @@ from http import HTTPStatus
 
 from bailiwick_cli.apiserver.people import Permissions
 from bailiwick_cli.console.bulk.choice import BulkAct
-from bailiwick_cli.console.source import GrantSource
+from bailiwick_cli.console.grants.source import GrantSource
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.grants import reviews, steps
 from bailiwick_cli.grants.grantview import GrantView

@@ -12,10 +12,10 @@ import yaml
 
 from bailiwick_cli.apiserver.cluster import Object
 from bailiwick_cli.console.endpoints import matrixpage, overview, shownaccess
+from bailiwick_cli.console.endpoints.knownuses import KnownUses
 from bailiwick_cli.console.endpoints.shownaccess import ShownAccess
 from bailiwick_cli.console.endpoints.source import EndpointReading
-from bailiwick_cli.console.knownuses import KnownUses
-from bailiwick_cli.console.listpages import ShownPart, page_of
+from bailiwick_cli.console.markup.listpages import ShownPart, page_of
 from bailiwick_cli.grants.gateview import needed
 from bailiwick_cli.rights.matrix import AccessMatrix, MatrixSubject
 from bailiwick_cli.views import rightsview

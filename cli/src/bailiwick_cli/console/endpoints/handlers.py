@@ -8,12 +8,12 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_cli.console.endpoints import cellpage, matrixpage, overview, source, togetherpage
+from bailiwick_cli.console.endpoints.knownuses import KnownUses
 from bailiwick_cli.console.endpoints.matrixpage import MatrixQuestion
 from bailiwick_cli.console.endpoints.source import CompiledCache, EndpointReading
-from bailiwick_cli.console.knownuses import KnownUses
-from bailiwick_cli.console.listpages import page_of
-from bailiwick_cli.console.source import AbsentError
-from bailiwick_cli.console.visitor import VISITOR
+from bailiwick_cli.console.grants.source import AbsentError
+from bailiwick_cli.console.markup.listpages import page_of
+from bailiwick_cli.console.visits.visitor import VISITOR
 from bailiwick_cli.rights.matrix import AccessMatrix
 from bailiwick_regions.atoms import TooManyError
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_cli.console.addressnames import name_of
-from bailiwick_cli.console.listpages import ShownPart, page_of
+from bailiwick_cli.console.markup.addressnames import name_of
+from bailiwick_cli.console.markup.listpages import ShownPart, page_of
 from bailiwick_cli.rights.answers import AccessRow
 from bailiwick_cli.rights.matrix import MOST_OF_A_CELL, AccessMatrix, Cell, MatrixSubject
 from bailiwick_cli.rights.outcomes import AccessLevel, AccessWay

@@ -19,7 +19,7 @@ from bailiwick_api.kinds.meta import ENDPOINT_DATA, ENDPOINT_POLICIES
 from bailiwick_cli.apiserver.cluster import ClusterClient, Object, policies_path
 from bailiwick_cli.console.endpoints import overview
 from bailiwick_cli.console.endpoints.overview import EndpointState
-from bailiwick_cli.console.source import AbsentError, MissingRightError
+from bailiwick_cli.console.grants.source import AbsentError, MissingRightError
 from bailiwick_cli.errors import ApiError
 from bailiwick_cli.sources import clusterpolicies
 from bailiwick_engine.approval.display import visible

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_cli.console.addressnames import name_of
 from bailiwick_cli.console.endpoints import matrixpage
 from bailiwick_cli.console.endpoints.matrixpage import COLUMNS, MatrixRow
-from bailiwick_cli.console.listpages import ShownPart, page_of
+from bailiwick_cli.console.markup.addressnames import name_of
+from bailiwick_cli.console.markup.listpages import ShownPart, page_of
 from bailiwick_cli.rights.matrix import MOST_OF_A_CELL, AccessMatrix
 from bailiwick_regions.atoms import told
 

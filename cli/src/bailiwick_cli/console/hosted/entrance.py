@@ -16,8 +16,6 @@ from aiohttp import web
 from bailiwick_cli import output
 from bailiwick_cli.apiserver.cluster import ClusterClient
 from bailiwick_cli.apiserver.people import CurrentUser, who_am_i
-from bailiwick_cli.console.calls import ClusterThreads
-from bailiwick_cli.console.forms import posted
 from bailiwick_cli.console.hosted.idtoken import IdTokenError
 from bailiwick_cli.console.hosted.loginpages import LoginPages
 from bailiwick_cli.console.hosted.logins import LOGIN_SECONDS, PendingLogin, PendingLogins
@@ -27,9 +25,11 @@ from bailiwick_cli.console.hosted.renewal import TokenRenewal
 from bailiwick_cli.console.hosted.returns import FIRST, on_the_list, returned
 from bailiwick_cli.console.hosted.settings import HostedPlaces
 from bailiwick_cli.console.hosted.strangers import StrangerLog
-from bailiwick_cli.console.security import READS, SiteAddress, cookie
-from bailiwick_cli.console.views import bare, refused
-from bailiwick_cli.console.visitor import VISITOR, ConsoleVisitor
+from bailiwick_cli.console.threads.calls import ClusterThreads
+from bailiwick_cli.console.visits.forms import posted
+from bailiwick_cli.console.visits.security import READS, SiteAddress, cookie
+from bailiwick_cli.console.visits.views import bare, refused
+from bailiwick_cli.console.visits.visitor import VISITOR, ConsoleVisitor
 from bailiwick_cli.errors import ApiError, CliError
 
 LOGIN: Final = "/login"

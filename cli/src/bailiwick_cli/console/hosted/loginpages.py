@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from bailiwick_cli.console import pages
 from bailiwick_cli.console.hosted.settings import ClientSettings
-from bailiwick_cli.console.views import html
+from bailiwick_cli.console.markup import pages
+from bailiwick_cli.console.visits.views import html
 
 _CONFIGURATION = """\
 apiVersion: apiserver.config.k8s.io/v1

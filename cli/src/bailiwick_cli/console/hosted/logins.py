@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from bailiwick_cli.console.memory import same
+from bailiwick_cli.console.visits.memory import same
 
 LOGIN_SECONDS: Final = 600.0
 MOST_LOGINS: Final = 2000

@@ -13,8 +13,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from bailiwick_cli.console.session import IDLE_SECONDS
-from bailiwick_cli.console.visitor import ConsoleVisitor
+from bailiwick_cli.console.visits.session import IDLE_SECONDS
+from bailiwick_cli.console.visits.visitor import ConsoleVisitor
 
 SESSION_SECONDS: Final = 8 * 3600.0
 MOST_SESSIONS: Final = 200

@@ -16,9 +16,9 @@ from weakref import WeakKeyDictionary
 from aiohttp import web
 
 from bailiwick_cli.apiserver.cluster import grants_path
-from bailiwick_cli.console.entrance import Entrance
 from bailiwick_cli.console.live.watch import FeedListener, GrantChange, GrantFeed
-from bailiwick_cli.console.visitor import VISITOR, ConsoleVisitor
+from bailiwick_cli.console.visits.entrance import Entrance
+from bailiwick_cli.console.visits.visitor import VISITOR, ConsoleVisitor
 from bailiwick_cli.errors import CliError
 
 EVENTS: Final = "/events"

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Final
 
 from bailiwick_cli.apiserver.cluster import ClusterClient, grants_path
-from bailiwick_cli.console.calls import tell_loop
+from bailiwick_cli.console.threads.calls import tell_loop
 from bailiwick_cli.errors import CliError
 
 WATCHED_SECONDS: Final = 60.0

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bailiwick_cli.console.background import BackgroundWork, WorkProgress
-from bailiwick_cli.console.listpages import page_of
-from bailiwick_cli.console.recordfiles import RecordFiles
+from bailiwick_cli.console.grants.source import AbsentError
+from bailiwick_cli.console.markup.listpages import page_of
 from bailiwick_cli.console.records import recordpage, scan
 from bailiwick_cli.console.records.query import VERDICTS, RecordQuery
-from bailiwick_cli.console.source import AbsentError
-from bailiwick_cli.console.visitor import VISITOR, ConsoleVisitor
+from bailiwick_cli.console.threads.background import BackgroundWork, WorkProgress
+from bailiwick_cli.console.threads.recordfiles import RecordFiles
+from bailiwick_cli.console.visits.visitor import VISITOR, ConsoleVisitor
 from bailiwick_cli.errors import CliError
 
 _PAGE: Final = 50

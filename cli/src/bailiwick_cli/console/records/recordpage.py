@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_cli.console.recordfiles import LogReading
-from bailiwick_cli.console.source import AbsentError
+from bailiwick_cli.console.grants.source import AbsentError
+from bailiwick_cli.console.threads.recordfiles import LogReading
 from bailiwick_cli.output import Line
 from bailiwick_cli.records.derivations import LEDGER, RecordDerivation, derivation_of
 from bailiwick_cli.views import auditview

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_CONFIG_MAP, WITNESS_MONTHS
 from bailiwick_cli.apiserver.cluster import ClusterClient
-from bailiwick_cli.console.calls import ClusterThreads
 from bailiwick_cli.console.strip.facts import StripFacts, StripItem, guard_fact, items, unread, witness_fact
 from bailiwick_cli.console.strip.losses import ended_losses
+from bailiwick_cli.console.threads.calls import ClusterThreads
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_engine.approval.display import visible
 from bailiwick_kube.paths import CORE, object_path

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from bailiwick_cli.console.background import BackgroundWork, WorkProgress, WorkShelf
-from bailiwick_cli.console.listpages import page_of
+from bailiwick_cli.console.markup.listpages import page_of
+from bailiwick_cli.console.threads.background import BackgroundWork, WorkProgress, WorkShelf
 from bailiwick_cli.errors import CliError
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bailiwick_cli.apiserver.people import CurrentUser
-from bailiwick_cli.console import conditions
+from bailiwick_cli.console.grants import conditions
 from bailiwick_cli.grants import grantfacts, steps
 from bailiwick_cli.grants.grantfacts import FactRows, GrantFact, Told
 from bailiwick_cli.grants.grantview import GrantStepView, GrantView, moment, span

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from bailiwick_cli.console.calls import tell_loop
+from bailiwick_cli.console.threads.calls import tell_loop
 from bailiwick_cli.errors import CliError
 
 Found = TypeVar("Found")

@@ -11,11 +11,11 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bailiwick_cli.console.lookalikes import mixed
+from bailiwick_cli.console.markup.lookalikes import mixed
 from bailiwick_cli.grants.grantfacts import FactRows
 from bailiwick_cli.output import rendered
 
-_HERE: Final = Path(__file__).parent
+_HERE: Final = Path(__file__).parents[1]
 STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
 """Files that are served as they are, with their media types."""
 _ROOMS: Final = (".", "access", "endpoints", "records")

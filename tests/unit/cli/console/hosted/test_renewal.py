@@ -13,7 +13,7 @@ from bailiwick_cli.console.hosted.idtoken import IdTokenError, LoginClaims
 from bailiwick_cli.console.hosted.people import PersonSession, PersonSessions, PersonToken
 from bailiwick_cli.console.hosted.provider import GivenTokens, LoginProvider, ProviderError
 from bailiwick_cli.console.hosted.renewal import TokenRenewal
-from bailiwick_cli.console.visitor import ConsoleVisitor
+from bailiwick_cli.console.visits.visitor import ConsoleVisitor
 from bailiwick_cli.errors import ApiError, CliError
 from support.console.served import TableCluster
 

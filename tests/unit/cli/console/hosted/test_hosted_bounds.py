@@ -6,8 +6,8 @@ from bailiwick_cli.apiserver.cluster import ClusterClient
 from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.console.hosted.logins import LOGIN_SECONDS, PendingLogins
 from bailiwick_cli.console.hosted.people import PersonSessions, PersonToken
-from bailiwick_cli.console.session import IDLE_SECONDS
-from bailiwick_cli.console.visitor import ConsoleVisitor
+from bailiwick_cli.console.visits.session import IDLE_SECONDS
+from bailiwick_cli.console.visits.visitor import ConsoleVisitor
 from support.console.manyfold import MovedClocks
 from support.console.served import TableCluster
 

@@ -7,7 +7,7 @@ name never comes from a browser.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from bailiwick_cli.console.background import WorkProgress
+from bailiwick_cli.console.threads.background import WorkProgress
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.options import STDIN
 from bailiwick_cli.records.logfiles import LogFiles

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from bailiwick_cli import console
-from bailiwick_cli.console.security import cookie
+from bailiwick_cli.console.visits.security import cookie
 
 NAME: Final = "__Host-bailiwick-session"
 OWN: Final = "a" * 42 + "_"

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_cli.apiserver.people import CurrentUser
-from bailiwick_cli.console.inbox import PAGE, GrantVersion, InboxList, page, sort
+from bailiwick_cli.console.grants.inbox import PAGE, GrantVersion, InboxList, page, sort
 from support.objects import AGENT, Object
 from unit.cli.cases import NOW, OWNERS, at, review, stored
 

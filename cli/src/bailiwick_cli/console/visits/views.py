@@ -11,11 +11,11 @@ from typing import Any
 from aiohttp import web
 
 from bailiwick_cli.apiserver.people import CurrentUser
-from bailiwick_cli.console import pages
-from bailiwick_cli.console.grantpage import GrantPage
-from bailiwick_cli.console.inbox import TITLES, InboxPage
-from bailiwick_cli.console.memory import PageMemory
+from bailiwick_cli.console.grants.grantpage import GrantPage
+from bailiwick_cli.console.grants.inbox import TITLES, InboxPage
+from bailiwick_cli.console.markup import pages
 from bailiwick_cli.console.strip.facts import StripItem
+from bailiwick_cli.console.visits.memory import PageMemory
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.grants import grantfacts
 from bailiwick_cli.grants.grantview import GrantView

@@ -11,13 +11,13 @@ from aiohttp import web
 
 from bailiwick_cli.apiserver.cluster import ClusterClient
 from bailiwick_cli.apiserver.people import CurrentUser, Permissions
-from bailiwick_cli.console.background import WorkShelf
-from bailiwick_cli.console.calls import ClusterThreads
-from bailiwick_cli.console.memory import PageMemory
-from bailiwick_cli.console.recordfiles import RecordFiles
-from bailiwick_cli.console.source import GrantSource
+from bailiwick_cli.console.grants.source import GrantSource
 from bailiwick_cli.console.strip.keeper import StripKeeper
-from bailiwick_cli.console.views import PageViews
+from bailiwick_cli.console.threads.background import WorkShelf
+from bailiwick_cli.console.threads.calls import ClusterThreads
+from bailiwick_cli.console.threads.recordfiles import RecordFiles
+from bailiwick_cli.console.visits.memory import PageMemory
+from bailiwick_cli.console.visits.views import PageViews
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.options import INSTALLATION
 

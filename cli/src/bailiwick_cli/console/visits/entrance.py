@@ -9,10 +9,10 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from bailiwick_cli import output
-from bailiwick_cli.console.security import SiteAddress, cookie
-from bailiwick_cli.console.session import COOKIE, ConsoleSession
-from bailiwick_cli.console.views import bare, refused
-from bailiwick_cli.console.visitor import ConsoleVisitor
+from bailiwick_cli.console.visits.security import SiteAddress, cookie
+from bailiwick_cli.console.visits.session import COOKIE, ConsoleSession
+from bailiwick_cli.console.visits.views import bare, refused
+from bailiwick_cli.console.visits.visitor import ConsoleVisitor
 
 OPENING: Final = "/open"
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_cli.apiserver.people import CurrentUser
-from bailiwick_cli.console.grantpage import PageContext, compose
-from bailiwick_cli.console.inbox import InboxList, page, sort
-from bailiwick_cli.console.memory import PageMemory
-from bailiwick_cli.console.views import PageViews, TypedText
+from bailiwick_cli.console.grants.grantpage import PageContext, compose
+from bailiwick_cli.console.grants.inbox import InboxList, page, sort
+from bailiwick_cli.console.visits.memory import PageMemory
+from bailiwick_cli.console.visits.views import PageViews, TypedText
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_engine.compile.policies import compile_object

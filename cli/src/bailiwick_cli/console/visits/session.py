@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from bailiwick_cli.console.memory import same
+from bailiwick_cli.console.visits.memory import same
 
 COOKIE: Final = "bailiwick-console"
 IDLE_SECONDS: Final = 1800.0

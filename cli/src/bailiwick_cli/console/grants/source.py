@@ -10,9 +10,9 @@ from http import HTTPStatus
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_cli.apiserver.cluster import ClusterClient, Object, grants_path, policies_path
 from bailiwick_cli.apiserver.people import CurrentUser, Permissions
-from bailiwick_cli.console import inbox
-from bailiwick_cli.console.grantpage import PageContext
-from bailiwick_cli.console.inbox import InboxList
+from bailiwick_cli.console.grants import inbox
+from bailiwick_cli.console.grants.grantpage import PageContext
+from bailiwick_cli.console.grants.inbox import InboxList
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.grants import reviews, steps
 from bailiwick_cli.grants.grantrows import listable
