@@ -18,7 +18,7 @@ from bailiwick_webhook.http import app
 from bailiwick_webhook.http.adapters import replies
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.compact import CompactToken
+from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from contract.asking_alone import AGENT, PEP, STRANGER, stored
 from support.objects import Object, gated_rule, rule

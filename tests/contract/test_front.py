@@ -14,7 +14,7 @@ from aiohttp.compression_utils import ZLibDecompressor
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.issuers import Issuers
+from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.subject import ByToken
 from contract.asking_alone import PEP, STRANGER, body, stored
 from support.pdp.alone import Alone, KeptRecords, NamedTokens, NamedWorkloads

@@ -14,7 +14,7 @@ import pytest
 
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.identity.compact import CompactToken
+from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Overload, Use
 from contract.asking_alone import PEP, Asking, asking, body, stored

@@ -26,8 +26,8 @@ from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.connections import Connection, Connections
 from bailiwick_webhook.http.transport.fastpath import FRONT
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.compact import CompactToken
-from bailiwick_webhook.identity.issuers import Issuers
+from bailiwick_webhook.identity.jwt.compact import CompactToken
+from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.usage import UsageTally

@@ -10,7 +10,7 @@ from hypothesis import example, given, strategies as st
 
 from bailiwick_webhook.http import body
 from bailiwick_webhook.http.problems import ProblemError
-from bailiwick_webhook.identity import compact
+from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.ijson import fast
 
 # Few names, so that a member often stands twice; colons and escapes, which the proof counts by.

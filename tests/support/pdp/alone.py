@@ -38,8 +38,8 @@ from bailiwick_webhook.http.admission import ValidateHandler
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.compact import CompactToken
-from bailiwick_webhook.identity.issuers import Issuers
+from bailiwick_webhook.identity.jwt.compact import CompactToken
+from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken, Tokens

@@ -30,13 +30,13 @@ from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.checkpoint import CheckpointHandler
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.issuers import Issuers
-from bailiwick_webhook.identity.keyset import KeySet
+from bailiwick_webhook.identity.jwt.issuers import Issuers
+from bailiwick_webhook.identity.jwt.keyset import KeySet
+from bailiwick_webhook.identity.jwt.verifier import Verifier
 from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
-from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp, Records

@@ -6,7 +6,7 @@ import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Party
-from bailiwick_webhook.identity import compact
+from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from unit.webhook.identity.world import AGENT, NOW, World, account_token, person_token, reason_of
 

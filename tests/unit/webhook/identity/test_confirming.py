@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_webhook.identity import compact
+from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.tokens import RefusedToken
 from unit.webhook.identity.world import (
     AGENT,

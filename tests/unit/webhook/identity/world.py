@@ -19,11 +19,11 @@ from bailiwick_engine.call import Party, ServiceAccount, UnprovenParty
 from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
-from bailiwick_webhook.identity.issuers import Issuers
-from bailiwick_webhook.identity.keyset import KeySet
+from bailiwick_webhook.identity.jwt.issuers import Issuers
+from bailiwick_webhook.identity.jwt.keyset import KeySet
+from bailiwick_webhook.identity.jwt.verifier import Verifier
 from bailiwick_webhook.identity.subject import ByToken, ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import RULES, ProvenAccount, Tokens, publisher
-from bailiwick_webhook.identity.verifier import Verifier
 from bailiwick_webhook.identity.workloads import Workloads
 from unit.webhook.identity.forging import compact, signing
 

@@ -7,11 +7,11 @@ deleted since, so its token serves until its end.
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.identity import compact
-from bailiwick_webhook.identity.compact import CompactToken
-from bailiwick_webhook.identity.issuers import Issuer
+from bailiwick_webhook.identity.jwt import compact
+from bailiwick_webhook.identity.jwt.compact import CompactToken
+from bailiwick_webhook.identity.jwt.issuers import Issuer
+from bailiwick_webhook.identity.jwt.verifier import RefusedToken, audience_matches
 from bailiwick_webhook.identity.tokens import ProvenAccount, account_of
-from bailiwick_webhook.identity.verifier import RefusedToken, audience_matches
 
 
 class Offline:

@@ -15,13 +15,14 @@ from bailiwick_engine.call import Json, Party, PodWorkload, ServiceAccount, Unpr
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, uid_of
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.identity import chain, compact
+from bailiwick_webhook.identity import chain
 from bailiwick_webhook.identity.chain import ActorClaim
-from bailiwick_webhook.identity.compact import CompactToken
-from bailiwick_webhook.identity.issuers import Issuer, Issuers
+from bailiwick_webhook.identity.jwt import compact
+from bailiwick_webhook.identity.jwt.compact import CompactToken
+from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
+from bailiwick_webhook.identity.jwt.verifier import RefusedToken, audience_matches
 from bailiwick_webhook.identity.people import subject_of
 from bailiwick_webhook.identity.tokens import ProvenAccount
-from bailiwick_webhook.identity.verifier import RefusedToken, audience_matches
 
 _AUDIENCES: Final = frozenset({ENFORCER_AUDIENCE})
 

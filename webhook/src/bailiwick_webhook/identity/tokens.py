@@ -14,10 +14,10 @@ from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
-from bailiwick_webhook.identity import compact, jwks
-from bailiwick_webhook.identity.compact import CompactToken
-from bailiwick_webhook.identity.keyset import IssuerKeys, KeysUnavailableError
-from bailiwick_webhook.identity.verifier import RefusedToken, Rules, Verifier, audience_matches, moment
+from bailiwick_webhook.identity.jwt import compact, jwks
+from bailiwick_webhook.identity.jwt.compact import CompactToken
+from bailiwick_webhook.identity.jwt.keyset import IssuerKeys, KeysUnavailableError
+from bailiwick_webhook.identity.jwt.verifier import RefusedToken, Rules, Verifier, audience_matches, moment
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import TokenReviewOutcome
 

@@ -24,8 +24,8 @@ from bailiwick_webhook.approvals.draft import GrantDraft
 from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.identity.development import NOTICE, Anybody, opened
-from bailiwick_webhook.identity.issuers import Issuer, Issuers
-from bailiwick_webhook.identity.keyset import KeySet
+from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
+from bailiwick_webhook.identity.jwt.keyset import KeySet
 from bailiwick_webhook.identity.offline import NoPods, Offline
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken

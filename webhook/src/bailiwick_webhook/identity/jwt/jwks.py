@@ -13,7 +13,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from bailiwick_webhook.identity.compact import CompactToken
+from bailiwick_webhook.identity.jwt.compact import CompactToken
 
 _CURVES: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 _RSA: Final = frozenset({"RS256", "PS256"})

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_webhook.identity.keyset import MAX_AGE, UNKNOWN_SECONDS, IssuerKeys, KeySet
-from bailiwick_webhook.identity.verifier import KEPT_SECONDS
+from bailiwick_webhook.identity.jwt.keyset import MAX_AGE, UNKNOWN_SECONDS, IssuerKeys, KeySet
+from bailiwick_webhook.identity.jwt.verifier import KEPT_SECONDS
 from unit.webhook.identity.world import (
     AGENT,
     EC,

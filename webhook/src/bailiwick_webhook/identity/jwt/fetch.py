@@ -19,7 +19,7 @@ import orjson
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bailiwick_api.issuers import problem_of_url
-from bailiwick_webhook.identity.keyset import KeysUnavailableError
+from bailiwick_webhook.identity.jwt.keyset import KeysUnavailableError
 
 MAX_BYTES: Final = 256 * 1024
 SECONDS: Final = 5.0

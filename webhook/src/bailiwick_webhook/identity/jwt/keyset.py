@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from bailiwick_webhook.identity.jwks import PublishedKey
+from bailiwick_webhook.identity.jwt.jwks import PublishedKey
 
 REFRESH: Final = 300.0
 MAX_AGE: Final = 3600.0

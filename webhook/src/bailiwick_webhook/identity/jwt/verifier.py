@@ -10,9 +10,9 @@ from typing import Any, Final, TypeGuard
 
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.identity import jwks
-from bailiwick_webhook.identity.compact import CompactToken
-from bailiwick_webhook.identity.keyset import IssuerKeys, KeySet
+from bailiwick_webhook.identity.jwt import jwks
+from bailiwick_webhook.identity.jwt.compact import CompactToken
+from bailiwick_webhook.identity.jwt.keyset import IssuerKeys, KeySet
 
 KEPT_SECONDS: Final = 60.0
 _KEPT: Final = 10_000

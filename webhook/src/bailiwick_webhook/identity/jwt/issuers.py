@@ -10,10 +10,10 @@ from typing import Any, Final
 import orjson
 
 from bailiwick_api.issuers import IssuerConfig
-from bailiwick_webhook.identity import jwks
-from bailiwick_webhook.identity.fetch import fetch_json
-from bailiwick_webhook.identity.keyset import IssuerKeys, KeySet, KeysUnavailableError
-from bailiwick_webhook.identity.verifier import Rules, Verifier
+from bailiwick_webhook.identity.jwt import jwks
+from bailiwick_webhook.identity.jwt.fetch import fetch_json
+from bailiwick_webhook.identity.jwt.keyset import IssuerKeys, KeySet, KeysUnavailableError
+from bailiwick_webhook.identity.jwt.verifier import Rules, Verifier
 
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 

@@ -10,10 +10,10 @@ import yaml
 
 from bailiwick_api.issuers import IssuerConfig, IssuersError, load
 from bailiwick_engine.compile import schemaerrors
-from bailiwick_webhook.identity.compact import parse
-from bailiwick_webhook.identity.issuers import Issuers
+from bailiwick_webhook.identity.jwt.compact import parse
+from bailiwick_webhook.identity.jwt.issuers import Issuers
+from bailiwick_webhook.identity.jwt.verifier import VerifiedClaims
 from bailiwick_webhook.identity.people import MAX_GROUPS
-from bailiwick_webhook.identity.verifier import VerifiedClaims
 from issuer.serving import DISCOVERY, KEYS, Server, serving
 from unit.webhook.identity.world import World, endpoint, person_token, proven, reason_of
 
@@ -64,7 +64,7 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_the_example_is_a_good_one() -> None:
-    (corp,) = load(Path(__file__).parents[4] / "examples" / "support" / "issuers.yaml", schemaerrors.problems)
+    (corp,) = load(Path(__file__).parents[5] / "examples" / "support" / "issuers.yaml", schemaerrors.problems)
     assert (corp.name, corp.claims.kubernetes_username) == ("corp", "oidc:{sub}")
 
 
