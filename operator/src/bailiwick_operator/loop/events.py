@@ -1,7 +1,8 @@
 """Writes Kubernetes Events (events.k8s.io/v1) beside the object that they are about. Nothing hangs on them.
 
-Holds: telling never waits and never fails whoever tells; an event that cannot be written is logged and forgotten; of a
-flood a namespace gets a bounded number of each kind, and the log says how many were dropped.
+Holds: telling never waits and never fails whoever tells; an event that cannot be written is logged and forgotten; their
+times are in the order in which they were told; of a flood a namespace gets a bounded number of each kind, and the log
+says how many were dropped.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -29,6 +30,9 @@ _QUEUED: Final = 500
 _NAME: Final = 230  # of the 253 letters of a name, with room for a dot and what makes it unique
 _INSTANCE: Final = 128
 _BUCKETS: Final = 1000
+# The API server's time is known to within a second at first. Each answer narrows that, which sets it back by so much.
+_SET_BACK: Final = timedelta(seconds=1)
+_NEXT: Final = timedelta(microseconds=1)  # eventTime is a MicroTime
 
 
 @dataclass(slots=True)
@@ -69,6 +73,7 @@ class Events:
         self._clock = clock
         self._queue: asyncio.Queue[Object] = asyncio.Queue(_QUEUED)
         self._buckets: dict[tuple[str, str], _Bucket] = {}
+        self._last: datetime | None = None
         self.dropped = 0
         """How many were not written since there were too many."""
 
@@ -133,7 +138,7 @@ class Events:
                 "namespace": about["namespace"],
                 "name": f"{about['name'][:_NAME].rstrip('-.')}.{secrets.token_hex(8)}",
             },
-            "eventTime": self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "eventTime": self._time().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
             "type": told.type,
@@ -142,6 +147,14 @@ class Events:
             "note": told.note,
             "regarding": about,
         }
+
+    def _time(self) -> datetime:
+        """Return the time of the next event: after the last one, unless the clock was set back by more than it errs."""
+        now = self._now()
+        if self._last is not None and now <= self._last < now + _SET_BACK:
+            now = self._last + _NEXT
+        self._last = now
+        return now
 
     def _bucket(self, namespace: str, kind: str) -> _Bucket:
         found = self._buckets.get((namespace, kind))

@@ -1,6 +1,7 @@
 """What is told by Kubernetes Events, once and for each transition, and how much of a flood."""
 
 import asyncio
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
@@ -119,8 +120,9 @@ class Told100:
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.time = NOW
         self.api = Api()
-        self.events = Events(self.api.client, "me", now=lambda: NOW, clock=lambda: self.now)
+        self.events = Events(self.api.client, "me", now=lambda: self.time, clock=lambda: self.now)
 
     def tell(self, times: int, namespace: str = "crm") -> None:
         of = grant("dave")
@@ -159,6 +161,26 @@ class TestWriting:
         told.tell(20)
         await told.written()
         assert len({event["metadata"]["name"] for event in told.api.events}) == 20
+
+    @pytest.mark.parametrize(
+        ("steps", "times"),
+        [
+            # An answer of the API server narrows what its time may be at the latest.
+            ((-0.01, 0.02), ("00.000000", "00.000001", "00.010000")),
+            ((-0.9, 0.1), ("00.000000", "00.000001", "00.000002")),
+            ((0.0, 0.0), ("00.000000", "00.000001", "00.000002")),
+            # Somebody set the clock right.
+            ((-5.0, 1.0), ("00.000000", "55.000000", "56.000000")),
+        ],
+    )
+    async def test_sorts_by_time_as_it_was_told(self, steps: tuple[float, ...], times: tuple[str, ...]) -> None:
+        told = Told100()
+        told.tell(1)
+        for step in steps:
+            told.time += timedelta(seconds=step)
+            told.tell(1)
+        await told.written()
+        assert [event["eventTime"][-10:-1] for event in told.api.events] == [*times]
 
     async def test_ab_45_bounds_a_flood_and_says_how_many_were_dropped(self) -> None:
         told = Told100()
