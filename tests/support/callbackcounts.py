@@ -1,26 +1,34 @@
 """Counts what each callback of the event loop does, in calls: the same on whatever machine, however busy it is.
 
 Holds: a call of Python or C and its return count one each; how long one call of C takes is not in it, which
-`benchmarks/holding.py` measures. The loop rests after each step while it counts, not by the clock.
+`benchmarks/holding.py` measures. While it counts, a turn is one step, not what a machine can do in two milliseconds.
 """
 
 import asyncio
+import itertools
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import pytest
 
+from bailiwick_engine.rotation import TURN
 from bailiwick_webhook.store import slices
+from bailiwick_webhook.store.policies.sink import Policies
 
 
 @contextmanager
-def counted() -> Iterator[list[int]]:
-    """Count calls and returns in every callback of the loop that begins within. The list grows as they end."""
+def counted(policies: Policies) -> Iterator[list[int]]:
+    """Count calls and returns in every callback of the loop that begins within. The list grows as they end.
+
+    `policies` take one step a turn meanwhile.
+    """
     found: list[int] = []
     run = asyncio.events.Handle._run
     count = 0
+    began, steps = time.monotonic(), itertools.count()
 
     def profile(_frame: FrameType, _event: str, _arg: object) -> None:
         nonlocal count
@@ -37,6 +45,7 @@ def counted() -> Iterator[list[int]]:
         # Every step is over its time, and nobody else is waited for.
         patch.setattr(slices, "SECONDS", 0.0)
         patch.setattr(slices, "_OTHERS", 0)
+        patch.setattr(policies._rotation, "_clock", lambda: began + 2 * TURN * next(steps))
         before = sys.getprofile()
         sys.setprofile(profile)
         try:

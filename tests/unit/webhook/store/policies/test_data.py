@@ -262,8 +262,8 @@ async def test_without_the_right_to_list_decisions_go_on_and_the_log_says_what_t
         assert reason(policies) is Reason.CONDITION_ERROR
 
 
-# A step is some hundred values: at most 15,900 calls and returns. Read whole, "a directory" alone takes 370,000.
-STEP: Final = 20_000
+# A step is some hundred values: at most 6,900 calls and returns. Read whole, "a directory" alone takes 370,000.
+STEP: Final = 8_000
 SHAPES: Final = {
     "a directory": {"by": {f"p{number}": {"groups": ["a", "b"], "n": number} for number in range(6_000)}},
     "numbers": {"l": [1.5] * 65_000},
@@ -276,7 +276,7 @@ SHAPES: Final = {
 async def calls_of(objects: Sequence[object]) -> list[int]:
     """Return what each callback of the loop does, in calls, while these objects are read."""
     async with deciding(Budget(namespace=0, policy=0, total=0)) as policies:
-        with counted() as callbacks:
+        with counted(policies) as callbacks:
             for number, data in enumerate(objects):
                 name = f"d{number}"
                 policies.data.apply("MODIFIED", (NAMESPACE, name), held(data, 1, name, name))

@@ -124,9 +124,9 @@ class Played:
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
     @contextmanager
-    def measured(self, part: str) -> Iterator[None]:
+    def measured(self, part: str, policies: Policies) -> Iterator[None]:
         """Count every callback of the loop that begins and ends within."""
-        with counted() as callbacks:
+        with counted(policies) as callbacks:
             yield
         self.longest[part], self.whole[part] = max(callbacks), sum(callbacks)
 
@@ -149,7 +149,7 @@ async def _play() -> Played:
             new = policies.snapshot is not None and policies.snapshot is not before
             return new and server.watches == watches and policies.settled
 
-        with played.measured(part):
+        with played.measured(part, policies):
             while not over():  # noqa: ASYNC110 - as `main` waits
                 await asyncio.sleep(0)
         # Here ends the callback that was measured last.
@@ -159,7 +159,7 @@ async def _play() -> Played:
 
     with gcpause.filling() as filled:
         watching = _watching(held, GRANTS, grants)
-        with played.measured("list of grants"):
+        with played.measured("list of grants", policies):
             while not tuple(grants.candidates(f"team-{(COUNT - 1) // TOGETHER:05}", ENDPOINT, f"agent-{COUNT - 1}")):  # noqa: ASYNC110 - as `main` waits
                 await asyncio.sleep(0)
         # Here ends the callback that was measured last.
