@@ -2,15 +2,20 @@
 
 Standing: asked at every start, so that several control planes stand side by side. A port is free only at
 the moment it is looked at; who binds it must be ready to be told otherwise and to ask again. Holds: one process
-is given no port twice while there are others, since somebody may still ask at the place of what has ended.
+is given no port twice while there are others, since somebody may still ask at the place of what has ended; no two
+processes of a user are given the same one, since what is started takes a second until it listens.
 """
 
+import fcntl
+import functools
+import os
 import random
 import socket
 import threading
 from pathlib import Path
 from typing import Final
 
+from localcluster.cache import cache_folder
 from localcluster.errors import StartError
 
 # Below the range that systems take for outgoing connections. A client that keeps dialling a stopped
@@ -34,7 +39,7 @@ def _chosen(count: int, address: str) -> tuple[int, ...]:
     candidates = [port for port in candidates if port not in _given] or candidates
     found: list[int] = []
     for port in random.sample(candidates, min(_TRIES, len(candidates))):
-        if _is_free(port, address):
+        if _is_free(port, address) and _is_ours(port):
             found.append(port)
         if len(found) == count:
             _given.update(found)
@@ -68,6 +73,23 @@ def _is_free(port: int, address: str) -> bool:
         except OSError:
             return False
     return True
+
+
+def _is_ours(port: int) -> bool:
+    """Take a port for this process until it ends, however it ends; False where it is another process's."""
+    try:
+        fcntl.lockf(_book(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@functools.cache
+def _book() -> int:
+    """Open the file of which each byte stands for a port. It is never closed: that would give back every lock."""
+    file = cache_folder() / "ports"
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _outgoing() -> range:
