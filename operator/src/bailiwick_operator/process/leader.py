@@ -130,8 +130,8 @@ class Leadership:
         if not self.valid():
             return
         with contextlib.suppress(ApiException, *_UNREACHABLE):
-            async with asyncio.timeout(self._times.retry_period):
-                await self._lock.give_up()
+            # Not `asyncio.timeout`: before Python 3.11.3 its end is a CancelledError in a task that was cancelled.
+            await asyncio.wait_for(self._lock.give_up(), self._times.retry_period)
 
     async def _try(self, stop: asyncio.Event, seconds: float) -> bool:
         """Try once, for so long at most; being told to stop ends it too, since an API server may hang."""
