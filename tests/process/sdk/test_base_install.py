@@ -16,9 +16,12 @@ ROOT: Final = DOCS.parent
 PIP: Final = ("-m", "pip", "--quiet", "--disable-pip-version-check")
 LOOK: Final = """
 import importlib, json, sys
+
+# A distribution's Python has a sitecustomize.
+before = {*sys.modules}
 import bailiwick
 
-own = {name.partition(".")[0] for name in sys.modules if not name.startswith("_")}
+own = {name.partition(".")[0] for name in sys.modules.keys() - before if not name.startswith("_")}
 absent = []
 for name in ("bailiwick.transports.http", "bailiwick.aiohttp", "bailiwick.fastapi", "bailiwick_engine.cel.expressions"):
     try:
