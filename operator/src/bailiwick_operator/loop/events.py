@@ -30,8 +30,9 @@ _QUEUED: Final = 500
 _NAME: Final = 230  # of the 253 letters of a name, with room for a dot and what makes it unique
 _INSTANCE: Final = 128
 _BUCKETS: Final = 1000
-# The API server's time is known to within a second at first. Each answer narrows that, which sets it back by so much.
-_SET_BACK: Final = timedelta(seconds=1)
+# The API server's time is known to within a second at first, and the time that its answer took. Each answer narrows
+# that, which sets it back by as much.
+_SET_BACK: Final = timedelta(seconds=2)
 _NEXT: Final = timedelta(microseconds=1)  # eventTime is a MicroTime
 
 
