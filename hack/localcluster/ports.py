@@ -79,7 +79,8 @@ def _is_ours(port: int) -> bool:
     """Take a port for this process until it ends, however it ends; False where it is another process's."""
     try:
         fcntl.lockf(_book(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
-    except OSError:
+    except (BlockingIOError, PermissionError):
+        # POSIX has either; anything else says that there are no locks here, which must not pass for a port in use.
         return False
     return True
 
