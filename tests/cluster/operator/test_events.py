@@ -30,16 +30,10 @@ def reasons(admin: Rest, body: Object) -> list[str]:
 
 def await_told(admin: Rest, body: Object, *expected: str) -> list[Object]:
     """Wait until an object had these told of it, and no others."""
-    found: list[list[str]] = [[]]
-
-    def all_told() -> bool:
-        found[0] = reasons(admin, body)
-        return found[0] == [*expected]
-
     try:
-        until(all_told, f"{body['metadata']['name']}: {expected}", 30)
-    except TimeoutError:
-        assert found[0] == [*expected]
+        until(lambda: reasons(admin, body) == [*expected], f"{body['metadata']['name']}: {expected}", 30)
+    except TimeoutError as error:
+        error.add_note(f"told: {reasons(admin, body)}")
         raise
     return told(admin, body)
 
