@@ -255,7 +255,7 @@ class TestWhatCannotBeJudged:
 
 async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: Asking) -> None:
     await asks(sent(CARRIER))
-    compiling = asyncio.create_task(asks(sent(large(32, 16, 200)), "?timeout=30s"))
+    compiling = asyncio.create_task(asks(sent(large(28, 16, 200)), "?timeout=30s"))
     decided = 0
     while not compiling.done():
         said = await asks.evaluate()
