@@ -1,7 +1,8 @@
 """No chain of actors is ever wider than any hop of it, whoever stands in it and whatever the policies say.
 
-Holds: the reference below is written from DESIGN "A decision" 5 and 7 alone and looks at plain objects; conditions here
-read nothing of subject and actor, so that what a hop may do in a chain can be held against what it may do by itself.
+Holds: the reference below is written from docs/reference/policy.md alone ("What a rule does", `delegation`), and looks
+at plain objects; conditions here read nothing of subject and actor, so that what a hop may do in a chain can be held
+against what it may do by itself.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Name sets: exact names, "*", and names with a trailing * after one of . : / (DESIGN, "A decision").
+"""Name sets: exact names, "*", and names with a trailing * after one of . : /.
 
 Holds: names match as they are spelled, with no regular expression and no folding; an empty set holds nothing.
 """

@@ -1,4 +1,4 @@
-"""Strength: what two approvals take, compared component by component (DESIGN, "A decision" 6).
+"""Strength: what two approvals take, compared component by component.
 
 Holds: an approval is stronger only if nothing of it asks for less; what is neither is incomparable, and never passed
 off as either.

@@ -1,4 +1,4 @@
-"""A batch and its grants: decided whole, then used in order (DESIGN, "Consuming")."""
+"""A batch and its grants: decided whole, then used in order."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A grant lets exactly as many calls through as it says, and only those that it was given for (DESIGN, "Consuming")."""
+"""A grant lets exactly as many calls through as it says, and only those that it was given for."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final

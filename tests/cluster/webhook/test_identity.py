@@ -1,4 +1,4 @@
-"""Who asks, for whom, and how both are proven (DESIGN, "Identity")."""
+"""Who asks, for whom, and how both are proven."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Asking for an approval: what is opened, how often, for whom (DESIGN, "Opening"; AuthZEN ARAP, submit)."""
+"""Asking for an approval: what is opened, how often, for whom (AuthZEN ARAP, submit)."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

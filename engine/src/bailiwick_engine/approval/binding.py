@@ -1,4 +1,4 @@
-"""Binding: the digest that ties a grant to one request, byte for byte (DESIGN, "Binding"; AuthZEN ARAP `binding_hash`).
+"""Binding: the digest that ties a grant to one request, byte for byte (AuthZEN ARAP `binding_hash`).
 
 Holds: two calls have the same digest exactly if subject, action, resource and bound context are the same JSON values.
 """

@@ -1,4 +1,4 @@
-"""Display: what an approver is shown of a call, rendered from the values that are digested (DESIGN, "Binding").
+"""Display: what an approver is shown of a call, rendered from the values that are digested.
 
 Holds: what is shown is shown whole or not at all, nothing is cut; the requester's own prose is never part of it. Less
 than the whole call is shown only where the policy says what.

@@ -1,7 +1,7 @@
 """Gates: what an approval takes, of one RequireApproval rule or of several that stand before one call.
 
 Holds: several gates are met together, by one grant that names them all: their steps are united, and of everything else
-the strictest counts (DESIGN, "A decision" 6).
+the strictest counts.
 """
 
 from collections.abc import Collection, Iterable

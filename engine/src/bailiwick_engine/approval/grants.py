@@ -181,7 +181,7 @@ def answers(grant: Grant, call: Call, subject: Party, digest: str) -> bool:
 
 
 def _within(grant: Grant, call: Call) -> bool:
-    """Tell whether a call falls under the scope of a grant for its action and type (DESIGN, "Binding")."""
+    """Tell whether a call falls under the scope of a grant for its action and type."""
     request, held = grant.request, call.resource.properties or {}
     if any(held.get(name) != value for name, value in (request.resource.properties or {}).items()):
         return False
@@ -316,7 +316,7 @@ def latest_ended(grants: Iterable[Grant]) -> Grant | None:
 
 
 def grant_name(call: Call, gate: Gate, digest: str, subject_uid: str, *, previous_uid: str) -> str:
-    """Return the name under which this request is opened, so that a storm of retries opens one (DESIGN, "Opening").
+    """Return the name under which this request is opened, so that a storm of retries opens one.
 
     `previous_uid` is the uid of the latest ended grant of the same key, or "". `digest` is the call's, or of its scope.
     """

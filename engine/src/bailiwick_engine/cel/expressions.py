@@ -1,4 +1,4 @@
-"""CEL expressions: the one module that knows the CEL library (DESIGN, "EndpointPolicy", CEL).
+"""CEL expressions: the one module that knows the CEL library.
 
 Holds: an expression is compiled once, and evaluating it yields a value that can be bound again, or FAILED; an error, a
 missing value and a value that would come back as something else are all FAILED.

@@ -1,4 +1,4 @@
-"""Rule digest: what a RequireApproval rule means, so that a grant dies with any change of it (DESIGN, "ApprovalGrant").
+"""Rule digest: what a RequireApproval rule means, so that a grant dies with any change of it.
 
 Holds: names of policies, rules, subjects and conditions, messages and written-out defaults do not count.
 """

@@ -1,4 +1,4 @@
-"""Decide: the one function that answers, for webhook, CLI, tests and admission alike (DESIGN, "A decision").
+"""Decide: the one function that answers, for webhook, CLI, tests and admission alike.
 
 Holds: pure; the strictest rule wins; order and age of policies never matter; what is unknown, over or off never widens.
 """

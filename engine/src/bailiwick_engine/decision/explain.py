@@ -1,4 +1,4 @@
-"""Explain: each near rule clause by clause, and the nearest miss (DESIGN, "A decision").
+"""Explain: each near rule clause by clause, and the nearest miss.
 
 Holds: what applies is what `decide` found to apply; no token, claim, argument or property of the call is shown, only
 what policies say and whether it held; where every change of the nearest miss is made, the call is allowed, or needs an

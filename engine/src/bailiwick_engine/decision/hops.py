@@ -1,4 +1,4 @@
-"""Hops: a call is judged for each actor of its chain, and the verdict is the meet over all (DESIGN, "A decision" 7).
+"""Hops: a call is judged for each actor of its chain, and the verdict is the meet over all.
 
 Holds: no chain is ever wider than any hop of it; only the key that is matched changes from hop to hop, CEL's `subject`
 is always the one whom the call is for.

@@ -1,6 +1,6 @@
 """Matching: which rules speak of this call, and how each of them stands. Runs on every decision.
 
-Holds: an empty selector matches nothing; what is unknown, over or switched off never widens (DESIGN, "A decision" 5).
+Holds: an empty selector matches nothing; what is unknown, over or switched off never widens.
 """
 
 from enum import Enum, auto
@@ -67,7 +67,7 @@ def standing(
     *,
     named: Truth = True,
 ) -> Finding:
-    """Return how a candidate stands: the table of DESIGN "A decision" 5, one row per effect.
+    """Return how a candidate stands: "What a rule does" in docs/reference/policy.md, a column of it for each effect.
 
     `named` UNKNOWN: the workload is not known, so that a Deny speaks of it, a gate stays shut and an Allow is silent.
     `inputs` may be None for a rule without conditions.

@@ -1,4 +1,4 @@
-"""Acting for somebody: why a chain is refused, and what each hop must pass (DESIGN, "A decision" 7)."""
+"""Acting for somebody: why a chain is refused, and what each hop must pass."""
 
 from dataclasses import dataclass, field
 from typing import Final

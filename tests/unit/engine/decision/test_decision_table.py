@@ -1,4 +1,4 @@
-"""The table of DESIGN "A decision" 5, cell by cell, and what more than one cell at once comes to.
+"""The table "What a rule does" of docs/reference/policy.md, cell by cell, and what more than one cell at once comes to.
 
 Holds: below a RequireApproval and a Deny lies an Allow, so that a rule which does not match shows as an allowed call.
 """

@@ -1,4 +1,4 @@
-"""Who may say that they act for whom: the chain of actors, row by row (RFC 8693, 4.1; DESIGN, "Identity")."""
+"""Who may say that they act for whom: the chain of actors, row by row (RFC 8693, 4.1)."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""While the API server does not answer, only what it said before counts, and only for so long (DESIGN, "Identity")."""
+"""While the API server does not answer, only what it said before counts, and only for so long."""
 
 import asyncio
 from pathlib import Path

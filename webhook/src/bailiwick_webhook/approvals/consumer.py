@@ -1,4 +1,4 @@
-"""Consumer: one use of one grant, exactly once, under any number of replicas (DESIGN, "Consuming").
+"""Consumer: one use of one grant, exactly once, under any number of replicas.
 
 Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again, any other
 refusal denies; an answer that did not come is a denial, and the use may be spent, never double. The guard `review` sees

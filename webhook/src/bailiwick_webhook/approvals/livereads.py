@@ -1,4 +1,4 @@
-"""Live reads: one look at the API server before a caller is told that an approval is pending (DESIGN, "A decision" 8).
+"""Live reads: one look at the API server before a caller is told that an approval is pending.
 
 Standing: under `consumer`. Memory lags behind the API server by a moment, in which a caller who has just seen an
 approval would be denied. Holds: what is read is only a candidate, which consuming reads again. No caller turns into

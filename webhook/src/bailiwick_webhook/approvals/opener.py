@@ -1,4 +1,4 @@
-"""Opener: a request for approval becomes a grant (DESIGN, "Opening"; AuthZEN ARAP, submit, poll and cancel).
+"""Opener: a request for approval becomes a grant (AuthZEN ARAP, submit, poll and cancel).
 
 Holds: the decision point decides the body again and opens only where the verdict is that approval is needed; the name
 follows from the request, so a storm of retries over any number of replicas opens one grant.

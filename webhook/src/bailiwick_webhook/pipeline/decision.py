@@ -41,7 +41,7 @@ class Basis(msgspec.Struct, frozen=True, gc=False):
         seen = self.seen
         freshness = seen.freshness
         if freshness is _FRESH and not asked.live_identity:
-            # An identity from before an outage decides, but never uses a grant (DESIGN, "Identity").
+            # An identity from before an outage decides, but never uses a grant.
             freshness = Freshness.STALE
         outdated = bool(seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
         return Circumstances(self.now, freshness, seen.guard_proven, installation, outdated, seen.void)

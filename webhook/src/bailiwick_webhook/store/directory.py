@@ -1,4 +1,4 @@
-"""Directory: policies from YAML files, for a decision point without a cluster (DESIGN, "Store and staleness").
+"""Directory: policies from YAML files, for a decision point without a cluster.
 
 Looked at every half second. A change is taken up only when two looks a moment apart see the same, so that no half of a
 file and no half of a checkout is ever decided by; then the snapshot is swapped whole.

@@ -1,4 +1,4 @@
-"""Guard: whether the guards in force are the very ones that the operator last proved (DESIGN, "ApprovalGrant").
+"""Guard: whether the guards in force are the very ones that the operator last proved.
 
 Holds: proven only while the fingerprint of what we watch is the one in the ConfigMap; unknown is not proven.
 """

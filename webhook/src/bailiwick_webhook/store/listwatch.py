@@ -1,4 +1,4 @@
-"""List and watch: keep one sink equal to one collection of the API server (DESIGN, "Store and staleness").
+"""List and watch: keep one sink equal to one collection of the API server.
 
 Holds: a list replaces everything, so an object deleted in a gap cannot live on; a watch that says nothing for
 `SILENCE` seconds is not believed; the age is that of the last word from the API server. Nothing that it says, and no

@@ -1,6 +1,6 @@
 """Store: all that is watched, under one roof, and how fresh it is.
 
-Holds: what a decision reads here is in memory; `freshness` is the promise of DESIGN "Store and staleness".
+Holds: what a decision reads here is in memory; `freshness` is what docs/reference/availability.md promises.
 """
 
 import asyncio
