@@ -1,7 +1,7 @@
 """The 28 invariants of approvals: what holds, and where. `generate_invariants` writes tests-as-evidence.md.
 
-Holds: the numbers are those of the reference from which they come, and stay. Where this system decided otherwise the
-sentence says so; what is not offered says that. Tests name an invariant by `@pytest.mark.invariant(number)`.
+Holds: a number keeps its meaning. Where Bailiwick differs from common practice, the sentence says so; what is not
+offered says that. Tests name an invariant by `@pytest.mark.invariant(number)`.
 """
 
 from typing import Final

@@ -1,8 +1,8 @@
 """A limit of log lines, for whatever a caller or a broken disk can cause as often as it likes.
 
-Standing: beside `logs`; whoever serves strangers, or asks the API server at a caller's word, logs by it. Holds: of one
-event a line is written at most once in `SECONDS`, and the next line says how many were left out, so that no flood of
-requests fills a disk.
+Standing: under `process.logs`; whoever serves strangers, or asks the API server at a caller's word, logs by it. Holds:
+of one event a line is written at most once in `SECONDS`, and the next line says how many were left out, so that no
+flood of requests fills a disk.
 """
 
 import time

@@ -2,7 +2,7 @@
 
 Without them, because a list must not fail on one grant of a newer version, and must not wait for their import.
 
-Holds: pure; a phase that time has overtaken reads as what it comes to (invariant 12 of the approvals reference). What
+Holds: pure; a phase that time has overtaken reads as what it comes to (invariant 12 of hack/invariants.py). What
 counts is decided elsewhere: this only shows.
 """
 

@@ -11,7 +11,7 @@ from bailiwick_cli.rights.outcomes import AccessWay
 from bailiwick_engine.keys import Key
 
 Where = Mapping[str, tuple[str, ...]]
-"""By dimension the labels, see `regions.atoms.told`."""
+"""By dimension the labels, see `bailiwick_regions.atoms.told`."""
 
 
 @dataclass(frozen=True, slots=True)

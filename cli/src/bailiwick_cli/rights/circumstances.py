@@ -1,7 +1,7 @@
 """Circumstances: what tells calls of one action and resource apart: properties, purpose and workload.
 
-Standing: under the questions, over `regions.atoms`. Holds: what the question says is said of all calls; of all else
-each value that a rule asks for stands once, with one that none asks for.
+Standing: under the questions, over `bailiwick_regions.atoms`. Holds: what the question says is said of all calls; of
+all else each value that a rule asks for stands once, with one that none asks for.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

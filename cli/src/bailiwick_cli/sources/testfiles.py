@@ -1,6 +1,6 @@
 """Test files on the disk: which there are, what they include, and the policies that they name.
 
-Standing: beside `logfiles`, the edge under the command `test`; `policytest` is what they are made into. Holds: a file
+Standing: above `policies`, the edge under the command `test`; `policytest` is what they are made into. Holds: a file
 is read once, a set of policies compiled once, for however many tests; nothing that is wrong is passed over.
 """
 

@@ -53,7 +53,7 @@ def _talk(text: str) -> None:
 
 
 class _Plain(TyperCommand):
-    """Writes arguments in the usage as kubectl does, NAME: of a list of them one is taken, see `reviewing.one_name`."""
+    """Writes arguments in the usage as kubectl does, NAME: of several one is taken, see `commands.review.one_name`."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - a class that typer keeps to itself
         return [re.sub(r"^\{(.+)\}(\.\.\.)?$", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]

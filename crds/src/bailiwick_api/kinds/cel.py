@@ -1,4 +1,4 @@
-"""Every `x-kubernetes-validations` rule of the two kinds; `endpointpolicy` and `approvalgrant` hang them on models.
+"""Every `x-kubernetes-validations` rule of policies and grants; `endpointpolicy` and `approvalgrant` hang it on models.
 
 Holds: a rule stands on a *required* parent, because a transition rule on an optional field is skipped when the field is
 added or removed. Each rule has a test on a real API server that goes red without it (tests/cluster/crds).

@@ -67,7 +67,7 @@ def accounts(installation: Installation) -> list[dict[str, Any]]:
 
 
 def webhook(installation: Installation) -> list[dict[str, Any]]:
-    """Return the decision point's roles: both kinds and the guard, grants and uses, whose a token is, who may see.
+    """Return the decision point's roles: the kinds and the guard, grants and uses, whose a token is, who may see.
 
     `get pods` is for the whole cluster, since whoever calls may run anywhere, and `get` alone: without list and watch
     only a pod whose name a token tells can be looked at.

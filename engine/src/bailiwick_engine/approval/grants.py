@@ -1,7 +1,7 @@
 """Grants: whether one `ApprovalGrant` lets one call through, judged from the object itself at the moment of use.
 
 Holds: a grant is necessary, never sufficient; phase is only a cache, the reviews are counted again; what cannot be
-read or does not fit counts as no grant (invariants 8, 12 to 15 and 27 of the approvals reference).
+read or does not fit counts as no grant (invariants 8, 12 to 15 and 27 of hack/invariants.py).
 """
 
 import base64

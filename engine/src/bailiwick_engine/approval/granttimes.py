@@ -1,4 +1,4 @@
-"""The times of a grant, each judged from both ends: neither too early nor too late (invariant 12 of the reference).
+"""The times of a grant, each judged from both ends: not too early, not too late (invariant 12 of hack/invariants.py).
 
 Standing: under `grants`, which says what a wrong one makes of a grant. Pure; times are seconds since the epoch. Holds:
 whose clock stamped a time does not matter. It must fit the creation, which the API server stamps, and the present.

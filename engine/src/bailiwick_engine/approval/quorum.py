@@ -71,7 +71,7 @@ def tally(
     """Return what these reviews amount to. `barred` are usernames that count for nothing, see `excluded`.
 
     The rule is the review guard's, judged again: the guard keeps a wrong review out, this keeps one that got in from
-    counting (invariants 1, 2, 5, 7, 13 and 27 of the approvals reference).
+    counting (invariants 1, 2, 5, 7, 13 and 27 of hack/invariants.py).
     """
     steps = {step.name: step for step in request.steps}
     voices: dict[str, Review] = {}

@@ -1,4 +1,4 @@
-"""Whether an approval that a rule asks for can be given at all (invariant 23 of the approvals reference).
+"""Whether an approval that a rule asks for can be given at all (invariant 23 of hack/invariants.py).
 
 Holds: only what a policy itself decides is a problem. Whom a step finds is decided elsewhere: who is in a group, by
 whoever authenticates people; who holds the verb approve, by RBAC; who asks, by the call. So that nobody but the

@@ -1,7 +1,7 @@
 """Whether those who ask for approvals are known by the names under which people review. Pure.
 
 Holds: where the API server's name of a person is not known, nobody can tell that they approve their own request
-(invariant 1 of the approvals reference), so a policy that gates people of such an issuer is not accepted.
+(invariant 1 of hack/invariants.py), so a policy that gates people of such an issuer is not accepted.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -1,4 +1,4 @@
 """Policies: compiled by namespace in turn, within their budgets.
 
-Standing: between `loop` and the engine. Holds: no namespace's policies hold up another's.
+Standing: above `loop` and the engine. Holds: no namespace's policies hold up another's.
 """

@@ -1,4 +1,4 @@
-"""Conditions and the comparison of statuses, for both kinds. Pure.
+"""Conditions and the comparison of statuses, for all kinds. Pure.
 
 Holds: lastTransitionTime changes only with a condition's status; what differs in nothing else is not written.
 """

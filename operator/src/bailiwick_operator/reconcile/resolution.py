@@ -1,7 +1,7 @@
 """What the names in a grant written by hand stand for: uids and digests, before anybody reviews it. Pure.
 
 Holds: what is resolved is within each of the rules that the grant names, as the rules are now, and asks for exactly
-their steps; whatever does not fit is said and nothing is guessed (invariants 14 and 17 of the approvals reference). A
+their steps; whatever does not fit is said and nothing is guessed (invariants 14 and 17 of hack/invariants.py). A
 grant is still only necessary: whether a call is let through is judged again when it is made.
 """
 

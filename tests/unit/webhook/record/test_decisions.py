@@ -53,7 +53,7 @@ class Approved:
     ) -> Verdict:
         return verdict
 
-    def taken_before(self, asked: EvaluationRequest, verdict: Verdict, known: Any) -> tuple[Grant, ...]:  # noqa: ANN401 - `pdp.Uses`
+    def taken_before(self, asked: EvaluationRequest, verdict: Verdict, known: Any) -> tuple[Grant, ...]:  # noqa: ANN401 - `ports.UseConsumer`
         return (_grant(),)
 
     async def consume(

@@ -45,7 +45,7 @@ class Anybody:
     async def verify(
         self,
         claimed: ClaimedSubject,
-        caller: ProvenAccount,  # noqa: ARG002 - `proof.Identity` has it
+        caller: ProvenAccount,  # noqa: ARG002 - `proof.IdentityProof` has it
         settings: CompiledSettings | None,  # noqa: ARG002 - every endpoint is Asserted here
     ) -> Parties:
         """Return the parties as they were named, by a token that nobody has looked at where nothing else names them."""

@@ -1,6 +1,8 @@
 """Proof: what the edge asks about who calls, who is called about and who acts, however that is proven.
 
-Holds: two ways exist, by tokens (`subject.ByToken`) and by nobody's proof at all (`development.Anybody`).
+Holds: two classes answer: `subject.ByToken` (tokens, or the enforcer's word where the endpoint is Asserted), and
+`development.Anybody` (no proof). Certificates of enforcers and users in the API server's reviews come in beside it
+(`certificates`, `apiuser`).
 """
 
 from collections.abc import Mapping

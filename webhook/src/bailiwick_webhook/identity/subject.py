@@ -1,7 +1,8 @@
 """The parties of a call: what the enforcer says of them, held against the tokens that it sends along.
 
-Holds: enforcer, subject and actor are three things, each proven by its own token; a verified value overrides what was
-said, and a difference denies; whoever acts for somebody shows it by a token that names the workload that presents it.
+Holds: enforcer, subject and actor are three things. Subject and outermost actor are each proven by their own token, the
+actors within by the signature of the subject's issuer. A verified value overrides what was said, and a difference
+denies; whoever acts for somebody shows it by a token that names the workload that presents it.
 """
 
 from collections.abc import Mapping
@@ -77,7 +78,7 @@ class ServiceAccounts(Protocol):
         """Return the same for a token that was taken apart already."""
 
     def signed(self, token: str, audiences: frozenset[str]) -> str | RefusedToken | None:
-        """Return the username that a token for one of these audiences is signed for (see `proof.Identity`)."""
+        """Return the username that a token for one of these audiences is signed for (see `proof.IdentityProof`)."""
 
 
 class Pods(Protocol):
@@ -88,7 +89,7 @@ class Pods(Protocol):
 
 
 class ByToken:
-    """Everybody by a token (see `proof.Identity`)."""
+    """Everybody by a token (see `proof.IdentityProof`)."""
 
     notice: Mapping[str, str] = {}
     stranger = (

@@ -1,1 +1,1 @@
-"""Metrics: what the decision point counts, and how Prometheus reads it."""
+"""Metrics: what the decision point counts, and the table of it. `http.status.exposition` writes it for Prometheus."""

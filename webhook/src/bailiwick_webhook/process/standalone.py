@@ -48,7 +48,7 @@ class NoUses:
 
     async def caught_up(
         self,
-        asked: EvaluationRequest,  # noqa: ARG002 - `pdp.Uses` has them
+        asked: EvaluationRequest,  # noqa: ARG002 - `ports.UseConsumer` has them
         verdict: Verdict,
         judge: Judge,  # noqa: ARG002 - likewise
         since: float | None = None,  # noqa: ARG002 - likewise
@@ -62,7 +62,7 @@ class NoUses:
 
     async def consume(
         self,
-        asked: EvaluationRequest,  # noqa: ARG002 - `pdp.Uses` has them
+        asked: EvaluationRequest,  # noqa: ARG002 - `ports.UseConsumer` has them
         verdict: Verdict,
         evaluation_id: str,  # noqa: ARG002 - likewise
         judge: Judge,  # noqa: ARG002 - likewise
@@ -77,7 +77,7 @@ class NoRequests:
 
     possible: bool = False
 
-    async def again(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:  # noqa: ARG002 - `ports.Requests` has it
+    async def again(self, wanted: GrantDraft) -> OpenedGrant | RefusedOpening | None:  # noqa: ARG002 - `ports.GrantOpener` has it
         """Return nothing."""
         return None
 

@@ -1,8 +1,9 @@
 """No cycles: parsed JSON that stays is taken out of the sight of the collector of cycles.
 
-Standing: under `data`. A hundred objects of 256 KiB hold a million objects and lists, and each walk of the collector
-over them stopped the loop for half a second. Holds: what is given here came from a parser, so that it holds no cycle,
-and nobody changes it: the collector has nothing to find in it, and it is freed when the last reference to it goes.
+Standing: under `policies.data`. A hundred objects of 256 KiB hold a million objects and lists, and each walk of the
+collector over them stopped the loop for half a second. Holds: what is given here came from a parser, so that it holds
+no cycle, and nobody changes it: the collector has nothing to find in it, and it is freed when the last reference to it
+goes.
 """
 
 import ctypes

@@ -1,9 +1,9 @@
 """Cost: what an expression takes at most, in picoseconds, as a polynomial in the sizes of what it reads of a call.
 
-Stands beside `conditions`, which compiles no expression whose cost is not bounded here and evaluates none whose cost
-for the call at hand is above what may be spent on it. Holds: pure; whatever is not listed here is not offered. The
-coefficients are about twice what the library was measured to take, and the property test `test_condition_costs` looks
-for a call that takes longer.
+Standing: under `conditions`, which compiles no expression whose cost is not bounded here and evaluates none whose cost
+for the call at hand is above what may be spent on it. Holds: pure; whatever `functions` does not list is not offered.
+The coefficients are about twice what the library was measured to take, and the property test `test_condition_costs`
+looks for a call that takes longer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -71,7 +71,7 @@ REFERENCE: Final = Extent(64, 256, 1_024)
 
 
 class NotOfferedError(Exception):
-    """A function, or a use of one, whose cost nobody can bound. `at` is the node, see `checkedexpr.positions`."""
+    """A function, or a use of one, whose cost nobody can bound. `at` is the node, see `tree.positions`."""
 
     def __init__(self, message: str, at: int) -> None:
         super().__init__(message)
