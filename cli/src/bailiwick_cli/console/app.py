@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_cli import output
-from bailiwick_cli.console import decisions
+from bailiwick_cli.console import reviewpage
 from bailiwick_cli.console.access.handlers import routes as access_routes
 from bailiwick_cli.console.bulk import handlers as bulk
 from bailiwick_cli.console.bulk.choice import ACTS
@@ -57,9 +57,9 @@ def build(entrance: Entrance) -> web.Application:
             web.get(_STATIC + "{name}", _static),
             web.get("/", _inbox),
             web.get(EVENTS, streams.events, allow_head=False),
-            web.get("/grants/{namespace}/{name}", decisions.grant),
-            web.post("/grants/{namespace}/{name}/review", decisions.review),
-            web.post("/grants/{namespace}/{name}/revoke", decisions.revoke),
+            web.get("/grants/{namespace}/{name}", reviewpage.grant),
+            web.post("/grants/{namespace}/{name}/review", reviewpage.review),
+            web.post("/grants/{namespace}/{name}/revoke", reviewpage.revoke),
             *endpoint_routes(),
             *access_routes(),
             *record_routes(),

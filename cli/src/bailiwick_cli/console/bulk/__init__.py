@@ -1,4 +1,4 @@
 """Several grants at once: denied, or taken back. Never approved: a yes is of one call that somebody has read.
 
-Standing: beside `decisions`, which is the page of one. Holds: each is written exactly as it was shown, or not at all.
+Standing: beside `reviewpage`, which is the page of one. Holds: each is written exactly as it was shown, or not at all.
 """
