@@ -1,6 +1,6 @@
 """Servers: a process that is measured, from start to end.
 
-Standing: between `targets`, which know how to start each of them, and whatever measures. Holds: only what was started
+Standing: under `ours`, `opa`, `cerbos`, `decern` and `bare`, which know how to start each. Holds: only what was started
 here is ended, by pid and start time; a server that does not come up is a `MissingError` with its last words.
 """
 

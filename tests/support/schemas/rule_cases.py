@@ -1,4 +1,4 @@
-"""One case or more for every validation rule of the two kinds; see `support.schemas.transitions` for what a case is."""
+"""One case or more for every validation rule of policies and grants; `transitions` says what a case is."""
 
 from collections.abc import Callable
 from typing import Final
