@@ -40,7 +40,7 @@ WHOLE: Final = {
     "docs/how-to/suggest-narrower-policies.md": ("tests/process/cli/test_suggesting.py", 6),
     "docs/how-to/test-policies.md": ("tests/process/cli/test_testing_page.py", 5),
     "docs/how-to/unused-rules.md": ("tests/process/cli/test_unused.py", 4),
-    "docs/reference/certificates.md": ("tests/cluster/operator/test_certificates_lost.py", 2),
+    "docs/reference/certificates.md": ("tests/cluster/operator/certificates/test_certificates_lost.py", 2),
 }
 # The tests that type what `support.tutorials.typed` finds on a page.
 TUTORIALS: Final = {

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.accounts import Installation
-from cluster.operator.certificates import Certificates
-from cluster.operator.grants import Grants
-from cluster.operator.keys import Secret
+from cluster.operator.certificates.certificates import Certificates
+from cluster.operator.grants.grants import Grants
+from cluster.operator.keys.keys import Secret
 from cluster.operator.running import NewOperator, Operator
 from cluster.operator.served import ServesAll
 from localcluster import build

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.ports import free_ports
 from support.callers import Callers

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers

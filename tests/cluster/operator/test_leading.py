@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.accounts import OPERATOR_LEASE, Installation
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import NewOperator
 from localcluster.access import Cluster
 from localcluster.rest import Rest

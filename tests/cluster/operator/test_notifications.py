@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.guards import REVIEW
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.ports import free_ports
 from support.callers import Callers

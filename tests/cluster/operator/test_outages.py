@@ -10,7 +10,7 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests import crds
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane

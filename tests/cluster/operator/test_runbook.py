@@ -9,8 +9,8 @@ import pytest
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.guards import NAMES
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
-from cluster.operator.grants import Grants
-from cluster.operator.keys import Secret
+from cluster.operator.grants.grants import Grants
+from cluster.operator.keys.keys import Secret
 from cluster.operator.running import Operator
 from localcluster.access import Cluster
 from support.callers import Callers

@@ -16,7 +16,7 @@ from joserfc import jws
 from joserfc.jwk import KeySet
 
 from bailiwick_api.signingkeys import read
-from cluster.operator.keys import Secret
+from cluster.operator.keys.keys import Secret
 from demo.stack import DecisionPoint
 from localcluster import process
 from support.installing import accepted

@@ -18,7 +18,7 @@ from bailiwick_kube.access import from_kubeconfig
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_operator.certificates.publisher import CA_BUNDLE_MANAGER, PublishedBundles, Publisher
 from bailiwick_operator.kube import OperatorClient
-from cluster.operator.certificates import Certificates, configuration
+from cluster.operator.certificates.certificates import Certificates, configuration
 from localcluster.ports import free_ports
 from support.callers import Callers
 from support.installing import accepted

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bailiwick_api.accounts import Installation
-from cluster.operator.programmed import await_told, create
+from cluster.operator.policies.programmed import await_told, create
 from demo.stack import Stack
 from localcluster import process
 from localcluster.access import Cluster

@@ -17,7 +17,7 @@ from typing import Final
 import aiohttp
 import pytest
 
-from cluster.operator.certificates import Certificates, now
+from cluster.operator.certificates.certificates import Certificates, now
 from cluster.operator.running import Operator
 from support.objects import AGENT
 from support.pdp import asking

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.signingkeys import signing
-from cluster.operator.keys import Secret
+from cluster.operator.keys.keys import Secret
 from cluster.operator.running import Operator
 from support.waiting import until
 

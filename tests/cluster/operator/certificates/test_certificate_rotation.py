@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from cluster.operator.certificates import Certificates
+from cluster.operator.certificates.certificates import Certificates
 from cluster.operator.running import Operator
 from support.waiting import until
 

@@ -20,8 +20,8 @@ from bailiwick_evidence.merkle import leaf_hash, root
 from bailiwick_evidence.note import VerifierKey
 from bailiwick_operator.reconcile.witness import GONE_SECONDS
 from cluster.operator.running import NewOperator
-from cluster.operator.stepped import Step, Steps
-from cluster.operator.witnessed import Memory
+from cluster.operator.witness.stepped import Step, Steps
+from cluster.operator.witness.witnessed import Memory
 from demo.stack import DecisionPoint, Stack
 from localcluster.access import Cluster
 from support import commandline

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from cluster.operator.programmed import await_told, create
+from cluster.operator.policies.programmed import await_told, create
 from cluster.operator.running import NewOperator
 from localcluster import process
 from localcluster.access import Cluster

@@ -8,7 +8,7 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.guards import REVIEW
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import Operator
 from localcluster.rest import Answer, Rest
 from support.callers import Callers

@@ -12,7 +12,7 @@ import requests
 from bailiwick_api.accounts import Installation
 from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
-from cluster.operator.certificates import Certificates, configuration
+from cluster.operator.certificates.certificates import Certificates, configuration
 from cluster.operator.running import Operator
 from localcluster.ports import free_ports
 from support.waiting import until

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cluster.operator.grants import Grants
-from cluster.operator.handwritten import HandWritten
+from cluster.operator.grants.grants import Grants
+from cluster.operator.grants.handwritten import HandWritten
 from cluster.operator.running import Operator
 from support.callers import Callers
 from support.installing import accepted

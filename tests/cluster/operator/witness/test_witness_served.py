@@ -15,8 +15,8 @@ from bailiwick_evidence.chainentry import Cosigners, verified
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import leaf_hash, root
 from bailiwick_evidence.note import NoteError, VerifierKey, opened
-from cluster.operator.grants import Grants
-from cluster.operator.witnessed import Memory
+from cluster.operator.grants.grants import Grants
+from cluster.operator.witness.witnessed import Memory
 from demo.stack import DecisionPoint, Stack
 from localcluster.access import Cluster
 from support import commandline

@@ -14,7 +14,7 @@ from datetime import timedelta
 import pytest
 
 from bailiwick_operator.certificates import issuer
-from cluster.operator.certificates import FOREIGN, Certificates, encoded, now
+from cluster.operator.certificates.certificates import FOREIGN, Certificates, encoded, now
 from cluster.operator.running import Operator
 from demo.ground import KUBECTL
 from localcluster.access import Cluster

@@ -11,7 +11,7 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.guards import REVIEW, STATUS
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.rest import Answer, Rest
 from support.callers import Callers

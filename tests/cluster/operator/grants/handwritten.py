@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from localcluster.rest import Answer
 from support.callers import Callers
 from support.installing import accepted

@@ -16,7 +16,7 @@ import requests
 from bailiwick_operator.certificates import authorities
 from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Terms
-from cluster.operator.certificates import FOREIGN, TERMS, Certificates, encoded, now
+from cluster.operator.certificates.certificates import FOREIGN, TERMS, Certificates, encoded, now
 from cluster.operator.running import Operator
 from localcluster.ports import free_ports
 from support.installing import MANAGER

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import Operator
 from support.callers import Callers
 from support.installing import accepted

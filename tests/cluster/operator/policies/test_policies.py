@@ -5,7 +5,7 @@ import time
 import pytest
 
 from bailiwick_api.accounts import Installation
-from cluster.operator.grants import Grants
+from cluster.operator.grants.grants import Grants
 from cluster.operator.running import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers

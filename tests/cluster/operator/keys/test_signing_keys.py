@@ -19,7 +19,7 @@ from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.manifests.rbac import accounts
 from bailiwick_api.signingkeys import SigningKey, signing, written
 from bailiwick_operator.keys import make
-from cluster.operator.keys import Secret
+from cluster.operator.keys.keys import Secret
 from cluster.operator.running import Operator
 from demo.ground import KUBECTL
 from localcluster.access import Cluster
