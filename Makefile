@@ -118,7 +118,7 @@ mutants: $(VENV)/.project ## Break the engine one check at a time, and fail if n
 	@$(BIN)/python -m mutants $(ARGS)
 
 pairs: $(VENV)/.project ## Hold diff against every call of a small world, on 10,000 random pairs of policies. Needs only .venv.
-	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)/tests" $(BIN)/python -m property.pairs $(ARGS)
+	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)/tests" $(BIN)/python -m property.regions.pairs $(ARGS)
 
 test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git, jq, Redis (Debian: redis-server).
 	@$(BIN)/python -m localcluster argocd-packages

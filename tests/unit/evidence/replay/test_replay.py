@@ -15,7 +15,7 @@ from bailiwick_evidence.replay.candidate import Candidate
 from bailiwick_evidence.replay.outcomes import HINDRANCES, Hindrance, ReplayClass, ReplayOutcome
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
-from property.test_replays import book_of
+from property.evidence.test_replays import book_of
 from support.derived import texts_of
 from support.objects import Object, gated_rule, rule, settings, subject
 from unit.engine.cases import CALL, NOW

@@ -17,10 +17,11 @@ from hypothesis import example, given, settings, strategies as st
 from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.problems import ProblemError
 from bailiwick_webhook.http.transport.server import Server, serve
-from property import handjson, reference
-from property.handjson import NotStrictError
-from property.reference import Facts, World
-from property.strategies import digests_of
+from property.wire import handjson
+from property.wire.handjson import NotStrictError
+from property.worlds import reference
+from property.worlds.reference import Facts, World
+from property.worlds.strategies import digests_of
 from support.objects import Object, gated_rule, rule, subject
 from support.pdp.alone import Alone
 from unit.engine.cases import NOW, stored

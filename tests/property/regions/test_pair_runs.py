@@ -6,7 +6,7 @@ import re
 import pytest
 
 from bailiwick_regions.change import ChangeClass
-from property import pairs, test_diffs
+from property.regions import pairs, test_diffs
 
 
 def test_a_run_prints_its_seed_and_what_it_came_to(capsys: pytest.CaptureFixture[str]) -> None:

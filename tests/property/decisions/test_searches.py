@@ -13,9 +13,9 @@ from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, t
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from property.questions import questions
-from property.reference import World
-from property.strategies import AGENTS, ENDPOINT, ENFORCER, Object, call_of, compiled_of, mostly
+from property.worlds.questions import questions
+from property.worlds.reference import World
+from property.worlds.strategies import AGENTS, ENDPOINT, ENFORCER, Object, call_of, compiled_of, mostly
 from unit.engine.cases import NOW, at, carrier, snapshot, stored
 
 AROUND: Final = Circumstances(now=NOW)

@@ -11,8 +11,7 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission.comparison import PolicyEdit, widening
-from property.strategies import mostly
-from property.test_diffs import (
+from property.regions.test_diffs import (
     DELEGATION,
     INTENTS,
     SUBJECTS,
@@ -27,6 +26,7 @@ from property.test_diffs import (
     with_number,
     worlds,
 )
+from property.worlds.strategies import mostly
 from unit.engine.cases import NAMESPACE, NOW
 
 

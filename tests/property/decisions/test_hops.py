@@ -10,7 +10,7 @@ from hypothesis import assume, given, strategies as st
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Call, Party
-from property.test_delegation import SUBJECTS, WIDTH, Object, calls, policies, verdict_of, width
+from property.decisions.test_delegation import SUBJECTS, WIDTH, Object, calls, policies, verdict_of, width
 
 
 def names_of(party: Party) -> set[str]:

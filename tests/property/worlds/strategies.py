@@ -22,8 +22,8 @@ from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from property import reference
-from property.reference import Facts, Truth, World
+from property.worlds import reference
+from property.worlds.reference import Facts, Truth, World
 from unit.engine.cases import NOW, at
 
 Object = dict[str, Any]

@@ -23,8 +23,8 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.decision import Decision
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from property.lifereplica import INSTALLATION, Flight, Replica
-from property.lifeserver import Op, Server, Use, phase
+from property.approvals.lifereplica import INSTALLATION, Flight, Replica
+from property.approvals.lifeserver import Op, Server, Use, phase
 from support.objects import Object, gated_rule
 from unit.engine.cases import CALL, governed, read
 

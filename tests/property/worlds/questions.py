@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from property.reference import World
-from property.strategies import calls, digests_of, mostly, policies
+from property.worlds.reference import World
+from property.worlds.strategies import calls, digests_of, mostly, policies
 from unit.engine.cases import NOW
 
 

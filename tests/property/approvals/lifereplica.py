@@ -18,7 +18,7 @@ from bailiwick_webhook.approvals.livereads import LiveReads
 from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.pipeline.pdp import Pdp
-from property.lifeserver import Op, Server, Wire
+from property.approvals.lifeserver import Op, Server, Wire
 from support.objects import Object
 from support.pdp.alone import StaticStore
 

@@ -9,8 +9,8 @@ from bailiwick_engine.approval.binding import sha256
 from bailiwick_engine.compile.policies import parse_spec, parse_steps
 from bailiwick_engine.compile.policydigest import policy_digest, policy_text
 from bailiwick_engine.steps import whole
-from property.reference import World
-from property.strategies import worlds
+from property.worlds.reference import World
+from property.worlds.strategies import worlds
 from support.full_objects import full_policy
 
 

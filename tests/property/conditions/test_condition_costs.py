@@ -18,7 +18,7 @@ from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.cost.estimate import LIMIT
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import Inputs
-from property.costly import Drawn, call
+from property.conditions.costly import Drawn, call
 
 pytestmark = pytest.mark.long
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings, strategies as st
 
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
-from property import reference
-from property.reference import Answer, Facts, World
-from property.strategies import (
+from property.worlds import reference
+from property.worlds.reference import Answer, Facts, World
+from property.worlds.strategies import (
     DAMAGES,
     ENDPOINT,
     EXPRESSIONS,

@@ -27,8 +27,7 @@ from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.replay.outcomes import policy_verdict
-from property.strategies import mostly
-from property.test_diffs import (
+from property.regions.test_diffs import (
     ACCOUNTS,
     ACTIONS,
     IDS,
@@ -40,6 +39,7 @@ from property.test_diffs import (
     exhausted,
     policies,
 )
+from property.worlds.strategies import mostly
 from support.decisions import CRM_CALL, decided
 from support.evidence.logs import BEGAN as WRITTEN, ProcessLog
 from unit.engine.cases import ENFORCER, NAMESPACE, NOW

@@ -23,8 +23,7 @@ from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledCondition, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.truth import Truth
-from property.strategies import mostly
-from property.test_diffs import (
+from property.regions.test_diffs import (
     ACCOUNTS,
     ACTIONS,
     EXPRESSIONS,
@@ -46,6 +45,7 @@ from property.test_diffs import (
     with_number,
     worlds,
 )
+from property.worlds.strategies import mostly
 from unit.engine.cases import NAMESPACE, NOW
 
 KEY: Final = (NAMESPACE, "api")

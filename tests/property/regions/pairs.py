@@ -1,4 +1,4 @@
-"""`python -m property.pairs [--pairs N] [--seed S]`: hold `diff` against every call of a small world, on random pairs.
+"""`python -m property.regions.pairs [--pairs N] [--seed S]`: hold `diff` against every call of a small world, at random.
 
 Standing: above `test_diffs`, whose pairs and world these are. Holds: a seed and a number say every pair; each pair that
 the comparison and the world disagree on is printed as JSON; exits with 1 if there is one.
@@ -22,7 +22,7 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import compare, worst
 from bailiwick_regions.walk import Walk
-from property.test_diffs import compiled, disagreement, pairs
+from property.regions.test_diffs import compiled, disagreement, pairs
 from unit.engine.cases import NOW
 
 _TOLD: Final = 500
@@ -87,7 +87,7 @@ def tallied(number: int, seed: int) -> PairTally:
 
 def main(arguments: list[str] | None = None) -> int:
     """Compare and print. Returns 1 on a disagreement, or if fewer pairs were drawn than asked for."""
-    parser = argparse.ArgumentParser(prog="python -m property.pairs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m property.regions.pairs", description=__doc__)
     parser.add_argument("--pairs", type=int, default=10_000, help="how many pairs (default: 10000)")
     parser.add_argument("--seed", type=int, help="draw the pairs of this seed (default: a new one)")
     options = parser.parse_args(arguments)

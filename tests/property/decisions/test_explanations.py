@@ -14,9 +14,9 @@ from bailiwick_engine.decision.match import Standing
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.model import Effect
 from bailiwick_engine.policy.snapshot import Snapshot
-from property.questions import questions
-from property.reference import World
-from property.strategies import Object, call_of, compiled_of
+from property.worlds.questions import questions
+from property.worlds.reference import World
+from property.worlds.strategies import Object, call_of, compiled_of
 from unit.engine.cases import NOW
 
 AROUND: Final = Circumstances(now=NOW)

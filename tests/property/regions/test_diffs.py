@@ -23,7 +23,7 @@ from bailiwick_engine.truth import UNKNOWN, Truth
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import compare, worst
 from bailiwick_regions.strength import SAME, STRONGER, WEAKER, compared
-from property.strategies import compiled_of, mostly
+from property.worlds.strategies import compiled_of, mostly
 from unit.engine.cases import ENFORCER, NAMESPACE, NOW, at
 
 Object = dict[str, Any]

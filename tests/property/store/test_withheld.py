@@ -14,8 +14,8 @@ from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
-from property.reference import World
-from property.strategies import call_of, compiled_of, grants_of, worlds
+from property.worlds.reference import World
+from property.worlds.strategies import call_of, compiled_of, grants_of, worlds
 from support.full_objects import full_policy
 from support.objects import rule, subject
 from unit.engine.cases import stored

@@ -16,8 +16,8 @@ from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_webhook.record.line import RecordLines
-from property.reference import World
-from property.strategies import call_of, compiled_of, grants_of, mostly, seldom, worlds
+from property.worlds.reference import World
+from property.worlds.strategies import call_of, compiled_of, grants_of, mostly, seldom, worlds
 from support.derived import HOLDS, derivations, texts_of
 from support.recorded import lines_of
 from unit.engine.cases import NOW

@@ -9,8 +9,8 @@ from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.shadow import ShadowVerdict, shadowed, verdict_class
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
-from property.reference import Facts, World
-from property.strategies import (
+from property.worlds.reference import Facts, World
+from property.worlds.strategies import (
     DAMAGES,
     ENDPOINT,
     NAMESPACE,

@@ -20,9 +20,9 @@ from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
 from bailiwick_evidence.replay.outcomes import FLIPS, ReplayClass, ReplayOutcome, policy_verdict
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
-from property.reference import World
-from property.strategies import call_of, compiled_of, grants_of, seldom, worlds
-from property.test_derivations import CALLS, recorded, specs, stored
+from property.evidence.test_derivations import CALLS, recorded, specs, stored
+from property.worlds.reference import World
+from property.worlds.strategies import call_of, compiled_of, grants_of, seldom, worlds
 from support.derived import add_spec
 from unit.engine.cases import NOW
 

@@ -18,7 +18,7 @@ from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import BrokenPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.truth import UNKNOWN
-from property.strategies import EXPRESSIONS
+from property.worlds.strategies import EXPRESSIONS
 from support.objects import Object, changed, gated_rule, rule, settings
 from unit.engine.cases import CALL, NOW, approved, carrier, governed, read, stored, verdict_of
 

@@ -11,7 +11,18 @@ from bailiwick_engine.budget.datasize import ledger_name
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
-from property.storeworld import BUDGETS, DATA, NAMES, NAMESPACES, World, firsts, plays, resting, rests_drawn, state
+from property.store.storeworld import (
+    BUDGETS,
+    DATA,
+    NAMES,
+    NAMESPACES,
+    World,
+    firsts,
+    plays,
+    resting,
+    rests_drawn,
+    state,
+)
 
 
 @given(st.sampled_from(BUDGETS), firsts, plays, rests_drawn, st.booleans())
