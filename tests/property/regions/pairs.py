@@ -1,4 +1,4 @@
-"""`python -m property.regions.pairs [--pairs N] [--seed S]`: hold `diff` against every call of a small world, at random.
+"""`python -m property.regions.pairs [--pairs N] [--seed S]`: hold `diff` against each call of a small world.
 
 Standing: above `test_diffs`, whose pairs and world these are. Holds: a seed and a number say every pair; each pair that
 the comparison and the world disagree on is printed as JSON; exits with 1 if there is one.
