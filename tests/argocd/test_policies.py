@@ -11,6 +11,7 @@ from support.gitops import TRACKING
 from support.installing import MANAGER, accepted
 from support.objects import POLICY, Object, rule
 from support.pdp.tenant import RULES
+from support.shell import Shell, succeeded
 from support.waiting import until
 
 ONLY_FROM_GIT: Final = EXAMPLE.with_name("only-from-git.yaml")
@@ -65,6 +66,19 @@ def test_a_rule_that_was_changed_in_the_cluster_is_restored(team: Team, change: 
     team.admin.wait(team.path(), lambda answer: answer.body["spec"]["rules"][4:] == [DENY], 30)
     team.app.await_settled()
     team.tenant.await_known(lambda said: said.decision is False, "customers.purge")
+
+
+def test_while_self_heal_is_paused_what_was_taken_away_in_the_cluster_stays_away(new_team: NewTeam) -> None:
+    team = new_team(False)
+    page = Shell(team.tenant.cluster, "operations/gitops.md")
+    succeeded(page.run("kubectl patch application crm-policies", **{"crm-policies": team.app.name}))
+    syncs = team.app.syncs()
+    edit(team, {"op": "remove", "path": "/spec/rules/0"})
+    team.tenant.await_known(lambda said: said.decision is False, "customers.list")
+    for _ in range(3):
+        assert team.app.refresh("hard")["sync"]["status"] == "OutOfSync"
+    assert [entry["name"] for entry in team.live()["spec"]["rules"]] == ["export", "notify", "erase", "never"]
+    assert team.app.syncs() == syncs
 
 
 @pytest.mark.parametrize("addition", ADDED, ids=["action", "rule", "enforcer"])
