@@ -70,6 +70,7 @@ FINE: Final = (
         conditions=[{"name": "ops", "expression": "'ops' in subject.properties.groups"}],
     ),
     rule("named", subjects=["dave"], actions=["delete"], resources=[{"type": "configmaps", "ids": ["named"]}]),
+    rule("emptied", subjects=["dave"], actions=["delete"], resources=[{"type": "batch/jobs", "ids": ["*"]}]),
     rule("made", subjects=["dave"], actions=["create"], resources=[{"type": "batch/jobs", "ids": ["gen.*"]}]),
     rule(
         "never",
@@ -188,6 +189,11 @@ def reason(status: Mapping[str, Any]) -> str | None:
         (access("create", "deployments"), None),
         (access("delete", "deployments", group="apps", name="web"), "no_rule"),
         (access("patch", "deployments", group="apps", name="web"), "no_rule"),
+        # A collection has no name that a body could tell.
+        (access("deletecollection", "deployments", group="apps"), "no_rule"),
+        (access("deletecollection", "configmaps"), "no_rule"),
+        (access("deletecollection", "jobs", group="batch"), None),
+        (access("update", "deployments", group="apps"), "no_rule"),
         (access("*", "*"), "no_rule"),
         # A Deny that needs no name to be one.
         (access("create", "configmaps"), "policy_denied"),

@@ -39,7 +39,8 @@ _CONNECTED: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _CARRIERS: Final = frozenset({"pods", "services", "nodes"})
 # As admission calls them.
 _VERBS: Final = {"patch": "update", "deletecollection": "delete"}
-_ADMITTED: Final = frozenset({"create", "update", "delete", k8sreview.CONNECT})
+_CREATE: Final = "create"
+_ADMITTED: Final = frozenset({_CREATE, "update", "delete", k8sreview.CONNECT})
 # What hangs on arguments, of which there are none here.
 _UNTOLD: Final = frozenset(
     {Reason.CONDITION_FALSE, Reason.CONDITION_ERROR, Reason.CONTEXT_INSUFFICIENT, Reason.UNINSPECTABLE}
@@ -153,7 +154,8 @@ def _judged(call: ReviewedCall, verdict: Verdict, stranger: str) -> _Denial | No
     if verdict.outcome is not Outcome.DENY:
         return None
     untold = verdict.gate is not None or verdict.reason in _UNTOLD
-    if call.name == _UNNAMED and verdict.reason is Reason.NO_RULE:
-        # A new object's name is in its body.
+    if call.action == _CREATE and call.name == _UNNAMED and verdict.reason is Reason.NO_RULE:
+        # A new object's name is in its body. A collection that is deleted has no name anywhere: whoever may delete all
+        # of it has a rule that says so, and admission may not be asked about it.
         untold = True
     return None if admitted and untold else _Denial(verdict.reason.value, verdict.sentence)
