@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, params
 from fastapi.encoders import jsonable_encoder
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
@@ -51,14 +51,21 @@ def guarded(
 ) -> Callable[[Endpoint], Endpoint]:
     """Guard a path operation, below its `@app.post(...)`.
 
-    `resource` is type and id, in which `{name}` stands for a parameter of the operation. `args`: see `web.Arguments`;
-    the body is at most 64 kB. `subject` tells whom a request is for where callers have no token that the decision point
-    verifies. The decision is `request.state.bailiwick`.
+    `resource` is type and id, in which `{name}` stands for a part of the path, which the operation takes as a parameter
+    of this name. `args`: see `web.Arguments`; the body is at most 64 kB. `subject` tells whom a request is for where
+    callers have no token that the decision point verifies. The decision is `request.state.bailiwick`. Raises
+    `ValueError` for an operation that does not take such a part.
     """
     rule = GuardRule(action, resource, args, intent)
 
     def decorate(endpoint: Endpoint) -> Endpoint:
         signature = inspect.signature(endpoint, eval_str=True)
+        for part in rule.parts:
+            if not _takes(signature, part):
+                raise ValueError(
+                    f"resource names {{{part}}}, which {getattr(endpoint, '__name__', 'the operation')} does not take:"
+                    f" give it a parameter {part} of the type that it acts on, without an alias and not by Depends"
+                )
         own = next((name for name, one in signature.parameters.items() if _is_request(one.annotation)), None)
 
         @functools.wraps(endpoint)
@@ -157,8 +164,8 @@ async def _asked(
         body = await request.body()
         if len(body) > MAX_BODY:
             return too_large()
-        # The validated value where the operation has one: what it will act on.
-        path = {name: _plain(given.get(name, value)) for name, value in request.path_params.items()}
+        # The validated value, which is what the operation will act on: as it was sent it may be another, 007 and not 7.
+        path = {name: _plain(given[name]) for name in rule.parts if name in request.path_params}
         seen = WebRequest(headers, path, request.url.query, body)
         call = call_of(rule, seen, None if subject is None else subject(request))
     except RequestError as error:
@@ -166,6 +173,16 @@ async def _asked(
     came = await admit(pdp, call, headers)
     request.state.bailiwick = came
     return came
+
+
+def _takes(signature: inspect.Signature, part: str) -> bool:
+    """Tell whether FastAPI gives an operation this part of the path, validated, by its own name."""
+    taken = signature.parameters.get(part)
+    if taken is None:
+        return False
+    said = [*getattr(taken.annotation, "__metadata__", ()), taken.default]
+    marks = [one for one in said if isinstance(one, params.Depends | params.Param | params.Body)]
+    return all(isinstance(one, params.Path) and one.alias in (None, part) for one in marks)
 
 
 def _plain(value: object) -> str:

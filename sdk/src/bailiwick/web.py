@@ -59,6 +59,11 @@ class GuardRule:
     args: Arguments = "body"
     intent: str | None = None
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the path that the id of the resource is made of."""
+        return tuple(_HOLE.findall(self.resource[1]))
+
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import pytest
 from aiohttp import web  # noqa: TID251 - the application that is guarded
 from aiohttp.test_utils import TestClient, TestServer
-from fastapi import APIRouter, FastAPI, Request, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Path, Request, WebSocket
 
 from bailiwick import Approval, AsyncBailiwick, Principal, aiohttp as for_aiohttp, fastapi as for_fastapi
 from bailiwick.asgi import Application, Deliver, Guard, Message, Receive, Route, Routes, Scope
@@ -322,6 +322,25 @@ async def test_an_application_can_say_itself_whom_a_request_is_for(kind: Callabl
     assert one.asked["subject"] == {"type": "user", "id": "alice"}
 
 
+def _found(id: int) -> int:  # noqa: A002 - the path's word
+    return id
+
+
+async def _by_dependency(customer: Annotated[int, Depends(_found)]) -> int:
+    return customer
+
+
+async def _by_default(id: int = Depends(_found)) -> int:  # noqa: A002 - as FastAPI has it
+    return id
+
+
+async def _by_alias(number: Annotated[int, Path(alias="id")]) -> int:
+    return number
+
+
+async def _nothing() -> None: ...
+
+
 class TestFastApi:
     async def test_the_validated_value_is_asked_about(self) -> None:
         one, app = served(allow()), FastAPI()
@@ -333,6 +352,28 @@ class TestFastApi:
 
         await over_asgi(app, "GET", "/customers/0042")
         assert (one.asked["resource"]["id"], one.ran) == ("42", [42])
+
+    @pytest.mark.parametrize(
+        "operation",
+        [_by_dependency, _by_alias, _by_default, _nothing],
+        ids=["by a dependency", "by another name", "by a dependency of its name", "not at all"],
+    )
+    def test_a_part_of_the_path_that_is_not_asked_about_as_the_operation_sees_it_is_refused_at_once(
+        self, operation: Callable[..., Any]
+    ) -> None:
+        with pytest.raises(ValueError, match=r"resource names \{id\}, which \w+ does not take: give it a parameter id"):
+            for_fastapi.guarded(served(allow()).pdp, "customers.get", resource=("customer", "{id}"))(operation)
+
+    async def test_a_part_of_the_path_can_be_declared_with_its_bounds(self) -> None:
+        one, app = served(allow()), FastAPI()
+
+        @app.get("/customers/{id}")
+        @for_fastapi.guarded(one.pdp, "customers.get", resource=("customer", "{id}"))
+        async def get(id: Annotated[int, Path(ge=1)]) -> None:  # noqa: A002 - the path's word
+            one.ran.append(id)
+
+        await over_asgi(app, "GET", "/customers/007")
+        assert (one.asked["resource"]["id"], one.ran) == ("7", [7])
 
     async def test_a_decorator_above_the_route_lets_nothing_through(self) -> None:
         one, app = served(allow()), FastAPI()
