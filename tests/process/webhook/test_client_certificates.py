@@ -212,3 +212,22 @@ def test_an_authority_that_is_taken_out_of_the_file_counts_no_more_also_on_open_
     finally:
         scene.client_ca.write_bytes(scene.clients.pem)
         until(lambda: client.ask(Authorization=scene.bearer()[1])[0] == 200, "the first is trusted again", 10)
+
+
+def test_an_authority_that_is_taken_out_counts_no_more_although_the_serving_certificate_cannot_be_used(
+    scene: Scene, point: Process
+) -> None:
+    client = Client(scene, point, scene.proxy)
+    assert reason(client.ask(Authorization=scene.bearer()[1])) == (200, None)
+    newer = TestAuthority(scene.folder / "newest", "clients")
+    served = scene.serving.certificate.read_bytes()
+    try:
+        scene.serving.certificate.write_bytes(b"no certificate")
+        scene.client_ca.write_bytes(newer.pem)
+        until(lambda: client.ask(Authorization=scene.bearer()[1])[0] == 403, "it is not trusted any more", 10)
+        # The last good pair goes on to shake hands with it, and it is nobody.
+        assert Client(scene, point, scene.proxy).ask(Authorization=scene.bearer()[1])[0] == 403
+    finally:
+        scene.serving.certificate.write_bytes(served)
+        scene.client_ca.write_bytes(scene.clients.pem)
+        until(lambda: client.ask(Authorization=scene.bearer()[1])[0] == 200, "the first is trusted again", 10)

@@ -105,7 +105,7 @@ class Certificates:
         problem, awaited = None, False
         try:
             read = self._files()
-            if read != self._read:
+            if read != self._read or not self._trusts(read[2]):
                 # Looked at again each time while it cannot be used: it may be about to begin.
                 self._take(read)
         except UnusableError as error:
@@ -122,11 +122,12 @@ class Certificates:
 
     def _take(self, read: tuple[bytes, bytes, bytes | None]) -> None:
         certificate, key, authorities = read
-        pair = look(certificate, key, self._clock(), self._wanted)
         context = hardened()
         if authorities is not None:
             context.clients = ClientAuthorities(authorities, self._trusted)
             context.clients.apply(context)
+            self._trust(context.clients, read)
+        pair = look(certificate, key, self._clock(), self._wanted)
         try:
             context.load_cert_chain(self._certificate, self._key, password=_no_password)
         except (OSError, ssl.SSLError, ValueError) as error:
@@ -134,10 +135,29 @@ class Certificates:
         if self._files() != read:
             raise UnusableError("the files are still being written")
         self._context, self._served, self._read = context, pair, read
-        self._trusted.now = context.clients
         _LOG.info(
             "serving certificate loaded", serial=pair.serial, not_after=pair.not_after.isoformat(), names=pair.names
         )
+
+    def _trust(self, clients: ClientAuthorities, read: tuple[bytes, bytes, bytes | None]) -> None:
+        """Trust these authorities from now on, also if the pair beside them cannot be served with.
+
+        An authority that was taken out is one that somebody else may hold: that it counts no more must not wait for
+        a serving certificate. Handshakes are with the last good pair and its authorities until then, but what they
+        let in counts only if one of these issued it.
+        """
+        if self._trusts(clients.pem):
+            return
+        if self._files()[2] != read[2]:
+            raise UnusableError("the files are still being written")
+        self._trusted.now = clients
+        if self._context is not None:
+            _LOG.info("authorities of clients loaded", count=len(clients.certificates))
+
+    def _trusts(self, authorities: bytes | None) -> bool:
+        """Tell whether what is trusted now is what a state of the file has."""
+        now = self._trusted.now
+        return authorities == (None if now is None else now.pem)
 
     def _files(self) -> tuple[bytes, bytes, bytes | None]:
         try:
