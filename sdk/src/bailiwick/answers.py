@@ -73,7 +73,8 @@ def approval_of(reply: QuestionReply) -> Approval | AccessDecision:
             return _undecided(reply, str(error))
     problem = reply.body if isinstance(reply.body, Mapping) else {}
     reason = text(problem, "reason") or _kind(problem)
-    if reply.status == 0 or reply.status >= _SERVER_ERROR or reply.status in _NOT_TO_BE_ASKED or reason is None:
+    undecided = reply.status == 0 or reply.status >= _SERVER_ERROR or reply.status in _NOT_TO_BE_ASKED
+    if undecided or reason in {None, _OVERLOADED}:
         return _undecided(reply, reply.detail)
     detail = text(problem, "detail") or reply.detail
     kept: dict[str, Any] = {"reason": reason, "reason_user": {str(reply.status): detail}}
@@ -82,6 +83,8 @@ def approval_of(reply: QuestionReply) -> Approval | AccessDecision:
     return AccessDecision(allowed=False, reason=reason, context=kept, detail=detail, attempts=reply.attempts)
 
 
+# Too much was under way: nothing was looked at, so nothing is known of the call or of the request for approval.
+_OVERLOADED: Final = "overloaded"
 # Of the application, not of the call: it is no enforcer, or there is no such endpoint, or the server failed.
 _NOT_TO_BE_ASKED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 

@@ -141,7 +141,7 @@ class Guard:
         came = await self._asked(scope, b"")
         if isinstance(came, WebAnswer):
             await receive()  # websocket.connect
-            await send({"type": "websocket.close", "code": WEBSOCKET_DENIED, "reason": str(came.body["reason"])})
+            await send({"type": "websocket.close", "code": WEBSOCKET_DENIED, "reason": _told(came)})
             return
         scope.setdefault("state", {})[STATE] = came
         await self._app(scope, receive, send)
@@ -186,6 +186,14 @@ async def _buffered(scope: Scope, receive: Receive) -> bytes | WebAnswer | None:
             return too_large()
         if not message.get("more_body", False):
             return bytes(body)
+
+
+def _told(came: WebAnswer) -> str:
+    """Return why a handshake is ended: what an approval was asked for waits, and its task is named."""
+    task = came.body.get("task")
+    if isinstance(task, Mapping):
+        return f"approval_pending {task.get('id', '')}".strip()
+    return str(came.body.get("reason", "denied"))
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

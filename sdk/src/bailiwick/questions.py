@@ -34,7 +34,7 @@ _Sent = HttpResponse | TransportError | None
 
 
 class Hits(NamedTuple):
-    """What a search found. `incomplete`: there may be more, which policies do not name literally."""
+    """What a search found. `incomplete`: there may be more, which policies do not name literally, or it was refused."""
 
     found: tuple[Mapping[str, Any], ...]
     incomplete: bool
@@ -146,7 +146,9 @@ class Questions:
             if reply.status != 200 or not isinstance(listed, list):  # noqa: PLR2004 - AuthZEN answers a search with 200 alone
                 raise _unavailable(reply)
             found += [one for one in listed if isinstance(one, Mapping)]
-            incomplete = incomplete or members(reply.body, "context").get("incomplete") is True
+            said = members(reply.body, "context")
+            # With a reason it was refused: that nothing was found says nothing then.
+            incomplete = incomplete or said.get("incomplete") is True or "reason" in said
             token = text(members(reply.body, "page"), "next_token")
             if token is None:
                 return Hits(tuple(found), incomplete)

@@ -144,8 +144,9 @@ class TestWaiting:
         assert came.pending
         assert driver.paused == [5.0, 5.0, pytest.approx(2.0)]
 
-    def test_goes_on_where_a_look_fails(self) -> None:
-        came, _ = self.waited(answer({}, 500), answer(task("approved")))
+    @pytest.mark.parametrize("failed", [answer({}, 500), answer({"reason": "overloaded"}, 429)], ids=["500", "429"])
+    def test_goes_on_where_a_look_fails(self, failed: Scripted) -> None:
+        came, _ = self.waited(failed, answer(task("approved")))
         assert came.status == "approved"
 
     def test_asks_nobody_about_what_has_ended(self) -> None:
@@ -159,6 +160,11 @@ class TestWaiting:
 
 
 class TestSearches:
+    def test_that_were_refused_are_not_taken_for_nobody(self) -> None:
+        refused = answer({"results": [], "context": {"reason": "store_stale"}})
+        hits = client(refused)[0].search_actions(None, Resource("customer", "42"), token="t")
+        assert (hits.found, hits.incomplete) == ((), True)
+
     def test_take_all_pages(self) -> None:
         first = answer({"results": [{"name": "a"}], "page": {"next_token": "n"}, "context": {"incomplete": True}})
         pdp, script = client(first, answer({"results": [{"name": "b"}, 7], "page": {"next_token": ""}}))

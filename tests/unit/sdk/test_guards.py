@@ -441,8 +441,10 @@ class TestFastApi:
         assert one.script.closed == 1
 
 
-async def connected(app: Application, path: str) -> list[Any]:
-    scope = {"type": "websocket", "path": path, "query_string": b"", "headers": [(b"authorization", b"Bearer t")]}
+async def connected(app: Application, path: str, **headers: str) -> list[Any]:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    pairs.append((b"authorization", b"Bearer t"))
+    scope = {"type": "websocket", "path": path, "query_string": b"", "headers": pairs}
     scope |= {"root_path": "", "scheme": "ws", "server": ("test", 80), "client": ("test", 1), "subprotocols": []}
     sent: list[Any] = []
 
@@ -491,6 +493,15 @@ class TestAsgi:
         assert message["type"] == f"websocket.{sent}"
         assert message.get("code") == (4403 if sent == "close" else None)
         assert one.asked["resource"]["id"] == "42"
+
+    async def test_a_websocket_that_an_approval_was_asked_for_is_closed_with_its_task(self) -> None:
+        async def app(scope: Scope, receive: Receive, send: Deliver) -> None:
+            raise AssertionError("it is not admitted")
+
+        one = served(answer(TASK, 202))
+        guard = Guard(app, one.pdp, Routes([Route("WEBSOCKET", "/ws", "ws.open", ("ws", "one"))]))
+        (message,) = await connected(guard, "/ws", x_approval_reason="INC-1")
+        assert message == {"type": "websocket.close", "code": 4403, "reason": "approval_pending g.u"}
 
     async def test_what_is_neither_http_nor_a_websocket_is_refused(self) -> None:
         async def app(scope: Scope, receive: Receive, send: Deliver) -> None:
