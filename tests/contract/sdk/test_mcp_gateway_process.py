@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -44,7 +45,9 @@ def gateway(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """A gateway over TLS, under one name, before an upstream and a decision point that are away."""
     tls = ("--tls-cert-file", str(certificate / "tls.crt"), "--tls-key-file", str(certificate / "tls.key"))
     bounds = ("--allowed-host", NAME, "--max-body-bytes", "2000")
-    with running(tmp_path_factory.mktemp("gateway"), *NEEDED, *tls, *bounds) as gateway:
+    folder = tmp_path_factory.mktemp("gateway")
+    trusted = shutil.copy(certificate / "tls.crt", folder / "ca.crt")
+    with running(folder, *NEEDED, "--ca", str(trusted), *tls, *bounds) as gateway:
         yield gateway
 
 
@@ -117,6 +120,16 @@ def test_it_is_ready_while_it_can_read_its_own_token(gateway: GatewayProcess, ce
     assert (unready.status_code, unready.json()["unreadable"]) == (503, ["--token-file"])
     assert ask(gateway, "/healthz", certificate).status_code == 200
     token.write_text(held, encoding="ascii")
+    assert ask(gateway, "/readyz", certificate).status_code == 200
+
+
+def test_it_is_not_ready_while_a_file_of_authorities_is_none(gateway: GatewayProcess, certificate: Path) -> None:
+    trusted = gateway.log.with_name("ca.crt")
+    held = trusted.read_bytes()
+    trusted.write_bytes(b"no certificate")
+    unready = ask(gateway, "/readyz", certificate)
+    assert (unready.status_code, unready.json()["unreadable"]) == (503, ["--ca"])
+    trusted.write_bytes(held)
     assert ask(gateway, "/readyz", certificate).status_code == 200
 
 

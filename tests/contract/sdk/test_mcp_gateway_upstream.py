@@ -116,19 +116,33 @@ async def test_an_upstream_that_is_away_is_no_upstream_without_tools(fronting: F
             assert "127.0.0.1" not in caught.value.message
 
 
-async def test_an_upstream_that_dies_in_a_call_leaves_open_whether_it_was_made(fronting: Fronting) -> None:
+async def called(client: Client[Any], method: str) -> None:
+    """Make a call by this method that the policies allow."""
+    match method:
+        case "tools/call":
+            await client.call_tool("add", {})
+        case "resources/read":
+            await client.read_resource("data://open")
+        case _:
+            await client.get_prompt("greet", {})
+
+
+@pytest.mark.parametrize("method", ["tools/call", "resources/read", "prompts/get"])
+async def test_an_upstream_that_dies_in_a_call_leaves_open_whether_it_was_made(fronting: Fronting, method: str) -> None:
     dying: FastMCP[Any] = FastMCP("dying")
     inner = dying.http_app(path="/mcp")
 
-    @dying.tool
-    def add() -> int:
+    @dying.tool(name="add")
+    @dying.prompt(name="greet")
+    @dying.resource("data://open")
+    def served_never() -> str:
         raise AssertionError("cut off before it gets here")
 
     async def cut(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         """Serve all but the call itself, which ends without an answer."""
         if scope["type"] == "http" and scope["method"] == "POST":
             message = await receive()
-            if b'"tools/call"' in message["body"]:
+            if f'"{method}"'.encode() in message["body"]:
                 raise ConnectionAbortedError("gone")
             first = [message]
 
@@ -142,7 +156,7 @@ async def test_an_upstream_that_dies_in_a_call_leaves_open_whether_it_was_made(f
     with served(cut) as base:
         async with fronting(Upstream(f"{base}/mcp", seconds=5.0)) as client:
             with pytest.raises(MCPError) as caught:
-                await client.call_tool("add", {})
+                await called(client, method)
     assert (caught.value.code, caught.value.data["reason"]) == (-32603, "upstream_lost")
     assert "Nobody knows whether the call was made" in caught.value.message
 

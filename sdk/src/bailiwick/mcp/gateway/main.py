@@ -4,10 +4,9 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from bailiwick.aio import AsyncBailiwick
-from bailiwick.credentials import ServiceAccountFile, stamp_of
+from bailiwick.credentials import ServiceAccountFile, TrustFile
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.gateway.flags import parse
 from bailiwick.mcp.gateway.listener import (
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     needs |= {} if shown is None else {"--upstream-token-file": shown}
     for name, file in (("--ca", flags.ca), ("--upstream-ca", flags.upstream_ca)):
         if file is not None:
-            needs[name] = partial(stamp_of, file)
+            needs[name] = TrustFile(file)
     add_health(server, needs)
     bounds = GatewayBounds(body_bytes=flags.max_body_bytes, calls=flags.max_calls, drain_seconds=flags.drain_seconds)
     end_well()

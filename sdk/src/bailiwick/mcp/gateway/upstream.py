@@ -20,7 +20,7 @@ from mcp import MCPError
 from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, REQUEST_TIMEOUT
 
 from bailiwick.credentials import TrustFile
-from bailiwick.mcp.calls import APPROVAL_META, CALL_TOOL, INTERNAL_CODE, REASON_META
+from bailiwick.mcp.calls import APPROVAL_META, CALL_TOOL, GET_PROMPT, INTERNAL_CODE, READ_RESOURCE, REASON_META
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
 
@@ -36,6 +36,8 @@ _SENTENCES: Final = {
         " make it again. If it used an approval, ask for another one."
     ),
 }
+# What the gate was asked about before it was sent on, so that it may have used an approval.
+_SENT_ON: Final = frozenset({CALL_TOOL, READ_RESOURCE, GET_PROMPT})
 _NO_ANSWER: Final = frozenset({CONNECTION_CLOSED, INTERNAL_ERROR, REQUEST_TIMEOUT})
 _FAILED: Final = (RuntimeError, OSError, TimeoutError, httpx2.HTTPError)
 
@@ -115,7 +117,7 @@ class OutageMiddleware(Middleware):
             raise self._told(context) from error
 
     def _told(self, context: MiddlewareContext[Any]) -> MCPError:
-        reason = _LOST if self._admitted and context.method == CALL_TOOL else _UNAVAILABLE
+        reason = _LOST if self._admitted and context.method in _SENT_ON else _UNAVAILABLE
         return MCPError(INTERNAL_CODE, f"{reason}: {_SENTENCES[reason]}", {"reason": reason})
 
 
