@@ -215,6 +215,7 @@ def _shown(decision: AccessDecision) -> bool:
 
     A tool that needs an approval is, since asking for one goes through its call; so is a tool of which only the
     arguments decide, since a list has none. The list widens nothing: each call is decided by itself.
+    But it asks as a call does, so a grant that serves without the arguments may be used by it.
     """
     asked = decision.access_request is not None or decision.task is not None
     return decision.allowed or asked or decision.reason in _FOR_WANT_OF_ARGUMENTS
