@@ -18,28 +18,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks import (
-    auditing,
-    batching,
-    cluster,
-    consoling,
-    deciding,
-    enforcing,
-    holding,
-    neighbours,
-    policytools,
-    replicas,
-    scale,
-    seams,
-    stages,
-    starting,
-    tails,
-)
-from benchmarks.cores import Busy, Cores, describe
-from benchmarks.plan import Plan
-from benchmarks.results import Report, Row, Section
-from benchmarks.servers import Servers
-from benchmarks.serving import Serving
+from benchmarks.cluster import cluster, neighbours
+from benchmarks.http import batching, enforcing, replicas, scale, seams, starting, tails
+from benchmarks.http.serving import Serving
+from benchmarks.inside import deciding, holding, stages
+from benchmarks.rig.cores import Busy, Cores, describe
+from benchmarks.rig.plan import Plan
+from benchmarks.rig.results import Report, Row, Section
+from benchmarks.rig.servers import Servers
+from benchmarks.tools import auditing, consoling, policytools
 from localcluster.progress import Silent, Terminal
 
 _RESULTS: Final = Path(__file__).resolve().parent / "results"

@@ -1,7 +1,8 @@
 """Counts what each callback of the event loop does, in calls: the same on whatever machine, however busy it is.
 
 Holds: a call of Python or C and its return count one each; how long one call of C takes is not in it, which
-`benchmarks/holding.py` measures. While it counts, a turn is one step, not what a machine can do in two milliseconds.
+`benchmarks/inside/holding.py` measures. While it counts, a turn is one step, not what a machine can do in two
+milliseconds.
 """
 
 import asyncio

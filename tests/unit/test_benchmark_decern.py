@@ -37,7 +37,7 @@ def decern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setattr("shutil.which", _which)
-    return importlib.import_module("benchmarks.decern")
+    return importlib.import_module("benchmarks.targets.decern")
 
 
 def _which(name: str, path: str | None = None) -> str | None:

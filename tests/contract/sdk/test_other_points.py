@@ -64,7 +64,7 @@ def peer(name: str) -> Any:  # noqa: ANN401 - a module that is not installed
     """Return the module of the benchmarks that has a peer's program."""
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
-    return importlib.import_module(f"benchmarks.{name}")
+    return importlib.import_module(f"benchmarks.targets.{name}")
 
 
 def cerbos(folder: Path, port: int) -> Started:

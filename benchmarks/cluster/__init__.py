@@ -1,0 +1,1 @@
+"""On a real API server: how soon a change counts."""

@@ -1,0 +1,1 @@
+"""Over HTTP: what a request costs, beside peers and by itself."""

@@ -1,0 +1,31 @@
+"""A command of the command line run to its end, as a row: how long it took, what of a processor, what memory.
+
+Standing: under the sections on logs and on policies.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from benchmarks.rig.results import Row
+
+COLUMNS: Final = ("lines", "s", "CPU s", "lines a CPU second", "peak MB", "budget")
+_KIBI: Final = 1024
+
+
+def run_command(name: str, words: Sequence[str], count: int, budget: str, *, exits: int = 0) -> Row:
+    """Return what a command over so many lines, cases or policies took; a missing row, where it does not exit so."""
+    began = time.monotonic()
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-P", "-m", "bailiwick_cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    taken, cpu, peak = time.monotonic() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / _KIBI
+    if process.returncode != exits:
+        return Row(name, missing=f"{words[0]} exited with {process.returncode}")
+    cells = (f"{count:,}", f"{taken:.1f}", f"{cpu:.1f}", f"{count / cpu:,.0f}", f"{peak:.0f}", budget)
+    return Row(name, cells, data={"lines": count, "s": taken, "cpu_s": cpu, "peak_mb": peak})

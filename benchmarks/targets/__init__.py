@@ -1,0 +1,1 @@
+"""Targets: what is measured, each started as its makers would start it."""

@@ -1,0 +1,63 @@
+"""The floor: an aiohttp server on uvloop that parses the body with orjson, answers, and does nothing else.
+
+Standing: a process of its own, `python -m benchmarks.targets.bare`. Three variants: `application` with a router,
+`server`, aiohttp's lower-level `web.Server` without one, and `allow`, which says 200 to any call that Envoy asks about.
+The answer of the first two has the members that every decision needs.
+"""
+
+import argparse
+import asyncio
+from typing import Final
+
+import orjson
+import uvloop
+from aiohttp import web  # noqa: TID251 - the floor that serving HTTP is measured against
+
+HOST: Final = "127.0.0.1"
+
+
+async def evaluation(request: web.BaseRequest) -> web.Response:
+    """Parse and answer."""
+    body = orjson.loads(await request.read())
+    answer = {"decision": body["action"]["name"] != "", "context": {"evaluation_id": "eval_0", "reason": "allowed"}}
+    return web.Response(body=orjson.dumps(answer), content_type="application/json")
+
+
+async def ready(_: web.BaseRequest) -> web.Response:
+    """Say that we listen."""
+    return web.Response(text="ok")
+
+
+async def _either(request: web.BaseRequest) -> web.Response:
+    return await (evaluation if request.method == "POST" else ready)(request)
+
+
+async def _allow(_: web.BaseRequest) -> web.Response:
+    return web.Response()
+
+
+async def _serve(kind: str, port: int) -> None:
+    runner: web.BaseRunner
+    if kind == "application":
+        app = web.Application()
+        app.router.add_post("/access/v1/evaluation", evaluation)
+        app.router.add_get("/ready", ready)
+        runner = web.AppRunner(app, access_log=None)
+    else:
+        runner = web.ServerRunner(web.Server(_allow if kind == "allow" else _either, access_log=None))
+    await runner.setup()
+    await web.TCPSite(runner, HOST, port).start()
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--kind", choices=("application", "server", "allow"), required=True)
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args()
+    uvloop.run(_serve(options.kind, options.port))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tools: logs, policies and the console, on files and pages."""
