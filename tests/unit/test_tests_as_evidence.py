@@ -134,7 +134,7 @@ def test_no_other_page_names_a_test() -> None:
     "text",
     [
         "shown by `tests/unit/test_docs.py`",
-        "see [it](../../tests/cluster/webhook/test_races.py)",
+        "see [it](../../tests/cluster/webhook/approvals/test_races.py)",
         "`tests/chart` and more",
         "https://example.com/blob/main/tests/conftest.py",
         "`tests/gone/test_it.py`",

@@ -24,7 +24,7 @@ from bailiwick_webhook.http.problems import ProblemError
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.pipeline.decision import Decision
-from contract import test_adapters as proxies, test_kubernetes as kubernetes
+from contract.adapters import test_adapters as proxies, test_kubernetes as kubernetes
 from contract.asking_alone import AGENT, PEP, TENANT
 from support.pdp import asking
 from support.pdp.alone import Alone, subject_token

@@ -1,6 +1,6 @@
 """AdmissionReviews as the API server sends them.
 
-Holds: every builder returns new dicts. `tests/contract/admission` has one that a real API server sent.
+Holds: every builder returns new dicts. `tests/contract/adapters/admission` has one that a real API server sent.
 """
 
 import json

@@ -16,7 +16,7 @@ from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.http.authzen import tasks
 from bailiwick_webhook.http.transport.server import serve
 from contract.asking_alone import AGENT, PEP, STRANGER, stored
-from contract.openapidoc import HeldDocument, routes
+from contract.openapi.openapidoc import HeldDocument, routes
 from httpinterface import operations
 from httpinterface.operations import OPERATIONS, HttpOperation
 from support.objects import gated_rule, rule

@@ -36,7 +36,7 @@ from bailiwick_webhook.record.writing.chainlog import ChainLog, PodName
 from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.store.store import Store
 from contract.asking_alone import stored
-from contract.openapidoc import HeldDocument, bare, routes
+from contract.openapi.openapidoc import HeldDocument, bare, routes
 from httpinterface.statusoperations import OPERATIONS
 from support.objects import policy, rule, settings
 from support.pdp.alone import StaticStore

@@ -2,7 +2,7 @@
 
 A normal run plays two races for each number of uses; RACES=20 plays twenty, and `-s` shows the figures:
 
-RACES=20 pytest -s tests/cluster/webhook/test_races.py
+RACES=20 pytest -s tests/cluster/webhook/approvals/test_races.py
 """
 
 import asyncio

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
+from contract.adapters.test_adapters import HOST, WITH_BODY, bearer, enforcer, sent, served
 from contract.asking_alone import stored
-from contract.test_adapters import HOST, WITH_BODY, bearer, enforcer, sent, served
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone
 from support.proxies.raw import Answer

@@ -34,7 +34,7 @@ from bailiwick_webhook.metrics.usage import UsageTally
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.telemetry.spans import TracedPdp
 from contract.asking_alone import AGENT, PEP, body, stored
-from contract.test_front import BODIES, HEADERS, PLAIN, SPELLED, alike, request, whole
+from contract.connections.test_front import BODIES, HEADERS, PLAIN, SPELLED, alike, request, whole
 from support.objects import Object, gated_rule
 from support.pdp.alone import Alone, KeptRecords, NamedTokens, NamedWorkloads
 
