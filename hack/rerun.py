@@ -1,8 +1,8 @@
 """Runs targets of make that are tests, and once more what failed only for want of a quiet machine: run by `.ci/run`.
 
-Holds: only a test marked `cluster` is run again, once, by itself, when nothing runs beside it; in all targets together
-at most `BUDGET` of them. Any other failure fails the run. What was run again is printed, also when all is well in the
-end.
+Holds: how long each target took is printed; only a test marked `cluster` is run again, once, by itself, when nothing
+runs beside it; in all targets together at most `BUDGET` of them. Any other failure fails the run. What was run again is
+printed, also when all is well in the end.
 """
 
 import json
@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ class _End:
 
     target: str
     passed: bool
+    seconds: int
     failed: Mapping[str, bool] = field(default_factory=dict)
 
 
@@ -78,6 +80,7 @@ def _lane(targets: Sequence[str], speaks: bool) -> list[_End]:  # noqa: FBT001 -
                 said.seek(0)
                 text = said.read().decode(errors="replace")
             print(f"=== make {target}\n{text}", end="", flush=True)
+        print(f"=== make {target} took {ends[-1].seconds // 60} min {ends[-1].seconds % 60:02d} s", flush=True)
         if not ends[-1].passed:
             break
     return ends
@@ -87,10 +90,13 @@ def _run(target: str, said: IO[bytes] | None) -> _End:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "failures.json"
         arguments = f"ARGS={ORDER} --failures {shlex.quote(str(file))} {os.environ.get('ARGS', '')}"
+        began = time.monotonic()
         run = subprocess.run(["make", target, arguments], check=False, stdout=said, stderr=said)  # noqa: S603, S607 - our targets, as typed
+        took = round(time.monotonic() - began)
         if run.returncode == 0:
-            return _End(target, passed=True)
-        return _End(target, passed=False, failed=json.loads(file.read_text()) if file.exists() else {})
+            return _End(target, passed=True, seconds=took)
+        found = json.loads(file.read_text()) if file.exists() else {}
+        return _End(target, passed=False, seconds=took, failed=found)
 
 
 def _refusal(failed: Mapping[str, bool], left: int) -> str | None:

@@ -1,6 +1,7 @@
 """What `.ci/run` runs again, and what it does not, with pytest and make as they are."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -98,6 +99,11 @@ class TestARun:
     def test_in_which_nothing_failed_says_that_nothing_was_run_again(self, project: Project) -> None:
         ran = project.run("one", "two")
         assert (ran.code, ran.last) == (0, "=== 0 cluster tests were run again")
+
+    def test_says_how_long_each_target_took(self, project: Project) -> None:
+        ran = project.run("one", "two|one")
+        took = re.findall(r"^=== make (\w+) took 0 min \d\d s$", ran.out, re.MULTILINE)
+        assert sorted(took) == ["one", "one", "two"]
 
     @pytest.mark.parametrize("args", ["", PARALLEL])
     def test_passes_when_a_cluster_test_passes_by_itself_and_names_it(self, project: Project, args: str) -> None:
