@@ -159,6 +159,8 @@ def test_no_page_shows_it_in_a_frame_or_reads_it(
 def test_a_name_that_leads_to_loopback_shows_nothing(console: Opens, page: "Page") -> None:
     with console("carol") as running:
         page.goto(running.url)
+        # The way in leads on by itself, and would take the next page's place.
+        page.get_by_role("heading", name="For you to review").wait_for()
         own = running.site.host.partition(":")[2]
         for host in ("127.0.0.1", "localhost", "rebound.localhost"):
             answer = page.goto(f"http://{host}:{own}/")
