@@ -139,6 +139,16 @@ class TestARun:
         assert (ran.code, ran.last) == (1, "=== 1 cluster tests were run again: test_one.py::test_c")
         assert "not run again, since 2 cluster tests failed, and 1 may be" in ran.out
 
+    def test_goes_on_in_a_lane_whose_failure_is_run_again(self, project: Project) -> None:
+        ran = project.run("one,two", one=flaky("a"))
+        assert (ran.code, ran.last) == (0, "=== 1 cluster tests were run again: test_one.py::test_a")
+        assert "=== make two took" in ran.out
+
+    def test_ends_a_lane_whose_failure_is_not_run_again(self, project: Project) -> None:
+        ran = project.run("one,two", one=flaky("a", marked=False))
+        assert ran.code == 1
+        assert "=== make two" not in ran.out
+
     def test_of_two_lanes_runs_them_beside_each_other(self, project: Project) -> None:
         # Each waits for what only the other makes.
         def meets(mine: str, other: str) -> str:
