@@ -214,15 +214,19 @@ def test_an_authority_that_is_taken_out_of_the_file_counts_no_more_also_on_open_
         until(lambda: client.ask(Authorization=scene.bearer()[1])[0] == 200, "the first is trusted again", 10)
 
 
+@pytest.mark.parametrize("held", [b"no certificate", None], ids=["unreadable", "missing"])
 def test_an_authority_that_is_taken_out_counts_no_more_although_the_serving_certificate_cannot_be_used(
-    scene: Scene, point: Process
+    scene: Scene, point: Process, held: bytes | None
 ) -> None:
     client = Client(scene, point, scene.proxy)
     assert reason(client.ask(Authorization=scene.bearer()[1])) == (200, None)
     newer = TestAuthority(scene.folder / "newest", "clients")
     served = scene.serving.certificate.read_bytes()
     try:
-        scene.serving.certificate.write_bytes(b"no certificate")
+        if held is None:
+            scene.serving.certificate.unlink()
+        else:
+            scene.serving.certificate.write_bytes(held)
         scene.client_ca.write_bytes(newer.pem)
         until(lambda: client.ask(Authorization=scene.bearer()[1])[0] == 403, "it is not trusted any more", 10)
         # The last good pair goes on to shake hands with it, and it is nobody.

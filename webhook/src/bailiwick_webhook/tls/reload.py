@@ -104,8 +104,10 @@ class Certificates:
         """Look at the files once, and take what they hold if it can be served with."""
         problem, awaited = None, False
         try:
+            if self._clients is not None:
+                self._heed(self._clients)
             read = self._files()
-            if read != self._read or not self._trusts(read[2]):
+            if read != self._read:
                 # Looked at again each time while it cannot be used: it may be about to begin.
                 self._take(read)
         except UnusableError as error:
@@ -126,7 +128,6 @@ class Certificates:
         if authorities is not None:
             context.clients = ClientAuthorities(authorities, self._trusted)
             context.clients.apply(context)
-            self._trust(context.clients, read)
         pair = look(certificate, key, self._clock(), self._wanted)
         try:
             context.load_cert_chain(self._certificate, self._key, password=_no_password)
@@ -139,16 +140,19 @@ class Certificates:
             "serving certificate loaded", serial=pair.serial, not_after=pair.not_after.isoformat(), names=pair.names
         )
 
-    def _trust(self, clients: ClientAuthorities, read: tuple[bytes, bytes, bytes | None]) -> None:
-        """Trust these authorities from now on, also if the pair beside them cannot be served with.
+    def _heed(self, file: Path) -> None:
+        """Trust the authorities that their file has now, also if there is no pair beside it that can be served with.
 
         An authority that was taken out is one that somebody else may hold: that it counts no more must not wait for
         a serving certificate. Handshakes are with the last good pair and its authorities until then, but what they
         let in counts only if one of these issued it.
         """
-        if self._trusts(clients.pem):
+        pem = _bytes(file)
+        if self._trusts(pem):
             return
-        if self._files()[2] != read[2]:
+        clients = ClientAuthorities(pem, self._trusted)
+        clients.apply(hardened())
+        if _bytes(file) != pem:
             raise UnusableError("the files are still being written")
         self._trusted.now = clients
         if self._context is not None:
@@ -160,11 +164,8 @@ class Certificates:
         return authorities == (None if now is None else now.pem)
 
     def _files(self) -> tuple[bytes, bytes, bytes | None]:
-        try:
-            clients = None if self._clients is None else self._clients.read_bytes()
-            return self._certificate.read_bytes(), self._key.read_bytes(), clients
-        except OSError as error:
-            raise UnusableError(f"{error.filename} cannot be read: {error.strerror}") from None
+        clients = None if self._clients is None else _bytes(self._clients)
+        return _bytes(self._certificate), _bytes(self._key), clients
 
     def _hand_over(
         self, connection: ssl.SSLObject, _name: str | None, _listening: ssl.SSLContext
@@ -174,6 +175,13 @@ class Certificates:
             return ssl.AlertDescription.ALERT_DESCRIPTION_INTERNAL_ERROR
         connection.context = self._context
         return None
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UnusableError(f"{error.filename} cannot be read: {error.strerror}") from None
 
 
 def _no_password() -> bytes:
