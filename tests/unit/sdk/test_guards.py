@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web  # noqa: TID251 - the application that is guarded
 from aiohttp.test_utils import TestClient, TestServer
 from fastapi import APIRouter, Depends, FastAPI, Path, Request, WebSocket
+from pydantic import SecretStr
 
 from bailiwick import Approval, AsyncBailiwick, Principal, aiohttp as for_aiohttp, fastapi as for_fastapi
 from bailiwick.asgi import Application, Deliver, Guard, Message, Receive, Route, Routes, Scope
@@ -363,6 +364,18 @@ class TestFastApi:
     ) -> None:
         with pytest.raises(ValueError, match=r"resource names \{id\}, which \w+ does not take: give it a parameter id"):
             for_fastapi.guarded(served(allow()).pdp, "customers.get", resource=("customer", "{id}"))(operation)
+
+    async def test_a_part_of_the_path_that_is_written_out_as_stars_is_never_asked_about(self) -> None:
+        one, app = served(allow()), FastAPI()
+
+        @app.get("/customers/{id}")
+        @for_fastapi.guarded(one.pdp, "customers.get", resource=("customer", "{id}"))
+        async def get(id: SecretStr) -> None:  # noqa: A002 - the path's word
+            one.ran.append(id)
+
+        with pytest.raises(TypeError, match="take it as a str"):
+            await over_asgi(app, "GET", "/customers/42")
+        assert (one.script.sent, one.ran) == ([], [])
 
     async def test_a_part_of_the_path_can_be_declared_with_its_bounds(self) -> None:
         one, app = served(allow()), FastAPI()
