@@ -6,7 +6,8 @@ are read at intervals, and whatever they hold is first made a context of its own
 Holds: a pair that is served with was looked at and loaded whole (`pair.look`, then OpenSSL) from files that did not
 move meanwhile; one that cannot be used leaves the last good one in place, and that is said; connections that are open
 stay as they are, and each new handshake is with the newest pair. A handshake is never with a pair that is half loaded,
-since the context that listens never loads one: it hands each handshake over.
+since the context that listens never loads one: it hands each handshake over. By whom clients are vouched for is heeded
+by itself, whatever the pair is like.
 """
 
 import asyncio
