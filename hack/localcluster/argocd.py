@@ -21,10 +21,10 @@ from localcluster.access import Cluster
 from localcluster.components import LOOPBACK
 from localcluster.errors import StartError
 from localcluster.files import write_secret
-from localcluster.leash import Leash
 from localcluster.node import needs
 from localcluster.ports import free_ports
 from localcluster.process import Running, spawn, stop
+from localcluster.reaper import Reaper
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 
@@ -83,14 +83,14 @@ class ArgoCD:
         self._folder = folder
         self._settings = dict(settings or {})
         self._token = TokenFile(cluster, CONTROLLER, folder / "controller.token")
-        self._leash: Leash | None = None
+        self._reaper: Reaper | None = None
         self._running: list[Running] = []
 
     def start(self) -> Self:
         """Install it, bring its processes up, and return when they say that they are well."""
         redis = self._programs.redis
         self._install()
-        self._leash = Leash()
+        self._reaper = Reaper()
         try:
             self._token.start()
             for attempt in range(1, _TRIES + 1):
@@ -112,9 +112,9 @@ class ArgoCD:
         self._end_processes()
         self._token.stop()
         self._rest.close()
-        if self._leash is not None:
-            self._leash.let_go()
-            self._leash = None
+        if self._reaper is not None:
+            self._reaper.release()
+            self._reaper = None
 
     def log(self, name: str) -> Path:
         """Return the log of a process: `redis`, `argocd-repo-server` or `argocd-application-controller`."""
@@ -221,8 +221,8 @@ class ArgoCD:
     def _run(self, name: str, command: list[str | Path], environment: Mapping[str, str]) -> None:
         running = spawn(name, command, self.log(name), environment)
         self._running.append(running)
-        if self._leash is not None:
-            self._leash.add(running.id)
+        if self._reaper is not None:
+            self._reaper.add(running.id)
 
     def _await_well(self, port: int) -> None:
         deadline = time.monotonic() + _START_SECONDS

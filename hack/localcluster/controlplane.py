@@ -21,10 +21,10 @@ from localcluster.access import Cluster
 from localcluster.components import LOOPBACK, Files, Ports
 from localcluster.errors import StartError, UnreachableError
 from localcluster.kubeconfig import for_server
-from localcluster.leash import Leash
 from localcluster.people import ADMIN, PEOPLE, Person
 from localcluster.ports import free_ports
 from localcluster.process import ProcessId, Running
+from localcluster.reaper import Reaper
 from localcluster.rest import Rest
 
 ETCD: Final = "etcd"
@@ -74,7 +74,7 @@ class ControlPlane:
         self._temporary = folder is None
         self.folder: Final = Path(tempfile.mkdtemp(prefix="bailiwick-")) if folder is None else folder.absolute()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._leash: Leash | None = None
+        self._reaper: Reaper | None = None
         self._running: dict[str, Running] = {}
         self._files: Files | None = None
         self._ports: Ports | None = None
@@ -103,7 +103,7 @@ class ControlPlane:
         if self._running:
             msg = "This control plane is already running: call stop() first, or create another one."
             raise StartError(msg)
-        self._leash = Leash(*([self.folder] if self._temporary else []))
+        self._reaper = Reaper(*([self.folder] if self._temporary else []))
         try:
             self._files = components.prepare(self.folder, self._settings.people, self._settings.extra_names)
             for _ in range(_TRIES):
@@ -131,9 +131,9 @@ class ControlPlane:
 
     def detach(self) -> dict[str, ProcessId]:
         """Let the processes outlive this Python process; whoever wants to end them must keep what this returns."""
-        if self._leash is not None:
-            self._leash.let_go()
-            self._leash = None
+        if self._reaper is not None:
+            self._reaper.release()
+            self._reaper = None
         return self.processes
 
     def stop_apiserver(self, *, grace: float = 1.0) -> None:
@@ -221,8 +221,8 @@ class ControlPlane:
         environment = {**components.GO_ENVIRONMENT, **os.environ}
         running = process.spawn(name, [self._binaries / name, *arguments, *extra], files.log(name), environment)
         self._running[name] = running
-        if self._leash is not None:
-            self._leash.add(running.id)
+        if self._reaper is not None:
+            self._reaper.add(running.id)
 
     def _await_ready(self, cluster: Cluster) -> None:
         self._await("/readyz", cluster)

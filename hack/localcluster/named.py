@@ -126,7 +126,7 @@ class Named:
                 started = ControlPlane(build.ensure(progress=progress), self.folder, settings)
             with progress.step(f"Starting cluster {self.name!r}"):
                 started.start()
-                # First written down, then let off the leash: at no moment can a killed command leave a process.
+                # First written down, then released by the reaper: at no moment can a killed command leave a process.
                 self._remember(started.processes)
                 started.detach()
             return True

@@ -1,6 +1,6 @@
 """One process of the test bed: start it, know it again later, end it.
 
-Standing: knows nothing of Kubernetes; imports only the standard library, because `leash` runs on it alone.
+Standing: knows nothing of Kubernetes; imports only the standard library, because `reaper` runs on it alone.
 A process is always named by pid *and* start time: a pid that the system gave to somebody else since is
 never signalled. Nothing is ever ended by its name.
 """

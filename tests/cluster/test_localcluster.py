@@ -25,12 +25,12 @@ from localcluster.access import Cluster
 from localcluster.build import Recipe
 from localcluster.controlplane import ControlPlane, Settings
 from localcluster.errors import AccessError, StartError, ToolchainError, UnreachableError
-from localcluster.leash import Leash
 from localcluster.named import Named
 from localcluster.people import PEOPLE, Person
 from localcluster.ports import free_ports
 from localcluster.process import ProcessId, Running, spawn
 from localcluster.progress import Progress, Silent
+from localcluster.reaper import Reaper
 from localcluster.rest import Rest
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
@@ -107,10 +107,10 @@ def test_a_crash_at_the_start_shows_the_end_of_the_log_and_leaves_no_process(tmp
     assert broken.processes == {}
 
 
-def test_processes_on_the_leash_end_when_their_owner_dies_without_a_word(sleeper: Running, tmp_path: Path) -> None:
+def test_processes_of_the_reaper_end_when_their_owner_dies_without_a_word(sleeper: Running, tmp_path: Path) -> None:
     owner = (
-        "import os, sys; from localcluster.leash import Leash; from localcluster.process import ProcessId\n"
-        "leash = Leash(); leash.add(ProcessId.of(int(sys.argv[1])))\n"
+        "import os, sys; from localcluster.reaper import Reaper; from localcluster.process import ProcessId\n"
+        "reaper = Reaper(); reaper.add(ProcessId.of(int(sys.argv[1])))\n"
         "os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(controlplane.__file__).parent.parent)}
@@ -119,10 +119,10 @@ def test_processes_on_the_leash_end_when_their_owner_dies_without_a_word(sleeper
     sleeper.handle.wait(timeout=10)
 
 
-def test_processes_taken_off_the_leash_live_on(sleeper: Running) -> None:
-    leash = Leash()
-    leash.add(sleeper.id)
-    leash.let_go()
+def test_processes_that_the_reaper_released_live_on(sleeper: Running) -> None:
+    reaper = Reaper()
+    reaper.add(sleeper.id)
+    reaper.release()
     assert sleeper.alive
 
 

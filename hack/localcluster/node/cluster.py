@@ -16,7 +16,6 @@ from localcluster import build
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane, Settings
 from localcluster.errors import StartError
-from localcluster.leash import Leash
 from localcluster.node import needs
 from localcluster.node.network import Network
 from localcluster.node.node import Node
@@ -24,6 +23,7 @@ from localcluster.node.recipes import Programs
 from localcluster.pki import Authority
 from localcluster.process import ProcessId
 from localcluster.progress import Progress
+from localcluster.reaper import Reaper
 
 
 class NodeCluster:
@@ -42,10 +42,10 @@ class NodeCluster:
         self._settings = settings or Settings()
         self._temporary = folder is None
         self.folder: Final = Path(tempfile.mkdtemp(prefix="bailiwick-")) if folder is None else folder.absolute()
-        self.node: Final = Node(self._programs, self.folder, self._put_on_leash)
+        self.node: Final = Node(self._programs, self.folder, self._hand_to_reaper)
         self._plane: ControlPlane | None = None
         self._network: Network | None = None
-        self._leash: Leash | None = None
+        self._reaper: Reaper | None = None
 
     @property
     def plane(self) -> ControlPlane:
@@ -93,9 +93,9 @@ class NodeCluster:
 
     def detach(self) -> dict[str, ProcessId]:
         """Let the processes outlive this Python process; whoever wants to end them must keep what this returns."""
-        if self._leash is not None:
-            self._leash.let_go()
-            self._leash = None
+        if self._reaper is not None:
+            self._reaper.release()
+            self._reaper = None
         if self._plane is not None:
             self._plane.detach()
         return self.processes
@@ -124,19 +124,19 @@ class NodeCluster:
                 self._plane.stop()
 
     def _start(self) -> Cluster:
-        self._leash = Leash(*self.node.leftovers, *([self.folder] if self._temporary else []))
+        self._reaper = Reaper(*self.node.leftovers, *([self.folder] if self._temporary else []))
         self._network = self.node.open()
         self._plane = ControlPlane(self._binaries, self.folder, self._with_node(self._network))
         cluster = self._plane.start()
-        # On this leash too: a temporary folder can go only when nobody writes to it any more.
+        # The reaper has it too: a temporary folder can go only when nobody writes to it any more.
         for entry in self._plane.processes.values():
-            self._put_on_leash(entry)
+            self._hand_to_reaper(entry)
         self.node.join(cluster, self._network, urlsplit(cluster.server).port or 0)
         return cluster
 
-    def _put_on_leash(self, entry: ProcessId) -> None:
-        if self._leash is not None:
-            self._leash.add(entry)
+    def _hand_to_reaper(self, entry: ProcessId) -> None:
+        if self._reaper is not None:
+            self._reaper.add(entry)
 
     def _with_node(self, network: Network) -> Settings:
         """Tell the control plane of the node. A flag given by whoever started this wins over these."""

@@ -1,8 +1,8 @@
-"""The leash: a small process that ends a control plane whose owner died without stopping it.
+"""The reaper: a small process that ends a control plane whose owner died without stopping it.
 
-Standing: run as `python -m localcluster.leash`, one for each control plane started as a library. It holds
-the reading end of a pipe; when the owner dies, however it dies, the pipe closes and the leash ends what
-was put on it. A signal on the parent's death would do less: it comes when the *thread* that started the
+Standing: run as `python -m localcluster.reaper`, one for each control plane started as a library. It holds
+the reading end of a pipe; when the owner dies, however it dies, the pipe closes and the reaper ends what
+it was given. A signal on the parent's death would do less: it comes when the *thread* that started the
 process ends, and only Linux has it.
 """
 
@@ -18,14 +18,14 @@ from typing import IO, Final
 from localcluster.process import ProcessId, kill
 
 _PACKAGE_PARENT: Final = Path(__file__).resolve().parent.parent
-_LET_GO: Final = "let-go"
+_RELEASE: Final = "release"
 
 
-class Leash:
+class Reaper:
     """The owner's end of the pipe."""
 
     def __init__(self, *folders: Path) -> None:
-        """Start the watching process; the folders go away together with what is on the leash, in this order.
+        """Start the watching process; the folders go away together with what it is given, in this order.
 
         A control group may be among them: of it and of those below it only the folders can be removed, and are.
         """
@@ -38,16 +38,16 @@ class Leash:
         )
 
     def add(self, process: ProcessId) -> None:
-        """Put a process on the leash. Call it right after the start."""
+        """Have a process ended with the owner. Call it right after the start."""
         pipe = self._pipe()
         pipe.write(f"{process.pid} {process.started}\n".encode())
         pipe.flush()
 
-    def let_go(self) -> None:
-        """Take everything off the leash, and end the watcher."""
-        # Broken where somebody ended the watcher; then nothing is on the leash any more.
+    def release(self) -> None:
+        """Let everything that it was given live on, and end the watcher."""
+        # Broken where somebody ended the watcher; then it has nothing left to end.
         with contextlib.suppress(BrokenPipeError):
-            self._pipe().write(f"{_LET_GO}\n".encode())
+            self._pipe().write(f"{_RELEASE}\n".encode())
             self._pipe().close()
         self._watcher.wait()
 
@@ -59,13 +59,13 @@ class Leash:
 
 def watch(lines: Iterable[str], folders: Iterable[str]) -> None:
     """Read processes until the owner is gone, then end those that still run, and remove the folders."""
-    leashed: list[ProcessId] = []
+    given: list[ProcessId] = []
     for line in lines:
         pid, _, started = line.strip().partition(" ")
-        if pid == _LET_GO:
+        if pid == _RELEASE:
             return
-        leashed.append(ProcessId(int(pid), started))
-    kill(leashed)
+        given.append(ProcessId(int(pid), started))
+    kill(given)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
