@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.cluster import cluster, neighbours
-from benchmarks.http import batching, enforcing, replicas, scale, seams, starting, tails
-from benchmarks.http.serving import Serving
-from benchmarks.inside import deciding, holding, stages
+from benchmarks.http import batch, enforcement, replicas, scale, seams, start, tails
+from benchmarks.http.serve import ServeSection
+from benchmarks.inside import decide, pauses, stages
 from benchmarks.rig.cores import Busy, Cores, describe
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import Report, Row, Section
 from benchmarks.rig.servers import Servers
-from benchmarks.tools import auditing, consoling, policytools
+from benchmarks.tools import audit, console, policytools
 from localcluster.progress import Silent, Terminal
 
 _RESULTS: Final = Path(__file__).resolve().parent / "results"
@@ -34,19 +34,19 @@ _LIBRARIES: Final = ("aiohttp", "uvloop", "orjson", "msgspec", "cel-expr-python"
 _NOISY: Final = 0.05
 _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "stages": stages.section,
-    "decide": lambda plan, _: deciding.section(plan),
-    "serve": lambda plan, servers: Serving(plan, servers).run(),
-    "batch": batching.section,
-    "proxies": enforcing.proxies,
-    "clients": enforcing.clients,
+    "decide": lambda plan, _: decide.section(plan),
+    "serve": lambda plan, servers: ServeSection(plan, servers).run(),
+    "batch": batch.section,
+    "proxies": enforcement.proxies,
+    "clients": enforcement.clients,
     "seams": seams.section,
-    "start": starting.section,
+    "start": start.section,
     "scale": scale.section,
     "replicas": replicas.section,
-    "holding": holding.section,
-    "audit": auditing.section,
+    "pauses": pauses.section,
+    "audit": audit.section,
     "policies": policytools.section,
-    "console": consoling.section,
+    "console": console.section,
     "neighbours": neighbours.section,
     "tails": tails.section,
     "cluster": cluster.section,

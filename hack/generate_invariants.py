@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import enforced
+import enforcement
 import page
-from enforced import Expression, Invariant
+from enforcement import Expression, Invariant
 from invariants import INVARIANTS, NUMBERS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -88,7 +88,7 @@ def problems(shown: Sequence[Shown], invariants: Sequence[Invariant] = INVARIANT
         unknown = [number for number in one.numbers if number not in NUMBERS]
         if unknown or not one.numbers:
             yield f"{one.path}: {one.name}: no such invariant: {', '.join(map(str, unknown)) or 'none is named'}"
-    for guard, message in sorted(enforced.expressions()):
+    for guard, message in sorted(enforcement.expressions()):
         if not any(Expression(guard, message) in invariant.places for invariant in invariants):
             yield f"no invariant names this expression of {guard}: {message}"
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from bailiwick_api.kinds import cel
 from bailiwick_api.manifests import guards
-from enforced import Code, Field, Invariant, NoField, Role, SchemaRule, deleting, opening, reviewing, writing_status
+from enforcement import Code, Field, Invariant, NoField, Role, SchemaRule, deleting, opening, reviewing, writing_status
 
 _BY_HAND: Final = (
     "a grant written by hand must have origin PreApproved; only the decision point sets Requested and OnDeny"

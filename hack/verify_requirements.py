@@ -33,7 +33,7 @@ _PINNED: Final = re.compile(r"==[^=,*]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class StatedRequirement:
     """One requirement and the file that states it."""
 
     source: str
@@ -88,7 +88,7 @@ def problems(root: Path) -> Iterator[str]:
     yield from _untested(locks)
 
 
-def sources(root: Path, project: Mapping[str, Any]) -> dict[str, list[Asked]]:
+def sources(root: Path, project: Mapping[str, Any]) -> dict[str, list[StatedRequirement]]:
     """Return what each lock file must hold: one for each of these extras, one for building, one for everything."""
     base = project["project"]["dependencies"]
     extras = {name: list(_expanded(project, texts)) for name, texts in _extras(project).items()}
@@ -96,7 +96,7 @@ def sources(root: Path, project: Mapping[str, Any]) -> dict[str, list[Asked]]:
     from_project[EVERYTHING] = [*base, *(text for texts in extras.values() for text in texts)]
     from_project[BUILD] = project["build-system"]["requires"]
     return {
-        name: [Asked("pyproject.toml", Requirement(text)) for text in texts]
+        name: [StatedRequirement("pyproject.toml", Requirement(text)) for text in texts]
         + list(_lines(root / "requirements" / f"{name}.in"))
         for name, texts in from_project.items()
     }
@@ -128,7 +128,7 @@ def form_problems(text: str) -> Iterator[str]:
             yield from _entry_problems(line)
 
 
-def range_problems(held: Sequence[Pin], asked: Iterable[Asked]) -> Iterator[str]:
+def range_problems(held: Sequence[Pin], asked: Iterable[StatedRequirement]) -> Iterator[str]:
     """Find what is asked for and missing, what is out of its range, and what nobody asks for any more."""
     wanted = list(asked)
     for one in wanted:
@@ -177,13 +177,13 @@ def _expanded(project: Mapping[str, Any], texts: Iterable[str]) -> Iterator[str]
             yield from _expanded(project, _extras(project)[extra])
 
 
-def _lines(path: Path) -> Iterator[Asked]:
+def _lines(path: Path) -> Iterator[StatedRequirement]:
     for line in path.read_text(encoding="utf-8").splitlines():
         content = line.partition("#")[0].strip()
         if content.startswith("-r "):
             yield from _lines(path.parent / content.removeprefix("-r ").strip())
         elif content and not content.startswith("-c "):
-            yield Asked(f"requirements/{path.name}", Requirement(content))
+            yield StatedRequirement(f"requirements/{path.name}", Requirement(content))
 
 
 def _requirement(text: str) -> Requirement | None:

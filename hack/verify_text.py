@@ -18,7 +18,7 @@ _SHORT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Unwanted:
+class UnwantedPattern:
     """A pattern, why it is not wanted, and the names of files that may have it."""
 
     pattern: re.Pattern[str]
@@ -28,18 +28,20 @@ class Unwanted:
 
 # Written so that no pattern matches its own source.
 UNWANTED: Final = (
-    Unwanted(
+    UnwantedPattern(
         re.compile(r"(?<![\w.$}])/(?:root|work|Users/\w+|home/\w+|tmp/\w+)/[\w.]"),
         "a path of one machine",
         ("Dockerfile",),
     ),
-    Unwanted(
+    UnwantedPattern(
         re.compile(r"\b(?:pypi|pythonhosted|npmjs|crates|maven|golang)\s*\.\s*(?:org|io|com)\b(?!/(?:x|api))"),
         "the host name of a package registry",
         ("go.mod", "go.sum"),
     ),
-    Unwanted(re.compile(r"\bissues? #?\d+\b", re.IGNORECASE), "an issue's number says nothing here: write the reason"),
-    Unwanted(re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE), "an unfinished merge"),
+    UnwantedPattern(
+        re.compile(r"\bissues? #?\d+\b", re.IGNORECASE), "an issue's number says nothing here: write the reason"
+    ),
+    UnwantedPattern(re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE), "an unfinished merge"),
 )
 
 
@@ -79,10 +81,10 @@ def problems(path: Path, root: Path) -> Iterator[str]:
                 yield f"{path.relative_to(root)}:{line}: {match.group().strip()}: {unwanted.reason}"
 
 
-def _own_path(root: Path) -> Iterator[Unwanted]:
+def _own_path(root: Path) -> Iterator[UnwantedPattern]:
     # A short one, such as /src in a container, may well be meant as itself.
     if len(root.parts) > _SHORT:
-        yield Unwanted(re.compile(rf"(?<![\w.$}}]){re.escape(str(root))}\b"), "the path of this checkout")
+        yield UnwantedPattern(re.compile(rf"(?<![\w.$}}]){re.escape(str(root))}\b"), "the path of this checkout")
 
 
 if __name__ == "__main__":

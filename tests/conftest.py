@@ -12,14 +12,14 @@ import pytest
 from bailiwick_api.accounts import Installation
 from localcluster import build
 from localcluster.access import Cluster
+from localcluster.clusters import NamedCluster
 from localcluster.controlplane import ControlPlane
-from localcluster.named import Named
 from localcluster.node import images, needs
 from localcluster.node.cluster import NodeCluster
 from localcluster.node.recipes import Programs
 from localcluster.progress import Silent
 from support.callers import Callers
-from support.installing import install
+from support.installation import install
 from support.namespaces import Namespaces, Roles
 
 pytest_plugins = ["support.examples", "support.failures", "support.lanes", "support.leaks", "support.tracebacks"]
@@ -89,7 +89,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         case "current":
             yield Cluster.from_kubeconfig()
         case name:
-            yield Named(name).cluster()
+            yield NamedCluster(name).cluster()
 
 
 @pytest.fixture(scope="session")

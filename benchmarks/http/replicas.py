@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from benchmarks.rig import workload
 from benchmarks.rig.cores import usable
-from benchmarks.rig.load import CONNECTIONS, Prepared, Round, Wrk
+from benchmarks.rig.load import CONNECTIONS, Round, WireRequests, Wrk
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section, ratio
 from benchmarks.rig.servers import MissingError, Server, Servers
@@ -67,11 +67,11 @@ def _measured(plan: Plan, servers: Servers, wrk: Wrk) -> tuple[_Rounds, list[flo
     return rounds, [server.resident_megabytes() for server in replicas]
 
 
-def _prepared(servers: Servers, server: Server) -> Prepared:
+def _prepared(servers: Servers, server: Server) -> WireRequests:
     lines = [
         (one.path, dict(server.headers(one)), one.encoded()) for one in workload.load(_POLICIES, _DIFFERENT, EXPORT)
     ]
-    return Prepared.write(servers.folder / f"{server.name}.requests", lines)
+    return WireRequests.write(servers.folder / f"{server.name}.requests", lines)
 
 
 def _row(count: int, rounds: _Rounds, resident: Sequence[float]) -> Row:

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.rig import workload
-from benchmarks.rig.load import CONNECTIONS, Prepared, Wrk
+from benchmarks.rig.load import CONNECTIONS, WireRequests, Wrk
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section, ratio
 from benchmarks.rig.servers import HOST, MissingError, Server, Servers
@@ -64,7 +64,7 @@ def _measured(
         # Of all tenants, not of the first ones alone.
         requests = workload.load(policies, _DIFFERENT, EXPORT)
         lines = [(one.path, dict(server.headers(one)), one.encoded()) for one in requests]
-        prepared = Prepared.write(servers.folder / f"scale {name}.requests", lines)
+        prepared = WireRequests.write(servers.folder / f"scale {name}.requests", lines)
         with _open(server, requests[0], others):
             wrk.round(server, prepared, 1)
             rounds = [wrk.round(server, prepared, plan.seconds) for _ in range(plan.rounds)]

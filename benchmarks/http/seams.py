@@ -15,7 +15,7 @@ from aiohttp import web  # noqa: TID251 - what is left where a seam is taken out
 from bailiwick_webhook.http.transport import answers, fastpath, server
 from bailiwick_webhook.main import main as serve
 from benchmarks.rig import workload
-from benchmarks.rig.load import Prepared, Round, Wrk
+from benchmarks.rig.load import Round, WireRequests, Wrk
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section, ratio
 from benchmarks.rig.servers import MissingError, Server, Servers
@@ -81,7 +81,7 @@ def section(plan: Plan, servers: Servers) -> Section:
         return made
     requests = workload.load(_POLICIES, _DIFFERENT, EXPORT)
     lines = [(one.path, dict(ours.as_itself(one)), one.encoded()) for one in requests]
-    prepared = Prepared.write(servers.folder / "seams.requests", lines)
+    prepared = WireRequests.write(servers.folder / "seams.requests", lines)
     rounds: dict[str, list[Round]] = {name: [] for name in started}
     for number in range(plan.rounds + 1):
         plan.progress.say(f"Round {number} of {plan.rounds}" if number else "Warming up")

@@ -31,7 +31,7 @@ from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.store.policies.sink import Policies
 from benchmarks.rig import workload
 from benchmarks.rig.grants import grant
-from benchmarks.rig.load import Prepared, Round, Wrk
+from benchmarks.rig.load import Round, WireRequests, Wrk
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import Row, Section, ratio
 from benchmarks.rig.servers import MissingError, Servers
@@ -83,7 +83,7 @@ def _measured(
     server = ours.in_cluster(servers, _POLICIES, load_core=plan.cores.load, name=called, program=program)
     requests = workload.load(_POLICIES, _DIFFERENT, EXPORT)
     lines = [(one.path, dict(ours.as_itself(one)), one.encoded()) for one in requests]
-    prepared = Prepared.write(servers.folder / f"{called}.requests", lines)
+    prepared = WireRequests.write(servers.folder / f"{called}.requests", lines)
     # Before the first of all: the pages of a process that has just begun are touched for the first time.
     wrk.round(server, prepared, 1)
     server.running.id.send(signal.SIGUSR1)

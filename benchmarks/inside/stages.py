@@ -104,7 +104,7 @@ class _Written(asyncio.Transport):
 
 
 @dataclass
-class _Served:
+class _ServedPdp:
     """What the decision point was made of."""
 
     edge: Edge | None = None
@@ -120,7 +120,7 @@ class _Served:
 
 
 async def _measured(kubeconfig: str, records: str) -> dict[str, Any]:
-    served = _Served()
+    served = _ServedPdp()
     listen = server.serve
 
     async def serve(app: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is called

@@ -1,6 +1,6 @@
 """The load: wrk on its own core, one thread, kept-alive connections, prepared requests in turn.
 
-Standing: under `serving` and `batching`; one call is one round on one server. Holds: an answer that is not an allowed
+Standing: under `serve` and `batch`; one call is one round on one server. Holds: an answer that is not an allowed
 decision fails the run, so that no server is ever fast by answering something else.
 """
 
@@ -21,13 +21,13 @@ _PATIENCE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class WireRequests:
     """Requests as they go over the wire: path, headers, body."""
 
     file: Path
 
     @classmethod
-    def write(cls, file: Path, requests: Iterable[tuple[str, dict[str, str], bytes]]) -> "Prepared":
+    def write(cls, file: Path, requests: Iterable[tuple[str, dict[str, str], bytes]]) -> "WireRequests":
         """Write them for the script of wrk: one in a line, which no part of them breaks."""
         lines = []
         for path, headers, body in requests:
@@ -66,7 +66,7 @@ class Wrk:
         said = subprocess.run([binary, "-v"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - found
         return cls(binary, " ".join(said.split()[:2]), core)
 
-    def round(self, server: Server, prepared: Prepared, seconds: int, connections: int = CONNECTIONS) -> Round:
+    def round(self, server: Server, prepared: WireRequests, seconds: int, connections: int = CONNECTIONS) -> Round:
         """Load a server over so many connections.
 
         Raises `MissingError` where it did not answer every request as it should.

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from benchmarks.rig.cores import cpu_seconds, pinned, resident_megabytes
 from benchmarks.rig.workload import Request
-from localcluster.process import Running, spawn, stop
+from localcluster.process import RunningProcess, spawn, stop
 
 HOST: Final = "127.0.0.1"
 _POLL_SECONDS: Final = 0.01
@@ -29,7 +29,7 @@ class Server:
 
     name: str
     version: str
-    running: Running
+    running: RunningProcess
     port: int
     path: Callable[[Request], str]
     allowed: Callable[[bytes], bool]
@@ -67,7 +67,7 @@ class Servers:
 
     folder: Path
     core: int | None
-    running: list[Running] = field(default_factory=list)
+    running: list[RunningProcess] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         """Nothing to do yet."""
@@ -84,7 +84,7 @@ class Servers:
         *,
         core: int | None = None,
         environment: Mapping[str, str] | None = None,
-    ) -> Running:
+    ) -> RunningProcess:
         """Start a command on the servers' core, or on another one; its output goes to a log of its own."""
         with pinned(self.core if core is None else core):
             running = spawn(name, command, self.folder / f"{name}.log", environment)
@@ -92,14 +92,14 @@ class Servers:
         return running
 
     @staticmethod
-    def end(*running: Running) -> None:
+    def end(*running: RunningProcess) -> None:
         """End some of them now."""
         stop([process.id for process in running])
         for process in running:
             process.handle.wait()
 
 
-def await_answer(running: Running, port: int, path: str, seconds: float = 60.0) -> float:
+def await_answer(running: RunningProcess, port: int, path: str, seconds: float = 60.0) -> float:
     """Wait until a GET is answered with 200, right after the start; return how long that took."""
     began = time.monotonic()
     deadline = began + seconds

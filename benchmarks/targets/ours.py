@@ -26,7 +26,7 @@ from benchmarks.rig.workload import ENDPOINT, GATEWAY, Request
 from benchmarks.targets.apiserver import token
 from localcluster.pki import Authority
 from localcluster.ports import free_ports
-from localcluster.process import Running
+from localcluster.process import RunningProcess
 
 WEBHOOK: Final = (sys.executable, "-m", "bailiwick_webhook")
 # A hundred thousand policies take minutes on a slow machine.
@@ -120,7 +120,7 @@ def start_stand_in(
     return kubeconfig
 
 
-def _await_port(running: Running, port: int) -> None:
+def _await_port(running: RunningProcess, port: int) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and running.alive:
         with socket.socket() as probe:

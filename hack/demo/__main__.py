@@ -20,9 +20,9 @@ from demo.s1 import NotAsToldError
 from demo.stack import Stack
 from localcluster.access import Cluster
 from localcluster.cache import clusters_folder
+from localcluster.clusters import NamedCluster
 from localcluster.errors import LocalClusterError
-from localcluster.named import Named
-from localcluster.process import Running, spawn
+from localcluster.process import RunningProcess, spawn
 from localcluster.progress import Progress, Silent, Terminal as Telling
 from localcluster.tokenrequest import Account
 
@@ -67,7 +67,7 @@ def main() -> int:
 class _Bench:
     """A stack and the cluster that it runs on."""
 
-    def __init__(self, stack: Stack, named: Named | None, progress: Progress) -> None:
+    def __init__(self, stack: Stack, named: NamedCluster | None, progress: Progress) -> None:
         self.stack = stack
         self._named = named
         self._progress = progress
@@ -103,7 +103,7 @@ def _bench(which: str, progress: Progress, *, replace: bool) -> _Bench:
         keeper_flags = ["--kubeconfig", str(cluster.admin_kubeconfig)]
         named = None
     else:
-        named = Named(which or OWN)
+        named = NamedCluster(which or OWN)
         if not which:
             clear_the_ground(named, progress, ask=at_terminal(), replace=replace)
         named.up(progress)
@@ -127,11 +127,11 @@ class Kept(NamedTuple):
     """Whose tokens are kept: the flags that name the cluster, and the cluster itself where it is the demo's own."""
 
     flags: list[str]
-    named: Named | None
+    named: NamedCluster | None
     progress: Progress
 
 
-def keep_token(processes: list[Running], account: Account, file: Path, kept: Kept) -> Path:
+def keep_token(processes: list[RunningProcess], account: Account, file: Path, kept: Kept) -> Path:
     """Keep a token fresh in a process of its own, which goes on after the demo where KEEP=1 wants that.
 
     It is written down at once, so that whenever the demo ends, `localcluster down` ends the process too.

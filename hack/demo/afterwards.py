@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Final
 
-from demo.acting import Call
+from demo.accounts import Call
 from demo.ground import KUBECTL, Ground
 from demo.narrator import Narrator
 from demo.s1 import NotAsToldError

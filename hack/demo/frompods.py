@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from demo import inpod
-from demo.acting import Answer, Call
+from demo.accounts import Answer, Call
 from demo.ground import KUBECTL, ROOT, Pod, output
 from localcluster.access import Cluster
 from localcluster.errors import AccessError

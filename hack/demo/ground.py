@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from demo.acting import Acting
-from issuer.signing import Signer
+from demo.accounts import Accounts
+from issuer.keys import Signer
 from localcluster.access import Cluster
 from localcluster.tokenrequest import Account
 
@@ -45,7 +45,7 @@ class Ground(Protocol):
     cluster: Cluster
     folder: Path
     keeper: Keeper
-    acting: Acting
+    acting: Accounts
     workloads: Workloads
     crm_url: str
     signer: Signer | None

@@ -15,13 +15,13 @@ from typing import Any, Final
 import yaml
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
-from demo.acting import Acting
+from demo.accounts import Accounts
 from demo.frompods import DEPLOYER, FromPods, PodError, manifest, participants, running
 from demo.ground import ROOT, Ground, Keeper, Pod, Workloads, run
 from demo.install import InstallError
 from demo.narrator import Narrator
-from issuer.serving import Server
-from issuer.signing import Signer
+from issuer.keys import Signer
+from issuer.server import Server
 from localcluster.access import Cluster
 from localcluster.rest import Rest
 
@@ -45,7 +45,7 @@ class Images:
     operator: str
 
 
-class Running:
+class DeployedPods:
     """The deployer's pods, which run: the approved image is the webhook's, the other one the operator's."""
 
     how: Final = "The pods are running, and the kubelet reports their images."
@@ -78,7 +78,7 @@ class InCluster(Ground):
     folder: Path
     helm: Path
     images: Images
-    acting: Acting = field(init=False)
+    acting: Accounts = field(init=False)
     workloads: Workloads = field(init=False)
     keeper: Keeper = field(init=False)
     signer: Signer | None = None
@@ -89,7 +89,7 @@ class InCluster(Ground):
         """Act from pods."""
         pods = FromPods(self.cluster)
         self.acting, self.keeper = pods, pods.kubeconfig
-        self.workloads = Running(self.cluster, self.images)
+        self.workloads = DeployedPods(self.cluster, self.images)
 
     def evaluation(self, endpoint: str, number: int = 0) -> str:  # noqa: ARG002 - the Service chooses
         """Where the Service of all decision points is asked; each connection goes to one of them."""

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
+from localcluster.clusters import NamedCluster
 from localcluster.errors import LocalClusterError
-from localcluster.named import Named
 from localcluster.progress import Progress
 
 _KEPT: Final = "kept"
@@ -19,7 +19,7 @@ class KeptError(LocalClusterError):
     """There is a cluster that somebody may still want."""
 
 
-def keep(named: Named) -> None:
+def keep(named: NamedCluster) -> None:
     """Mark a cluster as one that somebody wants to keep."""
     (named.folder / _KEPT).touch()
 
@@ -30,7 +30,7 @@ def at_terminal() -> Callable[[str], str] | None:
 
 
 def clear_the_ground(
-    named: Named, progress: Progress, *, ask: Callable[[str], str] | None, replace: bool = False
+    named: NamedCluster, progress: Progress, *, ask: Callable[[str], str] | None, replace: bool = False
 ) -> None:
     """Take away what an earlier demo left. Raises `KeptError` where somebody may want it."""
     if not named.exists:

@@ -19,14 +19,14 @@ from demo.ground import Ground
 from demo.incluster import Images, InCluster
 from demo.leftover import KeptError, at_terminal, clear_the_ground, keep
 from demo.narrator import Narrator, Terminal
-from demo.recreated import Recreated
+from demo.recreation import RecreationCase
 from demo.s1 import S1, NotAsToldError
 from demo.s2 import S2
 from demo.s3 import S3
 from demo.s4 import S4
 from localcluster import build
+from localcluster.clusters import NamedCluster
 from localcluster.errors import LocalClusterError
-from localcluster.named import Named
 from localcluster.node import images
 from localcluster.progress import Terminal as Progress
 
@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", default=os.environ.get("KEEP", "") not in {"", "0"})
     parser.add_argument("--replace", action="store_true", help="remove the cluster of an earlier demo without asking")
     options = parser.parse_args()
-    tell, progress, named = Terminal(), Progress(), Named(NAME)
+    tell, progress, named = Terminal(), Progress(), NamedCluster(NAME)
     started = time.monotonic()
     try:
         clear_the_ground(named, progress, ask=at_terminal(), replace=options.replace)
@@ -79,7 +79,7 @@ def values(server: str) -> dict[str, Any]:
     }
 
 
-def _ground(named: Named, progress: Progress) -> InCluster:
+def _ground(named: NamedCluster, progress: Progress) -> InCluster:
     helm = build.ensure(build.helm(), progress) / "helm"
     built = images.ensure(progress)
     named.up(progress, node=True)
@@ -107,7 +107,7 @@ def play(ground: InCluster, host: str, tell: Narrator, then: Callable[[Ground, N
         S2(ground, tell).play()
         S4(ground, tell).play()
         S3(ground, tell).play()
-        Recreated(ground, tell).play()
+        RecreationCase(ground, tell).play()
         if then is not None:
             then(ground, tell)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from demo.acting import Answer, Call
+from demo.accounts import Answer, Call
 from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.s1 import NotAsToldError

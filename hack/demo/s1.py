@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
-from demo.acting import Answer, Call
+from demo.accounts import Answer, Call
 from demo.ground import Ground
 from demo.narrator import Narrator
 from demo.stack import AGENT, AGENT_ACCOUNT, CRM_ACCOUNT, CRM_ENDPOINT

@@ -18,16 +18,16 @@ import requests
 import yaml
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE, GUARD_CONFIG_MAP, Installation
-from demo.acting import Acting, FromHere
+from demo.accounts import Accounts, FromHere
 from demo.ground import ROOT, Ground, Keeper, Workloads
 from demo.pods import Written
-from issuer.serving import DISCOVERY
-from issuer.signing import Signer
+from issuer.keys import Signer
+from issuer.server import DISCOVERY
 from localcluster.access import Cluster
 from localcluster.errors import StartError
 from localcluster.pki import Pair
 from localcluster.ports import free_ports, held
-from localcluster.process import Running, spawn, stop
+from localcluster.process import RunningProcess, spawn, stop
 from localcluster.tokenrequest import Account
 
 MANIFESTS: Final = (
@@ -55,7 +55,7 @@ class DecisionPoint:
     status_url: str
     admission_port: int
     records: Path
-    process: Running
+    process: RunningProcess
 
     @property
     def admission_url(self) -> str:
@@ -82,9 +82,9 @@ class Stack(Ground):
     folder: Path
     keeper: Keeper
     installation: Installation = field(default_factory=Installation)
-    processes: list[Running] = field(default_factory=list)
+    processes: list[RunningProcess] = field(default_factory=list)
     decision_points: list[DecisionPoint] = field(default_factory=list)
-    adopt: Callable[[Running], None] = lambda _: None
+    adopt: Callable[[RunningProcess], None] = lambda _: None
     status_ports: tuple[int, ...] = field(default_factory=lambda: free_ports(_ASKED))
     external_url: str = ""
     crm_url: str = ""
@@ -92,7 +92,7 @@ class Stack(Ground):
     guarded_point: DecisionPoint | None = None
     signer: Signer | None = None
     issuers: Path | None = None
-    acting: Acting = field(init=False)
+    acting: Accounts = field(init=False)
     workloads: Workloads = field(init=False)
     # The operator believes whoever answers where it asks: until one of ours does, nobody else may.
     _held: dict[int, socket.socket | None] = field(init=False)
@@ -120,7 +120,7 @@ class Stack(Ground):
         points = [*self.decision_points, *([self.guarded_point] if self.guarded_point else [])]
         return [line for point in points for line in point.records.read_text().splitlines()]
 
-    def start_operator(self, *flags: str, name: str = "operator") -> Running:
+    def start_operator(self, *flags: str, name: str = "operator") -> RunningProcess:
         """Start an operator."""
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.operator_name), name)
         replicas = [f"--replica=http://127.0.0.1:{port}" for port in self.status_ports]
@@ -266,15 +266,17 @@ class Stack(Ground):
         with self._keeping:
             return config if config.exists() else self.keeper(account, token)
 
-    def _spawn(self, name: str, arguments: Sequence[str | Path], program: str | Path = sys.executable) -> Running:
+    def _spawn(
+        self, name: str, arguments: Sequence[str | Path], program: str | Path = sys.executable
+    ) -> RunningProcess:
         return self._keep(spawn(name, [program, *arguments], self.folder / f"{name}.log"))
 
-    def _keep(self, running: Running) -> Running:
+    def _keep(self, running: RunningProcess) -> RunningProcess:
         self.processes.append(running)
         self.adopt(running)
         return running
 
-    def _await(self, process: Running, url: str, status: int, authority: Path | None = None) -> None:
+    def _await(self, process: RunningProcess, url: str, status: int, authority: Path | None = None) -> None:
         verify = True if authority is None else str(authority)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and process.alive:

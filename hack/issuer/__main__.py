@@ -7,8 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from issuer.serving import HOST, Server
-from issuer.signing import Signer
+from issuer.keys import Signer
+from issuer.server import HOST, Server
 
 
 def main() -> int:

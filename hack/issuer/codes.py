@@ -1,6 +1,6 @@
 """Logins of the issuer: a page on which one says who one is, codes, and tokens for them (RFC 6749, RFC 7636, RFC 9207).
 
-Standing: beside `signing`, pure but for its memory; `serving` puts it on paths. Holds: a code is good once, for the
+Standing: beside `keys`, pure but for its memory; `server` puts it on paths. Holds: a code is good once, for the
 client, the address and the verifier that it was asked for with.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode, urljoin
 
-from issuer.signing import Signer
+from issuer.keys import Signer
 
 AUTHORIZE: Final = "/authorize"
 CHOSEN: Final = "/authorize/as"

@@ -13,8 +13,8 @@ from typing import Final
 
 from localcluster import build, kind
 from localcluster.access import Cluster
+from localcluster.clusters import DEFAULT_NAME, NamedCluster, all_names
 from localcluster.errors import LocalClusterError
-from localcluster.named import DEFAULT_NAME, Named, all_names
 from localcluster.node import images, needs
 from localcluster.node.node import has_node
 from localcluster.node.recipes import Programs
@@ -63,7 +63,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _images(arguments: argparse.Namespace) -> int:
-    progress, named = Terminal(), Named(arguments.name)
+    progress, named = Terminal(), NamedCluster(arguments.name)
     built = images.ensure(progress, images.ALL)
     if has_node(named.folder) and named.is_up:
         with progress.step(f"Loading them into the node of cluster {named.name!r}"):
@@ -75,7 +75,7 @@ def _images(arguments: argparse.Namespace) -> int:
 
 
 def _load(arguments: argparse.Namespace) -> int:
-    containerd = Named(arguments.name).containerd
+    containerd = NamedCluster(arguments.name).containerd
     for archive in arguments.archives:
         containerd.load(archive)
     return _OK
@@ -95,7 +95,7 @@ def _argocd_packages(_: argparse.Namespace) -> int:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    named, progress = Named(arguments.name), Terminal()
+    named, progress = NamedCluster(arguments.name), Terminal()
     if not named.up(progress, node=arguments.node):
         progress.say(f"Cluster {named.name!r} is up already.")
     cluster = named.cluster()
@@ -106,7 +106,7 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    named, progress = Named(arguments.name), Terminal()
+    named, progress = NamedCluster(arguments.name), Terminal()
     if named.down(progress, keep_data=arguments.keep_data):
         progress.say(f"Cluster {named.name!r} is down.")
     else:
@@ -119,21 +119,21 @@ def _status(arguments: argparse.Namespace) -> int:
     if not names:
         print("There is no cluster.")
     for name in names:
-        named = Named(name)
+        named = NamedCluster(name)
         state = "up" if named.is_up else "down" if named.exists else "not there"
         print(f"{name}: {state}" + (f", {Cluster.at(named.folder).server}" if named.is_up else ""))
         for part, entry in named.processes().items():
             print(f"  {part}: {f'pid {entry.pid}' if entry.alive else 'ended'}")
-    return _OK if names and all(Named(name).is_up for name in names) else _FAILED
+    return _OK if names and all(NamedCluster(name).is_up for name in names) else _FAILED
 
 
 def _kubeconfig(arguments: argparse.Namespace) -> int:
-    print(Named(arguments.name).cluster().kubeconfig(arguments.person))
+    print(NamedCluster(arguments.name).cluster().kubeconfig(arguments.person))
     return _OK
 
 
 def _logs(arguments: argparse.Namespace) -> int:
-    named = Named(arguments.name)
+    named = NamedCluster(arguments.name)
     found = sorted(named.logs.glob("*.log")) if named.exists else []
     if not found:
         print(f"Cluster {named.name!r} has no logs.", file=sys.stderr)
@@ -144,7 +144,7 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 
 def _token_keeper(arguments: argparse.Namespace) -> int:
-    named = None if arguments.kubeconfig else Named(arguments.name)
+    named = None if arguments.kubeconfig else NamedCluster(arguments.name)
     cluster = Cluster.from_kubeconfig(arguments.kubeconfig) if named is None else named.cluster()
     account = Account(arguments.namespace, arguments.service_account, tuple(arguments.audience), arguments.seconds)
     keeper = TokenFile(cluster, account, arguments.file)
@@ -157,7 +157,7 @@ def _token_keeper(arguments: argparse.Namespace) -> int:
     return _OK
 
 
-def _detach_keeper(arguments: argparse.Namespace, keeper: TokenFile, named: Named | None) -> int:
+def _detach_keeper(arguments: argparse.Namespace, keeper: TokenFile, named: NamedCluster | None) -> int:
     # The first token is had here, where somebody still reads the message if there is none.
     keeper.start().stop()
     path = keeper.write_kubeconfig(arguments.write_kubeconfig)

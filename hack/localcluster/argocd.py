@@ -23,7 +23,7 @@ from localcluster.errors import StartError
 from localcluster.files import write_secret
 from localcluster.node import needs
 from localcluster.ports import free_ports
-from localcluster.process import Running, spawn, stop
+from localcluster.process import RunningProcess, spawn, stop
 from localcluster.reaper import Reaper
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
@@ -84,7 +84,7 @@ class ArgoCD:
         self._settings = dict(settings or {})
         self._token = TokenFile(cluster, CONTROLLER, folder / "controller.token")
         self._reaper: Reaper | None = None
-        self._running: list[Running] = []
+        self._running: list[RunningProcess] = []
 
     def start(self) -> Self:
         """Install it, bring its processes up, and return when they say that they are well."""

@@ -23,7 +23,7 @@ from localcluster.errors import StartError, UnreachableError
 from localcluster.kubeconfig import for_server
 from localcluster.people import ADMIN, PEOPLE, Person
 from localcluster.ports import free_ports
-from localcluster.process import ProcessId, Running
+from localcluster.process import ProcessId, RunningProcess
 from localcluster.reaper import Reaper
 from localcluster.rest import Rest
 
@@ -75,7 +75,7 @@ class ControlPlane:
         self.folder: Final = Path(tempfile.mkdtemp(prefix="bailiwick-")) if folder is None else folder.absolute()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._reaper: Reaper | None = None
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningProcess] = {}
         self._files: Files | None = None
         self._ports: Ports | None = None
         self._cluster: Cluster | None = None

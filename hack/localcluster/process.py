@@ -61,7 +61,7 @@ class ProcessId:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningProcess:
     """A process that this Python process started."""
 
     name: str
@@ -81,7 +81,9 @@ class Running:
         return tail(self.log, lines, self.log_offset)
 
 
-def spawn(name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> Running:
+def spawn(
+    name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+) -> RunningProcess:
     """Start a command in a session of its own, its output appended to `log`.
 
     In a session of its own, because a Ctrl-C meant for the tests must not reach the API server before
@@ -98,7 +100,7 @@ def spawn(name: str, command: Sequence[str | Path], log: Path, environment: Mapp
             start_new_session=True,
         )
     # A child that has already ended is still there as a zombie until `poll`, but without a start time.
-    return Running(name, ProcessId.of(handle.pid) or ProcessId(handle.pid, "ended"), log, handle, offset)
+    return RunningProcess(name, ProcessId.of(handle.pid) or ProcessId(handle.pid, "ended"), log, handle, offset)
 
 
 def stop(processes: Iterable[ProcessId], grace: float = 10.0) -> None:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from localcluster.cache import cache_folder, locked
 from localcluster.errors import LocalClusterError
 from localcluster.progress import Progress, Terminal
-from proxies.shipped import configured
+from proxies.configurations import configured
 
 WHEEL: Final = Path(__file__).with_name("envoy.txt")
 

@@ -18,9 +18,9 @@ from bailiwick_engine.compile import acceptance
 from bailiwick_webhook.admission.review import MAX_BYTES
 from support.admission.reviews import UID, large, review, sent
 from support.objects import Object, changed, policy, rule, settings, subject
-from support.pdp.running import Bailiwick, readiness
+from support.pdp.processes import Bailiwick, readiness
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 MIB: Final = 1024 * 1024
 HEADERS: Final = {"Content-Type": "application/json"}

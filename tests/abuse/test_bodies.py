@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.tenant import Tenant
 
 pytestmark = pytest.mark.long
@@ -112,7 +112,7 @@ def test_a_wrong_body_is_400_and_the_problem_names_the_field(tenant: Tenant, wha
     data = made(tenant.body("customers.list"))
     if what == "Latin-1":
         data = data.decode().encode("latin-1")
-    answer = asking.post(tenant.url(path), data, tenant.pep, headers)
+    answer = questions.post(tenant.url(path), data, tenant.pep, headers)
     assert (answer.status, answer.decision) == (400, None)
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers["X-Request-ID"] == "wrong-body"
@@ -121,14 +121,14 @@ def test_a_wrong_body_is_400_and_the_problem_names_the_field(tenant: Tenant, wha
 
 
 def test_ab_37_a_problem_does_not_repeat_what_was_sent(tenant: Tenant) -> None:
-    answer = asking.post(tenant.url(), b'{"subject": "\x1b[31mopen sesame", "\x07bell": 1}', tenant.pep)
+    answer = questions.post(tenant.url(), b'{"subject": "\x1b[31mopen sesame", "\x07bell": 1}', tenant.pep)
     assert b"sesame" not in answer.raw
     assert b"\x1b" not in answer.raw
 
 
 def test_ab_37_the_name_of_a_member_is_told_short_and_printable(tenant: Tenant) -> None:
     name = "\\u0007\\u202e" + "x" * 500
-    answer = asking.post(tenant.url(), b'{"%s": 1, "%s": 2}' % (name.encode(), name.encode()), tenant.pep)
+    answer = questions.post(tenant.url(), b'{"%s": 1, "%s": 2}' % (name.encode(), name.encode()), tenant.pep)
     assert answer.body["field"] == "??" + "x" * 62
 
 
@@ -147,13 +147,13 @@ def test_a_body_of_another_kind_is_400(tenant: Tenant, header: str, value: str, 
     data = json.dumps(tenant.body("customers.list")).encode()
     if value == "gzip":
         data = gzip.compress(data + b" " * (100 * MIB))
-    answer = asking.post(tenant.url(), data, tenant.pep, {header: value})
+    answer = questions.post(tenant.url(), data, tenant.pep, {header: value})
     assert (answer.status, answer.body["field"]) == (400, field)
 
 
 def test_a_charset_beside_the_content_type_is_no_matter(tenant: Tenant) -> None:
     headers = {"Content-Type": "application/json; charset=utf-8"}
-    assert asking.post(tenant.url(), tenant.body("customers.list"), tenant.pep, headers).decision is True
+    assert questions.post(tenant.url(), tenant.body("customers.list"), tenant.pep, headers).decision is True
 
 
 RIGHT: Final[dict[str, Callable[[dict[str, Any]], bytes]]] = {
@@ -172,5 +172,5 @@ RIGHT: Final[dict[str, Callable[[dict[str, Any]], bytes]]] = {
 
 @pytest.mark.parametrize("what", RIGHT)
 def test_an_unusual_body_that_is_right_is_decided(tenant: Tenant, what: str) -> None:
-    answer = asking.post(tenant.url(), RIGHT[what](tenant.body("customers.list")), tenant.pep)
+    answer = questions.post(tenant.url(), RIGHT[what](tenant.body("customers.list")), tenant.pep)
     assert (answer.status, answer.decision) == (200, True), answer.body

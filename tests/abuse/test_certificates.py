@@ -21,8 +21,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Terms
-from support.pdp.secured import NAME, Secured, authority, entries, leaf, secured, serial, trusting
-from support.waiting import until
+from support.pdp.tlsprocess import NAME, TlsProcess, authority, entries, leaf, secured, serial, trusting
+from support.waits import until
 
 CA: Final = authority()
 GOOD: Final = leaf(CA)
@@ -114,21 +114,21 @@ WRONG: Final[dict[str, tuple[Callable[[], dict[str, str]], str]]] = {
 
 
 @pytest.fixture(scope="module")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsProcess]:
     with secured(tmp_path_factory.mktemp("serving"), GOOD_ENTRIES, "--tls-server-name", NAME) as point:
         point.await_ready()
         yield point
 
 
 @pytest.fixture(scope="module")
-def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def waiting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsProcess]:
     with secured(tmp_path_factory.mktemp("waiting"), None, "--tls-server-name", NAME) as point:
         yield point
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("what", WRONG)
-def test_ab_48_a_pair_that_no_client_would_accept_leaves_the_good_one_in_place(what: str, serving: Secured) -> None:
+def test_ab_48_a_pair_that_no_client_would_accept_leaves_the_good_one_in_place(what: str, serving: TlsProcess) -> None:
     make, said = WRONG[what]
     serving.mounted.fill(make())
     serving.await_problem(said)
@@ -149,7 +149,7 @@ def test_ab_48_a_pair_that_no_client_would_accept_leaves_the_good_one_in_place(w
 
 @pytest.mark.long
 @pytest.mark.parametrize("what", WRONG)
-def test_ab_48_with_such_a_pair_at_the_start_it_waits_and_is_not_ready(what: str, waiting: Secured) -> None:
+def test_ab_48_with_such_a_pair_at_the_start_it_waits_and_is_not_ready(what: str, waiting: TlsProcess) -> None:
     make, said = WRONG[what]
     waiting.mounted.fill(make())
     waiting.await_problem(said)
@@ -182,7 +182,7 @@ def test_ab_48_once_what_is_served_has_ended_it_is_not_ready(tmp_path: Path) -> 
         point.await_ready()
 
 
-def test_ab_48_files_that_are_written_one_after_the_other_are_served_with_once_they_fit(serving: Secured) -> None:
+def test_ab_48_files_that_are_written_one_after_the_other_are_served_with_once_they_fit(serving: TlsProcess) -> None:
     other = leaf(CA)
     serving.mounted.fill({**GOOD_ENTRIES, "tls.key": other.key})
     serving.await_problem("the key does not match the certificate")
@@ -193,7 +193,7 @@ def test_ab_48_files_that_are_written_one_after_the_other_are_served_with_once_t
     until(lambda: serving.serial(CA) == serial(GOOD), "the first one is served again")
 
 
-def test_ab_48_a_key_of_another_algorithm_with_its_certificate_is_served_with(serving: Secured) -> None:
+def test_ab_48_a_key_of_another_algorithm_with_its_certificate_is_served_with(serving: TlsProcess) -> None:
     with serving.connect(trusting([CA])) as before:
         serving.mounted.fill(made(key=rsa.generate_private_key(65537, 2048)))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -206,7 +206,7 @@ def test_ab_48_a_key_of_another_algorithm_with_its_certificate_is_served_with(se
     until(lambda: _holds(serving, trusting([CA])), "the first one is served again")
 
 
-def _holds(point: Secured, context: ssl.SSLContext) -> bool:
+def _holds(point: TlsProcess, context: ssl.SSLContext) -> bool:
     try:
         with point.connect(context):
             return True
@@ -219,7 +219,7 @@ RSA: Final = made(key=rsa.generate_private_key(65537, 2048))
 
 
 @pytest.fixture(scope="module")
-def hard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def hard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsProcess]:
     with secured(tmp_path_factory.mktemp("hard"), RSA) as point:
         point.await_ready()
         yield point
@@ -241,7 +241,7 @@ def _lax(context: ssl.SSLContext, version: ssl.TLSVersion | None, ciphers: str) 
     return context
 
 
-def _held_by_another(client: ssl.SSLContext, mounted: Secured) -> str | None:
+def _held_by_another(client: ssl.SSLContext, mounted: TlsProcess) -> str | None:
     """Return the version that a server holds which refuses nothing: that a client is refused says something only so."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.minimum_version = ssl.TLSVersion.TLSv1
@@ -263,7 +263,7 @@ OLD: Final = {"TLS 1.0": "TLSv1", "TLS 1.1": "TLSv1_1"}
 
 @pytest.mark.parametrize("version", OLD)
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_ab_49_old_versions_are_refused(version: str, hard: Secured) -> None:
+def test_ab_49_old_versions_are_refused(version: str, hard: TlsProcess) -> None:
     client = _client(ssl.TLSVersion[OLD[version]])
     assert _held_by_another(client, hard) is not None
     with pytest.raises((ssl.SSLError, ConnectionResetError)), hard.connect(client):
@@ -281,7 +281,7 @@ WEAK: Final = {
 
 @pytest.mark.parametrize("ciphers", WEAK)
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_ab_49_weak_ciphers_are_refused(ciphers: str, hard: Secured) -> None:
+def test_ab_49_weak_ciphers_are_refused(ciphers: str, hard: TlsProcess) -> None:
     client = _client(ssl.TLSVersion.TLSv1_2, WEAK[ciphers])
     assert _held_by_another(client, hard) == "TLSv1.2"
     with pytest.raises((ssl.SSLError, ConnectionResetError)), hard.connect(client):
@@ -289,7 +289,7 @@ def test_ab_49_weak_ciphers_are_refused(ciphers: str, hard: Secured) -> None:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_ab_49_what_is_held_is_aead_with_forward_secrecy(version: ssl.TLSVersion, hard: Secured) -> None:
+def test_ab_49_what_is_held_is_aead_with_forward_secrecy(version: ssl.TLSVersion, hard: TlsProcess) -> None:
     with hard.connect(_client(version)) as connection:
         cipher = connection.cipher()
         assert cipher is not None
@@ -299,7 +299,7 @@ def test_ab_49_what_is_held_is_aead_with_forward_secrecy(version: ssl.TLSVersion
 
 
 @pytest.mark.long
-def test_ab_49_a_client_that_asks_for_no_name_is_served_too(hard: Secured) -> None:
+def test_ab_49_a_client_that_asks_for_no_name_is_served_too(hard: TlsProcess) -> None:
     context = _client()
     with socket.create_connection(("127.0.0.1", hard.port), timeout=5) as plain, context.wrap_socket(plain) as secure:
         assert secure.version() == "TLSv1.3"

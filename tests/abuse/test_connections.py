@@ -19,9 +19,9 @@ import yaml
 
 from bailiwick_webhook.http.shares.bounds import Bounds
 from support.objects import AGENT
-from support.pdp.asking import evaluation
-from support.pdp.secured import NAME, Secured, authority, entries, leaf, secured, trusting
-from support.waiting import until
+from support.pdp.questions import evaluation
+from support.pdp.tlsprocess import NAME, TlsProcess, authority, entries, leaf, secured, trusting
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -46,7 +46,7 @@ SAID: Final = {
 
 
 @pytest.fixture(scope="module")
-def point(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+def point(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsProcess]:
     with secured(
         tmp_path_factory.mktemp("point"), entries(leaf(CA), CA), "--tls-server-name", NAME, "--connections", f"{MOST}"
     ) as point:
@@ -69,7 +69,7 @@ def test_ab_35_as_many_connections_as_there_may_be_leave_half_of_a_pods_memory_a
         assert (resident(point) - before) / MANY * Bounds().connections < limit / 2
 
 
-def resident(point: Secured) -> int:
+def resident(point: TlsProcess) -> int:
     """Return how much memory a process has, in KiB."""
     status = Path(f"/proc/{point.process.pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
@@ -97,12 +97,12 @@ def answered(connection: ssl.SSLSocket) -> int:
     return answer.status
 
 
-def descriptors(point: Secured) -> int:
+def descriptors(point: TlsProcess) -> int:
     return len(list(Path(f"/proc/{point.process.pid}/fd").iterdir()))
 
 
 @pytest.mark.parametrize("said", SAID)
-def test_ab_35_connections_on_which_no_hands_are_shaken_are_bounded_like_others(point: Secured, said: str) -> None:
+def test_ab_35_connections_on_which_no_hands_are_shaken_are_bounded_like_others(point: TlsProcess, said: str) -> None:
     with point.connect(trusting([CA])) as asking:
         asking.sendall(DECIDE)
         assert answered(asking) == requests.codes.ok
@@ -120,7 +120,7 @@ def test_ab_35_connections_on_which_no_hands_are_shaken_are_bounded_like_others(
         assert answered(asking) == requests.codes.ok
 
 
-def test_ab_35_connections_to_the_status_port_are_bounded_too(point: Secured) -> None:
+def test_ab_35_connections_to_the_status_port_are_bounded_too(point: TlsProcess) -> None:
     with requests.Session() as probe:
         url = f"http://127.0.0.1:{point.status_port}/readyz"
         assert probe.get(url, timeout=10).status_code == requests.codes.ok

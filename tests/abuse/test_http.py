@@ -14,10 +14,10 @@ import pytest
 import requests
 
 from bailiwick_webhook.http.shares.bounds import PACE
-from support.pdp import asking
-from support.pdp.running import Bailiwick
+from support.pdp import questions
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -137,7 +137,7 @@ def _malformed(pdp: Bailiwick) -> float:
 @pytest.mark.parametrize("path", ["evaluation", "requests"])
 def test_another_method_is_refused_with_those_that_are_not(tenant: Tenant, method: str, path: str) -> None:
     headers = {"Authorization": f"Bearer {tenant.pep}", "X-Request-ID": "method"}
-    answer = asking.said(requests.request(method, tenant.url(path), headers=headers, timeout=5))
+    answer = questions.said(requests.request(method, tenant.url(path), headers=headers, timeout=5))
     assert (answer.status, answer.headers["Allow"], answer.headers["X-Request-ID"]) == (405, "POST", "method")
 
 
@@ -185,7 +185,7 @@ def test_an_endpoint_spelled_otherwise_is_another_endpoint(tenant: Tenant, endpo
 
 def test_one_endpoint_has_one_name_however_its_letters_are_encoded(tenant: Tenant) -> None:
     url = tenant.url().replace("crm-api", "%63rm-api")
-    assert asking.post(url, tenant.body("customers.list"), tenant.pep).decision is True
+    assert questions.post(url, tenant.body("customers.list"), tenant.pep).decision is True
 
 
 @pytest.mark.parametrize("sent", [b"x" * 257, b"", b"caf\xe9"])
@@ -193,7 +193,7 @@ def test_a_request_id_that_could_do_harm_is_not_echoed_and_makes_no_two_calls_on
     resource = f"id-{len(sent)}"
     tenant.approved("customers.notify", resource)
     body, headers = tenant.body("customers.notify", resource), {"X-Request-ID": sent}
-    answers = [asking.post(tenant.url(), body, tenant.pep, headers) for _ in range(2)]
+    answers = [questions.post(tenant.url(), body, tenant.pep, headers) for _ in range(2)]
     assert [answer.context["approval"]["uses"] for answer in answers] == [1, 2]
     assert not any("X-Request-ID" in answer.headers for answer in answers)
 
@@ -202,24 +202,26 @@ def test_no_answer_may_be_kept_by_a_cache(tenant: Tenant) -> None:
     answers = [
         tenant.ask("customers.list"),
         tenant.ask("customers.unheard"),
-        asking.post(tenant.url(), b"", tenant.pep),
-        asking.post(tenant.url(), b"", None),
-        asking.get(tenant.url("requests/agr-x.y"), tenant.pep),
-        asking.get(tenant.points[0], None),
+        questions.post(tenant.url(), b"", tenant.pep),
+        questions.post(tenant.url(), b"", None),
+        questions.get(tenant.url("requests/agr-x.y"), tenant.pep),
+        questions.get(tenant.points[0], None),
     ]
     assert [answer.headers["Cache-Control"] for answer in answers] == ["no-store"] * len(answers)
 
 
 def test_a_host_header_does_not_get_into_an_answer(tenant: Tenant) -> None:
     body = tenant.body("customers.export", "host")
-    answer = asking.post(tenant.url(), body, tenant.pep, {"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    answer = questions.post(
+        tenant.url(), body, tenant.pep, {"Host": "evil.example", "X-Forwarded-Host": "evil.example"}
+    )
     assert b"evil" not in answer.raw
     assert answer.context["access_request"]["endpoint"].startswith(tenant.points[0])
 
 
 def test_ab_38_headers_that_name_somebody_are_not_believed(tenant: Tenant) -> None:
     headers = {"X-Remote-User": tenant.account("api"), "X-Forwarded-User": "admin", "Impersonate-User": "admin"}
-    assert asking.post(tenant.url(), tenant.body("customers.list"), None, headers).status == 401
+    assert questions.post(tenant.url(), tenant.body("customers.list"), None, headers).status == 401
 
 
 # Both ends have a limit of open files: where that is low, as many as it holds.
@@ -292,13 +294,13 @@ def test_ab_37_what_a_caller_names_breaks_out_of_no_record_log_or_answer(
     records, logs = pdp.points[0].records, pdp.points[0].process.log
     marker = f"marker-{HOSTILE.index(text)}"
     body = tenant.body(f"{marker}{text}", f"{marker}{text}", intent=text, **{text: text})
-    answer = asking.post(tenant.url(), body, tenant.pep)
+    answer = questions.post(tenant.url(), body, tenant.pep)
     assert (answer.status, answer.decision) == (200, False)
     # No braces: those are no letters of a path here.
     target = (
         f"/endpoints/{tenant.namespace}/{marker}{quote(text.translate({123: None, 125: None}))}/access/v1/evaluation"
     )
-    assert asking.post(tenant.points[0] + target, body, tenant.pep).status == 403
+    assert questions.post(tenant.points[0] + target, body, tenant.pep).status == 403
 
     def written() -> list[bytes]:
         return [line for line in records.read_bytes().split(b"\n")[:-1] if marker.encode() in line]
@@ -313,9 +315,9 @@ def test_ab_37_what_a_caller_names_breaks_out_of_no_record_log_or_answer(
 
 
 def test_ab_37_an_answer_repeats_neither_tokens_nor_what_the_context_holds(tenant: Tenant) -> None:
-    answer = asking.post(tenant.url(), tenant.body("customers.list", note="open sesame"), tenant.pep)
+    answer = questions.post(tenant.url(), tenant.body("customers.list", note="open sesame"), tenant.pep)
     assert b"sesame" not in answer.raw
-    refused = asking.post(tenant.url(), tenant.body("customers.unheard", note="open sesame"), tenant.pep)
+    refused = questions.post(tenant.url(), tenant.body("customers.unheard", note="open sesame"), tenant.pep)
     assert b"sesame" not in refused.raw
     for secret in (tenant.pep, tenant.token("agent", tenant.audience)):
         assert secret.encode() not in answer.raw + refused.raw

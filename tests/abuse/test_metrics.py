@@ -6,8 +6,8 @@ from typing import Final
 import requests
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from support.pdp import asking
-from support.pdp.running import Bailiwick
+from support.pdp import questions
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenant
 
 MANY: Final = 200
@@ -32,8 +32,8 @@ def test_ab_47_names_that_callers_choose_make_no_series_and_stand_in_none(tenant
         body["subject"]["type"] = body["resource"]["type"] = name
         headers = {"Host": f"{name}.example", "X-Request-ID": name, "User-Agent": name}
         for endpoint, token in (("crm-api", tenant.pep), (name, tenant.pep), ("crm-api", stranger), (name, None)):
-            asking.post(tenant.url(endpoint=endpoint), body, token, headers)
-        asking.get(f"{tenant.points[0]}/{name}", None, headers)
+            questions.post(tenant.url(endpoint=endpoint), body, token, headers)
+        questions.get(f"{tenant.points[0]}/{name}", None, headers)
     after = _series(pdp)
     assert not any(MARKER in series for series in after)
     assert len(after - before) <= 20

@@ -6,11 +6,11 @@ from typing import Final
 import pytest
 
 from support.full_objects import full_policy
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, changed, gated_rule, policy, rule, subject
 from support.pdp.tenant import STEPS, Tenant, Tenants
 from support.schemas.empties import EMPTIES, nothing
-from support.waiting import until
+from support.waits import until
 
 STARRED: Final = rule(
     "starred",

@@ -24,11 +24,11 @@ from demo.stack import DecisionPoint
 from localcluster import process
 from support.certificates import self_signed
 from support.floods import Flood, Floods
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.fresh import Fresh
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -130,7 +130,7 @@ def test_ab_35_requests_of_one_enforcer(
     names = [{"namespace": mine.namespace, "name": name} for name in ("api", "another")]
     mine.change_policy({"endpointSettings": {"enforcers": names}})
     body, token = mine.body("customers.list"), mine.token("another", ENFORCER_AUDIENCE)
-    until(lambda: asking.post(mine.url(), body, token).status == 200, "the other enforcer may ask")
+    until(lambda: questions.post(mine.url(), body, token).status == 200, "the other enforcer may ask")
     storm = Flood("storm", port_of(point), 450, path=path_of(mine), tokens=[token], body=json.dumps(body))
     answered(Fresh(point.url, certificate[0], mine), [storm], "requests of another enforcer")
     assert pdp.points[0].process.alive

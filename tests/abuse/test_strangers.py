@@ -5,8 +5,8 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from support.pdp import asking
-from support.pdp.asking import Said
+from support.pdp import questions
+from support.pdp.questions import Said
 from support.pdp.tenant import Tenant
 
 POSTED: Final = (
@@ -31,8 +31,8 @@ def _body(tenant: Tenant, path: str) -> dict[str, Any]:
 def _ask(tenant: Tenant, path: str, endpoint: str, token: str | None) -> Said:
     url = tenant.url(path, endpoint=endpoint)
     if path == TASK:
-        return asking.get(url, token)
-    return asking.post(url, _body(tenant, path), token)
+        return questions.get(url, token)
+    return questions.post(url, _body(tenant, path), token)
 
 
 @pytest.mark.parametrize("path", [*POSTED, TASK])
@@ -58,6 +58,6 @@ def test_ab_36_a_stranger_is_told_the_same_of_every_endpoint(tenant: Tenant, pat
 def test_ab_36_the_metadata_of_an_endpoint_do_not_tell_whether_there_is_one(tenant: Tenant) -> None:
     def found(endpoint: str) -> bytes:
         url = f"{tenant.points[0]}/.well-known/authzen-configuration/endpoints/{tenant.namespace}/{endpoint}"
-        return asking.get(url, None).raw.replace(endpoint.encode(), b"")
+        return questions.get(url, None).raw.replace(endpoint.encode(), b"")
 
     assert len({found(endpoint) for endpoint in ENDPOINTS}) == 1

@@ -17,7 +17,7 @@ from argocd.team import Team
 from localcluster import build
 from localcluster.argocd import ArgoCD, Programs
 from support.gitops import Applications, Repository
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 
 _FOLDER: Final = Path(__file__).parent
 _ROOT: Final = _FOLDER.parents[1]

@@ -9,10 +9,10 @@ import yaml
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from localcluster.rest import Rest
 from support.gitops import Application, Applications, Repository
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import POLICY, Object, policy, settings, subject
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import OWNERS, RULES, Tenant, Tenants
 
 COMPARE: Final = "argocd.argoproj.io/compare-options"

@@ -9,12 +9,12 @@ import pytest
 from argocd.team import Team
 from demo.stack import DecisionPoint
 from localcluster import process
-from support.admission.registering import registered, registration
+from support.admission.registration import registered, registration
 from support.certificates import self_signed
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import POLICY, rule
-from support.pdp.running import Bailiwick
-from support.waiting import until
+from support.pdp.processes import Bailiwick
+from support.waits import until
 
 BROKEN: Final = [rule("read", conditions=[{"name": "office", "expression": "resource.type = 'customer'"}])]
 AT: Final = "spec.rules[0].conditions[0].expression:1:15"

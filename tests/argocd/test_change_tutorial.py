@@ -18,13 +18,13 @@ from argocd.team import EXAMPLE
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from localcluster.argocd import ArgoCD
 from support.gitops import Application, Applications
-from support.installing import MANAGER, accepted
+from support.installation import MANAGER, accepted
 from support.pages import DOCS
-from support.pdp import asking
-from support.pdp.asking import Said
-from support.pdp.running import Bailiwick
+from support.pdp import questions
+from support.pdp.processes import Bailiwick
+from support.pdp.questions import Said
 from support.shell import Shell, succeeded
-from support.waiting import until
+from support.waits import until
 
 PAGE: Final = "tutorials/change-a-policy.md"
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
@@ -82,7 +82,7 @@ def ask(bailiwick: Bailiwick, action: str) -> Said:
     pep = bailiwick.cluster.service_account_token("crm", "crm-api", (ENFORCER_AUDIENCE,), 3600)
     agent = bailiwick.cluster.service_account_token("agents", "crm-agent", ("crm-api.crm",), 3600)
     url = f"{bailiwick.points[0].url}/endpoints/crm/crm-api/access/v1/evaluation"
-    return asking.post(url, asking.evaluation(AGENT, action, "42", token=agent), pep)
+    return questions.post(url, questions.evaluation(AGENT, action, "42", token=agent), pep)
 
 
 def test_what_the_page_types_brings_a_change_from_a_wish_into_force(

@@ -24,7 +24,7 @@ from localcluster.controlplane import ControlPlane
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
 from support.gitops import Application, Applications, Repository
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Namespaces
 from support.objects import Object
 from support.stacks import stack_on

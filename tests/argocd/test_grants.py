@@ -10,7 +10,7 @@ from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP
 from bailiwick_api.manifests.guards import FIELDS_OWNED
 from localcluster.argocd import NAMESPACE
 from support.gitops import TRACKING
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles, rule as rbac_rule
 from support.objects import Object, gated_rule, grant, review, step
 from support.pdp.tenant import OWNERS

@@ -8,11 +8,11 @@ import yaml
 
 from argocd.team import EXAMPLE, Team
 from support.gitops import TRACKING
-from support.installing import MANAGER, accepted
+from support.installation import MANAGER, accepted
 from support.objects import POLICY, Object, rule
 from support.pdp.tenant import RULES
 from support.shell import Shell, succeeded
-from support.waiting import until
+from support.waits import until
 
 ONLY_FROM_GIT: Final = EXAMPLE.with_name("only-from-git.yaml")
 NewTeam = Callable[[bool], Team]

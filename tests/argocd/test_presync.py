@@ -16,10 +16,10 @@ import yaml
 from argocd.team import Team, from_example
 from demo.ground import KUBECTL
 from support.gitops import Applications
-from support.installing import MANAGER, accepted
+from support.installation import MANAGER, accepted
 from support.objects import POLICY, Object, rule
 from support.pages import DOCS
-from support.waiting import until
+from support.waits import until
 
 GATES: Final = DOCS.parent / "examples" / "gates"
 SERVER: Final = "https://kubernetes.default.svc"

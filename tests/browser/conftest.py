@@ -10,9 +10,9 @@ import pytest
 
 from browsers.chromium import chromium
 from demo.stack import Stack
-from support.console import running
+from support.console import consoleprocess
 from support.console.browser import Opens, launched
-from support.console.running import RunningConsole
+from support.console.consoleprocess import RunningConsole
 from support.objects import gated_rule
 from support.pdp.fixtures import pdp, tenants
 from support.pdp.tenant import PLENTY, RULES, STEPS, Tenant, Tenants
@@ -55,7 +55,9 @@ def console(tenant: Tenant) -> Opens:
     """Starts a console as somebody: `with console("carol") as running`."""
 
     def open_(person: str, *arguments: str, **more: Any) -> AbstractContextManager[RunningConsole]:  # noqa: ANN401 - as `started`
-        return running.started("-n", tenant.namespace, *arguments, kubeconfig=tenant.cluster.kubeconfig(person), **more)
+        return consoleprocess.started(
+            "-n", tenant.namespace, *arguments, kubeconfig=tenant.cluster.kubeconfig(person), **more
+        )
 
     return open_
 

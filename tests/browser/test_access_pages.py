@@ -7,7 +7,7 @@ import pytest
 
 from contract.console.test_console_access import AGENT, DAY, EXAMPLE, live
 from support.console.axe import PageLooks
-from support.console.served import served
+from support.console.inprocess import served
 from support.decisions import crm_calls, decided, ledger_of, written
 from unit.cli.console.policies import PAYLOADS, hostile
 

@@ -6,9 +6,9 @@ import pytest
 
 from support.console.axe import violations
 from support.console.browser import Opens, opened
-from support.installing import accepted
+from support.installation import accepted
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -8,7 +8,7 @@ import pytest
 from browser.test_access_pages import await_read
 from contract.console.test_console_access import EXAMPLE
 from support.console.axe import PageLooks
-from support.console.served import served
+from support.console.inprocess import served
 from support.decisions import MARCH, crm_calls, decided, ledger_of, written
 from unit.cli.console.policies import PAYLOADS
 

@@ -7,7 +7,7 @@ from demo import afterwards
 from demo.narrator import Silent
 from demo.s1 import S1
 from demo.stack import Stack
-from support.console import running
+from support.console import consoleprocess
 from support.console.browser import on_the_page
 from support.shell import Shell, succeeded
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WHY = "seen with the customer"
 
 
-class Typed(Silent):
+class TypedCommands(Silent):
     """Keeps the commands that somebody is told to type."""
 
     def __init__(self) -> None:
@@ -28,14 +28,14 @@ class Typed(Silent):
 
 
 def test_the_export_of_the_demo_is_approved_in_a_browser_and_then_allowed_once(stack: Stack, page: "Page") -> None:
-    tell = Typed()
+    tell = TypedCommands()
     afterwards.how_to_review(stack.cluster.kubeconfig("carol"), tell)
     words = tell.commands[-1].split()
     assert words[:3] == ["kubectl", "bailiwick", "console"]
     reviews: list[dict[str, Any]] = []
 
     def approve(name: str) -> None:
-        with running.started(*words[3:], kubeconfig=None) as console:
+        with consoleprocess.started(*words[3:], kubeconfig=None) as console:
             on_the_page(page, console.url, "customers.export", "42")
             assert page.get_by_text('["name","email"]').is_visible()
             page.get_by_label("Your reason, for the record. A yes needs one.").fill(WHY)
@@ -51,7 +51,7 @@ def test_the_export_of_the_demo_is_approved_in_a_browser_and_then_allowed_once(s
 
 def test_a_demo_that_is_kept_has_a_request_for_its_owner_to_review(stack: Stack, page: "Page") -> None:
     afterwards.leave_waiting(stack, Silent())
-    with running.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
+    with consoleprocess.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
         on_the_page(page, console.url, "customers.export", "41")
         assert page.get_by_role("button", name="Approve customers.export").is_visible()
 
@@ -60,7 +60,7 @@ def test_the_strip_says_what_its_reader_may_know_as_the_page_tells_how(stack: St
     for typed in (False, True):
         if typed:
             succeeded(Shell(stack.cluster, "how-to/console.md").run("kubectl create role bailiwick-evidence"))
-        with running.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
+        with consoleprocess.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
             page.goto(console.url)
             page.get_by_role("heading", name="For you to review").wait_for()
             strip = page.locator("#strip")

@@ -6,7 +6,7 @@ import pytest
 
 from support.console.axe import violations
 from support.console.browser import Opens
-from support.console.served import served
+from support.console.inprocess import served
 from support.namespaces import Roles
 from support.pdp.tenant import OWNERS, Tenant
 from unit.cli.console.policies import PAYLOADS, crm, hostile

@@ -13,8 +13,8 @@ from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
 from issuer.codes import END_SESSION
 from support.console.axe import violations
 from support.console.browser import launched
-from support.console.trusting import TrustingServer
-from support.waiting import until
+from support.console.issuertrust import TrustingServer
+from support.waits import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, Final
 
 from support.console.browser import Opens, opened
-from support.installing import accepted
+from support.installation import accepted
 from support.pdp.tenant import Tenant
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.console.browser import Opens, on_the_page, opened
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route

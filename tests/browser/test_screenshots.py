@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from demo.acting import Call
+from demo.accounts import Call
 from demo.stack import AGENT_ACCOUNT, Stack
 from localcluster.rest import Rest
-from support.console import running
+from support.console import consoleprocess
 from support.shell import Shell
-from support.waiting import until
+from support.waits import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -55,7 +55,7 @@ def test_the_pictures_of_the_documentation_come_about(stack: Stack, page: "Page"
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
         page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
 
-    with running.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
+    with consoleprocess.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
         page.set_viewport_size({"width": WIDTH, "height": 700})
         page.goto(console.url)
         page.get_by_role("heading", name="For you to review").wait_for()

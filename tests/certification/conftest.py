@@ -14,8 +14,8 @@ import requests
 
 from support.certificates import self_signed
 from support.pdp.alone import HARNESS
-from support.pdp.asking import TIMEOUT, Said, post, said
-from support.waiting import until
+from support.pdp.questions import TIMEOUT, Said, post, said
+from support.waits import until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FIXTURE: Final = ROOT / "examples" / "authzen-certification"

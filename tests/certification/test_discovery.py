@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from certification.cases import PERMIT
 from certification.conftest import Pdp
 from support.pdp.alone import HARNESS
-from support.pdp.asking import post
+from support.pdp.questions import post
 
 
 def test_the_metadata_names_the_very_url_that_it_was_found_by(pdp: Pdp) -> None:

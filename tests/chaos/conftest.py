@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from localcluster.controlplane import ControlPlane
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import pytest
 
 from localcluster import process
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import policy
-from support.pdp.running import Bailiwick
-from support.waiting import until
+from support.pdp.processes import Bailiwick
+from support.waits import until
 
 
 def objects(namespace: str) -> list[dict[str, object]]:

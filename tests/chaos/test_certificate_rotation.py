@@ -17,9 +17,9 @@ import pytest
 
 from bailiwick_operator.reconcile.certificates import Authority, Leaf
 from support.objects import AGENT
-from support.pdp import asking
-from support.pdp.secured import NAME, Secured, authority, entries, leaf, secured, serial, trusting
-from support.waiting import until
+from support.pdp import questions
+from support.pdp.tlsprocess import NAME, TlsProcess, authority, entries, leaf, secured, serial, trusting
+from support.waits import until
 
 ROTATIONS: Final = 20
 LEAST: Final = 2_000
@@ -32,7 +32,7 @@ FRESH: Final = 2
 class Load:
     """What clients do meanwhile, and what came of it."""
 
-    point: Secured
+    point: TlsProcess
     trust: ssl.SSLContext
     stop: bool = False
     answered: dict[str, int] = field(default_factory=lambda: {"kept": 0, "fresh": 0})
@@ -40,7 +40,7 @@ class Load:
 
     async def ask(self, session: aiohttp.ClientSession, kind: str, trust: ssl.SSLContext) -> None:
         url = f"https://127.0.0.1:{self.point.port}/endpoints/crm/crm-api/access/v1/evaluation"
-        body = asking.evaluation(AGENT, "customers.list")
+        body = questions.evaluation(AGENT, "customers.list")
         try:
             async with session.post(url, json=body, ssl=trust, server_hostname=NAME) as answer:
                 said = await answer.json()
@@ -83,7 +83,7 @@ async def rotate(load: Load, authorities: list[Authority]) -> list[str]:
     return shown
 
 
-def _shown(point: Secured, pair: Leaf, *trusted: Authority) -> bool:
+def _shown(point: TlsProcess, pair: Leaf, *trusted: Authority) -> bool:
     return point.serial(*trusted) == serial(pair)
 
 

@@ -10,11 +10,11 @@ import requests
 
 from demo.stack import DecisionPoint
 from localcluster.controlplane import ControlPlane
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import gated_rule
-from support.pdp.running import Bailiwick, await_ready, readiness
+from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import PLENTY, RULES, STEPS, Tenant
-from support.waiting import until
+from support.waits import until
 
 USES: Final = 50
 API_SECONDS: Final = 1.0

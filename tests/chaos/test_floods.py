@@ -22,9 +22,9 @@ from support.certificates import self_signed
 from support.floods import Flood, Floods
 from support.objects import policy
 from support.pdp.fresh import SHARED, Fresh
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 SECONDS: Final = 60.0
 CALLS_SECONDS: Final = 12.0

@@ -23,17 +23,17 @@ from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_api.manifests.admission import PATH
 from demo.stack import DecisionPoint
 from localcluster import process
-from localcluster.process import Running
+from localcluster.process import RunningProcess
 from support.certificates import self_signed
 from support.floods import Flood, Floods
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, policy, rule, settings
 from support.pdp.fresh import Fresh
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.steady import JudgedCalls, Question, ask_steadily
 from support.pdp.tenant import Tenant, Tenants
 from support.priority import IN_TIME, yield_processor
-from support.waiting import until
+from support.waits import until
 
 SECONDS: Final = float(os.environ.get("SOAK_SECONDS", "15"))
 # A flood ends by itself after two minutes at most.
@@ -49,7 +49,7 @@ FILTER: Final = "context.args.items.filter(i, i.kind == 'internal').size() == 0"
 
 
 @dataclass
-class Asked:
+class NeighbourOutcome:
     """What came of one neighbour's own doing, for the figures."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -103,7 +103,7 @@ class Neighbours:
         self._certificate = certificate
         self._tenants = tenants
         self.stop = threading.Event()
-        self.rewriter, self.agent = Asked(), Asked()
+        self.rewriter, self.agent = NeighbourOutcome(), NeighbourOutcome()
 
     def all_have_worked(self) -> bool:
         """Tell whether each large policy was rewritten, and the agent's arguments were judged."""
@@ -155,7 +155,7 @@ def ask_innocently(point: DecisionPoint, certificate: Path, tenant: Tenant, seco
 class Memory:
     """What processes hold resident, in MiB: the most of each, and what the first held every few seconds."""
 
-    def __init__(self, processes: list[Running]) -> None:
+    def __init__(self, processes: list[RunningProcess]) -> None:
         self._processes = processes
         self.seen: list[int] = []
 
@@ -170,7 +170,7 @@ class Memory:
             self.seen.append(self._read(self._processes[0], "VmRSS"))
 
     @staticmethod
-    def _read(running: Running, name: str) -> int:
+    def _read(running: RunningProcess, name: str) -> int:
         status = Path(f"/proc/{running.id.pid}/status").read_text(encoding="ascii")
         return int(next(line for line in status.splitlines() if line.startswith(name)).split()[1]) // 1024
 

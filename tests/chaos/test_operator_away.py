@@ -11,11 +11,11 @@ import pytest
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import POLICY, gated_rule, rule
-from support.pdp.running import Bailiwick, await_ready, readiness
+from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import PLENTY, RULES, STEPS, Tenant
-from support.waiting import until
+from support.waits import until
 
 WINDOW_SECONDS: Final = 15
 PENDING_SECONDS: Final = 30

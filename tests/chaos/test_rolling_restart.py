@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from demo.stack import DecisionPoint
-from support.pdp.balancing import Balancer, Replica
-from support.pdp.running import Bailiwick
-from support.waiting import until
+from support.pdp.balancer import Balancer, Replica
+from support.pdp.processes import Bailiwick
+from support.waits import until
 
 REPLICAS: Final = 3
 FEWEST: Final = 2_000

@@ -17,7 +17,7 @@ from support import charts
 from support.certificates import self_signed
 from support.objects import policy, rule, settings
 from support.pdp.standalone import COMMAND
-from support.waiting import until
+from support.waits import until
 
 PROVEN: Final = ("--issuers", "issuers.yaml")
 ANYBODY: Final = ("--development",)

@@ -15,11 +15,11 @@ from bailiwick_api.accounts import Installation
 from demo.ground import KUBECTL
 from localcluster.access import Cluster
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import DIGEST, Object, opened_grant, step
 from support.pages import blocks, objects
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

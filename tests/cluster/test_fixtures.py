@@ -3,7 +3,7 @@
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles, rule
 from support.objects import adding_review, grant, opened_grant, policy, review
 

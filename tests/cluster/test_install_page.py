@@ -14,7 +14,7 @@ from localcluster.controlplane import ControlPlane
 from localcluster.process import spawn, stop
 from support.shell import Shell, succeeded
 from support.stacks import stack_on
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -23,12 +23,12 @@ from localcluster import build, controlplane, pins, process, toolchain
 from localcluster.__main__ import main
 from localcluster.access import Cluster
 from localcluster.build import Recipe
+from localcluster.clusters import NamedCluster
 from localcluster.controlplane import ControlPlane, Settings
 from localcluster.errors import AccessError, StartError, ToolchainError, UnreachableError
-from localcluster.named import Named
 from localcluster.people import PEOPLE, Person
 from localcluster.ports import free_ports
-from localcluster.process import ProcessId, Running, spawn
+from localcluster.process import ProcessId, RunningProcess, spawn
 from localcluster.progress import Progress, Silent
 from localcluster.reaper import Reaper
 from localcluster.rest import Rest
@@ -53,7 +53,7 @@ def ours(plane: ControlPlane) -> Cluster:
 
 
 @pytest.fixture
-def sleeper(tmp_path: Path) -> Iterator[Running]:
+def sleeper(tmp_path: Path) -> Iterator[RunningProcess]:
     running = spawn("sleeper", ["sleep", "60"], tmp_path / "sleeper.log")
     yield running
     running.handle.kill()
@@ -107,7 +107,9 @@ def test_a_crash_at_the_start_shows_the_end_of_the_log_and_leaves_no_process(tmp
     assert broken.processes == {}
 
 
-def test_processes_of_the_reaper_end_when_their_owner_dies_without_a_word(sleeper: Running, tmp_path: Path) -> None:
+def test_processes_of_the_reaper_end_when_their_owner_dies_without_a_word(
+    sleeper: RunningProcess, tmp_path: Path
+) -> None:
     owner = (
         "import os, sys; from localcluster.reaper import Reaper; from localcluster.process import ProcessId\n"
         "reaper = Reaper(); reaper.add(ProcessId.of(int(sys.argv[1])))\n"
@@ -119,19 +121,21 @@ def test_processes_of_the_reaper_end_when_their_owner_dies_without_a_word(sleepe
     sleeper.handle.wait(timeout=10)
 
 
-def test_processes_that_the_reaper_released_live_on(sleeper: Running) -> None:
+def test_processes_that_the_reaper_released_live_on(sleeper: RunningProcess) -> None:
     reaper = Reaper()
     reaper.add(sleeper.id)
     reaper.release()
     assert sleeper.alive
 
 
-def test_a_recycled_pid_is_never_killed(sleeper: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recycled_pid_is_never_killed(
+    sleeper: RunningProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     former = ProcessId(sleeper.id.pid, "another boot/1")
     process.stop([former])
     process.kill([former])
     monkeypatch.setenv("BAILIWICK_CACHE", str(tmp_path))
-    named = Named("recycled")
+    named = NamedCluster("recycled")
     named.folder.mkdir(parents=True)
     named.adopt("kube-apiserver", former, Silent())
     assert named.down(Silent())

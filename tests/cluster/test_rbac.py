@@ -12,10 +12,10 @@ import pytest
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_MONTHS, Installation
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, active_status, grant, opened_grant, policy
-from support.waiting import until
+from support.waits import until
 
 READ: Final = "get list watch"
 GUARD: Final = {

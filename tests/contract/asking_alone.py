@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from bailiwick_webhook.http.transport.server import serve
 from support.objects import Object, policy, rule
 from support.pdp.alone import Alone, subject_token
-from support.pdp.asking import Said
+from support.pdp.questions import Said
 
 PEP: Final = "system:serviceaccount:crm:crm-api"
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
@@ -26,7 +26,7 @@ def stored(*rules: Object, name: str = "crm-agent", **spec: object) -> Object:
     return raw
 
 
-class Asking:
+class LoneClient:
     """A client of one decision point."""
 
     def __init__(self, alone: Alone, client: ClientSession, port: int) -> None:
@@ -51,12 +51,12 @@ class Asking:
 
 
 @asynccontextmanager
-async def asking(alone: Alone) -> AsyncIterator[Asking]:
+async def asking(alone: Alone) -> AsyncIterator[LoneClient]:
     """Serve, and return who asks."""
     server = await serve(alone.application, "127.0.0.1", 0)
     try:
         async with ClientSession(f"http://127.0.0.1:{server.port}") as client:
-            yield Asking(alone, client, server.port)
+            yield LoneClient(alone, client, server.port)
     finally:
         await server.stop()
 

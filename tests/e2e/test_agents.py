@@ -21,7 +21,7 @@ from bailiwick import AsyncBailiwick, Bailiwick
 from demo.stack import AGENT_ACCOUNT, CRM_ACCOUNT, CRM_ENDPOINT, Stack
 from support.frameworks import REASON, example, wanted
 from support.pages import blocks
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

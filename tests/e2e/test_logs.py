@@ -13,7 +13,7 @@ from demo.stack import Stack
 from localcluster import build
 from localcluster.controlplane import ControlPlane
 from support.stacks import stack_on
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

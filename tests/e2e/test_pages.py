@@ -10,7 +10,7 @@ from demo.stack import Stack
 from localcluster.rest import Rest
 from support.pages import script
 from support.shell import Shell, succeeded
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

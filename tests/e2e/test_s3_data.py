@@ -10,7 +10,7 @@ from demo.pep import Pep
 from demo.s3 import ROTATOR
 from demo.stack import Stack
 from localcluster.tokenrequest import Account
-from support.waiting import until
+from support.waits import until
 
 EXAMPLE: Final = "examples/secrets-by-data"
 NAMESPACE: Final = "safe"

@@ -14,7 +14,7 @@ from localcluster.progress import Silent as NoProgress
 from support.pages import DOCS
 from support.shell import Shell, succeeded
 from support.tutorials import MARK, WITHOUT_NETWORK, section, shown, typed, with_free_ports
-from support.waiting import until
+from support.waits import until
 
 PAGE = "tutorials/protect-an-api.md"
 # As `docker build -t` and `docker save` name it for a node.

@@ -16,11 +16,11 @@ from localcluster.node.cluster import NodeCluster
 from localcluster.progress import Silent
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.installing import MANAGER, accepted, apply, install
+from support.installation import MANAGER, accepted, apply, install
 from support.node import bailiwick, mcp
 from support.node.bailiwick import OPERATOR, WEBHOOK
 from support.node.pods import Pods, container, pod_spec, python
-from support.waiting import until
+from support.waits import until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CRM: Final = ROOT / "examples" / "crm"

@@ -17,7 +17,7 @@ from localcluster.node.needs import NodeNeedsError, Program
 from localcluster.node.network import claim
 from localcluster.node.node import name_of
 from localcluster.process import ProcessId
-from support.waiting import until
+from support.waits import until
 
 # Starts a cluster with a node, in a folder or in one that goes away with it, and then does nothing.
 OWNER: Final = """
@@ -32,7 +32,7 @@ time.sleep(600)
 
 
 @dataclass(frozen=True, slots=True)
-class Owned:
+class OwnedCluster:
     """A cluster that another process owns."""
 
     owner: "subprocess.Popen[str]"
@@ -48,7 +48,7 @@ class Owned:
 
 
 @pytest.fixture
-def owned(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Owned]:
+def owned(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OwnedCluster]:
     where = [str(tmp_path / "cluster")] if request.param == "a folder of its own" else []
     command = [sys.executable, "-c", OWNER, *where]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": _HACK}) as owner:
@@ -56,7 +56,7 @@ def owned(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Owned]:
         try:
             folder, *named = owner.stdout.readline().split()
             processes = [ProcessId(int(pid), started) for pid, _, started in (each.partition(":") for each in named)]
-            yield Owned(owner, Path(folder), processes)
+            yield OwnedCluster(owner, Path(folder), processes)
         finally:
             owner.kill()
 
@@ -66,7 +66,7 @@ _HACK: Final = str(Path(__file__).resolve().parents[2] / "hack")
 
 @pytest.mark.parametrize("owned", ["a temporary folder"], indirect=True)
 def test_a_node_whose_owner_is_killed_leaves_nothing_and_stands_beside_another_until_then(
-    node: NodeCluster, owned: Owned
+    node: NodeCluster, owned: OwnedCluster
 ) -> None:
     assert all(entry.alive for entry in owned.processes)
     owned.owner.send_signal(signal.SIGKILL)
@@ -75,7 +75,7 @@ def test_a_node_whose_owner_is_killed_leaves_nothing_and_stands_beside_another_u
 
 
 @pytest.mark.parametrize("owned", ["a folder of its own"], indirect=True)
-def test_a_node_starts_again_on_the_data_of_one_that_was_killed(owned: Owned) -> None:
+def test_a_node_starts_again_on_the_data_of_one_that_was_killed(owned: OwnedCluster) -> None:
     owned.owner.send_signal(signal.SIGKILL)
     until(lambda: not owned.left, "nothing is left but the folder")
     with NodeCluster(owned.folder) as again:

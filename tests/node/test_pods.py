@@ -14,9 +14,9 @@ import requests
 from localcluster.node.cluster import NodeCluster
 from support.callers import Callers
 from support.certificates import self_signed
-from support.installing import accepted
+from support.installation import accepted
 from support.node.pods import Pods, container, pod_spec, python
-from support.waiting import until
+from support.waits import until
 
 WEB = {"app": "web"}
 # Answers each GET with the name of the pod.

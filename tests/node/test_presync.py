@@ -15,12 +15,12 @@ from localcluster.node import images
 from localcluster.node.cluster import NodeCluster
 from localcluster.progress import Silent
 from support.callers import Callers
-from support.installing import accepted, apply
+from support.installation import accepted, apply
 from support.namespaces import Namespaces
 from support.node import bailiwick
 from support.objects import Object, policy, rule, settings
 from support.pages import DOCS
-from support.waiting import until
+from support.waits import until
 
 GATES: Final = DOCS.parent / "examples" / "gates"
 SHIPPED: Final = "registry.example/bailiwick-cli:0.1.0"

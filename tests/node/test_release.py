@@ -21,9 +21,9 @@ from demo.incluster import NAMESPACE, RELEASE, SERVICE, InCluster
 from demo.narrator import Silent
 from localcluster.node.cluster import NodeCluster
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.node.load import Load
-from support.waiting import until
+from support.waits import until
 
 AT_LEAST: Final = 2000
 TEAM: Final = "shop"

@@ -13,14 +13,14 @@ from typing import Any, Final
 import pytest
 
 from demo import __main__ as demo, afterwards, narrator, play
-from demo.acting import Answer, Call
+from demo.accounts import Answer, Call
 from demo.ground import ROOT
 from demo.leftover import KeptError, clear_the_ground, keep
 from demo.s1 import NotAsToldError
 from demo.stack import Stack
-from localcluster.named import Named
+from localcluster.clusters import NamedCluster
 from localcluster.ports import free_ports, held
-from localcluster.process import Running, spawn, stop
+from localcluster.process import RunningProcess, spawn, stop
 from localcluster.progress import Silent
 from localcluster.tokenrequest import Account
 from proxies.envoy import ProxyError
@@ -29,10 +29,10 @@ SLEEPER: Final = [sys.executable, "-c", "import time; time.sleep(60)"]
 
 
 @pytest.fixture
-def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Named:
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NamedCluster:
     """A cluster of which there is a folder, and nothing that runs."""
     monkeypatch.setenv("BAILIWICK_CACHE", str(tmp_path))
-    found = Named("demo")
+    found = NamedCluster("demo")
     (found.folder / "etcd").mkdir(parents=True)
     return found
 
@@ -42,13 +42,13 @@ def answering(*answers: str) -> Iterator[str]:
 
 
 class TestAClusterThatIsThereAlready:
-    def test_is_taken_away_where_nothing_runs_and_nobody_kept_it(self, named: Named) -> None:
+    def test_is_taken_away_where_nothing_runs_and_nobody_kept_it(self, named: NamedCluster) -> None:
         clear_the_ground(named, Silent(), ask=None)
         assert not named.exists
 
     @pytest.mark.parametrize("how", ["kept", "running"])
     def test_is_not_taken_away_without_a_terminal(
-        self, named: Named, how: str, monkeypatch: pytest.MonkeyPatch
+        self, named: NamedCluster, how: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self._make(named, how, monkeypatch)
         with pytest.raises(KeptError, match="make cluster-down ARGS='--name demo'"):
@@ -56,42 +56,42 @@ class TestAClusterThatIsThereAlready:
         assert named.exists
 
     @pytest.mark.parametrize("answer", ["", "n", "no", "maybe"])
-    def test_is_not_taken_away_unless_somebody_says_yes(self, named: Named, answer: str) -> None:
+    def test_is_not_taken_away_unless_somebody_says_yes(self, named: NamedCluster, answer: str) -> None:
         keep(named)
         with pytest.raises(KeptError):
             clear_the_ground(named, Silent(), ask=lambda _: answer)
         assert named.exists
 
     @pytest.mark.parametrize("answer", ["y", "Yes"])
-    def test_is_taken_away_where_somebody_says_yes(self, named: Named, answer: str) -> None:
+    def test_is_taken_away_where_somebody_says_yes(self, named: NamedCluster, answer: str) -> None:
         keep(named)
         clear_the_ground(named, Silent(), ask=lambda _: answer)
         assert not named.exists
 
-    def test_is_taken_away_where_the_command_says_so(self, named: Named) -> None:
+    def test_is_taken_away_where_the_command_says_so(self, named: NamedCluster) -> None:
         keep(named)
         clear_the_ground(named, Silent(), ask=None, replace=True)
         assert not named.exists
 
     @staticmethod
-    def _make(named: Named, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _make(named: NamedCluster, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
         if how == "kept":
             keep(named)
         else:
-            monkeypatch.setattr(Named, "is_up", property(lambda _: True))
+            monkeypatch.setattr(NamedCluster, "is_up", property(lambda _: True))
 
 
 def test_what_keeps_a_token_fresh_ends_with_the_cluster_whenever_it_was_started(
-    named: Named, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    named: NamedCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    started: list[Running] = []
+    started: list[RunningProcess] = []
 
-    def sleeping(name: str, _command: object, log: Path) -> Running:
+    def sleeping(name: str, _command: object, log: Path) -> RunningProcess:
         started.append(spawn(name, SLEEPER, log))
         return started[-1]
 
     monkeypatch.setattr(demo, "spawn", sleeping)
-    processes: list[Running] = []
+    processes: list[RunningProcess] = []
     for account in (Account("agents", "crm-agent"), Account("ops", "crm-agent")):
         file = tmp_path / f"{account.namespace}.token"
         file.with_name(f"{file.name}.kubeconfig").write_text("written")
@@ -189,7 +189,7 @@ class TestWhatStartsAtOnce:
         assert kept == files[:1]
 
     def test_is_told_to_whoever_ends_it(self, stack: Stack) -> None:
-        told: list[Running] = []
+        told: list[RunningProcess] = []
         stack.adopt = told.append
         program = ROOT / "examples" / "enforcement" / "plain_crm.py"
         try:

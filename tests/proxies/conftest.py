@@ -11,7 +11,7 @@ from support.pdp.standalone import Process
 from support.proxies import faultygrpc
 from support.proxies.faultygrpc import FaultyGrpcPoint
 from support.proxies.kinds import BY_HTTP, PROXIES, Starts, envoy_grpc
-from support.proxies.running import RunningProxy
+from support.proxies.proxyprocess import RunningProxy
 from support.proxies.scene import Scene
 from support.proxies.servers import FaultyPoint, Server, faulty
 

@@ -15,13 +15,13 @@ from typing import Final
 import pytest
 
 from localcluster import process
-from support.proxies.approving import ACCESS_REQUEST, ApprovingWorld, both
+from support.proxies.approvals import ACCESS_REQUEST, ApprovingWorld, both
 from support.proxies.kinds import PROXIES, Changes
+from support.proxies.proxyprocess import RunningProxy
 from support.proxies.raw import Answer
 from support.proxies.relay import Relay
-from support.proxies.running import RunningProxy
-from support.proxies.servers import Reached, Server
-from support.waiting import until
+from support.proxies.servers import ReachedUpstream, Server
+from support.waits import until
 
 pytestmark = pytest.mark.cluster
 
@@ -232,7 +232,7 @@ def test_calls_at_once_before_two_replicas_take_one_use(
 class FlakyUpstream(Server):
     """Fails the first of two calls."""
 
-    def respond(self, reached: Reached, connection: socket.socket) -> None:
+    def respond(self, reached: ReachedUpstream, connection: socket.socket) -> None:
         if len(self.asked) % 2:
             connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         else:

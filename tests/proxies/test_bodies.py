@@ -2,8 +2,8 @@
 
 import pytest
 
+from support.proxies.proxyprocess import RunningProxy
 from support.proxies.raw import attempt, request
-from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
 from support.proxies.servers import Server
 

@@ -8,8 +8,8 @@ import pytest
 from support.objects import AGENT
 from support.pdp.standalone import Process
 from support.proxies.kinds import PROXIES, envoy_grpc
+from support.proxies.proxyprocess import RunningProxy
 from support.proxies.raw import attempt, request, send
-from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
 from support.proxies.servers import Server
 

@@ -9,11 +9,11 @@ import pytest
 from support.objects import AGENT
 from support.proxies.faultygrpc import FaultyGrpcPoint
 from support.proxies.kinds import envoy_grpc
+from support.proxies.proxyprocess import RunningProxy
 from support.proxies.raw import request, send
-from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
 from support.proxies.servers import Server
-from support.waiting import until
+from support.waits import until
 
 JSON = ("Content-Type", "application/json")
 

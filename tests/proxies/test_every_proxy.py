@@ -7,10 +7,10 @@ import pytest
 from support.objects import AGENT
 from support.pdp.standalone import Process
 from support.proxies.kinds import Starts, envoy_grpc
+from support.proxies.proxyprocess import RunningProxy
 from support.proxies.raw import Answer, attempt, request
-from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
-from support.proxies.servers import FaultyPoint, Reached, Server
+from support.proxies.servers import FaultyPoint, ReachedUpstream, Server
 
 DENIALS = range(400, 600)
 
@@ -19,7 +19,7 @@ def sent(proxy: RunningProxy, raw: bytes) -> Answer:
     return attempt(proxy.port, raw)
 
 
-def only(upstream: Server) -> Reached:
+def only(upstream: Server) -> ReachedUpstream:
     (reached,) = upstream.asked
     return reached
 

@@ -4,7 +4,7 @@ import pytest
 
 from support.proxies import frames
 from support.proxies.frames import Field
-from support.proxies.running import RunningProxy
+from support.proxies.proxyprocess import RunningProxy
 from support.proxies.scene import Scene
 from support.proxies.servers import Server
 

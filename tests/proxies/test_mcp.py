@@ -10,12 +10,12 @@ from fastmcp import Client, FastMCP
 from fastmcp.client.transports import StreamableHttpTransport
 from mcp import MCPError
 
-from proxies.shipped import EXAMPLES
-from support.mcp.serving import served
+from proxies.configurations import EXAMPLES
+from support.mcp.mcpserver import served
 from support.pdp.standalone import Process
 from support.proxies.kinds import PROXIES
+from support.proxies.proxyprocess import RunningProxy
 from support.proxies.raw import request, send
-from support.proxies.running import RunningProxy
 from support.proxies.scene import Scene
 
 AGENT: Final = "system:serviceaccount:agents:shop-agent"

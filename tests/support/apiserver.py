@@ -20,13 +20,13 @@ from localcluster.controlplane import ControlPlane, Settings
 from localcluster.ports import free_ports
 from localcluster.rest import Answer
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Namespaces, Roles
 from support.objects import Object
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.proxies.authority import TestAuthority
 from support.proxies.servers import FaultyPoint
-from support.waiting import until
+from support.waits import until
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples" / "enforcement" / "kubernetes"
 APISERVER: Final = "spiffe://cluster.local/kube-apiserver"

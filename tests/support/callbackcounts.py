@@ -1,7 +1,7 @@
 """Counts what each callback of the event loop does, in calls: the same on whatever machine, however busy it is.
 
 Holds: a call of Python or C and its return count one each; how long one call of C takes is not in it, which
-`benchmarks/inside/holding.py` measures. While it counts, a turn is one step, not what a machine can do in two
+`benchmarks/inside/pauses.py` measures. While it counts, a turn is one step, not what a machine can do in two
 milliseconds.
 """
 

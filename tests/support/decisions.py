@@ -14,10 +14,10 @@ from bailiwick_engine.decision.decide import weighed
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_webhook.record.line import RecordLines
-from support.derived import texts_of
+from support.derivations import texts_of
 from support.evidence.logs import ProcessLog
 from support.objects import Object
-from support.recorded import lines_of
+from support.records import lines_of
 
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 CRM_CALL: Final = Call(

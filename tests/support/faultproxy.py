@@ -2,7 +2,7 @@
 
 Standing: for what a healthy server cannot be made to show: 409, 429 and 500 at a chosen step, an answer that never
 comes or comes late, a cut watch, a wrong clock. Everything else passes through untouched. `FaultProxy` stands before an
-API server, TLS on both sides; `FaultFront` alone before a plain one. It runs in a thread; `support.injected` has the
+API server, TLS on both sides; `FaultFront` alone before a plain one. It runs in a thread; `support.faultkinds` has the
 faults.
 """
 
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from localcluster import kubeconfig
 from localcluster.access import Cluster
 from localcluster.pki import Authority
-from support.injected import PATIENCE, Act, CutError, Exchange, Fault, Held, Reply, pass_on
+from support.faultkinds import PATIENCE, Act, CutError, Exchange, Fault, Held, Reply, pass_on
 from support.loopserver import LIMIT, LOOPBACK, LoopServer, Streams, cut
 
 

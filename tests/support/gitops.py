@@ -14,9 +14,9 @@ import yaml
 
 from localcluster.argocd import NAMESPACE
 from localcluster.rest import Answer, Rest
-from support.installing import MANAGER, accepted
+from support.installation import MANAGER, accepted
 from support.objects import Object
-from support.waiting import until
+from support.waits import until
 
 APPLICATIONS: Final = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/applications"
 TRACKING: Final = "argocd.argoproj.io/tracking-id"

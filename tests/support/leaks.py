@@ -25,7 +25,12 @@ _MADE: Final[list[weakref.ref[Any]]] = []
 _OWNERS: Final = frozenset(
     {
         *("urllib3", "asyncio", "aiohttp", "aiohappyeyeballs"),
-        *("localcluster", "cluster.operator.running", "support.proxies.running", "support.proxies.servers"),
+        *(
+            "localcluster",
+            "cluster.operator.operatorprocess",
+            "support.proxies.proxyprocess",
+            "support.proxies.servers",
+        ),
         "support.commandline",
     }
 )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from enforced import Expression, Place, SchemaRule
+from enforcement import Expression, Place, SchemaRule
 from invariants import INVARIANTS
 from support.guards.case import Case
 from support.schemas.transitions import Case as RuleCase

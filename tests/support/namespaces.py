@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from localcluster.rest import Rest
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object
-from support.waiting import until
+from support.waits import until
 
 _RBAC = "rbac.authorization.k8s.io"
 

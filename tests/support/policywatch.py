@@ -16,8 +16,8 @@ from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP, VERSION
 from bailiwick_evidence.derive.texts import PolicyTexts
 from localcluster.errors import UnreachableError
 from localcluster.rest import Rest
-from support.derived import add_spec
-from support.evidence import holding
+from support.derivations import add_spec
+from support.evidence import invariants
 
 _PATH: Final = f"/apis/{GROUP}/{VERSION}/{ENDPOINT_POLICIES}"
 _SECONDS: Final = 1
@@ -53,7 +53,7 @@ class PolicyWatch:
         with suppress(UnreachableError):
             # A test may have ended the API server: what was seen before is what there is.
             self._look(1)
-        holding.verify(files, self.texts)
+        invariants.verify(files, self.texts)
 
     def _run(self) -> None:
         while not self._over.is_set():

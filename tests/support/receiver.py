@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Final, Self
 
-from support.waiting import until
+from support.waits import until
 
 _MOST_BYTES: Final = 100_000
 _HANGS_SECONDS: Final = 60.0
@@ -20,7 +20,7 @@ _PIECE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedRequest:
     """One request."""
 
     path: str
@@ -41,7 +41,7 @@ class Receiver:
     """
 
     def __init__(self, *statuses: int, hangs: bool = False, host: str = "127.0.0.1", answer_bytes: int = 0) -> None:
-        self.received: list[Received] = []
+        self.received: list[ReceivedRequest] = []
         self._statuses: Iterator[int] = iter(statuses)
         self._hangs = hangs
         self._closed = threading.Event()
@@ -50,7 +50,9 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 length = min(int(self.headers["Content-Length"]), _MOST_BYTES)
-                receiver.received.append(Received(self.path, dict(self.headers.items()), self.rfile.read(length)))
+                receiver.received.append(
+                    ReceivedRequest(self.path, dict(self.headers.items()), self.rfile.read(length))
+                )
                 if receiver._hangs:
                     receiver._closed.wait(_HANGS_SECONDS)
                     return

@@ -11,7 +11,7 @@ from localcluster.rest import Answer, Rest
 from support import charts
 from support.callers import Callers
 from support.charts import Rendering, Values
-from support.installing import accepted, await_guards, await_served
+from support.installation import accepted, await_guards, await_served
 from support.objects import Object
 
 MANAGER = "argocd-controller"

@@ -6,7 +6,7 @@ Standing: for tests that would else start kubectl for each look.
 from typing import Any, Final
 
 from localcluster.rest import Rest
-from support.installing import accepted
+from support.installation import accepted
 
 _TABLE: Final = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 

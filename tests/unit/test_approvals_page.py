@@ -16,7 +16,7 @@ from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX, guards
 from bailiwick_cli.main import app
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy
-from enforced import SHIPPED
+from enforcement import SHIPPED
 from support.pages import DOCS, blocks, objects, script
 
 PAGE: Final = "how-to/approvals.md"

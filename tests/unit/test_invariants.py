@@ -10,7 +10,7 @@ import pytest
 import generate_invariants
 from bailiwick_api.kinds import cel
 from bailiwick_api.manifests import guards
-from enforced import Code, Expression, Field, Invariant, NoField, Place, Role, SchemaRule
+from enforcement import Code, Expression, Field, Invariant, NoField, Place, Role, SchemaRule
 from generate_invariants import Shown, marked, problems
 from invariants import INVARIANTS, NUMBERS
 

@@ -18,7 +18,7 @@ from bailiwick_webhook.store.keys import PATIENCE as KEYS_PATIENCE, Keys
 from bailiwick_webhook.tls.reload import PATIENCE as PAIR_PATIENCE, Certificates
 from support.certificates import self_signed
 from support.objects import Object
-from support.signing import secret, signing_key
+from support.signingkeys import secret, signing_key
 from unit.operator import test_key_keeper
 from unit.operator.certificates import test_certificate_keeper
 from unit.operator.guard import test_guard_keeper

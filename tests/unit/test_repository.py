@@ -5,7 +5,7 @@ import operator
 import re
 import sysconfig
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,20 +28,24 @@ def modules() -> Iterator[Path]:
         yield from (ROOT / folder).rglob("*.py")
 
 
-# A class or module is a thing. These are things; and names that the outside has given: the
+# A class or module is a thing. These are things, as a chart's rendering is; and names that the outside has given: the
 # condition Programmed, the path /served, the command `unused`; and the SDK's error that an application catches.
 PARTICIPLE = re.compile(r"[A-Z][a-z]+(?:ed|ing)")
-NOUNS = {"Binding", "Denied", "Finding", "Keyring", "Standing"}
+NOUNS = {"Binding", "Denied", "Finding", "Heading", "Keyring", "Listing", "Reading", "Rendering", "Standing"}
 MODULES = {"addressing", "binding", "keyring", "listing", "programmed", "served", "testing", "tracing", "unused"}
 
 
-def public_classes() -> Iterator[tuple[str, str]]:
-    """Yield path and name of every public class of what is shipped."""
-    for path in modules():
-        if path.relative_to(ROOT).parts[1:2] == ("src",):
-            for node in ast.parse(path.read_text(encoding="utf-8")).body:
-                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                    yield str(path.relative_to(ROOT)), node.name
+def everywhere() -> Iterator[Path]:
+    yield from modules()
+    yield from (ROOT / "tests").rglob("*.py")
+
+
+def classes(paths: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Yield path and name of every class of these modules."""
+    for path in paths:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                yield str(path.relative_to(ROOT)), node.name
 
 
 class TestTheFolderNamedOperator:
@@ -76,16 +80,18 @@ class TestUnitTests:
 class TestNames:
     def test_a_public_class_has_its_name_alone(self) -> None:
         places: dict[str, list[str]] = {}
-        for path, name in public_classes():
-            places.setdefault(name, []).append(path)
+        shipped = [path for path in modules() if path.relative_to(ROOT).parts[1:2] == ("src",)]
+        for path, name in classes(shipped):
+            if not name.startswith("_"):
+                places.setdefault(name, []).append(path)
         assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
     def test_no_class_is_called_by_a_participle(self) -> None:
-        assert [name for _, name in public_classes() if PARTICIPLE.fullmatch(name) and name not in NOUNS] == []
+        named = {name.lstrip("_") for _, name in classes(everywhere())}
+        assert {name for name in named if PARTICIPLE.fullmatch(name)} - NOUNS == set()
 
     def test_no_module_is_called_by_a_participle(self) -> None:
-        shipped = [path for path in modules() if path.relative_to(ROOT).parts[1:2] == ("src",)]
-        named = {path.stem for path in shipped if PARTICIPLE.fullmatch(path.stem.capitalize())}
+        named = {path.stem for path in everywhere() if PARTICIPLE.fullmatch(path.stem.capitalize())}
         assert named - MODULES == set()
 
 
@@ -133,7 +139,7 @@ class TestLockFiles:
         ],
     )
     def test_are_compared_with_the_ranges(self, asked: str, problem: str | None) -> None:
-        wanted = [verify_requirements.Asked("x.in", Requirement(text)) for text in (asked, "left-pad")]
+        wanted = [verify_requirements.StatedRequirement("x.in", Requirement(text)) for text in (asked, "left-pad")]
         found = list(verify_requirements.range_problems(list(verify_requirements.pins(REQUIREMENT)), wanted))
         assert found == ([problem] if problem else [])
 

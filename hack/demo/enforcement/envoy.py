@@ -18,7 +18,7 @@ from demo.stack import Stack
 from localcluster.pki import Authority
 from localcluster.tokenrequest import Account
 from proxies import envoy
-from proxies.shipped import configured
+from proxies.configurations import configured
 
 HOST: Final = "crm.example.com"
 NAME: Final = "crm-behind-envoy"

@@ -7,7 +7,7 @@ Holds: what counts is which calls the API saw, and not what the client was told.
 import json
 from typing import Any, Final
 
-from demo.acting import Answer, Call
+from demo.accounts import Answer, Call
 from demo.enforcement.envoy import AGENT_ACCOUNT, HOST, EnvoyFront
 from demo.enforcement.owner import Owner
 from demo.ground import Ground

@@ -25,7 +25,7 @@ from localcluster.node.needs import cni_folder, find
 from localcluster.node.network import Network
 from localcluster.node.recipes import Programs
 from localcluster.pki import Authority
-from localcluster.process import ProcessId, Running, spawn, tail
+from localcluster.process import ProcessId, RunningProcess, spawn, tail
 
 NODE: Final = "node"
 HOLDER: Final = "node-holder"
@@ -75,7 +75,7 @@ class Node:
         self._cluster_folder = folder
         self._folder = folder / "node"
         self.name: Final = name_of(folder)
-        self._running: list[Running] = []
+        self._running: list[RunningProcess] = []
         self._inside: ProcessId | None = None
 
     @property
@@ -147,7 +147,7 @@ class Node:
         self._inside = None
         clear(self._cluster_folder)
 
-    def _run(self, name: str, module: str, *arguments: str) -> Running:
+    def _run(self, name: str, module: str, *arguments: str) -> RunningProcess:
         environment = {**os.environ, "PYTHONPATH": str(_PACKAGE_PARENT)}
         log = self._cluster_folder / "logs" / f"{name}.log"
         running = spawn(name, [sys.executable, "-m", module, *arguments], log, environment)

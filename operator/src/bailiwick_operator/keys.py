@@ -40,7 +40,7 @@ _SHORTEST: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredSecret:
     """The Secret as it was read, and its keys; none where there are none yet, or they cannot be read."""
 
     secret: Object
@@ -125,7 +125,7 @@ class KeyKeeper:
         self._changed(after - before, before - after)
         return outcome.wake
 
-    async def _read(self) -> _Stored:
+    async def _read(self) -> _StoredSecret:
         answer = await self._kube.get(self._path)
         if answer.missing:
             raise RefusedError(
@@ -149,7 +149,7 @@ class KeyKeeper:
                 )
             else:
                 _LOG.info("no signing keys yet: creating the first one", secret=SIGNING_KEYS_SECRET)
-            return _Stored(answer.body, ())
+            return _StoredSecret(answer.body, ())
         try:
             keys = read(data)
             for key in keys:
@@ -162,9 +162,9 @@ class KeyKeeper:
                 why=str(error),
             )
             keys = ()
-        return _Stored(answer.body, keys)
+        return _StoredSecret(answer.body, keys)
 
-    async def _write(self, stored: _Stored, keys: tuple[SigningKey, ...]) -> bool:
+    async def _write(self, stored: _StoredSecret, keys: tuple[SigningKey, ...]) -> bool:
         """Write the keys over the version that was read. Returns whether they are stored; raises `RefusedError`."""
         # Labels, annotations and other entries are other people's; only this entry is ours.
         ours = ("metadata", "type", "immutable")

@@ -14,12 +14,12 @@ import pytest
 
 from bailiwick_api.manifests.guards import REVIEW, STATUS
 from demo.stack import DecisionPoint
-from support.guards.tampering import OPENING, OTHER, Guards
-from support.installing import accepted
+from support.guards.sabotage import OPENING, OTHER, Guards
+from support.installation import accepted
 from support.objects import active_status, adding_review, gated_rule, later
-from support.pdp.running import Bailiwick, await_ready, readiness
+from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import OWNERS, RULES, STEPS, Tenant
-from support.waiting import until
+from support.waits import until
 
 # Each way of weakening the guard takes seconds to come into force; one of them stands in cluster/operator.
 pytestmark = pytest.mark.long

@@ -15,11 +15,11 @@ import pytest
 
 from bailiwick_api.kinds.meta import API_VERSION
 from localcluster.rest import Answer, Rest
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, gated_rule, grant
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -10,11 +10,11 @@ import pytest
 import requests
 
 from localcluster.rest import Answer, Rest
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, changed, gated_rule, grant, opened_grant, policy, rule
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 _APPROVAL: Final = "spec.rules.0.approval"
 # Where it would stand, and what it would say.

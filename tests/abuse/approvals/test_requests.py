@@ -13,7 +13,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.approvalgrant import Request
 from localcluster.people import ADMIN
 from localcluster.rest import Answer, Rest
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles, rule as allowed
 from support.objects import (
     AGENT,
@@ -31,9 +31,9 @@ from support.objects import (
     step,
     subject,
 )
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 IMMUTABLE: Final = "the request is immutable: request a new grant"
 # Another value of each field of a request, as the schema would take it.
@@ -203,11 +203,11 @@ class TestAb07FromElsewhere:
         token = ours.token("agent", theirs.audience)
         body["context"] = {"evidence": {"subject_token": token}}
 
-        def asked() -> asking.Said:
-            return asking.post(theirs.url(), body, theirs.pep)
+        def asked() -> questions.Said:
+            return questions.post(theirs.url(), body, theirs.pep)
 
         until(lambda: asked().reason == "approval_required", "their policy speaks of our agent")
-        opened = asking.post(theirs.url("requests"), body, theirs.pep)
+        opened = questions.post(theirs.url("requests"), body, theirs.pep)
         theirs.approve(opened.grant_name)
         until(lambda: asked().decision is True, "it serves there")
         assert ours.ask("customers.export", "moved").reason == "approval_required"
@@ -290,9 +290,9 @@ class TestWhoeverKnowsTheApproval:
         second = shared.account("second")
         token = shared.token("second", shared.audience)
 
-        def asked(**context: Any) -> asking.Said:  # noqa: ANN401 - members of the context
-            body = asking.evaluation(second, "customers.notify", "shared", token=token, **context)
-            return asking.post(shared.url(), body, shared.pep)
+        def asked(**context: Any) -> questions.Said:  # noqa: ANN401 - members of the context
+            body = questions.evaluation(second, "customers.notify", "shared", token=token, **context)
+            return questions.post(shared.url(), body, shared.pep)
 
         until(lambda: asked().reason == "approval_required", "the policy speaks of both")
         name = shared.approved("customers.notify", "shared")
@@ -318,6 +318,6 @@ class TestWhoeverKnowsTheApproval:
         pep = shared.token("other-api", "bailiwick")
         url = shared.url(endpoint="other-api")
         body = shared.body("customers.notify", "enforced")
-        until(lambda: asking.post(url, body, pep).reason == "approval_required", "the other endpoint is served")
-        assert asking.post(shared.url(), body, pep).status == 403
+        until(lambda: questions.post(url, body, pep).reason == "approval_required", "the other endpoint is served")
+        assert questions.post(shared.url(), body, pep).status == 403
         assert shared.uses(name) == 0

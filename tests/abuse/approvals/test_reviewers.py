@@ -13,7 +13,7 @@ import pytest
 from bailiwick_api.accounts import Installation
 from localcluster.people import ADMIN
 from localcluster.rest import Answer, Rest
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles, rule as allowed
 from support.objects import (
     AGENT,
@@ -28,7 +28,7 @@ from support.objects import (
     step,
 )
 from support.pdp.tenant import OWNERS, RULES, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 OWN: Final = "you cannot review your own request"
 AUTHOR: Final = "reviewer must be you"

@@ -18,13 +18,13 @@ from bailiwick_api.manifests.guards import REVIEW, STATUS
 from bailiwick_api.voidgrants import VoidGrant, VoidGrants
 from localcluster.ports import free_ports
 from localcluster.rest import Rest
-from support.guards.tampering import Guards, record_path
-from support.installing import accepted
+from support.guards.sabotage import Guards, record_path
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, gated_rule, grant
-from support.pdp.running import Bailiwick, await_ready
+from support.pdp.processes import Bailiwick, await_ready
 from support.pdp.tenant import RULES, STEPS, Tenant
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -8,11 +8,11 @@ import pytest
 
 from demo.stack import DecisionPoint
 from localcluster import process
-from support.admission.registering import registered, registration
+from support.admission.registration import registered, registration
 from support.certificates import self_signed
 from support.namespaces import Namespaces
 from support.pdp.fixtures import pdp, tenant, tenants
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 
 __all__ = ["pdp", "tenant", "tenants"]
 

@@ -11,12 +11,12 @@ from bailiwick_api.accounts import VALIDATING_WEBHOOK
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from localcluster import process
 from localcluster.rest import Rest
-from support.admission.registering import registered, registration
-from support.installing import accepted
+from support.admission.registration import registered, registration
+from support.installation import accepted
 from support.objects import policy, settings
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenants
-from support.waiting import until
+from support.waits import until
 from unit.operator.cases import condition
 
 pytestmark = pytest.mark.long

@@ -10,12 +10,12 @@ from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from cluster.admission.test_reviewing import BROKEN, refusal, warnings
 from demo.stack import DecisionPoint
 from localcluster.rest import Rest
-from support.admission.registering import registered, registration
-from support.installing import accepted
+from support.admission.registration import registered, registration
+from support.installation import accepted
 from support.namespaces import Namespaces
 from support.objects import Object, gated_rule, policy, rule, settings
-from support.pdp.running import Bailiwick
-from support.waiting import until
+from support.pdp.processes import Bailiwick
+from support.waits import until
 
 FINALIZER: Final = "tests.bailiwick.dev/holds"
 UNMAPPED: Final = {

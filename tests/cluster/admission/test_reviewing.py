@@ -16,13 +16,13 @@ from demo.ground import KUBECTL, output
 from demo.stack import DecisionPoint
 from localcluster import process
 from localcluster.rest import Answer, Rest
-from support.admission.registering import registered, registration
+from support.admission.registration import registered, registration
 from support.admission.reviews import large
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, changed, gated_rule, policy, rule, settings
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenants
-from support.waiting import until
+from support.waits import until
 from unit.operator.cases import condition
 
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])

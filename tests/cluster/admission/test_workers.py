@@ -12,8 +12,8 @@ from demo.stack import DecisionPoint
 from localcluster import process
 from support.admission.reviews import sent
 from support.objects import policy
-from support.pdp.running import Bailiwick
-from support.waiting import until
+from support.pdp.processes import Bailiwick
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -13,7 +13,7 @@ from localcluster import foreign
 from localcluster.rest import Answer, Rest
 from support import charts, releases
 from support.callers import Callers
-from support.installing import apply
+from support.installation import apply
 from support.objects import Object
 
 FOREIGN_KINDS: Final = {"Issuer", "Certificate", "ServiceMonitor", "PodMonitor", "PrometheusRule"}

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import CA_CONFIG_MAP, GUARD_CONFIG_MAP, SERVING_SECRET, SIGNING_KEYS_SECRET
-from cluster.operator.running import NewOperator, Operator
+from cluster.operator.operatorprocess import NewOperator, Operator
 from cluster.test_rbac import (
     OPERATOR_AT_HOME,
     OPERATOR_EVERYWHERE,
@@ -28,11 +28,11 @@ from localcluster.tokens import TokenFile
 from support import charts, releases
 from support.callers import Callers
 from support.charts import Values
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Namespaces, Roles
 from support.objects import Object
 from support.releases import Release
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

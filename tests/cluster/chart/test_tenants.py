@@ -13,7 +13,7 @@ import pytest
 from localcluster.rest import Answer, Rest
 from support import charts, releases
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Namespaces, Roles
 from support.objects import Object, opened_grant, policy
 from support.releases import Release

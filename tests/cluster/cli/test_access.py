@@ -15,7 +15,7 @@ from localcluster.login import from_file
 from localcluster.pki import Authority
 from support import commandline
 from support.commandline import Ran
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenant
 
 Config = dict[str, Any]

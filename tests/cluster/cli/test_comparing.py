@@ -9,7 +9,7 @@ import yaml
 
 from bailiwick_api.kinds.meta import API_VERSION
 from support.commandline import Ran
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, policy, rule
 from support.pdp.tenant import OWNERS, Tenant

@@ -18,9 +18,9 @@ from demo.ground import KUBECTL
 from support import commandline
 from support.commandline import PROGRAM, Ran
 from support.namespaces import Roles, rule
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 Cli = Callable[..., Ran]
 

@@ -16,11 +16,11 @@ from localcluster.ports import free_ports
 from support import commandline
 from support.callers import Callers
 from support.commandline import Ran
-from support.installing import accepted
+from support.installation import accepted
 from support.pages import blocks
 from support.receiver import Receiver
 from support.shell import Shell
-from support.waiting import until
+from support.waits import until
 
 PAGE = "how-to/notifications.md"
 KEY = "whsec_" + base64.b64encode(bytes(32)).decode()

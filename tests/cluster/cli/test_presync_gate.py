@@ -19,11 +19,11 @@ import yaml
 from bailiwick_kube.paths import data_path, policies_path
 from demo.ground import KUBECTL
 from support.commandline import Ran
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import POLICY, Object, rule
 from support.pages import DOCS
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 GATES: Final = DOCS.parent / "examples" / "gates"
 FILES: Final = {

@@ -8,9 +8,9 @@ import pytest
 from bailiwick_api.kinds.meta import GROUP
 from support.commandline import Ran
 from support.namespaces import Roles
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 Cli = Callable[..., Ran]
 
@@ -126,10 +126,10 @@ def test_what_was_asked_for_is_approved_by_somebody_else_and_used(ask: Cli, cli:
     assert (waited.code, tenant.phase(name)) == (0, "Active"), waited
     body = tenant.body("customers.rotate", "used")
     body["resource"]["properties"] = {"env": "prod"}
-    until(lambda: asking.post(tenant.url(), body, tenant.pep).decision is True, "the call is allowed")
+    until(lambda: questions.post(tenant.url(), body, tenant.pep).decision is True, "the call is allowed")
     assert tenant.uses(name) == 1
     body["resource"]["properties"] = {"env": "test"}
-    assert asking.post(tenant.url(), body, tenant.pep).decision is False
+    assert questions.post(tenant.url(), body, tenant.pep).decision is False
 
 
 def test_waiting_for_it_ends_with_a_code_of_its_own(ask: Cli) -> None:

@@ -9,11 +9,11 @@ import pytest
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
 from support import commandline
 from support.commandline import Ran
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles, rule
 from support.objects import Object
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 Cli = Callable[..., Ran]
 

@@ -7,21 +7,21 @@ import pytest
 
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
 from bailiwick_cli.console.grants.inbox import PAGE
-from support.console import running
+from support.console import consoleprocess
 from support.console.browser import opened
-from support.console.browsing import Visit, form_of
-from support.installing import accepted
+from support.console.plainhttp import Visit, form_of
+from support.installation import accepted
 from support.namespaces import Roles, rule
 from support.objects import grant
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 
 @contextmanager
 def visiting(tenant: Tenant, person: str, *arguments: str) -> Iterator[Visit]:
     """Open a console as somebody, on the tenant's namespace."""
     kubeconfig = tenant.cluster.kubeconfig(person)
-    with running.started("-n", tenant.namespace, *arguments, kubeconfig=kubeconfig) as console:
+    with consoleprocess.started("-n", tenant.namespace, *arguments, kubeconfig=kubeconfig) as console:
         yield console.site.visit()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from support.commandline import Ran
 from support.namespaces import Roles
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import OWNERS, Tenant
 
 

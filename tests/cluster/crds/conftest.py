@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from support.callers import Callers
-from support.installing import DEFINITIONS, apply
+from support.installation import DEFINITIONS, apply
 from support.namespaces import Namespaces
 from support.schemas import definitions
 from support.schemas.definitions import SHIPPED

@@ -17,7 +17,7 @@ from bailiwick_api.manifests import crds
 from localcluster.access import Cluster
 from support.callers import Callers
 from support.full_objects import full_grant, full_policy, largest_grant, largest_policy
-from support.installing import DEFINITIONS, accepted
+from support.installation import DEFINITIONS, accepted
 from support.namespaces import Roles
 from support.objects import Object, changed, gated_rule, grant, later, opened_grant, policy, rule, settings, use_record
 from support.schemas import definitions

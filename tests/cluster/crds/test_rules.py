@@ -11,7 +11,7 @@ import pytest
 
 from bailiwick_api.kinds import cel
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.marks import ruled
 from support.namespaces import name_for
 from support.schemas import definitions

@@ -7,10 +7,10 @@ import pytest
 from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from localcluster.rest import Answer
 from support.apiserver import AskingServer, passed
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Namespaces, Roles
 from support.objects import Object, adding_review
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

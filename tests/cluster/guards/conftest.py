@@ -10,7 +10,7 @@ from support.callers import Callers
 from support.guards import variants
 from support.guards.ground import Ground
 from support.guards.variants import LOOSE, STRICT, Expression
-from support.installing import DEFINITIONS, apply
+from support.installation import DEFINITIONS, apply
 from support.namespaces import Namespaces
 
 _ADMISSION = "/apis/admissionregistration.k8s.io/v1"

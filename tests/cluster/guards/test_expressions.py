@@ -20,7 +20,7 @@ from support.guards.other_cases import DELETIONS, REVOCATIONS, STATUSES
 from support.guards.review_cases import CASES as REVIEWS
 from support.guards.variants import Expression
 from support.marks import guarded
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

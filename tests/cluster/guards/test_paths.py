@@ -9,9 +9,9 @@ from bailiwick_api.manifests.guards import NAMES_RESERVED, REVIEW_NAMES_AUTHOR
 from support.callers import Callers
 from support.guards.ground import OPERATOR, PDP, Ask, Ground, one_use
 from support.guards.open_cases import OWNER
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import adding_review, changed, opened_grant, review, step
-from support.waiting import until
+from support.waits import until
 
 TWO_REVIEWERS: Final[dict[str, Any]] = {"steps": [step(count=2, groups=["crm-owners"])]}
 

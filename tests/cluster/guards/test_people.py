@@ -21,7 +21,7 @@ from support.guards.ground import ROBOT, Ground
 from support.guards.variants import PERSON_PREFIX, PREFIXED, STRICT
 from support.namespaces import Namespaces, Roles, rule
 from support.objects import POLICY, adding_review, review, step
-from support.waiting import until
+from support.waits import until
 
 BY_PREFIX: Final = Installation(human_username_prefixes=(PERSON_PREFIX,))
 NAMES: Final = (

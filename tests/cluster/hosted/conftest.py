@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.console.trusting import TrustingServer
+from support.console.issuertrust import TrustingServer
 
 
 @pytest.fixture(scope="module")

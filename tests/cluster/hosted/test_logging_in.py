@@ -12,11 +12,11 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.meta import GROUP
 from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
 from support import charts
-from support.console.browsing import form_of
-from support.console.hosting import RunningHosted
-from support.console.trusting import TrustingServer, configured
-from support.installing import accepted, apply
-from support.waiting import until
+from support.console.clusterconsole import RunningHosted
+from support.console.issuertrust import TrustingServer, configured
+from support.console.plainhttp import form_of
+from support.installation import accepted, apply
+from support.waits import until
 
 NAMESPACE: Final = Installation().namespace
 RULES_REVIEW: Final = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview"}

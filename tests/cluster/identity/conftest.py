@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from demo.stack import DecisionPoint
-from issuer.serving import serving
-from issuer.signing import Signer
-from support.pdp.asking import Said, post
+from issuer.keys import Signer
+from issuer.server import serving
 from support.pdp.fixtures import pdp
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
+from support.pdp.questions import Said, post
 from support.pdp.tenant import Tenants
 
 __all__ = ["corp", "corp_tenants", "pdp"]

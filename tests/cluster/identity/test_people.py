@@ -6,14 +6,14 @@ from typing import Any, Final
 import pytest
 
 from cluster.identity.conftest import REFRESH, Corp
-from issuer.signing import Signer
-from support.installing import accepted
+from issuer.keys import Signer
+from support.installation import accepted
 from support.objects import gated_rule, rule, settings
-from support.pdp import asking
-from support.pdp.asking import Said
-from support.pdp.running import Bailiwick
+from support.pdp import questions
+from support.pdp.processes import Bailiwick
+from support.pdp.questions import Said
 from support.pdp.tenant import STEPS, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 CEILING: Final = [
     {
@@ -201,7 +201,7 @@ def test_people_without_a_name_at_the_api_server_have_nothing_approved(pdp: Bail
     )
 
     def asked(action: str, person: str = "alice") -> Said:
-        return asking.post(made.url(), body(person, action), made.pep)
+        return questions.post(made.url(), body(person, action), made.pep)
 
     until(lambda: asked("customers.get").decision is True, "the policy is known")
     assert asked("customers.get", "bob").reason == "no_rule"

@@ -10,13 +10,13 @@ from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_webhook.identity.tokens import FRESH
 from demo.stack import DecisionPoint
 from localcluster.process import stop
+from support.faultkinds import Exchange, status
 from support.faultproxy import FaultProxy
-from support.injected import Exchange, status
 from support.objects import rule
-from support.pdp import asking, minting
-from support.pdp.running import Bailiwick
+from support.pdp import badtokens, questions
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import RULES, Tenant
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -68,20 +68,20 @@ def test_what_is_not_signed_by_the_cluster_never_reaches_it(pdp: Bailiwick, prox
     assert tenant.ask("customers.ping").decision is True
     reviews = proxy.on("POST", REVIEWS, through, times=None)
     for token in (
-        minting.tampered(good, sub=tenant.account("stranger")),
-        minting.unsigned(good),
-        minting.ended(key, good),
-        minting.signed(key, good, iss="https://elsewhere"),
-        minting.signed(key, good, aud=["elsewhere"]),
+        badtokens.tampered(good, sub=tenant.account("stranger")),
+        badtokens.unsigned(good),
+        badtokens.ended(key, good),
+        badtokens.signed(key, good, iss="https://elsewhere"),
+        badtokens.signed(key, good, aud=["elsewhere"]),
     ):
-        body = asking.evaluation(tenant.agent, "customers.ping", token=token)
-        assert asking.post(tenant.url(), body, tenant.pep).decision is False
-        assert asking.post(tenant.url(), body, token).status == 401
+        body = questions.evaluation(tenant.agent, "customers.ping", token=token)
+        assert questions.post(tenant.url(), body, tenant.pep).decision is False
+        assert questions.post(tenant.url(), body, token).status == 401
     assert reviews.seen == 0
     # The first that is the cluster's own is asked about.
-    again = minting.signed(key, good, jti="another")
-    assert asking.post(
-        tenant.url(), asking.evaluation(tenant.agent, "customers.ping", token=again), tenant.pep
+    again = badtokens.signed(key, good, jti="another")
+    assert questions.post(
+        tenant.url(), questions.evaluation(tenant.agent, "customers.ping", token=again), tenant.pep
     ).decision
     assert reviews.seen == 1
 
@@ -94,9 +94,9 @@ def test_in_an_outage_known_tokens_decide_and_use_no_grant_and_new_ones_prove_no
     stranger = tenant.cluster.service_account_token(tenant.namespace, "api", [ENFORCER_AUDIENCE], 3000)
     assert tenant.ask("customers.ping").decision is True
     proxy.on("POST", REVIEWS, status(503), times=None)
-    body = asking.evaluation(tenant.agent, "customers.ping", token=unused)
-    assert asking.post(tenant.url(), body, tenant.pep).reason == "identity_unverifiable"
-    assert asking.post(tenant.url(), tenant.body("customers.ping"), stranger).status == 503
+    body = questions.evaluation(tenant.agent, "customers.ping", token=unused)
+    assert questions.post(tenant.url(), body, tenant.pep).reason == "identity_unverifiable"
+    assert questions.post(tenant.url(), tenant.body("customers.ping"), stranger).status == 503
     time.sleep(FRESH + 0.5)
     assert tenant.ask("customers.ping").decision is True
     assert tenant.ask("customers.export", "outage").reason == "store_stale"

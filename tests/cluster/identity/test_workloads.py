@@ -11,13 +11,13 @@ import pytest
 
 from demo import pods
 from demo.ground import Pod
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import rule
-from support.pdp import asking
-from support.pdp.asking import Said
-from support.pdp.running import Bailiwick
+from support.pdp import questions
+from support.pdp.processes import Bailiwick
+from support.pdp.questions import Said
 from support.pdp.tenant import Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 DIGEST: Final = "sha256:" + "a" * 64
 GOOD: Final = f"registry.example/agent@{DIGEST}"
@@ -73,7 +73,7 @@ def ask(tenant: Tenant, pod: Pod | None, action: str = "customers.get", resource
 
 
 def again(tenant: Tenant, token: str, action: str = "customers.get", resource: str = "42") -> Said:
-    return asking.post(tenant.url(), asking.evaluation(tenant.agent, action, resource, token=token), tenant.pep)
+    return questions.post(tenant.url(), questions.evaluation(tenant.agent, action, resource, token=token), tenant.pep)
 
 
 PODS: Final[dict[str, tuple[dict[str, str], dict[str, str] | None, str]]] = {

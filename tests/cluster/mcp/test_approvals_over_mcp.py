@@ -17,9 +17,9 @@ from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from support import commandline
 from support.mcp.fronts import Front, gate_of
 from support.mcp.gateways import client_of
-from support.mcp.serving import closing_of, served
+from support.mcp.mcpserver import closing_of, served
 from support.pdp.tenant import OWNERS, Tenant
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.cluster
 

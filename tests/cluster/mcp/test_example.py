@@ -10,7 +10,7 @@ import yaml
 from bailiwick_api.accounts import Installation
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
-from support.installing import accepted, apply
+from support.installation import accepted, apply
 
 EXAMPLE: Final = Path(__file__).resolve().parents[3] / "examples" / "enforcement" / "mcp"
 

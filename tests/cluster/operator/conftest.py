@@ -13,15 +13,15 @@ from bailiwick_api.accounts import Installation
 from cluster.operator.certificates.certificates import Certificates
 from cluster.operator.grants.grants import Grants
 from cluster.operator.keys.keys import Secret
-from cluster.operator.running import NewOperator, Operator
-from cluster.operator.served import ServesAll
+from cluster.operator.operatorprocess import NewOperator, Operator
+from cluster.operator.pdpprocess import ServesAll
 from localcluster import build
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 from support.callers import Callers
-from support.installing import install
+from support.installation import install
 from support.namespaces import Roles
 
 

@@ -13,13 +13,13 @@ import requests
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import NewOperator, Operator
+from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.ports import free_ports
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, later
-from support.shifted import Shifter
-from support.waiting import until
+from support.shiftedclock import Shifter
+from support.waits import until
 from unit.operator.cases import condition
 
 pytestmark = pytest.mark.long

@@ -7,12 +7,12 @@ import pytest
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import NewOperator, Operator
+from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, later, policy, settings
-from support.waiting import until
+from support.waits import until
 
 EVENTS = "/apis/events.k8s.io/v1/namespaces/{}/events"
 

@@ -10,14 +10,14 @@ import pytest
 
 from bailiwick_api.accounts import OPERATOR_LEASE, Installation
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import NewOperator
+from cluster.operator.operatorprocess import NewOperator
 from localcluster.access import Cluster
 from localcluster.rest import Rest
-from support import injected
+from support import faultkinds
 from support.callers import Callers
 from support.faultproxy import FaultProxy
-from support.installing import accepted
-from support.waiting import until
+from support.installation import accepted
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -119,9 +119,9 @@ def test_ab_46_a_leader_that_wakes_up_after_its_lease_sends_no_write_at_all(
         second.kill()
         left = [grants.open() for _ in range(5)]
         # Its sockets tell it of them as soon as it goes on, and a proof is due. That the lease is lost it hears late.
-        proxy.on("GET", r"/leases/", injected.hang, times=None)
-        writes = [proxy.on(method, r"", injected.pass_on, times=None) for method in ("PATCH", "POST", "DELETE")]
-        puts = proxy.on("PUT", r"^(?!.*/leases/)", injected.pass_on, times=None)
+        proxy.on("GET", r"/leases/", faultkinds.hang, times=None)
+        writes = [proxy.on(method, r"", faultkinds.pass_on, times=None) for method in ("PATCH", "POST", "DELETE")]
+        puts = proxy.on("PUT", r"^(?!.*/leases/)", faultkinds.pass_on, times=None)
         first.thaw()
         assert first.process.wait(30) == 1
         assert "could not be renewed" in first.said("lost leadership, exiting")[0]["why"]

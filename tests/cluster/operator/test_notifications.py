@@ -13,15 +13,15 @@ from standardwebhooks.webhooks import Webhook
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.guards import REVIEW
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import NewOperator, Operator
+from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.ports import free_ports
 from support.callers import Callers
-from support.guards.tampering import Guards
-from support.installing import accepted
+from support.guards.sabotage import Guards
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, later
 from support.receiver import Receiver
-from support.waiting import until
+from support.waits import until
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 NEVER_TOLD = "never-told-of"

@@ -11,15 +11,15 @@ import pytest
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests import crds
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import NewOperator, Operator
+from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
 from localcluster.rest import Rest
 from localcluster.tokenrequest import Account
 from support.callers import Callers
-from support.installing import DEFINITIONS, accepted, apply
+from support.installation import DEFINITIONS, accepted, apply
 from support.objects import Object, policy
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -11,16 +11,16 @@ from bailiwick_api.manifests.guards import NAMES
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from cluster.operator.grants.grants import Grants
 from cluster.operator.keys.keys import Secret
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from localcluster.access import Cluster
 from support.callers import Callers
-from support.guards.tampering import Guards, record_path
-from support.installing import MANAGER, accepted, await_guards
+from support.guards.sabotage import Guards, record_path
+from support.installation import MANAGER, accepted, await_guards
 from support.namespaces import Roles
 from support.objects import Object, policy
 from support.pages import script
 from support.shell import Shell, succeeded
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

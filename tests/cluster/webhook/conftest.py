@@ -8,7 +8,7 @@ from demo.stack import DecisionPoint
 from localcluster import process
 from support.faultproxy import FaultProxy
 from support.pdp.fixtures import pdp, tenant, tenants
-from support.pdp.running import API_SECONDS, Bailiwick
+from support.pdp.processes import API_SECONDS, Bailiwick
 from support.pdp.tenant import Tenants
 
 __all__ = ["pdp", "tenant", "tenants"]

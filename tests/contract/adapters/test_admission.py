@@ -23,7 +23,7 @@ from contract.asking_alone import PEP, TENANT, body, stored
 from support.admission.reviews import UID, large, sent
 from support.objects import Object, changed, gated_rule, policy, rule, settings
 from support.pdp.alone import Alone
-from support.pdp.asking import Said
+from support.pdp.questions import Said
 
 JSON: Final = {"Content-Type": "application/json"}
 # As the API server asks.
@@ -47,7 +47,7 @@ EXPORT: Final = (
 ADDED: Final = "lets calls further: endpointSettings added, without which an endpoint denies every call"
 
 
-class Asking:
+class BothPorts:
     """Asks at both ports of one decision point."""
 
     def __init__(self, alone: Alone, decisions: int, admission: int, client: ClientSession) -> None:
@@ -76,14 +76,14 @@ class Asking:
 
 
 @pytest.fixture
-async def asks() -> AsyncIterator[Asking]:
+async def asks() -> AsyncIterator[BothPorts]:
     bench = PolicyExaminer()
     alone = Alone([stored()], bench=bench, mapped={"corp": True, "partners": False})
     decisions = await serve(alone.application, "127.0.0.1", 0)
     admission = await serve(alone.admission, "127.0.0.1", 0)
     try:
         async with ClientSession() as client:
-            yield Asking(alone, decisions.port, admission.port, client)
+            yield BothPorts(alone, decisions.port, admission.port, client)
     finally:
         await admission.stop()
         await decisions.stop()
@@ -106,7 +106,7 @@ def allowed(uid: str, *warnings: str) -> Object:
 
 @pytest.mark.parametrize(("name", "warnings"), [("create", (ADDED, EXPORT, READ)), ("update", ())])
 async def test_what_a_real_api_server_sent_is_allowed_under_its_uid(
-    asks: Asking, name: str, warnings: tuple[str, ...]
+    asks: BothPorts, name: str, warnings: tuple[str, ...]
 ) -> None:
     review = golden(name)
     said = await asks(json.dumps(review).encode(), "?timeout=5s", **AS_SENT)
@@ -114,7 +114,7 @@ async def test_what_a_real_api_server_sent_is_allowed_under_its_uid(
     assert said.body == allowed(review["request"]["uid"], *warnings)
 
 
-async def test_what_is_refused_is_answered_with_a_status_that_says_where(asks: Asking) -> None:
+async def test_what_is_refused_is_answered_with_a_status_that_says_where(asks: BothPorts) -> None:
     review = changed(golden("create"), "request.object.spec.rules", [BROKEN])
     assert (await asks(json.dumps(review).encode())).body == {
         "apiVersion": "admission.k8s.io/v1",
@@ -144,7 +144,7 @@ async def test_what_is_refused_is_answered_with_a_status_that_says_where(asks: A
     }
 
 
-async def test_a_second_carrier_is_refused_and_a_change_of_the_first_is_not(asks: Asking) -> None:
+async def test_a_second_carrier_is_refused_and_a_change_of_the_first_is_not(asks: BothPorts) -> None:
     second = (await asks(sent(stored(name="second")))).body["response"]
     assert second["allowed"] is False
     assert second["status"]["message"].startswith("Conflicted: endpointSettings for crm-api are also in crm-agent")
@@ -154,7 +154,7 @@ async def test_a_second_carrier_is_refused_and_a_change_of_the_first_is_not(asks
     assert (await asks(sent(changed(first, "spec.suspend", True), first))).body == allowed(UID)
 
 
-async def test_people_of_an_issuer_that_is_not_mapped_are_refused(asks: Asking) -> None:
+async def test_people_of_an_issuer_that_is_not_mapped_are_refused(asks: BothPorts) -> None:
     person = {"name": "agent", "user": {"issuer": "partners", "name": "pat"}}
     people = policy("crm", "people", subjects=[person], rules=[gated_rule()])
     response = (await asks(sent(people))).body["response"]
@@ -163,7 +163,7 @@ async def test_people_of_an_issuer_that_is_not_mapped_are_refused(asks: Asking) 
     assert (cause["field"], cause["message"]) == ("spec.subjects", response["status"]["message"])
 
 
-async def test_a_dry_run_is_answered_alike(asks: Asking) -> None:
+async def test_a_dry_run_is_answered_alike(asks: BothPorts) -> None:
     for dry in (policy("crm", "dry"), policy("crm", "dry", rules=[BROKEN])):
         assert (await asks(sent(dry, dryRun=True))).body == (await asks(sent(dry))).body
 
@@ -171,7 +171,7 @@ async def test_a_dry_run_is_answered_alike(asks: Asking) -> None:
 class TestCallsThatGetFurther:
     HOLD: Final = rule("hold", effect="Deny", actions=["customers.*"])
 
-    async def test_are_told_of_a_change_and_of_a_dry_run(self, asks: Asking) -> None:
+    async def test_are_told_of_a_change_and_of_a_dry_run(self, asks: BothPorts) -> None:
         new, old = stored(gated_rule("read", actions=["customers.list"])), stored(self.HOLD)
         for more in ({}, {"dryRun": True}):
             response = (await asks(sent(new, old, **more))).body["response"]
@@ -180,11 +180,11 @@ class TestCallsThatGetFurther:
             assert first.startswith("lets calls further (rule read, new): Deny to Approval: sa:agents/crm-agent")
             assert second.startswith("may let calls further, where another policy allows them (rule hold, removed)")
 
-    async def test_are_not_told_where_none_does(self, asks: Asking) -> None:
+    async def test_are_not_told_where_none_does(self, asks: BothPorts) -> None:
         for new, old in ((stored(), stored()), (stored(rule(), self.HOLD), stored())):
             assert (await asks(sent(new, old))).body == allowed(UID)
 
-    async def test_are_told_of_what_was_posted_and_of_nobody_elses_policies(self, asks: Asking) -> None:
+    async def test_are_told_of_what_was_posted_and_of_nobody_elses_policies(self, asks: BothPorts) -> None:
         # At this endpoint the same rule is in force in another policy, and at the other there is none.
         told = [
             (await asks(sent(policy("crm", "mine", endpoint=endpoint)))).body["response"]["warnings"][0]
@@ -193,7 +193,7 @@ class TestCallsThatGetFurther:
         assert told == [READ, READ]
 
 
-async def test_what_came_of_it_is_counted(asks: Asking) -> None:
+async def test_what_came_of_it_is_counted(asks: BothPorts) -> None:
     before = dict(asks.counts)
     for asked in (
         sent(policy("crm", "sound")),
@@ -211,13 +211,13 @@ async def test_what_came_of_it_is_counted(asks: Asking) -> None:
 
 
 class TestWhatCannotBeJudged:
-    async def test_in_time_is_no_answer_and_not_to_be_asked_for_again(self, asks: Asking) -> None:
+    async def test_in_time_is_no_answer_and_not_to_be_asked_for_again(self, asks: BothPorts) -> None:
         await asks(sent(CARRIER))
         said = await asks(sent(large(64, 16, 600)), "?timeout=1s")
         assert (said.status, "Retry-After" in said.headers) == (504, False)
         assert asks.counts[Admission.LATE] == 1
 
-    async def test_since_others_wait_is_to_be_asked_for_again_soon(self, asks: Asking) -> None:
+    async def test_since_others_wait_is_to_be_asked_for_again_soon(self, asks: BothPorts) -> None:
         # The worker is not started yet: one has it, as many wait as may, and one more comes.
         said = await asyncio.gather(*(asks(sent(CARRIER)) for _ in range(benches.MOST_WAITING + 2)))
         assert sorted(one.status for one in said) == [200] * (benches.MOST_WAITING + 1) + [429]
@@ -227,7 +227,7 @@ class TestWhatCannotBeJudged:
         assert (await asks(sent(CARRIER))).status == 200
 
     async def test_since_there_is_no_room_for_it_is_to_be_asked_for_again_soon(
-        self, asks: Asking, monkeypatch: pytest.MonkeyPatch
+        self, asks: BothPorts, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(asks.validate._bodies, "_others", Quota(100))
         assert (await asks(sent(CARRIER))).status == 429
@@ -236,7 +236,7 @@ class TestWhatCannotBeJudged:
         # What was taken is given back each time.
         assert [(await asks(sent(CARRIER))).status for _ in range(20)] == [200] * 20
 
-    async def test_since_the_worker_died_is_no_answer_and_the_next_is_judged(self, asks: Asking) -> None:
+    async def test_since_the_worker_died_is_no_answer_and_the_next_is_judged(self, asks: BothPorts) -> None:
         await asks(sent(CARRIER))
         asked = asyncio.create_task(asks(sent(large(64, 16, 600))))
         # The first may have been dead already: it is tried once more.
@@ -253,7 +253,7 @@ class TestWhatCannotBeJudged:
         assert (await asks(sent(CARRIER))).body == allowed(UID, ADDED, READ)
 
 
-async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: Asking) -> None:
+async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: BothPorts) -> None:
     await asks(sent(CARRIER))
     compiling = asyncio.create_task(asks(sent(large(28, 16, 200)), "?timeout=30s"))
     decided = 0
@@ -270,11 +270,11 @@ async def test_decisions_go_on_while_a_large_policy_is_compiled(asks: Asking) ->
 @pytest.mark.parametrize(
     "told", ["", "?timeout=", "?timeout=-1s", "?timeout=1h", "?timeout=99999999s", "?timeout=1s1s"]
 )
-async def test_a_time_that_is_not_the_api_servers_is_the_usual_one(asks: Asking, told: str) -> None:
+async def test_a_time_that_is_not_the_api_servers_is_the_usual_one(asks: BothPorts, told: str) -> None:
     assert (await asks(sent(CARRIER), told)).body == allowed(UID, ADDED, READ)
 
 
-async def test_the_two_ports_share_no_path(asks: Asking) -> None:
+async def test_the_two_ports_share_no_path(asks: BothPorts) -> None:
     at_decisions = await asks.post(asks.decisions, PATH, sent(CARRIER), JSON)
     assert (at_decisions.status, at_decisions.headers["Content-Type"]) == (404, "application/problem+json")
     assert (await asks.evaluate(asks.admission)).status == 404

@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from support.pdp import asking
-from support.pdp.running import Bailiwick, readiness
+from support.pdp import questions
+from support.pdp.processes import Bailiwick, readiness
 from support.pdp.tenant import Tenant
 
 pytestmark = pytest.mark.cluster
@@ -174,14 +174,14 @@ def test_problems(tenant: Tenant) -> None:
     arap = "urn:openid:authzen:access-request:error:"
     stranger = tenant.token("stranger", ENFORCER_AUDIENCE)
     seen = [
-        (asking.post(tenant.url(), b"{}", tenant.pep), _problem(400, "bad-request", "Bad request", field="subject")),
-        (asking.post(tenant.url(), b"{}", None), _problem(401, "unauthenticated", "Unauthenticated")),
+        (questions.post(tenant.url(), b"{}", tenant.pep), _problem(400, "bad-request", "Bad request", field="subject")),
+        (questions.post(tenant.url(), b"{}", None), _problem(401, "unauthenticated", "Unauthenticated")),
         (
-            asking.post(tenant.url(), tenant.body("customers.list"), stranger),
+            questions.post(tenant.url(), tenant.body("customers.list"), stranger),
             _problem(403, "forbidden", "Forbidden"),
         ),
-        (asking.get(tenant.points[0], None), _problem(404, "http", "Not Found")),
-        (asking.get(tenant.url(), tenant.pep), _problem(405, "http", "Method Not Allowed")),
+        (questions.get(tenant.points[0], None), _problem(404, "http", "Not Found")),
+        (questions.get(tenant.url(), tenant.pep), _problem(405, "http", "Method Not Allowed")),
         (
             tenant.submit("customers.list"),
             _problem(400, f"{arap}not_requestable", "Not requestable", reason="allowed"),

@@ -13,7 +13,7 @@ from bailiwick_webhook.pipeline import decision
 from contract.asking_alone import AGENT, PEP, STRANGER, asking, body, stored
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords, NamedWorkloads
-from support.pdp.asking import Said
+from support.pdp.questions import Said
 
 RULES: Final = (
     rule("read"),
@@ -219,7 +219,7 @@ async def test_an_answer_is_never_kept_by_a_cache(alone: Alone) -> None:
             assert (await pdp.post(path.partition(" ")[0], asked)).headers["Cache-Control"] == "no-store"
 
 
-class Hanging:
+class HangingApiServer:
     """An API server that answers nothing any more."""
 
     def __init__(self) -> None:
@@ -238,7 +238,7 @@ async def test_a_batch_waits_for_an_api_server_that_hangs_once_and_not_for_each_
     monkeypatch.setattr(decision, "BATCH_SECONDS", 0.05)
     gated = gated_rule("export")
     on_deny = {**gated, "approval": {**gated["approval"], "open": "OnDeny"}}
-    hanging = Hanging()
+    hanging = HangingApiServer()
     items = [{"action": {"name": "customers.export"}, "resource": {"type": "customer", "id": f"{n}"}} for n in range(9)]
     async with asking(Alone([stored(rule("read"), on_deny)], cluster=hanging)) as pdp:
         said = await pdp.post("evaluations", batch(*items, {}))

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from contract.asking_alone import PEP, STRANGER, TENANT, Asking, asking, body, stored
+from contract.asking_alone import PEP, STRANGER, TENANT, LoneClient, asking, body, stored
 from support.objects import gated_rule, rule
 from support.pdp.alone import Alone
-from support.pdp.asking import Said
+from support.pdp.questions import Said
 
 KEY = ("crm", "changing")
 DENY = rule("never", effect="Deny", actions=["customers.purge"])
@@ -25,7 +25,7 @@ def alone(seconds: float | None, *places: tuple[str, str | None]) -> Alone:
     return made
 
 
-async def evaluated(pdp: Asking, action: str = "customers.list", caller: str = PEP, tenant: str = TENANT) -> Said:
+async def evaluated(pdp: LoneClient, action: str = "customers.list", caller: str = PEP, tenant: str = TENANT) -> Said:
     return await pdp.post("evaluation", body(action=action), caller, tenant)
 
 

@@ -12,10 +12,10 @@ from bailiwick_engine.decision import shadow as engine
 from bailiwick_engine.decision.shadow import ShadowVerdict
 from bailiwick_webhook.metrics.shadowtable import ShadowDrop
 from bailiwick_webhook.pipeline import shadows as pipeline
-from contract.asking_alone import AGENT, PEP, STRANGER, Asking, asking, body, stored
+from contract.asking_alone import AGENT, PEP, STRANGER, LoneClient, asking, body, stored
 from support.objects import Object, changed, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords
-from support.pdp.asking import Said
+from support.pdp.questions import Said
 
 LIVE: Final = stored(rule(), gated_rule())
 # As slow as the bounds of conditions let one be: some thousand comparisons each.
@@ -188,7 +188,7 @@ async def test_a_candidate_as_slow_as_may_be_is_decided_for_each_answer_all_the_
     assert met(alone) == {("crm/crm-api", "allow", "deny"): 20}
 
 
-async def flood(pdp: Asking, count: int) -> None:
+async def flood(pdp: LoneClient, count: int) -> None:
     items: list[Object] = [{}] * 50
     for _ in range(count // len(items)):
         said = await pdp.post("evaluations", {**body(), "evaluations": items})

@@ -13,7 +13,7 @@ from bailiwick_webhook.signing import bindingtoken
 from contract.asking_alone import AGENT, asking, body, stored
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone
-from support.signing import ring, signing_key
+from support.signingkeys import ring, signing_key
 
 BASE: Final = "https://pdp.example/endpoints/crm/crm-api"
 JWKS: Final = "/.well-known/jwks.json"

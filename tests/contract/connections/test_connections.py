@@ -17,7 +17,7 @@ from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Port
 from contract.asking_alone import PEP, STRANGER, body, stored
 from support.pdp.alone import Alone, NamedTokens
-from support.pdp.secured import NAME, both_ends
+from support.pdp.tlsprocess import NAME, both_ends
 
 OTHER: Final = {"enforcers": [{"namespace": "crm", "name": "another"}]}
 PATHS: Final = {

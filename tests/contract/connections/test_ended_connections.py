@@ -21,7 +21,7 @@ from bailiwick_webhook.http.transport.handshakes import Arrival
 from bailiwick_webhook.http.transport.server import serve
 from contract.asking_alone import PEP, body, stored
 from support.pdp.alone import Alone
-from support.pdp.secured import NAME, both_ends
+from support.pdp.tlsprocess import NAME, both_ends
 
 pytestmark = pytest.mark.long
 

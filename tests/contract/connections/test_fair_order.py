@@ -21,7 +21,7 @@ from bailiwick_webhook.http.transport.server import Server, serve
 from bailiwick_webhook.metrics.table import Handshake, Port
 from contract.asking_alone import PEP, STRANGER, body, stored
 from support.pdp.alone import Alone
-from support.pdp.secured import NAME, both_ends
+from support.pdp.tlsprocess import NAME, both_ends
 
 CROWD: Final = 100
 ELSEWHERE: Final = "127.0.0.9"

@@ -34,7 +34,7 @@ def whole(answer: bytes) -> bool:
     return length is not None and (not said or len(said) >= int(length[1]))
 
 
-class Talking:
+class FrontConnection:
     """A decision point and a connection to it."""
 
     def __init__(self, alone: Alone, port: int) -> None:
@@ -62,11 +62,11 @@ class Talking:
 
 
 @asynccontextmanager
-async def talking(alone: Alone | None = None, bounds: Bounds | None = None) -> AsyncIterator[Talking]:
+async def talking(alone: Alone | None = None, bounds: Bounds | None = None) -> AsyncIterator[FrontConnection]:
     alone = alone or Alone([stored()])
     tokens: Any = NamedTokens()
     workloads: Any = NamedWorkloads()
-    it = Talking(alone, 0)
+    it = FrontConnection(alone, 0)
     application = app.build(
         alone.pdp, ByToken(tokens, Issuers(()), workloads), "https://pdp.example", lambda: it.draining, bounds=bounds
     )
@@ -292,7 +292,7 @@ async def test_who_follows_the_applications_answers_follows_those_of_the_front()
     alone.application.on_response_prepare.append(follow)
     server = await serve(alone.application, "127.0.0.1", 0)
     try:
-        it = Talking(alone, server.port)
+        it = FrontConnection(alone, server.port)
         for path in (PLAIN, SPELLED):
             await it.talk(request(path))
             await it.talk(request(path, b"{"))

@@ -101,7 +101,7 @@ class Enforcer:
         self._writer.close()
 
 
-class Served:
+class ServedPdp:
     """A decision point, and what it answered at once."""
 
     def __init__(self, alone: Alone, tokens: LookedUpTokens, port: int, at_once: list[bool]) -> None:
@@ -163,11 +163,11 @@ class Served:
 @asynccontextmanager
 async def served(
     alone: Alone | None = None, bounds: Bounds | None = None, prepare: Callable[[Any], None] = lambda _: None
-) -> AsyncIterator[Served]:
+) -> AsyncIterator[ServedPdp]:
     alone = alone or Alone([stored()])
     tokens, at_once = LookedUpTokens(), list[bool]()
     workloads: Any = NamedWorkloads()
-    it = Served(alone, tokens, 0, at_once)
+    it = ServedPdp(alone, tokens, 0, at_once)
     application = app.build(
         alone.pdp, ByToken(tokens, Issuers(()), workloads), "https://pdp.example", lambda: it.draining, bounds=bounds
     )

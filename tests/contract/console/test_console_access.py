@@ -11,13 +11,13 @@ import yaml
 
 from bailiwick_cli.errors import ApiError
 from support import commandline
-from support.console.browsing import Page, Visit
+from support.console.inprocess import ServedConsole, served
 from support.console.markup import SHOWN, assert_harmless, plain
-from support.console.served import ServedConsole, served
+from support.console.plainhttp import Page, Visit
 from support.decisions import crm_calls, decided, ledger_of, written
 from support.objects import Object, listed, subject
 from support.pages import DOCS
-from support.waiting import until
+from support.waits import until
 from unit.cli.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
 
 EXAMPLE: Final[Object] = yaml.safe_load((DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8"))

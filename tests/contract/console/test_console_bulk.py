@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import pytest
 
 from bailiwick_cli.errors import ApiError, CliError
-from support.console.browsing import Page, Visit
-from support.console.served import ServedConsole, TableCluster, served
+from support.console.inprocess import ServedConsole, TableCluster, served
+from support.console.plainhttp import Page, Visit
 from support.objects import Object
-from support.waiting import until
+from support.waits import until
 from unit.cli.cases import OWNERS, review
 from unit.cli.console.cases import from_now, waiting
 

@@ -8,9 +8,9 @@ import pytest
 
 from bailiwick_cli.console.endpoints import shownaccess
 from bailiwick_cli.errors import ApiError, CliError
-from support.console.browsing import Page, Visit
+from support.console.inprocess import ServedConsole, served
 from support.console.markup import SHOWN, assert_harmless, plain
-from support.console.served import ServedConsole, served
+from support.console.plainhttp import Page, Visit
 from support.objects import Object, rule
 from unit.cli.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
 

@@ -16,12 +16,12 @@ from bailiwick_engine.call import Action
 from bailiwick_evidence.derive.versions import engine_versions
 from contract.console.test_console_access import EXAMPLE
 from support import commandline
-from support.console.browsing import Page, Visit
+from support.console.inprocess import ServedConsole, served
 from support.console.markup import SHOWN, assert_harmless, plain
-from support.console.served import ServedConsole, served
+from support.console.plainhttp import Page, Visit
 from support.decisions import CRM_CALL, MARCH, crm_calls, decided, ledger_of, written
 from support.evidence.logs import WITNESS_KEY, ProcessLog
-from support.waiting import until
+from support.waits import until
 from unit.cli.console.policies import PAYLOADS
 
 ACTIONS: Final = ["customers.list"] * 3 + ["customers.delete", "customers.export"]

@@ -12,10 +12,10 @@ import pytest
 from bailiwick_cli.console.grants.inbox import PAGE
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.grants.grantview import GrantView
-from support.console.browsing import Page, Visit, form_of
-from support.console.served import ServedConsole, TableCluster, served
+from support.console.inprocess import ServedConsole, TableCluster, served
+from support.console.plainhttp import Page, Visit, form_of
 from support.objects import Object
-from support.waiting import until
+from support.waits import until
 from unit.cli.cases import OWNERS, SECURITY, review, step
 from unit.cli.console.cases import from_now, waiting
 

@@ -15,10 +15,10 @@ import pytest
 from bailiwick_cli.console.markup import pages
 from bailiwick_cli.console.server import CONNECTIONS
 from bailiwick_cli.console.visits.session import IDLE_SECONDS
-from support.console.browsing import Page, Visit, form_of
-from support.console.served import ServedConsole, served
+from support.console.inprocess import ServedConsole, served
+from support.console.plainhttp import Page, Visit, form_of
 from support.objects import OTHER_DIGEST
-from support.waiting import until
+from support.waits import until
 from unit.cli.console.cases import waiting
 
 GRANT: Final = "/grants/crm/agr-wanted"

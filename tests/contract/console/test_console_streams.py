@@ -15,9 +15,9 @@ from bailiwick_cli.console.live.streams import STREAMS, gathered
 from bailiwick_cli.console.live.watch import FeedListener, GrantChange
 from bailiwick_cli.console.visits.session import IDLE_SECONDS
 from bailiwick_cli.errors import ApiError, CliError
-from support.console.browsing import EventStream, Visit
-from support.console.served import ServedConsole, served
-from support.waiting import until
+from support.console.inprocess import ServedConsole, served
+from support.console.plainhttp import EventStream, Visit
+from support.waits import until
 from unit.cli.console.cases import waiting
 
 GRANT: Final = "crm/agr-wanted"

@@ -11,10 +11,10 @@ import pytest
 
 from bailiwick_cli.console.strip import keeper
 from bailiwick_cli.errors import ApiError, CliError
-from support.console.browsing import Page, Visit, form_of
-from support.console.served import ServedConsole, TableCluster, served
+from support.console.inprocess import ServedConsole, TableCluster, served
+from support.console.plainhttp import Page, Visit, form_of
 from support.objects import stamp
-from support.waiting import until
+from support.waits import until
 from unit.cli.cases import NOW
 from unit.cli.console.cases import waiting
 from unit.cli.console.strip.test_strip import VKEY, entry

@@ -17,11 +17,11 @@ from bailiwick_cli.console.hosted.provider import LoginProvider, ProviderError
 from bailiwick_cli.console.hosted.settings import ClientSettings
 from bailiwick_cli.console.server import CONNECTIONS
 from bailiwick_cli.errors import CliError
-from issuer.serving import DISCOVERY
+from issuer.server import DISCOVERY
 from support.certificates import self_signed
-from support.console.hosting import CLIENT, NAME
+from support.console.clusterconsole import CLIENT, NAME
 from support.console.manyfold import ManyfoldConsole
-from support.waiting import until
+from support.waits import until
 
 # Nobody listens there.
 NOWHERE: Final = "http://127.0.0.1:1"

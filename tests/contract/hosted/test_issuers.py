@@ -9,10 +9,10 @@ import pytest
 
 from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
 from issuer.codes import END_SESSION, TOKEN
-from issuer.serving import DISCOVERY, KEYS
-from support.console.browsing import Page
-from support.console.hosting import CLIENT, CookieBrowser, led
+from issuer.server import DISCOVERY, KEYS
+from support.console.clusterconsole import CLIENT, CookieBrowser, led
 from support.console.manyfold import ManyfoldConsole, manyfold
+from support.console.plainhttp import Page
 
 
 @pytest.mark.parametrize("methods", [None, ["client_secret_basic"], ["client_secret_post"]], ids=str)

@@ -10,7 +10,7 @@ import pytest
 from bailiwick_cli.console.hosted.returns import on_the_list
 from bailiwick_notifications.notification import GrantFacts, Notification, NotificationType
 from bailiwick_notifications.words import place
-from support.console.hosting import led
+from support.console.clusterconsole import led
 from support.console.manyfold import ManyfoldConsole
 from support.console.markup import plain
 from unit.cli.console.policies import crm

@@ -14,10 +14,10 @@ from bailiwick_cli.console.hosted.logins import LOGIN_SECONDS
 from bailiwick_cli.console.hosted.strangers import LINES
 from bailiwick_cli.console.visits.security import HEADERS
 from issuer.codes import TOKEN
-from issuer.serving import DISCOVERY
-from support.console.browsing import Page
-from support.console.hosting import NAME, answered, led
+from issuer.server import DISCOVERY
+from support.console.clusterconsole import NAME, answered, led
 from support.console.manyfold import ManyfoldConsole
+from support.console.plainhttp import Page
 
 # As an id looks.
 FIXED: Final = "f" * 43

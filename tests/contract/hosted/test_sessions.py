@@ -12,10 +12,10 @@ from bailiwick_cli.console.hosted.people import MOST_OF_ONE, SESSION_SECONDS
 from bailiwick_cli.console.visits.session import IDLE_SECONDS
 from bailiwick_cli.errors import ApiError
 from support.certificates import self_signed
-from support.console.browsing import form_of
-from support.console.hosting import NAME, CookieBrowser, answered, led
+from support.console.clusterconsole import NAME, CookieBrowser, answered, led
 from support.console.manyfold import ManyfoldConsole, manyfold
-from support.pdp.minting import parts_of
+from support.console.plainhttp import form_of
+from support.pdp.badtokens import parts_of
 from unit.cli.console.cases import waiting
 
 GRANT: Final = "/grants/crm/agr-wanted"
@@ -275,7 +275,7 @@ def test_no_secret_is_ever_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ]
         told = capsys.readouterr()
         assert "oidc:carol logged in" in told.err
-        assert "this is a bug in the console (ValueError at served.py:" in told.err
+        assert "this is a bug in the console (ValueError at inprocess.py:" in told.err
         for secret in secrets:
             assert secret not in told.err + told.out
             assert not any(secret in page.text for page in pages)

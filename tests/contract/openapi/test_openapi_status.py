@@ -40,9 +40,9 @@ from contract.openapi.openapidoc import HeldDocument, bare, routes
 from httpinterface.statusoperations import OPERATIONS
 from support.objects import policy, rule, settings
 from support.pdp.alone import StaticStore
-from support.pdp.running import Bailiwick
-from support.pdp.secured import authority, entries, leaf, secured
+from support.pdp.processes import Bailiwick
 from support.pdp.standalone import Process
+from support.pdp.tlsprocess import authority, entries, leaf, secured
 
 DOCUMENT: Final = generate_openapi.status_document()
 HELD: Final = HeldDocument(DOCUMENT)

@@ -6,7 +6,7 @@ import pytest
 
 from bailiwick import testing
 from bailiwick.testing import FakePDP
-from support.mcp.serving import POLICY
+from support.mcp.mcpserver import POLICY
 
 
 @pytest.fixture(scope="session")

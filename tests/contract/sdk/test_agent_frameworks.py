@@ -49,7 +49,7 @@ def played(fake: FakePDP, who: str, name: str, args: dict[str, Any]) -> tuple[To
     return told, seen.read
 
 
-class Listening:
+class ListeningPdp:
     """Passes questions on, and keeps the arguments that are asked about."""
 
     def __init__(self, pdp: AsyncBailiwick) -> None:
@@ -111,7 +111,7 @@ async def test_a_tool_of_an_agent_asks_about_the_values_that_it_gets(fake: FakeP
 
     model = ScriptedModel([[function_call("first_customers", {"limit": "1"}, call_id="call")], [assistant_message("")]])
     async with fake.async_client("crm/crm-api") as pdp:
-        listening = Listening(pdp)
+        listening = ListeningPdp(pdp)
         guard = module.ToolGuard(listening, lambda: token_for(AGENT), REASON)
         tool = guard.tool("customers.list", ("customer", "*"))(first_customers)
         agent = Agent(name="crm", model=model, tools=[tool])

@@ -14,7 +14,7 @@ from bailiwick import testing
 from bailiwick.mcp.gateway.flags import parse
 from bailiwick.testing import FakePDP
 from support.mcp.gateways import client_of, running
-from support.mcp.serving import served
+from support.mcp.mcpserver import served
 
 EXAMPLE: Final = Path(__file__).resolve().parents[3] / "examples" / "enforcement" / "mcp"
 AGENT: Final = "system:serviceaccount:agents:shop-agent"

@@ -15,7 +15,7 @@ from bailiwick.mcp.calls import ToolRule
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
 from bailiwick.testing import FakePDP, token_for
-from support.mcp.serving import AGENT, ENDPOINT, STRANGER, served
+from support.mcp.mcpserver import AGENT, ENDPOINT, STRANGER, served
 
 TOKEN: Final = token_for(AGENT)
 Ran = list[Any]

@@ -13,7 +13,7 @@ from mcp import MCPError
 
 from bailiwick.testing import FakePDP
 from support.mcp.gateways import client_of, running
-from support.mcp.serving import AGENT, ENDPOINT, STRANGER, served
+from support.mcp.mcpserver import AGENT, ENDPOINT, STRANGER, served
 
 ZONES: Final = {"source_timezone": "UTC", "time": "12:00", "target_timezone": "Asia/Tokyo"}
 

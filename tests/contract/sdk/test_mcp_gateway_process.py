@@ -22,8 +22,8 @@ from bailiwick.mcp.gateway.upstream import Upstream
 from bailiwick.testing import FakePDP, token_for
 from support.certificates import self_signed
 from support.mcp.gateways import PROGRAM, GatewayProcess, running
-from support.mcp.serving import AGENT, ENDPOINT, served
-from support.waiting import until
+from support.mcp.mcpserver import AGENT, ENDPOINT, served
+from support.waits import until
 
 NEEDED: Final = ("--upstream", "http://127.0.0.1:9/mcp", "--pdp", "http://127.0.0.1:9", "--endpoint", ENDPOINT)
 ANYBODY: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}

@@ -25,7 +25,7 @@ from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.gateway.upstream import Upstream, gateway
 from bailiwick.testing import FakePDP
 from support.mcp.gateways import client_of
-from support.mcp.serving import AGENT, ENDPOINT, served
+from support.mcp.mcpserver import AGENT, ENDPOINT, served
 
 pytestmark = pytest.mark.long
 
@@ -172,13 +172,13 @@ async def test_what_the_upstream_itself_answers_is_passed_on(fronting: Fronting)
     def refused() -> int:
         raise AssertionError("a guard of the upstream's own refuses it")
 
-    class Refusing(Middleware):
+    class RefusingTools(Middleware):
         async def on_call_tool(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:  # noqa: ANN401 - a result
             if context.message.name == "outer":
                 raise MCPError(-32001, "no", {"reason": "theirs"})
             return await call_next(context)
 
-    answering.add_middleware(Refusing())
+    answering.add_middleware(RefusingTools())
     with served(answering.http_app(path="/mcp")) as base:
         async with fronting(Upstream(f"{base}/mcp")) as client:
             with pytest.raises(ToolError, match="not today"):
@@ -191,7 +191,7 @@ async def test_what_the_upstream_itself_answers_is_passed_on(fronting: Fronting)
 async def test_a_tool_that_changes_is_asked_about_as_it_is_now(fake_mcp: FakePDP) -> None:
     calls: list[str] = []
 
-    class Asked(McpGate):
+    class AskedGate(McpGate):
         async def admit(self, message: McpMessage) -> Decision | None:
             if message.tool is not None:
                 calls.append(message.tool.digest or "")
@@ -200,7 +200,7 @@ async def test_a_tool_that_changes_is_asked_about_as_it_is_now(fake_mcp: FakePDP
     server: FastMCP[Any] = FastMCP("changing")
     server.tool(lambda: 1, name="add", description="Adds.")
     with served(server.http_app(path="/mcp")) as base:
-        front = gateway(Upstream(f"{base}/mcp"), Asked(fake_mcp.async_client(ENDPOINT)))
+        front = gateway(Upstream(f"{base}/mcp"), AskedGate(fake_mcp.async_client(ENDPOINT)))
         with served(front.http_app(path="/mcp", stateless_http=True)) as url:
             async with client_of(f"{url}/mcp", AGENT) as client:
                 await client.call_tool("add", {})

@@ -17,7 +17,7 @@ from bailiwick.mcp.calls import ToolRule
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.server import guard
 from bailiwick.testing import FakePDP, token_for
-from support.mcp.serving import AGENT, ENDPOINT, STRANGER, served
+from support.mcp.mcpserver import AGENT, ENDPOINT, STRANGER, served
 
 TOKEN: Final = token_for(AGENT)
 Ran = list[Any]

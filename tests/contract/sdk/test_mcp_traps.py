@@ -22,7 +22,7 @@ from bailiwick.mcp.gateway.upstream import Upstream, gateway
 from bailiwick.mcp.server import guard
 from bailiwick.testing import FakePDP, token_for
 from support.mcp.gateways import client_of
-from support.mcp.serving import AGENT, ENDPOINT, STRANGER, closing_of, served
+from support.mcp.mcpserver import AGENT, ENDPOINT, STRANGER, closing_of, served
 
 HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 STDIO: Final = """

@@ -15,7 +15,7 @@ from localcluster.ports import free_ports
 from localcluster.process import spawn, stop
 from localcluster.progress import Silent
 from support.pages import DOCS
-from support.waiting import until
+from support.waits import until
 
 ROOT: Final = DOCS.parent
 # Cerbos 0.51 refuses a batch in which a call has no context at all, and takes calls on one resource id for one call.

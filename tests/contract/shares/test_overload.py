@@ -17,10 +17,10 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Overload, Use
-from contract.asking_alone import PEP, Asking, asking, body, stored
+from contract.asking_alone import PEP, LoneClient, asking, body, stored
 from support.objects import gated_rule, rule
 from support.pdp.alone import Alone, NamedTokens, _proven
-from support.pdp.asking import Said
+from support.pdp.questions import Said
 
 OTHER: Final = "system:serviceaccount:crm:another"
 # Of these the enforcers' part is 12, and that of all others 4.
@@ -59,7 +59,7 @@ class Held(NamedTokens):
 class World:
     """A decision point whose requests can be held up."""
 
-    def __init__(self, alone: Alone, ask: Asking, tokens: Held) -> None:
+    def __init__(self, alone: Alone, ask: LoneClient, tokens: Held) -> None:
         self.alone, self.ask, self.tokens = alone, ask, tokens
         self._held: list[asyncio.Task[Said]] = []
 
@@ -245,7 +245,7 @@ async def test_a_refused_request_is_refused_before_its_body_is_there() -> None:
         await it.let()
 
 
-ENDS: Final[dict[str, Callable[[Asking], Awaitable[Said]]]] = {
+ENDS: Final[dict[str, Callable[[LoneClient], Awaitable[Said]]]] = {
     "200": lambda ask: ask.post("evaluation", body()),
     "400": lambda ask: ask.post("evaluation", {}),
     "401": lambda ask: ask.post("evaluation", body(), "nobody"),

@@ -12,10 +12,10 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.shares.bounds import Bounds, Pace
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Overload, Port
-from contract.asking_alone import PEP, STRANGER, TENANT, Asking, asking, body, stored
+from contract.asking_alone import PEP, STRANGER, TENANT, LoneClient, asking, body, stored
 from support.objects import gated_rule, rule
 from support.pdp.alone import Alone, NamedTokens
-from support.pdp.asking import Said
+from support.pdp.questions import Said
 
 ANOTHER: Final = "system:serviceaccount:crm:another"
 ELSEWHERE: Final = "/endpoints/elsewhere/api"
@@ -48,12 +48,12 @@ def policies() -> list[Any]:
 
 
 @asynccontextmanager
-async def world(bounds: Bounds, tokens: NamedTokens | None = None) -> AsyncIterator[Asking]:
+async def world(bounds: Bounds, tokens: NamedTokens | None = None) -> AsyncIterator[LoneClient]:
     async with asking(Alone(policies(), bounds=bounds, tokens=tokens)) as ask:
         yield ask
 
 
-async def held(ask: Asking, tokens: Held, *senders: tuple[str, str]) -> list[asyncio.Task[Said]]:
+async def held(ask: LoneClient, tokens: Held, *senders: tuple[str, str]) -> list[asyncio.Task[Said]]:
     """Have these senders ask about these endpoints, and wait until they hold what they get."""
     counts = ask.alone.pdp.counts
     before, refused = sum(counts.under_way), sum(counts.overloads.values())
@@ -115,14 +115,14 @@ async def test_a_token_that_nobody_signed_is_refused_and_asks_the_api_server_not
         assert tokens.asked == []
 
 
-class Dripping:
+class DrippingBody:
     """A body that comes a piece at a time, over a connection of its own."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def of(cls, ask: Asking, who: str, length: int, sent: int) -> "Dripping":
+    async def of(cls, ask: LoneClient, who: str, length: int, sent: int) -> "DrippingBody":
         """Begin a body of a length, and send so much of it."""
         port = ask._client._build_url("/").port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -162,16 +162,16 @@ async def test_bytes_of_bodies_are_divided_as_places_are() -> None:
     async with world(SIZES) as ask:
         counts = ask.alone.pdp.counts
         # Of 10,000 that are the others', one alone has half.
-        first = await Dripping.of(ask, STRANGER, 100_000, 5_000)
+        first = await DrippingBody.of(ask, STRANGER, 100_000, 5_000)
         assert counts.body_bytes == {CallerClass.ENFORCERS: 0, CallerClass.OTHERS: 5_000}
         assert await first.going_on()
-        second = await Dripping.of(ask, STRANGER, 100_000, 1)
+        second = await DrippingBody.of(ask, STRANGER, 100_000, 1)
         status, said = await second.answer()
         assert (status, b'"reason":"overloaded"' in said) == (429, True)
         assert b"Too many bytes of request bodies" in said
         assert counts.overloads[Overload.BYTES, CallerClass.OTHERS] == 1
         # An enforcer has 30,000, and is not asked about theirs.
-        mine = await Dripping.of(ask, PEP, 100_000, 12_000)
+        mine = await DrippingBody.of(ask, PEP, 100_000, 12_000)
         assert counts.body_bytes == {CallerClass.ENFORCERS: 12_000, CallerClass.OTHERS: 5_000}
         assert await mine.going_on()
         for one in (first, mine):
@@ -195,7 +195,7 @@ async def test_a_body_that_falls_behind_its_rate_is_given_up_and_counted() -> No
         counts = ask.alone.pdp.counts
         for who, part in ((PEP, CallerClass.ENFORCERS), (STRANGER, CallerClass.OTHERS)):
             began = loop.time()
-            slow = await Dripping.of(ask, who, 100_000, 1_000)
+            slow = await DrippingBody.of(ask, who, 100_000, 1_000)
             status, said = await slow.answer()
             assert (status, b"the body arrived too slowly" in said) == (400, True)
             # A thousand bytes are a tenth of a second more than the grace.
@@ -208,7 +208,7 @@ async def test_a_body_that_keeps_up_is_still_to_be_whole_in_time() -> None:
     async with world(Bounds(pace=QUICK)) as ask:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        steady = await Dripping.of(ask, PEP, 900_000, 1_000)
+        steady = await DrippingBody.of(ask, PEP, 900_000, 1_000)
         while await steady.going_on():
             steady.writer.write(b" " * 2_000)
         assert (await steady.answer())[0] == 400
@@ -217,7 +217,7 @@ async def test_a_body_that_keeps_up_is_still_to_be_whole_in_time() -> None:
 
 async def test_what_is_there_is_read_however_late_we_are_to_look() -> None:
     async with world(Bounds(pace=QUICK)) as ask:
-        steady = await Dripping.of(ask, PEP, 3_000, 1_000)
+        steady = await DrippingBody.of(ask, PEP, 3_000, 1_000)
         steady.writer.write(b" " * 2_000)
         # The loop stands still for longer than the body may take: that is not its sender's fault.
         await asyncio.sleep(0)

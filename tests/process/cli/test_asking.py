@@ -14,7 +14,7 @@ from bailiwick_engine.call import Action, Party
 from bailiwick_evidence.derive.versions import engine_versions
 from support import commandline
 from support.commandline import Ran
-from support.derived import texts_of
+from support.derivations import texts_of
 from support.evidence.logs import ProcessLog
 from support.objects import Object, gated_rule, policy, rule, settings, subject
 from support.offlineshell import OfflineShell
@@ -199,7 +199,7 @@ def test_a_call_is_explained_with_the_values_that_were_read(ask: Ask) -> None:
     )
 
 
-class Recorded:
+class RecordedCall:
     """A log with one record of the call, and a ledger with the policies."""
 
     def __init__(self, folder: Path, spec: Object, wanted: str, **call: Any) -> None:  # noqa: ANN401 - of a call
@@ -225,7 +225,7 @@ def spec_of(*rules: Object, **more: Any) -> Object:  # noqa: ANN401 - of a polic
 
 
 def test_a_record_is_explained_by_the_policies_of_that_time(tmp_path: Path) -> None:
-    found = Recorded(
+    found = RecordedCall(
         tmp_path, spec_of(rule(conditions=FEW)), "e-1", action=Action("customers.list"), context={"count": 9}
     )
     ran = found.explain()
@@ -236,7 +236,7 @@ def test_a_record_is_explained_by_the_policies_of_that_time(tmp_path: Path) -> N
 
 def test_what_is_sealed_stays_sealed(tmp_path: Path) -> None:
     spec = spec_of(rule(conditions=FEW), sensitive=["context.count"])
-    found = Recorded(tmp_path, spec, "e-1", action=Action("customers.list"), context={"count": 9})
+    found = RecordedCall(tmp_path, spec, "e-1", action=Action("customers.list"), context={"count": 9})
     ran = found.explain()
     assert ran.code == 0, ran
     assert "condition few cannot be told: context.count < 5; read: context.count is sealed\n" in ran.out
@@ -246,7 +246,7 @@ def test_what_is_sealed_stays_sealed(tmp_path: Path) -> None:
 
 
 def test_a_record_that_waits_says_what_it_takes(tmp_path: Path) -> None:
-    found = Recorded(tmp_path, spec_of(gated_rule(conditions=FEW)), "e-1", context={"count": 2})
+    found = RecordedCall(tmp_path, spec_of(gated_rule(conditions=FEW)), "e-1", context={"count": 2})
     ran = found.explain()
     assert (ran.code, ran.out.splitlines()[0]) == (0, "deny  approval_required"), ran
     assert "It takes: an approval with 1 Human review" in ran.out
@@ -263,7 +263,7 @@ def test_of_a_chain_it_is_said_who_was_weighed(tmp_path: Path) -> None:
     staff = {"name": "staff", "group": {"issuer": "corp", "name": "staff"}}
     spec = {**spec_of(rule(actions=["customers.get"])), "endpointSettings": carrier, "subjects": [subject(), staff]}
     carol = Party("user", "carol", "corp#carol", issuer="corp", groups=("staff",))
-    found = Recorded(tmp_path, spec, "e-1", subject=carol, actors=(CALL.subject,))
+    found = RecordedCall(tmp_path, spec, "e-1", subject=carol, actors=(CALL.subject,))
     ran = found.explain()
     agent = "system:serviceaccount:agents:crm-agent"
     assert (ran.code, ran.out.splitlines()[0]) == (0, "deny  no_rule"), ran
@@ -271,7 +271,7 @@ def test_of_a_chain_it_is_said_who_was_weighed(tmp_path: Path) -> None:
 
 
 def test_a_record_that_its_policies_do_not_reproduce_is_not_explained(tmp_path: Path) -> None:
-    found = Recorded(
+    found = RecordedCall(
         tmp_path, spec_of(rule(conditions=FEW)), "e-1", action=Action("customers.list"), context={"count": 9}
     )
     # Of another version of the engine nothing is ever contradicted.
@@ -286,7 +286,7 @@ def test_a_record_that_its_policies_do_not_reproduce_is_not_explained(tmp_path: 
 
 
 def test_a_record_that_is_contradicted_is_told_with_what_the_engine_weighed(tmp_path: Path) -> None:
-    found = Recorded(
+    found = RecordedCall(
         tmp_path, spec_of(rule(conditions=FEW)), "e-1", action=Action("customers.list"), context={"count": 9}
     )
     opening: dict[str, Any] = dict(engine_versions())
@@ -309,7 +309,7 @@ def test_a_record_that_is_contradicted_is_told_with_what_the_engine_weighed(tmp_
 
 def test_of_what_is_sealed_a_contradicted_record_tells_nothing(tmp_path: Path) -> None:
     spec = spec_of(rule(conditions=FEW), sensitive=["context.count"])
-    found = Recorded(tmp_path, spec, "e-1", action=Action("customers.list"), context={"count": 9})
+    found = RecordedCall(tmp_path, spec, "e-1", action=Action("customers.list"), context={"count": 9})
     opening: dict[str, Any] = dict(engine_versions())
     found.process = ProcessLog(2, **opening)
     found.record |= {"reason": "no_rule", "policy": None}
@@ -328,7 +328,7 @@ def test_of_what_is_sealed_a_contradicted_record_tells_nothing(tmp_path: Path) -
     ids=["unknown", "a search", "no time"],
 )
 def test_what_cannot_be_explained_says_what_to_do(tmp_path: Path, change: Object, said: str) -> None:
-    found = Recorded(tmp_path, spec_of(rule()), "e-1")
+    found = RecordedCall(tmp_path, spec_of(rule()), "e-1")
     found.wanted = change.pop("wanted", "e-1")
     found.record |= change
     ran = found.explain()
@@ -336,21 +336,21 @@ def test_what_cannot_be_explained_says_what_to_do(tmp_path: Path, change: Object
 
 
 def test_a_policy_text_that_is_not_at_hand_is_told(tmp_path: Path) -> None:
-    ran = Recorded(tmp_path, spec_of(rule()), "e-1").explain(ledger=False)
+    ran = RecordedCall(tmp_path, spec_of(rule()), "e-1").explain(ledger=False)
     assert (ran.code, ran.out, "The text of a policy is not at hand. Give the ledger" in ran.err) == (2, "", True), ran
-    ran = Recorded(tmp_path, spec_of(rule()), "e-1").explain("--policies", str(EXAMPLE))
+    ran = RecordedCall(tmp_path, spec_of(rule()), "e-1").explain("--policies", str(EXAMPLE))
     assert (ran.code, ran.out, "The text of a policy is not at hand" in ran.err) == (2, "", True), ran
 
 
 def test_where_anybody_could_ask_policies_alone_explain_nothing(tmp_path: Path) -> None:
-    found = Recorded(tmp_path, spec_of(rule()), "e-1")
+    found = RecordedCall(tmp_path, spec_of(rule()), "e-1")
     found.process = ProcessLog(2, settings={"development": True})
     ran = found.explain()
     assert (ran.code, ran.out, "A decision point with --development decided" in ran.err) == (2, "", True), ran
 
 
 def test_of_a_batch_one_item_is_chosen(tmp_path: Path) -> None:
-    found = Recorded(tmp_path, spec_of(rule()), "e-1")
+    found = RecordedCall(tmp_path, spec_of(rule()), "e-1")
     found.process.add(**found.record, item=0)
     found.record["item"] = 1
     ran = found.explain()
@@ -363,7 +363,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> OfflineShell:
     folder = tmp_path_factory.mktemp("asking")
     (folder / "examples").symlink_to(ROOT / "examples")
     spec = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["spec"]
-    assert Recorded(folder, spec, "0198c1f0-purge", action=Action("customers.purge")).explain().code == 0
+    assert RecordedCall(folder, spec, "0198c1f0-purge", action=Action("customers.purge")).explain().code == 0
     return OfflineShell(folder)
 
 

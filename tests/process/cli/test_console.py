@@ -18,12 +18,12 @@ from bailiwick_cli.commands import console as console_command
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.flags.consoleflags import ConsoleFlags
 from support import commandline
-from support.console import running
+from support.console import consoleprocess
 from support.decisions import written
 from support.evidence.logs import WITNESS_KEY, ProcessLog
 from support.httpthreads import Reply, ThreadedServer
 from support.pages import DOCS, blocks
-from support.waiting import until
+from support.waits import until
 
 RECORDER = """#!{python}
 import pathlib, stat, sys, urllib.parse
@@ -63,7 +63,7 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_it_ends_with_its_terminal_and_says_so(kubeconfig: Path, number: int) -> None:
-    with running.started(kubeconfig=kubeconfig) as console:
+    with consoleprocess.started(kubeconfig=kubeconfig) as console:
         visit = console.site.visit()
         # The page is of an API server that knows no grants; it is there all the same.
         assert visit.get("/").status in {404, 502}
@@ -75,7 +75,7 @@ def test_it_ends_with_its_terminal_and_says_so(kubeconfig: Path, number: int) ->
 
 
 def test_what_is_no_request_puts_nothing_on_the_terminal(kubeconfig: Path) -> None:
-    with running.started(kubeconfig=kubeconfig) as console:
+    with consoleprocess.started(kubeconfig=kubeconfig) as console:
         port = int(console.site.host.rpartition(":")[2])
         said = console.said
         for sent in (
@@ -92,7 +92,7 @@ def test_what_is_no_request_puts_nothing_on_the_terminal(kubeconfig: Path) -> No
 
 
 def test_it_listens_on_loopback_alone_and_on_all_of_it(kubeconfig: Path) -> None:
-    with running.started(kubeconfig=kubeconfig) as console:
+    with consoleprocess.started(kubeconfig=kubeconfig) as console:
         port = urlsplit(console.url).port
         assert port is not None
         inodes = {
@@ -118,7 +118,7 @@ def _has_ipv6() -> bool:
 
 
 def test_each_run_has_a_name_and_a_url_of_its_own(kubeconfig: Path) -> None:
-    with running.started(kubeconfig=kubeconfig) as one, running.started(kubeconfig=kubeconfig) as other:
+    with consoleprocess.started(kubeconfig=kubeconfig) as one, consoleprocess.started(kubeconfig=kubeconfig) as other:
         assert one.site.host.endswith(f".localhost:{urlsplit(one.url).port}")
         assert one.site.host.partition(":")[0] != other.site.host.partition(":")[0]
         assert one.url.partition("token=")[2] != other.url.partition("token=")[2]
@@ -128,7 +128,7 @@ def test_the_browser_is_told_a_file_of_the_persons_own_and_never_the_url(kubecon
     out, recorder = tmp_path / "told.json", tmp_path / "browser"
     recorder.write_text(RECORDER.format(python=sys.executable, out=str(out)))
     recorder.chmod(0o700)
-    with running.started(kubeconfig=kubeconfig, browser=True, env={"BROWSER": f"{recorder} %s"}) as console:
+    with consoleprocess.started(kubeconfig=kubeconfig, browser=True, env={"BROWSER": f"{recorder} %s"}) as console:
         token = console.url.partition("token=")[2]
         until(out.exists, "the browser was started")
         told = json.loads(out.read_text())
@@ -144,7 +144,7 @@ def test_no_browser_is_started_if_none_is_wanted(kubeconfig: Path, tmp_path: Pat
     out, recorder = tmp_path / "told.json", tmp_path / "browser"
     recorder.write_text(RECORDER.format(python=sys.executable, out=str(out)))
     recorder.chmod(0o700)
-    with running.started(kubeconfig=kubeconfig, env={"BROWSER": f"{recorder} %s"}) as console:
+    with consoleprocess.started(kubeconfig=kubeconfig, env={"BROWSER": f"{recorder} %s"}) as console:
         console.site.visit()
     assert not out.exists()
 
@@ -196,20 +196,20 @@ def test_the_page_shows_what_is_typed_and_what_is_told(kubeconfig: Path, tmp_pat
     (said,) = re.findall(r"^```\n(The console .*?)^```$", page, re.MULTILINE | re.DOTALL)
     for command in commands:
         arguments = [there.get(word, word) for word in shlex.split(command)[3:] if word != "--no-browser"]
-        with running.started(*arguments, kubeconfig=kubeconfig) as console:
+        with consoleprocess.started(*arguments, kubeconfig=kubeconfig) as console:
             assert console.url
             assert told(console.said) == told(said)
 
 
 def test_the_strip_is_read_where_bailiwick_is_said_to_be_installed(kubeconfig: Path) -> None:
-    with running.started("--installation", "authz", kubeconfig=kubeconfig) as console:
+    with consoleprocess.started("--installation", "authz", kubeconfig=kubeconfig) as console:
         page = console.site.visit().get("/")
     assert "ConfigMap bailiwick-guard in authz" in page.text
 
 
 def test_decisions_are_read_of_the_files_that_were_named(kubeconfig: Path, tmp_path: Path) -> None:
     file = written(tmp_path / "decisions.log", ProcessLog().records(2))
-    with running.started("-n", "crm", "--records", str(file), kubeconfig=kubeconfig) as console:
+    with consoleprocess.started("-n", "crm", "--records", str(file), kubeconfig=kubeconfig) as console:
         visit = console.site.visit()
         until(lambda: "2 of 2 lines of decisions" in visit.get("/decisions").text, "the records were read")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from issuer.serving import serving
+from issuer.server import serving
 from support.commandline import run
-from support.console.hosting import hosted
-from support.waiting import until
+from support.console.clusterconsole import hosted
+from support.waits import until
 
 GIVEN = (
     *("serve-console", "--public-url", "https://bailiwick.example.com", "--issuer", "https://login.example.com"),

@@ -26,7 +26,7 @@ from bailiwick_evidence.linekinds import DECISIONS
 from bailiwick_evidence.merkle import Forest, consistency, consistent, leaf_hash, root
 from bailiwick_evidence.note import VerifierKey, cosigned, opened
 from support import commandline
-from support.derived import texts_of
+from support.derivations import texts_of
 from support.evidence.attacks import ATTACKS, table
 from support.evidence.logs import (
     BEGAN,
@@ -41,10 +41,10 @@ from support.evidence.logs import (
 )
 from support.objects import AGENT, gated_rule, policy, rule, settings
 from support.pages import DOCS
-from support.pdp import omitting
+from support.pdp import omission
 from support.pdp.standalone import Process
-from support.waiting import until
-from unit.webhook.identity.forging import compact, signing
+from support.waits import until
+from unit.webhook.identity.forgery import compact, signing
 
 CALLS: Final = 6
 CLUSTER: Final = "https://kubernetes.default.svc"
@@ -296,7 +296,7 @@ class TestWithTheRightsOfTheDecisionPoint:
             yaml.safe_dump(policy("crm", "p", endpointSettings=settings(), rules=[rule()]))
         )
         with (tmp_path / "log").open("wb") as log:
-            point = Process(tmp_path, policies, log, command=(sys.executable, str(Path(omitting.__file__))))
+            point = Process(tmp_path, policies, log, command=(sys.executable, str(Path(omission.__file__))))
             assert [point.ask(f"customers.{what}").decision for what in ("list", "unheard")] == [True, False]
             until(lambda: point.records.read_bytes().count(b"\n") >= 2, "written", 5)
             notes, decided = [witnessed(point, 0, [])], counted(point)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.call import Action
 from bailiwick_webhook.record.seals import ValueSealer
-from support.derived import texts_of
+from support.derivations import texts_of
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog
 from support.objects import rule, settings
 from support.offlineshell import OfflineShell

@@ -19,9 +19,9 @@ from support import commandline
 from support.commandline import Ran
 from support.evidence.logs import WITNESS_KEY, audited
 from support.objects import policy, rule, settings
-from support.pdp import dying
+from support.pdp import crash
 from support.pdp.standalone import Process
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -50,7 +50,7 @@ UNOPENED: Final = frozenset({"open:before", "open:90"})
 HONEST: Final = frozenset({"unclosed", "brief", "tail", "stale", "lost"})
 
 
-class Killed:
+class KilledPdp:
     """A decision point that dies at a step, and what follows in its file."""
 
     def __init__(self, folder: Path) -> None:
@@ -69,7 +69,7 @@ class Killed:
 
     def dies(self, step: str) -> None:
         """Have one live as far as that; it is witnessed where it lives long enough."""
-        point = self.start(sys.executable, str(Path(dying.__file__)), step)
+        point = self.start(sys.executable, str(Path(crash.__file__)), step)
         with suppress(requests.ConnectionError, AssertionError):
             until(lambda: point.readiness()[0] == 200, "ready")
             self.notes.append(witnessed(point, 0, self.notes))
@@ -103,8 +103,8 @@ class Killed:
 
 
 @pytest.fixture
-def killed(tmp_path: Path) -> Killed:
-    return Killed(tmp_path)
+def killed(tmp_path: Path) -> KilledPdp:
+    return KilledPdp(tmp_path)
 
 
 def chains(lines: Sequence[bytes]) -> dict[str, list[bytes]]:
@@ -117,7 +117,7 @@ def chains(lines: Sequence[bytes]) -> dict[str, list[bytes]]:
 
 
 @pytest.mark.parametrize("at", STEPS)
-def test_at_a_step(at: str, killed: Killed) -> None:
+def test_at_a_step(at: str, killed: KilledPdp) -> None:
     killed.dies(STEPS[at])
     if killed.records.exists():
         assert set().union(*killed.found().values()) <= HONEST
@@ -135,7 +135,7 @@ def test_at_a_step(at: str, killed: Killed) -> None:
         is_named_where_it_is_changed(killed, lines, chain)
 
 
-def is_named_where_it_is_changed(killed: Killed, lines: Sequence[bytes], chain: str) -> None:
+def is_named_where_it_is_changed(killed: KilledPdp, lines: Sequence[bytes], chain: str) -> None:
     """Nothing can be taken out of the dead one, nor edited: its successor names its end."""
     for gone in chains(lines)[chain]:
         found = killed.found(b"".join(line for line in lines if line is not gone)).get(chain, {"missing"})

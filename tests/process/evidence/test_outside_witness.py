@@ -27,7 +27,7 @@ from support.evidence.outside import OutsideWitness
 from support.objects import policy, rule, settings
 from support.pages import script
 from support.pdp.standalone import Process
-from support.waiting import until
+from support.waits import until
 
 SCRIPT: Final = script("concepts/evidence.md", "asked=$(curl")
 

@@ -24,7 +24,7 @@ from support.disks import ROOM, mounted
 from support.evidence.logs import WITNESS, WITNESS_NAME, audited, places
 from support.objects import policy, rule, settings
 from support.pdp.standalone import Process
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -71,7 +71,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         point.process.wait(10)
 
 
-class Asked:
+class AskingLoop:
     """Asks a decision point without a pause while the block runs; `records` counts what was answered."""
 
     def __init__(self, point: Process, least: int) -> None:
@@ -123,7 +123,7 @@ def assert_edits_are_named(site: Site, files: list[bytes], line: bytes) -> None:
 
 def test_a_line_that_was_torn_before_a_rotation_stands_whole_in_the_next_file(site: Site) -> None:
     point = site.start()
-    with Asked(point, 5):
+    with AskingLoop(point, 5):
         pass
     size = point.records.stat().st_size
     limit(point, size + 300)
@@ -145,7 +145,7 @@ def test_a_line_that_was_torn_before_a_rotation_stands_whole_in_the_next_file(si
 
 def test_two_processes_in_one_file_during_an_upgrade_are_two_chains(site: Site) -> None:
     old, new = site.start(), site.start()
-    with Asked(old, 30), Asked(new, 30):
+    with AskingLoop(old, 30), AskingLoop(new, 30):
         pass
     for point in (old, new):
         site.witness(point)
@@ -179,7 +179,7 @@ def test_a_disk_that_was_full_leaves_a_log_that_is_whole(site: Site, tmp_path: P
 
 def test_one_that_was_killed_under_load_is_unclosed_and_the_newest_file_may_be_short(site: Site) -> None:
     point = site.start()
-    with Asked(point, 30):
+    with AskingLoop(point, 30):
         site.witness(point)
         point.process.kill()
         point.process.wait(10)

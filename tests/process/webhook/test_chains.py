@@ -21,7 +21,7 @@ from support import chains
 from support.disks import ROOM
 from support.objects import gated_rule, policy, rule, settings
 from support.pdp.standalone import Process
-from support.waiting import until
+from support.waits import until
 
 
 @pytest.fixture

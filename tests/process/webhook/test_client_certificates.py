@@ -13,7 +13,7 @@ import yaml
 from support.pdp.standalone import Process
 from support.proxies.authority import PairFiles, TestAuthority
 from support.proxies.scene import PROXY_ACCOUNT, PROXY_URI, Scene
-from support.waiting import until
+from support.waits import until
 
 PATH: Final = "/ext-authz/crm/crm-api/customers/42"
 DNS: Final = "envoy.gateways.svc"

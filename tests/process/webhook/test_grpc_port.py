@@ -15,7 +15,7 @@ from support.proxies.authority import PairFiles
 from support.proxies.checks import CHECK, Check
 from support.proxies.raw import Answer
 from support.proxies.scene import PROXY_ACCOUNT, PROXY_URI, SERVER_NAME, Scene
-from support.waiting import until
+from support.waits import until
 
 GET = ("GET", "/customers/42")
 DEADLINE = 10

@@ -14,7 +14,7 @@ import requests
 
 from support.objects import AGENT, Object, gated_rule, policy, rule, settings
 from support.pdp.standalone import Process
-from support.waiting import until
+from support.waits import until
 
 SECONDS: Final = 2.0
 CONDITION: Final = "context.args.items.filter(i, i.kind == 'internal').size() == 0"

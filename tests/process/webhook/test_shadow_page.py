@@ -11,7 +11,7 @@ import pytest
 from support.offlineshell import OfflineShell
 from support.pages import DOCS, needs
 from support.pdp.standalone import Process
-from support.waiting import until
+from support.waits import until
 from unit.test_how_to_pages import shown
 
 PAGE: Final = DOCS / "how-to" / "shadow-policies.md"

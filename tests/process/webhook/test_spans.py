@@ -11,7 +11,7 @@ import yaml
 
 from bailiwick_webhook.process import settings as flags
 from support.objects import AGENT, policy, rule, settings
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.standalone import Process
 from support.spans import Collector
 
@@ -47,9 +47,9 @@ def test_a_collector_receives_each_decision_in_its_callers_trace(
     process = started(tmp_path, policies, f"--otlp-endpoint={collector.url}/")
     try:
         traceparent = f"00-{TRACE}-b7ad6b7169203331-01"
-        said = asking.post(
+        said = questions.post(
             process.url("evaluation"),
-            asking.evaluation(AGENT, "customers.list"),
+            questions.evaluation(AGENT, "customers.list"),
             None,
             headers={"traceparent": traceparent},
         )

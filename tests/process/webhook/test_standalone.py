@@ -19,9 +19,9 @@ import yaml
 from bailiwick_webhook.identity.development import NOTICE
 from support import chains
 from support.objects import AGENT, Object, changed, gated_rule, policy, rule, settings
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.standalone import COMMAND, Process
-from support.waiting import until
+from support.waits import until
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 
@@ -72,13 +72,13 @@ def test_a_gated_action_needs_an_approval_that_nobody_can_be_asked_for(point: Pr
     refused = point.ask("customers.export", "requests")
     assert (refused.status, refused.reason) == (400, "approval_required")
     assert refused.body["type"].endswith(":not_requestable")
-    assert asking.get(point.url("requests/agr-x.y"), None).status == 404
+    assert questions.get(point.url("requests/agr-x.y"), None).status == 404
 
 
 def test_it_explains_to_anybody(point: Process) -> None:
     for action in ("customers.list", "customers.unheard", "customers.export"):
-        explained = {**asking.evaluation(AGENT, action), "context": {"explain": True}}
-        explanation = asking.post(point.url("evaluation"), explained, None).context["explanation"]
+        explained = {**questions.evaluation(AGENT, action), "context": {"explain": True}}
+        explanation = questions.post(point.url("evaluation"), explained, None).context["explanation"]
         assert "withheld" not in explanation
         assert "rules" in explanation
 
@@ -93,7 +93,7 @@ def test_acting_for_somebody_is_refused_where_the_endpoint_does_not_take_it(poin
 
 
 def test_of_an_endpoint_without_policy_it_says_so(point: Process) -> None:
-    said = asking.post(point.url("evaluation", "unheard"), asking.evaluation(AGENT, "customers.list"), None)
+    said = questions.post(point.url("evaluation", "unheard"), questions.evaluation(AGENT, "customers.list"), None)
     assert said.status == 403
     assert "No readable policy exists for this endpoint" in said.body["detail"]
 
@@ -209,7 +209,7 @@ def test_a_port_that_somebody_else_would_share_ends_the_start(flag: str, tmp_pat
 
 def test_being_told_to_stop_it_drains_and_no_request_is_lost(policies: Path, tmp_path: Path) -> None:
     seen = Counter[str]()
-    body = asking.evaluation(AGENT, "customers.list")
+    body = questions.evaluation(AGENT, "customers.list")
 
     def work() -> None:
         """Ask over one connection, until an answer says that it is the last one."""
@@ -241,7 +241,7 @@ def test_being_told_to_stop_it_drains_and_no_request_is_lost(policies: Path, tmp
 
 def test_records_on_stdout_are_whole_lines(policies: Path, tmp_path: Path) -> None:
     # Each longer than what a pipe takes in one piece (PIPE_BUF, 4,096), and read by somebody who is slower.
-    item = asking.evaluation(AGENT, "customers.list", "x" * 200, note="y" * 900)
+    item = questions.evaluation(AGENT, "customers.list", "x" * 200, note="y" * 900)
     item["resource"] = {"type": "customer", "id": "z" * 1000}
     read, write = os.pipe()
     with (tmp_path / "log").open("wb") as log, os.fdopen(read, "rb") as records:
@@ -251,7 +251,7 @@ def test_records_on_stdout_are_whole_lines(policies: Path, tmp_path: Path) -> No
         reader = threading.Thread(target=lambda: lines.extend(records))
         reader.start()
         for _ in range(12):
-            assert asking.post(point.url("evaluations"), {"evaluations": [item] * 30}, None).status == 200
+            assert questions.post(point.url("evaluations"), {"evaluations": [item] * 30}, None).status == 200
         assert point.stop() == 0
         reader.join(20)
     written = chains.read(b"".join(lines)).records()
@@ -268,7 +268,7 @@ class TestTheReadme:
         with (tmp_path / "log").open("wb") as log:
             point = Process(tmp_path, ROOT / "examples" / "quickstart", log)
             try:
-                said = asking.post(point.url("evaluation"), body, None)
+                said = questions.post(point.url("evaluation"), body, None)
             finally:
                 point.stop()
         for answer in (shown, said.body):

@@ -11,9 +11,9 @@ import yaml
 from joserfc.jwk import ECKey
 
 from support.objects import AGENT, Object, gated_rule, policy, rule, settings, subject
-from support.pdp.asking import Said
+from support.pdp.questions import Said
 from support.pdp.standalone import Process
-from unit.webhook.identity.forging import compact, signing
+from unit.webhook.identity.forgery import compact, signing
 
 CLUSTER: Final = "https://kubernetes.default.svc"
 CORP: Final = "https://login.corp.example"

@@ -18,8 +18,8 @@ from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_webhook.record.line import RecordLines
 from property.worlds.reference import World
 from property.worlds.strategies import call_of, compiled_of, grants_of, mostly, seldom, worlds
-from support.derived import HOLDS, derivations, texts_of
-from support.recorded import lines_of
+from support.derivations import HOLDS, derivations, texts_of
+from support.records import lines_of
 from unit.engine.cases import NOW
 
 Object = dict[str, Any]

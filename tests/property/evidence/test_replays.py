@@ -23,7 +23,7 @@ from bailiwick_evidence.replay.replay import EndpointStates
 from property.evidence.test_derivations import CALLS, recorded, specs, stored
 from property.worlds.reference import World
 from property.worlds.strategies import call_of, compiled_of, grants_of, seldom, worlds
-from support.derived import add_spec
+from support.derivations import add_spec
 from unit.engine.cases import NOW
 
 Object = dict[str, Any]

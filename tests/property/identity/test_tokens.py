@@ -17,7 +17,7 @@ from bailiwick_engine.call import Party
 from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.subject import Parties
 from bailiwick_webhook.identity.tokens import RefusedToken
-from unit.webhook.identity.forging import compact as written, part, signing
+from unit.webhook.identity.forgery import compact as written, part, signing
 from unit.webhook.identity.world import (
     AGENT,
     AUDIENCE,

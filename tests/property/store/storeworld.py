@@ -88,7 +88,7 @@ plays = st.lists(moves, min_size=2, max_size=14)
 rests_drawn = st.lists(st.sampled_from([0, 1, 1, 2, 5, 30]), min_size=1, max_size=8)
 
 
-class Watched:
+class WatchedCollection:
     """One collection of the API server, and what its sink was told: lists in slices, and nothing beside them."""
 
     def __init__(self) -> None:
@@ -166,7 +166,7 @@ class World:
         self.count = 0
         ticks = itertools.count()
         # Each step takes a millisecond, so that much happens in the middle of another's work.
-        self.objects, self.data = Watched(), Watched()
+        self.objects, self.data = WatchedCollection(), WatchedCollection()
         self.policies = Policies(
             budget,
             self.objects.read,

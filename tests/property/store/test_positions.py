@@ -63,7 +63,7 @@ def test_json_is_read_as_json(value: dict[str, Any]) -> None:
 def test_a_place_is_that_of_the_character(text: str, style: str | None, width: int, deep: bool) -> None:
     data = {"a": [{"b": text}]} if deep else {"b": text}
     path = "a[0].b" if deep else "b"
-    dumped = yaml.dump(_Styled.tree(data, style), Dumper=_Dumper, width=width, allow_unicode=True)
+    dumped = yaml.dump(_StyledText.tree(data, style), Dumper=_Dumper, width=width, allow_unicode=True)
     found = only(dumped.encode())
     assume(not found.flaws)
     assert found.data == data
@@ -82,7 +82,7 @@ def test_a_place_is_that_of_the_character(text: str, style: str | None, width: i
         assert exact, dumped
 
 
-class _Styled(str):
+class _StyledText(str):
     __slots__ = ("style",)
     style: str | None
 
@@ -102,5 +102,5 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(
-    _Styled, lambda dumper, data: dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style=data.style)
+    _StyledText, lambda dumper, data: dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style=data.style)
 )

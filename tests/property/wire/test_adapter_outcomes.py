@@ -26,7 +26,7 @@ from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.pipeline.decision import Decision
 from contract.adapters import test_adapters as proxies, test_kubernetes as kubernetes
 from contract.asking_alone import AGENT, PEP, TENANT
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.alone import Alone, subject_token
 from support.proxies import checks
 from support.proxies.checks import Check
@@ -208,7 +208,7 @@ def test_a_proxy_is_told_200_of_what_is_allowed_and_else_401_or_403_and_why(
 @given(drawn=DRAWN)
 def test_authzen_says_true_of_what_is_allowed_and_else_false_and_why(world: World, drawn: Drawn) -> None:
     world.drawn = drawn
-    body = asking.evaluation(AGENT, "customers.get")
+    body = questions.evaluation(AGENT, "customers.get")
     body["context"] = {"evidence": {"subject_token": subject_token(AGENT)}}
     status, said = world.posted(world.http, f"{TENANT}/access/v1/evaluation", body, PEP)
     if not isinstance(drawn, Decision) or drawn.verdict.outcome is Outcome.FORBIDDEN:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from browsers.chromium import ARGUMENTS, chromium
-from support.console.running import RunningConsole
+from support.console.consoleprocess import RunningConsole
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page

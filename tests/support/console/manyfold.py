@@ -26,12 +26,12 @@ from bailiwick_cli.console.hosted.provider import LoginProvider
 from bailiwick_cli.console.hosted.settings import ClientSettings, HostedPlaces, PublicAddress
 from bailiwick_cli.console.server import ConsolePort, listen, loopback
 from bailiwick_cli.errors import ApiError
-from issuer.serving import Server, serving
+from issuer.server import Server, serving
 from support.certificates import self_signed
-from support.console.hosting import CLIENT, NAME, CookieBrowser, HostedSite
-from support.console.served import TableCluster
+from support.console.clusterconsole import CLIENT, NAME, CookieBrowser, HostedSite
+from support.console.inprocess import TableCluster
 from support.objects import Object
-from support.pdp.minting import parts_of
+from support.pdp.badtokens import parts_of
 
 _PATIENCE: Final = 20.0
 PEOPLE: Final[dict[str, dict[str, Any]]] = {

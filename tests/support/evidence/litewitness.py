@@ -19,8 +19,8 @@ from bailiwick_evidence.merkle import root
 from bailiwick_evidence.note import VerifierKey
 from localcluster import build
 from localcluster.ports import free_ports
-from localcluster.process import Running, spawn, stop
-from support.waiting import until
+from localcluster.process import RunningProcess, spawn, stop
+from support.waits import until
 
 NAME: Final = "example.org/litewitness"
 
@@ -48,7 +48,7 @@ def litewitness(folder: Path) -> Iterator[Litewitness]:
     programs = build.ensure(build.litewitness())
     agents, database = folder / "agent", folder / "litewitness.db"
     (port,) = free_ports(1)
-    running: list[Running] = []
+    running: list[RunningProcess] = []
     try:
         agent = spawn("keyagent", [programs / "keyagent", agents], folder / "keyagent.log")
         running.append(agent)
@@ -66,7 +66,7 @@ def litewitness(folder: Path) -> Iterator[Litewitness]:
             process.handle.wait()
 
 
-def _said(running: Running, pattern: str) -> str:
+def _said(running: RunningProcess, pattern: str) -> str:
     """Wait until a program has printed this, and return it."""
 
     def found() -> str:

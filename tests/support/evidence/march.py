@@ -28,7 +28,7 @@ from support.decisions import CRM_CALL, ledger_of
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog
 from support.objects import Object, opened_grant
 from support.pages import DOCS
-from support.recorded import lines_of
+from support.records import lines_of
 
 FOLDER: Final = DOCS.parent / "examples" / "audit"
 POLICY: Final = DOCS.parent / "examples" / "quickstart" / "policy.yaml"

@@ -17,7 +17,7 @@ from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.server import guard
 from support.mcp.gateways import running
-from support.mcp.serving import closing_of, served
+from support.mcp.mcpserver import closing_of, served
 from support.objects import ENDPOINT
 from support.pdp.tenant import Tenant
 

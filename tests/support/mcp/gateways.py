@@ -13,7 +13,7 @@ from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 
 from bailiwick.testing import token_for
-from support.waiting import until
+from support.waits import until
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "bailiwick.mcp.gateway")
 _START_SECONDS: Final = 120.0

@@ -12,9 +12,9 @@ from bailiwick_api.accounts import CA_CONFIG_MAP, GUARD_CONFIG_MAP, SERVING_SECR
 from bailiwick_api.manifests import generate
 from localcluster.node import images
 from localcluster.rest import Rest
-from support.installing import MANAGER, accepted
+from support.installation import MANAGER, accepted
 from support.node.pods import RESTRICTED, container, pod_spec
-from support.waiting import until
+from support.waits import until
 
 WEBHOOK: Final = "bailiwick-webhook"
 OPERATOR: Final = "bailiwick-operator"

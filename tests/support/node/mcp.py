@@ -11,9 +11,9 @@ import yaml
 
 from localcluster.rest import Rest
 from support.certificates import self_signed
-from support.installing import MANAGER, accepted, apply
+from support.installation import MANAGER, accepted, apply
 from support.node.pods import Pods, container, pod_spec
-from support.waiting import until
+from support.waits import until
 
 EXAMPLE: Final = Path(__file__).resolve().parents[3] / "examples" / "enforcement" / "mcp"
 NAME: Final = "mcp-gateway.shop.svc"

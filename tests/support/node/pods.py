@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from localcluster.node import images
 from localcluster.rest import Rest
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object
-from support.waiting import until
+from support.waits import until
 
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 IMAGE: Final = images.reference("webhook")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.pdp.running import Bailiwick, shared
+from support.pdp.processes import Bailiwick, shared
 from support.pdp.tenant import Tenant, Tenants
 
 __all__ = ["pdp", "tenant", "tenants"]

@@ -12,9 +12,9 @@ import yaml
 
 from localcluster.ports import free_ports
 from support.objects import AGENT, Object
-from support.pdp import asking
-from support.pdp.asking import Said
-from support.waiting import until
+from support.pdp import questions
+from support.pdp.questions import Said
+from support.waits import until
 
 TAKEN_UP_SECONDS: Final = 2.0
 COMMAND: Final = (sys.executable, "-m", "bailiwick_webhook")
@@ -76,7 +76,7 @@ class Process:
     def ask(
         self, action: str = "customers.list", what: str = "evaluation", token: str | None = None, **fields: object
     ) -> Said:
-        return asking.post(self.url(what), asking.evaluation(AGENT, action) | fields, token)
+        return questions.post(self.url(what), questions.evaluation(AGENT, action) | fields, token)
 
     def turns(self, reason: str | None, action: str = "customers.list") -> None:
         """Wait until the answer has this reason, as long as a change may take."""

@@ -13,7 +13,7 @@ from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLI
 from localcluster.access import Cluster
 from localcluster.rest import Answer
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Namespaces, Roles
 from support.objects import (
     ENDPOINT,
@@ -27,9 +27,9 @@ from support.objects import (
     settings,
     subject,
 )
-from support.pdp import asking
-from support.pdp.asking import Said
-from support.waiting import until
+from support.pdp import questions
+from support.pdp.questions import Said
+from support.waits import until
 
 OWNERS: Final = "crm-owners"
 STEPS: Final = [{"name": "owner", "kind": "Human", "groups": [OWNERS]}]
@@ -91,7 +91,7 @@ class Tenant:
     def body(self, action: str, resource: str = "42", *, args: object = None, **context: object) -> dict[str, Any]:
         """Return what the enforcer asks for the agent."""
         token = self.token("agent", self.audience)
-        return asking.evaluation(self.agent, action, resource, args=args, token=token, **context)
+        return questions.evaluation(self.agent, action, resource, args=args, token=token, **context)
 
     def ask(
         self,
@@ -109,7 +109,7 @@ class Tenant:
         headers = {} if request_id is None else {"X-Request-ID": request_id}
         headers |= {} if key is None else {"Idempotency-Key": key}
         body = self.body(action, resource, args=args, **context)
-        return asking.post(self.url(path, point), body, self.pep, headers)
+        return questions.post(self.url(path, point), body, self.pep, headers)
 
     def ask_itself(
         self,
@@ -121,8 +121,8 @@ class Tenant:
         **context: Any,  # noqa: ANN401 - members of the context
     ) -> Said:
         """Let the agent ask about itself: a dry run, which uses nothing."""
-        body = asking.evaluation(self.agent, action, resource, args=args, **context)
-        return asking.post(self.url(point=point), body, self.token("agent", ENFORCER_AUDIENCE))
+        body = questions.evaluation(self.agent, action, resource, args=args, **context)
+        return questions.post(self.url(point=point), body, self.token("agent", ENFORCER_AUDIENCE))
 
     def submit(self, action: str, resource: str = "42", **more: Any) -> Said:  # noqa: ANN401 - as `ask`
         """Ask for an approval."""
@@ -130,11 +130,11 @@ class Tenant:
 
     def cancel(self, task_id: str, body: object = None, token: str | None = None) -> Said:
         """Withdraw a request."""
-        return asking.post(self.url(f"requests/{task_id}/cancel"), body or {}, token or self.pep)
+        return questions.post(self.url(f"requests/{task_id}/cancel"), body or {}, token or self.pep)
 
     def poll(self, task_id: str, point: int = 0, token: str | None = None) -> Said:
         """Read a task."""
-        return asking.get(self.url(f"requests/{task_id}", point), token or self.pep)
+        return questions.get(self.url(f"requests/{task_id}", point), token or self.pep)
 
     def path_of(self, grant: str) -> str:
         """Return a grant's path."""

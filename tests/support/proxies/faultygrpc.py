@@ -12,7 +12,7 @@ from bailiwick_webhook.grpc.check import answered
 from bailiwick_webhook.http.adapters import replies
 from bailiwick_webhook.http.adapters.replies import ProxyReply
 from support.proxies import frames
-from support.proxies.servers import Reached, Server
+from support.proxies.servers import ReachedUpstream, Server
 
 _BEGUN: Final = [(":status", "200"), ("content-type", "application/grpc")]
 _ALLOW: Final[bytes] = answered(
@@ -82,7 +82,7 @@ class FaultyGrpcPoint(Server):
         connection.sendall(frames.frame(frames.SETTINGS, 0, 0))
         for found in frames.frames(connection):
             if found.kind in {frames.DATA, frames.HEADERS} and found.flags & frames.END_STREAM:
-                self.asked.append(Reached("POST", "", (), b""))
+                self.asked.append(ReachedUpstream("POST", "", (), b""))
                 time.sleep(self.delay)
                 answer = {**self.FAULTS, "allow": _told(_message(_ALLOW))}[self.fault]
                 connection.sendall(answer(found.stream))

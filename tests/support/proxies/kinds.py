@@ -10,8 +10,8 @@ from localcluster import build
 from localcluster.node import needs
 from localcluster.ports import free_ports
 from proxies import envoy
-from proxies.shipped import configured
-from support.proxies.running import RunningProxy
+from proxies.configurations import configured
+from support.proxies.proxyprocess import RunningProxy
 from support.proxies.scene import SERVER_NAME, Scene
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})

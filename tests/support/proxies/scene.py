@@ -10,11 +10,11 @@ from typing import Any, Final
 import yaml
 from joserfc.jwk import ECKey
 
-from proxies.shipped import EXAMPLES
+from proxies.configurations import EXAMPLES
 from support.objects import AGENT
 from support.pdp.standalone import Process
 from support.proxies.authority import PairFiles, TestAuthority
-from unit.webhook.identity.forging import compact, signing
+from unit.webhook.identity.forgery import compact, signing
 
 ISSUER: Final = "https://kubernetes.default.svc"
 PROXY_URI: Final = "spiffe://cluster.local/ns/gateways/sa/proxy"

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple, Self
 from localcluster.ports import free_ports
 
 
-class Reached(NamedTuple):
+class ReachedUpstream(NamedTuple):
     """What an upstream was asked. Names of headers are in small letters."""
 
     method: str
@@ -30,7 +30,7 @@ class Server:
 
     def __init__(self, tls: ssl.SSLContext | None = None, port: int | None = None) -> None:
         self.port = port or free_ports(1)[0]
-        self.asked: list[Reached] = []
+        self.asked: list[ReachedUpstream] = []
         self._tls = tls
         self._listening: socket.socket | None = None
 
@@ -58,7 +58,7 @@ class Server:
     ) -> None:
         self.stop()
 
-    def respond(self, reached: Reached, connection: socket.socket) -> None:
+    def respond(self, reached: ReachedUpstream, connection: socket.socket) -> None:
         """Answer a request."""
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nserved")
 
@@ -104,7 +104,7 @@ class FaultyPoint(Server):
         self.fault = "closed"
         self.delay = 0.0
 
-    def respond(self, reached: Reached, connection: socket.socket) -> None:
+    def respond(self, reached: ReachedUpstream, connection: socket.socket) -> None:
         time.sleep(self.delay)
         connection.sendall(self.FAULTS.get(self.fault, self.fault.encode()))
 
@@ -118,7 +118,7 @@ def faulty(certificate: Path, key: Path) -> Iterator[FaultyPoint]:
         yield point
 
 
-def _read(connection: socket.socket) -> Reached | None:
+def _read(connection: socket.socket) -> ReachedUpstream | None:
     got = b""
     while b"\r\n\r\n" not in got:
         piece = connection.recv(65_536)
@@ -135,4 +135,4 @@ def _read(connection: socket.socket) -> Reached | None:
             body += connection.recv(65_536)
     while len(body) < int(told.get("content-length", "0")):
         body += connection.recv(65_536)
-    return Reached(method, target, headers, body)
+    return ReachedUpstream(method, target, headers, body)

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from bailiwick_api.kinds import cel
 from localcluster.rest import Answer, Rest
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object
 from support.schemas.definitions import in_group
 

@@ -8,8 +8,8 @@ import pytest
 
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
-from support.derived import texts_of
-from support.evidence.holding import verify
+from support.derivations import texts_of
+from support.evidence.invariants import verify
 from support.evidence.logs import WITNESS_KEY, ProcessLog
 from support.objects import rule, settings
 from unit.webhook.record.everymember import lines, stored

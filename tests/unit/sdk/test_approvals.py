@@ -6,7 +6,7 @@ import pytest
 
 from bailiwick import Approval, ApprovalNeeded, Bailiwick, Call, Decision, Denied, Resource, Unavailable
 from bailiwick.questions import Questions
-from support.sdk.scripted import Driver, Script, Scripted, allow, answer, deny, header
+from support.sdk.script import Driver, Script, Scripted, allow, answer, deny, header
 
 CALL: Final = Call(action="export", resource=Resource("customer", "42"), args={"n": 1})
 BASE: Final = "https://pdp.example/endpoints/crm/crm-api"

@@ -9,7 +9,7 @@ import pytest
 from bailiwick import Bailiwick, Call, Resource, ServiceAccountFile
 from bailiwick.credentials import TrustFile
 from support.certificates import self_signed
-from support.sdk.scripted import Script, allow, header
+from support.sdk.script import Script, allow, header
 
 
 def replaced(path: Path, text: str) -> None:

@@ -21,7 +21,7 @@ from bailiwick import (
 )
 from bailiwick.call import decoded, encoded
 from support.pdp.alone import subject_token
-from support.sdk.scripted import Script, Scripted, allow, answer, deny, header
+from support.sdk.script import Script, Scripted, allow, answer, deny, header
 
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 CALL: Final = Call(token=subject_token(AGENT), action="export", resource=Resource("customer", "42"), args={"n": 1})

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from bailiwick import Approval, AsyncBailiwick, Principal, aiohttp as for_aiohttp, fastapi as for_fastapi
 from bailiwick.asgi import Application, Deliver, Guard, Message, Receive, Route, Routes, Scope
-from support.sdk.scripted import Script, Scripted, allow, answer, deny
+from support.sdk.script import Script, Scripted, allow, answer, deny
 
 TOKEN: Final[Mapping[str, str]] = {"Authorization": "Bearer t"}
 ASKS: Final = {"endpoint": "e", "template": "t", "expires_at": "x", "binding_token": "b"}
@@ -23,7 +23,7 @@ LARGE: Final = json.dumps({"x": "y" * 70_000}).encode()
 
 
 @dataclass
-class Served:
+class GuardedApplication:
     """An application behind a guard. `ran` are the ids that its handlers were run with."""
 
     script: Script
@@ -89,7 +89,7 @@ async def over_asgi(app: Application, method: str, path: str, body: bytes = b"",
     return Said(sent[0]["status"], json.loads(text) if text else None, found.get("content-type", ""), found)
 
 
-def asgi(served: Served, subject: bool = False) -> Asking:
+def asgi(served: GuardedApplication, subject: bool = False) -> Asking:
     async def app(scope: Scope, receive: Receive, send: Deliver) -> None:
         message = await receive()
         served.ran.append(scope["path"].split("/")[2] if scope["path"].count("/") > 1 else "*")
@@ -112,7 +112,7 @@ def asgi(served: Served, subject: bool = False) -> Asking:
     return ask
 
 
-def fastapi(served: Served, subject: bool = False) -> Asking:
+def fastapi(served: GuardedApplication, subject: bool = False) -> Asking:
     app = FastAPI()
     who = (lambda _: Principal("user", "alice")) if subject else None
 
@@ -145,7 +145,7 @@ def fastapi(served: Served, subject: bool = False) -> Asking:
     return ask
 
 
-def aiohttp(served: Served, subject: bool = False) -> Asking:
+def aiohttp(served: GuardedApplication, subject: bool = False) -> Asking:
     who = (lambda _: Principal("user", "alice")) if subject else None
 
     class Handlers:
@@ -196,8 +196,8 @@ def kind(request: pytest.FixtureRequest) -> Callable[..., Asking]:
 EXPORT: Final = ("POST", "/customers/42/export", b'{"fields": ["name"]}')
 
 
-def served(*answers: Scripted) -> Served:
-    return Served(Script(*(answers or (allow(),))))
+def served(*answers: Scripted) -> GuardedApplication:
+    return GuardedApplication(Script(*(answers or (allow(),))))
 
 
 async def test_a_handler_runs_after_an_allow_and_sees_what_was_asked_about(kind: Callable[..., Asking]) -> None:

@@ -14,7 +14,7 @@ from bailiwick.mcp.calls import APPROVAL_META, REASON_META
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
 from bailiwick.transports.base import HttpRequest, HttpResponse
-from support.sdk.scripted import Script, allow, answer, deny
+from support.sdk.script import Script, allow, answer, deny
 
 SHOWN: Final = {"id": "g.u", "state": "jws"}
 

@@ -20,7 +20,7 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
-from support.sdk.scripted import Script, allow, answer, deny
+from support.sdk.script import Script, allow, answer, deny
 
 SCHEMA: Final = {"type": "object", "properties": {"amount": {"type": "integer"}, "id": {"type": "string"}}}
 REFUND: Final = McpMessage(

@@ -10,14 +10,14 @@ from mcp.server.context import ServerRequestContext
 from bailiwick import AsyncBailiwick
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.server import guard
-from support.sdk.scripted import Script, allow, answer
+from support.sdk.script import Script, allow, answer
 
 ADD: Final = {"name": "add", "inputSchema": {"type": "object"}}
 OTHER: Final = {**ADD, "name": "other"}
 CALL: Final = {"name": "add", "arguments": {}}
 
 
-class Serving:
+class GuardedServer:
     """Serves messages behind a guard, from pages of a list of tools. `came` are the methods that were let through."""
 
     def __init__(self, script: Script, *pages: Mapping[str, Any]) -> None:
@@ -46,14 +46,14 @@ class Serving:
 
 @pytest.mark.parametrize(("method", "heard"), [("notifications/cancelled", True), ("notifications/wipe", False)])
 async def test_a_notification_that_acts_is_dropped(method: str, heard: bool) -> None:
-    serving = Serving(Script(allow()), {"tools": []})
+    serving = GuardedServer(Script(allow()), {"tools": []})
     await serving(method, {}, None)
     assert serving.came == ([method] if heard else [])
 
 
 async def test_a_tool_on_a_later_page_is_found() -> None:
     script = Script(allow())
-    serving = Serving(script, {"tools": [OTHER], "nextCursor": "2"}, {"tools": [ADD]})
+    serving = GuardedServer(script, {"tools": [OTHER], "nextCursor": "2"}, {"tools": [ADD]})
     await serving("tools/call", CALL)
     assert serving.came == ["tools/list", "tools/list", "tools/call"]
     assert script.bodies[0]["resource"]["properties"]["definition_digest"].startswith("sha256:")
@@ -65,7 +65,7 @@ async def test_a_tool_on_a_later_page_is_found() -> None:
     ids=["another tool", "pages without end", "no list"],
 )
 async def test_a_tool_that_the_server_does_not_list_is_not_run(page: Mapping[str, Any], looks: int) -> None:
-    serving = Serving(Script(allow()), page)
+    serving = GuardedServer(Script(allow()), page)
     with pytest.raises(MCPError) as caught:
         await serving("tools/call", CALL)
     assert caught.value.data["reason"] == "unknown_tool"
@@ -74,5 +74,5 @@ async def test_a_tool_that_the_server_does_not_list_is_not_run(page: Mapping[str
 
 async def test_a_page_of_a_list_keeps_its_cursor() -> None:
     script = Script(answer({"evaluations": [{"decision": True}, {"decision": False}]}))
-    listed = await Serving(script, {"tools": [ADD, OTHER], "nextCursor": "2"})("tools/list", None)
+    listed = await GuardedServer(script, {"tools": [ADD, OTHER], "nextCursor": "2"})("tools/list", None)
     assert listed == {"tools": [ADD], "nextCursor": "2"}

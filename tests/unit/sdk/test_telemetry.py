@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from bailiwick import Bailiwick, Call, Principal, Resource, telemetry
-from support.sdk.scripted import Script, Scripted, allow, deny, header
+from support.sdk.script import Script, Scripted, allow, deny, header
 
 PARENT: Final = f"00-{'a' * 32}-{'b' * 16}-01"
 CALL: Final = Call(
@@ -25,7 +25,7 @@ CALL: Final = Call(
 )
 
 
-class Observed:
+class OwnProviders:
     """A provider of each kind that belongs to one test."""
 
     def __init__(self) -> None:
@@ -49,8 +49,8 @@ class Observed:
 
 
 @pytest.fixture
-def observed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Observed]:
-    made = Observed()
+def observed(monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnProviders]:
+    made = OwnProviders()
     monkeypatch.setattr(trace, "get_tracer", made.tracers.get_tracer)
     monkeypatch.setattr(metrics, "get_meter", made.meters.get_meter)
     yield made
@@ -65,7 +65,7 @@ def asked(*answers: Scripted) -> Script:
     return script
 
 
-def test_a_decision_is_a_client_span(observed: Observed) -> None:
+def test_a_decision_is_a_client_span(observed: OwnProviders) -> None:
     asked(allow(reason="allowed", evaluation_id="e", approval={"id": "g"}))
     span = observed.span
     assert (span.name, span.kind) == ("bailiwick.evaluate", trace.SpanKind.CLIENT)
@@ -79,20 +79,20 @@ def test_a_decision_is_a_client_span(observed: Observed) -> None:
     }
 
 
-def test_nothing_that_is_secret_or_personal_is_told(observed: Observed) -> None:
+def test_nothing_that_is_secret_or_personal_is_told(observed: OwnProviders) -> None:
     asked(deny())
     told = observed.span.to_json() + repr(observed.points)
     assert [word for word in ("s3cr3t", "DE00", "alice") if word in told] == []
 
 
-def test_the_duration_is_counted_by_decision(observed: Observed) -> None:
+def test_the_duration_is_counted_by_decision(observed: OwnProviders) -> None:
     asked(deny())
     (point,) = observed.points
     assert dict(point.attributes) == {"bailiwick.endpoint": "crm/crm-api", "bailiwick.decision": False}
     assert point.count == 1
 
 
-def test_the_request_carries_the_span_which_is_the_callers_child(observed: Observed) -> None:
+def test_the_request_carries_the_span_which_is_the_callers_child(observed: OwnProviders) -> None:
     script = asked(deny())
     sent = header(script.sent[0], "traceparent")
     context = observed.span.get_span_context()
@@ -102,7 +102,7 @@ def test_the_request_carries_the_span_which_is_the_callers_child(observed: Obser
     assert observed.span.parent.span_id == int("b" * 16, 16)
 
 
-def test_a_span_under_way_comes_before_what_the_call_says(observed: Observed) -> None:
+def test_a_span_under_way_comes_before_what_the_call_says(observed: OwnProviders) -> None:
     with observed.tracers.get_tracer("test").start_as_current_span("outer") as outer:
         script = asked(deny())
     sent = header(script.sent[0], "traceparent")

@@ -7,7 +7,7 @@ import pytest
 from bailiwick.breaker import FAILURES, OPEN_SECONDS, Breaker
 from bailiwick.exchange import Question, QuestionReply
 from bailiwick.transports.base import NotSentError, TransportError
-from support.sdk.scripted import Driver, Script, Scripted, allow, answer, deny, header
+from support.sdk.script import Driver, Script, Scripted, allow, answer, deny, header
 
 UNREACHED = NotSentError("refused")
 LOST = TransportError("reset")

@@ -142,7 +142,7 @@ def _refused(source: Source, index: int, message: str) -> Document:
     return Document(None, complete=False, flaws=(Flaw("", message, place),), start=place, _source=source, _spots={})
 
 
-class _Anchored(NamedTuple):
+class _AnchorUse(NamedTuple):
     """What an anchor names, and how much of each bound it takes."""
 
     value: Any
@@ -165,7 +165,7 @@ class _Composer:
         self._events: Iterator[Event] = iter(())
         self._flaws: list[Flaw] = []
         self._spots: dict[str, _Spot] = {}
-        self._anchors: dict[str, _Anchored] = {}
+        self._anchors: dict[str, _AnchorUse] = {}
         self._values = 0
         self._characters = 0
         self._deepest = 0
@@ -238,7 +238,7 @@ class _Composer:
         if event.anchor is not None and not isinstance(event, AliasEvent):
             if event.anchor in self._anchors:
                 self._flaw(path, f"duplicate anchor &{event.anchor}", start)
-            self._anchors[event.anchor] = _Anchored(
+            self._anchors[event.anchor] = _AnchorUse(
                 value, self._values - before[0], self._characters - before[1], self._deepest - depth
             )
         self._deepest = max(self._deepest, before[2])

@@ -61,7 +61,7 @@ _PROVE: Final = "Prove"
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredConfigMap:
     """The ConfigMap as it was read, None where it is not there."""
 
     config_map: Object | None
@@ -168,7 +168,7 @@ class GuardKeeper:
             self._proven()
         return self._covered is not None
 
-    async def _take_over(self, stored: _Stored, proof: Proof) -> None:
+    async def _take_over(self, stored: _StoredConfigMap, proof: Proof) -> None:
         """Make void what another guard than this one let in, then record this one (invariant 2)."""
         after = void_after(stored.record, proof)
         before = stored.record.fingerprint if stored.record else None
@@ -191,16 +191,16 @@ class GuardKeeper:
         tell = _LOG.warning if count else tell
         tell("the guards are recorded", fingerprint=again.fingerprint, version=version, made_void=count)
 
-    async def _read(self) -> _Stored:
+    async def _read(self) -> _StoredConfigMap:
         answer = await self._kube.get(f"{self._config_maps}/{GUARD_CONFIG_MAP}")
         if answer.missing:
-            return _Stored(None, None)
+            return _StoredConfigMap(None, None)
         if not answer.ok:
             message = f"the record of proofs cannot be read: {answer.message}"
             raise RefusedError(message)
-        return _Stored(answer.body, read_record(answer.body))
+        return _StoredConfigMap(answer.body, read_record(answer.body))
 
-    async def _write(self, stored: _Stored, record: Record) -> None:
+    async def _write(self, stored: _StoredConfigMap, record: Record) -> None:
         """Record a proof over the very version that was read: another leader's record is never overwritten."""
         metadata: dict[str, Any] = {"name": GUARD_CONFIG_MAP, "namespace": self._installation.namespace}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": record.data()}

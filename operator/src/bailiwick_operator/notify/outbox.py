@@ -38,7 +38,7 @@ class Courier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _QueuedNotification:
     told: Notification
     since: float
 
@@ -66,7 +66,7 @@ class _Line:
 
     def __init__(self, terms: DeliveryTerms) -> None:
         self.rate = MessageRate(terms.per_minute)
-        self.queue: deque[_Waiting] = deque()
+        self.queue: deque[_QueuedNotification] = deque()
         self._most = terms.queue
 
     def put(self, told: Notification, now: float) -> bool:
@@ -76,13 +76,13 @@ class _Line:
             return False
         if not self.rate.take(told, now):
             return False
-        self.queue.append(_Waiting(told, now))
+        self.queue.append(_QueuedNotification(told, now))
         return True
 
     def count(self, now: float) -> None:
         """Have the digest wait, if it is due."""
         if (digest := self.rate.digest(now)) is not None:
-            self.queue.append(_Waiting(digest, now))
+            self.queue.append(_QueuedNotification(digest, now))
 
 
 class Outbox:
@@ -155,7 +155,7 @@ class Outbox:
             return False
         return True
 
-    async def _deliver(self, waiting: _Waiting) -> None:
+    async def _deliver(self, waiting: _QueuedNotification) -> None:
         attempt = 0
         while True:
             if not self._may_send():

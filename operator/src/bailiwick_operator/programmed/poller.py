@@ -26,7 +26,7 @@ _MOST: Final = 10_000
 
 
 @dataclass(slots=True)
-class _Pending(Generic[W]):
+class _PendingPolicy(Generic[W]):
     """What is to be known about the present generation of a policy, and who is to be told."""
 
     generation: int
@@ -41,9 +41,9 @@ class ProgrammedPoller(Generic[W]):
         self._replicas = replicas
         self._asker = asker
         self._changed = changed
-        self._pending: dict[str, _Pending[W]] = {}
+        self._pending: dict[str, _PendingPolicy[W]] = {}
         # Served everywhere, and kept until the status says so.
-        self._settled: dict[str, _Pending[W]] = {}
+        self._settled: dict[str, _PendingPolicy[W]] = {}
         self._nobody: ServedGeneration | None = None
         self._new = asyncio.Event()
         self._told: str | None = None
@@ -53,7 +53,7 @@ class ProgrammedPoller(Generic[W]):
         if self._known(uid, generation) is None:
             serving = self.serving(uid, generation)
             self.forget(uid)
-            self._pending[uid] = _Pending(generation, work, serving)
+            self._pending[uid] = _PendingPolicy(generation, work, serving)
             self._new.set()
 
     def forget(self, uid: str) -> None:
@@ -109,7 +109,7 @@ class ProgrammedPoller(Generic[W]):
                 self._changed(pending.work)
         return news
 
-    def _known(self, uid: str, generation: int) -> _Pending[W] | None:
+    def _known(self, uid: str, generation: int) -> _PendingPolicy[W] | None:
         known = self._pending.get(uid) or self._settled.get(uid)
         return known if known is not None and known.generation == generation else None
 

@@ -13,9 +13,9 @@ from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from localcluster.rest import Answer
 from support.callers import Callers
-from support.installing import accepted, apply
+from support.installation import accepted, apply
 from support.objects import Object
-from support.waiting import until
+from support.waits import until
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 

@@ -21,8 +21,8 @@ from bailiwick_operator.kube import OperatorClient
 from cluster.operator.certificates.certificates import Certificates, configuration
 from localcluster.ports import free_ports
 from support.callers import Callers
-from support.installing import accepted
-from support.waiting import until
+from support.installation import accepted
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -11,8 +11,8 @@ from typing import Final
 import pytest
 
 from cluster.operator.certificates.certificates import Certificates
-from cluster.operator.running import Operator
-from support.waiting import until
+from cluster.operator.operatorprocess import Operator
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

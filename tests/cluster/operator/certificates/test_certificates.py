@@ -17,10 +17,10 @@ from bailiwick_operator.certificates import authorities
 from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Terms
 from cluster.operator.certificates.certificates import FOREIGN, TERMS, Certificates, encoded, now
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from localcluster.ports import free_ports
-from support.installing import MANAGER
-from support.waiting import until
+from support.installation import MANAGER
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -15,11 +15,11 @@ import pytest
 
 from bailiwick_operator.certificates import issuer
 from cluster.operator.certificates.certificates import FOREIGN, Certificates, encoded, now
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from demo.ground import KUBECTL
 from localcluster.access import Cluster
 from support import pages
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -13,9 +13,9 @@ from bailiwick_api.accounts import Installation
 from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from cluster.operator.certificates.certificates import Certificates, configuration
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from localcluster.ports import free_ports
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

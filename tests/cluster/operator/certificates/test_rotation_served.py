@@ -18,10 +18,10 @@ import aiohttp
 import pytest
 
 from cluster.operator.certificates.certificates import Certificates, now
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from support.objects import AGENT
-from support.pdp import asking
-from support.pdp.secured import NAME, Secured, secured
+from support.pdp import questions
+from support.pdp.tlsprocess import NAME, TlsProcess, secured
 
 pytestmark = pytest.mark.long
 
@@ -46,11 +46,11 @@ def lowered() -> Sequence[str]:
 
 
 @dataclass
-class Running:
+class RotationRun:
     """What goes on side by side, and what came of it."""
 
     certificates: Certificates
-    point: Secured
+    point: TlsProcess
     trust: ssl.SSLContext | None = None
     answered: int = 0
     lost: Counter[str] = field(default_factory=Counter)
@@ -84,7 +84,7 @@ class Running:
     async def ask(self) -> None:
         """Ask over and over: a few requests over each connection, then the next."""
         url = f"https://127.0.0.1:{self.point.port}/endpoints/crm/crm-api/access/v1/evaluation"
-        body = asking.evaluation(AGENT, "customers.list")
+        body = questions.evaluation(AGENT, "customers.list")
         while not self.over and self.answered + self.lost.total() < MOST:
             timeout = aiohttp.ClientTimeout(total=10)
             assert self.trust is not None
@@ -129,7 +129,7 @@ async def test_no_request_is_lost_while_certificates_and_authorities_come_and_go
 ) -> None:
     certificates.await_whole()
     with secured(tmp_path, None, "--tls-server-name", NAME) as point:
-        running = Running(certificates, point)
+        running = RotationRun(certificates, point)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(running.mount())
             tasks.create_task(running.read())

@@ -6,7 +6,7 @@ from typing import Final
 from bailiwick_api.accounts import Installation
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, adding_review, opened_grant, review, revoking
 
 SECONDS: Final = 20.0

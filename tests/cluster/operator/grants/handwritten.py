@@ -5,7 +5,7 @@ from typing import Final
 from cluster.operator.grants.grants import Grants
 from localcluster.rest import Answer
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import AGENT, Object, gated_rule, grant, policy, settings, subject
 

@@ -4,9 +4,9 @@ import pytest
 
 from cluster.operator.grants.grants import Grants
 from cluster.operator.grants.handwritten import HandWritten
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object
 from unit.operator.cases import condition

@@ -11,10 +11,10 @@ from typing import Any, Final
 import pytest
 
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import NewOperator, Operator
+from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, adding_review, gated_rule, grant, policy, review, settings
 from unit.operator.cases import condition

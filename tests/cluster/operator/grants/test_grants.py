@@ -7,9 +7,9 @@ import pytest
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, later, use_record
 from unit.operator.cases import condition
 

@@ -9,14 +9,14 @@ import pytest
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.guards import REVIEW
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
-from support.guards.tampering import Guards
-from support.installing import accepted
+from support.guards.sabotage import Guards
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, adding_review, review
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

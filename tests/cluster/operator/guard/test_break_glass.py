@@ -9,13 +9,13 @@ import pytest
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.manifests.guards import STATUS
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from localcluster.ports import free_ports
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.guards.tampering import Guards
-from support.installing import accepted
-from support.waiting import until
+from support.guards.sabotage import Guards
+from support.installation import accepted
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

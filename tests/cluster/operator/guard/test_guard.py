@@ -12,13 +12,13 @@ import pytest
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.guards import REVIEW, STATUS
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import NewOperator, Operator
+from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.guards.tampering import Guards, record_path
-from support.installing import accepted
+from support.guards.sabotage import Guards, record_path
+from support.installation import accepted
 from support.objects import Object, active_status, later
-from support.waiting import until
+from support.waits import until
 from unit.operator.cases import condition
 
 COUNTED = [{"reviewer": "dave"}]

@@ -6,8 +6,8 @@ from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.manifests import rbac
 from bailiwick_api.signingkeys import SigningKey, read
 from support.callers import Callers
-from support.installing import accepted, apply
-from support.waiting import until
+from support.installation import accepted, apply
+from support.waits import until
 
 
 class Secret:

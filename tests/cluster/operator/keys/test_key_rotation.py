@@ -11,8 +11,8 @@ import pytest
 
 from bailiwick_api.signingkeys import signing
 from cluster.operator.keys.keys import Secret
-from cluster.operator.running import Operator
-from support.waiting import until
+from cluster.operator.operatorprocess import Operator
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -20,12 +20,12 @@ from bailiwick_api.manifests.rbac import accounts
 from bailiwick_api.signingkeys import SigningKey, signing, written
 from bailiwick_operator.keys import make
 from cluster.operator.keys.keys import Secret
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from demo.ground import KUBECTL
 from localcluster.access import Cluster
 from localcluster.ports import free_ports
-from support.installing import MANAGER
-from support.waiting import until
+from support.installation import MANAGER
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -1,7 +1,7 @@
 """Policies and what their status says of who serves them, for tests of Programmed."""
 
 from localcluster.rest import Rest
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, policy, settings
 from unit.operator.cases import condition
 

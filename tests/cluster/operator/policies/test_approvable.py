@@ -5,10 +5,10 @@ from typing import Final
 
 import pytest
 
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, gated_rule, policy, settings, subject
 from unit.operator.cases import condition
 

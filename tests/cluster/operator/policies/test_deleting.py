@@ -7,9 +7,9 @@ import pytest
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy, Effect
-from cluster.operator.running import Operator
+from cluster.operator.operatorprocess import Operator
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, gated_rule, policy, rule, settings
 from unit.operator.cases import condition
 

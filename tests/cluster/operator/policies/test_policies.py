@@ -6,10 +6,10 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from cluster.operator.grants.grants import Grants
-from cluster.operator.running import NewOperator, Operator
+from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, later, policy, rule, settings
 from unit.operator.cases import condition
 

@@ -13,7 +13,7 @@ from localcluster.access import Cluster
 from localcluster.rest import Rest
 from support.callers import Callers
 from support.faultproxy import FaultProxy
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import rule
 from support.stacks import stack_on
 from unit.operator.cases import condition

@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import Installation
+from cluster.operator.operatorprocess import NewOperator
 from cluster.operator.policies.programmed import await_told, create
-from cluster.operator.running import NewOperator
 from localcluster import process
 from localcluster.access import Cluster
 from localcluster.ports import free_ports
@@ -19,7 +19,7 @@ from localcluster.process import spawn
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object
 
 pytestmark = pytest.mark.long

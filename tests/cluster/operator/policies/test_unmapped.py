@@ -9,10 +9,10 @@ from typing import Final
 
 import pytest
 
-from cluster.operator.running import NewOperator, Operator
+from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, gated_rule, policy, settings
 from unit.operator.cases import condition
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cluster.operator.running import NewOperator
-from cluster.operator.served import ServesAll
+from cluster.operator.operatorprocess import NewOperator
+from cluster.operator.pdpprocess import ServesAll
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, policy, settings
 
 

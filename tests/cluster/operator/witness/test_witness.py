@@ -14,7 +14,7 @@ import pytest
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_evidence.chainentry import Cosigners, verified
 from bailiwick_operator.evidence.store import MOST_BYTES, size_of
-from cluster.operator.witness.witnessed import NOON, Memory, OneWitness, Pods
+from cluster.operator.witness.localwitness import NOON, Memory, OneWitness, Pods
 from support.callers import Callers
 from support.logs import LoggedProcess, LogServer
 

@@ -19,22 +19,22 @@ from bailiwick_evidence.chainentry import verified
 from bailiwick_evidence.merkle import leaf_hash, root
 from bailiwick_evidence.note import VerifierKey
 from bailiwick_operator.reconcile.witness import GONE_SECONDS
-from cluster.operator.running import NewOperator
-from cluster.operator.witness.stepped import Step, Steps
-from cluster.operator.witness.witnessed import Memory
+from cluster.operator.operatorprocess import NewOperator
+from cluster.operator.witness.crash import Step, Steps
+from cluster.operator.witness.localwitness import Memory
 from demo.stack import DecisionPoint, Stack
 from localcluster.access import Cluster
 from support import commandline
 from support.callers import Callers
+from support.faultkinds import Held
 from support.faultproxy import FaultFront, FaultProxy
-from support.injected import Held
 from support.logs import LoggedProcess, LogServer
 from support.loopserver import LOOPBACK
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenant, Tenants
-from support.shifted import Shifter
+from support.shiftedclock import Shifter
 from support.stacks import stack_on
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -16,18 +16,18 @@ from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import leaf_hash, root
 from bailiwick_evidence.note import NoteError, VerifierKey, opened
 from cluster.operator.grants.grants import Grants
-from cluster.operator.witness.witnessed import Memory
+from cluster.operator.witness.localwitness import Memory
 from demo.stack import DecisionPoint, Stack
 from localcluster.access import Cluster
 from support import commandline
 from support.callers import Callers
 from support.commandline import Ran
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Namespaces
 from support.pdp.tenant import Tenant, Tenants
 from support.shell import Shell, succeeded
 from support.stacks import stack_on
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -7,12 +7,12 @@ import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles, rule
 from support.objects import Object, gated_rule, policy, subject
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.tenant import PLENTY, RULES, STEPS, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 ROBOTS: Final = [{"name": "robot", "kind": "System"}]
 
@@ -159,7 +159,7 @@ class TestADenialThatAsks:
         one = tenant.body("customers.export", "a")
         items = [{"resource": {"type": "customer", "id": name}} for name in ("batch-1", "batch-2")]
         body = {"subject": one["subject"], "action": one["action"], "context": one["context"], "evaluations": items}
-        answer = asking.post(tenant.url("evaluations"), body, tenant.pep)
+        answer = questions.post(tenant.url("evaluations"), body, tenant.pep)
         assert [item["context"]["reason"] for item in answer.body["evaluations"]] == ["approval_pending"] * 2
 
     def test_says_what_it_lacks_to_be_asked_for(self, tenants: Tenants) -> None:
@@ -275,7 +275,7 @@ class TestARequestThatIsWithdrawn:
         tenant.change_policy({"endpointSettings": {"enforcers": peps}})
         task = tenant.submit("customers.export", "mine").task["id"]
         second = tenant.token("second", ENFORCER_AUDIENCE)
-        until(lambda: asking.get(tenant.url(f"requests/{task}"), second).status == 200, "the second may read it")
+        until(lambda: questions.get(tenant.url(f"requests/{task}"), second).status == 200, "the second may read it")
         assert tenant.cancel(task, token=second).status == 403
         stranger = tenant.token("stranger", ENFORCER_AUDIENCE)
         assert tenant.cancel(task, token=stranger).status == 404
@@ -298,7 +298,7 @@ class TestARequestThatIsWithdrawn:
 )
 def test_what_the_draft_offers_and_we_do_not_is_refused(plain: Tenant, member: Object, field: str) -> None:
     body = {**plain.body("customers.export", "more"), **member}
-    answer = asking.post(plain.url("requests"), body, plain.pep)
+    answer = questions.post(plain.url("requests"), body, plain.pep)
     assert (answer.status, answer.body["field"]) == (400, field)
 
 

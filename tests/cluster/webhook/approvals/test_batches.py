@@ -10,16 +10,16 @@ from bailiwick_kube.connections import HttpTransport
 from bailiwick_webhook.cluster.client import ApiClient
 from bailiwick_webhook.identity.permits import Permits
 from support.namespaces import Roles
-from support.pdp import asking
-from support.pdp.asking import Said
-from support.pdp.running import Bailiwick
+from support.pdp import questions
+from support.pdp.processes import Bailiwick
+from support.pdp.questions import Said
 from support.pdp.tenant import Tenant
 
 
 def ask(tenant: Tenant, *items: Any, request_id: str | None = None, **more: Any) -> Said:  # noqa: ANN401 - JSON
     headers = {} if request_id is None else {"X-Request-ID": request_id}
     body = {**tenant.body("customers.list"), "evaluations": list(items), **more}
-    return asking.post(tenant.url("evaluations"), body, tenant.pep, headers)
+    return questions.post(tenant.url("evaluations"), body, tenant.pep, headers)
 
 
 def item(action: str, resource: str) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_no_use_is_taken_behind_the_item_that_ends_the_batch(
 def test_a_search_takes_no_use_and_finds_nothing_by_a_grant(tenant: Tenant) -> None:
     grant = tenant.approved("customers.export", "batch-4")
     body = tenant.body("customers.export", "batch-4")
-    found = asking.post(tenant.url("search/action"), body, tenant.pep)
+    found = questions.post(tenant.url("search/action"), body, tenant.pep)
     assert {one["name"] for one in found.body["results"]} == {"customers.list", "customers.get"}
     assert found.context["incomplete"] is True
     assert tenant.uses(grant) == 0

@@ -4,11 +4,11 @@ from typing import Final
 
 import pytest
 
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, gated_rule, grant, rule
 from support.pdp.tenant import Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 APPROVAL: Final = {"binding": "Scope", "steps": [{"name": "owner", "kind": "Human"}], "maxUses": 5}
 RULES: Final = [

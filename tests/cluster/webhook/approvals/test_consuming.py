@@ -5,10 +5,10 @@ from typing import Final
 
 import pytest
 
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import gated_rule
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 RACERS: Final = 60
 REPLICAS: Final = 3

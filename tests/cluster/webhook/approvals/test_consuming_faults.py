@@ -8,10 +8,10 @@ from typing import Final
 import pytest
 
 from localcluster import process
-from support import injected
+from support import faultkinds
+from support.faultkinds import Held
 from support.faultproxy import FaultProxy
-from support.injected import Held
-from support.pdp.running import API_SECONDS, Bailiwick
+from support.pdp.processes import API_SECONDS, Bailiwick
 from support.pdp.tenant import RULES, Tenant, Tenants
 
 GRANT: Final = r"/approvalgrants/agr-[^/?]*$"
@@ -34,7 +34,7 @@ def test_an_api_server_that_cannot_costs_the_call_and_no_use(
 ) -> None:
     resource = f"cannot-{method}-{code}"
     name = tenant.approved("customers.export", resource)
-    fault = faults.on(method, path, injected.status(code))
+    fault = faults.on(method, path, faultkinds.status(code))
     answer = tenant.ask("customers.export", resource)
     assert (answer.decision, answer.reason, fault.seen) == (False, "approval_unverifiable", 1)
     assert tenant.uses(name) == 0
@@ -49,7 +49,7 @@ def test_an_api_server_that_hangs_costs_the_call_within_its_deadline(
     tenant: Tenant, faults: FaultProxy, method: str, path: str
 ) -> None:
     name = tenant.approved("customers.export", f"hangs-{method}")
-    faults.on(method, path, injected.hang)
+    faults.on(method, path, faultkinds.hang)
     began = time.monotonic()
     answer = tenant.ask("customers.export", f"hangs-{method}")
     assert (answer.decision, answer.reason) == (False, "approval_unverifiable")
@@ -60,7 +60,7 @@ def test_an_api_server_that_hangs_costs_the_call_within_its_deadline(
 @pytest.mark.parametrize("code", [400, 403, 422])
 def test_a_refused_write_denies_and_is_not_tried_again(tenant: Tenant, faults: FaultProxy, code: int) -> None:
     name = tenant.approved("customers.export", f"refused-{code}")
-    fault = faults.on("PUT", STATUS, injected.status(code), times=None)
+    fault = faults.on("PUT", STATUS, faultkinds.status(code), times=None)
     answer = tenant.ask("customers.export", f"refused-{code}")
     assert (answer.decision, answer.reason, fault.seen) == (False, "approval_unverifiable", 1)
     assert tenant.uses(name) == 0
@@ -69,15 +69,15 @@ def test_a_refused_write_denies_and_is_not_tried_again(tenant: Tenant, faults: F
 @pytest.mark.invariant(10)
 def test_a_conflict_is_read_again_and_costs_nothing(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "conflict")
-    reads = faults.on("GET", GRANT, injected.pass_on, times=None)
-    faults.on("PUT", STATUS, injected.status(409), times=3)
+    reads = faults.on("GET", GRANT, faultkinds.pass_on, times=None)
+    faults.on("PUT", STATUS, faultkinds.status(409), times=3)
     assert tenant.ask("customers.export", "conflict").decision is True
     assert (reads.seen, tenant.uses(name)) == (4, 1)
 
 
 def test_conflicts_without_end_are_given_up(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "conflicts")
-    fault = faults.on("PUT", STATUS, injected.status(409), times=None)
+    fault = faults.on("PUT", STATUS, faultkinds.status(409), times=None)
     answer = tenant.ask("customers.export", "conflicts")
     assert (answer.decision, answer.reason, fault.seen) == (False, "approval_unverifiable", 4)
     assert tenant.uses(name) == 0
@@ -90,7 +90,7 @@ def test_conflicts_without_end_are_given_up(tenant: Tenant, faults: FaultProxy) 
 )
 def test_a_grant_that_is_gone_denies(tenant: Tenant, faults: FaultProxy, method: str, path: str, reason: str) -> None:
     name = tenant.approved("customers.export", f"gone-{method}")
-    faults.on(method, path, injected.status(404))
+    faults.on(method, path, faultkinds.status(404))
     answer = tenant.ask("customers.export", f"gone-{method}")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, reason, 0)
 
@@ -120,7 +120,7 @@ LIVE: Final[dict[str, tuple[str, object, str]]] = {
 def test_the_live_grant_decides_whatever_the_store_said(tenant: Tenant, faults: FaultProxy, says: str) -> None:
     path, value, reason = LIVE[says]
     name = tenant.approved("customers.export", f"live-{says}")
-    faults.on("GET", GRANT, injected.altered({path: value}))
+    faults.on("GET", GRANT, faultkinds.altered({path: value}))
     answer = tenant.ask("customers.export", f"live-{says}")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, reason, 0)
 
@@ -130,7 +130,7 @@ def test_the_live_grant_decides_whatever_the_store_said(tenant: Tenant, faults: 
 @pytest.mark.parametrize("seconds", [-40, 40])
 def test_a_clock_that_is_too_far_off_denies(tenant: Tenant, faults: FaultProxy, seconds: float) -> None:
     name = tenant.approved("customers.export", f"skew-{seconds}")
-    faults.on("GET", GRANT, injected.skew(seconds))
+    faults.on("GET", GRANT, faultkinds.skew(seconds))
     answer = tenant.ask("customers.export", f"skew-{seconds}")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, "clock_skew", 0)
 
@@ -138,14 +138,14 @@ def test_a_clock_that_is_too_far_off_denies(tenant: Tenant, faults: FaultProxy, 
 @pytest.mark.parametrize("seconds", [-20, 20])
 def test_a_clock_that_is_a_little_off_does_not(tenant: Tenant, faults: FaultProxy, seconds: float) -> None:
     tenant.approved("customers.export", f"near-{seconds}")
-    faults.on("GET", GRANT, injected.skew(seconds))
+    faults.on("GET", GRANT, faultkinds.skew(seconds))
     assert tenant.ask("customers.export", f"near-{seconds}").decision is True
 
 
 @pytest.mark.invariant(12, 26)
 def test_an_api_server_that_does_not_tell_the_time_denies(tenant: Tenant, faults: FaultProxy) -> None:
     tenant.approved("customers.export", "timeless")
-    faults.on("GET", GRANT, injected.lose_date)
+    faults.on("GET", GRANT, faultkinds.lose_date)
     assert tenant.ask("customers.export", "timeless").reason == "clock_skew"
 
 
@@ -181,7 +181,7 @@ def test_a_deny_rule_that_arrives_before_the_grant_was_read_wins(both: Tenants, 
 
 def test_a_write_whose_answer_is_lost_is_found_again_and_counts_once(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.notify", "lost-once")
-    faults.on("PUT", STATUS, injected.lose_answer, times=1)
+    faults.on("PUT", STATUS, faultkinds.lose_answer, times=1)
     answer = tenant.ask("customers.notify", "lost-once")
     assert tenant.uses(name) == 1
     assert answer.decision is True or answer.reason == "approval_unverifiable"
@@ -190,7 +190,7 @@ def test_a_write_whose_answer_is_lost_is_found_again_and_counts_once(tenant: Ten
 @pytest.mark.invariant(10, 26)
 def test_a_write_of_which_nobody_knows_denies_and_stays_spent(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "unknown")
-    faults.on("PUT", STATUS, injected.lose_answer, times=2)
+    faults.on("PUT", STATUS, faultkinds.lose_answer, times=2)
     answer = tenant.ask("customers.export", "unknown")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, "approval_unverifiable", 1)
     assert tenant.ask("customers.export", "unknown").reason == "approval_consumed"

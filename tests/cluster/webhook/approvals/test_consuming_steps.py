@@ -11,14 +11,14 @@ import pytest
 import requests
 
 from localcluster import process
-from support import injected
+from support import faultkinds
+from support.faultkinds import Act, Exchange, Held, Reply
 from support.faultproxy import FaultProxy
-from support.injected import Act, Exchange, Held, Reply
 from support.objects import later, stamp
-from support.pdp.asking import Said
-from support.pdp.running import API_SECONDS, Bailiwick
+from support.pdp.processes import API_SECONDS, Bailiwick
+from support.pdp.questions import Said
 from support.pdp.tenant import RULES, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 GRANT: Final = r"/approvalgrants/agr-[^/?]*$"
 STATUS: Final = r"/approvalgrants/agr-[^/?]*/status$"
@@ -46,7 +46,7 @@ def saying(body: bytes, **headers: str) -> Act:
 
 async def cut(exchange: Exchange) -> None:
     """Close the connection before anybody was asked."""
-    raise injected.CutError
+    raise faultkinds.CutError
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,11 @@ class Case:
 
 UNVERIFIABLE: Final = "approval_unverifiable"
 CASES: Final = {
-    "read-409-once": Case(READ, injected.status(409), 1, UNVERIFIABLE),
-    "read-409-for-ever": Case(READ, injected.status(409), None, UNVERIFIABLE),
-    "read-429-retry-after": Case(READ, injected.status(429, **{"Retry-After": "1"}), None, UNVERIFIABLE),
+    "read-409-once": Case(READ, faultkinds.status(409), 1, UNVERIFIABLE),
+    "read-409-for-ever": Case(READ, faultkinds.status(409), None, UNVERIFIABLE),
+    "read-429-retry-after": Case(READ, faultkinds.status(429, **{"Retry-After": "1"}), None, UNVERIFIABLE),
     "read-cut-for-ever": Case(READ, cut, None, UNVERIFIABLE),
-    "read-answer-lost": Case(READ, injected.lose_answer, None, UNVERIFIABLE),
+    "read-answer-lost": Case(READ, faultkinds.lose_answer, None, UNVERIFIABLE),
     "read-no-json": Case(READ, saying(b"<html>proxy</html>"), 1, UNVERIFIABLE),
     "read-half-json": Case(READ, saying(b'{"metadata": {"name"'), 1, UNVERIFIABLE),
     "read-no-object": Case(READ, saying(b"[]"), 1, "approval_required"),
@@ -74,14 +74,14 @@ CASES: Final = {
     "read-date-is-no-date": Case(READ, saying(b"", Date="yesterday"), 1, "clock_skew"),
     "read-date-beyond-time": Case(READ, saying(b"", Date=f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT"), 1, "clock_skew"),
     "read-date-in-1970": Case(READ, saying(b"", Date="Thu, 01 Jan 1970 00:00:00 GMT"), 1, "clock_skew"),
-    "read-ten-minutes-ahead": Case(READ, injected.skew(600), None, "clock_skew"),
-    "read-ten-minutes-behind": Case(READ, injected.skew(-600), None, "clock_skew"),
-    "write-429-retry-after": Case(WRITE, injected.status(429, **{"Retry-After": "1"}), None, UNVERIFIABLE),
+    "read-ten-minutes-ahead": Case(READ, faultkinds.skew(600), None, "clock_skew"),
+    "read-ten-minutes-behind": Case(READ, faultkinds.skew(-600), None, "clock_skew"),
+    "write-429-retry-after": Case(WRITE, faultkinds.status(429, **{"Retry-After": "1"}), None, UNVERIFIABLE),
     "write-cut-for-ever": Case(WRITE, cut, None, UNVERIFIABLE),
     # It happened, and nobody could be told: spent.
     "write-no-json": Case(WRITE, saying(b"<html>proxy</html>"), 1, UNVERIFIABLE, 1),
     "write-half-json": Case(WRITE, saying(b'{"metadata": {"name"'), 1, UNVERIFIABLE, 1),
-    "write-answer-lost-twice": Case(WRITE, injected.lose_answer, 2, UNVERIFIABLE, 1),
+    "write-answer-lost-twice": Case(WRITE, faultkinds.lose_answer, 2, UNVERIFIABLE, 1),
 }
 
 
@@ -124,7 +124,7 @@ def test_a_connection_that_broke_once_costs_at_most_the_call(
 def test_ab_11_a_grant_that_ended_a_second_ago_is_expired(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "ended")
     times = {"metadata.creationTimestamp": -20, "status.approvedTime": -15, "status.notAfterTime": -1}
-    faults.on("GET", GRANT, injected.altered({path: later(seconds=by) for path, by in times.items()}))
+    faults.on("GET", GRANT, faultkinds.altered({path: later(seconds=by) for path, by in times.items()}))
     answer = tenant.ask("customers.export", "ended")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, "approval_expired", 0)
 
@@ -133,7 +133,7 @@ def test_ab_11_a_grant_that_ended_a_second_ago_is_expired(tenant: Tenant, faults
 def test_ab_11_an_approval_from_the_future_is_a_clock_that_is_off(tenant: Tenant, faults: FaultProxy) -> None:
     name = tenant.approved("customers.export", "future")
     ahead = {"status.approvedTime": later(minutes=10), "status.notAfterTime": later(minutes=20)}
-    faults.on("GET", GRANT, injected.altered(ahead))
+    faults.on("GET", GRANT, faultkinds.altered(ahead))
     answer = tenant.ask("customers.export", "future")
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, "clock_skew", 0)
 
@@ -153,7 +153,7 @@ def test_ab_11_times_that_do_not_fit_the_creation_serve_nobody(tenant: Tenant, f
     name = tenant.approved("customers.export", what.replace(" ", "-"))
     made = datetime.fromisoformat(tenant.grant(name)["metadata"]["creationTimestamp"])
     times = {f"status.{key}": stamp(made + timedelta(seconds=by)) for key, by in IMPLAUSIBLE[what].items()}
-    faults.on("GET", GRANT, injected.altered(times))
+    faults.on("GET", GRANT, faultkinds.altered(times))
     answer = tenant.ask("customers.export", what.replace(" ", "-"))
     assert (answer.decision, answer.reason, tenant.uses(name)) == (False, UNVERIFIABLE, 0)
 
@@ -166,7 +166,7 @@ def test_ab_11_a_deadline_that_the_creation_does_not_bear_out_serves_nobody(
     name = tenant.approved("customers.export", f"deadline{by}")
     made = datetime.fromisoformat(tenant.grant(name)["metadata"]["creationTimestamp"])
     until_ = stamp(made + timedelta(seconds=3600 + by))
-    faults.on("GET", GRANT, injected.altered({"spec.request.pendingUntilTime": until_}))
+    faults.on("GET", GRANT, faultkinds.altered({"spec.request.pendingUntilTime": until_}))
     assert tenant.ask("customers.export", f"deadline{by}").reason == reason
     assert tenant.uses(name) == int(reason == "allowed")
 

@@ -8,13 +8,13 @@ from typing import Final
 import pytest
 
 from demo.stack import DecisionPoint
-from support import injected
+from support import faultkinds
 from support.faultproxy import FaultProxy
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import gated_rule
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -91,13 +91,13 @@ def test_the_items_of_a_batch_are_let_through_and_each_grant_is_looked_at_once(
     lagging.silent = True
     for name in names:
         tenant.approve(name)
-    looks = lagging.on("GET", GRANT, injected.pass_on, times=None)
+    looks = lagging.on("GET", GRANT, faultkinds.pass_on, times=None)
     items = [
         {"action": {"name": action}, "resource": {"type": "customer", "id": resource}}
         for action, resource in [*[("customers.notify", "batch-1")] * 3, ("customers.export", "batch-2")]
     ]
     body = {**tenant.body("customers.list"), "evaluations": items}
-    said = asking.post(tenant.url("evaluations"), body, tenant.pep)
+    said = questions.post(tenant.url("evaluations"), body, tenant.pep)
     assert [one["decision"] for one in said.body["evaluations"]] == [True] * 4
     assert [tenant.uses(name) for name in names] == [3, 1]
     # One look at each, and one for each use.
@@ -106,7 +106,7 @@ def test_the_items_of_a_batch_are_let_through_and_each_grant_is_looked_at_once(
 
 def test_a_dry_run_never_looks(tenant: Tenant, lagging: FaultProxy) -> None:
     approved_unheard(tenant, lagging, "customers.export", "dry")
-    looks = lagging.on("GET", GRANT, injected.pass_on, times=None)
+    looks = lagging.on("GET", GRANT, faultkinds.pass_on, times=None)
     for _ in range(5):
         assert tenant.ask_itself("customers.export", "dry").reason == "approval_pending"
     assert looks.seen == 0
@@ -114,7 +114,7 @@ def test_a_dry_run_never_looks(tenant: Tenant, lagging: FaultProxy) -> None:
 
 def test_who_polls_a_pending_grant_reads_it_four_times_a_second_at_most(tenant: Tenant, lagging: FaultProxy) -> None:
     waiting(tenant, "customers.export", "polled")
-    looks = lagging.on("GET", GRANT, injected.pass_on, times=None)
+    looks = lagging.on("GET", GRANT, faultkinds.pass_on, times=None)
     began = time.monotonic()
 
     def poll(_: int) -> int:
@@ -133,7 +133,7 @@ def test_who_polls_a_pending_grant_reads_it_four_times_a_second_at_most(tenant: 
 
 def test_behind_an_api_server_that_hangs_a_pending_call_is_denied_in_time(tenant: Tenant, lagging: FaultProxy) -> None:
     name = waiting(tenant, "customers.export", "hangs")
-    lagging.on("GET", GRANT, injected.hang, times=None)
+    lagging.on("GET", GRANT, faultkinds.hang, times=None)
     for calls in (1, 5):
         began = time.monotonic()
         answers = [tenant.ask("customers.export", "hangs").reason for _ in range(calls)]

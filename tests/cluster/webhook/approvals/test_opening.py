@@ -8,10 +8,10 @@ import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from support.objects import gated_rule
-from support.pdp import asking
-from support.pdp.asking import Said
+from support.pdp import questions
+from support.pdp.questions import Said
 from support.pdp.tenant import OWNERS, RULES, STEPS, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 
 @pytest.mark.invariant(9)
@@ -156,9 +156,9 @@ def test_two_enforcers_share_a_request_and_neither_reviews_it(tenants: Tenants) 
     enforcers = [{"namespace": tenant.namespace, "name": name} for name in ("api", "b")]
     tenant.change_policy({"endpointSettings": {"enforcers": enforcers}})
     body = tenant.body("customers.export", "shared")
-    until(lambda: asking.post(tenant.url(), body, second).status == 200, "the second enforcer may ask")
+    until(lambda: questions.post(tenant.url(), body, second).status == 200, "the second enforcer may ask")
     opened = tenant.submit("customers.export", "shared")
-    joined = asking.post(tenant.url("requests"), body, second)
+    joined = questions.post(tenant.url("requests"), body, second)
     assert (joined.status, joined.task["id"]) == (202, opened.task["id"])
     assert len(tenant.grants()) == 1
 

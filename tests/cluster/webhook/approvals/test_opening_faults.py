@@ -6,13 +6,13 @@ from typing import Final
 import pytest
 
 from demo.stack import DecisionPoint
-from support import injected
+from support import faultkinds
 from support.faultproxy import FaultProxy
-from support.installing import accepted
-from support.pdp.asking import Said
-from support.pdp.running import API_SECONDS, readiness
+from support.installation import accepted
+from support.pdp.processes import API_SECONDS, readiness
+from support.pdp.questions import Said
 from support.pdp.tenant import Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -30,7 +30,7 @@ def tenant(both: Tenants) -> Tenant:
 @pytest.mark.parametrize("code", [401, 429, 500, 503])
 def test_an_api_server_that_cannot_makes_the_request_unavailable(tenant: Tenant, faults: FaultProxy, code: int) -> None:
     before = len(tenant.grants())
-    faults.on("POST", GRANTS, injected.status(code))
+    faults.on("POST", GRANTS, faultkinds.status(code))
     answer = tenant.submit("customers.export", f"cannot-{code}")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     assert len(tenant.grants()) == before
@@ -38,7 +38,7 @@ def test_an_api_server_that_cannot_makes_the_request_unavailable(tenant: Tenant,
 
 
 def test_an_api_server_that_hangs_makes_the_request_unavailable_in_time(tenant: Tenant, faults: FaultProxy) -> None:
-    faults.on("POST", GRANTS, injected.hang)
+    faults.on("POST", GRANTS, faultkinds.hang)
     began = time.monotonic()
     assert tenant.submit("customers.export", "hangs").status == 503
     assert time.monotonic() - began < API_SECONDS + 5
@@ -52,7 +52,7 @@ def test_ab_11_a_decision_point_whose_clock_is_off_opens_nothing(
     before = len(tenant.grants())
     # Writes of the process's own too: an answer that tells the right time says that the clocks agree.
     for method in ("GET", "POST", "PUT", "PATCH"):
-        faults.on(method, "", injected.skew(seconds), times=None)
+        faults.on(method, "", faultkinds.skew(seconds), times=None)
     answer = tenant.submit("customers.export", f"skewed{seconds}")
     assert (answer.status, len(tenant.grants())) == (400, before)
     assert "clocks of the decision point and the API server" in answer.body["detail"]
@@ -68,7 +68,7 @@ def test_ab_11_a_decision_point_whose_clock_is_off_opens_nothing(
 
 @pytest.mark.parametrize("code", [403, 422])
 def test_a_refusal_of_the_api_server_is_told_and_opens_nothing(tenant: Tenant, faults: FaultProxy, code: int) -> None:
-    faults.on("POST", GRANTS, injected.status(code, "not like this"))
+    faults.on("POST", GRANTS, faultkinds.status(code, "not like this"))
     answer = tenant.submit("customers.export", f"refused-{code}")
     assert (answer.status, answer.reason) == (400, "approval_required")
     assert "not like this" in answer.body["detail"]
@@ -76,15 +76,15 @@ def test_a_refusal_of_the_api_server_is_told_and_opens_nothing(tenant: Tenant, f
 
 def test_a_grant_whose_answer_was_lost_is_joined_by_the_next_request(tenant: Tenant, faults: FaultProxy) -> None:
     before = len(tenant.grants())
-    faults.on("POST", GRANTS, injected.lose_answer)
+    faults.on("POST", GRANTS, faultkinds.lose_answer)
     assert tenant.submit("customers.export", "lost").status == 503
     assert [tenant.submit("customers.export", "lost", point=point).status for point in (0, 1)] == [202, 202]
     assert len(tenant.grants()) == before + 1
 
 
 def test_a_name_that_is_taken_and_never_found_is_given_up(tenant: Tenant, faults: FaultProxy) -> None:
-    creates = faults.on("POST", GRANTS, injected.status(409), times=None)
-    faults.on("GET", GRANT, injected.status(404), times=None)
+    creates = faults.on("POST", GRANTS, faultkinds.status(409), times=None)
+    faults.on("GET", GRANT, faultkinds.status(404), times=None)
     assert tenant.submit("customers.export", "never-found").status == 400
     assert creates.seen == 50
 
@@ -96,8 +96,8 @@ def _submitted_unknown(
     for attempt in range(5):
         faults.silent = True
         name = tenant.opened("customers.export", f"{resource}-{attempt}", point=1)
-        altered = faults.on("GET", GRANT, injected.altered({path: value}), times=None)
-        creates = faults.on("POST", GRANTS, injected.pass_on)
+        altered = faults.on("GET", GRANT, faultkinds.altered({path: value}), times=None)
+        creates = faults.on("POST", GRANTS, faultkinds.pass_on)
         answer = tenant.submit("customers.export", f"{resource}-{attempt}")
         altered.times = altered.seen
         if creates.seen:

@@ -5,12 +5,12 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from support import injected
+from support import faultkinds
 from support.faultproxy import FaultProxy
 from support.objects import later
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.tenant import Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -81,7 +81,7 @@ def test_a_request_that_was_withdrawn_is_cancelled_at_once(tenant: Tenant) -> No
 )
 def test_every_phase_has_a_status(tenant: Tenant, faults: FaultProxy, path: str, value: object, status: str) -> None:
     opened = tenant.submit("customers.export", "phases")
-    faults.on("GET", GRANT, injected.altered({path: value}))
+    faults.on("GET", GRANT, faultkinds.altered({path: value}))
     answer = tenant.poll(opened.task["id"])
     assert (answer.status, answer.task["status"]) == (200, status)
 
@@ -94,8 +94,8 @@ def test_a_task_of_another_endpoint_another_object_or_nothing_is_unknown_in_the_
     other = both.make("polling-other")
     name, _, uid = task.partition(".")
     answers = [
-        asking.get(other.url(f"requests/{task}"), other.pep),
-        asking.get(tenant.url(f"requests/{task}", endpoint="other-api"), tenant.pep),
+        questions.get(other.url(f"requests/{task}"), other.pep),
+        questions.get(tenant.url(f"requests/{task}", endpoint="other-api"), tenant.pep),
         *(
             tenant.poll(wrong)
             for wrong in (
@@ -127,13 +127,13 @@ def test_who_is_no_enforcer_reads_no_task(tenant: Tenant, who: str) -> None:
 @pytest.mark.invariant(4)
 def test_a_task_is_read_with_a_token_only(tenant: Tenant) -> None:
     task = tenant.submit("customers.export", "tokenless").task["id"]
-    assert asking.get(tenant.url(f"requests/{task}"), None).status == 401
+    assert questions.get(tenant.url(f"requests/{task}"), None).status == 401
 
 
 @pytest.mark.parametrize("code", [401, 429, 500])
 def test_an_api_server_that_cannot_makes_a_task_unavailable(tenant: Tenant, faults: FaultProxy, code: int) -> None:
     task = tenant.submit("customers.export", "unavailable").task["id"]
-    faults.on("GET", GRANT, injected.status(code))
+    faults.on("GET", GRANT, faultkinds.status(code))
     answer = tenant.poll(task)
     assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     assert tenant.poll(task).status == 200

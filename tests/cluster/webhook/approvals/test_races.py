@@ -19,9 +19,9 @@ import pytest
 
 from localcluster import process
 from support.objects import gated_rule
-from support.pdp.running import REPLICAS, Bailiwick
+from support.pdp.processes import REPLICAS, Bailiwick
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -33,7 +33,7 @@ AT_ONCE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RaceAnswer:
     """What one racer was told, and after how many seconds."""
 
     decision: bool
@@ -111,17 +111,17 @@ def _prepared(tenant: Tenant, action: str, resources: Sequence[str]) -> list[str
     return names
 
 
-async def _race(tenant: Tenant, action: str, resource: str) -> list[Answered]:
+async def _race(tenant: Tenant, action: str, resource: str) -> list[RaceAnswer]:
     body, headers = tenant.body(action, resource), {"Authorization": f"Bearer {tenant.pep}"}
     urls = [tenant.url(point=point) for point in range(REPLICAS)]
 
-    async def run(session: aiohttp.ClientSession, racer: int) -> Answered:
+    async def run(session: aiohttp.ClientSession, racer: int) -> RaceAnswer:
         began = time.monotonic()
         async with session.post(urls[racer % REPLICAS], json=body, headers=headers) as response:
             said: dict[str, Any] = await response.json()
         context = said["context"]
         use = context["approval"]["uses"] if said["decision"] else None
-        return Answered(said["decision"], context["reason"], use, time.monotonic() - began)
+        return RaceAnswer(said["decision"], context["reason"], use, time.monotonic() - began)
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         return await asyncio.gather(*(run(session, racer) for racer in range(RACERS)))

@@ -9,14 +9,14 @@ import pytest
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from demo.stack import DecisionPoint
 from localcluster.rest import Answer
-from support import injected
+from support import faultkinds
 from support.faultproxy import FaultProxy
-from support.installing import accepted
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object, adding_review, gated_rule
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.tenant import RULES, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 GRANT: Final = r"/approvalgrants/agr-[^/?]*$"
 STEPS: Final = [{"name": "robot", "kind": "System", "count": 1}]
@@ -81,7 +81,7 @@ def test_a_review_of_subject_or_enforcer_that_got_in_all_the_same_is_not_counted
     counted = [{"reviewer": tenant.account(who)}]
     # As if the request had not even named whom it bars.
     live = {"spec.reviews": [entry], "status.counted": counted, "spec.request.excludedReviewers": []}
-    fault = faults.on("GET", GRANT, injected.altered(live))
+    fault = faults.on("GET", GRANT, faultkinds.altered(live))
     answer = tenant.ask("customers.export", f"got-in-{who}")
     assert (answer.decision, answer.reason, fault.seen) == (False, "approval_unverifiable", 1)
     assert tenant.uses(name) == 0
@@ -93,7 +93,7 @@ def test_an_enforcer_that_joins_later_does_not_use_what_it_approved_itself(tenan
     body = tenant.body("customers.export", "joined")
     token = tenant.token("second", ENFORCER_AUDIENCE)
     for point in range(2):
-        answer = asking.post(tenant.url(point=point), body, token)
+        answer = questions.post(tenant.url(point=point), body, token)
         assert (answer.decision, answer.reason) == (False, "approval_unverifiable")
     assert tenant.uses(name) == 0
     assert tenant.ask("customers.export", "joined").decision is True

@@ -19,14 +19,14 @@ from bailiwick_api.signingkeys import read
 from cluster.operator.keys.keys import Secret
 from demo.stack import DecisionPoint
 from localcluster import process
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, gated_rule
-from support.pdp import asking
-from support.pdp.asking import Said
-from support.pdp.running import Bailiwick, readiness
+from support.pdp import questions
+from support.pdp.processes import Bailiwick, readiness
+from support.pdp.questions import Said
 from support.pdp.tenant import RULES, STEPS, Tenant, Tenants
-from support.signing import secret as secret_of, signing_key
-from support.waiting import until
+from support.signingkeys import secret as secret_of, signing_key
+from support.waits import until
 
 REPLICAS_LEARN_SECONDS: Final = 10.0
 
@@ -214,10 +214,10 @@ def test_a_request_that_follows_its_own_denial_is_taken(tenant: Tenant) -> None:
     denial = {"evaluation_id": denied["evaluation_id"], **request, "reason": denied["reason"]}
     body = {**tenant.body("customers.export", "bound"), "denial": denial}
     # Another replica than the one that denied.
-    assert asking.post(tenant.url("requests", 1), body, tenant.pep).status == 202
-    assert asking.post(tenant.url("requests", 0), body, tenant.pep).status == 202
+    assert questions.post(tenant.url("requests", 1), body, tenant.pep).status == 202
+    assert questions.post(tenant.url("requests", 0), body, tenant.pep).status == 202
     other = {**tenant.body("customers.export", "unbound"), "denial": denial}
-    refused = asking.post(tenant.url("requests", 0), other, tenant.pep)
+    refused = questions.post(tenant.url("requests", 0), other, tenant.pep)
     assert refused.body["type"] == "urn:openid:authzen:access-request:error:invalid_denial_binding"
 
 
@@ -226,7 +226,7 @@ def test_a_request_that_was_made_in_time_is_told_again_later_and_no_other_is(ten
     body, key = tenant.body("customers.export", "late"), {"Idempotency-Key": "late-1"}
 
     def submit(more: Object, headers: dict[str, str]) -> Said:
-        return asking.post(tenant.url("requests"), {**body, **more}, tenant.pep, headers)
+        return questions.post(tenant.url("requests"), {**body, **more}, tenant.pep, headers)
 
     assert submit(late, key).body["type"] == "urn:openid:authzen:access-request:error:expired_denial"
     made = submit({}, key)

@@ -6,10 +6,10 @@ import pytest
 
 from bailiwick_api.kinds.endpointdata import MOST_BYTES
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_DATA, ENDPOINT_POLICIES
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, rule
 from support.pdp.tenant import Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 REPLICAS: Final = 3
 # As documented: seconds until a change is in force.

@@ -7,11 +7,11 @@ from typing import Final
 import pytest
 
 from bailiwick_api.manifests import crds
-from support.installing import DEFINITIONS, accepted, apply
+from support.installation import DEFINITIONS, accepted, apply
 from support.objects import policy, settings, subject
-from support.pdp.running import Bailiwick, readiness
+from support.pdp.processes import Bailiwick, readiness
 from support.pdp.tenant import RULES
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 

@@ -7,12 +7,12 @@ from typing import Final
 import pytest
 
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, policy, rule, settings, subject
-from support.pdp import asking
-from support.pdp.running import Bailiwick
+from support.pdp import questions
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import RULES, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 REPLICAS: Final = 3
 BROKEN: Final = {"name": "typed", "expression": "resource.id ==\n  subject.idd && ("}
@@ -188,13 +188,13 @@ def _await_condition(tenant: Tenant, name: str, status: str) -> Object:
     return condition
 
 
-def _as(tenant: Tenant, account: str, point: int = 0) -> asking.Said:
+def _as(tenant: Tenant, account: str, point: int = 0) -> questions.Said:
     token = tenant.token(account, tenant.audience)
-    body = asking.evaluation(tenant.account(account), "customers.list", token=token)
-    return asking.post(tenant.url(point=point), body, tenant.pep)
+    body = questions.evaluation(tenant.account(account), "customers.list", token=token)
+    return questions.post(tenant.url(point=point), body, tenant.pep)
 
 
-def _elsewhere(tenant: Tenant, point: int) -> asking.Said:
+def _elsewhere(tenant: Tenant, point: int) -> questions.Said:
     token = tenant.token("agent", f"other-api.{tenant.namespace}")
-    body = asking.evaluation(tenant.agent, "customers.list", token=token)
-    return asking.post(tenant.url(point=point, endpoint="other-api"), body, tenant.pep)
+    body = questions.evaluation(tenant.agent, "customers.list", token=token)
+    return questions.post(tenant.url(point=point, endpoint="other-api"), body, tenant.pep)

@@ -9,11 +9,11 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, policy, rule, settings, subject
-from support.pdp.running import Bailiwick
+from support.pdp.processes import Bailiwick
 from support.pdp.tenant import RULES, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 NEXT: Final = "crm-agent-next"
 

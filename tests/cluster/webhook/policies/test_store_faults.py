@@ -14,14 +14,14 @@ from bailiwick_kube.connections import HttpTransport
 from bailiwick_webhook.cluster.client import POLICIES, ApiClient, ClusterUnavailableError
 from demo.stack import DecisionPoint
 from localcluster import process
-from support import injected
+from support import faultkinds
+from support.faultkinds import Held
 from support.faultproxy import FaultProxy
-from support.injected import Held
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import POLICY, Object, policy, rule
-from support.pdp.running import Bailiwick, readiness
+from support.pdp.processes import Bailiwick, readiness
 from support.pdp.tenant import RULES, Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -41,7 +41,7 @@ def test_ab_18_what_was_deleted_while_the_watch_was_away_is_gone(both: Tenants, 
     kept.await_known(lambda said: said.reason == "approval_pending", "customers.export", "gap")
     # The next watch is told that its history is gone; the list that then follows is held until we are done.
     listing = Held(before=True)
-    faults.on("GET", WATCH, injected.status(410), times=4)
+    faults.on("GET", WATCH, faultkinds.status(410), times=4)
     faults.on("GET", LIST, listing, times=4)
     faults.cut_watches()
     assert listing.reached.wait(10)
@@ -88,7 +88,7 @@ def test_no_line_of_a_watch_stops_the_store(
     both: Tenants, behind: DecisionPoint, faults: FaultProxy, what: str
 ) -> None:
     tenant = both.make("lines")
-    fault = faults.on("GET", POLICY_WATCH, injected.events(LINES[what]))
+    fault = faults.on("GET", POLICY_WATCH, faultkinds.events(LINES[what]))
     faults.cut_watches()
     until(lambda: fault.seen == 1, "the watch got the line", 15)
     tenant.change_policy({"rules": [*RULES[1:]]})
@@ -105,7 +105,7 @@ def test_no_answer_to_a_list_stops_the_store_or_empties_it(
     both: Tenants, behind: DecisionPoint, faults: FaultProxy, body: bytes
 ) -> None:
     tenant = both.make("lists")
-    fault = faults.on("GET", POLICY_LIST, injected.events(body), times=2)
+    fault = faults.on("GET", POLICY_LIST, faultkinds.events(body), times=2)
     faults.cut_watches()
     until(lambda: fault.seen == 2, "the lists were answered", 15)
     assert tenant.ask("customers.list").decision is True
@@ -115,8 +115,8 @@ def test_no_answer_to_a_list_stops_the_store_or_empties_it(
 
 
 def test_watches_that_end_at_once_do_not_make_a_storm(behind: DecisionPoint, faults: FaultProxy) -> None:
-    watches = faults.on("GET", WATCH, injected.events(b""), times=None)
-    lists = faults.on("GET", LIST, injected.pass_on, times=None)
+    watches = faults.on("GET", WATCH, faultkinds.events(b""), times=None)
+    lists = faults.on("GET", LIST, faultkinds.pass_on, times=None)
     faults.cut_watches()
     time.sleep(3)
     # Two collections; the pauses double from 0.2 s on.
@@ -148,7 +148,7 @@ def test_ab_19_a_silent_api_server_makes_the_store_stale_and_then_dead_and_it_re
         assert readiness(sensitive)[1]["checks"]["fresh"] is True
     faults.silent = True
     for path in (LIST, WATCH):
-        faults.on("GET", path, injected.hang, times=None)
+        faults.on("GET", path, faultkinds.hang, times=None)
     until(lambda: readiness(sensitive)[0] == 503, "the store is stale", STALE_AFTER + 3)
     answer = tenant.ask("customers.notify", "silent")
     assert (answer.decision, answer.reason) == (False, "store_stale")
@@ -170,7 +170,7 @@ def test_a_guard_that_is_not_heard_of_any_more_is_not_proven(
     tenants = pdp.tenants(sensitive)
     tenant = tenants.make("silent-guard")
     tenant.approved("customers.notify", "silent-guard")
-    faults.on("GET", r"/validatingadmissionpolicybindings\?", injected.hang, times=None)
+    faults.on("GET", r"/validatingadmissionpolicybindings\?", faultkinds.hang, times=None)
     until(lambda: not readiness(sensitive)[1]["guard"]["proven"], "the guard is in doubt", STALE_AFTER + 4)
     answer = tenant.ask("customers.notify", "silent-guard")
     assert (answer.decision, answer.reason) == (False, "approval_unverifiable")

@@ -7,11 +7,11 @@ import pytest
 
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_POLICIES
 from bailiwick_api.times import stamp
-from support.installing import accepted
+from support.installation import accepted
 from support.objects import Object, policy, rule, settings, subject
 from support.pdp.tenant import RULES, Tenant, Tenants
 from support.tables import rows
-from support.waiting import until
+from support.waits import until
 
 READ, EXPORT, *_ = RULES
 # A few rounds of the operator's questions.

@@ -8,12 +8,12 @@ import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from localcluster import kubeconfig
-from support.installing import accepted
-from support.pdp import asking, minting
-from support.pdp.asking import Said
-from support.pdp.running import Bailiwick
+from support.installation import accepted
+from support.pdp import badtokens, questions
+from support.pdp.processes import Bailiwick
+from support.pdp.questions import Said
 from support.pdp.tenant import Tenant, Tenants
-from support.waiting import until
+from support.waits import until
 
 Make = Callable[[Tenant, Path], str | None]
 CALLERS: Final[dict[str, Make]] = {
@@ -26,10 +26,10 @@ CALLERS: Final[dict[str, Make]] = {
     "the agent's": lambda tenant, key: tenant.token("agent", tenant.audience),
     "one for the API server": lambda tenant, key: tenant.token("api"),
     "one for several others": lambda tenant, key: tenant.token("api", "somebody", tenant.audience),
-    "an expired one": lambda tenant, key: minting.ended(key, tenant.pep),
-    "a tampered one": lambda tenant, key: minting.tampered(tenant.pep, sub=tenant.account("stranger")),
-    "an unsigned one": lambda tenant, key: minting.unsigned(tenant.pep),
-    "one of another issuer": lambda tenant, key: minting.signed(key, tenant.pep, iss="https://elsewhere"),
+    "an expired one": lambda tenant, key: badtokens.ended(key, tenant.pep),
+    "a tampered one": lambda tenant, key: badtokens.tampered(tenant.pep, sub=tenant.account("stranger")),
+    "an unsigned one": lambda tenant, key: badtokens.unsigned(tenant.pep),
+    "one of another issuer": lambda tenant, key: badtokens.signed(key, tenant.pep, iss="https://elsewhere"),
 }
 
 
@@ -43,12 +43,12 @@ def key(pdp: Bailiwick) -> Path:
 
 def test_what_we_mint_is_a_good_token_but_for_what_a_test_changes(tenant: Tenant, key: Path) -> None:
     body = tenant.body("customers.list")
-    assert asking.post(tenant.url(), body, minting.signed(key, tenant.pep)).decision is True
+    assert questions.post(tenant.url(), body, badtokens.signed(key, tenant.pep)).decision is True
 
 
 @pytest.mark.parametrize("made", CALLERS)
 def test_ab_36_a_caller_that_is_not_proven_gets_401(tenant: Tenant, key: Path, made: str) -> None:
-    answer = asking.post(
+    answer = questions.post(
         tenant.url(), tenant.body("customers.list"), CALLERS[made](tenant, key), {"X-Request-ID": "who-am-i"}
     )
     assert (answer.status, answer.decision) == (401, None)
@@ -59,26 +59,26 @@ def test_ab_36_a_caller_that_is_not_proven_gets_401(tenant: Tenant, key: Path, m
 
 @pytest.mark.parametrize("path", ["evaluation", "requests"])
 def test_who_asks_is_judged_before_what_is_asked(tenant: Tenant, path: str) -> None:
-    statuses = [asking.post(tenant.url(path), b"{", token).status for token in (None, tenant.pep)]
+    statuses = [questions.post(tenant.url(path), b"{", token).status for token in (None, tenant.pep)]
     assert statuses == [401, 400]
 
 
 def test_another_scheme_than_bearer_proves_nobody(tenant: Tenant) -> None:
     headers = {"Authorization": f"Basic {tenant.pep}"}
-    assert asking.post(tenant.url(), tenant.body("customers.list"), None, headers).status == 401
+    assert questions.post(tenant.url(), tenant.body("customers.list"), None, headers).status == 401
 
 
 def test_a_person_is_no_enforcer(tenant: Tenant, pdp: Bailiwick) -> None:
     token = kubeconfig.read([pdp.cluster.kubeconfig("carol")]).user["token"]
-    assert asking.post(tenant.url(), tenant.body("customers.list"), token).status == 401
+    assert questions.post(tenant.url(), tenant.body("customers.list"), token).status == 401
 
 
 def test_a_token_that_was_just_accepted_for_one_audience_is_not_accepted_for_another(tenant: Tenant) -> None:
     agent = tenant.token("agent", tenant.audience)
     assert tenant.ask("customers.list").decision is True
-    assert asking.post(tenant.url(), tenant.body("customers.list"), agent).status == 401
-    body = asking.evaluation(tenant.account("api"), "customers.list", token=tenant.pep)
-    assert asking.post(tenant.url(), body, tenant.pep).reason == "audience_mismatch"
+    assert questions.post(tenant.url(), tenant.body("customers.list"), agent).status == 401
+    body = questions.evaluation(tenant.account("api"), "customers.list", token=tenant.pep)
+    assert questions.post(tenant.url(), body, tenant.pep).reason == "audience_mismatch"
 
 
 SUBJECTS: Final[dict[str, tuple[Callable[[Tenant, Path, dict[str, Any]], object], str]]] = {
@@ -95,13 +95,13 @@ SUBJECTS: Final[dict[str, tuple[Callable[[Tenant, Path, dict[str, Any]], object]
     ),
     "an expired token": (
         lambda t, key, b: b["context"]["evidence"].update(
-            subject_token=minting.ended(key, t.token("agent", t.audience))
+            subject_token=badtokens.ended(key, t.token("agent", t.audience))
         ),
         "identity_invalid",
     ),
     "a tampered token": (
         lambda t, key, b: b["context"]["evidence"].update(
-            subject_token=minting.tampered(t.token("stranger", t.audience), sub=t.agent)
+            subject_token=badtokens.tampered(t.token("stranger", t.audience), sub=t.agent)
         ),
         "identity_invalid",
     ),
@@ -126,16 +126,16 @@ def test_a_subject_that_is_not_proven_is_denied(tenant: Tenant, key: Path, evide
     spoil, reason = SUBJECTS[evidence]
     body = tenant.body("customers.list")
     spoil(tenant, key, body)
-    answer = asking.post(tenant.url(), body, tenant.pep)
+    answer = questions.post(tenant.url(), body, tenant.pep)
     assert (answer.status, answer.decision, answer.reason) == (200, False, reason)
-    assert asking.post(tenant.url("requests"), body, tenant.pep).status == 400
+    assert questions.post(tenant.url("requests"), body, tenant.pep).status == 400
 
 
 def test_ab_36_stranger_and_unknown_endpoint_are_told_the_same_byte_for_byte(tenant: Tenant) -> None:
     stranger = tenant.token("stranger", ENFORCER_AUDIENCE)
     body = tenant.body("customers.list")
     answers = [
-        asking.post(tenant.url(path, endpoint=endpoint), body, token, {"X-Request-ID": "same"})
+        questions.post(tenant.url(path, endpoint=endpoint), body, token, {"X-Request-ID": "same"})
         for path in ("evaluation", "requests")
         for endpoint, token in (("crm-api", stranger), ("no-such", stranger), ("no-such", tenant.pep))
     ]
@@ -146,8 +146,8 @@ def test_ab_36_stranger_and_unknown_endpoint_are_told_the_same_byte_for_byte(ten
 
 def test_an_enforcer_may_ask_about_its_own_endpoint_only(tenant: Tenant, tenants: Tenants) -> None:
     other = tenants.make("the-other-tenant")
-    assert asking.post(other.url(), other.body("customers.list"), tenant.pep).status == 403
-    assert asking.post(other.url(), other.body("customers.list"), other.pep).decision is True
+    assert questions.post(other.url(), other.body("customers.list"), tenant.pep).status == 403
+    assert questions.post(other.url(), other.body("customers.list"), other.pep).decision is True
 
 
 # AB-14
@@ -163,21 +163,21 @@ def test_a_subject_that_asks_about_itself_gets_a_dry_run_that_uses_nothing(tenan
 
 @pytest.mark.invariant(11, 19)
 def test_a_subject_that_asks_about_itself_opens_nothing(tenant: Tenant) -> None:
-    body = asking.evaluation(tenant.agent, "customers.export", "self-service")
-    answer = asking.post(tenant.url("requests"), body, tenant.token("agent", ENFORCER_AUDIENCE))
+    body = questions.evaluation(tenant.agent, "customers.export", "self-service")
+    answer = questions.post(tenant.url("requests"), body, tenant.token("agent", ENFORCER_AUDIENCE))
     assert answer.status == 403
     assert "access_request" not in tenant.ask_itself("customers.export", "self-service").context
 
 
 @pytest.mark.parametrize("about", ["stranger", "agent", "api"])
 def test_whom_no_rule_names_may_not_ask_about_itself_nor_about_others(tenant: Tenant, about: str) -> None:
-    body = asking.evaluation(tenant.account(about), "customers.list")
-    assert asking.post(tenant.url(), body, tenant.token("stranger", ENFORCER_AUDIENCE)).status == 403
+    body = questions.evaluation(tenant.account(about), "customers.list")
+    assert questions.post(tenant.url(), body, tenant.token("stranger", ENFORCER_AUDIENCE)).status == 403
 
 
 def test_a_subject_may_not_ask_about_another_subject(tenant: Tenant) -> None:
-    body = asking.evaluation(tenant.account("api"), "customers.list", token=tenant.token("api", tenant.audience))
-    assert asking.post(tenant.url(), body, tenant.token("agent", ENFORCER_AUDIENCE)).status == 403
+    body = questions.evaluation(tenant.account("api"), "customers.list", token=tenant.token("api", tenant.audience))
+    assert questions.post(tenant.url(), body, tenant.token("agent", ENFORCER_AUDIENCE)).status == 403
 
 
 @pytest.mark.long
@@ -189,10 +189,10 @@ def test_a_deleted_account_is_refused_at_once_where_its_token_is_new_and_soon_wh
     assert tenant.ask("customers.list", point=0).decision is True
     _delete(tenant, "api")
     body = tenant.body("customers.list")
-    assert asking.post(tenant.url(), body, unused).status == 401
+    assert questions.post(tenant.url(), body, unused).status == 401
     # We keep an answer for ten seconds, and so does the API server itself.
     for point in (0, 1):
-        until(lambda: asking.post(tenant.url(point=point), body, used).status == 401, "the token is refused", 25)  # noqa: B023 - asked at once
+        until(lambda: questions.post(tenant.url(point=point), body, used).status == 401, "the token is refused", 25)  # noqa: B023 - asked at once
 
 
 @pytest.mark.parametrize("who", ["api", "agent"])
@@ -201,7 +201,7 @@ def test_a_token_of_an_account_that_was_made_anew_is_as_good_as_none(tenants: Te
     old = tenant.pep, tenant.token("agent", tenant.audience)
     _delete(tenant, who)
     tenants.account(tenant.namespace, who)
-    answer = asking.post(tenant.url(point=1), tenant.body("customers.get"), old[0])
+    answer = questions.post(tenant.url(point=1), tenant.body("customers.get"), old[0])
     assert (answer.status, answer.reason) == ((401, None) if who == "api" else (200, "identity_invalid"))
     tenant.tokens.clear()
     assert tenant.ask("customers.get", point=1).decision is True

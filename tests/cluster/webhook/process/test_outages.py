@@ -11,11 +11,11 @@ from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_api.manifests import generate, guards
 from demo.stack import DecisionPoint
 from localcluster.controlplane import ControlPlane
-from support.installing import accepted, apply
-from support.pdp import asking
-from support.pdp.running import Bailiwick, await_ready, readiness
+from support.installation import accepted, apply
+from support.pdp import questions
+from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -72,9 +72,9 @@ def test_without_an_api_server_grants_are_refused_and_the_rest_goes_on_until_it_
         assert (answer.decision, answer.reason) == (False, "approval_unverifiable")
         assert tenant.ask("customers.list").decision is True
         # Tokens that nobody has confirmed yet prove nothing, of the caller as of the subject.
-        body = asking.evaluation(tenant.agent, "customers.list", token=evidence)
-        assert asking.post(tenant.url(), body, tenant.pep).reason == "identity_unverifiable"
-        unknown = asking.post(tenant.url(), body, fresh)
+        body = questions.evaluation(tenant.agent, "customers.list", token=evidence)
+        assert questions.post(tenant.url(), body, tenant.pep).reason == "identity_unverifiable"
+        unknown = questions.post(tenant.url(), body, fresh)
         assert (unknown.status, unknown.headers["Retry-After"]) == (503, "5")
         assert tenant.submit("customers.export", "stopped").status == 503
         # Now the answers about known tokens are old, too: good enough for a rule, not for a grant.

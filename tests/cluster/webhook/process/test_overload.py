@@ -12,12 +12,12 @@ import requests
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from demo.stack import DecisionPoint
 from localcluster import process
+from support.faultkinds import Held
 from support.faultproxy import FaultProxy
-from support.injected import Held
-from support.pdp import asking
-from support.pdp.running import Bailiwick, readiness
+from support.pdp import questions
+from support.pdp.processes import Bailiwick, readiness
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 pytestmark = pytest.mark.long
 
@@ -51,9 +51,9 @@ def tenant(pdp: Bailiwick, point: DecisionPoint) -> Iterator[Tenant]:
     tenants.namespaces.clean()
 
 
-def of_another(tenant: Tenant) -> asking.Said:
+def of_another(tenant: Tenant) -> questions.Said:
     token = tenant.token("another", ENFORCER_AUDIENCE)
-    return asking.post(tenant.url(), tenant.body("customers.list"), token)
+    return questions.post(tenant.url(), tenant.body("customers.list"), token)
 
 
 def refused(point: DecisionPoint) -> float:

@@ -19,12 +19,12 @@ import requests
 from demo.stack import DecisionPoint
 from localcluster import process
 from localcluster.pki import Authority, Pair
-from support import injected
+from support import faultkinds
 from support.faultproxy import FaultProxy
-from support.pdp import asking
-from support.pdp.running import Bailiwick, await_ready, readiness
+from support.pdp import questions
+from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import Tenant
-from support.waiting import until
+from support.waits import until
 
 LIST: Final = r"/(endpointpolicies|approvalgrants)\?.*limit="
 
@@ -74,11 +74,11 @@ def test_with_a_certificate_it_serves_https_and_nothing_else(pdp: Bailiwick, ten
     url = tenant.url().replace(tenant.points[0], point.url)
     secure = url.replace("http://", "https://")
     body = tenant.body("customers.list")
-    assert asking.post(secure, body, tenant.pep, verify=str(tmp_path / "ca.crt")).decision is True
+    assert questions.post(secure, body, tenant.pep, verify=str(tmp_path / "ca.crt")).decision is True
     with pytest.raises(requests.exceptions.SSLError):
-        asking.post(secure, body, tenant.pep)
+        questions.post(secure, body, tenant.pep)
     with pytest.raises(requests.ConnectionError):
-        asking.post(url, body, tenant.pep)
+        questions.post(url, body, tenant.pep)
     assert _handshake(point, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
     assert _handshake(point, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
     process.stop([point.process.id])
@@ -86,7 +86,7 @@ def test_with_a_certificate_it_serves_https_and_nothing_else(pdp: Bailiwick, ten
 
 @pytest.mark.long
 def test_it_is_not_ready_and_answers_nothing_before_the_first_lists(pdp: Bailiwick, faults: FaultProxy) -> None:
-    fault = faults.on("GET", LIST, injected.status(404), times=None)
+    fault = faults.on("GET", LIST, faultkinds.status(404), times=None)
     config = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
     point = pdp.stack.start_decision_point("--kubeconfig", str(config), await_ready=False)
     until(lambda: fault.seen > 4, "it asks for the lists")
@@ -108,8 +108,8 @@ def test_ab_21_a_first_list_that_breaks_off_midway_never_makes_it_ready(
 ) -> None:
     # A first page that promises more; what then follows, the API server itself refuses.
     page = b'{"items":[],"metadata":{"resourceVersion":"1","continue":"bm8gc3VjaCBwYWdl"}}'
-    fault = faults.on("GET", rf"^(?!.*continue=).*/{collection}\?.*limit=", injected.events(page), times=None)
-    rest = faults.on("GET", rf"/{collection}\?.*continue=", injected.pass_on, times=None)
+    fault = faults.on("GET", rf"^(?!.*continue=).*/{collection}\?.*limit=", faultkinds.events(page), times=None)
+    rest = faults.on("GET", rf"/{collection}\?.*continue=", faultkinds.pass_on, times=None)
     config = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
     point = pdp.stack.start_decision_point("--kubeconfig", str(config), await_ready=False)
     until(lambda: min(fault.seen, rest.seen) > 2, "it asks for the list again")
@@ -123,7 +123,7 @@ def test_ab_21_a_first_list_that_breaks_off_midway_never_makes_it_ready(
 
 
 def test_it_ends_at_once_when_it_is_told_to_before_it_is_ready(pdp: Bailiwick, faults: FaultProxy) -> None:
-    fault = faults.on("GET", LIST, injected.hang, times=None)
+    fault = faults.on("GET", LIST, faultkinds.hang, times=None)
     config = faults.kubeconfig(pdp.stack.folder / "webhook.token.kubeconfig")
     point = pdp.stack.start_decision_point("--kubeconfig", str(config), "--drain-seconds", "30", await_ready=False)
     until(lambda: fault.seen >= 2, "it asks for the lists")
@@ -171,7 +171,7 @@ def test_being_told_to_stop_it_becomes_unready_and_loses_no_request(pdp: Bailiwi
 
 def test_records_are_whole_lines_and_hold_no_token(pdp: Bailiwick, tenant: Tenant) -> None:
     tenant.ask("customers.export", "recorded", args={"iban": "DE00 5555"}, secret="open sesame")
-    asking.post(tenant.url(), tenant.body("customers.list"), tenant.token("api"))
+    questions.post(tenant.url(), tenant.body("customers.list"), tenant.token("api"))
     until(lambda: '"recorded"' in pdp.points[0].records.read_text(), "the decision is on record")
     written = pdp.points[0].records.read_text()
     last = json.loads(written.splitlines()[-1])

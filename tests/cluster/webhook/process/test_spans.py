@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from support.pdp import asking
-from support.pdp.running import Bailiwick
+from support.pdp import questions
+from support.pdp.processes import Bailiwick
 from support.spans import Collector
 
 pytestmark = pytest.mark.long
@@ -24,10 +24,10 @@ def test_the_look_at_a_pending_grant_and_the_use_of_an_approved_one_are_under_th
             name = tenant.opened("customers.export", "traced")
             tenant.await_known(lambda said: said.reason == "approval_pending", "customers.export", "traced")
             ask = (tenant.url(), tenant.body("customers.export", "traced"), tenant.pep)
-            seen = [asking.post(*ask, {"traceparent": f"00-{TRACE}-{PARENT}-01"}).reason]
+            seen = [questions.post(*ask, {"traceparent": f"00-{TRACE}-{PARENT}-01"}).reason]
             tenant.approve(name)
             tenant.await_known(lambda said: said.decision is True, "customers.export", "traced")
-            seen.append(asking.post(*ask, {"traceparent": f"00-{TRACE}-{PARENT}-01"}).reason)
+            seen.append(questions.post(*ask, {"traceparent": f"00-{TRACE}-{PARENT}-01"}).reason)
             assert seen == ["approval_pending", "allowed"]
         finally:
             tenants.namespaces.clean()

@@ -40,7 +40,7 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "time", CLOCK)
 
 
-class Saying:
+class ScriptedCluster:
     """A cluster whose object is as `states` say, one after another; `watched` are the watches' events."""
 
     namespace = "crm"
@@ -70,7 +70,7 @@ def in_phase(phase: str | None, pending: float = 3600, **status: Any) -> Object:
     return stored(status=fields, pendingUntilTime=epoch_stamp(now + pending))
 
 
-def wait(cluster: Saying, until: WaitCondition = WaitCondition.APPROVED, timeout: float = 5) -> int:
+def wait(cluster: ScriptedCluster, until: WaitCondition = WaitCondition.APPROVED, timeout: float = 5) -> int:
     return command.wait(cluster, "agr-wanted", until, timeout)  # type: ignore[arg-type]
 
 
@@ -79,37 +79,39 @@ def wait(cluster: Saying, until: WaitCondition = WaitCondition.APPROVED, timeout
     [("Active", 0, 4), ("Denied", 1, 0), ("Withdrawn", 1, 0), ("Consumed", 1, 0), ("Pending", 4, 4), (None, 4, 4)],
 )
 def test_each_phase_has_its_exit_code(phase: str | None, approved: int, ended: int) -> None:
-    assert wait(Saying(in_phase(phase)), timeout=0) == approved
-    assert wait(Saying(in_phase(phase)), WaitCondition.ENDED, timeout=0) == ended
+    assert wait(ScriptedCluster(in_phase(phase)), timeout=0) == approved
+    assert wait(ScriptedCluster(in_phase(phase)), WaitCondition.ENDED, timeout=0) == ended
 
 
 def test_a_change_that_is_watched_ends_it() -> None:
-    cluster = Saying(in_phase("Pending"), watched=((Event("BOOKMARK", {}), Event("MODIFIED", in_phase("Active"))),))
+    cluster = ScriptedCluster(
+        in_phase("Pending"), watched=((Event("BOOKMARK", {}), Event("MODIFIED", in_phase("Active"))),)
+    )
     assert wait(cluster) == Exit.OK
 
 
 def test_what_breaks_is_read_again() -> None:
-    cluster = Saying(in_phase("Pending"), in_phase("Active"), watched=((Event("GONE", {}),),))
+    cluster = ScriptedCluster(in_phase("Pending"), in_phase("Active"), watched=((Event("GONE", {}),),))
     assert wait(cluster) == Exit.OK
     assert cluster.watches == 1
 
 
 def test_a_deadline_that_passes_in_silence_ends_it(capsys: pytest.CaptureFixture[str]) -> None:
     began = CLOCK.now
-    assert wait(Saying(in_phase("Pending", pending=10)), timeout=30) == Exit.NO
+    assert wait(ScriptedCluster(in_phase("Pending", pending=10)), timeout=30) == Exit.NO
     # What a grant says of times, it says in whole seconds.
     assert 9 <= CLOCK.now - began < 12
     assert capsys.readouterr().out == "approvalgrant.bailiwick.dev/agr-wanted expired\n"
 
 
 def test_a_grant_that_is_deleted_has_ended() -> None:
-    cluster = Saying(in_phase("Pending"), None, watched=((Event("DELETED", {}),),))
+    cluster = ScriptedCluster(in_phase("Pending"), None, watched=((Event("DELETED", {}),),))
     with pytest.raises(CliError, match="no longer exists") as ended:
         wait(cluster)
     assert ended.value.code == Exit.NO
 
 
 def test_watches_that_end_at_once_are_no_busy_loop() -> None:
-    cluster = Saying(in_phase("Pending"))
+    cluster = ScriptedCluster(in_phase("Pending"))
     assert wait(cluster, timeout=2) == Exit.TIMED_OUT
     assert cluster.watches <= 6

@@ -43,7 +43,7 @@ def _broken(about: Object) -> Object:
 
 
 @dataclass(frozen=True)
-class Acted:
+class ActorCase:
     """Somebody acts for somebody; by default the agent for carol, which is allowed."""
 
     name: str
@@ -70,113 +70,113 @@ class Acted:
 
 
 TABLE: Final = [
-    Acted("one who may", Reason.ALLOWED),
-    Acted(
+    ActorCase("one who may", Reason.ALLOWED),
+    ActorCase(
         "before more gates than an approval can name",
         Reason.MULTIPLE_GATES,
         rules=tuple(gated_rule(f"gate-{number}", approval=ROBOT) for number in range(MAX_RULES + 1)),
     ),
-    Acted("nobody may act", Reason.DELEGATION_INVALID, delegation=None),
-    Acted("for one who is no principal", Reason.DELEGATION_INVALID, person=DAVE),
-    Acted("two where one may", Reason.DELEGATION_INVALID, actors=(ACTING, ACTING)),
-    Acted("two where two may", Reason.ALLOWED, actors=(ACTING, ACTING), delegation={"maxDepth": 2}),
-    Acted("another action than the ceiling's", Reason.SCOPE_EXCEEDED, ceiling={"actions": ["a"]}, hop=AGENT),
-    Acted(
+    ActorCase("nobody may act", Reason.DELEGATION_INVALID, delegation=None),
+    ActorCase("for one who is no principal", Reason.DELEGATION_INVALID, person=DAVE),
+    ActorCase("two where one may", Reason.DELEGATION_INVALID, actors=(ACTING, ACTING)),
+    ActorCase("two where two may", Reason.ALLOWED, actors=(ACTING, ACTING), delegation={"maxDepth": 2}),
+    ActorCase("another action than the ceiling's", Reason.SCOPE_EXCEEDED, ceiling={"actions": ["a"]}, hop=AGENT),
+    ActorCase(
         "another resource than the ceiling's",
         Reason.SCOPE_EXCEEDED,
         ceiling={"resources": [{"type": "customer", "ids": ["43"]}]},
         hop=AGENT,
     ),
-    Acted(
+    ActorCase(
         "one of the resources of the ceiling",
         Reason.ALLOWED,
         ceiling={"resources": [{"type": "customer", "ids": ["43"]}, {"type": "customer", "ids": ["42"]}]},
     ),
-    Acted("a property of the ceiling's that is absent", Reason.SCOPE_EXCEEDED, ceiling=IN_PROD, hop=AGENT),
-    Acted(
+    ActorCase("a property of the ceiling's that is absent", Reason.SCOPE_EXCEEDED, ceiling=IN_PROD, hop=AGENT),
+    ActorCase(
         "a property of the ceiling's",
         Reason.ALLOWED,
         ceiling=IN_PROD,
         resource=Resource("customer", "42", {"env": "prod"}),
     ),
-    Acted("a condition of the ceiling's that holds", Reason.ALLOWED, ceiling=_if("subject.id == 'carol'")),
-    Acted(
+    ActorCase("a condition of the ceiling's that holds", Reason.ALLOWED, ceiling=_if("subject.id == 'carol'")),
+    ActorCase(
         "a condition of the ceiling's that does not hold",
         Reason.SCOPE_EXCEEDED,
         ceiling=_if("subject.id == 'dave'"),
         hop=AGENT,
     ),
-    Acted(
+    ActorCase(
         "a condition of the ceiling's that cannot be told",
         Reason.SCOPE_EXCEEDED,
         ceiling=_if("context.none == 1"),
         hop=AGENT,
     ),
-    Acted(
+    ActorCase(
         "an actor whom no rule lets through",
         Reason.NO_RULE,
         actors=(ACTING, HELPING),
         delegation={"maxDepth": 2},
         hop=HELPER,
     ),
-    Acted(
+    ActorCase(
         "an actor whom an Audit policy would let through",
         Reason.NO_RULE,
         actors=(HELPING,),
         others=(stored("audit", {**EXPORT, "subjects": ["helper"]}, subjects=SUBJECTS, mode="Audit"),),
         hop=HELPER,
     ),
-    Acted(
+    ActorCase(
         "an actor whom a rule denies",
         Reason.POLICY_DENIED,
         rules=(EXPORT, rule("no", effect="Deny", actions=["*"])),
         hop=AGENT,
     ),
-    Acted(
+    ActorCase(
         "a person whom a rule denies",
         Reason.POLICY_DENIED,
         rules=(EXPORT, rule("no", effect="Deny", subjects=["carol"], actions=["*"])),
         hop="carol",
     ),
-    Acted(
+    ActorCase(
         "a person who must be entitled and is not",
         Reason.NO_RULE,
         delegation={"principalMustBeEntitled": True},
         hop="carol",
     ),
-    Acted(
+    ActorCase(
         "a person who must be entitled and is",
         Reason.ALLOWED,
         rules=(rule("export", actions=["customers.export"], subjects=["agent", "carol"]),),
         delegation={"principalMustBeEntitled": True},
     ),
-    Acted(
+    ActorCase(
         "a person whose own gate stands",
         Reason.APPROVAL_REQUIRED,
         rules=(EXPORT, gated_rule("gated", subjects=["carol"])),
     ),
-    Acted("a policy about the person is broken", Reason.POLICY_INVALID, others=(_broken(SUBJECTS[2]),)),
-    Acted("a policy about the actor is broken", Reason.POLICY_INVALID, others=(_broken(SUBJECTS[0]),)),
-    Acted("a policy about nobody of the chain is broken", Reason.ALLOWED, others=(_broken(SUBJECTS[1]),)),
-    Acted(
+    ActorCase("a policy about the person is broken", Reason.POLICY_INVALID, others=(_broken(SUBJECTS[2]),)),
+    ActorCase("a policy about the actor is broken", Reason.POLICY_INVALID, others=(_broken(SUBJECTS[0]),)),
+    ActorCase("a policy about nobody of the chain is broken", Reason.ALLOWED, others=(_broken(SUBJECTS[1]),)),
+    ActorCase(
         "a person of whom no reviewer could be told apart",
         Reason.APPROVAL_UNVERIFIABLE,
         person=UNMAPPED,
         rules=(gated_rule(),),
     ),
-    Acted(
+    ActorCase(
         "the same where people and systems are asked",
         Reason.APPROVAL_UNVERIFIABLE,
         person=UNMAPPED,
         rules=(gated_rule(approval=OWNER_AND_ROBOT),),
     ),
-    Acted(
+    ActorCase(
         "the same where no people are asked",
         Reason.APPROVAL_REQUIRED,
         person=UNMAPPED,
         rules=(gated_rule(approval=ROBOT),),
     ),
-    Acted(
+    ActorCase(
         "an actor of whom no reviewer could be told apart",
         Reason.APPROVAL_UNVERIFIABLE,
         actors=(BROKER,),
@@ -186,7 +186,7 @@ TABLE: Final = [
 
 
 @pytest.mark.parametrize("case", TABLE, ids=[case.name for case in TABLE])
-def test_a_chain_passes_only_where_every_hop_does(case: Acted) -> None:
+def test_a_chain_passes_only_where_every_hop_does(case: ActorCase) -> None:
     verdict = verdict_of(case.on, case.call)
     assert (verdict.reason, verdict.hop) == (case.reason, case.hop)
 
@@ -197,7 +197,7 @@ def test_a_call_of_ones_own_names_no_hop() -> None:
 
 
 def test_a_call_of_ones_own_is_told_what_it_lacks_where_others_may_act_too() -> None:
-    given = Acted("own", Reason.CONDITION_FALSE, rules=({**EXPORT, **_if("subject.id == 'nobody'")},))
+    given = ActorCase("own", Reason.CONDITION_FALSE, rules=({**EXPORT, **_if("subject.id == 'nobody'")},))
     verdict = verdict_of(given.on, CALL)
     assert verdict.rule is not None
     assert (verdict.reason, verdict.rule.name, verdict.hop) == (Reason.CONDITION_FALSE, "export", None)

@@ -21,9 +21,9 @@ from bailiwick_evidence.derive.derive import derive
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_webhook.record.line import RecordLines
-from support.derived import add_spec, texts_of
+from support.derivations import add_spec, texts_of
 from support.objects import Object, changed, gated_rule, opened_grant, policy, rule, settings, subject
-from support.recorded import lines_of
+from support.records import lines_of
 from unit.engine.cases import CALL, NOW
 
 DERIVED, ATTESTED = DerivationClass.DERIVED, DerivationClass.ATTESTED

@@ -9,9 +9,9 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_evidence.derive.derive import derive
 from bailiwick_webhook.record.line import RecordLines
-from support.derived import texts_of
+from support.derivations import texts_of
 from support.objects import policy, rule, settings
-from support.recorded import lines_of
+from support.records import lines_of
 from unit.engine.cases import CALL, NOW
 
 

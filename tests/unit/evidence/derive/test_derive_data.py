@@ -14,9 +14,9 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.derive.derivation import Derivation, DerivationClass, Obstacle
 from bailiwick_evidence.derive.derive import derive
 from bailiwick_webhook.record.line import RecordLines
-from support.derived import texts_of
+from support.derivations import texts_of
 from support.objects import Object, changed, policy, rule, settings
-from support.recorded import lines_of
+from support.records import lines_of
 from unit.engine.cases import CALL, NOW
 
 DERIVED, ATTESTED = DerivationClass.DERIVED, DerivationClass.ATTESTED

@@ -16,7 +16,7 @@ from bailiwick_evidence.replay.outcomes import HINDRANCES, Hindrance, ReplayClas
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
 from property.evidence.test_replays import book_of
-from support.derived import texts_of
+from support.derivations import texts_of
 from support.objects import Object, gated_rule, rule, settings, subject
 from unit.engine.cases import CALL, NOW
 from unit.evidence.derive.test_derive import GATED, approved, carrier, reading, record, stored

@@ -13,7 +13,7 @@ from bailiwick_evidence.replay.outcomes import ReplayClass
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
 from property.evidence.test_replays import book_of
-from support.derived import texts_of
+from support.derivations import texts_of
 from support.objects import Object, rule
 from unit.engine.cases import CALL
 from unit.evidence.derive.test_derive import GATED, carrier, reading, record, stored

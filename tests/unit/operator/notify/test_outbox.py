@@ -36,7 +36,7 @@ def alarm(number: int = 0) -> Notification:
     return Notification(f"alarm-{number}", NotificationType.GUARD_UNPROVEN, at, note="it is loose")
 
 
-class Sending:
+class ScriptedSender:
     """Answers these and then DELIVERED. `sent`: what it was asked to send, when, and whether the target was failing."""
 
     def __init__(self, clock: Callable[[], float], *answers: DeliveryAttempt) -> None:
@@ -53,7 +53,7 @@ class Box:
     """An outbox with what stands round it."""
 
     def __init__(self, clock: Callable[[], float], *answers: DeliveryAttempt, **terms: int) -> None:
-        self.sending = Sending(clock, *answers)
+        self.sending = ScriptedSender(clock, *answers)
         self.counts: DeliveryCounts = Counter()
         self.target: Target | Exception | None = TARGET
         self.leads = True

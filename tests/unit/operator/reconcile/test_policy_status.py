@@ -256,7 +256,7 @@ def gates(approval: Object, *subjects: str, **spec: object) -> Object:
 
 
 @dataclass(frozen=True)
-class Mapped:
+class MappedCase:
     name: str
     body: Object
     issuers: dict[str, bool] | None
@@ -265,39 +265,41 @@ class Mapped:
 
 
 MAPPED: Final = [
-    Mapped("people whose names are known", gates(HUMAN, "carol"), {"corp": True}),
-    Mapped("people whose names nobody knows", gates(HUMAN, "carol"), {"corp": False}, "issuer corp, which has no"),
-    Mapped("people of an issuer that is not there", gates(HUMAN, "carol"), {}, "issuer corp, which is not configured"),
-    Mapped("a group", gates(HUMAN, "agent", "support"), {"corp": True, "helpdesk": False}, "issuer helpdesk"),
-    Mapped("nothing is known of issuers", gates(HUMAN, "carol"), None),
-    Mapped("service accounts only", gates(HUMAN, "agent"), {}),
-    Mapped("service accounts that approve", gates(ROBOT, "carol"), {"corp": False}),
-    Mapped(
+    MappedCase("people whose names are known", gates(HUMAN, "carol"), {"corp": True}),
+    MappedCase("people whose names nobody knows", gates(HUMAN, "carol"), {"corp": False}, "issuer corp, which has no"),
+    MappedCase(
+        "people of an issuer that is not there", gates(HUMAN, "carol"), {}, "issuer corp, which is not configured"
+    ),
+    MappedCase("a group", gates(HUMAN, "agent", "support"), {"corp": True, "helpdesk": False}, "issuer helpdesk"),
+    MappedCase("nothing is known of issuers", gates(HUMAN, "carol"), None),
+    MappedCase("service accounts only", gates(HUMAN, "agent"), {}),
+    MappedCase("service accounts that approve", gates(ROBOT, "carol"), {"corp": False}),
+    MappedCase(
         "the cluster's own",
         gates(HUMAN, "me", subjects=[{"name": "me", "user": {"issuer": "cluster", "name": "x"}}]),
         {},
     ),
-    Mapped(
+    MappedCase(
         "a principal of its endpoint",
         gates(HUMAN, "agent", endpointSettings=ACTED_FOR),
         {"corp": False},
         "a principal of its endpoint comes from issuer corp",
         frozenset({"corp"}),
     ),
-    Mapped(
+    MappedCase(
         "a principal of its endpoint by the settings in another policy",
         gates(HUMAN, "agent"),
         {"corp": False},
         "a principal of its endpoint",
         frozenset({"corp"}),
     ),
-    Mapped("no gate, and a principal of its endpoint", CARRIER, {"corp": False}, None, frozenset({"corp"})),
+    MappedCase("no gate, and a principal of its endpoint", CARRIER, {"corp": False}, None, frozenset({"corp"})),
 ]
 
 
 @pytest.mark.invariant(1)
 @pytest.mark.parametrize("case", MAPPED, ids=[case.name for case in MAPPED])
-def test_a_policy_that_gates_people_whom_nobody_knows_as_reviewers_is_not_accepted(case: Mapped) -> None:
+def test_a_policy_that_gates_people_whom_nobody_knows_as_reviewers_is_not_accepted(case: MappedCase) -> None:
     judged = endpointpolicy.judge(case.body)
     assert not judged.problems
     observed = PolicyObservation(judged, ("crm-agent",), ServedGeneration(2, 2), case.principals, case.issuers)

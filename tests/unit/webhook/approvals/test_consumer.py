@@ -27,7 +27,7 @@ GRANT: Final = approved(governed(gated_rule("export", approval={"steps": STEPS, 
 
 
 @dataclass
-class Stored:
+class StoredGrant:
     """One grant in an API server that does nothing but compare versions."""
 
     grant: Object
@@ -73,7 +73,7 @@ class Bench:
     def __post_init__(self) -> None:
         approval = {"steps": STEPS, "maxUses": self.max_uses, "presentation": self.presentation}
         self.snapshot: Snapshot = governed(gated_rule("export", approval=approval))
-        self.server = Stored(approved(self.snapshot))
+        self.server = StoredGrant(approved(self.snapshot))
         self.consumer = Consumer(self.server, lambda: self.now)  # type: ignore[arg-type]  # stands for the cluster
 
     @property

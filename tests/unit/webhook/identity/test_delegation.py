@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from issuer.signing import acting
+from issuer.keys import acting
 from unit.webhook.identity.world import (
     AGENT,
     CLUSTER_URL,

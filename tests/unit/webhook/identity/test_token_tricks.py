@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from unit.webhook.identity.forging import compact, part, pem, signing, with_secret
+from unit.webhook.identity.forgery import compact, part, pem, signing, with_secret
 from unit.webhook.identity.world import (
     AGENT,
     AUDIENCE,

@@ -25,7 +25,7 @@ from bailiwick_webhook.identity.jwt.verifier import Verifier
 from bailiwick_webhook.identity.subject import ByToken, ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import RULES, ProvenAccount, Tokens, publisher
 from bailiwick_webhook.identity.workloads import Workloads
-from unit.webhook.identity.forging import compact, signing
+from unit.webhook.identity.forgery import compact, signing
 
 NOW: Final = 1_800_000_000.0
 AUDIENCE: Final = "crm-api.crm"

@@ -17,7 +17,7 @@ from bailiwick_webhook.metrics.counts import Counts, Tally
 from bailiwick_webhook.metrics.shadowtable import MOST_ENDPOINTS, ShadowTally
 from bailiwick_webhook.metrics.table import RequestKind
 from support.objects import Object, gated_rule, policy, rule, settings
-from support.pdp import asking
+from support.pdp import questions
 from support.pdp.alone import HARNESS, Alone, KeptRecords, subject_token
 
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
@@ -64,7 +64,7 @@ def _samples(text: str) -> Iterator[tuple[str, float]]:
 
 
 def body(action: str = "customers.list", **more: object) -> dict[str, Any]:
-    return asking.evaluation(AGENT, action, token=subject_token(AGENT)) | more
+    return questions.evaluation(AGENT, action, token=subject_token(AGENT)) | more
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ async def test_a_thousand_names_leave_the_number_of_series_as_it_is(world: World
     for number in range(250):
         garbage = f'x{number}-\u00e9"{{}}\\n'
         await world.ask(body(), where=f"ns{number}/api{number}")
-        await world.ask(asking.evaluation(f"system:serviceaccount:agents:{garbage}", "customers.list"))
+        await world.ask(questions.evaluation(f"system:serviceaccount:agents:{garbage}", "customers.list"))
         await world.ask(body(garbage, resource={"type": garbage, "id": garbage}, context={"intent": garbage}))
         answer = await world.decisions.request(f"GARBAGE{number}", f"/nothing/{number}?{number}")
         await answer.read()

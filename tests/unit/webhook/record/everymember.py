@@ -19,7 +19,7 @@ from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.members import MAPS, RecordMember
 from support.objects import Object, gated_rule, opened_grant, policy, rule, settings, subject
-from support.recorded import lines_of
+from support.records import lines_of
 from unit.engine.cases import CALL, NOW
 
 IMAGES: Final = frozenset(f"sha256:{number:064x}" for number in range(40))

@@ -25,7 +25,7 @@ from bailiwick_webhook.record.writing.writer import RecordWriter
 from support.objects import gated_rule, opened_grant, policy, rule, settings
 from support.pdp.alone import Alone
 from support.pdp.standalone import Process
-from support.waiting import until
+from support.waits import until
 
 FULL: Final = Path("/dev/full")
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
@@ -43,7 +43,7 @@ def _grant() -> Grant:
 
 
 @dataclass
-class Approved:
+class ApprovedGrants:
     """Has a grant for every call that needs one, and counts its uses."""
 
     uses: int = 0
@@ -63,10 +63,10 @@ class Approved:
         return replace(verdict, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), _grant()
 
 
-def _pdp(writer: RecordWriter) -> tuple[Pdp, Approved]:
+def _pdp(writer: RecordWriter) -> tuple[Pdp, ApprovedGrants]:
     raw = policy("crm", "crm-agent", endpointSettings=settings(), rules=[rule(), gated_rule()])
     raw["metadata"] |= {"uid": "uid", "generation": 1}
-    alone, approved = Alone([raw]), Approved()
+    alone, approved = Alone([raw]), ApprovedGrants()
     return Pdp(cast("Any", alone.store), approved, cast("Any", alone.pdp._opener), writer, Installation()), approved
 
 

@@ -22,9 +22,9 @@ from bailiwick_webhook.signing.jose import LEEWAY, MAX_TOKEN
 from bailiwick_webhook.signing.keyring import NO_KEYS
 from bailiwick_webhook.signing.signer import Signer
 from support.objects import Object
-from support.signing import ring, signing_key
+from support.signingkeys import ring, signing_key
 from unit.engine.cases import NOW, approved, approving, asked, read
-from unit.webhook.identity.forging import compact, part, pem, signing, with_secret
+from unit.webhook.identity.forgery import compact, part, pem, signing, with_secret
 
 BASE: Final = "https://pdp.example/endpoints/crm/crm-api"
 OTHER: Final = "https://pdp.example/endpoints/crm/other-api"

@@ -17,9 +17,9 @@ from bailiwick_webhook.signing.bindingtoken import Denial
 from bailiwick_webhook.signing.jose import LEEWAY
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.signing.signer import Signer
-from support.signing import ring, signing_key
+from support.signingkeys import ring, signing_key
 from unit.engine.cases import NOW, approved, approving, read, verdict_of, with_context
-from unit.webhook.identity.forging import compact, signing
+from unit.webhook.identity.forgery import compact, signing
 
 BASE: Final = "https://pdp.example/endpoints/crm/crm-api"
 KEY: Final = signing_key(NOW - 100)

@@ -16,7 +16,7 @@ from bailiwick_webhook.identity.jwt.jwks import PublishedKey
 from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing import jose, keyring
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of
-from support.signing import ring, signing_key
+from support.signingkeys import ring, signing_key
 
 NOW: Final = 1_800_000_000.0
 BASE: Final = "https://pdp.example/endpoints/crm/crm-api"

@@ -11,7 +11,7 @@ from bailiwick_api.signingkeys import SigningKey
 from bailiwick_webhook.signing.keyring import NO_KEYS
 from bailiwick_webhook.store.keys import Keys
 from support.objects import Object
-from support.signing import secret, signing_key
+from support.signingkeys import secret, signing_key
 
 NOW: Final = 1_800_000_000.0
 ONE, TWO = signing_key(NOW), signing_key(NOW)

@@ -78,7 +78,7 @@ class ShadowedCall(msgspec.Struct, frozen=True, eq=False):
         return self.asked.call.namespace, self.asked.call.endpoint
 
 
-class _Waiting(msgspec.Struct, frozen=True, eq=False):
+class _QueuedCall(msgspec.Struct, frozen=True, eq=False):
     of: ShadowedCall
     evaluation_id: str
 
@@ -101,12 +101,12 @@ class Shadows:
         self._now = now
         self._share = share
         self._draw = draw
-        self._queue: FairQueue[_Waiting] = FairQueue()
+        self._queue: FairQueue[_QueuedCall] = FairQueue()
         self._by_tenant: dict[str, int] = {}
         self._states: dict[EndpointKey, Counter[int]] = {}
         self._large: set[str] = set()
         # Taken out of the queue, for the next batches.
-        self._next: deque[_Waiting] = deque()
+        self._next: deque[_QueuedCall] = deque()
         self._task: asyncio.Task[None] | None = None
         self._thread: TurnTakingPool | None = None
         self._limited = LogLimit()
@@ -157,7 +157,7 @@ class Shadows:
         # Not `states`: what was taken out to make room may have been the last of them.
         self._states.setdefault(begun.key, Counter())[state] += 1
         self._by_tenant[tenant] = self._by_tenant.get(tenant, 0) + 1
-        self._queue.put(tenant, _Waiting(begun, answered.evaluation_id))
+        self._queue.put(tenant, _QueuedCall(begun, answered.evaluation_id))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -225,7 +225,7 @@ class Shadows:
             self._tell(self._next.popleft(), found)
         return took
 
-    def _tell(self, waiting: _Waiting, found: tuple[ShadowVerdict, ...] | Exception) -> None:
+    def _tell(self, waiting: _QueuedCall, found: tuple[ShadowVerdict, ...] | Exception) -> None:
         """Count and record what a call came to."""
         of = waiting.of
         call, live = of.asked.call, of.verdict
@@ -255,7 +255,7 @@ class Shadows:
         self._tally.dropped[why] += 1
 
 
-def _decided(waiting: Sequence[_Waiting]) -> tuple[list[tuple[ShadowVerdict, ...] | Exception], float]:
+def _decided(waiting: Sequence[_QueuedCall]) -> tuple[list[tuple[ShadowVerdict, ...] | Exception], float]:
     """Decide one after the other until the slice is over. Returns what they came to, and how many seconds it took."""
     started, took = time.perf_counter(), 0.0
     done: list[tuple[ShadowVerdict, ...] | Exception] = []

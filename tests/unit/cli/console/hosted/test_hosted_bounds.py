@@ -8,8 +8,8 @@ from bailiwick_cli.console.hosted.logins import LOGIN_SECONDS, PendingLogins
 from bailiwick_cli.console.hosted.people import PersonSessions, PersonToken
 from bailiwick_cli.console.visits.session import IDLE_SECONDS
 from bailiwick_cli.console.visits.visitor import ConsoleVisitor
+from support.console.inprocess import TableCluster
 from support.console.manyfold import MovedClocks
-from support.console.served import TableCluster
 
 
 def begun(sessions: PersonSessions, clocks: MovedClocks, name: str) -> bool:

@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from bailiwick_cli.console.hosted.idtoken import LEEWAY, MAX_TOKEN, IdTokenError, UnknownSignerError, verify
-from support.pdp.minting import tampered, unsigned
+from support.pdp.badtokens import tampered, unsigned
 
 NOW: Final = 1_800_000_000.0
 KEY: Final = ECKey.generate_key("P-256", {"use": "sig"}, auto_kid=True)

@@ -15,14 +15,14 @@ from bailiwick_cli.console.hosted.provider import GivenTokens, LoginProvider, Pr
 from bailiwick_cli.console.hosted.renewal import TokenRenewal
 from bailiwick_cli.console.visits.visitor import ConsoleVisitor
 from bailiwick_cli.errors import ApiError, CliError
-from support.console.served import TableCluster
+from support.console.inprocess import TableCluster
 
 CAROL: Final = CurrentUser("oidc:carol", ("staff", "crm-owners"), "7")
 ENDS: Final = 1000.0
 
 
 @dataclass
-class Renewing:
+class RenewingSession:
     """A session whose token ends soon; the issuer and the API server answer as a test says, each after a while."""
 
     wall: float = ENDS - 30
@@ -77,7 +77,7 @@ class Renewing:
 
 
 def test_the_new_token_is_the_sessions_only_after_the_api_server_knew_the_person_by_it() -> None:
-    renewing = Renewing()
+    renewing = RenewingSession()
     assert renewing.lasts() == [True]
     assert renewing.asked_with == [("second", "first")]
     assert (renewing.token.bearer(), renewing.token.refresh, renewing.token.ends) == (
@@ -88,7 +88,7 @@ def test_the_new_token_is_the_sessions_only_after_the_api_server_knew_the_person
 
 
 def test_of_several_requests_one_asks_for_another_token() -> None:
-    renewing = Renewing()
+    renewing = RenewingSession()
     assert renewing.lasts(3) == [True] * 3
     assert renewing.refreshed == ["refresh-1"]
 
@@ -103,19 +103,19 @@ OTHERS: Final = {
 
 @pytest.mark.parametrize("now", OTHERS.values(), ids=OTHERS)
 def test_who_waits_for_a_renewal_that_is_refused_is_not_let_in_either(now: CurrentUser) -> None:
-    renewing = Renewing(now=now)
+    renewing = RenewingSession(now=now)
     assert renewing.lasts(3) == [False] * 3
     assert (renewing.refreshed, renewing.token.bearer(), renewing.session) == (["refresh-1"], "first", None)
 
 
 def test_who_logs_out_meanwhile_is_not_let_in_again() -> None:
-    renewing = Renewing()
+    renewing = RenewingSession()
     renewing.meanwhile = lambda: renewing.sessions.end(renewing.name)
     assert renewing.lasts(2) == [False, False]
 
 
 def test_groups_in_another_order_are_the_same_groups() -> None:
-    renewing = Renewing(now=CurrentUser("oidc:carol", ("crm-owners", "staff"), "7"))
+    renewing = RenewingSession(now=CurrentUser("oidc:carol", ("crm-owners", "staff"), "7"))
     assert renewing.lasts() == [True]
 
 
@@ -129,7 +129,7 @@ SILENCE: Final[dict[str, dict[str, Exception]]] = {
 
 @pytest.mark.parametrize("silent", SILENCE.values(), ids=SILENCE)
 def test_silence_keeps_a_session_until_its_token_ends(silent: dict[str, Exception]) -> None:
-    renewing = Renewing(issuer=silent.get("issuer"), api_server=silent.get("api_server"))
+    renewing = RenewingSession(issuer=silent.get("issuer"), api_server=silent.get("api_server"))
     assert renewing.lasts(3) == [True] * 3
     # It is not asked again at once.
     assert (len(renewing.refreshed), renewing.token.bearer()) == (1, "first")
@@ -142,7 +142,7 @@ def test_silence_keeps_a_session_until_its_token_ends(silent: dict[str, Exceptio
 
 
 def test_after_silence_it_is_asked_with_the_refresh_token_that_came_last() -> None:
-    renewing = Renewing(api_server=CliError("the API server does not answer"))
+    renewing = RenewingSession(api_server=CliError("the API server does not answer"))
     renewing.lasts()
     renewing.wall, renewing.api_server = renewing.wall + 11, None
     assert renewing.lasts() == [True]
@@ -159,6 +159,6 @@ REFUSALS: Final[dict[str, dict[str, Exception]]] = {
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
 def test_a_refusal_ends_a_session_at_once(refusal: dict[str, Exception]) -> None:
-    renewing = Renewing(issuer=refusal.get("issuer"), api_server=refusal.get("api_server"))
+    renewing = RenewingSession(issuer=refusal.get("issuer"), api_server=refusal.get("api_server"))
     assert renewing.lasts(2) == [False, False]
     assert renewing.session is None

@@ -14,7 +14,7 @@ from bailiwick_webhook.identity.jwt.compact import parse
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.jwt.verifier import VerifiedClaims
 from bailiwick_webhook.identity.people import MAX_GROUPS
-from issuer.serving import DISCOVERY, KEYS, Server, serving
+from issuer.server import DISCOVERY, KEYS, Server, serving
 from unit.webhook.identity.world import World, endpoint, person_token, proven, reason_of
 
 CORP: Final = {"name": "corp", "issuer": "https://login.corp.example"}

@@ -235,7 +235,7 @@ async def test_a_list_takes_out_what_is_gone_and_all_of_it_can_be_lost() -> None
         assert reason(policies) is Reason.CONDITION_ERROR
 
 
-class Refusing:
+class RefusingApiServer:
     """An API server of an old chart, which does not let us list data."""
 
     async def pages(self, _: Collection) -> AsyncIterator[ListPage]:
@@ -246,7 +246,7 @@ class Refusing:
 async def test_without_the_right_to_list_decisions_go_on_and_the_log_says_what_that_means() -> None:
     async with deciding() as policies:
         watch = ListWatch(
-            Refusing(),  # type: ignore[arg-type]  # a server of ours
+            RefusingApiServer(),  # type: ignore[arg-type]  # a server of ours
             DATA,
             policies.data,
             relist_interval=60,

@@ -116,7 +116,7 @@ def edited() -> Object:
 
 
 @dataclass
-class Played:
+class Playthrough:
     """What was seen: the most calls of one callback in each part, all of its calls, and the snapshot after it."""
 
     longest: dict[str, int] = field(default_factory=dict)
@@ -132,12 +132,12 @@ class Played:
 
 
 @pytest.fixture(scope="module")
-def played() -> Played:
+def played() -> Playthrough:
     return asyncio.run(_play())
 
 
-async def _play() -> Played:
-    played = Played()
+async def _play() -> Playthrough:
+    played = Playthrough()
     server, policies = Server(texts(made(number) for number in range(COUNT)), texts(after_the_gap())), Policies()
     held, grants = Server(texts(grant(number) for number in range(COUNT))), Grants()
 
@@ -199,32 +199,32 @@ def denied(snapshot: Snapshot) -> dict[int, Reason]:
 
 
 @pytest.mark.parametrize("part", ["first list", "one change", "list after a gap", "list of grants"])
-def test_no_step_does_more_than_a_sliver_of_the_whole(played: Played, part: str) -> None:
+def test_no_step_does_more_than_a_sliver_of_the_whole(played: Playthrough, part: str) -> None:
     assert 0 < played.longest[part] < STEP
     assert played.whole["first list"] / 1_000 > STEP
 
 
-def test_a_change_costs_a_change_and_not_ten_thousand(played: Played) -> None:
+def test_a_change_costs_a_change_and_not_ten_thousand(played: Playthrough) -> None:
     assert played.whole["one change"] < played.whole["first list"] / 1_000
 
 
-def test_a_poisoned_policy_denies_its_own_subjects_and_one_that_names_none_its_endpoint(played: Played) -> None:
+def test_a_poisoned_policy_denies_its_own_subjects_and_one_that_names_none_its_endpoint(played: Playthrough) -> None:
     whole = dict.fromkeys(range(UNREADABLE, UNREADABLE + TOGETHER), Reason.POLICY_INVALID)
     assert denied(played.snapshots["first list"]) == {BROKEN: Reason.POLICY_INVALID, **whole}
 
 
-def test_beside_poisoned_ones_the_others_are_kept_up_to_date(played: Played) -> None:
+def test_beside_poisoned_ones_the_others_are_kept_up_to_date(played: Playthrough) -> None:
     first, second = denied(played.snapshots["first list"]), denied(played.snapshots["one change"])
     assert {number: second[number] for number in second.keys() - first.keys()} == {EDITED: Reason.POLICY_SUSPENDED}
 
 
-def test_a_change_touches_no_other_endpoint(played: Played) -> None:
+def test_a_change_touches_no_other_endpoint(played: Playthrough) -> None:
     before, after = played.snapshots["first list"].endpoints, played.snapshots["one change"].endpoints
     assert [key for key in before if before[key] is not after[key]] == [(f"team-{EDITED // TOGETHER:05}", ENDPOINT)]
     assert before.keys() == after.keys()
 
 
-def test_what_was_deleted_in_a_gap_is_gone_with_the_next_list_and_nothing_else_is(played: Played) -> None:
+def test_what_was_deleted_in_a_gap_is_gone_with_the_next_list_and_nothing_else_is(played: Playthrough) -> None:
     before, after = played.snapshots["one change"].endpoints, played.snapshots["list after a gap"].endpoints
     assert {key[0] for key in before.keys() - after.keys()} == {f"team-{number // TOGETHER:05}" for number in GONE}
     changed_ones = {key[0] for key in after if after[key] is not before[key]}
