@@ -40,7 +40,7 @@ def test_a_person_finds_the_request_reads_it_and_approves_it(
         page.wait_for_url(f"http://{running.site.host}/")
         page.get_by_role("link", name=f"customers.export on customer/{resource}").click()
         for title in ("Who calls", "With which arguments", "You act as"):
-            assert page.get_by_role("heading", name=title).is_visible()
+            page.get_by_role("heading", name=title).wait_for()
         # Once more where it says what is new since the last yes, if there was one.
         assert page.get_by_text('["name","iban"]').first.is_visible()
         approve = page.get_by_role("button", name="Approve customers.export")
@@ -141,7 +141,8 @@ def test_a_button_that_was_pressed_is_pressed_once(tenant: Tenant, console: Open
         page.get_by_label("Your reason, for the record. A yes needs one.").fill(WHY)
         # The answer is held back, as by an API server that takes its time.
         page.route("**/review", lambda route: held.append(route))  # noqa: PLW0108 - the library marks what it is given
-        assert page.get_by_role("button", name="Approve customers.export").is_enabled()
+        # A frame after the end of the facts has come into view.
+        page.locator("button.approve:enabled").wait_for()
         assert page.evaluate(PRESSED) == [True, True]
         assert len(held) == 1
         held[0].continue_()
