@@ -21,7 +21,7 @@ from typing import Final
 from benchmarks.cluster import cluster, neighbours
 from benchmarks.http import batch, enforcement, replicas, scale, seams, start, tails
 from benchmarks.http.serve import ServeSection
-from benchmarks.inside import decide, pauses, stages
+from benchmarks.inside import decide, pauses, search, stages
 from benchmarks.rig.cores import Busy, Cores, describe
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import Report, Row, Section
@@ -35,6 +35,7 @@ _NOISY: Final = 0.05
 _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "stages": stages.section,
     "decide": lambda plan, _: decide.section(plan),
+    "search": lambda plan, _: search.section(plan),
     "serve": lambda plan, servers: ServeSection(plan, servers).run(),
     "batch": batch.section,
     "proxies": enforcement.proxies,

@@ -40,7 +40,7 @@ _ACTIONS: Final = {"no condition": READ[1], "one condition": EXPORT}
 _BUDGET: Final = 10_000
 
 
-class _CompiledSet:
+class CompiledSet:
     """Policies, compiled or copied."""
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ def _copy(policy: CompiledPolicy, place: Place) -> CompiledPolicy:
     return replace(policy, ref=ref, settings=settings, rules=tuple(own(rule) for rule in policy.rules))
 
 
-def _call(request: Request) -> Call:
+def call_of(request: Request) -> Call:
     """Return what the edge makes of a request that the gateway sent."""
     gateway = workload.GATEWAY
     body = request.body
@@ -112,7 +112,7 @@ class _Case:
 
 
 def _cases(sizes: Sequence[int]) -> list[_Case]:
-    compiled = _CompiledSet()
+    compiled = CompiledSet()
     found = []
     for one_endpoint, counts in ((False, sizes), (True, tuple(size for size in sizes if size in _ONE_ENDPOINT))):
         for size in counts:
@@ -121,7 +121,7 @@ def _cases(sizes: Sequence[int]) -> list[_Case]:
             amount = max(5, 50_000 // size) if one_endpoint else _CALLS
             places = [Place(index * size // min(amount, _CALLS), one_endpoint) for index in range(min(amount, _CALLS))]
             for action, name in _ACTIONS.items():
-                calls = [_call(workload.request(place, name)) for place in places]
+                calls = [call_of(workload.request(place, name)) for place in places]
                 found.append(_Case(size, action, one_endpoint, snapshot, calls))
     return found
 
