@@ -29,6 +29,7 @@ def main(stages: Sequence[str]) -> int:
     """Run the stages in turn, print what was run again, and return the exit code.
 
     A stage is one target, or lanes that run beside each other: `node|argocd,proxies` is two, of one target and of two.
+    A lane without a target is none.
     """
     again: list[str] = []
     try:
@@ -49,7 +50,9 @@ class _End:
 
 
 def _passes(stage: str, again: list[str]) -> bool:
-    lanes = [lane.split(",") for lane in stage.split("|")]
+    lanes = [lane.split(",") for lane in stage.split("|") if lane]
+    if not lanes:
+        return True
     with ThreadPoolExecutor(len(lanes)) as pool:
         # Only the first speaks as it goes: two at once nobody can read.
         ended = [end for ends in pool.map(_lane, lanes, [True] + [False] * (len(lanes) - 1)) for end in ends]

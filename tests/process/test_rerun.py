@@ -105,6 +105,11 @@ class TestARun:
         took = re.findall(r"^=== make (\w+) took 0 min \d\d s$", ran.out, re.MULTILINE)
         assert sorted(took) == ["one", "one", "two"]
 
+    def test_leaves_out_lanes_and_stages_without_a_target(self, project: Project) -> None:
+        ran = project.run("one|", "|two", "|")
+        assert ran.code == 0
+        assert re.findall(r"^=== make (\w+)$", ran.out, re.MULTILINE) == ["one", "two"]
+
     @pytest.mark.parametrize("args", ["", PARALLEL])
     def test_passes_when_a_cluster_test_passes_by_itself_and_names_it(self, project: Project, args: str) -> None:
         ran = project.run("one", "two", one=FINE + flaky("a"), args=args)
