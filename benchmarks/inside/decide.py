@@ -8,7 +8,6 @@ compiled ones under names of their own, since what is measured is deciding, and 
 import argparse
 import gc
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.model import CompiledPolicy, CompiledResource, CompiledRule, PolicyRef
 from bailiwick_engine.policy.snapshot import Snapshot
 from benchmarks.rig import workload
-from benchmarks.rig.cores import pinned
+from benchmarks.rig.ownprocess import measured
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section, ratio
 from benchmarks.rig.workload import EXPORT, READ, Place, Request
@@ -159,13 +158,7 @@ def section(plan: Plan) -> Section:
     sizes = [size for size in _SIZES if not plan.quick or size <= _BUDGET]
     columns = (*(f"{size:,}" for size in sizes), "flatness", "budget")
     made = Section("decide in process: us per decision by number of policies", columns)
-    command = [sys.executable, "-m", "benchmarks.inside.decide", *map(str, sizes)]
-    with pinned(plan.cores.server):
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)  # noqa: S603 - ours
-    if answer.returncode != 0:
-        made.rows.append(Row("decide", missing=answer.stderr.strip()[-2000:]))
-        return made
-    found = json.loads(answer.stdout)
+    found = measured(plan, "benchmarks.inside.decide", *map(str, sizes), seconds=_SECONDS)
     for one_endpoint, where in ((False, "four policies an endpoint"), (True, "all on one endpoint")):
         for condition in _ACTIONS:
             times = {

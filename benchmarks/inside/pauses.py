@@ -8,7 +8,6 @@ machine, measured beside it, since a neighbour on the same core makes all work l
 import asyncio
 import gc
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,7 @@ from unittest.mock import patch
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_webhook.process.gcpause import CollectorKeeper
 from bailiwick_webhook.store.policies.sink import Policies
-from benchmarks.rig.cores import pinned
+from benchmarks.rig.ownprocess import measured
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import Row, Section
 from benchmarks.rig.servers import Servers
@@ -50,10 +49,7 @@ class _Turn:
 def section(plan: Plan, _: Servers) -> Section:
     """Measure in a process of its own."""
     plan.progress.say(f"Reading {_OBJECTS} objects of 256 KiB ...")
-    with pinned(plan.cores.server):
-        command = [sys.executable, "-m", "benchmarks.inside.pauses"]
-        said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=_SECONDS).stdout  # noqa: S603 - ours
-    found = json.loads(said)
+    found = measured(plan, "benchmarks.inside.pauses", seconds=_SECONDS)
     turns = [_Turn(**one) for one in found]
     longest = sorted(turn.ms for turn in turns)
     cells = (f"{longest[0]:.1f}", f"{median(longest):.1f}", f"{median(turn.work for turn in turns):.2f}")

@@ -1,82 +1,103 @@
-"""A search in process: what one agent may do to one object, by number of policies on one endpoint.
+"""A search in process: what one agent may do to one object, by number of rules on its endpoint.
 
 Standing: measures in a process of its own (`python -m benchmarks.inside.search`) on the servers' core, by processor
-time. Holds: what is found is checked before it is timed; the workload's policies have four rules each.
+time. Holds: every search finds something, or nothing is timed; the workload's policies have four rules each.
 """
 
 import gc
 import json
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Final
 
+from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, tried
-from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.model import CompiledPolicy
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from benchmarks.inside.decide import CompiledSet, call_of
 from benchmarks.rig import workload
-from benchmarks.rig.cores import pinned
+from benchmarks.rig.ownprocess import measured
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section
-from benchmarks.rig.workload import EXPORT, Place
+from benchmarks.rig.workload import EXPORT, Place, Request
 
 _SIZES: Final = (10, 250, 1_000)
-_BUDGETS: Final = {1_000: "<= 1,000 us at 1,000 rules"}
+_RULES: Final = 1_000
+_BUDGET: Final = "<= 1,000 us at 1,000 rules"
 _ROUNDS: Final = 15
 _CALLS: Final = 20
 _SECONDS: Final = 300
 
 
-def _search(size: int, compiled: CompiledSet) -> tuple[int, Callable[[], dict[str, Prospect]]]:
-    """Return how many rules the endpoint has, and a search over them."""
-    snapshot = Snapshot.of(compiled.policies(size, one_endpoint=True))
-    call = call_of(workload.request(Place(size // 2, one_endpoint=True), EXPORT))
-    endpoint, around = snapshot.endpoints[(call.namespace, call.endpoint)], Circumstances(time.time())
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A search for what one agent may do to one object."""
 
-    def search() -> dict[str, Prospect]:
-        names = candidates(endpoint, SearchKind.ACTION, call, around.now).names
-        return {name: tried(snapshot, endpoint, SearchKind.ACTION, call, name, around) for name in names}
+    name: str
+    snapshot: Snapshot
+    endpoint: CompiledEndpoint
+    call: Call
 
-    if search().get(EXPORT) is not Prospect.ALLOWED:
-        raise ValueError(f"a search among {size} policies does not find {EXPORT}")
-    return len(endpoint.rules), search
+    @classmethod
+    def of(cls, name: str, policies: Iterable[CompiledPolicy], request: Request) -> "_Case":
+        """Return the case of the agent that sends this request."""
+        snapshot, call = Snapshot.of(list(policies)), call_of(request)
+        return cls(name, snapshot, snapshot.endpoints[(call.namespace, call.endpoint)], call)
+
+    def search(self) -> int:
+        """Return how many actions are found."""
+        around = Circumstances(time.time())
+        names = candidates(self.endpoint, SearchKind.ACTION, self.call, around.now).names
+        found = [tried(self.snapshot, self.endpoint, SearchKind.ACTION, self.call, name, around) for name in names]
+        return found.count(Prospect.ALLOWED)
+
+
+def _cases() -> Iterator[_Case]:
+    compiled = CompiledSet()
+    for size in _SIZES:
+        request = workload.request(Place(size // 2, one_endpoint=True), EXPORT)
+        policies = compiled.policies(size, one_endpoint=True)
+        yield _Case.of("four rules speak of the subject", policies, request)
+    # The first carries the settings of the endpoint.
+    request = workload.request(Place(0, one_endpoint=True), EXPORT)
+    (policy,) = compiled.policies(1, one_endpoint=True)
+    rule = next(rule for rule in policy.rules if EXPORT in rule.actions)
+    rules = tuple(replace(rule, actions=NameSet.of([f"{EXPORT}.{number}"])) for number in range(_RULES))
+    yield _Case.of("all speak of the subject, of an action each", [replace(policy, rules=rules)], request)
 
 
 def measure() -> list[dict[str, Any]]:
-    """Measure every size in turn, round after round."""
-    compiled = CompiledSet()
-    searches = [_search(size, compiled) for size in _SIZES]
+    """Measure every case in turn, round after round."""
+    cases = list(_cases())
+    found = [case.search() for case in cases]
+    if not all(found):
+        raise ValueError(f"a search finds nothing: {found}")
     gc.collect()
     gc.freeze()
-    taken: list[list[float]] = [[] for _ in searches]
+    taken: list[list[float]] = [[] for _ in cases]
     for _ in range(_ROUNDS):
-        for (_, search), times in zip(searches, taken, strict=True):
+        for case, times in zip(cases, taken, strict=True):
             began = time.process_time_ns()
             for _ in range(_CALLS):
-                search()
+                case.search()
             times.append((time.process_time_ns() - began) / _CALLS / 1e3)
     return [
-        {"rules": rules, "found": len(search()), "us": times}
-        for (rules, search), times in zip(searches, taken, strict=True)
+        {"name": case.name, "rules": len(case.endpoint.rules), "found": count, "us": times}
+        for case, count, times in zip(cases, found, taken, strict=True)
     ]
 
 
 def section(plan: Plan) -> Section:
     """Measure in a process of its own."""
     made = Section("An action search in process: us by number of rules on the endpoint", ("found", "us", "budget"))
-    command = [sys.executable, "-m", "benchmarks.inside.search"]
-    with pinned(plan.cores.server):
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)  # noqa: S603 - ours
-    if answer.returncode != 0:
-        made.rows.append(Row("search", missing=answer.stderr.strip()[-2000:]))
-        return made
-    for entry in json.loads(answer.stdout):
-        budget = _BUDGETS.get(entry["rules"], NONE)
-        cells = (str(entry["found"]), f"{median(entry['us']):.0f}", budget)
-        made.rows.append(Row(f"{entry['rules']:,} rules", cells, data={"us": entry["us"]}))
+    for entry in measured(plan, "benchmarks.inside.search", seconds=_SECONDS):
+        cells = (f"{entry['found']:,}", f"{median(entry['us']):,.0f}", _BUDGET if entry["rules"] == _RULES else NONE)
+        made.rows.append(Row(f"{entry['rules']:,} rules, {entry['name']}", cells, data={"us": entry["us"]}))
     made.notes.append(f"Processor time, median of {_ROUNDS} interleaved rounds; without HTTP and the record.")
     return made
 

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import gc
 import json
-import subprocess
 import sys
 import time
 import tracemalloc
@@ -40,7 +39,7 @@ from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.decision import Decision, settled_at_once
 from bailiwick_webhook.process import logs, settings
 from benchmarks.rig import workload
-from benchmarks.rig.cores import pinned
+from benchmarks.rig.ownprocess import measured
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section
 from benchmarks.rig.servers import Servers
@@ -66,10 +65,8 @@ def section(plan: Plan, servers: Servers) -> Section:
     made = Section(f"One evaluation in process: {_POLICIES:,} policies, one CEL condition", _COLUMNS)
     kubeconfig = ours.start_stand_in(servers, _POLICIES, load_core=plan.cores.load, name="stages")
     records = servers.folder / "stages.records.jsonl"
-    command = [sys.executable, "-m", "benchmarks.inside.stages", str(kubeconfig), str(records)]
-    with pinned(plan.cores.server):
-        said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=_SECONDS).stdout  # noqa: S603 - ours
-    for name, found in json.loads(said).items():
+    said = measured(plan, "benchmarks.inside.stages", str(kubeconfig), str(records), seconds=_SECONDS)
+    for name, found in said.items():
         us, calls = median(found["us"]), found["calls"]
         cells = (f"{us:.1f}", *(f"{calls[kind]:.0f}" if calls else NONE for kind in _COUNTED))
         made.rows.append(Row(name, cells, data=found))
