@@ -65,7 +65,7 @@ def _must_be_awaited(
 class AsyncBailiwick:
     """A decision point's client for one endpoint. Of one event loop; close it, or use it in `async with`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the URL have names and defaults
         self,
         url: str,
         *,
@@ -75,11 +75,12 @@ class AsyncBailiwick:
         deadline: float = DEADLINE,
         transport: AsyncTransport | None = None,
         plaintext: bool = False,
+        echo: bool = True,
     ) -> None:
         """Prepare; nothing is sent. Arguments and errors are those of `Bailiwick`."""
         base = base_url(url, endpoint, plaintext=plaintext)
         self._transport = transport or default_transport(ca)
-        self._questions = Questions(base, Exchanger(token, Breaker()), deadline)
+        self._questions = Questions(base, Exchanger(token, Breaker(), echo=echo), deadline)
         self._telemetry = Telemetry(endpoint or base)
 
     @_must_be_awaited

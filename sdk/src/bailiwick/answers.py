@@ -93,8 +93,12 @@ def _judged(said: object) -> AccessDecision:
     decision = said.get("decision") if isinstance(said, Mapping) else None
     if not isinstance(said, Mapping) or not isinstance(decision, bool):
         return AccessDecision.denied(UNAVAILABLE, "the answer holds no decision", available=False)
+    if decision and not isinstance(said.get("context", {}), Mapping):
+        # An obligation may have stood there.
+        detail = "the answer allows the call, and its context is no object"
+        return AccessDecision.denied(UNAVAILABLE, detail, available=False)
     context = members(said, "context")
-    if decision and context.get("obligations"):
+    if decision and context.get("obligations") not in (None, []):
         detail = "the decision point allows it with an obligation, and this application knows none"
         return AccessDecision(allowed=False, reason=UNKNOWN_OBLIGATION, context=context, detail=detail)
     reason = text(context, "reason") or ("allowed" if decision else _error(context) or UNSPECIFIED)

@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 class Bailiwick:
     """A decision point's client for one endpoint. Shared by threads; close it, or use it in `with`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the URL have names and defaults
         self,
         url: str,
         *,
@@ -36,6 +36,7 @@ class Bailiwick:
         deadline: float = DEADLINE,
         transport: SyncTransport | None = None,
         plaintext: bool = False,
+        echo: bool = True,
     ) -> None:
         """Prepare; nothing is sent.
 
@@ -43,12 +44,13 @@ class Bailiwick:
         other AuthZEN decision point. `token` returns the application's own token. `ca` is a file of certificates
         (default: the system's), read again when it changes. `deadline` is in seconds, over all tries. `transport` takes
         the place of the default one, and of `ca`. `plaintext` lets a URL of http:// leave this machine, where a mesh
-        encrypts it. Raises `ValueError` for a URL that would send tokens in the clear, `ImportError` without a
-        transport and without the extra `[http]`.
+        encrypts it. `echo` False is for a decision point that does not send `X-Request-ID` back, as AuthZEN demands:
+        each question then has a connection of its own. Raises `ValueError` for a URL that would send tokens in the
+        clear, `ImportError` without a transport and without the extra `[http]`.
         """
         base = base_url(url, endpoint, plaintext=plaintext)
         self._transport = transport or default_transport(ca)
-        self._questions = Questions(base, Exchanger(token, Breaker()), deadline)
+        self._questions = Questions(base, Exchanger(token, Breaker(), echo=echo), deadline)
         self._telemetry = Telemetry(endpoint or base)
 
     def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:

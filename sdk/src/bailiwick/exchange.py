@@ -2,7 +2,8 @@
 
 Standing: a generator that asks its driver to send or to pause, and is told what came of it (`client`, `aio`).
 Holds: one deadline over all tries; sent again is only what nobody can have read, or what was turned away with
-Retry-After, with the same X-Request-ID, at most twice; an answer of 200 is never asked for again.
+Retry-After, with the same X-Request-ID, at most twice; an answer of 200 is never asked for again. What is no answer to
+this very question is none: bytes that an earlier exchange left on the connection do not know its X-Request-ID.
 """
 
 import random
@@ -80,8 +81,11 @@ class Exchanger:
         breaker: Breaker,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
+        *,
+        echo: bool = True,
     ) -> None:
-        """Remember what all questions share."""
+        """Remember what all questions share. `echo`: the decision point sends X-Request-ID back (AuthZEN 1.0)."""
+        self._echo = echo
         self._token = token
         self._breaker = breaker
         self._clock = clock
@@ -118,7 +122,7 @@ class Exchanger:
             attempts += 1
             came = yield Send(request, left)
             if isinstance(came, HttpResponse):
-                reply = _reply(came, question, attempts)
+                reply = _reply(came, question, attempts, echo=self._echo)
                 if reply.status not in _TURNED_AWAY or reply.retry_after is None:
                     return reply
                 pause, detail = reply.retry_after * (1 + _JITTER * self._chance()), reply.detail
@@ -141,17 +145,25 @@ class Exchanger:
         }
         if question.body is not None:
             own["Content-Type"] = "application/json"
+        if not self._echo:
+            # Nothing tells its answer from what was left on a connection, so no connection is used again.
+            own["Connection"] = "close"
         if self._token is not None:
             own["Authorization"] = f"Bearer {self._token()}"
         return {**question.headers, **own}
 
 
-def _reply(response: HttpResponse, question: Question, attempts: int) -> QuestionReply:
+def _reply(response: HttpResponse, question: Question, attempts: int, *, echo: bool) -> QuestionReply:
     status = response.status
     wait = _seconds(response.headers.get("retry-after"))
     echoed = response.headers.get(REQUEST_ID.lower())
     if echoed is not None and echoed != question.id:
         return QuestionReply(0, detail="the answer is to another request", attempts=attempts)
+    if echo and echoed is None and HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        detail = (
+            f"the answer does not carry the {REQUEST_ID} of the request; if the decision point never does: echo=False"
+        )
+        return QuestionReply(0, detail=detail, attempts=attempts)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return QuestionReply(
             0, detail=f"redirected ({status}), which is not followed: a token would go along", attempts=attempts

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Generator, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from bailiwick.breaker import Breaker
@@ -30,6 +31,12 @@ def deny(reason: str = "no_rule", **context: object) -> HttpResponse:
     return answer({"decision": False, "context": {"reason": reason, **context}})
 
 
+def echoed(request: HttpRequest, came: HttpResponse) -> HttpResponse:
+    """Return an answer with the request's X-Request-ID, as AuthZEN demands, unless it has another; empty: none."""
+    headers = {"x-request-id": header(request, "x-request-id") or "", **came.headers}
+    return replace(came, headers={name: value for name, value in headers.items() if value})
+
+
 class Script:
     """Answers requests in turn, and the last one for ever. Is a `SyncTransport`; `asynchronous` is the other kind."""
 
@@ -45,7 +52,7 @@ class Script:
         came = self._answers[0] if len(self._answers) == 1 else self._answers.pop(0)
         if isinstance(came, TransportError):
             raise came
-        return came
+        return echoed(request, came)
 
     def close(self) -> None:
         self.closed += 1
@@ -75,13 +82,13 @@ class AsyncScript:
 class Driver:
     """Drives steps as the clients do, on a clock of its own: sends take no time unless `takes` says so."""
 
-    def __init__(self, script: Script, *, takes: Iterable[float] = (), chance: float = 1.0) -> None:
+    def __init__(self, script: Script, *, takes: Iterable[float] = (), chance: float = 1.0, echo: bool = True) -> None:
         self.now = 1000.0
         self.paused: list[float] = []
         self.script = script
         self._takes = list(takes)
         self.breaker = Breaker(clock=lambda: self.now)
-        self.exchanger = Exchanger(lambda: "own", self.breaker, lambda: self.now, lambda: chance)
+        self.exchanger = Exchanger(lambda: "own", self.breaker, lambda: self.now, lambda: chance, echo=echo)
 
     def run(self, steps: Generator[Send | Pause, HttpResponse | TransportError | None, _T]) -> _T:
         came: HttpResponse | TransportError | None = None

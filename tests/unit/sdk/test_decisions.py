@@ -45,6 +45,11 @@ NO_ALLOWS: Final[dict[str, Scripted]] = {
     "an allow in an error": answer({"decision": True}, 500),
     "an allow to strangers": answer({"decision": True}, 403),
     "an obligation": allow(obligations=[{"id": "1", "type": "step-up"}]),
+    "an obligation that is no list": allow(obligations={}),
+    "a context that is a list": answer({"decision": True, "context": [{"obligations": [{"id": "1"}]}]}),
+    "a context that is a text": answer({"decision": True, "context": "obligations"}),
+    "a context that is null": answer({"decision": True, "context": None}),
+    "an answer to nobody": answer({"decision": True}, x_request_id=""),
     "an answer to another": answer({"decision": True}, x_request_id="another"),
     "a lost connection": TransportError("reset"),
     "no connection": NotSentError("refused"),
@@ -67,6 +72,11 @@ async def test_it_is_a_denial_under_asyncio_too(came: Scripted) -> None:
     assert not (await pdp.evaluate(CALL)).allowed
     with pytest.raises(Denied):
         await pdp.require(CALL)
+
+
+def test_in_a_batch_an_allow_whose_context_is_no_object_is_none() -> None:
+    pdp, _ = client(answer({"evaluations": [{"decision": True, "context": []}, {"decision": True}]}))
+    assert [one.allowed for one in pdp.evaluate_many([CALL, CALL])] == [False, True]
 
 
 def test_an_allow_is_one() -> None:

@@ -14,7 +14,7 @@ from bailiwick.mcp.calls import APPROVAL_META, REASON_META
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
 from bailiwick.transports.base import HttpRequest, HttpResponse
-from support.sdk.script import Script, allow, answer, deny
+from support.sdk.script import Script, allow, answer, deny, echoed
 
 SHOWN: Final = {"id": "g.u", "state": "jws"}
 
@@ -25,7 +25,7 @@ class ListingScript(Script):
     def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
         if request.url.endswith("/evaluations"):
             asked = json.loads(request.body or b"{}")["evaluations"]
-            return answer({"evaluations": [{"decision": True} for _ in asked]})
+            return echoed(request, answer({"evaluations": [{"decision": True} for _ in asked]}))
         return super().send(request, seconds)
 
 

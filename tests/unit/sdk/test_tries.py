@@ -102,6 +102,25 @@ def test_an_answer_to_another_request_is_no_answer() -> None:
     assert asked(driver) == QuestionReply(0, detail="the answer is to another request", attempts=1)
 
 
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_an_answer_that_does_not_say_to_which_request_is_no_answer(status: int) -> None:
+    driver = Driver(Script(answer({"decision": True}, status, x_request_id="")))
+    reply = asked(driver)
+    assert (reply.status, reply.body) == (0, None)
+    assert "does not carry the X-Request-ID" in reply.detail
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 429, 500, 503])
+def test_a_refusal_needs_not_say_to_which_request(status: int) -> None:
+    assert asked(Driver(Script(answer({}, status, x_request_id="")))).status == status
+
+
+def test_where_no_answer_says_to_which_request_each_has_a_connection_of_its_own() -> None:
+    driver = Driver(Script(answer({"decision": True}, x_request_id="")), echo=False)
+    assert asked(driver).status == 200
+    assert header(driver.script.sent[0], "connection") == "close"
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_refused(status: int) -> None:
     driver = Driver(Script(answer({"decision": True}, status, location="https://elsewhere.example/")))
