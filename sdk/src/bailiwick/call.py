@@ -7,6 +7,7 @@ decision point reads differently is an argument that nobody decided about.
 import base64
 import binascii
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,6 +22,9 @@ _INTEGER_LIMIT: Final = 2**53
 # Members of the context that a call has fields of its own for; in `context` they would override those.
 _OWN_MEMBERS: Final = frozenset({"approval", "args", "business_justification", "evidence", "intent"})
 _DEPTH: Final = 24
+# Categories of Unicode whose characters leave no mark of their own, and characters of other categories that leave none.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"})
+_BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,13 @@ def body_of(
         "context": context_of(call, approval, reason),
     }
     return _without_empty(body)
+
+
+def visible_reason(reason: str) -> str:
+    """Return the reason for an approval. Raises `ValueError` where a reviewer would see nothing of it."""
+    if all(unicodedata.category(char) in _UNSEEN or char in _BLANK for char in reason):
+        raise ValueError("the reason for an approval must hold a character that a reviewer can see")
+    return reason
 
 
 def entity(of: Principal | AccessResource) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick import answers
 from bailiwick.answers import MAX_CALLS, BatchSemantic
-from bailiwick.call import USER, AccessCall, AccessResource, Principal, body_of, encoded, entity
+from bailiwick.call import USER, AccessCall, AccessResource, Principal, body_of, encoded, entity, visible_reason
 from bailiwick.decision import APPROVED, AccessDecision, Approval, ApprovalNeeded, Denied, Unavailable, members, text
 from bailiwick.exchange import IDEMPOTENCY_KEY, Exchanger, Pause, Question, QuestionReply, Send
 from bailiwick.transports.base import HttpResponse, TransportError
@@ -93,8 +93,11 @@ class Questions:
     def request_approval(
         self, call: AccessCall, denial: AccessDecision | None, reason: str, key: str | None, headers: Mapping[str, str]
     ) -> Generator[Send | Pause, _Sent, Approval]:
-        """Ask for an approval. Raises `Denied` where none can be asked for, `Unavailable` where nobody answered."""
-        body = body_of(call, reason=reason)
+        """Ask for an approval. Raises `Denied` where none can be asked for, `Unavailable` where nobody answered.
+
+        Raises `ValueError` for a reason that nobody can see.
+        """
+        body = body_of(call, reason=visible_reason(reason))
         if denial is not None:
             asked = denial.access_request or {}
             named = {"evaluation_id": denial.evaluation_id, "reason": denial.reason}

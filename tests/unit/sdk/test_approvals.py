@@ -194,3 +194,22 @@ class TestSearches:
 def test_an_unavailable_decision_is_not_asked_about() -> None:
     decision = Decision.denied("pdp_unavailable", available=False)
     assert decision.access_request is None
+
+
+INVISIBLE: Final = ["", " ", "\u200b", "\u2060\u200d", "\u3164", "\u2800", "\u00ad", "\ufe0f", "\U000e0041", "\u115f\n"]
+
+
+@pytest.mark.parametrize("reason", INVISIBLE, ids=ascii)
+def test_a_reason_that_nobody_can_see_is_none(reason: str) -> None:
+    script = Script(answer(task(), 202))
+    pdp = Bailiwick("https://pdp.example", token=None, transport=script)
+    with pytest.raises(ValueError, match="must hold a character that a reviewer can see"):
+        pdp.request_approval(CALL, reason=reason)
+    assert script.sent == []
+
+
+@pytest.mark.parametrize("reason", ["INC-1", "\u200bx", "緊急", "👩‍🚒", "."])
+def test_a_reason_in_any_writing_is_one(reason: str) -> None:
+    script = Script(answer(task(), 202))
+    Bailiwick("https://pdp.example", token=None, transport=script).request_approval(CALL, reason=reason)
+    assert script.bodies[0]["context"]["business_justification"] == reason
