@@ -1,12 +1,15 @@
 """Guards for aiohttp.web: `@guarded` on a handler, `install` on its application.
 
 Holds: a handler runs only after `decision: true` about the very values that it sees; with `install`, a route whose
-handler is not guarded and that is not public is denied, also where somebody forgot the decorator.
+handler is not guarded and that is not public is denied, also where somebody forgot the decorator or put another one
+above it.
 """
 
 import functools
+import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from types import MethodType
 from typing import Any, Final
 
 from aiohttp import web
@@ -23,6 +26,8 @@ from bailiwick.web import (
     WebRequest,
     admit,
     call_of,
+    one_reading,
+    query_of,
     single_headers,
     task_answer,
     too_large,
@@ -32,7 +37,10 @@ from bailiwick.web import (
 Handler = Callable[..., Awaitable[web.StreamResponse]]
 # Where the decision about a request stands: `request[DECISION]`.
 DECISION: Final = web.RequestKey("bailiwick.decision", AccessDecision)
+# On a guarded handler: that handler itself. A wrapper that copies it (`functools.wraps`) has another's.
 _MARK: Final = "__bailiwick__"
+# On an application: what `install` was told of it.
+_PUBLIC: Final = web.AppKey("bailiwick.public", frozenset[str])
 
 
 def guarded(
@@ -43,23 +51,37 @@ def guarded(
     args: Arguments = "body",
     intent: str | None = None,
     subject: Callable[[web.Request], Principal] | None = None,
+    repeated: Iterable[str] = (),
 ) -> Callable[[Handler], Handler]:
     """Guard a handler, a function or a method: it runs only where the decision point allows it.
 
     `resource` is type and id, in which `{name}` stands for a part of the path. `args`: see `web.Arguments`; the body is
     at most 64 kB. `subject` tells whom a request is for where callers have no token that the decision point verifies.
+    `repeated` are the names that may stand more than once in the query. Put it directly above the handler, below
+    everything else. Raises `TypeError` for what is no coroutine function.
     """
-    rule = GuardRule(action, resource, args, intent)
+    rule = GuardRule(action, resource, args, intent, tuple(repeated))
 
     def decorate(handler: Handler) -> Handler:
+        if not inspect.iscoroutinefunction(handler):
+            raise TypeError(
+                f"{handler!r} cannot be guarded: guard a function or a method that is declared with `async def`,"
+                " directly above it; a class or a generator would run before or after the decision"
+            )
+
         @functools.wraps(handler)
         async def asked(*given: Any) -> web.StreamResponse:  # noqa: ANN401 - of a function or of a method
             *of, request = given
+            if not isinstance(request, web.Request):
+                raise TypeError("a guarded handler takes the request: a method of web.View does not, so use a function")
             request = request.clone(client_max_size=MAX_BODY)
             try:
                 body = await request.read()
                 headers = single_headers(request.headers.items())
-                seen = WebRequest(headers, request.match_info, request.rel_url.raw_query_string, body)
+                raw_path, _, raw_query = request.raw_path.encode(errors="surrogateescape").partition(b"?")
+                one_reading(request.path, raw_path, raw_query)
+                query = query_of(request.query.items(), rule.repeated)
+                seen = WebRequest(headers, request.match_info, query, body)
                 call = call_of(rule, seen, None if subject is None else subject(request))
             except web.HTTPRequestEntityTooLarge:
                 return _response(too_large())
@@ -71,7 +93,7 @@ def guarded(
             request[DECISION] = came
             return await handler(*of, request)
 
-        setattr(asked, _MARK, rule)
+        setattr(asked, _MARK, asked)
         return asked
 
     return decorate
@@ -80,19 +102,26 @@ def guarded(
 def install(app: web.Application, pdp: Asker, *, approvals: str | None = None, public: Iterable[str] = ()) -> None:
     """Deny every route of an application that is neither guarded nor public, and close the client with it.
 
-    `public` are the paths of routes, as they were added. `approvals` is where callers read what became of their
-    requests for approval: `GET <approvals>/<id>`.
+    `public` are the paths of routes of this very application, as they were added, with all their methods; a
+    sub-application is as closed as it, and has public routes only by an `install` of its own. `approvals` is where
+    callers read what became of their requests for approval: `GET <approvals>/<id>`.
     """
-    open_to_all = set(public)
+    path = None if approvals is None else f"{approvals.rstrip('/')}/{{id}}"
+    app[_PUBLIC] = frozenset(public) | ({path} if path is not None else set())
 
     @web.middleware
     async def only_guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        match = request.match_info
-        canonical = match.route.resource.canonical if match.route.resource is not None else None
+        return _response(unmapped()) if closed(request.match_info) else await handler(request)
+
+    def closed(match: web.UrlMappingMatchInfo) -> bool:
         # Without a route there is nothing to run: aiohttp answers 404 or 405 itself.
-        if match.http_exception is None and not hasattr(match.handler, _MARK) and canonical not in open_to_all:
-            return _response(unmapped())
-        return await handler(request)
+        if match.http_exception is not None or _guarded(match.handler):
+            return False
+        inner = match.apps[match.apps.index(app) + 1 :]
+        # An application further in that has a guard of its own decides by what that was told.
+        if any(_PUBLIC in one for one in inner):
+            return False
+        return bool(inner) or _own_path(match) not in app[_PUBLIC]
 
     async def read(request: web.Request) -> web.StreamResponse:
         return _response(await task_answer(pdp, request.match_info["id"]))
@@ -102,10 +131,26 @@ def install(app: web.Application, pdp: Asker, *, approvals: str | None = None, p
 
     app.middlewares.append(only_guarded)
     app.on_cleanup.append(close)
-    if approvals is not None:
-        path = f"{approvals.rstrip('/')}/{{id}}"
-        open_to_all.add(path)
+    if path is not None:
         app.router.add_get(path, read)
+
+
+def _guarded(handler: Any) -> bool:  # noqa: ANN401 - whatever a route has
+    runs = handler.__func__ if isinstance(handler, MethodType) else handler
+    return getattr(runs, _MARK, None) is runs
+
+
+def _own_path(match: web.UrlMappingMatchInfo) -> str | None:
+    """Return the path of a route as it was added to its application, which knows no prefix of a parent."""
+    if match.route.resource is None:
+        return None
+    canonical = match.route.resource.canonical
+    if len(match.apps) == 1:
+        return canonical
+    *_, parent, own = match.apps
+    mounted = (resource.get_info() for resource in parent.router.resources())
+    prefix = next((info.get("prefix", "") for info in mounted if info.get("app") is own), "")
+    return canonical.removeprefix(prefix)
 
 
 def _response(answer: WebAnswer) -> web.Response:

@@ -1,12 +1,15 @@
 """`Guard`: asks about every request before an ASGI application sees it. Pure ASGI 3, so it streams.
 
-Holds: a route that nobody mapped is denied; a body that is asked about is read whole, within bounds, and handed on byte
-for byte; a WebSocket is asked about before it is accepted. Where you can, guard the handlers themselves instead
-(`fastapi`, `aiohttp`): a mapping beside the application can name another route than the one that its router takes.
+Holds: a route that nobody mapped is denied; the path that is mapped is the one that the application's router takes, and
+a target of two readings is refused before it is mapped; a body that is asked about is read whole, within bounds, and
+handed on byte for byte; a WebSocket is asked about before it is accepted. Where you can, guard the handlers themselves
+instead (`fastapi`, `aiohttp`): a mapping beside the application can name another route than the one that its router
+takes.
 """
 
 import json
 import re
+import urllib.parse
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +26,8 @@ from bailiwick.web import (
     WebRequest,
     admit,
     call_of,
+    one_reading,
+    query_of,
     single_headers,
     task_answer,
     too_large,
@@ -45,7 +50,10 @@ STATE: Final = "bailiwick"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What a route does. `{name}` in `path` is one segment; a WebSocket has the method `WEBSOCKET`."""
+    """What a route does. `{name}` in `path` is one segment; a WebSocket has the method `WEBSOCKET`.
+
+    `repeated` are the names that may stand more than once in the query.
+    """
 
     method: str
     path: str
@@ -53,13 +61,17 @@ class Route:
     resource: tuple[str, str]
     args: Arguments = "body"
     intent: str | None = None
+    repeated: tuple[str, ...] = ()
 
 
 class Routes:
     """A mapping for `Guard`: the first route that fits, and None where none does."""
 
     def __init__(self, routes: Iterable[Route], subject: Callable[[Scope], Principal] | None = None) -> None:
-        """`subject` tells whom a request is for where callers have no token that the decision point verifies."""
+        """`subject` tells whom a request is for where callers have no token that the decision point verifies.
+
+        Raises `ValueError` for a path that is no template, or that lacks a part which its resource names.
+        """
         self._routes = [(route.method, _pattern(route.path), _rule(route)) for route in routes]
         self._subject = subject
 
@@ -68,7 +80,7 @@ class Routes:
         rule, path = self._found(scope)
         if rule is None:
             return None
-        request = WebRequest(_headers(scope), path, scope.get("query_string", b"").decode("latin-1"), body)
+        request = WebRequest(_headers(scope), path, query_of(_query_pairs(scope), rule.repeated), body)
         return call_of(rule, request, None if self._subject is None else self._subject(scope))
 
     def reads_body(self, scope: Scope) -> bool:
@@ -78,8 +90,9 @@ class Routes:
 
     def _found(self, scope: Scope) -> tuple[GuardRule | None, Mapping[str, str]]:
         method = WEBSOCKET if scope["type"] == "websocket" else scope["method"]
+        routed = route_path(scope)
         for wanted, pattern, rule in self._routes:
-            if wanted == method and (match := pattern.fullmatch(scope["path"])):
+            if wanted == method and (match := pattern.fullmatch(routed)):
                 return rule, match.groupdict()
         return None, {}
 
@@ -96,7 +109,10 @@ class Guard:
         public: Iterable[str] = (),
         approvals: str | None = None,
     ) -> None:
-        """`public` are whole paths that nobody is asked about; `approvals` is where callers read their requests."""
+        """`public` are whole paths that nobody is asked about; `approvals` is where callers read their requests.
+
+        Both are paths as the application's own routes have them, without the `root_path` of the server.
+        """
         self._app = app
         self._pdp = pdp
         self._mapping = mapping
@@ -109,7 +125,7 @@ class Guard:
         match scope["type"]:
             case "lifespan":
                 await self._app(scope, receive, self._closing(send))
-            case "http" | "websocket" if scope["path"] in self._public:
+            case "http" | "websocket" if route_path(scope) in self._public:
                 await self._app(scope, receive, send)
             case "http":
                 await self._http(scope, receive, send)
@@ -120,7 +136,7 @@ class Guard:
 
     async def _http(self, scope: Scope, receive: Receive, send: Deliver) -> None:
         if self._approvals is not None and scope["method"] == "GET":
-            named = self._approvals.fullmatch(scope["path"])
+            named = self._approvals.fullmatch(route_path(scope))
             if named is not None:
                 return await respond(await task_answer(self._pdp, named[1]), send)
         body = b""
@@ -148,6 +164,7 @@ class Guard:
 
     async def _asked(self, scope: Scope, body: bytes) -> AccessDecision | WebAnswer:
         try:
+            one_reading(scope["path"], scope.get("raw_path"), scope.get("query_string", b""))
             call = self._mapping(scope, body)
             return unmapped() if call is None else await admit(self._pdp, call, _headers(scope))
         except RequestError as error:
@@ -160,6 +177,16 @@ class Guard:
             await send(message)
 
         return closing
+
+
+def route_path(scope: Scope) -> str:
+    """Return the path that the application's router matches: without `root_path`, where the path begins with it.
+
+    As Starlette has it, since servers differ: uvicorn puts its `root_path` before every path, Hypercorn does not.
+    """
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
 
 
 async def respond(answer: WebAnswer, send: Deliver) -> None:
@@ -217,10 +244,20 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+def _query_pairs(scope: Scope) -> list[tuple[str, str]]:
+    # As Starlette reads it.
+    return urllib.parse.parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+
+
 def _pattern(path: str) -> re.Pattern[str]:
     parts = _HOLE.split(path)
+    if any("{" in text or "}" in text for text in parts[::2]):
+        raise ValueError(f"{path!r} is no path of a route: each {{name}} in it is one segment, and has no converter")
     return re.compile("".join(f"(?P<{part}>[^/]+)" if odd % 2 else re.escape(part) for odd, part in enumerate(parts)))
 
 
 def _rule(route: Route) -> GuardRule:
-    return GuardRule(route.action, route.resource, route.args, route.intent)
+    rule = GuardRule(route.action, route.resource, route.args, route.intent, route.repeated)
+    if missing := set(rule.parts) - set(_HOLE.findall(route.path)):
+        raise ValueError(f"the resource of {route.path!r} names {', '.join(sorted(missing))}, which is no part of it")
+    return rule

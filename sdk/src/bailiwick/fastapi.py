@@ -1,8 +1,9 @@
 """Guards for FastAPI: `@guarded` on a path operation, `install` on its application.
 
 Holds: the body of a path operation runs only after `decision: true`, and after FastAPI has validated its parameters,
-whose values are the ones that are asked about: `/customers/042` with `id: int` is customer 42. With `install`, a route
-that is neither guarded nor public is denied: a decorator in the wrong order, or none, lets nothing through.
+whose values are the ones that are asked about: `/customers/042` with `id: int` is customer 42, `?amount=9_000` is 9000.
+With `install`, a route that is neither guarded nor public is denied: a decorator in the wrong order, one above the
+guard, or none, lets nothing through.
 """
 
 import functools
@@ -12,14 +13,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, params
-from fastapi.encoders import jsonable_encoder
+from fastapi.dependencies.models import Dependant
 from fastapi.responses import JSONResponse
-from pydantic import SecretBytes, SecretStr
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import Match
+from starlette.websockets import WebSocket
 
 from bailiwick.asgi import WEBSOCKET_DENIED, Application, Deliver, Receive, Scope, respond
 from bailiwick.call import Principal
+from bailiwick.parameters import asked_query, text_of
+from bailiwick.targets import OddTargetError
 from bailiwick.web import (
     MAX_BODY,
     Arguments,
@@ -29,7 +32,9 @@ from bailiwick.web import (
     WebAnswer,
     WebRequest,
     admit,
+    ambiguous,
     call_of,
+    one_reading,
     single_headers,
     task_answer,
     too_large,
@@ -37,6 +42,7 @@ from bailiwick.web import (
 )
 
 Endpoint = Callable[..., Any]
+# On a guarded operation: that operation itself. A wrapper that copies it (`functools.wraps`) has another's.
 _MARK: Final = "__bailiwick__"
 _REQUEST: Final = "bailiwick_request"
 
@@ -49,25 +55,31 @@ def guarded(
     args: Arguments = "body",
     intent: str | None = None,
     subject: Callable[[Request], Principal] | None = None,
+    repeated: Iterable[str] = (),
 ) -> Callable[[Endpoint], Endpoint]:
-    """Guard a path operation, below its `@app.post(...)`.
+    """Guard a path operation, directly below its `@app.post(...)`.
 
     `resource` is type and id, in which `{name}` stands for a part of the path, which the operation takes as a parameter
     of this name. `args`: see `web.Arguments`; the body is at most 64 kB. `subject` tells whom a request is for where
-    callers have no token that the decision point verifies. The decision is `request.state.bailiwick`. Raises
-    `ValueError` for an operation that does not take such a part.
+    callers have no token that the decision point verifies. `repeated` are the names that may stand more than once in
+    the query although no parameter takes them. The decision is `request.state.bailiwick`. Raises `ValueError` for an
+    operation that does not take such a part, and `TypeError` for what cannot be guarded: a generator, a class, a plain
+    function around a coroutine, an operation of a WebSocket.
     """
-    rule = GuardRule(action, resource, args, intent)
+    rule = GuardRule(action, resource, args, intent, tuple(repeated))
 
     def decorate(endpoint: Endpoint) -> Endpoint:
+        _check_kind(endpoint)
         signature = inspect.signature(endpoint, eval_str=True)
+        if any(_is_a(one.annotation, WebSocket) for one in signature.parameters.values()):
+            raise TypeError(f"{_name(endpoint)} serves a WebSocket: guard it with bailiwick.asgi.Guard")
         for part in rule.parts:
             if not _takes(signature, part):
                 raise ValueError(
-                    f"resource names {{{part}}}, which {getattr(endpoint, '__name__', 'the operation')} does not take:"
+                    f"resource names {{{part}}}, which {_name(endpoint)} does not take:"
                     f" give it a parameter {part} of the type that it acts on, without an alias and not by Depends"
                 )
-        own = next((name for name, one in signature.parameters.items() if _is_request(one.annotation)), None)
+        own = next((name for name, one in signature.parameters.items() if _is_a(one.annotation, Request)), None)
 
         @functools.wraps(endpoint)
         async def asked(**given: Any) -> Any:  # noqa: ANN401 - what the operation takes and returns
@@ -83,7 +95,7 @@ def guarded(
             added = inspect.Parameter(_REQUEST, inspect.Parameter.KEYWORD_ONLY, annotation=Request)
             signature = signature.replace(parameters=[*signature.parameters.values(), added])
         asked.__signature__ = signature  # type: ignore[attr-defined]  # as functools and inspect have it
-        setattr(asked, _MARK, rule)
+        setattr(asked, _MARK, asked)
         return asked
 
     return decorate
@@ -92,7 +104,8 @@ def guarded(
 def install(app: FastAPI, pdp: Asker, *, approvals: str | None = None, public: Iterable[str] = ()) -> None:
     """Deny every route of an application that is neither guarded nor public, and close the client with it.
 
-    `public` are the paths of routes, as they were added; the documentation is one (`/docs`, `/openapi.json`).
+    `public` are the paths of routes, as they were added, with all their methods; the documentation is one (`/docs`,
+    `/openapi.json`). A mounted application is one route, which is denied, or public with all that it serves.
     `approvals` is where callers read what became of their requests for approval: `GET <approvals>/<id>`.
     """
     open_to_all = set(public)
@@ -127,7 +140,7 @@ class _OnlyGuarded:
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Deliver) -> None:
-        if scope["type"] == "lifespan" or all(self._open(route) for route in self._matching(scope)):
+        if scope["type"] == "lifespan" or all(self._open(route, scope) for route in self._matching(scope)):
             # Where nothing matches there is nothing to run but a 404 or a 405.
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -147,10 +160,12 @@ class _OnlyGuarded:
             found = [] if inner is None else [one for one in inner() if one.matches(scope)[0] is Match.FULL]
             yield from found or [route]
 
-    def _open(self, route: object) -> bool:
+    def _open(self, route: object, scope: Scope) -> bool:
         of = getattr(route, "starlette_route", None) or route
         path = getattr(of, "path_format", None) or getattr(of, "path", "")
-        return hasattr(getattr(of, "endpoint", None), _MARK) or path in self._public
+        endpoint = getattr(of, "endpoint", None)
+        guarded = endpoint is not None and getattr(endpoint, _MARK, None) is endpoint
+        return (guarded and scope["type"] == "http") or path in self._public
 
 
 async def _asked(
@@ -162,12 +177,19 @@ async def _asked(
 ) -> Any:  # noqa: ANN401 - a decision or an answer, as `admit` returns
     try:
         headers = single_headers(request.headers.items())
+        # Not `request.url`, which is put together from the scope and read again: it ends at a "#".
+        scope = request.scope
+        one_reading(scope["path"], scope.get("raw_path"), scope["query_string"])
         body = await request.body()
         if len(body) > MAX_BODY:
             return too_large()
         # The validated value, which is what the operation will act on: as it was sent it may be another, 007 and not 7.
-        path = {name: _plain(given[name]) for name in rule.parts if name in request.path_params}
-        seen = WebRequest(headers, path, request.url.query, body)
+        path = {name: text_of(given[name]) for name in rule.parts if name in request.path_params}
+        try:
+            query = asked_query(_dependant(request), given, request.query_params, rule.repeated)
+        except OddTargetError as error:
+            raise ambiguous(error) from error
+        seen = WebRequest(headers, path, query, body)
         call = call_of(rule, seen, None if subject is None else subject(request))
     except RequestError as error:
         return error.answer
@@ -186,16 +208,32 @@ def _takes(signature: inspect.Signature, part: str) -> bool:
     return all(isinstance(one, params.Path) and one.alias in (None, part) for one in marks)
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, SecretStr | SecretBytes):
-        # Written out, every one is the same row of stars. Nothing runs: whoever takes it so finds out at once.
-        raise TypeError("a part of the path that is a secret type cannot be asked about: take it as a str")
-    found = jsonable_encoder(value)
-    return found if isinstance(found, str) else str(value)
+def _check_kind(endpoint: Endpoint) -> None:
+    runs = endpoint.func if isinstance(endpoint, functools.partial) else endpoint
+    if not inspect.isroutine(runs):
+        raise TypeError(f"{endpoint!r} cannot be guarded: guard a function")
+    inner = inspect.unwrap(endpoint)
+    if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in (runs, inner)):
+        raise TypeError(
+            f"{_name(endpoint)} is a generator, which runs after its operation has returned: return a StreamingResponse"
+        )
+    if inspect.iscoroutinefunction(inner) and not inspect.iscoroutinefunction(endpoint):
+        raise TypeError(f"{_name(endpoint)} is a plain function around a coroutine: declare it with `async def` too")
 
 
-def _is_request(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Request)
+def _name(endpoint: Endpoint) -> str:
+    return getattr(endpoint, "__name__", "the operation")
+
+
+def _dependant(request: Request) -> Dependant:
+    """Return what FastAPI gives values to for this request: with a router's own dependencies, where it was included."""
+    included = request.scope.get("fastapi", {}).get("effective_route_context")
+    found: Dependant = getattr(included, "dependant", None) or request.scope["route"].dependant
+    return found
+
+
+def _is_a(annotation: object, kind: type) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, kind)
 
 
 def _response(answer: WebAnswer) -> JSONResponse:

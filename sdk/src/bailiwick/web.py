@@ -5,15 +5,14 @@ could act on is in it: path, query and body. What cannot be read is 400 before a
 an approval never runs.
 """
 
-import re
-import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol
 
 from bailiwick.call import AccessCall, AccessResource, Principal, decoded
 from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded, Denied
+from bailiwick.targets import OddTargetError, check_target, parts_of, query_texts, resource_id
 
 # A caller repeats the very request with one of these: to show an approval, or to ask for one in its own words.
 APPROVAL_HEADER: Final = "X-Approval"
@@ -22,12 +21,12 @@ PROBLEM: Final = "application/problem+json"
 MAX_BODY: Final = 65536
 _TYPE: Final = "https://bailiwick.dev/problems/"
 _SINGLE: Final = ("authorization", APPROVAL_HEADER.lower(), REASON_HEADER.lower(), "traceparent")
-_HOLE: Final = re.compile(r"\{([^{}]+)\}")
 _REASON_LENGTH: Final = 1024
 
 UNMAPPED: Final = "unmapped"
 TOO_LARGE: Final = "body_too_large"
 BAD_REQUEST: Final = "bad_request"
+AMBIGUOUS: Final = "ambiguous_request"
 UNAUTHENTICATED: Final = "unauthenticated"
 
 # "body": the JSON object in the body. A function: takes that object and returns the arguments, or raises ValueError.
@@ -52,26 +51,38 @@ class Asker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GuardRule:
-    """What one route does: `resource` is type and id, in which `{name}` stands for a part of the path."""
+    """What one route does: `resource` is type and id, in which `{name}` stands for a part of the path.
+
+    `repeated` are the names that may stand more than once in the query.
+    """
 
     action: str
     resource: tuple[str, str]
     args: Arguments = "body"
     intent: str | None = None
+    repeated: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an id that two resources would have. Raises `ValueError`."""
+        parts_of(self.resource[1])
 
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts of the path that the id of the resource is made of."""
-        return tuple(_HOLE.findall(self.resource[1]))
+        return parts_of(self.resource[1])
 
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
-    """A request as its handler will see it. `path` are the named parts of the path; names of headers in lower case."""
+    """A request as its handler will see it.
+
+    `path` are the named parts of the path, `query` the values of its query by name (`query_of`), as the handler gets
+    both; names of headers are in lower case.
+    """
 
     headers: Mapping[str, str]
     path: Mapping[str, str]
-    query: str = ""
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
     body: bytes = b""
 
 
@@ -111,21 +122,45 @@ def single_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
+def ambiguous(why: object) -> RequestError:
+    """Return the error for a request that can be read in two ways. `why` ends the sentence "...: its path ..."."""
+    return RequestError(problem(400, AMBIGUOUS, f"The request can be read in more than one way: {why}."))
+
+
+def one_reading(path: str, raw_path: bytes | None, query: bytes) -> None:
+    """Refuse a target that can be read in two ways (see `targets.check_target`). Raises `RequestError`."""
+    try:
+        check_target(path, raw_path, query)
+    except OddTargetError as error:
+        raise ambiguous(error) from error
+
+
+def query_of(pairs: Iterable[tuple[str, str]], repeated: Sequence[str]) -> dict[str, list[str]]:
+    """Return the values of a query by name. Raises `RequestError` for a name that stands twice and must not."""
+    try:
+        return query_texts(pairs, repeated)
+    except OddTargetError as error:
+        raise ambiguous(error) from error
+
+
 def call_of(rule: GuardRule, request: WebRequest, subject: Principal | None = None) -> AccessCall:
     """Return the call that a request is. Raises `RequestError`."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     proven = token.strip() if scheme.lower() == "bearer" and token.strip() else None
     if proven is None and subject is None:
         raise RequestError(problem(401, UNAUTHENTICATED, "Send a token: Authorization: Bearer."))
-    query = urllib.parse.parse_qs(request.query, keep_blank_values=True)
+    try:
+        identifier = resource_id(rule.resource[1], request.path)
+    except OddTargetError as error:
+        raise ambiguous(error) from error
     return AccessCall(
         action=rule.action,
-        resource=AccessResource(rule.resource[0], _HOLE.sub(lambda hole: request.path[hole[1]], rule.resource[1])),
+        resource=AccessResource(rule.resource[0], identifier),
         token=proven,
         subject=subject,
         args=_arguments(rule, request.body),
         intent=rule.intent,
-        context={"query": query} if query else {},
+        context={"query": request.query} if request.query else {},
         traceparent=request.headers.get("traceparent"),
     )
 

@@ -1,8 +1,7 @@
 """Guards of web applications: a handler runs only after an allow of the very values that it sees."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final
 
 import pytest
@@ -11,82 +10,18 @@ from aiohttp.test_utils import TestClient, TestServer
 from fastapi import APIRouter, Depends, FastAPI, Path, Request, WebSocket
 from pydantic import SecretStr
 
-from bailiwick import Approval, AsyncBailiwick, Principal, aiohttp as for_aiohttp, fastapi as for_fastapi
+from bailiwick import Approval, Principal, aiohttp as for_aiohttp, fastapi as for_fastapi
 from bailiwick.asgi import Application, Deliver, Guard, Message, Receive, Route, Routes, Scope
+from support.sdk.guardedapps import TOKEN, GuardedApplication, Headers, Said, over_asgi
 from support.sdk.script import Script, Scripted, allow, answer, deny
 
-TOKEN: Final[Mapping[str, str]] = {"Authorization": "Bearer t"}
 ASKS: Final = {"endpoint": "e", "template": "t", "expires_at": "x", "binding_token": "b"}
 SHOWN: Final = {"id": "g.u", "state": "jws"}
 TASK: Final = {"task": {"id": "g.u", "status": "approved", "result": {"mode": "reevaluate", "approval": SHOWN}}}
 LARGE: Final = json.dumps({"x": "y" * 70_000}).encode()
 
 
-@dataclass
-class GuardedApplication:
-    """An application behind a guard. `ran` are the ids that its handlers were run with."""
-
-    script: Script
-    ran: list[Any] = field(default_factory=list)
-
-    @property
-    def pdp(self) -> AsyncBailiwick:
-        return AsyncBailiwick("https://pdp.example", token=None, transport=self.script.asynchronous)
-
-    @property
-    def asked(self) -> Any:  # noqa: ANN401 - JSON
-        """The one question that was asked."""
-        (body,) = self.script.bodies
-        return body
-
-
-@dataclass
-class Said:
-    status: int
-    body: Any
-    media_type: str
-    headers: dict[str, str]
-
-
 Asking = Callable[..., Awaitable[Said]]
-Headers = Mapping[str, str] | list[tuple[str, str]]
-
-
-async def over_asgi(app: Application, method: str, path: str, body: bytes = b"", headers: Headers = TOKEN) -> Said:
-    """Send one request to an ASGI application, its body in two parts."""
-    raw, _, query = path.partition("?")
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    scope: MutableMapping[str, Any] = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "path": raw,
-        "raw_path": raw.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "scheme": "http",
-        "server": ("test", 80),
-        "client": ("test", 1),
-        "headers": [(b"content-type", b"application/json")]
-        + [(name.lower().encode(), value.encode()) for name, value in pairs],
-    }
-    parts = [
-        {"type": "http.request", "body": body[:3], "more_body": True},
-        {"type": "http.request", "body": body[3:], "more_body": False},
-    ]
-    sent: list[MutableMapping[str, Any]] = []
-
-    async def receive() -> MutableMapping[str, Any]:
-        return parts.pop(0) if parts else {"type": "http.disconnect"}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
-
-    await app(scope, receive, send)
-    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    text = b"".join(message.get("body", b"") for message in sent[1:])
-    return Said(sent[0]["status"], json.loads(text) if text else None, found.get("content-type", ""), found)
 
 
 def asgi(served: GuardedApplication, subject: bool = False) -> Asking:
@@ -99,7 +34,7 @@ def asgi(served: GuardedApplication, subject: bool = False) -> Asking:
 
     routes = Routes(
         [
-            Route("POST", "/customers/{id}/export", "customers.export", ("customer", "{id}")),
+            Route("POST", "/customers/{id}/export", "customers.export", ("customer", "{id}"), repeated=("all",)),
             Route("GET", "/customers", "customers.list", ("customer", "*"), args=None),
         ],
         (lambda _: Principal("user", "alice")) if subject else None,
@@ -117,7 +52,7 @@ def fastapi(served: GuardedApplication, subject: bool = False) -> Asking:
     who = (lambda _: Principal("user", "alice")) if subject else None
 
     @app.post("/customers/{id}/export")
-    @for_fastapi.guarded(served.pdp, "customers.export", resource=("customer", "{id}"), subject=who)
+    @for_fastapi.guarded(served.pdp, "customers.export", resource=("customer", "{id}"), subject=who, repeated={"all"})
     async def export(id: str, body: dict[str, Any]) -> dict[str, Any]:  # noqa: A002 - the path's word
         served.ran.append(id)
         return body
@@ -149,7 +84,9 @@ def aiohttp(served: GuardedApplication, subject: bool = False) -> Asking:
     who = (lambda _: Principal("user", "alice")) if subject else None
 
     class Handlers:
-        @for_aiohttp.guarded(served.pdp, "customers.export", resource=("customer", "{id}"), subject=who)
+        @for_aiohttp.guarded(
+            served.pdp, "customers.export", resource=("customer", "{id}"), subject=who, repeated={"all"}
+        )
         async def export(self, request: web.Request) -> web.Response:
             served.ran.append(request.match_info["id"])
             return web.json_response(await request.json())
@@ -295,6 +232,13 @@ async def test_the_query_is_bound_too(kind: Callable[..., Asking]) -> None:
     one = served(allow())
     await kind(one)("POST", "/customers/42/export?all=1&all=2&x=", b"{}")
     assert one.asked["context"]["query"] == {"all": ["1", "2"], "x": [""]}
+
+
+async def test_a_name_that_stands_twice_in_the_query_is_asked_of_nobody(kind: Callable[..., Asking]) -> None:
+    one = served(allow())
+    said = await kind(one)("POST", "/customers/42/export?x=1&x=2", b"{}")
+    assert (said.status, said.body["reason"], one.ran, one.script.sent) == (400, "ambiguous_request", [], [])
+    assert said.body["detail"] == "The request can be read in more than one way: x stands twice in its query."
 
 
 async def test_a_trace_is_passed_on(kind: Callable[..., Asking]) -> None:
