@@ -239,9 +239,14 @@ def texts_of(sent: Any) -> list[str]:  # noqa: ANN401 - texts, or the value that
     return [written(one) for one in many]
 
 
-def written(value: Any) -> str:  # noqa: ANN401 - of any kind
+def written(value: object) -> str:
     """Return the one text of a value, by another way than the guard's."""
-    if isinstance(value, float | Decimal) and math.isfinite(value) and abs(value) < 2**53 and value == int(value):
+    if (
+        isinstance(value, float | Decimal)
+        and math.isfinite(value)
+        and abs(float(value)) < 2**53
+        and value == int(value)
+    ):
         return str(int(value))
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 

@@ -1,6 +1,6 @@
 """A transport over aiohttp, for applications that have it already: `AsyncBailiwick(..., transport=AiohttpTransport())`.
 
-Holds: what `base` says of every transport; the session has no cookies, follows no redirect and reads no environment.
+Holds: what `base` says of every transport; a session has no cookies, follows no redirect and reads no environment.
 """
 
 import ssl
@@ -13,13 +13,14 @@ from bailiwick.transports.base import MAX_BYTES, HttpRequest, HttpResponse, NotS
 
 
 class AiohttpTransport:
-    """For asyncio (see `base.AsyncTransport`). Its session is made in the loop that first sends."""
+    """For asyncio (see `base.AsyncTransport`). Its sessions are made in the loop that first sends."""
 
     def __init__(self, *, ca: Path | str | None = None, tls_name: str | None = None) -> None:
         """Prepare: `ca` is a file of certificates (default: the system's), `tls_name` the name in the certificate."""
         self._authority = None if ca is None else TrustFile(ca)
         self._name = tls_name
-        self._session: aiohttp.ClientSession | None = None
+        # By whether a connection is used once: aiohttp decides that for a session, and reads no `Connection: close`.
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
         """Send a request. Raises `TransportError`."""
@@ -28,7 +29,7 @@ class AiohttpTransport:
         except (OSError, ssl.SSLError) as error:
             raise NotSentError(f"the authority cannot be read: {error}") from error
         try:
-            async with self._opened().request(
+            async with self._opened(once=request.once).request(
                 request.method,
                 request.url,
                 data=request.body,
@@ -54,13 +55,16 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         """End the connections."""
-        session, self._session = self._session, None
-        if session is not None:
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
             await session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+    def _opened(self, *, once: bool) -> aiohttp.ClientSession:
+        if once not in self._sessions:
+            self._sessions[once] = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=once),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                trust_env=False,
             )
-        return self._session
+        return self._sessions[once]

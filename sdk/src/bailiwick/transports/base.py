@@ -1,7 +1,8 @@
 """What a transport is: one request out, one bounded answer back, within the time it is given.
 
-Holds: a transport never retries, follows no redirect, sends no cookie and reads no environment. `NotSentError` means
-that not one byte of the request left: only then may it be sent again.
+Holds: a transport never retries, follows no redirect, sends no cookie and reads no environment, and uses a connection
+once where a request says so. `NotSentError` means that not one byte of the request left, and only then may it be sent
+again.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,11 @@ class HttpRequest:
     def method(self) -> str:
         """The method."""
         return "GET" if self.body is None else "POST"
+
+    @property
+    def once(self) -> bool:
+        """Whether the connection is used for this request alone: what is left on it must answer no other."""
+        return self.headers.get("Connection") == "close"
 
 
 @dataclass(frozen=True, slots=True)
