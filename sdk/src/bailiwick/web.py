@@ -5,6 +5,7 @@ could act on is in it: path, query and body. What cannot be read is 400 before a
 an approval never runs.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -22,6 +23,10 @@ MAX_BODY: Final = 65536
 _TYPE: Final = "https://bailiwick.dev/problems/"
 _SINGLE: Final = ("authorization", APPROVAL_HEADER.lower(), REASON_HEADER.lower(), "traceparent")
 _REASON_LENGTH: Final = 1024
+# The one way to write a charset. Frameworks decode a body by it, and know more ways to write it (RFC 2231).
+_UTF_8: Final = re.compile(r'[^;,]*;\s*charset=("?)utf-8\1\s*', re.IGNORECASE)
+# Some bodies are JSON and a form at once, and say another thing in each.
+_FORMS: Final = ("form-urlencoded", "form-data", "multipart")
 
 UNMAPPED: Final = "unmapped"
 TOO_LARGE: Final = "body_too_large"
@@ -158,16 +163,22 @@ def call_of(rule: GuardRule, request: WebRequest, subject: Principal | None = No
         resource=AccessResource(rule.resource[0], identifier),
         token=proven,
         subject=subject,
-        args=_arguments(rule, request.body),
+        args=_arguments(rule, request),
         intent=rule.intent,
         context={"query": request.query} if request.query else {},
         traceparent=request.headers.get("traceparent"),
     )
 
 
-def _arguments(rule: GuardRule, body: bytes) -> Mapping[str, Any] | None:
+def _arguments(rule: GuardRule, request: WebRequest) -> Mapping[str, Any] | None:
+    body = request.body
     if rule.args is None or (rule.args == "body" and not body):
         return None
+    kind = request.headers.get("content-type", "")
+    if any(form in kind.lower() for form in _FORMS):
+        raise RequestError(problem(415, BAD_REQUEST, "Send the body as application/json, and not as a form."))
+    if "charset" in kind.lower() and not _UTF_8.fullmatch(kind):
+        raise ambiguous("its body is not in UTF-8, or its Content-Type says so in an unusual way")
     try:
         found = decoded(body)
         if not isinstance(found, dict):

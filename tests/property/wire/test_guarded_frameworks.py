@@ -35,7 +35,7 @@ SERVERS: Final[dict[str, Callable[[], AbstractContextManager[WebServer]]]] = {
     "Hypercorn": by_hypercorn,
     "Hypercorn below a path": lambda: by_hypercorn("/v1"),
 }
-LONG: Final = settings(max_examples=1500)
+LONG: Final = settings(max_examples=600)
 
 
 @dataclass

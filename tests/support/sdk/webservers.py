@@ -37,24 +37,41 @@ class WebServer:
         if scope["type"] != "lifespan" and self.current is not None:
             await self.current(scope, receive, send)
 
-    def status_of(self, target: bytes, method: str = "GET", headers: Mapping[str, str] | None = None) -> int:
-        """Send a request with this very target, and return the status of its answer; 0 without one."""
-        return status_of(self.port, target, method, headers)
+    def status_of(
+        self,
+        target: bytes,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: list[bytes] | None = None,
+    ) -> int:
+        """Send a request with this very target (see `status_of`)."""
+        return status_of(self.port, target, method, headers, body)
 
 
-def status_of(port: int, target: bytes, method: str = "GET", headers: Mapping[str, str] | None = None) -> int:
-    """Send a request with this very target, and return the status of its answer; 0 without one."""
+def status_of(
+    port: int,
+    target: bytes,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    body: list[bytes] | None = None,
+    sent: bytes = b"",
+) -> int:
+    """Send a request with this very target, and return the status of its answer; 0 without one.
+
+    `sent` is the body of the request; what follows the head of the answer is added to `body`.
+    """
     named = {"Host": "test", "Authorization": "Bearer t", "Connection": "close", **(headers or {})}
     lines = "".join(f"{name}: {value}\r\n" for name, value in named.items())
     with socket.create_connection(("127.0.0.1", port), _SECONDS) as connection:
-        connection.sendall(method.encode() + b" " + target + b" HTTP/1.1\r\n" + lines.encode() + b"\r\n")
+        connection.sendall(method.encode() + b" " + target + b" HTTP/1.1\r\n" + lines.encode() + b"\r\n" + sent)
         came = b""
         while b"\r\n\r\n" not in came and (piece := connection.recv(65536)):
             came += piece
         # To the end: what the application did is then done.
-        if not came.startswith(b"HTTP/1.1 101"):
-            while connection.recv(65536):
-                pass
+        while not came.startswith(b"HTTP/1.1 101") and (piece := connection.recv(65536)):
+            came += piece
+    if body is not None:
+        body.append(came.partition(b"\r\n\r\n")[2])
     return int(came.split(b" ", 2)[1]) if came.startswith(b"HTTP/1.") else 0
 
 
