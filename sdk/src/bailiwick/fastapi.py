@@ -16,6 +16,7 @@ from fastapi import APIRouter, FastAPI, Request, params
 from fastapi.dependencies.models import Dependant
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 from starlette.routing import Match
 from starlette.websockets import WebSocket
 
@@ -106,7 +107,8 @@ def install(app: FastAPI, pdp: Asker, *, approvals: str | None = None, public: I
 
     `public` are the paths of routes, as they were added, with all their methods; the documentation is one (`/docs`,
     `/openapi.json`). A mounted application is one route, which is denied, or public with all that it serves.
-    `approvals` is where callers read what became of their requests for approval: `GET <approvals>/<id>`.
+    `approvals` is where callers read what became of their requests for approval: `GET <approvals>/<id>`. Raises
+    `RuntimeError` once the application serves.
     """
     open_to_all = set(public)
     if approvals is not None:
@@ -128,7 +130,10 @@ def install(app: FastAPI, pdp: Asker, *, approvals: str | None = None, public: I
             await pdp.close()
 
     app.router.lifespan_context = lifespan
-    app.add_middleware(_OnlyGuarded, router=app.router, public=open_to_all)
+    if app.middleware_stack is not None:
+        raise RuntimeError("install the guard before the application serves")
+    # The innermost, and not by `add_middleware`, which puts it outermost: what another one makes of a path is routed.
+    app.user_middleware.append(Middleware(_OnlyGuarded, router=app.router, public=open_to_all))
 
 
 class _OnlyGuarded:
@@ -228,7 +233,9 @@ def _name(endpoint: Endpoint) -> str:
 def _dependant(request: Request) -> Dependant:
     """Return what FastAPI gives values to for this request: with a router's own dependencies, where it was included."""
     included = request.scope.get("fastapi", {}).get("effective_route_context")
-    found: Dependant = getattr(included, "dependant", None) or request.scope["route"].dependant
+    route = request.scope["route"]
+    own = included if getattr(included, "original_route", None) is route else route
+    found: Dependant = own.dependant
     return found
 
 

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route as StarletteRoute
 
 from bailiwick import aiohttp as for_aiohttp, fastapi as for_fastapi
-from bailiwick.asgi import Route, Routes
+from bailiwick.asgi import Application, Deliver, Receive, Route, Routes, Scope
 from bailiwick.web import GuardRule
 from support.sdk.guardedapps import GuardedApplication, over_asgi
 from support.sdk.script import Script, Scripted, allow, deny
@@ -124,6 +124,32 @@ async def test_in_fastapi_only_a_guarded_operation_is_open_however_it_is_added()
         *(403, 200, 405, 405)
     ]
     assert one.ran == ["bare"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_in_fastapi_a_path_that_a_middleware_makes_is_closed_too(first: bool) -> None:
+    one, app = served(), FastAPI()
+
+    class Prefix:
+        def __init__(self, app: Application) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Deliver) -> None:
+            await self.app({**scope, "path": scope["path"].removeprefix("/api")}, receive, send)
+
+    @app.get("/forgotten")
+    async def forgotten() -> None:
+        one.ran.append("forgotten")
+
+    if first:
+        app.add_middleware(Prefix)
+    for_fastapi.install(app, one.pdp)
+    if not first:
+        app.add_middleware(Prefix)
+    assert [(await over_asgi(app, "GET", path)).status for path in ("/api/forgotten", "/forgotten")] == [403, 403]
+    assert one.ran == []
+    with pytest.raises(RuntimeError, match="before the application serves"):
+        for_fastapi.install(app, one.pdp)
 
 
 def generator() -> Iterator[str]:
