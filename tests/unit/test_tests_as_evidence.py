@@ -43,6 +43,7 @@ WHOLE: Final = {
     ("reference/spans.md", "spans", "spans"),
     ("reference/chart.md", "the-chart-point-by-point", "the chart"),
     ("operations/noisy-neighbours.md", "how-it-is-tested", "noisy neighbours"),
+    ("reference/sdk.md", "names-that-mean-the-same-thing", "guards of the SDK"),
     ("concepts/comparisons.md", "cerbos", "SDK and Cerbos"),
     ("concepts/comparisons.md", "decern", "SDK and decern"),
 }
