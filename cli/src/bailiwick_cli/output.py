@@ -5,7 +5,9 @@ read as markup; no colour without a terminal, nor with NO_COLOR.
 """
 
 import json
+import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Final
 
@@ -22,6 +24,7 @@ Line = Sequence[tuple[str, str]]
 """Pieces of a line: text, already escaped, and style."""
 
 _GAP: Final = 3
+_SPACES: Final = re.compile(r"^ +| +$|(?<= ) +")
 _PHASES: Final = {"Pending": "yellow", "Active": "green", "Denied": "red", "Revoked": "red"}
 
 
@@ -33,6 +36,26 @@ def of_phase(phase: str) -> tuple[str, str]:
 def rendered(text: str) -> str:
     r"""Return a text that the decision point has escaped already: backslashes stay, what is invisible shows."""
     return "\\".join(visible(part) for part in text.split("\\"))
+
+
+def legible(text: str) -> str:
+    r"""Return a text of others as somebody has to see it who decides by it.
+
+    That is `visible`, with each space that cannot be counted as \u0020: at either end, and after another one. So is a
+    mark at the beginning, which would join what stands before it. A text that is empty stands as `""`.
+    """
+    return _counted(visible(text))
+
+
+def legible_rendered(text: str) -> str:
+    """Return the same of a text that the decision point has escaped already."""
+    return _counted(rendered(text))
+
+
+def _counted(text: str) -> str:
+    if text and unicodedata.category(text[0]).startswith("M"):
+        text = json.dumps(text[0])[1:-1] + text[1:]
+    return _SPACES.sub(lambda found: "\\u0020" * len(found[0]), text) or '""'
 
 
 def write(lines: Iterable[Line], file: IO[str] | None = None) -> None:

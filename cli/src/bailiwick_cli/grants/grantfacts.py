@@ -10,16 +10,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_cli.grants.grantview import GrantView, moment, span
-from bailiwick_cli.output import Line, of_phase, rendered
+from bailiwick_cli.grants.grantview import GrantView, exact_span, moment, span
+from bailiwick_cli.output import Line, legible, legible_rendered, of_phase
 from bailiwick_engine.approval.binding import ARGS_DIGEST
-from bailiwick_engine.approval.display import visible
 
-# What has its own place below. A member that this version does not know is told as it is.
-_KNOWN: Final = {
-    *("endpoint", "rules", "requester", "subject", "actors", "excludedReviewers", "action", "resource", "intent"),
-    *("binding", "display", "reason", "steps", "origin", "pendingUntilTime", "windowSeconds", "maxUses"),
+# What has its own place below, with the members of it that have one. What this version does not know is told as it is.
+_KNOWN: Final[Mapping[str, frozenset[str]]] = {
+    **dict.fromkeys(("endpoint", "excludedReviewers", "intent", "reason", "origin"), frozenset()),
+    **dict.fromkeys(("pendingUntilTime", "windowSeconds", "maxUses"), frozenset()),
+    "rules": frozenset({"policy", "uid", "rule", "ruleDigest"}),
+    "requester": frozenset({"username", "uid"}),
+    "subject": frozenset({"type", "id", "uid"}),
+    "actors": frozenset({"issuer", "id", "uid"}),
+    "action": frozenset({"name"}),
+    "resource": frozenset({"type", "id", "properties"}),
+    "binding": frozenset({"mode", "digest", "members"}),
+    "display": frozenset({"name", "value"}),
+    "steps": frozenset({"name", "policy", "kind", "groups", "count"}),
 }
+# Whose texts stand side by side above, so that one could be taken for two.
+_AS_STORED: Final = ("subject", "actors", "action", "resource")
 # How the decision point says that it has the digest of the arguments alone.
 _UNSHOWN: Final = {"name": "args", "value": "not shown"}
 
@@ -47,31 +57,39 @@ Told = GrantFact | FactRows
 
 def named(grant: GrantView) -> Iterator[Told]:
     """Yield which grant it is, and how it stands."""
-    yield _fact("Name", f"{visible(grant.name)} in {visible(grant.namespace)}")
+    yield _fact("Name", f"{legible(grant.name)} in {legible(grant.namespace)}")
     yield GrantFact("Phase", [of_phase(grant.phase), (until(grant), "")])
-    yield _fact("Endpoint", visible(grant.request["endpoint"]))
+    yield _fact("Endpoint", legible(grant.request["endpoint"]))
 
 
 def act(grant: GrantView) -> Iterator[Told]:
     """Yield what is to be done, and to what."""
     request = grant.request
-    yield _fact("Action", visible(request["action"]["name"]), "bold")
-    yield _fact("Resource", f"{visible(request['resource']['type'])}/{visible(request['resource']['id'])}", "bold")
-    for name, value in sorted((request["resource"].get("properties") or {}).items()):
-        yield _fact("", f"{visible(name)} = {visible(value)}")
+    yield _fact("Action", legible(request["action"]["name"]), "bold")
+    yield GrantFact("Resource", resource_pieces(grant))
+    if properties := request["resource"].get("properties"):
+        rows = tuple([(legible(name), ""), (legible(value), "bold")] for name, value in sorted(properties.items()))
+        yield FactRows("Properties", rows, aligned=True)
+
+
+def resource_pieces(grant: GrantView) -> Line:
+    """Return the resource in short. Type and id are pieces of their own, so that neither moves the other."""
+    resource = grant.request["resource"]
+    return [(legible(resource["type"]), "bold"), ("/", "bold"), (legible(resource["id"]), "bold")]
 
 
 def parties(grant: GrantView) -> Iterator[Told]:
     """Yield for whom, through whom, and what for."""
     request = grant.request
-    yield _fact("Subject", _party(request["subject"]), "bold")
+    yield GrantFact("Subject", _party(request["subject"], "bold"))
     if actors := request.get("actors"):
         # A line each: a name may hold whatever would stand between two.
-        rows = tuple([(str(number), "dim"), (_party(actor), "")] for number, actor in enumerate(actors, 1))
+        rows = tuple([(str(number), "dim"), *_party(actor, "bold")] for number, actor in enumerate(actors, 1))
         yield FactRows("Actors", rows, aligned=True)
     else:
         yield _fact("Actors", "none: the subject calls by itself")
-    yield _fact("Intent", visible(request.get("intent") or "none declared"))
+    intent = request.get("intent")
+    yield _fact("Intent", legible(intent) if intent else "none declared")
 
 
 def arguments(grant: GrantView) -> Iterator[Told]:
@@ -109,22 +127,24 @@ def hides(grant: GrantView) -> bool:
 
 def _shown(item: Mapping[str, Any]) -> Line:
     style = "yellow" if _UNSHOWN.items() <= item.items() else "bold"
-    return [(rendered(item["name"]), ""), (rendered(item["value"]), style)]
+    return [(legible_rendered(item["name"]), ""), (legible_rendered(item["value"]), style)]
 
 
 def asked(grant: GrantView) -> Iterator[Told]:
     """Yield who asked, and by which rules somebody has to be asked."""
     request = grant.request
     told = {"OnDeny": ", after a denied call", "PreApproved": ", in advance and by hand"}
-    yield _fact("Requester", f"{visible(request['requester']['username'])}{told.get(request['origin'], '')}")
-    yield _fact("Rules", ", ".join(f"{visible(rule['policy'])}/{visible(rule['rule'])}" for rule in request["rules"]))
+    yield GrantFact(
+        "Requester", [(legible(request["requester"]["username"]), ""), (told.get(request["origin"], ""), "")]
+    )
+    yield _fact("Rules", ", ".join(f"{legible(rule['policy'])}/{legible(rule['rule'])}" for rule in request["rules"]))
 
 
 def gives(grant: GrantView, others: Sequence[GrantView] = ()) -> Iterator[Told]:
     """Yield what a yes lets through; `others` are grants that let such a call through, too."""
     yield _fact("Allows", _unlocks(grant))
     if others:
-        told = "; ".join(f"{visible(other.name)} also allows such calls{until(other)}" for other in others)
+        told = "; ".join(f"{legible(other.name)} also allows such calls{until(other)}" for other in others)
         yield _fact("Overlap", told, "yellow")
 
 
@@ -132,54 +152,74 @@ def bound(grant: GrantView) -> Iterator[Told]:
     """Yield what a review is bound to, and whatever else of the request this version does not know."""
     request = grant.request
     binding = request["binding"]
-    yield _fact("Binding", f"{visible(binding['mode'])} {visible(grant.binding)}")
+    yield _fact("Binding", f"{legible(binding['mode'])} {legible(grant.binding)}")
     if binding.get("members") is not None:
-        told = ", ".join(visible(name) for name in binding["members"])
+        told = ", ".join(legible(name) for name in binding["members"])
         yield _fact("Bound", f"subject, action and resource; of the context {told or 'nothing'}")
-    for name in sorted(request.keys() - _KNOWN):
-        yield _fact(visible(name), visible(json.dumps(request[name], sort_keys=True)))
+    for name, value in _unknown(request):
+        yield _fact(legible(name), _stored(value))
+    yield _fact("As stored", _stored({name: request[name] for name in _AS_STORED if name in request}))
+
+
+def _unknown(request: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield what a newer version may have put into the request, wherever it is, by its path."""
+    for name, value in sorted(request.items()):
+        if name not in _KNOWN:
+            yield name, value
+        elif isinstance(value, Mapping):
+            yield from ((f"{name}.{member}", value[member]) for member in sorted(value.keys() - _KNOWN[name]))
+        elif isinstance(value, list):
+            for place, entry in enumerate(value):
+                extra = entry.keys() - _KNOWN[name] if isinstance(entry, Mapping) else ()
+                yield from ((f"{name}[{place}].{member}", entry[member]) for member in sorted(extra))
+
+
+def _stored(value: object) -> str:
+    """Write a part of the request as JSON in ASCII, in which no text can be taken for another."""
+    return legible(json.dumps(value, sort_keys=True))
 
 
 def reviewers(grant: GrantView) -> Iterator[Told]:
     """Yield whose yes is needed, and who has said what."""
     if grant.excluded:
-        yield _fact("Excluded", ", ".join(visible(one) for one in grant.excluded) + " (not allowed to review)")
+        yield _fact("Excluded", ", ".join(legible(one) for one in grant.excluded) + " (not allowed to review)")
     yield FactRows("Steps", tuple(_step_rows(grant)))
     yield FactRows("Reviews", tuple(_review_rows(grant)), note="" if grant.reviews else "none yet")
     if revocation := grant.raw["spec"].get("revocation"):
-        said = f": {visible(revocation['reason'])}" if revocation.get("reason") else ""
-        yield _fact("Revoked by", f"{visible(revocation['by'])}{said}", "red")
+        said = f": {legible(revocation['reason'])}" if revocation.get("reason") else ""
+        yield _fact("Revoked by", f"{legible(revocation['by'])}{said}", "red")
 
 
 def standing(grant: GrantView) -> Iterator[Told]:
     """Yield what Bailiwick says of it: what names by hand stand for, and why it is not further."""
     if resolved := grant.status.get("resolved"):
-        yield _fact("Resolved", f"the subject has the uid {visible(resolved['subjectUID'])}")
+        yield _fact("Resolved", f"the subject has the uid {legible(resolved['subjectUID'])}")
     for condition in grant.status.get("conditions") or ():
         if condition.get("message"):
-            yield _fact(visible(condition["type"]), f"{visible(condition['status'])}, {visible(condition['message'])}")
+            yield _fact(legible(condition["type"]), f"{legible(condition['status'])}, {legible(condition['message'])}")
 
 
 def words(grant: GrantView) -> str:
     """Return the requester's own words, escaped; nothing where there are none."""
-    return visible(grant.request.get("reason") or "")
+    reason = grant.request.get("reason")
+    return legible(reason) if reason else ""
 
 
 def until(grant: GrantView) -> str:
     """Return until when it waits or can be used, as the end of a sentence."""
     if grant.until is None:
         return ""
-    return f", until {visible(grant.until)} (in {span(moment(grant.until) - grant.now)})"
+    return f", until {legible(grant.until)} (in {span(moment(grant.until) - grant.now)})"
 
 
 def _step_rows(grant: GrantView) -> Iterator[Line]:
     for step in grant.steps:
-        groups = f", from {' or '.join(visible(group) for group in step.groups)}" if step.groups else ""
+        groups = f", from {' or '.join(legible(group) for group in step.groups)}" if step.groups else ""
         done = ("green" if step.met else "") if grant.phase == "Pending" else ""
         yield [
-            (f"{visible(step.name)}: ", ""),
+            (f"{legible(step.name)}: ", ""),
             (f"{step.approvals} of {step.count}", done),
-            (f" {visible(step.kind)}{groups}", ""),
+            (f" {legible(step.kind)}{groups}", ""),
         ]
 
 
@@ -188,14 +228,14 @@ def _review_rows(grant: GrantView) -> Iterator[Line]:
     void = {entry["reviewer"] for entry in grant.status.get("voided") or ()}
     for review in grant.reviews:
         style = "green" if review["decision"] == "Approve" else "red"
-        said = f": {visible(review['reason'])}" if review.get("reason") else ""
+        said = f": {legible(review['reason'])}" if review.get("reason") else ""
         lost = " (void: not counted)" if review["reviewer"] in void else ""
         since = counted.get(review["reviewer"])
-        when = f", counted {visible(since)}" if since else ""
+        when = f", counted {legible(since)}" if since else ""
         yield [
-            (f"{visible(review['reviewer'])} ", ""),
-            (visible(review["decision"]), style),
-            (f" {visible(review['step'])}{when}{said}{lost}", ""),
+            (f"{legible(review['reviewer'])} ", ""),
+            (legible(review["decision"]), style),
+            (f" {legible(review['step'])}{when}{said}{lost}", ""),
         ]
 
 
@@ -206,14 +246,15 @@ def _unlocks(grant: GrantView) -> str:
         return f"{uses}{until(grant)}"
     if grant.ended:
         return "no more calls"
-    return f"{uses}, within {span(grant.request['windowSeconds'])} of the approval"
+    return f"{uses}, within {exact_span(grant.request['windowSeconds'])} of the approval"
 
 
-def _party(party: Mapping[str, Any]) -> str:
-    uid = f" (uid {visible(party['uid'])})" if party.get("uid") else ""
-    kind = f"{visible(party['type'])} " if party.get("type") else ""
-    issuer = f" of {visible(party['issuer'])}" if party.get("issuer") else ""
-    return f"{kind}{visible(party['id'])}{issuer}{uid}"
+def _party(party: Mapping[str, Any], style: str) -> Line:
+    """Return pieces, one for each text, so that none of them moves another or is taken for it."""
+    kind = [(legible(party["type"]), ""), (" ", "")] if party.get("type") else []
+    issuer = [(" of ", "dim"), (legible(party["issuer"]), "")] if party.get("issuer") else []
+    uid = [(" (uid ", "dim"), (legible(party["uid"]), ""), (")", "dim")] if party.get("uid") else []
+    return [*kind, (legible(party["id"]), style), *issuer, *uid]
 
 
 def _fact(label: str, value: str, style: str = "") -> GrantFact:

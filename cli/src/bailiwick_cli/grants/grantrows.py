@@ -10,8 +10,7 @@ from bailiwick_api.manifests.canary import is_canary
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli import output
 from bailiwick_cli.grants.grantview import GrantView, moment, span
-from bailiwick_cli.output import Line, of_phase
-from bailiwick_engine.approval.display import visible
+from bailiwick_cli.output import Line, legible, of_phase
 
 COLUMNS: Final = ("NAME", "SUBJECT", "ACTION", "RESOURCE", "STEPS", "PHASE", "USES", "UNTIL", "AGE")
 WIDE: Final = ("ENDPOINT", "RULES", "REQUESTER", "BINDING", "REASON")
@@ -25,7 +24,7 @@ def listable(raw: Mapping[str, Any], now: float) -> bool:
     try:
         row(GrantView(raw, now), wide=True)
     except (KeyError, TypeError, ValueError, AttributeError):
-        output.talk(f"warning: {visible(str((raw.get('metadata') or {}).get('name')))} cannot be read and is left out")
+        output.talk(f"warning: {legible(str((raw.get('metadata') or {}).get('name')))} cannot be read and is left out")
         return False
     return True
 
@@ -36,10 +35,10 @@ def row(grant: GrantView, *, wide: bool) -> Line:
     done = sum(min(step.approvals, step.count) for step in grant.steps)
     until = grant.until
     cells: list[tuple[str, str]] = [
-        (visible(grant.name), ""),
+        (legible(grant.name), ""),
         (_short(request["subject"]["id"]), ""),
-        (visible(request["action"]["name"]), ""),
-        (visible(grant.resource), ""),
+        (legible(request["action"]["name"]), ""),
+        (legible(grant.resource), ""),
         (f"{done}/{sum(step.count for step in grant.steps)}", ""),
         of_phase(grant.phase),
         (f"{grant.uses}/{grant.max_uses}", ""),
@@ -48,11 +47,11 @@ def row(grant: GrantView, *, wide: bool) -> Line:
     ]
     if wide:
         cells += [
-            (visible(request["endpoint"]), ""),
-            (",".join(f"{visible(rule['policy'])}/{visible(rule['rule'])}" for rule in request["rules"]), ""),
+            (legible(request["endpoint"]), ""),
+            (",".join(f"{legible(rule['policy'])}/{legible(rule['rule'])}" for rule in request["rules"]), ""),
             (_short(request["requester"]["username"]), ""),
-            (visible(grant.binding_hex[:8]), ""),
-            (visible(request.get("reason") or "-"), "italic"),
+            (legible(grant.binding_hex[:8]), ""),
+            (legible(request.get("reason") or "-"), "italic"),
         ]
     return cells
 
@@ -60,4 +59,4 @@ def row(grant: GrantView, *, wide: bool) -> Line:
 def _short(username: str) -> str:
     """Write a service account as it is typed here, `sa:namespace/name`."""
     account = ServiceAccountName.parse(username)
-    return visible(username if account is None else account.short)
+    return legible(username if account is None else account.short)

@@ -171,6 +171,12 @@ def moment(time: str) -> float:
     return datetime.fromisoformat(time).timestamp()
 
 
+def exact_span(seconds: int) -> str:
+    """Write a duration to the second: 10m, 23h59m59s. For what is agreed to; `span` is for ages."""
+    parts = ((seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"
+
+
 def span(seconds: float) -> str:
     """Write a duration short, as kubectl writes ages: 45s, 9m30s, 3h5m, 2d."""
     whole = max(0, int(seconds))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bailiwick_cli.grants.grantfacts import FactRows, GrantFact, Told
 from bailiwick_cli.grants.grantview import GrantView
-from bailiwick_cli.output import Line, rendered
+from bailiwick_cli.output import Line, legible, legible_rendered
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.cel.reads import Path
 from bailiwick_engine.compile.policies import compile_object
@@ -22,7 +22,7 @@ def told(grant: GrantView, policies: Sequence[Mapping[str, Any]]) -> Iterator[To
     """Yield what stands in the rules that the grant names, as the policies are now, and what has changed since."""
     known = {policy["metadata"]["name"]: policy for policy in policies}
     for reference in grant.request["rules"]:
-        name = f"{visible(reference['policy'])}/{visible(reference['rule'])}"
+        name = f"{legible(reference['policy'])}/{legible(reference['rule'])}"
         policy = known.get(reference["policy"])
         if policy is None:
             yield _warning(f"{name}: the policy is no longer there")
@@ -52,12 +52,12 @@ def _rule(policy: Mapping[str, Any], name: str) -> CompiledRule | None:
 def _rows(grant: GrantView, rule: CompiledRule) -> Iterator[Line]:
     known = dict(_values(grant))
     for condition in rule.conditions:
-        yield [(visible(condition.name), ""), (visible(condition.expression.text), "")]
+        yield [(legible(condition.name), ""), (visible(condition.expression.text), "")]
         for path in sorted(condition.reads):
             # Of an argument all is shown, whichever part of it is read.
             value = known.get(path, known.get(path[:3]) if path[:2] == _ARGS else None)
-            shown = "not shown here" if value is None else f"= {rendered(value)}"
-            yield [(visible(".".join(path)), "dim"), (shown, "dim" if value is None else "bold")]
+            shown = "not shown here" if value is None else f"= {legible_rendered(value)}"
+            yield [(legible(".".join(path)), "dim"), (shown, "dim" if value is None else "bold")]
 
 
 def _values(grant: GrantView) -> Iterator[tuple[Path, str]]:

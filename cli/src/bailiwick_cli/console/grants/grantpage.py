@@ -13,10 +13,9 @@ from bailiwick_cli.apiserver.people import CurrentUser
 from bailiwick_cli.console.grants import conditions
 from bailiwick_cli.grants import grantfacts, steps
 from bailiwick_cli.grants.grantfacts import FactRows, GrantFact, Told
-from bailiwick_cli.grants.grantview import GrantStepView, GrantView, moment, span
+from bailiwick_cli.grants.grantview import GrantStepView, GrantView, exact_span, moment, span
 from bailiwick_cli.grants.overlaps import still_letting
-from bailiwick_cli.output import rendered
-from bailiwick_engine.approval.display import visible
+from bailiwick_cli.output import Line, legible, legible_rendered
 
 Object = Mapping[str, Any]
 
@@ -57,7 +56,7 @@ class GrantPage:
     steps: tuple[GrantStepView, ...]
     cannot: str
     revocable: bool
-    sentence: str
+    sentence: Line
     groups: Mapping[str, str]
 
 
@@ -67,7 +66,7 @@ def compose(grant: GrantView, context: PageContext) -> GrantPage:
     others = still_letting(grant, context.grants or ())
     sections = (
         PageSection("who", "Who calls", (*grantfacts.parties(grant), *_verified(grant, context))),
-        PageSection("what", "What is to be done", (*grantfacts.act(grant), *_raw(grant))),
+        PageSection("what", "What is to be done", tuple(grantfacts.act(grant))),
         PageSection("call", "With which arguments", (*grantfacts.arguments(grant), *grantfacts.bound(grant))),
         PageSection("yes", "What a yes gives", (*grantfacts.gives(grant, others), *_width(grant))),
         PageSection("why", "Why you are asked", (*grantfacts.asked(grant), *_conditions(grant, context))),
@@ -78,9 +77,10 @@ def compose(grant: GrantView, context: PageContext) -> GrantPage:
         PageSection("you", "You act as", tuple(_you(context.me))),
     )
     request = grant.request
-    sentence = (
-        f"{visible(request['action']['name'])} on {visible(grant.resource)} by {visible(request['subject']['id'])}"
-    )
+    sentence = [
+        *((legible(request["action"]["name"]), "bold"), (" on ", "plain"), *grantfacts.resource_pieces(grant)),
+        *((" by ", "plain"), (legible(request["subject"]["id"]), "bold")),
+    ]
     allowed = tuple(step for step in mine if step.name not in context.missing)
     cannot = "" if allowed else _cannot(grant, context, mine)
     revocable = not grant.ended and grant.raw["spec"].get("revocation") is None
@@ -97,15 +97,15 @@ def _groups(fillable: Sequence[GrantStepView], me: CurrentUser) -> Iterator[tupl
 def _cannot(grant: GrantView, context: PageContext, mine: Sequence[GrantStepView]) -> str:
     me = context.me
     if grant.phase != "Pending":
-        return f"It is {visible(grant.phase)}: it can no longer be reviewed."
+        return f"It is {legible(grant.phase)}: it can no longer be reviewed."
     if any(review["reviewer"] == me.username for review in grant.reviews):
         return "You have reviewed it already. Each reviewer can review a request only once."
     if me.username in grant.parties:
         return "You have a part in this call, so somebody else has to review it."
     if not mine:
         wanted = "; ".join(
-            f"{visible(step.name)} requires a {visible(step.kind)} in"
-            f" {' or '.join(visible(group) for group in step.groups) or 'any group'}"
+            f"{legible(step.name)} requires a {legible(step.kind)} in"
+            f" {' or '.join(legible(group) for group in step.groups) or 'any group'}"
             for step in grant.steps
             if not step.met
         )
@@ -133,12 +133,6 @@ def _verified(grant: GrantView, context: PageContext) -> Iterator[Told]:
         yield _fact("Verified", "no: it is only the enforcement point's word (verification: Asserted)", "yellow")
 
 
-def _raw(grant: GrantView) -> Iterator[Told]:
-    names = ("subject", "actors", "action", "resource")
-    shown = {name: grant.request[name] for name in names if name in grant.request}
-    yield _fact("As stored", json.dumps(shown, sort_keys=True))
-
-
 def _width(grant: GrantView) -> Iterator[Told]:
     if grant.request["binding"]["mode"] == "Scope":
         yield _fact("Covers", "a class of calls: every call of this subject, action and resource", "yellow")
@@ -159,7 +153,7 @@ def _since(grant: GrantView, context: PageContext) -> Iterator[Told]:
     if context.grants is None:
         yield _unread("Before", "grants", context)
         return
-    action = visible(grant.request["action"]["name"])
+    action = legible(grant.request["action"]["name"])
     before = [
         other
         for other in context.grants
@@ -177,7 +171,7 @@ def _since(grant: GrantView, context: PageContext) -> Iterator[Told]:
     age = span(grant.now - moment(last.raw["metadata"]["creationTimestamp"]))
     yield _fact(
         "Last yes",
-        f"{visible(last.name)}, which was asked for {age} ago (yeses of yours that are still stored: {len(before)})",
+        f"{legible(last.name)}, which was asked for {age} ago (yeses of yours that are still stored: {len(before)})",
     )
     if changes := tuple(_changes(_told_values(last), _told_values(grant))):
         yield FactRows("Different now", changes, aligned=True)
@@ -212,7 +206,7 @@ def _told_values(grant: GrantView) -> dict[str, str]:
         "intent": str(request.get("intent") or "none declared"),
         "binding": str(request["binding"]["mode"]),
         "uses": str(request["maxUses"]),
-        "window": span(request["windowSeconds"]),
+        "window": exact_span(request["windowSeconds"]),
     }
 
 
@@ -226,12 +220,12 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[list
 
 def _escaped(text: str | None) -> str:
     # What the decision point rendered is escaped already; nothing that cannot be seen gets through either way.
-    return "(not there)" if text is None else rendered(text)
+    return "(not there)" if text is None else legible_rendered(text)
 
 
 def _otherwise(grant: GrantView) -> Iterator[Told]:
     if grant.phase != "Pending":
-        yield _fact("Now", f"It is {visible(grant.phase)}. Nobody's answer is waited for.")
+        yield _fact("Now", f"It is {legible(grant.phase)}. Nobody's answer is waited for.")
         yield from grantfacts.standing(grant)
         return
     yield _fact("On a no", "The request ends for good and the call stays denied. It can be asked for again later.")
@@ -240,12 +234,12 @@ def _otherwise(grant: GrantView) -> Iterator[Told]:
 
 
 def _you(me: CurrentUser) -> Iterator[Told]:
-    yield _fact("User", visible(me.username), "bold")
-    yield _fact("Groups", ", ".join(visible(group) for group in me.groups) or "none")
+    yield _fact("User", legible(me.username), "bold")
+    yield _fact("Groups", ", ".join(legible(group) for group in me.groups) or "none")
 
 
 def _unread(label: str, what: str, context: PageContext) -> GrantFact:
-    return _fact(label, f"not known: {visible(context.unread.get(what, 'it was not read'))}", "yellow")
+    return _fact(label, f"not known: {legible(context.unread.get(what, 'it was not read'))}", "yellow")
 
 
 def _fact(label: str, value: str, style: str = "") -> GrantFact:

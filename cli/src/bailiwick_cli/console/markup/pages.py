@@ -11,9 +11,9 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bailiwick_cli.console.markup.lookalikes import mixed
+from bailiwick_cli import lookalikes
 from bailiwick_cli.grants.grantfacts import FactRows
-from bailiwick_cli.output import rendered
+from bailiwick_cli.output import legible, rendered
 
 _HERE: Final = Path(__file__).parents[1]
 STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -48,7 +48,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["mixed"] = lambda text: ", ".join(mixed(text))
+    made.filters["legible"] = legible
+    made.filters["warnings"] = lookalikes.warnings
     made.tests["rows"] = lambda told: isinstance(told, FactRows)
     return made
 

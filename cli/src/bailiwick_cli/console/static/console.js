@@ -80,9 +80,11 @@
   function guard(form) {
     const approve = form.querySelectorAll(".approve");
     const reason = form.elements.reason;
+    const cut = document.getElementById("cut");
     let seen = false;
     const judge = () => {
-      const ready = seen && reason.value.trim();
+      cut.hidden = whole();
+      const ready = seen && cut.hidden && reason.value.trim();
       approve.forEach((button) => (button.disabled = !ready));
     };
     new IntersectionObserver((entries, observer) => {
@@ -93,7 +95,15 @@
       }
     }).observe(document.getElementById("end-of-facts"));
     form.addEventListener("input", judge);
+    addEventListener("resize", judge);
     judge();
+  }
+
+  // Whether no fact is wider than its place, with the fonts and the size of text of this browser: what is cut off is
+  // not approved. The style sheet lets every text wrap, but one letter alone can be wider than the page.
+  function whole() {
+    const places = document.querySelectorAll("html, main h1, main dt, main dd, main li, main blockquote");
+    return [...places].every((one) => one.scrollWidth <= one.clientWidth + 1);
   }
 
   function once(form) {

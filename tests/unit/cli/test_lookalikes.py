@@ -2,7 +2,7 @@
 
 import pytest
 
-from bailiwick_cli.console.markup.lookalikes import mixed
+from bailiwick_cli.lookalikes import mixed
 
 
 @pytest.mark.parametrize(
