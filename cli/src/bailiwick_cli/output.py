@@ -4,11 +4,14 @@ Holds: data goes to stdout and talk to stderr; every text of others is escaped b
 read as markup; no colour without a terminal, nor with NO_COLOR.
 """
 
+import bisect
+import itertools
 import json
+import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
 import yaml
@@ -56,6 +59,68 @@ def _counted(text: str) -> str:
     if text and unicodedata.category(text[0]).startswith("M"):
         text = json.dumps(text[0])[1:-1] + text[1:]
     return _SPACES.sub(lambda found: "\\u0020" * len(found[0]), text) or '""'
+
+
+def quoted(text: str) -> str:
+    """Return `legible` as a part of a sentence of ours: in quotes where it could be taken for more than one word."""
+    shown = legible(text)
+    if not {" ", '"'} & set(shown):
+        return shown
+    escaped = shown.replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def screen(file: IO[str]) -> os.terminal_size | None:
+    """Return the size of the terminal that a file is; None where it is none."""
+    if not file.isatty():
+        return None
+    try:
+        found = os.get_terminal_size(file.fileno())
+    except OSError:
+        found = os.terminal_size((0, 0))
+    # A terminal that does not say has 80 columns, as terminals have.
+    return found if found.columns > 0 else os.terminal_size((80, found.lines))
+
+
+def folded(line: Line, columns: int, gutter: str) -> Iterator[Line]:
+    """Yield a line as lines of at most so many columns, of which each but the first begins with the gutter.
+
+    So no part of a long text stands where a label stands. A line ends before a space and never with one: a space that
+    begins the next line is seen behind the gutter, and one at the end would not be.
+    """
+    narrow = " " * (columns // 4)
+    gutter = narrow if len(gutter) > columns // 2 else gutter
+    if line[0][0].isspace() and len(line[0][0]) > columns // 2:
+        line = [(narrow, ""), *line[1:]]
+    units = [(unit, style) for text, style in line for unit in _units(text)]
+    room = columns
+    begin: Line = ()
+    while units:
+        end = _end(units, room)
+        yield [*begin, *units[:end]]
+        units = units[end:]
+        room, begin = columns - len(gutter), [(gutter, "dim")]
+
+
+def _units(text: str) -> Iterator[str]:
+    """Yield letters, each with the marks on it."""
+    unit = ""
+    for character in text:
+        if unit and cell_len(character):
+            yield unit
+            unit = ""
+        unit += character
+    if unit:
+        yield unit
+
+
+def _end(units: Sequence[tuple[str, str]], room: int) -> int:
+    """Return how many units fit: all, or up to the last space of the second half, or as many as there is room for."""
+    used = list(itertools.accumulate(cell_len(unit) for unit, _ in units))
+    if used[-1] <= room:
+        return len(units)
+    fitting = max(1, bisect.bisect_right(used, room))
+    return next((at for at in range(fitting, fitting // 2, -1) if units[at][0] == " "), fitting)
 
 
 def write(lines: Iterable[Line], file: IO[str] | None = None) -> None:

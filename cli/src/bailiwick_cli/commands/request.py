@@ -184,7 +184,7 @@ def _told(options: RequestFlags, raw: dict[str, Any]) -> None:
         case Output.NAME:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
-            output.write(described(GrantView(raw, time.time())))
+            output.write(described(GrantView(raw, time.time()), screen=output.screen(sys.stdout)))
     output.talk(
         f"Requested. To wait for the approval, run `{visible(f'kubectl bailiwick wait {name} -n {namespace}')}`."
     )

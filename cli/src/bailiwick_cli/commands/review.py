@@ -15,7 +15,7 @@ from bailiwick_cli import output
 from bailiwick_cli.apiserver.cluster import connect, grants_path
 from bailiwick_cli.apiserver.people import Permissions, who_am_i
 from bailiwick_cli.arguments import grant_name
-from bailiwick_cli.commands.show import described
+from bailiwick_cli.commands.show import described, overlapping
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.commandflags import ReviewFlags
 from bailiwick_cli.grants import reviews, steps
@@ -24,6 +24,8 @@ from bailiwick_cli.grants.reviews import Decision
 from bailiwick_engine.approval.display import visible
 
 _DIGITS: Final = 8
+# Lines that stand below the request when somebody is asked: empty, what is done, the question.
+_ASKED: Final = 3
 _DONE: Final = {"Approve": "approved", "Deny": "denied"}
 
 
@@ -35,13 +37,19 @@ def run(options: ReviewFlags, decision: Decision) -> int:
     cluster = connect(options)
     me = who_am_i(cluster)
     grant = GrantView(cluster.get(grants_path(cluster.namespace, name)), time.time())
-    output.write(described(grant), sys.stderr)
+    screen = output.screen(sys.stderr)
+    lines = [*described(grant, overlapping(cluster, grant), screen)]
+    output.write(lines, sys.stderr)
     if grant.ended:
         raise CliError(f"{grant.name} is {grant.phase}: it can no longer be reviewed")
     choice = steps.choose(grant, me, options.step, options.group)
     # Before anybody confirms anything.
     if right := reviews.missing_right(Permissions(cluster), grant, choice):
         raise CliError(f"{visible(me.username)} is not allowed to {decision.lower()} this: {right} is missing")
+    if screen is not None and 0 < screen.lines <= len(lines) + _ASKED:
+        output.talk(
+            f"\nThe request has {len(lines)} lines, more than your terminal shows. Scroll up and read all of it."
+        )
     output.talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
     if not _confirmed(options, grant, decision):
         output.talk("no review was sent")

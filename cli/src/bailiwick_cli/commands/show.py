@@ -1,13 +1,17 @@
 """`show`, and what `approve` and `deny` put before a person's eyes: the whole call, as the grant holds it.
 
-Standing: a skin of `grantfacts`, which says what there is to know; here it becomes lines. Holds: the requester's own
-words stand apart, last, and are said to be that.
+Standing: a skin of `grantfacts`, which says what there is to know; here it becomes lines. Holds: nothing is cut; on a
+terminal no text of others begins where a label begins; the requester's own words stand apart, last, and are said to be
+that.
 """
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Final
+
+from rich.cells import cell_len
 
 from bailiwick_cli import arguments, output
 from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
@@ -17,10 +21,14 @@ from bailiwick_cli.grants import grantfacts
 from bailiwick_cli.grants.grantfacts import GrantFact, Told
 from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_cli.grants.overlaps import still_letting
+from bailiwick_cli.lookalikes import warnings
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line
 
 _WIDTH: Final = 13
+# A longer name has a line of its own, so that it moves no value away from its column.
+_NAME: Final = 30
+_WORDS: Final = "  | "
 
 
 def run(options: ShowFlags) -> int:
@@ -35,21 +43,33 @@ def run(options: ShowFlags) -> int:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
             grant = GrantView(raw, time.time())
-            output.write(described(grant, _others(cluster, grant)))
+            output.write(described(grant, overlapping(cluster, grant), output.screen(sys.stdout)))
     return Exit.OK
 
 
-def _others(cluster: ClusterClient, grant: GrantView) -> list[GrantView]:
-    """Return which other approvals let such a call through; none where we may not list them."""
+def overlapping(cluster: ClusterClient, grant: GrantView) -> list[GrantView] | None:
+    """Return which other approvals let such a call through; None where they cannot be listed."""
     try:
         items, _ = cluster.listed(grants_path(cluster.namespace))
     except ApiError:
-        return []
+        return None
     return still_letting(grant, [GrantView(one, time.time()) for one in items])
 
 
-def described(grant: GrantView, others: Sequence[GrantView] = ()) -> Iterator[Line]:
-    """Yield the lines that tell all of a grant; `others` are those that let such a call through, too."""
+def described(
+    grant: GrantView, others: Sequence[GrantView] | None = (), screen: os.terminal_size | None = None
+) -> Iterator[Line]:
+    """Yield the lines that tell all of a grant. `others`: those that let such a call through, too; None: not known.
+
+    `screen`: of the terminal that it is for, whose width no line exceeds.
+    """
+    for line, gutter in _laid_out(grant, others):
+        marked = [*_marked(line)]
+        yield from [marked] if screen is None else output.folded(marked, screen.columns, gutter)
+
+
+def _laid_out(grant: GrantView, others: Sequence[GrantView] | None) -> Iterator[tuple[Line, str]]:
+    """Yield each line, and what begins the lines that it goes on in."""
     for told in (
         *grantfacts.named(grant),
         *grantfacts.act(grant),
@@ -63,17 +83,32 @@ def described(grant: GrantView, others: Sequence[GrantView] = ()) -> Iterator[Li
     ):
         yield from _lines(told)
     if words := grantfacts.words(grant):
-        yield [("The requester's own words (unverified):", "bold")]
-        yield [("  | ", "dim"), (words, "italic")]
+        yield [("The requester's own words (unverified):", "bold")], ""
+        yield [(_WORDS, "dim"), (words, "italic")], _WORDS
 
 
-def _lines(told: Told) -> Iterator[Line]:
+def _lines(told: Told) -> Iterator[tuple[Line, str]]:
     if isinstance(told, GrantFact):
         label = (f"{told.label}:" if told.label else "").ljust(_WIDTH)
-        yield [(f"{label} ", "bold" if told.label else ""), *told.value]
+        yield [(f"{label} ", "bold" if told.label else ""), *told.value], " " * (_WIDTH + 1)
         return
     note = [(f" {told.note}", "")] if told.note else []
-    yield [(f"{told.label}:", "bold"), *note]
-    width = max((len(row[0][0]) for row in told.rows), default=0)
-    for (first, style), *rest in told.rows:
-        yield [(f"  {first.ljust(width)}   " if told.aligned else f"  {first}", style), *rest]
+    yield [(f"{told.label}:", "bold"), *note], " " * (_WIDTH + 1)
+    if not told.aligned:
+        yield from (([("  ", ""), *row], "      ") for row in told.rows)
+        return
+    width = max((cell_len(row[0][0]) for row in told.rows if cell_len(row[0][0]) <= _NAME), default=_NAME)
+    column = " " * (width + 5)
+    for (name, style), *value in told.rows:
+        if (length := cell_len(name)) <= width:
+            yield [("  ", ""), (name, style), (" " * (width + 3 - length), ""), *value], column
+        else:
+            yield [("  ", ""), (name, style)], "    "
+            yield [(column, ""), *value], column
+
+
+def _marked(line: Line) -> Iterator[tuple[str, str]]:
+    """Yield the pieces, each that reads as another text with a word about it."""
+    for text, style in line:
+        yield text, style
+        yield from ((f" [{warning}]", "yellow") for warning in warnings(text))

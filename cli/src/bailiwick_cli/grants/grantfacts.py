@@ -140,10 +140,12 @@ def asked(grant: GrantView) -> Iterator[Told]:
     yield _fact("Rules", ", ".join(f"{legible(rule['policy'])}/{legible(rule['rule'])}" for rule in request["rules"]))
 
 
-def gives(grant: GrantView, others: Sequence[GrantView] = ()) -> Iterator[Told]:
-    """Yield what a yes lets through; `others` are grants that let such a call through, too."""
+def gives(grant: GrantView, others: Sequence[GrantView] | None = ()) -> Iterator[Told]:
+    """Yield what a yes lets through; `others` are grants that let such a call through, too, None where not known."""
     yield _fact("Allows", _unlocks(grant))
-    if others:
+    if others is None:
+        yield _fact("Overlap", "not known: the other grants of the namespace cannot be listed", "yellow")
+    elif others:
         told = "; ".join(f"{legible(other.name)} also allows such calls{until(other)}" for other in others)
         yield _fact("Overlap", told, "yellow")
 

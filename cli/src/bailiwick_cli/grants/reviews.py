@@ -15,6 +15,7 @@ from bailiwick_cli.apiserver.people import Permissions
 from bailiwick_cli.errors import ApiError, CliError
 from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_cli.grants.steps import StepChoice
+from bailiwick_cli.output import quoted
 from bailiwick_engine.approval.display import visible
 
 Decision = Literal["Approve", "Deny"]
@@ -43,11 +44,11 @@ def missing_right(permissions: Permissions, grant: GrantView, step: StepChoice) 
 
 def summary(username: str, choice: StepChoice, decision: Decision, grant: GrantView) -> str:
     """Return who does what, and once more to which call: long words of the requester's may have moved that off."""
-    group = f" for {visible(choice.group)}" if choice.group else ""
+    group = f" for {quoted(choice.group)}" if choice.group else ""
     request = grant.request
     return (
-        f"{decision} step {visible(choice.step.name)}{group} as {visible(username)}:"
-        f" {visible(request['action']['name'])} on {visible(grant.resource)} by {visible(request['subject']['id'])}."
+        f"{decision} step {quoted(choice.step.name)}{group} as {quoted(username)}:"
+        f" {quoted(request['action']['name'])} on {quoted(grant.resource)} by {quoted(request['subject']['id'])}."
     )
 
 

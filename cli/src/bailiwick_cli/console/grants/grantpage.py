@@ -63,7 +63,7 @@ class GrantPage:
 def compose(grant: GrantView, context: PageContext) -> GrantPage:
     """Return the page of a grant as it stands."""
     mine = tuple(steps.reviewable(grant, context.me))
-    others = still_letting(grant, context.grants or ())
+    others = None if context.grants is None else still_letting(grant, context.grants)
     sections = (
         PageSection("who", "Who calls", (*grantfacts.parties(grant), *_verified(grant, context))),
         PageSection("what", "What is to be done", tuple(grantfacts.act(grant))),

@@ -1,0 +1,172 @@
+"""On a terminal of any width the whole request is read, and no text of others stands where a label stands."""
+
+import fcntl
+import io
+import os
+import pty
+import struct
+import termios
+from collections.abc import Iterator, Sequence
+
+import pytest
+from hypothesis import given, settings, strategies
+from rich.cells import cell_len
+
+from bailiwick_cli import output
+from bailiwick_cli.commands.show import described
+from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_cli.grants.reviews import summary
+from bailiwick_cli.grants.steps import StepChoice
+from bailiwick_cli.output import Line
+from support.console.hostiletexts import HostileGrant, hostile_grants, texts, told_of
+from support.console.visibility import meaning, unseen
+from unit.cli.cases import view
+
+WIDTHS = (24, 40, 80, 200)
+
+
+def printed(grant: GrantView, columns: int | None = None) -> list[str]:
+    out = io.StringIO()
+    screen = None if columns is None else os.terminal_size((columns, 24))
+    output.write(described(grant, screen=screen), out)
+    return out.getvalue().split("\n")[:-1]
+
+
+def read(lines: Sequence[Line]) -> list[str]:
+    return ["".join(text for text, _ in line) for line in lines]
+
+
+@given(text=texts(400, 1), columns=strategies.integers(8, 120), gutter=strategies.integers(0, 20))
+def test_a_line_that_is_folded_fits_and_is_the_same_text(text: str, columns: int, gutter: int) -> None:
+    shown = output.legible(text)
+    first, *more = read([*output.folded([(shown, "")], columns, " " * gutter)])
+    begin = gutter if gutter <= columns // 2 else columns // 4
+    assert all(cell_len(line) <= columns for line in (first, *more))
+    assert all(line[:begin].isspace() or not begin for line in more)
+    assert first + "".join(line[begin:] for line in more) == shown
+    # At the end of a line a space is not seen.
+    assert not any(line.endswith(" ") for line in (first, *more))
+
+
+@settings(max_examples=15)
+@given(drawn=hostile_grants(most=3))
+def test_no_line_of_a_request_is_wider_than_the_terminal_and_none_is_lost(drawn: HostileGrant) -> None:
+    grant = GrantView(drawn.grant, 0.0)
+    whole = printed(grant)
+    for columns in WIDTHS:
+        folded = printed(grant, columns)
+        assert max(map(cell_len, folded)) <= columns
+        assert [line for line in folded if not line.startswith(" ")] == [
+            line for line in begun(whole, columns) if not line.startswith(" ")
+        ]
+        kept = "".join("".join(folded).split())
+        # All but the gutter of the requester's words is there, in the same order.
+        assert kept.replace("|", "") == "".join("".join(whole).split()).replace("|", "")
+
+
+def begun(lines: Sequence[str], columns: int) -> Iterator[str]:
+    """Yield how each line begins at this width; what it goes on in begins with spaces."""
+    for line in lines:
+        yield read([*output.folded([(line, "")], columns, " ")])[0]
+
+
+@settings(max_examples=15)
+@given(drawn=hostile_grants(most=3))
+def test_each_name_and_value_is_read_to_the_character(drawn: HostileGrant) -> None:
+    lines = printed(GrantView(drawn.grant, 0.0))
+    begin = lines.index("Call:") + 1
+    rows = lines[begin : next(at for at in range(begin, len(lines)) if not lines[at].startswith("  "))]
+    said = "\n".join(rows)
+    for name, value in drawn.arguments.items():
+        shown = [output.legible_rendered(text) for text in escaped(drawn, name)]
+        assert [meaning(text) for text in shown] == [name, value]
+        assert f"  {shown[0]}" in said
+        assert shown[1] in said
+    for line in lines:
+        assert [
+            found for found in unseen(line.strip(" ").replace("  ", " ")) if found.startswith(("U+", "a pile"))
+        ] == []
+    every = "\n".join(lines)
+    for what, text in told_of(drawn.grant).items():
+        assert output.legible(text) in every, what
+
+
+def escaped(drawn: HostileGrant, name: str) -> tuple[str, str]:
+    """Return an argument as the request holds it."""
+    at = [*drawn.arguments].index(name)
+    item = drawn.grant["spec"]["request"]["display"][at]
+    return item["name"], item["value"]
+
+
+def test_a_long_name_moves_no_value_and_a_long_value_imitates_no_row() -> None:
+    display = [
+        {"name": f"args.{'n' * 94}", "value": f"{'x' * 60}Resource:     customer/1"},
+        {"name": "args.amount", "value": "9000"},
+    ]
+    lines = printed(view(display=display), 80)
+    assert "  args.amount   9000" in lines
+    assert [line for line in lines if line.startswith("Resource:")] == ["Resource:     customer/42"]
+    assert any(line.startswith(f"{' ' * 16}{'x' * 60}") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("value", "warning"),
+    [
+        ("p\u0430ypal", "letters of several alphabets: Cyrillic, Latin"),
+        ("\u05e9 5 9000", "written from right to left, stored as: \\u05e9 5 9000"),
+        ("\u0665\u0660", "written from right to left, stored as: \\u0665\\u0660"),
+    ],
+)
+def test_what_reads_as_another_text_is_marked(value: str, warning: str) -> None:
+    (line,) = [line for line in printed(view(display=[{"name": "args.a", "value": value}])) if "args.a" in line]
+    assert line == f"  args.a   {value} [{warning}]"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("", '""'), (" ", "\\u0020"), ("a  b ", "a \\u0020b\\u0020"), ("\u0301a", "\\u0301a"), ("a b", "a b")],
+)
+def test_spaces_that_cannot_be_counted_are_escaped(value: str, shown: str) -> None:
+    assert output.legible(value) == shown
+    assert f"  args.a   {shown}" in printed(view(display=[{"name": "args.a", "value": value}]))
+
+
+def test_members_of_a_newer_version_are_told_wherever_they_are() -> None:
+    grant = view(
+        subject={"type": "user", "id": "carol", "tenant": "acme"},
+        display=[{"name": "args.a", "value": "1", "unit": "million"}],
+        later={"all": True},
+    )
+    lines = printed(grant)
+    assert 'subject.tenant: "acme"' in lines
+    assert 'display[0].unit: "million"' in lines
+    assert 'later:        {"all": true}' in lines
+
+
+def test_what_is_agreed_to_is_told_to_the_second() -> None:
+    assert "Allows:       1 of 1 use, within 23h59m59s of the approval" in printed(view(windowSeconds=86399))
+    assert "Allows:       1 of 1 use, within 10m of the approval" in printed(view(windowSeconds=600))
+
+
+def test_the_question_names_the_call_so_that_no_text_goes_on_as_a_sentence() -> None:
+    grant = view(action={"name": "customers.list on customer/1 by carol"})
+    said = summary("carol", StepChoice(grant.steps[0], None), "Approve", grant)
+    assert '"customers.list on customer/1 by carol" on customer/42 by system:serviceaccount:agents:crm-agent.' in said
+
+
+def test_overlaps_that_cannot_be_read_are_not_taken_for_none() -> None:
+    lines = read([*described(view(), None)])
+    assert "Overlap:      not known: the other grants of the namespace cannot be listed" in lines
+
+
+def test_a_terminal_says_how_wide_it_is_and_a_file_is_none() -> None:
+    leader, follower = pty.openpty()
+    try:
+        with os.fdopen(follower, "w", encoding="utf-8") as terminal:
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
+            assert output.screen(terminal) == os.terminal_size((40, 10))
+            fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
+            assert output.screen(terminal) == os.terminal_size((80, 0))
+    finally:
+        os.close(leader)
+    assert output.screen(io.StringIO()) is None
