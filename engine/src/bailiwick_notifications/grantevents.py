@@ -17,7 +17,8 @@ SHARE: Final = 5
 """A grant is about to end unanswered in the last fifth of its time."""
 _APPROVED: Final = frozenset({"Active", "Consumed", "Lapsed", "Revoked"})
 _UNRESOLVED: Final = "Unresolved"
-_MOST_PEOPLE: Final = 5
+# As many as a grant can have, so that none is left out: a message says where it is cut.
+_MOST_PEOPLE: Final = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,9 @@ MOST_BODY: Final = 1800
 """Characters, escapes included: Discord takes 2000."""
 _CUT: Final = "…"
 _BROKEN: Final = re.compile(r"\\(?:u[0-9a-f]{0,3}|U[0-9a-f]{0,7}|x[0-9a-f]?)?$")
+_PART: Final = "This message shows only a part of the call. Read all of it before you decide."
 _CANNOT: Final = "This message cannot approve anything."
+_UNDECIDED: Final = frozenset({NotificationType.GRANT_PENDING, NotificationType.GRANT_ENDING})
 
 
 class MessageText(NamedTuple):
@@ -84,7 +86,7 @@ def message(told: Notification, console: str | None) -> MessageText:
         lines += [f"{count} {_COUNTED[of]}" for of, count in told.counts.items()]
     if told.note:
         lines.append(told.note)
-    where, last = place(told, console), [_CANNOT]
+    where, last = place(told, console), [_PART, _CANNOT] if told.type in _UNDECIDED else [_CANNOT]
     if where.url is not None:
         last.insert(0, f"Look: {where.url}")
     if where.command is not None:

@@ -49,6 +49,7 @@ def test_says_who_asks_for_whom_through_whom_what_and_until_when() -> None:
         "Resource: customer/42",
         "Waits until: 2026-11-27T13:00:00Z",
         "Look: kubectl bailiwick show agr-wanted -n crm",
+        "This message shows only a part of the call. Read all of it before you decide.",
         "This message cannot approve anything.",
     ]
 
@@ -102,9 +103,9 @@ def test_a_message_is_short_however_much_was_escaped_and_says_where_to_look(
     assert len(said.title) <= MOST_TITLE
     assert len(said.body) <= MOST_BODY
     assert said.body.splitlines()[0] == "Grant: crm/agr-wanted"
-    assert said.body.splitlines()[-3].startswith("Waits until: ")
-    assert said.body.splitlines()[-2].startswith("Look: ")
-    assert said.body.splitlines()[-2].endswith(("agr-wanted", "-n crm"))
+    assert said.body.splitlines()[-4].startswith("Waits until: ")
+    assert said.body.splitlines()[-3].startswith("Look: ")
+    assert said.body.splitlines()[-3].endswith(("agr-wanted", "-n crm"))
     for line in (said.title, *said.body.splitlines()):
         assert re.fullmatch(r"(?:[^\\]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\x[0-9a-f]{2})*", line), line
     assert (
@@ -156,3 +157,19 @@ def test_every_type_has_words(type_: NotificationType) -> None:
     text = message(Notification("1", type_, NOW, grant, counts=counts), None)
     assert text.title
     assert text.body.endswith("This message cannot approve anything.")
+
+
+def test_names_everybody_who_approved_and_says_where_it_is_cut() -> None:
+    people = [f"reviewer-{number}-{'n' * 200}" for number in range(20)]
+    body = opened_grant("crm", pendingUntilTime=stamp(NOW + timedelta(hours=1)))
+    body["metadata"] |= {"uid": "uid-1", "creationTimestamp": stamp(NOW)}
+    body["status"] = {
+        "phase": "Active",
+        "approvedTime": stamp(NOW),
+        "notAfterTime": stamp(NOW + timedelta(hours=1)),
+        "counted": [{"reviewer": one} for one in people],
+    }
+    one = of_grant(body, NOW).due[0].notification
+    assert json.loads(structured(one, "/b", None))["data"]["grant"]["reviewers"] == people
+    (line,) = [line for line in message(one, None).body.splitlines() if line.startswith("Approved by: ")]
+    assert line.endswith("…")
