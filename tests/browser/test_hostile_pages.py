@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from support.console.browser import Opens, launched, on_the_page, opened
+from support.console.visibility import SCREENS, look, meaning
 from support.pdp.tenant import Tenant
 
 if TYPE_CHECKING:
@@ -74,6 +75,26 @@ def test_texts_of_others_are_read_and_never_run(tenant: Tenant, console: Opens, 
         # Whole, on a narrow screen too, and nothing is beside it.
         page.set_viewport_size({"width": 320, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.invariant(9)
+def test_a_call_that_is_approved_was_painted_whole(tenant: Tenant, console: Opens, page: "Page") -> None:
+    arguments = {"n" * 94: "9000", "n" * 200 + "\u202e": "  two spaces  ", "amount": "w" * 900, "to": "\u05e9 5 9000"}
+    page.emulate_media(reduced_motion="reduce")
+    opened(tenant, "customers.export", "painted", args=arguments)
+    with console("carol") as running:
+        on_the_page(page, running.url, "customers.export", "painted")
+        for width, size in SCREENS:
+            view = look(page, width, size)
+            assert view.problems == (), (width, size, view.problems[:5])
+            for name, value in arguments.items():
+                (shown,) = view.values(f"args.{name}")
+                # Text that reads as a number is told from one.
+                assert meaning(shown) in {value, f'"{value}"'}
+        page.get_by_label("Your reason, for the record. A yes needs one.").fill("seen")
+        page.get_by_role("button", name="Approve customers.export").click()
+        page.get_by_text("You approved it.").wait_for()
+    tenant.await_known(lambda said: said.decision is True, "customers.export", "painted", args=arguments)
 
 
 def test_the_url_is_left_behind_and_opens_no_second_browser(
