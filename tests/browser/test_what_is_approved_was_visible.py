@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from bailiwick_engine.approval.display import MAX_ARGS
+from bailiwick_engine.approval.display import MAX_ARGS, visible
 from support.console.hostiletexts import HostileGrant, hostile_grants, told_of
 from support.console.inprocess import ServedConsole, served
 from support.console.visibility import SCREENS, look, meaning, seen_in, unseen
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 MARKS: Final = "\u0301" * 9
 # A name takes all of its row.
 GREEDY: Final = "dl.values { grid-template-columns: max-content 1fr !important }"
+VANISH: Final = """() => document.querySelectorAll("dl.values > *").forEach((one, at) => {
+  one.style.visibility = at / 2 % 2 < 1 ? "visible" : "hidden";
+})"""
+REAPPEAR: Final = """() => document.querySelectorAll("dl.values > *").forEach((one) => (one.style.visibility = ""))"""
 GRANT: Final = "/grants/crm/agr-wanted"
 # One browser and one console serve all examples.
 ONE_BROWSER: Final = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -157,3 +161,27 @@ def test_nothing_is_approved_on_a_page_that_does_not_show_it_whole(page: "Page",
     page.set_viewport_size({"width": 640, "height": 900})
     page.locator("button.approve:enabled").wait_for()
     assert (cut.is_visible(), approve.count()) == (False, 1)
+
+
+def test_no_letter_paints_over_its_neighbours(page: "Page", console: ServedConsole) -> None:
+    nasty = [
+        "e" + MARKS,
+        "\ufdfd" * 9,
+        "\u0e17\u0e35\u0e48" * 9,
+        "\u20dd\u0489" * 4,
+        "x\u0336\u0332\u0305" * 9,
+        "\ua9c5" * 9,
+    ]
+    rows = [("args.a", "between")]
+    for number, text in enumerate(nasty):
+        rows += [(f"args.b{number}{visible(text)}", visible(text)), (f"args.c{number}", "between")]
+    display = [{"name": name, "value": value} for name, value in rows]
+    visit(page, console, waiting(display=display))
+    cells = page.locator("dl.values > dt, dl.values > dd")
+    ours = [cells.nth(at) for at in range(2 * len(rows)) if at // 2 % 2 == 0]
+    for width in (320, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        painted = [one.screenshot(animations="disabled") for one in ours]
+        page.evaluate(VANISH)
+        assert [one.screenshot(animations="disabled") for one in ours] == painted
+        page.evaluate(REAPPEAR)
