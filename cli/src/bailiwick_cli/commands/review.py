@@ -15,7 +15,7 @@ from bailiwick_cli import output
 from bailiwick_cli.apiserver.cluster import connect, grants_path
 from bailiwick_cli.apiserver.people import Permissions, who_am_i
 from bailiwick_cli.arguments import grant_name
-from bailiwick_cli.commands.show import described, overlapping
+from bailiwick_cli.commands.show import beside, described
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.commandflags import ReviewFlags
 from bailiwick_cli.grants import reviews, steps
@@ -38,7 +38,7 @@ def run(options: ReviewFlags, decision: Decision) -> int:
     me = who_am_i(cluster)
     grant = GrantView(cluster.get(grants_path(cluster.namespace, name)), time.time())
     screen = output.screen(sys.stderr)
-    lines = [*described(grant, overlapping(cluster, grant), screen)]
+    lines = [*described(grant, beside(cluster, grant), screen)]
     output.write(lines, sys.stderr)
     if grant.ended:
         raise CliError(f"{grant.name} is {grant.phase}: it can no longer be reviewed")

@@ -9,18 +9,22 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len
 
+from bailiwick_api.kinds.meta import ENDPOINT_POLICIES
 from bailiwick_cli import arguments, output
-from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
+from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path, policies_path
 from bailiwick_cli.errors import ApiError, Exit
 from bailiwick_cli.flags.commandflags import ShowFlags
-from bailiwick_cli.grants import grantfacts
+from bailiwick_cli.grants import grantfacts, policyfacts
 from bailiwick_cli.grants.grantfacts import GrantFact, Told
 from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_cli.grants.overlaps import still_letting
+from bailiwick_cli.grants.policyfacts import Policies
+from bailiwick_cli.grants.reviews import unread
 from bailiwick_cli.lookalikes import warnings
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Line
@@ -43,11 +47,28 @@ def run(options: ShowFlags) -> int:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
             grant = GrantView(raw, time.time())
-            output.write(described(grant, overlapping(cluster, grant), output.screen(sys.stdout)))
+            output.write(described(grant, beside(cluster, grant), output.screen(sys.stdout)))
     return Exit.OK
 
 
-def overlapping(cluster: ClusterClient, grant: GrantView) -> list[GrantView] | None:
+@dataclass(frozen=True, slots=True)
+class GrantContext:
+    """What is told beside a grant. `others`: those that let such a call through, too; None: they cannot be listed."""
+
+    others: Sequence[GrantView] | None
+    policies: Policies
+
+
+def beside(cluster: ClusterClient, grant: GrantView) -> GrantContext:
+    """Read what is told beside a grant. What may not be read is told as such."""
+    try:
+        policies: Policies = cluster.listed(policies_path(grant.namespace))[0]
+    except ApiError as error:
+        policies = unread(ENDPOINT_POLICIES, error)
+    return GrantContext(_overlapping(cluster, grant), policies)
+
+
+def _overlapping(cluster: ClusterClient, grant: GrantView) -> list[GrantView] | None:
     """Return which other approvals let such a call through; None where they cannot be listed."""
     try:
         items, _ = cluster.listed(grants_path(cluster.namespace))
@@ -57,26 +78,28 @@ def overlapping(cluster: ClusterClient, grant: GrantView) -> list[GrantView] | N
 
 
 def described(
-    grant: GrantView, others: Sequence[GrantView] | None = (), screen: os.terminal_size | None = None
+    grant: GrantView, context: GrantContext | None = None, screen: os.terminal_size | None = None
 ) -> Iterator[Line]:
-    """Yield the lines that tell all of a grant. `others`: those that let such a call through, too; None: not known.
+    """Yield the lines that tell all of a grant. `context` None: nothing is told beside it.
 
     `screen`: of the terminal that it is for, whose width no line exceeds.
     """
-    for line, gutter in _laid_out(grant, others):
+    for line, gutter in _laid_out(grant, context):
         marked = [*_marked(line)]
         yield from [marked] if screen is None else output.folded(marked, screen.columns, gutter)
 
 
-def _laid_out(grant: GrantView, others: Sequence[GrantView] | None) -> Iterator[tuple[Line, str]]:
+def _laid_out(grant: GrantView, context: GrantContext | None) -> Iterator[tuple[Line, str]]:
     """Yield each line, and what begins the lines that it goes on in."""
     for told in (
         *grantfacts.named(grant),
         *grantfacts.act(grant),
         *grantfacts.parties(grant),
+        *(() if context is None else policyfacts.proof(grant, context.policies)),
         *grantfacts.arguments(grant),
         *grantfacts.asked(grant),
-        *grantfacts.gives(grant, others),
+        *(() if context is None else policyfacts.conditions(grant, context.policies)),
+        *grantfacts.gives(grant, () if context is None else context.others),
         *grantfacts.bound(grant),
         *grantfacts.reviewers(grant),
         *grantfacts.standing(grant),

@@ -42,6 +42,13 @@ def missing_right(permissions: Permissions, grant: GrantView, step: StepChoice) 
     return None
 
 
+def unread(resource: str, error: ApiError) -> str:
+    """Return why a list that stands beside a grant could not be read, in words."""
+    if error.status != HTTPStatus.FORBIDDEN:
+        return str(error)
+    return f"you lack the verb list on {resource} in this namespace, which the role bailiwick-view has"
+
+
 def summary(username: str, choice: StepChoice, decision: Decision, grant: GrantView) -> str:
     """Return who does what, and once more to which call: long words of the requester's may have moved that off."""
     group = f" for {quoted(choice.group)}" if choice.group else ""

@@ -13,13 +13,14 @@ from hypothesis import given, settings, strategies
 from rich.cells import cell_len
 
 from bailiwick_cli import output
-from bailiwick_cli.commands.show import described
+from bailiwick_cli.commands.show import GrantContext, described
 from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_cli.grants.reviews import summary
 from bailiwick_cli.grants.steps import StepChoice
 from bailiwick_cli.output import Line
 from support.console.hostiletexts import HostileGrant, hostile_grants, texts, told_of
 from support.console.visibility import meaning, unseen
+from support.objects import Object, gated_rule, policy, settings as settings_of
 from unit.cli.cases import view
 
 WIDTHS = (24, 40, 80, 200)
@@ -154,9 +155,32 @@ def test_the_question_names_the_call_so_that_no_text_goes_on_as_a_sentence() -> 
     assert '"customers.list on customer/1 by carol" on customer/42 by system:serviceaccount:agents:crm-agent.' in said
 
 
-def test_overlaps_that_cannot_be_read_are_not_taken_for_none() -> None:
-    lines = read([*described(view(), None)])
+def test_what_cannot_be_read_beside_a_grant_is_said_to_be_unknown() -> None:
+    lines = read([*described(view(), GrantContext(None, "you lack the verb list"))])
     assert "Overlap:      not known: the other grants of the namespace cannot be listed" in lines
+    assert "Verified:     not known: you lack the verb list" in lines
+    assert "Conditions:   not known: you lack the verb list" in lines
+
+
+@pytest.mark.parametrize(
+    ("identity", "told"),
+    [
+        ({}, "by the tokens of the call, as the endpoint is set now"),
+        ({"verification": "Asserted"}, "no: it is only the enforcement point's word (verification: Asserted)"),
+    ],
+)
+def test_who_vouches_for_the_subject_and_what_the_rule_asks_is_told(identity: Object, told: str) -> None:
+    rules = [gated_rule(conditions=[{"name": "much", "expression": "context.args.amount > 5"}])]
+    stored = policy(
+        "crm", rules=rules, endpointSettings={**settings_of(), **({"identity": identity} if identity else {})}
+    )
+    stored["metadata"]["uid"] = "policy-uid"
+    grant = view(display=[{"name": "args.amount", "value": "9000"}])
+    lines = read([*described(grant, GrantContext((), [stored]))])
+    assert f"Verified:     {told}" in lines
+    assert "Conditions of crm-agent/export: as the rule is now" in lines
+    assert "  much                  context.args.amount > 5" in lines
+    assert "  context.args.amount   = 9000" in lines
 
 
 def test_a_terminal_says_how_wide_it_is_and_a_file_is_none() -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bailiwick_cli.apiserver.people import CurrentUser
-from bailiwick_cli.console.grants import conditions
-from bailiwick_cli.grants import grantfacts, steps
+from bailiwick_cli.grants import grantfacts, policyfacts, steps
 from bailiwick_cli.grants.grantfacts import FactRows, GrantFact, Told
 from bailiwick_cli.grants.grantview import GrantStepView, GrantView, exact_span, moment, span
 from bailiwick_cli.grants.overlaps import still_letting
@@ -63,13 +62,14 @@ class GrantPage:
 def compose(grant: GrantView, context: PageContext) -> GrantPage:
     """Return the page of a grant as it stands."""
     mine = tuple(steps.reviewable(grant, context.me))
+    policies = _why("policies", context) if context.policies is None else context.policies
     others = None if context.grants is None else still_letting(grant, context.grants)
     sections = (
-        PageSection("who", "Who calls", (*grantfacts.parties(grant), *_verified(grant, context))),
+        PageSection("who", "Who calls", (*grantfacts.parties(grant), *policyfacts.proof(grant, policies))),
         PageSection("what", "What is to be done", tuple(grantfacts.act(grant))),
         PageSection("call", "With which arguments", (*grantfacts.arguments(grant), *grantfacts.bound(grant))),
         PageSection("yes", "What a yes gives", (*grantfacts.gives(grant, others), *_width(grant))),
-        PageSection("why", "Why you are asked", (*grantfacts.asked(grant), *_conditions(grant, context))),
+        PageSection("why", "Why you are asked", (*grantfacts.asked(grant), *policyfacts.conditions(grant, policies))),
         PageSection("change", "What is new since your last yes", tuple(_since(grant, context))),
         PageSection("reviews", "Whose yes is needed", tuple(grantfacts.reviewers(grant))),
         PageSection("no", "What happens on a no, and on no answer", tuple(_otherwise(grant))),
@@ -113,26 +113,6 @@ def _cannot(grant: GrantView, context: PageContext, mine: Sequence[GrantStepView
     return f"You are not allowed to review this: {context.missing[mine[0].name]} is missing."
 
 
-def _verified(grant: GrantView, context: PageContext) -> Iterator[Told]:
-    if grant.request["origin"] == "PreApproved":
-        yield _fact("Verified", "no: the request names the subject, and no call was made yet", "yellow")
-        return
-    if context.policies is None:
-        yield _unread("Verified", "policies", context)
-        return
-    settings = [
-        policy["spec"]["endpointSettings"]
-        for policy in context.policies
-        if policy["spec"].get("endpointSettings") and policy["spec"].get("endpoint") == grant.request["endpoint"]
-    ]
-    if len(settings) != 1:
-        yield _fact("Verified", "not known: the settings of the endpoint are not in one policy", "yellow")
-    elif (settings[0].get("identity") or {}).get("verification", "Token") == "Token":
-        yield _fact("Verified", "by the tokens of the call, as the endpoint is set now")
-    else:
-        yield _fact("Verified", "no: it is only the enforcement point's word (verification: Asserted)", "yellow")
-
-
 def _width(grant: GrantView) -> Iterator[Told]:
     if grant.request["binding"]["mode"] == "Scope":
         yield _fact("Covers", "a class of calls: every call of this subject, action and resource", "yellow")
@@ -140,13 +120,6 @@ def _width(grant: GrantView) -> Iterator[Told]:
         yield _fact("Covers", "exactly this call, to the last byte, also where you are not shown it", "yellow")
     else:
         yield _fact("Covers", "exactly this call, to the last byte. A call with other arguments is another request")
-
-
-def _conditions(grant: GrantView, context: PageContext) -> Iterator[Told]:
-    if context.policies is None:
-        yield _unread("Conditions", "policies", context)
-        return
-    yield from conditions.told(grant, context.policies)
 
 
 def _since(grant: GrantView, context: PageContext) -> Iterator[Told]:
@@ -239,7 +212,11 @@ def _you(me: CurrentUser) -> Iterator[Told]:
 
 
 def _unread(label: str, what: str, context: PageContext) -> GrantFact:
-    return _fact(label, f"not known: {legible(context.unread.get(what, 'it was not read'))}", "yellow")
+    return _fact(label, f"not known: {legible(_why(what, context))}", "yellow")
+
+
+def _why(what: str, context: PageContext) -> str:
+    return context.unread.get(what, "it was not read")
 
 
 def _fact(label: str, value: str, style: str = "") -> GrantFact:

@@ -94,9 +94,7 @@ class GrantSource:
             items, _ = self.cluster.listed(path)
         except ApiError as error:
             resource = ENDPOINT_POLICIES if what == "policies" else APPROVAL_GRANTS
-            forbidden = error.status == HTTPStatus.FORBIDDEN
-            right = f"you lack the verb list on {resource} in this namespace, which the role bailiwick-view has"
-            unread[what] = right if forbidden else str(error)
+            unread[what] = reviews.unread(resource, error)
             return None
         return items
 

@@ -1,7 +1,8 @@
-"""Why somebody is asked: the conditions of the rules that a grant names, with what they read of the call.
+"""What the policies tell of a request: how its subject was proven, and the conditions of the rules that it names.
 
-Standing: below `grantpage`. Holds: the engine compiles the policy and says what a condition reads; a value is what the
-request tells of it, and one that it does not tell is said not to be shown.
+Standing: above `grantfacts`; terminal and console print these facts. Holds: pure. The engine compiles the policy and
+says what a condition reads; a value is what the request tells of it, and one that it does not tell is said not to be
+shown. Policies that could not be read are a text in place of them, which says why.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +16,38 @@ from bailiwick_engine.cel.reads import Path
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledRule
 
+Policies = Sequence[Mapping[str, Any]] | str
+"""Those of the grant's namespace, or why they could not be read."""
+
 _ARGS: Final = ("context", "args")
 
 
-def told(grant: GrantView, policies: Sequence[Mapping[str, Any]]) -> Iterator[Told]:
+def proof(grant: GrantView, policies: Policies) -> Iterator[Told]:
+    """Yield how the subject of the call was proven, as far as the settings of the endpoint tell."""
+    if grant.request["origin"] == "PreApproved":
+        yield _verified("no: the request names the subject, and no call was made yet", "yellow")
+        return
+    if isinstance(policies, str):
+        yield _verified(f"not known: {legible(policies)}", "yellow")
+        return
+    settings = [
+        policy["spec"]["endpointSettings"]
+        for policy in policies
+        if policy["spec"].get("endpointSettings") and policy["spec"].get("endpoint") == grant.request["endpoint"]
+    ]
+    if len(settings) != 1:
+        yield _verified("not known: the settings of the endpoint are not in one policy", "yellow")
+    elif (settings[0].get("identity") or {}).get("verification", "Token") == "Token":
+        yield _verified("by the tokens of the call, as the endpoint is set now", "")
+    else:
+        yield _verified("no: it is only the enforcement point's word (verification: Asserted)", "yellow")
+
+
+def conditions(grant: GrantView, policies: Policies) -> Iterator[Told]:
     """Yield what stands in the rules that the grant names, as the policies are now, and what has changed since."""
+    if isinstance(policies, str):
+        yield _warning(f"not known: {legible(policies)}")
+        return
     known = {policy["metadata"]["name"]: policy for policy in policies}
     for reference in grant.request["rules"]:
         name = f"{legible(reference['policy'])}/{legible(reference['rule'])}"
@@ -89,6 +117,10 @@ def _path(name: str) -> Path:
             begin = _ARGS if prefix == "args" else tuple(prefix.split("."))
             return (*begin, name.removeprefix(f"{prefix}."))
     return (name,)
+
+
+def _verified(text: str, style: str) -> GrantFact:
+    return GrantFact("Verified", [(text, style)])
 
 
 def _warning(text: str) -> GrantFact:
