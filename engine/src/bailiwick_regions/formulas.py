@@ -1,7 +1,8 @@
 """Formulas: a condition as conjunctions, disjunctions and negations of atoms, read from its checked expression.
 
 Standing: under `worlds`. Holds: what CEL makes of errors in `&&`, `||` and `!` is Kleene's, so that a formula says what
-its condition says, whatever its atoms come to. What the tree does not hold whole is one atom, by its text.
+its condition says, whatever its atoms come to. What the tree does not hold whole is one atom, by its text. A variable
+is written out only where its value is certain to be bound as what it is: of any other, using it can be an error.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
@@ -85,13 +86,27 @@ def formula_of(condition: CompiledCondition, data: Data) -> Formula:
     scope, expression = condition.scope, condition.expression
     node, named = scope.trees(expression)
     sources = scope.sources if isinstance(scope, DataScope) else {}
-    reading = _Reading(node, named, sources, data, " ".join(expression.text.split()))
+    reading = _Reading(node, named, scope.scalars, sources, data, " ".join(expression.text.split()))
     whole = [node, *named.values()] if expression.uses else [node]
     if any(_partly(part) for one in whole for part in walk(one)):
         used = tuple(scope.used_by((expression,)))
         objects = tuple(sorted((name, reading.digest(name)) for name in sources))
         return OpaqueAtom(("text", expression.text, used, objects), reading.text)
     return reading.formula(node)
+
+
+def data_read(condition: CompiledCondition) -> frozenset[str]:
+    """Return the data objects that a condition reads."""
+    scope = condition.scope
+    if not isinstance(scope, DataScope):
+        return frozenset()
+    return frozenset(scope.sources[name] for name in scope.names(condition.expression))
+
+
+def is_unknown(name: str, data: Data) -> bool:
+    """Tell whether this side knows nothing of a data object: then a condition that reads it is unknown as a whole."""
+    held = data.get(name)
+    return held is None or held.value is None
 
 
 def atoms(formula: Formula) -> Iterator[OpaqueAtom | Comparison]:
@@ -108,10 +123,22 @@ def atoms(formula: Formula) -> Iterator[OpaqueAtom | Comparison]:
 
 class _Reading:
     def __init__(
-        self, whole: Node, named: Mapping[str, Node], sources: Mapping[str, str], data: Data, text: str
+        self,
+        whole: Node,
+        variables: Mapping[str, Node],
+        scalars: frozenset[str],
+        sources: Mapping[str, str],
+        data: Data,
+        text: str,
     ) -> None:
-        self._whole, self._named, self._sources, self._data = whole, named, sources, data
+        self._whole, self._sources, self._data = whole, sources, data
         self.text = text
+        self._variables = variables
+        # In order: a variable sees only earlier ones.
+        self._named: dict[str, Node] = {}
+        for name, node in variables.items():
+            if name in scalars or self._is_bound_whole(node):
+                self._named[name] = node
 
     def digest(self, name: str) -> str:
         """Return the object that a name of data stands for, and what is in it."""
@@ -165,15 +192,31 @@ class _Reading:
                 return None if above is None else (*above, field)
         return None
 
+    def _is_bound_whole(self, node: Node) -> bool:
+        """Tell whether every value of an expression is bound again as what it is: a member, or constants."""
+        match node:
+            case Constant(value):
+                return _plain(value)
+            case Ident(name):
+                return name in _ROOTS or name in self._named or name.startswith("data.")
+            case Select(operand, _, False):
+                return self._is_bound_whole(operand)
+            case Sequence(elements):
+                return not node.optional and all(self._is_bound_whole(one) for one in elements)
+            case Entries(parts):
+                keys = parts[::2]
+                return all(isinstance(one, Constant) and isinstance(one.value, str) for one in keys) and all(
+                    self._is_bound_whole(one) for one in parts
+                )
+        return False
+
     def _key(self, node: Node) -> Hashable:
         """Return what two trees have in common exactly if they are the same; 1, 1.0 and true are not."""
         match node:
             case Constant(value):
                 return ("constant", type(value).__name__, repr(value))
             case Ident(name):
-                if name in self._named:
-                    return self._key(self._named[name])
-                return ("data", self.digest(name[5:])) if name.startswith("data.") else ("name", name)
+                return self._name_key(name)
             case Select(operand, field, test):
                 return ("select", self._key(operand), field, test)
             case Invocation(function, target, arguments):
@@ -185,6 +228,13 @@ class _Reading:
                 parts = (node.range, node.initial, node.condition, node.step, node.result)
                 return ("loop", node.variable, node.accumulator, tuple(self._key(one) for one in parts))
         return ("unread", self.text)
+
+    def _name_key(self, name: str) -> Hashable:
+        if name in self._named:
+            return self._key(self._named[name])
+        if name in self._variables:
+            return ("variable", self._key(self._variables[name]))
+        return ("data", self.digest(name[5:])) if name.startswith("data.") else ("name", name)
 
 
 def _partly(node: Node) -> bool:

@@ -3,32 +3,49 @@
 Holds: what lets more callers, proofs or chains through is wider; what cannot be compared may widen.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from bailiwick_engine import keys
 from bailiwick_engine.cel.data import Data
-from bailiwick_engine.policy.model import CompiledCeiling, CompiledDelegation, CompiledResource, CompiledSettings
+from bailiwick_engine.policy.model import (
+    CompiledCeiling,
+    CompiledDelegation,
+    CompiledResource,
+    CompiledRule,
+    CompiledSettings,
+    Effect,
+)
 from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.formulas import Formula, formula_of
+from bailiwick_regions.parties import provable
 
+_SHOWN: Final = 3
 _WIDER, _NARROWER = ChangeClass.WIDER, ChangeClass.NARROWER
 Signed = Iterator[tuple[ChangeClass, str]]
 
 
 def settings_changes(
-    key: EndpointKey, base: CompiledSettings, head: CompiledSettings, data: tuple[Data, Data]
+    key: EndpointKey,
+    base: CompiledSettings,
+    head: CompiledSettings,
+    data: tuple[Data, Data],
+    rules: Sequence[CompiledRule],
 ) -> Iterator[Change]:
-    """Yield a change for each setting that differs."""
-    for kind, what in _signed(base, head, data):
+    """Yield a change for each setting that differs. `rules` are those of the head that are enforced."""
+    for kind, what in _signed(base, head, data, rules):
         yield Change(kind, key, f"endpointSettings: {what}")
 
 
-def _signed(base: CompiledSettings, head: CompiledSettings, data: tuple[Data, Data]) -> Signed:
+def _signed(
+    base: CompiledSettings, head: CompiledSettings, data: tuple[Data, Data], rules: Sequence[CompiledRule]
+) -> Signed:
     yield from _listed("enforcer", base.enforcers, head.enforcers)
-    if base.asserted != head.asserted:
-        said = "Token → Asserted" if head.asserted else "Asserted → Token"
-        yield _WIDER if head.asserted else _NARROWER, f"verification {said}"
+    if head.asserted and not base.asserted:
+        yield _WIDER, "verification Token → Asserted"
+    elif base.asserted and not head.asserted:
+        yield from _token_evidence(base, head, rules)
     yield from _listed("issuer", base.issuers, head.issuers)
     yield from _listed("audience", base.audiences, head.audiences)
     if base.routes != head.routes:
@@ -39,6 +56,30 @@ def _signed(base: CompiledSettings, head: CompiledSettings, data: tuple[Data, Da
             yield _WIDER if wider else _NARROWER, f"delegation {'added' if wider else 'removed'}"
         return
     yield from _delegation(base.delegation, head.delegation, data)
+
+
+def _token_evidence(base: CompiledSettings, head: CompiledSettings, rules: Sequence[CompiledRule]) -> Signed:
+    """Yield what it comes to that a token proves subjects whom the enforcer named before.
+
+    A token proves people and groups that an enforcer cannot name, and says of a subject what its word does not: claims,
+    the workload, for whom it acts. So this is narrower only where no rule of the head looks at any of that.
+    """
+    what = "verification Asserted → Token"
+    giving = {key for rule in rules if rule.effect is not Effect.DENY for key in rule.subjects}
+    proven = sorted(key for key in giving if provable(head, key) and not provable(base, key))
+    if proven:
+        yield _WIDER, f"{what}: tokens prove {', '.join(keys.label(key) for key in proven[:_SHOWN])}"
+    elif head.delegation is not None or any(_sees_evidence(rule) for rule in rules):
+        yield ChangeClass.MAY_WIDEN, f"{what}: rules see more of a subject that a token proves"
+    else:
+        yield _NARROWER, what
+
+
+def _sees_evidence(rule: CompiledRule) -> bool:
+    """Tell whether a rule may say something else of the same subject when a token proves it."""
+    # A service account that the enforcer names has a key as an entity, too. With a token it has none.
+    as_entity = any(keys.spelled(key)[:2] == ("entity", keys.SERVICE_ACCOUNT) for key in rule.subjects)
+    return bool(rule.conditions or rule.workloads) or (as_entity and rule.effect is not Effect.ALLOW)
 
 
 def _delegation(base: CompiledDelegation, head: CompiledDelegation, data: tuple[Data, Data]) -> Signed:

@@ -12,7 +12,7 @@ from bailiwick_engine.cel.data import Data
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
-from bailiwick_regions.formulas import formula_of
+from bailiwick_regions.formulas import data_read, formula_of, is_unknown
 from bailiwick_regions.strength import meaning
 
 
@@ -45,7 +45,18 @@ class WalkSide:
 
 def differing(base: WalkSide, head: WalkSide) -> tuple[tuple[CompiledRule, ...], tuple[CompiledRule, ...]]:
     """Return the rules of each side that the other has none like, told apart by all that they say."""
-    known = {id(rule) for rule in base.rules} & {id(rule) for rule in head.rules}
+    other = {
+        name
+        for name in base.data.keys() | head.data.keys()
+        if is_unknown(name, base.data)
+        or is_unknown(name, head.data)
+        or base.data[name].digest != head.data[name].digest
+    }
+    both = {id(rule) for rule in base.rules} & {id(rule) for rule in head.rules}
+    # A rule that both sides have in common says something else beside other data.
+    known = (
+        {id(rule) for rule in base.rules if id(rule) in both and other.isdisjoint(_data_of(rule))} if other else both
+    )
     sides = [[(rule, said(rule, side.data)) for rule in side.rules if id(rule) not in known] for side in (base, head)]
     counts = [Counter(meant for _, meant in side) for side in sides]
     left = [counts[0] - counts[1], counts[1] - counts[0]]
@@ -53,6 +64,10 @@ def differing(base: WalkSide, head: WalkSide) -> tuple[tuple[CompiledRule, ...],
         tuple(rule for rule, meant in side if meant in more) for side, more in zip(sides, left, strict=True)
     )
     return removed, added
+
+
+def _data_of(rule: CompiledRule) -> Iterator[str]:
+    return (name for one in rule.conditions for name in data_read(one))
 
 
 def said(rule: CompiledRule, data: Data) -> Hashable:

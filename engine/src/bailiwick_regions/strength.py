@@ -1,19 +1,34 @@
 """Strength: what two approvals take, compared component by component.
 
 Holds: an approval is stronger only if nothing of it asks for less; what is neither is incomparable, and never passed
-off as either.
+off as either. One component that is stronger makes up for no other that lets a call further.
 """
 
 from collections.abc import Hashable, Sequence
 from typing import Final
 
 from bailiwick_api.kinds.approvalgrant import GrantStep
+from bailiwick_api.kinds.approvalrequirement import ReasonRequirement
 from bailiwick_engine.approval.gates import Gate
+from bailiwick_regions.change import ChangeClass
 
 SAME: Final = 0
 STRONGER: Final = 1
 WEAKER: Final = -1
 Components = dict[str, int | None]
+# How an approval is asked for. What a review lets through, and whose review counts, does not depend on it.
+_ASKING: Final = frozenset(
+    {
+        "pendingSeconds",
+        "reason",
+        "open",
+        "limits.pendingPerSubject",
+        "limits.requestsPerHour",
+        "limits.denyCooldownSeconds",
+    }
+)
+# Patterns that take every reason of one line.
+_ANY_REASON: Final = frozenset({None, "", ".*", "^.*$", "(?s).*", "(?s:.*)", ".*?", "[\\s\\S]*"})
 
 
 def compared(base: Gate, head: Gate) -> Components:
@@ -25,7 +40,7 @@ def compared(base: Gate, head: Gate) -> Components:
         "maxUses": _less(base.max_uses, head.max_uses),
         "windowSeconds": _less(base.window_seconds, head.window_seconds),
         "pendingSeconds": _less(base.pending_seconds, head.pending_seconds),
-        "reason": _order(_reasons(base), _reasons(head)),
+        "reason": _reasons_order(base.reasons, head.reasons),
         "requiredContext": _order(base.required_context, head.required_context),
         "show": _shown(base, head),
         "allowUnseen": _less(base.unseen, head.unseen),
@@ -36,6 +51,24 @@ def compared(base: Gate, head: Gate) -> Components:
         "limits.denyCooldownSeconds": _order(base.limits.deny_cooldown_seconds, head.limits.deny_cooldown_seconds),
     }
     return {name: outcome for name, outcome in found.items() if outcome != SAME}
+
+
+def approval_change(components: Components) -> ChangeClass:
+    """Return what components that differ come to together.
+
+    A weaker or another answer to who may approve, how many must, what an approval is bound to, what reviewers see or
+    how often it may be used lets some call further, whatever else is stronger. Of how an approval is asked for, some of
+    it stronger and some weaker is only another approval.
+    """
+    deciding = {outcome for name, outcome in components.items() if name not in _ASKING}
+    asking = {outcome for name, outcome in components.items() if name in _ASKING}
+    if WEAKER in deciding or None in deciding:
+        return ChangeClass.WIDER
+    if None in asking:
+        return ChangeClass.MAY_WIDEN
+    if WEAKER in asking:
+        return ChangeClass.CHANGED if STRONGER in deciding | asking else ChangeClass.WIDER
+    return ChangeClass.NARROWER if components else ChangeClass.SAME
 
 
 def meaning(gate: Gate) -> Hashable:
@@ -69,6 +102,29 @@ def _bound(gate: Gate) -> int:
 
 def _reasons(gate: Gate) -> frozenset[object]:
     return frozenset((one.required, one.pattern) for one in gate.reasons)
+
+
+def _reasons_order(base: Sequence[ReasonRequirement], head: Sequence[ReasonRequirement]) -> int | None:
+    up, down = _reasons_met(base, head), _reasons_met(head, base)
+    if up and down:
+        return SAME
+    if up or down:
+        return STRONGER if up else WEAKER
+    newly_required = any(one.required for one in head) and not any(one.required for one in base)
+    takes_any = all(one.pattern in _ANY_REASON for one in head)
+    return WEAKER if takes_any and not newly_required else None
+
+
+def _reasons_met(weak: Sequence[ReasonRequirement], strong: Sequence[ReasonRequirement]) -> bool:
+    """Tell whether a reason that the strong ones take is one that the weak ones take."""
+    return all(
+        any(
+            (other.required or not one.required) and (not one.pattern or one.pattern == other.pattern)
+            for other in strong
+        )
+        or not (one.required or one.pattern)
+        for one in weak
+    )
 
 
 def _shown(base: Gate, head: Gate) -> int | None:

@@ -16,6 +16,7 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.model import CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_regions import atoms
@@ -24,7 +25,7 @@ from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.parties import NamedParty, parties
 from bailiwick_regions.sides import WalkSide, differing, issuer_of, overlap
 from bailiwick_regions.stage import ACTOR, CALLER, calling_from, everything, snapshot_of
-from bailiwick_regions.strength import STRONGER, WEAKER, compared
+from bailiwick_regions.strength import STRONGER, WEAKER, approval_change, compared
 from bailiwick_regions.worlds import Worlds
 
 BEHALF: Final = "on behalf of "
@@ -79,6 +80,7 @@ class Walk:
         """Yield every region that is not the same, for a call of one's own and, where others may act, for theirs."""
         if not self._changed:
             return
+        yield from self._freed()
         settings = [side.settings for side in (self._base, self._head) if side.settings is not None]
         asserted = any(one.asserted for one in settings)
         verified = not settings or any(not one.asserted for one in settings)
@@ -97,6 +99,24 @@ class Walk:
                 continue
             if named.capped:
                 yield self._unknown(named)
+
+    def _freed(self) -> Iterator[Change]:
+        """Yield the issuers of whose people some may have been denied for the cost of their rules, and no longer are.
+
+        Of all their groups, not only of those that the changed rules name: the cost of a decision counts each of them.
+        """
+        if self._base.endpoint is None:
+            return
+        before = self._base.endpoint.index.laden
+        after = self._head.endpoint.index.laden if self._head.endpoint is not None else {}
+        for issuer in sorted({found for key in before if (found := issuer_of(key)) is not None}):
+            of_issuer = [key for key in before if issuer_of(key) == issuer]
+            groups = sum(before[key] for key in of_issuer if keys.spelled(key)[0] != keys.USER)
+            users = max((before[key] for key in of_issuer if keys.spelled(key)[0] == keys.USER), default=0)
+            if groups + users > MOST_WORK and any(after.get(key, 0) < before[key] for key in of_issuer):
+                region = {"subject": (f"members of several groups of {issuer}",)}
+                why = "their rules cost less, and calls were denied because rules cost too much"
+                yield Change(ChangeClass.MAY_WIDEN, self._key, NOT_COMPARED, region, why=why)
 
     @cached_property
     def _giving(self) -> tuple[CompiledRule, ...]:
@@ -308,15 +328,9 @@ def _between(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
     found = compared(base.gate, head.gate)
     if not found:
         return ChangeClass.SAME, ""
-    listed = set(found.values())
-    kind = ChangeClass.CHANGED
-    if listed == {WEAKER}:
-        kind = ChangeClass.WIDER
-    elif listed == {STRONGER}:
-        kind = ChangeClass.NARROWER
     signs = {WEAKER: "weaker", STRONGER: "stronger", None: "other"}
     told = ", ".join(f"{signs[outcome]} {name}" for name, outcome in found.items())
-    return kind, f"Approval → Approval ({told})"
+    return approval_change(found), f"Approval → Approval ({told})"
 
 
 def level(verdict: Verdict) -> int:

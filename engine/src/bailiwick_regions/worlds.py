@@ -5,7 +5,7 @@ outcome in a world, on both sides; comparisons of one member agree with each oth
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
@@ -26,7 +26,9 @@ from bailiwick_regions.formulas import (
     Negation,
     OpaqueAtom,
     atoms,
+    data_read,
     formula_of,
+    is_unknown,
 )
 
 _OUTCOMES: Final[tuple[Truth, ...]] = (True, False, UNKNOWN)
@@ -37,13 +39,16 @@ _MIDDLE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class StoodCondition(CompiledCondition):
-    """A condition whose outcome is the world's."""
+    """A condition whose outcome is the world's. `missing`: data that it reads, and of which its side knows nothing."""
 
     formula: Formula
+    missing: frozenset[str]
     worlds: "Worlds"
 
     def outcome(self, inputs: Inputs) -> Truth:  # noqa: ARG002 - of all inputs at once
         """Return what it comes to in this world."""
+        if not all(self.worlds.has_data(name) for name in sorted(self.missing)):
+            return UNKNOWN
         return self.worlds.truth(self.formula)
 
 
@@ -60,6 +65,7 @@ class Worlds:
 
     def __init__(self, base: Iterable[CompiledRule], head: Iterable[CompiledRule], data: tuple[Data, Data]) -> None:
         self._choices = Choices()
+        self._data = data
         self._sides: dict[object, set[int]] = {}
         self._texts: dict[object, str] = {}
         self._samples: dict[MemberPath, tuple[_Sample, ...]] = {}
@@ -74,18 +80,28 @@ class Worlds:
                     found.setdefault(atom.path, set()).add(atom)
         for path, comparisons in found.items():
             self._samples[path] = _samples(sorted(comparisons, key=repr))
-        self.base, self.head = ({rule: self._stood(rule, some) for rule, some in side.items()} for side in formulas)
+        self.base, self.head = (
+            {rule: self._stood(rule, some, side) for rule, some in formulas[side].items()} for side in range(2)
+        )
 
-    def _stood(self, rule: CompiledRule, formulas: tuple[Formula, ...]) -> CompiledRule:
+    def _stood(self, rule: CompiledRule, formulas: tuple[Formula, ...], side: int) -> CompiledRule:
         conditions = tuple(
-            StoodCondition(
-                *one.parts,
-                formula,
-                self,
-            )
+            StoodCondition(*one.parts, formula, self._missing(one, side), self)
             for one, formula in zip(rule.conditions, formulas, strict=True)
         )
         return replace(rule, conditions=conditions)
+
+    def _missing(self, condition: CompiledCondition, side: int) -> frozenset[str]:
+        names = frozenset(name for name in data_read(condition) if is_unknown(name, self._data[side]))
+        for name in names:
+            self._sides.setdefault(_data_key(name), set()).add(side)
+            self._texts[_data_key(name)] = f"the data object {name} can be read"
+        return names
+
+    def has_data(self, name: str) -> bool:
+        """Tell whether data of which a side knows nothing can be read in this world."""
+        held: bool = self._choices.of(_data_key(name), (True, False))
+        return held
 
     def begin(self) -> None:
         """Begin with the first world."""
@@ -131,6 +147,10 @@ class Worlds:
     def told(self) -> tuple[str, ...]:
         """What was asked of this world, and what it said, for people."""
         return tuple(_told(self._texts[key], outcome) for key, outcome in self._choices.made.items())
+
+
+def _data_key(name: str) -> Hashable:
+    return ("data object", name)
 
 
 def _key(atom: OpaqueAtom | Comparison) -> OpaqueAtom | MemberPath:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -45,7 +46,8 @@ def of(*rules: object) -> Object:
 
 READ: Final = rule()
 NARROW: Final = rule(resources=[{"type": "customer", "ids": ["a/*"]}])
-MIXED: Final = {"steps": [{"name": "owner", "kind": "Human", "count": 2}], "maxUses": 5}
+ASKED: Final = {"steps": [{"name": "owner", "kind": "Human"}]}
+MIXED: Final = {**ASKED, "pendingSeconds": 60, "limits": {"requestsPerHour": 50}}
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ MIXED: Final = {"steps": [{"name": "owner", "kind": "Human", "count": 2}], "maxU
         (of(READ), of(READ), "same", (0, 0, 0)),
         (of(NARROW), of(READ), "wider", (1, 1, 1)),
         (of(READ), of(NARROW), "narrower", (0, 0, 1)),
-        (of(gated_rule()), of(gated_rule(approval=MIXED)), "changed", (0, 1, 1)),
+        (of(gated_rule(approval=ASKED)), of(gated_rule(approval=MIXED)), "changed", (0, 1, 1)),
         (
             of(rule(conditions=[{"name": "c", "expression": "size(context.a) > 1"}])),
             of(rule(conditions=[{"name": "c", "expression": "size(context.a) > 2"}])),
@@ -105,6 +107,36 @@ def test_sarif_and_markdown_say_the_same(diff: Diff) -> None:
     assert (log["version"], result["ruleId"], result["level"]) == ("2.1.0", "wider", "error")
     assert place["region"] == {"startLine": 33, "startColumn": 11}
     assert "| wider | Approval → Approval (weaker maxUses) |" in diff(EXAMPLE, WIDER, "-o", "markdown").out
+
+
+@pytest.mark.parametrize("name", ["extra.json", ".extra.yaml", "drafts/.extra.yml", ".drafts/extra.yaml"])
+def test_a_file_of_a_folder_that_kubectl_alone_would_apply_is_refused(tmp_path: Path, name: str) -> None:
+    for side in ("base", "head"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "crm.yaml").write_text(yaml.safe_dump(of(READ)), encoding="utf-8")
+        # Nothing of ours, and what a mounted ConfigMap is made of.
+        (tmp_path / side / "package.json").write_text("{}", encoding="utf-8")
+        (tmp_path / side / "..data").mkdir()
+        (tmp_path / side / "..data" / "crm.yaml").write_text(yaml.safe_dump(of(READ)), encoding="utf-8")
+    folders = [str(tmp_path / side) for side in ("base", "head")]
+    ran = commandline.run("diff", *folders, env={"KUBECONFIG": "/nowhere"})
+    assert (ran.code, ran.err) == (0, ""), ran
+    extra = tmp_path / "head" / name
+    extra.parent.mkdir(exist_ok=True)
+    extra.write_text(json.dumps(of(rule("all", actions=["*"]))), encoding="utf-8")
+    ran = commandline.run("diff", *folders, env={"KUBECONFIG": "/nowhere"})
+    assert (ran.code, ran.out) == (2, ""), ran
+    assert ran.err.startswith(f"error: {extra} may hold objects of bailiwick.dev"), ran
+    for words in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", *words], cwd=tmp_path / "head", check=True)
+    (extra).unlink()
+    ran = commandline.run("diff", folders[1], "--base", "HEAD", env={"KUBECONFIG": "/nowhere"})
+    assert (ran.code, ran.out) == (2, ""), ran
+    assert "may hold objects of bailiwick.dev" in ran.err
 
 
 @pytest.mark.parametrize("broken_at", ["base", "head"])

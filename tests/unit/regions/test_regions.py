@@ -87,11 +87,65 @@ def test_each_part_of_an_approval_is_stronger_one_way_and_weaker_the_other(weak:
         ({"maxUses": 2, "windowSeconds": 60}, {"windowSeconds": 600}),
         ({"steps": [STEP | {"groups": ["a"]}]}, {"steps": [STEP | {"groups": ["b"]}]}),
         ({"steps": [STEP]}, {"steps": [STEP | {"kind": "System", "groups": ["system:serviceaccounts"]}]}),
+        ({"requiredContext": ["ticket"]}, {"requiredContext": ["case"]}),
+        ({"show": ["/context/args/a"]}, {"show": ["/context/args/b"]}),
     ],
     ids=repr,
 )
-def test_an_approval_that_is_neither_is_another(one: Object, other: Object) -> None:
+def test_another_approval_widens_both_ways(one: Object, other: Object) -> None:
+    assert between(gated(**one), gated(**other)) == (WIDER, WIDER)
+
+
+OWNERS: Final = STEP | {"groups": ["owners"], "count": 2}
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        {"steps": [STEP]},
+        {"steps": [STEP | {"groups": ["owners"]}]},
+        {"steps": [STEP | {"groups": ["bots"]}]},
+        {"steps": [OWNERS], "binding": "Scope"},
+        {"steps": [OWNERS], "maxUses": 50},
+        {"steps": [OWNERS], "windowSeconds": 3000},
+        {"steps": [OWNERS], "allowUnseen": True},
+        {"steps": [OWNERS], "show": ["/context/args/a"]},
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize(
+    "strong", [{"pendingSeconds": 3599}, {"reason": {"required": True}}, {"limits": {"requestsPerHour": 1}}], ids=repr
+)
+def test_what_is_stronger_of_an_approval_hides_nothing_that_is_weaker(weak: Object, strong: Object) -> None:
+    base = gated(steps=[OWNERS], pendingSeconds=3600, windowSeconds=600)
+    head = gated(**{"pendingSeconds": 3600, "windowSeconds": 600, **weak, **strong})
+    assert worst(changes(base, head)) is WIDER
+
+
+def test_an_approval_that_is_only_asked_for_in_another_way_is_another() -> None:
+    one, other = {"pendingSeconds": 60, "limits": {"requestsPerHour": 9}}, {"limits": {"requestsPerHour": 3}}
     assert between(gated(**one), gated(**other)) == (CHANGED, CHANGED)
+
+
+TICKET: Final = {"required": True, "pattern": "T-[0-9]+"}
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "expected"),
+    [
+        (TICKET, {"required": False, "pattern": "T-[0-9]+"}, (WIDER, NARROWER)),
+        (TICKET, {"required": True, "pattern": ".*"}, (WIDER, MAY)),
+        (TICKET, {"required": False, "pattern": ".*"}, (WIDER, MAY)),
+        (TICKET, {"required": True}, (WIDER, NARROWER)),
+        (TICKET, {"required": True, "pattern": "INC-[0-9]+"}, (MAY, MAY)),
+        ({"required": True}, {"required": True, "pattern": ".*"}, (NARROWER, WIDER)),
+    ],
+    ids=repr,
+)
+def test_reasons_are_weaker_if_they_are_not_required_or_take_anything(
+    base: Object, head: Object, expected: tuple[ChangeClass, ChangeClass]
+) -> None:
+    assert between(gated(reason=base), gated(reason=head)) == expected
 
 
 FIRST, SECOND = (f"sha256:{letter * 64}" for letter in "ab")
@@ -148,7 +202,7 @@ ENFORCERS: Final = settings()["enforcers"]
     ("narrow", "wide"),
     [
         ({}, {"enforcers": [*ENFORCERS, {"namespace": "crm", "name": "other"}]}),
-        ({}, {"identity": {"verification": "Asserted"}}),
+        ({}, {"identity": {"verification": "Asserted"}}),  # of rules that name one service account
         ({"identity": {"issuers": ["cluster"]}}, {"identity": {"issuers": ["cluster", "corp"]}}),
         ({"identity": {"audiences": ["a"]}}, {"identity": {"audiences": ["a", "b"]}}),
         ({}, {"delegation": DELEGATION}),
@@ -167,6 +221,37 @@ ENFORCERS: Final = settings()["enforcers"]
 def test_each_setting_has_its_sign(narrow: Object, wide: Object) -> None:
     base, head = (of(endpointSettings=settings() | one) for one in (narrow, wide))
     assert between(base, head) == (WIDER, NARROWER)
+
+
+ASSERTED: Final = {"identity": {"verification": "Asserted"}}
+AGENT_ALONE: Final = [{"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}]
+BY_TOKEN: Final = {"identity": {"issuers": ["cluster", "corp"]}}
+
+
+def test_a_token_that_proves_a_group_which_no_enforcer_can_name_widens() -> None:
+    spec = {"subjects": PEOPLE}
+    base, head = (
+        of(rule(subjects=["staff"]), endpointSettings=settings() | one, **spec) for one in (ASSERTED, BY_TOKEN)
+    )
+    found = [one for one in changes(base, head) if one.kind is WIDER]
+    assert any("tokens prove group:corp/staff" in one.what for one in found)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"conditions": [{"name": "c", "expression": "context.n < 5"}]},
+        {"subjects": ["robot"]},
+    ],
+    ids=["a condition", "a workload"],
+)
+def test_a_token_that_says_more_of_a_subject_may_widen(told: Object) -> None:
+    robot = {"name": "robot", "serviceAccount": {"namespace": "agents", "name": "robot"}, "workload": WEB}
+    agent = {"name": "agent", "serviceAccount": {"namespace": "agents", "name": "crm-agent"}}
+    base, head = (
+        of(rule(**told), subjects=[agent, robot], endpointSettings=settings() | one) for one in (ASSERTED, {})
+    )
+    assert between(base, head) == (MAY, WIDER)
 
 
 def test_settings_that_are_gone_deny_every_call() -> None:
@@ -218,6 +303,60 @@ def test_a_condition_by_a_variable_is_the_same_as_written_out() -> None:
     )
     written = of(rule(conditions=[{"name": "c", "expression": "size(context.a)>1"}]))
     assert between(by_name, written) == (SAME, SAME)
+
+
+@pytest.mark.parametrize(
+    "value", ["{1: 'a'}", "'a\\u0000b'", "[b'a']"], ids=["a map by numbers", "a text with NUL", "bytes"]
+)
+def test_a_variable_that_cannot_be_bound_is_not_taken_for_what_is_written_out(value: str) -> None:
+    by_name = of(
+        rule(conditions=[{"name": "c", "expression": "size(variables.held) > 0"}]),
+        variables=[{"name": "held", "expression": value}],
+    )
+    written = of(rule(conditions=[{"name": "c", "expression": f"size({value}) > 0"}]))
+    assert between(by_name, written) == (MAY, MAY)
+    assert between(by_name, by_name) == (SAME, SAME)
+
+
+@pytest.mark.parametrize("value", ["['a', 'b']", "{'a': 1}", "context.b", "size(context.a)", "'a'", "data.d.listed"])
+def test_a_variable_that_is_bound_as_it_is_is_the_same_as_written_out(value: str) -> None:
+    source = {"data": [{"name": "d", "from": "people"}]}
+    by_name = of(
+        rule(conditions=[{"name": "c", "expression": "variables.held == variables.held"}]),
+        variables=[{"name": "held", "expression": value}],
+        **source,
+    )
+    written = of(rule(conditions=[{"name": "c", "expression": f"{value} == {value}"}]), **source)
+    assert between(by_name, written) == (SAME, SAME)
+
+
+def test_data_that_is_added_widens_a_condition_that_does_not_need_it() -> None:
+    source = {"data": [{"name": "d", "from": "people"}]}
+    raw = of(rule(conditions=[{"name": "c", "expression": "context.n < 5 || 'x' in data.d.listed"}]), **source)
+    made = snapshot(raw)
+    data = {"people": read("people", "u", 1, {"data": {"listed": []}})}
+    beside = Snapshot({key: one.beside(data) for key, one in made.endpoints.items()})
+    assert worst(compare(made, beside, NOW)) in {WIDER, MAY}
+    # Without the object nothing is allowed.
+    assert {one.kind for one in compare(beside, made, NOW)} & {NARROWER, MAY}
+
+
+def test_rules_that_cost_less_may_let_through_who_was_denied_for_their_cost() -> None:
+    # Three groups, whose rules together are more than one decision looks at. None of them overlaps another.
+    def costly(name: str, count: int, properties: int) -> Object:
+        held = {f"p{n}": ["x"] for n in range(properties)}
+        many = [{"type": "customer", "ids": [f"{n}"], **({"properties": held} if held else {})} for n in range(16)]
+        listed = [rule(f"{name}-{n}", subjects=[name], actions=[f"{name}.{n}.*"], resources=many) for n in range(count)]
+        return stored(name, *listed, subjects=PEOPLE)
+
+    carrier = of(subjects=[*PEOPLE, *AGENT_ALONE], endpointSettings=settings() | BY_TOKEN)
+    kept = [carrier, costly("leads", 36, 16), costly("g0", 36, 16)]
+    base, head = snapshot(*kept, costly("staff", 12, 0)), snapshot(*kept, costly("staff", 2, 0))
+    (found,) = (one for one in compare(base, head, NOW) if one.kind is MAY)
+    assert found.where["subject"] == ("members of several groups of corp",)
+    assert {one.kind for one in compare(head, base, NOW)} == {WIDER}
+    base, head = snapshot(*kept[:2], costly("staff", 12, 0)), snapshot(*kept[:2], costly("staff", 2, 0))
+    assert worst(compare(base, head, NOW)) is NARROWER
 
 
 def test_what_data_holds_is_part_of_a_condition() -> None:

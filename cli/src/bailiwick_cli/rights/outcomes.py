@@ -240,9 +240,4 @@ def _stood(rule: CompiledRule) -> list[StoodCondition]:
 
 
 def _watched(condition: StoodCondition, watch: EndpointOutcomes) -> WatchedCondition:
-    return WatchedCondition(
-        *condition.parts,
-        condition.formula,
-        condition.worlds,
-        watch,
-    )
+    return WatchedCondition(*condition.parts, condition.formula, condition.missing, condition.worlds, watch)

@@ -40,6 +40,7 @@ class FileText:
     def __init__(self, file: File) -> None:
         self._file = file
         self.digest: Final = file.digest
+        self.content: Final = file.content
 
     @cached_property
     def documents(self) -> tuple[Document, ...]:
@@ -54,12 +55,23 @@ class FileText:
     @cached_property
     def quick(self) -> tuple[NamedClaim, ...]:
         """The same, without positions, so that of one that is not looked at further nothing is read twice."""
+        return self.claims if self._quick is None else self._quick
+
+    @property
+    def is_flawed(self) -> bool:
+        """Whether it is no sound YAML: then nobody knows of what it speaks."""
+        if self._file.unreadable is not None:
+            return True
+        return self._quick is None and any(one.flaws or not one.complete for one in self.documents)
+
+    @cached_property
+    def _quick(self) -> tuple[NamedClaim, ...] | None:
         if self._file.unreadable is not None or _ANCHOR in self._file.content:
-            return self.claims
+            return None
         try:
             return tuple(self._quickly())
         except (yaml.YAMLError, ValueError, RecursionError):
-            return self.claims
+            return None
 
     def _quickly(self) -> Iterator[NamedClaim]:
         for loaded in yaml.load_all(self._file.content, Loader=_QuickLoader):

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from bailiwick_api.documents import policyfiles
-from bailiwick_api.documents.policyfiles import MAX_FILES, SUFFIXES, File
+from bailiwick_api.documents.policyfiles import MAX_FILES, File
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.sources.unreadfiles import is_applied_alone, refuse_unread
 
 _LINK: Final = "120000"
 _TIMEOUT: Final = 60.0
@@ -29,20 +30,24 @@ def files_at(revision: str, name: str) -> list[tuple[str, File]]:
     )
     listing = _git(folder, "ls-tree", "-r", "-z", commit.decode().strip(), "--", wanted, what=revision)
     named: list[tuple[str, str, str]] = []
+    unread: list[tuple[str, str]] = []
     for entry in listing.decode("utf-8", "surrogateescape").split("\0"):
         about, tab, found = entry.partition("\t")
-        if tab and (wanted != "." or _is_read(found)):
-            mode, _, digest = about.split(" ")
-            named.append((f"{revision}:{folder / found}", mode, digest))
+        if not tab:
+            continue
+        mode, _, digest = about.split(" ")
+        label = f"{revision}:{folder / found}"
+        if wanted != "." or policyfiles.is_read(found):
+            named.append((label, mode, digest))
+        elif is_applied_alone(found) and mode != _LINK:
+            unread.append((label, digest))
     if len(named) > MAX_FILES:
         raise CliError(f"{name} has more than {MAX_FILES} files at {revision}")
+    for (label, _), content in zip(unread, _contents(folder, [digest for _, digest in unread]), strict=True):
+        refuse_unread(label, content)
     texts = iter(_contents(folder, [digest for _, mode, digest in named if mode != _LINK]))
     linked = File("unreadable: a link", unreadable="a link, which is not followed in a revision")
     return [(label, linked if mode == _LINK else policyfiles.taken(next(texts))) for label, mode, _ in named]
-
-
-def _is_read(name: str) -> bool:
-    return name.endswith(SUFFIXES) and not any(part.startswith(".") for part in name.split("/"))
 
 
 def _contents(folder: Path, digests: Sequence[str]) -> list[bytes]:

@@ -17,6 +17,7 @@ from bailiwick_api.documents.positions import MAX_BYTES, MAX_STREAM_BYTES, Docum
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.options import STDIN
+from bailiwick_cli.sources.unreadfiles import refuse_unread_of
 from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
 from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
@@ -96,6 +97,7 @@ def files_of(name: str) -> list[tuple[str, File]]:
             given = sys.stdin.buffer.read(MAX_STREAM_BYTES + 1)
             return [("standard input", policyfiles.taken(given, MAX_STREAM_BYTES))]
         if Path(name).is_dir():
+            refuse_unread_of(Path(name))
             return list(DirectoryScan(Path(name)).look().items())
         with Path(name).open("rb") as file:
             return [(name, policyfiles.taken(file.read(MAX_BYTES + 1)))]

@@ -16,7 +16,6 @@ from bailiwick_cli import output
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.sources.filetext import FileText, NamedClaim
 from bailiwick_cli.sources.policies import ledger_of
-from bailiwick_engine import keys
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
@@ -85,7 +84,10 @@ class PolicySide:
 
 
 def read_sides(base: Named, head: Named) -> tuple[PolicySide, PolicySide]:
-    """Read both states, each within one budget. What stands on both sides word by word is parsed and compiled once."""
+    """Read both states, each within one budget. What stands on both sides word by word is parsed and compiled once.
+
+    Of that, what names no endpoint, policy or data that the rest speaks of is left out.
+    """
     same = {file.digest for _, file in base if not file.unreadable} & {file.digest for _, file in head}
     texts: dict[str, FileText] = {}
     for _, file in (*base, *head):
@@ -96,23 +98,30 @@ def read_sides(base: Named, head: Named) -> tuple[PolicySide, PolicySide]:
         [part for label, file in side if file.digest not in same for part in _parts(label, file, texts, ledger)]
         for side, ledger in zip((base, head), ledgers, strict=True)
     ]
-    words = _Words.of(entry for side in changed for part in side for entry in part.contents.entries)
-    # By the side too, where somebody is over: what is withheld on one need not be on the other.
+    reach = _Reach()
+    for part in (part for side in changed for part in side):
+        reach.add_changed(part)
+    parts = [list(side) for side in changed]
+    left = [[(label, file) for label, file in side if file.digest in same] for side in (base, head)]
     read: dict[tuple[str, int], tuple[_Part, ...]] = {}
-    sides: list[PolicySide] = []
-    for at, (side, own, ledger) in enumerate(zip((base, head), changed, ledgers, strict=True)):
-        parts, left_out, key = list(own), 0, -1 if ledger is None else at
-        for label, file in side:
-            if file.digest not in same:
-                continue
-            if words is not None and ledger is None and not words.may_speak(file.content):
-                left_out += 1
-                continue
-            if (file.digest, key) not in read:
-                read[file.digest, key] = tuple(_parts(label, file, texts, ledger))
-            parts += read[file.digest, key]
-        sides.append(PolicySide(parts, left_out))
-    return sides[0], sides[1]
+    # A file that is read can say that more files matter: an endpoint that reads data that changed.
+    more = True
+    while more:
+        more = False
+        for at, ledger in enumerate(ledgers):
+            waiting, left[at] = left[at], []
+            for label, file in waiting:
+                if ledger is None and not reach.may_speak(texts[file.digest]):
+                    left[at].append((label, file))
+                    continue
+                # By the side too, where somebody is over: what is withheld on one need not be on the other.
+                key = (file.digest, -1 if ledger is None else at)
+                if key not in read:
+                    read[key] = tuple(_parts(label, file, texts, ledger))
+                parts[at] += read[key]
+                for part in read[key]:
+                    more = reach.add_unchanged(part) or more
+    return PolicySide(parts[0], len(left[0])), PolicySide(parts[1], len(left[1]))
 
 
 def _ledger(side: Named, texts: Mapping[str, FileText], same: Collection[str]) -> Ledger | None:
@@ -141,45 +150,53 @@ def _parts(label: str, file: File, texts: Mapping[str, FileText], ledger: Ledger
         yield _Part(label, document, whole(manifests.contents(label, document, ledger or Ledger(Budget()))))
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What a file must hold that speaks of an endpoint that changed, and of somebody of whom the changes speak."""
+class _Reach:
+    """How far a change reaches: the names of which a file must hold one to speak of an endpoint that it touches.
 
-    policies: tuple[bytes, ...]
-    endpoints: tuple[bytes, ...]
-    subjects: tuple[tuple[bytes, ...], ...]
+    Names of objects and endpoints have one spelling; but with an escape in it, a text can spell them in any way. Whom a
+    rule names is no such name: an identity has several spellings, and a rule for one party decides on calls of others
+    who act for them.
+    """
 
-    @classmethod
-    def of(cls, entries: Iterable[ManifestEntry]) -> "_Words | None":
-        """Return them; None where a policy does not say: then every file may matter."""
-        policies: set[str] = set()
-        endpoints: set[str] = set()
-        subjects: set[tuple[bytes, ...]] = set()
-        for entry in entries:
+    def __init__(self) -> None:
+        self._everything = False
+        self._endpoints: set[str] = set()
+        self._data: set[str] = set()
+        self._names: set[bytes] = set()
+
+    def add_changed(self, part: _Part) -> None:
+        """Take in a document that only one side has."""
+        for entry in part.contents.entries:
+            if isinstance(entry.policy, CompiledPolicy):
+                self._names.add(entry.policy.ref.name.encode())
+                self._add_endpoint(entry.policy)
+            else:
+                # What cannot be read may speak of anything.
+                self._everything = True
+        for data in part.contents.data:
+            self._everything = self._everything or not data.made.name
+            self._data.add(data.made.name)
+            self._names.add(data.made.name.encode())
+
+    def add_unchanged(self, part: _Part) -> bool:
+        """Take in a document that both sides have, and tell whether the change reaches further for it."""
+        before = (self._everything, len(self._names))
+        for entry in part.contents.entries:
             policy = entry.policy
-            # Settings speak of everybody.
             if not isinstance(policy, CompiledPolicy):
-                return None
-            policies.add(policy.ref.name)
-            endpoints.add(policy.endpoint)
-            for key in {key for rule in policy.rules for key in rule.subjects}:
-                kind, *parts = keys.spelled(key)
-                # A group of one issuer may be of a person whom another group's rules speak of.
-                named = parts[1:] if kind == "entity" else parts[:1]
-                if kind == keys.SERVICE_ACCOUNT:
-                    named = parts[0].split(":")[-2:]
-                subjects.add(tuple(part.encode() for part in named))
-        return cls(
-            tuple(name.encode() for name in policies), tuple(name.encode() for name in endpoints), tuple(subjects)
-        )
+                self._everything = True
+            elif policy.endpoint in self._endpoints or not self._data.isdisjoint(policy.data):
+                self._add_endpoint(policy)
+        return before != (self._everything, len(self._names))
 
-    def may_speak(self, content: bytes) -> bool:
-        """Tell whether a file may. With an escape in it a name can be spelled in any way."""
-        if b"\\" in content or b"EndpointData" in content or any(name in content for name in self.policies):
-            return True
-        if not any(name in content for name in self.endpoints):
-            return False
-        return b"endpointSettings" in content or any(all(part in content for part in parts) for parts in self.subjects)
+    def _add_endpoint(self, policy: CompiledPolicy) -> None:
+        self._endpoints.add(policy.endpoint)
+        self._names.update(name.encode() for name in (policy.endpoint, *policy.data))
+
+    def may_speak(self, text: FileText) -> bool:
+        """Tell whether a file that both sides have may speak of what is touched."""
+        content = text.content
+        return self._everything or text.is_flawed or b"\\" in content or any(name in content for name in self._names)
 
 
 def _place(part: _Part, entry: ManifestEntry, rule: str) -> RulePlace:

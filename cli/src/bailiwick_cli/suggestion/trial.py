@@ -6,7 +6,7 @@ part of one, widens nothing either: each proposal is compared alone, and all tog
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +17,9 @@ from bailiwick_cli.suggestion.policybook import Object, PolicyBook, PolicyName
 from bailiwick_cli.suggestion.proposals import Part, Proposal, patch
 from bailiwick_engine.compile.policies import parse_spec
 from bailiwick_engine.compile.policydigest import policy_digest, policy_text
+from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.index import RuleIndex
 from bailiwick_engine.policy.model import Effect
 from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_engine.steps import whole
@@ -61,6 +63,7 @@ class ProposalTrial:
     listings: PolicyListings
     left_out: list[LeftOut] = field(default_factory=list)
     replayed: int = 0
+    _indexes: dict[EndpointKey, RuleIndex] = field(default_factory=dict, init=False)
 
     def passing(self, proposals: Sequence[Proposal], lines: Lines) -> tuple[Proposal, ...]:
         """Return those that hold. What does not is in `left_out`."""
@@ -94,15 +97,27 @@ class ProposalTrial:
     def _leaving_gates(self, proposals: Iterable[Proposal]) -> Iterator[Proposal]:
         """Yield those that leave the gates of an endpoint of which the files may not have all.
 
-        What a gate does not hold any more, a policy that is not compared may allow. Less of an Allow widens nothing.
+        What a gate does not hold any more, a policy that is not compared may allow. Less of an Allow widens only where
+        the rules of a subject cost so much that with those of other policies they may cost too much for a decision.
         """
         for one in proposals:
             _, rule = self.book.policies[one.policy].rules[one.rule]
-            why = None if rule.effect is Effect.ALLOW else self.listings.unlike(self._endpoint(one))
+            harmless = rule.effect is Effect.ALLOW and not self._is_laden(self._endpoint(one), rule.subjects)
+            why = None if harmless else self.listings.unlike(self._endpoint(one))
             if why is None:
                 yield one
             else:
                 self._leave(one, f"another policy may allow it: {why}")
+
+    def _is_laden(self, endpoint: EndpointKey, subjects: Collection[Key]) -> bool:
+        """Tell whether the files' rules for one of these subjects count in what a decision costs."""
+        index = self._indexes.get(endpoint)
+        if index is None:
+            ours = [
+                one for name, one in self.book.policies.items() if (name.namespace, one.compiled.endpoint) == endpoint
+            ]
+            index = self._indexes[endpoint] = RuleIndex.of(rule for one in ours for rule in one.compiled.rules)
+        return not index.laden.keys().isdisjoint(subjects)
 
     def _compared(self, proposals: Iterable[Proposal]) -> list[Proposal]:
         """Return those with which nothing goes further. Endpoints know nothing of each other."""

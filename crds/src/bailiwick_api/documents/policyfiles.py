@@ -96,6 +96,11 @@ def _paths(folder: Path | str, above: frozenset[tuple[int, int]], depth: int) ->
             yield entry.path
 
 
+def is_read(path: str) -> bool:
+    """Tell whether a file of a folder is read, by its path below that folder."""
+    return path.endswith(SUFFIXES) and not any(part.startswith(".") for part in path.split("/"))
+
+
 def taken(content: bytes, most: int = MAX_BYTES) -> File:
     """Return the file of this content, of which at most `most` and one more byte need be read."""
     if len(content) > most:

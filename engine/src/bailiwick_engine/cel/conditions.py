@@ -135,6 +135,13 @@ class Scope:
         named = {f"variables.{name}": tree(variable.program.serialize()) for name, variable in self._variables.items()}
         return tree(expression.program.serialize()), named
 
+    @property
+    def scalars(self) -> frozenset[str]:
+        """The full names of the variables that yield a truth or a number: those are bound as what they are."""
+        return frozenset(
+            f"variables.{name}" for name, variable in self._variables.items() if variable.yields.name() in _SCALARS
+        )
+
     def used_by(self, expressions: Sequence[Expression]) -> tuple[tuple[str, str], ...]:
         """Return name and text of every variable that these expressions reach, in order of name."""
         return tuple((name, self._variables[name].text) for name in sorted(self._reached(expressions)))
@@ -188,5 +195,6 @@ class Scope:
         return frozenset(reached)
 
 
+_SCALARS: Final = frozenset({"BOOL", "INT", "DOUBLE"})
 _Pairs = tuple[tuple[str, str], ...]
 _SCOPES: Final[WeakValueDictionary[tuple[_Pairs, _Pairs], Scope]] = WeakValueDictionary()
