@@ -13,9 +13,9 @@ class ChangeClass(StrEnum):
     WIDER = "wider"
     """A call exists that the head lets further than the base."""
     MAY_WIDEN = "may widen"
-    """Nobody has shown that there is none."""
+    """It is not shown that there is none."""
     CHANGED = "changed"
-    """The approval asks for more in one place and for less in another."""
+    """An approval is asked for in another way: stricter in one respect, less strict in another."""
     NARROWER = "narrower"
     SAME = "same"
 

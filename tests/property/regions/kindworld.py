@@ -8,7 +8,7 @@ review counts and what an approval lets through is written down here, apart from
 import copy
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, permutations, product
 from typing import Any, Final, get_args
@@ -590,14 +590,15 @@ class GateWorld:
     """Which gates let through what another does not. Remembers."""
 
     def __init__(self) -> None:
-        self._opened: dict[int, tuple[Gate, frozenset[Presented]]] = {}
+        self._opened: dict[Hashable, frozenset[Presented]] = {}
 
     def opened(self, gate: Gate) -> frozenset[Presented]:
         """Return all that opens a gate."""
-        known = self._opened.get(id(gate))
-        if known is None:
-            known = self._opened[id(gate)] = (gate, frozenset(one for one in PRESENTED if opens(gate, one)))
-        return known[1]
+        steps = tuple(sorted((step.kind, tuple(sorted(step.groups or ())), step.count) for step in gate.steps))
+        uses = (gate.scope, gate.max_uses, gate.window_seconds, gate.required_context, gate.unseen, gate.by_token)
+        if (steps, uses) not in self._opened:
+            self._opened[steps, uses] = frozenset(one for one in PRESENTED if opens(gate, one))
+        return self._opened[steps, uses]
 
     def further(self, base: Verdict | None, head: Verdict | None) -> bool:
         """Tell whether the head lets something through that the base does not."""

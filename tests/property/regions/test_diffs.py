@@ -16,13 +16,13 @@ from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource, Se
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
-from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.policy.model import CompiledCondition, CompiledPolicy, CompiledRule
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.truth import UNKNOWN, Truth
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import compare, worst
-from bailiwick_regions.strength import SAME, STRONGER, WEAKER, compared
+from property.regions.kindworld import GateWorld
 from property.worlds.strategies import compiled_of, mostly
 from unit.engine.cases import ENFORCER, NAMESPACE, NOW, at
 
@@ -277,27 +277,17 @@ def worlds(raws: Iterable[Object]) -> Iterator[tuple[dict[str, Truth], Any]]:
         yield {FREE[0]: first, FREE[1]: second}, number
 
 
-def step(base: Verdict, head: Verdict) -> int | None:
-    """Return 1 where the head lets further, -1 where less far, 0 where the same; None: it is another approval."""
-    before, after = level(base), level(head)
-    if before != after:
-        return 1 if after > before else -1
-    if base.gate is None or head.gate is None:
-        return SAME
-    found = set(compared(base.gate, head.gate).values())
-    if not found:
-        return SAME
-    return 1 if found == {WEAKER} else -1 if found == {STRONGER} else None
+GATES: Final = GateWorld()
 
 
-def level(verdict: Verdict) -> int:
-    """Return 0 for deny, 1 for an approval, 2 for allow."""
-    return 2 if verdict.outcome is Outcome.ALLOW else 0 if verdict.gate is None else 1
+def step(base: Verdict, head: Verdict) -> int:
+    """Return 1 where the head lets something further, else -1 where it lets something less far, 0 where the same."""
+    return 1 if GATES.further(base, head) else -1 if GATES.further(head, base) else 0
 
 
-def exhausted(raws: tuple[Object, Object]) -> set[int | None]:
+def exhausted(raws: tuple[Object, Object]) -> set[int]:
     """Return every step that any call of the world takes."""
-    found: set[int | None] = set()
+    found: set[int] = set()
     asked = [rule for raw in raws for rule in raw["spec"]["rules"]]
     listed = [rule for raw in raws for rule in compiled(raw).rules]
     some = calls(listed, INTENTS if any("intents" in rule for rule in asked) else INTENTS[:1])
@@ -333,8 +323,6 @@ def disagreement(raws: tuple[Object, Object]) -> str | None:
     said, seen = worst(changes), exhausted(raws)
     if 1 in seen and said not in {ChangeClass.WIDER, ChangeClass.MAY_WIDEN}:
         return f"a call widens, and it is said {said}"
-    if None in seen and said in {ChangeClass.SAME, ChangeClass.NARROWER}:
-        return f"an approval is another, and it is said {said}"
     if said is ChangeClass.WIDER and 1 not in seen:
         return f"no call widens, and it is said {said}: {first(changes)}"
     return f"a call narrows, and it is said {said}" if said is ChangeClass.SAME and -1 in seen else None

@@ -16,7 +16,8 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_regions.change import ChangeClass
 from bailiwick_regions.pattern import occurrences
 from bailiwick_regions.walk import LEVELS
-from property.regions.test_diffs import INTENTS, TIMES, calls, compiled, level, policies, told, with_number, worlds
+from property.regions.kindworld import level
+from property.regions.test_diffs import INTENTS, TIMES, calls, compiled, policies, told, with_number, worlds
 from property.worlds.strategies import mostly
 from unit.engine.cases import NAMESPACE, NOW
 

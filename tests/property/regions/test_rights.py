@@ -23,6 +23,7 @@ from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledCondition, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.truth import Truth
+from property.regions.kindworld import level
 from property.regions.test_diffs import (
     ACCOUNTS,
     ACTIONS,
@@ -38,7 +39,6 @@ from property.regions.test_diffs import (
     _call,
     calling,
     compiled,
-    level,
     policies,
     rules,
     told,

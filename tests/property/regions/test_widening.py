@@ -70,17 +70,17 @@ def decided(files: Files) -> list[Verdict | None]:
 
 def fault(base: Mapping[str, list[Object]], head: Mapping[str, list[Object]]) -> str | None:
     """Return what `diff` says wrongly of a change of files that are sound; None where it says nothing that is wrong."""
-    sides = read_sides(read(text(base)), read(text(head)))
-    said = worst(one for one in compare(*(side.snapshot for side in sides), NOW) if one.endpoint[0] == NAMESPACE)
+    was, is_now = read_sides(read(text(base)), read(text(head)))
+    said = worst(one for one in compare(was.snapshot, is_now.snapshot, NOW) if one.endpoint[0] == NAMESPACE)
     if said in WIDENS:
         return None
     before, after = decided(text(base)), decided(text(head))
     gates = world.GateWorld()
-    for call, was, now in zip(world.CALLS, before, after, strict=True):
-        if gates.further(was, now):
-            return f"{said}, but {call} goes from {was} to {now}"
-        if said is ChangeClass.SAME and gates.further(now, was):
-            return f"{said}, but {call} goes back from {was} to {now}"
+    for call, first, then in zip(world.CALLS, before, after, strict=True):
+        if gates.further(first, then):
+            return f"{said}, but {call} goes from {first} to {then}"
+        if said is ChangeClass.SAME and gates.further(then, first):
+            return f"{said}, but {call} goes back from {first} to {then}"
     return None
 
 

@@ -35,7 +35,7 @@ _LEVELS: Final[dict[ChangeClass, Level]] = {
 _MEANINGS: Final = {
     ChangeClass.WIDER: "A call goes further than before.",
     ChangeClass.MAY_WIDEN: "It could not be shown that no call goes further than before.",
-    ChangeClass.CHANGED: "An approval asks for more in one place and for less in another.",
+    ChangeClass.CHANGED: "An approval is asked for in another way: stricter in one respect, less strict in another.",
     ChangeClass.NARROWER: "A call goes less far than before, and none further.",
 }
 

@@ -118,7 +118,8 @@ def _of_endpoint(key: EndpointKey, sides: Sequence[CompiledPolicy | None], now: 
     base, head = (None if one is None else one.settings for one in sides)
     if head is not None:
         added = Change(ChangeClass.WIDER, key, "endpointSettings added, without which an endpoint denies every call")
-        for change in (added,) if base is None else settings_changes(key, base, head, ({}, {})):
+        own = [rule for rule in (() if sides[1] is None else sides[1].rules) if not rule.audit]
+        for change in (added,) if base is None else settings_changes(key, base, head, ({}, {}), own):
             if change.kind in _WIDE:
                 yield _Told(change, elsewhere=False)
     rules = [rule for one in sides if one is not None for rule in one.rules]
