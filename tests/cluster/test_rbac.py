@@ -22,6 +22,7 @@ GUARD: Final = {
     "admissionregistration.k8s.io/validatingadmissionpolicies": READ,
     "admissionregistration.k8s.io/validatingadmissionpolicybindings": READ,
     "apiextensions.k8s.io/customresourcedefinitions:approvalgrants.bailiwick.dev": READ,
+    "apiregistration.k8s.io/apiservices": READ,
 }
 WEBHOOK_EVERYWHERE: Final = {
     "bailiwick.dev/endpointpolicies": READ,

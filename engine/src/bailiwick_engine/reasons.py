@@ -27,6 +27,7 @@ class Reason(StrEnum):
     IDENTITY_INVALID = "identity_invalid"
     IDENTITY_UNVERIFIABLE = "identity_unverifiable"
     AUDIENCE_MISMATCH = "audience_mismatch"
+    POSSESSION_UNPROVEN = "possession_unproven"
     WORKLOAD_UNAPPROVED = "workload_unapproved"
     DELEGATION_INVALID = "delegation_invalid"
     ACTOR_MISMATCH = "actor_mismatch"
@@ -91,6 +92,11 @@ EXPLAINED: Final[dict[Reason, ReasonText]] = {
     ),
     Reason.AUDIENCE_MISMATCH: ReasonText(
         "The subject's token is for an audience that this endpoint does not accept.", "none"
+    ),
+    Reason.POSSESSION_UNPROVEN: ReasonText(
+        "The token is bound to a key (claim cnf), and the decision point cannot verify that the caller holds that key."
+        " Send a token without cnf: have the issuer issue bearer tokens for this audience.",
+        "none",
     ),
     Reason.WORKLOAD_UNAPPROVED: ReasonText(
         "The rule does not accept the subject's pod. Every container must run an image that the rule lists.", "none"
@@ -197,6 +203,10 @@ WHEN: Final[dict[Reason, str]] = {
         "A token cannot be verified, because the API server or the issuer that vouches for it does not respond."
     ),
     Reason.AUDIENCE_MISMATCH: "The token is valid, but the endpoint accepts none of its audiences.",
+    Reason.POSSESSION_UNPROVEN: (
+        "A token of the subject or of an actor has the claim `cnf`: it is bound to a key (RFC 7800), by DPoP or by a"
+        " client certificate, and counts for nothing without proof of that key, which no enforcement point can pass on."
+    ),
     Reason.WORKLOAD_UNAPPROVED: "The subject's pod is unknown, or it runs an image that the rule does not list.",
     Reason.DELEGATION_INVALID: (
         "The call is on another party's behalf, and the endpoint does not allow that, or the decision point cannot"
@@ -273,6 +283,7 @@ FOOTING: Final[dict[Reason, Footing]] = {
     Reason.IDENTITY_INVALID: "attested",
     Reason.IDENTITY_UNVERIFIABLE: "attested",
     Reason.AUDIENCE_MISMATCH: "attested",
+    Reason.POSSESSION_UNPROVEN: "attested",
     Reason.WORKLOAD_UNAPPROVED: "derivable",
     Reason.DELEGATION_INVALID: "derivable",
     Reason.ACTOR_MISMATCH: "attested",

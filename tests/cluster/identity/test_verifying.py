@@ -73,6 +73,7 @@ def test_what_is_not_signed_by_the_cluster_never_reaches_it(pdp: Bailiwick, prox
         badtokens.ended(key, good),
         badtokens.signed(key, good, iss="https://elsewhere"),
         badtokens.signed(key, good, aud=["elsewhere"]),
+        badtokens.signed(key, good, cnf={"jkt": "x"}),
     ):
         body = questions.evaluation(tenant.agent, "customers.ping", token=token)
         assert questions.post(tenant.url(), body, tenant.pep).decision is False

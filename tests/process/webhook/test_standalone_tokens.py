@@ -133,6 +133,7 @@ def test_a_person_shows_a_token_of_another_issuer(point: Process) -> None:
         pytest.param(token(None, "bailiwick"), id="of nobody"),
         pytest.param(enforcer(**{"kubernetes.io": {}}), id="without a uid"),
         pytest.param(enforcer(**{"kubernetes.io": {"serviceaccount": {"uid": 7}}}), id="with a uid that is none"),
+        pytest.param(enforcer(cnf={"jkt": "x"}), id="bound to a key"),
         pytest.param("not.a.token", id="no token"),
     ],
 )
@@ -155,6 +156,7 @@ def test_a_caller_who_proves_nothing_is_401(point: Process, authorization: str |
             "identity_invalid",
             id="of somebody else",
         ),
+        pytest.param(agents(cnf={"x5t#S256": "x"}), "possession_unproven", id="bound to a certificate"),
     ],
 )
 def test_a_subject_who_proves_nothing_is_denied(point: Process, context: object, reason: str) -> None:

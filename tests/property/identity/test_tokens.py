@@ -165,6 +165,7 @@ REGISTERED: Final = (
     "kubernetes.io",
     "may_act",
     "_claim_names",
+    "cnf",
 )
 claims: Final = st.dictionaries(st.sampled_from(REGISTERED) | st.text(max_size=4), values, max_size=3)
 headers: Final = st.dictionaries(
@@ -198,7 +199,16 @@ def test_a_signed_token_of_any_content_proves_whom_it_names_or_nobody(
     listed = whole["aud"] if isinstance(whole["aud"], list) else [whole["aud"]]
     assert AUDIENCE in listed
     assert "act" not in whole or parties.actors
+    assert "cnf" not in whole
     assert all(type(whole[time]) in {int, float} for time in ("exp", "iat"))
+
+
+@given(kind=kinds, said=claims, key=values)
+def test_a_token_that_names_a_key_proves_nobody_however_it_names_it(
+    prove: Prove, kind: str, said: dict[str, Any], key: object
+) -> None:
+    token, _ = _signed(kind, {}, said | {"cnf": key})
+    assert not proven(prove(kind, token))
 
 
 @pytest.fixture(scope="module")

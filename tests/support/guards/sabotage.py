@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.manifests.guards import NAMES, REVIEW
+from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.fingerprint import fingerprint, paths, shipped
 from localcluster.rest import Rest
 from support.callers import Callers
@@ -71,7 +72,13 @@ class Guards:
     def _recorded(self) -> bool:
         stored = [accepted(self._admin.get(path)) for path in paths(self._installed)]
         config_map = self._admin.get(record_path(self._installed))
-        return config_map.ok and config_map.body["data"]["fingerprint"] == fingerprint(stored)
+        return config_map.ok and config_map.body["data"]["fingerprint"] == fingerprint([*stored, *routes(self._admin)])
+
+
+def routes(admin: Rest) -> list[Object]:
+    """Return the APIServices that the fingerprint covers, as they are stored."""
+    items = accepted(admin.get(apiroutes.PATH))["items"]
+    return [{**item, "kind": apiroutes.KIND} for item in items if apiroutes.decides(item["metadata"]["name"])]
 
 
 def record_path(installed: Installation) -> str:

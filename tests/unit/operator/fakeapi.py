@@ -10,6 +10,7 @@ from http import HTTPStatus
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.manifests.canary import canary, probes
 from bailiwick_api.voidgrants import PER_NAMESPACE
+from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.fingerprint import paths, shipped
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, Method
@@ -25,6 +26,17 @@ class Crash(BaseException):
     """The process is gone."""
 
 
+def api_services() -> dict[str, Object]:
+    """Return the APIServices of the groups that decide, as the API server makes them, and one of somebody else's."""
+    metrics = {"name": "v1beta1.metrics.k8s.io", "uid": "metrics", "resourceVersion": "9"}
+    theirs = {"metadata": metrics, "spec": {"service": {"namespace": "kube-system", "name": "metrics-server"}}}
+    ours = {
+        name: {"metadata": {"name": name, "uid": name, "resourceVersion": "1"}, "spec": {"group": name}}
+        for name in apiroutes.REQUIRED
+    }
+    return {**ours, metrics["name"]: theirs}
+
+
 class FakeApi:
     """What is stored stays when a process dies; make a new keeper on the same one to go on."""
 
@@ -36,6 +48,8 @@ class FakeApi:
         for path, document in zip(paths(INSTALLATION), shipped(INSTALLATION), strict=True):
             self.guards[path] = copy.deepcopy({**document})
             self.guards[path]["metadata"] = {"name": document["metadata"]["name"], "uid": path, "generation": 1}
+        self.routes = api_services()
+        self.routes_answer: ApiResponse | None = None
         self.grants: dict[tuple[str, str], Object] = {}
         self.config_map: Object | None = None
         self.enforced = True
@@ -95,6 +109,10 @@ class FakeApi:
         if path.startswith("/apis/bailiwick.dev") and "/namespaces/" in path:
             return self._get_grant(path)
         found = self.guards.get(path)
+        if path == apiroutes.PATH:
+            found = {"items": [*self.routes.values()]}
+            if self.routes_answer is not None:
+                return self.routes_answer
         if path == f"{CONFIG_MAPS}/{GUARD_CONFIG_MAP}":
             found = self.config_map
         return (

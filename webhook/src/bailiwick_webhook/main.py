@@ -221,7 +221,7 @@ def _clustered(
     )
     pdp = made(
         store,
-        Consumer(cluster, time.time),
+        Consumer(cluster, time.time, served_here=store.served_here),
         Opener(
             cluster,
             store,

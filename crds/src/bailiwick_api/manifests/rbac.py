@@ -195,6 +195,8 @@ def _guard_reading() -> list[dict[str, Any]]:
     return [
         _rule(_ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], _READ),
         _rule("apiextensions.k8s.io", ["customresourcedefinitions"], _READ, [APPROVAL_GRANTS_CRD]),
+        # Whether the API server serves these groups itself. Not by name: an added version of ours has any name.
+        _rule("apiregistration.k8s.io", ["apiservices"], _READ),
     ]
 
 

@@ -1,7 +1,8 @@
 """The guard's fingerprint: which guards stand in the API server, and whether they are the shipped ones.
 
 Holds: operator and decision point compute it by this one function from what the API server stores; uid and generation
-are in it, so a guard that was changed and put back never has the fingerprint that it had before.
+are in it, so a guard that was changed and put back never has the fingerprint that it had before. An APIService has no
+generation, so its resourceVersion stands for it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ import rfc8785
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.crds import approval_grants
 from bailiwick_api.manifests.guards import guards
+from bailiwick_engine.approval import apiroutes
 
 Object = Mapping[str, Any]
 
@@ -56,20 +58,26 @@ def paths(installation: Installation) -> tuple[str, ...]:
 def fingerprint(objects: Iterable[Object]) -> str:
     """Return `sha256:` and the hex SHA-256 of the canonical JSON (RFC 8785) of kind, name, uid, generation and spec.
 
-    The order of the objects does not matter. They are as the API server returns them, `kind` included.
+    For an APIService the resourceVersion takes the place of the generation. The order of the objects does not matter.
+    They are as the API server returns them, `kind` included.
     """
     entries = [
         {
             "kind": document["kind"],
             "name": document["metadata"]["name"],
             "uid": document["metadata"]["uid"],
-            "generation": document["metadata"]["generation"],
+            **_revision(document),
             "spec": document["spec"],
         }
         for document in objects
     ]
     entries.sort(key=lambda entry: (entry["kind"], entry["name"]))
     return f"sha256:{sha256(rfc8785.dumps(entries)).hexdigest()}"
+
+
+def _revision(document: Object) -> Object:
+    member = "resourceVersion" if document["kind"] == apiroutes.KIND else "generation"
+    return {member: document["metadata"][member]}
 
 
 def deviations(objects: Iterable[Object], installation: Installation) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ _UNPROVEN: Final = frozenset(
         Reason.IDENTITY_INVALID,
         Reason.IDENTITY_UNVERIFIABLE,
         Reason.AUDIENCE_MISMATCH,
+        Reason.POSSESSION_UNPROVEN,
         Reason.DELEGATION_INVALID,
         Reason.ACTOR_MISMATCH,
     }

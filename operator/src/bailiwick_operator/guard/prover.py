@@ -1,4 +1,4 @@
-"""One proof that the guards of grants are in force: they are stored as shipped, and they refuse what they must.
+"""One proof that the guards of grants are in force: stored as shipped, in a group served here, refusing what they must.
 
 Holds: the version of the grants is read before the guards, the guards before the dry runs; a proof is returned only
 where every guard refused its dry run with its own message. What is recorded and counted from it, `guard` decides.
@@ -14,6 +14,7 @@ from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.manifests.canary import Probe, canary, probes
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
+from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from bailiwick_kube.paths import grants_path
 from bailiwick_kube.responses import ApiResponse
@@ -28,6 +29,11 @@ _REMEDY: Final = (
     " this version, with the names that this operator was started with. Do not use apply or helm upgrade: they keep"
     " what was added. Grants and reviews written until then will be void"
 )
+_ROUTE_REMEDY: Final = (
+    "Delete each APIService that is named here: the API server makes those that it needs anew, and serves the group"
+    " itself. Then find out who changed it. Grants and reviews written until then will be void"
+)
+_RIGHTS_REMEDY: Final = "Apply the crds/rbac of this version: both accounts list and watch apiservices"
 
 
 class UnprovenError(Exception):
@@ -51,13 +57,27 @@ class Prover:
         if broken := [answer for answer in answers if not answer.ok and not answer.missing]:
             message = f"the guards cannot be read: {broken[0].message}"
             raise RefusedError(message)
-        objects = [answer.body for answer in answers if answer.ok]
+        routes = await self._routes()
+        if redirected := apiroutes.redirections(routes):
+            message = f"grants may be read from another server: {'; '.join(redirected)}. {_ROUTE_REMEDY}"
+            raise UnprovenError(message)
+        objects = [*routes, *(answer.body for answer in answers if answer.ok)]
         if wrong := deviations(objects, self._installation):
             message = f"the guards over grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
             raise UnprovenError(message)
         await self._probe()
         store = next(item for item in objects if item["metadata"]["name"] == APPROVAL_GRANTS_CRD)
         return Proof(fingerprint(objects), store["metadata"]["uid"], floor)
+
+    async def _routes(self) -> list[Object]:
+        """Return the APIServices of the groups that decide. Raises `RefusedError` where they cannot be read."""
+        answer = await self._kube.get(apiroutes.PATH)
+        items = answer.body.get("items") if answer.ok else None
+        if not isinstance(items, list):
+            message = f"the APIServices cannot be read: {answer.message}. {_RIGHTS_REMEDY}"
+            raise RefusedError(message)
+        # Items of a list come without their kind.
+        return [{**item, "kind": apiroutes.KIND} for item in items if apiroutes.decides(item["metadata"]["name"])]
 
     async def _probe(self) -> None:
         now = self._now()

@@ -141,6 +141,7 @@ class TestAnEnforcer:
             Reason.IDENTITY_INVALID,
             Reason.IDENTITY_UNVERIFIABLE,
             Reason.AUDIENCE_MISMATCH,
+            Reason.POSSESSION_UNPROVEN,
             Reason.DELEGATION_INVALID,
         ],
     )

@@ -245,7 +245,9 @@ class TestAttested:
         denied["snapshot"]["pending_seconds"] = 3.0
         assert derive({**denied, "reason": "policy_outdated"}, texts(made)).kind is CONTRADICTED
 
-    @pytest.mark.parametrize("reason", ["identity_invalid", "identity_unverifiable", "audience_mismatch"])
+    @pytest.mark.parametrize(
+        "reason", ["identity_invalid", "identity_unverifiable", "audience_mismatch", "possession_unproven"]
+    )
     def test_is_a_subject_that_was_not_proven(self, reason: str) -> None:
         told = record(ALLOWING, call=replace(N, subject=UnprovenParty(Reason(reason))))
         assert derive(told, texts(ALLOWING)).kind is ATTESTED

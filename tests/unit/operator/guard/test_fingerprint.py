@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths, shipped
 
 INSTALLATION = Installation()
@@ -113,3 +114,40 @@ def test_paths_are_those_of_the_shipped_objects() -> None:
         "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/bailiwick-grants-open"
     )
     assert paths(INSTALLATION)[8].endswith("/customresourcedefinitions/approvalgrants.bailiwick.dev")
+
+
+def api_services(*names: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": apiroutes.KIND,
+            "metadata": {"name": name, "uid": f"uid-{name}", "resourceVersion": "1"},
+            "spec": {"group": name.partition(".")[2]},
+        }
+        for name in names or apiroutes.REQUIRED
+    ]
+
+
+class TestTheGroupsThatDecide:
+    @pytest.mark.parametrize("field", ["uid", "resourceVersion", "spec"])
+    def test_are_in_the_fingerprint(self, field: str) -> None:
+        routes = api_services()
+        before = fingerprint([*stored(), *routes])
+        if field == "spec":
+            routes[0]["spec"] = {"group": "another"}
+        else:
+            routes[0]["metadata"][field] = "2"
+        assert fingerprint([*stored(), *routes]) != before
+
+    def test_are_served_by_the_api_server_itself(self) -> None:
+        assert apiroutes.redirections([*stored(), *api_services()]) == ()
+
+    @pytest.mark.parametrize("service", [{}, {"name": "x", "namespace": "y"}, "x"])
+    def test_are_not_where_a_service_is_named_however(self, service: object) -> None:
+        routes = api_services()
+        routes[0]["spec"]["service"] = service
+        (problem,) = apiroutes.redirections(routes)
+        assert problem == f"APIService {routes[0]['metadata']['name']} sends the group to another server (spec.service)"
+
+    def test_are_ours_in_every_version_and_of_others_the_one_that_is_read(self) -> None:
+        names = ("v1beta1.bailiwick.dev", "v2.bailiwick.dev", "v1beta1.apiextensions.k8s.io", "v1.apps", "v1.evil.dev")
+        assert [apiroutes.decides(name) for name in names] == [True, True, False, False, False]

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 
 import pytest
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_engine.approval.apiroutes import REQUIRED
+from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.loop.inventory import Ticks
@@ -165,6 +168,44 @@ class TestAGuardThatIsNotInForce:
         assert not going_on.covers(seen)
         assert going_on.problem is not None
         assert record_of(api) == before
+
+    @pytest.mark.parametrize("name", [*REQUIRED, "v1beta1.bailiwick.dev"])
+    @pytest.mark.parametrize("how", ["another server", "going", "gone", "unreadable"])
+    async def test_is_one_whose_group_may_be_answered_by_another_server(self, how: str, name: str) -> None:
+        api, ticks = await proven_api(), Ticks()
+        going_on, seen = keeper(api, ticks), ticks()
+        await going_on.round()
+        before = record_of(api)
+        metadata = {"name": name, "uid": "theirs", "resourceVersion": "7"}
+        match how:
+            case "another server":
+                api.routes[name] = {"metadata": metadata, "spec": {"service": {"name": "x", "namespace": "y"}}}
+            case "going":
+                api.routes[name] = {"metadata": {**metadata, "deletionTimestamp": "now"}, "spec": {}}
+            case "gone":
+                del api.routes[REQUIRED[0] if name not in REQUIRED else name]
+            case _:
+                api.routes_answer = ApiResponse(HTTPStatus.FORBIDDEN, {"message": "apiservices is forbidden"})
+        assert not await going_on.round()
+        assert not going_on.covers(seen)
+        assert ("APIService" in (going_on.problem or ""), record_of(api)) == (True, before)
+
+    async def test_is_one_whose_group_was_redirected_and_put_back_between_two_looks(self) -> None:
+        api = await proven_api()
+        going_on = keeper(api)
+        api.store(named("old", "dave", status=active()))
+        await going_on.round()
+        api.store(named("forged", "dave", status=active(counted=[{"reviewer": "dave"}])))
+        api.routes[REQUIRED[0]]["metadata"]["resourceVersion"] = "9"
+        await going_on.round()
+        assert (phase_of(api, "old"), phase_of(api, "forged")) == ("Active", "Lapsed")
+
+    async def test_is_none_where_somebody_elses_group_is_served_elsewhere_or_changes(self) -> None:
+        api = await proven_api()
+        before = record_of(api).fingerprint
+        api.routes["v1beta1.metrics.k8s.io"]["metadata"]["resourceVersion"] = "99"
+        assert await keeper(api).round()
+        assert record_of(api).fingerprint == before
 
     async def test_lets_nothing_count_that_came_while_it_was_not(self) -> None:
         api = await proven_api()

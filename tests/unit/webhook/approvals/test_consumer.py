@@ -74,7 +74,15 @@ class Bench:
         approval = {"steps": STEPS, "maxUses": self.max_uses, "presentation": self.presentation}
         self.snapshot: Snapshot = governed(gated_rule("export", approval=approval))
         self.server = StoredGrant(approved(self.snapshot))
-        self.consumer = Consumer(self.server, lambda: self.now)  # type: ignore[arg-type]  # stands for the cluster
+        self.served_here = True
+        self.consumer = Consumer(
+            self.server,  # type: ignore[arg-type]  # stands for the cluster
+            lambda: self.now,
+            served_here=self._served_here,
+        )
+
+    async def _served_here(self) -> bool:
+        return self.served_here
 
     @property
     def uses(self) -> int:
@@ -125,6 +133,16 @@ async def test_a_repeated_request_is_the_same_call_for_thirty_seconds_and_then_a
     assert bench.uses == 2
     keys = [record["key"] for record in bench.server.grant["status"]["useRecords"]]
     assert len(set(keys)) == 2
+
+
+@pytest.mark.invariant(26)
+async def test_a_use_that_was_written_at_another_server_denies_the_call_and_those_that_repeat_it() -> None:
+    bench = Bench()
+    bench.served_here = False
+    for _ in range(2):
+        assert not await bench.ask("id")
+        assert (bench.outcome, bench.reason) == (Outcome.DENY, Reason.APPROVAL_UNVERIFIABLE)
+    assert bench.uses == 1
 
 
 async def test_a_repeated_request_of_a_used_up_grant_is_denied_after_thirty_seconds() -> None:

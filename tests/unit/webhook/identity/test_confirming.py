@@ -86,6 +86,21 @@ async def test_a_token_for_somebody_else_is_told_so(tmp_path: Path, audience: ob
     assert reason_of(found) == reason
 
 
+@pytest.mark.parametrize("keys_down", [False, True], ids=["its keys are known", "its keys are not known"])
+async def test_a_token_that_is_bound_to_a_key_proves_no_caller_and_no_subject_whatever_the_api_server_says(
+    tmp_path: Path, keys_down: bool
+) -> None:
+    world = World(tmp_path)
+    world.cluster.keys_down = keys_down
+    world.cluster.says = GOOD
+    bound = account_token(cnf={"jkt": "x"})
+    found = await world.identity.caller(f"Bearer {bound}")
+    assert isinstance(found, RefusedToken)
+    assert found.reason.value == "possession_unproven"
+    assert reason_of(await world.verify(bound, kind="serviceAccount", name=AGENT)) == "possession_unproven"
+    assert world.cluster.reviewed == []
+
+
 @pytest.mark.parametrize("text", ["garbage", "a.b.c", TOKEN[:-10], "x" * (compact.MAX_TOKEN + 1)])
 async def test_a_caller_who_shows_no_token_is_nobody(tmp_path: Path, text: str) -> None:
     world = World(tmp_path)

@@ -63,6 +63,18 @@ TABLE: Final[dict[str, Row]] = {
         None,
         MISMATCH,
     ),
+    "an actor whose token is bound to a key": (
+        lambda: _token(WORKER),
+        lambda: account_token(cnf={"jkt": "x"}),
+        None,
+        "possession_unproven",
+    ),
+    "a token that is bound to a key, and names an actor": (
+        lambda: person_token(**acting([WORKER]), cnf={"jkt": "x"}),
+        account_token,
+        None,
+        "possession_unproven",
+    ),
     "the presenter only within": (lambda: _token(PLANNER, WORKER), account_token, None, MISMATCH),
     "the actor's name at another issuer": (lambda: _token({**WORKER, "iss": CORP}), account_token, None, MISMATCH),
     "an actor without an issuer": (lambda: _token({"sub": AGENT}), account_token, None, MISMATCH),

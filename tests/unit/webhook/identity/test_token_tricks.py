@@ -39,6 +39,7 @@ from unit.webhook.identity.world import (
 
 Make = Callable[[World], str]
 INVALID: Final = "identity_invalid"
+POSSESSION: Final = "possession_unproven"
 AUDIENCES: Final = "audience_mismatch"
 GOOD: Final = None
 
@@ -201,6 +202,19 @@ PEOPLE: Final[dict[str, tuple[Make, str | None]]] = {
     "our name for the issuer": (_person(iss="corp"), INVALID),
     "the other issuer's name, signed by ours": (_person(iss=PARTNER), INVALID),
     "the other issuer's key under the same kid": (_raw(_ES256, person_claims(), PARTNER_EC), INVALID),
+    # A key that its bearer has to hold (RFC 7800, 3.1; RFC 8705, 3.1; RFC 9449, 6.1): here nobody shows one.
+    "bound to a key by its thumbprint": (
+        _person(cnf={"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}),
+        POSSESSION,
+    ),
+    "bound to a certificate": (_person(cnf={"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}), POSSESSION),
+    "bound to a key of its own": (_person(cnf={"jwk": _ATTACKER.as_dict(private=False)}), POSSESSION),
+    "bound to a key in a way that nobody knows": (_person(cnf={"of": "tomorrow"}), POSSESSION),
+    "bound to no key in particular": (_person(cnf={}), POSSESSION),
+    "a cnf of null": (_person(cnf=None), POSSESSION),
+    "a cnf of text": (_person(cnf="none"), POSSESSION),
+    "bound to a key, and expired": (_person(cnf={"jkt": "x"}, exp=int(NOW) - 1), INVALID),
+    "bound to a key, by somebody else's signature": (_raw(_ES256, person_claims(cnf={"jkt": "x"}), _ATTACKER), INVALID),
     # The subject (RFC 8725, 3.8), and what decides about it.
     "no subject": (_person(sub=...), INVALID),
     "an empty subject": (_person(sub=""), INVALID),
@@ -257,6 +271,8 @@ ACCOUNTS: Final[dict[str, tuple[Make, str | None]]] = {
     "expired for longer than a leeway": (_account(exp=int(NOW) - 61), INVALID),
     "no exp, as tokens from secrets": (_account(exp=...), INVALID),
     "valid from the next second": (_account(nbf=int(NOW) + 1), INVALID),
+    "bound to a key": (_account(cnf={"jkt": "x"}), POSSESSION),
+    "a cnf of null": (_account(cnf=None), POSSESSION),
     "for the API server": (_account(aud=[CLUSTER_URL]), AUDIENCES),
     "for nobody in particular": (_account(aud=...), AUDIENCES),
     "another issuer": (_account(iss="https://elsewhere"), INVALID),

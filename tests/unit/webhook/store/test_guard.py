@@ -8,13 +8,19 @@ import pytest
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.manifests import guards
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
+from bailiwick_engine.approval.apiroutes import REQUIRED
 from bailiwick_engine.approval.fingerprint import fingerprint, shipped
 from bailiwick_webhook.store.guard import GuardObjects, GuardWatch
 from support.objects import Object
 
-POLICIES, BINDINGS, DEFINITION, PROOF = range(4)
+POLICIES, BINDINGS, DEFINITION, PROOF, ROUTES = range(5)
 INSTALLATION: Final = Installation()
-KINDS: Final = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "CustomResourceDefinition")
+KINDS: Final = {
+    POLICIES: "ValidatingAdmissionPolicy",
+    BINDINGS: "ValidatingAdmissionPolicyBinding",
+    DEFINITION: "CustomResourceDefinition",
+    ROUTES: "APIService",
+}
 
 
 class Bench:
@@ -25,13 +31,16 @@ class Bench:
         self.objects = [copy.deepcopy(dict(document)) for document in shipped(INSTALLATION)]
         for number, document in enumerate(self.objects):
             document["metadata"] = {**document["metadata"], "uid": f"uid-{number}", "generation": 1}
+        for name in REQUIRED:
+            metadata = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1"}
+            self.objects.append({"kind": "APIService", "metadata": metadata, "spec": {"group": name}})
         self.proof = fingerprint(self.objects)
 
     def sink(self, which: int) -> GuardObjects:
         return self.guard.collections()[which][1]
 
     def list_all(self) -> None:
-        for which, kind in enumerate(KINDS):
+        for which, kind in KINDS.items():
             found = [document for document in self.objects if document["kind"] == kind]
             self.sink(which).replace(
                 {("", document["metadata"]["name"]): _without_kind(document) for document in found}
@@ -91,7 +100,7 @@ def test_it_is_not_proven_before_everything_was_read() -> None:
     assert bench.guard.proven is False
 
 
-@pytest.mark.parametrize("which", [POLICIES, BINDINGS, DEFINITION, PROOF])
+@pytest.mark.parametrize("which", [POLICIES, BINDINGS, DEFINITION, PROOF, ROUTES])
 def test_a_list_that_lacks_its_objects_takes_the_proof_away(bench: Bench, which: int) -> None:
     bench.sink(which).replace({})
     assert bench.guard.proven is False
@@ -129,6 +138,14 @@ def _going(document: Any) -> None:  # noqa: ANN401 - any object
     document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
 
+def _elsewhere(document: Any) -> None:  # noqa: ANN401 - any object
+    document["spec"]["service"] = {"namespace": "default", "name": "elsewhere"}
+
+
+def _rewritten(document: Any) -> None:  # noqa: ANN401 - any object
+    document["metadata"]["resourceVersion"] = "3"
+
+
 @pytest.mark.invariant(26)
 @pytest.mark.parametrize(
     ("which", "name", "change"),
@@ -140,6 +157,10 @@ def _going(document: Any) -> None:  # noqa: ANN401 - any object
         (BINDINGS, guards.OPEN, _made_anew),
         (DEFINITION, APPROVAL_GRANTS_CRD, _made_anew),
         (POLICIES, guards.STATUS, _going),
+        *((ROUTES, name, _elsewhere) for name in REQUIRED),
+        *((ROUTES, name, _going) for name in REQUIRED),
+        *((ROUTES, name, _made_anew) for name in REQUIRED),
+        *((ROUTES, name, _rewritten) for name in REQUIRED),
     ],
 )
 def test_any_change_takes_the_proof_away_though_it_is_taken_back(
@@ -153,7 +174,7 @@ def test_any_change_takes_the_proof_away_though_it_is_taken_back(
     bench.event(which, "MODIFIED", changed)
     assert bench.guard.proven is False
     restored = bench.stored(which, name)
-    restored["metadata"]["generation"] = 4
+    restored["metadata"] |= {"resourceVersion": "4"} if which == ROUTES else {"generation": 4}
     bench.event(which, "MODIFIED", restored)
     assert (bench.guard.proven, bench.guard.why) == (False, "the guard has changed since the operator last proved it")
 
@@ -165,7 +186,33 @@ def test_a_record_of_something_else_proves_nothing(bench: Bench, data: Object | 
     assert bench.guard.proven is False
 
 
+@pytest.mark.invariant(26)
+@pytest.mark.parametrize("version", ["v1beta1", "v1", "v2alpha7"])
+def test_any_other_version_of_our_group_that_is_served_elsewhere_takes_the_proof_away(
+    bench: Bench, version: str
+) -> None:
+    metadata = {"name": f"{version}.bailiwick.dev", "uid": "x", "resourceVersion": "1"}
+    added = {"metadata": metadata, "spec": {"service": {"namespace": "default", "name": "elsewhere"}}}
+    bench.event(ROUTES, "ADDED", added)
+    assert (bench.guard.proven, f"{version}.bailiwick.dev sends the group" in bench.guard.why) == (False, True)
+    bench.event(ROUTES, "DELETED", added)
+    assert bench.guard.proven is True
+
+
+def test_it_covers_the_very_route_that_it_was_proven_by_and_no_other(bench: Bench) -> None:
+    route = bench.stored(ROUTES, REQUIRED[0])
+    assert bench.guard.covers_route(route) is True
+    for change in (_made_anew, _rewritten):
+        other = copy.deepcopy(route)
+        change(other)
+        assert bench.guard.covers_route(other) is False
+    bench.prove("sha256:another")
+    assert bench.guard.covers_route(route) is False
+
+
 def test_objects_of_others_do_not_matter(bench: Bench) -> None:
     foreign = {"metadata": {"name": "somebody-elses", "uid": "x", "generation": 1}, "spec": {"n": 2**60}}
     bench.event(POLICIES, "ADDED", foreign)
+    metrics = {"name": "v1beta1.metrics.k8s.io", "uid": "x", "resourceVersion": "1"}
+    bench.event(ROUTES, "ADDED", {"metadata": metrics, "spec": {"service": {"name": "metrics-server"}}})
     assert bench.guard.proven is True

@@ -6,7 +6,7 @@ to it that nobody can make conflicts without end.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -32,8 +32,17 @@ _log: Final = LogLimit()
 Judge = Callable[[Grant, float], Verdict]
 
 
+async def _unasked() -> bool:
+    """Stand where there is no cluster, and so no group that could be served by another server."""
+    return True
+
+
 class Consumer:
-    """Takes uses. `now` is the time of day in seconds since the epoch."""
+    """Takes uses. `now` is the time of day in seconds since the epoch.
+
+    `served_here` tells, once a use is written, whether the API server itself has answered until then: if not, it was
+    read and written elsewhere, and the watch that tells of it is late.
+    """
 
     def __init__(
         self,
@@ -41,7 +50,9 @@ class Consumer:
         now: Callable[[], float],
         turns: GrantLocks | None = None,
         reads: LiveReads | None = None,
+        served_here: Callable[[], Awaitable[bool]] = _unasked,
     ) -> None:
+        self._served_here = served_here
         self._cluster = cluster
         self._now = now
         self._turns = turns or GrantLocks()
@@ -84,6 +95,9 @@ class Consumer:
             try:
                 async with self._turns.of((candidate.namespace, candidate.name)):
                     last, used = await self._use(candidate, key, evaluation_id, judge, last)
+                    if used is not None and not await self._served_here():
+                        _log.error("use refused: grants may be answered by another server", grant=candidate.name)
+                        return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
             except ClusterUnavailableError as error:
                 # Whether the write happened is unknown. Trying another grant could spend two for one call.
                 _log.warning("grant not usable: API server did not respond", grant=candidate.name, error=str(error))

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from bailiwick_api.serverclock import ServerClock
+from bailiwick_engine.approval import apiroutes
 from bailiwick_kube.lists import ListPage, RefusedListError, pages
 from bailiwick_kube.paths import CORE, data_path, grants_path, object_path, policies_path
 from bailiwick_kube.responses import ApiResponse, succeeded
@@ -131,6 +132,10 @@ class ApiClient:
             message = f"list {path}: {answer.status}, {answer.message}"
             raise ClusterUnavailableError(message)
         return found
+
+    async def read_grants_route(self) -> ApiResponse:
+        """Read the APIService of the grants' group as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
+        return await self._call(ApiRequest("GET", f"{apiroutes.PATH}/{apiroutes.GRANTS_ROUTE}"))
 
     async def create_grant(self, manifest: Mapping[str, Any]) -> ApiResponse:
         """Create a grant; 409 (exists) and refusals are answers. Raises `ClusterUnavailableError`."""

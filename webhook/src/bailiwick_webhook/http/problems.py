@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.metrics.table import Overload
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -74,6 +75,17 @@ class ProblemError(Exception):
 def bad_request(detail: str, where: str | None = None) -> ProblemError:
     """400: the body is not what the contract asks for; `where` is the path of the field."""
     return ProblemError(400, "bad-request", "Bad request", detail, where=where)
+
+
+def refused_token(reason: Reason) -> ProblemError:
+    """503 or 401: the token of whoever asks proves nobody, for this reason."""
+    if reason is Reason.IDENTITY_UNVERIFIABLE:
+        return unavailable("The caller's token cannot be verified at the moment. Try again.")
+    if reason is Reason.POSSESSION_UNPROVEN:
+        return unauthenticated(EXPLAINED[reason].sentence)
+    return unauthenticated(
+        "The token is not a valid service-account token for the audience bailiwick, or it has expired."
+    )
 
 
 def unauthenticated(detail: str) -> ProblemError:

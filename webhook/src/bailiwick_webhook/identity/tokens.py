@@ -17,7 +17,7 @@ from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.identity.jwt import compact, jwks
 from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.keyset import IssuerKeys, KeysUnavailableError
-from bailiwick_webhook.identity.jwt.verifier import RefusedToken, Rules, Verifier, audience_matches, moment
+from bailiwick_webhook.identity.jwt.verifier import RefusedToken, Rules, Verifier, audience_matches, is_bound, moment
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import TokenReviewOutcome
 
@@ -138,7 +138,10 @@ class Tokens:
         if isinstance(verified, RefusedToken):
             return verified
         # None: the keys could not be read yet. The API server then decides alone, which opens nothing: it checks
-        # signature, issuer, times and audience itself, and the offline check stands only before it.
+        # signature, issuer, times and audience itself, and the offline check stands only before it. It does not look
+        # for a key that the token is bound to.
+        if is_bound(parsed.claims):
+            return RefusedToken(Reason.POSSESSION_UNPROVEN)
         if verified is not None and not audience_matches(verified.claims, audiences):
             return RefusedToken(Reason.AUDIENCE_MISMATCH)
         try:

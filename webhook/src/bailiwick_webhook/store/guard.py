@@ -11,6 +11,7 @@ from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.manifests import guards
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
+from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint
 from bailiwick_webhook.cluster.client import Collection
 from bailiwick_webhook.store.listwatch import Key
@@ -21,9 +22,9 @@ _ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
 class GuardObjects:
     """The objects of one kind that are looked for, by name. Items of a list come without their kind."""
 
-    def __init__(self, kind: str, names: frozenset[str], changed: Callable[[], None]) -> None:
+    def __init__(self, kind: str, wanted: Callable[[str], bool], changed: Callable[[], None]) -> None:
         self._kind = kind
-        self._names = names
+        self._wanted = wanted
         self._changed = changed
         self.found: dict[str, dict[str, Any]] = {}
 
@@ -33,13 +34,13 @@ class GuardObjects:
 
     def replace(self, objects: dict[Key, dict[str, Any]]) -> None:
         """Take this as all that exists."""
-        self.found = {name: {**obj, "kind": self._kind} for (_, name), obj in objects.items() if name in self._names}
+        self.found = {name: {**obj, "kind": self._kind} for (_, name), obj in objects.items() if self._wanted(name)}
         self._changed()
 
     def apply(self, kind: str, key: Key, obj: dict[str, Any]) -> None:
         """Take one change."""
         name = key[1]
-        if name not in self._names:
+        if not self._wanted(name):
             return
         if kind == "DELETED":
             self.found.pop(name, None)
@@ -63,7 +64,7 @@ class _Listing:
 
 
 class GuardWatch:
-    """The four policies, their bindings, the CRD and the proof, as four watched collections."""
+    """The four policies, their bindings, the CRD, the proof and the APIServices, as five watched collections."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
@@ -71,11 +72,12 @@ class GuardWatch:
         self.why = "not read yet"
         self.void = NONE
         """The grants that are void by name. While that list cannot be read nothing is proven."""
-        names = frozenset(guards.NAMES)
+        names = frozenset(guards.NAMES).__contains__
         self._policies = GuardObjects("ValidatingAdmissionPolicy", names, self._judge)
         self._bindings = GuardObjects("ValidatingAdmissionPolicyBinding", names, self._judge)
-        self._crd = GuardObjects("CustomResourceDefinition", frozenset({APPROVAL_GRANTS_CRD}), self._judge)
-        self._proof = GuardObjects("ConfigMap", frozenset({GUARD_CONFIG_MAP}), self._judge)
+        self._crd = GuardObjects("CustomResourceDefinition", APPROVAL_GRANTS_CRD.__eq__, self._judge)
+        self._proof = GuardObjects("ConfigMap", GUARD_CONFIG_MAP.__eq__, self._judge)
+        self._routes = GuardObjects(apiroutes.KIND, apiroutes.decides, self._judge)
 
     def collections(self) -> tuple[tuple[Collection, GuardObjects], ...]:
         """Return what is to be watched, each with its sink."""
@@ -88,17 +90,24 @@ class GuardWatch:
                 self._crd,
             ),
             (Collection(proofs, GUARD_CONFIG_MAP), self._proof),
+            (Collection(apiroutes.PATH), self._routes),
         )
 
+    def covers_route(self, live: dict[str, Any]) -> bool:
+        """Tell whether the guard is proven, by the very version of the grants' APIService that was read just now."""
+        watched = self._routes.found.get(apiroutes.GRANTS_ROUTE)
+        return self.proven and watched is not None and _version_of(watched) == _version_of(live)
+
     def _judge(self) -> None:
-        objects = [*self._policies.found.values(), *self._bindings.found.values(), *self._crd.found.values()]
+        watched = (self._policies, self._bindings, self._crd, self._routes)
+        objects = [document for collection in watched for document in collection.found.values()]
         self.why = self._doubt(objects)
         self.proven = not self.why
         self.void = self._void() or NONE
 
     def _doubt(self, objects: list[dict[str, Any]]) -> str:
         """Why the guard is not proven; empty where it is."""
-        found = deviations(objects, self._installation)
+        found = (*apiroutes.redirections(objects), *deviations(objects, self._installation))
         if found:
             return found[0]
         proof = self._proof.found.get(GUARD_CONFIG_MAP)
@@ -113,3 +122,8 @@ class GuardWatch:
     def _void(self) -> VoidGrants | None:
         proof = self._proof.found.get(GUARD_CONFIG_MAP) or {}
         return VoidGrants.read((proof.get("data") or {}).get(VOID_ENTRY, ""))
+
+
+def _version_of(document: dict[str, Any]) -> tuple[str, str]:
+    metadata = document["metadata"]
+    return metadata["uid"], metadata["resourceVersion"]

@@ -27,7 +27,7 @@ class Keys:
 
     def __init__(self, installation: Installation, clock: Callable[[], float] = time.monotonic) -> None:
         self.collection = Collection(f"/api/v1/namespaces/{installation.namespace}/secrets", SIGNING_KEYS_SECRET)
-        self.sink = GuardObjects("Secret", frozenset({SIGNING_KEYS_SECRET}), self._take_up)
+        self.sink = GuardObjects("Secret", SIGNING_KEYS_SECRET.__eq__, self._take_up)
         self.keyring: Keyring = NO_KEYS
         self.why = "not read yet"
         self._version = ""

@@ -56,6 +56,7 @@ class Store:
         self.guard = GuardWatch(installation)
         self.keys = Keys(installation)
         self.clock = cluster.clock
+        self._read_route = cluster.read_grants_route
         self._max_staleness = max_staleness
         self._hard_staleness = hard_staleness
 
@@ -137,6 +138,11 @@ class Store:
     def guard_proven(self) -> bool:
         """The guard is proven, and what says so is not stale itself."""
         return self.guard.proven and all(listwatch.age <= self._max_staleness for listwatch in self._guarded_by)
+
+    async def served_here(self) -> bool:
+        """Tell whether the API server itself has answered for grants until now. Raises `ClusterUnavailableError`."""
+        answer = await self._read_route()
+        return answer.ok and self.guard.covers_route(answer.body)
 
     @property
     def void(self) -> VoidGrants:

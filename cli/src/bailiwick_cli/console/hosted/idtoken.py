@@ -67,6 +67,8 @@ def verify(
         raise IdTokenError("it is of the future: compare the clocks")
     if claims.get("nbf") is not None and _time(claims, "nbf") > now + LEEWAY:
         raise IdTokenError("it does not count yet: compare the clocks")
+    if "cnf" in claims:
+        raise IdTokenError("it is bound to a key (cnf), so it is no bearer token: turn that off for this client")
     given = claims.get("nonce")
     if nonce is not None and not (isinstance(given, str) and compare_digest(given.encode(), nonce.encode())):
         raise IdTokenError("it answers another login (nonce)")

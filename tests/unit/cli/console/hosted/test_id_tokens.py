@@ -110,6 +110,7 @@ WRONG: Final[dict[str, Mapping[str, Any]]] = {
     "without a beginning": {"iat": None},
     "of the future": {"iat": NOW + LEEWAY + 1},
     "not yet": {"nbf": NOW + LEEWAY + 1},
+    "a key that its bearer has to hold": {"cnf": {"jkt": "x"}},
     "another login": {"nonce": "m"},
     "no login": {"nonce": None},
     "a list of logins": {"nonce": ["n"]},

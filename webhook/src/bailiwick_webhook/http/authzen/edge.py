@@ -14,13 +14,12 @@ from aiohttp import web
 from msgspec.structs import astuple, replace
 
 from bailiwick_engine.call import Call, ServiceAccount, ShownApproval
-from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest, ShownToken
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant, marks
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.messages import Evaluation, PresentedApproval
 from bailiwick_webhook.http.body import parse_object, plain_object, read_whole
-from bailiwick_webhook.http.problems import unauthenticated, unavailable
+from bailiwick_webhook.http.problems import refused_token, unauthenticated
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.rates import Rates
 from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots, enforcer, other
@@ -301,12 +300,8 @@ class Edge:
                 raise unauthenticated(
                     "Send a service-account token for the audience bailiwick in the header Authorization: Bearer."
                 )
-            case RefusedToken(Reason.IDENTITY_UNVERIFIABLE):
-                raise unavailable("The caller's token cannot be verified at the moment. Try again.")
-            case RefusedToken():
-                raise unauthenticated(
-                    "The token is not a valid service-account token for the audience bailiwick, or it has expired."
-                )
+            case RefusedToken(reason):
+                raise refused_token(reason)
 
     def _take(self, of: Tenant, username: str, place: RequestSlot) -> bool:
         """Hold the place in the name of an account; return whether its connection is an enforcer's.

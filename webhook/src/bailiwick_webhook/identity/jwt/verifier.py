@@ -1,7 +1,8 @@
 """Verifying offline: signature, issuer, times and type of a token, against the keys that its issuer publishes.
 
 Holds: every check is made on every token that is not remembered; a remembered one is forgotten after `KEPT_SECONDS`, at
-its end and when the issuer's keys change; clocks are given no leeway to accept by, only one to deny by.
+its end and when the issuer's keys change; clocks are given no leeway to accept by, only one to deny by. A token that is
+bound to a key is no bearer token, and proves nobody here.
 """
 
 from collections.abc import Callable, Mapping
@@ -94,6 +95,8 @@ class Verifier:
         claims = parsed.claims
         if claims.get("iss") != published.issuer or not self._in_time(claims):
             return RefusedToken(Reason.IDENTITY_INVALID)
+        if is_bound(claims):
+            return RefusedToken(Reason.POSSESSION_UNPROVEN)
         verified = VerifiedClaims(claims, float(claims["exp"]))
         self._kept.put(parsed.digest, _Kept(verified, published, self._clock()))
         return verified
@@ -111,6 +114,15 @@ def audience_matches(claims: Mapping[str, Any], accepted: frozenset[str]) -> boo
     said = claims.get("aud")
     listed = said if isinstance(said, list) else [said]
     return all(isinstance(entry, str) for entry in listed) and not accepted.isdisjoint(listed)
+
+
+def is_bound(claims: Mapping[str, Any]) -> bool:
+    """Tell whether a token is bound to a key (RFC 7800, 3.1), so that who shows it must prove that they hold the key.
+
+    Whatever `cnf` holds: what cannot be read is no reason to take the token for a bearer token (RFC 8705, 3; RFC 9449,
+    7.1).
+    """
+    return "cnf" in claims
 
 
 def moment(value: object) -> TypeGuard[float]:
