@@ -70,6 +70,8 @@ class KeyKeeper:
         self._interval = interval
         self._known = False
         self._path = object_path(CORE, "secrets", installation.namespace, SIGNING_KEYS_SECRET)
+        self.own: SigningKey | None = None
+        """A key that decision points hold too, by which the operator proves itself to them; None before the first."""
         self.problem: str | None = "not checked yet"
         """What is wrong, for a person; None while the keys are as they should be."""
         self.rounds = 0
@@ -111,10 +113,12 @@ class KeyKeeper:
         """Read and write once. Returns when to look again; None where somebody else wrote in between."""
         stored = await self._read()
         outcome = reconcile(stored.keys, self._now(), self._rotation, make)
+        if outcome.keys != stored.keys and not await self._write(stored, outcome.keys):
+            return None
+        # The oldest: every decision point has heard of it for longest.
+        self.own = min(outcome.keys, key=lambda key: key.age, default=None)
         if outcome.keys == stored.keys:
             return outcome.wake
-        if not await self._write(stored, outcome.keys):
-            return None
         self._known = True
         before, after = ({key.kid for key in keys} for keys in (stored.keys, outcome.keys))
         for key in outcome.keys:

@@ -220,6 +220,7 @@ def _leader(
         now=clock.ours,
         changed=chronicle.keys_changed,
     )
+    asker.prove_by(lambda: keys.own)
     witness = Witness(
         WitnessParts(kube, replicas, CheckpointClient(asker), ledger),
         installation,

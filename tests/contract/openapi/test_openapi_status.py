@@ -26,7 +26,7 @@ from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_webhook import main
 from bailiwick_webhook.http.problems import CONTENT_TYPE as PROBLEM
 from bailiwick_webhook.http.shares.bounds import PACE
-from bailiwick_webhook.http.status import checkpoint, health, ration, served, usage
+from bailiwick_webhook.http.status import checkpoint, health, senders, served, usage
 from bailiwick_webhook.http.status.checkpoint import CheckpointHandler
 from bailiwick_webhook.http.status.exposition import CONTENT_TYPE as METRICS, Exposition
 from bailiwick_webhook.http.transport.server import serve
@@ -167,7 +167,7 @@ async def listening(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -
         for module in (served, usage, checkpoint):
             monkeypatch.setattr(module, "MOST_WAITING", 0)
     if case.state == "slow":
-        monkeypatch.setattr(ration, "PACE", PACE._replace(grace=0.05))
+        monkeypatch.setattr(senders, "PACE", PACE._replace(grace=0.05))
     counts, store = Counts(), cast("Any", StaticStore([stored()]))
     counts.usage.used["crm-agent-uid"] = DAY * 86_400.0
     counts.shadows.compare(PolicyRef("crm", "next", "nobody", 2), different=True)

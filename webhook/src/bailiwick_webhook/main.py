@@ -29,6 +29,7 @@ from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.checkpoint import CheckpointHandler
 from bailiwick_webhook.http.status.exposition import Exposition
+from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.jwt.keyset import KeySet
@@ -97,7 +98,7 @@ async def _run(given: WebhookSettings) -> None:
             # Unready before the first port closes, also where a defect ends the process.
             return listening.is_set() and not (stop.is_set() or watching.done() or records.broken.done())
 
-        checkpoints = CheckpointHandler(records, pdp.counts)
+        checkpoints = CheckpointHandler(records, pdp.counts, StatusSenders(pdp.counts, lambda: store.keyring.keys))
         status = await serve(
             health.build(
                 store,

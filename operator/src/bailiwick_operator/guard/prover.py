@@ -30,7 +30,7 @@ _REMEDY: Final = (
     " what was added. Grants and reviews written until then will be void"
 )
 _ROUTE_REMEDY: Final = (
-    "Delete each APIService that is named here: the API server makes those that it needs anew, and serves the group"
+    "Delete each APIService that is named here: the API server creates those that it needs, and serves the group"
     " itself. Then find out who changed it. Grants and reviews written until then will be void"
 )
 _RIGHTS_REMEDY: Final = "Apply the crds/rbac of this version: both accounts list and watch apiservices"

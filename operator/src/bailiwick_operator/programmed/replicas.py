@@ -6,13 +6,16 @@ a matter of status alone: an answer that somebody forged would grant nothing.
 
 import asyncio
 import json
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import aiohttp
 
+from bailiwick_api import statusproof
+from bailiwick_api.signingkeys import SigningKey
 from bailiwick_kube.paths import object_path
 from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.reconcile.programmed import Generation, Reply
@@ -118,9 +121,13 @@ class AbsentReplicaError(SilentReplicaError):
 
 
 class ReplicaClient:
-    """Asks processes which generations they serve, and whatever else. Close it when done."""
+    """Asks processes which generations they serve, and whatever else. Close it when done.
+
+    Until `prove_by` is called it asks as a stranger.
+    """
 
     def __init__(self, timeout: float) -> None:
+        self._key: Callable[[], SigningKey | None] = lambda: None
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._seconds = timeout
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -135,6 +142,10 @@ class ReplicaClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+    def prove_by(self, key: Callable[[], SigningKey | None]) -> None:
+        """Prove from now on that the operator asks, by the signing key that `key` returns; None: there is none yet."""
+        self._key = key
 
     async def ask(self, replica: Replica, asked: Collection[Generation]) -> Reply:
         """Ask one process. Never raises but when cancelled."""
@@ -169,6 +180,8 @@ class ReplicaClient:
 
     async def _post(self, replica: Replica, path: str, body: bytes, most: int) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json"}
+        if (key := self._key()) is not None:
+            headers[statusproof.HEADER] = statusproof.header_for(key, path, body, time.time())
         async with self._session.post(
             f"{replica.url}{path}", data=body, headers=headers, timeout=self._timeout, allow_redirects=False
         ) as answer:

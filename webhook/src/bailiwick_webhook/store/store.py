@@ -56,7 +56,7 @@ class Store:
         self.guard = GuardWatch(installation)
         self.keys = Keys(installation)
         self.clock = cluster.clock
-        self._read_route = cluster.read_grants_route
+        self._cluster = cluster
         self._max_staleness = max_staleness
         self._hard_staleness = hard_staleness
 
@@ -141,7 +141,7 @@ class Store:
 
     async def served_here(self) -> bool:
         """Tell whether the API server itself has answered for grants until now. Raises `ClusterUnavailableError`."""
-        answer = await self._read_route()
+        answer = await self._cluster.read_grants_route()
         return answer.ok and self.guard.covers_route(answer.body)
 
     @property

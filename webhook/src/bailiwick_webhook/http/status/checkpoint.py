@@ -19,14 +19,15 @@ from aiohttp import web
 from bailiwick_evidence.base64text import decoded
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import NoteError, split
-from bailiwick_webhook.http.status.ration import Ration, body_of
+from bailiwick_webhook.http.status.ration import Ration, Rations
+from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.record.writing.chainlog import ChainLog, UnknownSize
 
 MOST_NOTE: Final = 2_048
 # Of a note in JSON, of which each character may be escaped.
 MOST_BYTES: Final = 6 * MOST_NOTE + 256
-# One operator leads; others may look.
+# One operator leads; of others as many may look.
 MOST_WAITING: Final = 8
 # As long as a witness may take from one question to the next: one that has not asked for longer is gone.
 _LATELY: Final = 60.0
@@ -57,9 +58,10 @@ _QUESTION: Final = msgspec.json.Decoder(_Question)
 class CheckpointHandler:
     """Answers."""
 
-    def __init__(self, records: ChainHolder, counts: Counts) -> None:
+    def __init__(self, records: ChainHolder, counts: Counts, senders: StatusSenders | None = None) -> None:
         self._records = records
-        self._ration = Ration(MOST_WAITING, counts)
+        self.senders: Final = senders or StatusSenders(counts)
+        self._rations = Rations(MOST_WAITING, counts)
         # How many lines the witness was told of, at least, how many losses, and when it asked.
         self._told: tuple[int, int, float] | None = None
         self._asked = asyncio.Event()
@@ -69,17 +71,19 @@ class CheckpointHandler:
         asked = request.query.get("from", "0")
         if not _SIZE.fullmatch(asked):
             return _refused(400, "from must be a size: a whole number of lines")
-        with self._ration.place():
-            return await self._answer(int(asked), None)
+        ration = self._rations.strangers
+        with ration.place():
+            return await self._answer(int(asked), None, ration)
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer one that may tell of the operator's own log as well. Raises `ProblemError` (400, 429)."""
-        with self._ration.place():
-            raw = await body_of(request, MOST_BYTES)
-            if raw is None:
-                return _refused(413, f"the request body must have at most {MOST_BYTES} bytes")
+        body = await self.senders.body(request, MOST_BYTES)
+        if body is None:
+            return _refused(413, f"the request body must have at most {MOST_BYTES} bytes")
+        ration = self._rations.of(body)
+        with ration.place():
             try:
-                asked = _QUESTION.decode(raw)
+                asked = _QUESTION.decode(body.raw)
             except msgspec.MsgspecError as error:
                 return _refused(400, f"the request body must be a JSON object with from and ledger: {error}")
             if not 0 <= asked.size <= MOST_SIZE:
@@ -87,7 +91,7 @@ class CheckpointHandler:
             if asked.ledger is not None and not _is_checkpoint(asked.ledger):
                 return _refused(400, f"ledger must be a signed checkpoint of at most {MOST_NOTE} bytes")
             before, lost = self._size, self._records.lost
-            answer = await self._answer(asked.size, asked.ledger)
+            answer = await self._answer(asked.size, asked.ledger, ration)
             if answer.status == HTTPStatus.OK:
                 # Whoever only looks does so by GET.
                 self._told = before, lost, asyncio.get_running_loop().time()
@@ -111,14 +115,14 @@ class CheckpointHandler:
     def _size(self) -> int:
         return 0 if self._records.chain is None else self._records.chain.size
 
-    async def _answer(self, size: int, ledger: str | None) -> web.Response:
+    async def _answer(self, size: int, ledger: str | None, ration: Ration) -> web.Response:
         chain = self._records.chain
         if chain is None:
             return _refused(404, _ABSENT)
         if ledger is not None:
             self._records.witness(ledger)
         lost = self._records.lost
-        async with self._ration.turn():
+        async with ration.turn():
             # In a thread: it may wait for the one that writes, and proofs and signatures take a moment.
             found = await asyncio.to_thread(chain.checkpoint, size)
         if isinstance(found, UnknownSize):

@@ -20,6 +20,7 @@ from bailiwick_webhook.http.problems import ProblemError
 from bailiwick_webhook.http.status.checkpoint import CheckpointHandler
 from bailiwick_webhook.http.status.exposition import CONTENT_TYPE, Exposition
 from bailiwick_webhook.http.status.ration import Ration, SharedResult
+from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.http.status.served import ServedHandler
 from bailiwick_webhook.http.status.usage import UsageHandler
 from bailiwick_webhook.http.transport.fastpath import FRONT
@@ -57,8 +58,9 @@ def build(
 ) -> web.Application:
     """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it.
 
-    Without `checkpoints` there is no such path.
+    Without `checkpoints` there is no such path, and all who ask are strangers.
     """
+    senders = StatusSenders(counts) if checkpoints is None else checkpoints.senders
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -99,8 +101,8 @@ def build(
     app = web.Application(middlewares=[_answered])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.router.add_post("/served", ServedHandler(store, lambda: all(checks().values()), counts).__call__)
-    app.router.add_post("/usage", UsageHandler(counts).__call__)
+    app.router.add_post("/served", ServedHandler(store, lambda: all(checks().values()), counts, senders).__call__)
+    app.router.add_post("/usage", UsageHandler(counts, senders).__call__)
     app.router.add_get("/metrics", metrics)
     if checkpoints is not None:
         app.router.add_get("/checkpoint", checkpoints.get)

@@ -1,8 +1,8 @@
-"""Rations: what may be done for those who ask on the status port, where nobody says who they are.
+"""Rations: what may be done for those who ask on the status port, for the operator and for all strangers together.
 
-Standing: under `health`. Holds: of one kind of work one piece is done at a time, and after each comes a rest that is
-nine times as long, so that whoever floods gets a tenth of the loop and decisions have the others; a few wait for their
-turn, and whoever else comes is refused before its body is read.
+Standing: under `health`. Holds: of one kind of work one piece is done at a time for each of the two, and after each
+comes a rest that is nine times as long, so that whoever floods gets a tenth of the loop and decisions have the others;
+a few wait for their turn, and whoever else comes is refused. A place is taken when the body is there, never before.
 """
 
 import asyncio
@@ -14,8 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_webhook.http.problems import overloaded
-from bailiwick_webhook.http.shares.bounds import PACE
-from bailiwick_webhook.http.transport.bodies import TORN, paced, torn
+from bailiwick_webhook.http.status.senders import StatusBody, StatusSenders
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import CallerClass, Overload
 
@@ -70,25 +69,33 @@ class Ration:
                 self._rested = now + min(_REST * (now - began), _LONGEST)
 
 
-async def body_of(request: web.Request, most: int) -> bytes | None:
-    """Return a small body; None: it has more bytes than `most`. Raises `ProblemError` (400)."""
-    try:
-        return await paced(request, most, PACE, lambda _: None)
-    except TORN:
-        # One that comes too slowly is one of them.
-        raise torn() from None
+class Rations:
+    """Of one kind of work, one for the operator and one that strangers share, so that neither waits for the other."""
+
+    def __init__(self, most: int, counts: Counts) -> None:
+        self._operator, self._strangers = Ration(most, counts), Ration(most, counts)
+
+    def of(self, body: StatusBody) -> Ration:
+        """Return the one of whoever sent this."""
+        return self._operator if body.operator else self._strangers
+
+    @property
+    def strangers(self) -> Ration:
+        """Return the one of a request without a body, which proves nobody."""
+        return self._strangers
 
 
 async def answered(
-    request: web.Request, ration: Ration, most: int, answer: Callable[[bytes], web.Response]
+    request: web.Request, senders: StatusSenders, rations: Rations, most: int, answer: Callable[[bytes], web.Response]
 ) -> web.Response:
     """Answer a question of at most so many bytes, in its turn. Raises `ProblemError` (400, 429)."""
+    body = await senders.body(request, most)
+    if body is None:
+        return web.Response(status=413, text=f"the request body must have at most {most} bytes\n")
+    ration = rations.of(body)
     with ration.place():
-        raw = await body_of(request, most)
-        if raw is None:
-            return web.Response(status=413, text=f"the request body must have at most {most} bytes\n")
         async with ration.turn():
-            return answer(raw)
+            return answer(body.raw)
 
 
 class SharedResult:

@@ -11,7 +11,8 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from bailiwick_webhook.http.status.ration import Ration, answered
+from bailiwick_webhook.http.status.ration import Rations, answered
+from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.store.view import View
 
@@ -27,14 +28,15 @@ _ASKED: Final = msgspec.json.Decoder(_Asked)
 class ServedHandler:
     """Answers. `ready` tells whether the decisions of this process can be trusted."""
 
-    def __init__(self, store: View, ready: Callable[[], bool], counts: Counts) -> None:
+    def __init__(self, store: View, ready: Callable[[], bool], counts: Counts, senders: StatusSenders) -> None:
         self._store = store
         self._ready = ready
-        self._ration = Ration(MOST_WAITING, counts)
+        self._rations = Rations(MOST_WAITING, counts)
+        self._senders = senders
 
     async def __call__(self, request: web.Request) -> web.Response:
         """Answer one. Raises `ProblemError` (400, 429)."""
-        return await answered(request, self._ration, MOST_BYTES, self._answer)
+        return await answered(request, self._senders, self._rations, MOST_BYTES, self._answer)
 
     def _answer(self, raw: bytes) -> web.Response:
         try:

@@ -12,7 +12,8 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from bailiwick_webhook.http.status.ration import Ration, answered
+from bailiwick_webhook.http.status.ration import Rations, answered
+from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.metrics.counts import Counts
 
 MOST_ASKED: Final = 10_000
@@ -27,14 +28,15 @@ _QUESTION: Final = msgspec.json.Decoder(Annotated[list[tuple[str, int]], msgspec
 class UsageHandler:
     """Answers. Days are counted since the epoch, in UTC; 0: none is known."""
 
-    def __init__(self, counts: Counts) -> None:
+    def __init__(self, counts: Counts, senders: StatusSenders) -> None:
         self._usage = counts.usage
         self._shadows = counts.shadows
-        self._ration = Ration(MOST_WAITING, counts)
+        self._rations = Rations(MOST_WAITING, counts)
+        self._senders = senders
 
     async def __call__(self, request: web.Request) -> web.Response:
         """Answer one. Raises `ProblemError` (400, 429)."""
-        return await answered(request, self._ration, MOST_BYTES, self._answer)
+        return await answered(request, self._senders, self._rations, MOST_BYTES, self._answer)
 
     def _answer(self, raw: bytes) -> web.Response:
         try:

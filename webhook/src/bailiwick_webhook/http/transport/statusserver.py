@@ -1,7 +1,8 @@
 """Status server: connections of the status port, the newest few, whatever they ask or do not.
 
 Standing: below `server`, beside `connections`. Holds: a new one is always taken, so that nobody who opens connections,
-or answers slowly, keeps a probe from being answered; it is the oldest that makes room.
+or answers slowly, keeps a probe from being answered; it is the oldest that makes room, and one on which the operator
+proved itself only where there is no other.
 """
 
 import asyncio
@@ -16,11 +17,12 @@ MOST: Final = 64
 
 
 class _Connection(ClientErrorHandler):
-    __slots__ = ("_server",)
+    __slots__ = ("_server", "known")
 
     def __init__(self, server: "StatusServer", **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
         super().__init__(server, **options)
         self._server = server
+        self.known = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -31,6 +33,12 @@ class _Connection(ClientErrorHandler):
         """End."""
         super().connection_lost(exc)
         self._server.closed(self)
+
+
+def keep(request: web.Request) -> None:
+    """Let the connection of a request make room for others last: whoever sent it has proven itself."""
+    if isinstance(connection := request.protocol, _Connection):
+        connection.known = True
 
 
 class StatusServer(web.Server):
@@ -50,7 +58,7 @@ class StatusServer(web.Server):
         """Take note of a new one; the oldest makes room for it."""
         self._open[connection] = None
         if len(self._open) > self._most:
-            oldest = next(iter(self._open))
+            oldest = next((one for one in self._open if not one.known), next(iter(self._open)))
             # At once, since it is told of its end only later, and another new one needs another's room.
             del self._open[oldest]
             if isinstance(transport := oldest.transport, asyncio.WriteTransport):
