@@ -1,4 +1,4 @@
-"""Strangers flood what the operator asks on the status port of a decision point; the operator goes on being answered."""
+"""Strangers flood what the operator asks on a decision point's status port; the operator goes on being answered."""
 
 import threading
 import time

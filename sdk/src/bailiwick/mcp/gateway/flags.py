@@ -79,7 +79,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_count,
         default=256,
         metavar="NUMBER",
-        help="calls at a time; one more is answered 503 (default: %(default)s)",
+        help="calls at a time; one more is answered 503; no caller has more than are free (default: %(default)s)",
+    )
+    serving.add_argument(
+        "--max-connections",
+        type=_count,
+        default=512,
+        metavar="NUMBER",
+        help="connections at a time; the one that waits longest for its client makes room (default: %(default)s)",
     )
     upstream = flags.add_argument_group("the MCP server")
     upstream.add_argument("--upstream", required=True, metavar="URL", help="the MCP server, over HTTP")

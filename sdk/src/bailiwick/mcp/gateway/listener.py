@@ -11,14 +11,12 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 from fastmcp import FastMCP
-from mcp.server.transport_security import RequestBodyLimitMiddleware
 from sse_starlette.sse import AppStatus
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -28,8 +26,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bailiwick.credentials import Stamp, stamp_of
 from bailiwick.mcp.calls import bearer
+from bailiwick.mcp.gateway.bounds import PATH, BodyLimit, CallLimit, GatewayBounds
+from bailiwick.mcp.gateway.connections import bounded
 
-PATH: Final = "/mcp"
 _LOG: Final = logging.getLogger("bailiwick.mcp.gateway")
 _LOOK_SECONDS: Final = 5.0
 _BACKLOG: Final = 256
@@ -37,41 +36,6 @@ _BACKLOG: Final = 256
 
 class ListenError(Exception):
     """The gateway cannot listen; the message says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayBounds:
-    """What one process takes at a time, and how long it takes to end."""
-
-    body_bytes: int = 512 * 1024
-    calls: int = 256
-    drain_seconds: float = 10.0
-
-
-class CallLimit:
-    """Answers 503 to a call that is one too many. Health is always answered, or a probe would end a busy process."""
-
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        """Stand before an application."""
-        self._app = app
-        self._left = most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request."""
-        if scope["type"] != "http" or scope["path"] != PATH:
-            await self._app(scope, receive, send)
-            return
-        if self._left < 1:
-            busy = JSONResponse(
-                {"error": "too many calls at a time"}, HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"}
-            )
-            await busy(scope, receive, send)
-            return
-        self._left -= 1
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._left += 1
 
 
 class BearerDemand:
@@ -180,12 +144,14 @@ async def serve(
         allowed_hosts=None if allowed_hosts is None else list(allowed_hosts),
         middleware=[
             Middleware(BearerDemand),
+            # First the body, then a place: one that does not come holds nothing but its connection.
+            Middleware(BodyLimit, bounds=bounds),
             Middleware(CallLimit, most=bounds.calls),
-            Middleware(RequestBodyLimitMiddleware, max_body_size=bounds.body_bytes),
         ],
     )
     config = uvicorn.Config(
         app,
+        http=bounded(bounds.connections, bounds.head_seconds),
         ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
         timeout_graceful_shutdown=max(1, round(bounds.drain_seconds)),
         lifespan="on",

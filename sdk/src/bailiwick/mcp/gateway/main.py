@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from bailiwick.aio import AsyncBailiwick
 from bailiwick.credentials import ServiceAccountFile, TrustFile
 from bailiwick.mcp.gate import McpGate
+from bailiwick.mcp.gateway.bounds import PATH, GatewayBounds
 from bailiwick.mcp.gateway.flags import parse
 from bailiwick.mcp.gateway.listener import (
-    PATH,
     CertificateFiles,
-    GatewayBounds,
     ListenError,
     add_health,
     end_well,
@@ -41,7 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if file is not None:
             needs[name] = TrustFile(file)
     add_health(server, needs)
-    bounds = GatewayBounds(body_bytes=flags.max_body_bytes, calls=flags.max_calls, drain_seconds=flags.drain_seconds)
+    bounds = GatewayBounds(
+        body_bytes=flags.max_body_bytes,
+        calls=flags.max_calls,
+        connections=flags.max_connections,
+        drain_seconds=flags.drain_seconds,
+    )
     end_well()
     try:
         certificate = None if flags.tls_cert_file is None else CertificateFiles(flags.tls_cert_file, flags.tls_key_file)
