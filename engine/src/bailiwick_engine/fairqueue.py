@@ -1,10 +1,11 @@
 """A fair queue: what waits, by the name of whoever it is of, such as a namespace or an address.
 
-Standing: under `http.transport.pacer`, `pipeline.offload` and `pipeline.shadows`. Holds: each name has its turn, and of
+Standing: under the decision point's pacer, offload and shadows, and under what waits for a target of notifications.
+Holds: each name has its turn, and of
 one name the oldest goes first, so that a crowd waits behind itself alone.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 _Item = TypeVar("_Item", bound=Hashable)
@@ -27,6 +28,20 @@ class FairQueue(Generic[_Item]):
             raise LookupError
         name = max(self._waiting, key=lambda one: len(self._waiting[one]))
         return name, len(self._waiting[name])
+
+    def __iter__(self) -> Iterator[_Item]:
+        """Yield every item that waits, those of one name together."""
+        for items in self._waiting.values():
+            yield from items
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Of whom items wait."""
+        return frozenset(self._waiting)
+
+    def waiting(self, name: str) -> int:
+        """Return how many items of this name wait."""
+        return len(self._waiting.get(name, ()))
 
     def put(self, name: str, item: _Item) -> None:
         """Add an item."""

@@ -1,6 +1,8 @@
 """How often one target is told: so many messages a minute, then one digest that counts; and when to try again. Pure.
 
-Holds: nothing is silently left out: what finds no room is counted, and the count is told when the minute is over.
+Holds: nothing is silently left out: what finds no room is counted, and the count is told when the minute is over. The
+messages of a minute are those of all namespaces in turn: one that has much to tell is counted, and what another has to
+tell waits for the next minute at most as long as those that came before it take their turns.
 """
 
 import hashlib
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from bailiwick_engine.fairqueue import FairQueue
 from bailiwick_notifications.notification import Notification, NotificationType
 
 WINDOW_SECONDS: Final = 60.0
@@ -27,51 +30,97 @@ class DeliveryTerms:
     queue: int = 200
 
 
-class MessageRate:
-    """Counts what one target is told. Times are seconds of a monotonic clock."""
+@dataclass(frozen=True, slots=True, eq=False)
+class QueuedNotification:
+    """One that waits, `since` by a monotonic clock."""
 
-    def __init__(self, per_minute: int) -> None:
-        self._most = per_minute
+    told: Notification
+    since: float
+
+
+class MessageLine:
+    """What waits for one target in one order, at one rate. Times are seconds of a monotonic clock.
+
+    `most` may wait. A namespace that was told of as often in this minute as its part of the rate, or has as many
+    waiting as the rate, has everything more of it counted.
+    """
+
+    def __init__(self, per_minute: int, most: int) -> None:
+        self._per_minute = per_minute
+        self._most = most
+        self._queue: FairQueue[QueuedNotification] = FairQueue()
         self._opened = float("-inf")
         self._taken = 0
+        self._told: Counter[str] = Counter()
         self._held: Counter[NotificationType] = Counter()
         self._first: datetime | None = None
         self._last: Notification | None = None
 
-    def take(self, told: Notification, now: float) -> bool:
-        """Return whether this one may be told by itself; else it is counted."""
+    def put(self, told: Notification, now: float) -> bool:
+        """Take in what is to be told. Returns whether it, or another in its place, is counted."""
+        self._open(now)
+        name = _name_of(told)
+        if self._told[name] >= self._part(name) or self._queue.waiting(name) >= self._per_minute:
+            self._hold(told)
+            return True
+        counted = self._queue.count >= self._most
+        if counted:
+            crowd, size = self._queue.crowd
+            if size <= self._queue.waiting(name) + 1:
+                self._hold(told)
+                return True
+            self._hold(self._queue.newest(crowd).told)
+        self._queue.put(name, QueuedNotification(told, now))
+        return counted
+
+    def next(self, now: float) -> QueuedNotification | None:
+        """Take what is to be told at this moment: the digest where it is due, else one of the next namespace."""
+        digest = self._digest(now)
+        if digest is not None:
+            return QueuedNotification(digest, now)
+        self._open(now)
+        if self._taken >= self._per_minute or not self._queue.count:
+            return None
+        found = self._queue.pop()
+        if not self._taken:
+            self._opened = now
+        self._taken += 1
+        self._told[_name_of(found.told)] += 1
+        return found
+
+    def due(self) -> float | None:
+        """Return when there is something to tell again; None: nothing waits."""
+        return self._opened + WINDOW_SECONDS if self._held or self._queue.count else None
+
+    @property
+    def waiting(self) -> int:
+        """How many wait, or wait to be counted to the target."""
+        return self._queue.count + self._held.total()
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the first of what waits happened."""
+        first = [] if self._first is None else [self._first]
+        return min((*first, *(one.told.at for one in self._queue)), default=None)
+
+    def _part(self, name: str) -> int:
+        """Return how many messages a namespace has in this minute."""
+        return max(1, self._per_minute // len({name, *self._told, *self._queue.names}))
+
+    def _open(self, now: float) -> None:
+        """Begin another minute, where one is over and nothing of it is to be counted."""
         if not self._held and now >= self._opened + WINDOW_SECONDS:
             self._opened, self._taken = now, 0
-        if not self._held and self._taken < self._most:
-            self._taken += 1
-            return True
-        self.hold(told)
-        return False
+            self._told.clear()
 
-    def hold(self, told: Notification) -> None:
-        """Count one that is not told by itself."""
+    def _hold(self, told: Notification) -> None:
         self._first = min(self._first or told.at, told.at)
         self._last = told
         self._held[told.type] += 1
 
-    @property
-    def first(self) -> datetime | None:
-        """When the first of what waits to be counted happened."""
-        return self._first
-
-    @property
-    def held(self) -> int:
-        """How many wait to be counted to the target."""
-        return self._held.total()
-
-    def due(self) -> float | None:
-        """Return when the digest is due; None: there is nothing to count."""
-        return self._opened + WINDOW_SECONDS if self._held else None
-
-    def digest(self, now: float) -> Notification | None:
+    def _digest(self, now: float) -> Notification | None:
         """Return the digest if it is due, and begin anew."""
-        due = self.due()
-        if due is None or now < due or self._first is None or self._last is None:
+        if self._first is None or self._last is None or now < self._opened + WINDOW_SECONDS:
             return None
         counts = dict(sorted(self._held.items()))
         said = f"{self._first.isoformat()} {self._last.id} {counts}"
@@ -81,9 +130,14 @@ class MessageRate:
         )
         # The digest itself is the first message of the next minute.
         self._opened, self._taken = now, 1
+        self._told.clear()
         self._held.clear()
         self._first = self._last = None
         return told
+
+
+def _name_of(told: Notification) -> str:
+    return "" if told.grant is None else told.grant.namespace
 
 
 def retry_after(attempt: int, chance: float) -> float:

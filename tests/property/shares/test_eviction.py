@@ -2,7 +2,7 @@
 
 from hypothesis import given, strategies as st
 
-from bailiwick_webhook.fairqueue import FairQueue
+from bailiwick_engine.fairqueue import FairQueue
 from bailiwick_webhook.http.shares.eviction import EvictionQueue
 
 HOLDERS = st.sampled_from("abcd")

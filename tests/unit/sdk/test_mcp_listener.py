@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick.mcp.gateway.listener import PATH, CallLimit
+from bailiwick.mcp.gateway.bounds import PATH, CallLimit
 
 
 async def served(limit: CallLimit, path: str = PATH) -> int:

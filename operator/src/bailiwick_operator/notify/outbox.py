@@ -1,13 +1,13 @@
 """What waits for one target, and the worker that delivers it: in its order, at its rate, again until it is taken.
 
-Holds: bounded in number, attempts and age; the id of a notification is the same at each attempt; a target that is
-changed meanwhile is called as it is now; what guards and the witness say has a rate and a queue of its own, which goes
-first, so that nobody hides it by asking for much.
+Holds: bounded in number, attempts and age; each namespace in turn; the id of a notification is the same at each
+attempt; a target that is changed meanwhile is called as it is now; what guards and the witness say has a rate and a
+queue of its own, which goes first, so that nobody hides it by asking for much.
 """
 
 import asyncio
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ import structlog
 
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_notifications.notification import Notification
-from bailiwick_notifications.pace import WINDOW_SECONDS, DeliveryTerms, MessageRate, retry_after
+from bailiwick_notifications.pace import WINDOW_SECONDS, DeliveryTerms, MessageLine, QueuedNotification, retry_after
 from bailiwick_notifications.sending.attempt import DeliveryAttempt
 from bailiwick_notifications.targets import Target
 
@@ -38,12 +38,6 @@ class Courier(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _QueuedNotification:
-    told: Notification
-    since: float
-
-
-@dataclass(frozen=True, slots=True)
 class OutboxName:
     """Whose: `namespace` None: a target of the installation."""
 
@@ -59,30 +53,6 @@ class OutboxName:
     def holder(self) -> str:
         """Who takes turns with others: all targets of a namespace as one, each of the installation's by itself."""
         return self.target if self.namespace is None else self.namespace
-
-
-class _Line:
-    """What waits in one order, at one rate."""
-
-    def __init__(self, terms: DeliveryTerms) -> None:
-        self.rate = MessageRate(terms.per_minute)
-        self.queue: deque[_QueuedNotification] = deque()
-        self._most = terms.queue
-
-    def put(self, told: Notification, now: float) -> bool:
-        """Return whether it is told by itself; else it is counted."""
-        if len(self.queue) >= self._most:
-            self.rate.hold(told)
-            return False
-        if not self.rate.take(told, now):
-            return False
-        self.queue.append(_QueuedNotification(told, now))
-        return True
-
-    def count(self, now: float) -> None:
-        """Have the digest wait, if it is due."""
-        if (digest := self.rate.digest(now)) is not None:
-            self.queue.append(_QueuedNotification(digest, now))
 
 
 class Outbox:
@@ -106,8 +76,9 @@ class Outbox:
         self._counts = counts
         self._may_send = may_send
         self._clock = clock
-        self._installation, self._grants = _Line(terms), _Line(terms)
+        self._installation, self._grants = (MessageLine(terms.per_minute, terms.queue) for _ in range(2))
         self._lines = (self._installation, self._grants)
+        self._under_way: QueuedNotification | None = None
         self._woken = asyncio.Event()
         self._failing = False
         self.problem: str | None = None
@@ -116,32 +87,31 @@ class Outbox:
     def put(self, told: Notification) -> None:
         """Take in what is to be told. Never waits."""
         line = self._grants if told.grant is not None else self._installation
-        if not line.put(told, self._clock()):
+        if line.put(told, self._clock()):
             self._count("counted")
         self._woken.set()
 
     @property
     def waiting(self) -> int:
         """How many wait."""
-        return sum(len(line.queue) + line.rate.held for line in self._lines)
+        return sum(line.waiting for line in self._lines) + (self._under_way is not None)
 
     @property
     def oldest(self) -> datetime | None:
         """When the first of what waits happened."""
-        first = [one.told.at for line in self._lines for one in line.queue]
-        return min((*first, *(line.rate.first for line in self._lines if line.rate.first is not None)), default=None)
+        first = [] if self._under_way is None else [self._under_way.told.at]
+        return min((*first, *(line.oldest for line in self._lines if line.oldest is not None)), default=None)
 
     async def run(self) -> None:
         """Deliver until nothing waits for a while."""
         while True:
             self._woken.clear()
-            for line in self._lines:
-                line.count(self._clock())
-            if (first := next((line for line in self._lines if line.queue), None)) is not None:
-                await self._deliver(first.queue[0])
-                first.queue.popleft()
+            self._under_way = next((one for line in self._lines if (one := line.next(self._clock())) is not None), None)
+            if self._under_way is not None:
+                await self._deliver(self._under_way)
+                self._under_way = None
                 continue
-            dues = [due for line in self._lines if (due := line.rate.due()) is not None]
+            dues = [due for line in self._lines if (due := line.due()) is not None]
             due = min(dues, default=None)
             wait = WINDOW_SECONDS if due is None else max(0.0, due - self._clock())
             if not await self._put_within(wait) and due is None and not self.waiting:
@@ -155,7 +125,7 @@ class Outbox:
             return False
         return True
 
-    async def _deliver(self, waiting: _QueuedNotification) -> None:
+    async def _deliver(self, waiting: QueuedNotification) -> None:
         attempt = 0
         while True:
             if not self._may_send():

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-from bailiwick_webhook.fairqueue import FairQueue
+from bailiwick_engine.fairqueue import FairQueue
 from bailiwick_webhook.threadturns import TurnTakingPool
 
 LARGE: Final = 8 * 1024

@@ -22,10 +22,10 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.shadow import ShadowVerdict, shadowed, verdict_class
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.fairqueue import FairQueue
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.fairqueue import FairQueue
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.shadowtable import ShadowDrop, ShadowTally
 from bailiwick_webhook.pipeline.decision import Decision, JudgedCall

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 
 class OpenConnections:
@@ -77,7 +77,9 @@ class GatewayConnection(H11Protocol):
 
     @property
     def _heads_next(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        # None before the first request, which its type does not say.
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
 
     def _wait(self) -> None:
         if self._due is not None:

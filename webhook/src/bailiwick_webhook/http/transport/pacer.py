@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import Final, Protocol
 
-from bailiwick_webhook.fairqueue import FairQueue
+from bailiwick_engine.fairqueue import FairQueue
 
 _SHARE: Final = 4
 
