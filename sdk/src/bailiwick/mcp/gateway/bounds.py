@@ -44,7 +44,7 @@ class GatewayBounds:
     drain_seconds: float = 10.0
 
 
-class Share:
+class GatewayQuota:
     """An amount that is shared by name. Nobody holds more than what is free."""
 
     def __init__(self, most: int) -> None:
@@ -80,7 +80,7 @@ class BodyLimit:
         """Stand before an application."""
         self._app = app
         self._bounds = bounds
-        self._bytes = Share(_ALL_BODIES * bounds.body_bytes)
+        self._bytes = GatewayQuota(_ALL_BODIES * bounds.body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -147,7 +147,7 @@ class BodyLimit:
 class _Keep:
     """The bytes of one body."""
 
-    def __init__(self, share: Share, address: str) -> None:
+    def __init__(self, share: GatewayQuota, address: str) -> None:
         self._share, self._address, self._size = share, address, 0
 
     def more(self, size: int) -> bool:
@@ -170,7 +170,7 @@ class CallLimit:
     def __init__(self, app: ASGIApp, most: int) -> None:
         """Stand before an application."""
         self._app = app
-        self._places = Share(most)
+        self._places = GatewayQuota(most)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
