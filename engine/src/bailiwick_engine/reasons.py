@@ -178,12 +178,13 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.NO_RULE: "No rule that could allow the call covers this subject, action and resource.",
     Reason.CONDITION_FALSE: "The nearest Allow rule covers the call, but one of its conditions is false.",
     Reason.CONDITION_ERROR: (
-        "A condition of the nearest Allow rule, or of a Deny rule, lacks a value or cannot be evaluated."
+        "A condition of the nearest Allow rule, or of a Deny or RequireApproval rule, lacks a value or cannot be"
+        " evaluated."
     ),
     Reason.TOO_COSTLY: (
-        "The nearest Allow rule, or a Deny rule, has a condition that reads members of the call. Those members are"
-        " too large for this condition, or for all conditions together. Or more rules cover the subject than one"
-        " decision can check."
+        "The nearest Allow rule, or a Deny or RequireApproval rule, has a condition that reads members of the call."
+        " Those members are too large for this condition, or for all conditions together. Or more rules cover the"
+        " subject than one decision can check."
     ),
     Reason.INTENT_MISMATCH: "`context.intent` is missing or is not one of the rule's `intents`.",
     Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",

@@ -105,7 +105,7 @@ def decide(world: World) -> Answer:  # noqa: C901, PLR0911, PLR0912 - one clause
     for reason in ("policy_denied", "condition_error"):
         if any((effect, why) == ("denies", reason) and rule["effect"] == "Deny" for _, rule, effect, why in found):
             return Answer("deny", reason, dry_run=dry_run)
-    for reason in ("intent_mismatch", "expired", "policy_suspended"):
+    for reason in ("condition_error", "intent_mismatch", "expired", "policy_suspended"):
         if any(standing == "denies" and why == reason for _, _, standing, why in found):
             return Answer("deny", reason, dry_run=dry_run)
     gates = [(facts, rule) for facts, rule, standing, _ in found if standing == "asks"]
@@ -217,7 +217,9 @@ def _standing(world: World, facts: Facts, rule: Object) -> tuple[str, str]:
     if rule["effect"] == "Deny":
         return ("denies", "condition_error" if unknown else "policy_denied")
     if rule["effect"] == "RequireApproval":
-        return ("denies", off) if off else ("asks", "")
+        if off or unknown:
+            return ("denies", off or "condition_error")
+        return ("asks", "")
     if unknown:
         return ("silent", "condition_error")
     return ("silent", off) if off else ("allows", "")

@@ -36,6 +36,8 @@ class ClauseKind(StrEnum):
 class Clause(NamedTuple):
     """`met`: it stands in the way of nothing, as the rule's effect takes what is unknown.
 
+    A workload or a condition that is unknown stands in the way of all but a Deny, a property of an Allow alone.
+
     `name` is the property's or the condition's. `wanted` is what the policy says, at most the first few names of it.
     """
 
@@ -59,7 +61,7 @@ def fixed(rule: CompiledRule, call: Call, party: Party, now: float) -> Iterator[
     yield Clause(ClauseKind.SUBJECT, named, named, _some(keys.label(key) for key in sorted(rule.subjects)))
     if named and not rule.workloads.keys().isdisjoint(party.keys):
         held = rule.names(party)
-        yield _clause(ClauseKind.WORKLOAD, held, _images(rule, party), certain=certain)
+        yield _clause(ClauseKind.WORKLOAD, held, _images(rule, party), certain=rule.effect is not Effect.DENY)
     yield from place(rule.actions, rule.resources, call, certain=certain)
     if rule.intents is not None:
         accepted = rule.accepts(call.intent)
@@ -86,7 +88,7 @@ def place(
 
 
 def conditions(conditions: Iterable[CompiledCondition], values: Inputs, *, certain: bool) -> Iterator[Clause]:
-    """Yield the clause of each condition. `certain`: what is unknown is not met, as for an Allow."""
+    """Yield the clause of each condition. `certain`: what is unknown is not met, as for all but a Deny."""
     for condition in conditions:
         held = condition.outcome(values)
         yield _clause(
@@ -96,8 +98,7 @@ def conditions(conditions: Iterable[CompiledCondition], values: Inputs, *, certa
 
 def of_rule(rule: CompiledRule, cheap: Iterable[Clause], values: Inputs) -> tuple[Clause, ...]:
     """Return all clauses of a rule, given those of `fixed`."""
-    certain = rule.effect is Effect.ALLOW
-    return (*cheap, *conditions(rule.conditions, values, certain=certain))
+    return (*cheap, *conditions(rule.conditions, values, certain=rule.effect is not Effect.DENY))
 
 
 def of_ceiling(entry: CompiledCeiling, call: Call, values: Inputs) -> tuple[Clause, ...]:

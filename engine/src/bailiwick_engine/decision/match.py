@@ -22,7 +22,8 @@ class Standing(Enum):
     APPLIES = auto()
     SILENT = auto()
     DENIES = auto()
-    """A RequireApproval that is over, off or asked for another purpose: it keeps the gate shut."""
+    """A RequireApproval that is over, off, asked for another purpose, or has a condition that cannot be evaluated: it
+    keeps the gate shut."""
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):
@@ -87,7 +88,9 @@ def standing(
         return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else _undecided(held))
     # A gate for an approved workload is no way through for one that is not known, with an approval or without.
     off = Reason.WORKLOAD_UNAPPROVED if named is not True else _off(rule, call, now)
-    # A condition that cannot be evaluated leaves the gate standing.
+    if off is None and held is not True:
+        # Nor is one whose condition cannot be evaluated: it may be false, and then no approval would let through.
+        return Finding(rule, _DENIES, _undecided(held), message)
     return Finding(rule, _DENIES, off) if off else Finding(rule, _APPLIES)
 
 

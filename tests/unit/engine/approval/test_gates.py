@@ -104,10 +104,14 @@ class TestAGate:
         assert verdict.gate is not None
         assert not verdict.requestable
 
-    def test_opens_although_its_condition_cannot_be_evaluated(self) -> None:
+    @pytest.mark.invariant(15)
+    def test_stays_shut_in_spite_of_a_grant_while_its_condition_cannot_be_evaluated(self) -> None:
+        known = [{"name": "c", "expression": "context.nothing == 1 || resource.id == '42'"}]
         unknown = [{"name": "c", "expression": "context.nothing == 1"}]
+        grant = read(approved(governed(gated_rule(conditions=known))))
         on = governed(gated_rule(conditions=unknown))
-        assert verdict_of(on, grants=[read(approved(on))]).outcome is Outcome.USE_GRANT
+        verdict = verdict_of(on, grants=[grant])
+        assert (verdict.outcome, verdict.reason, verdict.gate) == (Outcome.DENY, Reason.CONDITION_ERROR, None)
 
     @pytest.mark.invariant(15, 16)
     @pytest.mark.parametrize(

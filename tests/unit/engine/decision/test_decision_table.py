@@ -61,12 +61,12 @@ CELLS: Final = [
     Cell("nothing special", ALLOWED, GATED, DENIED),
     Cell("condition true", ALLOWED, GATED, DENIED, conditions("true")),
     Cell("condition false", HELD_FALSE, ALLOWED, ALLOWED, FALSE),
-    Cell("condition error", UNKNOWN, GATED, UNKNOWN, conditions("1 / 0 == 1")),
-    Cell("condition unknown", UNKNOWN, GATED, UNKNOWN, MISSING),
+    Cell("condition error", UNKNOWN, UNKNOWN, UNKNOWN, conditions("1 / 0 == 1")),
+    Cell("condition unknown", UNKNOWN, UNKNOWN, UNKNOWN, MISSING),
     Cell("error, then false", HELD_FALSE, ALLOWED, ALLOWED, conditions("1 / 0 == 1", "false")),
     Cell("false, then error", HELD_FALSE, ALLOWED, ALLOWED, conditions("false", "1 / 0 == 1")),
-    Cell("error, then true", UNKNOWN, GATED, UNKNOWN, conditions("1 / 0 == 1", "true")),
-    Cell("true, then error", UNKNOWN, GATED, UNKNOWN, conditions("true", "1 / 0 == 1")),
+    Cell("error, then true", UNKNOWN, UNKNOWN, UNKNOWN, conditions("1 / 0 == 1", "true")),
+    Cell("true, then error", UNKNOWN, UNKNOWN, UNKNOWN, conditions("true", "1 / 0 == 1")),
     Cell("property right", ALLOWED, GATED, DENIED, PROD, call=in_environment("prod")),
     Cell("property wrong", NO_RULE, ALLOWED, ALLOWED, PROD, call=in_environment("test")),
     Cell("properties absent", NO_RULE, GATED, DENIED, PROD),
@@ -126,7 +126,7 @@ class TestAnAllow:
 @pytest.mark.invariant(16)
 class TestARequireApproval:
     @each_cell
-    def test_keeps_its_gate_where_something_is_unknown_and_shuts_it_where_it_is_over_or_off(self, cell: Cell) -> None:
+    def test_keeps_its_gate_where_a_property_is_unknown_and_shuts_it_where_a_condition_is(self, cell: Cell) -> None:
         assert judged("RequireApproval", cell) == cell.require
 
 
