@@ -20,6 +20,7 @@ _TALLY: Final = Code("bailiwick_engine.approval.quorum.tally")
 _DEVIATIONS: Final = Code("bailiwick_engine.approval.fingerprint.deviations")
 _ANSWERS: Final = Code("bailiwick_engine.approval.grants.answers")
 _CURRENT: Final = Code("bailiwick_engine.approval.grants.current")
+_SETTINGS: Final = Code("bailiwick_engine.compile.settingsdigest.settings_meaning")
 _CONSUME: Final = Code("bailiwick_webhook.approvals.consumer.Consumer.consume")
 
 INVARIANTS: Final = (
@@ -210,8 +211,8 @@ INVARIANTS: Final = (
     ),
     Invariant(
         15,
-        "A grant is necessary, never sufficient: each call is decided by the policies of now, and a Deny, an expiry or"
-        " a suspension beats the grant.",
+        "A grant is necessary, never sufficient: each call is decided by the policies and data of now, and a Deny, an"
+        " expiry, a suspension or a condition that is false or cannot be evaluated beats the grant.",
         (_DECIDE, _CONSUME),
     ),
     Invariant(
@@ -223,8 +224,9 @@ INVARIANTS: Final = (
     Invariant(
         17,
         "A grant dies with any change of what its rules mean, stricter or laxer, so its steps are always those of now."
-        " Fewer uses and a shorter window count at once. (The reference lets a quorum be tightened; this is stricter.)",
-        (Code("bailiwick_engine.compile.ruledigest.rule_digest"), _CURRENT),
+        " Data that is read and settings of the endpoint count, all but named exceptions. Fewer uses and a shorter"
+        " window count at once. (The reference lets a quorum be tightened; this is stricter.)",
+        (Code("bailiwick_engine.compile.ruledigest.rule_digest"), _SETTINGS, _CURRENT),
     ),
     Invariant(
         18,

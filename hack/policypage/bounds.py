@@ -27,7 +27,7 @@ _WORDS: Final[Mapping[str, str]] = {
     httproutes.VALUE_PATTERN: "text with `{name}`, `{query.name}` or `{header.name}`",
     httproutes.ARGUMENT_PATTERN: "JSON pointer, or one name in braces",
     httproutes.HOST_PATTERN: "host, with or without a port",
-    "^v1:[a-f0-9]{64}$": "`v1:` and 64 hex digits",
+    "^v[12]:[a-f0-9]{64}$": "`v2:` and 64 hex digits, `v1:` in older grants",
     "^sha256:[a-f0-9]{64}$": "`sha256:` and 64 hex digits",
     "^[A-Za-z_][A-Za-z0-9_]*$": _IDENTIFIER,
     r"^[A-Za-z0-9_][-A-Za-z0-9_]*$": "letters, digits, `_` and `-`",

@@ -154,6 +154,39 @@ def test_an_approval_of_one_chain_serves_no_other(corp: Corp, tenant: Tenant) ->
     until(lambda: acted(corp, tenant, "customers.export", "other-chain").decision is True, "the grant is known")
 
 
+@pytest.mark.invariant(17)
+def test_an_approved_scope_is_worth_nothing_once_the_ceiling_is_another(corp: Corp, corp_tenants: Tenants) -> None:
+    made = corp_tenants.make("ceilings")
+    few = [{"name": "few", "expression": "context.args.rows <= 100"}]
+    delegation = {"maxDepth": 2, "principals": ["support"], "ceiling": [{**CEILING[0], "conditions": few}]}
+    own = {**settings(made.namespace, "api"), "identity": {"issuers": ["cluster", "corp"]}}
+    scope = {"steps": STEPS, "binding": "Scope"}
+    rules = [
+        rule("read", subjects=["agent", "support"], actions=["customers.get"]),
+        gated_rule("export", actions=["customers.export"], approval=scope),
+    ]
+    subjects = [
+        {"name": "agent", "serviceAccount": {"namespace": made.namespace, "name": "agent"}},
+        {"name": "support", "group": {"issuer": "corp", "name": "support"}},
+    ]
+    made.change_policy({"endpointSettings": {**own, "delegation": delegation}, "subjects": subjects, "rules": rules})
+
+    def ask(rows: int, **more: Any) -> Said:  # noqa: ANN401 - as `acted`
+        return acted(corp, made, "customers.export", "ceiling", args={"rows": rows}, **more)
+
+    until(lambda: ask(10).reason == "approval_required", "the policy is known")
+    asked = ask(10, path="requests", business_justification="please")
+    accepted(made.review(asked.grant_name, by="dave"))
+    until(lambda: made.phase(asked.grant_name) == "Active", "the grant is active")
+    assert ask(9000).reason == "scope_exceeded"
+    marked = [*rules, rule("marker", actions=["customers.marked"])]
+    made.change_policy({"endpointSettings": {**own, "delegation": {**delegation, "ceiling": CEILING}}, "rules": marked})
+    until(lambda: made.ask("customers.marked").decision is True, "the change is known")
+    for rows in (9000, 10):
+        assert ask(rows).reason == "approval_required"
+    assert (made.phase(asked.grant_name), made.uses(asked.grant_name)) == ("Active", 0)
+
+
 def test_the_record_names_subject_actors_and_hop_and_no_token(corp: Corp, tenant: Tenant) -> None:
     acted(corp, tenant, "customers.list", "on-record")
     until(lambda: '"on-record"' in corp.point.records.read_text(), "the decision is on record")

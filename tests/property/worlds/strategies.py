@@ -19,7 +19,7 @@ from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Verdict
-from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledSettings, PolicyRef
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from property.worlds import reference
@@ -479,15 +479,23 @@ def gates_of(made: Sequence[Facts]) -> list[tuple[Facts, Object, str]]:
 
 
 def digests_of(made: Sequence[Facts]) -> dict[tuple[str, str], str]:
-    """Return the rule digests as the compiler makes them; the reference takes them as given."""
+    """Return the digests that grants have of rules, as the engine makes them; the reference takes them as given."""
     compiled = [compiled_of(facts.raw) for facts in made]
-    return {
-        (policy.ref.uid, rule.name): rule.gate.rules[0].rule_digest
-        for policy in compiled
-        if isinstance(policy, CompiledPolicy)
-        for rule in policy.rules
-        if rule.gate is not None
-    }
+    endpoints = Snapshot.of(compiled).endpoints
+    found: dict[tuple[str, str], str] = {}
+    for policy in compiled:
+        settings = endpoints[policy.ref.namespace, policy.endpoint].settings if policy.endpoint is not None else None
+        for rule in policy.rules if isinstance(policy, CompiledPolicy) else ():
+            if rule.gate is not None:
+                # An endpoint without settings denies, whatever grants there are.
+                gate = (settings or _NOBODYS).gate(rule.gate, rule.actions)
+                found[policy.ref.uid, rule.name] = gate.rules[0].rule_digest
+    return found
+
+
+_NOBODYS: Final = CompiledSettings(
+    PolicyRef("", "", "", 0), frozenset(), frozenset(), asserted=False, issuers=frozenset(), delegation=None
+)
 
 
 # ------------------------------------------------------------------ to the engine

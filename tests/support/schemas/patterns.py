@@ -64,8 +64,11 @@ _SHA: Final = (
     (_DIGEST, f"sha512:{_DIGEST}", f"sha256:{_DIGEST[1:]}", f"sha256:{_DIGEST}0", f"sha256:{_DIGEST.upper()}"),
 )
 _RULE_DIGESTS: Final = (
-    (f"v1:{_DIGEST}",),
-    (_DIGEST, f"v2:{_DIGEST}", f"v1:{_DIGEST[1:]}", f"v1:{_DIGEST}0", f"v1:{_DIGEST.upper()}", f"v1:{_DIGEST}\n"),
+    (f"v2:{_DIGEST}", f"v1:{_DIGEST}"),
+    (
+        *(_DIGEST, f"v3:{_DIGEST}", f"v12:{_DIGEST}", f"v2:{_DIGEST[1:]}", f"v2:{_DIGEST}0"),
+        *(f"v2:{_DIGEST.upper()}", f"v2:{_DIGEST}\n"),
+    ),
 )
 
 _ROUTE: Final = "EndpointPolicy spec.endpointSettings.http.routes.0"

@@ -107,7 +107,7 @@ def _speaking(
         context={"intent": options.intent} if options.intent else {},
     )
     gates = {
-        rule: rule.gate
+        rule: rule.gate if endpoint.settings is None else endpoint.settings.gate(rule.gate, rule.actions)
         for rule, _ in candidates(endpoint, call, party)
         if rule.effect is Effect.REQUIRE_APPROVAL and not rule.audit and rule.gate is not None
     }

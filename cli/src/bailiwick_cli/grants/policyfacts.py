@@ -13,8 +13,9 @@ from bailiwick_cli.grants.grantview import GrantView
 from bailiwick_cli.output import Line, legible, legible_rendered
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.cel.reads import Path
+from bailiwick_engine.compile.acceptance import carries_settings, endpoint_of
 from bailiwick_engine.compile.policies import compile_object
-from bailiwick_engine.policy.model import BrokenPolicy, CompiledRule
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledRule, CompiledSettings
 
 Policies = Sequence[Mapping[str, Any]] | str
 """Those of the grant's namespace, or why they could not be read."""
@@ -49,6 +50,7 @@ def conditions(grant: GrantView, policies: Policies) -> Iterator[Told]:
         yield _warning(f"not known: {legible(policies)}")
         return
     known = {policy["metadata"]["name"]: policy for policy in policies}
+    settings = _settings(grant.request["endpoint"], policies)
     for reference in grant.request["rules"]:
         name = f"{legible(reference['policy'])}/{legible(reference['rule'])}"
         policy = known.get(reference["policy"])
@@ -61,13 +63,29 @@ def conditions(grant: GrantView, policies: Policies) -> Iterator[Told]:
         if rule is None:
             yield _warning(f"{name}: the rule is no longer there, or its policy is invalid")
             continue
-        digests = {one.rule_digest for one in rule.gate.rules} if rule.gate is not None else set()
-        if reference.get("ruleDigest") is not None and reference["ruleDigest"] not in digests:
-            yield _warning(f"{name}: the rule has changed since. An approval of what it was lets nothing through")
+        if reference.get("ruleDigest") is not None and reference["ruleDigest"] not in _digests(rule, settings):
+            yield _warning(
+                f"{name}: the rule, or what the settings of its endpoint make of it, has changed since. An approval of"
+                " what it was lets nothing through"
+            )
         if rule.conditions:
             yield FactRows(f"Conditions of {name}", tuple(_rows(grant, rule)), note="as the rule is now", aligned=True)
         else:
             yield GrantFact("Conditions", [(f"{name} has none: every such call needs an approval", "")])
+
+
+def _settings(endpoint: str, policies: Sequence[Mapping[str, Any]]) -> CompiledSettings | None:
+    """Return the settings of the endpoint that are in force; None where no policy carries any, or several do."""
+    specs = ((policy, policy.get("spec")) for policy in policies)
+    carriers = [policy for policy, spec in specs if endpoint_of(spec) == endpoint and carries_settings(spec)]
+    return compile_object(carriers[0]).settings if len(carriers) == 1 else None
+
+
+def _digests(rule: CompiledRule, settings: CompiledSettings | None) -> frozenset[str]:
+    """Return the digests that a grant of the rule can have as things are."""
+    if rule.gate is None or settings is None:
+        return frozenset()
+    return frozenset(one.rule_digest for one in settings.gate(rule.gate, rule.actions).rules)
 
 
 def _rule(policy: Mapping[str, Any], name: str) -> CompiledRule | None:

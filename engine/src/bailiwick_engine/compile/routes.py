@@ -56,7 +56,7 @@ def route_warnings(settings: HttpSettings) -> list[Problem]:
             message = f"the route matches no call that Bailiwick accepts: {defect.value}"
             found.append(Problem(f"{PATH}.routes[{index}].path", message))
     for (first, one), (index, other) in combinations(enumerate(routes), 2):
-        if not _overlap(one, other) or one.says_more_than(other) or other.says_more_than(one):
+        if not overlap(one, other) or one.says_more_than(other) or other.says_more_than(one):
             continue
         paths = written[first].path, written[index].path
         if one.segments == other.segments:
@@ -136,7 +136,8 @@ def _parted(template: Template) -> bool:
     )
 
 
-def _overlap(one: CompiledRoute, other: CompiledRoute) -> bool:
+def overlap(one: CompiledRoute, other: CompiledRoute) -> bool:
+    """Tell whether one call can match both routes."""
     return (
         not one.methods.isdisjoint(other.methods)
         and (len(one.segments), one.slash) == (len(other.segments), other.slash)

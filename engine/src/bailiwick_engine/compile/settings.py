@@ -5,11 +5,18 @@ Holds: settings that do not compile deny the endpoint, so nothing here is ever h
 
 from collections.abc import Mapping
 
-from bailiwick_api.kinds.endpointpolicy import ConditionExpression, Delegation, EndpointSettings, ResourceMatch
+from bailiwick_api.kinds.endpointpolicy import (
+    ConditionExpression,
+    Delegation,
+    EndpointSettings,
+    Identity,
+    ResourceMatch,
+)
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.reads import reads
 from bailiwick_engine.compile.routes import compile_routes
+from bailiwick_engine.compile.settingsdigest import CeilingReads, settings_meaning
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import (
@@ -34,7 +41,13 @@ def compile_settings(
     subjects: Mapping[str, frozenset[Key]],
 ) -> Steps[CompiledSettings | tuple[Problem, ...]]:
     """Compile an endpoint's settings, or return the problems. `subjects` are the keys of the carrier's, by name."""
-    identity = settings.identity
+    written = settings.identity or Identity()
+    identity = written.model_copy(
+        update={
+            "audiences": written.audiences or [f"{endpoint}.{ref.namespace}"],
+            "issuers": written.issuers or [CLUSTER],
+        }
+    )
     delegation = None
     if settings.delegation is not None:
         compiled = yield from _delegation(settings.delegation, scope, subjects)
@@ -48,17 +61,20 @@ def compile_settings(
         if isinstance(table, tuple):
             return table
         routes = table
+    expressions = [one.expression for entry in (delegation.ceiling if delegation else ()) for one in entry.conditions]
+    reads_of_ceiling = CeilingReads(scope.used_by(expressions), scope.sources_of(expressions))
+    principals = delegation.principals if delegation else frozenset[Key]()
+    meaning = yield from settings_meaning(settings, identity, principals, reads_of_ceiling, routes)
     return CompiledSettings(
         carrier=ref,
         enforcers=frozenset(enforcer.username for enforcer in settings.enforcers),
-        audiences=frozenset(
-            identity.audiences if identity and identity.audiences else (f"{endpoint}.{ref.namespace}",)
-        ),
-        asserted=identity is not None and identity.verification == "Asserted",
-        issuers=frozenset(identity.issuers if identity and identity.issuers else (CLUSTER,)),
+        audiences=frozenset(identity.audiences or ()),
+        asserted=identity.verification == "Asserted",
+        issuers=frozenset(identity.issuers or ()),
         delegation=delegation,
         routes=routes,
         keep=frozenset(settings.record.keep if settings.record else ()),
+        meaning=meaning,
     )
 
 

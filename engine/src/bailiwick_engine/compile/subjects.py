@@ -77,10 +77,3 @@ def _requirement(workload: Workload) -> WorkloadRequirement:
         images=frozenset(workload.image_digests) if workload.image_digests else None,
         labels=tuple(sorted(selector.match_labels.items())) if selector else (),
     )
-
-
-def spelled(subject: Subject) -> str:
-    """Return a subject as the rule digest names it: its keys, and what is asked of its workload."""
-    workload = _requirement(subject.workload) if subject.workload else None
-    asked = "" if workload is None else f"|{sorted(workload.images or ())}|{list(workload.labels)}"
-    return ",".join(sorted(keys_of(subject))) + asked

@@ -17,7 +17,7 @@ from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.hops import Hop, applies, hops, invalid
 from bailiwick_engine.decision.match import Finding, Standing
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.policy.model import CompiledRule, Effect
+from bailiwick_engine.policy.model import CompiledRule, CompiledSettings, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
 
@@ -56,7 +56,7 @@ def weighed(
     passed = hops(endpoint, call, admitted, around.now)
     # Without Audit-mode policies the two are one.
     audit = () if endpoint.enforced is endpoint.rules else _audited(passed)
-    verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest), grants)
+    verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest, endpoint.settings), grants)
     return _outdated(verdict) if around.outdated else verdict, passed
 
 
@@ -105,6 +105,7 @@ class _Case(msgspec.Struct, frozen=True, gc=False):
     dry_run: bool
     audit: tuple[tuple[str, str, str], ...]
     digest: str | None
+    settings: CompiledSettings | None
 
     def deny(
         self, reason: Reason, rule: CompiledRule | None = None, message: str | None = None, hop: Hop | None = None
@@ -142,7 +143,7 @@ def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdi
             return case.deny(hop.refused, hop=hop)
         if hop.must_allow and not applies(hop):
             return _missed(case, hop)
-    allowed, gates = _applying(enforced)
+    allowed, gates = _applying(enforced, case.settings)
     if gates:
         rule, gate = next(iter(gates)), joined(gates.values())
         return case.deny(Reason.MULTIPLE_GATES, rule) if len(gates) > MAX_RULES else _gated(rule, gate, case, grants)
@@ -163,15 +164,20 @@ def _shut(enforced: Iterable[tuple[Finding, Hop]]) -> tuple[Finding, Hop] | None
     return gate
 
 
-def _applying(enforced: Iterable[tuple[Finding, Hop]]) -> tuple[CompiledRule | None, dict[CompiledRule, Gate]]:
-    """Return the first Allow that applies, and the gates. One gate may stand before several hops, and is asked once."""
+def _applying(
+    enforced: Iterable[tuple[Finding, Hop]], settings: CompiledSettings | None
+) -> tuple[CompiledRule | None, dict[CompiledRule, Gate]]:
+    """Return the first Allow that applies, and the gates. One gate may stand before several hops, and is asked once.
+
+    Without `settings`, of which `admit` let nothing through, a gate has a digest that no grant has.
+    """
     allowed: CompiledRule | None = None
     gates: dict[CompiledRule, Gate] = {}
     for finding, _ in enforced:
         rule = finding.rule
         if finding.standing is _APPLIES:
             if rule.gate is not None:
-                gates[rule] = rule.gate
+                gates[rule] = rule.gate if settings is None else settings.gate(rule.gate, rule.actions)
             elif allowed is None and rule.effect is _ALLOW:
                 allowed = rule
     return allowed, gates

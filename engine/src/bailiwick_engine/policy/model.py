@@ -3,12 +3,14 @@
 Holds: nothing here changes after it was made; a snapshot is swapped whole.
 """
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.approval.gates import Gate
-from bailiwick_engine.call import Party, PodWorkload, Resource
+from bailiwick_engine.call import Json, Party, PodWorkload, Resource
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.cost.estimate import Cost
 from bailiwick_engine.cel.expressions import Expression
@@ -123,6 +125,7 @@ class CompiledRule:
     """One rule. `expires`: seconds since the epoch, the earlier of the rule's and its policy's; never on a Deny.
 
     `sensitive` are its policy's: attributes that stand in no record in the clear. `light`: all its conditions are.
+    `gate` has the rule's own digest; grants have the one of `CompiledSettings.gate`.
     """
 
     policy: PolicyRef
@@ -207,6 +210,22 @@ class CompiledDelegation:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsMeaning:
+    """What settings make of an approval, as digests: of each route by its action, and of all else together.
+
+    Empty of settings that no policy has, under which no grant fits.
+    """
+
+    rest: str = ""
+    routes: tuple[tuple[str, str], ...] = ()
+
+    def grant_digest(self, own: str, actions: NameSet) -> str:
+        """Return `v2:` and the digest by which grants know a rule: of its own digest, and of what it means here."""
+        routes: list[Json] = [digest for action, digest in self.routes if action in actions]
+        return "v2:" + hashlib.sha256(canonical([own, self.rest, routes])).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledSettings:
     """An endpoint's settings: who may ask, and how subjects are proven. `asserted`: by the enforcer's word.
 
@@ -222,6 +241,13 @@ class CompiledSettings:
     delegation: CompiledDelegation | None
     routes: RouteTable | None = None
     keep: frozenset[str] = frozenset()
+    meaning: SettingsMeaning = SettingsMeaning()
+
+    def gate(self, gate: Gate, actions: NameSet) -> Gate:
+        """Return the gate of a rule with these actions as it is under these settings, with the digest of grants."""
+        digests = self.meaning
+        rules = [replace(one, rule_digest=digests.grant_digest(one.rule_digest, actions)) for one in gate.rules]
+        return replace(gate, rules=tuple(rules))
 
 
 @dataclass(frozen=True, slots=True)

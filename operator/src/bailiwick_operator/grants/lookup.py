@@ -12,7 +12,7 @@ from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.compile.policies import compile_object
-from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledSettings
 from bailiwick_operator.kube import OperatorClient, RefusedError
 from bailiwick_operator.loop.inventory import Inventory, Key, Object
 from bailiwick_operator.reconcile import endpointpolicy
@@ -51,7 +51,8 @@ class Resolver(Generic[W]):
             return UnresolvedReason(str(error))
         # After the last await, so that what is judged is what there is.
         policies = {ref.policy: self._policy(Key(namespace, ref.policy)) for ref in request.rules}
-        return resolve(request, ResolutionInput(policies, accounts, asserted, self._issuers))
+        settings = self._settings(carriers)
+        return resolve(request, ResolutionInput(policies, settings, accounts, asserted, self._issuers))
 
     def wait(self, work: W, endpoint: _Endpoint) -> None:
         """Remember that this waits for a change of the endpoint's policies."""
@@ -70,6 +71,11 @@ class Resolver(Generic[W]):
     def waiting(self, endpoint: _Endpoint) -> tuple[W, ...]:
         """Return what waits for this endpoint."""
         return tuple(self._waiting.get(endpoint, ()))
+
+    def _settings(self, carriers: tuple[Key, ...]) -> CompiledSettings | None:
+        """Return the settings in force: where several policies carry some there are none, and none is compiled."""
+        policy = self._policy(carriers[0]) if len(carriers) == 1 else None
+        return None if policy is None else policy.settings
 
     def _policy(self, key: Key) -> _Compiled | None:
         seen = self._policies.get(key)

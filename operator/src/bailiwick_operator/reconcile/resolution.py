@@ -19,7 +19,7 @@ from bailiwick_engine.compile.approvable import MOST_REVIEWS
 from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER, Key
 from bailiwick_engine.names import NameSet
-from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings
 from bailiwick_operator.reconcile.conditions import Status
 
 _ID: Final = re.compile(RESOURCE_ID_PATTERN)
@@ -46,12 +46,14 @@ Resolution = ResolvedStatus | UnresolvedReason
 class ResolutionInput:
     """What is known beside the grant.
 
-    `policies` are those of its namespace that it names, by name; None: there is none of that name. `accounts` are the
+    `policies` are those of its namespace that it names, by name; None: there is none of that name. `settings` are those
+    of its endpoint; None: no policy has any that compile, or several do. `accounts` are the
     uids of the service accounts that it names, by username; None: there is none. `asserted`: the endpoint takes its
     enforcer's word for who calls. `issuers`: how each names its people; None: nobody told us.
     """
 
     policies: Mapping[str, CompiledPolicy | BrokenPolicy | None]
+    settings: CompiledSettings | None
     accounts: Mapping[str, str | None]
     asserted: bool = False
     issuers: Mapping[str, UsernameTemplate] | None = None
@@ -131,12 +133,17 @@ def _rule(request: Request, known: ResolutionInput, index: int) -> tuple[Compile
         raise _UnfitError(f"rule {_spelled(rule)} has effect {rule.effect}: only RequireApproval accepts an approval")
     if rule.audit:
         raise _UnfitError(f"policy {ref.policy} is in mode Audit, so it requires no approval")
-    (found,) = rule.gate.rules
+    if known.settings is None:
+        raise _UnfitError(
+            f"endpoint {request.endpoint} has no endpointSettings in force: exactly one of its policies must have some"
+        )
+    gate = known.settings.gate(rule.gate, rule.actions)
+    (found,) = gate.rules
     if ref.uid not in {None, found.policy_uid}:
         raise _UnfitError(f"the uid of policy {ref.policy} differs from spec.request.rules[{index}].uid")
     if ref.rule_digest not in {None, found.rule_digest}:
         raise _UnfitError(f"the digest of rule {_spelled(rule)} differs from spec.request.rules[{index}].ruleDigest")
-    return rule, rule.gate
+    return rule, gate
 
 
 def _within(request: Request, rule: CompiledRule, gate: Gate) -> None:

@@ -28,7 +28,7 @@ def test_one_that_names_what_there_is_is_resolved_reviewed_and_active(
     assert resolved["subjectUID"] == account["metadata"]["uid"]
     (rule,) = resolved["rules"]
     assert (rule["policy"], rule["rule"], rule["uid"]) == ("crm-agent", "export", policy["metadata"]["uid"])
-    assert rule["ruleDigest"].startswith("v1:")
+    assert rule["ruleDigest"].startswith("v2:")
     accepted(hand.review(body))
     active = grants.await_phase(body, "Active")
     assert [entry["reviewer"] for entry in active["status"]["counted"]] == ["dave"]

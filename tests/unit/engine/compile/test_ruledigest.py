@@ -1,6 +1,7 @@
 """What changes the meaning of a gate, so that the grants of before die with it, and what does not."""
 
 import hashlib
+import json
 from typing import Any, Final
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from bailiwick_engine.compile.policies import parse_spec
 from bailiwick_engine.compile.ruledigest import rule_digest
 from support.objects import Object, changed, gated_rule, rule, settings, subject
-from unit.engine.cases import sound, stored
+from unit.engine.cases import carrier, sound, stored
 
 BASE: Final = stored(
     "p",
@@ -46,9 +47,13 @@ IMAGE: Final = "sha256:" + "a" * 64
 
 
 def digest(raw: Object) -> str:
-    gate = sound(raw).rules[0].gate
-    assert gate is not None
-    return gate.rules[0].rule_digest
+    """Return the digest that a grant of the first rule has, with settings of another policy where it has none."""
+    compiled = sound(raw)
+    found = compiled.settings or sound(carrier(endpoint=raw["spec"]["endpoint"])).settings
+    (rule, *_) = compiled.rules
+    assert found is not None
+    assert rule.gate is not None
+    return found.gate(rule.gate, rule.actions).rules[0].rule_digest
 
 
 def put(path: str, value: Any, raw: Object = BASE) -> Object:  # noqa: ANN401 - any value
@@ -112,6 +117,15 @@ SAME: Final[dict[str, Object]] = {
     "another rule": changed(BASE, "spec.rules.1.actions", ["*"]),
     "another rule less": changed(BASE, "spec.rules", BASE["spec"]["rules"][:1]),
     "settings": put("spec.endpointSettings", settings()),
+    "another enforcer": put("spec.endpointSettings", settings(account="gateway")),
+    "an enforcer more": put(
+        "spec.endpointSettings", {"enforcers": [*settings()["enforcers"], *settings("b")["enforcers"]]}
+    ),
+    "what records hold": put("spec.endpointSettings", {**settings(), "record": {"keep": ["context.a"]}}),
+    "the audience written out": put(
+        "spec.endpointSettings", {**settings(), "identity": {"audiences": ["crm-api.crm"], "issuers": ["cluster"]}}
+    ),
+    "no identity in particular": put("spec.endpointSettings", {**settings(), "identity": {}}),
     "end of the rule": put(f"{RULE}.expireTime", "2040-01-01T00:00:00Z"),
     "end of the policy": put("spec.expireTime", "2040-01-01T00:00:00Z"),
     "suspension": put("spec.suspend", True),
@@ -119,6 +133,9 @@ SAME: Final[dict[str, Object]] = {
 }  # fmt: skip
 
 OTHER: Final[dict[str, Object]] = {
+    "another audience": put("spec.endpointSettings", {**settings(), "identity": {"audiences": ["elsewhere"]}}),
+    "another issuer": put("spec.endpointSettings", {**settings(), "identity": {"issuers": ["corp"]}}),
+    "the word of the enforcer": put("spec.endpointSettings", {**settings(), "identity": {"verification": "Asserted"}}),
     "endpoint": changed(BASE, "spec.endpoint", "other"),
     "a subject more": changed(
         changed(BASE, "spec.subjects", [*BASE["spec"]["subjects"], subject("third", account="third")]),
@@ -181,22 +198,89 @@ class TestTheRuleDigest:
         # Two processes read one set in two orders.
         spec = parse_spec(BASE["spec"])
         assert not isinstance(spec, tuple)
-        subjects, variables = ["b", "a", "c"], [("y", "1"), ("x", "2")]
-        made = rule_digest("e", spec.rules[0], subjects, variables)
-        assert rule_digest("e", spec.rules[0], sorted(subjects), sorted(variables)) == made
+        variables, data = [("y", "1"), ("x", "2")], [("b", "c"), ("a", "d")]
+        made = rule_digest(spec, spec.rules[0], variables, data)
+        assert rule_digest(spec, spec.rules[0], sorted(variables), sorted(data)) == made
 
     def test_has_a_version_and_the_length_of_sha_256(self) -> None:
         version, _, text = digest(BASE).partition(":")
-        assert (version, len(text), text) == ("v1", 64, text.lower())
+        assert (version, len(text), text) == ("v2", 64, text.lower())
 
     def test_is_the_same_in_every_release(self) -> None:
         # A known answer: one that changes with a release ends every grant there is.
-        meaning = (
-            '{"actions":["customers.export"],"approval":{"steps":[{"groups":[],"kind":"Human","name":"owner"}]},'
-            '"effect":"RequireApproval","endpoint":"crm-api","expressions":["variables.big"],"intents":[],'
-            '"resources":[{"ids":["*"],"properties":{},"type":"customer"}],'
-            '"subjects":["system:serviceaccount:agents:crm-agent"],"variables":[["big","context.count > 100"]]}'
+        own = (
+            '{"data":[],"policy":{"endpoint":"crm-api"},"rule":{"actions":["customers.export"],"approval":{"limits":{},'
+            '"steps":[{"kind":"Human","name":"owner"}]},"conditions":[{"expression":"variables.big"}],'
+            '"effect":"RequireApproval","resources":[{"ids":["*"],"type":"customer"}]},'
+            '"subjects":[{"service_account":{"name":"crm-agent","namespace":"agents"}}],'
+            '"variables":[["big","context.count > 100"]]}'
         )
+        endpoint = (
+            '{"ceiling":[],"data":[],"principals":[],"settings":{"identity":{"audiences":["crm-api.crm"],"issuers":["cluster"]}},'
+            '"variables":[]}'
+        )
+        whole = json.dumps([_sha256(own), _sha256(endpoint), []], separators=(",", ":"))
         big = [{"name": "big", "expression": "context.count > 100"}]
         raw = stored("p", gated_rule(conditions=[{"name": "c", "expression": "variables.big"}]), variables=big)
-        assert digest(raw) == "v1:" + hashlib.sha256(meaning.encode()).hexdigest()
+        assert digest(raw) == "v2:" + _sha256(whole)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+TO_CUSTOMER: Final = {"type": "customer", "id": "{id}"}
+EXPORT: Final = {
+    "methods": ["POST"],
+    "path": "/customers/{id}/export",
+    "action": "customers.export",
+    "resource": TO_CUSTOMER,
+}
+OTHER_ROUTE: Final = {**EXPORT, "path": "/orders/{id}/export", "action": "orders.export"}
+VIP: Final = {
+    **EXPORT,
+    "path": "/customers/vip/export",
+    "action": "vip.export",
+    "resource": {"type": "customer", "id": "vip"},
+}
+
+
+def routed(*routes: Object, **http: object) -> Object:
+    own = {**settings(), "http": {"hosts": ["crm.example"], "routes": [*routes], **http}}
+    return stored("p", gated_rule(), endpointSettings=own)
+
+
+BESIDE: Final[dict[str, Object]] = {
+    "another path": routed(OTHER_ROUTE, EXPORT),
+    "another method": routed(EXPORT, {**VIP, "methods": ["GET"]}),
+    "another length": routed(EXPORT, {**VIP, "path": "/customers/vip"}),
+}
+RE_MAPPED: Final[dict[str, Object]] = {
+    "another method": routed({**EXPORT, "methods": ["DELETE"]}),
+    "a method more": routed({**EXPORT, "methods": ["POST", "PUT"]}),
+    "another path": routed({**EXPORT, "path": "/v2/customers/{id}/export"}),
+    "another id": routed({**EXPORT, "resource": {**TO_CUSTOMER, "id": "{header.x-id}"}}),
+    "an argument": routed({**EXPORT, "args": {"rows": "/rows"}}),
+    "a second route": routed(EXPORT, {**EXPORT, "path": "/exports/{id}"}),
+    "no route": routed(OTHER_ROUTE),
+    "a more specific route": routed(EXPORT, VIP),
+    "another host": routed(EXPORT, hosts=["other.example"]),
+    "MCP too": routed(EXPORT, mcp=True),
+}
+
+
+@pytest.mark.invariant(17)
+class TestTheRoutesOfAnAction:
+    @pytest.mark.parametrize("raw", BESIDE.values(), ids=BESIDE)
+    def test_stay_what_they_are_beside_routes_that_no_call_of_theirs_matches(self, raw: Object) -> None:
+        assert digest(raw) == digest(routed(EXPORT))
+
+    @pytest.mark.parametrize("raw", RE_MAPPED.values(), ids=RE_MAPPED)
+    def test_are_others_with_any_change_of_what_comes_to_the_action(self, raw: Object) -> None:
+        assert digest(raw) != digest(routed(EXPORT))
+
+    def test_count_for_every_action_of_a_rule(self) -> None:
+        def wide(*routes: Object) -> Object:
+            return changed(routed(*routes), "spec.rules.0.actions", ["customers.*", "orders.export"])
+
+        assert digest(wide(EXPORT, OTHER_ROUTE)) != digest(wide(EXPORT))

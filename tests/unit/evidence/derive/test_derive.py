@@ -87,19 +87,19 @@ GATED: Final = carrier(gated_rule())
 
 def approved(**fields: object) -> Grant:
     """Return a grant that was used, of the gate of `GATED`."""
-    (made,) = Snapshot.of([compile_object(GATED)]).endpoints["crm", "crm-api"].rules
-    assert made.gate is not None
-    digest = decide(Snapshot.of([compile_object(GATED)]), CALL, (), Circumstances(NOW)).digest
+    verdict = decide(Snapshot.of([compile_object(GATED)]), CALL, (), Circumstances(NOW))
+    digest, gate = verdict.digest, verdict.gate
+    assert gate is not None
     reference = {"policy": "crm-agent", "uid": "crm-agent-uid", "rule": "export"}
     raw = opened_grant(
         "crm",
-        rules=[{**reference, "ruleDigest": made.gate.rules[0].rule_digest}],
+        rules=[{**reference, "ruleDigest": gate.rules[0].rule_digest}],
         binding={"mode": "Exact", "digest": digest},
-        steps=[GrantStep.model_dump(one, mode="json", exclude_none=True) for one in made.gate.steps],
+        steps=[GrantStep.model_dump(one, mode="json", exclude_none=True) for one in gate.steps],
     )
     raw["metadata"] |= {"uid": "u", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
     raw["spec"]["reviews"] = [
-        {"reviewer": "dave", "step": made.gate.steps[0].name, "decision": "Approve", "binding": digest}
+        {"reviewer": "dave", "step": gate.steps[0].name, "decision": "Approve", "binding": digest}
     ]
     raw["status"] = {"phase": "Active", "uses": 1, "counted": [{"reviewer": "dave"}], **fields}
     grant = parse(raw)

@@ -27,7 +27,7 @@ from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem
 from bailiwick_operator.reconcile.retention import RetentionPeriods
-from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy
+from support.objects import AGENT, ENDPOINT, Object, changed, gated_rule, later, policy, settings
 from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, RESOLVED, active, by_hand, condition, grant, right_clock, stored
 
@@ -120,7 +120,7 @@ class Leader:
         return found
 
     def add_policy(self, **spec: object) -> None:
-        written = policy("crm", rules=[SCOPED])
+        written = policy("crm", rules=[SCOPED], endpointSettings=settings())
         body = stored({**written, "spec": {**written["spec"], **spec}})
         version = 100 + len(self.api.asked) + len(list(self.policies.all()))
         self.policies.record(changed(body, "metadata.resourceVersion", str(version)))

@@ -7,8 +7,10 @@ import pytest
 
 from bailiwick_api.kinds.approvalgrant import ApprovalGrant, Request
 from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.keys import ASSERTED, uid_of
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_operator.reconcile import endpointpolicy
 from bailiwick_operator.reconcile.resolution import (
     Resolution,
@@ -19,6 +21,7 @@ from bailiwick_operator.reconcile.resolution import (
     resolve,
 )
 from support.objects import AGENT, Object, gated_rule, grant, policy, rule, settings, step, subject
+from unit.engine.cases import AROUND, CALL
 
 CAROL: Final = "carol@corp.example"
 DAVE: Final[Object] = {"subject": {"type": "user", "id": "dave", "uid": uid_of("corp", "dave")}}
@@ -54,18 +57,43 @@ def resolved(
     *policies: CompiledPolicy | BrokenPolicy,
     accounts: dict[str, str | None] | None = None,
     asserted: bool = False,
+    configured: bool = True,
 ) -> Resolution:
     named = {one.ref.name: one for one in policies or (compiled(),)}
     wanted = request(**fields)
     return resolve(
         wanted,
         ResolutionInput(
-            {ref.policy: named.get(ref.policy) for ref in wanted.rules}, accounts or {AGENT: "agent-uid"}, asserted
+            {ref.policy: named.get(ref.policy) for ref in wanted.rules},
+            SETTINGS if configured else None,
+            accounts or {AGENT: "agent-uid"},
+            asserted,
         ),
     )
 
 
+CARRIER: Final = compile_object(
+    policy("crm", "carrier", endpointSettings=settings())
+    | {"metadata": {"namespace": "crm", "name": "carrier", "uid": "carrier-uid", "generation": 1}}
+)
+SETTINGS: Final = CARRIER.settings
+
+
 class TestWhatIsResolved:
+    def test_is_nothing_while_the_endpoint_has_no_settings(self) -> None:
+        found = resolved({}, configured=False)
+        assert isinstance(found, UnresolvedReason)
+        assert "endpoint crm-api has no endpointSettings in force" in found.why
+
+    def test_is_the_digest_that_the_decision_point_asks_for(self) -> None:
+        found, made = resolved({}), compiled()
+        assert isinstance(found, ResolvedStatus)
+        assert isinstance(made, CompiledPolicy)
+        assert isinstance(CARRIER, CompiledPolicy)
+        gate = decide(Snapshot.of([made, CARRIER]), CALL, (), AROUND).gate
+        assert gate is not None
+        assert [one["ruleDigest"] for one in found.status["rules"]] == [one.rule_digest for one in gate.rules]
+
     def test_is_the_uid_of_the_account_and_of_each_policy_with_the_digest_of_each_rule(self) -> None:
         found = resolved({"rules": BOTH, "steps": [SECOND, OWNER]}, compiled(), compiled("second"))
         assert isinstance(found, ResolvedStatus)
@@ -74,7 +102,7 @@ class TestWhatIsResolved:
             ("crm-agent", "export", "crm-agent-uid"),
             ("second", "export", "second-uid"),
         ]
-        assert all(one["ruleDigest"].startswith("v1:") for one in found.status["rules"])
+        assert all(one["ruleDigest"].startswith("v2:") for one in found.status["rules"])
 
     def test_is_the_same_where_its_author_wrote_it_out(self) -> None:
         plain = resolved({})

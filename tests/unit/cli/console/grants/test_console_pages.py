@@ -224,7 +224,8 @@ def rule_of(made: Object) -> Object:
     assert isinstance(compiled, CompiledPolicy)
     gate = compiled.rules[0].gate
     assert gate is not None
-    (found,) = gate.rules
+    assert compiled.settings is not None
+    (found,) = compiled.settings.gate(gate, compiled.rules[0].actions).rules
     return {"policy": found.policy, "uid": found.policy_uid, "rule": found.rule, "ruleDigest": found.rule_digest}
 
 
@@ -258,7 +259,16 @@ def test_a_rule_that_is_no_longer_as_it_was_is_said_to_be() -> None:
     asked = view(rules=[rule_of(made)])
     assert "crm-agent/export has none" in read(shown(asked, policies=[made]))
     wider = carrier(gated_rule("export", actions=["customers.export", "customers.get"]))
-    assert "the rule has changed since" in read(shown(asked, policies=[wider]))
+    assert "has changed since" in read(shown(asked, policies=[wider]))
+    elsewhere = carrier(gated_rule("export"))
+    elsewhere["spec"]["endpointSettings"] |= {"identity": {"audiences": ["elsewhere"]}}
+    plain = carrier(gated_rule("export"))
+    del plain["spec"]["endpointSettings"]
+    beside = carrier(rule())
+    beside["metadata"]["name"] = "settings"
+    assert "has changed since" not in read(shown(asked, policies=[plain, beside]))
+    for others in ([elsewhere], [plain], [made, beside]):
+        assert "has changed since" in read(shown(asked, policies=others))
     for gone in (carrier(gated_rule("other")), carrier(rule("export"))):
         assert "the rule is no longer there" in read(shown(asked, policies=[gone]))
     broken = carrier(gated_rule("export", conditions=[{"name": "no", "expression": "((("}]))
