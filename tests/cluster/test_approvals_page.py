@@ -90,7 +90,9 @@ def test_the_patch_revokes(cluster: Cluster, callers: Callers, grant: Object) ->
 
 
 @pytest.mark.parametrize("number", range(len(objects(PAGE))))
-def test_an_object_of_the_page_is_accepted(number: int, callers: Callers, namespace: str) -> None:
+def test_an_object_of_the_page_is_accepted(
+    number: int, callers: Callers, installed: Installation, namespace: str
+) -> None:
     body = objects(PAGE)[number]
     body["metadata"]["namespace"] = namespace
     path = f"{callers.admin.path(body).rpartition('/')[0]}?fieldValidation=Strict"
