@@ -79,6 +79,7 @@ verify: $(VENV)/.project ## Fail on stale generated files, stale lock files and 
 	@$(BIN)/python hack/generate_invariants.py --check
 	@$(BIN)/python hack/generate_argocd.py --check
 	@$(BIN)/python hack/generate_chart.py --check
+	@$(BIN)/python hack/generate_sdk_copies.py --check
 	@$(BIN)/python -m pictures --check
 	@$(BIN)/python hack/verify_requirements.py
 	@$(BIN)/python hack/verify_text.py
@@ -176,6 +177,7 @@ generate: $(VENV)/.project ## Regenerate files from the models, the engine, the 
 	@$(BIN)/python hack/generate_invariants.py
 	@$(BIN)/python hack/generate_argocd.py
 	@$(BIN)/python hack/generate_chart.py
+	@$(BIN)/python hack/generate_sdk_copies.py
 	@$(BIN)/python -m pictures
 
 requirements: $(VENV)/.project ## Recompile requirements/*.txt. UPGRADE=1 selects the newest versions. Needs the package registry.

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick.mcp import calls
-from bailiwick.mcp.calls import HARMLESS, LISTS, McpMessage, McpRefusalError, ToolDefinition, call_of
+from bailiwick.mcp.calls import HARMLESS, LISTS, McpMessage, McpRefusalError, ServedItem, ToolDefinition, call_of
 from bailiwick_engine.policy.mcpmessages import APPROVAL, OF_SERVER, MappedMessage, message_call
 
 GUARDED: Final[list[tuple[str, dict[str, Any]]]] = [
@@ -22,6 +22,13 @@ GUARDED: Final[list[tuple[str, dict[str, Any]]]] = [
     ("prompts/get", {"name": "greet"}),
     ("resources/read", {"uri": "data://a"}),
     ("resources/subscribe", {"uri": "data://a"}),
+    ("tools/call", {"name": "refund", "arguments": {"to": "bob"}, "inputResponses": {"a": {"action": "accept"}}}),
+    ("tools/call", {"name": "refund", "requestState": "s", "inputResponses": None}),
+    ("prompts/get", {"name": "greet", "arguments": {"who": "x"}, "requestState": "s"}),
+    ("resources/read", {"uri": "data://a", "inputResponses": {"a": {"action": "accept"}}, "requestState": "s"}),
+    ("tools/call", {"name": "refund", "_meta": {"traceparent": "00", "progressToken": 1}}),
+    ("tools/call", {"name": "refund", "_meta": {"tenant": "a", "fastmcp": {"version": "1"}}}),
+    ("resources/read", {"uri": "data://a", "_meta": {"tenant": "a"}}),
 ]
 REFUSED: Final[list[tuple[str, dict[str, Any]]]] = [
     ("tools/call", {}),
@@ -32,14 +39,27 @@ REFUSED: Final[list[tuple[str, dict[str, Any]]]] = [
     ("completion/complete", {}),
     ("tools/destroy", {}),
     ("roots/list", {}),
+    ("tools/call", {"name": "refund", "task": {"ttl": 1}}),
+    ("tools/call", {"name": "refund", "argument": {}}),
+    ("prompts/get", {"name": "greet", "uri": "data://a"}),
+    ("resources/read", {"uri": "data://a", "arguments": {}}),
+    ("resources/subscribe", {"uri": "data://a", "requestState": "s"}),
+    ("tools/call", {"name": "refund", "arguments": {"dev.bailiwick/requestState": "s"}}),
+    ("prompts/get", {"name": "greet", "arguments": {"dev.bailiwick/x": "s"}}),
+    ("resources/read", {"uri": "data://%61"}),
+    ("resources/read", {"uri": "data://a#x"}),
+    ("resources/subscribe", {"uri": "data://a/../b"}),
 ]
 
 
 def by_guard(method: str, params: dict[str, Any]) -> tuple[str, str, str, Any] | None:
-    name = params.get("name")
+    name = params.get("name", params.get("uri"))
     tool = ToolDefinition(name=name) if isinstance(name, str) and name else None
+    item = ServedItem(name=name) if isinstance(name, str) and name else None
+    meta = params.get("_meta", {})
+    message = McpMessage(method=method, params=params, meta=meta, tool=tool, item=item)
     try:
-        asked = call_of(McpMessage(method=method, params=params, tool=tool), None, ("t", None))
+        asked = call_of(message, None, ("t", None), tuple(meta))
     except McpRefusalError:
         return None
     return asked.action, asked.resource.type, asked.resource.id, asked.args

@@ -2,7 +2,8 @@
 
 Standing: beside `routes`, for endpoints with `http.mcp` (JSON-RPC 2.0; MCP 2026-07-28, and 2025-11-25 for `initialize`
 and `ping`). Holds: a method is one that is known here, or the call is denied, and so is a notification, about which
-nobody could be told; a message that two readers could take differently is refused.
+nobody could be told; a message that two readers could take differently is refused; whatever reaches a tool, a resource
+or a prompt is in the question.
 """
 
 import base64
@@ -12,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bailiwick_engine.call import Action, Json, Resource
+from bailiwick_engine.policy.mcpparams import added_arguments, reserved_argument, unknown_member
+from bailiwick_engine.policy.resourceuri import uri_defect
 from bailiwick_engine.policy.routes import MAX_VALUE, MappedCall, RouteRefusal
 from bailiwick_engine.reasons import Reason
 
@@ -72,25 +75,42 @@ def message_call(document: Json, server: str, headers: Mapping[str, Sequence[str
 def _mapped(method: str, params: Mapping[str, Json], server: str) -> MappedCall | RouteRefusal:
     match method:
         case "tools/call":
-            return _named(params, "name", "tool", None)
+            return _named(method, params, "name", "tool", None)
         case "prompts/get":
-            return _named(params, "name", "prompt", method)
+            return _named(method, params, "name", "prompt", method)
         case "resources/read" | "resources/subscribe":
             # Who may not read a resource need not know when it changes.
-            found = _named(params, "uri", "resource", "resources/read")
-            return found if isinstance(found, RouteRefusal) else found._replace(args=None)
+            return _of_resource(_named(method, params, "uri", "resource", "resources/read"))
         case _ if method in OF_SERVER:
             return MappedCall(Action(method), Resource(SERVER, server), None)
     return RouteRefusal(Reason.UNMAPPED, "nobody has said what this method does")
 
 
-def _named(params: Mapping[str, Json], member: str, kind: str, action: str | None) -> MappedCall | RouteRefusal:
+def _of_resource(found: MappedCall | RouteRefusal) -> MappedCall | RouteRefusal:
+    if isinstance(found, RouteRefusal):
+        return found
+    defect = uri_defect(found.resource.id)
+    return found._replace(args=found.args or None) if defect is None else _refused(defect)
+
+
+def _named(
+    method: str, params: Mapping[str, Json], member: str, kind: str, action: str | None
+) -> MappedCall | RouteRefusal:
     name, args = params.get(member), params.get("arguments")
     if not isinstance(name, str) or not name or len(name) > MAX_VALUE:
         return _refused(f"params.{member} is missing, or is no text of at most {MAX_VALUE} characters")
     if not isinstance(args, Mapping | None):
         return _refused("params.arguments is not an object")
-    return MappedCall(Action(action or name), Resource(kind, name), args or {})
+    unknown = unknown_member(method, params)
+    if unknown is not None:
+        return RouteRefusal(Reason.UNMAPPED, f"nobody has said what the member {unknown} of this method does")
+    reserved = reserved_argument(args or {})
+    if reserved is not None:
+        return _refused(f"the argument {reserved[:64]} has a reserved name")
+    meta = params.get("_meta")
+    # A proxy sends the whole message on.
+    added = added_arguments(params, meta if isinstance(meta, Mapping) else {})
+    return MappedCall(Action(action or name), Resource(kind, name), {**(args or {}), **added})
 
 
 def _approval(meta: Json) -> tuple[str, str | None] | RouteRefusal | None:

@@ -7,20 +7,17 @@ refused, since what we made of it need not be what the upstream makes of it.
 """
 
 import re
-import unicodedata
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from bailiwick_engine.policy import segments
+from bailiwick_engine.policy.segments import decoded_text, is_plain, segment_defect
+
 MAX_TARGET: Final = 8_192
 MAX_SEGMENTS: Final = 32
 
-_SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()+,=:@-]|%[0-9A-F]{2})+")
-_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-# What separates, ends or stands for something to some reader of paths, so that it is refused in every spelling.
-_MEANINGFUL: Final = frozenset("/\\%;*?#")
 _QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]{}|^`<>\"\\-]|%[0-9A-Fa-f]{2})*")
-_ENCODED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _HOST: Final = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?"
 )
@@ -32,12 +29,12 @@ class PathDefect(StrEnum):
     """Why a path is refused, as the caller is told."""
 
     LONG = "the path is too long"
-    FORM = "the path must begin with one / and contain only plain or percent-encoded characters"
-    EMPTY = "the path has an empty segment"
-    DOTS = "the path has a segment of dots, or a segment that ends with a dot or a space"
-    ENCODED = "the path encodes a character in a way that is not canonical"
-    TEXT = "the path is not printable UTF-8 text in composed form"
-    MEANING = "the path contains a character that some programs treat as a separator"
+    FORM = segments.FORM
+    EMPTY = segments.EMPTY
+    DOTS = segments.DOTS
+    ENCODED = segments.ENCODED
+    TEXT = segments.TEXT
+    MEANING = segments.MEANING
 
 
 class CanonicalPath(NamedTuple):
@@ -59,32 +56,19 @@ def canonical_path(path: str) -> CanonicalPath | PathDefect:
     raw = path[1:-1].split("/") if slash else path[1:].split("/")
     if len(raw) > MAX_SEGMENTS:
         return PathDefect.LONG
-    segments = []
+    found = []
     for one in raw:
         read = _segment(one)
         if isinstance(read, PathDefect):
             return read
-        segments.append(read)
-    return CanonicalPath(tuple(segments), slash)
+        found.append(read)
+    return CanonicalPath(tuple(found), slash)
 
 
 def _segment(raw: str) -> str | PathDefect:
-    if not raw:
-        return PathDefect.EMPTY
-    if _SEGMENT.fullmatch(raw) is None:
-        return PathDefect.MEANING if not _MEANINGFUL.isdisjoint(raw.replace("%", "")) else PathDefect.FORM
-    if any(int(byte, 16) in _UNRESERVED for byte in _ENCODED.findall(raw)):
-        return PathDefect.ENCODED
-    text = _decoded(raw)
-    if text is None or not text.isprintable() or unicodedata.normalize("NFC", text) != text:
-        return PathDefect.TEXT
-    # As those see it who take letters of other widths and the like for one another.
-    folded = unicodedata.normalize("NFKC", text)
-    if not _MEANINGFUL.isdisjoint(folded):
-        return PathDefect.MEANING
-    if folded.endswith((".", " ")) or folded.startswith(" ") or not folded.strip(". "):
-        return PathDefect.DOTS
-    return text
+    defect = segment_defect(raw)
+    text = decoded_text(raw)
+    return text if defect is None and text is not None else PathDefect(defect or segments.TEXT)
 
 
 def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
@@ -100,7 +84,7 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for pair in re.split("[&;]", query):
         name, separator, value = pair.partition("=")
-        read = _decoded(name.replace("+", " "))
+        read = decoded_text(name.replace("+", " "))
         if read is None:
             return None
         meant = _folded(read)
@@ -108,11 +92,11 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
             return None
         if meant not in folded:
             continue
-        text = _decoded(value)
+        text = decoded_text(value)
         # Of a name that is wanted there is one, spelled plainly, with one value.
         if name != folded[meant] or name in found or not separator or ";" in query or "+" in value:
             return None
-        if text is None or not text.isprintable() or unicodedata.normalize("NFC", text) != text:
+        if text is None or not is_plain(text):
             return None
         found[name] = text
     return found
@@ -133,20 +117,3 @@ def without_port(host: str) -> str:
     """Return a canonical host without its port."""
     name, separator, port = host.rpartition(":")
     return name if separator and port.isdigit() else host
-
-
-def _decoded(text: str) -> str | None:
-    """Return a text with its percent-encoding taken off once; None where that is not UTF-8."""
-    if "%" not in text:
-        return text if text.isascii() else None
-    whole = bytearray()
-    last = 0
-    for found in _ENCODED.finditer(text):
-        whole += text[last : found.start()].encode("ascii", "replace")
-        whole.append(int(found[1], 16))
-        last = found.end()
-    whole += text[last:].encode("ascii", "replace")
-    try:
-        return whole.decode("utf-8")
-    except UnicodeDecodeError:
-        return None

@@ -1,7 +1,8 @@
 """From an MCP message to the call that it stands for. Pure: nothing is asked here.
 
-Holds: a method is harmless by name, or it is guarded, or it is denied. What a call is made of is what the tool gets:
-arguments that the tool's schema does not take as they are would be changed between the decision and the tool.
+Holds: a method is harmless by name, or it is guarded, or it is denied. What a call is made of is what the server
+resolved, and all that reaches it: arguments that the tool's schema does not take as they are would be changed between
+the decision and the tool, and so would a URI that the server takes for another one.
 """
 
 import hashlib
@@ -16,6 +17,8 @@ import jsonschema
 from referencing import Registry
 
 from bailiwick.call import AccessCall, AccessResource, Principal
+from bailiwick.mcp.mcpparams import HARMLESS_META, added_arguments, reserved_argument, unknown_member
+from bailiwick.mcp.resourceuri import is_one_uri, uri_defect
 from bailiwick.web import BAD_REQUEST, UNAUTHENTICATED, UNMAPPED
 
 # What a client puts into `_meta` of the very request, to show an approval or to ask for one in its own words.
@@ -25,6 +28,7 @@ CALL_TOOL: Final = "tools/call"
 READ_RESOURCE: Final = "resources/read"
 GET_PROMPT: Final = "prompts/get"
 LISTEN: Final = "subscriptions/listen"
+GUARDED: Final = frozenset({CALL_TOOL, GET_PROMPT, READ_RESOURCE, "resources/subscribe"})
 # They tell nothing that a list would not, and change nothing but the caller's own session.
 HARMLESS: Final = frozenset({"initialize", "logging/setLevel", "ping", "resources/unsubscribe", "server/discover"})
 HARMLESS_NOTIFICATIONS: Final = frozenset(
@@ -47,6 +51,11 @@ METHOD_CODE: Final = -32601
 PARAMS_CODE: Final = -32602
 INTERNAL_CODE: Final = -32603
 UNKNOWN_TOOL: Final = "unknown_tool"
+UNKNOWN_RESOURCE: Final = "unknown_resource"
+UNKNOWN_PROMPT: Final = "unknown_prompt"
+AMBIGUOUS: Final = "ambiguous_request"
+# Methods that name a resource. Who may not read a resource need not know when it changes.
+OF_RESOURCES: Final = GUARDED - {CALL_TOOL, GET_PROMPT}
 _HOLE: Final = re.compile(r"\{([^{}]+)\}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ANY: Final = "*"
@@ -84,8 +93,24 @@ class ToolDefinition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedItem:
+    """What its server resolved a URI, or the name of a prompt, to.
+
+    `name` is the item's own: its URI, or its template with the parameters that the server extracted, or its name.
+    """
+
+    name: str
+    template: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class McpMessage:
-    """One message of a client. `remote`: it came over a network, so only its own token says whose it is."""
+    """One message of a client. `remote`: it came over a network, so only its own token says whose it is.
+
+    `tool`, or `item` for a resource or a prompt, is what the server resolved; None: it does not know what was named.
+    """
 
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -93,6 +118,7 @@ class McpMessage:
     token: str | None = None
     remote: bool = True
     tool: ToolDefinition | None = None
+    item: ServedItem | None = None
 
 
 class McpRefusalError(Exception):
@@ -122,30 +148,46 @@ def bad_request(detail: str) -> McpRefusalError:
     return McpRefusalError(PARAMS_CODE, BAD_REQUEST, detail)
 
 
+def ambiguous(detail: str) -> McpRefusalError:
+    """Return the refusal of what two readers could take for different things."""
+    return McpRefusalError(DENIED_CODE, AMBIGUOUS, f"Send what can be read in one way only: {detail}.")
+
+
 def unauthenticated() -> McpRefusalError:
     """Return the refusal of a message of which nobody knows whose it is."""
     detail = "Send a token: Authorization: Bearer. Without HTTP, the server's own identity must be configured."
     return McpRefusalError(DENIED_CODE, UNAUTHENTICATED, detail, {"status": int(HTTPStatus.UNAUTHORIZED)})
 
 
+def reaching_meta(meta: Mapping[str, Any], *passed: str) -> dict[str, Any]:
+    """Return what of a client's `_meta` may reach the server: what changes nothing, and what is `passed`."""
+    return {name: value for name, value in meta.items() if name in HARMLESS_META or name in passed}
+
+
 def call_of(
-    message: McpMessage, tools: Mapping[str, ToolRule] | None, who: tuple[str | None, Principal | None]
+    message: McpMessage,
+    tools: Mapping[str, ToolRule] | None,
+    who: tuple[str | None, Principal | None],
+    passed: Sequence[str] = (),
 ) -> AccessCall:
-    """Return the call that a guarded message is. `who` is token and subject. Raises `McpRefusalError`."""
+    """Return the call that a guarded message is. `who` is token and subject. Raises `McpRefusalError`.
+
+    `passed` are members of `_meta` that reach the server.
+    """
     params = message.params
-    args: Mapping[str, Any] | None = None
+    if message.method not in GUARDED:
+        raise McpRefusalError(METHOD_CODE, UNMAPPED, f"No rule says what {message.method} does, so it is denied.")
+    unknown = unknown_member(message.method, params)
+    if unknown is not None:
+        raise unmapped(f"the member {unknown} of {message.method}")
+    added = added_arguments(params, {name: message.meta[name] for name in passed if name in message.meta})
     match message.method:
         case "tools/call":
-            return _tool_call(message, tools, who)
-        case "resources/read" | "resources/subscribe":
-            # Who may not read a resource need not know when it changes.
-            action, resource = READ_RESOURCE, AccessResource("resource", _text(params, "uri"))
+            return _tool_call(message, tools, who, added)
         case "prompts/get":
-            action, resource = GET_PROMPT, AccessResource("prompt", _text(params, "name"))
-            args = _arguments(params)
+            return _prompt_call(message, who, added)
         case _:
-            raise McpRefusalError(METHOD_CODE, UNMAPPED, f"No rule says what {message.method} does, so it is denied.")
-    return _call(message.meta, who, action, resource, args, None)
+            return _resource_call(message, who, added)
 
 
 def listed_call(
@@ -168,7 +210,10 @@ def listed_call(
 
 
 def _tool_call(
-    message: McpMessage, tools: Mapping[str, ToolRule] | None, who: tuple[str | None, Principal | None]
+    message: McpMessage,
+    tools: Mapping[str, ToolRule] | None,
+    who: tuple[str | None, Principal | None],
+    added: Mapping[str, Any],
 ) -> AccessCall:
     name = _text(message.params, "name")
     if message.tool is None:
@@ -181,9 +226,43 @@ def _tool_call(
     _checked(arguments, message.tool.schema)
     kind, pattern = rule.resource or ("tool", name)
     identifier = pattern if rule.resource is None else _HOLE.sub(lambda hole: _part(arguments, hole[1]), pattern)
-    return _call(
-        message.meta, who, rule.action or name, _resource(kind, identifier, message.tool), arguments, rule.intent
-    )
+    resource = _resource(kind, identifier, message.tool)
+    return _call(message.meta, who, rule.action or name, resource, {**arguments, **added}, rule.intent)
+
+
+def _prompt_call(message: McpMessage, who: tuple[str | None, Principal | None], added: Mapping[str, Any]) -> AccessCall:
+    _text(message.params, "name")
+    if message.item is None:
+        raise McpRefusalError(DENIED_CODE, UNKNOWN_PROMPT, "There is no such prompt.")
+    resource = AccessResource("prompt", message.item.name, **_properties(message.item))
+    return _call(message.meta, who, GET_PROMPT, resource, {**_arguments(message.params), **added}, None)
+
+
+def _resource_call(
+    message: McpMessage, who: tuple[str | None, Principal | None], added: Mapping[str, Any]
+) -> AccessCall:
+    uri = _text(message.params, "uri")
+    defect = uri_defect(uri, query=True)
+    if defect is not None:
+        raise ambiguous(defect)
+    if message.item is None:
+        raise McpRefusalError(DENIED_CODE, UNKNOWN_RESOURCE, "There is no such resource, and no template of it.")
+    if not is_one_uri(uri, message.item.name):
+        raise ambiguous("the server takes this URI for another one, or ignores a part of it")
+    args = dict(added)
+    if message.item.template is not None and "?" in message.item.template:
+        # A query holds arguments, which may be left out for their defaults: the name is what is before it.
+        uri = uri.partition("?")[0]
+        args = {**message.item.parameters, **args}
+    resource = AccessResource("resource", uri, **_properties(message.item))
+    return _call(message.meta, who, READ_RESOURCE, resource, args or None, None)
+
+
+def _properties(item: ServedItem) -> dict[str, Any]:
+    found: dict[str, Any] = {} if item.version is None else {"version": item.version}
+    if item.template is not None:
+        found |= {"uri_template": item.template, "parameters": dict(item.parameters)}
+    return found
 
 
 def _rule(name: str, tools: Mapping[str, ToolRule] | None) -> ToolRule | None:
@@ -222,6 +301,9 @@ def _arguments(params: Mapping[str, Any]) -> Mapping[str, Any]:
         return {}
     if not isinstance(arguments, Mapping):
         raise bad_request("arguments must be an object.")
+    reserved = reserved_argument(arguments)
+    if reserved is not None:
+        raise ambiguous(f"the argument {reserved[:64]} has a reserved name")
     return arguments
 
 

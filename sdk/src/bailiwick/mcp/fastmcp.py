@@ -1,9 +1,10 @@
 """`BailiwickMiddleware`: a gate for FastMCP 4. Put it first, before any middleware that caches.
 
-Holds: the check is in `on_message`, the one hook that every message runs through; what is asked about is the tool that
-a name resolves to, not the name. A tool that calls tools runs through here again.
+Holds: the check is in `on_message`, the one hook that every message runs through; what is asked about is the tool,
+resource, template or prompt that a name resolves to, not the name. A tool that calls tools runs through here again.
 """
 
+import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -12,7 +13,7 @@ import mcp_types
 from fastmcp import FastMCP
 from fastmcp.prompts.base import Prompt
 from fastmcp.resources.base import Resource
-from fastmcp.resources.template import ResourceTemplate
+from fastmcp.resources.template import ResourceTemplate, expand_uri_template
 from fastmcp.server.dependencies import get_access_token, get_http_request
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.server.providers.addressing import parse_hashed_backend_name
@@ -21,11 +22,24 @@ from fastmcp.utilities.versions import VersionSpec
 from mcp import MCPError
 from pydantic import BaseModel
 
-from bailiwick.mcp.calls import CALL_TOOL, McpMessage, McpRefusalError, ToolDefinition, bearer
+from bailiwick.mcp.calls import (
+    CALL_TOOL,
+    GET_PROMPT,
+    GUARDED,
+    OF_RESOURCES,
+    READ_RESOURCE,
+    McpMessage,
+    McpRefusalError,
+    ServedItem,
+    ToolDefinition,
+    bearer,
+)
 from bailiwick.mcp.gate import McpGate
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _T = TypeVar("_T")
+# Of these FastMCP's own message tells, also where it is about a nested call.
+_OF_MESSAGE: Final = frozenset({"_meta", "arguments", "name", "uri"})
 
 
 class BailiwickMiddleware(Middleware):
@@ -44,13 +58,26 @@ class BailiwickMiddleware(Middleware):
             _LOG.warning("dropped the notification %r: no rule says what it does", method[:100])
             return None
         try:
-            message = _message(context)
-            if method == CALL_TOOL:
-                message = await _with_tool(context, message)
-            await self._gate.admit(message)
+            await self._gate.admit(await _resolved(context, _message(context)))
         except McpRefusalError as error:
             raise MCPError(error.code, str(error), error.data) from error
+        if method in GUARDED:
+            self._keep_reaching_meta(context)
         return await call_next(context)
+
+    async def check_resource_access(self, context: MiddlewareContext[mcp_types.ReadResourceRequestParams]) -> None:
+        """Refuse what an extension of the server tells of a resource that may not be read. Raises `MCPError`."""
+        if context.method not in GUARDED:
+            context = context.copy(method=READ_RESOURCE)
+            await self.on_message(context, _nothing)
+
+    def _keep_reaching_meta(self, context: MiddlewareContext[Any]) -> None:
+        """Take out of the client's `_meta` what nobody was asked about."""
+        meta = _meta(context)
+        if isinstance(meta, dict):
+            kept = self._gate.reaching_meta(meta)
+            meta.clear()
+            meta.update(kept)
 
     async def on_list_tools(
         self, context: MiddlewareContext[Any], call_next: CallNext[Any, Sequence[Tool]]
@@ -99,9 +126,10 @@ def _message(context: MiddlewareContext[Any]) -> McpMessage:
         remote = True
     except RuntimeError:
         remote = False
+    told = params if isinstance(params, Mapping) else {}
     return McpMessage(
         method=context.method or "",
-        params=params if isinstance(params, Mapping) else {},
+        params={**told, **_beside(context)},
         meta=_meta(context),
         token=_token(),
         remote=remote,
@@ -128,22 +156,38 @@ def _token() -> str | None:
     return bearer(sent)
 
 
-async def _with_tool(context: MiddlewareContext[Any], message: McpMessage) -> McpMessage:
+def _beside(context: MiddlewareContext[Any]) -> dict[str, Any]:
+    """Return the members of the client's own message that FastMCP does not repeat, with the state of a round unsealed.
+
+    A nested call sees the answers of the round that it is part of.
+    """
+    of = context.fastmcp_context
+    wire = None if of is None or of.request_context is None else of.request_context._srctx  # noqa: SLF001 - their escape hatch: FastMCP has no other way to these members
+    if wire is None or wire.method not in GUARDED or not isinstance(wire.params, Mapping):
+        return {}
+    return {name: value for name, value in wire.params.items() if name not in _OF_MESSAGE}
+
+
+async def _resolved(context: MiddlewareContext[Any], message: McpMessage) -> McpMessage:
+    """Return a message with what FastMCP will serve; without it, the gate refuses what names something."""
     server = None if context.fastmcp_context is None else context.fastmcp_context.fastmcp
-    if server is None or not isinstance(context.message, mcp_types.CallToolRequestParams):
-        return message  # Refused: nobody can tell what the tool is.
-    tool = await _resolved(server, context.message.name, _version(context.message))
-    return McpMessage(
-        method=message.method,
-        params=message.params,
-        meta=message.meta,
-        token=message.token,
-        remote=message.remote,
-        tool=None if tool is None else _definition(tool),
-    )
+    if server is None or message.method not in GUARDED:
+        return message
+    named = message.params.get("uri" if message.method in OF_RESOURCES else "name")
+    if not isinstance(named, str):
+        return message
+    version = _version(context.message)
+    if message.method == CALL_TOOL:
+        tool = await _tool(server, named, version)
+        return dataclasses.replace(message, tool=None if tool is None else _definition(tool))
+    if message.method == GET_PROMPT:
+        prompt = await server.get_prompt(named, version=version)
+        item = None if prompt is None else ServedItem(name=prompt.name, version=prompt.version)
+        return dataclasses.replace(message, item=item)
+    return dataclasses.replace(message, item=await _resource(server, named, version))
 
 
-async def _resolved(server: FastMCP[Any], name: str, version: VersionSpec | None) -> Tool | None:
+async def _tool(server: FastMCP[Any], name: str, version: VersionSpec | None) -> Tool | None:
     """Return the tool that FastMCP will run, in its order: by the listed name, then by the hashed one."""
     tool = await server.get_tool(name, version=version)
     if tool is None and (hashed := parse_hashed_backend_name(name)) is not None:
@@ -151,9 +195,29 @@ async def _resolved(server: FastMCP[Any], name: str, version: VersionSpec | None
     return tool
 
 
-def _version(params: mcp_types.CallToolRequestParams) -> VersionSpec | None:
+async def _resource(server: FastMCP[Any], uri: str, version: VersionSpec | None) -> ServedItem | None:
+    """Return what FastMCP will read, in its order: the resource of this URI, then a template that matches it."""
+    resource = await server.get_resource(uri, version=version)
+    if resource is not None:
+        return ServedItem(name=str(resource.uri), version=resource.version)
+    template = await server.get_resource_template(uri, version=version)
+    found = None if template is None else template.matches(uri)
+    if template is None or found is None:
+        return None
+    written = template.uri_template
+    return ServedItem(
+        name=expand_uri_template(written, found), template=written, parameters=found, version=template.version
+    )
+
+
+async def _nothing(_: MiddlewareContext[Any]) -> None:
+    """Serve nothing: only whether a message may pass is wanted."""
+
+
+def _version(sent: object) -> VersionSpec | None:
     """Return the version that will run: FastMCP's own mark in the message, a version or its bounds."""
-    own: Any = (params.meta or {}).get("fastmcp")
+    meta = sent.meta if isinstance(sent, mcp_types.RequestParams) else None
+    own: Any = (meta or {}).get("fastmcp")
     version = own.get("version") if isinstance(own, Mapping) else None
     if isinstance(version, str):
         return VersionSpec(eq=version)

@@ -27,6 +27,7 @@ from bailiwick.mcp.calls import (
     bad_request,
     call_of,
     listed_call,
+    reaching_meta,
     unauthenticated,
     unmapped,
 )
@@ -66,6 +67,7 @@ class McpGate:
         tools: Mapping[str, ToolRule] | None = None,
         identity: Callable[[], str] | Principal | None = None,
         approve_with: str | None = None,
+        meta: Sequence[str] = (),
     ) -> None:
         """Prepare; nothing is asked.
 
@@ -74,11 +76,14 @@ class McpGate:
         returns the process's own, or a name for a decision point that believes the enforcer. None: they are denied.
         `approve_with` is the command that an approver types, in which `{grant}` stands for what to approve:
         `kubectl bailiwick approve {grant} -n shop`. It goes into the answer to a call that waits for an approval.
+        `meta` are members of a client's `_meta` that your server reads. They are asked about as the argument
+        `dev.bailiwick/meta`; others do not reach the server, but for those of the connection, traces and progress.
         """
         self._pdp = pdp
         self._tools = None if tools is None else dict(tools)
         self._identity = identity
         self._approve_with = approve_with
+        self._meta = tuple(meta)
 
     async def admit(self, message: McpMessage) -> AccessDecision | None:
         """Return where a request may be served; None: nobody needs to be asked. Raises `McpRefusalError`."""
@@ -87,7 +92,7 @@ class McpGate:
         if message.method == LISTEN:
             _check_listening(message.params)
             return None
-        call = call_of(message, self._tools, self._who(message))
+        call = call_of(message, self._tools, self._who(message), self._meta)
         try:
             decision = await self._asked(call, message.meta)
         except ValueError as error:
@@ -95,6 +100,10 @@ class McpGate:
         if not decision.allowed:
             raise refused(decision, self._approve_with)
         return decision
+
+    def reaching_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what of a client's `_meta` may reach the server: what was asked about, and what changes nothing."""
+        return reaching_meta(meta, *self._meta)
 
     def hears(self, method: str) -> bool:
         """Tell whether a notification may pass. It has no answer, so what acts is dropped."""

@@ -1,25 +1,38 @@
 """`guard`: a gate for the official SDK 2.3: `MCPServer(..., middleware=[guard(gate)])`.
 
-Holds: the check is before validation, so unknown methods and notifications are seen too. What a tool takes is what the
-server itself lists, in the same request.
+Holds: the check is before validation, so unknown methods and notifications are seen too. What a tool takes, and which
+resource or template a URI is of, is what the server itself lists, in the same request.
 """
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from mcp import MCPError
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.shared.uri_template import InvalidUriTemplate, UriTemplate
+from mcp_types import METHOD_NOT_FOUND
 from pydantic import BaseModel
 
-from bailiwick.mcp.calls import CALL_TOOL, LISTS, McpMessage, McpRefusalError, ToolDefinition, bearer
+from bailiwick.mcp.calls import (
+    CALL_TOOL,
+    GET_PROMPT,
+    GUARDED,
+    LISTS,
+    OF_RESOURCES,
+    McpMessage,
+    McpRefusalError,
+    ServedItem,
+    ToolDefinition,
+    bearer,
+)
 from bailiwick.mcp.gate import McpGate
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _LIST_TOOLS: Final = "tools/list"
-# Pages of a list of tools: what is behind them is unknown, and so denied.
+# Pages of a list: what is behind them is unknown, and so denied.
 _MAX_PAGES: Final = 100
 # From this version on a result says how long and for whom it holds.
 _CACHEABLE_SINCE: Final = "2026-07-28"
@@ -37,11 +50,9 @@ def guard(gate: McpGate) -> ServerMiddleware[Any]:
             _LOG.warning("dropped the notification %r: no rule says what it does", ctx.method[:100])
             return None
         try:
-            message = _message(ctx)
-            if ctx.method == CALL_TOOL:
-                message = dataclasses.replace(message, tool=await _tool(ctx, call_next))
+            message = await _resolved(ctx, call_next, _message(ctx))
             await gate.admit(message)
-            result = await call_next(ctx)
+            result = await call_next(_reaching(gate, ctx) if ctx.method in GUARDED else ctx)
             return result if ctx.method not in LISTS else await _filtered(gate, ctx, message, _members(result))
         except McpRefusalError as error:
             raise MCPError(error.code, str(error), error.data) from error
@@ -69,22 +80,74 @@ def _token(ctx: _Context) -> str | None:
     return None if access is None else access.token
 
 
+def _reaching(gate: McpGate, ctx: _Context) -> _Context:
+    """Return the request without what nobody was asked about of its `_meta`."""
+    meta = (ctx.params or {}).get("_meta")
+    if not isinstance(meta, Mapping):
+        return ctx
+    return dataclasses.replace(ctx, params={**(ctx.params or {}), "_meta": gate.reaching_meta(meta)})
+
+
+async def _resolved(ctx: _Context, call_next: CallNext, message: McpMessage) -> McpMessage:
+    """Return a message with what the server will serve; without it, the gate refuses what names something."""
+    if message.method == CALL_TOOL:
+        return dataclasses.replace(message, tool=await _tool(ctx, call_next))
+    named = message.params.get("uri" if message.method in OF_RESOURCES else "name")
+    if not isinstance(named, str):
+        return message
+    if message.method == GET_PROMPT:
+        # It finds a prompt by its very name, and by nothing else.
+        return dataclasses.replace(message, item=ServedItem(name=named))
+    if message.method in OF_RESOURCES:
+        return dataclasses.replace(message, item=await _resource(ctx, call_next, named))
+    return message
+
+
 async def _tool(ctx: _Context, call_next: CallNext) -> ToolDefinition | None:
     """Return the tool that a call names, as the server lists it to this caller; None where it lists none."""
     wanted = (ctx.params or {}).get("name")
+    async for tool in _listed(ctx, call_next, _LIST_TOOLS):
+        if tool["name"] == wanted:
+            return ToolDefinition.of_wire(tool)
+    return None
+
+
+async def _resource(ctx: _Context, call_next: CallNext, uri: str) -> ServedItem | None:
+    """Return what the server will read, in its order: the resource of this URI, then the first template."""
+    async for resource in _listed(ctx, call_next, "resources/list"):
+        if resource["uri"] == uri:
+            return ServedItem(name=uri)
+    async for listed in _listed(ctx, call_next, "resources/templates/list"):
+        written = listed["uriTemplate"]
+        try:
+            template = UriTemplate.parse(written)
+        except InvalidUriTemplate:
+            continue
+        found = template.match(uri)
+        if found is not None:
+            return ServedItem(name=template.expand(found), template=written, parameters=found)
+    return None
+
+
+async def _listed(ctx: _Context, call_next: CallNext, method: str) -> AsyncIterator[Mapping[str, Any]]:
+    """Return what the server lists to this caller, from all pages; nothing where it has no such list."""
+    member = LISTS[method][0]
     meta = (ctx.params or {}).get("_meta")
     cursor: Any = None
     for _ in range(_MAX_PAGES):
         params = {"_meta": meta, "cursor": cursor}
         listing = {name: value for name, value in params.items() if value is not None}
-        page = _members(await call_next(dataclasses.replace(ctx, method=_LIST_TOOLS, params=listing or None)))
-        for tool in page.get("tools", ()):
-            if tool["name"] == wanted:
-                return ToolDefinition.of_wire(tool)
+        try:
+            page = _members(await call_next(dataclasses.replace(ctx, method=method, params=listing or None)))
+        except MCPError as error:
+            if error.code == METHOD_NOT_FOUND:
+                return
+            raise
+        for item in page.get(member, ()):
+            yield item
         cursor = page.get("nextCursor")
         if cursor is None:
-            break
-    return None
+            return
 
 
 async def _filtered(gate: McpGate, ctx: _Context, message: McpMessage, result: Mapping[str, Any]) -> dict[str, Any]:
