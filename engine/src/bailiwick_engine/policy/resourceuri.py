@@ -5,6 +5,7 @@ Standing: beside `mcpmessages`, above `segments`; needs nothing but the standard
 right: a server matches the URI that its client sent, so what we made of it need not be what the server makes of it.
 """
 
+import ipaddress
 import re
 from typing import Final
 
@@ -26,7 +27,9 @@ CONTROL: Final = "the URI contains a character that a URI cannot contain"
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
 _ALLOWED: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?#\[\]-]|%[0-9A-Fa-f]{2})*")
 _LABEL: Final = r"(?:[a-z0-9_~!$&'()+,=-]|%[0-9A-F]{2})+"
-_HOST: Final = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::([1-9][0-9]{{0,4}}))?")
+_HOST: Final = re.compile(rf"({_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::([1-9][0-9]{{0,4}}))?")
+# What readers of web addresses take for a number, in one of many spellings: the last label begins with a digit.
+_NUMERIC: Final = re.compile(r"(?:.*\.)?[0-9][0-9a-fx]*")
 _QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})+")
 _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 # RFC 3986, `pchar`, but for what `segments` refuses in every spelling: these stand for themselves in a path.
@@ -46,6 +49,8 @@ def uri_defect(uri: str, *, query: bool = False) -> str | None:
         return defect
     scheme, colon, rest = whole.partition(":")
     if not colon or _SCHEME.fullmatch(scheme) is None:
+        return SCHEME
+    if scheme == "urn" and rest.partition(":")[0] != rest.partition(":")[0].lower():
         return SCHEME
     if not rest.startswith("//"):
         return AUTHORITY if scheme == "file" or scheme in _DEFAULT_PORTS else _path_defect(rest)
@@ -94,16 +99,26 @@ def _authority_defect(scheme: str, authority: str, path: str) -> str | None:
     found = _HOST.fullmatch(authority)
     if found is None or (scheme == "file" and authority == "localhost"):
         return AUTHORITY
-    if found[1] is not None and (found[1] == _DEFAULT_PORTS.get(scheme) or int(found[1]) > 65_535):  # noqa: PLR2004 - the largest port
+    host, port = found.groups()
+    if port is not None and (port == _DEFAULT_PORTS.get(scheme) or int(port) > 65_535):  # noqa: PLR2004 - the largest port
         return AUTHORITY
-    host = authority.partition(":")[0]
     if host.startswith("["):
-        return None
+        return None if _is_address(host[1:-1]) else AUTHORITY
+    if scheme in _DEFAULT_PORTS and _NUMERIC.fullmatch(host) is not None and not _is_address(host):
+        return AUTHORITY
     text = decoded_text(host)
     if text is None or text != text.lower():
         # Also a letter in percent-encoding, which IDNA would make small.
         return AUTHORITY
     return _part_defect(host)
+
+
+def _is_address(text: str) -> bool:
+    """Tell whether a text is an IP address in its one canonical form (RFC 5952)."""
+    try:
+        return str(ipaddress.ip_address(text)) == text
+    except ValueError:
+        return False
 
 
 def _path_defect(path: str) -> str | None:

@@ -85,7 +85,10 @@ def _reaching(gate: McpGate, ctx: _Context) -> _Context:
     meta = (ctx.params or {}).get("_meta")
     if not isinstance(meta, Mapping):
         return ctx
-    return dataclasses.replace(ctx, params={**(ctx.params or {}), "_meta": gate.reaching_meta(meta)})
+    kept = gate.reaching_meta(meta)
+    # The SDK's own reading of it, in which a name may be spelled in another way.
+    own: Any = {name: value for name, value in (ctx.meta or {}).items() if name in kept or name not in meta}
+    return dataclasses.replace(ctx, params={**(ctx.params or {}), "_meta": kept}, meta=own or None)
 
 
 async def _resolved(ctx: _Context, call_next: CallNext, message: McpMessage) -> McpMessage:
