@@ -12,9 +12,11 @@ import pytest
 import requests
 from fastmcp import Client, Context as FastMcpContext, FastMCP
 from fastmcp.client.elicitation import ElicitResult
+from fastmcp.exceptions import ToolError
 from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context as OfficialContext
+from pydantic import BaseModel
 
 from bailiwick import AsyncBailiwick
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
@@ -31,6 +33,12 @@ META: Final = "dev.bailiwick/meta"
 Got = list[dict[str, Any]]
 
 
+class Amount(BaseModel):
+    """What a tool asks its caller for."""
+
+    amount: int
+
+
 class AnswersScript(Script):
     """Denies a call whose caller answered with an amount of more than 500, as a rule on its arguments would."""
 
@@ -40,7 +48,7 @@ class AnswersScript(Script):
             return answer({"evaluations": [{"decision": True} for _ in body["evaluations"]]})
         came = super().send(request, seconds)
         answers = body.get("context", {}).get("args", {}).get(RESPONSES, {})
-        over = any(one["content"]["amount"] > 500 for one in answers.values())  # noqa: PLR2004 - the rule's bound
+        over = any(one["content"]["amount"] > 500 for one in answers.values())
         return deny("condition_false") if over else came
 
     @property
@@ -168,6 +176,52 @@ async def test_a_rule_on_the_answers_denies_the_round(front: str, what: str) -> 
     with pytest.raises(MCPError) as caught:
         await through(front, script, got, FIRST[what][0], 9000)
     assert (caught.value.data["reason"], got) == ("condition_false", [])
+
+
+async def asked_in_the_middle(kind: str, script: Script, got: list[int], amount: int) -> None:
+    """Call a tool that asks its caller while it runs, by a client of an older MCP."""
+    gate = gate_of(script)
+    if kind == "FastMCP":
+        server: Any = FastMCP("older", middleware=[BailiwickMiddleware(gate)])
+
+        @server.tool
+        async def pay(to: str, ctx: FastMcpContext) -> str:
+            answered = await ctx.elicit(f"How much for {to}?", response_type=Amount)
+            got.append(answered.data.amount)
+            return "paid"
+
+    else:
+        server = MCPServer("older", middleware=[guard(gate)])
+
+        @server.tool(name="pay")
+        async def official_pay(to: str, ctx: OfficialContext[Any, Any]) -> str:
+            answered = await ctx.elicit(f"How much for {to}?", schema=Amount)
+            got.append(answered.data.amount)
+            return "paid"
+
+    async def answered(*_: object) -> ElicitResult[dict[str, int]]:
+        return ElicitResult(action="accept", content={"amount": amount})
+
+    async with Client(server, elicitation_handler=answered, mode="legacy") as client:
+        await client.call_tool("pay", {"to": "bob"})
+
+
+@pytest.mark.parametrize("kind", ["FastMCP", "official SDK"])
+async def test_an_answer_in_the_middle_of_a_call_is_asked_about_before_the_tool_has_it(kind: str) -> None:
+    script, got = AnswersScript(allow()), list[int]()
+    await asked_in_the_middle(kind, script, got, 20)
+    answers = {"elicitation/create#1": {"action": "accept", "content": {"amount": 20}}}
+    assert script.args == [{"to": "bob"}, {"to": "bob", RESPONSES: answers}]
+    assert got == [20]
+
+
+@pytest.mark.parametrize("kind", ["FastMCP", "official SDK"])
+async def test_a_denied_answer_in_the_middle_of_a_call_does_not_reach_the_tool(kind: str) -> None:
+    script, got = AnswersScript(allow()), list[int]()
+    # FastMCP makes an error of the tool of it.
+    with pytest.raises((MCPError, ToolError), match="condition_false"):
+        await asked_in_the_middle(kind, script, got, 9000)
+    assert got == []
 
 
 def telling_server(kind: str, got: list[Any], script: Script, *passed: str) -> Any:  # noqa: ANN401 - of either SDK

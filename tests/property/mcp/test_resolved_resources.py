@@ -21,11 +21,11 @@ from bailiwick.mcp.gateway.upstream import Upstream, gateway
 from bailiwick.mcp.server import guard
 from bailiwick.transports.base import HttpRequest, HttpResponse
 from support.mcp.mcpserver import served
-from support.mcp.reporting import BY_ID, PROTECTED, SERVERS, Reading, ReportingServer, ResourceShape
+from support.mcp.reporting import ALL_SERVERS, BY_ID, PROTECTED, SERVERS, Reading, ReportingServer, ResourceShape
 from support.mcp.spellings import drawn_spellings, paired_spellings, written_spellings
 from support.sdk.script import Script, allow, answer, deny
 
-GUARDS: Final = {"FastMCP": BailiwickMiddleware, "official SDK": guard}
+GUARDS: Final = {"FastMCP": BailiwickMiddleware, "official SDK": guard, "FastMCP, mounted": BailiwickMiddleware}
 FAST: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
@@ -71,16 +71,16 @@ def resolved(
 
 def let_through(kind: str, shapes: Sequence[ResourceShape], uris: Sequence[str]) -> tuple[list[Reading], list[str]]:
     """Return what a guarded server resolved, and what was asked about."""
-    build, _ = SERVERS[kind]
+    build, _ = ALL_SERVERS[kind]
     script = DenyingScript(PROTECTED)
     guarded = build(shapes, middleware=[GUARDS[kind](gate_of(script))])  # type: ignore[operator]  # of two kinds
     asyncio.run(read(guarded.server, uris))
     return guarded.reads, script.asked
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", ALL_SERVERS)
 def test_every_known_spelling_of_a_denied_resource_stays_unread(kind: str) -> None:
-    build, shapes = SERVERS[kind]
+    build, shapes = ALL_SERVERS[kind]
     spellings = written_spellings(PROTECTED)
     other_names = 0
     for shape in shapes:
@@ -92,11 +92,11 @@ def test_every_known_spelling_of_a_denied_resource_stays_unread(kind: str) -> No
     assert other_names > 10
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", ALL_SERVERS)
 @FAST
 @given(data=st.data())
 def test_no_spelling_of_a_denied_resource_reads_it(kind: str, data: st.DataObject) -> None:
-    build, shapes = SERVERS[kind]
+    build, shapes = ALL_SERVERS[kind]
     chosen = data.draw(st.lists(st.sampled_from(shapes), min_size=1, max_size=4, unique_by=lambda one: one.uri))
     spellings = data.draw(st.lists(drawn_spellings(PROTECTED), min_size=1, max_size=20, unique=True))
     (meant,) = resolved(build, chosen, [PROTECTED])
@@ -105,9 +105,9 @@ def test_no_spelling_of_a_denied_resource_reads_it(kind: str, data: st.DataObjec
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", ALL_SERVERS)
 def test_spellings_of_spellings_stay_unread_in_every_pair_of_templates(kind: str) -> None:
-    build, shapes = SERVERS[kind]
+    build, shapes = ALL_SERVERS[kind]
     spellings = paired_spellings(PROTECTED)
     for first in shapes:
         for second in shapes:
@@ -152,7 +152,7 @@ def test_no_spelling_goes_around_the_gateway(kind: str) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("kind", SERVERS)
 def test_no_spelling_goes_around_the_gateway_whatever_the_templates(kind: str) -> None:
-    build, shapes = SERVERS[kind]
+    build, shapes = ALL_SERVERS[kind]
     for shape in shapes:
         (meant,) = resolved(build, [shape], [PROTECTED])
         assert meant not in through_gateway(kind, [shape], written_spellings(PROTECTED))

@@ -117,12 +117,33 @@ def official_server(shapes: Sequence[ResourceShape], **settings: Any) -> Reporti
     return made
 
 
+def mounting_server(shapes: Sequence[ResourceShape], **settings: Any) -> ReportingServer:  # noqa: ANN401 - likewise
+    """Return a FastMCP server that mounts another one with these shapes, whose namespace is `customers`."""
+    made = ReportingServer(FastMCP("mounted"))
+    _register(made, shapes)
+    outer: FastMCP[Any] = FastMCP("reporting", **settings)
+    outer.mount(made.server, namespace="customers")
+    return ReportingServer(outer, made.reads)
+
+
 def _register(made: ReportingServer, shapes: Sequence[ResourceShape]) -> None:
     for number, shape in enumerate(shapes):
         made.server.resource(shape.uri, name=f"shape-{number}")(shape.reads(shape.uri, made.reads))
 
 
+# As the mounted server has them, without the namespace.
+MOUNTED_SHAPES: Final[Sequence[ResourceShape]] = (
+    ResourceShape("crm://vip", _plain),
+    ResourceShape("crm://{id}", _by_id),
+    ResourceShape("crm://{id}{?view}", _by_id_and_view),
+    ResourceShape("crm://{path*}", _by_path),
+)
 SERVERS: Final[Mapping[str, tuple[Callable[..., ReportingServer], Sequence[ResourceShape]]]] = {
     "FastMCP": (fastmcp_server, FASTMCP_SHAPES),
     "official SDK": (official_server, OFFICIAL_SHAPES),
+}
+# Also those that serve resources of others.
+ALL_SERVERS: Final[Mapping[str, tuple[Callable[..., ReportingServer], Sequence[ResourceShape]]]] = {
+    **SERVERS,
+    "FastMCP, mounted": (mounting_server, MOUNTED_SHAPES),
 }

@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 import mcp_types
 from fastmcp import FastMCP
 from fastmcp.prompts.base import Prompt
-from fastmcp.resources.base import Resource
+from fastmcp.resources.base import Resource, ResourceResult
 from fastmcp.resources.template import ResourceTemplate, expand_uri_template
-from fastmcp.server.dependencies import get_access_token, get_http_request
+from fastmcp.server.dependencies import FastMCPRequestContext, get_access_token, get_http_request
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.server.providers.addressing import parse_hashed_backend_name
 from fastmcp.tools.base import Tool
@@ -27,7 +27,6 @@ from bailiwick.mcp.calls import (
     GET_PROMPT,
     GUARDED,
     OF_RESOURCES,
-    READ_RESOURCE,
     McpMessage,
     McpRefusalError,
     ServedItem,
@@ -35,6 +34,7 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
+from bailiwick.mcp.midcall import in_progress
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _T = TypeVar("_T")
@@ -58,18 +58,28 @@ class BailiwickMiddleware(Middleware):
             _LOG.warning("dropped the notification %r: no rule says what it does", method[:100])
             return None
         try:
-            await self._gate.admit(await _resolved(context, _message(context)))
+            message = await _resolved(context, _message(context))
+            await self._gate.admit(message)
         except McpRefusalError as error:
             raise MCPError(error.code, str(error), error.data) from error
-        if method in GUARDED:
-            self._keep_reaching_meta(context)
+        if method not in GUARDED:
+            return await call_next(context)
+        self._keep_reaching_meta(context)
+        wire = _wire(context)
+        with in_progress(None if wire is None else wire.session, self._gate, message):
+            return await call_next(context)
+
+    async def on_read_resource(
+        self,
+        context: MiddlewareContext[mcp_types.ReadResourceRequestParams],
+        call_next: CallNext[mcp_types.ReadResourceRequestParams, ResourceResult],
+    ) -> ResourceResult:
+        """Read a resource. Nobody is asked once more: `on_message` has asked."""
         return await call_next(context)
 
     async def check_resource_access(self, context: MiddlewareContext[mcp_types.ReadResourceRequestParams]) -> None:
         """Refuse what an extension of the server tells of a resource that may not be read. Raises `MCPError`."""
-        if context.method not in GUARDED:
-            context = context.copy(method=READ_RESOURCE)
-            await self.on_message(context, _nothing)
+        await self.on_message(context, _nothing)
 
     def _keep_reaching_meta(self, context: MiddlewareContext[Any]) -> None:
         """Take out of the client's `_meta` what nobody was asked about."""
@@ -138,8 +148,7 @@ def _message(context: MiddlewareContext[Any]) -> McpMessage:
 
 def _meta(context: MiddlewareContext[Any]) -> Mapping[str, Any]:
     """Return the client's own `_meta`: what `message` carries is FastMCP's."""
-    of = context.fastmcp_context
-    wire = None if of is None else of.request_context
+    wire = _wire(context)
     found = None if wire is None else wire.meta
     return found if isinstance(found, Mapping) else {}
 
@@ -161,11 +170,18 @@ def _beside(context: MiddlewareContext[Any]) -> dict[str, Any]:
 
     A nested call sees the answers of the round that it is part of.
     """
-    of = context.fastmcp_context
-    wire = None if of is None or of.request_context is None else of.request_context._srctx  # noqa: SLF001 - their escape hatch: FastMCP has no other way to these members
-    if wire is None or wire.method not in GUARDED or not isinstance(wire.params, Mapping):
+    wire = _wire(context)
+    # Their escape hatch: FastMCP has no other way to these members.
+    sent = None if wire is None else wire._srctx  # noqa: SLF001
+    if sent is None or sent.method not in GUARDED or not isinstance(sent.params, Mapping):
         return {}
-    return {name: value for name, value in wire.params.items() if name not in _OF_MESSAGE}
+    return {name: value for name, value in sent.params.items() if name not in _OF_MESSAGE}
+
+
+def _wire(context: MiddlewareContext[Any]) -> FastMCPRequestContext | None:
+    """Return the request of the client that a message is part of; None within a process."""
+    of = context.fastmcp_context
+    return None if of is None else of.request_context
 
 
 async def _resolved(context: MiddlewareContext[Any], message: McpMessage) -> McpMessage:

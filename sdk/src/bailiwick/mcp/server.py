@@ -29,6 +29,7 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
+from bailiwick.mcp.midcall import in_progress
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _LIST_TOOLS: Final = "tools/list"
@@ -52,7 +53,10 @@ def guard(gate: McpGate) -> ServerMiddleware[Any]:
         try:
             message = await _resolved(ctx, call_next, _message(ctx))
             await gate.admit(message)
-            result = await call_next(_reaching(gate, ctx) if ctx.method in GUARDED else ctx)
+            if ctx.method in GUARDED:
+                with in_progress(ctx.session, gate, message):
+                    return await call_next(_reaching(gate, ctx))
+            result = await call_next(ctx)
             return result if ctx.method not in LISTS else await _filtered(gate, ctx, message, _members(result))
         except McpRefusalError as error:
             raise MCPError(error.code, str(error), error.data) from error
