@@ -4,6 +4,7 @@ Holds: the SDK imports nothing of what decides, and yet refuses what the decisio
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,7 @@ def target(name: str) -> Path:
 def main(arguments: list[str] | None = None) -> int:
     """Write or check the copies. Returns 0, or 1 when --check found a difference."""
     results = [
-        page.main(target(name), lambda name=name: copied(name), f"{name}.py of the engine", __doc__, arguments)
+        page.main(target(name), partial(copied, name), f"{name}.py of the engine", __doc__, arguments)
         for name in COPIED
     ]
     return max(results)

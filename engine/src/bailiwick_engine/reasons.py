@@ -250,7 +250,7 @@ WHEN: Final[dict[Reason, str]] = {
     ),
     Reason.AMBIGUOUS_REQUEST: (
         "A proxy requests a decision for a call whose path is not canonical, that two routes match, or that repeats a"
-        " header or parameter that the route uses."
+        " header or parameter that the route uses. Or a message of MCP names a resource by a URI that is not canonical."
     ),
     Reason.STORE_STALE: (
         "The watches are older than `maxStaleness` and the call needs a grant, or they are older than the hard limit."

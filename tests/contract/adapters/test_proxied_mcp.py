@@ -24,6 +24,18 @@ RULES: Final = [
         resources=TOOL,
         conditions=[{"name": "c", "expression": "context.args.amount <= 500"}],
     ),
+    rule(
+        "rounds",
+        actions=["pay"],
+        resources=TOOL,
+        conditions=[
+            {
+                "name": "answered",
+                "expression": '!("dev.bailiwick/inputResponses" in context.args) ||'
+                ' context.args["dev.bailiwick/inputResponses"].amount.content.amount <= 500',
+            }
+        ],
+    ),
     gated_rule("refund", actions=["refund"], resources=TOOL),
 ]
 
@@ -90,6 +102,17 @@ async def test_a_denial_is_an_error_of_json_rpc(proxied: Callable[..., Any], bod
     assert (said["error"]["code"], said["error"]["data"]["reason"]) == (-32001, reason)
     assert said["error"]["message"].startswith(f"{reason}: ")
     assert said["error"]["data"]["evaluation_id"] == answer.header("x-bailiwick-evaluation")
+
+
+@pytest.mark.parametrize(("amount", "status"), [(None, 200), (500, 200), (501, 403)])
+async def test_a_rule_reads_what_the_caller_answered(
+    proxied: Callable[..., Any], amount: int | None, status: int
+) -> None:
+    answers = {"inputResponses": {"amount": {"action": "accept", "content": {"amount": amount}}}}
+    body = message("tools/call", {"name": "pay", "arguments": {"to": "bob"}, **({} if amount is None else answers)})
+    answer = await asked(proxied, body)
+    assert answer.status == status
+    assert status == 200 or answer.header("x-bailiwick-reason") == "condition_false"
 
 
 async def test_who_has_no_credential_is_told_so_likewise(proxied: Callable[..., Any]) -> None:

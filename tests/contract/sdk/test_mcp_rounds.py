@@ -182,20 +182,22 @@ async def asked_in_the_middle(kind: str, script: Script, got: list[int], amount:
     """Call a tool that asks its caller while it runs, by a client of an older MCP."""
     gate = gate_of(script)
     if kind == "FastMCP":
-        server: Any = FastMCP("older", middleware=[BailiwickMiddleware(gate)])
+        fast: FastMCP[Any] = FastMCP("older", middleware=[BailiwickMiddleware(gate)])
+        server: Any = fast
 
-        @server.tool
+        @fast.tool
         async def pay(to: str, ctx: FastMcpContext) -> str:
-            answered = await ctx.elicit(f"How much for {to}?", response_type=Amount)
+            answered: Any = await ctx.elicit(f"How much for {to}?", response_type=Amount)
             got.append(answered.data.amount)
             return "paid"
 
     else:
-        server = MCPServer("older", middleware=[guard(gate)])
+        official: MCPServer[Any] = MCPServer("older", middleware=[guard(gate)])
+        server = official
 
-        @server.tool(name="pay")
+        @official.tool(name="pay")
         async def official_pay(to: str, ctx: OfficialContext[Any, Any]) -> str:
-            answered = await ctx.elicit(f"How much for {to}?", schema=Amount)
+            answered: Any = await ctx.elicit(f"How much for {to}?", schema=Amount)
             got.append(answered.data.amount)
             return "paid"
 

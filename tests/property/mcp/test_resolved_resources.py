@@ -73,7 +73,7 @@ def let_through(kind: str, shapes: Sequence[ResourceShape], uris: Sequence[str])
     """Return what a guarded server resolved, and what was asked about."""
     build, _ = ALL_SERVERS[kind]
     script = DenyingScript(PROTECTED)
-    guarded = build(shapes, middleware=[GUARDS[kind](gate_of(script))])  # type: ignore[operator]  # of two kinds
+    guarded = build(shapes, middleware=[GUARDS[kind](gate_of(script))])
     asyncio.run(read(guarded.server, uris))
     return guarded.reads, script.asked
 

@@ -63,7 +63,7 @@ def drawn_spellings(draw: st.DrawFn, uri: str = _BASE) -> str:
             case "case" if at < len(made):
                 made = made[:at] + made[at].swapcase() + made[at + 1 :]
             case "character":
-                made = made[:at] + draw(st.characters(exclude_categories=("Cs",))) + made[at:]
+                made = made[:at] + draw(st.characters(exclude_categories=["Cs"])) + made[at:]
             case _:
                 made = made[:at] + draw(_EDITS) + made[at:]
     return made

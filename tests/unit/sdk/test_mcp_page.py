@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from bailiwick import web
-from bailiwick.mcp import calls, gate
+from bailiwick.mcp import calls, gate, mcpparams
 from bailiwick.mcp.gateway import upstream
 from bailiwick.mcp.gateway.flags import _parser, parse
 from support.pages import DOCS, blocks, script
@@ -52,8 +52,16 @@ def test_what_it_imports_can_be_imported(module: str, name: str) -> None:
 
 
 def test_every_reason_that_is_said_here_is_on_it() -> None:
-    own = (web.UNMAPPED, calls.UNKNOWN_TOOL, web.UNAUTHENTICATED, gate._APPROVAL_PENDING)
+    unknown = (calls.UNKNOWN_TOOL, calls.UNKNOWN_RESOURCE, calls.UNKNOWN_PROMPT)
+    own = (web.UNMAPPED, calls.AMBIGUOUS, *unknown, web.UNAUTHENTICATED, gate._APPROVAL_PENDING)
     assert [reason for reason in (*own, *upstream._SENTENCES) if f"`{reason}`" not in TEXT] == []
+
+
+def test_every_member_that_passes_or_is_asked_about_is_on_it() -> None:
+    named = {*mcpparams._ROUNDS.values(), mcpparams.META, mcpparams.RESERVED}
+    own = {name.removeprefix("io.modelcontextprotocol/") for name in mcpparams.HARMLESS_META}
+    others = {name for name in own if not name.startswith(mcpparams.RESERVED)}
+    assert [name for name in sorted(named | others) if f"`{name}`" not in TEXT] == []
 
 
 def test_every_method_that_passes_unasked_is_on_it() -> None:

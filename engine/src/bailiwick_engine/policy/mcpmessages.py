@@ -37,6 +37,8 @@ OF_SERVER: Final = frozenset(
 )
 """Methods whose action is their name and whose resource is the server."""
 _MEMBERS: Final = frozenset({"jsonrpc", "id", "method", "params"})
+# How FastMCP names a tool a second time, for the user interfaces of applications.
+_HASHED: Final = re.compile(r"__[0-9a-f]{12}_.+", re.DOTALL)
 _ENCODED: Final = re.compile(r"=\?base64\?([A-Za-z0-9+/]*={0,2})\?=")
 
 
@@ -99,6 +101,8 @@ def _named(
     name, args = params.get(member), params.get("arguments")
     if not isinstance(name, str) or not name or len(name) > MAX_VALUE:
         return _refused(f"params.{member} is missing, or is no text of at most {MAX_VALUE} characters")
+    if kind == "tool" and _HASHED.fullmatch(name) is not None:
+        return _refused("the tool is named by a hash, which stands for another name")
     if not isinstance(args, Mapping | None):
         return _refused("params.arguments is not an object")
     unknown = unknown_member(method, params)

@@ -219,14 +219,16 @@ async def _resource(server: FastMCP[Any], uri: str, version: VersionSpec | None)
     template = await server.get_resource_template(uri, version=version)
     found = None if template is None else template.matches(uri)
     if template is None or found is None:
-        return None
+        # What FastMCP makes when it is read is in its lists alone.
+        listed = await server.list_resources(run_middleware=False)
+        return next((ServedItem(name=uri) for one in listed if str(one.uri) == uri), None)
     written = template.uri_template
     return ServedItem(
         name=expand_uri_template(written, found), template=written, parameters=found, version=template.version
     )
 
 
-async def _nothing(_: MiddlewareContext[Any]) -> None:
+async def _nothing(context: MiddlewareContext[Any]) -> None:
     """Serve nothing: only whether a message may pass is wanted."""
 
 

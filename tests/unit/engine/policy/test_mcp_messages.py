@@ -3,10 +3,12 @@
 from typing import Any, Final
 
 import pytest
+from fastmcp.server.providers.addressing import hashed_backend_name
 
 from bailiwick_api.kinds.httproutes import HttpSettings
 from bailiwick_engine.compile.routes import compile_routes, route_warnings
 from bailiwick_engine.policy.mcpmessages import APPROVAL, OF_SERVER, MappedMessage, message_call
+from bailiwick_engine.policy.mcpparams import INPUT_RESPONSES, META, REQUEST_STATE
 from bailiwick_engine.policy.routes import McpMatch, RouteRefusal, RouteTable
 from bailiwick_engine.reasons import Reason
 
@@ -45,6 +47,16 @@ def call(document: Any, **headers: str) -> tuple[str, str, str, Any]:  # noqa: A
             message("prompts/get", {"name": "greet", "arguments": {"who": "x"}}),
             ("prompts/get", "prompt", "greet", {"who": "x"}),
         ),
+        (
+            message(
+                "tools/call", {"name": "pay", "arguments": {"to": "b"}, "inputResponses": {"a": 1}, "_meta": {"x": 2}}
+            ),
+            ("pay", "tool", "pay", {"to": "b", INPUT_RESPONSES: {"a": 1}, META: {"x": 2}}),
+        ),
+        (
+            message("resources/read", {"uri": "data://a", "requestState": "s"}),
+            ("resources/read", "resource", "data://a", {REQUEST_STATE: "s"}),
+        ),
         (message("resources/read", {"uri": "data://a"}), ("resources/read", "resource", "data://a", None)),
         (message("resources/subscribe", {"uri": "data://a"}), ("resources/read", "resource", "data://a", None)),
         *((message(method), (method, "mcp_server", SERVER, None)) for method in sorted(OF_SERVER)),
@@ -76,6 +88,12 @@ def test_a_method_is_an_action_on_what_it_names(document: Any, expected: tuple[s
         message("tools/call", {"name": ""}),
         message("tools/call", {"name": 3}),
         message("tools/call", {"name": "x" * 1025}),
+        message("tools/call", {"name": hashed_backend_name("app", "wipe")}),
+        message("tools/call", {"name": "refund", "arguments": {REQUEST_STATE: "s"}}),
+        message("prompts/get", {"name": "greet", "arguments": {"dev.bailiwick/x": "y"}}),
+        message("resources/read", {"uri": "crm://customers/%76ip"}),
+        message("resources/read", {"uri": "crm://customers/vip?view=short"}),
+        message("resources/subscribe", {"uri": "crm://customers/vip#x"}),
         message("tools/call", {"name": "refund", "arguments": []}),
         message("resources/read", {"name": "x"}),
         message("prompts/get", {"uri": "x"}),
@@ -100,6 +118,8 @@ def test_what_is_not_one_plain_request_is_refused(document: Any) -> None:  # noq
         message("tools/call", {"name": "refund"}, id=None),
         message("tools/call", {"name": "refund"}, id=True),
         message("tools/call", {"name": "refund"}, id=1.5),
+        message("tools/call", {"name": "refund", "task": {"ttl": 1}}),
+        message("resources/read", {"uri": "data://a", "arguments": {}}),
         message("tools/destroy"),
         message("Tools/Call", {"name": "refund"}),
         message("tools/call ", {"name": "refund"}),
