@@ -35,6 +35,8 @@ _UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstu
 # RFC 3986, `pchar`, but for what `segments` refuses in every spelling: these stand for themselves in a path.
 _PLAIN: Final = _UNRESERVED | frozenset(b"!$&'()+,=:@")
 _DEFAULT_PORTS: Final = {"ftp": "21", "http": "80", "https": "443", "ws": "80", "wss": "443"}
+# The special schemes of the URL standard (WHATWG), whose hosts are read as names and addresses of the internet.
+_WEB_SCHEMES: Final = frozenset({*_DEFAULT_PORTS, "file"})
 
 
 def uri_defect(uri: str, *, query: bool = False) -> str | None:
@@ -53,7 +55,7 @@ def uri_defect(uri: str, *, query: bool = False) -> str | None:
     if scheme == "urn" and rest.partition(":")[0] != rest.partition(":")[0].lower():
         return SCHEME
     if not rest.startswith("//"):
-        return AUTHORITY if scheme == "file" or scheme in _DEFAULT_PORTS else _path_defect(rest)
+        return AUTHORITY if scheme in _WEB_SCHEMES else _path_defect(rest)
     authority, slash, path = rest[2:].partition("/")
     return _authority_defect(scheme, authority, path) or _place_defect(scheme, slash, path)
 
@@ -104,10 +106,10 @@ def _authority_defect(scheme: str, authority: str, path: str) -> str | None:
         return AUTHORITY
     if host.startswith("["):
         return None if _is_address(host[1:-1]) else AUTHORITY
-    if scheme in _DEFAULT_PORTS and _NUMERIC.fullmatch(host) is not None and not _is_address(host):
+    if scheme in _WEB_SCHEMES and ("%" in host or (_NUMERIC.fullmatch(host) is not None and not _is_address(host))):
         return AUTHORITY
     text = decoded_text(host)
-    if text is None or text != text.lower():
+    if text is None or text != text.lower() or not {"[", "]"}.isdisjoint(text):
         # Also a letter in percent-encoding, which IDNA would make small.
         return AUTHORITY
     return _part_defect(host)
