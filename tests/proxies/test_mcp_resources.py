@@ -41,11 +41,11 @@ Reading = Callable[[str], Answer]
 Scenery = tuple[Reading, Reads]
 
 
-def named(param: tuple[str, ResourceShape]) -> str:
+def param_name(param: tuple[str, ResourceShape]) -> str:
     return f"{param[0]} {param[1].uri}"
 
 
-@pytest.fixture(scope="module", params=[(kind, shape) for kind in SERVERS for shape in SHAPES], ids=named)
+@pytest.fixture(scope="module", params=[(kind, shape) for kind in SERVERS for shape in SHAPES], ids=param_name)
 def behind_envoy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenery]:
     """Envoy by the file that ships, before a server that reports what it read."""
     kind, shape = request.param
@@ -65,12 +65,12 @@ def behind_envoy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
         upstream = int(url.rsplit(":", 1)[1])
         try:
             with PROXIES["envoy"](scene, tmp_path_factory.mktemp("proxy"), upstream, point.port, changes) as running:
-                yield reading(scene, running), built.reads
+                yield reader_of(scene, running), built.reads
         finally:
             point.stop()
 
 
-def reading(scene: Scene, running: RunningProxy) -> Reading:
+def reader_of(scene: Scene, running: RunningProxy) -> Reading:
     bearer = ("Authorization", f"Bearer {scene.token(AGENT, AUDIENCE)}")
 
     def read(uri: str) -> Answer:
@@ -81,14 +81,16 @@ def reading(scene: Scene, running: RunningProxy) -> Reading:
     return read
 
 
-def let_through(behind: Scenery, uris: Sequence[str]) -> tuple[list[int], Reads]:
+def reads_behind_envoy(behind: Scenery, uris: Sequence[str]) -> tuple[list[int], Reads]:
     read, reads = behind
     reads.clear()
     return [read(uri).status for uri in uris], list(reads)
 
 
 def test_no_spelling_of_a_denied_resource_reaches_it(behind_envoy: Scenery) -> None:
-    statuses, reads = let_through(behind_envoy, ["crm://customers/anna", PROTECTED, *written_spellings(PROTECTED)])
+    statuses, reads = reads_behind_envoy(
+        behind_envoy, ["crm://customers/anna", PROTECTED, *written_spellings(PROTECTED)]
+    )
     assert statuses[:2] == [200, 403]
     # What it resolved for another customer, with that customer's name put for this one.
     meant = json.loads(json.dumps(reads[0]).replace("anna", "vip"))
@@ -97,6 +99,6 @@ def test_no_spelling_of_a_denied_resource_reaches_it(behind_envoy: Scenery) -> N
 
 @pytest.mark.long
 def test_no_spelling_of_a_spelling_reaches_it(behind_envoy: Scenery) -> None:
-    _, reads = let_through(behind_envoy, ["crm://customers/anna", *paired_spellings(PROTECTED)])
+    _, reads = reads_behind_envoy(behind_envoy, ["crm://customers/anna", *paired_spellings(PROTECTED)])
     meant = json.loads(json.dumps(reads[0]).replace("anna", "vip"))
     assert meant not in json.loads(json.dumps(reads))

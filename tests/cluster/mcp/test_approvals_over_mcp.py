@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from typing import Any, Final
 
 import pytest
-from fastmcp import Client, FastMCP
+from fastmcp import Client, Context, FastMCP
 from mcp import MCPError
+from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
 from bailiwick.mcp.calls import APPROVAL_META, REASON_META
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
@@ -97,6 +98,50 @@ async def test_a_forbidden_tool_is_neither_listed_nor_run(front: Front, tenant: 
             assert (await refusal(client, front.forbidden, {})).data["reason"] == "no_rule"
     assert front.runs(3) == 0
     assert front.forbidden is None or front.forbidden not in (front.ran or ())
+
+
+async def test_an_approval_of_one_round_is_none_of_the_next(tenant: Tenant) -> None:
+    ran: list[Any] = []
+    gate = gate_of(tenant)
+    server: FastMCP[Any] = FastMCP("rounds", middleware=[BailiwickMiddleware(gate)], lifespan=closing_of(gate))
+
+    @server.tool
+    def refund(order: str, ctx: Context) -> Any:  # noqa: ANN401 - a question first
+        if ctx.input_responses is None:
+            asked = ElicitRequestFormParams(message="How much?", requested_schema={"type": "object", "properties": {}})
+            return InputRequiredResult(input_requests={"a": ElicitRequest(params=asked)}, request_state="s")
+        answered: Any = ctx.input_responses["a"]
+        ran.append((order, answered.content))
+        return "done"
+
+    with ExitStack() as closing:
+        base = await asyncio.to_thread(closing.enter_context, served(server.http_app(path="/mcp", stateless_http=True)))
+        async with client_of(f"{base}/mcp", token=agent(tenant)) as client:
+
+            async def call(meta: Any, **more: Any) -> Any:  # noqa: ANN401 - of a round
+                arguments = {"order": "round"}
+                return await client.session.call_tool("refund", arguments, meta=meta, allow_input_required=True, **more)
+
+            first = await refusal(client, "refund", {"order": "round"}, WHY)
+            await asyncio.to_thread(approve, tenant, first)
+            shown = {APPROVAL_META: first.data["task"]["id"]}
+            came = await call(shown)
+            answers = {"a": ElicitResult(action="accept", content={"amount": 9000})}
+            more = {"input_responses": answers, "request_state": came.request_state}
+            with pytest.raises(MCPError) as denied:
+                await call(shown, **more)
+            assert (denied.value.code, ran) == (-32001, [])
+
+            with pytest.raises(MCPError) as second:
+                await call(WHY, **more)
+            name = await asyncio.to_thread(approve, tenant, second.value)
+            assert name != first.data["task"]["id"].partition(".")[0]
+            # What the reviewer reads.
+            read = json.dumps(tenant.grant(name)["spec"]["request"])
+            assert "dev.bailiwick/inputResponses" in read
+            assert "9000" in read
+            await call({APPROVAL_META: second.value.data["task"]["id"]}, **more)
+    assert ran == [("round", {"amount": 9000})]
 
 
 @pytest.mark.long

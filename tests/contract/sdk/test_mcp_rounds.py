@@ -56,17 +56,17 @@ class AnswersScript(Script):
         return [body["context"].get("args") for body in self.bodies]
 
 
-def asking() -> mcp_types.InputRequiredResult:
+def input_request() -> mcp_types.InputRequiredResult:
     schema = {"type": "object", "properties": {"amount": {"type": "integer"}}}
     params = mcp_types.ElicitRequestFormParams(message="How much?", requested_schema=schema)
     request = mcp_types.ElicitRequest(params=params)
     return mcp_types.InputRequiredResult(input_requests={"a": request}, request_state="paid-0")
 
 
-def of_round(ctx: Any, got: Got, done: Any) -> Any:  # noqa: ANN401 - of either SDK
+def answer_round(ctx: Any, got: Got, done: Any) -> Any:  # noqa: ANN401 - of either SDK
     """Ask in the first round; report what came in the second."""
     if ctx.input_responses is None:
-        return asking()
+        return input_request()
     amount = {name: one.content["amount"] for name, one in ctx.input_responses.items()}
     got.append({"amount": amount, "state": ctx.request_state})
     return done
@@ -77,15 +77,15 @@ def fastmcp_server(got: Got, **settings: Any) -> FastMCP[Any]:  # noqa: ANN401 -
 
     @server.tool
     def pay(to: str, ctx: FastMcpContext) -> Any:  # noqa: ANN401 - a question first
-        return of_round(ctx, got, f"paid {to}")
+        return answer_round(ctx, got, f"paid {to}")
 
     @server.prompt
     def letter(to: str, ctx: FastMcpContext) -> Any:  # noqa: ANN401 - likewise
-        return of_round(ctx, got, f"to {to}")
+        return answer_round(ctx, got, f"to {to}")
 
     @server.resource("crm://customers/{id}")
     def customer(id: str, ctx: FastMcpContext) -> Any:  # noqa: A002, ANN401 - likewise
-        return of_round(ctx, got, f"customer {id}")
+        return answer_round(ctx, got, f"customer {id}")
 
     return server
 
@@ -95,15 +95,15 @@ def official_server(got: Got, **settings: Any) -> MCPServer[Any]:  # noqa: ANN40
 
     @server.tool(structured_output=False)
     def pay(to: str, ctx: OfficialContext[Any, Any]) -> Any:  # noqa: ANN401 - likewise
-        return of_round(ctx, got, f"paid {to}")
+        return answer_round(ctx, got, f"paid {to}")
 
     @server.prompt()
     def letter(to: str, ctx: OfficialContext[Any, Any]) -> Any:  # noqa: ANN401 - likewise
-        return of_round(ctx, got, f"to {to}")
+        return answer_round(ctx, got, f"to {to}")
 
     @server.resource("crm://customers/{id}")
     def customer(id: str, ctx: OfficialContext[Any, Any]) -> Any:  # noqa: A002, ANN401 - likewise
-        return of_round(ctx, got, f"customer {id}")
+        return answer_round(ctx, got, f"customer {id}")
 
     return server
 
@@ -132,7 +132,7 @@ def gate_of(script: Script, **settings: Any) -> McpGate:  # noqa: ANN401 - the g
     return McpGate(pdp, identity=lambda: "own", **settings)
 
 
-async def played(server: Any, ask: Callable[..., Any], amount: int) -> None:  # noqa: ANN401 - of either SDK
+async def play(server: Any, ask: Callable[..., Any], amount: int) -> None:  # noqa: ANN401 - of either SDK
     async def answered(*_: object) -> ElicitResult[dict[str, int]]:
         return ElicitResult(action="accept", content={"amount": amount})
 
@@ -140,15 +140,15 @@ async def played(server: Any, ask: Callable[..., Any], amount: int) -> None:  # 
         await ask(client)
 
 
-async def through(front: str, script: Script, got: Got, ask: Callable[..., Any], amount: int) -> None:
+async def play_through(front: str, script: Script, got: Got, ask: Callable[..., Any], amount: int) -> None:
     gate = gate_of(script)
     if front == "FastMCP":
-        await played(fastmcp_server(got, middleware=[BailiwickMiddleware(gate)]), ask, amount)
+        await play(fastmcp_server(got, middleware=[BailiwickMiddleware(gate)]), ask, amount)
     elif front == "official SDK":
-        await played(official_server(got, middleware=[guard(gate)]), ask, amount)
+        await play(official_server(got, middleware=[guard(gate)]), ask, amount)
     else:
         with served(fastmcp_server(got).http_app(path="/mcp")) as base:
-            await played(gateway(Upstream(f"{base}/mcp"), gate), ask, amount)
+            await play(gateway(Upstream(f"{base}/mcp"), gate), ask, amount)
 
 
 FRONTS: Final = ("FastMCP", "official SDK", "gateway")
@@ -159,7 +159,7 @@ FRONTS: Final = ("FastMCP", "official SDK", "gateway")
 async def test_what_a_caller_answers_is_in_the_question_of_its_round(front: str, what: str) -> None:
     script, got = AnswersScript(allow()), Got()
     ask, first = FIRST[what]
-    await through(front, script, got, ask, 20)
+    await play_through(front, script, got, ask, 20)
     asked = script.args
     assert got == [{"amount": {"a": 20}, "state": "paid-0"}]
     assert asked[0] == first
@@ -174,11 +174,11 @@ async def test_what_a_caller_answers_is_in_the_question_of_its_round(front: str,
 async def test_a_rule_on_the_answers_denies_the_round(front: str, what: str) -> None:
     script, got = AnswersScript(allow()), Got()
     with pytest.raises(MCPError) as caught:
-        await through(front, script, got, FIRST[what][0], 9000)
+        await play_through(front, script, got, FIRST[what][0], 9000)
     assert (caught.value.data["reason"], got) == ("condition_false", [])
 
 
-async def asked_in_the_middle(kind: str, script: Script, got: list[int], amount: int) -> None:
+async def ask_in_the_middle(kind: str, script: Script, got: list[int], amount: int) -> None:
     """Call a tool that asks its caller while it runs, by a client of an older MCP."""
     gate = gate_of(script)
     if kind == "FastMCP":
@@ -211,7 +211,7 @@ async def asked_in_the_middle(kind: str, script: Script, got: list[int], amount:
 @pytest.mark.parametrize("kind", ["FastMCP", "official SDK"])
 async def test_an_answer_in_the_middle_of_a_call_is_asked_about_before_the_tool_has_it(kind: str) -> None:
     script, got = AnswersScript(allow()), list[int]()
-    await asked_in_the_middle(kind, script, got, 20)
+    await ask_in_the_middle(kind, script, got, 20)
     answers = {"elicitation/create#1": {"action": "accept", "content": {"amount": 20}}}
     assert script.args == [{"to": "bob"}, {"to": "bob", RESPONSES: answers}]
     assert got == [20]
@@ -222,7 +222,7 @@ async def test_a_denied_answer_in_the_middle_of_a_call_does_not_reach_the_tool(k
     script, got = AnswersScript(allow()), list[int]()
     # FastMCP makes an error of the tool of it.
     with pytest.raises((MCPError, ToolError), match="condition_false"):
-        await asked_in_the_middle(kind, script, got, 9000)
+        await ask_in_the_middle(kind, script, got, 9000)
     assert got == []
 
 

@@ -32,7 +32,7 @@ Defect = Callable[..., str | None]
 BOTH: Final = pytest.mark.parametrize("defect", [resourceuri.uri_defect, copied.uri_defect], ids=["engine", "SDK"])
 
 
-def drawn() -> st.SearchStrategy[tuple[str, str]]:
+def spelling_pairs() -> st.SearchStrategy[tuple[str, str]]:
     return st.sampled_from(BASES).flatmap(lambda base: st.tuples(st.just(base), drawn_spellings(base)))
 
 
@@ -52,7 +52,7 @@ def test_a_plain_uri_is_accepted_as_it_is(defect: Defect, uri: str) -> None:
 
 @BOTH
 @settings(deadline=None)
-@given(pair=drawn())
+@given(pair=spelling_pairs())
 @example(pair=("http://127.0.0.1/a", "http://2130706433/a"))
 @example(pair=("http://127.0.0.1/a", "http://127.1/a"))
 @example(pair=("http://127.0.0.1/a", "http://0x7f.1/a"))
@@ -70,7 +70,7 @@ def test_no_reader_takes_two_accepted_uris_for_one(defect: Defect, pair: tuple[s
 
 @BOTH
 @settings(deadline=None)
-@given(pair=drawn())
+@given(pair=spelling_pairs())
 @example(pair=("file:///srv/reports/q1.txt", "file://0/srv/reports/q1.txt"))
 def test_an_accepted_uri_stays_as_it_is_whoever_reads_it(defect: Defect, pair: tuple[str, str]) -> None:
     spelled = pair[1]
@@ -85,7 +85,7 @@ def test_an_accepted_uri_stays_as_it_is_whoever_reads_it(defect: Defect, pair: t
 
 
 @settings(deadline=None)
-@given(pair=drawn(), query=st.booleans())
+@given(pair=spelling_pairs(), query=st.booleans())
 def test_the_copy_says_what_its_source_says(pair: tuple[str, str], *, query: bool) -> None:
     for uri in pair:
         assert copied.uri_defect(uri, query=query) == resourceuri.uri_defect(uri, query=query)

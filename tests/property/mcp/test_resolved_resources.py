@@ -60,7 +60,7 @@ async def read(server: Any, uris: Sequence[str]) -> None:  # noqa: ANN401 - a se
                 continue
 
 
-def resolved(
+def resolve_all(
     build: Callable[..., ReportingServer], shapes: Sequence[ResourceShape], uris: Sequence[str]
 ) -> list[Reading]:
     """Return what an unguarded server resolves these URIs to."""
@@ -69,7 +69,9 @@ def resolved(
     return open_server.reads
 
 
-def let_through(kind: str, shapes: Sequence[ResourceShape], uris: Sequence[str]) -> tuple[list[Reading], list[str]]:
+def reads_behind_guard(
+    kind: str, shapes: Sequence[ResourceShape], uris: Sequence[str]
+) -> tuple[list[Reading], list[str]]:
     """Return what a guarded server resolved, and what was asked about."""
     build, _ = ALL_SERVERS[kind]
     script = DenyingScript(PROTECTED)
@@ -84,9 +86,9 @@ def test_every_known_spelling_of_a_denied_resource_stays_unread(kind: str) -> No
     spellings = written_spellings(PROTECTED)
     other_names = 0
     for shape in shapes:
-        (meant,) = resolved(build, [shape], [PROTECTED])
-        other_names += resolved(build, [shape], spellings).count(meant)
-        reads, _ = let_through(kind, [shape], [PROTECTED, *spellings])
+        (meant,) = resolve_all(build, [shape], [PROTECTED])
+        other_names += resolve_all(build, [shape], spellings).count(meant)
+        reads, _ = reads_behind_guard(kind, [shape], [PROTECTED, *spellings])
         assert meant not in reads
     # Else the law would hold of a server that has one name for each thing.
     assert other_names > 10
@@ -99,8 +101,8 @@ def test_no_spelling_of_a_denied_resource_reads_it(kind: str, data: st.DataObjec
     build, shapes = ALL_SERVERS[kind]
     chosen = data.draw(st.lists(st.sampled_from(shapes), min_size=1, max_size=4, unique_by=lambda one: one.uri))
     spellings = data.draw(st.lists(drawn_spellings(PROTECTED), min_size=1, max_size=20, unique=True))
-    (meant,) = resolved(build, chosen, [PROTECTED])
-    reads, _ = let_through(kind, chosen, [one for one in spellings if one != PROTECTED])
+    (meant,) = resolve_all(build, chosen, [PROTECTED])
+    reads, _ = reads_behind_guard(kind, chosen, [one for one in spellings if one != PROTECTED])
     assert meant not in reads
 
 
@@ -112,20 +114,20 @@ def test_spellings_of_spellings_stay_unread_in_every_pair_of_templates(kind: str
     for first in shapes:
         for second in shapes:
             pair = [first] if first is second else [first, second]
-            (meant,) = resolved(build, pair, [PROTECTED])
-            reads, _ = let_through(kind, pair, spellings)
+            (meant,) = resolve_all(build, pair, [PROTECTED])
+            reads, _ = reads_behind_guard(kind, pair, spellings)
             assert meant not in reads
 
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_what_is_asked_about_is_the_uri_that_was_read(kind: str) -> None:
     allowed = ["crm://customers/anna", "crm://customers/a%20b", "crm://customers/caf%C3%A9", "crm://customers/8812"]
-    reads, asked = let_through(kind, [BY_ID], allowed)
+    reads, asked = reads_behind_guard(kind, [BY_ID], allowed)
     assert asked == allowed
     assert [dict(params)["id"] for _, params in reads] == ["'anna'", "'a b'", "'café'", "'8812'"]
 
 
-def through_gateway(kind: str, shapes: Sequence[ResourceShape], uris: Sequence[str]) -> list[Reading]:
+def reads_behind_gateway(kind: str, shapes: Sequence[ResourceShape], uris: Sequence[str]) -> list[Reading]:
     """Return what a server resolved that stands behind the gateway."""
     build, _ = SERVERS[kind]
     behind = build(shapes)
@@ -142,9 +144,9 @@ def through_gateway(kind: str, shapes: Sequence[ResourceShape], uris: Sequence[s
 @pytest.mark.parametrize("kind", SERVERS)
 def test_no_spelling_goes_around_the_gateway(kind: str) -> None:
     build, _ = SERVERS[kind]
-    spellings = [one for one in written_spellings(PROTECTED) if resolved(build, [BY_ID], [one])]
-    (meant,) = resolved(build, [BY_ID], [PROTECTED])
-    reads = through_gateway(kind, [BY_ID], [*spellings, "crm://customers/anna"])
+    spellings = [one for one in written_spellings(PROTECTED) if resolve_all(build, [BY_ID], [one])]
+    (meant,) = resolve_all(build, [BY_ID], [PROTECTED])
+    reads = reads_behind_gateway(kind, [BY_ID], [*spellings, "crm://customers/anna"])
     assert meant not in reads
     assert dict(reads[-1][1])["id"] == "'anna'"
 
@@ -154,5 +156,5 @@ def test_no_spelling_goes_around_the_gateway(kind: str) -> None:
 def test_no_spelling_goes_around_the_gateway_whatever_the_templates(kind: str) -> None:
     build, shapes = ALL_SERVERS[kind]
     for shape in shapes:
-        (meant,) = resolved(build, [shape], [PROTECTED])
-        assert meant not in through_gateway(kind, [shape], written_spellings(PROTECTED))
+        (meant,) = resolve_all(build, [shape], [PROTECTED])
+        assert meant not in reads_behind_gateway(kind, [shape], written_spellings(PROTECTED))

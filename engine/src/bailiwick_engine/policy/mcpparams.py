@@ -41,7 +41,7 @@ _KNOWN: Final[Mapping[str, frozenset[str]]] = {
 
 
 def unknown_member(method: str, params: Mapping[str, Any]) -> str | None:
-    """Return a member of a guarded method that nobody described, such as `task`; None where there is none."""
+    """Return an unknown member of the params of a guarded method, such as `task`; None where there is none."""
     return next((str(name)[:64] for name in sorted(params.keys() - _KNOWN[method])), None)
 
 

@@ -159,7 +159,7 @@ def unauthenticated() -> McpRefusalError:
     return McpRefusalError(DENIED_CODE, UNAUTHENTICATED, detail, {"status": int(HTTPStatus.UNAUTHORIZED)})
 
 
-def reaching_meta(meta: Mapping[str, Any], *passed: str) -> dict[str, Any]:
+def allowed_meta(meta: Mapping[str, Any], *passed: str) -> dict[str, Any]:
     """Return what of a client's `_meta` may reach the server: what changes nothing, and what is `passed`."""
     return {name: value for name, value in meta.items() if name in HARMLESS_META or name in passed}
 

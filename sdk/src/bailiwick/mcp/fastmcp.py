@@ -34,7 +34,7 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.midcall import in_progress
+from bailiwick.mcp.midcall import watch_answers
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _T = TypeVar("_T")
@@ -58,15 +58,15 @@ class BailiwickMiddleware(Middleware):
             _LOG.warning("dropped the notification %r: no rule says what it does", method[:100])
             return None
         try:
-            message = await _resolved(context, _message(context))
+            message = await _with_served_item(context, _message(context))
             await self._gate.admit(message)
         except McpRefusalError as error:
             raise MCPError(error.code, str(error), error.data) from error
         if method not in GUARDED:
             return await call_next(context)
-        self._keep_reaching_meta(context)
+        self._keep_allowed_meta(context)
         wire = _wire(context)
-        with in_progress(None if wire is None else wire.session, self._gate, message):
+        with watch_answers(None if wire is None else wire.session, self._gate, message):
             return await call_next(context)
 
     async def on_read_resource(
@@ -74,18 +74,18 @@ class BailiwickMiddleware(Middleware):
         context: MiddlewareContext[mcp_types.ReadResourceRequestParams],
         call_next: CallNext[mcp_types.ReadResourceRequestParams, ResourceResult],
     ) -> ResourceResult:
-        """Read a resource. Nobody is asked once more: `on_message` has asked."""
+        """Read a resource. `on_message` has asked about it."""
         return await call_next(context)
 
     async def check_resource_access(self, context: MiddlewareContext[mcp_types.ReadResourceRequestParams]) -> None:
         """Refuse what an extension of the server tells of a resource that may not be read. Raises `MCPError`."""
-        await self.on_message(context, _nothing)
+        await self.on_message(context, _serve_nothing)
 
-    def _keep_reaching_meta(self, context: MiddlewareContext[Any]) -> None:
-        """Take out of the client's `_meta` what nobody was asked about."""
+    def _keep_allowed_meta(self, context: MiddlewareContext[Any]) -> None:
+        """Take out of the client's `_meta` what is not in the question."""
         meta = _meta(context)
         if isinstance(meta, dict):
-            kept = self._gate.reaching_meta(meta)
+            kept = self._gate.allowed_meta(meta)
             meta.clear()
             meta.update(kept)
 
@@ -139,7 +139,7 @@ def _message(context: MiddlewareContext[Any]) -> McpMessage:
     told = params if isinstance(params, Mapping) else {}
     return McpMessage(
         method=context.method or "",
-        params={**told, **_beside(context)},
+        params={**told, **_other_members(context)},
         meta=_meta(context),
         token=_token(),
         remote=remote,
@@ -165,7 +165,7 @@ def _token() -> str | None:
     return bearer(sent)
 
 
-def _beside(context: MiddlewareContext[Any]) -> dict[str, Any]:
+def _other_members(context: MiddlewareContext[Any]) -> dict[str, Any]:
     """Return the members of the client's own message that FastMCP does not repeat, with the state of a round unsealed.
 
     A nested call sees the answers of the round that it is part of.
@@ -184,7 +184,7 @@ def _wire(context: MiddlewareContext[Any]) -> FastMCPRequestContext | None:
     return None if of is None else of.request_context
 
 
-async def _resolved(context: MiddlewareContext[Any], message: McpMessage) -> McpMessage:
+async def _with_served_item(context: MiddlewareContext[Any], message: McpMessage) -> McpMessage:
     """Return a message with what FastMCP will serve; without it, the gate refuses what names something."""
     server = None if context.fastmcp_context is None else context.fastmcp_context.fastmcp
     if server is None or message.method not in GUARDED:
@@ -228,7 +228,7 @@ async def _resource(server: FastMCP[Any], uri: str, version: VersionSpec | None)
     )
 
 
-async def _nothing(context: MiddlewareContext[Any]) -> None:
+async def _serve_nothing(context: MiddlewareContext[Any]) -> None:
     """Serve nothing: only whether a message may pass is wanted."""
 
 

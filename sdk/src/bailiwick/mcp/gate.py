@@ -24,10 +24,10 @@ from bailiwick.mcp.calls import (
     McpRefusalError,
     ToolDefinition,
     ToolRule,
+    allowed_meta,
     bad_request,
     call_of,
     listed_call,
-    reaching_meta,
     unauthenticated,
     unmapped,
 )
@@ -101,9 +101,9 @@ class McpGate:
             raise refused(decision, self._approve_with)
         return decision
 
-    def reaching_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
+    def allowed_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
         """Return what of a client's `_meta` may reach the server: what was asked about, and what changes nothing."""
-        return reaching_meta(meta, *self._meta)
+        return allowed_meta(meta, *self._meta)
 
     def hears(self, method: str) -> bool:
         """Tell whether a notification may pass. It has no answer, so what acts is dropped."""

@@ -40,19 +40,19 @@ class _CallInProgress:
 
 
 # The innermost call, where a tool calls others: it is the one that gets the answer.
-_IN_PROGRESS: Final[ContextVar[_CallInProgress | None]] = ContextVar("bailiwick_mcp_call", default=None)
+_CURRENT: Final[ContextVar[_CallInProgress | None]] = ContextVar("bailiwick_mcp_call", default=None)
 
 
 @contextmanager
-def in_progress(session: ServerSession | None, gate: McpGate, message: McpMessage) -> Iterator[None]:
+def watch_answers(session: ServerSession | None, gate: McpGate, message: McpMessage) -> Iterator[None]:
     """Ask about each answer that the caller gives while the body runs. `session` is that of the one request."""
     if session is not None:
         _watch(session)
-    token = _IN_PROGRESS.set(_CallInProgress(gate, message))
+    token = _CURRENT.set(_CallInProgress(gate, message))
     try:
         yield
     finally:
-        _IN_PROGRESS.reset(token)
+        _CURRENT.reset(token)
 
 
 def _watch(session: ServerSession) -> None:
@@ -60,11 +60,11 @@ def _watch(session: ServerSession) -> None:
         return
     send = session.send_request
 
-    async def asked(request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the session has it
+    async def send_and_ask(request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the session has it
         answer = await send(request, *args, **named)
         if request.method in _HARMLESS:
             return answer
-        call = _IN_PROGRESS.get()
+        call = _CURRENT.get()
         try:
             if call is None:
                 raise unmapped(f"an answer to {request.method} outside a call")
@@ -74,4 +74,4 @@ def _watch(session: ServerSession) -> None:
         return answer
 
     # One session serves one request, and all of its methods send through this one.
-    vars(session)["send_request"] = asked
+    vars(session)["send_request"] = send_and_ask

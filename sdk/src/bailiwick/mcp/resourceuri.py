@@ -43,7 +43,7 @@ _WEB_SCHEMES: Final = frozenset({*_DEFAULT_PORTS, "file"})
 def uri_defect(uri: str, *, query: bool = False) -> str | None:
     """Return why a URI is refused (RFC 3986, 6.2.2 and more); None where it has one spelling, and this is it.
 
-    `query`: it may have a query, because somebody who knows what the server resolved checks its parameters.
+    `query`: it may have a query, because the caller compares its parameters with those that the server resolved.
     """
     whole, mark, asked = uri.partition("?")
     if (defect := _characters_defect(uri)) is not None:

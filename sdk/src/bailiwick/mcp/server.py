@@ -29,7 +29,7 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.midcall import in_progress
+from bailiwick.mcp.midcall import watch_answers
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _LIST_TOOLS: Final = "tools/list"
@@ -51,11 +51,11 @@ def guard(gate: McpGate) -> ServerMiddleware[Any]:
             _LOG.warning("dropped the notification %r: no rule says what it does", ctx.method[:100])
             return None
         try:
-            message = await _resolved(ctx, call_next, _message(ctx))
+            message = await _with_served_item(ctx, call_next, _message(ctx))
             await gate.admit(message)
             if ctx.method in GUARDED:
-                with in_progress(ctx.session, gate, message):
-                    return await call_next(_reaching(gate, ctx))
+                with watch_answers(ctx.session, gate, message):
+                    return await call_next(_with_allowed_meta(gate, ctx))
             result = await call_next(ctx)
             return result if ctx.method not in LISTS else await _filtered(gate, ctx, message, _members(result))
         except McpRefusalError as error:
@@ -84,18 +84,18 @@ def _token(ctx: _Context) -> str | None:
     return None if access is None else access.token
 
 
-def _reaching(gate: McpGate, ctx: _Context) -> _Context:
-    """Return the request without what nobody was asked about of its `_meta`."""
+def _with_allowed_meta(gate: McpGate, ctx: _Context) -> _Context:
+    """Return the request with only that of its `_meta` which is in the question, or changes nothing."""
     meta = (ctx.params or {}).get("_meta")
     if not isinstance(meta, Mapping):
         return ctx
-    kept = gate.reaching_meta(meta)
+    kept = gate.allowed_meta(meta)
     # The SDK's own reading of it, in which a name may be spelled in another way.
     own: Any = {name: value for name, value in (ctx.meta or {}).items() if name in kept or name not in meta}
     return dataclasses.replace(ctx, params={**(ctx.params or {}), "_meta": kept}, meta=own or None)
 
 
-async def _resolved(ctx: _Context, call_next: CallNext, message: McpMessage) -> McpMessage:
+async def _with_served_item(ctx: _Context, call_next: CallNext, message: McpMessage) -> McpMessage:
     """Return a message with what the server will serve; without it, the gate refuses what names something."""
     if message.method == CALL_TOOL:
         return dataclasses.replace(message, tool=await _tool(ctx, call_next))
@@ -113,7 +113,7 @@ async def _resolved(ctx: _Context, call_next: CallNext, message: McpMessage) -> 
 async def _tool(ctx: _Context, call_next: CallNext) -> ToolDefinition | None:
     """Return the tool that a call names, as the server lists it to this caller; None where it lists none."""
     wanted = (ctx.params or {}).get("name")
-    async for tool in _listed(ctx, call_next, _LIST_TOOLS):
+    async for tool in _list_items(ctx, call_next, _LIST_TOOLS):
         if tool["name"] == wanted:
             return ToolDefinition.of_wire(tool)
     return None
@@ -121,10 +121,10 @@ async def _tool(ctx: _Context, call_next: CallNext) -> ToolDefinition | None:
 
 async def _resource(ctx: _Context, call_next: CallNext, uri: str) -> ServedItem | None:
     """Return what the server will read, in its order: the resource of this URI, then the first template."""
-    async for resource in _listed(ctx, call_next, "resources/list"):
+    async for resource in _list_items(ctx, call_next, "resources/list"):
         if resource["uri"] == uri:
             return ServedItem(name=uri)
-    async for listed in _listed(ctx, call_next, "resources/templates/list"):
+    async for listed in _list_items(ctx, call_next, "resources/templates/list"):
         written = listed["uriTemplate"]
         try:
             template = UriTemplate.parse(written)
@@ -136,7 +136,7 @@ async def _resource(ctx: _Context, call_next: CallNext, uri: str) -> ServedItem 
     return None
 
 
-async def _listed(ctx: _Context, call_next: CallNext, method: str) -> AsyncIterator[Mapping[str, Any]]:
+async def _list_items(ctx: _Context, call_next: CallNext, method: str) -> AsyncIterator[Mapping[str, Any]]:
     """Return what the server lists to this caller, from all pages; nothing where it has no such list."""
     member = LISTS[method][0]
     meta = (ctx.params or {}).get("_meta")
