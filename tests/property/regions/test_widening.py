@@ -117,7 +117,7 @@ def hold_each_value(path: str, most: int) -> None:
 
 
 @pytest.mark.parametrize("asserted", [False, True])
-@pytest.mark.parametrize("value", world.OTHER_DATA, ids=repr)
+@pytest.mark.parametrize("value", world.OTHER_DATA, ids=["opened", "a member gone", "of another type", "gone"])
 def test_a_change_of_data_is_never_called_narrower_than_it_is(value: object, *, asserted: bool) -> None:
     files = world.folder(asserted=asserted)
     spot: world.Spot = ("data", 0, ("spec", "data"))

@@ -197,7 +197,9 @@ def test_in_fastapi_what_cannot_be_guarded_fails_at_once(endpoint: Any, why: str
 
 
 @pytest.mark.parametrize(
-    "handler", [generator, asynchronous_generator, plain_around(coroutine), web.View, CallableObject()], ids=repr
+    "handler",
+    [generator, asynchronous_generator, plain_around(coroutine), web.View, CallableObject()],
+    ids=["a generator", "an asynchronous generator", "around a coroutine", "a class", "an object that can be called"],
 )
 def test_in_aiohttp_what_cannot_be_guarded_fails_at_once(handler: Any) -> None:  # noqa: ANN401 - any thing
     with pytest.raises(TypeError, match="cannot be guarded"):
