@@ -36,7 +36,9 @@ class Server:
 
     def start(self) -> None:
         """Listen."""
-        listening = socket.create_server(("127.0.0.1", self.port), backlog=256)
+        self._begin(socket.create_server(("127.0.0.1", self.port), backlog=256))
+
+    def _begin(self, listening: socket.socket) -> None:
         self._listening = listening
         threading.Thread(target=self._accept, args=(listening,), daemon=True).start()
 

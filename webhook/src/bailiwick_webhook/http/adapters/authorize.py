@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine import keys
-from bailiwick_engine.call import Action, Resource
+from bailiwick_engine.call import Action, Party
+from bailiwick_engine.decision.collections import named_objects
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.http.adapters import k8sreview
+from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.http.adapters import k8snames, k8sreview
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces, ReviewedCall, member, text
 from bailiwick_webhook.http.addressing import Tenant, marks
 from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
@@ -39,13 +42,15 @@ _CONNECTED: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _CARRIERS: Final = frozenset({"pods", "services", "nodes"})
 # As admission calls them.
 _VERBS: Final = {"patch": "update", "deletecollection": "delete"}
-_CREATE: Final = "create"
-_ADMITTED: Final = frozenset({_CREATE, "update", "delete", k8sreview.CONNECT})
+_ADMITTED: Final = frozenset({k8snames.CREATE, "update", k8snames.DELETE, k8snames.CONNECT})
+# Without a name they are about every object of a type.
+_OF_COLLECTIONS: Final = frozenset({"list", "watch", "deletecollection"})
+_MOST_NAMED: Final = 256
 # What hangs on arguments, of which there are none here.
 _UNTOLD: Final = frozenset(
     {Reason.CONDITION_FALSE, Reason.CONDITION_ERROR, Reason.CONTEXT_INSUFFICIENT, Reason.UNINSPECTABLE}
 )
-_UNNAMED: Final = "*"
+_NAME_EACH: Final = "Rules name objects of this collection. Name one object in each request."
 
 _log: Final = LogLimit()
 
@@ -85,7 +90,7 @@ class AuthorizeHandler:
             raw = await edge.raw(request, place, _MAX_BYTES)
             if raw is None:
                 raise bad_request(f"the body is larger than {_MAX_BYTES} bytes", "")
-            call = _call(parse_object(raw))
+            call, collective = _call(parse_object(raw))
             if call is None or names.spared(call):
                 return None
             snapshot = edge.pdp.snapshot
@@ -94,26 +99,44 @@ class AuthorizeHandler:
             of = names.of(call.namespace)
             caller = await edge.caller(request, of, place)
             edge.pay(of, place)
-            parsed = Evaluation(
-                ClaimedSubject("", "", None, None, None),
-                Action(call.action),
-                Resource(call.type, call.name, {"namespace": call.namespace}),
-                {},
-                None,
-            )
+            subject = ClaimedSubject("", "", None, None, None)
+            parsed = Evaluation(subject, Action(call.target.action), call.resource, {}, None)
             parties = vouched(call.user, edge.pdp.settings(*of, caller.account))
             verified = VerifiedParties.known(parsed.subject, parties)
             asked = await edge.call(of, caller, parsed, marks(request), verified=verified)
-            return _judged(call, await edge.pdp.judge(asked), edge.identity.stranger)
+            if call.target.unclear is not None:
+                asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
+            denial = _judged(call, await edge.pdp.judge(asked), edge.identity.stranger)
+            return denial if denial is not None or not collective else await self._judged_each(call, asked)
+
+    async def _judged_each(self, call: ReviewedCall, asked: EvaluationRequest) -> _Denial | None:
+        """Judge each object of a collection that a rule names: the API server would not ask about one of them."""
+        endpoint = self._edge.pdp.snapshot.endpoints.get(self._namespaces.of(call.namespace))
+        party = asked.call.subject
+        if endpoint is None or not isinstance(party, Party):
+            return None
+        named = named_objects(endpoint, party, call.target.action, call.target.type)
+        if named.unknown or len(named.ids) > _MOST_NAMED:
+            return _Denial(Reason.CONDITION_ERROR.value, _NAME_EACH)
+        for name in sorted(named.ids):
+            each = call._replace(target=call.target._replace(name=name))
+            judged = replace(asked, call=replace(asked.call, resource=each.resource))
+            denial = _judged(each, await self._edge.pdp.judge(judged), self._edge.identity.stranger)
+            if denial is not None:
+                return denial._replace(message=_NAME_EACH)
+        return None
 
 
-def _call(review: Mapping[str, Any]) -> ReviewedCall | None:
-    """Return what a review asks; None where it is about no resource. Raises `ProblemError`."""
+def _call(review: Mapping[str, Any]) -> tuple[ReviewedCall | None, bool]:
+    """Return what a review asks, None where it is about no resource, and whether about all objects of a collection.
+
+    Raises `ProblemError`.
+    """
     if (review.get("apiVersion"), review.get("kind")) != (_VERSION, _KIND):
         raise bad_request(f"must be a {_KIND} of {_VERSION}", "kind")
     spec = member(review, "spec", "")
     if "resourceAttributes" not in spec:
-        return None
+        return None, False
     asked = member(spec, "resourceAttributes", "spec")
     group, plural, subresource, name, namespace, verb = (
         text(asked, part, "spec.resourceAttributes")
@@ -123,9 +146,10 @@ def _call(review: Mapping[str, Any]) -> ReviewedCall | None:
         raise bad_request("must name a verb and a resource", "spec.resourceAttributes")
     action = _VERBS.get(verb, verb)
     if not group and plural in _CARRIERS and subresource in _CONNECTED:
-        action = k8sreview.CONNECT
+        action = k8snames.CONNECT
     user = k8sreview.user_of(spec, "user", "spec")
-    return ReviewedCall(user, action, k8sreview.typed(group, plural, subresource), name or _UNNAMED, namespace, group)
+    target = k8snames.resolved(action, group, plural, subresource, name)
+    return ReviewedCall(user, target, namespace, group), not name and verb in _OF_COLLECTIONS
 
 
 def _no_concern(snapshot: Snapshot, names: ProtectedNamespaces, call: ReviewedCall) -> bool:
@@ -145,7 +169,7 @@ def _no_concern(snapshot: Snapshot, names: ProtectedNamespaces, call: ReviewedCa
 def _judged(call: ReviewedCall, verdict: Verdict, stranger: str) -> _Denial | None:
     if verdict.outcome is Outcome.FORBIDDEN:
         return _Denial("forbidden", stranger)
-    admitted = call.action in _ADMITTED
+    admitted = call.target.action in _ADMITTED
     if verdict.gate is not None and not admitted:
         # Nobody would use the approval up.
         return _Denial(
@@ -154,8 +178,15 @@ def _judged(call: ReviewedCall, verdict: Verdict, stranger: str) -> _Denial | No
     if verdict.outcome is not Outcome.DENY:
         return None
     untold = verdict.gate is not None or verdict.reason in _UNTOLD
-    if call.action == _CREATE and call.name == _UNNAMED and verdict.reason is Reason.NO_RULE:
+    if (call.target.action, call.target.name) == (
+        k8snames.CREATE,
+        k8snames.UNNAMED,
+    ) and verdict.reason is Reason.NO_RULE:
         # A new object's name is in its body. A collection that is deleted has no name anywhere: whoever may delete all
-        # of it has a rule that says so, and admission may not be asked about it.
+        # of it has a rule that says so, and admission is asked about each object, if it is registered for that.
         untold = True
-    return None if admitted and untold else _Denial(verdict.reason.value, verdict.sentence)
+    return (
+        None
+        if admitted and untold
+        else _Denial(verdict.reason.value, k8sreview.explained(call, verdict.reason, verdict.sentence))
+    )

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from bailiwick_api.manifests.admission import REVIEW_VERSION
 from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, NotCanonicalError, sha256
-from bailiwick_engine.call import Action, Resource
+from bailiwick_engine.call import Action
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.http.adapters import k8sobject, k8sreview
+from bailiwick_webhook.http.adapters import k8snames, k8sobject, k8sreview
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces, ReviewedCall, member, text
 from bailiwick_webhook.http.addressing import CorrelationIds
 from bailiwick_webhook.http.authzen import messages
@@ -42,7 +42,12 @@ PATH: Final = "/admission/enforce"
 # An object and the one in its place, as the API server can have them, and what is around them.
 _MAX_BYTES: Final = 3 * 1024 * 1024 + 64 * 1024
 _VERSION: Final = f"admission.k8s.io/{REVIEW_VERSION}"
-_OPERATIONS: Final = {"CREATE": "create", "UPDATE": "update", "DELETE": "delete", "CONNECT": k8sreview.CONNECT}
+_OPERATIONS: Final = {
+    "CREATE": k8snames.CREATE,
+    "UPDATE": "update",
+    "DELETE": k8snames.DELETE,
+    "CONNECT": k8snames.CONNECT,
+}
 _SECRETS: Final = "secrets"
 _FORBIDDEN: Final = 403
 _WAIT: Final = 429
@@ -100,25 +105,21 @@ class EnforceHandler:
         large = len(raw) >= LARGE
         context, readable = await self._context(call, raw, large=large)
         settings = edge.pdp.settings(*of, caller.account)
-        properties = {"namespace": call.namespace}
-        parsed = Evaluation(
-            ClaimedSubject("", "", None, None, None),
-            Action(call.action),
-            Resource(call.type, call.name, properties),
-            context,
-            None,
-        )
+        subject = ClaimedSubject("", "", None, None, None)
+        parsed = Evaluation(subject, Action(call.target.action), call.resource, context, None)
         marked = CorrelationIds(text(said, "uid", "request"), None)
         verified = VerifiedParties.known(parsed.subject, vouched(call.user, settings))
         asked = await edge.call(of, caller, parsed, marked, verified=verified, large=large)
-        if not readable:
+        if call.target.unclear is not None:
+            asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
+        elif not readable:
             asked = replace(asked, call=replace(asked.call, refused=Reason.UNINSPECTABLE))
         if said.get("dryRun") is True:
-            return _tried(await edge.pdp.judge(asked), edge)
+            return _tried(call, await edge.pdp.judge(asked), edge)
         decision = await edge.pdp.evaluate(asked)
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
             raise forbidden(edge.identity.stranger)
-        return _decided(asked, decision)
+        return _decided(call, asked, decision)
 
     async def _context(self, call: ReviewedCall, raw: bytes, *, large: bool) -> tuple[dict[str, Any], bool]:
         """Return the arguments of a call, and whether they can be told in one way only."""
@@ -144,58 +145,51 @@ def _call(said: Mapping[str, Any]) -> ReviewedCall:
     if operation is None or not plural:
         raise bad_request("must be CREATE, UPDATE, DELETE or CONNECT of a resource", "request.operation")
     user = k8sreview.user_of(member(said, "userInfo", "request"), "username", "request.userInfo")
-    return ReviewedCall(
-        user,
-        operation,
-        k8sreview.typed(group, plural, text(said, "subResource", "request")),
-        text(said, "name", "request") or _prefix(said) or "*",
-        text(said, "namespace", "request"),
-        group,
-    )
-
-
-def _prefix(said: Mapping[str, Any]) -> str:
-    """Return what the name of an object will begin with that has none yet: no object can have that as its name."""
-    found = said.get("object")
-    metadata = found.get("metadata") if isinstance(found, dict) else None
-    prefix = metadata.get("generateName") if isinstance(metadata, dict) else None
-    return f"{prefix}*" if isinstance(prefix, str) and prefix else ""
+    subresource, told = text(said, "subResource", "request"), text(said, "name", "request")
+    name, unclear = k8snames.identity(said, operation, told)
+    namespace, elsewhere = k8snames.namespace_of(said, text(said, "namespace", "request"))
+    target = k8snames.resolved(operation, group, plural, subresource, name)
+    if operation == k8snames.CONNECT and subresource == "proxy":
+        elsewhere = elsewhere or k8snames.path_problem(said.get("object"))
+    return ReviewedCall(user, target._replace(unclear=unclear or target.unclear or elsewhere), namespace, group)
 
 
 def _arguments(call: ReviewedCall, raw: bytes) -> tuple[dict[str, Any], bool]:
+    if call.target.action == k8snames.DELETE:
+        return {}, True
     try:
         found = strict.parse(raw, _MAX_BYTES)["request"].get("object")
         if not isinstance(found, dict):
             return {}, found is None
-        args = k8sobject.written(call.type, found)
-        if call.action == k8sreview.CONNECT:
+        args = k8sobject.written(call.target.type, found)
+        if call.target.action == k8snames.CONNECT:
             args.pop("apiVersion", None)
         # Nobody is shown a Secret, nor is one kept in a grant.
-        return ({ARGS_DIGEST: sha256(args)} if call.type == _SECRETS else {ARGS: args}), True
+        return ({ARGS_DIGEST: sha256(args)} if call.target.type == _SECRETS else {ARGS: args}), True
     except (JsonError, NotCanonicalError):
         return {}, False
 
 
-def _decided(asked: EvaluationRequest, decision: Decision) -> _Answer:
+def _decided(call: ReviewedCall, asked: EvaluationRequest, decision: Decision) -> _Answer:
     verdict = decision.verdict
     if decision.allowed:
         return _Answer(None, evaluation_id=decision.evaluation_id)
     pending = verdict.pending if verdict.reason is Reason.APPROVAL_PENDING else None
-    message = decision.sentence
+    message = k8sreview.explained(call, verdict.reason, decision.sentence)
     if pending is not None:
         message += f" Approval: {asked.call.namespace}/{pending.id.partition('.')[0]}."
     retry = messages.RETRY_AFTER if pending is not None or decision.next_action == "retry" else None
     return _Answer(verdict.reason.value, message, decision.evaluation_id, retry)
 
 
-def _tried(verdict: Verdict, edge: Edge) -> _Answer:
+def _tried(call: ReviewedCall, verdict: Verdict, edge: Edge) -> _Answer:
     """Return the answer to a dry run: what the call would come to, by a grant that is not used."""
     if verdict.outcome is Outcome.FORBIDDEN:
         raise forbidden(edge.identity.stranger)
     if verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT}:
         return _Answer(None)
     # Without a time to come again: nobody was asked for anything.
-    return _Answer(verdict.reason.value, verdict.sentence)
+    return _Answer(verdict.reason.value, k8sreview.explained(call, verdict.reason, verdict.sentence))
 
 
 def _refused(problem: ProblemError) -> _Answer:

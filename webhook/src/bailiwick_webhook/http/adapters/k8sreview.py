@@ -9,26 +9,32 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.meta import GROUP
+from bailiwick_engine.call import Resource
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.http.adapters.k8snames import Target
 from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.problems import ProblemError, bad_request
 from bailiwick_webhook.identity.apiuser import ReviewedUser
 
 ENDPOINT: Final = "kubernetes"
-CONNECT: Final = "connect"
 _USUAL: Final = Installation()
 _LONGEST: Final = 253
 
 
 class ReviewedCall(NamedTuple):
-    """What somebody is about to do. `type` is `<group>/<resource>[/<subresource>]`, without a group that is empty."""
+    """What somebody is about to do, to what. `group` is as the API server says it."""
 
     user: ReviewedUser
-    action: str
-    type: str
-    name: str
+    target: Target
     namespace: str
     group: str
+
+    @property
+    def resource(self) -> Resource:
+        """The resource that is asked about."""
+        properties = {"namespace": self.namespace, **self.target.properties}
+        return Resource(self.target.type, self.target.name, properties)
 
 
 class ProtectedNamespaces:
@@ -50,11 +56,6 @@ class ProtectedNamespaces:
     def protected(self, snapshot: Snapshot, namespace: str) -> bool:
         """Tell whether any policy speaks for the endpoint of a namespace, also one that cannot be read."""
         return self.of(namespace) in snapshot.endpoints or namespace in snapshot.unreadable
-
-
-def typed(group: str, resource: str, subresource: str) -> str:
-    """Return the resource type."""
-    return "/".join(part for part in (group, resource, subresource) if part)
 
 
 def user_of(said: Mapping[str, Any], name: str, path: str) -> ReviewedUser:
@@ -81,6 +82,12 @@ def text(said: Mapping[str, Any], name: str, path: str) -> str:
     if not isinstance(found, str) or len(found) > _LONGEST:
         raise bad_request(f"must be a string of at most {_LONGEST} characters", f"{path}.{name}".lstrip("."))
     return found
+
+
+def explained(call: ReviewedCall, reason: Reason, sentence: str) -> str:
+    """Return the sentence of a denial, and what to do where the call could not be read in one way."""
+    unclear = call.target.unclear if reason is Reason.AMBIGUOUS_REQUEST else None
+    return sentence if unclear is None else f"{sentence} {unclear}"
 
 
 def reason_of(problem: ProblemError) -> str:

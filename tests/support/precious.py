@@ -1,0 +1,211 @@
+"""A namespace where somebody may do everything but to what is called `precious`, and what the API server says of it.
+
+Holds: whether `precious` was touched is read from the API server, and whether it was reached from an upstream and from
+the API server's own answers. Nothing here knows how the decision point reads a name.
+"""
+
+import http.client
+import json
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from localcluster.rest import Answer
+from support.apiserver import REGISTRATION, AskingServer
+from support.installation import accepted
+from support.namespaces import Roles
+from support.objects import Object
+from support.proxies.servers import Server
+from support.waits import until
+
+PRECIOUS: Final = "precious"
+OTHER: Final = "other"
+MARK: Final = "touched"
+DATA: Final = "c2VjcmV0LW9mLXByZWNpb3Vz"
+# In the answers of the API server to a call that came as far as the object itself.
+_REACHED: Final = ("does not have a host assigned", "address not allowed", "no endpoints available", "no service port")
+_PER_RULE: Final = 16
+_POD: Final[Object] = {"containers": [{"name": "web", "image": "registry.example.com/shop:1"}]}
+_LABELS: Final = {"app": "shop"}
+_TEMPLATE: Final[Object] = {"metadata": {"labels": _LABELS}, "spec": _POD}
+_NEVER: Final[Object] = {**_TEMPLATE, "spec": {**_POD, "restartPolicy": "Never"}}
+_SELECTOR: Final[Object] = {"matchLabels": _LABELS}
+# What no controller changes while nobody asks it to: workloads have no replicas, and jobs wait.
+BODIES: Final[Mapping[str, Object]] = {
+    "v1/ConfigMap": {"data": {"key": DATA}},
+    "v1/Secret": {"data": {"key": DATA}},
+    "v1/Service": {"spec": {"ports": [{"name": "http", "port": 80}], "selector": {"app": "nothing"}}},
+    "v1/ServiceAccount": {"automountServiceAccountToken": False},
+    "v1/Event": {"involvedObject": {"kind": "Pod", "name": PRECIOUS}, "message": DATA},
+    "v1/Pod": {"spec": _POD},
+    "v1/PodTemplate": {"template": _TEMPLATE},
+    "v1/ReplicationController": {"spec": {"replicas": 0, "selector": _LABELS, "template": _TEMPLATE}},
+    "apps/v1/Deployment": {"spec": {"replicas": 0, "selector": _SELECTOR, "template": _TEMPLATE}},
+    "apps/v1/ReplicaSet": {"spec": {"replicas": 0, "selector": _SELECTOR, "template": _TEMPLATE}},
+    "apps/v1/StatefulSet": {"spec": {"replicas": 0, "selector": _SELECTOR, "template": _TEMPLATE, "serviceName": "x"}},
+    "batch/v1/Job": {"spec": {"suspend": True, "template": _NEVER}},
+    "batch/v1/CronJob": {
+        "spec": {"suspend": True, "schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": _NEVER}}}
+    },
+    "coordination.k8s.io/v1/Lease": {"spec": {"holderIdentity": DATA}},
+}
+
+
+@dataclass(frozen=True)
+class PreciousWorld:
+    """One such namespace. `kinds`: paths of the collections, by kind. `types`: what a rule can name, by discovery."""
+
+    server: AskingServer
+    namespace: str
+    kinds: Mapping[str, str]
+    types: tuple[str, ...]
+
+    @classmethod
+    def begin(cls, server: AskingServer, name: str, *people: str) -> Self:
+        """Make the namespace with its policy, and have the API server ask about whatever is done in it."""
+        kinds, types = _discovered(server)
+
+        def rules(policy: Object) -> None:
+            spec: Any = policy["spec"]
+            spec["subjects"] = [
+                {"name": "people", "entity": {"type": "user", "ids": [*people]}},
+                {"name": "admin", "entity": {"type": "user", "ids": ["admin"]}},
+            ]
+            spec["rules"] = [
+                {
+                    "name": f"{effect.lower()}-{place // _PER_RULE}",
+                    "effect": effect,
+                    "subjects": subjects,
+                    "actions": ["*"],
+                    "resources": [{"type": kind, "ids": [ids]} for kind in types[place : place + _PER_RULE]],
+                }
+                for effect, ids, subjects in (
+                    ("Allow", "*", ["people", "admin"]),
+                    ("Deny", PRECIOUS, ["people"]),
+                )
+                for place in range(0, len(types), _PER_RULE)
+            ]
+
+        namespace = server.tenant(name, rules)
+        everything = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+        Roles(server.callers.admin, namespace).give(everything, *people)
+        world = cls(server, namespace, {kind: kinds[kind].format(namespace) for kind in BODIES}, types)
+        world.restore(PRECIOUS, OTHER)
+        return world
+
+    def restore(self, *names: str) -> None:
+        """Make the objects of these names that are not there, and wait until nothing changes them by itself."""
+        for kind, path in self.kinds.items():
+            for name in names:
+                version, _, short = kind.rpartition("/")
+                metadata = {"namespace": self.namespace, "name": name, "labels": {"which": name}}
+                body = {"apiVersion": version, "kind": short, "metadata": metadata, **BODIES[kind]}
+                if kind == "v1/Event":
+                    body |= {"involvedObject": {**body["involvedObject"], "namespace": self.namespace}}
+                # What is being deleted is in the way for a moment.
+                until(
+                    lambda: self.server.callers.admin.create(body, path).status in {201, 409},  # noqa: B023 - at once
+                    f"{kind} {name} is there",
+                    5.0,
+                )
+
+    def state(self, name: str = PRECIOUS) -> dict[str, object]:
+        """Return all objects of a name as they are kept, without what controllers report about them."""
+        return {kind: self._kept(f"{path}/{name}") for kind, path in self.kinds.items()}
+
+    def send(
+        self, by: str, method: str, path: str, body: object = None, content_type: str = "application/json"
+    ) -> Answer:
+        """Send a request as somebody, its target as it is written."""
+        login = self.server.callers(by).login
+        where = urlsplit(login.server)
+        trust = ssl.create_default_context(cafile=str(login.authority))
+        connection = http.client.HTTPSConnection(str(where.hostname), where.port, timeout=20, context=trust)
+        raw = b"" if body is None else json.dumps(body).encode()
+        try:
+            connection.putrequest(method, path)
+            for key, value in (*login.headers(), ("Content-Type", content_type), ("Content-Length", str(len(raw)))):
+                connection.putheader(key, value)
+            connection.endheaders(raw)
+            response = connection.getresponse()
+            text = response.read(65_536).decode(errors="replace")
+        finally:
+            connection.close()
+        try:
+            parsed = json.loads(text)
+        except ValueError:
+            parsed = {}
+        return Answer(response.status, parsed if isinstance(parsed, dict) else {}, dict(response.headers), text)
+
+    def _kept(self, path: str) -> object:
+        answer = self.server.callers.admin.get(path)
+        if not answer.ok or answer.body["metadata"].get("deletionTimestamp"):
+            return None
+        kept = {name: value for name, value in answer.body.items() if name != "status"}
+        unstable = {"resourceVersion", "managedFields"}
+        kept["metadata"] = {name: value for name, value in kept["metadata"].items() if name not in unstable}
+        return kept, MARK in answer.text
+
+
+def reached(answer: Answer) -> bool:
+    """Tell whether a call that connects came as far as the object that it names."""
+    return answer.status == 101 or any(words in answer.message for words in _REACHED)
+
+
+def refused(answer: Answer) -> bool:
+    """Tell whether it was Bailiwick that refused, at admission or before RBAC."""
+    return answer.status in {403, 429} and ("denied the request" in answer.message or "Bailiwick: " in answer.message)
+
+
+class PodUpstream(Server):
+    """What runs in a pod, on an address that the API server takes for one of a pod."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.host = own_address()
+
+    def start(self) -> None:
+        """Listen."""
+        self._begin(socket.create_server((self.host, self.port), backlog=64))
+
+    def give(self, world: PreciousWorld, name: str) -> None:
+        """Give its address to a pod."""
+        status = {"status": {"podIP": self.host, "podIPs": [{"ip": self.host}], "phase": "Running"}}
+        path = f"{world.kinds['v1/Pod']}/{name}"
+        accepted(world.server.callers.admin.patch(path, status, "strategic", "status"))
+
+
+def own_address() -> str:
+    """Return an address of this machine that is not its loopback. Nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+
+
+def ask_about_everything(server: AskingServer, namespace: str) -> None:
+    """Register the shipped webhook for one namespace, for every operation on every resource in it."""
+    server.register(namespace)
+    raw = accepted(server.callers.admin.get(REGISTRATION))
+    every = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"], "scope": "*"}
+    raw["webhooks"][0]["rules"] = [every]
+    accepted(server.callers.admin.replace(raw))
+
+
+def _discovered(server: AskingServer) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Return the paths of the collections by kind, and every type and subresource that a rule can name."""
+    admin = server.callers.admin
+    groups = [group["preferredVersion"]["groupVersion"] for group in accepted(admin.get("/apis"))["groups"]]
+    kinds, types = {}, []
+    for version in ("v1", *groups):
+        root = "/api/v1" if version == "v1" else f"/apis/{version}"
+        group = version.rpartition("/")[0]
+        for resource in accepted(admin.get(root))["resources"]:
+            if not resource["namespaced"] or group == "bailiwick.dev":
+                continue
+            types.append(f"{group}/{resource['name']}".lstrip("/"))
+            if "/" not in resource["name"] and "delete" in resource["verbs"]:
+                kinds[f"{version}/{resource['kind']}"] = f"{root}/namespaces/{{}}/{resource['name']}"
+    return kinds, tuple(types)
