@@ -100,8 +100,8 @@ class AskingServer:
         with FaultyPoint(tls, port) as point:
             yield point
 
-    def register(self, namespace: str) -> None:
-        """Register the shipped webhook for a namespace; returns once it is felt."""
+    def register(self, namespace: str, refused: str = "admin") -> None:
+        """Register the shipped webhook for a namespace; returns once it is felt by one whom no rule lets deploy."""
         raw = yaml.safe_load((EXAMPLES / "webhook.yaml").read_text())
         (webhook,) = raw["webhooks"]
         webhook["clientConfig"] = {
@@ -110,7 +110,7 @@ class AskingServer:
         }
         webhook["namespaceSelector"]["matchExpressions"].append({"key": _NAME, "operator": "In", "values": [namespace]})
         accepted(self.callers.admin.create(raw))
-        until(lambda: WEBHOOK in self.create(namespace, "probe", by="admin", dry_run=True).message, "it is felt")
+        until(lambda: WEBHOOK in self.create(namespace, "probe", by=refused, dry_run=True).message, "it is felt")
 
     def widen(self, namespace: str) -> None:
         """Register it for one more namespace."""

@@ -23,6 +23,8 @@ from support.waits import until
 
 PRECIOUS: Final = "precious"
 OTHER: Final = "other"
+STRANGER: Final = "carol"
+CONTENTS: Final = f"contents of {PRECIOUS}"
 MARK: Final = "touched"
 DATA: Final = "c2VjcmV0LW9mLXByZWNpb3Vz"
 # In the answers of the API server to a call that came as far as the object itself.
@@ -46,6 +48,7 @@ BODIES: Final[Mapping[str, Object]] = {
     "apps/v1/Deployment": {"spec": {"replicas": 0, "selector": _SELECTOR, "template": _TEMPLATE}},
     "apps/v1/ReplicaSet": {"spec": {"replicas": 0, "selector": _SELECTOR, "template": _TEMPLATE}},
     "apps/v1/StatefulSet": {"spec": {"replicas": 0, "selector": _SELECTOR, "template": _TEMPLATE, "serviceName": "x"}},
+    "apps/v1/DaemonSet": {"spec": {"selector": _SELECTOR, "template": _TEMPLATE}},
     "batch/v1/Job": {"spec": {"suspend": True, "template": _NEVER}},
     "batch/v1/CronJob": {
         "spec": {"suspend": True, "schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": _NEVER}}}
@@ -101,7 +104,8 @@ class PreciousWorld:
         for kind, path in self.kinds.items():
             for name in names:
                 version, _, short = kind.rpartition("/")
-                metadata = {"namespace": self.namespace, "name": name, "labels": {"which": name}}
+                metadata: Object = {"namespace": self.namespace, "name": name, "labels": {"which": name}}
+                metadata["annotations"] = {"what": f"contents of {name}"}
                 body = {"apiVersion": version, "kind": short, "metadata": metadata, **BODIES[kind]}
                 if kind == "v1/Event":
                     body |= {"involvedObject": {**body["involvedObject"], "namespace": self.namespace}}
@@ -119,15 +123,16 @@ class PreciousWorld:
     def send(
         self, by: str, method: str, path: str, body: object = None, content_type: str = "application/json"
     ) -> Answer:
-        """Send a request as somebody, its target as it is written."""
-        login = self.server.callers(by).login
+        """Send a request as somebody, by "" without a credential. Its target is sent as it is written."""
+        login = self.server.callers(by or "admin").login
         where = urlsplit(login.server)
         trust = ssl.create_default_context(cafile=str(login.authority))
         connection = http.client.HTTPSConnection(str(where.hostname), where.port, timeout=20, context=trust)
         raw = b"" if body is None else json.dumps(body).encode()
         try:
             connection.putrequest(method, path)
-            for key, value in (*login.headers(), ("Content-Type", content_type), ("Content-Length", str(len(raw)))):
+            own = login.headers() if by else []
+            for key, value in (*own, ("Content-Type", content_type), ("Content-Length", str(len(raw)))):
                 connection.putheader(key, value)
             connection.endheaders(raw)
             response = connection.getresponse()
@@ -187,7 +192,7 @@ def own_address() -> str:
 
 def ask_about_everything(server: AskingServer, namespace: str) -> None:
     """Register the shipped webhook for one namespace, for every operation on every resource in it."""
-    server.register(namespace)
+    server.register(namespace, STRANGER)
     raw = accepted(server.callers.admin.get(REGISTRATION))
     every = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"], "scope": "*"}
     raw["webhooks"][0]["rules"] = [every]

@@ -267,6 +267,7 @@ def reason(status: Mapping[str, Any]) -> str | None:
         (access("get", "secrets", user=OPERATOR), None),
         (access("get", "secrets", user=WEBHOOK), None),
         (access("get", "secrets", user="system:kube-scheduler"), None),
+        (access("get", "secrets", user="system:anonymous"), "no_rule"),
         (access("get", "secrets", user="system:serviceaccount:kube-system:job-controller"), None),
         ({**access(), "spec": {"user": "dave", "nonResourceAttributes": {"path": "/healthz", "verb": "get"}}}, None),
     ],
@@ -493,7 +494,7 @@ CLUTTER: Final = {
         (admitting("UPDATE", "statefulsets", object={"metadata": {"namespace": "other"}}), "ambiguous_request"),
         (
             admitting("UPDATE", "configmaps", namespace="", object={"metadata": {"namespace": "shop"}}),
-            "condition_false",
+            "condition_error",
         ),
         (admitting("CREATE", "jobs", name="", object={"metadata": {"name": "gen.1", "generateName": "x-"}}), None),
         (admitting("CREATE", "jobs", name="gen.1", object={"metadata": {"name": "gen.2"}}), "ambiguous_request"),

@@ -37,6 +37,8 @@ _VERSION: Final = "authorization.k8s.io/v1"
 _KIND: Final = "SubjectAccessReview"
 _MAX_BYTES: Final = 256 * 1024
 _SYSTEM: Final = "system:"
+# Whoever shows no credential: no part of the cluster.
+_ANONYMOUS: Final = "system:anonymous"
 # Ways into what runs: whatever the verb, admission sees them as one operation.
 _CONNECTED: Final = frozenset({"exec", "attach", "portforward", "proxy"})
 _CARRIERS: Final = frozenset({"pods", "services", "nodes"})
@@ -155,7 +157,7 @@ def _call(review: Mapping[str, Any]) -> tuple[ReviewedCall | None, bool]:
 def _no_concern(snapshot: Snapshot, names: ProtectedNamespaces, call: ReviewedCall) -> bool:
     """Tell whether somebody is a part of the cluster that no policy names: to lock it out would break the cluster."""
     username = call.user.username
-    if not username.startswith(_SYSTEM):
+    if not username.startswith(_SYSTEM) or username == _ANONYMOUS:
         return False
     if not username.startswith(SERVICE_ACCOUNT_PREFIX):
         return True
