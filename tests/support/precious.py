@@ -1,5 +1,7 @@
 """A namespace where somebody may do everything but to what is called `precious`, and what the API server says of it.
 
+A ConfigMap that is called `gated` is deleted with an approval.
+
 Holds: whether `precious` was touched is read from the API server, and whether it was reached from an upstream and from
 the API server's own answers. Nothing here knows how the decision point reads a name.
 """
@@ -23,6 +25,7 @@ from support.waits import until
 
 PRECIOUS: Final = "precious"
 OTHER: Final = "other"
+GATED: Final = "gated"
 STRANGER: Final = "carol"
 CONTENTS: Final = f"contents of {PRECIOUS}"
 MARK: Final = "touched"
@@ -69,7 +72,7 @@ class PreciousWorld:
     @classmethod
     def begin(cls, server: AskingServer, name: str, *people: str) -> Self:
         """Make the namespace with its policy, and have the API server ask about whatever is done in it."""
-        kinds, types = _discovered(server)
+        kinds, types = discovered(server)
 
         def rules(policy: Object) -> None:
             spec: Any = policy["spec"]
@@ -91,6 +94,10 @@ class PreciousWorld:
                 )
                 for place in range(0, len(types), _PER_RULE)
             ]
+            gate = {"open": "OnDeny", "steps": [{"name": "owner", "kind": "Human", "groups": ["crm-owners"]}]}
+            gated = [{"type": "configmaps", "ids": [GATED]}]
+            rule = {"name": "gate", "effect": "RequireApproval", "subjects": ["people"], "actions": ["delete"]}
+            spec["rules"].append(rule | {"resources": gated, "approval": gate})
 
         namespace = server.tenant(name, rules)
         everything = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
@@ -199,7 +206,7 @@ def ask_about_everything(server: AskingServer, namespace: str) -> None:
     accepted(server.callers.admin.replace(raw))
 
 
-def _discovered(server: AskingServer) -> tuple[dict[str, str], tuple[str, ...]]:
+def discovered(server: AskingServer) -> tuple[dict[str, str], tuple[str, ...]]:
     """Return the paths of the collections by kind, and every type and subresource that a rule can name."""
     admin = server.callers.admin
     groups = [group["preferredVersion"]["groupVersion"] for group in accepted(admin.get("/apis"))["groups"]]

@@ -50,8 +50,12 @@ def world(server: AskingServer, upstream: PodUpstream) -> PreciousWorld:
 def untouched(world: PreciousWorld, upstream: PodUpstream, by: str, request: KubeRequest) -> None:
     """Send a request, and see that nothing that is called `precious` was changed, reached or read by it."""
     world.restore(OTHER)
-    before = world.state()
-    assert None not in before.values()
+    if None in (before := world.state()).values():
+        # Where the law was broken, it is looked for in fewer requests.
+        world.restore(PRECIOUS)
+        upstream.give(world, PRECIOUS)
+        before = world.state()
+    upstream.asked.clear()
     path = request.path.replace("{}", world.namespace).replace(str(PORT), str(upstream.port))
     answer = world.send(by, request.method, path, request.body, request.content_type)
     assert world.state() == before, answer

@@ -4,9 +4,23 @@ from collections.abc import Iterator
 
 import pytest
 
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
+from bailiwick_webhook.http.adapters.k8snames import resolved
 from localcluster.rest import Answer
 from support.apiserver import AskingServer
-from support.precious import OTHER, PRECIOUS, PodUpstream, PreciousWorld, ask_about_everything, reached, refused
+from support.installation import accepted
+from support.objects import adding_review
+from support.precious import (
+    GATED,
+    OTHER,
+    PRECIOUS,
+    PodUpstream,
+    PreciousWorld,
+    ask_about_everything,
+    discovered,
+    reached,
+    refused,
+)
 from support.waits import until
 
 
@@ -53,6 +67,38 @@ def test_a_deletion_of_a_collection_deletes_what_a_rule_allows(world: PreciousWo
     path = world.kinds["v1/ConfigMap"]
     assert world.send("dave", "DELETE", f"{path}?fieldSelector=metadata.name={OTHER}").ok
     assert world.state(OTHER)["v1/ConfigMap"] is None
+
+
+def test_an_approval_of_a_deletion_is_bound_to_the_object_in_the_collection(world: PreciousWorld) -> None:
+    admin, carol = world.server.callers.admin, world.server.callers("carol")
+    metadata = {"name": GATED, "namespace": world.namespace}
+    accepted(admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
+    one, every = (f"{world.kinds['v1/ConfigMap']}{end}" for end in (f"?fieldSelector=metadata.name={GATED}", ""))
+    assert (reason(world.send("dave", "DELETE", one)), admin.get(f"{every}/{GATED}").ok) == ("approval_pending", True)
+    found = accepted(admin.get(f"/apis/{API_VERSION}/namespaces/{world.namespace}/{APPROVAL_GRANTS}"))["items"]
+    (grant,) = [each for each in found if each["spec"]["request"]["resource"]["type"] == "configmaps"]
+    request = grant["spec"]["request"]
+    assert request["resource"]["id"] == GATED
+    entry = {"reviewer": "carol", "step": "owner", "decision": "Approve", "group": "crm-owners"}
+    accepted(carol.patch(grant, adding_review({**entry, "binding": request["binding"]["digest"]}), "json"))
+    until(lambda: world.send("dave", "DELETE", one).ok, "the approval is known")
+    assert not admin.get(f"{every}/{GATED}").ok
+    assert accepted(admin.get(grant))["status"]["uses"] == 1
+    accepted(admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
+    assert reason(world.send("dave", "DELETE", one)) == "approval_pending"
+
+
+def test_kinds_that_the_api_server_keeps_as_one_are_asked_about_as_one(world: PreciousWorld) -> None:
+    admin = world.server.callers.admin
+    types: dict[str, dict[str, str]] = {}
+    for kind, path in discovered(world.server)[0].items():
+        answer = admin.get(f"{path.format(world.namespace)}/{OTHER}")
+        if answer.ok:
+            group, plural = kind.rpartition("/")[0].rpartition("/")[0], path.rpartition("/")[2]
+            types.setdefault(answer.body["metadata"]["uid"], {})[group] = resolved("get", group, plural, "", OTHER).type
+    kept = [groups for groups in types.values() if len(groups) > 1]
+    assert [*map(set, kept)] == [{"", "events.k8s.io"}]
+    assert all(len({*groups.values()}) == 1 for groups in kept)
 
 
 @pytest.mark.parametrize("name", ["{}", "{}:", "{}:80", "http:{}:", "http:{}:80", "https:{}:443", ":{}:", "{}%3A80"])
