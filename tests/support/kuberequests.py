@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hypothesis import strategies as st
 
 from support.objects import Object
-from support.precious import BODIES, MARK, OTHER, PRECIOUS
+from support.precious import BODIES, MARK, OTHER, PRECIOUS, body_of
 
 _TOUCHED = {"labels": {MARK: MARK}}
 _SELECTORS = (
@@ -100,7 +100,12 @@ def writes(draw: st.DrawFn) -> KubeRequest:
     """Of an object whole, of a part of it, and of a subresource; by any way to patch; of a pod's node."""
     kind, name = draw(_kinds), draw(_names)
     version, _, short = kind.rpartition("/")
-    whole: Object = {"apiVersion": version, "kind": short, "metadata": {"name": name, **_TOUCHED}, **BODIES[kind]}
+    whole: Object = {
+        "apiVersion": version,
+        "kind": short,
+        "metadata": {"name": name, **_TOUCHED},
+        **body_of(kind, name),
+    }
     path = f"{PATHS[kind]}/{draw(_segments(st.just(name)))}"
     match draw(st.sampled_from(["put", "patch", "patch", "post", "binding", "scale"])):
         case "put":

@@ -31,10 +31,19 @@ CONTENTS: Final = f"contents of {PRECIOUS}"
 MARK: Final = "touched"
 DATA: Final = "c2VjcmV0LW9mLXByZWNpb3Vz"
 # In the answers of the API server to a call that came as far as the object itself.
-_REACHED: Final = ("does not have a host assigned", "address not allowed", "no endpoints available", "no service port")
+_REACHED: Final = (
+    "does not have a host assigned",
+    "address not allowed",
+    "no endpoints available",
+    "no service port",
+    "error trying to reach service",
+)
 _PER_RULE: Final = 16
+# Written by the controller of deployments, some time after one is there.
+_REVISION: Final = "deployment.kubernetes.io/revision"
 _POD: Final[Object] = {"containers": [{"name": "web", "image": "registry.example.com/shop:1"}]}
-_LABELS: Final = {"app": "shop"}
+# Of its own for each object, so that no controller takes one for that of another.
+_LABELS: Final = {"app": "@kind-@name"}
 _TEMPLATE: Final[Object] = {"metadata": {"labels": _LABELS}, "spec": _POD}
 _NEVER: Final[Object] = {**_TEMPLATE, "spec": {**_POD, "restartPolicy": "Never"}}
 _SELECTOR: Final[Object] = {"matchLabels": _LABELS}
@@ -58,6 +67,13 @@ BODIES: Final[Mapping[str, Object]] = {
     },
     "coordination.k8s.io/v1/Lease": {"spec": {"holderIdentity": DATA}},
 }
+
+
+def body_of(kind: str, name: str) -> Object:
+    """Return an object of a kind without its metadata."""
+    text = json.dumps(BODIES[kind]).replace("@kind", kind.rpartition("/")[2].lower()).replace("@name", name)
+    body: Object = json.loads(text)
+    return body
 
 
 @dataclass(frozen=True)
@@ -113,7 +129,7 @@ class PreciousWorld:
                 version, _, short = kind.rpartition("/")
                 metadata: Object = {"namespace": self.namespace, "name": name, "labels": {"which": name}}
                 metadata["annotations"] = {"what": f"contents of {name}"}
-                body = {"apiVersion": version, "kind": short, "metadata": metadata, **BODIES[kind]}
+                body = {"apiVersion": version, "kind": short, "metadata": metadata, **body_of(kind, name)}
                 if kind == "v1/Event":
                     body |= {"involvedObject": {**body["involvedObject"], "namespace": self.namespace}}
                 # What is being deleted is in the way for a moment.
@@ -159,6 +175,8 @@ class PreciousWorld:
         kept = {name: value for name, value in answer.body.items() if name != "status"}
         unstable = {"resourceVersion", "managedFields"}
         kept["metadata"] = {name: value for name, value in kept["metadata"].items() if name not in unstable}
+        kept["metadata"]["annotations"] = {**kept["metadata"].get("annotations", {})}
+        kept["metadata"]["annotations"].pop(_REVISION, None)
         return kept, MARK in answer.text
 
 

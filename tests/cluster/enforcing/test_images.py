@@ -12,7 +12,7 @@ from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object
 from support.podschemas import Written, holding_containers
-from support.precious import BODIES, OTHER, PRECIOUS, STRANGER, PreciousWorld, refused
+from support.precious import BODIES, OTHER, PRECIOUS, STRANGER, PreciousWorld, body_of, refused
 
 FOREIGN = "docker.example.net/miner:1"
 # Members of any schema, in which no controller of the cluster looks for containers: parameters for drivers of devices.
@@ -97,7 +97,7 @@ def attempts(world: PreciousWorld, kind: str) -> Iterator[Answer]:
     """Try to have the foreign image run by an object of a kind: a new one, and by each way to change an old one."""
     send, path = world.send, world.kinds[kind]
     version, _, short = kind.rpartition("/")
-    new = {"apiVersion": version, "kind": short, **with_image(BODIES[kind])}
+    new = {"apiVersion": version, "kind": short, **with_image(body_of(kind, PRECIOUS))}
     changed = with_image(accepted(world.server.callers.admin.get(f"{path}/{PRECIOUS}")))
     # Whatever its controller reports meanwhile.
     del changed["metadata"]["managedFields"], changed["metadata"]["resourceVersion"]
@@ -145,7 +145,7 @@ def owned(world: PreciousWorld, kind: str) -> Object:
 
 
 def test_a_pod_is_asked_about_whatever_it_says_of_its_owner(world: PreciousWorld) -> None:
-    template = {"labels": {"app": "shop", "pod-template-hash": "1", "bailiwick.dev/exempt": "true"}}
+    template = {"labels": {"app": f"replicaset-{PRECIOUS}", "pod-template-hash": "1", "bailiwick.dev/exempt": "true"}}
     claims = [template, *(owned(world, kind) for kind in kinds() if kind not in {"v1/Pod", "v1/PodTemplate"})]
     for claim in claims:
         for metadata in ({"name": "forged"}, {"generateName": f"{PRECIOUS}-"}):

@@ -79,13 +79,20 @@ def test_an_approval_of_a_deletion_is_bound_to_the_object_in_the_collection(worl
     (grant,) = [each for each in found if each["spec"]["request"]["resource"]["type"] == "configmaps"]
     request = grant["spec"]["request"]
     assert request["resource"]["id"] == GATED
-    entry = {"reviewer": "carol", "step": "owner", "decision": "Approve", "group": "crm-owners"}
-    accepted(carol.patch(grant, adding_review({**entry, "binding": request["binding"]["digest"]}), "json"))
+    entry = {
+        "reviewer": "carol",
+        "step": request["steps"][0]["name"],
+        "decision": "Approve",
+        "binding": request["binding"]["digest"],
+        "group": "crm-owners",
+    }
+    accepted(carol.patch(grant, adding_review(entry), "json"))
     until(lambda: world.send("dave", "DELETE", one).ok, "the approval is known")
     assert not admin.get(f"{every}/{GATED}").ok
     assert accepted(admin.get(grant))["status"]["uses"] == 1
     accepted(admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}))
     assert reason(world.send("dave", "DELETE", one)) == "approval_pending"
+    accepted(admin.delete(f"{every}/{GATED}"))
 
 
 def test_kinds_that_the_api_server_keeps_as_one_are_asked_about_as_one(world: PreciousWorld) -> None:
