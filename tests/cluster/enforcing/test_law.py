@@ -85,7 +85,7 @@ def test_what_a_deny_names_is_neither_changed_nor_reached_nor_read(
 @pytest.mark.long
 @pytest.mark.timeout(1_800)
 @given(drawn)
-@settings(SHARED, max_examples=500)
+@settings(SHARED, max_examples=300)
 def test_what_a_deny_names_stays_so_in_many_requests(
     world: PreciousWorld, upstream: PodUpstream, call: tuple[str, KubeRequest]
 ) -> None:
