@@ -65,7 +65,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> OfflineShell:
     ledger.add(kind="grant", namespace="crm", name="agr-k3v9", phase="Consumed", counted=["jane"])
     for process in (one, other):
         ledger.add(kind="checkpoint", note=process.checkpoint())
-    one.add(kind="ledger", note=ledger.signed(ledger.lines))
+    one.add(kind="ledger", note=ledger.checkpoint())
     data = {log.id: json.dumps({"pod": "p", "key": "k", "checkpoint": log.checkpoint()}) for log in (one, other)}
     maps = {"apiVersion": "v1", "kind": "List", "items": [{"kind": "ConfigMap", "data": data}]}
     (folder / "checkpoints.held").write_text(yaml.safe_dump(maps))

@@ -58,7 +58,7 @@ def files() -> dict[str, bytes]:
     for grant in grants:
         ledger.add(kind="grant", **final_state(grant, {UID: digest}))
     ledger.add(kind="checkpoint", note=log.checkpoint(now=int(_moment(APRIL, 0))))
-    log.at(_since(APRIL, 2)).add(kind="ledger", note=ledger.signed(ledger.lines))
+    log.at(_since(APRIL, 2)).add(kind="ledger", note=ledger.checkpoint(now=int(_moment(APRIL, 2))))
     return {
         "decisions.log": b"".join(log.lines),
         "ledger.log": b"".join(ledger.lines),

@@ -356,12 +356,66 @@ class TestWhatWasDone:
     def test_a_ledger_that_a_process_saw_longer_was_cut(self) -> None:
         ledger = ProcessLog(4, component="operator").records(20)
         process = ProcessLog(3)
-        process.add(kind="ledger", note=ledger.signed(ledger.lines))
+        process.add(kind="ledger", note=ledger.checkpoint())
         process.add(kind="ledger", note=ledger.signed(ledger.lines, private_key(9)).replace("\n21\n", "\n29\n"))
         process.close()
         files = [b"".join(process.lines), b"".join(ledger.lines[:15])]
         _, reports = audited(files, [process.checkpoint()])
         assert [places(report) for report in reports] == [["truncated 15-20", "unclosed"], []]
+
+    def test_a_note_that_is_not_signed_hides_no_cut_of_the_ledger(self) -> None:
+        ledger = ProcessLog(4, component="operator").records(20)
+        for signed in (ledger.checkpoint(), ledger.signed(ledger.lines)):
+            process = ProcessLog(3)
+            process.add(kind="ledger", note=ledger.checkpoint(9))
+            process.add(kind="ledger", note=signed)
+            # The same size and root once more, with a signature that is none.
+            process.add(kind="ledger", note=ledger.signed(ledger.lines, private_key(9)))
+            process.close()
+            files = [b"".join(process.lines), b"".join(ledger.lines[:15])]
+            _, reports = audited(files, [process.checkpoint()])
+            assert [places(report)[0] for report in reports if report.findings] == ["truncated 15-20"]
+
+    @pytest.mark.parametrize("more", [0, 3])
+    def test_what_a_process_signs_itself_hides_nothing_that_a_witness_saw(self, more: int) -> None:
+        # The process was taken over later: it signs another story, and another chain holds that checkpoint.
+        process, other = ProcessLog(2).records(5), ProcessLog(3)
+        note = process.checkpoint()
+        anew = rewritten([*process.lines[:3], edited(process.lines[3]), *process.lines[4:]])
+        anew = rewritten([*anew, *process.records(more).lines[6:]])
+        other.add(kind="ledger", note=process.signed(anew))
+        _, reports = audited([b"".join([*anew, *other.lines])], [note, other.checkpoint()])
+        found = {report.chain: [one.place for one in report.findings if one.bad] for report in reports}
+        assert found == {process.id: ["altered 0-5"], other.id: []}
+
+    def test_a_ledger_that_is_not_here_is_missing_where_a_process_holds_a_checkpoint_of_it(self) -> None:
+        ledger, process = ProcessLog(4, component="operator").records(20), ProcessLog(3)
+        process.add(kind="ledger", note=ledger.checkpoint())
+        process.close()
+        _, reports = audited([b"".join(process.lines)], [process.checkpoint()])
+        assert [places(report) for report in reports] == [["missing"], []]
+
+    def test_a_forged_log_is_not_intact_since_another_names_it(self) -> None:
+        forged = ProcessLog(66).records(20).close()
+        link = {"id": forged.id, "seq": 21, "head": _spelled(forged)}
+        for naming in (ProcessLog(67, previous=link), ProcessLog(67, previous=link).records(2).close()):
+            files = [b"".join(log.lines) for log in (forged, naming)]
+            _, reports = audited(files, [])
+            found = {report.chain: places(report)[0] for report in reports}
+            assert found == {forged.id: "unknown", naming.id: "brief"}
+            # Whoever has the file may write it there before an honest process names what it found.
+            _, reports = audited(files, [naming.checkpoint()])
+            assert {report.chain: report.bad for report in reports} == {forged.id: True, naming.id: False}
+
+    @pytest.mark.parametrize("seen", [1, 3], ids=["in the tail", "witnessed"])
+    def test_a_forged_ledger_is_not_intact_since_a_line_tells_of_it(self, seen: int) -> None:
+        forged, process = ProcessLog(66, component="operator").records(20), ProcessLog(3)
+        process.add(kind="ledger", note=forged.signed(forged.lines))
+        process.close()
+        _, reports = audited([b"".join(one.lines) for one in (forged, process)], [process.checkpoint(seen)])
+        found = {report.chain: report for report in reports}
+        assert (found[forged.id].bad, found[process.id].bad) == (True, False)
+        assert found[forged.id].findings[0].said == "no witness that you trust cosigned this log of the operator"
 
 
 class TestCheckpoints:
@@ -520,22 +574,37 @@ class TestAQuorumOfWitnesses:
         link = {"id": one.id, "seq": 20, "head": _spelled(one)}
         other = ProcessLog(3, previous=link).records(2).close()
         notes = [cosigned(other.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90)]
-        for quorum, expected in ((1, ["unclosed"]), (2, ["unknown", "unclosed"])):
+        for quorum in (1, 2):
             _, reports = audited([b"".join([*one.lines, *other.lines])], notes, self.KEYS, quorum=quorum)
-            assert {report.chain: places(report) for report in reports} == {one.id: expected, other.id: []}
+            expected = {one.id: ["unknown", "unclosed"], other.id: []}
+            assert {report.chain: places(report) for report in reports} == expected
 
     def test_of_the_operators_log_are_decision_points_and_of_no_other(self) -> None:
         for component, expected in (("operator", []), ("webhook", ["unknown"])):
             log = ProcessLog(4, component=component).records(20).close()
-            note = log.signed(log.lines)
             points = [ProcessLog(number).records(20) for number in (5, 6)]
             for point in points:
-                point.add(kind="ledger", note=note)
+                point.add(kind="ledger", note=log.checkpoint())
                 point.close()
             files = [b"".join(one.lines) for one in (log, *points)]
             notes = [cosigned(one.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90) for one in points]
             _, reports = audited(files, notes, self.KEYS, quorum=2)
             found = {report.chain: places(report) for report in reports}
             assert [found[one.id] for one in (log, *points)] == [expected, [], []]
+
+    def test_counts_a_decision_point_only_by_a_line_that_is_witnessed_itself(self) -> None:
+        log = ProcessLog(4, component="operator").records(20).close()
+        points = [ProcessLog(number).records(20) for number in (5, 6)]
+        for point in points:
+            point.add(kind="ledger", note=log.checkpoint())
+        files = [b"".join(one.lines) for one in (log, *points)]
+        for sizes, expected in (((22, 22), []), ((22, 21), ["unknown"])):
+            pairs = zip(points, sizes, strict=True)
+            notes = [
+                cosigned(one.checkpoint(size), "example.org/witness", self.OUTSIDE, BEGAN + 90) for one, size in pairs
+            ]
+            _, reports = audited(files, notes, self.KEYS, quorum=2)
+            (report,) = (one for one in reports if one.chain == log.id)
+            assert places(report) == expected
             _, reports = audited(files[:2], notes[:1], self.KEYS, quorum=2)
             assert {report.chain: places(report) for report in reports}[log.id] == ["unknown"]

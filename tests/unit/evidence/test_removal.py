@@ -12,7 +12,7 @@ from bailiwick_evidence.audit.keptleaves import KeptLeafError, add_leaf_lines, l
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.merkle import leaf_hash
 from bailiwick_evidence.note import SignatureType, cosigned, verifier_key
-from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog, audited, places, private_key
+from support.evidence.logs import BEGAN, WITNESS, WITNESS_KEY, ProcessLog, audited, places, private_key
 
 
 def log(number: int = 2) -> ProcessLog:
@@ -108,16 +108,16 @@ def test_what_another_chain_alone_says_proves_nothing_of_a_chain_that_a_witness_
     assert [[one.place for one in report.findings if one.bad] for report in reports] == [["gap at 8"], []]
 
 
-@pytest.mark.parametrize(("signer", "found"), [(None, "removed at 3"), (private_key(9), "gap at 3")])
-def test_of_the_ledger_what_it_signed_and_a_decision_point_holds_is_the_proof(
-    signer: Ed25519PrivateKey | None, found: str
+@pytest.mark.parametrize(("witness", "found"), [(WITNESS, "removed at 3"), (private_key(9), "gap at 3")])
+def test_of_the_ledger_what_is_cosigned_and_a_decision_point_holds_is_the_proof(
+    witness: Ed25519PrivateKey, found: str
 ) -> None:
     ledger, point = ProcessLog(4, component="operator").records(5).close(), ProcessLog(3)
-    point.add(kind="ledger", note=ledger.signed(ledger.lines, signer))
+    point.add(kind="ledger", note=ledger.checkpoint(by=witness))
     here = b"".join([*ledger.lines[:3], *ledger.lines[4:], *point.lines])
     _, reports = audited([here], [point.checkpoint()], kept=leaves(ledger, range(7)))
     (report,) = (one for one in reports if one.chain == ledger.id)
-    assert (places(report)[0], report.intact) == (found, signer is None)
+    assert (places(report)[0], report.intact) == (found, witness is WITNESS)
 
 
 def test_the_line_behind_what_was_removed_must_name_the_last_of_it() -> None:

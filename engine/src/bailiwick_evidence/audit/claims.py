@@ -1,11 +1,12 @@
 """What others say of a chain: checkpoints that a witness cosigned, and lines of other chains that name its last line.
 
-Standing: under `judgement`. Holds: a checkpoint counts only with a cosignature of a key that is trusted; one without is
-counted and otherwise as if it were not there.
+Standing: under `vouchers` and `judgement`. Holds: a checkpoint vouches for lines only with a cosignature of a trusted
+key, which is verified here; every note of a checkpoint is kept that differs in who else signed it, so that no later
+note takes the place of a better one.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import orjson
@@ -30,8 +31,8 @@ class ShownCheckpoint(NamedTuple):
 class RootClaim(NamedTuple):
     """A checkpoint that a witness cosigned at `time`, in seconds since the epoch: so many lines, and the root.
 
-    `by`: the chain that holds it, of one that no witness cosigned. `pod`: where the process ran, as far as it is told.
-    `seen`: each witness that cosigned it, by name, and when; else that chain.
+    `notes`: each note of it, with a cosignature that was verified. `pod`: where the process ran, as far as it is told.
+    `seen`: each witness that cosigned it, by name, and when.
     """
 
     chain: str
@@ -39,10 +40,22 @@ class RootClaim(NamedTuple):
     root: bytes
     time: int
     origin: str
-    note: str
-    by: str | None = None
+    notes: tuple[str, ...]
     pod: str | None = None
     seen: tuple[tuple[str, int], ...] = ()
+
+
+class HeldCheckpoint(NamedTuple):
+    """A checkpoint that line `seq` of the chain `by` holds. `time`: when a witness cosigned it; None: none did."""
+
+    chain: str
+    size: int
+    root: bytes
+    origin: str
+    note: str
+    by: str
+    seq: int
+    time: int | None
 
 
 class HeadClaim(NamedTuple):
@@ -67,26 +80,46 @@ class WitnessBook:
         self.refused = 0
         self.contradictions: dict[str, str] = {}
         self.strangers: dict[str, str] = {}
+        self._labels = frozenset(key.label for key in self.keys)
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
+        self._held: dict[str, list[HeldCheckpoint]] = {}
 
     def add(self, shown: ShownCheckpoint) -> None:
-        """Take a checkpoint. Of two of one size and root, the later one is kept."""
+        """Take a checkpoint, if a witness cosigned it."""
+        claim = self._opened(shown.note, shown.pod)
+        if claim is None:
+            self.refused += 1
+        elif shown.refused is not None:
+            self.contradictions[claim.chain] = shown.refused
+
+    def add_of_line(self, note: str, by: str, seq: int) -> None:
+        """Take a checkpoint that a line of a chain holds. Its cosignature counts wherever the note stands."""
+        claim = self._opened(note, None)
         try:
-            found = opened(shown.note, self.keys)
+            said = Checkpoint.parse(split(note)[0])
+        except NoteError:
+            return
+        if (named := chain_of(said.origin)) is not None:
+            time = None if claim is None else claim.time
+            held = HeldCheckpoint(named[1], said.size, said.root, said.origin, note, by, seq, time)
+            self._held.setdefault(named[1], []).append(held)
+
+    def _opened(self, note: str, pod: str | None) -> RootClaim | None:
+        """Keep a checkpoint and return it; None if no witness cosigned it, or it is of no log of ours."""
+        try:
+            found = opened(note, self.keys)
             said = Checkpoint.parse(found.text)
         except NoteError:
-            self.refused += 1
-            self._refuse(shown.note)
-            return
+            self._refuse(note)
+            return None
         named = chain_of(said.origin)
         if named is None:
-            self.refused += 1
-            return
+            return None
         seen = tuple((one.key.name, one.time or 0) for one in found.signatures)
         time = max(when for _, when in seen)
-        self._put(RootClaim(named[1], said.size, said.root, time, said.origin, shown.note, pod=shown.pod, seen=seen))
-        if shown.refused is not None:
-            self.contradictions[named[1]] = shown.refused
+        claim = RootClaim(named[1], said.size, said.root, time, said.origin, (note,), pod, seen)
+        self._put(claim)
+        return claim
 
     def _refuse(self, note: str) -> None:
         """Remember whose key would be needed to tell what a checkpoint is worth."""
@@ -95,21 +128,9 @@ class WitnessBook:
             names = signers(note)
         except NoteError:
             return
-        ours = {key.label for key in self.keys}
-        others = [one for one in names if one not in ours and not one.startswith(f"{origin}+")]
+        others = [one for one in names if one not in self._labels and not one.startswith(f"{origin}+")]
         if (named := chain_of(origin)) is not None and others:
             self.strangers[named[1]] = others[-1]
-
-    def add_of_chain(self, note: str, by: str, time: int) -> None:
-        """Take a checkpoint that a chain holds, which was written at this time. Who signed it is for later."""
-        try:
-            text, _ = split(note)
-            said = Checkpoint.parse(text)
-        except NoteError:
-            return
-        named = chain_of(said.origin)
-        if named is not None:
-            self._put(RootClaim(named[1], said.size, said.root, time, said.origin, note, by=by, seen=((by, time),)))
 
     def _put(self, claim: RootClaim) -> None:
         held = self._claims.setdefault(claim.chain, {})
@@ -117,27 +138,36 @@ class WitnessBook:
         if before is None:
             held[claim.size, claim.root] = claim
             return
-        # What a witness cosigned is worth more than what another chain says.
-        best = max(before, claim, key=lambda one: (one.by is None, one.time))
-        seen = claim.seen + before.seen if (claim.by is None) is (before.by is None) else best.seen
-        held[claim.size, claim.root] = best._replace(seen=tuple(dict(sorted(seen, key=lambda one: one[1])).items()))
+        # One that was only cosigned again, as each minute, is the same note, and the later of the two is kept.
+        late, early = (claim, before) if claim.time > before.time else (before, claim)
+        notes = {self._others(note): note for note in (*late.notes, *early.notes)[::-1]}
+        seen = dict(sorted((*before.seen, *claim.seen), key=lambda one: one[1]))
+        held[claim.size, claim.root] = RootClaim(
+            *late[:5], tuple(notes.values())[::-1], late.pod or early.pod, tuple(seen.items())
+        )
+
+    def _others(self, note: str) -> tuple[str, ...]:
+        """Return the lines of a note by keys other than those of the witnesses."""
+        lines = split(note)[1]
+        return tuple(line for line, label in zip(lines, signers(note), strict=True) if label not in self._labels)
 
     @property
     def newest(self) -> int | None:
         """When a witness cosigned anything for the last time, in seconds since the epoch."""
-        every = (claim for claims in self._claims.values() for claim in claims.values())
-        return max((claim.time for claim in every if claim.by is None), default=None)
+        return max((claim.time for claims in self._claims.values() for claim in claims.values()), default=None)
 
     def of(self, chain: str) -> list[RootClaim]:
-        """Return what is known of a chain, the smallest first."""
+        """Return what witnesses cosigned of a chain, the smallest first."""
         return sorted(self._claims.get(chain, {}).values(), key=lambda claim: (claim.size, claim.time))
+
+    def held(self, chain: str) -> list[HeldCheckpoint]:
+        """Return the checkpoints of a chain that lines of other chains hold."""
+        return self._held.get(chain, [])
 
     @property
     def witnessed(self) -> frozenset[str]:
-        """Every chain that a witness saw."""
-        return frozenset(
-            name for name, claims in self._claims.items() if any(claim.by is None for claim in claims.values())
-        )
+        """Every chain of which a witness saw a line."""
+        return frozenset(name for name, claims in self._claims.items() if any(size for size, _ in claims))
 
 
 def notes_of(text: str) -> list[str]:
@@ -191,21 +221,3 @@ def witness_keys(text: str) -> list[VerifierKey]:
             message = f"the key of {key.name} is not one of a witness: it does not sign cosignatures"
             raise NoteError(message)
     return found
-
-
-def latest(claims: Iterable[RootClaim], quorum: int = 1) -> RootClaim | None:
-    """Return the largest checkpoint up to which so many have seen a log, of equal ones the newest; None: fewer saw it.
-
-    Its time is that of whoever of them looked last the longest ago.
-    """
-    largest: dict[str, RootClaim] = {}
-    for claim in claims:
-        for name, time in claim.seen:
-            mine = claim._replace(time=time)
-            largest[name] = max(mine, largest.get(name, mine), key=_reach)
-    ranked = sorted(largest.values(), key=_reach, reverse=True)[:quorum]
-    return ranked[-1]._replace(time=min(one.time for one in ranked)) if len(ranked) == quorum else None
-
-
-def _reach(claim: RootClaim) -> tuple[int, int]:
-    return claim.size, claim.time

@@ -1,18 +1,20 @@
 """What became of one chain: its lines against what they say of each other, and against what others say of them.
 
-Standing: above `chaintable` and `claims`, under `logaudit`. Holds: a line is called altered where another names it
+Standing: above `chaintable` and `vouchers`, under `logaudit`. Holds: a line is called altered where another names it
 otherwise; what only a root tells is told as the range in which it lies; the least is called altered that explains all.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, pairwise
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from bailiwick_api import times
 from bailiwick_evidence.audit.chaintable import ChainTable
-from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, latest, signed_by_process
+from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFinding
 from bailiwick_evidence.audit.ranges import ranges, without
+from bailiwick_evidence.audit.sayings import OtherSayings
+from bailiwick_evidence.audit.vouchers import LEDGER, key_of, latest, signed_by
 
 POLL_SECONDS: Final = 10
 """How often a witness asks each process."""
@@ -21,23 +23,6 @@ STALE_SECONDS: Final = 120
 """A checkpoint comes each minute, even of an unchanged log: after twice that one is late."""
 
 _FREE: Final = 3
-
-
-class OtherSayings(NamedTuple):
-    """What others say of a chain. `contradiction`: a checkpoint for which the witness refused the chain.
-
-    `asked`: a witness is known, and would have seen a chain that lived long enough. `stranger`: a witness whose key was
-    not given claims to have seen it. `quorum`: so many must have. `newest`: when the newest cosignature or line of any
-    chain was made, in seconds since the epoch.
-    """
-
-    roots: Sequence[RootClaim] = ()
-    heads: Sequence[HeadClaim] = ()
-    contradiction: str | None = None
-    asked: bool = True
-    stranger: str | None = None
-    quorum: int = 1
-    newest: float | None = None
 
 
 def judged(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
@@ -60,21 +45,30 @@ class _Judgement:
 
     def __init__(self, log: ChainTable, said: OtherSayings, unread: Sequence[int]) -> None:
         self.log = log
-        key = None if log.opening is None else log.opening.get("key")
-        self.key = key if isinstance(key, str) else None
-        self.cosigned = [one for one in said.roots if one.by is None]
+        self.key = key_of(log)
+        self.cosigned = said.roots
+        self.unsigned = [one for one in said.roots if not signed_by(self.key, one.notes)]
+        others = {(one.size, one.root) for one in self.unsigned}
         # The key may be what was changed: then no checkpoint is signed with it.
-        signed = [one for one in said.roots if self._signed(one.note)]
-        self.roots = signed or self.cosigned
+        if len(self.unsigned) == len(said.roots):
+            others = set()
+        known = {(one.size, one.root) for one in said.roots}
+        # What the process itself signed its log must agree with, whoever shows it.
+        own = [
+            RootClaim(one.chain, one.size, one.root, one.time or 0, one.origin, (one.note,))
+            for one in said.held
+            if self.key is not None and (one.size, one.root) not in known and signed_by(self.key, (one.note,))
+        ]
+        signed = [one for one in said.roots if (one.size, one.root) not in others]
+        self.roots = sorted([*signed, *own], key=lambda one: (one.size, one.time))
+        self.vouchers = [one for one in said.vouchers if (one.size, one.root) not in others]
         self.heads = said.heads
+        self.fixed = said.fixed
         self.contradiction = said.contradiction
         self.asked = said.asked
         self.stranger = said.stranger
         self.quorum = said.quorum
         self.newest = said.newest
-        # The operator's own log has decision points for witnesses; of any other they are none.
-        ledger = self.quorum == 1 or (log.opening or {}).get("component") == "operator"
-        self.vouching = [one for one in self.roots if ledger or one.by is None]
         self.findings: list[LogFinding] = []
         self.altered = dict.fromkeys(unread, "the long line behind it, of which it has the hash, is not here")
         self.numbered: dict[int, int] = {}
@@ -94,7 +88,7 @@ class _Judgement:
             if not any(one.code is FindingCode.FORKED and one.first == seq for one in self.findings)
         ]
         began, ended = log.began, log.ended
-        witnessed = latest(self.vouching, self.quorum)
+        witnessed = latest(self.vouchers, self.quorum)
         self._honest_witness()
         self._ends(witnessed, ended)
         size = log.leaves.size
@@ -170,7 +164,7 @@ class _Judgement:
     def _fits(self, seq: int) -> bool:
         """Tell whether the root is the cosigned one over a line, as far as it can be told."""
         end = next((end for start, end in self.log.leaves.runs()[:1] if start == 0), 0)
-        claims = [claim for claim in self.roots if seq < claim.size <= end]
+        claims = [claim for claim in self.roots if claim.seen and seq < claim.size <= end]
         return not claims or self.log.leaves.roots([claims[-1].size])[claims[-1].size] == claims[-1].root
 
     def _named(self, seq: int) -> set[bytes]:
@@ -215,6 +209,10 @@ class _Judgement:
         """Return how many lines anybody saw."""
         return max([0, *(claim.size for claim in self.roots), *(claim.size for claim in self.heads)])
 
+    def _fixed(self) -> int:
+        """Return how many lines somebody saw whose word for it is witnessed."""
+        return max([0, *(claim.size for claim in self.vouchers), *(claim.size for claim in self.fixed)])
+
     def _true_roots(self, runs: Sequence[tuple[int, int]]) -> None:
         """Compare the root with each cosigned one, as far as every hash is known: from a line, or from the next one."""
         log = self.log
@@ -254,52 +252,39 @@ class _Judgement:
             yield from combinations(free, count)
 
     def _ranged(self, claims: Sequence[RootClaim], made: Mapping[int, bytes]) -> None:
-        good = 0
-        for claim in claims:
-            if made[claim.size] == claim.root:
-                good = max(good, claim.size)
-        wrong = next((claim for claim in claims if claim.size > good and made[claim.size] != claim.root), None)
-        if wrong is None:
-            # Two checkpoints of one size, of which one fits: the witness has contradicted itself.
-            return
-        if not any(good <= seq < wrong.size for seq in self.altered):
-            said = f"the root over {wrong.size} lines is not the one that was cosigned"
-            self.findings.append(LogFinding(FindingCode.ALTERED, said, good, wrong.size - 1))
+        """Say where lines are altered, by the word of witnesses and by that of the process: neither hides the other."""
+        for cosigned in (True, False):
+            told = [claim for claim in claims if bool(claim.seen) is cosigned]
+            fitting = {claim.size for claim in told if made[claim.size] == claim.root}
+            # Of two checkpoints of one size, of which one fits, the witness has contradicted itself.
+            wrong = next((claim.size for claim in told if claim.size not in fitting), None)
+            if wrong is None:
+                continue
+            good = max((size for size in fitting if size < wrong), default=0)
+            if not any(good <= seq < wrong for seq in self.altered):
+                by = "cosigned" if cosigned else "signed by its own process"
+                said = f"the root over {wrong} lines is not the one that was {by}"
+                self.findings.append(LogFinding(FindingCode.ALTERED, said, good, wrong - 1))
+                return
 
     def _honest_witness(self) -> None:
         for one, other in pairwise(self.cosigned):
             if one.size == other.size:
                 said = f"a witness cosigned two roots over {one.size} lines"
                 self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
-        if self.contradiction is not None and self.key is not None and self._signed(self.contradiction):
+        if self.contradiction is not None and self.key is not None and signed_by(self.key, (self.contradiction,)):
             said = "the process signed a checkpoint that contradicts what was witnessed before: the witness refused it"
             self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
-        last = latest([one for one in self.cosigned if not self._signed(one.note)])
+        last = latest(self.unsigned)
         if last is not None and 0 not in self.altered:
             said = f"the checkpoint over {last.size} lines is not signed by the process that opened the chain"
             self.findings.append(LogFinding(FindingCode.FORGED, said))
 
-    def _signed(self, note: str) -> bool:
-        """Tell whether the process signed a note; of one whose key is not known, nobody can say that it did not."""
-        return self.key is None or signed_by_process(note, self.key)
-
     def _ends(self, witnessed: RootClaim | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size
-        if witnessed is None and (self.quorum > 1 or not self.heads):
-            # Of one that was told of the operator's log, a witness has asked.
-            brief = log.lived is not None and log.lived < POLL_SECONDS and not log.polled
-            saw = "no witness saw the chain"
-            if self.stranger is not None:
-                saw, brief = f"of those who say that they saw the chain, no key was given: {self.stranger}", False
-            if self.vouching:
-                count = len({name for claim in self.vouching for name, _ in claim.seen})
-                saw, brief = f"{count} of the {self.quorum} witnesses that are needed saw the chain", False
-            if brief and self.asked and not any(found.bad for found in self.findings):
-                said = "no witness saw the chain, which was over before one asks for the first time"
-                self.findings.append(LogFinding(FindingCode.BRIEF, said))
-            else:
-                self.findings.append(LogFinding(FindingCode.UNKNOWN, saw))
-        seen = self._seen() if self.quorum == 1 else 0 if witnessed is None else witnessed.size
+        if witnessed is None:
+            self._unwitnessed()
+        seen = self._fixed() if self.quorum == 1 else 0 if witnessed is None else witnessed.size
         if 0 < seen < size:
             said = f"{size - seen} lines after the last cosignature, of which nothing can be told"
             self.findings.append(LogFinding(FindingCode.TAIL, said, seen, size - 1))
@@ -313,6 +298,25 @@ class _Judgement:
         if isinstance(lost, int) and lost > 0:
             self.findings.append(LogFinding(FindingCode.LOST, f"the process could not write {lost} records"))
 
+    def _unwitnessed(self) -> None:
+        """Say why the chain does not count as seen. That another chain names it tells nothing of who wrote it."""
+        log = self.log
+        # Of one that was told of the operator's log, a witness has asked.
+        brief = log.lived is not None and log.lived < POLL_SECONDS and not log.polled
+        saw = "no witness saw the chain"
+        if (log.opening or {}).get("component") == LEDGER:
+            saw = "no witness that you trust cosigned this log of the operator"
+        if self.stranger is not None:
+            saw, brief = f"of those who say that they saw the chain, no key was given: {self.stranger}", False
+        if self.vouchers:
+            count = len({name for claim in self.vouchers for name, _ in claim.seen})
+            saw, brief = f"{count} of the {self.quorum} witnesses that are needed saw the chain", False
+        if brief and self.asked and not any(found.bad for found in self.findings):
+            said = "no witness saw the chain, which was over before one asks for the first time"
+            self.findings.append(LogFinding(FindingCode.BRIEF, said))
+        else:
+            self.findings.append(LogFinding(FindingCode.UNKNOWN, saw))
+
     def _stale(self, witnessed: RootClaim | None, ended: float | None) -> None:
         """Compare the newest cosignature with what came later, here or elsewhere: an idle process writes nothing."""
         if witnessed is None:
@@ -320,8 +324,8 @@ class _Judgement:
         said = f"no checkpoint since {times.epoch_stamp(witnessed.time)}"
         if ended is not None and ended - witnessed.time > STALE_SECONDS:
             self.findings.append(LogFinding(FindingCode.STALE, said))
-        elif not self.heads and self.newest is not None and self.newest - witnessed.time > STALE_SECONDS:
-            # Of one that another chain names, the process is gone.
+        elif not self.fixed and self.newest is not None and self.newest - witnessed.time > STALE_SECONDS:
+            # Of one that another chain names, as a witness saw, the process is gone.
             until = times.epoch_stamp(int(self.newest))
             said += f", and others go on until {until}: the process was killed, or the witness does not reach it"
             self.findings.append(LogFinding(FindingCode.STALE, said))

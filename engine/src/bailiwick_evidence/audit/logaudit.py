@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from bailiwick_api import times
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
-from bailiwick_evidence.audit.judgement import OtherSayings, judged, missing
+from bailiwick_evidence.audit.judgement import judged, missing
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, LineReader, parsed
 from bailiwick_evidence.audit.removal import fill, told
+from bailiwick_evidence.audit.sayings import OtherSayings
+from bailiwick_evidence.audit.vouchers import vouchers, witnessed_size
 from bailiwick_evidence.chain import hash_of
 
 _KIND: Final = b'"kind":"'
@@ -39,6 +40,7 @@ class LogAudit:
         self.lines = 0
         self._reader = LineReader()
         self._heads: list[HeadClaim] = []
+        self._witnessed: dict[str, int] = {}
 
     @property
     def torn(self) -> int:
@@ -77,6 +79,8 @@ class LogAudit:
 
     def reports(self, since: float | None = None) -> list[ChainReport]:
         """Judge each chain, that was read or that a witness saw; of the latter only what it saw since then."""
+        # Before a chain is judged, which puts some lines in the place of others.
+        self._witnessed = {name: self._witnessed_size(name) for name in self._naming()}
         heads: dict[str, list[HeadClaim]] = {}
         for claim in self._heads:
             heads.setdefault(claim.chain, []).append(claim)
@@ -93,14 +97,18 @@ class LogAudit:
         report = self._judged(log, heads.get(log.id, ()), None)
         # Of the end of a chain that is gone, nothing says that it was closed.
         findings = tuple(one for one in report.findings if one.code is not FindingCode.UNCLOSED)
-        whole = report.removed == roots[-1].size
+        whole = report.removed == max(claim.size for claim in roots)
         return replace(report, findings=findings) if whole else missing(log.id, roots)
 
     def _judged(self, log: ChainTable, heads: Sequence[HeadClaim], newest: float | None) -> ChainReport:
         book = self.book
+        roots, held = book.of(log.id), book.held(log.id)
         said = OtherSayings(
-            book.of(log.id),
+            roots,
+            vouchers(log, roots, held, book.quorum, self._is_witnessed),
+            held,
             heads,
+            [claim for claim in heads if self._is_witnessed(claim.by, 0)],
             book.contradictions.get(log.id),
             bool(book.keys),
             book.strangers.get(log.id),
@@ -108,9 +116,21 @@ class LogAudit:
             newest,
         )
         if (kept := self._kept.get(log.id)) is not None and not log.removed:
-            fill(log, kept, said.roots, book.quorum)
+            fill(log, kept, said.vouchers, book.quorum)
         gone = [seq for seq, digest in log.hashed.items() if digest not in self._reader.long]
         return told(judged(log, said, gone), log)
+
+    def _naming(self) -> set[str]:
+        """Return the chains whose lines say something of others."""
+        held = {one.by for name in self.chains for one in self.book.held(name)} if self.book.quorum > 1 else set()
+        return held | {claim.by for claim in self._heads}
+
+    def _witnessed_size(self, chain: str) -> int:
+        return witnessed_size(self.chains[chain], self.book.of(chain), self.book.quorum)
+
+    def _is_witnessed(self, chain: str, seq: int) -> bool:
+        """Tell whether the line that was read at this place is one that the witnesses cosigned."""
+        return seq < self._witnessed.get(chain, 0)
 
     def _taken(self, lines: Iterator[ChainLine]) -> Iterator[ChainLine]:
         chains = self.chains
@@ -140,18 +160,17 @@ class LogAudit:
         elif kind == "hash":
             log.hashed[line.link.seq] = str(members.get("sha256"))
         else:
-            self._told(log, members, kind)
+            self._told(log, line, members, kind)
 
-    def _told(self, log: ChainTable, members: Mapping[str, Any], kind: str) -> None:
+    def _told(self, log: ChainTable, line: ChainLine, members: Mapping[str, Any], kind: str) -> None:
         """Take what a line says of other chains, of policies and of grants."""
         note, digest = members.get("note"), members.get("digest")
         if kind == "checkpoint" and isinstance(note, str):
             pod = members.get("pod")
             self.book.add(ShownCheckpoint(note, pod if isinstance(pod, str) else None))
         elif kind == "ledger" and isinstance(note, str):
-            moment = times.read(members.get("time"))
             log.polled = True
-            self.book.add_of_chain(note, log.id, 0 if moment is None else int(moment.timestamp()))
+            self.book.add_of_line(note, log.id, line.link.seq)
         elif kind == "policy" and isinstance(digest, str):
             self.policies[digest] = members
         elif kind == "grant":

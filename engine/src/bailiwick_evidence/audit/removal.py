@@ -1,6 +1,6 @@
 """Lines that were removed whole, and whose leaf hashes were kept: whether these prove that nothing else is missing.
 
-Standing: above `chaintable` and `claims`, under `logaudit`, before a chain is judged. Holds: kept leaves count only
+Standing: above `chaintable` and `vouchers`, under `logaudit`, before a chain is judged. Holds: kept leaves count only
 where the root over them and all lines that are here is one that was cosigned; else it is as if there were none.
 """
 
@@ -8,20 +8,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bailiwick_evidence.audit.chaintable import ChainTable
-from bailiwick_evidence.audit.claims import RootClaim, latest, signed_by_process
+from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFinding
 from bailiwick_evidence.audit.leaves import LeafTable
+from bailiwick_evidence.audit.vouchers import latest
 
 
-def fill(log: ChainTable, kept: LeafTable, roots: Sequence[RootClaim], quorum: int = 1) -> None:
+def fill(log: ChainTable, kept: LeafTable, claims: Sequence[RootClaim], quorum: int = 1) -> None:
     """Put kept leaves in the place of lines that are not here, as far as a cosigned root proves them.
 
-    `roots`: what is known of the chain, see `WitnessBook.of`. So many witnesses as `quorum` says must have seen it.
+    `claims`: the checkpoints that vouch for the chain. So many witnesses as `quorum` says must have seen it.
     """
-    key = None if log.opening is None else log.opening.get("key")
-    # What another chain alone says of one, as of the operator's ledger, is worth what its process signed.
-    told_by = [claim for claim in roots if not isinstance(key, str) or signed_by_process(claim.note, key)]
-    claims = [claim for claim in roots if claim.by is None] or told_by
     most = latest(claims, quorum)
     if most is None:
         return

@@ -38,7 +38,7 @@ def run(options: CheckpointFlags) -> int:
     found = list(_newest(audit.book))
     if not found:
         raise CliError("there is no checkpoint that a witness cosigned whom you trust", Exit.NO)
-    sys.stdout.write(_BETWEEN.join(claim.note for claim in found))
+    sys.stdout.write(_BETWEEN.join(note for claim in found for note in claim.notes))
     last = times.epoch_stamp(max(claim.time for claim in found))
     output.talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest of {last}")
     return Exit.OK
@@ -47,5 +47,5 @@ def run(options: CheckpointFlags) -> int:
 def _newest(book: WitnessBook) -> Iterator[RootClaim]:
     """Yield, of each chain that a witness saw, what it cosigned over the most lines."""
     for chain in sorted(book.witnessed):
-        claims = [claim for claim in book.of(chain) if claim.by is None]
+        claims = book.of(chain)
         yield from (claim for claim in claims if claim.size == claims[-1].size)

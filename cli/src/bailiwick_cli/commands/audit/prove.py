@@ -16,6 +16,7 @@ from bailiwick_cli.records.witnesses import book_of
 from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.audit.vouchers import key_of, signed_by
 from bailiwick_evidence.tlogproof import LogProof
 
 
@@ -27,9 +28,9 @@ def run(options: ProveFlags) -> int:
     line = record_line(options.files, audit, options.evaluation_id, options.item)
     claim = _claim(audit, line)
     # Whoever checks it gets the line itself, byte by byte.
-    proof = LogProof(
-        line.link.seq, tuple(audit.chains[line.link.id].leaves.inclusion(line.link.seq, claim.size)), claim.note
-    )
+    log = audit.chains[line.link.id]
+    note = next((note for note in claim.notes if signed_by(key_of(log), (note,))), claim.notes[0])
+    proof = LogProof(line.link.seq, tuple(log.leaves.inclusion(line.link.seq, claim.size)), note)
     if options.record is not None:
         try:
             Path(options.record).write_bytes(line.text + b"\n")
@@ -46,7 +47,7 @@ def run(options: ProveFlags) -> int:
 def _claim(audit: LogAudit, line: ChainLine) -> RootClaim:
     """Return the first checkpoint that covers a line and whose root is that of the lines that are here."""
     name, seq = line.link.id, line.link.seq
-    claims = [claim for claim in audit.book.of(name) if claim.by is None and claim.size > seq]
+    claims = [claim for claim in audit.book.of(name) if claim.size > seq]
     if not claims:
         raise CliError(f"no cosigned checkpoint covers line {seq} of chain {name} yet: nothing proves it", Exit.NO)
     (report,) = (one for one in audit.reports() if one.chain == name)

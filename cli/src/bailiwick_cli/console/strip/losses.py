@@ -52,7 +52,7 @@ def entries_of(data: Mapping[str, Any]) -> Entries:
 def live_losses(data: Mapping[str, Any], book: WitnessBook) -> tuple[StreamLoss, ...]:
     """Return what each log lost of which `book` verified the checkpoint in `data`."""
     claims = (max(book.of(chain), key=lambda claim: claim.time) for chain in book.witnessed)
-    times = {claim.note: float(claim.time) for claim in claims}
+    times = {note: float(claim.time) for claim in claims for note in claim.notes}
     found = {
         note: StreamLoss(times[note], lost_count(entry.get("lost")))
         for entry in entries_of(data).values()

@@ -1,0 +1,79 @@
+"""Whose word vouches for the lines of a chain, and which lines of other chains are witnessed themselves.
+
+Standing: above `chaintable` and `claims`, under `judgement` and `removal`. Holds: a chain never vouches for another by
+its own word: what it holds vouches for nothing unless a witness cosigned it, and where several witnesses are needed,
+unless so many also cosigned the line that holds it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from bailiwick_evidence.audit.chaintable import ChainTable
+from bailiwick_evidence.audit.claims import HeldCheckpoint, RootClaim, signed_by_process
+
+LEDGER: Final = "operator"
+"""The `component` that the first line of the operator's log names."""
+
+
+def latest(claims: Iterable[RootClaim], quorum: int = 1) -> RootClaim | None:
+    """Return the largest checkpoint up to which so many have seen a log, of equal ones the newest; None: fewer saw it.
+
+    Its time is that of whoever of them looked last the longest ago.
+    """
+    largest: dict[str, RootClaim] = {}
+    for claim in claims:
+        for name, time in claim.seen:
+            mine = claim._replace(time=time)
+            largest[name] = max(mine, largest.get(name, mine), key=_reach)
+    ranked = sorted(largest.values(), key=_reach, reverse=True)[:quorum]
+    return ranked[-1]._replace(time=min(one.time for one in ranked)) if len(ranked) == quorum else None
+
+
+def witnessed_size(log: ChainTable, claims: Sequence[RootClaim], quorum: int = 1) -> int:
+    """Return how many of the first lines of a chain are the ones that so many witnesses cosigned.
+
+    To be asked before the chain is judged, while each line that was read stands in its place.
+    """
+    end = next((end for start, end in log.leaves.runs()[:1] if start == 0), 0)
+    reached = [claim for claim in claims if claim.size <= end]
+    made = log.leaves.roots(claim.size for claim in reached)
+    found = latest((claim for claim in reached if made[claim.size] == claim.root), quorum)
+    return 0 if found is None else found.size
+
+
+def signed_by(key: str | None, notes: Iterable[str]) -> bool:
+    """Tell whether the process with this key signed one of these; of one whose key is not known, nobody can deny it."""
+    return key is None or any(signed_by_process(note, key) for note in notes)
+
+
+def key_of(log: ChainTable) -> str | None:
+    """Return the key that the first line of a chain names, as a `vkey`; None if it names none, or is not here."""
+    key = None if log.opening is None else log.opening.get("key")
+    return key if isinstance(key, str) else None
+
+
+def vouchers(
+    log: ChainTable,
+    roots: Sequence[RootClaim],
+    held: Sequence[HeldCheckpoint],
+    quorum: int,
+    witnessed: Callable[[str, int], bool],
+) -> list[RootClaim]:
+    """Return the checkpoints by which a chain counts as seen, with who saw it.
+
+    `roots` are what witnesses cosigned, `held` what lines of other chains hold of it. Of the operator's own log, which
+    no witness outside of the cluster asks for, decision points are the witnesses where a quorum is needed: each whose
+    line that holds the checkpoint is itself witnessed, as `witnessed` tells of a line by its chain and number.
+    """
+    if quorum == 1 or log.opening is None or log.opening.get("component") != LEDGER:
+        return [*roots]
+    key = key_of(log)
+    return [
+        RootClaim(one.chain, one.size, one.root, one.time, one.origin, (one.note,), seen=((one.by, one.time),))
+        for one in held
+        if one.time is not None and witnessed(one.by, one.seq) and signed_by(key, (one.note,))
+    ]
+
+
+def _reach(claim: RootClaim) -> tuple[int, int]:
+    return claim.size, claim.time
