@@ -140,6 +140,9 @@ ANSWERED: Final[dict[str, Shape]] = {
             "key": described(TEXT, "The public key of the process."),
             "pod": described(_TEXT_OR_NULL, "null outside a cluster."),
             "lost": described(_COUNT, "How many records this process lost. Not signed."),
+            "refused": described(
+                TEXT, "Why the checkpoint of the operator's log was not taken. Absent if it was, or if none was sent."
+            ),
         },
     ),
     "CheckpointRefusal": an_object(

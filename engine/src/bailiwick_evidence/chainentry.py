@@ -105,6 +105,10 @@ class Cosigners(NamedTuple):
     keys: tuple[VerifierKey, ...]
     ends: tuple[int | None, ...]
 
+    def text(self) -> str:
+        """Return each `vkey` on a line."""
+        return "".join(f"{key}\n" for key in self.keys)
+
     def refuses(self, one: NoteSignature) -> bool:
         """Tell whether a cosignature says that it was made when its key had been replaced two minutes ago, or more."""
         end = dict(zip(self.keys, self.ends, strict=True)).get(one.key)

@@ -222,7 +222,7 @@ def _leader(
     )
     asker.prove_by(lambda: keys.own)
     witness = Witness(
-        WitnessParts(kube, replicas, CheckpointClient(asker), ledger),
+        WitnessParts(kube, replicas, CheckpointClient(asker), ledger, guard.publish),
         installation,
         interval=settings.witness_interval,
         now=clock.ours,

@@ -32,6 +32,7 @@ from bailiwick_webhook.http.status.exposition import CONTENT_TYPE as METRICS, Ex
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.process import settings as flags
+from bailiwick_webhook.record.ledgernotes import LedgerNotes
 from bailiwick_webhook.record.writing.chainlog import ChainLog, PodName
 from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.store.store import Store
@@ -178,7 +179,10 @@ async def listening(case: Case, folder: Path, monkeypatch: pytest.MonkeyPatch) -
             assert chain is not None
             chain.checkpoint(0)
             await records.write(LINE)
-        exposition, checkpoints = Exposition(store, records, counts), CheckpointHandler(records, counts)
+        exposition, checkpoints = (
+            Exposition(store, records, counts),
+            CheckpointHandler(records, counts, LedgerNotes(lambda: "", "system")),
+        )
         ready = case.state != "not ready"
         application = health.build(store, lambda: ready, {}, exposition, counts, cast("Any", Tls()), checkpoints)
         server = await serve(application, "127.0.0.1", 0)

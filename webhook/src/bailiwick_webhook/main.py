@@ -44,6 +44,7 @@ from bailiwick_webhook.pipeline.pdp import Pdp, Records
 from bailiwick_webhook.process import gcpause, logs, settings, standalone
 from bailiwick_webhook.process.chain import chain_log
 from bailiwick_webhook.process.settings import WebhookSettings
+from bailiwick_webhook.record.ledgernotes import LedgerNotes
 from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.store.store import Store
@@ -98,7 +99,8 @@ async def _run(given: WebhookSettings) -> None:
             # Unready before the first port closes, also where a defect ends the process.
             return listening.is_set() and not (stop.is_set() or watching.done() or records.broken.done())
 
-        checkpoints = CheckpointHandler(records, pdp.counts, StatusSenders(pdp.counts, lambda: store.keyring.keys))
+        senders = StatusSenders(pdp.counts, lambda: store.keyring.keys)
+        checkpoints = CheckpointHandler(records, pdp.counts, _ledger_notes(given, store), senders)
         status = await serve(
             health.build(
                 store,
@@ -247,6 +249,13 @@ def _clustered(
         counts=pdp.counts,
     )
     return store, ByToken(tokens, issuers, Workloads(cluster)), pdp, (keys, *issuers.keysets)
+
+
+def _ledger_notes(given: WebhookSettings, store: View) -> LedgerNotes:
+    """Return what tells whose checkpoints of the operator's log are: nobody's where there is no operator."""
+    return LedgerNotes(
+        lambda: store.guard.witness_keys if isinstance(store, Store) else "", given.installation.namespace
+    )
 
 
 async def _first(*awaited: Awaitable[object]) -> None:

@@ -82,7 +82,7 @@ class WitnessStore:
                 data, gone = {**gone, **added}, {}
             else:
                 data = dict(added)
-            data |= {WITNESS_MONTH_ENTRY: month, WITNESS_KEYS_ENTRY: _listed(keys)}
+            data |= {WITNESS_MONTH_ENTRY: month, WITNESS_KEYS_ENTRY: keys.text()}
             for chain in sorted(data.keys() - added.keys() - {WITNESS_MONTH_ENTRY, WITNESS_KEYS_ENTRY}, key=_age(data)):
                 if size_of(data) <= MOST_BYTES:
                     break
@@ -153,16 +153,12 @@ class WitnessStore:
 def data_of(held: Mapping[str, HeldChain], broken: Mapping[str, str], keys: Cosigners) -> dict[str, str]:
     """Return the `data` of what lives. What cannot be read stays as it is, until its chain is seen again."""
     entries = {chain: one.entry.text() for chain, one in held.items()}
-    return {**broken, **entries, WITNESS_KEYS_ENTRY: _listed(keys)}
+    return {**broken, **entries, WITNESS_KEYS_ENTRY: keys.text()}
 
 
 def size_of(data: Mapping[str, str]) -> int:
     """Return the bytes of names and values."""
     return sum(len(name) + len(text.encode()) for name, text in data.items())
-
-
-def _listed(keys: Cosigners) -> str:
-    return "".join(f"{key}\n" for key in keys.keys)
 
 
 def _age(data: Mapping[str, str]) -> Callable[[str], str]:

@@ -42,12 +42,13 @@ Answers = Sequence[tuple[Replica, CheckpointAnswer | NoCheckpoint]]
 
 @dataclass(frozen=True, slots=True)
 class WitnessParts:
-    """What the witness works with: where the processes are, how they are asked, and where it says what it saw."""
+    """What the witness works with. `publish` tells the decision points what verifies it, a `vkey` on each line."""
 
     kube: OperatorClient
     replicas: Replicas
     client: CheckpointClient
     ledger: OperatorLedger
+    publish: Callable[[str], None] = lambda _keys: None
 
 
 class Witness:
@@ -134,10 +135,11 @@ class Witness:
                 _LOG.warning("the keys of the witness are others", witness=newest)
                 self._tell_event(EventDraft("Normal", _ACTION, "WitnessKeyRotated", note))
             self._verifiers = verifiers
+            self._parts.publish(verifiers.text())
         replicas = await self._parts.replicas.everyone()
         stored = await self._store.read(verifiers)
         held = await self._put_back(stored, verifiers, replicas, begun=keys.begun)
-        answers = await self._answers(replicas, held)
+        answers = await self._answers(keys, replicas, held)
         for _ in range(_TRIES):
             self._parted(held, stored)
             await self._judge(keys, held, stored, answers)
@@ -157,8 +159,10 @@ class Witness:
         self._print(held)
         return full or self._counted(answers, held, stored)
 
-    async def _answers(self, replicas: Sequence[Replica], held: Mapping[str, HeldChain]) -> Answers:
-        ledger = self._parts.ledger.checkpoint()
+    async def _answers(self, keys: WitnessKeys, replicas: Sequence[Replica], held: Mapping[str, HeldChain]) -> Answers:
+        # By its cosignature decision points and auditors know the ledger for ours.
+        now = int(self._now().timestamp())
+        ledger = cosigned(self._parts.ledger.checkpoint(), witness_name(self._name), keys.signing.private, now)
         newest = witness.newest(held) | self._of
         before = (held.get(newest.get(replica.uid, "")) for replica in replicas)
         asked = (self._parts.client.newest(one, known, ledger) for one, known in zip(replicas, before, strict=True))

@@ -18,6 +18,8 @@ fingerprint. That is kept by these invariants:
    over is void: to lose approvals is a nuisance, to count a forged one is a breach.
 6. A status is written upon the very version that was judged. Whatever moves in between makes the write fail (409).
 
+Beside the record stands what verifies the witness, for the decision points: whether the guards are proven or not.
+
 Whoever may write ConfigMaps in our namespace is trusted: they could start pods as the operator just as well.
 
 The API server takes up a changed guard about a second after it was stored, and each replica of it in its own time.
@@ -33,7 +35,7 @@ from typing import Any, Final
 
 import structlog
 
-from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.compile.acceptance import shortened
 from bailiwick_kube.paths import CORE, object_path
@@ -99,6 +101,7 @@ class GuardKeeper:
         self._voider = Voider(kube, installation, now, fallen, again=interval, clock=clock)
         self._asked = asyncio.Event()
         self._down = False
+        self._keys = self._published = ""
         self._covered: Tick | None = None
         self._config_maps = object_path(CORE, "configmaps", installation.namespace)
         self.problem: str | None = "not proven yet"
@@ -119,6 +122,11 @@ class GuardKeeper:
     def ask(self) -> None:
         """Ask for a proof soon. One proof serves all who ask before it begins."""
         self._asked.set()
+
+    def publish(self, keys: str) -> None:
+        """Publish what verifies the witness, soon. `keys`: a `vkey` on each line."""
+        self._keys = keys
+        self.ask()
 
     async def run(self) -> None:
         """Prove until cancelled."""
@@ -144,6 +152,7 @@ class GuardKeeper:
     async def round(self) -> bool:
         """Prove once, and record it. Returns whether what was seen before is now covered; `problem` says why not."""
         began = self._ticks()
+        await self._publish()
         try:
             proof = await self._prover.prove()
             stored = await self._read()
@@ -167,6 +176,16 @@ class GuardKeeper:
         if self._covered is not None:
             self._proven()
         return self._covered is not None
+
+    async def _publish(self) -> None:
+        """Write the keys of the witness, where others stand. That the guards are not proven is no hindrance."""
+        if self._keys == self._published:
+            return
+        try:
+            stored = await self._read()
+            await self._put(stored, dict((stored.config_map or {}).get("data") or {}))
+        except (UnreachableError, RefusedError, UnprovenError) as error:
+            _LOG.warning("the keys of the witness are not published: trying again", problem=str(error))
 
     async def _take_over(self, stored: _StoredConfigMap, proof: Proof) -> None:
         """Make void what another guard than this one let in, then record this one (invariant 2)."""
@@ -202,8 +221,17 @@ class GuardKeeper:
 
     async def _write(self, stored: _StoredConfigMap, record: Record) -> None:
         """Record a proof over the very version that was read: another leader's record is never overwritten."""
+        standing = ((stored.config_map or {}).get("data") or {}).get(WITNESS_KEYS_ENTRY)
+        await self._put(stored, record.data() | ({} if standing is None else {WITNESS_KEYS_ENTRY: standing}))
+        self.void = record.void
+        self._recorded(record.fingerprint)
+
+    async def _put(self, stored: _StoredConfigMap, data: dict[str, str]) -> None:
+        """Write the ConfigMap, with the keys of the witness. Raises `UnprovenError`, `UnreachableError`."""
+        keys = self._keys
+        data |= {WITNESS_KEYS_ENTRY: keys} if keys else {}
         metadata: dict[str, Any] = {"name": GUARD_CONFIG_MAP, "namespace": self._installation.namespace}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": record.data()}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
         if stored.config_map is None:
             answer = await self._kube.create(self._config_maps, body)
         else:
@@ -213,8 +241,7 @@ class GuardKeeper:
         if not answer.ok:
             message = f"the proof cannot be recorded in ConfigMap {GUARD_CONFIG_MAP}: {answer.message}"
             raise UnprovenError(message)
-        self.void = record.void
-        self._recorded(record.fingerprint)
+        self._published = keys
 
     def _fell(self, problem: str) -> None:
         """Count and tell once that the guards are not in force, until they are again."""

@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
+from bailiwick_api.accounts import WITNESS_KEYS_ENTRY
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_engine.approval.apiroutes import REQUIRED
 from bailiwick_kube.responses import ApiResponse
@@ -48,6 +49,12 @@ def record_of(api: FakeApi) -> Record:
     record = read_record(api.config_map)
     assert record is not None
     return record
+
+
+def data_of(api: FakeApi) -> dict[str, str]:
+    assert api.config_map is not None
+    data: dict[str, str] = api.config_map["data"]
+    return data
 
 
 def phase_of(api: FakeApi, name: str) -> str | None:
@@ -334,7 +341,7 @@ class TestARecordThatIsGone:
         api.store(named("honest", "dave", status=active()))
         await keeper(api).round()
         assert api.config_map is not None
-        api.config_map["data"]["resourceVersion"] = "many"
+        data_of(api)["resourceVersion"] = "many"
         await keeper(api).round()
         assert phase_of(api, "honest") == "Lapsed"
 
@@ -397,3 +404,39 @@ class TestWhoBreaksTheGlass:
         await going_on.round()
         assert going_on.problem is not None
         assert (going_on.falls, told) == (0, [])
+
+
+class TestTheKeysOfTheWitness:
+    KEYS = "one\ntwo\n"
+
+    async def test_stand_beside_the_record_and_stay_there(self) -> None:
+        api = await proven_api()
+        fresh = keeper(api)
+        before = record_of(api)
+        fresh.publish(self.KEYS)
+        for _ in range(2):
+            assert await fresh.round()
+            assert data_of(api)[WITNESS_KEYS_ENTRY] == self.KEYS
+        assert record_of(api).fingerprint == before.fingerprint
+        # One who leads next and has not read them yet leaves them alone.
+        assert await keeper(api).round()
+        assert data_of(api)[WITNESS_KEYS_ENTRY] == self.KEYS
+
+    async def test_are_put_back_where_somebody_changed_them(self) -> None:
+        api = await proven_api()
+        fresh = keeper(api)
+        fresh.publish(self.KEYS)
+        assert await fresh.round()
+        data_of(api)[WITNESS_KEYS_ENTRY] = "another\n"
+        assert await fresh.round()
+        assert data_of(api)[WITNESS_KEYS_ENTRY] == self.KEYS
+
+    async def test_are_published_though_the_guards_are_not_proven(self) -> None:
+        api = FakeApi()
+        api.guards.clear()
+        fresh = keeper(api)
+        fresh.publish(self.KEYS)
+        assert not await fresh.round()
+        assert fresh.problem is not None
+        assert data_of(api) == {WITNESS_KEYS_ENTRY: self.KEYS}
+        assert read_record(api.config_map) is None

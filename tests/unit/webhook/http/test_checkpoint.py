@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -19,14 +20,25 @@ from bailiwick_webhook.http.status.checkpoint import MOST_BYTES, MOST_NOTE, Chec
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.record.ledgernotes import LedgerNotes, NoteRefusal
 from bailiwick_webhook.record.writing.chainlog import ChainLog, PodName
 from bailiwick_webhook.record.writing.writer import RecordWriter
 from support.chains import read
+from support.evidence.logs import INSTALLATION, WITNESS_KEY, ProcessLog, private_key
 from support.pdp.alone import StaticStore
 
+OPERATOR: Final = ProcessLog(4, component="operator").records(9)
 LINE: Final = b'{"kind":"evaluation","n":%d}\n'
 SIGNATURE: Final = "\N{EM DASH} bailiwick/ledger AAAAAAAA\n"
 NOTE: Final = "bailiwick/ledger\n7\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n\n" + SIGNATURE
+
+
+NOTES: Final = LedgerNotes(lambda: "", "system")
+
+
+def cosigned_note(size: int) -> str:
+    """Return a checkpoint of the operator's log, as it sends it."""
+    return OPERATOR.checkpoint(size, now=int(time.time()))
 
 
 class Witness:
@@ -78,10 +90,10 @@ class Witness:
 @pytest.fixture
 async def witness(tmp_path: Path) -> AsyncIterator[Witness]:
     chain, counts, file = ChainLog("system", pod=PodName("bailiwick-webhook-0", "u")), Counts(), tmp_path / "records"
-    store = StaticStore(())
+    store, notes = StaticStore(()), LedgerNotes(lambda: f"{WITNESS_KEY}\n", INSTALLATION)
     async with aiohttp.ClientSession() as session, contextlib.AsyncExitStack() as stack:
         writer = await stack.enter_async_context(RecordWriter(file, fsync=False, chain=chain))
-        exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts)
+        exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts, notes)
         server = await serve(
             health.build(store, lambda: True, {}, exposition, counts, checkpoints=handler), "127.0.0.1", 0
         )
@@ -175,13 +187,45 @@ async def test_a_ledger_that_is_malformed_is_refused_and_not_written(witness: Wi
     assert b'"ledger"' not in await asyncio.to_thread(witness.file.read_bytes)
 
 
-async def test_a_ledger_is_written_into_the_chain_once_a_minute(witness: Witness) -> None:
-    for size in (7, 8, 9):
-        status, _ = await witness.post({"from": 0, "ledger": NOTE.replace("\n7\n", f"\n{size}\n")})
-        assert status == 200
+async def ledgers_of(witness: Witness) -> list[str]:
+    """Return the checkpoints of the operator's log that stand in the chain."""
     await witness.writer.write(LINE % 1)
     lines = read(await asyncio.to_thread(witness.file.read_bytes)).lines()
-    assert [line["note"] for line in lines if line["kind"] == "ledger"] == [NOTE]
+    return [line["note"] for line in lines if line["kind"] == "ledger"]
+
+
+async def test_a_ledger_is_written_into_the_chain_once_a_minute(witness: Witness) -> None:
+    sent = [cosigned_note(size) for size in (7, 8, 9)]
+    for note in sent:
+        status, said = await witness.post({"from": 0, "ledger": note})
+        assert (status, "refused" in said) == (200, False)
+    assert await ledgers_of(witness) == sent[:1]
+
+
+async def test_no_stranger_writes_a_ledger_into_the_chain(witness: Witness) -> None:
+    strangers = [
+        NOTE,
+        OPERATOR.signed(OPERATOR.lines),
+        OPERATOR.checkpoint(now=int(time.time()), by=private_key(9)),
+        *(ProcessLog(number, component="operator").signed([]) for number in range(70, 90)),
+    ]
+    for note in strangers:
+        status, said = await witness.post({"from": 0, "ledger": note})
+        # The checkpoint of the process is given all the same.
+        assert (status, said["refused"] in {*NoteRefusal}) == (200, True)
+    operators = cosigned_note(9)
+    assert "refused" not in (await witness.post({"from": 0, "ledger": operators}))[1]
+    assert await ledgers_of(witness) == [operators]
+    async with witness.session.get(f"{witness.url}/metrics") as answer:
+        assert f"bailiwick_log_notes_refused_total {len(strangers)}.0" in await answer.text()
+
+
+async def test_no_note_of_before_keeps_the_newest_out(witness: Witness) -> None:
+    before = OPERATOR.checkpoint(5, now=int(time.time()) - 60)
+    newest = cosigned_note(9)
+    assert "refused" not in (await witness.post({"from": 0, "ledger": newest}))[1]
+    assert (await witness.post({"from": 0, "ledger": before}))[1]["refused"] == NoteRefusal.EARLIER
+    assert await ledgers_of(witness) == [newest]
 
 
 class TestTheEnd:
@@ -276,7 +320,7 @@ async def test_the_metrics_tell_how_much_stands_and_when_somebody_last_asked(wit
 async def test_a_process_without_a_chain_says_so(tmp_path: Path) -> None:
     counts, store = Counts(), StaticStore(())
     async with aiohttp.ClientSession() as session, RecordWriter(tmp_path / "records", fsync=False) as writer:
-        exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts)
+        exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts, NOTES)
         built = health.build(store, lambda: True, {}, exposition, counts, checkpoints=handler)
         server = await serve(built, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.port}"

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.manifests import guards
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_engine.approval.apiroutes import REQUIRED
@@ -216,3 +216,10 @@ def test_objects_of_others_do_not_matter(bench: Bench) -> None:
     metrics = {"name": "v1beta1.metrics.k8s.io", "uid": "x", "resourceVersion": "1"}
     bench.event(ROUTES, "ADDED", {"metadata": metrics, "spec": {"service": {"name": "metrics-server"}}})
     assert bench.guard.proven is True
+
+
+def test_the_keys_of_the_witness_are_known_whether_the_guard_is_proven_or_not(bench: Bench) -> None:
+    assert bench.guard.witness_keys == ""
+    for recorded, proven in ((bench.proof, True), ("sha256:" + "0" * 64, False)):
+        bench.prove(recorded, **{WITNESS_KEYS_ENTRY: "one\ntwo\n"})
+        assert (bench.guard.witness_keys, bench.guard.proven) == ("one\ntwo\n", proven)

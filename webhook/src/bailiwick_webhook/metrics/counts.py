@@ -73,8 +73,8 @@ class Counts:
 
     __slots__ = (
         *("admissions", "batch", "bodies_slow", "body_bytes", "connections", "connections_limited", "evaluation"),
-        *("handshakes", "handshakes_waiting", "malformed", "overloads", "request", "responses", "reviews", "search"),
-        *("shadows", "tokens_refused", "under_way", "usage", "uses"),
+        *("handshakes", "handshakes_waiting", "malformed", "notes_refused", "overloads", "request", "responses"),
+        *("reviews", "search", "shadows", "tokens_refused", "under_way", "usage", "uses"),
     )
 
     def __init__(self) -> None:
@@ -96,6 +96,7 @@ class Counts:
         self.connections_limited = dict.fromkeys(product(Port, ConnectionLimit), 0)
         self.handshakes = dict.fromkeys(product(Port, Handshake), 0)
         self.handshakes_waiting = dict.fromkeys(Port, 0)
+        self.notes_refused = 0
         self.malformed = dict.fromkeys(Port, 0)
         self.tokens_refused = dict.fromkeys(TokenProblem, 0)
         self.responses = [0] * len(CLASSES)

@@ -35,7 +35,14 @@ LOG_UNASKED: Final = Metric(
     " one every few seconds. Absent with --record-chain off.",
 )
 
+LOG_NOTES_REFUSED: Final = Metric(
+    "bailiwick_log_notes_refused_total",
+    "counter",
+    "Checkpoints of the operator's log that were sent to /checkpoint on the status port and not taken into the chain,"
+    " because the witness of this installation did not cosign them, or its key is not known here.",
+)
+
 RECORD_METRICS: Final = (
     *(RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
-    *(LOG_SIZE, LOG_CHECKPOINTS, LOG_UNASKED),
+    *(LOG_SIZE, LOG_CHECKPOINTS, LOG_UNASKED, LOG_NOTES_REFUSED),
 )

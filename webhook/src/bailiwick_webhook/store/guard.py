@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.manifests import guards
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
@@ -97,6 +97,12 @@ class GuardWatch:
         """Tell whether the guard is proven, by the very version of the grants' APIService that was read just now."""
         watched = self._routes.found.get(apiroutes.GRANTS_ROUTE)
         return self.proven and watched is not None and _version_of(watched) == _version_of(live)
+
+    @property
+    def witness_keys(self) -> str:
+        """What verifies the witness, as the operator publishes it beside the proof: a `vkey` on each line, or none."""
+        proof = self._proof.found.get(GUARD_CONFIG_MAP) or {}
+        return str((proof.get("data") or {}).get(WITNESS_KEYS_ENTRY, ""))
 
     def _judge(self) -> None:
         watched = (self._policies, self._bindings, self._crd, self._routes)

@@ -259,10 +259,3 @@ async def test_the_ledger_of_who_leads_next_does_not_wait_for_the_minute_to_be_o
 ) -> None:
     told = [("one\n1\n", 0.0), ("two\n1\n", 5.0), ("two\n2\n", 15.0), ("two\n3\n", 65.0)]
     assert await ledgers(tmp_path, monkeypatch, told) == ["one\n1\n", "two\n1\n", "two\n3\n"]
-
-
-async def test_ledgers_that_somebody_makes_up_do_not_fill_the_log(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = [(f"made up {number}\n1\n", number / 1000) for number in range(1000)]
-    assert len(await ledgers(tmp_path, monkeypatch, [*told, ("made up\n1\n", 62.0)])) == 10

@@ -21,7 +21,9 @@ from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import NoteError, split
 from bailiwick_webhook.http.status.ration import Ration, Rations
 from bailiwick_webhook.http.status.senders import StatusSenders
+from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.record.ledgernotes import LedgerNotes
 from bailiwick_webhook.record.writing.chainlog import ChainLog, UnknownSize
 
 MOST_NOTE: Final = 2_048
@@ -34,6 +36,7 @@ _LATELY: Final = 60.0
 _SIZE: Final = re.compile(r"0|[1-9][0-9]{0,15}")
 MOST_SIZE: Final = 10**16 - 1
 _SIGNATURE: Final = re.compile(r"\N{EM DASH} [^\s+]+ (\S+)")
+_log: Final = LogLimit()
 _ABSENT: Final = "this process chains no records: --record-chain is off"
 
 
@@ -58,8 +61,12 @@ _QUESTION: Final = msgspec.json.Decoder(_Question)
 class CheckpointHandler:
     """Answers."""
 
-    def __init__(self, records: ChainHolder, counts: Counts, senders: StatusSenders | None = None) -> None:
+    def __init__(
+        self, records: ChainHolder, counts: Counts, notes: LedgerNotes, senders: StatusSenders | None = None
+    ) -> None:
         self._records = records
+        self._notes = notes
+        self._counts = counts
         self.senders: Final = senders or StatusSenders(counts)
         self._rations = Rations(MOST_WAITING, counts)
         # How many lines the witness was told of, at least, how many losses, and when it asked.
@@ -119,7 +126,11 @@ class CheckpointHandler:
         chain = self._records.chain
         if chain is None:
             return _refused(404, _ABSENT)
-        if ledger is not None:
+        refused = None if ledger is None else self._notes.refusal(ledger)
+        if refused is not None:
+            self._counts.notes_refused += 1
+            _log.warning("a checkpoint of the operator's log is not taken", why=refused.value)
+        elif ledger is not None:
             self._records.witness(ledger)
         lost = self._records.lost
         async with ration.turn():
@@ -135,6 +146,9 @@ class CheckpointHandler:
             "pod": None if chain.pod is None else chain.pod.name,
             "lost": lost,
         }
+        if refused is not None:
+            # The checkpoint of our own log is given all the same: whoever asks may be an operator of another version.
+            body["refused"] = refused.value
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 
 

@@ -107,6 +107,7 @@ class Exposition(Collector):
         yield _gauge(recordtable.LOG_SIZE, None if chain is None else chain.size)
         yield _counter(recordtable.LOG_CHECKPOINTS, [((), 0 if chain is None else chain.signed)])
         yield _gauge(recordtable.LOG_UNASKED, None if chain is None else chain.unasked)
+        yield _counter(recordtable.LOG_NOTES_REFUSED, [((), counts.notes_refused)])
         yield _gauge(table.AGE, store.age if store.synced else math.inf)
         endpoints, policies, broken = self._sizes()
         yield _gauge(table.ENDPOINTS, endpoints)

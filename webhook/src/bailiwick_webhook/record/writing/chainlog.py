@@ -28,9 +28,9 @@ from bailiwick_webhook.record.writing.provablesizes import ProvableSizes
 _ID_BYTES: Final = 16
 # The member that a number takes, at most; and the newline, which an entry has not.
 _MOST_DATA: Final = MOST_BYTES - 127
-# Seconds between two checkpoints of one log of the operator; and how many of others may come meanwhile.
+# Seconds between two checkpoints of one log of the operator; and of how many logs it is remembered.
 _PACE: Final = 60.0
-_OTHERS: Final = 8
+_OPERATORS: Final = 8
 
 
 class SignedCheckpoint(NamedTuple):
@@ -194,24 +194,24 @@ def _split(lines: bytes) -> list[bytes]:
 class LedgerPace:
     """How often checkpoints of the operator's logs come into the chain: of one log once a minute, if it changed.
 
-    One of another log comes at once, since who leads next may not live as long as that. Whoever reaches the status port
-    may name many logs, so there are few of them in a minute.
+    One of another log comes at once, since who leads next may not live as long as that. Only what the operator signed
+    comes here, so there are as many logs as operators have led.
     """
 
     def __init__(self) -> None:
-        # By the origin of a log: the note that was taken last, and when. The oldest first.
+        # By the origin of a log: the text of the note that was taken last, and when. The oldest first.
         self._taken: dict[str, tuple[str, float]] = {}
 
     def due(self, note: str, now: float) -> bool:
         """Tell whether a checkpoint is to be written, and believe that it is. `now`: monotonic, in seconds."""
-        origin = note.partition("\n")[0]
+        # The signatures differ each time, by when they were made.
+        text = note.partition("\n\n")[0]
+        origin = text.partition("\n")[0]
         before, taken = self._taken.get(origin, ("", float("-inf")))
-        lately = sum(now < time + _PACE for _, time in self._taken.values())
-        if note == before or now < taken + _PACE or lately > _OTHERS:
+        if text == before or now < taken + _PACE:
             return False
         self._taken.pop(origin, None)
-        self._taken[origin] = (note, now)
-        if len(self._taken) > _OTHERS + 1:
-            # Older than a minute, or there would have been no room.
+        self._taken[origin] = (text, now)
+        if len(self._taken) > _OPERATORS:
             del self._taken[next(iter(self._taken))]
         return True
