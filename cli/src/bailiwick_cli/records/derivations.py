@@ -21,12 +21,15 @@ from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import body
 from bailiwick_evidence.derive.derivation import OBSTACLES, Derivation, DerivationClass
 from bailiwick_evidence.derive.derive import Retrace, retraced
+from bailiwick_evidence.derive.differences import NO_RULE, differences, rule_named
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.linekinds import DECISIONS, POLICY_LIST
 
 LEDGER: Final = "ledger"
 DEVELOPMENT: Final = "development"
+# What both sentences name.
+_OF_A_VERDICT: Final = frozenset({"reason", "policy"})
 _RETRACED: Final = 20
 _NAMED: Final = b'"evaluation_id":'
 _LISTS: Final = f'"kind":"{POLICY_LIST}"'.encode()
@@ -190,11 +193,14 @@ def in_development(opening: Mapping[str, Any] | None) -> bool:
 
 
 def _said(record: Mapping[str, Any], found: Derivation) -> str:
-    policy = record.get("policy")
-    rule = f"{policy.get('name')}/{policy.get('rule')}" if isinstance(policy, dict) else "no rule"
-    said = f"the record of {record.get('evaluation_id')} says {record.get('reason')} by {rule}"
+    said = (
+        f"the record of {record.get('evaluation_id')} says {record.get('reason')} by {rule_named(record.get('policy'))}"
+    )
     answer = found.answer
     if answer is None:
         return visible(said)
-    other = "no rule" if answer.rule is None else "/".join(answer.rule)
-    return visible(f"{said}; the engine says {answer.reason} by {other}")
+    different = differences(record, answer)
+    if any(one.member in _OF_A_VERDICT for one in different):
+        said += f"; the engine says {answer.reason} by {NO_RULE if answer.rule is None else '/'.join(answer.rule)}"
+    others = [str(one) for one in different if one.member not in _OF_A_VERDICT]
+    return visible("; ".join([said, *others]))

@@ -53,19 +53,27 @@ OBSTACLES: Final[dict[Obstacle, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class EngineAnswer:
-    """What the engine says of a record's call. `rule` is policy and name of the rule that decided, or came nearest."""
+    """What the engine says of a record's call. `rule` is policy and name of the rule that decided, or came nearest.
+
+    `audit`: policy, rule and effect of each rule in Audit mode. `gated`: a grant decides.
+    """
 
     outcome: str
     reason: str
     rule: tuple[str, str] | None
     hop: str | None
     dry_run: bool
+    audit: tuple[tuple[str, str, str], ...]
+    gated: bool
 
     @classmethod
     def of(cls, verdict: Verdict) -> "EngineAnswer":
         """Return what of a verdict a record tells."""
         rule = None if verdict.rule is None else verdict.rule.place
-        return cls(verdict.outcome.value, verdict.reason.value, rule, verdict.hop, verdict.dry_run)
+        gated = verdict.gate is not None
+        return cls(
+            verdict.outcome.value, verdict.reason.value, rule, verdict.hop, verdict.dry_run, verdict.audit, gated
+        )
 
 
 @dataclass(frozen=True, slots=True)
