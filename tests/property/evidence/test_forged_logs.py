@@ -1,0 +1,155 @@
+"""The law of the auditor: no forged log is intact, and nothing that a witness saw is gone or changed without a word.
+
+An attacker who holds every file, any number of keys and, in the second game, the key of one decision point, edits,
+cuts, splices, repeats, reorders, merges and invents lines, chains and notes. What is true is what the test generated.
+"""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bailiwick_evidence.audit import judgement
+from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
+from bailiwick_evidence.note import split
+from support import commandline
+from support.evidence.forgery.games import Answer, Game, answer_of, answer_of_command, contradictions, game
+from support.evidence.forgery.histories import history
+from support.evidence.logs import WITNESS_KEY, audited
+
+GAMES: Final = 500
+"""Of each kind, in every run."""
+MANY: Final = 10_000
+COMMANDS: Final = 500
+SEEDS: Final = 2**40
+KINDS: Final = pytest.mark.parametrize("captive", [False, True], ids=["all files", "a decision point's key"])
+
+
+def lost_games(start: int, count: int, *, captive: bool) -> list[str]:
+    """Play games from this seed on, and return those in which the auditor was taken in."""
+    found = []
+    for seed in range(start, start + count):
+        played = game(seed, captive=captive)
+        if wrong := contradictions(played, answer_of(played)):
+            found.append(f"{played}: {'; '.join(wrong)}")
+    return found
+
+
+@KINDS
+def test_no_forged_log_is_intact(captive: bool) -> None:
+    assert lost_games(0, GAMES, captive=captive) == []
+    # Those of before, and others each time.
+    assert lost_games(secrets.randbelow(SEEDS), GAMES // 10, captive=captive) == []
+
+
+@pytest.mark.long
+@KINDS
+def test_no_forged_log_is_intact_in_many_games(captive: bool) -> None:
+    assert lost_games(secrets.randbelow(SEEDS), MANY, captive=captive) == []
+
+
+@pytest.mark.long
+@KINDS
+def test_the_command_says_the_same(captive: bool, tmp_path: Path) -> None:
+    for seed in range(COMMANDS // 2):
+        played = game(seed, captive=captive)
+        assert contradictions(played, answer_by_command(played, tmp_path)) == [], str(played)
+
+
+def answer_by_command(played: Game, folder: Path) -> Answer:
+    """Have the command judge what is shown."""
+    files = [folder / f"file-{number}" for number in range(len(played.files))]
+    for file, held in zip(files, played.files, strict=True):
+        file.write_bytes(held)
+    (folder / "notes").write_text("\n".join(played.forger.notes), encoding="utf-8")
+    notes = ("--checkpoints", str(folder / "notes")) if played.forger.notes else ()
+    names = [str(file) for file in files]
+    ran = commandline.run("audit", "verify", *names, *notes, "--witness-key", str(WITNESS_KEY), "-o", "json")
+    if ran.code == 2:
+        # It could not find out, and says nothing of any chain.
+        assert ran.out == "", ran
+        return answer_of_command(2, {"upTo": None, "chains": []})
+    return answer_of_command(ran.code, json.loads(ran.out))
+
+
+@KINDS
+@pytest.mark.parametrize("seed", range(40))
+def test_a_true_history_is_never_called_changed(seed: int, captive: bool) -> None:
+    true = history(seed, captive=captive)
+    files = [b"".join(line for log in file for line in log.lines) for file in true.files]
+    notes = [log.cosignatures[-1].note for log in true.logs.values() if log.cosignatures and not log.operator]
+    _, reports = audited(files, notes)
+    found = {one.code.value for report in reports for one in report.findings if one.bad}
+    # What no witness saw, since it never came by, cannot be told.
+    assert found <= {"unknown"}
+    seen = {log.id for log in true.logs.values() if log.cosignatures}
+    assert all(report.intact for report in reports if report.chain in seen and report.witnessed is not None)
+
+
+def chain_named(note: str) -> str:
+    """Return the id of the chain that a note is of."""
+    return note.partition("\n")[0].rpartition("/")[2]
+
+
+@pytest.mark.long
+class TestTheGameFindsIt:
+    """An auditor that is taken in loses the game soon: else the game would prove nothing."""
+
+    MOST: Final = 4_000
+
+    def found(self, *, captive: bool = False) -> bool:
+        """Tell whether a game is lost."""
+        for seed in range(self.MOST):
+            played = game(seed, captive=captive)
+            if contradictions(played, answer_of(played)):
+                return True
+        return False
+
+    def test_where_a_chain_vouches_for_another_that_it_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = judgement._Judgement._unwitnessed
+
+        def unwitnessed(self: judgement._Judgement) -> None:
+            if not self.heads:
+                real(self)
+
+        monkeypatch.setattr(judgement._Judgement, "_unwitnessed", unwitnessed)
+        assert self.found()
+
+    def test_where_what_a_line_holds_vouches_though_no_witness_cosigned_it(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def added(self: WitnessBook, note: str, by: str, seq: int) -> None:
+            real(self, note, by, seq)
+            for one in list(self._held.values()):
+                for told in one:
+                    claim = RootClaim(told.chain, told.size, told.root, told.time or 1, told.origin, (told.note,))
+                    self._put(claim._replace(seen=((told.by, told.time or 1),)))
+
+        real = WitnessBook.add_of_line
+        monkeypatch.setattr(WitnessBook, "add_of_line", added)
+        assert self.found()
+
+    def test_where_a_later_note_takes_the_place_of_a_better_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def added(self: WitnessBook, note: str, by: str, seq: int) -> None:
+            name, held = chain_named(note), self.held(chain_named(note))
+            for one in [*held] if self._opened(note, None) is None else ():
+                if note.startswith(split(one.note)[0]):
+                    self._claims.get(name, {}).pop((one.size, one.root), None)
+                    held.remove(one)
+            real(self, note, by, seq)
+
+        real = WitnessBook.add_of_line
+        monkeypatch.setattr(WitnessBook, "add_of_line", added)
+        assert self.found()
+
+    def test_where_what_a_process_signs_hides_what_a_witness_saw(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def ranged(self: judgement._Judgement, claims: list[RootClaim], made: dict[int, bytes]) -> None:
+            good = max((claim.size for claim in claims if made[claim.size] == claim.root), default=0)
+            if any(claim.size > good for claim in claims):
+                real(self, claims, made)
+
+        real = judgement._Judgement._ranged
+        monkeypatch.setattr(judgement._Judgement, "_ranged", ranged)
+        assert self.found(captive=True)

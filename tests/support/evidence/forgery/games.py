@@ -1,0 +1,141 @@
+"""A game: an attacker changes what is shown of a true history, and the auditor must not be taken in.
+
+Standing: over `histories` and `forgers`, under the property test. Holds: what contradicts the truth is found by
+comparing bytes with what was generated; the auditor's own reading of lines, notes or signatures has no part in it.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from bailiwick_api import times
+from bailiwick_evidence.audit.findings import FindingCode
+from bailiwick_evidence.audit.logaudit import known_upto
+from support.evidence.forgery.forgers import Forger, forger
+from support.evidence.forgery.histories import Log, history
+from support.evidence.logs import audited
+
+_HISTORIES: Final = 200
+_MOST_MOVES: Final = 6
+
+
+class ChainAnswer(NamedTuple):
+    """What the auditor says of a chain."""
+
+    intact: bool
+    brief: bool
+    witnessed: int | None
+
+
+class Answer(NamedTuple):
+    """What the auditor says. `good`: nothing is wrong, exit code 0; `upto`: seconds since the epoch."""
+
+    good: bool
+    upto: int | None
+    chains: Mapping[str, ChainAnswer]
+
+
+class Game(NamedTuple):
+    """What is shown, and who forged it."""
+
+    seed: int
+    captive: bool
+    forger: Forger
+
+    def __str__(self) -> str:
+        """Return how it was played."""
+        held = "with a decision point's key" if self.captive else "with all files"
+        return f"game {self.seed} {held}: {', '.join(self.forger.told)}"
+
+    @property
+    def files(self) -> list[bytes]:
+        """Return the files, as they are shown."""
+        return [b"".join(file) for file in self.forger.files]
+
+
+def game(seed: int, *, captive: bool) -> Game:
+    """Return the game of a seed, played. `captive`: the attacker has the key of a decision point."""
+    chance = random.Random(seed)  # noqa: S311 - so that a seed tells all
+    one = forger(history(seed % _HISTORIES, captive=captive), chance)
+    one.play(_MOST_MOVES)
+    return Game(seed, captive, one)
+
+
+def answer_of(played: Game) -> Answer:
+    """Have the auditor judge what is shown."""
+    _, reports = audited(played.files, played.forger.notes)
+    chains = {
+        one.chain: ChainAnswer(one.intact, any(f.code is FindingCode.BRIEF for f in one.findings), one.witnessed)
+        for one in reports
+    }
+    return Answer(not any(one.bad for one in reports), known_upto(reports), chains)
+
+
+def answer_of_command(code: int, said: Mapping[str, Any]) -> Answer:
+    """Return what `audit verify -o json` says, with its exit code."""
+    chains = {
+        one["chain"]: ChainAnswer(
+            one["intact"], any(found["code"] == "brief" for found in one["findings"]), one["witnessed"]
+        )
+        for one in said["chains"]
+    }
+    upto = times.read(said["upTo"])
+    return Answer(code == 0, None if upto is None else int(upto.timestamp()), chains)
+
+
+def contradictions(played: Game, answer: Answer) -> list[str]:
+    """Return where an answer that finds nothing wrong is not true."""
+    true = played.forger.history
+    found = [f"{chain} is called intact and never witnessed" for chain in _unseen(answer)]
+    if not answer.good:
+        return found
+    shown = b"\n".join(played.files).split(b"\n")
+    lines = set(shown)
+    text = b"\n".join([*shown, *(note.encode() for note in played.forger.notes)])
+    for chain, said in answer.chains.items():
+        if chain not in true.logs and not said.brief:
+            found.append(f"{chain} was invented, and is called intact")
+    for log in true.logs.values():
+        found += _of_log(log, lines, text, answer)
+    times = {seen.time for log in true.logs.values() for seen in log.cosignatures}
+    if answer.upto is not None and answer.upto not in times:
+        found.append(f"nothing was cosigned at {answer.upto}")
+    return found
+
+
+def _of_log(log: Log, lines: set[bytes], text: bytes, answer: Answer) -> list[str]:
+    """Compare a true log with what is shown, up to what the witness saw: of what is shown, and before that time."""
+    said = answer.chains.get(log.id)
+    sizes = [seen.size for seen in log.cosignatures if _is_shown(seen.note, text)]
+    if said is not None and not said.brief and answer.upto is not None:
+        sizes += [seen.size for seen in log.cosignatures if seen.time <= answer.upto]
+    size = max(sizes, default=0)
+    found = [f"line {seq} of {log.id} is gone or changed" for seq in range(size) if log.lines[seq][:-1] not in lines]
+    own = b'{"log":{"id":"' + log.id.encode() + b'",'
+    true = {line[:-1] for line in log.lines[:size]}
+    for line in lines:
+        whole = line.startswith(own) and line.endswith(b"}") and _number(line) < size
+        # The beginning of a true line is a torn one.
+        if whole and not any(one.startswith(line) for one in true):
+            found.append(f"another line {_number(line)} of {log.id} is shown")
+    if said is not None and said.intact:
+        if said.witnessed not in {seen.size for seen in log.cosignatures}:
+            found.append(f"{log.id} is called intact up to {said.witnessed} lines, which nobody saw")
+        if said.witnessed is not None and said.witnessed > size:
+            found.append(f"{log.id} is called intact up to {said.witnessed} lines, which is not shown")
+    return found
+
+
+def _number(line: bytes) -> int:
+    digits = line.partition(b'"seq":')[2].partition(b",")[0]
+    return int(digits) if digits.isdigit() else 10**9
+
+
+def _is_shown(note: str, text: bytes) -> bool:
+    """Tell whether a note stands in what is shown, as it is or in JSON."""
+    whole = note.encode()
+    return whole in text or whole.replace(b"\n", b"\\n") in text
+
+
+def _unseen(answer: Answer) -> Sequence[str]:
+    return [chain for chain, said in answer.chains.items() if said.intact and said.witnessed is None]
