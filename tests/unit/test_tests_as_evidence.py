@@ -33,6 +33,7 @@ MISTAKEN: Final = "identifiers-that-are-often-mistaken"
 WHOLE: Final = {
     ("concepts/threat-model.md", "who-is-trusted-with-what", "every right"),
     ("concepts/evidence.md", "what-audit-verify-says", "every finding"),
+    ("concepts/evidence.md", "what-vouches-for-a-log", "no forged log"),
     ("concepts/evidence.md", "what-an-attacker-leaves", "every attack"),
     ("concepts/evidence.md", "a-witness-outside-of-the-cluster", "outside witness"),
     ("concepts/evidence.md", "deleting-records-when-their-time-has-come", "removal"),

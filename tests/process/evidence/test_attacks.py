@@ -223,6 +223,43 @@ class TestWithTheRecordFile:
         report = verified([*real.lines, *real.lines[3:6]], real.notes)
         assert (report.repeated, report.bad) == (3, False)
 
+    def test_a_log_is_invented_and_another_one_that_names_it(self, real: RealLog, tmp_path: Path) -> None:
+        # A real process names what it finds in the file: the invented log is no better for that.
+        forged = ProcessLog(66).records(20).close()
+        policies = tmp_path / "policies"
+        policies.mkdir()
+        (policies / "crm.yaml").write_text(
+            yaml.safe_dump(policy("crm", "p", endpointSettings=settings(), rules=[rule()]))
+        )
+        (tmp_path / "records.jsonl").write_bytes(b"".join(forged.lines))
+        with (tmp_path / "log").open("wb") as log:
+            point = Process(tmp_path, policies, log)
+            until(lambda: point.records.read_bytes().count(b"\n") > len(forged.lines), "written", 5)
+            note = witnessed(point, 0, [])
+            assert point.stop() == 0
+        _, reports = audited([point.records.read_bytes(), real.text], [*real.notes, note])
+        found = {report.chain: [one.code.value for one in report.findings if one.bad] for report in reports}
+        assert found.pop(forged.id) == [attack("invent")]
+        assert list(found.values()) == [[], []]
+
+    def test_a_checkpoint_of_a_ledger_is_sent_that_the_operator_did_not_cosign(self, tmp_path: Path) -> None:
+        policies = tmp_path / "policies"
+        policies.mkdir()
+        (policies / "crm.yaml").write_text(
+            yaml.safe_dump(policy("crm", "p", endpointSettings=settings(), rules=[rule()]))
+        )
+        forged = ProcessLog(66, component="operator").records(20)
+        with (tmp_path / "log").open("wb") as log:
+            point = Process(tmp_path, policies, log, "--development", "--witness-wait-seconds", "0")
+            port = f"http://127.0.0.1:{point.status_port}"
+            for number in range(9):
+                sent = {"from": 0, "ledger": forged.signed(forged.lines[:number])}
+                answer = requests.post(f"{port}/checkpoint", json=sent, timeout=5)
+                assert (answer.status_code, "refused" in answer.json()) == (200, True)
+            assert f"{attack('forge note')} 9.0\n" in requests.get(f"{port}/metrics", timeout=5).text
+            assert point.stop() == 0
+        assert b'"kind":"ledger"' not in point.records.read_bytes()
+
     def test_records_are_added(self) -> None:
         process = ProcessLog().records(5)
         added = ProcessLog().records(5)
@@ -325,7 +362,7 @@ class TestWithTheRightsOfTheOperator:
 
     def test_the_ledger_is_cut(self) -> None:
         ledger, process = ProcessLog(4, component="operator").records(9), ProcessLog(3)
-        process.add(kind="ledger", note=ledger.signed(ledger.lines))
+        process.add(kind="ledger", note=ledger.checkpoint())
         process.close()
         _, reports = audited([b"".join([*process.lines, *ledger.lines[:5]])], [process.checkpoint()])
         assert places(reports[0]) == [f"{attack('ledger')} 5-9", "unclosed"]
@@ -335,7 +372,7 @@ class TestWithTheRightsOfTheOperator:
         (digest, text) = next(iter(texts_of([real.spec])._texts.items()))
         ledger.add(kind="policy", digest=digest, policy="crm/crm-agent", text=text.decode())
         ledger.records(2)
-        process.add(kind="ledger", note=ledger.signed(ledger.lines))
+        process.add(kind="ledger", note=ledger.checkpoint())
         process.close()
         lines = [ledger.lines[0], ledger.lines[1].replace(b"customers.list", b"customers.lost"), *ledger.lines[2:]]
         _, reports = audited([b"".join([*process.lines, *lines])], [process.checkpoint()])

@@ -9,6 +9,8 @@ BOTH: Final = "both pods"
 AUDITOR: Final = "the auditor"
 OPERATOR: Final = "the operator"
 NOBODY: Final = "nobody"
+PORT: Final = "the status port"
+POINT: Final = "the decision point"
 
 
 class LogAttack(NamedTuple):
@@ -31,6 +33,13 @@ ATTACKS: Final = {
     "append": LogAttack("add records to a log that goes on", FILE, "`forked`, once the process writes on", AUDITOR),
     "append dead": LogAttack(
         "add records to the log of a killed process", FILE, "`tail`: they cannot be told apart", NOBODY
+    ),
+    "invent": LogAttack("invent a log, and another one that names it", FILE, "`unknown`: no witness saw it", AUDITOR),
+    "forge note": LogAttack(
+        "send a checkpoint of a ledger that the operator did not cosign",
+        PORT,
+        "refused, with `bailiwick_log_notes_refused_total`",
+        POINT,
     ),
     "two stories": LogAttack(
         "show two readers two stories", FILE, "`forked` to a reader who has both, else `altered`", AUDITOR
