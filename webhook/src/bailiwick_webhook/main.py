@@ -39,6 +39,7 @@ from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
 from bailiwick_webhook.identity.workloads import Workloads
+from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
 from bailiwick_webhook.process import gcpause, logs, settings, standalone
@@ -99,8 +100,7 @@ async def _run(given: WebhookSettings) -> None:
             # Unready before the first port closes, also where a defect ends the process.
             return listening.is_set() and not (stop.is_set() or watching.done() or records.broken.done())
 
-        senders = StatusSenders(pdp.counts, lambda: store.keyring.keys)
-        checkpoints = CheckpointHandler(records, pdp.counts, _ledger_notes(given, store), senders)
+        checkpoints = _checkpoints(given, store, records, pdp.counts)
         status = await serve(
             health.build(
                 store,
@@ -251,11 +251,12 @@ def _clustered(
     return store, ByToken(tokens, issuers, Workloads(cluster)), pdp, (keys, *issuers.keysets)
 
 
-def _ledger_notes(given: WebhookSettings, store: View) -> LedgerNotes:
-    """Return what tells whose checkpoints of the operator's log are: nobody's where there is no operator."""
-    return LedgerNotes(
+def _checkpoints(given: WebhookSettings, store: View, records: RecordWriter, counts: Counts) -> CheckpointHandler:
+    """Return what answers the witness. Without an operator no checkpoint of its log is taken: nobody has signed it."""
+    notes = LedgerNotes(
         lambda: store.guard.witness_keys if isinstance(store, Store) else "", given.installation.namespace
     )
+    return CheckpointHandler(records, counts, notes, StatusSenders(counts, lambda: store.keyring.keys))
 
 
 async def _first(*awaited: Awaitable[object]) -> None:

@@ -23,6 +23,7 @@ from bailiwick_webhook.http.status.senders import STRANGERS_BYTES, StatusSenders
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.http.transport.statusserver import MOST
 from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.record.ledgernotes import LedgerNotes
 from support.pdp.alone import KeptRecords, StaticStore
 
 
@@ -96,7 +97,7 @@ async def port() -> AsyncIterator[StatusPort]:
     exposition = Exposition(store, cast("Any", KeptRecords()), counts)
     senders = StatusSenders(counts, lambda: (OURS,))
     async with aiohttp.ClientSession() as session, AsyncExitStack() as stack:
-        checkpoints = CheckpointHandler(cast("Any", None), counts, senders)
+        checkpoints = CheckpointHandler(cast("Any", None), counts, LedgerNotes(lambda: "", "system"), senders)
         server = await serve(
             health.build(store, lambda: True, {}, exposition, counts, checkpoints=checkpoints), "127.0.0.1", 0
         )
