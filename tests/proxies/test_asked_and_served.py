@@ -1,0 +1,254 @@
+"""What reaches an upstream is what was asked about, before every real proxy by the file that ships, whatever is sent.
+
+The oracle is an upstream that reports what it received, beside the questions as the proxy put them.
+"""
+
+import contextlib
+import itertools
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from proxies.configurations import EXAMPLES
+from support.objects import AGENT
+from support.proxies.kinds import PROXIES, envoy_grpc
+from support.proxies.proxyprocess import RunningProxy
+from support.proxies.reports import ReportedCall, ReportingUpstream
+from support.proxies.scene import Scene
+from support.proxies.witness import NotedQuestion, Witness, witness
+
+HOST: Final = "crm.example.com"
+OTHER: Final = "other.example.com"
+HIDDEN: Final = b"GET /hidden HTTP/1.1\r\nHost: crm.example.com\r\n\r\n"
+FORGED: Final = "forged"
+# Of an answer that is not there yet: a call that a proxy waits for the rest of gets none.
+IDLE: Final = 0.4
+TRAILERS: Final = b"0\r\nX-Bailiwick-Subject: forged\r\nX_Bailiwick_Subject: forged\r\nAuthorization: forged\r\n\r\n"
+# By which some upstreams take a call for another one: of another method, path or host.
+REPLACING: Final = (
+    *("x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"),
+    *("forwarded", "x-forwarded-method", "x-forwarded-uri", "x-forwarded-path", "x-forwarded-prefix"),
+    *("x-original-uri", "x-original-method", "x-original-host", "x-host", "x-forwarded-server", "x-http-host-override"),
+)
+
+
+@dataclass(frozen=True)
+class Bed:
+    """One proxy between its parts."""
+
+    scene: Scene
+    proxy: RunningProxy
+    upstream: ReportingUpstream
+    witness: Witness
+
+    def send(self, raw: bytes, idle: float = IDLE) -> bytes:
+        """Send bytes on a connection of their own; return what comes until it is closed, or nothing more comes."""
+        got = b""
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.proxy.port), timeout=idle) as connection,
+        ):
+            connection.sendall(raw)
+            while piece := connection.recv(65_536):
+                got += piece
+        return got
+
+    def verify(self) -> list[ReportedCall]:
+        """Hold what was reported against what was asked; return it, and begin anew."""
+        reported, odd = self.upstream.calls[:], self.upstream.odd[:]
+        asked = {one.decision: one for one in self.witness.noted if one.decision}
+        del self.upstream.calls[: len(reported)], self.upstream.odd[: len(odd)]
+        assert odd == []
+        seen = [verify(call, asked) for call in reported]
+        assert len(seen) == len(set(seen)), "one decision, two calls"
+        return reported
+
+
+def verify(call: ReportedCall, asked: dict[str | None, NotedQuestion]) -> str:
+    """Hold a call that reached the upstream against the question that let it through; return its decision."""
+    assert not call.tunnel, call
+    (decision,) = call.all("x-bailiwick-decision")
+    question = asked[decision]
+    assert (call.method, call.all("host"), call.target) == (question.method, [question.host], question.target)
+    assert call.all("x-bailiwick-subject") == [question.subject]
+    # No other name that some reader takes for one of ours, and no list by which the next proxy takes ours away.
+    ours = [name for name, _ in call.headers if "bailiwick" in name.lower()]
+    assert sorted(name.lower() for name in ours) == ["x-bailiwick-decision", "x-bailiwick-subject"]
+    assert all(value.lower() in {"close", "keep-alive"} for value in call.all("connection"))
+    assert not call.trailers
+    names = [name.lower() for name, _ in call.headers]
+    assert not {"upgrade", "http2-settings", "trailer", *REPLACING} & set(names)
+    assert not [name for name in names if "_" in name]
+    assert call.all("x-forwarded-host") in ([], [question.host])
+    lengths, codings = call.all("content-length"), call.all("transfer-encoding")
+    assert (len(lengths) < 2 and not codings) or (lengths, codings) == ([], ["chunked"])
+    return decision
+
+
+class LawScene(Scene):
+    """A policy under which calls of several methods pass, and two of its paths are alike but for their case."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        policy = yaml.safe_load((EXAMPLES / "policy.yaml").read_text())
+        own = policy["spec"]["endpointSettings"]["http"]
+        own["routes"] += [
+            route("GET POST PUT", "/{id}/{part}", "parts.touch"),
+            route("GET POST PUT", "/admin/{id}", "admin.touch"),
+            route("POST", "/uploads/{id}", "uploads.make"),
+        ]
+        policy["spec"]["rules"] = [
+            {
+                **policy["spec"]["rules"][0],
+                "actions": ["customers.list", "customers.get", "customers.notify", "parts.touch", "uploads.make"],
+                "resources": [{"type": "customer", "ids": ["*"]}],
+            }
+        ]
+        (self.policies / "policy.yaml").write_text(yaml.safe_dump(policy))
+
+
+def route(methods: str, path: str, action: str) -> dict[str, object]:
+    return {"methods": methods.split(), "path": path, "action": action, "resource": {"type": "customer", "id": "{id}"}}
+
+
+@pytest.fixture(scope="module")
+def law_scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    return LawScene(tmp_path_factory.mktemp("law"))
+
+
+@pytest.fixture(scope="module", params=list(PROXIES))
+def bed(
+    request: pytest.FixtureRequest, law_scene: Scene, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bed]:
+    starts, folder = PROXIES[request.param], tmp_path_factory.mktemp("bed")
+    over_grpc = starts is envoy_grpc
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context((folder / "point.log").open("wb"))
+        point = law_scene.point(log, grpc=True)
+        stack.callback(point.stop)
+        between = stack.enter_context(
+            witness(law_scene, point.grpc_port if over_grpc else point.port, over_grpc=over_grpc)
+        )
+        upstream = stack.enter_context(ReportingUpstream())
+        proxy = stack.enter_context(starts(law_scene, folder, upstream.port, between.port))
+        yield Bed(law_scene, proxy, upstream, between)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, part by part, as it is written."""
+
+    method: str = "GET"
+    target: str = "/customers/42"
+    version: str = "HTTP/1.1"
+    hosts: tuple[str, ...] = (HOST,)
+    lines: tuple[str, ...] = ()
+    body: bytes = b""
+    behind: bytes = b""
+
+    def raw(self, scene: Scene) -> bytes:
+        name, value = scene.bearer()
+        lines = [f"{self.method} {self.target} {self.version}", *(f"Host: {host}" for host in self.hosts)]
+        lines += [f"{name}: {value}", *self.lines]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body + self.behind
+
+
+def chunked(body: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
+    return b"%x\r\n%s\r\n%s" % (len(body), body, end)
+
+
+UPGRADES: Final = {
+    "of websockets": ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x"),
+    "to HTTP/2": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+    "to anything": ("Connection: upgrade", "Upgrade: anything/1.0"),
+    "without a list": ("Upgrade: h2c",),
+    "in two lines": ("Connection: keep-alive", "Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket"),
+    "to TLS": ("Connection: Upgrade", "Upgrade: TLS/1.2, HTTP/1.1"),
+}
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES)
+def test_an_upgrade_opens_no_way_past_the_decision_point(bed: Bed, upgrade: str) -> None:
+    bed.send(Call(lines=UPGRADES[upgrade], behind=HIDDEN).raw(bed.scene))
+    bed.verify()
+
+
+@pytest.mark.parametrize("target", [HOST, f"{HOST}:80", "127.0.0.1:80", "/customers/42"])
+def test_connect_opens_no_way_past_the_decision_point(bed: Bed, target: str) -> None:
+    bed.send(Call("CONNECT", target, behind=HIDDEN).raw(bed.scene))
+    bed.verify()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("Connection: X-Bailiwick-Subject", "Connection: close, X-Bailiwick-Subject, X-Bailiwick-Decision"),
+        *("Connection: Host", "Connection: Authorization", "Keep-Alive: X-Bailiwick-Subject", "TE: trailers"),
+        *("Proxy-Connection: X-Bailiwick-Subject", "Trailer: X-Bailiwick-Subject", "Connection: Content-Length"),
+    ],
+)
+def test_a_list_of_a_clients_takes_no_header_of_ours_away(bed: Bed, line: str) -> None:
+    bed.send(Call(lines=(line,)).raw(bed.scene))
+    bed.verify()
+
+
+@pytest.mark.parametrize("announced", [("Trailer: X-Bailiwick-Subject", "TE: trailers", "Connection: TE"), ()])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_trailers_carry_no_name_of_ours(bed: Bed, announced: tuple[str, ...], method: str) -> None:
+    lines = (*announced, "Transfer-Encoding: chunked", "Content-Type: application/json")
+    bed.send(Call(method, "/customers/42/notice", lines=lines, body=chunked(b"{}", TRAILERS)).raw(bed.scene))
+    bed.verify()
+
+
+HOSTS: Final = {
+    "absolute form of another host": Call(target=f"http://{OTHER}/customers/42"),
+    "absolute form of our host beside another": Call(target=f"http://{HOST}/customers/42", hosts=(OTHER,)),
+    "absolute form of our host": Call(target=f"http://{HOST}/customers/42"),
+    "absolute form with a user": Call(target=f"http://{OTHER}@{HOST}/customers/42"),
+    "absolute form with a port": Call(target=f"http://{HOST}:8080/customers/42"),
+    "absolute form without a path": Call(target=f"http://{OTHER}"),
+    "absolute form of another scheme": Call(target=f"https://{OTHER}/customers/42"),
+    "absolute form in capitals": Call(target=f"HTTP://{OTHER.upper()}/customers/42"),
+    "absolute form of HTTP/1.0": Call(target=f"http://{OTHER}/customers/42", version="HTTP/1.0"),
+    "two hosts": Call(hosts=(HOST, OTHER)),
+    "two hosts in the other order": Call(hosts=(OTHER, HOST)),
+    "one host twice": Call(hosts=(HOST, HOST)),
+    "no host": Call(hosts=()),
+    "no host of HTTP/1.0": Call(hosts=(), version="HTTP/1.0"),
+    "an empty host": Call(hosts=("",)),
+    "capitals": Call(hosts=(HOST.upper(),)),
+    "a port": Call(hosts=(f"{HOST}:8080",)),
+    "an empty port": Call(hosts=(f"{HOST}:",)),
+    "a dot at its end": Call(hosts=(f"{HOST}.",)),
+    "a user": Call(hosts=(f"{OTHER}@{HOST}",)),
+    "a list": Call(hosts=(f"{HOST}, {OTHER}",)),
+    "an address of IPv6": Call(hosts=("[::1]:80",)),
+    "a blank before the colon": Call(hosts=(), lines=(f"Host : {HOST}",)),
+    "a path in the host": Call(hosts=(f"{HOST}/x",)),
+    "an alias": Call(lines=(f"X-Forwarded-Host: {OTHER}", f"Forwarded: host={OTHER}", f"X-Host: {OTHER}")),
+    "an alias with an underscore": Call(lines=(f"X_Forwarded_Host: {OTHER}",)),
+    "others before which it stands": Call(lines=("X-Forwarded-Prefix: /admin", "X-Forwarded-Path: /admin")),
+}
+
+
+@pytest.mark.parametrize("what", HOSTS)
+def test_the_host_that_is_served_is_the_one_that_was_asked_about(bed: Bed, what: str) -> None:
+    bed.send(HOSTS[what].raw(bed.scene))
+    bed.verify()
+
+
+def test_a_plain_call_of_each_kind_is_served(bed: Bed) -> None:
+    # Else nothing here would show anything.
+    json = ("Content-Type: application/json", "Content-Length: 2")
+    for call in (Call(), Call(target="/customers?region=x"), Call("POST", "/customers/42/notice", lines=json, body=b"{}")):
+        assert bed.send(call.raw(bed.scene)).startswith(b"HTTP/1.1 200")
+        (reported,) = bed.verify()
+        assert (reported.method, reported.target, reported.body) == (call.method, call.target, call.body)
+        assert reported.all("x-bailiwick-subject") == [AGENT]
