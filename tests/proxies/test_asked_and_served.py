@@ -20,7 +20,7 @@ from proxies.configurations import EXAMPLES
 from support.objects import AGENT
 from support.proxies.kinds import PROXIES, envoy_grpc
 from support.proxies.proxyprocess import RunningProxy
-from support.proxies.reports import ReportedCall, ReportingUpstream
+from support.proxies.reports import FAILING, ReportedCall, ReportingUpstream
 from support.proxies.scene import Scene
 from support.proxies.witness import NotedQuestion, Witness, witness
 
@@ -241,6 +241,17 @@ HOSTS: Final = {
 @pytest.mark.parametrize("what", HOSTS)
 def test_the_host_that_is_served_is_the_one_that_was_asked_about(bed: Bed, what: str) -> None:
     bed.send(HOSTS[what].raw(bed.scene))
+    bed.verify()
+
+
+@pytest.mark.parametrize("prefix", ["", "x-envoy-internal: true;"])
+def test_no_header_of_a_clients_has_a_call_repeated(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, prefix: str
+) -> None:
+    monkeypatch.setattr(bed.upstream, "answer", FAILING)
+    asked = ("x-envoy-retry-on: 5xx,retriable-status-codes", "x-envoy-max-retries: 3", "x-envoy-hedge-on-per-try-timeout: true")
+    told = ("x-envoy-retriable-status-codes: 503", "x-envoy-upstream-rq-per-try-timeout-ms: 1", "Retry-After: 0")
+    bed.send(Call(lines=(*filter(None, prefix.split(";")), *asked, *told)).raw(bed.scene), idle=1.0)
     bed.verify()
 
 

@@ -49,6 +49,7 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                             "actionProperties": {"env": "{query.how}"},
                             "resource": {"type": "customer", "id": "{id}", "properties": {"env": "{header.x-env}"}},
                             "args": {"env": "/fields"},
+                            "forms": True,
                         }
                     ],
                 },

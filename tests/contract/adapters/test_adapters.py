@@ -64,6 +64,8 @@ ROUTES: Final = [
     route("POST", "/customers/{id}/export", "customers.export"),
     route("POST", "/customers/{id}/purge", "customers.purge"),
     route("POST", "/customers/{id}/notice", "customers.notify", args={"template": "/template"}),
+    route("POST", "/customers/{id}/remark", "customers.get"),
+    route("POST", "/customers/{id}/upload", "customers.get", forms=True),
     route("GET", "/orders/{id}", "orders.get", args={"tenant": "{header.x-tenant}"}),
 ]
 RULES: Final = [
@@ -333,6 +335,59 @@ async def test_a_header_that_makes_another_call_of_it_is_refused(proxied: Proxie
     assert reason(await answered(proxied(*GET, (name, "x"), enforcer(), bearer()))) == "ambiguous_request"
 
 
+@pytest.mark.parametrize("name", ["_method", "X-HTTP-Method-Override", "%58-http_method.override", "x-original-url"])
+async def test_a_query_that_makes_another_call_of_it_is_refused(proxied: Proxied, name: str) -> None:
+    target = f"/customers/42?a=1&{name}=DELETE"
+    assert reason(await answered(proxied("GET", target, enforcer(), bearer()))) == "ambiguous_request"
+
+
+FORMS: Final = (
+    *("application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded; charset=utf-8"),
+    *("multipart/form-data; boundary=x", "multipart/mixed; boundary=x", "application/x-www-form-urlencoded,text/plain"),
+    "text/plain, multipart/form-data",
+)
+REMARK: Final = ("POST", "/customers/42/remark")
+
+
+@pytest.mark.parametrize("kind", FORMS)
+async def test_a_form_in_which_another_method_could_be_named_is_refused(proxied: Proxied, kind: str) -> None:
+    asked = proxied(*REMARK, ("Content-Type", kind), enforcer(), bearer(), body=b"_method=DELETE")
+    assert reason(await answered(asked)) == "ambiguous_request"
+
+
+async def test_a_form_beside_another_type_is_refused(proxied: Proxied) -> None:
+    kinds = [("Content-Type", kind) for kind in ("application/json", FORMS[0])]
+    answer = await answered(proxied(*REMARK, *kinds, enforcer(), bearer(), body=b"_method=DELETE"))
+    assert answer.status in {400, 403}
+
+
+@pytest.mark.parametrize("kind", FORMS)
+async def test_a_form_is_let_through_where_the_route_takes_forms(proxied: Proxied, kind: str) -> None:
+    form = ("Content-Type", kind)
+    asked = proxied("POST", "/customers/42/upload", form, enforcer(), bearer(), body=b"a=1")
+    assert (await answered(asked)).status == 200
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form", "x/multipart"])
+async def test_a_body_that_nobody_reads_as_a_form_is_let_through(proxied: Proxied, kind: str) -> None:
+    asked = proxied(*REMARK, ("Content-Type", kind), enforcer(), bearer(), body=b"_method=DELETE")
+    assert (await answered(asked)).status == 200
+
+
+async def test_a_body_whose_type_is_not_said_is_refused(with_body: Proxied) -> None:
+    # Rack reads it as a form.
+    asked = with_body(*REMARK, enforcer(), bearer(), body=b"_method=DELETE")
+    assert reason(await answered(asked)) == "ambiguous_request"
+    assert (await answered(with_body(*REMARK, enforcer(), bearer()))).status == 200
+
+
+async def test_a_member_of_a_body_that_makes_another_call_of_it_is_refused(with_body: Proxied) -> None:
+    kind = ("Content-Type", "application/json")
+    body = b'{"template": "hello", "_method": "DELETE"}'
+    asked = with_body("POST", "/customers/42/notice", kind, enforcer(), bearer(), body=body)
+    assert reason(await answered(asked)) == "ambiguous_request"
+
+
 @pytest.mark.parametrize("method", ["get", "Get", "GETX", "BREW", "CONNECT", "TRACE", "GE T", "*"])
 async def test_a_method_that_no_route_names_is_not_allowed_however_it_is_spelled(proxied: Proxied, method: str) -> None:
     answer = await answered(proxied(method, "/customers/42", enforcer(), bearer()))
@@ -541,7 +596,8 @@ class TestABody:
         assert (answer.status, reason(answer)) == (403, "context_insufficient")
 
     async def test_of_a_route_without_arguments_is_not_looked_at_but_must_be_whole(self, with_body: Proxied) -> None:
-        whole = with_body("GET", "/customers/42", self.WHOLE, enforcer(), bearer(), body=b"anything")
+        kind = ("Content-Type", "text/plain")
+        whole = with_body("GET", "/customers/42", kind, self.WHOLE, enforcer(), bearer(), body=b"anything")
         cut = with_body(
             "GET", "/customers/42", ("x-envoy-auth-partial-body", "true"), enforcer(), bearer(), body=b"anything"
         )
@@ -604,7 +660,7 @@ async def test_a_check_with_two_bodies_is_refused() -> None:
 
 @pytest.mark.parametrize(("sent", "size", "why"), [(b"{}", 2, None), (b"{}", 3, "uninspectable"), (b"{}", -1, None)])
 async def test_a_check_with_a_part_of_its_body_is_refused(sent: bytes, size: int, why: str | None) -> None:
-    check = checks.one_by_one(*GET, enforcer(), bearer(), body=sent)
+    check = checks.one_by_one(*GET, enforcer(), bearer(), ("Content-Type", "text/plain"), body=sent)
     check.request.attributes.request.http.size = size
     assert (await answered(check)).header("x-bailiwick-reason") == why
 

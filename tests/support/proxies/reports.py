@@ -11,6 +11,7 @@ from support.proxies.servers import Server
 
 _PIECE: Final = 65_536
 _SERVED: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nserved"
+FAILING: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
 _SWITCHED: Final = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
 _TUNNELLED: Final = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -34,12 +35,16 @@ class ReportedCall(NamedTuple):
 
 
 class ReportingUpstream(Server):
-    """Serves every request, and keeps connections open. `calls`: what came; `odd`: what came and was no request."""
+    """Serves every request, and keeps connections open. `calls`: what came; `odd`: what came and was no request.
+
+    `answer`: what each is answered by.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[ReportedCall] = []
         self.odd: list[bytes] = []
+        self.answer = _SERVED
 
     def converse(self, connection: socket.socket) -> None:
         """Answer what is asked on a connection, until it ends."""
@@ -56,7 +61,7 @@ class ReportingUpstream(Server):
                 elif call.method == "CONNECT":
                     connection.sendall(_TUNNELLED)
                 else:
-                    connection.sendall(_SERVED)
+                    connection.sendall(self.answer)
                 tunnel = tunnel or bool(offered) or call.method == "CONNECT"
 
     def _read(self, bytes_in: "_Bytes", *, tunnel: bool) -> ReportedCall | None:

@@ -37,6 +37,7 @@ spec.endpointSettings.http.routes[].resource.properties     map 1..16
 spec.endpointSettings.http.routes[].resource.properties{} ! text 1..253
 spec.endpointSettings.http.routes[].args                 map 1..32
 spec.endpointSettings.http.routes[].args{}             ! pattern
+spec.endpointSettings.http.routes[].forms                yes or no
 spec.endpointSettings.identity                           object
 spec.endpointSettings.identity.verification              one of Token Asserted
 spec.endpointSettings.identity.audiences                 list 1..8 set

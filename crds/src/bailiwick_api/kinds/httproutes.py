@@ -58,6 +58,9 @@ class HttpRoute(Model):
     """Arguments (context.args) by name: a JSON pointer into the body, "" for all of it, or one name in braces.
 
     Parts of the body that no argument names are not in an approval, and reviewers do not see them."""
+    forms: bool = False
+    """Accepts bodies of HTML forms (application/x-www-form-urlencoded, multipart). Set it only if the upstream takes no
+    method from a form: many frameworks do (_method), and would run another action than the one that was allowed."""
 
 
 class HttpSettings(Model):

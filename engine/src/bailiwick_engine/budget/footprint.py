@@ -174,7 +174,7 @@ class _Estimate:
         for route in map(_object, _list(http.get("routes"))):
             resource = _object(route.get("resource"))
             path = _text(route.get("path"))
-            self.own += _ROUTE + _SEGMENT * path.count("/") + 2 * kept(path) + kept(_text(route.get("action")))
+            self.own += _ROUTE + _SEGMENT * path.count("/") + 3 * kept(path) + kept(_text(route.get("action")))
             self.names(_list(route.get("methods")))
             self.own += _TEMPLATE + kept(_text(resource.get("type"))) + 2 * kept(_text(resource.get("id")))
             for values in (resource.get("properties"), route.get("actionProperties"), route.get("args")):

@@ -10,7 +10,7 @@ from itertools import combinations, pairwise
 from typing import Final
 
 from bailiwick_api.kinds.httproutes import HttpRoute, HttpSettings
-from bailiwick_engine.policy.paths import PathDefect, canonical_path
+from bailiwick_engine.policy.paths import PathDefect, canonical_path, folded_segment
 from bailiwick_engine.policy.routes import CompiledRoute, Pointer, RouteTable, SourceKind, Template, ValueSource
 from bailiwick_engine.problem import Problem
 
@@ -88,6 +88,7 @@ def _route(route: HttpRoute) -> CompiledRoute:
     return CompiledRoute(
         methods=frozenset(route.methods),
         segments=tuple(None if name else segment for segment, name in zip(segments, names, strict=True)),
+        folded=tuple(None if name else folded_segment(segment) for segment, name in zip(segments, names, strict=True)),
         names=tuple(names),
         slash=slash,
         action=route.action,
@@ -99,6 +100,7 @@ def _route(route: HttpRoute) -> CompiledRoute:
         queries=frozenset(
             source.name for one in written for source in _sources(_template(one)) if source.kind is SourceKind.QUERY
         ),
+        forms=route.forms,
     )
 
 

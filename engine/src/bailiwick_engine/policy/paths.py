@@ -7,11 +7,13 @@ refused, since what we made of it need not be what the upstream makes of it.
 """
 
 import re
+import unicodedata
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 from bailiwick_engine.policy import segments
+from bailiwick_engine.policy.overrides import is_override, plain_name
 from bailiwick_engine.policy.segments import decoded_text, is_plain, segment_defect
 
 MAX_TARGET: Final = 8_192
@@ -21,8 +23,6 @@ _QUERY: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/?\[\]{}|^`<>\"\\-]|%[
 _HOST: Final = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?"
 )
-# By which some frameworks take a call for one of another method.
-_OVERRIDE: Final = "_method"
 
 
 class PathDefect(StrEnum):
@@ -74,22 +74,22 @@ def _segment(raw: str) -> str | PathDefect:
 def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
     """Return the values of these names, of those that are there; None where two readers could read them differently.
 
-    Also where the query names another method, whatever is asked for.
+    Also where the query names another method or path, whatever is asked for.
     """
     if not query:
         return {}
     if len(query) > MAX_TARGET or _QUERY.fullmatch(query) is None:
         return None
-    folded = {_folded(name): name for name in names}
+    folded = {plain_name(name): name for name in names}
     found: dict[str, str] = {}
     for pair in re.split("[&;]", query):
         name, separator, value = pair.partition("=")
         read = decoded_text(name.replace("+", " "))
         if read is None:
             return None
-        meant = _folded(read)
-        if meant == _OVERRIDE:
+        if is_override(read):
             return None
+        meant = plain_name(read)
         if meant not in folded:
             continue
         text = decoded_text(value)
@@ -102,9 +102,13 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
     return found
 
 
-def _folded(name: str) -> str:
-    """Return a name without what some readers leave out of it: case, brackets of a list, spaces around it, and NUL."""
-    return re.split(r"[\[\x00]", name.strip().casefold().replace(".", "_").replace(" ", "_"))[0]
+def folded_segment(segment: str) -> str:
+    """Return a decoded segment without what upstreams that know no case leave out of it."""
+    if segment.isascii():
+        return segment.lower()
+    folded = unicodedata.normalize("NFKD", segment.upper()).casefold()
+    # What is left of a capital I with a dot.
+    return folded.replace("\u0307", "")
 
 
 def canonical_host(host: str) -> str | None:

@@ -6,7 +6,7 @@ unknown to rules, and what has two readings is refused.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -16,12 +16,17 @@ from bailiwick_engine.policy.paths import (
     PathDefect,
     canonical_host,
     canonical_path,
+    folded_segment,
     query_values,
     without_port,
 )
 from bailiwick_engine.reasons import Reason
 
 MAX_VALUE: Final = 1_024
+_HIDDEN: Final = (
+    "the path differs from that of another route only in case, a slash at its end or an extension, and some upstreams"
+    " do not tell the two apart"
+)
 _ABSENT: Final = object()
 
 Headers = Mapping[str, Sequence[str]]
@@ -55,7 +60,8 @@ Pointer = tuple[str, ...]
 class CompiledRoute:
     """One route. `segments`: a literal, or None where any one segment fits, under the name in `names` there.
 
-    `args` are sources, or pointers into the body.
+    `args` are sources, or pointers into the body. `forms`: a body may be a form, since it names no other method.
+    `folded` are the segments as upstreams see them that know no case.
     """
 
     methods: frozenset[str]
@@ -69,6 +75,8 @@ class CompiledRoute:
     properties: Mapping[str, Template]
     args: Mapping[str, ValueSource | Pointer]
     queries: frozenset[str] = frozenset()
+    forms: bool = False
+    folded: tuple[str | None, ...] = ()
 
     @property
     def reads_body(self) -> bool:
@@ -86,6 +94,23 @@ class CompiledRoute:
         return self.segments != other.segments and all(
             theirs is None or mine == theirs for mine, theirs in zip(self.segments, other.segments, strict=True)
         )
+
+    def hides(self, folded: Sequence[str | None], path: CanonicalPath) -> bool:
+        """Tell whether this route takes by a name what some upstream takes for a literal of another one.
+
+        Both have as many segments as the path; `folded` are the other one's. Some upstreams know no case and no slash at the end, or take what
+        follows the first dot of the last segment for a format, as in `/customers.json`.
+        """
+        last = len(path.segments) - 1
+        hidden = False
+        for index, (segment, literal) in enumerate(zip(path.segments, folded, strict=True)):
+            if literal is None:
+                continue
+            readings = {segment, segment.partition(".")[0]} if index == last else {segment}
+            if literal not in map(folded_segment, readings):
+                return False
+            hidden = hidden or self.segments[index] is None
+        return hidden
 
 
 class RouteRefusal(NamedTuple):
@@ -176,6 +201,8 @@ class RouteTable:
         if len(chosen) != 1:
             return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "two routes match the call, and neither is more specific")
         route = chosen[0]
+        if self._hidden(method, route, path):
+            return RouteRefusal(Reason.AMBIGUOUS_REQUEST, _HIDDEN)
         asked = query_values(query, route.queries)
         if asked is None:
             return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the query is ambiguous")
@@ -186,6 +213,16 @@ class RouteTable:
         }
         values |= {ValueSource(SourceKind.QUERY, name): value for name, value in asked.items()}
         return RouteMatch(route, values)
+
+
+    def _hidden(self, method: str, route: CompiledRoute, path: CanonicalPath) -> bool:
+        """Tell whether some upstream takes this path for one of another route than the one that it fits."""
+        length = len(path.segments)
+        others = [one for slash in (True, False) for one in self.by_length.get((method, length, slash), ())]
+        folded = [one.folded for one in others if not (one.slash == path.slash and one.fits(path))]
+        if method == "POST" and self.mcp is not None and len(self.mcp.segments) == length:
+            folded.append(tuple(map(folded_segment, self.mcp.segments)))
+        return any(route.hides(one, path) for one in folded)
 
 
 class _Filler:

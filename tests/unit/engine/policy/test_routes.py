@@ -92,6 +92,7 @@ class TestACall:
             pytest.param({"target": "*"}, id="of no path"),
             pytest.param({"target": "/customers?_method=DELETE"}, id="that names another method"),
             pytest.param({"target": "/orders?_method=DELETE"}, id="that names another method at no route"),
+            pytest.param({"target": "/customers/42?X-HTTP-Method-Override=PUT"}, id="that names it as a header does"),
             pytest.param({"target": "/customers", "host": "crm.example.com."}, id="of a host with a dot at its end"),
             pytest.param({"target": "/customers", "host": ""}, id="of no host"),
         ],
@@ -272,3 +273,65 @@ def test_what_cannot_be_meant_does_not_compile(wrong: Route, place: str, says: s
     (problem,) = problems(wrong)
     assert problem.startswith(f"spec.endpointSettings.http.routes[0].{place}: ")
     assert says in problem
+
+
+class TestAPathThatAnUpstreamTakesForAnotherRoutes:
+    ROUTES: Final = (
+        route("/{room}/{id}", "rooms.get", resource={"id": "{room}/{id}"}),
+        route("/admin/{id}", "admin.get"),
+        route("/{room}/{id}/", "rooms.open", resource={"id": "{room}/{id}"}),
+        route("/rooms/list.csv", "rooms.export"),
+        route("/rooms/list", "rooms.list"),
+        route("/strasse", "streets.list"),
+        route("/{id}", "things.get"),
+    )
+
+    @pytest.mark.parametrize(
+        "target",
+        [
+            pytest.param("/ADMIN/5", id="in capitals"),
+            pytest.param("/aDmin/5", id="in one capital"),
+            pytest.param("/admin/5/", id="with a slash at its end"),
+            pytest.param("/Admin/5/", id="with both"),
+            pytest.param("/adm%C4%B1n/5", id="with an i without a dot"),
+            pytest.param("/adm%C4%B0n/5", id="with a capital I with a dot"),
+            pytest.param("/rooms/list.json", id="of another format"),
+            pytest.param("/rooms/LIST.JSON", id="of another format in capitals"),
+            pytest.param("/stra%C3%9Fe", id="with a letter that is two in capitals"),
+            pytest.param("/strasse.html", id="of one segment"),
+        ],
+    )
+    def test_is_refused(self, target: str) -> None:
+        assert reason(asked(table(*self.ROUTES), target)) is Reason.AMBIGUOUS_REQUEST
+
+    @pytest.mark.parametrize(
+        ("target", "action"),
+        [
+            ("/admin/5", "admin.get"),
+            ("/admin/FIVE", "admin.get"),
+            ("/office/5", "rooms.get"),
+            ("/OFFICE/5/", "rooms.open"),
+            ("/rooms/list.csv", "rooms.export"),
+            ("/rooms/list", "rooms.list"),
+            ("/administrator/5", "rooms.get"),
+            ("/admin.json/5", "rooms.get"),
+        ],
+    )
+    def test_is_no_path_that_a_route_spells_out_or_that_is_like_none(self, target: str, action: str) -> None:
+        found = asked(table(*self.ROUTES), target)
+        assert isinstance(found, MappedCall)
+        assert found.action.name == action
+
+    def test_is_refused_for_the_methods_of_the_other_route(self) -> None:
+        made = table(route("/{room}/{id}", methods="GET DELETE"), route("/admin/{id}", "admin.get"))
+        assert reason(asked(made, "/ADMIN/5")) is Reason.AMBIGUOUS_REQUEST
+        assert reason(asked(made, "/ADMIN/5", method="DELETE")) is None
+
+    @pytest.mark.parametrize("target", ["/MCP", "/mcp/", "/mcp.json"])
+    def test_is_refused_where_it_is_that_of_mcp(self, target: str) -> None:
+        said = {"hosts": [HOST], "mcp": True, "routes": [route("/{id}", methods="POST"), route("/{id}/", methods="POST")]}
+        made = compile_routes(HttpSettings.model_validate(said))
+        assert isinstance(made, RouteTable)
+        assert reason(asked(made, target, method="POST")) is Reason.AMBIGUOUS_REQUEST
+        assert isinstance(made.find("POST", HOST, "/mcp"), McpMatch)
+        assert reason(asked(made, "/other", method="POST")) is None

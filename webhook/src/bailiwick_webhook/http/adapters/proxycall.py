@@ -17,6 +17,7 @@ from multidict import MultiMapping
 from bailiwick_engine.call import Action, Resource
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.mcpmessages import message_call
+from bailiwick_engine.policy.overrides import OVERRIDE_HEADERS, is_form, is_override
 from bailiwick_engine.policy.routes import MappedCall, McpMatch, RouteMatch, RouteRefusal, RouteTable
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -39,14 +40,6 @@ from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
 
-# By which some upstreams take a call for another one than its request line says.
-_OVERRIDES: Final = (
-    "X-HTTP-Method",
-    "X-HTTP-Method-Override",
-    "X-Method-Override",
-    "X-Original-URL",
-    "X-Rewrite-URL",
-)
 # RFC 6750, 2.1; one token and nothing beside it, such as a second one that a proxy has joined to it by a comma.
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9._~+/-]+=*)")
 _APPROVAL: Final = re.compile(r"([a-z0-9][a-z0-9.-]{0,316})(?: ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+))?")
@@ -178,7 +171,7 @@ async def _read_call(
     raw: bytes | None,
 ) -> _ReadCall:
     """Return what the call stands for, by the endpoint's routes."""
-    if call is None or any(name in question.headers for name in _OVERRIDES):
+    if call is None or any(name in question.headers for name in OVERRIDE_HEADERS):
         detail = "the proxy does not describe the call, or describes it twice"
         return _ReadCall(RouteRefusal(Reason.AMBIGUOUS_REQUEST, detail))
     if table is None:
@@ -199,7 +192,8 @@ async def _mapped(
 ) -> MappedCall | RouteRefusal:
     headers = _named(question.headers)
     if not found.route.reads_body:
-        return found.call(headers)
+        told = None if found.route.forms else _hidden(question.headers, raw)
+        return found.call(headers) if told is None else RouteRefusal(Reason.AMBIGUOUS_REQUEST, told)
     if raw == b"":
         return RouteRefusal(
             Reason.CONTEXT_INSUFFICIENT,
@@ -210,7 +204,22 @@ async def _mapped(
         return RouteRefusal(
             Reason.UNINSPECTABLE, ("the route takes arguments from the body, but the body is not a JSON object")
         )
+    if any(is_override(name) for name in document):
+        return RouteRefusal(Reason.AMBIGUOUS_REQUEST, "the body has a member by which some upstreams change the method")
     return found.call(headers, document)
+
+
+def _hidden(headers: MultiMapping[str], raw: bytes | None) -> str | None:
+    """Return how the body of a route that reads none could name another method; None where it cannot.
+
+    Proxies that send no body say its type all the same, and refuse by themselves one of which it is not said.
+    """
+    sent = headers.getall("Content-Type", ())
+    if is_form(sent):
+        return "the body is a form, in which some upstreams read another method: set forms: true on the route if yours does not"
+    if raw != b"" and not any(sent):
+        return "the type of the body is missing, and some upstreams read such a body as a form"
+    return None
 
 
 async def _message(edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes | None) -> _ReadCall:

@@ -1,0 +1,51 @@
+"""Names by which an upstream takes a call for another one than its request line says.
+
+Standing: below `paths` and the adapters for proxies, which refuse a call that has one. Holds: this is the only list of
+such names; they are compared as the most generous reader compares names, so that no spelling passes.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import unquote
+
+OVERRIDE_HEADERS: Final = (
+    "X-HTTP-Method",
+    "X-HTTP-Method-Override",
+    "X-Method-Override",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+)
+"""Headers that replace a method, or a path: as OData, many frameworks, IIS and Symfony read them."""
+
+# Of a query, a form or a JSON object. Some read the names of the headers there too.
+_PARAMETERS: Final = (
+    "_method",  # Rails, Laravel, Symfony, WordPress, Spring, Express, Yii, Slim, Jersey
+    "_method_override",  # WAI
+    "__method_override__",  # Werkzeug's recipe
+    "_HttpMethod",  # Salesforce
+    "x-tunneled-method",  # Plack, Catalyst
+)
+# Rack reads these two kinds as a form. PHP takes a media type to end at a semicolon, a comma or a blank.
+_FORM: Final = re.compile(r"(?:application/x-www-form-urlencoded|multipart/[^;, \t]*)(?:[;, \t].*)?", re.IGNORECASE)
+
+
+def plain_name(name: str) -> str:
+    """Return the name of a parameter without what some readers leave out of it.
+
+    That is its case, what stands in the place of an underscore, brackets of a list, spaces around it, and NUL.
+    """
+    return re.split(r"[\[\x00]", name.strip().casefold().replace(".", "_").replace(" ", "_"))[0]
+
+
+def is_override(name: str) -> bool:
+    """Tell whether a parameter of this decoded name may replace the method or the path of a call."""
+    return plain_name(unquote(name)).replace("-", "_") in _FOLDED
+
+
+def is_form(content_types: Sequence[str]) -> bool:
+    """Tell whether some reader takes a body of these types for a form. `content_types`: each value of the header."""
+    return any(_FORM.fullmatch(one.strip()) for value in content_types for one in (value, *value.split(",")))
+
+
+_FOLDED: Final = frozenset(plain_name(name).replace("-", "_") for name in (*OVERRIDE_HEADERS, *_PARAMETERS))
