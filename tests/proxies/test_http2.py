@@ -25,13 +25,21 @@ def served(proxy: RunningProxy, scene: Scene, fields: list[Field], body: bytes =
     return frames.send(proxy.port, [*pseudo, (name.lower(), value), *fields[len(pseudo) :]], body)
 
 
-@pytest.mark.parametrize("before", ["envoy", "haproxy", "envoy-grpc"], indirect=True)
+@pytest.mark.parametrize("before", ["envoy", "envoy-grpc"], indirect=True)
 def test_a_call_by_http2_is_decided_like_any_other(proxy: RunningProxy, scene: Scene, upstream: Server) -> None:
     assert served(proxy, scene, call())
     (reached,) = upstream.asked
     assert (reached.method, reached.target, reached.all("host")) == ("GET", ALLOWED, [HOST])
     assert not served(proxy, scene, call(method="DELETE"))
     assert len(upstream.asked) == 1
+
+
+@pytest.mark.parametrize("before", ["nginx", "haproxy", "caddy"], indirect=True)
+def test_http2_is_not_spoken_where_trailers_could_not_be_dropped(
+    proxy: RunningProxy, scene: Scene, upstream: Server
+) -> None:
+    assert not served(proxy, scene, call())
+    assert upstream.asked == []
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,17 @@ def exactly(connection: socket.socket, wanted: int) -> bytes:
     return got
 
 
-def send(port: int, fields: Sequence[Field], body: bytes = b"") -> bool:
-    """Send one request on a connection of its own; tell whether it was answered by 200."""
+def send(port: int, fields: Sequence[Field], body: bytes = b"", trailers: Sequence[Field] = ()) -> bool:
+    """Send one request on a connection of its own; tell whether it was answered by 200.
+
+    `trailers` follow the body, of which there is some where there are any.
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection, contextlib.suppress(OSError):
         connection.sendall(PREFACE + frame(SETTINGS, 0, 0) + headers(1, fields, last=not body))
         if body:
-            connection.sendall(frame(DATA, END_STREAM, 1, body))
+            connection.sendall(frame(DATA, 0 if trailers else END_STREAM, 1, body))
+        if trailers:
+            connection.sendall(headers(1, trailers))
         for found in frames(connection):
             if found.kind == HEADERS and found.stream == 1:
                 return found.payload.lstrip(bytes(_TABLE_SIZE))[:1] == bytes((_STATUS_200,))
