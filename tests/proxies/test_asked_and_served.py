@@ -5,7 +5,6 @@ The oracle is an upstream that reports what it received, beside the questions as
 
 import contextlib
 import itertools
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from support.proxies import frames
 from support.proxies.frames import Field
 from support.proxies.kinds import PROXIES, envoy_grpc
 from support.proxies.proxyprocess import RunningProxy
+from support.proxies.raw import exchange
 from support.proxies.reports import FAILING, ReportedCall, ReportingUpstream
 from support.proxies.scene import Scene
 from support.proxies.witness import NotedQuestion, Witness, witness
@@ -54,15 +54,9 @@ class Bed:
 
     def send(self, raw: bytes, idle: float = IDLE) -> bytes:
         """Send bytes on a connection of their own; return what comes until it is closed, or nothing more comes."""
-        got = b""
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", self.proxy.port), timeout=idle) as connection,
-        ):
-            connection.sendall(raw)
-            while piece := connection.recv(65_536):
-                got += piece
-        return got
+        with contextlib.suppress(OSError):
+            return exchange(self.proxy.port, raw, idle)
+        return b""
 
     def verify(self) -> list[ReportedCall]:
         """Hold what was reported against what was asked; return it, and begin anew."""
@@ -182,8 +176,9 @@ def chunked(body: bytes, end: bytes = b"0\r\n\r\n") -> bytes:
     return b"%x\r\n%s\r\n%s" % (len(body), body, end)
 
 
+KEY: Final = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
 UPGRADES: Final = {
-    "of websockets": ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: x"),
+    "of websockets": ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", KEY),
     "to HTTP/2": ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
     "to anything": ("Connection: upgrade", "Upgrade: anything/1.0"),
     "without a list": ("Upgrade: h2c",),
@@ -287,17 +282,17 @@ PATHS: Final = (
     *("/customers", "/customers/42", "/customers/42/notice", "/rooms/5", "/uploads/5", "/ADMIN/5", "/Admin/5", "/admin/5"),
     *("/customers/..", "/customers/%2e%2e/admin/5", "//customers/42", "/rooms/./5", "/rooms%2F5", "/", "*", ""),
 )
-ENDS: Final = ("", "", "", "/", "%0A", "%00", "%7F", "%0a", "#x", "%23", ";x=1", ".json", "%20", "%FF", "%C0%AF", "\\x", "?", "%3F")
+ENDS: Final = ("/", "%0A", "%00", "%7F", "%0a", "#x", "%23", ";x=1", ".json", "%20", "%FF", "%C0%AF", "\\x", "?", "%3F")
 QUERIES: Final = (
-    *("", "", "", "?a=1", "?_method=DELETE", "?X-HTTP-Method-Override=DELETE", "?a=1&x-http-method=PUT", "?%5Fmethod=PUT"),
+    *("?a=1", "?_method=DELETE", "?X-HTTP-Method-Override=DELETE", "?a=1&x-http-method=PUT", "?%5Fmethod=PUT"),
     *("?a=1;_method=PUT", "?+_method=PUT", "?_method", "?a#b", "??_method=PUT", "?a=%0D%0AX:%20y", "?a=\x00", "?.method=PUT"),
 )
 FORMS: Final = (
-    *("", "", "", "", f"http://{HOST}", f"http://{OTHER}", f"HTTPS://{HOST}:443", f"http://{OTHER}@{HOST}", f"//{OTHER}"),
+    *(f"http://{HOST}", f"http://{OTHER}", f"HTTPS://{HOST}:443", f"http://{OTHER}@{HOST}", f"//{OTHER}"),
     *(OTHER, f"http://{HOST}.", "http://", f"ws://{HOST}", f"http:/{OTHER}", f"\\\\{OTHER}"),
 )
 HOST_LINES: Final = (
-    *(HOST, HOST, HOST, OTHER, HOST.upper(), f"{HOST}:8080", f"{HOST}:", f"{HOST}.", f"{OTHER}@{HOST}", f"{HOST},{OTHER}"),
+    *(HOST, OTHER, HOST.upper(), f"{HOST}:8080", f"{HOST}:", f"{HOST}.", f"{OTHER}@{HOST}", f"{HOST},{OTHER}"),
     *("", "[::1]", f"{HOST}/x", f"{HOST}?x", f"{HOST} {OTHER}", f"{HOST}\t", f"{HOST}:80:80", "crm%2eexample.com"),
 )
 NAMES: Final = (
@@ -320,8 +315,6 @@ LINES: Final = (
     *("Content-Encoding: gzip", "Range: bytes=0-1", "Upgrade-Insecure-Requests: 1", "Content-Type: multipart/form-data; boundary=x"),
 )
 BODIES: Final[tuple[tuple[tuple[str, ...], bytes], ...]] = (
-    ((), b""),
-    ((), b""),
     (("Content-Type: application/json", "Content-Length: 2"), b"{}"),
     (("Content-Length: 14",), b"_method=DELETE"),
     (("Content-Type: application/x-www-form-urlencoded", "Content-Length: 14"), b"_method=DELETE"),
@@ -335,30 +328,43 @@ BODIES: Final[tuple[tuple[tuple[str, ...], bytes], ...]] = (
     (("Content-Length: 0",), HIDDEN),
     (("Content-Length: 0", "Content-Length: 14"), b"_method=DELETE"),
 )
-FOLLOWING: Final = (b"", b"", HIDDEN, b"\r\n" + HIDDEN, b"GET /customers/43 HTTP/1.1\r\nHost: crm.example.com\r\n\r\n", b"\x16\x03\x01")
+METHODS: Final = ("GET", "POST", "PUT", "HEAD", "DELETE", "get", "OPTIONS", "CONNECT", "TRACE", "Get", "PRI")
+VERSIONS: Final = ("HTTP/1.0", "HTTP/2.0", "HTTP/1.1 ", "HTTP/0.9", "http/1.1", "HTTP/1.2", "")
+FOLLOWING: Final = (HIDDEN, b"\r\n" + HIDDEN, b"GET /customers/43 HTTP/1.1\r\nHost: crm.example.com\r\n\r\n", b"\x16\x03\x01")
+
+
+PARTS: Final = ("method", "form", "path", "end", "query", "version", "hosts", "lines", "body", "behind")
 
 
 @st.composite
 def calls(draw: st.DrawFn) -> Call:
-    """A request of which each part is plain more often than not."""
+    """A request of which up to three parts are odd."""
+    odd = draw(st.sets(st.sampled_from(PARTS), max_size=3))
     named = st.builds(
         lambda name, spell, value: f"{spell(name)}: {value}",
         st.sampled_from(NAMES),
         st.sampled_from(SPELLINGS),
         st.sampled_from(VALUES),
     )
-    lines, body = draw(st.sampled_from(BODIES))
-    odd = draw(st.lists(st.one_of(st.sampled_from(LINES), named), max_size=3))
-    target = draw(st.sampled_from(FORMS)) + draw(st.sampled_from(PATHS)) + draw(st.sampled_from(ENDS))
+    method = draw(st.sampled_from(METHODS)) if "method" in odd else draw(st.sampled_from(["GET", "POST"]))
+    path = "/customers/42/notice" if method == "POST" else "/customers/42"
+    target = [
+        draw(st.sampled_from(FORMS)) if "form" in odd else "",
+        draw(st.sampled_from(PATHS)) if "path" in odd else path,
+        draw(st.sampled_from(ENDS)) if "end" in odd else "",
+        draw(st.sampled_from(QUERIES)) if "query" in odd else "",
+    ]
+    lines, body = draw(st.sampled_from(BODIES)) if "body" in odd else ((), b"")
+    told = draw(st.lists(st.one_of(st.sampled_from(LINES), named), max_size=3)) if "lines" in odd else []
     closing = draw(st.sampled_from([("Connection: close",), ("Connection: close",), ()]))
     return Call(
-        draw(st.sampled_from(["GET", "GET", "GET", "POST", "POST", "PUT", "HEAD", "DELETE", "get", "OPTIONS", "CONNECT"])),
-        target + draw(st.sampled_from(QUERIES)),
-        draw(st.sampled_from(["HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/1.1 "])),
-        draw(st.one_of(st.just((HOST,)), st.lists(st.sampled_from(HOST_LINES), max_size=2).map(tuple))),
-        (*odd, *lines, *closing),
+        method,
+        "".join(target),
+        draw(st.sampled_from(VERSIONS)) if "version" in odd else "HTTP/1.1",
+        draw(st.lists(st.sampled_from(HOST_LINES), max_size=2).map(tuple)) if "hosts" in odd else (HOST,),
+        (*told, *lines, *closing),
         body,
-        draw(st.sampled_from(FOLLOWING)),
+        draw(st.sampled_from(FOLLOWING)) if "behind" in odd else b"",
     )
 
 
@@ -376,8 +382,7 @@ def verify_drawn(bed: Bed, examples: int) -> None:
     # What came late.
     time.sleep(0.5)
     bed.verify()
-    print("REACHED", reached, examples)
-    assert reached > examples // 50, "hardly any call was let through: the law shows nothing"
+    assert reached > examples // 10, "hardly any call was let through: the law shows nothing"
 
 
 def test_whatever_is_sent_what_is_served_was_asked_about(bed: Bed) -> None:

@@ -7,6 +7,7 @@ from support.proxies.raw import attempt, request
 from support.proxies.scene import Scene
 from support.proxies.servers import Server
 
+TYPED = ("Content-Type", "text/plain")
 HIDDEN = b"GET /admin HTTP/1.1\r\nHost: crm.example.com\r\n\r\n"
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(HIDDEN), HIDDEN)
 
@@ -19,7 +20,7 @@ def raw(scene: Scene, *lines: bytes, body: bytes = b"", method: bytes = b"GET") 
 
 def test_a_denied_call_with_a_body_is_answered_at_once(proxy: RunningProxy, scene: Scene, upstream: Server) -> None:
     # Else nginx would wait for a body that it never sends on, and its client with it.
-    answer = attempt(proxy.port, request("POST", "/customers/42/notice?template=x", scene.bearer(), body=b"x" * 60_000))
+    answer = attempt(proxy.port, request("POST", "/customers/42/notice?template=x", scene.bearer(), TYPED, body=b"x" * 60_000))
     assert (answer.status, answer.header("x-bailiwick-reason")) == (403, "approval_required")
     assert upstream.asked == []
 
@@ -28,7 +29,7 @@ def test_the_body_of_an_allowed_call_reaches_the_upstream_whole(
     proxy: RunningProxy, scene: Scene, upstream: Server
 ) -> None:
     body = b"y" * 60_000
-    assert attempt(proxy.port, request("GET", "/customers/42", scene.bearer(), body=body)).status == 200
+    assert attempt(proxy.port, request("GET", "/customers/42", scene.bearer(), TYPED, body=body)).status == 200
     (reached,) = upstream.asked
     assert reached.body == body
 

@@ -20,22 +20,31 @@ class Answer(NamedTuple):
 
 def send(port: int, raw: bytes) -> Answer:
     """Send bytes on a connection of their own, and read until it is closed."""
-    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection:
+    return parsed(exchange(port, raw, TIMEOUT, ConnectionError))
+
+
+def attempt(port: int, raw: bytes, idle: float = TIMEOUT) -> Answer:
+    """Send bytes that the other end may also answer by closing the connection: status 0.
+
+    `idle`: seconds after which nothing more is waited for, on a connection that stays open.
+    """
+    with contextlib.suppress(ConnectionError):
+        return parsed(exchange(port, raw, idle, ConnectionError if idle == TIMEOUT else OSError))
+    return Answer(0, (), b"")
+
+
+def exchange(port: int, raw: bytes, idle: float, ended: type[OSError] = OSError) -> bytes:
+    """Send bytes on a connection of their own; return what comes until it is closed, or nothing does for a while.
+
+    `ended`: what is no failure while the answer is read.
+    """
+    got = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=idle) as connection:
         connection.sendall(raw)
-        got = b""
-        try:
+        with contextlib.suppress(ended):
             while piece := connection.recv(65_536):
                 got += piece
-        except ConnectionError:
-            pass
-    return parsed(got)
-
-
-def attempt(port: int, raw: bytes) -> Answer:
-    """Send bytes that the other end may also answer by closing the connection: status 0."""
-    with contextlib.suppress(ConnectionError):
-        return send(port, raw)
-    return Answer(0, (), b"")
+    return got
 
 
 def parsed(got: bytes) -> Answer:

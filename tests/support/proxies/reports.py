@@ -3,7 +3,9 @@
 It does whatever a request lets it do: it changes the protocol where one offers that, and says so in its report.
 """
 
+import base64
 import contextlib
+import hashlib
 import socket
 from typing import Final, NamedTuple
 
@@ -12,7 +14,9 @@ from support.proxies.servers import Server
 _PIECE: Final = 65_536
 _SERVED: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nserved"
 FAILING: Final = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
-_SWITCHED: Final = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n"
+_SWITCHED: Final = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n%s\r\n"
+# RFC 6455, 1.3.
+_WEBSOCKET: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TUNNELLED: Final = b"HTTP/1.1 200 OK\r\n\r\n"
 
 Field = tuple[str, str]
@@ -57,7 +61,7 @@ class ReportingUpstream(Server):
                 self.calls.append(call)
                 offered = call.all("upgrade")
                 if offered:
-                    connection.sendall(_SWITCHED % offered[0].encode("latin-1"))
+                    connection.sendall(_SWITCHED % (offered[0].encode("latin-1"), _accepted(call)))
                 elif call.method == "CONNECT":
                     connection.sendall(_TUNNELLED)
                 else:
@@ -105,6 +109,15 @@ class _Bytes:
         if not piece:
             raise EOFError
         self._got += piece
+
+
+def _accepted(call: ReportedCall) -> bytes:
+    """Return the line by which a WebSocket is accepted; none where none was asked for."""
+    lines = b""
+    for key in call.all("sec-websocket-key"):
+        digest = hashlib.sha1(key.encode("latin-1") + _WEBSOCKET, usedforsecurity=False).digest()
+        lines = b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n"
+    return lines
 
 
 def _chunked(bytes_in: _Bytes) -> tuple[bytes, tuple[Field, ...]]:
