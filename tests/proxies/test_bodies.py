@@ -20,7 +20,9 @@ def raw(scene: Scene, *lines: bytes, body: bytes = b"", method: bytes = b"GET") 
 
 def test_a_denied_call_with_a_body_is_answered_at_once(proxy: RunningProxy, scene: Scene, upstream: Server) -> None:
     # Else nginx would wait for a body that it never sends on, and its client with it.
-    answer = attempt(proxy.port, request("POST", "/customers/42/notice?template=x", scene.bearer(), TYPED, body=b"x" * 60_000))
+    answer = attempt(
+        proxy.port, request("POST", "/customers/42/notice?template=x", scene.bearer(), TYPED, body=b"x" * 60_000)
+    )
     assert (answer.status, answer.header("x-bailiwick-reason")) == (403, "approval_required")
     assert upstream.asked == []
 

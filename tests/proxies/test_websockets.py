@@ -75,7 +75,9 @@ class Opened(NamedTuple):
         """Ask for a socket, and say something behind that."""
         name, value = self.scene.bearer()
         head = [f"GET {target} HTTP/1.1", "Host: crm.example.com", f"{name}: {value}", *lines]
-        raw = "\r\n".join([*head, "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""]).encode()
+        raw = "\r\n".join(
+            [*head, "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""]
+        ).encode()
         return attempt(self.proxy.port, raw, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""An upstream that reports exactly what reached it: every request of a connection, its trailers, and what is no request.
+"""An upstream that reports exactly what reached it: each request of a connection, its trailers, and what is none.
 
 It does whatever a request lets it do: it changes the protocol where one offers that, and says so in its report.
 """
@@ -77,12 +77,14 @@ class ReportingUpstream(Server):
             return None
         headers = _fields(lines)
         named = {name.lower(): value for name, value in headers}
-        body, trailers = b"", ()
+        body = b""
+        trailers: tuple[Field, ...] = ()
         if "transfer-encoding" in named:
             body, trailers = _chunked(bytes_in)
         elif "content-length" in named:
             body = bytes_in.exactly(int(named["content-length"]))
-        return ReportedCall(*parts, headers, body, trailers, tunnel)
+        method, target, version = parts
+        return ReportedCall(method, target, version, headers, body, trailers, tunnel)
 
 
 class _Bytes:

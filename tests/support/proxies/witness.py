@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import grpc
 
@@ -77,17 +77,19 @@ class GrpcWitness:
         )
         named = (("grpc.ssl_target_name_override", SERVER_NAME),)
         self._channel = grpc.secure_channel(f"127.0.0.1:{target}", self._proxy, named)
-        self._ask = self._channel.unary_unary(f"/{messages.SERVICE}/{messages.METHOD}")
+        self._ask: Any = self._channel.unary_unary(f"/{messages.SERVICE}/{messages.METHOD}")
         self._server = grpc.server(ThreadPoolExecutor(4))
-        handler = grpc.unary_unary_rpc_method_handler(self._check)
+        handler: Any = grpc.unary_unary_rpc_method_handler(self._check)
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(messages.SERVICE, {messages.METHOD: handler}),)
         )
         (self.port,) = free_ports(1)
-        serving = grpc.ssl_server_credentials([(scene.serving.key.read_bytes(), scene.serving.certificate.read_bytes())])
+        serving = grpc.ssl_server_credentials(
+            [(scene.serving.key.read_bytes(), scene.serving.certificate.read_bytes())]
+        )
         self._server.add_secure_port(f"127.0.0.1:{self.port}", serving)
 
-    def __enter__(self) -> "GrpcWitness":
+    def __enter__(self) -> Self:
         self._server.start()
         return self
 

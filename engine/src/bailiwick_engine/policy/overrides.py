@@ -7,7 +7,6 @@ such names; they are compared as the most generous reader compares names, so tha
 import re
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import unquote
 
 OVERRIDE_HEADERS: Final = (
     "X-HTTP-Method",
@@ -40,7 +39,7 @@ def plain_name(name: str) -> str:
 
 def is_override(name: str) -> bool:
     """Tell whether a parameter of this decoded name may replace the method or the path of a call."""
-    return plain_name(unquote(name)).replace("-", "_") in _FOLDED
+    return plain_name(name).replace("-", "_") in _FOLDED
 
 
 def is_form(content_types: Sequence[str]) -> bool:

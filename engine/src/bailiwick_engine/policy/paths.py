@@ -87,7 +87,8 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
         read = decoded_text(name.replace("+", " "))
         if read is None:
             return None
-        if is_override(read):
+        # Decoded twice, as some readers do.
+        if is_override(read) or is_override(_decoded(read) or ""):
             return None
         meant = plain_name(read)
         if meant not in folded:

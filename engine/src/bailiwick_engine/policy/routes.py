@@ -6,7 +6,7 @@ unknown to rules, and what has two readings is refused.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -98,8 +98,8 @@ class CompiledRoute:
     def hides(self, folded: Sequence[str | None], path: CanonicalPath) -> bool:
         """Tell whether this route takes by a name what some upstream takes for a literal of another one.
 
-        Both have as many segments as the path; `folded` are the other one's. Some upstreams know no case and no slash at the end, or take what
-        follows the first dot of the last segment for a format, as in `/customers.json`.
+        Both have as many segments as the path; `folded` are the other one's. Some upstreams know no case and no slash
+        at the end, or take what follows the first dot of the last segment for a format, as in `/customers.json`.
         """
         last = len(path.segments) - 1
         hidden = False
@@ -213,7 +213,6 @@ class RouteTable:
         }
         values |= {ValueSource(SourceKind.QUERY, name): value for name, value in asked.items()}
         return RouteMatch(route, values)
-
 
     def _hidden(self, method: str, route: CompiledRoute, path: CanonicalPath) -> bool:
         """Tell whether some upstream takes this path for one of another route than the one that it fits."""

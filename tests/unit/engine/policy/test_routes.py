@@ -329,7 +329,11 @@ class TestAPathThatAnUpstreamTakesForAnotherRoutes:
 
     @pytest.mark.parametrize("target", ["/MCP", "/mcp/", "/mcp.json"])
     def test_is_refused_where_it_is_that_of_mcp(self, target: str) -> None:
-        said = {"hosts": [HOST], "mcp": True, "routes": [route("/{id}", methods="POST"), route("/{id}/", methods="POST")]}
+        said = {
+            "hosts": [HOST],
+            "mcp": True,
+            "routes": [route("/{id}", methods="POST"), route("/{id}/", methods="POST")],
+        }
         made = compile_routes(HttpSettings.model_validate(said))
         assert isinstance(made, RouteTable)
         assert reason(asked(made, target, method="POST")) is Reason.AMBIGUOUS_REQUEST

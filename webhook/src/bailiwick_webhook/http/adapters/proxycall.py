@@ -216,7 +216,10 @@ def _hidden(headers: MultiMapping[str], raw: bytes | None) -> str | None:
     """
     sent = headers.getall("Content-Type", ())
     if is_form(sent):
-        return "the body is a form, in which some upstreams read another method: set forms: true on the route if yours does not"
+        return (
+            "the body is a form, and some upstreams read another method in a form; the route can accept forms"
+            " (forms: true) if this upstream does not"
+        )
     if raw != b"" and not any(sent):
         return "the type of the body is missing, and some upstreams read such a body as a form"
     return None
