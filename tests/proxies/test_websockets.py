@@ -64,7 +64,7 @@ class SocketScene(Scene):
         (self.policies / "policy.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
 
 
-class Opened(NamedTuple):
+class SocketBed(NamedTuple):
     """A proxy that opens a socket."""
 
     scene: Scene
@@ -100,16 +100,16 @@ def opened(
     socket_scene: Scene,
     socket_point: Process,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Opened]:
+) -> Iterator[SocketBed]:
     starts = PROXIES[request.param]
     port = socket_point.grpc_port if starts is envoy_grpc else socket_point.port
     with ReportingUpstream() as upstream:
         folder = tmp_path_factory.mktemp("proxy")
         with starts(socket_scene, folder, upstream.port, port, OPENED[request.param]()) as proxy:
-            yield Opened(socket_scene, proxy, upstream)
+            yield SocketBed(socket_scene, proxy, upstream)
 
 
-def test_a_socket_is_opened_on_its_path_and_keeps_our_headers(opened: Opened) -> None:
+def test_a_socket_is_opened_on_its_path_and_keeps_our_headers(opened: SocketBed) -> None:
     opened.upstream.calls.clear()
     assert opened.ask("/socket", *ASKED).status == 101
     (call,) = opened.upstream.calls
@@ -118,7 +118,7 @@ def test_a_socket_is_opened_on_its_path_and_keeps_our_headers(opened: Opened) ->
     assert len(call.all("x-bailiwick-subject")) == len(call.all("x-bailiwick-decision")) == 1
 
 
-def test_no_header_of_ours_is_taken_away_where_a_socket_is_opened(opened: Opened) -> None:
+def test_no_header_of_ours_is_taken_away_where_a_socket_is_opened(opened: SocketBed) -> None:
     opened.upstream.calls.clear()
     opened.ask("/socket", "Connection: Upgrade, X-Bailiwick-Subject", *ASKED[1:])
     for call in opened.upstream.calls:
@@ -130,7 +130,7 @@ def test_no_header_of_ours_is_taken_away_where_a_socket_is_opened(opened: Opened
     ("target", "upgrade"),
     [("/customers/42", "websocket"), ("/socket", "h2c"), ("/customers/42?x=/socket", "websocket"), ("/socket", "x/1")],
 )
-def test_nothing_else_is_opened(opened: Opened, target: str, upgrade: str) -> None:
+def test_nothing_else_is_opened(opened: SocketBed, target: str, upgrade: str) -> None:
     opened.upstream.calls.clear()
     assert opened.ask(target, "Connection: Upgrade", f"Upgrade: {upgrade}").status != 101
     assert all(not call.all("upgrade") for call in opened.upstream.calls)
