@@ -12,7 +12,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from proxies.configurations import EXAMPLES
 from support.mcp.mcpserver import served
-from support.mcp.reporting import BY_ID, BY_KIND, BY_VIEW, PROTECTED, SERVERS, Reads, ResourceShape
+from support.mcp.reports import BY_ID, BY_KIND, BY_VIEW, PROTECTED, SERVERS, Reads, ResourceShape
 from support.mcp.spellings import paired_spellings, written_spellings
 from support.pdp.standalone import Process
 from support.proxies.kinds import PROXIES

@@ -251,8 +251,8 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.AMBIGUOUS_REQUEST: (
         "A proxy requests a decision for a call whose path is not canonical, that two routes match, that repeats a"
         " header or parameter that the route uses, or in which some upstreams read another method, path or route. Or a"
-        " message of MCP names a resource by a URI that is not canonical. Or the API server asks about a call that names"
-        " its object, port or path in a way that can be read as another one."
+        " message of MCP names a resource by a URI that is not canonical. Or the API server asks about a call that"
+        " names its object, port or path in a way that can be read as another one."
     ),
     Reason.STORE_STALE: (
         "The watches are older than `maxStaleness` and the call needs a grant, or they are older than the hard limit."

@@ -21,7 +21,7 @@ from bailiwick.mcp.gateway.upstream import Upstream, gateway
 from bailiwick.mcp.server import guard
 from bailiwick.transports.base import HttpRequest, HttpResponse
 from support.mcp.mcpserver import served
-from support.mcp.reporting import ALL_SERVERS, BY_ID, PROTECTED, SERVERS, Reading, ReportingServer, ResourceShape
+from support.mcp.reports import ALL_SERVERS, BY_ID, PROTECTED, SERVERS, Reading, ReportingServer, ResourceShape
 from support.mcp.spellings import drawn_spellings, paired_spellings, written_spellings
 from support.sdk.script import Script, allow, answer, deny
 

@@ -33,7 +33,7 @@ DROPPED: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Renamed:
+class OtherName:
     """Another name for something, wherever its object names it."""
 
     name: str
@@ -229,6 +229,7 @@ OTHERS: Final[Mapping[str, tuple[object, ...]]] = {
     "endpointSettings.http.routes.resource.id": ("eu/{id}", "7"),
     "endpointSettings.http.routes.resource.properties": (DROPPED, {"env": "prod"}),
     "endpointSettings.http.routes.args": (DROPPED, {"amount": "{query.other}"}),
+    "endpointSettings.http.routes.forms": (True,),
     "endpointSettings.http.mcp": (True,),
     "endpointSettings.http.mcpPath": ("/tools",),
     "endpointSettings.delegation": (DROPPED,),
@@ -252,7 +253,7 @@ OTHERS: Final[Mapping[str, tuple[object, ...]]] = {
     "suspend": (True, False),
     "expireTime": (DROPPED, at(100), at(400)),
     "subjects": (SUBJECTS, ENTITIES),
-    "subjects.name": (Renamed("renamed"), "agent", "alice"),
+    "subjects.name": (OtherName("renamed"), "agent", "alice"),
     "subjects.serviceAccount": ({"namespace": "agents", "name": "three"},),
     "subjects.serviceAccount.namespace": ("other",),
     "subjects.serviceAccount.name": ("one", "two", "three"),
@@ -271,10 +272,10 @@ OTHERS: Final[Mapping[str, tuple[object, ...]]] = {
     "subjects.workload.imageDigests": (DROPPED, [SECOND], [FIRST, SECOND]),
     "sensitive": (DROPPED, ["context.n"]),
     "data": ([{"name": "incident", "from": "missing"}],),
-    "data.name": (Renamed("renamed"),),
+    "data.name": (OtherName("renamed"),),
     "data.from": (DROPPED, "missing"),
     "variables": ([{"name": "few", "expression": "true"}],),
-    "variables.name": (Renamed("renamed"),),
+    "variables.name": (OtherName("renamed"),),
     "variables.expression": ("context.n < 9", "{1: true}[1]", "context.n < 5 && true"),
     "rules": ([_RULE],),
     "rules.name": ("renamed",),
@@ -356,7 +357,7 @@ def changed(files: Mapping[str, list[Object]], spot: Spot, value: object) -> dic
     inner: Any = made[file][number]
     for step in way[:-1]:
         inner = inner[step]
-    if isinstance(value, Renamed):
+    if isinstance(value, OtherName):
         renamed = re.sub(rf"\b{inner[way[-1]]}\b", value.name, json.dumps(made[file][number]["spec"]))
         made[file][number]["spec"] = json.loads(renamed)
     elif value is DROPPED:
@@ -515,7 +516,7 @@ def _verdict(snapshot: Snapshot, settings: CompiledSettings | None, aimed: Aimed
 
 
 @dataclass(frozen=True, slots=True)
-class Presented:
+class ApprovalUse:
     """What somebody who wants a gate to open has: reviewers, each with kind and groups, and what is said of the use."""
 
     reviewers: tuple[tuple[str, frozenset[str]], ...]
@@ -538,18 +539,18 @@ _FULL: Final = (
     *(("System", frozenset((BOTS,))) for _ in range(2)),
 )
 _USES: Final = [
-    *(Presented(_FULL, use=use) for use in (1, 2, 5)),
-    *(Presented(_FULL, age=age) for age in (50, 200, 3000)),
-    Presented(_FULL, other_args=True),
-    Presented(_FULL, unseen=True),
-    Presented(_FULL, ticket=False),
-    Presented(_FULL, counter=False),
-    Presented(_FULL, token=False),
+    *(ApprovalUse(_FULL, use=use) for use in (1, 2, 5)),
+    *(ApprovalUse(_FULL, age=age) for age in (50, 200, 3000)),
+    ApprovalUse(_FULL, other_args=True),
+    ApprovalUse(_FULL, unseen=True),
+    ApprovalUse(_FULL, ticket=False),
+    ApprovalUse(_FULL, counter=False),
+    ApprovalUse(_FULL, token=False),
 ]
-PRESENTED: Final = (*(Presented(some) for some in _REVIEWED), *_USES)
+APPROVAL_USES: Final = (*(ApprovalUse(some) for some in _REVIEWED), *_USES)
 
 
-def opens(gate: Gate, shown: Presented) -> bool:
+def opens(gate: Gate, shown: ApprovalUse) -> bool:
     """Tell whether a gate opens to this (docs/how-to/approvals.md)."""
     lacking = ("ticket" in gate.required_context and not shown.ticket) or (
         "n" in gate.required_context and not shown.counter
@@ -565,7 +566,7 @@ def opens(gate: Gate, shown: Presented) -> bool:
     )
 
 
-def _reviewed(gate: Gate, shown: Presented) -> bool:
+def _reviewed(gate: Gate, shown: ApprovalUse) -> bool:
     """Tell whether each step has its reviewers, and nobody counts twice."""
     places = [(step.kind, frozenset(step.groups or ())) for step in gate.steps for _ in range(step.count)]
     if len(places) > len(shown.reviewers):
@@ -590,14 +591,14 @@ class GateWorld:
     """Which gates let through what another does not. Remembers."""
 
     def __init__(self) -> None:
-        self._opened: dict[Hashable, frozenset[Presented]] = {}
+        self._opened: dict[Hashable, frozenset[ApprovalUse]] = {}
 
-    def opened(self, gate: Gate) -> frozenset[Presented]:
+    def opened(self, gate: Gate) -> frozenset[ApprovalUse]:
         """Return all that opens a gate."""
         steps = tuple(sorted((step.kind, tuple(sorted(step.groups or ())), step.count) for step in gate.steps))
         uses = (gate.scope, gate.max_uses, gate.window_seconds, gate.required_context, gate.unseen, gate.by_token)
         if (steps, uses) not in self._opened:
-            self._opened[steps, uses] = frozenset(one for one in PRESENTED if opens(gate, one))
+            self._opened[steps, uses] = frozenset(one for one in APPROVAL_USES if opens(gate, one))
         return self._opened[steps, uses]
 
     def further(self, base: Verdict | None, head: Verdict | None) -> bool:

@@ -28,6 +28,7 @@ SILENT: Final = frozenset(
     {
         "endpointSettings.delegation.ceiling.conditions.message",
         "endpointSettings.delegation.ceiling.conditions.name",
+        "endpointSettings.http.routes.forms",  # no call of the world has a body
         "endpointSettings.record",
         "endpointSettings.record.keep",
         "rules.conditions.message",

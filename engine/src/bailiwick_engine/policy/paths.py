@@ -88,7 +88,7 @@ def query_values(query: str, names: Collection[str]) -> dict[str, str] | None:
         if read is None:
             return None
         # Decoded twice, as some readers do.
-        if is_override(read) or is_override(_decoded(read) or ""):
+        if is_override(read) or is_override(decoded_text(read) or ""):
             return None
         meant = plain_name(read)
         if meant not in folded:

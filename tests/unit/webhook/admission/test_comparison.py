@@ -81,7 +81,7 @@ def of(*rules: Object, **spec: Any) -> Object:  # noqa: ANN401 - of `policy`
         (
             of(gated_rule(approval={"steps": STEPS, "maxUses": 2, "windowSeconds": 60})),
             of(gated_rule(approval={"steps": STEPS, "maxUses": 1, "windowSeconds": 600})),
-            f"may let calls further (rule export, changed): Approval to Approval {MIXED}: {EXPORTS}",
+            f"lets calls further (rule export, changed): Approval to Approval {MIXED}: {EXPORTS}",
         ),
         (
             of(subjects=[BOT]),

@@ -3,7 +3,7 @@
 import pytest
 
 from bailiwick_webhook.http.adapters import k8snames
-from bailiwick_webhook.http.adapters.k8snames import Target, resolved
+from bailiwick_webhook.http.adapters.k8snames import CallTarget, resolved
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,10 @@ from bailiwick_webhook.http.adapters.k8snames import Target, resolved
     ],
 )
 def test_a_proxied_name_is_split_as_the_api_server_splits_it(name: str, plain: str, properties: dict[str, str]) -> None:
-    assert resolved("connect", "", "pods", "proxy", name) == Target("connect", "pods/proxy", plain, properties)
-    assert resolved("connect", "", "services", "proxy", name) == Target("connect", "services/proxy", plain, properties)
+    assert resolved("connect", "", "pods", "proxy", name) == CallTarget("connect", "pods/proxy", plain, properties)
+    assert resolved("connect", "", "services", "proxy", name) == CallTarget(
+        "connect", "services/proxy", plain, properties
+    )
 
 
 @pytest.mark.parametrize("name", [":80", "::", "a:b:c:d", "ftp:web:80", "HTTP:web:", "web:080", "web:+80", "web:65536"])
@@ -38,12 +40,12 @@ def test_only_a_service_has_ports_by_name() -> None:
 
 
 def test_a_name_is_split_only_where_it_is_proxied() -> None:
-    assert resolved("get", "", "pods", "log", "a:b") == Target("get", "pods/log", "a:b")
-    assert resolved("connect", "", "pods", "exec", "a:b") == Target("connect", "pods/exec", "a:b")
-    assert resolved("connect", "example.com", "pods", "proxy", "a:b") == Target(
+    assert resolved("get", "", "pods", "log", "a:b") == CallTarget("get", "pods/log", "a:b")
+    assert resolved("connect", "", "pods", "exec", "a:b") == CallTarget("connect", "pods/exec", "a:b")
+    assert resolved("connect", "example.com", "pods", "proxy", "a:b") == CallTarget(
         "connect", "example.com/pods/proxy", "a:b"
     )
-    assert resolved("connect", "", "nodes", "proxy", "n") == Target("connect", "nodes/proxy", "n")
+    assert resolved("connect", "", "nodes", "proxy", "n") == CallTarget("connect", "nodes/proxy", "n")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ _LAST_PORT: Final = 65_535
 _LONGEST_PORT_NAME: Final = 15
 
 
-class Target(NamedTuple):
+class CallTarget(NamedTuple):
     """What a call is about. `unclear` tells the caller why it cannot be told in one way only; None: it can."""
 
     action: str
@@ -36,7 +36,7 @@ class Target(NamedTuple):
     unclear: str | None = None
 
 
-def resolved(action: str, group: str, resource: str, subresource: str, name: str) -> Target:
+def resolved(action: str, group: str, resource: str, subresource: str, name: str) -> CallTarget:
     """Return the target of a call. `name` as the API server says it; empty: the call names no object."""
     kind = "/".join(part for part in (group, resource, subresource) if part)
     kind = _SAME.get(kind, kind)
@@ -44,7 +44,7 @@ def resolved(action: str, group: str, resource: str, subresource: str, name: str
         action, kind = DELETE, "pods"
     if action == CONNECT and kind in _PROXIED and name:
         return _proxied(kind, name)
-    return Target(action, kind, name or UNNAMED)
+    return CallTarget(action, kind, name or UNNAMED)
 
 
 def path_problem(options: object) -> str | None:
@@ -99,7 +99,7 @@ def _metadata(request: Mapping[str, Any], part: str) -> Mapping[str, Any]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _proxied(kind: str, name: str) -> Target:
+def _proxied(kind: str, name: str) -> CallTarget:
     """Split `[scheme:]name[:port]`.
 
     A port of a service has a number and a name, which are two properties: a Deny that asks for one of them also speaks
@@ -121,9 +121,9 @@ def _proxied(kind: str, name: str) -> Target:
     properties = {} if kind == _NODES and not scheme else {"scheme": scheme or "http"}
     if port:
         properties["portName" if named else "port"] = port
-    return Target(CONNECT, kind, plain, properties)
+    return CallTarget(CONNECT, kind, plain, properties)
 
 
-def _unclear(kind: str, name: str) -> Target:
+def _unclear(kind: str, name: str) -> CallTarget:
     words = "Name a proxied object `name`, `name:port` or `scheme:name:port`, with the scheme http or https."
-    return Target(CONNECT, kind, name, {}, f"{words} Write a port as a number without leading zeros.")
+    return CallTarget(CONNECT, kind, name, {}, f"{words} Write a port as a number without leading zeros.")

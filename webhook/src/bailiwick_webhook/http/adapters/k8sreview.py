@@ -12,7 +12,7 @@ from bailiwick_api.kinds.meta import GROUP
 from bailiwick_engine.call import Resource
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.http.adapters.k8snames import Target
+from bailiwick_webhook.http.adapters.k8snames import CallTarget
 from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.problems import ProblemError, bad_request
 from bailiwick_webhook.identity.apiuser import ReviewedUser
@@ -26,7 +26,7 @@ class ReviewedCall(NamedTuple):
     """What somebody is about to do, to what. `group` is as the API server says it."""
 
     user: ReviewedUser
-    target: Target
+    target: CallTarget
     namespace: str
     group: str
 
