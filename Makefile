@@ -99,10 +99,12 @@ types: $(VENV)/.project ## Check types with strict mypy. Needs only .venv.
 test: $(VENV)/.project ## Test every behaviour. Needs what cluster-up needs, or CLUSTER=current.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/pytest -m "not slow and not long" $(workers) $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python hack/reallaws.py --small)
 
 test-all: $(VENV)/.project ## Run these tests and the long ones: outages, floods, races, rotations. Needs what test needs.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest -m "not slow" $(workers) $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python hack/reallaws.py)
 
 test-live: $(VENV)/.project ## Run of test-all what coverage does not run: laws, processes, an API server. Needs what test needs.
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
