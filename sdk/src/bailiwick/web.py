@@ -25,6 +25,12 @@ _SINGLE: Final = ("authorization", APPROVAL_HEADER.lower(), REASON_HEADER.lower(
 _REASON_LENGTH: Final = 1024
 # The one way to write a charset. Frameworks decode a body by it, and know more ways to write it (RFC 2231).
 _UTF_8: Final = re.compile(r'[^;,]*;\s*charset=("?)utf-8\1\s*', re.IGNORECASE)
+# A media type and its parameters (RFC 9110, 8.3.1) without what only some parsers take: comments, and encoded words
+# (RFC 2047), in which a parser of mail finds another type or charset.
+_MEDIA_TYPE: Final = re.compile(
+    r"""[\w!#$&^.+-]+/[\w!#$&^.+-]+ \s* (; \s* ([\w!#$&^.+-]+=([\w!#$&^.+-]+ | "([^"\\=] | =(?!\?))*") \s*)?)*""",
+    re.ASCII | re.VERBOSE,
+)
 # Some bodies are JSON and a form at once, and say another thing in each.
 _FORMS: Final = ("form-urlencoded", "form-data", "multipart")
 
@@ -177,6 +183,8 @@ def _arguments(rule: GuardRule, request: WebRequest) -> Mapping[str, Any] | None
     kind = request.headers.get("content-type", "")
     if any(form in kind.lower() for form in _FORMS):
         raise RequestError(problem(415, BAD_REQUEST, "Send the body as application/json, and not as a form."))
+    if kind and not _MEDIA_TYPE.fullmatch(kind):
+        raise ambiguous("its Content-Type is no plain media type: send application/json")
     if "charset" in kind.lower() and not _UTF_8.fullmatch(kind):
         raise ambiguous("its body is not in UTF-8, or its Content-Type says so in an unusual way")
     try:

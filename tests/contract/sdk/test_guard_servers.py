@@ -218,6 +218,10 @@ CHARSETS: Final = [
     "application/json; charset=utf-8; charset=utf-7",
     "application/json; charset=unicode_escape",
     "application/json; charset=utf-16",
+    # Encoded words (RFC 2047), which a parser of mail decodes.
+    "application/json; =?utf-8?q?=63harset=3Dutf-7?=",
+    "=?utf-8?q?application/json=3B=20=63harset=3Dutf-7?=",
+    "=?utf-8?b?YXBwbGljYXRpb24vanNvbjsgY2hhcnNldD11dGYtNw==?=",
 ]
 
 
@@ -245,7 +249,13 @@ def test_a_body_that_the_handler_would_read_in_another_charset_is_asked_of_nobod
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json", "application/json; charset=utf-8", 'application/json;charset="UTF-8"']
+    "kind",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        'application/json;charset="UTF-8"',
+        'application/ld+json; profile="https://example.com/a"',
+    ],
 )
 def test_a_body_in_utf_8_is_asked_about_as_the_handler_reads_it(
     serving: Callable[[web.Application], Any], kind: str
@@ -285,6 +295,33 @@ def test_a_body_that_the_handler_would_read_as_a_form_is_asked_of_nobody(
     with serving(app) as port:
         statuses = [status_of(one, b"/pay", "POST", headers, sent=POLYGLOT) for one in (port, server.port)]
     assert (statuses, one.ran, one.script.sent) == ([415, 415], [], [])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "=?utf-8?q?application/x-www-form=2Durlencoded?=",
+        "=?utf-8?b?YXBwbGljYXRpb24veC13d3ctZm9ybS11cmxlbmNvZGVk?=",
+        "application/x-www-=?utf-8?q?form=2D?= urlencoded",
+        "application/json (a comment)",
+        "json",
+    ],
+)
+def test_a_content_type_that_is_no_plain_one_is_asked_of_nobody(
+    serving: Callable[[web.Application], Any], kind: str
+) -> None:
+    one, app = served(), web.Application()
+
+    @for_aiohttp.guarded(one.pdp, "pay", resource=("account", "7"))
+    async def pay(request: web.Request) -> web.Response:
+        one.ran.append((await request.post()).get("amount"))
+        return web.Response()
+
+    app.router.add_post("/pay", pay)
+    headers = {"Content-Type": kind, "Content-Length": str(len(POLYGLOT))}
+    with serving(app) as port:
+        assert status_of(port, b"/pay", "POST", headers, sent=POLYGLOT) == 400
+    assert (one.ran, one.script.sent) == ([], [])
 
 
 async def test_a_websocket_of_aiohttp_is_asked_about_before_it_is_opened() -> None:
