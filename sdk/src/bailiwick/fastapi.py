@@ -189,7 +189,9 @@ async def _asked(
         if len(body) > MAX_BODY:
             return too_large()
         # The validated value, which is what the operation will act on: as it was sent it may be another, 007 and not 7.
-        path = {name: text_of(given[name]) for name in rule.parts if name in request.path_params}
+        path = {
+            name: text_of(given[name]) if name in given else str(sent) for name, sent in request.path_params.items()
+        }
         try:
             query = asked_query(_dependant(request), given, request.query_params, rule.repeated)
         except OddTargetError as error:

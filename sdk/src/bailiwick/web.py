@@ -87,7 +87,7 @@ class GuardRule:
 class WebRequest:
     """A request as its handler will see it.
 
-    `path` are the named parts of the path, `query` the values of its query by name (`query_of`), as the handler gets
+    `path` are all named parts of the path, `query` the values of its query by name (`query_of`), as the handler gets
     both; names of headers are in lower case.
     """
 
@@ -164,6 +164,8 @@ def call_of(rule: GuardRule, request: WebRequest, subject: Principal | None = No
         identifier = resource_id(rule.resource[1], request.path)
     except OddTargetError as error:
         raise ambiguous(error) from error
+    # Parts that the id does not name: else an approval for one tenant's customer 42 would be one for each tenant's.
+    apart = {name: value for name, value in request.path.items() if name not in rule.parts}
     return AccessCall(
         action=rule.action,
         resource=AccessResource(rule.resource[0], identifier),
@@ -171,7 +173,7 @@ def call_of(rule: GuardRule, request: WebRequest, subject: Principal | None = No
         subject=subject,
         args=_arguments(rule, request),
         intent=rule.intent,
-        context={"query": request.query} if request.query else {},
+        context={**({"query": request.query} if request.query else {}), **({"path": apart} if apart else {})},
         traceparent=request.headers.get("traceparent"),
     )
 

@@ -200,6 +200,50 @@ def test_fastapi_gives_one_value_of_a_query_to_everybody_or_nobody_is_asked(serv
     assert (one.ran, one.asked["context"]["query"]) == ([9000], {"betrag": ["9000"], "limit": ["7"]})
 
 
+def test_a_part_of_the_path_that_is_not_in_the_id_is_asked_about_too(
+    server: WebServer, serving: Callable[[web.Application], Any]
+) -> None:
+    template, target = "/tenants/{tenant}/customers/{id}", b"/tenants/07/customers/42"
+    one, app, beside = served(), web.Application(), FastAPI()
+
+    @for_aiohttp.guarded(one.pdp, "read", resource=("customer", "{id}"))
+    async def read(_: web.Request) -> web.Response:
+        return web.Response()
+
+    app.router.add_get(template, read)
+    with serving(app) as port:
+        assert status_of(port, target) == 200
+    assert (one.asked["resource"]["id"], one.asked["context"]["path"]) == ("42", {"tenant": "07"})
+
+    async def run(_: object) -> Response:
+        return Response()
+
+    one = served()
+    inner = Starlette(routes=[StarletteRoute(template, run)])
+    server.current = Guard(inner, one.pdp, Routes([Route("GET", template, "read", ("customer", "{id}"))]))
+    assert server.status_of(target) == 200
+    assert (one.asked["resource"]["id"], one.asked["context"]["path"]) == ("42", {"tenant": "07"})
+
+    one = served()
+
+    async def taken(tenant: int) -> int:
+        return tenant
+
+    @beside.get(template)
+    @for_fastapi.guarded(one.pdp, "read", resource=("customer", "{id}"))
+    async def read_too(id: str, tenant: int) -> None: ...  # noqa: A002 - the path's word
+
+    @beside.get("/below" + template)
+    @for_fastapi.guarded(one.pdp, "read", resource=("customer", "{id}"))
+    async def read_below(id: str, of: Annotated[int, Depends(taken)]) -> None: ...  # noqa: A002 - likewise
+
+    server.current = beside
+    assert (server.status_of(target), server.status_of(b"/below" + target)) == (200, 200)
+    paths = [body["context"]["path"] for body in one.script.bodies]
+    # As the operation gets it; as it was sent where the operation does not take it.
+    assert paths == [{"tenant": "7"}, {"tenant": "07"}]
+
+
 def test_below_a_path_of_its_server_an_application_has_the_same_routes() -> None:
     for root, target in (("", b"/customers/all"), ("/v1", b"/customers/all")):
         with by_uvicorn("h11", root) as below:
