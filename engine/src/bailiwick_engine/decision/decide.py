@@ -3,7 +3,7 @@
 Holds: pure; the strictest rule wins; order and age of policies never matter; what is unknown, over or off never widens.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec.structs import replace
@@ -143,10 +143,12 @@ def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdi
             return case.deny(hop.refused, hop=hop)
         if hop.must_allow and not applies(hop):
             return _missed(case, hop)
-    allowed, gates = _applying(enforced, case.settings)
-    if gates:
-        rule, gate = next(iter(gates)), joined(gates.values())
-        return case.deny(Reason.MULTIPLE_GATES, rule) if len(gates) > MAX_RULES else _gated(rule, gate, case, grants)
+    allowed, gated = _applying(enforced)
+    if gated:
+        rule = next(iter(gated))
+        if len(gated) > MAX_RULES:
+            return case.deny(Reason.MULTIPLE_GATES, rule)
+        return _gated(rule, joined(_gates(gated, case.settings)), case, grants)
     if allowed is None:
         return case.deny(Reason.NO_RULE)
     return Verdict(outcome=_ALLOWED, reason=_BY_RULE, rule=allowed, dry_run=case.dry_run, audit=case.audit)
@@ -165,22 +167,27 @@ def _shut(enforced: Iterable[tuple[Finding, Hop]]) -> tuple[Finding, Hop] | None
 
 
 def _applying(
-    enforced: Iterable[tuple[Finding, Hop]], settings: CompiledSettings | None
+    enforced: Iterable[tuple[Finding, Hop]],
 ) -> tuple[CompiledRule | None, dict[CompiledRule, Gate]]:
-    """Return the first Allow that applies, and the gates. One gate may stand before several hops, and is asked once.
-
-    Without `settings`, of which `admit` let nothing through, a gate has a digest that no grant has.
-    """
+    """Return the first Allow that applies, and the rules with a gate. One may stand before several hops."""
     allowed: CompiledRule | None = None
-    gates: dict[CompiledRule, Gate] = {}
+    gated: dict[CompiledRule, Gate] = {}
     for finding, _ in enforced:
         rule = finding.rule
         if finding.standing is _APPLIES:
             if rule.gate is not None:
-                gates[rule] = rule.gate if settings is None else settings.gate(rule.gate, rule.actions)
+                gated[rule] = rule.gate
             elif allowed is None and rule.effect is _ALLOW:
                 allowed = rule
-    return allowed, gates
+    return allowed, gated
+
+
+def _gates(gated: Mapping[CompiledRule, Gate], settings: CompiledSettings | None) -> list[Gate]:
+    """Return the gates with the digests of grants: only of so few as a grant can name, since each takes a while.
+
+    Without `settings`, of which `admit` let nothing through, a gate has a digest that no grant has.
+    """
+    return [gate if settings is None else settings.gate(gate, rule.actions) for rule, gate in gated.items()]
 
 
 def _missed(case: _Case, hop: Hop) -> Verdict:

@@ -7,6 +7,7 @@ import pytest
 from bailiwick_engine.approval.gates import in_place_of, joined
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.model import SettingsMeaning
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from support.objects import Object, gated_rule
@@ -60,6 +61,21 @@ class TestOneGrant:
         for count, reason in ((4, Reason.APPROVAL_REQUIRED), (5, Reason.MULTIPLE_GATES)):
             on = snapshot(carrier(), *(stored(f"p{number}", gated_rule()) for number in range(count)))
             assert verdict_of(on).reason is reason
+
+    def test_digests_nothing_for_more_rules_than_a_grant_can_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # One namespace may have thousands of such rules, and to digest all of them would keep others waiting.
+        digested: list[str] = []
+        digest = SettingsMeaning.grant_digest
+        monkeypatch.setattr(
+            SettingsMeaning, "grant_digest", lambda own, *given: digested.append(given[0]) or digest(own, *given)
+        )
+        for count, most in ((4, 4), (300, 0)):
+            rules = [gated_rule(f"r{number}") for number in range(60)]
+            policies = [stored(f"p{at}", *rules[: count - 60 * at]) for at in range(-(-count // 60))]
+            on = snapshot(carrier(), *policies)
+            digested.clear()
+            verdict_of(on)
+            assert len(digested) == most
 
     def test_is_of_each_rule_even_where_two_mean_the_same(self) -> None:
         on = snapshot(carrier(), stored("one", gated_rule("a"), gated_rule("b")))
