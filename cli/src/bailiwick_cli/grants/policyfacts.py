@@ -31,17 +31,13 @@ def proof(grant: GrantView, policies: Policies) -> Iterator[Told]:
     if isinstance(policies, str):
         yield _verified(f"not known: {legible(policies)}", "yellow")
         return
-    settings = [
-        policy["spec"]["endpointSettings"]
-        for policy in policies
-        if policy["spec"].get("endpointSettings") and policy["spec"].get("endpoint") == grant.request["endpoint"]
-    ]
-    if len(settings) != 1:
+    settings = _settings(grant.request["endpoint"], policies)
+    if settings is None:
         yield _verified("not known: the settings of the endpoint are not in one policy", "yellow")
-    elif (settings[0].get("identity") or {}).get("verification", "Token") == "Token":
-        yield _verified("by the tokens of the call, as the endpoint is set now", "")
-    else:
+    elif settings.asserted:
         yield _verified("no: it is only the enforcement point's word (verification: Asserted)", "yellow")
+    else:
+        yield _verified("by the tokens of the call, as the endpoint is set now", "")
 
 
 def conditions(grant: GrantView, policies: Policies) -> Iterator[Told]:

@@ -183,6 +183,25 @@ def test_who_vouches_for_the_subject_and_what_the_rule_asks_is_told(identity: Ob
     assert "  context.args.amount   = 9000" in lines
 
 
+def test_the_settings_of_a_candidate_say_nothing_of_how_a_subject_is_proven() -> None:
+    carrier = policy("crm", endpointSettings=settings_of())
+    asserting = {**settings_of(), "identity": {"verification": "Asserted"}}
+    candidate = policy("crm", "crm-next", mode="Audit", replaces="crm-agent", endpointSettings=asserting)
+    second = policy("crm", "crm-second", endpointSettings=asserting)
+    for number, one in enumerate((carrier, candidate, second)):
+        one["metadata"] |= {"uid": f"uid-{number}", "generation": 1}
+    in_force = "by the tokens of the call, as the endpoint is set now"
+    none = "not known: the settings of the endpoint are not in one policy"
+    for policies, told in (
+        ([carrier, candidate], in_force),
+        ([candidate], none),
+        ([carrier, second], none),
+        ([{**carrier, "spec": None}], none),
+    ):
+        grant = view(rules=[{"policy": "gone", "rule": "export"}])
+        assert f"Verified:     {told}" in read([*described(grant, GrantContext((), policies))])
+
+
 def test_a_terminal_says_how_wide_it_is_and_a_file_is_none() -> None:
     leader, follower = pty.openpty()
     try:
