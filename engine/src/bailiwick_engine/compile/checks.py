@@ -17,7 +17,7 @@ from bailiwick_engine.cel.cost.estimate import LIMIT
 from bailiwick_engine.cel.cost.functions import pattern_cost
 from bailiwick_engine.cel.cost.polynomials import constant, value
 from bailiwick_engine.cel.expressions import matches_whole
-from bailiwick_engine.compile import approvable
+from bailiwick_engine.compile import approvable, kubenames
 from bailiwick_engine.compile.routes import route_warnings
 from bailiwick_engine.compile.subjects import keys_of
 from bailiwick_engine.keys import Key
@@ -57,7 +57,7 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
     ]
     http = spec.endpoint_settings.http if spec.endpoint_settings else None
     routes = [] if http is None else route_warnings(http)
-    return advisory + _excluding(spec) + approvable.warnings(spec) + routes
+    return advisory + _excluding(spec) + approvable.warnings(spec) + kubenames.warnings(spec) + routes
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,3 +175,32 @@ class TestAWorkload:
         both = images | {"podSelector": {"matchLabels": {"app": "crm"}}}
         for workload in (images, both):
             assert warnings(rule(), subjects=[{**subject(), "workload": workload}]) == []
+
+
+class TestANameOfTheApiServerThatIsNeverAskedAbout:
+    def warned(self, kind: str, *ids: str, endpoint: str = "kubernetes") -> list[str]:
+        denied = rule("no", effect="Deny", actions=["*"], resources=[{"type": kind, "ids": list(ids or ("*",))}])
+        return warnings(denied, endpoint=endpoint)
+
+    @pytest.mark.parametrize(
+        ("kind", "ids", "member", "instead"),
+        [
+            ("pods/eviction", ("*",), "type", "name the type pods, action delete"),
+            ("events.k8s.io/events", ("*",), "type", "name the type events"),
+            ("bindings", ("*",), "type", "name the type pods/binding"),
+            ("services/proxy", ("web", "web:80"), "ids", "scheme and port by the properties"),
+            ("pods/proxy", ("https:web:*",), "ids", "scheme and port by the properties"),
+        ],
+    )
+    def test_is_told_of_with_what_to_name_in_its_place(
+        self, kind: str, ids: tuple[str, ...], member: str, instead: str
+    ) -> None:
+        (found,) = self.warned(kind, *ids)
+        assert found.startswith(f"spec.rules[0].resources[0].{member}: ")
+        assert "rule no (Deny) never matches" in found
+        assert instead in found
+
+    def test_is_no_matter_elsewhere(self) -> None:
+        assert self.warned("bindings", endpoint="crm-api") == []
+        assert self.warned("services/proxy", "web") == []
+        assert self.warned("pods", "a:b") == []

@@ -9,8 +9,8 @@ from typing import Final
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.budget.ledger import Budget
+from bailiwick_engine.compile.kubenames import ENDPOINT
 from bailiwick_webhook.approvals.throttle import PENDING_GRANTS
-from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process.flagvalues import Help, RemovalNotice, any_count, base_url, count, percent, positive
 from bailiwick_webhook.process.recordflags import add_record

@@ -17,9 +17,9 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.issuers import IssuerConfig
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile import schemaerrors
+from bailiwick_engine.compile.kubenames import ENDPOINT
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_evidence.seal import KEY_BYTES, key_in
-from bailiwick_webhook.http.adapters.k8sreview import ENDPOINT
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process import flags
 from bailiwick_webhook.process.flagvalues import loopback

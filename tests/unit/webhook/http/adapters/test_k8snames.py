@@ -2,6 +2,7 @@
 
 import pytest
 
+from bailiwick_engine.compile.kubenames import EVICTION, PROXIED, SAME
 from bailiwick_webhook.http.adapters import k8snames
 from bailiwick_webhook.http.adapters.k8snames import CallTarget, resolved
 
@@ -67,3 +68,15 @@ def test_a_review_is_about_the_object_that_it_holds() -> None:
     assert k8snames.identity({"object": {"metadata": {}}}, "create", "") == ("", None)
     assert k8snames.namespace_of(held, "") == ("n", None)
     assert k8snames.namespace_of(held, "m")[1]
+
+
+def test_no_call_is_asked_about_by_a_name_that_authors_are_warned_of() -> None:
+    for kind in (EVICTION, *SAME):
+        group, _, rest = kind.rpartition("/") if "." in kind else ("", "", kind)
+        resource, _, subresource = rest.partition("/")
+        assert resolved("create", group, resource, subresource, "web").type != kind
+    for kind in PROXIED:
+        resource, _, subresource = kind.partition("/")
+        for name in ("web:80", "http:web:80", "https:web:"):
+            found = resolved("connect", "", resource, subresource, name)
+            assert found.unclear is not None or ":" not in found.name

@@ -8,15 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from bailiwick_engine.compile.kubenames import EVICTION, PROXIED, SAME
+
 CONNECT: Final = "connect"
 CREATE: Final = "create"
 DELETE: Final = "delete"
 UNNAMED: Final = "*"
-_EVICTION: Final = "pods/eviction"
-# Kinds that the API server keeps as one: an object of the first is an object of the second.
-_SAME: Final[Mapping[str, str]] = {"events.k8s.io/events": "events", "bindings": "pods/binding"}
-_PODS, _SERVICES, _NODES = "pods/proxy", "services/proxy", "nodes/proxy"
-_PROXIED: Final = frozenset({_PODS, _SERVICES, _NODES})
+_SERVICES, _NODES = "services/proxy", "nodes/proxy"
 _SCHEMES: Final = frozenset({"http", "https"})
 # Without a sign or leading zeros: the API server dials 080 and +80 as 80.
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
@@ -39,10 +37,10 @@ class CallTarget(NamedTuple):
 def resolved(action: str, group: str, resource: str, subresource: str, name: str) -> CallTarget:
     """Return the target of a call. `name` as the API server says it; empty: the call names no object."""
     kind = "/".join(part for part in (group, resource, subresource) if part)
-    kind = _SAME.get(kind, kind)
-    if (action, kind) == (CREATE, _EVICTION):
+    kind = SAME.get(kind, kind)
+    if (action, kind) == (CREATE, EVICTION):
         action, kind = DELETE, "pods"
-    if action == CONNECT and kind in _PROXIED and name:
+    if action == CONNECT and kind in PROXIED and name:
         return _proxied(kind, name)
     return CallTarget(action, kind, name or UNNAMED)
 

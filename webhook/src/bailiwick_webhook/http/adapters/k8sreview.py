@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.meta import GROUP
 from bailiwick_engine.call import Resource
+from bailiwick_engine.compile.kubenames import ENDPOINT
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.adapters.k8snames import CallTarget
@@ -17,7 +18,6 @@ from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.problems import ProblemError, bad_request
 from bailiwick_webhook.identity.apiuser import ReviewedUser
 
-ENDPOINT: Final = "kubernetes"
 _USUAL: Final = Installation()
 _LONGEST: Final = 253
 

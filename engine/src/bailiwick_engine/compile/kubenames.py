@@ -1,0 +1,48 @@
+"""Names of the API server's calls under which nothing is asked about, because the same thing has another name too.
+
+Standing: below `checks`, which warns of rules that name one; the decision point's adapters resolve calls by the same
+constants. Holds: pure. Only policies of the endpoint for calls of the API server are looked at.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, ResourceMatch, Rule
+from bailiwick_engine.problem import Problem
+
+ENDPOINT: Final = "kubernetes"
+EVICTION: Final = "pods/eviction"
+"""To create one deletes a pod."""
+SAME: Final[Mapping[str, str]] = {"events.k8s.io/events": "events", "bindings": "pods/binding"}
+"""Kinds that the API server keeps as one: an object of the first is an object of the second."""
+PROXIED: Final = frozenset({"pods/proxy", "services/proxy", "nodes/proxy"})
+"""What a call names with a scheme and a port."""
+
+
+def warnings(spec: EndpointPolicySpec) -> list[Problem]:
+    """Return the names in rules that no call of the API server is ever asked about by."""
+    if spec.endpoint != ENDPOINT:
+        return []
+    return [
+        Problem(f"spec.rules[{index}].resources[{number}].{member}", message)
+        for index, rule in enumerate(spec.rules)
+        for number, entry in enumerate(rule.resources)
+        for member, message in _unasked(rule, entry)
+    ]
+
+
+def _unasked(rule: Rule, entry: ResourceMatch) -> Iterator[tuple[str, str]]:
+    effect = f"rule {rule.name} ({rule.effect}) never matches"
+    if entry.type == EVICTION:
+        yield "type", f"{effect}: an eviction is asked about as delete of pods: name the type pods, action delete"
+    elif entry.type in SAME:
+        same = SAME[entry.type]
+        yield "type", f"{effect}: {entry.type} are asked about as {same}: name the type {same}"
+    elif entry.type in PROXIED:
+        for name in entry.ids:
+            if ":" in name:
+                message = (
+                    f"the id {name} of rule {rule.name} ({rule.effect}) never matches: name the object alone, and its"
+                    " scheme and port by the properties scheme, port and portName"
+                )
+                yield "ids", message
