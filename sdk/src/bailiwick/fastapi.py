@@ -80,12 +80,15 @@ def guarded(
                     f"resource names {{{part}}}, which {_name(endpoint)} does not take:"
                     f" give it a parameter {part} of the type that it acts on, without an alias and not by Depends"
                 )
+        # A parameter of such a name that is given by Depends is something else than the part of the path.
+        taken = frozenset(name for name in signature.parameters if _takes(signature, name))
         own = next((name for name, one in signature.parameters.items() if _is_a(one.annotation, Request)), None)
 
         @functools.wraps(endpoint)
         async def asked(**given: Any) -> Any:  # noqa: ANN401 - what the operation takes and returns
             request: Request = given[own] if own is not None else given.pop(_REQUEST)
-            came = await _asked(pdp, rule, request, given, subject)
+            parts = {name: given[name] for name in taken & request.path_params.keys()}
+            came = await _asked(pdp, rule, request, given, parts, subject)
             if isinstance(came, WebAnswer):
                 return _response(came)
             if inspect.iscoroutinefunction(endpoint):
@@ -178,6 +181,7 @@ async def _asked(
     rule: GuardRule,
     request: Request,
     given: Mapping[str, Any],
+    parts: Mapping[str, Any],
     subject: Callable[[Request], Principal] | None,
 ) -> Any:  # noqa: ANN401 - a decision or an answer, as `admit` returns
     try:
@@ -189,9 +193,8 @@ async def _asked(
         if len(body) > MAX_BODY:
             return too_large()
         # The validated value, which is what the operation will act on: as it was sent it may be another, 007 and not 7.
-        path = {
-            name: text_of(given[name]) if name in given else str(sent) for name, sent in request.path_params.items()
-        }
+        sent = {name: str(text) for name, text in request.path_params.items()}
+        path = {**sent, **_texts(parts)}
         try:
             query = asked_query(_dependant(request), given, request.query_params, rule.repeated)
         except OddTargetError as error:
@@ -203,6 +206,10 @@ async def _asked(
     came = await admit(pdp, call, headers)
     request.state.bailiwick = came
     return came
+
+
+def _texts(parts: Mapping[str, Any]) -> dict[str, str]:
+    return {name: text_of(value) for name, value in parts.items()}
 
 
 def _takes(signature: inspect.Signature, part: str) -> bool:

@@ -226,8 +226,8 @@ def test_a_part_of_the_path_that_is_not_in_the_id_is_asked_about_too(
 
     one = served()
 
-    async def taken(tenant: int) -> int:
-        return tenant
+    async def taken(tenant: int) -> object:
+        return {"loaded": tenant}
 
     @beside.get(template)
     @for_fastapi.guarded(one.pdp, "read", resource=("customer", "{id}"))
@@ -235,7 +235,7 @@ def test_a_part_of_the_path_that_is_not_in_the_id_is_asked_about_too(
 
     @beside.get("/below" + template)
     @for_fastapi.guarded(one.pdp, "read", resource=("customer", "{id}"))
-    async def read_below(id: str, of: Annotated[int, Depends(taken)]) -> None: ...  # noqa: A002 - likewise
+    async def read_below(id: str, tenant: Annotated[object, Depends(taken)]) -> None: ...  # noqa: A002 - likewise
 
     server.current = beside
     assert (server.status_of(target), server.status_of(b"/below" + target)) == (200, 200)
