@@ -7,6 +7,7 @@ import pytest
 from bailiwick_engine.approval.gates import in_place_of, joined
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import SettingsMeaning
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -66,9 +67,12 @@ class TestOneGrant:
         # One namespace may have thousands of such rules, and to digest all of them would keep others waiting.
         digested: list[str] = []
         digest = SettingsMeaning.grant_digest
-        monkeypatch.setattr(
-            SettingsMeaning, "grant_digest", lambda own, *given: digested.append(given[0]) or digest(own, *given)
-        )
+
+        def counted(meaning: SettingsMeaning, own: str, actions: NameSet) -> str:
+            digested.append(own)
+            return digest(meaning, own, actions)
+
+        monkeypatch.setattr(SettingsMeaning, "grant_digest", counted)
         for count, most in ((4, 4), (300, 0)):
             rules = [gated_rule(f"r{number}") for number in range(60)]
             policies = [stored(f"p{at}", *rules[: count - 60 * at]) for at in range(-(-count // 60))]
