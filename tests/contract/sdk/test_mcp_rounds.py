@@ -25,7 +25,7 @@ from bailiwick.mcp.gateway.upstream import Upstream, gateway
 from bailiwick.mcp.server import guard
 from bailiwick.transports.base import HttpRequest, HttpResponse
 from support.mcp.mcpserver import served
-from support.sdk.script import Script, allow, answer, deny
+from support.sdk.script import Script, allow, answer, deny, echoed
 
 RESPONSES: Final = "dev.bailiwick/inputResponses"
 STATE: Final = "dev.bailiwick/requestState"
@@ -45,11 +45,11 @@ class AnswersScript(Script):
     def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
         body = json.loads(request.body or b"{}")
         if "evaluations" in body:
-            return answer({"evaluations": [{"decision": True} for _ in body["evaluations"]]})
+            return echoed(request, answer({"evaluations": [{"decision": True} for _ in body["evaluations"]]}))
         came = super().send(request, seconds)
         answers = body.get("context", {}).get("args", {}).get(RESPONSES, {})
         over = any(one["content"]["amount"] > 500 for one in answers.values())
-        return deny("condition_false") if over else came
+        return echoed(request, deny("condition_false")) if over else came
 
     @property
     def args(self) -> list[Any]:
