@@ -23,6 +23,16 @@ def reading(policy: Object) -> None:
     spec["subjects"][0]["entity"]["ids"].append("mallory")
     spec["rules"].append(
         {
+            "name": "list",
+            "effect": "Allow",
+            "subjects": ["people"],
+            "actions": ["list", "watch"],
+            "resources": [{"type": "secrets", "ids": ["*"]}],
+            "conditions": [{"name": "but-one", "expression": "resource.id != 'shut'"}],
+        }
+    )
+    spec["rules"].append(
+        {
             "name": "read",
             "effect": "Allow",
             "subjects": ["people"],
@@ -94,6 +104,16 @@ def test_a_denial_wins_over_rbac_and_no_opinion_leaves_it_alone(server: AskingSe
     }
     forward = server.connect(namespace, by="dave", subresource="portforward")
     assert reason(forward) == "policy_denied"
+
+
+def test_a_collection_is_not_read_by_a_rule_that_allows_by_a_condition_on_the_name(
+    server: AskingServer, namespace: str
+) -> None:
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    for more in ("", "watch=true&timeoutSeconds=1", "fieldSelector=metadata.name!=shut"):
+        assert reason(server.callers("dave").get(f"{path}?{more}")) == "condition_error"
+    assert reason(server.callers("dave").get(f"{path}?fieldSelector=metadata.name=shut")) == "condition_false"
+    accepted(server.callers("dave").get(f"{path}?fieldSelector=metadata.name=open"))
 
 
 def test_a_namespace_without_the_endpoint_is_left_to_rbac(server: AskingServer, namespace: str) -> None:

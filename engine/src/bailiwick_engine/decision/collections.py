@@ -1,7 +1,8 @@
 """Collections: the objects that rules name, where a call is about all objects of a type and names none.
 
 Holds: what a Deny or a RequireApproval can say of any object of the collection is said of one that is returned here, or
-`unknown` is true; an Allow adds nothing, since the question about all objects is one that it must allow itself.
+`unknown` is true; an Allow adds nothing, since the question about all objects is one that it must allow itself, by a
+condition that does not read which object it is (`reads_id`).
 """
 
 from dataclasses import dataclass
@@ -32,13 +33,14 @@ def named_objects(endpoint: CompiledEndpoint, party: Party, action: str, kind: s
                 ids |= entry.ids.exact
                 # Its own text is a name with the prefix.
                 ids.update(f"{prefix}*" for prefix in entry.ids.prefixes)
-                unknown = unknown or (_open(entry) and _reads_id(rule))
+                unknown = unknown or (_open(entry) and reads_id(rule))
     return NamedObjects(frozenset(ids), unknown)
+
+
+def reads_id(rule: CompiledRule) -> bool:
+    """Tell whether what a rule says of a call hangs on the id of the resource by a condition."""
+    return any(path[:2] in {_ID, _ID[:1]} for condition in rule.conditions for path in condition.reads)
 
 
 def _open(entry: CompiledResource) -> bool:
     return entry.ids.everything or bool(entry.ids.prefixes)
-
-
-def _reads_id(rule: CompiledRule) -> bool:
-    return any(path[:2] in {_ID, _ID[:1]} for condition in rule.conditions for path in condition.reads)

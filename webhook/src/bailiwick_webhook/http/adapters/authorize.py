@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine import keys
 from bailiwick_engine.call import Action, Party
-from bailiwick_engine.decision.collections import named_objects
+from bailiwick_engine.decision.collections import named_objects, reads_id
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -108,8 +108,14 @@ class AuthorizeHandler:
             asked = await edge.call(of, caller, parsed, marks(request), verified=verified)
             if call.target.unclear is not None:
                 asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
-            denial = _judged(call, await edge.pdp.judge(asked), edge.identity.stranger)
-            return denial if denial is not None or not collective else await self._judged_each(call, asked)
+            verdict = await edge.pdp.judge(asked)
+            denial = _judged(call, verdict, edge.identity.stranger)
+            if denial is not None or not collective:
+                return denial
+            if call.target.action not in _ADMITTED and verdict.rule is not None and reads_id(verdict.rule):
+                # It was asked about `*`, and not about one of the objects.
+                return _Denial(Reason.CONDITION_ERROR.value, _NAME_EACH)
+            return await self._judged_each(call, asked)
 
     async def _judged_each(self, call: ReviewedCall, asked: EvaluationRequest) -> _Denial | None:
         """Judge each object of a collection that a rule names: the API server would not ask about one of them."""
