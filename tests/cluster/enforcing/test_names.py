@@ -156,3 +156,12 @@ def test_a_generated_name_is_the_one_that_the_api_server_made(world: PreciousWor
     assert reason(world.send("dave", "POST", world.kinds["v1/ConfigMap"], body)) == "policy_denied"
     body["metadata"] = {"generateName": f"{PRECIOUS}-"}
     assert world.send("dave", "POST", world.kinds["v1/ConfigMap"], body).ok
+
+
+def test_a_token_is_not_issued_in_a_dry_run(world: PreciousWorld) -> None:
+    # The API server issues it, so that a dry run would be a way to get one that is neither recorded nor approved.
+    path = f"/api/v1/namespaces/{world.namespace}/serviceaccounts/{{}}/token{{}}"
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": ["any"]}}
+    assert reason(world.send("dave", "POST", path.format(OTHER, "?dryRun=All"), body)) == "ambiguous_request"
+    assert reason(world.send("dave", "POST", path.format(PRECIOUS, ""), body)) == "policy_denied"
+    assert world.send("dave", "POST", path.format(OTHER, ""), body).body["status"]["token"]

@@ -53,7 +53,7 @@ FINE: Final = (
         subjects=["dave"],
         actions=["connect"],
         resources=[{"type": "pods/portforward", "ids": ["*"]}],
-        conditions=[{"name": "bare", "expression": "has(context.args.ports) && !has(context.args.apiVersion)"}],
+        conditions=[{"name": "bare", "expression": "context.args == {}"}],
     ),
     rule(
         "whole",
@@ -107,6 +107,14 @@ FINE: Final = (
         resources=[{"type": "quotas", "ids": ["*"]}],
         conditions=[{"name": "one", "expression": "resource.id == 'one'"}],
     ),
+    rule(
+        "all-but-one",
+        subjects=["dave"],
+        actions=["list", "watch", "delete"],
+        resources=[{"type": "limits", "ids": ["*"]}],
+        conditions=[{"name": "other", "expression": "resource.id != 'one'"}],
+    ),
+    rule("tokens", subjects=["dave"], actions=["create"], resources=[{"type": "serviceaccounts/token", "ids": ["*"]}]),
     rule("made", subjects=["dave"], actions=["create"], resources=[{"type": "batch/jobs", "ids": ["gen.*"]}]),
     rule(
         "never",
@@ -259,6 +267,13 @@ def reason(status: Mapping[str, Any]) -> str | None:
         (access("deletecollection", "leases"), "policy_denied"),
         (access("list", "quotas", name="two"), None),
         (access("list", "quotas"), "condition_error"),
+        # A rule that allows by name does not allow what has no name.
+        (access("list", "limits", name="two"), None),
+        (access("list", "limits", name="one"), "condition_false"),
+        (access("list", "limits"), "condition_error"),
+        (access("watch", "limits"), "condition_error"),
+        # Admission is asked about each object.
+        (access("deletecollection", "limits"), None),
         # Nobody's endpoint.
         (access("get", "secrets", namespace="other"), None),
         (access("get", "secrets", namespace=""), None),
@@ -461,6 +476,9 @@ CLUTTER: Final = {
         (admitting("CONNECT", "pods", subResource="attach", object={}), "policy_denied"),
         (admitting("CONNECT", "pods", subResource="exec", object={}), "approval_required"),
         (admitting("CONNECT", "pods", subResource="exec", object={}, dryRun=True), "approval_required"),
+        # The API server issues the token in a dry run, too.
+        (admitting("CREATE", "serviceaccounts", subResource="token"), None),
+        (admitting("CREATE", "serviceaccounts", subResource="token", dryRun=True), "ambiguous_request"),
         (admitting(userInfo={"username": "eve"}), "no_rule"),
         (admitting(userInfo={"username": OPERATOR}), None),
         (admitting(userInfo={"username": WEBHOOK}), None),

@@ -49,6 +49,7 @@ _OPERATIONS: Final = {
     "CONNECT": k8snames.CONNECT,
 }
 _SECRETS: Final = "secrets"
+_TUNNELS: Final = "pods/portforward"
 _FORBIDDEN: Final = 403
 _WAIT: Final = 429
 _INTERNAL: Final = "internal"
@@ -151,7 +152,10 @@ def _call(said: Mapping[str, Any]) -> ReviewedCall:
     target = k8snames.resolved(operation, group, plural, subresource, name)
     if operation == k8snames.CONNECT and subresource == "proxy":
         elsewhere = elsewhere or k8snames.path_problem(said.get("object"))
-    return ReviewedCall(user, target._replace(unclear=unclear or target.unclear or elsewhere), namespace, group)
+    unclear = unclear or target.unclear or elsewhere
+    if said.get("dryRun") is True:
+        unclear = unclear or k8snames.dry_run_problem(target)
+    return ReviewedCall(user, target._replace(unclear=unclear), namespace, group)
 
 
 def _arguments(call: ReviewedCall, raw: bytes) -> tuple[dict[str, Any], bool]:
@@ -164,6 +168,9 @@ def _arguments(call: ReviewedCall, raw: bytes) -> tuple[dict[str, Any], bool]:
         args = k8sobject.written(call.target.type, found)
         if call.target.action == k8snames.CONNECT:
             args.pop("apiVersion", None)
+            if call.target.type == _TUNNELS:
+                # Which ports they are is said by each stream, and `ports` is what the client likes to say of them.
+                args.pop("ports", None)
         # Nobody is shown a Secret, nor is one kept in a grant.
         return ({ARGS_DIGEST: sha256(args)} if call.target.type == _SECRETS else {ARGS: args}), True
     except (JsonError, NotCanonicalError):

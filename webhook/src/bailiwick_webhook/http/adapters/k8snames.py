@@ -14,6 +14,8 @@ CONNECT: Final = "connect"
 CREATE: Final = "create"
 DELETE: Final = "delete"
 UNNAMED: Final = "*"
+# What the API server issues in a dry run as it does otherwise, since it stores nothing of it.
+_ISSUED: Final = frozenset({"serviceaccounts/token"})
 _SERVICES, _NODES = "services/proxy", "nodes/proxy"
 _SCHEMES: Final = frozenset({"http", "https"})
 # Without a sign or leading zeros: the API server dials 080 and +80 as 80.
@@ -43,6 +45,13 @@ def resolved(action: str, group: str, resource: str, subresource: str, name: str
     if action == CONNECT and kind in PROXIED and name:
         return _proxied(kind, name)
     return CallTarget(action, kind, name or UNNAMED)
+
+
+def dry_run_problem(target: CallTarget) -> str | None:
+    """Return why a dry run of this call is none, None: it changes nothing and yields nothing."""
+    if target.type in _ISSUED:
+        return "The API server issues a token in a dry run, too. Send the request without a dry run."
+    return None
 
 
 def path_problem(options: object) -> str | None:
