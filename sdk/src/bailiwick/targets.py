@@ -69,6 +69,17 @@ def resource_id(template: str, parts: Mapping[str, str]) -> str:
     return "".join(parts[piece] if at % 2 else piece for at, piece in enumerate(pieces))
 
 
+def argument_id(template: str, arguments: Mapping[str, str]) -> str:
+    """Return the same of arguments that no path holds, so that the first can be an absolute path itself.
+
+    Raises `OddTargetError`.
+    """
+    first = next(iter(parts_of(template)), "")
+    if not template.startswith("{") or not arguments.get(first, "").startswith("/"):
+        return resource_id(template, arguments)
+    return "/" + resource_id(template, {**arguments, first: arguments[first].removeprefix("/")})
+
+
 def _check_part(name: str, value: str, after: str) -> None:
     segments = value.split("/")
     if "" in segments:

@@ -90,6 +90,52 @@ async def test_a_declared_mapping_says_action_resource_and_intent() -> None:
     assert (body["action"]["name"], body["resource"]["id"], body["context"]["intent"]) == ("pay", "8812", "i")
 
 
+FILED: Final = ToolRule(action="read", resource=("Doc", "{folder}/{name}"))
+PLACED: Final = ToolRule(action="read", resource=("Doc", "{name}"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "arguments", "identifier"),
+    [
+        (FILED, {"folder": "public", "name": "a"}, "public/a"),
+        (FILED, {"folder": "public", "name": "a/b"}, "public/a/b"),
+        (FILED, {"folder": "public", "name": 7}, "public/7"),
+        (PLACED, {"name": "/public/a"}, "/public/a"),
+        (PLACED, {"name": "..a"}, "..a"),
+        # Else it lies in `public/*`, and is of another folder.
+        (FILED, {"folder": "public", "name": "../secret/a"}, None),
+        (FILED, {"folder": "public", "name": "a/./b"}, None),
+        (FILED, {"folder": "public", "name": "/secret/a"}, None),
+        (FILED, {"folder": "public", "name": "a//b"}, None),
+        (FILED, {"folder": "public", "name": "..\\secret"}, None),
+        (FILED, {"folder": "public", "name": "a\n"}, None),
+        (FILED, {"folder": "public", "name": "%2e%2e"}, None),
+        # Else `public/secret` and `a` come to the same id as `public` and `secret/a`.
+        (FILED, {"folder": "public/secret", "name": "a"}, None),
+        (PLACED, {"name": "/public/../secret"}, None),
+        (PLACED, {"name": "//public"}, None),
+    ],
+)
+async def test_an_id_made_of_arguments_has_one_reading(
+    rule: ToolRule, arguments: Mapping[str, Any], identifier: str | None
+) -> None:
+    script = Script(allow())
+    tool = ToolDefinition(name="read")
+    message = McpMessage(method="tools/call", params={"name": "read", "arguments": arguments}, token="t", tool=tool)
+    of = gate(script, tools={"read": rule})
+    if identifier is None:
+        assert (await refusal(of, message)).data["reason"] == "ambiguous_request"
+        assert script.bodies == []
+    else:
+        await of.admit(message)
+        assert script.bodies[0]["resource"]["id"] == identifier
+
+
+def test_two_parts_of_an_id_do_not_touch() -> None:
+    with pytest.raises(ValueError, match="side by side"):
+        ToolRule(resource=("Doc", "{folder}{name}"))
+
+
 def test_a_tool_that_says_something_else_has_another_digest() -> None:
     tool = {"name": "refund", "description": "one", "inputSchema": {}}
     assert ToolDefinition.of_wire(tool).digest != ToolDefinition.of_wire({**tool, "description": "two"}).digest

@@ -19,6 +19,7 @@ from referencing import Registry
 from bailiwick.call import AccessCall, AccessResource, Principal
 from bailiwick.mcp.mcpparams import HARMLESS_META, added_arguments, reserved_argument, unknown_member
 from bailiwick.mcp.resourceuri import is_one_uri, uri_defect
+from bailiwick.targets import OddTargetError, argument_id, parts_of
 from bailiwick.web import BAD_REQUEST, UNAUTHENTICATED, UNMAPPED
 
 # What a client puts into `_meta` of the very request, to show an approval or to ask for one in its own words.
@@ -71,6 +72,11 @@ class ToolRule:
     action: str | None = None
     resource: tuple[str, str] | None = None
     intent: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` where two arguments of an id touch."""
+        if self.resource is not None:
+            parts_of(self.resource[1])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +231,7 @@ def _tool_call(
     arguments = _arguments(message.params)
     _checked(arguments, message.tool.schema)
     kind, pattern = rule.resource or ("tool", name)
-    identifier = pattern if rule.resource is None else _HOLE.sub(lambda hole: _part(arguments, hole[1]), pattern)
+    identifier = pattern if rule.resource is None else _identifier(pattern, arguments)
     resource = _resource(kind, identifier, message.tool)
     return _call(message.meta, who, rule.action or name, resource, {**arguments, **added}, rule.intent)
 
@@ -318,6 +324,13 @@ def _checked(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     if error is not None:
         path = "/".join(str(part) for part in error.absolute_path) or "arguments"
         raise bad_request(f"The arguments are not those of the tool's schema: {path}: {error.message[:200]}.")
+
+
+def _identifier(pattern: str, arguments: Mapping[str, Any]) -> str:
+    try:
+        return argument_id(pattern, {name: _part(arguments, name) for name in parts_of(pattern)})
+    except OddTargetError as error:
+        raise ambiguous(str(error)) from error
 
 
 def _part(arguments: Mapping[str, Any], name: str) -> str:
