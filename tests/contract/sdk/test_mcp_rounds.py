@@ -5,6 +5,7 @@ The oracle is the server, which reports what it got; the questions are those tha
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import mcp_types
@@ -224,6 +225,35 @@ async def test_a_denied_answer_in_the_middle_of_a_call_does_not_reach_the_tool(k
     with pytest.raises((MCPError, ToolError), match="condition_false"):
         await ask_in_the_middle(kind, script, got, 9000)
     assert got == []
+
+
+@pytest.mark.parametrize("kind", ["FastMCP", "official SDK"])
+async def test_an_error_in_the_middle_of_a_call_is_asked_about_before_the_tool_has_it(kind: str) -> None:
+    script, got = Script(allow(), deny("condition_false")), list[str]()
+    gate = gate_of(script)
+    server: Any = FastMCP("older", middleware=[BailiwickMiddleware(gate)])
+    if kind != "FastMCP":
+        server = MCPServer("older", middleware=[guard(gate)])
+
+    async def pay(to: str, ctx: Any) -> str:  # noqa: ANN401 - of either SDK
+        try:
+            await (ctx.elicit(f"For {to}?", Amount) if kind == "FastMCP" else ctx.elicit(f"For {to}?", schema=Amount))
+        except MCPError as error:
+            got.append(error.message)
+        return "paid"
+
+    pay.__annotations__["ctx"] = FastMcpContext if kind == "FastMCP" else OfficialContext[Any, Any]
+    server.tool()(pay)
+
+    async def failed(*_: object) -> ElicitResult[dict[str, int]]:
+        raise MCPError(-32603, "pay mallory")
+
+    async with Client(server, elicitation_handler=failed, mode="legacy") as client:
+        with suppress(MCPError):  # the script says nothing of lists
+            await client.call_tool("pay", {"to": "bob"})
+    assert [error.partition(":")[0] for error in got] == ["condition_false"]
+    told = {"elicitation/create#1": {"error": {"code": -32603, "message": "pay mallory"}}}
+    assert script.bodies[1]["context"]["args"] == {"to": "bob", RESPONSES: told}
 
 
 def telling_server(kind: str, got: list[Any], script: Script, *passed: str) -> Any:  # noqa: ANN401 - of either SDK

@@ -28,11 +28,9 @@ class _CallInProgress:
     message: McpMessage
     answers: dict[str, Any] = field(default_factory=dict)
 
-    async def ask(self, method: str, answer: BaseModel) -> None:
+    async def ask(self, method: str, answer: Mapping[str, Any]) -> None:
         """Ask about the call with one more answer. Raises `McpRefusalError`."""
-        self.answers[f"{method}#{len(self.answers) + 1}"] = answer.model_dump(
-            by_alias=True, mode="json", exclude_none=True
-        )
+        self.answers[f"{method}#{len(self.answers) + 1}"] = answer
         before = self.message.params.get("inputResponses")
         answers = {**(before if isinstance(before, Mapping) else {}), **self.answers}
         params = {**self.message.params, "inputResponses": answers}
@@ -61,17 +59,30 @@ def _watch(session: ServerSession) -> None:
     send = session.send_request
 
     async def send_and_ask(request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the session has it
-        answer = await send(request, *args, **named)
         if request.method in _HARMLESS:
-            return answer
-        call = _CURRENT.get()
+            return await send(request, *args, **named)
         try:
-            if call is None:
-                raise unmapped(f"an answer to {request.method} outside a call")
-            await call.ask(request.method, answer)
-        except McpRefusalError as error:
-            raise MCPError(error.code, str(error), error.data) from error
+            answer = await send(request, *args, **named)
+        except MCPError as error:
+            # Its words are the caller's, too.
+            await _ask(request.method, {"error": _members(error.error)})
+            raise
+        await _ask(request.method, _members(answer))
         return answer
 
     # One session serves one request, and all of its methods send through this one.
     vars(session)["send_request"] = send_and_ask
+
+
+async def _ask(method: str, answer: Mapping[str, Any]) -> None:
+    call = _CURRENT.get()
+    try:
+        if call is None:
+            raise unmapped(f"an answer to {method} outside a call")
+        await call.ask(method, answer)
+    except McpRefusalError as error:
+        raise MCPError(error.code, str(error), error.data) from error
+
+
+def _members(answer: BaseModel) -> dict[str, Any]:
+    return answer.model_dump(by_alias=True, mode="json", exclude_none=True)
