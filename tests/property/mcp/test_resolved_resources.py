@@ -23,7 +23,7 @@ from bailiwick.transports.base import HttpRequest, HttpResponse
 from support.mcp.mcpserver import served
 from support.mcp.reports import ALL_SERVERS, BY_ID, PROTECTED, SERVERS, Reading, ReportingServer, ResourceShape
 from support.mcp.spellings import drawn_spellings, paired_spellings, written_spellings
-from support.sdk.script import Script, allow, answer, deny
+from support.sdk.script import Script, allow, answer, deny, echoed
 
 GUARDS: Final = {"FastMCP": BailiwickMiddleware, "official SDK": guard, "FastMCP, mounted": BailiwickMiddleware}
 FAST: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -40,9 +40,11 @@ class DenyingScript(Script):
     def send(self, request: HttpRequest, seconds: float) -> HttpResponse:
         body = json.loads(request.body or b"{}")
         if "evaluations" in body:
-            return answer({"evaluations": [{"decision": True} for _ in body["evaluations"]]})
+            return echoed(request, answer({"evaluations": [{"decision": True} for _ in body["evaluations"]]}))
         self.asked.append(body["resource"]["id"])
-        return deny("policy_denied") if body["resource"]["id"] == self._denied else super().send(request, seconds)
+        if body["resource"]["id"] == self._denied:
+            return echoed(request, deny("policy_denied"))
+        return super().send(request, seconds)
 
 
 def gate_of(script: Script) -> McpGate:
