@@ -224,7 +224,7 @@ def _clustered(
     )
     pdp = made(
         store,
-        Consumer(cluster, time.time, served_here=store.served_here),
+        Consumer(cluster, time.time, watch_route=store.watch_route),
         Opener(
             cluster,
             store,

@@ -1,7 +1,7 @@
 """Uses of a grant over time: what only a clock that a test moves can show. Races and faults are in tests/cluster."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -38,7 +38,11 @@ class StoredGrant:
     refusals: list[ApiResponse] = field(default_factory=list)
     """What it answers instead of writing, one after the other."""
 
+    meanwhile: Callable[[], None] = lambda: None
+    """What happens while a grant is read."""
+
     async def read_grant(self, namespace: str, name: str) -> ApiResponse:
+        self.meanwhile()
         return self.read or ApiResponse(200, copy.deepcopy(self.grant), self.now)
 
     async def write_grant_status(self, grant: Object) -> ApiResponse:
@@ -74,15 +78,20 @@ class Bench:
         approval = {"steps": STEPS, "maxUses": self.max_uses, "presentation": self.presentation}
         self.snapshot: Snapshot = governed(gated_rule("export", approval=approval))
         self.server = StoredGrant(approved(self.snapshot))
-        self.served_here = True
+        self.route = 1
         self.consumer = Consumer(
             self.server,  # type: ignore[arg-type]  # stands for the cluster
             lambda: self.now,
-            served_here=self._served_here,
+            watch_route=self._watch_route,
         )
 
-    async def _served_here(self) -> bool:
-        return self.served_here
+    def _watch_route(self) -> Callable[[], Awaitable[bool]]:
+        begun = self.route
+
+        async def served_here() -> bool:
+            return self.route == begun
+
+        return served_here
 
     @property
     def uses(self) -> int:
@@ -138,7 +147,11 @@ async def test_a_repeated_request_is_the_same_call_for_thirty_seconds_and_then_a
 @pytest.mark.invariant(26)
 async def test_a_use_that_was_written_at_another_server_denies_the_call_and_those_that_repeat_it() -> None:
     bench = Bench()
-    bench.served_here = False
+
+    def changed() -> None:
+        bench.route += 1
+
+    bench.server.meanwhile = changed
     for _ in range(2):
         assert not await bench.ask("id")
         assert (bench.outcome, bench.reason) == (Outcome.DENY, Reason.APPROVAL_UNVERIFIABLE)

@@ -201,13 +201,27 @@ def test_any_other_version_of_our_group_that_is_served_elsewhere_takes_the_proof
 
 def test_it_covers_the_very_route_that_it_was_proven_by_and_no_other(bench: Bench) -> None:
     route = bench.stored(ROUTES, REQUIRED[0])
-    assert bench.guard.covers_route(route) is True
+    since = bench.guard.route
+    assert bench.guard.covers_route(route, since) is True
+    assert bench.guard.covers_route(route, None) is False
     for change in (_made_anew, _rewritten):
         other = copy.deepcopy(route)
         change(other)
-        assert bench.guard.covers_route(other) is False
+        assert bench.guard.covers_route(other, since) is False
     bench.prove("sha256:another")
-    assert bench.guard.covers_route(route) is False
+    assert bench.guard.route is None
+    assert bench.guard.covers_route(route, since) is False
+
+
+def test_a_route_that_was_put_back_and_proven_anew_tells_nothing_of_what_was_answered_meanwhile(bench: Bench) -> None:
+    since = bench.guard.route
+    route = next(one for one in bench.objects if one["metadata"]["name"] == REQUIRED[0])
+    _rewritten(route)
+    bench.event(ROUTES, "MODIFIED", _without_kind(route))
+    bench.prove(fingerprint(bench.objects))
+    assert bench.guard.proven is True
+    assert bench.guard.covers_route(route, since) is False
+    assert bench.guard.covers_route(route, bench.guard.route) is True
 
 
 def test_objects_of_others_do_not_matter(bench: Bench) -> None:

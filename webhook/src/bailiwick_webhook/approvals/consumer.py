@@ -33,15 +33,19 @@ Judge = Callable[[Grant, float], Verdict]
 
 
 async def _unasked() -> bool:
-    """Stand where there is no cluster, and so no group that could be served by another server."""
     return True
+
+
+def _no_route() -> Callable[[], Awaitable[bool]]:
+    """Stand where there is no cluster, and so no group that could be served by another server."""
+    return _unasked
 
 
 class Consumer:
     """Takes uses. `now` is the time of day in seconds since the epoch.
 
-    `served_here` tells, once a use is written, whether the API server itself has answered until then: if not, it was
-    read and written elsewhere, and the watch that tells of it is late.
+    `watch_route` is called before a grant is read. What it returns tells, once a use is written, whether the API server
+    itself has answered from then on: if not, it was read and written elsewhere, and the watch that tells of it is late.
     """
 
     def __init__(
@@ -50,9 +54,9 @@ class Consumer:
         now: Callable[[], float],
         turns: GrantLocks | None = None,
         reads: LiveReads | None = None,
-        served_here: Callable[[], Awaitable[bool]] = _unasked,
+        watch_route: Callable[[], Callable[[], Awaitable[bool]]] = _no_route,
     ) -> None:
-        self._served_here = served_here
+        self._watch_route = watch_route
         self._cluster = cluster
         self._now = now
         self._turns = turns or GrantLocks()
@@ -91,11 +95,12 @@ class Consumer:
         """
         key = _key(asked, verdict, evaluation_id)
         last = _denied(verdict, Reason.APPROVAL_UNVERIFIABLE)
+        served_here = self._watch_route()
         for candidate in verdict.grants:
             try:
                 async with self._turns.of((candidate.namespace, candidate.name)):
                     last, used = await self._use(candidate, key, evaluation_id, judge, last)
-                    if used is not None and not await self._served_here():
+                    if used is not None and not await served_here():
                         _log.error("use refused: grants may be answered by another server", grant=candidate.name)
                         return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
             except ClusterUnavailableError as error:

@@ -16,6 +16,8 @@ from bailiwick_engine.approval.fingerprint import deviations, fingerprint
 from bailiwick_webhook.cluster.client import Collection
 from bailiwick_webhook.store.listwatch import Key
 
+RouteVersion = tuple[str, str]
+"""Uid and resourceVersion of an APIService."""
 _ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
 
 
@@ -93,10 +95,19 @@ class GuardWatch:
             (Collection(apiroutes.PATH), self._routes),
         )
 
-    def covers_route(self, live: dict[str, Any]) -> bool:
-        """Tell whether the guard is proven, by the very version of the grants' APIService that was read just now."""
+    @property
+    def route(self) -> RouteVersion | None:
+        """The version of the grants' APIService by which the guard is proven; None while it is not."""
         watched = self._routes.found.get(apiroutes.GRANTS_ROUTE)
-        return self.proven and watched is not None and _version_of(watched) == _version_of(live)
+        return _version_of(watched) if self.proven and watched is not None else None
+
+    def covers_route(self, live: dict[str, Any], since: RouteVersion | None) -> bool:
+        """Tell whether the guard is proven by one version of the grants' APIService, then and now.
+
+        `live`: as it was read just now; `since`: its version then. One that was put back in between, and proven anew,
+        tells nothing of what was answered meanwhile.
+        """
+        return since is not None and since == self.route == _version_of(live)
 
     @property
     def witness_keys(self) -> str:
@@ -130,6 +141,6 @@ class GuardWatch:
         return VoidGrants.read((proof.get("data") or {}).get(VOID_ENTRY, ""))
 
 
-def _version_of(document: dict[str, Any]) -> tuple[str, str]:
+def _version_of(document: dict[str, Any]) -> RouteVersion:
     metadata = document["metadata"]
     return metadata["uid"], metadata["resourceVersion"]

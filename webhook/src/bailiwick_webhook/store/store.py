@@ -139,10 +139,18 @@ class Store:
         """The guard is proven, and what says so is not stale itself."""
         return self.guard.proven and all(listwatch.age <= self._max_staleness for listwatch in self._guarded_by)
 
-    async def served_here(self) -> bool:
-        """Tell whether the API server itself has answered for grants until now. Raises `ClusterUnavailableError`."""
-        answer = await self._cluster.read_grants_route()
-        return answer.ok and self.guard.covers_route(answer.body)
+    def watch_route(self) -> Callable[[], Awaitable[bool]]:
+        """Return what tells, later, whether the API server itself has answered for grants from now until then.
+
+        That raises `ClusterUnavailableError`.
+        """
+        begun = self.guard.route
+
+        async def served_here() -> bool:
+            answer = await self._cluster.read_grants_route()
+            return answer.ok and self.guard.covers_route(answer.body, begun)
+
+        return served_here
 
     @property
     def void(self) -> VoidGrants:
