@@ -25,8 +25,8 @@ from support.pdp.tenant import OWNERS, RULES, Tenant
 from support.waits import until
 
 QUICK: Final = ("--proof-interval", "2", "--guard-settle", "0.5")
-# By one of these the guards are read, by the other what they are the guards of.
-DECIDING: Final = ("v1alpha1.bailiwick.dev", "v1.admissionregistration.k8s.io", "v1.apiextensions.k8s.io")
+# By these are read the guards, what they are the guards of, and who asks.
+DECIDING: Final = ("v1.admissionregistration.k8s.io", "v1.apiextensions.k8s.io", "v1.authentication.k8s.io")
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +157,23 @@ def test_another_version_of_the_group_that_is_answered_elsewhere_lets_no_grant_b
     routes.make_anew("v1beta1.bailiwick.dev")
     until(lambda: proven(ours), "it is proven as before", 10)
     assert tenant.ask("customers.notify", "version").decision is True
+
+
+@pytest.mark.invariant(26)
+@pytest.mark.parametrize("name", DECIDING)
+def test_a_group_by_which_grants_are_judged_and_that_is_answered_elsewhere_lets_no_grant_be_used(
+    ours: Bailiwick, tenant: Tenant, routes: Routes, elsewhere: OtherServer, name: str
+) -> None:
+    tenant.approved("customers.notify", name)
+    routes.redirect(elsewhere.port, name)
+    try:
+        until(lambda: not proven(ours), "the decision point misses the group", 5)
+        assert f"{name} sends the group to another server" in readiness(point_of(ours))[1]["guard"]["why"]
+        assert tenant.ask("customers.notify", name).decision is False
+    finally:
+        routes.put_back(name)
+    until(lambda: proven(ours), "the operator has proven it anew", 30)
+    tenant.approved("customers.notify", f"{name}-again")
 
 
 @pytest.mark.invariant(26)

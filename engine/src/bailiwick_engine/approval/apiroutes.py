@@ -15,8 +15,15 @@ Object = Mapping[str, Any]
 KIND: Final = "APIService"
 PATH: Final = "/apis/apiregistration.k8s.io/v1/apiservices"
 GRANTS_ROUTE: Final = f"{VERSION}.{GROUP}"
-# Grants; the guards; their definition; the record of the proof and the signing keys, in the core group.
-REQUIRED: Final = (GRANTS_ROUTE, "v1.admissionregistration.k8s.io", "v1.apiextensions.k8s.io", "v1.")
+# Grants; the guards; their definition; who asks, by TokenReview; the record of the proof and the signing keys, in the
+# core group.
+REQUIRED: Final = (
+    GRANTS_ROUTE,
+    "v1.admissionregistration.k8s.io",
+    "v1.apiextensions.k8s.io",
+    "v1.authentication.k8s.io",
+    "v1.",
+)
 
 
 def decides(name: str) -> bool:
