@@ -297,6 +297,20 @@ async def test_an_access_review_is_denied_or_finds_no_opinion(review: Object, de
     assert records.lines == []
 
 
+@pytest.mark.parametrize(("many", "denied"), [(256, "policy_denied"), (257, "condition_error")])
+async def test_of_a_collection_some_hundred_names_are_judged_and_more_are_denied(many: int, denied: str) -> None:
+    policy = protecting()
+    every = [{"type": "secrets", "ids": ["*"]}]
+    rules = [rule("every", subjects=["dave"], actions=["watch"], resources=every)]
+    for first in range(0, many, 64):
+        named = [{"type": "secrets", "ids": [f"n-{number}" for number in range(first, min(first + 64, many))]}]
+        rules.append(rule(f"from-{first}", effect="Deny", subjects=["dave"], actions=["watch"], resources=named))
+    policy["spec"]["rules"] = rules
+    async with asked(Alone([policy]), "/authorize") as post:
+        _, body = await post(access("watch", "secrets"))
+    assert reason(body["status"]) == denied
+
+
 @pytest.mark.parametrize(
     ("sent", "by", "headers", "denied"),
     [
