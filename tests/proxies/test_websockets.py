@@ -134,3 +134,13 @@ def test_nothing_else_is_opened(opened: SocketBed, target: str, upgrade: str) ->
     opened.upstream.calls.clear()
     assert opened.ask(target, "Connection: Upgrade", f"Upgrade: {upgrade}").status != 101
     assert all(not call.all("upgrade") for call in opened.upstream.calls)
+
+
+@pytest.mark.parametrize("others", [("h2c",), ("x/1", "h2c"), ("websocket, h2c",), ("h2c, websocket",)])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_socket_that_is_opened_is_one_of_websocket(opened: SocketBed, others: tuple[str, ...], first: bool) -> None:
+    opened.upstream.calls.clear()
+    upgrades = [f"Upgrade: {one}" for one in (*others, "websocket")]
+    opened.ask("/socket", "Connection: Upgrade", *(upgrades if first else upgrades[::-1]))
+    for call in opened.upstream.calls:
+        assert call.all("upgrade") in ([], ["websocket"])
