@@ -133,6 +133,7 @@ HOSTS: Final = {
     "an alias": Call(lines=(f"X-Forwarded-Host: {OTHER}", f"Forwarded: host={OTHER}", f"X-Host: {OTHER}")),
     "an alias with an underscore": Call(lines=(f"X_Forwarded_Host: {OTHER}",)),
     "others before which it stands": Call(lines=("X-Forwarded-Prefix: /admin", "X-Forwarded-Path: /admin")),
+    "a part of the path that is taken off": Call(lines=("X-Script-Name: /customers",)),
 }
 
 
@@ -140,6 +141,24 @@ HOSTS: Final = {
 def test_the_host_that_is_served_is_the_one_that_was_asked_about(bed: Bed, what: str) -> None:
     bed.send(HOSTS[what].raw(bed.scene))
     bed.verify()
+
+
+@pytest.mark.parametrize("types", [("",), ("", ""), ("", "text/plain"), ("text/plain", ""), (" ",), ("\t",)])
+def test_a_body_that_is_served_has_a_type(bed: Bed, types: tuple[str, ...]) -> None:
+    # Rack takes a body of an empty type for a form, as one without a type.
+    lines = (*(f"Content-Type: {one}" for one in types), "Content-Length: 14")
+    bed.send(Call("POST", "/customers/42/notice", lines=lines, body=b"_method=DELETE").raw(bed.scene))
+    bed.verify()
+
+
+@pytest.mark.parametrize("sign", [*"!#$%&'*+.^_`|~"])
+def test_no_sign_in_a_name_makes_it_another_one(bed: Bed, sign: str) -> None:
+    # PHP takes a dot for an underscore, and some gateways of CGI any sign of RFC 9110, 5.6.2.
+    names = ("X-Bailiwick-Subject", "X-HTTP-Method-Override", "X-Forwarded-Host")
+    for name in names:
+        for spelled in (name.replace("-", sign), name.replace("-", sign, 1), sign.join(name.rsplit("-", 1))):
+            bed.send(Call(lines=(f"{spelled}: {FORGED}",)).raw(bed.scene), 0.2)
+            bed.verify()
 
 
 @pytest.mark.parametrize("internal", [(), ("x-envoy-internal: true",)])

@@ -329,7 +329,12 @@ async def test_a_stranger_is_told_the_same_of_an_endpoint_that_does_not_exist() 
 
 
 @pytest.mark.parametrize(
-    "name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"]
+    "name",
+    [
+        *("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"),
+        *("X_HTTP_Method_Override", "x-original_url", "X_Bailiwick_Subject", "X-Bailiwick_Approval"),
+        *("X.Bailiwick.Subject", "X.HTTP.Method.Override", "X!Original-URL", "X-Any.Name"),
+    ],
 )
 async def test_a_header_that_makes_another_call_of_it_is_refused(proxied: Proxied, name: str) -> None:
     assert reason(await answered(proxied(*GET, (name, "x"), enforcer(), bearer()))) == "ambiguous_request"

@@ -17,6 +17,10 @@ OVERRIDE_HEADERS: Final = (
 )
 """Headers that replace a method, or a path: as OData, many frameworks, IIS and Symfony read them."""
 
+# What every reader of headers reads in one way. Some take an underscore for a hyphen, and some any other sign.
+_HEADER: Final = re.compile(r"[A-Za-z0-9_-]+")
+_OWN: Final = "x-bailiwick-"
+
 # Of a query, a form or a JSON object. Some read the names of the headers there too.
 _PARAMETERS: Final = (
     "_method",  # Rails, Laravel, Symfony, WordPress, Spring, Express, Yii, Slim, Jersey
@@ -27,6 +31,18 @@ _PARAMETERS: Final = (
 )
 # Rack reads these two kinds as a form. PHP takes a media type to end at a semicolon, a comma or a blank.
 _FORM: Final = re.compile(r"(?:application/x-www-form-urlencoded|multipart/[^;, \t]*)(?:[;, \t].*)?", re.IGNORECASE)
+
+
+def is_ambiguous_header(name: str) -> bool:
+    """Tell whether a header of this name may replace the method or the path of a call, or pass for one of ours.
+
+    CGI turns hyphens into underscores (RFC 3875, 4.1.18). PHP does so with dots, and some servers with every sign that
+    a name may have (RFC 9110, 5.6.2): there `X.Bailiwick.Subject` is a second `X-Bailiwick-Subject`.
+    """
+    if _HEADER.fullmatch(name) is None:
+        return True
+    plain = name.lower().replace("_", "-")
+    return plain in _FOLDED_HEADERS or ("_" in name and plain.startswith(_OWN))
 
 
 def plain_name(name: str) -> str:
@@ -48,3 +64,4 @@ def is_form(content_types: Sequence[str]) -> bool:
 
 
 _FOLDED: Final = frozenset(plain_name(name).replace("-", "_") for name in (*OVERRIDE_HEADERS, *_PARAMETERS))
+_FOLDED_HEADERS: Final = frozenset(name.lower() for name in OVERRIDE_HEADERS)

@@ -17,7 +17,7 @@ from multidict import MultiMapping
 from bailiwick_engine.call import Action, Resource
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.mcpmessages import message_call
-from bailiwick_engine.policy.overrides import OVERRIDE_HEADERS, is_form, is_override
+from bailiwick_engine.policy.overrides import is_ambiguous_header, is_form, is_override
 from bailiwick_engine.policy.routes import MappedCall, McpMatch, RouteMatch, RouteRefusal, RouteTable
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -171,8 +171,11 @@ async def _read_call(
     raw: bytes | None,
 ) -> _ReadCall:
     """Return what the call stands for, by the endpoint's routes."""
-    if call is None or any(name in question.headers for name in OVERRIDE_HEADERS):
-        detail = "the proxy does not describe the call, or describes it twice"
+    if call is None or any(map(is_ambiguous_header, question.headers)):
+        detail = (
+            "the proxy does not describe the call or describes it twice, or a header has a name that some upstreams"
+            " take for another one"
+        )
         return _ReadCall(RouteRefusal(Reason.AMBIGUOUS_REQUEST, detail))
     if table is None:
         return _ReadCall(RouteRefusal(Reason.UNMAPPED))
@@ -220,7 +223,8 @@ def _hidden(headers: MultiMapping[str], raw: bytes | None) -> str | None:
             "the body is a form, and some upstreams read another method in a form; the route can accept forms"
             " (forms: true) if this upstream does not"
         )
-    if raw != b"" and not any(sent):
+    # One that is there and empty is told also by proxies that send no body, and do not take it for missing.
+    if not all(one.strip() for one in sent) or (raw != b"" and not sent):
         return "the type of the body is missing, and some upstreams read such a body as a form"
     return None
 
