@@ -5,19 +5,24 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import pytest
 
+from bailiwick_api.signingkeys import SigningKey
+from bailiwick_api.statusproof import HEADER, header_for
 from bailiwick_evidence.base64text import decoded
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import consistent
 from bailiwick_evidence.note import VerifierKey, opened
+from bailiwick_operator.keys import make
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.checkpoint import MOST_BYTES, MOST_NOTE, CheckpointHandler
 from bailiwick_webhook.http.status.exposition import Exposition
+from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.record.ledgernotes import LedgerNotes, NoteRefusal
@@ -27,6 +32,8 @@ from support.chains import read
 from support.evidence.logs import INSTALLATION, WITNESS_KEY, ProcessLog, private_key
 from support.pdp.alone import StaticStore
 
+_MADE: Final = make()
+OURS: Final = SigningKey(_MADE.kid, _MADE.pem, datetime.now(UTC), datetime.now(UTC), None)
 OPERATOR: Final = ProcessLog(4, component="operator").records(9)
 LINE: Final = b'{"kind":"evaluation","n":%d}\n'
 SIGNATURE: Final = "\N{EM DASH} bailiwick/ledger AAAAAAAA\n"
@@ -65,15 +72,16 @@ class Witness:
         async with self.session.get(f"{self.url}/checkpoint{query}") as answer:
             return answer.status, json.loads(await answer.read())
 
-    async def post(self, body: bytes | dict[str, Any]) -> tuple[int, Any]:
+    async def post(self, body: bytes | dict[str, Any], key: SigningKey | None = None) -> tuple[int, Any]:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        async with self.session.post(f"{self.url}/checkpoint", data=data) as answer:
+        headers = {} if key is None else {HEADER: header_for(key, "/checkpoint", data, time.time())}
+        async with self.session.post(f"{self.url}/checkpoint", data=data, headers=headers) as answer:
             return answer.status, json.loads(await answer.read())
 
-    async def polls(self, *, forgets: bool = False) -> Checkpoint:
+    async def polls(self, *, forgets: bool = False, key: SigningKey | None = None) -> Checkpoint:
         before = self.latest
         size = 0 if before is None else before.size
-        status, said = await self.post({"from": size, "ledger": None})
+        status, said = await self.post({"from": size, "ledger": None}, key)
         assert status == 200
         assert set(said) == {"checkpoint", "from", "proof", "key", "pod", "lost"}
         assert (said["from"], said["pod"]) == (size, "bailiwick-webhook-0")
@@ -93,7 +101,8 @@ async def witness(tmp_path: Path) -> AsyncIterator[Witness]:
     store, notes = StaticStore(()), LedgerNotes(lambda: f"{WITNESS_KEY}\n", INSTALLATION)
     async with aiohttp.ClientSession() as session, contextlib.AsyncExitStack() as stack:
         writer = await stack.enter_async_context(RecordWriter(file, fsync=False, chain=chain))
-        exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts, notes)
+        senders = StatusSenders(counts, lambda: (OURS,))
+        exposition, handler = Exposition(store, writer, counts), CheckpointHandler(writer, counts, notes, senders)
         server = await serve(
             health.build(store, lambda: True, {}, exposition, counts, checkpoints=handler), "127.0.0.1", 0
         )
@@ -293,6 +302,15 @@ class TestTheEnd:
         leave = asyncio.create_task(witness.handler.farewell(self.MOST))
         await asyncio.sleep(0)
         assert leave.done()
+
+    async def test_a_stranger_is_not_taken_for_an_operator_that_proves_itself(self, witness: Witness) -> None:
+        await witness.polls(key=OURS)
+        _, leave = await self.farewell(witness)
+        assert (await witness.post({"from": 0}))[0] == 200
+        await asyncio.sleep(0.05)
+        assert not leave.done()
+        await witness.polls(key=OURS)
+        await leave
 
     async def test_nothing_comes_behind_the_line_that_closes_the_chain(self, witness: Witness) -> None:
         _, leave = await self.farewell(witness)

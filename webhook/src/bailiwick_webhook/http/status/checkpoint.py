@@ -71,6 +71,8 @@ class CheckpointHandler:
         self._rations = Rations(MOST_WAITING, counts)
         # How many lines the witness was told of, at least, how many losses, and when it asked.
         self._told: tuple[int, int, float] | None = None
+        # Whether an operator asked that proves itself: then nobody else counts as the witness.
+        self._proven = False
         self._asked = asyncio.Event()
 
     async def get(self, request: web.Request) -> web.Response:
@@ -99,8 +101,9 @@ class CheckpointHandler:
                 return _refused(400, f"ledger must be a signed checkpoint of at most {MOST_NOTE} bytes")
             before, lost = self._size, self._records.lost
             answer = await self._answer(asked.size, asked.ledger, ration)
-            if answer.status == HTTPStatus.OK:
-                # Whoever only looks does so by GET.
+            self._proven = self._proven or body.operator
+            if answer.status == HTTPStatus.OK and body.operator is self._proven:
+                # Somebody who only looks does so by GET. An operator of an older version proves nothing.
                 self._told = before, lost, asyncio.get_running_loop().time()
                 self._asked.set()
             return answer
