@@ -2,8 +2,8 @@
 
 Standing: both processes read the Secret of the signing keys, and nobody else does; the status port speaks plain HTTP to
 kubelets and to Prometheus, and has no certificate in some installations. Holds: nothing secret is sent; a header is for
-one path and one body, and for `LIFETIME` seconds. It gives a place, and no right: what the operator is told, anybody
-is.
+one path and one body, and for `LIFETIME` seconds. It gives a place, and lets the checkpoints of the operator's log
+into the chain; what the operator is told, anybody is.
 """
 
 import hashlib

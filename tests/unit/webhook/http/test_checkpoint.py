@@ -206,7 +206,7 @@ async def ledgers_of(witness: Witness) -> list[str]:
 async def test_a_ledger_is_written_into_the_chain_once_a_minute(witness: Witness) -> None:
     sent = [cosigned_note(size) for size in (7, 8, 9)]
     for note in sent:
-        status, said = await witness.post({"from": 0, "ledger": note})
+        status, said = await witness.post({"from": 0, "ledger": note}, OURS)
         assert (status, "refused" in said) == (200, False)
     assert await ledgers_of(witness) == sent[:1]
 
@@ -223,17 +223,25 @@ async def test_no_stranger_writes_a_ledger_into_the_chain(witness: Witness) -> N
         # The checkpoint of the process is given all the same.
         assert (status, said["refused"] in {*NoteRefusal}) == (200, True)
     operators = cosigned_note(9)
-    assert "refused" not in (await witness.post({"from": 0, "ledger": operators}))[1]
+    assert "refused" not in (await witness.post({"from": 0, "ledger": operators}, OURS))[1]
     assert await ledgers_of(witness) == [operators]
     async with witness.session.get(f"{witness.url}/metrics") as answer:
         assert f"bailiwick_log_notes_refused_total {len(strangers)}.0" in await answer.text()
 
 
+async def test_no_stranger_has_the_checkpoint_of_another_process_taken_for_a_ledger(witness: Witness) -> None:
+    # The witness cosigns these too, and anybody who reads its ConfigMap has them.
+    for number in range(70, 90):
+        note = ProcessLog(number).checkpoint(now=int(time.time()))
+        assert (await witness.post({"from": 0, "ledger": note}))[1]["refused"] == NoteRefusal.UNPROVEN
+    assert await ledgers_of(witness) == []
+
+
 async def test_no_note_of_before_keeps_the_newest_out(witness: Witness) -> None:
     before = OPERATOR.checkpoint(5, now=int(time.time()) - 60)
     newest = cosigned_note(9)
-    assert "refused" not in (await witness.post({"from": 0, "ledger": newest}))[1]
-    assert (await witness.post({"from": 0, "ledger": before}))[1]["refused"] == NoteRefusal.EARLIER
+    assert "refused" not in (await witness.post({"from": 0, "ledger": newest}, OURS))[1]
+    assert (await witness.post({"from": 0, "ledger": before}, OURS))[1]["refused"] == NoteRefusal.EARLIER
     assert await ledgers_of(witness) == [newest]
 
 

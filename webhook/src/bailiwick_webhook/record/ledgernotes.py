@@ -25,6 +25,10 @@ class NoteRefusal(StrEnum):
         "the key of the witness is not known here yet: the operator publishes it as witness.vkey in ConfigMap"
         " bailiwick-guard; look at the log of the operator if this lasts longer than a minute"
     )
+    UNPROVEN = (
+        "the request does not prove that the operator sent it, by the signing keys in Secret bailiwick-keys: only the"
+        " operator may send its checkpoints here"
+    )
     UNSIGNED = "no key of the witness of this installation cosigned it: only the operator may send its checkpoints here"
     OTHER_TIME = "it was cosigned more than ten minutes ago, or in the future: compare the clocks of the nodes"
     EARLIER = "it was cosigned before one that was taken already"

@@ -23,7 +23,7 @@ from bailiwick_webhook.http.status.ration import Ration, Rations
 from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.record.ledgernotes import LedgerNotes
+from bailiwick_webhook.record.ledgernotes import LedgerNotes, NoteRefusal
 from bailiwick_webhook.record.writing.chainlog import ChainLog, UnknownSize
 
 MOST_NOTE: Final = 2_048
@@ -100,7 +100,7 @@ class CheckpointHandler:
             if asked.ledger is not None and not _is_checkpoint(asked.ledger):
                 return _refused(400, f"ledger must be a signed checkpoint of at most {MOST_NOTE} bytes")
             before, lost = self._size, self._records.lost
-            answer = await self._answer(asked.size, asked.ledger, ration)
+            answer = await self._answer(asked.size, asked.ledger, ration, proven=body.operator)
             self._proven = self._proven or body.operator
             if answer.status == HTTPStatus.OK and body.operator is self._proven:
                 # Somebody who only looks does so by GET. An operator of an older version proves nothing.
@@ -125,11 +125,14 @@ class CheckpointHandler:
     def _size(self) -> int:
         return 0 if self._records.chain is None else self._records.chain.size
 
-    async def _answer(self, size: int, ledger: str | None, ration: Ration) -> web.Response:
+    async def _answer(self, size: int, ledger: str | None, ration: Ration, *, proven: bool = False) -> web.Response:
         chain = self._records.chain
         if chain is None:
             return _refused(404, _ABSENT)
-        refused = None if ledger is None else self._notes.refusal(ledger)
+        refused = None
+        if ledger is not None:
+            # The witness cosigns the checkpoints of all processes: by its cosignature alone nobody knows the ledger.
+            refused = self._notes.refusal(ledger) if proven else NoteRefusal.UNPROVEN
         if refused is not None:
             self._counts.notes_refused += 1
             _log.warning("a checkpoint of the operator's log is not taken", why=refused.value)
