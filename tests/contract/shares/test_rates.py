@@ -82,6 +82,24 @@ async def test_each_item_of_a_batch_counts_and_a_batch_is_refused_whole() -> Non
         assert (await ask.post("evaluation", body())).status == 200
 
 
+async def test_each_name_that_a_search_tries_counts_and_a_search_is_refused_whole() -> None:
+    named = rule(resources=[{"type": "customer", "ids": ["1", "2", "3"]}])
+    async with asking(Alone([stored(named)], bounds=Bounds(decisions_per_second=4))) as ask:
+        found = await ask.post("search/resource", body())
+        assert len(found.body["results"]) == 3
+        lines = len(ask.alone.records.lines)
+        assert (await ask.post("search/resource", body())).status == 429
+        assert len(ask.alone.records.lines) == lines
+        assert (await ask.post("evaluation", body())).status == 200
+
+
+async def test_a_search_that_tries_nothing_counts_as_one() -> None:
+    async with asking(Alone([stored()], bounds=BOUNDS)) as ask:
+        asked = {**body(action="customers.purge")}
+        said = [(await ask.post("search/resource", asked)).status for _ in range(RATE + 1)]
+    assert said == [200] * RATE + [429]
+
+
 async def test_who_asks_about_itself_uses_up_nothing_of_its_enforcers_and_a_stranger_nothing_at_all() -> None:
     async with asking(Alone([stored()], bounds=BOUNDS)) as ask:
         itself = {**body(), "context": {}}

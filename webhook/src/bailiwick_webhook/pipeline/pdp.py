@@ -32,12 +32,12 @@ from bailiwick_webhook.pipeline.evaluationids import new_evaluation_id
 from bailiwick_webhook.pipeline.judge import Judge
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.recorder import DecisionRecorder
-from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult
+from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult, unpaid
 from bailiwick_webhook.pipeline.shadows import ShadowedCall, Shadows
+from bailiwick_webhook.pipeline.turns import LoopTurns, TenantSlices
 from bailiwick_webhook.pipeline.workloads import with_workloads
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.store.slices import Slices
 from bailiwick_webhook.store.view import View
 
 __all__ = ["Decision", "GrantOpener", "Pdp", "Records", "UseConsumer"]
@@ -75,6 +75,7 @@ class Pdp:
         self._permits = permits
         self.counts = Counts()
         self.offload = Offload()
+        self.turns = LoopTurns()
         self._recorder = DecisionRecorder(records, RecordLines(record_key), self.offload, now, opener)
         self._judge = Judge(store, installation, now, self.offload)
         self.shadows = Shadows(records, self.counts.shadows, installation, now, shadow_share)
@@ -141,23 +142,25 @@ class Pdp:
         None stands for an item that cannot be decided, and counts as denied.
         """
         started = time.perf_counter()
+        first = next((item.call for item in items if item is not None), None)
+        slices = self.turns.slices("") if first is None else self._slices(first)
+        # Before it is said by which policies, since a crowd of the same tenant may be ahead.
+        await slices.turn()
         basis = self._judge.basis()
         judged: list[JudgedCall | None] = []
         shadows: list[ShadowedCall | None] = []
-        slices = Slices()
         for item in items:
+            # The conditions of each may take some milliseconds.
+            await slices.turn()
             one = None
             if item is not None:
                 one = await self._judge.judged(item, basis) if item.large else self._judge.at_once(item, basis)
             judged.append(one)
             shadows.append(None if one is None else self.shadows.begun(one, self._judge.known))
-            # The conditions of each may take some milliseconds.
-            if slices.over:
-                await slices.turn()
         if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
-            decisions = await self._in_turn(judged, semantic, basis.snapshot)
+            decisions = await self._in_turn(judged, semantic, basis.snapshot, slices)
         else:
-            decisions = await self._at_once(judged, semantic, basis)
+            decisions = await self._at_once(judged, semantic, basis, slices)
         for one, decision, shadow in zip(judged, decisions, shadows, strict=False):
             self.shadows.put(shadow, decision)
             if decision is not None:
@@ -169,11 +172,12 @@ class Pdp:
         return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
 
     async def _at_once(
-        self, judged: Iterable[JudgedCall | None], semantic: Semantic, basis: Basis
+        self, judged: Iterable[JudgedCall | None], semantic: Semantic, basis: Basis, slices: TenantSlices
     ) -> list[Decision | None]:
         """Record what needs nobody to be asked, all as of one moment."""
         decisions: list[Decision | None] = []
         for one in judged:
+            await slices.turn()
             allowed = False
             if one is None:
                 decisions.append(None)
@@ -190,12 +194,13 @@ class Pdp:
         return decisions
 
     async def _in_turn(
-        self, judged: Iterable[JudgedCall | None], semantic: Semantic, snapshot: Snapshot
+        self, judged: Iterable[JudgedCall | None], semantic: Semantic, snapshot: Snapshot, slices: TenantSlices
     ) -> list[Decision | None]:
         """Use grants and explain in order, then record all together."""
         settled: list[SettledVerdict | None] = []
         end, since = JudgedCall.deadline(), time.monotonic()
         for one in judged:
+            await slices.turn()
             explanation = None if one is None else await self._judge.explanation(one.asked, snapshot)
             done = None if one is None else await self._with_use(one.by(end), explanation, since)
             settled.append(done)
@@ -231,11 +236,16 @@ class Pdp:
         found = self.snapshot.endpoints.get((namespace, endpoint))
         return found is not None and username in found.enforcers
 
-    async def search(self, asked: EvaluationRequest, kind: SearchKind) -> SearchResult | None:
-        """Return what a search finds; None where the caller may not ask. Raises `RecordFailedError`."""
+    async def search(
+        self, asked: EvaluationRequest, kind: SearchKind, pay: Callable[[int], None] = unpaid
+    ) -> SearchResult | None:
+        """Return what a search finds; None: the caller may not ask. Raises `RecordFailedError`, and what `pay` does."""
         started, counts = time.perf_counter(), self.counts.search
+        slices = self._slices(asked.call)
+        await slices.turn()
+        snapshot, around = self.snapshot, self._judge.circumstances(asked)
         try:
-            found = await self._searcher.search(asked, kind, self.snapshot, self._judge.circumstances(asked))
+            found = await self._searcher.search(asked, kind, snapshot, around, slices, pay)
         except RecordFailedError:
             counts.count(Counted.DENY, Reason.RECORD_FAILED)
             raise
@@ -268,6 +278,13 @@ class Pdp:
         verdict, used = await self._consumer.consume(asked, replace(verdict, grants=candidates), evaluation_id, judge)
         self.counts.uses[Use.REFUSED if used is None else Use.USED] += 1
         return replace(latest, verdict=verdict), used
+
+    def slices_of(self, of: EndpointKey, username: str) -> TenantSlices:
+        """Return the slices of long work: of the namespace for an enforcer, and of the account for anybody else."""
+        return self.turns.slices(of[0] if self.enforces(*of, username) else username)
+
+    def _slices(self, call: Call) -> TenantSlices:
+        return self.slices_of((call.namespace, call.endpoint), call.caller.username)
 
     def settings(self, namespace: str, endpoint: str, caller: ServiceAccount) -> CompiledSettings | None:
         """Return how subjects are proven, where this caller may ask; None spares us a stranger's tokens."""

@@ -1,11 +1,9 @@
-"""Search: a search carried out, a few milliseconds at a time, and recorded.
+"""Search: a search carried out, a few milliseconds at a time, in turn by tenant, and recorded.
 
 Holds: one snapshot and one moment for the whole search; nothing is used or opened; what was found is recorded before it
 is told, as a count, unless the installation would rather answer than record.
 """
 
-import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,16 +16,20 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.offload import Offload
+from bailiwick_webhook.pipeline.turns import TenantSlices
 from bailiwick_webhook.record.search import search_line
 from bailiwick_webhook.store.view import View
 
-__all__ = ["Records", "SearchKind", "SearchResult", "Searcher"]
+__all__ = ["Records", "SearchKind", "SearchResult", "Searcher", "unpaid"]
 
-_SLICE: Final = 0.005
 # Rules that are looked through without a pause.
 _FEW: Final = 1_000
 # Names that are tried with a call that is large: each takes as long as to decide it.
 _MOST_LARGE: Final = 100
+
+
+def unpaid(decisions: int) -> None:
+    """Let a search make so many decisions, whoever pays for it."""
 
 
 class Records(Protocol):
@@ -73,17 +75,23 @@ class Searcher:
         self._now = now
 
     async def search(
-        self, asked: EvaluationRequest, kind: SearchKind, snapshot: Snapshot, around: Circumstances
+        self,
+        asked: EvaluationRequest,
+        kind: SearchKind,
+        snapshot: Snapshot,
+        around: Circumstances,
+        slices: TenantSlices,
+        pay: Callable[[int], None] = unpaid,
     ) -> SearchResult | None:
         """Return what is found; None where the caller may not ask: about subjects, only an enforcer may.
 
-        Raises `RecordFailedError`.
+        `pay` is told how many decisions it takes, before any is made. Raises `RecordFailedError` and what `pay` raises.
         """
         call = asked.call
         endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
-        if endpoint is None or (kind is SearchKind.SUBJECT and call.caller.username not in endpoint.enforcers):
-            return None
-        if not may_ask(endpoint, call):
+        whole = endpoint is not None and call.caller.username in endpoint.enforcers
+        if endpoint is None or (kind is SearchKind.SUBJECT and not whole) or not may_ask(endpoint, call):
+            pay(1)
             return None
         revision, age = self._store.revision, self._store.age
         admitted = admit(snapshot, endpoint, call, around)
@@ -93,12 +101,15 @@ class Searcher:
         names: list[str] = []
         gated: list[str] = []
         incomplete = False
-        if not isinstance(admitted, Reason):
+        if isinstance(admitted, Reason):
+            pay(1)
+        else:
             work = partial(candidates, endpoint, kind, call, around.now)
             found = work() if len(endpoint.rules) <= _FEW else await self._offload.run(call.namespace, work)
             listed = found.names[:_MOST_LARGE] if asked.large else found.names
             incomplete = found.hidden or len(listed) < len(found.names)
-            prospects = await _prospects(listed, partial(tried, snapshot, endpoint, kind, call, around=around))
+            pay(max(1, len(listed)))
+            prospects = await _prospects(listed, partial(tried, snapshot, endpoint, kind, call, around=around), slices)
             names, gated, hidden = (prospects[one] for one in (Prospect.ALLOWED, Prospect.APPROVAL, Prospect.HIDDEN))
             # Only subjects are told who need an approval.
             incomplete = incomplete or bool(hidden or (gated and kind is not SearchKind.SUBJECT))
@@ -123,13 +134,13 @@ class Searcher:
         return searched
 
 
-async def _prospects(names: Sequence[str], of: Callable[[str], Prospect]) -> dict[Prospect, list[str]]:
+async def _prospects(
+    names: Sequence[str], prospect: Callable[[str], Prospect], slices: TenantSlices
+) -> dict[Prospect, list[str]]:
     """Return names by what comes of them, a slice of time after the other."""
     found: dict[Prospect, list[str]] = {one: [] for one in Prospect}
-    until = time.monotonic() + _SLICE
     for name in names:
-        found[of(name)].append(name)
-        if time.monotonic() >= until:
-            await asyncio.sleep(0)
-            until = time.monotonic() + _SLICE
+        if slices.over:
+            await slices.turn()
+        found[prospect(name)].append(name)
     return found

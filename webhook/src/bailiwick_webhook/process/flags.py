@@ -251,8 +251,8 @@ def _add_bounds(bounded: argparse._ArgumentGroup) -> None:
         type=any_count,
         default=usual.decisions_per_second,
         help=(
-            "maximum decisions per second for the endpoints of one namespace; each item of a batch is one decision; a"
-            " request for more is answered with 429; 0 means no limit"
+            "maximum decisions per second for the endpoints of one namespace; each item of a batch and each name that a"
+            " search tries is one decision; a request for more is answered with 429; 0 means no limit"
         ),
     )
 

@@ -20,7 +20,7 @@ from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
 from bailiwick_webhook.approvals.ports import UseConsumer
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.pdp import Decision, Pdp, Records
-from bailiwick_webhook.pipeline.search import SearchKind, SearchResult
+from bailiwick_webhook.pipeline.search import SearchKind, SearchResult, unpaid
 
 DECIDE: Final = "bailiwick.decide"
 BATCH: Final = "bailiwick.decide_batch"
@@ -77,10 +77,12 @@ class TracedPdp(Pdp):
             span.set_attributes(_told(decision))
             return decision, outcome
 
-    async def search(self, asked: EvaluationRequest, kind: SearchKind) -> SearchResult | None:
+    async def search(
+        self, asked: EvaluationRequest, kind: SearchKind, pay: Callable[[int], None] = unpaid
+    ) -> SearchResult | None:
         """Search."""
         with self._span(SEARCH, asked) as span:
-            found = await super().search(asked, kind)
+            found = await super().search(asked, kind, pay)
             span.set_attribute("bailiwick.found", 0 if found is None else len(found.names))
             return found
 

@@ -5,7 +5,7 @@ what is wrong with one item is that item's denial, what is wrong with the body i
 once, and so is what is shown of the same approval.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -23,7 +23,8 @@ from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.offload import LARGE
-from bailiwick_webhook.store.slices import Slices
+from bailiwick_webhook.pipeline.pdp import Decision
+from bailiwick_webhook.pipeline.turns import TenantSlices
 
 _DEFAULTS: Final = ("subject", "action", "resource", "context")
 # A member of an enumeration is looked up slowly, and this one is for every item.
@@ -105,15 +106,17 @@ class EvaluationsHandler:
             return await self._answered(request, of, await self._edge.caller(request, of, place), place)
 
     async def _answered(self, request: web.BaseRequest, of: Tenant, caller: ProvenAccount, place: RequestSlot) -> bytes:
-        notice, stranger = self._edge.identity.notice, self._edge.identity.stranger
         body, large = await self._edge.body(request, of, place)
+        slices = self._edge.pdp.slices_of(of, caller.account.username)
+        if body.get("evaluations"):
+            await slices.turn()
         batch = parse(body)
         self._edge.pay(of, place, 1 if batch is None else len(batch.items))
         if batch is None:
             asked = await self._edge.call(of, caller, parsed := messages.parse(body), marks(request), large=large)
             return await evaluated(self._edge, of, asked, parsed)
         verified, marked = VerifiedParties(), marks(request)
-        sizes, slices = ItemSizes(), Slices()
+        sizes = ItemSizes()
         items: list[EvaluationRequest | None] = []
         for index, item in enumerate(batch.items):
             if isinstance(item, ProblemError):
@@ -130,11 +133,25 @@ class EvaluationsHandler:
             if slices.over:
                 await slices.turn()
         if not any(items) and not self._edge.pdp.enforces(*of, caller.account.username):
-            raise forbidden(stranger)
+            raise forbidden(self._edge.identity.stranger)
         decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
-        base = self._edge.base(of)
-        answers = []
+        answers = await self._answers(of, batch, items, decisions, slices)
+        return orjson.dumps({"evaluations": answers})
+
+    async def _answers(
+        self,
+        of: Tenant,
+        batch: Batch,
+        items: Sequence[EvaluationRequest | None],
+        decisions: Sequence[Decision | None],
+        slices: TenantSlices,
+    ) -> list[dict[str, Any]]:
+        """Return the answers to the items that are answered. Raises `ProblemError` (403)."""
+        base, notice, stranger = self._edge.base(of), self._edge.identity.notice, self._edge.identity.stranger
+        answers: list[dict[str, Any]] = []
         for item, asked_of, decision in zip(batch.items, items, decisions, strict=False):
+            if slices.over:
+                await slices.turn()
             if isinstance(item, ProblemError) or asked_of is None or decision is None:
                 answers.append(failed(item if isinstance(item, ProblemError) else forbidden(stranger)))
             elif decision.verdict.outcome is _FORBIDDEN:
@@ -143,7 +160,7 @@ class EvaluationsHandler:
             else:
                 token = self._edge.binding_token(of, asked_of, decision)
                 answers.append(messages.answer(decision, base, notice, explain=item.explain, binding_token=token))
-        return orjson.dumps({"evaluations": answers})
+        return answers
 
 
 def _semantic(named: object) -> Semantic:

@@ -6,6 +6,7 @@ Holds: what is searched for is ignored where the body names it; nothing that mat
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -71,12 +72,11 @@ class SearchHandler:
         caller = await self._edge.caller(request, of, place)
         body, large = await self._edge.body(request, of, place)
         parsed = parse(body, self._kind)
-        self._edge.pay(of, place)
         asked = await self._asked(request, caller, parsed, large=large)
         bound = query(self._kind, asked.call, parsed)
         page = pages.read(body, bound)
         try:
-            found = await self._edge.pdp.search(asked, self._kind)
+            found = await self._edge.pdp.search(asked, self._kind, partial(self._edge.pay, of, place))
         except RecordFailedError:
             raise unavailable("The search could not be recorded at the moment. Try again.") from None
         if found is None:
