@@ -585,8 +585,58 @@ async def test_who_asks_is_proven_and_trusted_by_the_policy(
     async with asked(Alone([protecting(**settings)]), "/admission/enforce") as post:
         _, body = await post(admitting(), by)
         assert outcome(body) == denied
+        # Who is proven is told of namespaces that nobody protects.
         _, body = await post(admitting(namespace="other"), by)
+        assert outcome(body) == ("unauthenticated" if by is None else None)
+
+
+@pytest.mark.parametrize("by", [None, "", "garbage"])
+async def test_who_is_not_proven_is_told_the_same_of_every_review(by: str | None) -> None:
+    reviews = [
+        admitting(),
+        admitting(namespace="other"),
+        admitting(namespace="bailiwick-system"),
+        admitting("UPDATE", "approvalgrants"),
+        admitting(userInfo={"username": OPERATOR}),
+        admitting("EXPLODE"),
+        admitting(userInfo=None),
+    ]
+    async with asked(Alone([protecting()]), "/admission/enforce") as post:
+        answers = [await post(review, by) for review in reviews]
+    assert {code for code, _ in answers} == {200}
+    assert {outcome(body) for _, body in answers} == {"unauthenticated"}
+    assert all(body == answers[0][1] for _, body in answers)
+
+
+@pytest.mark.parametrize("sent", [b"{", b"", b"[[[[]]]]", {"request": {"name": "web", "uid": "u"}}])
+async def test_who_is_not_proven_and_sends_no_uid_first_is_401(sent: object) -> None:
+    async with asked(Alone([protecting()]), "/admission/enforce") as post:
+        code, _ = await post(sent, None)
+    assert code == 401
+
+
+MANY: Final = {"spec": {"replicas": 2, "many": [[] for _ in range(100_001)]}}
+DEEP: Final = {"spec": json.loads("[" * 40 + "]" * 40)}
+
+
+@pytest.mark.parametrize("written", [MANY, DEEP], ids=["many", "deep"])
+async def test_an_object_that_is_too_much_is_refused_only_where_a_policy_speaks_of_it(written: Object) -> None:
+    async with asked(Alone([protecting()]), "/admission/enforce") as post:
+        _, body = await post(admitting(object=written))
+        assert outcome(body) == "uninspectable"
+        _, body = await post(admitting(object=written, namespace="other"))
         assert outcome(body) is None
+
+
+@pytest.mark.parametrize("by", [SERVER, STRANGER])
+@pytest.mark.parametrize("wrong", ["name", "namespace", "subResource", "operation"])
+async def test_what_names_a_call_is_bounded_before_it_is_parsed(wrong: str, by: str) -> None:
+    async with asked(Alone([protecting()]), "/admission/enforce") as post:
+        review = admitting()
+        review["request"][wrong] = [[]] * 5_000
+        code, body = await post(review, by)
+    assert code == 400
+    assert "more than 4096 bytes" in body["detail"]
 
 
 OTHERS: Final = [{**admitting(), "kind": "Other"}, {**admitting(), "apiVersion": "admission.k8s.io/v1beta1"}]

@@ -7,6 +7,7 @@ verbs that admission sees.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from aiohttp import web
@@ -31,6 +32,7 @@ from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.identity.apiuser import vouched
 from bailiwick_webhook.identity.subject import ClaimedSubject
 from bailiwick_webhook.loglimit import LogLimit
+from bailiwick_webhook.pipeline.offload import LARGE
 
 PATH: Final = "/authorize"
 _VERSION: Final = "authorization.k8s.io/v1"
@@ -87,12 +89,14 @@ class AuthorizeHandler:
         edge, names = self._edge, self._namespaces
         with edge.places.place() as place:
             # Of whose endpoint it is, the body tells, and nobody's body is read who is not proven.
-            await edge.caller(request, Tenant("", names.endpoint), place)
+            known = await edge.caller(request, Tenant("", names.endpoint), place)
             check_headers(request)
             raw = await edge.raw(request, place, _MAX_BYTES)
             if raw is None:
                 raise bad_request(f"the body is larger than {_MAX_BYTES} bytes", "")
-            call, collective = _call(parse_object(raw))
+            parse = partial(parse_object, raw)
+            large = len(raw) >= LARGE
+            call, collective = _call(await edge.pdp.offload.run(known.account.username, parse) if large else parse())
             if call is None or names.spared(call):
                 return None
             snapshot = edge.pdp.snapshot

@@ -1,28 +1,28 @@
 """`POST /admission/enforce` of the admission port: AdmissionReviews (admission.k8s.io/v1) of kinds that are not ours.
 
 Contract: `CREATE`, `UPDATE`, `DELETE` and `CONNECT` become `create`, `update`, `delete` and `connect` of the endpoint
-`<namespace of the object>/<--kubernetes-endpoint>`. Holds: every review that can be read is answered 200, so that a
-registration that says Ignore lets nothing of a protected namespace through for a failure of ours; a dry run uses and
-opens nothing; what is ours, and a namespace without the endpoint, is let through.
+`<namespace of the object>/<--kubernetes-endpoint>`. Holds: who asks is proven before the review is read, and whoever
+is not is told the same of every review; every review that can be read is answered 200, so that a registration that says
+Ignore lets nothing of a protected namespace through for a failure of ours; no object is built before it is known that
+an enforcer asks about it; a dry run uses and opens nothing; what is ours, and a namespace without the endpoint, is let
+through.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
-import orjson
 from aiohttp import web
 from msgspec.structs import replace
 
-from bailiwick_api.manifests.admission import REVIEW_VERSION
 from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, NotCanonicalError, sha256
 from bailiwick_engine.call import Action
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.http.adapters import k8snames, k8sobject, k8sreview
+from bailiwick_webhook.http.adapters import k8snames, k8sobject, k8sreview, reviewhead
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces, ReviewedCall, member, text
-from bailiwick_webhook.http.addressing import CorrelationIds
+from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
 from bailiwick_webhook.http.authzen.messages import Evaluation
@@ -41,7 +41,8 @@ from bailiwick_webhook.pipeline.pdp import Decision
 PATH: Final = "/admission/enforce"
 # An object and the one in its place, as the API server can have them, and what is around them.
 _MAX_BYTES: Final = 3 * 1024 * 1024 + 64 * 1024
-_VERSION: Final = f"admission.k8s.io/{REVIEW_VERSION}"
+# Values of a review whose object is read. Of a large object, and the one in its place, there are some ten thousand.
+_MAX_VALUES: Final = 100_000
 _OPERATIONS: Final = {
     "CREATE": k8snames.CREATE,
     "UPDATE": "update",
@@ -53,6 +54,10 @@ _TUNNELS: Final = "pods/portforward"
 _FORBIDDEN: Final = 403
 _WAIT: Final = 429
 _INTERNAL: Final = "internal"
+_UNAUTHENTICATED: Final = "unauthenticated"
+_PROVE: Final = "Or give the API server a client certificate, in the kubeconfig of its admission configuration."
+
+_Result = TypeVar("_Result")
 
 _log: Final = LogLimit()
 
@@ -77,22 +82,30 @@ class EnforceHandler:
         """Answer. Raises `ProblemError` (400, 413, 429) where there is no review to answer."""
         check_headers(request)
         with self._edge.places.place() as place:
-            place.take(other(request.remote or ""))
+            try:
+                # Whose endpoint it is, the body tells, and the body of nobody is read who is not proven.
+                caller = await self._edge.caller(request, Tenant("", self._namespaces.endpoint), place)
+            except Exception as error:
+                place.take(other(request.remote or ""))
+                uid = reviewhead.uid_in(await self._edge.beginning(request, reviewhead.HEAD_BYTES))
+                if not uid:
+                    raise
+                answer = _failed(error)
+                if answer.reason == _UNAUTHENTICATED:
+                    answer = answer._replace(message=f"{answer.message} {_PROVE}")
+                return json(200, _review(uid, answer))
             raw = await self._edge.raw(request, place, _MAX_BYTES)
             if raw is None:
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {_MAX_BYTES} bytes")
             # Read twice: a number that has no canonical form is nobody's business where nothing is protected.
-            said = _loosely(raw)
+            said = await self._beside(caller.account.username, raw, partial(reviewhead.request_of, raw))
             uid = text(said, "uid", "request")
             if not uid:
                 raise bad_request("must not be empty", "request.uid")
             try:
                 answer = await self._answered(request, place, raw, said)
-            except ProblemError as problem:
-                answer = _refused(problem)
             except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell nobody anything
-                _log.error("unforeseen failure", adapter="enforce", exc_info=error)
-                answer = _Answer(_INTERNAL, "The decision point failed; the call is denied.")
+                answer = _failed(error)
         return json(200, _review(uid, answer))
 
     async def _answered(self, request: web.Request, place: RequestSlot, raw: bytes, said: Mapping[str, Any]) -> _Answer:
@@ -104,8 +117,12 @@ class EnforceHandler:
         caller = await edge.caller(request, of, place)
         edge.pay(of, place)
         large = len(raw) >= LARGE
-        context, readable = await self._context(call, raw, large=large)
         settings = edge.pdp.settings(*of, caller.account)
+        context: dict[str, Any] = {}
+        readable = True
+        if settings is not None:
+            # Of anybody else the arguments are not looked at.
+            context, readable = await self._beside(call.namespace, raw, partial(_arguments, call, raw))
         subject = ClaimedSubject("", "", None, None, None)
         parsed = Evaluation(subject, Action(call.target.action), call.resource, context, None)
         marked = CorrelationIds(text(said, "uid", "request"), None)
@@ -122,21 +139,9 @@ class EnforceHandler:
             raise forbidden(edge.identity.stranger)
         return _decided(call, asked, decision)
 
-    async def _context(self, call: ReviewedCall, raw: bytes, *, large: bool) -> tuple[dict[str, Any], bool]:
-        """Return the arguments of a call, and whether they can be told in one way only."""
-        work = partial(_arguments, call, raw)
-        return await self._edge.pdp.offload.run(call.namespace, work) if large else work()
-
-
-def _loosely(raw: bytes) -> Mapping[str, Any]:
-    """Return the request of a review. Raises `ProblemError` (400)."""
-    try:
-        review = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise bad_request(f"the body is not valid JSON: {error}", "") from None
-    if not isinstance(review, dict) or (review.get("apiVersion"), review.get("kind")) != (_VERSION, "AdmissionReview"):
-        raise bad_request(f"must be an AdmissionReview of {_VERSION}", "kind")
-    return member(review, "request", "")
+    async def _beside(self, turn: str, raw: bytes, work: Callable[[], _Result]) -> _Result:
+        """Do some work on a body: where that is large beside the loop, in a turn of this name."""
+        return await self._edge.pdp.offload.run(turn, work) if len(raw) >= LARGE else work()
 
 
 def _call(said: Mapping[str, Any]) -> ReviewedCall:
@@ -162,7 +167,7 @@ def _arguments(call: ReviewedCall, raw: bytes) -> tuple[dict[str, Any], bool]:
     if call.target.action == k8snames.DELETE:
         return {}, True
     try:
-        found = strict.parse(raw, _MAX_BYTES)["request"].get("object")
+        found = strict.parse(raw, _MAX_VALUES)["request"].get("object")
         if not isinstance(found, dict):
             return {}, found is None
         args = k8sobject.written(call.target.type, found)
@@ -199,9 +204,13 @@ def _tried(call: ReviewedCall, verdict: Verdict, edge: Edge) -> _Answer:
     return _Answer(verdict.reason.value, k8sreview.explained(call, verdict.reason, verdict.sentence))
 
 
-def _refused(problem: ProblemError) -> _Answer:
-    after = problem.headers.get("Retry-After")
-    return _Answer(k8sreview.reason_of(problem), problem.detail, retry=None if after is None else int(after))
+def _failed(error: Exception) -> _Answer:
+    """Return what is answered where there is no decision. A defect denies, and tells nobody anything."""
+    if not isinstance(error, ProblemError):
+        _log.error("unforeseen failure", adapter="enforce", exc_info=error)
+        return _Answer(_INTERNAL, "The decision point failed; the call is denied.")
+    after = error.headers.get("Retry-After")
+    return _Answer(k8sreview.reason_of(error), error.detail, retry=None if after is None else int(after))
 
 
 def _review(uid: str, answer: _Answer) -> dict[str, Any]:
@@ -217,4 +226,4 @@ def _review(uid: str, answer: _Answer) -> dict[str, Any]:
             details["retryAfterSeconds"] = answer.retry
         response["status"] = {**status, "details": details}
         response["auditAnnotations"] = {**response.get("auditAnnotations", {}), "reason": answer.reason}
-    return {"apiVersion": _VERSION, "kind": "AdmissionReview", "response": response}
+    return {"apiVersion": reviewhead.VERSION, "kind": "AdmissionReview", "response": response}

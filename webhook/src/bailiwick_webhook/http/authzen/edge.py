@@ -154,6 +154,11 @@ class Edge:
         with self._bodies.body(place.sender) as body:
             return await body.read(request, most)
 
+    async def beginning(self, request: web.BaseRequest, most: int) -> bytes:
+        """Read so much of the body of somebody who is not proven, and no more. Raises `ProblemError` (400, 429)."""
+        with self._bodies.body(other(request.remote or "")) as body:
+            return await body.beginning(request, most)
+
     async def _parsed(self, raw: bytes, of: Tenant) -> dict[str, Any]:
         """Parse what is large beside the loop. Raises `ProblemError` (400)."""
         return await self.pdp.offload.run(of.namespace, partial(parse_object, raw))

@@ -6,9 +6,9 @@ places are, and what is refused was not decided.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from aiohttp import web
 
@@ -19,6 +19,8 @@ from bailiwick_webhook.http.shares.slots import Sender
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import CallerClass, Overload, Port
+
+_Read = TypeVar("_Read")
 
 _ENFORCERS: Final = CallerClass.ENFORCERS
 # What reading a body raises where its client went away, or sent less than it said, or nonsense between its chunks.
@@ -70,9 +72,16 @@ class Body:
 
         Raises `ProblemError` (400, 429).
         """
+        return await self._read(paced(request, most, self._bodies.pace, self._keep))
+
+    async def beginning(self, request: web.BaseRequest, most: int) -> bytes:
+        """Return the first bytes of the body, `most` or fewer, and read no more. Raises `ProblemError` (400, 429)."""
+        return await self._read(begun(request, most, self._bodies.pace, self._keep))
+
+    async def _read(self, reading: Coroutine[object, object, _Read]) -> _Read:
         counts, port, (who, name, _) = self._bodies.counts, self._bodies.port, self._sender
         try:
-            return await paced(request, most, self._bodies.pace, self._keep)
+            return await reading
         except TimeoutError:
             counts.bodies_slow[port, who] += 1
             self._bodies.log.warning("request body too slow", port=port.value, sender=name, bytes=self._kept)
@@ -104,26 +113,44 @@ async def paced(request: web.BaseRequest, most: int, pace: Pace, keep: Callable[
     """
     if request.content_length is not None and request.content_length > most:
         return None
-    content, raw = request.content, bytearray()
+    raw = bytearray()
+    async for chunk in _pieces(request, pace, keep):
+        raw += chunk
+        if len(raw) > most:
+            return None
+    return bytes(raw)
+
+
+async def begun(request: web.BaseRequest, most: int, pace: Pace, keep: Callable[[int], None]) -> bytes:
+    """Return the beginning of a body, as `paced` does the whole: so many bytes, or fewer where there are no more."""
+    raw = bytearray()
+    async for chunk in _pieces(request, pace, keep):
+        raw += chunk
+        if len(raw) >= most:
+            break
+    return bytes(raw[:most])
+
+
+async def _pieces(request: web.BaseRequest, pace: Pace, keep: Callable[[int], None]) -> AsyncIterator[bytes]:
+    content, size = request.content, 0
     began = asyncio.get_running_loop().time()
     while True:
         if request.transport is None and not content.is_eof():
             # It went away before anybody looked, of which aiohttp tells nobody who looks now.
             raise ConnectionResetError
         try:
-            async with asyncio.timeout_at(began + pace.seconds_for(len(raw))):
+            async with asyncio.timeout_at(began + pace.seconds_for(size)):
                 chunk = await content.readany()
         except TimeoutError:
-            if content.total_bytes > len(raw):
+            if content.total_bytes > size:
                 # It is there: it was us who came too late to look.
                 continue
             raise
         if not chunk:
-            return bytes(raw)
+            return
         keep(len(chunk))
-        raw += chunk
-        if len(raw) > most:
-            return None
+        size += len(chunk)
+        yield chunk
 
 
 def slow(pace: Pace) -> ProblemError:
