@@ -6,7 +6,7 @@ a client sends may have further members, which are ignored.
 
 from typing import Final
 
-from bailiwick_webhook.http.status import checkpoint, served, usage
+from bailiwick_webhook.http.status import checkpoint, pairs
 from httpinterface.shapes import TEXT, Shape, a_list, an_object, described, ref
 
 SIZE: Final[Shape] = {"type": "integer", "minimum": 0, "maximum": checkpoint.MOST_SIZE}
@@ -28,10 +28,10 @@ def _why(what: str) -> Shape:
 
 SENT: Final[dict[str, Shape]] = {
     "PolicyGenerations": described(
-        a_list(ref("PolicyGeneration"), maxItems=served.MOST_ASKED), f"At most {served.MOST_BYTES:,} bytes."
+        a_list(ref("PolicyGeneration"), maxItems=pairs.MOST_PAIRS), f"At most {pairs.MOST_BYTES:,} bytes."
     ),
     "PolicyDays": described(
-        a_list(ref("PolicyDay"), maxItems=usage.MOST_ASKED), f"At most {usage.MOST_BYTES:,} bytes."
+        a_list(ref("PolicyDay"), maxItems=pairs.MOST_PAIRS), f"At most {pairs.MOST_BYTES:,} bytes."
     ),
     "CheckpointQuestion": described(
         an_object(
@@ -108,7 +108,7 @@ ANSWERED: Final[dict[str, Shape]] = {
         ("ready", "served"),
         ready=described(_YES_OR_NO, "As in /readyz."),
         served=described(
-            a_list(ref("PolicyGeneration"), maxItems=served.MOST_ASKED),
+            a_list(ref("PolicyGeneration"), maxItems=pairs.MOST_PAIRS),
             "Those of the request that this process decides by.",
         ),
     ),

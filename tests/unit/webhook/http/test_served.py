@@ -16,8 +16,9 @@ import pytest
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.exposition import Exposition
+from bailiwick_webhook.http.status.pairs import MOST_BYTES, MOST_PAIRS
 from bailiwick_webhook.http.status.ration import Ration
-from bailiwick_webhook.http.status.served import MOST_ASKED, MOST_BYTES, MOST_WAITING
+from bailiwick_webhook.http.status.served import MOST_WAITING
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.http.transport.statusserver import MOST
 from bailiwick_webhook.metrics.counts import Counts
@@ -99,13 +100,13 @@ async def test_anything_else_is_told_what_is_asked_with(port: Port, body: bytes)
 
 
 async def test_no_more_are_answered_than_a_cluster_should_hold(port: Port) -> None:
-    asked = [["u" * 36, 1]] * MOST_ASKED
+    asked = [["u" * 36, 1]] * MOST_PAIRS
     assert (await port.ask(json.dumps(asked).encode()))[0] == 200
     assert (await port.ask(json.dumps([*asked, ["u", 1]]).encode()))[0] == 400
 
 
 def test_the_longest_question_that_an_operator_can_have_is_read() -> None:
-    asked = [[str(uuid4()), 2**63 - 1]] * MOST_ASKED
+    asked = [[str(uuid4()), 2**63 - 1]] * MOST_PAIRS
     assert len(json.dumps(asked, separators=(",", ":"))) <= MOST_BYTES
 
 

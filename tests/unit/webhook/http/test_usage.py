@@ -13,8 +13,9 @@ import pytest
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.exposition import Exposition
+from bailiwick_webhook.http.status.pairs import MOST_BYTES, MOST_PAIRS
 from bailiwick_webhook.http.status.ration import Ration
-from bailiwick_webhook.http.status.usage import MOST_ASKED, MOST_BYTES, MOST_WAITING
+from bailiwick_webhook.http.status.usage import MOST_WAITING
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics import usage
 from bailiwick_webhook.metrics.counts import Counts
@@ -87,14 +88,14 @@ async def test_anything_else_is_told_what_is_asked_with(port: Port, body: bytes)
 
 
 async def test_no_more_are_answered_than_an_operator_asks_about(port: Port) -> None:
-    asked = [(str(uuid4()), 99_999) for _ in range(MOST_ASKED)]
+    asked = [(str(uuid4()), 99_999) for _ in range(MOST_PAIRS)]
     assert len(json.dumps(asked, separators=(",", ":"))) <= MOST_BYTES
     assert (await port.ask(asked))[0] == 200
     assert (await port.ask([*asked, ("u", 1)]))[0] == 400
     # All of them were used: an operator reads so much.
     port.counts.usage.used |= {uid: 86_400.0 * 99_999 for uid, _ in asked}
     said = (await port.ask([[uid, 0] for uid, _ in asked]))[1]
-    assert len(said["used"]) == MOST_ASKED
+    assert len(said["used"]) == MOST_PAIRS
     assert len(json.dumps(said)) < 2**20
     assert (await port.ask(b"[" + b" " * MOST_BYTES + b"]"))[0] == 413
 

@@ -5,24 +5,20 @@ nobody who does not know its uid already; no more is read than an operator sends
 """
 
 from collections.abc import Callable
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 import orjson
 from aiohttp import web
 
+from bailiwick_webhook.http.status.pairs import MOST_BYTES, parse
 from bailiwick_webhook.http.status.ration import Rations, answered
 from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.store.view import View
 
-MOST_ASKED: Final = 10_000
-# Of each the uid, which has 36 letters, the generation, and what stands around them.
-MOST_BYTES: Final = 64 * MOST_ASKED
 # One operator leads, and asks one question at a time.
 MOST_WAITING: Final = 8
-_Asked = Annotated[list[tuple[str, int]], msgspec.Meta(max_length=MOST_ASKED)]
-_ASKED: Final = msgspec.json.Decoder(_Asked)
 
 
 class ServedHandler:
@@ -40,7 +36,7 @@ class ServedHandler:
 
     def _answer(self, raw: bytes) -> web.Response:
         try:
-            asked = _ASKED.decode(raw)
+            asked = parse(raw)
         except msgspec.MsgspecError as error:
             return web.Response(
                 status=400, text=f"the request body must be a JSON array of [uid, generation]: {error}\n"

@@ -6,23 +6,20 @@ than an operator sends, and it is rationed. Counts of a candidate are told as th
 processes are added up before they are rounded: whoever knows its uid can watch how often its endpoint is called.
 """
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 import orjson
 from aiohttp import web
 
+from bailiwick_webhook.http.status.pairs import MOST_BYTES, parse
 from bailiwick_webhook.http.status.ration import Rations, answered
 from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.metrics.counts import Counts
 
-MOST_ASKED: Final = 10_000
-# Of each the uid, which has 36 letters, the day, and what stands around them.
-MOST_BYTES: Final = 64 * MOST_ASKED
 # One operator leads, and asks one question at a time.
 MOST_WAITING: Final = 8
 _DAY: Final = 86_400
-_QUESTION: Final = msgspec.json.Decoder(Annotated[list[tuple[str, int]], msgspec.Meta(max_length=MOST_ASKED)])
 
 
 class UsageHandler:
@@ -40,7 +37,7 @@ class UsageHandler:
 
     def _answer(self, raw: bytes) -> web.Response:
         try:
-            asked = _QUESTION.decode(raw)
+            asked = parse(raw)
         except msgspec.MsgspecError as error:
             return web.Response(status=400, text=f"the request body must be a JSON array of [uid, day]: {error}\n")
         used: list[Any] = []
