@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from demo.stack import DecisionPoint
 from localcluster import process
 from support.floods import Flood, Floods
@@ -77,10 +78,11 @@ def searches(tenant: Tenant, connections: int = AT_ONCE) -> Flood:
     return flood_of(tenant, "search/resource", {**body, "resource": {"type": "customer"}}, connections)
 
 
-def nested(point: DecisionPoint, connections: int) -> Flood:
-    """Return strangers who send what takes a parser longest: millions of lists."""
-    body = "[" + "[[[[]]]]," * 350_000 + "0]"
-    return Flood("storm", point.admission_port, connections, path=ENFORCE, body=body, tls=False)
+def nested(point: DecisionPoint, connections: int, *tokens: str) -> Flood:
+    """Return who sends what takes a parser longest: a review of a million lists. Without tokens they are strangers."""
+    lists = "[" + "[[[[]]]]," * 350_000 + "0]"
+    body = f'{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"u","object":{lists}}}}}'
+    return Flood("storm", point.admission_port, connections, path=ENFORCE, body=body, tokens=tokens, tls=False)
 
 
 def asked_steadily(tenant: Tenant, seconds: float) -> Calls:
@@ -109,12 +111,22 @@ def floods_of(what: str, point: DecisionPoint, heavy: Tenant) -> list[Flood]:
         "searches": [searches(heavy)],
         "a hundred searches": [searches(heavy, 100)],
         "nested bodies": [nested(point, 4)],
+        "nested bodies of an account": [nested(point, 4, heavy.token("stranger", ENFORCER_AUDIENCE))],
         "all of it": [batches(heavy), searches(heavy), nested(point, 2)],
     }[what]
 
 
 @pytest.mark.parametrize(
-    "what", ["batches", "a hundred batches", "searches", "a hundred searches", "nested bodies", "all of it"]
+    "what",
+    [
+        "batches",
+        "a hundred batches",
+        "searches",
+        "a hundred searches",
+        "nested bodies",
+        "nested bodies of an account",
+        "all of it",
+    ],
 )
 def test_ab_35_an_innocent_tenant_waits_for_no_flood_of_long_work(
     what: str, point: DecisionPoint, tenant: Tenant, heavy: Tenant
