@@ -19,6 +19,7 @@ from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.grants.backlog import PendingGrants
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
+from bailiwick_operator.grants.history import GrantHistory
 from bailiwick_operator.grants.lookup import Resolver
 from bailiwick_operator.kube import DATA_PATH, GRANTS_PATH, POLICIES_PATH, OperatorClient, RefusedError
 from bailiwick_operator.loop.expiry import Expiries
@@ -73,6 +74,7 @@ class Reconciler:
         self._usage = usage
         self._writer = writer
         self.pending: Final = PendingGrants(clock.now)
+        self._history = GrantHistory()
         self.data: Final = DataController(ticks, writer, poller, queue.add, self._endpoint_of)
         self.policies: Final = Inventory(ticks, self._policy_changed)
         self._judging: Final = PolicyCompiler(settings.budget, self.policies, self._policy_judged, clock.monotonic)
@@ -93,7 +95,7 @@ class Reconciler:
         self.granting: Final = GrantController(
             settings.installation,
             self.grants,
-            Resolver(kube, self.policies, settings.issuers),
+            Resolver(kube, self.policies, self._judging.of, self._history, settings.issuers),
             self._writer,
             self._expiries,
             settings.keeping,
@@ -118,7 +120,7 @@ class Reconciler:
             tasks.create_task(self._expiries.run())
             tasks.create_task(self._chronicle.run())
             tasks.create_task(self._programming.run())
-            tasks.create_task(self._usage.run(self.policies.all, self._use_due, self._policy_judged))
+            tasks.create_task(self._usage.run(self.policies.all, self._use_due, self._policy_due))
             tasks.create_task(self._audit(relist))
 
     async def _first_list(self) -> None:
@@ -232,12 +234,18 @@ class Reconciler:
         )
 
     def _policy_judged(self, body: Object) -> None:
+        self._policy_due(body)
+        # Grants by hand wait for what it came to.
+        self.granting.endpoint_changed(body["metadata"]["namespace"], endpointpolicy.endpoint_of(body))
+
+    def _policy_due(self, body: Object) -> None:
         self._queue.add(WorkItem("EndpointPolicy", body["metadata"]["namespace"], endpointpolicy.endpoint_of(body)))
 
     def _grant_changed(self, body: Object) -> None:
         key = key_of(body)
         gone = self.grants.get(key) is None
         self.pending.changed(body, gone=gone)
+        self._history.changed(body, gone=gone)
         self._chronicle.grant_changed(body, gone=gone)
         self._notifier.grant_changed(body, gone=gone)
         self._queue.add(WorkItem("ApprovalGrant", *key))

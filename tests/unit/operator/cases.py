@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.kinds.approvalrequirement import Limits
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_api.times import stamp
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.reconcile import approvalgrant
 from bailiwick_operator.reconcile.approvalgrant import GrantObservation, GrantPlan
 from bailiwick_operator.reconcile.conditions import Status
+from bailiwick_operator.reconcile.grantlimits import RuleLimits
 from bailiwick_operator.reconcile.resolution import Resolution
 from support.objects import AGENT, RULE_DIGEST, Object, opened_grant, review, step
 
@@ -23,6 +25,7 @@ RESOLVED: Final = {
     "subjectUID": "agent-uid",
     "rules": [{"policy": "crm-agent", "rule": "export", "uid": "policy-uid", "ruleDigest": RULE_DIGEST}],
 }
+LIMITS: Final = RuleLimits(Limits(), frozenset(), intents=False)
 
 
 def at(**delta: float) -> str:

@@ -6,7 +6,7 @@ itself comes before what is wrong around it; but one that is over budget is not 
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -15,7 +15,7 @@ from bailiwick_engine.budget.ledger import MIB, Excess, Limit
 from bailiwick_engine.compile.checks import Expiry, expiries
 from bailiwick_engine.compile.policies import compilation_steps, parse_steps
 from bailiwick_engine.compile.reviewers import NOBODY, People, people_of, unmapped
-from bailiwick_engine.policy.model import PolicyRef
+from bailiwick_engine.policy.model import CompiledPolicy, PolicyRef, SettingsMeaning
 from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps, whole
@@ -39,6 +39,8 @@ class CompilationSummary:
     """What is told of a compilation, without the compiled rules, which are big.
 
     `gives`: it has a rule that can let a call through. `gated`: the actions of its RequireApproval rules, in order.
+    `digests`: of each RequireApproval rule by its name, as the policy alone has it; `meaning`: what the settings that
+    it carries make of an approval, None where it carries none.
     """
 
     problems: tuple[Problem, ...]
@@ -52,6 +54,8 @@ class CompilationSummary:
     expiries: tuple[Expiry, ...] = ()
     gives: bool = False
     gated: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    meaning: SettingsMeaning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,14 @@ def judge_steps(ref: PolicyRef, spec: object) -> Steps[CompilationSummary]:
         # What is suspended lets nobody through, Audit mode decides nothing, and a Deny gives nothing.
         parsed.mode == "Enforce" and not parsed.suspend and any(rule.effect != "Deny" for rule in parsed.rules),
         tuple(sorted({action for rule in parsed.rules if rule.effect == "RequireApproval" for action in rule.actions})),
+        _digests(compilation.policy),
+        None if compilation.policy is None or compilation.policy.settings is None else compilation.policy.settings.meaning,
     )
+
+
+def _digests(policy: CompiledPolicy | None) -> dict[str, str]:
+    rules = () if policy is None else policy.rules
+    return {rule.name: known.rule_digest for rule in rules if rule.gate is not None for known in rule.gate.rules}
 
 
 def refusal(judged: CompilationSummary, endpoint: str, around: PolicyContext, *, carries: bool) -> Refusal | None:

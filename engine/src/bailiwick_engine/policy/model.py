@@ -224,6 +224,11 @@ class SettingsMeaning:
         routes: list[Json] = [digest for action, digest in self.routes if action in actions]
         return "v2:" + hashlib.sha256(canonical([own, self.rest, routes])).hexdigest()
 
+    def gate(self, gate: Gate, actions: NameSet) -> Gate:
+        """Return the gate of a rule with these actions as it is under these settings, with the digest of grants."""
+        rules = [replace(one, rule_digest=self.grant_digest(one.rule_digest, actions)) for one in gate.rules]
+        return replace(gate, rules=tuple(rules))
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledSettings:
@@ -244,10 +249,8 @@ class CompiledSettings:
     meaning: SettingsMeaning = SettingsMeaning()
 
     def gate(self, gate: Gate, actions: NameSet) -> Gate:
-        """Return the gate of a rule with these actions as it is under these settings, with the digest of grants."""
-        digests = self.meaning
-        rules = [replace(one, rule_digest=digests.grant_digest(one.rule_digest, actions)) for one in gate.rules]
-        return replace(gate, rules=tuple(rules))
+        """Return the gate of a rule with these actions; see `SettingsMeaning.gate`."""
+        return self.meaning.gate(gate, actions)
 
 
 @dataclass(frozen=True, slots=True)

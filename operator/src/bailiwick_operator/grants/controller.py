@@ -135,7 +135,12 @@ class GrantController:
         self._resolver.wait(work, (work.namespace, request.endpoint))
         if not proven and (seen.body.get("status") or {}).get("phase") != "Pending":
             return None
-        return await self._resolver.resolution(work.namespace, request, carriers(work.namespace, request.endpoint))
+        key, carried = Key(work.namespace, work.name), carriers(work.namespace, request.endpoint)
+        return await self._resolver.resolution(key, request, carried, self._trusted_now)
+
+    def _trusted_now(self) -> float | None:
+        """Return the time of day in seconds since the epoch; None while it may not be judged by."""
+        return self._clock.now().timestamp() if self._clock.trusted else None
 
     async def _retain(self, seen: ObservedObject) -> datetime | None:
         """Delete a grant that was kept for long enough; return until when it is kept, None where it is not over."""

@@ -19,7 +19,7 @@ from bailiwick_engine.approval.quorum import Quorum, binding_of, excluded, tally
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.acceptance import listed
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, parsed
-from bailiwick_operator.reconcile.resolution import Resolution, ResolvedStatus, UnresolvedReason, unnamed
+from bailiwick_operator.reconcile.resolution import OverLimit, Resolution, ResolvedStatus, UnresolvedReason, unnamed
 
 OWNED: Final = (
     "observedGeneration",
@@ -32,6 +32,8 @@ OWNED: Final = (
     "conditions",
 )
 UNRESOLVED: Final = "Unresolved"
+OVER_LIMIT: Final = "OverLimit"
+_UNRESOLVED_PREFIX: Final = "cannot be reviewed until its names are resolved: "
 RESOLVE_AGAIN: Final = timedelta(seconds=30)
 TYPES: Final = frozenset({"Approved", "Denied", "Consumed", "Lapsed", "Revoked", "Ready"})
 Object = dict[str, Any]
@@ -116,7 +118,10 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
         wanted["approvedTime"] = stamp(now)
         wanted["notAfterTime"] = stamp(now + timedelta(seconds=model.spec.request.window_seconds))
     approved = "approvedTime" in wanted
-    conditions = _conditions(_words(model, phase, quorum, wanted, unresolved), phase, wanted, approved)
+    words = _words(model, phase, quorum, wanted, unresolved)
+    if phase == "Withdrawn" and model.spec.revocation is None and isinstance(observed.resolution, OverLimit):
+        words = OVER_LIMIT, f"withdrawn before any review: {observed.resolution.why}"
+    conditions = _conditions(words, phase, wanted, approved)
     wanted["conditions"] = entries(conditions, present, generation, now)
     wake = _wake(model, phase, wanted)
     if phase == "Pending" and now < born:
@@ -141,10 +146,19 @@ def _resolve(model: ApprovalGrant, resolution: Resolution | None, wanted: Status
             if voided:
                 wanted["voided"] = [{"reviewer": who} for who in voided]
             return None
-        case UnresolvedReason(why):
+        case UnresolvedReason(why) | OverLimit(why):
             return why
         case None:
-            return "the operator has not looked up its names yet"
+            # What was said before holds until there is more to say.
+            return _unresolved_before(wanted) or "the operator is waiting until the policies of these rules are compiled"
+
+
+def _unresolved_before(present: Status) -> str | None:
+    """Return why it was not resolved when that was last said."""
+    for entry in present.get("conditions") or ():
+        if entry["type"] == "Ready" and entry["reason"] == UNRESOLVED:
+            return str(entry["message"]).removeprefix(_UNRESOLVED_PREFIX)
+    return None
 
 
 def _kept(present: Status) -> Status:
@@ -187,6 +201,8 @@ def _next(
     active = status.phase == "Active"
     if model.spec.revocation is not None:
         return "Revoked" if active else "Withdrawn"
+    if isinstance(observed.resolution, OverLimit) and not named and observed.timed:
+        return "Withdrawn"
     if observed.counts and quorum.denied_by is not None:
         return "Denied"
     if active and (status.uses or 0) >= request.max_uses:
@@ -241,7 +257,7 @@ def _words(
     request, revocation = model.spec.request, model.spec.revocation
     match phase:
         case "Pending" if unresolved is not None:
-            return UNRESOLVED, f"cannot be reviewed until its names are resolved: {unresolved}"
+            return UNRESOLVED, f"{_UNRESOLVED_PREFIX}{unresolved}"
         case "Pending":
             steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)
             return "AwaitingReviews", f"reviews: {steps}; until {stamp(request.pending_until_time)}{_own(model)}"

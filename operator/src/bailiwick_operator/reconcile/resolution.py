@@ -19,17 +19,19 @@ from bailiwick_engine.compile.approvable import MOST_REVIEWS
 from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER, Key
 from bailiwick_engine.names import NameSet
-from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, CompiledSettings
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledRule, SettingsMeaning
 from bailiwick_operator.reconcile.conditions import Status
+from bailiwick_operator.reconcile.grantlimits import RuleLimits
 
 _ID: Final = re.compile(RESOURCE_ID_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedStatus:
-    """`status` is what `status.resolved` is to be."""
+    """`status` is what `status.resolved` is to be; `limits`: what the rules allow to be asked."""
 
     status: Status
+    limits: RuleLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +41,29 @@ class UnresolvedReason:
     why: str
 
 
-Resolution = ResolvedStatus | UnresolvedReason
+@dataclass(frozen=True, slots=True)
+class OverLimit:
+    """Which limit of its rules the grant is over; for its author. It ends by that."""
+
+    why: str
+
+
+Resolution = ResolvedStatus | UnresolvedReason | OverLimit
 
 
 @dataclass(frozen=True, slots=True)
 class ResolutionInput:
     """What is known beside the grant.
 
-    `policies` are those of its namespace that it names, by name; None: there is none of that name. `settings` are those
-    of its endpoint; None: no policy has any that compile, or several do. `accounts` are the
-    uids of the service accounts that it names, by username; None: there is none. `asserted`: the endpoint takes its
-    enforcer's word for who calls. `issuers`: how each names its people; None: nobody told us.
+    `policies` are those of its namespace that it names, by name, each with the rules that it names; None: there is none
+    of that name. `settings`: what those of its endpoint make of an approval; None: no policy has any that compile, or
+    several do. `accounts` are the uids of the service accounts that it names, by username; None: there is none.
+    `asserted`: the endpoint takes its enforcer's word for who calls. `issuers`: how each names its people; None: they
+    are not configured.
     """
 
     policies: Mapping[str, CompiledPolicy | BrokenPolicy | None]
-    settings: CompiledSettings | None
+    settings: SettingsMeaning | None
     accounts: Mapping[str, str | None]
     asserted: bool = False
     issuers: Mapping[str, UsernameTemplate] | None = None
@@ -79,25 +89,38 @@ def unnamed(request: Request, resolved: GrantResolved) -> tuple[str, ...]:
     return () if named >= len(set(people)) else tuple(people)
 
 
+def misfit(request: Request, known: ResolutionInput) -> UnresolvedReason | None:
+    """Return why the rules do not cover a request, whoever its parties are; `known.accounts` is not looked at."""
+    try:
+        _gates(request, known)
+    except _UnfitError as error:
+        return UnresolvedReason(str(error))
+    return None
+
+
 def resolve(request: Request, known: ResolutionInput) -> Resolution:
     """Return what a grant written by hand names, or why that cannot be said."""
     try:
-        return ResolvedStatus(_resolved(request, known))
+        return _resolved(request, known)
     except _UnfitError as error:
         return UnresolvedReason(str(error))
 
 
-def _resolved(request: Request, known: ResolutionInput) -> Status:
+def _gates(request: Request, known: ResolutionInput) -> list[tuple[CompiledRule, Gate]]:
+    """Return each rule with its gate, where all of them cover what is requested."""
     if request.binding.mode != "Scope":
         raise _UnfitError(
             "a grant written by hand must have binding mode Scope: only the decision point can digest a call"
         )
     rules = [_rule(request, known, index) for index in range(len(request.rules))]
-    gates = []
     for rule, gate in rules:
         _within(request, rule, gate)
-        gates.append(gate)
-    _fits(request, joined(gates))
+    _fits(request, joined([gate for _, gate in rules]))
+    return rules
+
+
+def _resolved(request: Request, known: ResolutionInput) -> ResolvedStatus:
+    rules = _gates(request, known)
     subject_uid = _subject_uid(request, known)
     actors = [_actor_keys(request, known, index) for index in range(len(request.actors or ()))]
     person = _subject_keys(request, subject_uid, asserted=known.asserted)
@@ -106,15 +129,18 @@ def _resolved(request: Request, known: ResolutionInput) -> Status:
             who = "the subject" if not actors else "the subject or any of the actors"
             raise _UnfitError(f"rule {_spelled(rule)} does not name {who}: {request.subject.id}")
     barred = _usernames(request, subject_uid, known)
-    return {
+    status: Status = {
         "subjectUID": subject_uid,
         **({"excludedReviewers": barred} if barred else {}),
         "rules": [
             {"policy": found.policy, "rule": found.rule, "uid": found.policy_uid, "ruleDigest": found.rule_digest}
-            for gate in gates
+            for _, gate in rules
             for found in gate.rules
         ],
     }
+    gate = joined([gate for _, gate in rules])
+    intents = any(rule.intents is not None for rule, _ in rules)
+    return ResolvedStatus(status, RuleLimits(gate.limits, gate.scope_properties, intents))
 
 
 def _rule(request: Request, known: ResolutionInput, index: int) -> tuple[CompiledRule, Gate]:
@@ -124,6 +150,8 @@ def _rule(request: Request, known: ResolutionInput, index: int) -> tuple[Compile
         raise _UnfitError(f"EndpointPolicy {ref.policy} does not exist in this namespace")
     if policy.endpoint is not None and policy.endpoint != request.endpoint:
         raise _UnfitError(f"policy {ref.policy} is for endpoint {policy.endpoint}, not {request.endpoint}")
+    if isinstance(policy, BrokenPolicy) and policy.withheld:
+        raise _UnfitError(f"policy {ref.policy} is over budget: see its conditions")
     if isinstance(policy, BrokenPolicy):
         raise _UnfitError(f"policy {ref.policy} does not compile: see its conditions")
     rule = next((rule for rule in policy.rules if rule.name == ref.rule), None)

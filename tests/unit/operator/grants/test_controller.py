@@ -12,17 +12,19 @@ import structlog
 from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.times import stamp
 from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
-from bailiwick_engine.boundedcache import BoundedCache
+from bailiwick_engine.budget.ledger import Excess, Limit
+from bailiwick_engine.compile.acceptance import CompilationSummary, judge
+from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
-from bailiwick_operator.grants import lookup as resolving
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
+from bailiwick_operator.grants.history import GrantHistory
 from bailiwick_operator.grants.lookup import Resolver
 from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.loop.clock import SkewMonitor
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.expiry import Expiries
-from bailiwick_operator.loop.inventory import Inventory, Key, Tick, Ticks
+from bailiwick_operator.loop.inventory import Inventory, Key, Tick, Ticks, key_of
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem
@@ -88,12 +90,17 @@ class Leader:
         self.clock = right_clock(lambda: time.time() + self.shift)
         ticks = Ticks()
         self.policies = Inventory(ticks, lambda _body: None)
-        self.grants = Inventory(ticks, lambda _body: None)
+        self.history = GrantHistory()
+        self.grants = Inventory(ticks, self._grant_changed)
+        self.compiled = True
+        self.excess: Excess | None = None
         self.api.stored = lambda: [seen.body for seen in self.grants.all()]
         self.again: list[WorkItem] = []
         self.due: list[WorkItem] = []
         self.expiries: Expiries[WorkItem] = Expiries(self.due.append, self.clock.now)
-        self.resolver: Resolver[WorkItem] = Resolver(self.api.client, self.policies)
+        self.resolver: Resolver[WorkItem] = Resolver(
+            self.api.client, self.policies, self._judged, self.history
+        )
         writer = Writer(self.api.client, Events(self.api.client, "me", now=self.clock.now))
         self.guard = Proven()
         self.unproven = WaitList(self.again.append)
@@ -109,6 +116,12 @@ class Leader:
             self.again.append,
             barriers=GrantBarriers(self.guard, self.unproven, self.clock, self.untimed),
         )
+
+    def _grant_changed(self, body: Object) -> None:
+        self.history.changed(body, gone=self.grants.get(key_of(body)) is None)
+
+    def _judged(self, body: Object) -> tuple[CompilationSummary, Excess | None] | None:
+        return (judge(policy_ref(body), body["spec"]), self.excess) if self.compiled else None
 
     async def look(self, body: Object | None = None) -> Object:
         """Take in a grant and look at it; return its status."""
@@ -203,24 +216,37 @@ class TestResolving:
         assert await leader.look(pending()) == {}
         assert leader.api.asked == []
 
-    async def test_compiles_a_policy_once_for_each_generation_and_keeps_a_few(
-        self, leader: Leader, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        compiled: list[int] = []
-        leader.resolver._compiled = BoundedCache(1)
+    async def test_waits_until_its_policy_is_compiled_and_asks_for_nothing_meanwhile(self, leader: Leader) -> None:
+        leader.add_policy()
+        leader.compiled = False
+        status = await leader.look(pending())
+        assert "waiting until the policies of these rules are compiled" in condition(status, "Ready")["message"]
+        assert [method for method, _, _ in leader.api.asked] == ["PATCH"]
+        leader.compiled = True
+        assert "resolved" in await leader.look()
 
-        def compile_object(body: Object) -> object:
-            compiled.append(body["metadata"]["generation"])
-            return object()
+    async def test_says_what_it_said_before_while_its_policy_is_compiled_anew(self, leader: Leader) -> None:
+        first = await leader.look(pending())
+        leader.add_policy()
+        leader.compiled = False
+        assert await leader.look() == first
+        assert [method for method, _, _ in leader.api.asked] == ["PATCH"]
 
-        monkeypatch.setattr(resolving, "compile_object", compile_object)
-        for generation in (1, 1, 2, 2, 1):
-            version = str(200 + len(compiled) * 10 + generation)
-            body = changed(stored(policy("crm")), "metadata.generation", generation)
-            leader.policies._seen.clear()
-            leader.policies.record(changed(body, "metadata.resourceVersion", version))
-            leader.resolver._policy(Key("crm", "crm-agent"))
-        assert compiled == [1, 2, 1]
+    async def test_of_rules_that_do_not_cover_it_asks_for_no_account(self, leader: Leader) -> None:
+        leader.add_policy()
+        status = await leader.look(pending(action={"name": "customers.delete"}))
+        assert "action customers.delete is not one of the actions" in condition(status, "Ready")["message"]
+        assert [method for method, _, _ in leader.api.asked] == ["PATCH"]
+
+    async def test_says_so_where_its_policy_is_over_budget(self, leader: Leader) -> None:
+        leader.add_policy()
+        leader.excess = Excess(Limit.POLICY, 2, 0, 1)
+        assert "policy crm-agent is over budget" in condition(await leader.look(pending()), "Ready")["message"]
+
+    async def test_takes_no_decision_on_limits_while_the_clock_is_not_trusted(self, leader: Leader) -> None:
+        leader.add_policy()
+        leader.shift = -600.0
+        assert "resolved" not in await leader.look(pending())
 
 
 def ended(seconds: float, phase: str = "Withdrawn", **fields: object) -> Object:

@@ -9,9 +9,10 @@ import pytest
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_operator.reconcile.approvalgrant import to_resolve
-from bailiwick_operator.reconcile.resolution import Resolution, ResolvedStatus, UnresolvedReason
+from bailiwick_operator.reconcile.resolution import OverLimit, Resolution, ResolvedStatus, UnresolvedReason
 from support.objects import RULE_DIGEST, Object, changed, use_record
 from unit.operator.cases import (
+    LIMITS,
     NOW,
     PENDING_UNTIL,
     RESOLVED,
@@ -23,7 +24,8 @@ from unit.operator.cases import (
     reconciled,
 )
 
-FOUND: Final = ResolvedStatus(RESOLVED)
+OVER: Final = OverLimit("1 grants for this subject already wait for reviews: the limit is 1")
+FOUND: Final = ResolvedStatus(RESOLVED, LIMITS)
 NOT_YET: Final = UnresolvedReason("EndpointPolicy crm-agent does not exist")
 RULE: Final = {"policy": "crm-agent", "rule": "export", "uid": "policy-uid", "ruleDigest": RULE_DIGEST}
 DAVE: Final = [{"reviewer": "dave"}]
@@ -98,6 +100,10 @@ TABLE: Final = [
         resolved=True,
         counted=("carol",),
     ),
+    Case("over a limit of its rules", by_hand(), "Withdrawn", OVER),
+    Case("over a limit, and reviewed early", by_hand("dave"), "Withdrawn", OVER),
+    Case("over a limit once it is resolved", by_hand(status=IS_RESOLVED), "Pending", OVER, resolved=True),
+    Case("over a limit when it is too late", by_hand(), "Withdrawn", OVER, minutes=60),
     Case("not resolved in time", by_hand(), "Expired", NOT_YET, minutes=60),
     Case("found when it is too late", by_hand(), "Expired", FOUND, minutes=60),
     Case("resolved and not reviewed in time", by_hand(status=IS_RESOLVED), "Expired", resolved=True, minutes=60),
@@ -215,7 +221,7 @@ class TestItIsLookedUp:
 
 def test_what_is_resolved_stays_as_it_is_though_other_things_are_found_later() -> None:
     body = by_hand("dave", status=IS_RESOLVED)
-    other = ResolvedStatus({**RESOLVED, "subjectUID": "another"})
+    other = ResolvedStatus({**RESOLVED, "subjectUID": "another"}, LIMITS)
     status = reconciled(body, resolution=other).status
     assert status is not None
     assert status["resolved"] == RESOLVED

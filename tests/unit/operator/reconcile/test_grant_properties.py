@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
-from bailiwick_operator.reconcile.resolution import Resolution, ResolvedStatus, UnresolvedReason
+from bailiwick_operator.reconcile.resolution import OverLimit, Resolution, ResolvedStatus, UnresolvedReason
 from support.objects import Object, review, use_record
-from unit.operator.cases import NOW, RESOLVED, active, applied, by_hand, grant, reconciled
+from unit.operator.cases import LIMITS, NOW, RESOLVED, active, applied, by_hand, grant, reconciled
 
 REVIEWERS = ("dave", "erin", "grace", "system:serviceaccount:crm:bot", "carol")
 
@@ -52,7 +52,9 @@ def grants(draw: st.DrawFn, written: Sequence[str] = ("opened", "scope")) -> Obj
 
 
 written_by_hand = grants(["by hand"])
-resolutions = st.sampled_from([None, UnresolvedReason("nothing there"), ResolvedStatus(RESOLVED)])
+resolutions = st.sampled_from(
+    [None, UnresolvedReason("nothing there"), OverLimit("too many"), ResolvedStatus(RESOLVED, LIMITS)]
+)
 
 
 def phase_of(body: Object) -> str | None:

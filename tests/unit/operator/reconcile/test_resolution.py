@@ -76,7 +76,7 @@ CARRIER: Final = compile_object(
     policy("crm", "carrier", endpointSettings=settings())
     | {"metadata": {"namespace": "crm", "name": "carrier", "uid": "carrier-uid", "generation": 1}}
 )
-SETTINGS: Final = CARRIER.settings
+SETTINGS: Final = CARRIER.settings.meaning if CARRIER.settings is not None else None
 
 
 class TestWhatIsResolved:

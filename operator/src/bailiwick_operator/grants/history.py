@@ -1,0 +1,53 @@
+"""Grant history: what grants of each endpoint ask for, so that limits of those written by hand can be judged.
+
+Standing: told by the reconciler of every version of a grant, beside `backlog`. Holds: it decides nothing; what was
+resolved a moment ago counts before its status is written.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bailiwick_operator.loop.inventory import Key, Object, key_of
+from bailiwick_operator.reconcile.grantlimits import AskedGrant, asked_grant
+
+_Endpoint = tuple[str, str]
+
+
+class GrantHistory:
+    """Lives in the main loop."""
+
+    def __init__(self) -> None:
+        self._grants: dict[_Endpoint, dict[str, AskedGrant]] = {}
+        self._endpoint_of: dict[Key, str] = {}
+
+    def changed(self, body: Object, *, gone: bool) -> None:
+        """Take in a version of a grant, or that it is gone."""
+        key = key_of(body)
+        self._drop(key)
+        asked = None if gone else asked_grant(body)
+        if asked is not None:
+            self._endpoint_of[key] = asked.endpoint
+            self._grants.setdefault((key.namespace, asked.endpoint), {})[key.name] = asked
+
+    def get(self, key: Key) -> AskedGrant | None:
+        """Return what a grant asks for; None where there is none that can be read."""
+        return self._grants.get((key.namespace, self._endpoint_of.get(key, "")), {}).get(key.name)
+
+    def grants_of(self, namespace: str, endpoint: str) -> Iterable[AskedGrant]:
+        """Return the grants of an endpoint."""
+        return self._grants.get((namespace, endpoint), {}).values()
+
+    def resolved(self, key: Key, subject_uid: str) -> None:
+        """Count a grant for this subject from now on."""
+        asked = self.get(key)
+        if asked is not None:
+            self._grants[key.namespace, asked.endpoint][key.name] = replace(asked, subject_uid=subject_uid)
+
+    def _drop(self, key: Key) -> None:
+        endpoint = self._endpoint_of.pop(key, None)
+        if endpoint is None:
+            return
+        grants = self._grants[key.namespace, endpoint]
+        del grants[key.name]
+        if not grants:
+            del self._grants[key.namespace, endpoint]

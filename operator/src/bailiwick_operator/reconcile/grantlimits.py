@@ -1,0 +1,130 @@
+"""Limits of grants written by hand: how many may wait for a subject, and how soon one may follow a denial. Pure.
+
+Standing: beside `resolution`, which says whose a grant is and what its rules allow. Holds: one that is over a limit is
+withdrawn before anybody can review it; grants by hand and requests of the decision point are counted apart, so that
+neither keeps the other out, but a denial holds for both (invariant 19 of hack/invariants.py).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bailiwick_api.kinds.approvalrequirement import Limits
+from bailiwick_engine.approval import grants
+from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.names import NameSet
+
+HOUR: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class AskedGrant:
+    """What a grant asks for, and what became of it. Times are seconds since the epoch.
+
+    `subject_uid` None: it is not resolved, and counts for nobody. `denied`: a reviewer denied it; `denied_at` when, None
+    where that is not known.
+    """
+
+    name: str
+    uid: str
+    by_hand: bool
+    endpoint: str
+    subject_uid: str | None
+    actors: tuple[tuple[str | None, str, str | None], ...]
+    action: str
+    resource_type: str
+    resource_id: str
+    properties: tuple[tuple[str, str], ...]
+    intent: str | None
+    created: float
+    waits_until: float | None
+    denied: bool
+    denied_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLimits:
+    """The limits of all rules of a grant together, and what of a request its rules read: properties, and intents."""
+
+    limits: Limits
+    properties: frozenset[str]
+    intents: bool
+
+
+def asked_grant(raw: Mapping[str, Any]) -> AskedGrant | None:
+    """Return what a stored grant asks for; None where it cannot be read, and then it never counts."""
+    grant = grants.parse(raw)
+    return None if grant is None else _asked(grant)
+
+
+def _asked(grant: Grant) -> AskedGrant:
+    request = grant.request
+    over = grant.revoked or grant.deleting or grant.phase != "Pending"
+    return AskedGrant(
+        name=grant.name,
+        uid=grant.uid,
+        by_hand=grant.by_hand,
+        endpoint=request.endpoint,
+        subject_uid=grant.subject_uid,
+        actors=tuple((actor.issuer, actor.id, actor.uid) for actor in request.actors or ()),
+        action=request.action.name,
+        resource_type=request.resource.type,
+        resource_id=request.resource.id,
+        properties=tuple(sorted((request.resource.properties or {}).items())),
+        intent=request.intent,
+        created=grant.created,
+        waits_until=None if over else request.pending_until_time.timestamp(),
+        denied=grant.phase == "Denied",
+        denied_at=grant.denied_at,
+    )
+
+
+def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant], now: float) -> str | None:
+    """Return which limit a grant written by hand is over, for its author; None: it is within all of them.
+
+    `others`: grants of the same endpoint; itself may be among them.
+    """
+    pending = lately = 0
+    limits = rules.limits
+    for other in others:
+        if other.uid == asked.uid or other.subject_uid != asked.subject_uid:
+            continue
+        same = _overlaps(asked, other, rules)
+        if same and other.denied and _cools(other, limits, now):
+            return (
+                f"grant {other.name} for such a call was denied, and denyCooldownSeconds is"
+                f" {limits.deny_cooldown_seconds}: write a new grant after that time"
+            )
+        waits = other.waits_until is not None and now < other.waits_until
+        if not other.by_hand:
+            continue
+        if same and waits:
+            return f"grant {other.name} already waits for reviews of such a call: use that grant"
+        pending += waits
+        lately += other.created > now - HOUR
+    if pending >= limits.pending_per_subject:
+        return f"{pending} grants for this subject already wait for reviews: the limit is {limits.pending_per_subject}"
+    if lately >= limits.requests_per_hour:
+        return f"{lately} grants for this subject were written in the last hour: the limit is {limits.requests_per_hour}"
+    return None
+
+
+def _cools(denied: AskedGrant, limits: Limits, now: float) -> bool:
+    return denied.denied_at is None or now < denied.denied_at + limits.deny_cooldown_seconds
+
+
+def _overlaps(one: AskedGrant, other: AskedGrant, rules: RuleLimits) -> bool:
+    """Tell whether one call could fall under both, but for what no rule reads: its author can vary that freely."""
+    if (one.actors, one.action, one.resource_type) != (other.actors, other.action, other.resource_type):
+        return False
+    if rules.intents and None not in {one.intent, other.intent} and one.intent != other.intent:
+        return False
+    held = dict(other.properties)
+    if any(name in rules.properties and held.get(name, value) != value for name, value in one.properties):
+        return False
+    wanted = NameSet.of((one.resource_id,))
+    if not other.by_hand:
+        # Of one resource, whatever its id looks like.
+        return other.resource_id in wanted
+    before = NameSet.of((other.resource_id,))
+    return wanted.covers(before) or before.covers(wanted)
