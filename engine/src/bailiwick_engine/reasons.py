@@ -147,8 +147,8 @@ EXPLAINED: Final[dict[Reason, ReasonText]] = {
         "none",
     ),
     Reason.MULTIPLE_GATES: ReasonText(
-        "More than four rules require an approval for this call, and one grant can cover four. Their owners must split"
-        " them.",
+        "The rules that require an approval for this call need more than one grant can hold, which is four rules and 20"
+        " reviews. Their owners must split the rules, or require fewer reviews.",
         "none",
     ),
     Reason.UNINSPECTABLE: ReasonText(
@@ -239,7 +239,7 @@ WHEN: Final[dict[Reason, str]] = {
     Reason.CONTEXT_INSUFFICIENT: (
         "The call lacks a member that `requiredContext` lists, or a property that a Scope binds."
     ),
-    Reason.MULTIPLE_GATES: "More than four RequireApproval rules apply.",
+    Reason.MULTIPLE_GATES: "More than four RequireApproval rules apply, or together they require more than 20 reviews.",
     Reason.UNINSPECTABLE: (
         "The call needs an approval, but its arguments cannot be shown to a reviewer in full. Or a proxy sent only a"
         " part of the body, or a body that is not the JSON object from which the route takes arguments."

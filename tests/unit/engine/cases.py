@@ -10,6 +10,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from bailiwick_engine.approval import grants as approval
+from bailiwick_engine.approval.cooldown import request_digest
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
@@ -135,7 +136,11 @@ def opened(gate: Gate, digest: str, call: Call = CALL, **request: object) -> Obj
                 "action": {"name": call.action.name},
                 "resource": {"type": call.resource.type, "id": call.resource.id},
                 **({"intent": call.intent} if call.intent else {}),
-                "binding": {"mode": "Exact", "digest": digest},
+                "binding": {
+                    "mode": "Exact",
+                    "digest": digest,
+                    "request": request_digest(call, call.subject, gate),
+                },
                 "display": [],
                 "steps": [step.model_dump(mode="json", exclude_none=True) for step in gate.steps],
                 "origin": "Requested",

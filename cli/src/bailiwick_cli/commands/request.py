@@ -22,7 +22,7 @@ from bailiwick_cli.grants.grantview import GrantView, span
 from bailiwick_cli.options import Output, WaitCondition
 from bailiwick_cli.sources import clusterpolicies, policies
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.approval.gates import MAX_RULES, Gate, joined
+from bailiwick_engine.approval.gates import Gate, joined, unmeetable
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
@@ -85,10 +85,9 @@ def _rules(
         found = [known[name] for name in dict.fromkeys(options.rule)]
     else:
         found = _speaking(options, snapshot, namespace, endpoint, scope)
-    if len(found) > MAX_RULES:
-        raise CliError(
-            f"{len(found)} rules require an approval for these calls, and a grant can name at most {MAX_RULES}"
-        )
+    why = unmeetable([rule.gate for rule in found if rule.gate is not None]) if found else None
+    if why is not None:
+        raise CliError(f"no grant can be written for these calls: {why}")
     return found
 
 

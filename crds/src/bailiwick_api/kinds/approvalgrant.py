@@ -103,6 +103,8 @@ class Binding(Model):
     mode: Literal["Exact", "Scope"]
     digest: Digest | None = None
     """SHA-256 of the canonical request (RFC 8785)."""
+    request: Digest | None = None
+    """SHA-256 of what makes two calls the same request after a denial: what the rules read and reviewers are shown."""
     members: Annotated[
         list[Annotated[str, Field(max_length=63)]] | None, Field(max_length=64, json_schema_extra=LIST_ATOMIC)
     ] = None

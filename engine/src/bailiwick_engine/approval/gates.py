@@ -6,13 +6,27 @@ the strictest counts.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from bailiwick_api.kinds.approvalgrant import GrantStep
 from bailiwick_api.kinds.approvalrequirement import ApprovalRequirement, Limits, ReasonRequirement
 from bailiwick_api.kinds.endpointpolicy import Rule
 from bailiwick_api.manifests.guards import MAX_RULES
 
-__all__ = ["MAX_RULES", "Gate", "GateRule", "gate_of", "in_place_of", "joined", "plain_steps"]
+__all__ = [
+    "MAX_RULES",
+    "MOST_REVIEWS",
+    "Gate",
+    "GateRule",
+    "gate_of",
+    "in_place_of",
+    "joined",
+    "plain_steps",
+    "unmeetable",
+]
+
+MOST_REVIEWS: Final = 20
+"""As many as a grant holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,7 @@ class Gate:
     `scope`: bound to the scope of the call, else to the digest of all of it. `scope_properties` are those properties of
     the resource that a scope binds. `show` are JSON pointers to what the approver sees, None: everything. `unseen`: the
     arguments may be hidden behind their digest. `by_token`: the caller must show the approval token. `on_deny`: the
-    denial itself asks.
+    denial itself asks. `reads`: which attributes the conditions of the rules read; `intents`: the rules list purposes.
     """
 
     rules: tuple[GateRule, ...]
@@ -49,6 +63,8 @@ class Gate:
     on_deny: bool
     scope_properties: frozenset[str]
     limits: Limits
+    reads: frozenset[tuple[str, ...]] = frozenset()
+    intents: bool = False
 
     @property
     def keys(self) -> frozenset[tuple[str, str]]:
@@ -61,8 +77,25 @@ def plain_steps(steps: Iterable[GrantStep]) -> dict[str, tuple[str, str, frozens
     return {step.name: (step.policy, step.kind, frozenset(step.groups or ()), step.count) for step in steps}
 
 
-def gate_of(policy: str, policy_uid: str, rule: Rule, approval: ApprovalRequirement, digest: str) -> Gate:
-    """Return the gate of one rule."""
+def unmeetable(gates: Collection[Gate]) -> str | None:
+    """Return why no one grant can meet all of these gates; None where one can."""
+    if len(gates) > MAX_RULES:
+        return f"{len(gates)} rules require an approval, but a grant can name at most {MAX_RULES}"
+    reviews = sum(step.count for step in joined(gates).steps)
+    if reviews > MOST_REVIEWS:
+        return f"the rules together require {reviews} reviews, but a grant holds at most {MOST_REVIEWS}"
+    return None
+
+
+def gate_of(
+    policy: str,
+    policy_uid: str,
+    rule: Rule,
+    approval: ApprovalRequirement,
+    digest: str,
+    reads: frozenset[tuple[str, ...]],
+) -> Gate:
+    """Return the gate of one rule; `reads` are the attributes that its conditions read."""
     return Gate(
         rules=(GateRule(policy, policy_uid, rule.name, digest),),
         scope=approval.binding == "Scope",
@@ -87,6 +120,8 @@ def gate_of(policy: str, policy_uid: str, rule: Rule, approval: ApprovalRequirem
         on_deny=approval.open == "OnDeny",
         scope_properties=frozenset(name for entry in rule.resources for name in entry.properties or ()),
         limits=approval.limits or Limits(),
+        reads=reads,
+        intents=bool(rule.intents),
     )
 
 
@@ -133,4 +168,6 @@ def joined(gates: Collection[Gate]) -> Gate:
             requests_per_hour=min(gate.limits.requests_per_hour for gate in gates),
             deny_cooldown_seconds=max(gate.limits.deny_cooldown_seconds for gate in gates),
         ),
+        reads=frozenset().union(*(gate.reads for gate in gates)),
+        intents=any(gate.intents for gate in gates),
     )

@@ -160,15 +160,7 @@ def parse(raw: Mapping[str, Any]) -> Grant | None:
 def answers(grant: Grant, call: Call, subject: Party, digest: str) -> bool:
     """Tell whether a grant was asked for this call: same endpoint, subject uid and actors, and what it is bound to."""
     request = grant.request
-    if not (
-        grant.namespace == call.namespace
-        and request.endpoint == call.endpoint
-        and grant.subject_uid == subject.uid
-        and (request.subject.type, request.subject.id) == (subject.type, subject.id)
-        and [(actor.issuer, actor.id, actor.uid) for actor in request.actors or ()] == chain(call)
-        and request.action.name == call.action.name
-        and request.resource.type == call.resource.type
-    ):
+    if not concerns(grant, call, subject):
         return False
     if request.binding.mode == "Scope":
         return _within(grant, call)
@@ -177,6 +169,20 @@ def answers(grant: Grant, call: Call, subject: Party, digest: str) -> bool:
         and request.intent == call.intent
         and request.binding.digest == digest
         and not grant.by_hand
+    )
+
+
+def concerns(grant: Grant, call: Call, subject: Party) -> bool:
+    """Tell whether a grant is of the endpoint, the subject, the actors, the action and the type of this call."""
+    request = grant.request
+    return (
+        grant.namespace == call.namespace
+        and request.endpoint == call.endpoint
+        and grant.subject_uid == subject.uid
+        and (request.subject.type, request.subject.id) == (subject.type, subject.id)
+        and [(actor.issuer, actor.id, actor.uid) for actor in request.actors or ()] == chain(call)
+        and request.action.name == call.action.name
+        and request.resource.type == call.resource.type
     )
 
 
@@ -190,7 +196,12 @@ def _within(grant: Grant, call: Call) -> bool:
         return request.resource.id == call.resource.id and request.intent == call.intent
     if request.intent not in {None, call.intent} or not _SCOPED_ID.fullmatch(request.resource.id):
         return False
-    return call.resource.id in NameSet.of((request.resource.id,))
+    return id_covers(request.resource.id, call.resource.id)
+
+
+def id_covers(scoped: str, resource_id: str) -> bool:
+    """Tell whether the id of a grant written by hand covers that of a call."""
+    return resource_id in NameSet.of((scoped,))
 
 
 _SCOPED_ID: Final = re.compile(RESOURCE_ID_PATTERN)

@@ -106,7 +106,9 @@ def judge_steps(ref: PolicyRef, spec: object) -> Steps[CompilationSummary]:
         parsed.mode == "Enforce" and not parsed.suspend and any(rule.effect != "Deny" for rule in parsed.rules),
         tuple(sorted({action for rule in parsed.rules if rule.effect == "RequireApproval" for action in rule.actions})),
         _digests(compilation.policy),
-        None if compilation.policy is None or compilation.policy.settings is None else compilation.policy.settings.meaning,
+        None
+        if compilation.policy is None or compilation.policy.settings is None
+        else compilation.policy.settings.meaning,
     )
 
 

@@ -10,11 +10,12 @@ from typing import Final
 
 from bailiwick_api.kinds.approvalrequirement import Step
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Rule
+from bailiwick_engine.approval.gates import MAX_RULES, MOST_REVIEWS
 from bailiwick_engine.problem import Problem
 
-MOST_REVIEWS: Final = 20
-"""As many as a grant holds."""
 _LONG_SECONDS: Final = 3600
+_FEW: Final = 4
+_TOLD: Final = 5
 _ACCOUNTS: Final = "system:serviceaccounts"
 _AUTHENTICATED: Final = "system:authenticated"
 # The API server puts nobody else than these into them.
@@ -53,6 +54,62 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
         for index, rule in enumerate(spec.rules)
         if rule.approval is not None and rule.approval.max_uses == 1 and rule.approval.window_seconds > _LONG_SECONDS
     ]
+
+
+def together(spec: EndpointPolicySpec, index: int) -> list[Problem]:
+    """Return that every call of a rule needs more approvals than one grant can hold, where that is certain.
+
+    Only rules of the same policy that say so in plain sets are compared, so that it takes microseconds.
+    """
+    rule = spec.rules[index]
+    if rule.approval is None or not _plain(rule):
+        return []
+    others = [
+        (place, other)
+        for place, other in enumerate(spec.rules)
+        if place != index and other.approval is not None and _always_beside(other, rule)
+    ]
+    if any(place < index and _always_beside(rule, other) for place, other in others):
+        # Said of that one.
+        return []
+    rules = [rule, *(other for _, other in others)]
+    reviews = sum(step.count for one in rules if one.approval is not None for step in one.approval.steps)
+    if len(rules) <= MAX_RULES and (reviews <= MOST_REVIEWS or not others):
+        return []
+    named = ", ".join(other.name for _, other in others[:_TOLD])
+    return [
+        Problem(
+            f"spec.rules[{index}].approval",
+            f"every call of this rule also needs the approvals of {named}:"
+            f" {len(rules)} rules with {reviews} reviews, but a grant holds at most {MAX_RULES} rules and"
+            f" {MOST_REVIEWS} reviews, so such a call is always denied (multiple_gates)",
+        )
+    ]
+
+
+def _always_beside(other: Rule, rule: Rule) -> bool:
+    """Tell whether a rule gates every call that the other one gates. False where that takes more than plain sets."""
+    if other.conditions or other.intents or not _plain(other):
+        return False
+    return (
+        set(rule.subjects) <= set(other.subjects)
+        and _within(rule.actions, other.actions)
+        and all(
+            any(
+                wide.type == entry.type and not wide.properties and _within(entry.ids, wide.ids)
+                for wide in other.resources
+            )
+            for entry in rule.resources
+        )
+    )
+
+
+def _plain(rule: Rule) -> bool:
+    return len(rule.resources) <= _FEW
+
+
+def _within(names: list[str], others: list[str]) -> bool:
+    return "*" in others or set(names) <= set(others)
 
 
 def _nobody(step: Step) -> str | None:

@@ -14,7 +14,7 @@ from bailiwick_api.kinds.endpointpolicy import EndpointPolicy, EndpointPolicySpe
 from bailiwick_engine.approval.gates import gate_of
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.datascope import scope_steps
-from bailiwick_engine.compile import checks, schemaerrors
+from bailiwick_engine.compile import approvable, checks, schemaerrors
 from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.compile.ruledigest import rule_digest
 from bailiwick_engine.compile.settings import compile_conditions, compile_resources, compile_settings
@@ -146,6 +146,7 @@ def compilation_steps(ref: PolicyRef, spec: EndpointPolicySpec) -> Steps[Compila
         # Of one rule at a time: to look through the conditions of all takes as long as to compile them.
         found = checks.permissive(spec.model_copy(update={"rules": [rule]}), (made,))
         warnings += [replace(one, path=one.path.replace("rules[0]", f"rules[{index}]", 1)) for one in found]
+        warnings += approvable.together(spec, index)
         yield
     return Compilation(compiled, warnings=tuple(warnings))
 
@@ -244,6 +245,7 @@ def _rule(  # noqa: PLR0913, PLR0917 - the parts of a rule
             rule,
             rule.approval,
             rule_digest(spec, rule, scope.used_by(expressions), scope.sources_of(expressions)),
+            frozenset().union(*(condition.reads for condition in conditions)),
         )
         if rule.approval
         else None,

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from bailiwick_engine.approval import display, grants as approval
 from bailiwick_engine.approval.binding import NotCanonicalError, digest as digest_of, hash_of
-from bailiwick_engine.approval.gates import MAX_RULES, Gate, joined
+from bailiwick_engine.approval.cooldown import same_request
+from bailiwick_engine.approval.gates import Gate, joined, unmeetable
 from bailiwick_engine.approval.grants import Fitness, Grant
 from bailiwick_engine.call import Call, Party, ShownApproval, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
@@ -146,7 +147,8 @@ def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdi
     allowed, gated = _applying(enforced)
     if gated:
         rule = next(iter(gated))
-        if len(gated) > MAX_RULES:
+        # Before anything is digested: one namespace may have thousands of such rules.
+        if unmeetable(gated.values()) is not None:
             return case.deny(Reason.MULTIPLE_GATES, rule)
         return _gated(rule, joined(_gates(gated, case.settings)), case, grants)
     if allowed is None:
@@ -223,13 +225,10 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     refusal = _refusal(call, subject, gate, around)
     if refusal is not None:
         return replace(denied, reason=refusal)
-    judged = [
-        (approval.fitness(grant, gate, call, subject, around), grant)
-        for grant in grants
-        if approval.answers(grant, call, subject, digest)
-    ]
-    # Of all of them: to name another approval, or to show a token that is none, gets nobody asked again sooner.
-    cools_until = _cools_until(judged, gate, around.now)
+    judged, alike = _judged(grants, case, gate, digest)
+    # Of all of them: to name another approval, to show a token that is none, or to vary what no rule reads gets nobody
+    # asked again sooner.
+    cools_until = _cools_until([*judged, *alike], gate, around.now)
     shown = call.shown
     if shown is not None:
         if not _proves(shown, call, subject, digest):
@@ -247,8 +246,22 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     if waiting:
         return replace(denied, reason=Reason.APPROVAL_PENDING, pending=waiting[0])
     latest = approval.latest_ended(grant for _, grant in judged)
-    found = next((found for found, grant in judged if grant is latest), Fitness.OUTDATED)
+    nothing = Fitness.OUTDATED if cools_until is None else Fitness.DENIED
+    found = next((found for found, grant in judged if grant is latest), nothing)
     return replace(denied, reason=found.value, cools_until=cools_until)
+
+
+def _judged(
+    grants: Iterable[Grant], case: _Case, gate: Gate, digest: str
+) -> tuple[list[tuple[Fitness, Grant]], list[tuple[Fitness, Grant]]]:
+    """Return the grants of this very call, and those whose denial would be one of this call too."""
+    judged, alike = [], []
+    for grant in grants:
+        if approval.answers(grant, case.call, case.subject, digest):
+            judged.append((approval.fitness(grant, gate, case.call, case.subject, case.around), grant))
+        elif same_request(grant, case.call, case.subject, gate):
+            alike.append((approval.fitness(grant, gate, case.call, case.subject, case.around), grant))
+    return judged, alike
 
 
 def _proves(shown: ShownApproval, call: Call, subject: Party, digest: str) -> bool:

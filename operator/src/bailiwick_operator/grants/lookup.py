@@ -150,7 +150,9 @@ class Resolver(Generic[W]):
             for name in dict.fromkeys(rule.rule for rule in request.rules if rule.policy == key.name):
                 rules.append(gate_extract(seen.body, name, summary.digests))
                 await asyncio.sleep(0)
-        return CompiledPolicy(ref, endpoint, summary.digest or "", None, tuple(rule for rule in rules if rule is not None))
+        return CompiledPolicy(
+            ref, endpoint, summary.digest or "", None, tuple(rule for rule in rules if rule is not None)
+        )
 
     async def _uid(self, username: str) -> str | None:
         account = ServiceAccountName.parse(username)

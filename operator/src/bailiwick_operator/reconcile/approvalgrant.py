@@ -150,7 +150,9 @@ def _resolve(model: ApprovalGrant, resolution: Resolution | None, wanted: Status
             return why
         case None:
             # What was said before holds until there is more to say.
-            return _unresolved_before(wanted) or "the operator is waiting until the policies of these rules are compiled"
+            return (
+                _unresolved_before(wanted) or "the operator is waiting until the policies of these rules are compiled"
+            )
 
 
 def _unresolved_before(present: Status) -> str | None:
@@ -199,10 +201,9 @@ def _next(
     """Return the phase that follows; None while it is open whether the grant itself counts."""
     request = model.spec.request
     active = status.phase == "Active"
-    if model.spec.revocation is not None:
+    over_limit = isinstance(observed.resolution, OverLimit) and not named and observed.timed
+    if model.spec.revocation is not None or over_limit:
         return "Revoked" if active else "Withdrawn"
-    if isinstance(observed.resolution, OverLimit) and not named and observed.timed:
-        return "Withdrawn"
     if observed.counts and quorum.denied_by is not None:
         return "Denied"
     if active and (status.uses or 0) >= request.max_uses:

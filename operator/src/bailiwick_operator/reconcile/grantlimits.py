@@ -21,8 +21,8 @@ HOUR: Final = 3600.0
 class AskedGrant:
     """What a grant asks for, and what became of it. Times are seconds since the epoch.
 
-    `subject_uid` None: it is not resolved, and counts for nobody. `denied`: a reviewer denied it; `denied_at` when, None
-    where that is not known.
+    `subject_uid` None: it is not resolved, and counts for no subject. `denied`: a reviewer denied it; `denied_at` when,
+    None where that is not known.
     """
 
     name: str
@@ -105,7 +105,9 @@ def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant],
     if pending >= limits.pending_per_subject:
         return f"{pending} grants for this subject already wait for reviews: the limit is {limits.pending_per_subject}"
     if lately >= limits.requests_per_hour:
-        return f"{lately} grants for this subject were written in the last hour: the limit is {limits.requests_per_hour}"
+        return (
+            f"{lately} grants for this subject were written in the last hour: the limit is {limits.requests_per_hour}"
+        )
     return None
 
 

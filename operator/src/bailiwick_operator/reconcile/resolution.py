@@ -14,8 +14,7 @@ from bailiwick_api.kinds.approvalgrant import Actor, Request, ResolvedNames as G
 from bailiwick_api.kinds.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine import keys
-from bailiwick_engine.approval.gates import Gate, joined, plain_steps
-from bailiwick_engine.compile.approvable import MOST_REVIEWS
+from bailiwick_engine.approval.gates import Gate, joined, plain_steps, unmeetable
 from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER, Key
 from bailiwick_engine.names import NameSet
@@ -115,7 +114,10 @@ def _gates(request: Request, known: ResolutionInput) -> list[tuple[CompiledRule,
     rules = [_rule(request, known, index) for index in range(len(request.rules))]
     for rule, gate in rules:
         _within(request, rule, gate)
-    _fits(request, joined([gate for _, gate in rules]))
+    gates = [gate for _, gate in rules]
+    if (why := unmeetable(gates)) is not None:
+        raise _UnfitError(why)
+    _fits(request, joined(gates))
     return rules
 
 
@@ -139,8 +141,7 @@ def _resolved(request: Request, known: ResolutionInput) -> ResolvedStatus:
         ],
     }
     gate = joined([gate for _, gate in rules])
-    intents = any(rule.intents is not None for rule, _ in rules)
-    return ResolvedStatus(status, RuleLimits(gate.limits, gate.scope_properties, intents))
+    return ResolvedStatus(status, RuleLimits(gate.limits, gate.scope_properties, gate.intents))
 
 
 def _rule(request: Request, known: ResolutionInput, index: int) -> tuple[CompiledRule, Gate]:
@@ -150,10 +151,9 @@ def _rule(request: Request, known: ResolutionInput, index: int) -> tuple[Compile
         raise _UnfitError(f"EndpointPolicy {ref.policy} does not exist in this namespace")
     if policy.endpoint is not None and policy.endpoint != request.endpoint:
         raise _UnfitError(f"policy {ref.policy} is for endpoint {policy.endpoint}, not {request.endpoint}")
-    if isinstance(policy, BrokenPolicy) and policy.withheld:
-        raise _UnfitError(f"policy {ref.policy} is over budget: see its conditions")
     if isinstance(policy, BrokenPolicy):
-        raise _UnfitError(f"policy {ref.policy} does not compile: see its conditions")
+        what = "is over budget" if policy.withheld else "does not compile"
+        raise _UnfitError(f"policy {ref.policy} {what}: see its conditions")
     rule = next((rule for rule in policy.rules if rule.name == ref.rule), None)
     if rule is None:
         raise _UnfitError(f"policy {ref.policy} has no rule {ref.rule}")
@@ -206,9 +206,6 @@ def _fits(request: Request, gate: Gate) -> None:
             f"the steps must be those of the rules, which are {_listed(due)}: correct {_listed(differing)}"
             " (policy, kind, groups and count must be those of the rule)"
         )
-    reviews = sum(step.count for step in gate.steps)
-    if reviews > MOST_REVIEWS:
-        raise _UnfitError(f"the rules together require {reviews} reviews, but a grant holds at most {MOST_REVIEWS}")
     for what, wanted, given in (
         ("windowSeconds", request.window_seconds, gate.window_seconds),
         ("maxUses", request.max_uses, gate.max_uses),

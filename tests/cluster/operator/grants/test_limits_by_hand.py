@@ -67,9 +67,7 @@ def test_of_thirty_equal_ones_one_waits_for_reviews(operator: Operator, hand: Ha
 def test_those_of_one_subject_that_come_at_once_are_counted_together(
     operator: Operator, hand: HandWritten, grants: Grants
 ) -> None:
-    written = [
-        hand.write(f"wanted-{number}", resource={"type": "customer", "id": f"{number}"}) for number in range(6)
-    ]
+    written = [hand.write(f"wanted-{number}", resource={"type": "customer", "id": f"{number}"}) for number in range(6)]
     for body in written:
         grants.admin.wait(body, lambda answer: _judged(answer.body), 20)
     read = [grants.read(body)["status"] for body in written]

@@ -122,10 +122,8 @@ def test_a_review_counts_within_a_second_while_another_tenant_edits_what_its_gra
     quiet = _slowest(_seconds_of_reviews(callers, grants, lambda count: count >= REVIEWS))
     with busy.editing():
         beside = _slowest(_seconds_of_reviews(callers, grants, lambda count: count >= REVIEWS and busy.edits >= 5))
-    print(f"slowest of 100 reviews: quiet {quiet:.2f} s, beside the other tenant {beside:.2f} s")
-    print(f"edits {busy.edits}, most memory {peak(operator) / MIB:.0f} MiB")
     # On a machine that others use, what it takes without the other tenant is the measure.
-    assert beside <= max(WITHIN_SECONDS, 5 * quiet)
+    assert beside <= max(WITHIN_SECONDS, 5 * quiet), f"quiet {quiet:.2f} s, beside the other tenant {beside:.2f} s"
     assert operator.process.poll() is None
     assert peak(operator) <= MEMORY
 

@@ -104,7 +104,8 @@ class TestAScope:
     def test_serves_calls_that_differ_in_their_arguments(self, scoped: Tenant) -> None:
         name = scoped.approved("customers.export", "eu.1", args={"page": 1})
         request = scoped.grant(name)["spec"]["request"]
-        assert (request["binding"], request["display"]) == ({"mode": "Scope"}, [])
+        assert (set(request["binding"]), request["binding"]["mode"]) == ({"mode", "request"}, "Scope")
+        assert request["display"] == []
         for page in (1, 2, 3):
             assert scoped.ask("customers.export", "eu.1", args={"page": page}).decision is True
         assert scoped.ask("customers.export", "eu.1", args={"page": 4}).reason == "approval_consumed"
@@ -212,6 +213,40 @@ def test_a_call_that_was_denied_can_be_asked_for_again_after_its_cooldown(tenant
     until(lambda: tenant.submit("customers.export", "denied").status == 202, "it can be asked for again")
     assert len(tenant.grants()) == 2
     assert tenant.phase(first) == "Denied"
+
+
+@pytest.mark.invariant(13, 19)
+def test_a_member_that_no_rule_reads_does_not_ask_again_for_what_was_denied(tenants: Tenants) -> None:
+    conditions = [{"name": "small", "expression": "context.args.amount < 100"}]
+    rules = [RULES[0], gated_rule("export", conditions=conditions, approval=approval(open="OnDeny"))]
+    tenant = tenants.make("cooldown-varied", rules)
+    first = tenant.opened("customers.export", "varied", args={"amount": 5}, trace="1")
+    accepted(tenant.review(first, decision="Deny"))
+    until(lambda: tenant.phase(first) == "Denied", "it is denied")
+
+    def denied(**context: Any) -> bool:  # noqa: ANN401 - members of the context
+        answer = tenant.ask("customers.export", "varied", args={"amount": 5}, **context)
+        return (answer.reason, answer.context["next_action"]) == ("approval_denied", "none")
+
+    until(lambda: denied(trace="1"), "the decision point knows that it is denied")
+    assert all(denied(trace=f"{number}", nonce=f"{number}") for number in range(3))
+    assert tenant.submit("customers.export", "varied", args={"amount": 5}, trace="2").status == 400
+    assert len(tenant.grants()) == 1
+    assert tenant.ask("customers.export", "varied", args={"amount": 6}).reason in {
+        "approval_required",
+        "approval_pending",
+    }
+
+
+@pytest.mark.invariant(23)
+def test_gates_that_no_grant_can_meet_together_open_none_and_say_so(tenants: Tenants) -> None:
+    steps = [{"name": f"s{number}", "kind": "Human", "count": 5} for number in range(3)]
+    gates = [gated_rule(f"gate-{number}", approval=approval(steps=steps, open="OnDeny")) for number in range(4)]
+    tenant = tenants.make("gates-of-sixty", [RULES[0], *gates])
+    tenant.await_known(lambda said: said.reason == "multiple_gates", "customers.export", "sixty")
+    answer = tenant.submit("customers.export", "sixty")
+    assert answer.status == 400
+    assert tenant.grants() == []
 
 
 class TestAnIdempotencyKey:

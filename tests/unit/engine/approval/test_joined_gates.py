@@ -81,6 +81,18 @@ class TestOneGrant:
             verdict_of(on)
             assert len(digested) == most
 
+    @pytest.mark.invariant(23)
+    def test_that_more_reviews_than_a_grant_holds_would_have_to_meet_is_never_asked_for(self) -> None:
+        for counts, reason in (([15, 5], Reason.APPROVAL_REQUIRED), ([15, 6], Reason.MULTIPLE_GATES)):
+            gates = []
+            for number, count in enumerate(counts):
+                whole, rest = divmod(count, 5)
+                steps = [{**OWNER, "name": f"s{place}", "count": 5} for place in range(whole)]
+                steps += [{**OWNER, "name": "rest", "count": rest}] if rest else []
+                gates.append(stored(f"p{number}", gated_rule(approval={"steps": steps, "open": "OnDeny"})))
+            verdict = verdict_of(snapshot(carrier(), *gates))
+            assert (verdict.reason, verdict.requestable) == (reason, reason is Reason.APPROVAL_REQUIRED)
+
     def test_is_of_each_rule_even_where_two_mean_the_same(self) -> None:
         on = snapshot(carrier(), stored("one", gated_rule("a"), gated_rule("b")))
         assert len(gate_of(on).rules) == 2

@@ -98,9 +98,7 @@ class Leader:
         self.again: list[WorkItem] = []
         self.due: list[WorkItem] = []
         self.expiries: Expiries[WorkItem] = Expiries(self.due.append, self.clock.now)
-        self.resolver: Resolver[WorkItem] = Resolver(
-            self.api.client, self.policies, self._judged, self.history
-        )
+        self.resolver: Resolver[WorkItem] = Resolver(self.api.client, self.policies, self._judged, self.history)
         writer = Writer(self.api.client, Events(self.api.client, "me", now=self.clock.now))
         self.guard = Proven()
         self.unproven = WaitList(self.again.append)

@@ -38,7 +38,9 @@ def before(name: str, **fields: object) -> AskedGrant:
 
 
 def denied(**fields: object) -> AskedGrant:
-    return before("denied", **{"resource_id": "eu/1", "waits_until": None, "denied": True, "denied_at": NOW - 60, **fields})
+    return before(
+        "denied", **{"resource_id": "eu/1", "waits_until": None, "denied": True, "denied_at": NOW - 60, **fields}
+    )
 
 
 def test_within_all_limits_is_over_none() -> None:

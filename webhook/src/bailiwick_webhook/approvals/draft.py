@@ -13,6 +13,7 @@ from bailiwick_api.kinds.approvalgrant import ApprovalGrantSpec
 from bailiwick_api.kinds.meta import API_VERSION, SUBJECT_LABEL
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.binding import bound_context, sha256
+from bailiwick_engine.approval.cooldown import request_digest
 from bailiwick_engine.approval.display import items_of
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Call, Party
@@ -86,9 +87,14 @@ class GrantDraft(NamedTuple):
             "excludedReviewers": sorted(grants.excluded_reviewers(call, subject)),
             "action": {"name": call.action.name},
             "resource": {"type": call.resource.type, "id": call.resource.id} | ({"properties": scope} if scope else {}),
-            "binding": {"mode": "Exact", "digest": self.digest, "members": sorted(bound_context(call.context))}
-            if scope is None
-            else {"mode": "Scope"},
+            "binding": {
+                **(
+                    {"mode": "Exact", "digest": self.digest, "members": sorted(bound_context(call.context))}
+                    if scope is None
+                    else {"mode": "Scope"}
+                ),
+                "request": request_digest(call, subject, gate),
+            },
             "display": list(items_of(call, gate)),
             "steps": [step.model_dump(mode="json", exclude_none=True) for step in gate.steps],
             "origin": self.origin,

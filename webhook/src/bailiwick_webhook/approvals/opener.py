@@ -11,6 +11,7 @@ from typing import Final
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval import grants
+from bailiwick_engine.approval.cooldown import same_request
 from bailiwick_engine.approval.grants import Fitness, Grant
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.justification import reason_problem
@@ -201,8 +202,9 @@ class Opener:
         return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
 
     def _cools(self, grant: Grant, wanted: GrantDraft) -> bool:
-        """Tell whether a reviewer denied this very call, and nobody is asked again yet."""
-        if not grants.answers(grant, wanted.call, wanted.subject, wanted.digest):
+        """Tell whether a reviewer denied this very call, or one that is the same request, and nobody is asked yet."""
+        call, subject = wanted.call, wanted.subject
+        if not (grants.answers(grant, call, subject, wanted.digest) or same_request(grant, call, subject, wanted.gate)):
             return False
         if self._fitness(grant, wanted) is not Fitness.DENIED:
             return False

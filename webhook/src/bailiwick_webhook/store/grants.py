@@ -20,6 +20,7 @@ from bailiwick_webhook.store.listwatch import Key
 
 _PARSED: Final = 1024
 _FEW: Final = 16
+_DENIED: Final = "Denied"
 _REVIEWED: Final = frozenset({"Active", "Consumed", "Denied"})
 # What `parse` looks at, and nothing else: who wrote which field is half of a stored object.
 _METADATA: Final = ("namespace", "name", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
@@ -193,12 +194,15 @@ def _bound_to(call: Call) -> frozenset[int | None] | None:
     except NotCanonicalError:
         return None
     about = (call.action.name, call.resource.type, call.resource.id)
-    return frozenset((None, hash((*about, digest)), hash((*about, None))))
+    return frozenset((None, hash((*about, digest)), hash((*about, None)), hash((*about, _DENIED))))
 
 
-def _bound_by(request: Mapping[str, Any]) -> int:
+def _bound_by(request: Mapping[str, Any], phase: str | None) -> int:
     binding = request["binding"]
     digest = binding.get("digest") if binding.get("mode") == "Exact" else None
+    if phase == _DENIED:
+        # A denial may hold for other calls with the same resource.
+        digest = _DENIED
     return hash((request["action"]["name"], request["resource"]["type"], request["resource"]["id"], digest))
 
 
@@ -218,8 +222,9 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
         # A copy is as long as the text; what orjson returns keeps the room that it wrote in, six times as much.
         # Of what the decision point opened alone: anybody's grant by hand could claim a key.
         asked = None if by_hand else (request.get("idempotency") or {}).get("key")
-        bound = None if by_hand else _bound_by(request)
-        idle = by_hand and (obj.get("status") or {}).get("phase") not in _REVIEWED
+        phase = (obj.get("status") or {}).get("phase")
+        bound = None if by_hand else _bound_by(request, phase)
+        idle = by_hand and phase not in _REVIEWED
         until = None if by_hand else _waits_until(obj)
         return _Text(place, bytes(memoryview(text)), asked if isinstance(asked, str) else None, bound, idle, until)
     except (KeyError, TypeError, AttributeError):
