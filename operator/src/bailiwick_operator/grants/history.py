@@ -7,8 +7,10 @@ resolved a moment ago counts before its status is written.
 from collections.abc import Iterable
 from dataclasses import replace
 
+from bailiwick_engine.approval import grants
+from bailiwick_engine.approval.grants import Grant
 from bailiwick_operator.loop.inventory import Key, Object, key_of
-from bailiwick_operator.reconcile.grantlimits import AskedGrant, asked_grant
+from bailiwick_operator.reconcile.grantlimits import AskedGrant
 
 _Endpoint = tuple[str, str]
 
@@ -51,3 +53,31 @@ class GrantHistory:
         del grants[key.name]
         if not grants:
             del self._grants[key.namespace, endpoint]
+
+
+def asked_grant(raw: Object) -> AskedGrant | None:
+    """Return what a stored grant asks for; None where it cannot be read, and then it never counts."""
+    grant = grants.parse(raw)
+    return None if grant is None else _asked(grant)
+
+
+def _asked(grant: Grant) -> AskedGrant:
+    request = grant.request
+    over = grant.revoked or grant.deleting or grant.phase != "Pending"
+    return AskedGrant(
+        name=grant.name,
+        uid=grant.uid,
+        by_hand=grant.by_hand,
+        endpoint=request.endpoint,
+        subject_uid=grant.subject_uid,
+        actors=tuple((actor.issuer, actor.id, actor.uid) for actor in request.actors or ()),
+        action=request.action.name,
+        resource_type=request.resource.type,
+        resource_id=request.resource.id,
+        properties=tuple(sorted((request.resource.properties or {}).items())),
+        intent=request.intent,
+        created=grant.created,
+        waits_until=None if over else request.pending_until_time.timestamp(),
+        denied=grant.phase == "Denied",
+        denied_at=grant.denied_at,
+    )

@@ -5,13 +5,11 @@ withdrawn before anybody can review it; grants by hand and requests of the decis
 neither keeps the other out, but a denial holds for both (invariant 19 of hack/invariants.py).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from bailiwick_api.kinds.approvalrequirement import Limits
-from bailiwick_engine.approval import grants
-from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.names import NameSet
 
 HOUR: Final = 3600.0
@@ -49,34 +47,6 @@ class RuleLimits:
     limits: Limits
     properties: frozenset[str]
     intents: bool
-
-
-def asked_grant(raw: Mapping[str, Any]) -> AskedGrant | None:
-    """Return what a stored grant asks for; None where it cannot be read, and then it never counts."""
-    grant = grants.parse(raw)
-    return None if grant is None else _asked(grant)
-
-
-def _asked(grant: Grant) -> AskedGrant:
-    request = grant.request
-    over = grant.revoked or grant.deleting or grant.phase != "Pending"
-    return AskedGrant(
-        name=grant.name,
-        uid=grant.uid,
-        by_hand=grant.by_hand,
-        endpoint=request.endpoint,
-        subject_uid=grant.subject_uid,
-        actors=tuple((actor.issuer, actor.id, actor.uid) for actor in request.actors or ()),
-        action=request.action.name,
-        resource_type=request.resource.type,
-        resource_id=request.resource.id,
-        properties=tuple(sorted((request.resource.properties or {}).items())),
-        intent=request.intent,
-        created=grant.created,
-        waits_until=None if over else request.pending_until_time.timestamp(),
-        denied=grant.phase == "Denied",
-        denied_at=grant.denied_at,
-    )
 
 
 def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant], now: float) -> str | None:
