@@ -5,10 +5,11 @@ makes no other request of a call, because whoever calls can vary it freely; the 
 and resource count as they are where the policy does not say what reviewers see.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Final
 
-from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, sha256
+from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, bound_properties, sha256
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant, concerns, id_covers, scope_of
 from bailiwick_engine.call import Call, Json, Party
@@ -36,7 +37,7 @@ def request_digest(call: Call, subject: Party, gate: Gate) -> str:
         said["scope"] = dict(scope_of(call.resource, gate) or {})
         return sha256(said)
     whole: Mapping[str, Json] = {
-        "subject": {"type": subject.type, "id": subject.id, "properties": _plain(subject.properties)},
+        "subject": {"type": subject.type, "id": subject.id, "properties": bound_properties(subject.properties)},
         "action": {"name": call.action.name, "properties": _plain(call.action.properties)},
         "resource": {
             "type": call.resource.type,
@@ -49,14 +50,30 @@ def request_digest(call: Call, subject: Party, gate: Gate) -> str:
     return sha256(said)
 
 
-def same_request(grant: Grant, call: Call, subject: Party, gate: Gate) -> bool:
-    """Tell whether a denial of this grant is one of this call too, though the grant may not be of this very call."""
+def same_request(call: Call, subject: Party, gate: Gate) -> Callable[[Grant], bool]:
+    """Return what tells whether a denial of a grant is one of this call too, though the grant may be of another.
+
+    The digest is made once, and only where a denied grant may be of the same request: arguments may be large.
+    """
+    digest = cache(lambda: request_digest(call, subject, gate))
+
+    def same(grant: Grant) -> bool:
+        return _denied(grant) and _same(grant, call, subject, gate, digest)
+
+    return same
+
+
+def _denied(grant: Grant) -> bool:
+    return grant.phase == "Denied" or any(review.decision == "Deny" for review in grant.reviews)
+
+
+def _same(grant: Grant, call: Call, subject: Party, gate: Gate, digest: Callable[[], str]) -> bool:
     request = grant.request
     if not concerns(grant, call, subject):
         return False
     if not grant.by_hand:
         remembered = request.binding.request
-        return remembered is not None and remembered == request_digest(call, subject, gate)
+        return remembered is not None and request.resource.id == call.resource.id and remembered == digest()
     if gate.intents and request.intent not in {None, call.intent}:
         return False
     held = call.resource.properties or {}

@@ -256,10 +256,11 @@ def _judged(
 ) -> tuple[list[tuple[Fitness, Grant]], list[tuple[Fitness, Grant]]]:
     """Return the grants of this very call, and those whose denial would be one of this call too."""
     judged, alike = [], []
+    same = same_request(case.call, case.subject, gate)
     for grant in grants:
         if approval.answers(grant, case.call, case.subject, digest):
             judged.append((approval.fitness(grant, gate, case.call, case.subject, case.around), grant))
-        elif same_request(grant, case.call, case.subject, gate):
+        elif same(grant):
             alike.append((approval.fitness(grant, gate, case.call, case.subject, case.around), grant))
     return judged, alike
 

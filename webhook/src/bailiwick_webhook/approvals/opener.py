@@ -204,7 +204,7 @@ class Opener:
     def _cools(self, grant: Grant, wanted: GrantDraft) -> bool:
         """Tell whether a reviewer denied this very call, or one that is the same request, and nobody is asked yet."""
         call, subject = wanted.call, wanted.subject
-        if not (grants.answers(grant, call, subject, wanted.digest) or same_request(grant, call, subject, wanted.gate)):
+        if not (grants.answers(grant, call, subject, wanted.digest) or same_request(call, subject, wanted.gate)(grant)):
             return False
         if self._fitness(grant, wanted) is not Fitness.DENIED:
             return False
