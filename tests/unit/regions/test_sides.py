@@ -77,6 +77,8 @@ GATE_CHANGES: Final[dict[str, Any]] = {
     "on_deny": True,
     "scope_properties": frozenset({"env"}),
     "limits": Limits(requests_per_hour=1),
+    "reads": frozenset({("context", "a")}),
+    "intents": False,
 }
 
 
