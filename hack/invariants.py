@@ -245,9 +245,9 @@ INVARIANTS: Final = (
     Invariant(
         19,
         "Asking is bounded: equal requests are one grant, and a rule limits how many wait for a subject, how many it"
-        " asks for in an hour and how soon again after a denial. What neither a rule reads nor a reviewer is shown makes"
-        " no other request. Grants written by hand are bound likewise, and withdrawn before a review. Each review is a"
-        " write of its own: approving many at once is not offered.",
+        " asks for in an hour and how soon again after a denial. What neither a rule reads nor a reviewer is shown"
+        " makes no other request. Grants written by hand are bound likewise, and withdrawn before a review. Each review"
+        " is a write of its own: approving many at once is not offered.",
         (
             Code("bailiwick_engine.approval.grants.grant_name"),
             Code("bailiwick_webhook.approvals.throttle.Throttle"),
