@@ -1,7 +1,7 @@
 """The 28 invariants of approvals: what holds, and where. `generate_invariants` writes tests-as-evidence.md.
 
-Holds: a number keeps its meaning. Where Bailiwick differs from common practice, the sentence says so; what is not
-offered says that. Tests name an invariant by `@pytest.mark.invariant(number)`.
+Holds: a number keeps its meaning. A sentence says where Bailiwick differs from common practice, and what it does not
+offer. Tests name an invariant by `@pytest.mark.invariant(number)`.
 """
 
 from typing import Final
@@ -162,8 +162,7 @@ INVARIANTS: Final = (
         "The times of a grant are absolute, set once and judged when a call is decided, each in both directions: none"
         " before its creation, none later than that allows. A stopped operator keeps nothing alive. A process whose"
         " clock is 30 s ahead of the API server's, or behind, counts, approves, expires, deletes, opens and uses"
-        " nothing. Not offered: a condition on the grant (`validWhile`); the rule's conditions are judged at every call"
-        " instead.",
+        " nothing. Not offered: a condition on the grant (`validWhile`); each call is judged by the rule's conditions.",
         (
             Code("bailiwick_engine.approval.granttimes.approval_fits"),
             Code("bailiwick_operator.loop.clock.Clock"),
@@ -244,10 +243,9 @@ INVARIANTS: Final = (
     ),
     Invariant(
         19,
-        "Asking is bounded: equal requests are one grant, and a rule limits how many wait for a subject, how many it"
-        " asks for in an hour and how soon again after a denial. What neither a rule reads nor a reviewer is shown"
-        " makes no other request. Grants written by hand are bound likewise, and withdrawn before a review. Each review"
-        " is a write of its own: approving many at once is not offered.",
+        "Asking is bounded, by hand too: equal requests are one grant, and a rule limits how many wait for a subject,"
+        " how many it asks for in an hour and how soon again after a denial. What no rule reads and no reviewer is shown"
+        " makes no other request. Each review is a write of its own: approving many at once is not offered.",
         (
             Code("bailiwick_engine.approval.grants.grant_name"),
             Code("bailiwick_webhook.approvals.throttle.Throttle"),
@@ -329,8 +327,7 @@ INVARIANTS: Final = (
     ),
     Invariant(
         27,
-        "The decision counts the reviews again, those alone that the grant holds and the operator saw under a proven"
-        " guard. Phase is only a cache.",
+        "A decision counts anew the reviews that the grant holds and the operator saw under a proven guard, not phases.",
         (
             _TALLY,
             _FITNESS,

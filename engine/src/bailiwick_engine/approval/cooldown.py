@@ -11,8 +11,9 @@ from typing import Final
 
 from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, bound_properties, sha256
 from bailiwick_engine.approval.gates import Gate
-from bailiwick_engine.approval.grants import Grant, concerns, id_covers, scope_of
+from bailiwick_engine.approval.grants import Grant, concerns, scope_of
 from bailiwick_engine.call import Call, Json, Party
+from bailiwick_engine.names import NameSet
 
 _Path = tuple[str, ...]
 _SHOWN_WHOLE: Final[frozenset[_Path]] = frozenset(
@@ -80,7 +81,7 @@ def _same(grant: Grant, call: Call, subject: Party, gate: Gate, digest: Callable
     bound = request.resource.properties or {}
     if any(name in gate.scope_properties and held.get(name) != value for name, value in bound.items()):
         return False
-    return id_covers(request.resource.id, call.resource.id)
+    return call.resource.id in NameSet.of((request.resource.id,))
 
 
 def _compared(gate: Gate) -> frozenset[_Path]:

@@ -196,12 +196,7 @@ def _within(grant: Grant, call: Call) -> bool:
         return request.resource.id == call.resource.id and request.intent == call.intent
     if request.intent not in {None, call.intent} or not _SCOPED_ID.fullmatch(request.resource.id):
         return False
-    return id_covers(request.resource.id, call.resource.id)
-
-
-def id_covers(scoped: str, resource_id: str) -> bool:
-    """Tell whether the id of a grant written by hand covers that of a call."""
-    return resource_id in NameSet.of((scoped,))
+    return call.resource.id in NameSet.of((request.resource.id,))
 
 
 _SCOPED_ID: Final = re.compile(RESOURCE_ID_PATTERN)
