@@ -244,7 +244,7 @@ INVARIANTS: Final = (
     Invariant(
         19,
         "Asking is bounded, by hand too: equal requests are one grant, and a rule limits how many wait for a subject,"
-        " how many it asks for in an hour and how soon again after a denial. What no rule reads and no reviewer is shown"
+        " how many it asks for in an hour and how soon again after a denial. What no rule reads and no reviewer sees"
         " makes no other request. Each review is a write of its own: approving many at once is not offered.",
         (
             Code("bailiwick_engine.approval.grants.grant_name"),
@@ -327,7 +327,7 @@ INVARIANTS: Final = (
     ),
     Invariant(
         27,
-        "A decision counts anew the reviews that the grant holds and the operator saw under a proven guard, not phases.",
+        "A decision counts anew the reviews that a grant holds and the operator saw under a proven guard, not phases.",
         (
             _TALLY,
             _FITNESS,
