@@ -327,7 +327,7 @@ INVARIANTS: Final = (
     ),
     Invariant(
         27,
-        "A decision counts anew the reviews that a grant holds and the operator saw under a proven guard, not phases.",
+        "A decision counts again the reviews that a grant holds and the operator saw under a proven guard, not phases.",
         (
             _TALLY,
             _FITNESS,
