@@ -96,8 +96,8 @@ def test_a_change_of_one_field_is_never_called_narrower_than_it_is(path: str) ->
 
 @pytest.mark.long
 @pytest.mark.parametrize("path", sorted(world.OTHERS))
-def test_a_change_of_one_field_anywhere_is_never_called_narrower_than_it_is(path: str) -> None:
-    hold_each_value(path, most=1000)
+def test_a_change_of_one_field_at_several_places_is_never_called_narrower_than_it_is(path: str) -> None:
+    hold_each_value(path, most=3)
 
 
 def hold_each_value(path: str, most: int) -> None:
