@@ -138,7 +138,8 @@ screenshots: $(VENV)/.project ## Take the documentation's pictures of console an
 	@$(BIN)/python -m localcluster build > /dev/null
 	@SCREENSHOTS=1 $(BIN)/pytest tests/browser/test_screenshots.py tests/process/cli/test_terminal_pictures.py $(ARGS)
 
-test-proxies: $(VENV)/.project ## Run the tests of real proxies; ARGS="-m long" draws calls at length. Needs cluster-up's, nginx and HAProxy (Debian: by itself, as root).
+# ARGS="-m long" draws calls at length.
+test-proxies: $(VENV)/.project ## Run the tests of real proxies. Needs cluster-up's, nginx and HAProxy (Debian: by itself, as root).
 	@$(BIN)/python -m proxies packages
 	@$(BIN)/pytest tests/proxies -m "not long" $(ARGS)
 

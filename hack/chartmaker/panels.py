@@ -220,6 +220,10 @@ PANELS: Final = (
         (
             ("sum by (pod) (bailiwick_log_size{%})", "{{pod}}"),
             ("sum(increase(bailiwick_log_checkpoints_total{%}[$__rate_interval]))", "checkpoints"),
+            (
+                "sum(increase(bailiwick_log_notes_refused_total{%}[$__rate_interval]))",
+                "refused notes of the operator's log",
+            ),
         ),
     ),
     Panel(

@@ -82,11 +82,11 @@ async def test_nothing_of_a_caller_but_the_message_goes_further(fronting: Fronti
     with served(behind(seen).http_app(path="/mcp")) as base:
         async with fronting(Upstream(f"{base}/mcp")) as client:
             assert client.initialize_result is None or client.initialize_result.instructions == "Add with care."
-            meta = {APPROVAL_META: {"id": "g.u", "state": "jws"}, NOTE: "kept"}
+            meta = {APPROVAL_META: {"id": "g.u", "state": "jws"}, NOTE: "removed"}
             assert (await client.call_tool("add", {}, meta=meta)).data == 1
     (came,) = seen
     assert "authorization" not in came["headers"]
-    assert came["meta"][NOTE] == "kept"
+    assert NOTE not in came["meta"]
     assert [name for name in came["meta"] if name.startswith("dev.bailiwick/")] == []
 
 

@@ -78,13 +78,13 @@ def test_a_row_says_rule_place_condition_approval_and_end(ask: Ask) -> None:
     table = ask(*who(), rules=rules).out.splitlines()
     assert re.split(r" {3,}", table[0]) == ["SUBJECT", "VERDICT", "GIVEN", "APPROVAL", "EXPIRES", "RULE"]
     subject, verdict, given, approval, end, place = re.split(r" {3,}", table[1])
-    assert (subject, verdict, given) == (AGENT, "approval", "(context.count < 5) is true or unknown")
+    assert (subject, verdict, given) == (AGENT, "approval", "context.count < 5")
     assert approval.startswith("an approval with 1 Human review")
     assert end == "2999-01-01T00:00:00Z"
     assert re.fullmatch(r"crm-agent/export at .*policies\.yaml:\d+:\d+", place)
     (one,) = json.loads(ask(*who("-o", "json"), rules=rules).out)["answers"]
     assert one["given"] == [
-        {"condition": "few", "rule": "crm-agent/export", "expression": FEW[0]["expression"], "is": ["true", "unknown"]}
+        {"condition": "few", "rule": "crm-agent/export", "expression": FEW[0]["expression"], "is": ["true"]}
     ]
     assert one["approval"]["steps"][0]["kind"] == "Human"
     assert (one["rules"][0]["place"]["line"], one["expires"]) == (int(place.split(":")[-2]), end)

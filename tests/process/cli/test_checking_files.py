@@ -104,8 +104,9 @@ def test_an_endpoint_without_settings_is_denied(check: Check) -> None:
 
 
 def test_a_folder_is_the_policies_below_it_and_nothing_hidden(tmp_path: Path) -> None:
+    other = {"apiVersion": "v1", "kind": "Namespace"}
     written = {"team/policy.yml": policy("crm", rules=[ALLOWED], endpointSettings=settings())}
-    written |= {".hidden/other.yaml": policy("other"), "accounts.yaml": {"apiVersion": "v1", "kind": "Namespace"}}
+    written |= {".hidden/other.yaml": other, "accounts.yaml": other}
     for name, content in written.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -113,6 +114,10 @@ def test_a_folder_is_the_policies_below_it_and_nothing_hidden(tmp_path: Path) ->
     call = ("customers.list", "customer/1", "--call-context", "count=3")
     ran = commandline.run("check", "--subject", AGENT, *call, "-f", str(tmp_path))
     assert (ran.code, ran.out.splitlines()[0]) == (0, "allow  allowed"), ran
+    # A policy that kubectl would apply and no decision point reads is not passed over in silence.
+    (tmp_path / ".hidden" / "other.yaml").write_text(yaml.safe_dump(policy("other")), encoding="utf-8")
+    ran = commandline.run("check", "--subject", AGENT, *call, "-f", str(tmp_path))
+    assert (ran.code, "may hold objects of bailiwick.dev" in ran.err) == (2, True), ran
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def repository(tmp_path: Path) -> Repository:
     [
         ("maxUses: 3", "maxUses: 3\n      windowSeconds: 60", 0, "narrower"),
         ("maxUses: 3", "maxUses: 5", 1, "WIDER"),
-        ("groups: [crm-owners]", "groups: [interns]", 1, "CHANGED"),
+        ("groups: [crm-owners]", "groups: [interns]", 1, "WIDER"),
         ("[customers.list, customers.get]", "[customers.list]", 1, "expected Allow, got Deny"),
         ("effect: RequireApproval", "effect: Allow", 2, "not allowed with any other effect"),
     ],

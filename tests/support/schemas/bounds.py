@@ -196,6 +196,7 @@ spec.request.intent                                      text 1..63
 spec.request.binding                                   ! object
 spec.request.binding.mode                              ! one of Exact Scope
 spec.request.binding.digest                              pattern
+spec.request.binding.request                             pattern
 spec.request.binding.members                             list 0..64 any
 spec.request.binding.members[]                         ! text 0..63
 spec.request.display                                     list 0..64 by name
