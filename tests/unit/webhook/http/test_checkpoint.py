@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+import structlog
 
 from bailiwick_api.signingkeys import SigningKey
 from bailiwick_api.statusproof import HEADER, header_for
@@ -19,13 +20,14 @@ from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import consistent
 from bailiwick_evidence.note import VerifierKey, opened
 from bailiwick_operator.keys import make
-from bailiwick_webhook.http.status import health
+from bailiwick_webhook.http.status import checkpoint, health
 from bailiwick_webhook.http.status.checkpoint import MOST_BYTES, MOST_NOTE, CheckpointHandler
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.http.transport.server import serve
+from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.record.ledgernotes import LedgerNotes, NoteRefusal
+from bailiwick_webhook.record.ledgernotes import PATIENCE, LedgerNotes, NoteRefusal
 from bailiwick_webhook.record.writing.chainlog import ChainLog, PodName
 from bailiwick_webhook.record.writing.writer import RecordWriter
 from support.chains import read
@@ -235,6 +237,23 @@ async def test_no_stranger_has_the_checkpoint_of_another_process_taken_for_a_led
         note = ProcessLog(number).checkpoint(now=int(time.time()))
         assert (await witness.post({"from": 0, "ledger": note}))[1]["refused"] == NoteRefusal.UNPROVEN
     assert await ledgers_of(witness) == []
+
+
+async def test_a_key_that_is_not_known_yet_is_worth_a_warning_only_once_that_lasts(
+    witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = [0.0]
+    notes = LedgerNotes(lambda: "", INSTALLATION, clock=lambda: at[0])
+    monkeypatch.setattr(witness.handler, "_notes", notes)
+    # What the tests before this one logged keeps no line back.
+    monkeypatch.setattr(checkpoint, "_log", LogLimit())
+    logged = []
+    for at[0] in (0.0, PATIENCE):
+        with structlog.testing.capture_logs() as written:
+            _, said = await witness.post({"from": 0, "ledger": cosigned_note(9)}, OURS)
+        assert said["refused"] == NoteRefusal.NO_KEY
+        logged.append([entry["log_level"] for entry in written if entry.get("why") == NoteRefusal.NO_KEY])
+    assert logged == [["info"], ["warning"]]
 
 
 async def test_no_note_of_before_keeps_the_newest_out(witness: Witness) -> None:

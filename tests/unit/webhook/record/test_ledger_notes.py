@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from bailiwick_evidence.note import SignatureType, cosigned, verifier_key
-from bailiwick_webhook.record.ledgernotes import LedgerNotes, NoteRefusal
+from bailiwick_webhook.record.ledgernotes import PATIENCE, LedgerNotes, NoteRefusal
 from support.evidence.logs import BEGAN, INSTALLATION, WITNESS, WITNESS_KEY, WITNESS_NAME, ProcessLog, private_key
 
 LOG: Final = ProcessLog(4, component="operator").records(9)
@@ -80,3 +80,19 @@ def test_the_key_is_read_anew_when_it_is_another() -> None:
     assert notes.refusal(LOG.checkpoint(now=BEGAN)) is NoteRefusal.NO_KEY
     keys[0] = f"{WITNESS_KEY}\n"
     assert notes.refusal(LOG.checkpoint(now=BEGAN)) is None
+
+
+def test_a_key_is_awaited_for_a_minute_from_the_first_note_that_lacks_it_and_anew_after_one_was_known() -> None:
+    keys, at = [""], [1_000.0]
+    notes = LedgerNotes(lambda: keys[0], INSTALLATION, lambda: BEGAN, lambda: at[0])
+    assert not notes.awaiting_key
+    for seconds, awaited in ((0.0, True), (PATIENCE - 1, True), (1.0, False), (PATIENCE, False)):
+        at[0] += seconds
+        assert notes.refusal(LOG.checkpoint(now=BEGAN)) is NoteRefusal.NO_KEY
+        assert notes.awaiting_key is awaited
+    keys[0] = f"{WITNESS_KEY}\n"
+    assert notes.refusal(LOG.checkpoint(now=BEGAN)) is None
+    assert not notes.awaiting_key
+    keys[0] = ""
+    assert notes.refusal(LOG.checkpoint(now=BEGAN)) is NoteRefusal.NO_KEY
+    assert notes.awaiting_key

@@ -14,6 +14,8 @@ from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opene
 
 MOST_SECONDS: Final = 600
 """How far the time of a cosignature may be from ours: clocks differ, and nothing older is worth a line."""
+PATIENCE: Final = 60.0
+"""For so many seconds from the first note that lacks it the key may be on its way: the operator publishes it then."""
 
 
 class NoteRefusal(StrEnum):
@@ -37,13 +39,22 @@ class NoteRefusal(StrEnum):
 class LedgerNotes:
     """Judges notes. `keys` returns each `vkey` of the witness on a line; `installation` is its name in origins.
 
-    `now` is in seconds since the epoch.
+    `now` is in seconds since the epoch; `clock` is monotonic, in seconds.
     """
 
-    def __init__(self, keys: Callable[[], str], installation: str, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        keys: Callable[[], str],
+        installation: str,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._keys = keys
         self._installation = installation
         self._now = now
+        self._clock = clock
+        # When the first note came for which there was no key; None from when one is known.
+        self._keyless_since: float | None = None
         self._parsed: tuple[str, tuple[VerifierKey, ...]] = ("", ())
         self._latest = 0
 
@@ -55,6 +66,11 @@ class LedgerNotes:
         self._latest = found
         return None
 
+    @property
+    def awaiting_key(self) -> bool:
+        """Whether the last note lacked a key that may still be on its way, so that nobody has to act yet."""
+        return self._keyless_since is not None and self._clock() - self._keyless_since < PATIENCE
+
     def _judged(self, note: str) -> NoteRefusal | int:
         """Return when a note was cosigned, or why it is refused."""
         try:
@@ -65,7 +81,10 @@ class LedgerNotes:
             return NoteRefusal.OTHER_INSTALLATION
         keys = self._witnesses()
         if not keys:
+            if self._keyless_since is None:
+                self._keyless_since = self._clock()
             return NoteRefusal.NO_KEY
+        self._keyless_since = None
         try:
             made = max(one.time or 0 for one in opened(note, keys).signatures)
         except NoteError:

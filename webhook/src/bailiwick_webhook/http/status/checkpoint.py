@@ -135,7 +135,11 @@ class CheckpointHandler:
             refused = self._notes.refusal(ledger) if proven else NoteRefusal.UNPROVEN
         if refused is not None:
             self._counts.notes_refused += 1
-            _log.warning("a checkpoint of the operator's log is not taken", why=refused.value)
+            if refused is NoteRefusal.NO_KEY and self._notes.awaiting_key:
+                # Another event than the warning, which it must not keep back.
+                _log.info("no checkpoint of the operator's log is taken yet", why=refused.value)
+            else:
+                _log.warning("a checkpoint of the operator's log is not taken", why=refused.value)
         elif ledger is not None:
             self._records.witness(ledger)
         lost = self._records.lost
