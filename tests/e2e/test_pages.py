@@ -73,7 +73,8 @@ def test_a_grant_ahead_of_time_is_written_as_the_page_of_approvals_says(stack: S
     shell = Shell(stack.cluster, APPROVALS)
     # The case S3 is about the page's secrets, in the same cluster: what waits here must not stand there.
     asked = succeeded(shell.run("kubectl bailiwick request", **{"secret/db/*": "secret/audit/*"})).strip()
-    written = succeeded(shell.run("kubectl create -f - <<EOF", **{'"db/*"': '"audit/*"'})).split(" ")[0]
+    # The page's other way to the same grant. A second one for such a call is over the limit: this is for other secrets.
+    written = succeeded(shell.run("kubectl create -f - <<EOF", **{'"db/*"': '"archive/*"'})).split(" ")[0]
     for name in (asked, written):
         path = f"/apis/bailiwick.dev/v1alpha1/namespaces/vault/approvalgrants/{name.rpartition('/')[2]}"
         # What it names is there, its steps are the rule's own, and so it can be reviewed.
