@@ -4,6 +4,7 @@ The decision is drawn and put in the pipeline's place; all else is the real appl
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -12,7 +13,7 @@ from typing import Any, Final
 
 import pytest
 from aiohttp import ClientSession
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import EXPLAINED, Reason
@@ -37,6 +38,8 @@ GATED: Final = cases.approving()
 GATE: Final = cases.gate_of(GATED)
 PENDING: Final = cases.read(cases.asked(GATED))
 RULE: Final = next(iter(next(iter(GATED.endpoints.values())).rules))
+# As the engine writes it: a binding token has its bytes.
+DIGEST: Final = f"sha256:{hashlib.sha256(b'what is asked').hexdigest()}"
 
 
 class DefectError(Exception):
@@ -48,9 +51,10 @@ Drawn = Decision | Exception
 
 def _verdict(outcome: Outcome, *, gated: bool, reason: Reason, **fields: Any) -> Verdict:  # noqa: ANN401 - fields
     gate = GATE if gated or outcome is Outcome.USE_GRANT else None
-    pending = PENDING if gate is not None and reason is Reason.APPROVAL_PENDING else None
     why = Reason.ALLOWED if outcome in {Outcome.ALLOW, Outcome.USE_GRANT} else reason
-    return Verdict(outcome=outcome, reason=why, gate=gate, pending=pending, digest="sha256:x", **fields)
+    # Told with the reason that says so, and with no other.
+    pending = PENDING if gate is not None and why is Reason.APPROVAL_PENDING else None
+    return Verdict(outcome=outcome, reason=why, gate=gate, pending=pending, digest=DIGEST, **fields)
 
 
 @st.composite
@@ -85,6 +89,16 @@ def problems() -> st.SearchStrategy[Exception]:
 
 
 DRAWN: Final = st.one_of(decisions(), decisions(), problems())
+# A denial about which can be asked, which few of those drawn are: each adapter makes a binding token of it.
+ASKABLE: Final = Decision(
+    _verdict(Outcome.DENY, gated=True, reason=Reason.APPROVAL_REQUIRED, rule=RULE),
+    allowed=False,
+    evaluation_id="eval_x",
+    time=0.0,
+    revision="1/1",
+    age=0.0,
+    askable=True,
+)
 
 
 @dataclass
@@ -168,6 +182,7 @@ def denies_in_words(drawn: Drawn) -> bool:
 
 
 @pytest.mark.parametrize("adapter", proxies.ADAPTERS)
+@example(drawn=ASKABLE)
 @given(drawn=DRAWN)
 def test_a_proxy_is_told_200_of_what_is_allowed_and_else_401_or_403_and_why(
     world: World, adapter: str, drawn: Drawn
@@ -205,6 +220,7 @@ def test_a_proxy_is_told_200_of_what_is_allowed_and_else_401_or_403_and_why(
     assert (answer.header("retry-after") is not None) is ("retry_after" in said)
 
 
+@example(drawn=ASKABLE)
 @given(drawn=DRAWN)
 def test_authzen_says_true_of_what_is_allowed_and_else_false_and_why(world: World, drawn: Drawn) -> None:
     world.drawn = drawn

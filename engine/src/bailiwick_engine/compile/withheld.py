@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bailiwick_engine.compile.policies import salvaged
 from bailiwick_engine.keys import Key
-from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledSettings, PolicyRef
+from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledSettings, PolicyRef, SettingsMeaning
 
 _MOST_KEYS: Final = 16
 
@@ -25,27 +25,30 @@ def withheld(ref: PolicyRef, spec: object) -> BrokenPolicy:
         members = {**members, "endpointSettings": {**settings, "delegation": None}}
     delegates = isinstance(settings, dict) and settings.get("delegation") is not None
     found = salvaged(ref, {**members, "subjects": _named(members)})
-    return _small(found, found.settings, None if delegates else found.subjects)
+    return _small(found, found.settings, found.subjects, delegates=delegates)
 
 
 def withheld_of(policy: CompiledPolicy | BrokenPolicy) -> BrokenPolicy:
     """Return what is kept of a policy that was compiled."""
     settings = policy.settings
     delegates = settings is not None and settings.delegation is not None
-    if settings is not None:
-        settings = replace(settings, delegation=None)
     if isinstance(policy, BrokenPolicy):
-        return _small(policy, settings, None if delegates else policy.subjects)
+        return _small(policy, settings, policy.subjects, delegates=delegates)
     keys = frozenset(key for rule in policy.rules for key in rule.subjects)
     audit = all(rule.audit for rule in policy.rules)
     bare = BrokenPolicy(
         policy.ref, policy.endpoint, keys, audit, carries_settings=settings is not None, replaces=policy.replaces
     )
-    return _small(bare, settings, None if delegates else keys)
+    return _small(bare, settings, keys, delegates=delegates)
 
 
-def _small(policy: BrokenPolicy, settings: CompiledSettings | None, keys: frozenset[Key] | None) -> BrokenPolicy:
-    few = keys if keys is not None and len(keys) <= _MOST_KEYS else None
+def _small(
+    policy: BrokenPolicy, settings: CompiledSettings | None, keys: frozenset[Key] | None, *, delegates: bool
+) -> BrokenPolicy:
+    few = keys if keys is not None and len(keys) <= _MOST_KEYS and not delegates else None
+    if settings is not None and delegates:
+        # Without its delegation it is not what was written: no grant may fit it, nor any made for an endpoint without.
+        settings = replace(settings, delegation=None, meaning=SettingsMeaning())
     return replace(policy, settings=settings, subjects=few, withheld=True)
 
 
