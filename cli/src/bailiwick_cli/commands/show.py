@@ -53,14 +53,14 @@ def run(options: ShowFlags) -> int:
 
 @dataclass(frozen=True, slots=True)
 class GrantContext:
-    """What is told beside a grant. `others`: those that let such a call through, too; None: they cannot be listed."""
+    """What reviewers see beside a grant. `others`: other grants that allow such a call; None: they cannot be listed."""
 
     others: Sequence[GrantView] | None
     policies: Policies
 
 
 def beside(cluster: ClusterClient, grant: GrantView) -> GrantContext:
-    """Read what is told beside a grant. What may not be read is told as such."""
+    """Read what reviewers see beside a grant. What they may not read is shown as not known."""
     try:
         policies: Policies = cluster.listed(policies_path(grant.namespace))[0]
     except ApiError as error:
@@ -80,7 +80,7 @@ def _overlapping(cluster: ClusterClient, grant: GrantView) -> list[GrantView] | 
 def described(
     grant: GrantView, context: GrantContext | None = None, screen: os.terminal_size | None = None
 ) -> Iterator[Line]:
-    """Yield the lines that tell all of a grant. `context` None: nothing is told beside it.
+    """Yield the lines that tell all of a grant. `context` None: show nothing beside it.
 
     `screen`: of the terminal that it is for, whose width no line exceeds.
     """
