@@ -79,8 +79,8 @@ def test_window_and_uses_can_be_less_and_not_more(ask: Cli, tenant: Tenant) -> N
 
 
 def test_a_rule_can_be_named(ask: Cli, tenant: Tenant) -> None:
-    request = written(tenant, ask("eve", "customers.rotate", "customer/*", "--rule", "crm-agent/rotate"))
-    assert request["resource"]["id"] == "*"
+    request = written(tenant, ask("eve", "customers.rotate", "customer/named-*", "--rule", "crm-agent/rotate"))
+    assert request["resource"]["id"] == "named-*"
     ran = ask("eve", "customers.rotate", "customer/1", "--rule", "crm-agent/read")
     assert (ran.code, "no RequireApproval rule 'crm-agent/read'" in ran.err) == (2, True), ran
 
