@@ -42,11 +42,17 @@ class StripKeeper:
         return items(self._facts, time.time())
 
     async def refresh(self) -> None:
-        """See to it that it is read; only for the first time somebody waits for that, and only for a moment."""
+        """See to it that it is read now and then.
+
+        A page waits for that only for a moment, and only where it begins the reading, or nothing was read before.
+        """
+        # What was read before a pause would be told as it was then, or as no longer known.
+        waits = self._facts is None
         if self._reading is None and (self._read is None or self._clock() - self._read >= EVERY_SECONDS):
+            waits = True
             self._read = self._clock()
             self._reading = asyncio.create_task(self._look())
-        if self._facts is None and self._reading is not None:
+        if waits and self._reading is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PATIENCE):
                     await asyncio.shield(self._reading)
