@@ -8,8 +8,19 @@
   // While a stream tells of changes, only what time does to a grant is left to ask for. So long, too, until one that
   // has ended is tried again.
   const RARELY = 60;
+  // Stays until something is marked again: a list can change every second, and who looks away must find it.
+  const UNMARKED = "The list has changed. No longer marked, since changed: ";
 
-  function refresh(inbox, live) {
+  let sent = 0;
+  let shown = 0;
+
+  // `failed` is called where the list stays as it is, since it could not be had.
+  function refresh(live, failed) {
+    const stale = (why) => {
+      failed();
+      tell(live, `This list is not up to date: the console ${why}`);
+    };
+    const number = ++sent;
     const request = new XMLHttpRequest();
     request.open("GET", location.href);
     // Parsed by the browser as a document in which no script runs.
@@ -17,11 +28,16 @@
     request.setRequestHeader("X-Bailiwick-Refresh", "1");
     request.timeout = SECONDS * 1000;
     request.onload = () => {
-      const fresh = request.response && request.response.getElementById("inbox");
-      if (request.status !== 200 || !fresh) {
-        tell(live, "This list is not up to date: the console did not answer as it should. Load the page again.");
+      if (number < shown) {
+        // A later one was answered before: this list is the older one.
         return;
       }
+      const fresh = request.response && request.response.getElementById("inbox");
+      if (request.status !== 200 || !fresh) {
+        stale("did not answer as it should. Load the page again.");
+        return;
+      }
+      shown = number;
       const strip = request.response.getElementById("strip");
       if (strip) {
         document.getElementById("strip").replaceWith(document.importNode(strip, true));
@@ -33,11 +49,14 @@
       if (fresh.dataset.version !== now.dataset.version) {
         const lost = replace(now, document.importNode(fresh, true));
         counts(request.response);
-        tell(live, lost ? `The list has changed. No longer marked, since changed: ${lost}.` : "The list has changed.");
+        if (lost) {
+          tell(live, `${UNMARKED}${lost}.`);
+        } else if (!live.textContent.startsWith(UNMARKED)) {
+          tell(live, "The list has changed.");
+        }
       }
     };
-    request.onerror = request.ontimeout = () =>
-      tell(live, "This list is not up to date: the console does not answer. Does its terminal still run?");
+    request.onerror = request.ontimeout = () => stale("does not answer. Does its terminal still run?");
     request.send();
   }
 
@@ -146,8 +165,14 @@
     let waiting = false;
     const ask = () => {
       asked = Date.now();
-      refresh(document.getElementById("inbox"), live);
+      // Then it is asked for soon again, although the stream would tell of the next change.
+      refresh(live, () => (asked = 0));
     };
+    document.addEventListener("change", (event) => {
+      if (event.target.matches(".choose") && live.textContent.startsWith(UNMARKED)) {
+        tell(live, "");
+      }
+    });
     // Of many changes at once the first is shown at once, and the last a second later.
     const soon = () => {
       if (!waiting) {
