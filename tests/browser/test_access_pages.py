@@ -7,6 +7,7 @@ import pytest
 
 from contract.console.test_console_access import AGENT, DAY, EXAMPLE, live
 from support.console.axe import PageLooks
+from support.console.browser import arrived, follow
 from support.console.inprocess import served
 from support.decisions import crm_calls, decided, ledger_of, written
 from unit.cli.console.policies import PAYLOADS, hostile
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
 
 
 def await_read(page: "Page") -> None:
-    """Look again until the records are read: a machine that has much else to do takes longer than a page waits."""
-    while page.get_by_role("link", name="Look again").count():
-        page.get_by_role("link", name="Look again").click()
+    """Look again until the records are read: a machine that has much else to do takes longer than a page waits.
+
+    The page has to be there, whole: see `follow`.
+    """
+    again = page.get_by_role("link", name="Look again")
+    while again.count():
+        follow(page, again)
 
 
 @pytest.fixture
@@ -46,15 +51,15 @@ def test_somebody_finds_who_may_do_what_and_a_patch_to_copy(
     looks = PageLooks(page, scheme, width, scripted=request.node.callspec.params["context"])
     with served(policies=[live(), *hostile()], records=[logs]) as console:
         page.goto(console.site.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         page.get_by_role("link", name="Access").click()
-        page.get_by_role("heading", name="Whom policies name").wait_for()
+        arrived(page, "Whom policies name")
         looks.take("identities")
         page.get_by_label("Letters of the name").fill("crm-agent")
         page.get_by_role("button", name="Find").click()
         page.get_by_role("link", name=AGENT).click()
-        page.get_by_role("heading", name="How it could be narrowed").wait_for()
-        page.get_by_role("link", name="Read the records").click()
+        arrived(page, "How it could be narrowed")
+        follow(page, page.get_by_role("link", name="Read the records"))
         await_read(page)
         # The hostile policies cannot be read, and of such files `suggest` suggests nothing.
         page.get_by_text("Nothing is proposed").wait_for()
@@ -70,7 +75,7 @@ def test_somebody_finds_who_may_do_what_and_a_patch_to_copy(
 def test_texts_in_policies_are_read_and_never_run(page: "Page") -> None:
     with served(policies=hostile()) as console:
         page.goto(console.site.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         page.goto(f"http://{console.site.host}/access")
         paths = [link.get_attribute("href") for link in page.locator("a.card").all()]
         read = ""

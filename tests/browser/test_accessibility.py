@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from support.console.axe import violations
-from support.console.browser import Opens, opened
+from support.console.browser import Opens, arrived, opened
 from support.installation import accepted
 from support.pdp.tenant import Tenant
 from support.waits import until
@@ -33,18 +33,18 @@ def test_no_page_has_a_violation(tenant: Tenant, console: Opens, page: "Page", s
     page.set_viewport_size({"width": width, "height": 900})
     with console("carol") as running:
         page.goto(running.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         seen = {"inbox": violations(page)}
         page.get_by_label(f"Choose customers.export on customer/{resource}-no, {other}").check()
         page.get_by_role("button", name="Deny selected").click()
-        page.get_by_role("heading", name="Deny 1 request?").wait_for()
+        arrived(page, "Deny 1 request?")
         seen["several"] = violations(page)
         page.get_by_role("button", name="Deny this one").click()
-        page.get_by_role("heading", name="Denied: 1").wait_for()
+        arrived(page, "Denied: 1")
         seen["what came of each"] = violations(page)
         page.goto(f"http://{running.site.host}/")
         page.get_by_role("link", name=f"customers.export on customer/{resource}", exact=True).click()
-        page.get_by_role("heading", name="You act as").wait_for()
+        arrived(page, "You act as")
         seen["grant"] = violations(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         # Sent without a reason, as a browser would that checks nothing.
@@ -53,11 +53,11 @@ def test_no_page_has_a_violation(tenant: Tenant, console: Opens, page: "Page", s
         seen["problem"] = violations(page)
         accepted(tenant.review(name, by="dave"))
         page.get_by_role("button", name="Deny", exact=True).click()
-        page.get_by_role("heading", name="The grant is not as you saw it").wait_for()
+        arrived(page, "The grant is not as you saw it")
         seen["changed"] = violations(page)
         until(lambda: tenant.phase(name) == "Active", f"{name} is active")
         page.get_by_role("link", name="Look at it as it is now").click()
-        page.get_by_role("heading", name="Revoke the grant").wait_for()
+        arrived(page, "Revoke the grant")
         seen["active"] = violations(page)
         page.goto(f"http://{running.site.host}/grants/{tenant.namespace}/agr-none")
         seen["failed"] = violations(page)

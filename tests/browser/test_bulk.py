@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.console.browser import Opens, opened
+from support.console.browser import Opens, arrived, opened
 from support.installation import accepted
 from support.pdp.tenant import Tenant
 from support.waits import until
@@ -31,18 +31,18 @@ def test_those_that_stand_as_they_were_shown_are_denied_and_the_other_is_told(
     names = {one: opened(tenant, "customers.export", one) for one in resources}
     with console("carol") as running:
         page.goto(running.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         for one in resources[:3]:
             mark(page, one)
         # Enter on a checkbox sends its form: that writes nothing.
         page.get_by_label(f"Choose customers.export on customer/{resources[2]},").press("Enter")
-        page.get_by_role("heading", name="Deny 3 requests?").wait_for()
+        arrived(page, "Deny 3 requests?")
         assert all(tenant.grant(name)["spec"]["reviews"] == [] for name in names.values())
         accepted(tenant.review(names[resources[2]], by="dave"))
         page.get_by_label("Your reason, for the record of each. A no needs none.").fill("a flood")
         page.get_by_role("button", name="Deny these 3").click()
-        page.get_by_role("heading", name="Denied: 2").wait_for()
-        assert page.get_by_role("heading", name="Not written, since it changed meanwhile: 1").is_visible()
+        arrived(page, "Denied: 2")
+        arrived(page, "Not written, since it changed meanwhile: 1")
     for one in resources[:2]:
         until(partial(_denied, tenant, names[one]), f"{one} is denied")
         (review,) = tenant.grant(names[one])["spec"]["reviews"]
@@ -61,5 +61,5 @@ def test_what_is_in_use_is_taken_back_together(tenant: Tenant, console: Opens, p
         page.get_by_role("button", name="Take back selected").click()
         page.get_by_label("Your reason, for the record of each.").fill("incident closed")
         page.get_by_role("button", name="Take back these 2").click()
-        page.get_by_role("heading", name="Taken back: 2").wait_for()
+        arrived(page, "Taken back: 2")
     assert [tenant.grant(name)["spec"]["revocation"]["by"] for name in names] == ["carol", "carol"]

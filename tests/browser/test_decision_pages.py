@@ -8,6 +8,7 @@ import pytest
 from browser.test_access_pages import await_read
 from contract.console.test_console_access import EXAMPLE
 from support.console.axe import PageLooks
+from support.console.browser import arrived, follow
 from support.console.inprocess import served
 from support.decisions import MARCH, crm_calls, decided, ledger_of, written
 from unit.cli.console.policies import PAYLOADS
@@ -44,19 +45,19 @@ def test_somebody_finds_a_decision_and_reads_why_and_what_proves_it(
     looks = PageLooks(page, scheme, width, scripted=request.node.callspec.params["context"])
     with served(records=[hostile(tmp_path / "d.log"), written(tmp_path / "l.log", ledger_of([EXAMPLE]))]) as console:
         page.goto(console.site.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         page.get_by_role("link", name="Decisions").click()
-        page.get_by_role("heading", name="Decisions on record").wait_for()
+        arrived(page, "Decisions on record")
         await_read(page)
         looks.take("decisions")
         page.get_by_label("Letters of the action").fill("customers.delete")
         page.get_by_label("Verdict").select_option("deny")
-        page.get_by_role("button", name="Show").click()
+        follow(page, page.get_by_role("button", name="Show"))
         await_read(page)
         page.get_by_text("1 of 12 lines of decisions are as you ask").wait_for()
-        page.locator("tbody a").click()
+        follow(page, page.locator("tbody a"))
         await_read(page)
-        page.get_by_role("heading", name="Its evidence").wait_for()
+        arrived(page, "Its evidence")
         assert page.get_by_text("Rules that came near, and what each lacks first:").is_visible()
         assert page.get_by_text("line 2 of the chain").is_visible()
         looks.take("decision")
@@ -67,7 +68,7 @@ def test_texts_in_records_are_read_and_never_run(page: "Page", tmp_path: Path) -
     file = hostile(tmp_path / "d.log")
     with served(records=[file]) as console:
         page.goto(console.site.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         page.goto(f"http://{console.site.host}/decisions")
         await_read(page)
         text = page.inner_text("main")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.console.axe import violations
-from support.console.browser import Opens
+from support.console.browser import Opens, arrived
 from support.console.inprocess import served
 from support.namespaces import Roles
 from support.pdp.tenant import OWNERS, Tenant
@@ -31,10 +31,10 @@ def test_who_gets_the_right_to_see_policies_reads_who_may_do_what(
         page.goto(running.url)
         page.get_by_role("link", name="Endpoints").click()
         page.get_by_role("link", name=f"crm-api in {tenant.namespace}").click()
-        page.get_by_role("heading", name="Who may do what at crm-api").wait_for()
+        arrived(page, "Who may do what at crm-api")
         row = page.get_by_role("row", name=f"sa:{tenant.namespace}/agent")
         row.get_by_role("link", name="Ask").first.click()
-        page.get_by_role("heading", name="The rules that name this subject and action").wait_for()
+        arrived(page, "The rules that name this subject and action")
         assert page.get_by_text("RequireApproval").first.is_visible()
         page.get_by_role("link", name="Who may do what at crm-api").click()
         page.get_by_label("Letters of actions").fill("nothing-such")
@@ -54,7 +54,7 @@ def test_no_page_of_endpoints_has_a_violation_or_is_wider_than_the_screen(
     seen = {}
     with served(policies=[crm(), *hostile()]) as console:
         page.goto(console.site.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         for name, path in {
             "endpoints": "/endpoints",
             "endpoint": "/endpoints/crm/crm-api",
@@ -67,7 +67,7 @@ def test_no_page_of_endpoints_has_a_violation_or_is_wider_than_the_screen(
             assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         page.goto(f"http://{console.site.host}/endpoints/crm/crm-api")
         page.get_by_role("link", name="Ask").click()
-        page.get_by_role("heading", name="The rules that name this subject and action").wait_for()
+        arrived(page, "The rules that name this subject and action")
         seen["cell"] = violations(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert {name: found for name, found in seen.items() if found} == {}
@@ -77,7 +77,7 @@ def test_no_page_of_endpoints_has_a_violation_or_is_wider_than_the_screen(
 def test_texts_in_policies_are_read_and_never_run(page: "Page") -> None:
     with served(policies=hostile()) as console:
         page.goto(console.site.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         for number, payload in enumerate(PAYLOADS):
             page.goto(f"http://{console.site.host}/endpoints/crm/hostile-{number}")
             shown = payload.replace("\u202e", "\\u202e").replace("\u200b", "\\u200b").replace("\u2066", "\\u2066")

@@ -12,7 +12,7 @@ import pytest
 from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
 from issuer.codes import END_SESSION
 from support.console.axe import violations
-from support.console.browser import launched
+from support.console.browser import arrived, launched
 from support.console.issuertrust import TrustingServer
 from support.waits import until
 
@@ -47,17 +47,17 @@ def test_a_link_from_elsewhere_leads_through_the_login_to_a_review(
         page.get_by_role("link", name="Somebody waits for you").click()
         page.get_by_role("button", name="Log in at").click()
         page.get_by_role("link", name="carol").click()
-        page.get_by_role("heading", name="You act as oidc:carol").wait_for()
+        arrived(page, "You act as oidc:carol")
         assert "code=" not in page.url
         page.get_by_role("link", name="Go on").click()
-        page.get_by_role("heading", name="You act as").wait_for()
+        arrived(page, "You act as")
         page.get_by_label("Your reason, for the record. A yes needs one.").fill("seen")
         page.get_by_role("button", name="Approve customers.export").click()
         page.get_by_text("You approved it.").wait_for()
         # Once more from elsewhere, now that there is a session.
         page.goto(f"{trusting.issuer.signer.url}/chat")
         page.get_by_role("link", name="Somebody waits for you").click()
-        page.get_by_role("heading", name="You act as").wait_for()
+        arrived(page, "You act as")
         cookies = {cookie["name"]: cookie for cookie in context.cookies()}
         kept = cookies[SESSION_COOKIE]
         assert (kept["secure"], kept["httpOnly"], kept["sameSite"]) == (True, True, "Strict")
@@ -81,7 +81,7 @@ def test_whoever_logs_out_comes_back_from_the_issuer_logged_out_at_both(
             page.goto(console.site.url)
             page.get_by_role("button", name="Log in at").click()
             page.get_by_role("link", name="carol").click()
-            page.get_by_role("heading", name="You act as oidc:carol").wait_for()
+            arrived(page, "You act as oidc:carol")
             page.get_by_role("button", name="Log out").click()
             page.get_by_role("button", name="Log in at").wait_for()
         finally:
@@ -110,11 +110,11 @@ def test_no_page_of_the_login_has_a_violation(
         seen = {"login": violations(page)}
         page.get_by_role("button", name="Log in at").click()
         page.get_by_role("link", name="carol").click()
-        page.get_by_role("heading", name="You act as oidc:carol").wait_for()
+        arrived(page, "You act as oidc:carol")
         seen["signed in"] = violations(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.get_by_role("link", name="Go on").click()
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         seen["inbox"] = violations(page)
         page.get_by_role("button", name="Log out").click()
         page.get_by_text("You are logged out here.").wait_for()
@@ -122,7 +122,7 @@ def test_no_page_of_the_login_has_a_violation(
         page.goto(other.site.url)
         page.get_by_role("button", name="Log in at").click()
         page.get_by_role("link", name="carol").click()
-        page.get_by_role("heading", name="The cluster does not know you").wait_for()
+        arrived(page, "The cluster does not know you")
         seen["unknown"] = violations(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert {name: found for name, found in seen.items() if found} == {}

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from support.console.browser import Opens, launched, on_the_page, opened
+from support.console.browser import Opens, arrived, launched, on_the_page, opened
 from support.console.visibility import SCREENS, look, meaning
 from support.pdp.tenant import Tenant
 
@@ -105,7 +105,7 @@ def test_the_url_is_left_behind_and_opens_no_second_browser(
 ) -> None:
     with console("carol") as running:
         page.goto(running.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         assert page.url == f"http://{running.site.host}/"
         assert "token" not in page.evaluate("document.referrer + document.cookie + JSON.stringify(history.state)")
         other = launched(playwright, tmp_path / "other")
@@ -118,7 +118,7 @@ def test_the_url_is_left_behind_and_opens_no_second_browser(
         finally:
             other.close()
         page.reload()
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
 
 
 def test_the_browser_is_sent_there_from_a_file(console: Opens, page: "Page", tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_the_browser_is_sent_there_from_a_file(console: Opens, page: "Page", tmp
         file = tmp_path / "console.html"
         file.write_text(f'<meta http-equiv="refresh" content="0; url={html.escape(running.url)}">')
         page.goto(file.as_uri())
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "{host}", "evil.localhost"], ids=["address", "same host", "sibling"])
@@ -154,7 +154,7 @@ def test_a_form_of_another_page_reviews_nothing(
         with page.expect_response(target) as answered:
             page.goto(f"http://{host.format(host=name_of)}:{port}/")
         assert answered.value.status == 403
-        assert page.get_by_text("comes from another page").is_visible()
+        page.get_by_text("comes from another page").wait_for()
     assert tenant.grant(name)["spec"]["reviews"] == []
 
 
@@ -164,7 +164,7 @@ def test_no_page_shows_it_in_a_frame_or_reads_it(
     handler, port = elsewhere
     with console("carol") as running:
         page.goto(running.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         name_of, _, own = running.site.host.partition(":")
         handler.body = f"""<iframe src="http://{name_of}:{own}/"></iframe><script>
           fetch("http://{name_of}:{own}/", {{credentials: "include"}}).then(() => document.title = "read",
@@ -181,7 +181,7 @@ def test_a_name_that_leads_to_loopback_shows_nothing(console: Opens, page: "Page
     with console("carol") as running:
         page.goto(running.url)
         # The way in leads on by itself, and would take the next page's place.
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         own = running.site.host.partition(":")[2]
         for host in ("127.0.0.1", "localhost", "rebound.localhost"):
             answer = page.goto(f"http://{host}:{own}/")
@@ -196,7 +196,7 @@ def test_nothing_of_the_person_is_in_the_browser_or_on_the_terminal(
     secret = kubeconfig.partition("token: ")[2].split()[0].strip("'\"")
     with console("carol") as running:
         page.goto(running.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         (cookie,) = context.cookies()
         assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == ("bailiwick-console", True, "Strict")
         held = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Final
 
-from support.console.browser import Opens, opened
+from support.console.browser import Opens, arrived, opened
 from support.installation import accepted
 from support.pdp.tenant import Tenant
 
@@ -40,7 +40,8 @@ def walked(page: "Page") -> list[dict[str, Any]]:
 
 
 def problems(page: "Page") -> list[str]:
-    """Return what is wrong with a page for somebody with a keyboard and a narrow screen."""
+    """Return what is wrong with a page for somebody with a keyboard and a narrow screen, once it is there, whole."""
+    page.wait_for_load_state()
     steps = walked(page)
     places = [one["place"] for one in steps]
     told = [f"{one['name']}: the focus cannot be seen" for one in steps if one["outline"] < 2 or not one["seen"]]
@@ -62,25 +63,25 @@ def test_each_page_is_for_the_keyboard_alone_and_for_a_narrow_screen(
     with console("carol") as running:
         site = f"http://{running.site.host}"
         page.goto(running.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         seen["list"] = problems(page)
         for one in ("keys-a", "keys-b"):
             page.get_by_label(f"Choose customers.export on customer/{one},").focus()
             page.keyboard.press("Space")
         page.keyboard.press("Enter")
-        page.get_by_role("heading", name="Deny 2 requests?").wait_for()
+        arrived(page, "Deny 2 requests?")
         seen["several"] = problems(page)
         accepted(tenant.review(names["keys-b"], by="dave"))
         page.get_by_role("button", name="Deny these 2").press("Enter")
-        page.get_by_role("heading", name="Denied: 1").wait_for()
+        arrived(page, "Denied: 1")
         seen["what came of each"] = problems(page)
         page.goto(f"{site}/grants/{tenant.namespace}/{names['w' * 120]}")
-        page.get_by_role("heading", name="You act as").wait_for()
+        arrived(page, "You act as")
         seen["request"] = problems(page)
         page.goto(f"{site}/grants/{tenant.namespace}/agr-none")
         seen["failed"] = problems(page)
         page.goto(f"{site}/?list=ended")
-        page.get_by_role("heading", name="Ended").wait_for()
+        arrived(page, "Ended")
         seen["ended"] = problems(page)
     assert {name: found for name, found in seen.items() if found} == {}
     assert len(seen) == 6

@@ -11,7 +11,8 @@ from demo.accounts import Call
 from demo.stack import AGENT_ACCOUNT, Stack
 from localcluster.rest import Rest
 from support.console import consoleprocess
-from support.shell import Shell
+from support.console.browser import arrived
+from support.console.evidencerole import evidence_role
 from support.waits import until
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ def asked(stack: Stack) -> list[str]:
 def test_the_pictures_of_the_documentation_come_about(stack: Stack, page: "Page", tmp_path: Path) -> None:
     folder = IMAGES if WRITING else tmp_path
     folder.mkdir(exist_ok=True)
-    # Whoever ran before may have written it.
-    Shell(stack.cluster, "how-to/console.md").run("kubectl create role bailiwick-evidence")
     view = ("--clusterrole=bailiwick-view", "--group=crm-owners")
     stack.kubectl("create", "rolebinding", "owners-view", "-n", "crm", *view)
     asked(stack)
@@ -55,21 +54,24 @@ def test_the_pictures_of_the_documentation_come_about(stack: Stack, page: "Page"
         page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
         page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")
 
-    with consoleprocess.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
+    with (
+        evidence_role(stack, "carol"),
+        consoleprocess.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console,
+    ):
         page.set_viewport_size({"width": WIDTH, "height": 700})
         page.goto(console.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
-        page.locator("#strip").get_by_text("witnessed").wait_for()
+        arrived(page, "For you to review")
+        page.locator("#strip").get_by_text("witnessed, the last").wait_for()
         taken("console-list", 640)
         taken("console-list-dark", 640, "dark")
         for customer in EXPORTS:
             page.get_by_label(f"Choose customers.export on customer/{customer},").first.check()
         page.get_by_role("button", name="Deny selected").click()
-        page.get_by_role("heading", name="Deny 2 requests?").wait_for()
+        arrived(page, "Deny 2 requests?")
         taken("console-several", 760)
         page.goto(f"http://{console.site.host}/")
         page.get_by_role("link", name="customers.export on customer/42").click()
-        page.get_by_role("heading", name="You act as").wait_for()
+        arrived(page, "You act as")
         taken("console-request", 1000)
         taken("console-request-dark", 1000, "dark")
     made = sorted(path.name for path in folder.glob("console-*.png"))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from bailiwick_engine.approval.display import MAX_ARGS, visible
+from support.console.browser import arrived
 from support.console.hostiletexts import HostileGrant, hostile_grants, told_of
 from support.console.inprocess import ServedConsole, served
 from support.console.visibility import SCREENS, look, meaning, seen_in, unseen
@@ -36,7 +37,7 @@ def console(page: "Page") -> Iterator[ServedConsole]:
     page.emulate_media(reduced_motion="reduce")
     with served(waiting()) as console:
         page.goto(console.site.url)
-        page.get_by_role("heading", name="For you to review").wait_for()
+        arrived(page, "For you to review")
         yield console
 
 
@@ -105,11 +106,11 @@ def test_lists_and_what_is_done_to_several_hide_nothing(page: "Page", console: S
     for box in page.locator(".choose").all():
         box.check()
     page.get_by_role("button", name="selected").click()
-    page.get_by_role("heading", name=re.compile("4 (requests|grants)")).wait_for()
+    arrived(page, re.compile("4 (requests|grants)"))
     assert_painted(page, texts)
     page.locator("#reason").fill("why")
     page.locator("main form button").click()
-    page.get_by_role("heading", name="What came of each").wait_for()
+    arrived(page, "What came of each")
     assert_painted(page, [])
 
 

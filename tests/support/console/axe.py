@@ -25,7 +25,9 @@ class PageLooks:
         page.set_viewport_size({"width": width, "height": 900})
 
     def take(self, name: str) -> None:
-        """Look at the page as it is now. Fails where it is wider than the screen."""
+        """Look at the page as it is now, whole. Fails where it is wider than the screen."""
+        # Until its style sheet is there, it is wider, and nobody sees it.
+        self._page.wait_for_load_state()
         assert self._page.evaluate("document.documentElement.scrollWidth") <= self._width, name
         self._seen[name] = violations(self._page) if self._scripted else []
 
@@ -39,5 +41,6 @@ def violations(page: "Page") -> list[str]:
     """Return what axe finds wrong on a page."""
     from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - needs a browser to be of use
 
+    page.wait_for_load_state()
     found: dict[str, Any] = Axe().run(page, options=RULES).response
     return [f"{one['id']}: {node['html']}" for one in found["violations"] for node in one["nodes"]]

@@ -1,5 +1,6 @@
 """A real browser, and the way of a person through it to a grant that waits."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +12,7 @@ from support.pdp.tenant import Tenant
 from support.waits import until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page
+    from playwright.sync_api import BrowserContext, Locator, Page
 
 START: Final = 60_000
 """Milliseconds that a page may take on a machine that has much else to do."""
@@ -47,11 +48,27 @@ def opened(tenant: Tenant, action: str, resource: str, **more: object) -> str:
     return name
 
 
+def arrived(page: "Page", title: str | re.Pattern[str]) -> None:
+    """Wait until the page with this heading is there, whole.
+
+    A heading is there before what stands below it, before the style sheet and before the script: what is looked at
+    then and not waited for is as no reader sees it.
+    """
+    page.get_by_role("heading", name=title).wait_for()
+    page.wait_for_load_state()
+
+
+def follow(page: "Page", target: "Locator") -> None:
+    """Press a link or button, and wait until the page that it leads to is there, whole."""
+    with page.expect_navigation():
+        target.click()
+
+
 def on_the_page(page: "Page", url: str, action: str, resource: str, which: str = "For you to review") -> None:
     """Open the console, and from its list the page of a grant."""
     page.goto(url)
-    page.get_by_role("heading", name="For you to review").wait_for()
+    arrived(page, "For you to review")
     if which != "For you to review":
         page.get_by_role("link", name=which).click()
     page.get_by_role("link", name=f"{action} on customer/{resource}").click()
-    page.get_by_role("heading", name="You act as").wait_for()
+    arrived(page, "You act as")

@@ -37,6 +37,7 @@ class PageView:
 
 def look(page: "Page", width: int, size: int = 100) -> PageView:
     """Measure the page at a width, with texts of this size. Fits the window to no text: it scrolls as a reader does."""
+    page.wait_for_load_state()
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate(_RESIZE, size)
     found: Any = page.evaluate(_PROBE)
