@@ -21,6 +21,7 @@ from localcluster.access import Cluster
 from localcluster.components import LOOPBACK
 from localcluster.errors import StartError
 from localcluster.files import write_secret
+from localcluster.machineload import stretch
 from localcluster.node import needs
 from localcluster.ports import free_ports
 from localcluster.process import RunningProcess, spawn, stop
@@ -225,8 +226,8 @@ class ArgoCD:
             self._reaper.add(running.id)
 
     def _await_well(self, port: int) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while time.monotonic() - began < _START_SECONDS * stretch():
             for running in self._running:
                 if not running.alive:
                     msg = f"{running.name} ended. The end of {running.log}:\n{running.last_words()}"

@@ -1,13 +1,12 @@
 """Waiting for what the API server takes up a moment later (definitions, policies, roles)."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Final
 
+from localcluster.machineload import stretch
+
 POLL_SECONDS: Final = 0.05
-# Nothing is worth waiting for longer than this many times.
-_MOST: Final = 8.0
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = 30.0) -> None:
@@ -21,9 +20,3 @@ def until(holds: Callable[[], object], what: str, seconds: float = 30.0) -> None
             message = f"not within {seconds:g} s, each {stretch():.1f} long: {what}; last seen: {last!r}"
             raise TimeoutError(message)
         time.sleep(POLL_SECONDS)
-
-
-def stretch() -> float:
-    """Return how many programs share a processor, 1 at least."""
-    shared = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return min(_MOST, max(1.0, shared))

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from localcluster.machineload import stretch
 from support.shiftedclock import Shifter
-from support.waits import stretch, until
+from support.waits import until
 
 
 class Operator:
