@@ -29,6 +29,15 @@ KINDS: Final = list(PROXIES)
 # HAProxy's client takes one address.
 BALANCING: Final = [kind for kind in KINDS if kind != "haproxy"]
 ENVOYS: Final = ["envoy", "envoy-grpc"]
+# A use is written to an API server, which takes longer than the shipped files wait where the machine has much else to
+# do; a proxy that gives up has denied, and the use is spent. How long they wait, one test looks at.
+PATIENT: Final[dict[str, Changes]] = {
+    "envoy": {"cluster: bailiwick, timeout: 1s}": "cluster: bailiwick, timeout: 15s}"},
+    "envoy-grpc": {"                timeout: 1s\n": "                timeout: 15s\n"},
+    "nginx": {"proxy_read_timeout 1s;": "proxy_read_timeout 15s;"},
+    "haproxy": {"timeout = 1000 }": "timeout = 15000 }"},
+    "caddy": {"response_header_timeout 1s": "response_header_timeout 15s"},
+}
 # Of Envoy's own: it asks again where it heard nothing. It waits longer than the shipped file has it, since that is for
 # all of its tries, and each of them writes to an API server.
 ASKING_AGAIN: Final[dict[str, Changes]] = {
@@ -97,7 +106,7 @@ def test_an_approval_lets_one_call_through_and_does_not_reach_the_upstream(
     world: ApprovingWorld, upstream: Server, tmp_path: Path, kind: str
 ) -> None:
     customer = f"once-{kind}"
-    with before(world, kind, tmp_path, upstream) as proxy:
+    with before(world, kind, tmp_path, upstream, changes=PATIENT[kind]) as proxy:
         denied = world.call(proxy, customer)
         assert (denied.status, denied.header("x-bailiwick-reason")) == (403, "approval_pending")
         assert (denied.header("x-bailiwick-evaluation") or "").startswith("eval_")
@@ -129,7 +138,7 @@ def test_a_denial_says_where_to_ask_and_what_is_approved_there_lets_the_call_thr
     world: ApprovingWorld, upstream: Server, tmp_path: Path, kind: str
 ) -> None:
     customer = f"asked-{kind}"
-    with before(world, kind, tmp_path, upstream) as proxy:
+    with before(world, kind, tmp_path, upstream, changes=PATIENT[kind]) as proxy:
         denied = world.call(proxy, customer, method="DELETE", what="")
         assert (denied.status, denied.header("x-bailiwick-reason")) == (403, "approval_required")
         assert denied.header("x-bailiwick-access-request") == ACCESS_REQUEST
@@ -150,7 +159,7 @@ def test_an_approval_whose_answer_is_lost_lets_at_most_that_call_through(
 ) -> None:
     # HAProxy, and Caddy on a connection that it has kept, ask again by themselves; the others deny.
     customer = f"lost-{kind}"
-    with relayed(world, kind, tmp_path, upstream) as (relay, proxy):
+    with relayed(world, kind, tmp_path, upstream, PATIENT[kind]) as (relay, proxy):
         shown = world.approved(proxy, customer)
         relay.lose = 1
         first = world.call(proxy, customer, shown)
@@ -244,10 +253,10 @@ def test_an_upstream_that_is_called_again_by_the_proxy_can_tell_that_it_is_one_c
     world: ApprovingWorld, tmp_path: Path, kind: str
 ) -> None:
     customer = f"flaky-{kind}"
-    retrying = "route: {cluster: crm, retry_policy: {retry_on: 5xx, num_retries: 1}}"
+    retrying = {"route: {cluster: crm}": "route: {cluster: crm, retry_policy: {retry_on: 5xx, num_retries: 1}}"}
     with (
         FlakyUpstream() as upstream,
-        before(world, kind, tmp_path, upstream, changes={"route: {cluster: crm}": retrying}) as proxy,
+        before(world, kind, tmp_path, upstream, changes={**PATIENT[kind], **retrying}) as proxy,
     ):
         shown = world.approved(proxy, customer)
         assert world.call(proxy, customer, shown).status == 200

@@ -6,6 +6,7 @@ The oracle is an upstream that reports what it received, beside the questions as
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from proxies.configurations import EXAMPLES
 from support.objects import AGENT
 from support.proxies import frames
-from support.proxies.bed import FORGED, HIDDEN, HOST, OTHER, TRAILERS, Bed, Call, chunked
+from support.proxies.bed import FORGED, HIDDEN, HOST, LAST, OTHER, TRAILERS, Bed, Call, chunked
 from support.proxies.drawncalls import UPGRADES, calls
 from support.proxies.frames import Field
 from support.proxies.kinds import PROXIES, envoy_grpc
@@ -168,7 +169,7 @@ def test_no_header_of_a_clients_has_a_call_repeated(
     monkeypatch.setattr(bed.upstream, "answer", FAILING)
     asked = ("x-envoy-retry-on: 5xx,retriable-status-codes", "x-envoy-max-retries: 3", "Retry-After: 0")
     told = ("x-envoy-retriable-status-codes: 503", "x-envoy-hedge-on-per-try-timeout: true")
-    bed.send(Call(lines=(*internal, *asked, *told)).raw(bed.scene), idle=1.0)
+    assert bed.answered(Call(lines=(*internal, *asked, *told, LAST)).raw(bed.scene)).startswith(b"HTTP/1.1 503")
     assert len(bed.verify()) == 1
 
 
@@ -177,7 +178,8 @@ def test_a_plain_call_of_each_kind_is_served(bed: Bed) -> None:
     json = ("Content-Type: application/json", "Content-Length: 2")
     posted = Call("POST", "/customers/42/notice", lines=json, body=b"{}")
     for call in (Call(), Call(target="/customers?region=x"), posted):
-        assert bed.send(call.raw(bed.scene)).startswith(b"HTTP/1.1 200")
+        last = replace(call, lines=(*call.lines, LAST))
+        assert bed.answered(last.raw(bed.scene)).startswith(b"HTTP/1.1 200")
         (reported,) = bed.verify()
         assert (reported.method, reported.target, reported.body) == (call.method, call.target, call.body)
         assert reported.all("x-bailiwick-subject") == [AGENT]

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from support.proxies.proxyprocess import RunningProxy
-from support.proxies.raw import exchange
+from support.proxies.raw import TIMEOUT, exchange
 from support.proxies.reports import ReportedCall, ReportingUpstream
 from support.proxies.scene import Scene
 from support.proxies.witness import NotedQuestion, Witness
@@ -19,6 +19,8 @@ HOST: Final = "crm.example.com"
 OTHER: Final = "other.example.com"
 HIDDEN: Final = b"GET /hidden HTTP/1.1\r\nHost: crm.example.com\r\n\r\n"
 FORGED: Final = "forged"
+# With it a proxy closes the connection behind its answer.
+LAST: Final = "Connection: close"
 # Of an answer that is not there yet: a call that a proxy waits for the rest of gets none.
 IDLE: Final = 0.4
 TRAILERS: Final = b"0\r\nX-Bailiwick-Subject: forged\r\nX_Bailiwick_Subject: forged\r\nAuthorization: forged\r\n\r\n"
@@ -48,6 +50,10 @@ class Bed:
         with contextlib.suppress(OSError):
             return exchange(self.proxy.port, raw, idle)
         return b""
+
+    def answered(self, raw: bytes) -> bytes:
+        """Send a request that is the last of its connection; return its answer, however long it takes to come."""
+        return exchange(self.proxy.port, raw, TIMEOUT, ConnectionError)
 
     def verify(self) -> list[ReportedCall]:
         """Hold what was reported against what was asked; return it, and begin anew."""

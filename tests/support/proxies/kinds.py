@@ -10,7 +10,7 @@ from localcluster import build
 from localcluster.node import needs
 from localcluster.ports import free_ports
 from proxies import envoy
-from proxies.configurations import configured
+from proxies.configurations import EXAMPLES, configured
 from support.proxies.proxyprocess import RunningProxy
 from support.proxies.scene import SERVER_NAME, Scene
 
@@ -70,13 +70,16 @@ def _haproxy(scene: Scene, folder: Path, upstream: int, point: int, changes: Cha
         f"https://{SERVER_NAME}:443/": f"https://127.0.0.1:{point}/",
         "/var/run/secrets/bailiwick/token": str(token),
     }
-    script = _written(folder / "bailiwick.lua", configured("haproxy/bailiwick.lua", lua))
+    # It has two files: a change is of the one that has its text.
+    text = (EXAMPLES / "haproxy" / "bailiwick.lua").read_text(encoding="utf-8")
+    of_script = {old: new for old, new in changes.items() if old in text}
+    script = _written(folder / "bailiwick.lua", configured("haproxy/bailiwick.lua", lua | of_script))
     replaced = {
         "/etc/haproxy/bailiwick.lua": str(script),
         "/etc/haproxy/bailiwick-ca.crt": str(scene.authority.bundle),
         "bind :8080": f"bind 127.0.0.1:{port}",
         "server crm crm-api.crm.svc:8080": f"server crm 127.0.0.1:{upstream}",
-    } | dict(changes)
+    } | {old: new for old, new in changes.items() if old not in of_script}
     file = _written(folder / "haproxy.cfg", configured("haproxy/haproxy.cfg", replaced))
     return RunningProxy((_program("haproxy"), "-f", file, "-db"), port, folder / "haproxy.log")
 
