@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.console.browser import Opens, arrived, on_the_page, opened
+from support.console.browser import Opens, arrived, await_held, on_the_page, opened
 from support.console.inprocess import served
 from support.installation import accepted
 from support.namespaces import Roles
@@ -120,7 +120,7 @@ def test_an_answer_that_comes_late_takes_no_newer_list_its_place(page: "Page") -
         page.goto(console.site.url)
         arrived(page, "For you to review")
         older = page.content()
-        until(lambda: page.evaluate("true") and late, "the page asked for its list")
+        await_held(page, late)
         console.cluster.grants[0]["spec"]["request"]["resource"]["id"] = "newer"
         console.cluster.grants[0]["metadata"]["resourceVersion"] = "200"
         console.cluster.change("200")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.console.browser import Opens, arrived, on_the_page, opened
+from support.console.browser import Opens, arrived, await_held, on_the_page, opened
 from support.installation import accepted
 from support.namespaces import Roles
 from support.pdp.tenant import Tenant
@@ -146,7 +146,7 @@ def test_a_button_that_was_pressed_is_pressed_once(tenant: Tenant, console: Open
         page.locator("button.approve:enabled").wait_for()
         assert page.evaluate(PRESSED) == [True, True]
         # What is sent is heard of from another process of the browser than what the page answered.
-        until(lambda: page.evaluate("true") and held, "the review was sent")
+        await_held(page, held)
         held[0].continue_()
         page.get_by_text("You approved it.").wait_for()
         assert len(held) == 1

@@ -1,7 +1,7 @@
 """A real browser, and the way of a person through it to a grant that waits."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +12,7 @@ from support.pdp.tenant import Tenant
 from support.waits import until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Locator, Page
+    from playwright.sync_api import BrowserContext, Locator, Page, Route
 
 START: Final = 60_000
 """Milliseconds that a page may take on a machine that has much else to do."""
@@ -62,6 +62,17 @@ def follow(page: "Page", target: "Locator") -> None:
     """Press a link or button, and wait until the page that it leads to is there, whole."""
     with page.expect_navigation():
         target.click()
+
+
+def await_held(page: "Page", held: Sequence["Route"]) -> None:
+    """Wait until a request is held back that a route of the page keeps in `held`."""
+
+    def is_held() -> bool:
+        # The library hands over what came while it is called. A script would wait for the page that is asked for.
+        page.wait_for_timeout(20)
+        return bool(held)
+
+    until(is_held, "the page sent its request")
 
 
 def on_the_page(page: "Page", url: str, action: str, resource: str, which: str = "For you to review") -> None:
