@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from joserfc.jwk import ECKey
 
 from proxies.configurations import EXAMPLES
 from support.objects import AGENT
-from support.pdp.standalone import Process
+from support.pdp.standalone import COMMAND, Process
 from support.proxies.authority import PairFiles, TestAuthority
 from unit.webhook.identity.forgery import compact, signing
 
@@ -43,7 +44,13 @@ class Scene:
         issuers = [{"name": "cluster", "issuer": ISSUER, "jwksFile": "cluster.json"}]
         (folder / "issuers.yaml").write_text(yaml.safe_dump({"issuers": issuers}))
 
-    def point(self, log: Any, *flags: str, grpc: bool = False) -> Process:  # noqa: ANN401 - a file
+    def point(
+        self,
+        log: Any,  # noqa: ANN401 - a file
+        *flags: str,
+        grpc: bool = False,
+        command: Sequence[str] = COMMAND,
+    ) -> Process:
         """Start the decision point."""
         return Process(
             self.folder,
@@ -54,6 +61,7 @@ class Scene:
             *("--client-ca-file", str(self.client_ca), "--tls-poll-seconds", "0.2"),
             *flags,
             grpc=grpc,
+            command=command,
         )
 
     def token(self, username: str = AGENT, audience: str = "crm-api.crm", *, seconds: float = LIFE) -> str:

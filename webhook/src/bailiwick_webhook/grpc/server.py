@@ -143,17 +143,17 @@ def _counted(authorities: ClientAuthorities | None, pem: bytes) -> tuple[Service
     """
     if authorities is None:
         return ()
-    certificate, accounts = _issued(authorities, pem)
-    if certificate is None:
+    certificate, accounts = _parsed(pem)
+    if certificate is None or not authorities.issued(certificate):
         return ()
     now = datetime.now(UTC)
     return accounts if certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc else ()
 
 
 @functools.lru_cache(_KNOWN)
-def _issued(authorities: ClientAuthorities, pem: bytes) -> tuple[x509.Certificate | None, tuple[ServiceAccount, ...]]:
+def _parsed(pem: bytes) -> tuple[x509.Certificate | None, tuple[ServiceAccount, ...]]:
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-        return (certificate, accounts_of(certificate)) if authorities.issued(certificate) else (None, ())
+        return certificate, accounts_of(certificate)
     except ValueError:
         return None, ()

@@ -1,7 +1,8 @@
 """Clients' certificate authorities: by whom a client that shows a certificate must be vouched for.
 
 Standing: with `reload`, which reads the file. Holds: each context of a server carries the authorities that it verifies
-by; a certificate that was verified by earlier ones counts only if one of the present ones issued it.
+by; a certificate that was verified by earlier ones counts only if one of the present ones issued it. Each state of the
+file remembers its own verdicts on certificates, and no other state uses them.
 """
 
 import ssl
@@ -10,9 +11,11 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_webhook.tls.pair import UnusableError
 
 _MOST: Final = 64
+_KEPT: Final = 1_024
 
 
 class ClientAuthorities:
@@ -29,6 +32,7 @@ class ClientAuthorities:
             raise UnusableError(message)
         self.pem = pem
         self.current = current
+        self._judged: BoundedCache[x509.Certificate, bool] = BoundedCache(_KEPT)
 
     def apply(self, context: ssl.SSLContext) -> None:
         """Have a context verify clients by these. Raises `UnusableError`."""
@@ -40,8 +44,16 @@ class ClientAuthorities:
         asking(context)
 
     def issued(self, certificate: x509.Certificate) -> bool:
-        """Tell whether one of these issued a certificate itself."""
-        return any(_issued(authority, certificate) for authority in self.certificates)
+        """Tell whether one of these issued a certificate itself.
+
+        The answer depends on the certificates alone, so each signature is verified once. Envoy resumes TLS sessions,
+        and each request on a resumed session asks this. Equal certificates have equal contents and signatures.
+        """
+        judged = self._judged.get(certificate)
+        if judged is None:
+            judged = any(_issued(authority, certificate) for authority in self.certificates)
+            self._judged.put(certificate, judged)
+        return judged
 
 
 class CurrentAuthorities:
