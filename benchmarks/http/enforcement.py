@@ -1,34 +1,37 @@
 """Enforcement: what asking adds to a proxied call, to a client's call, and to an MCP tool call.
 
-Standing: starts what `envoy` and `caller` describe, and measures in interleaved rounds. Latencies are those of one
-connection, since with many they are the queue's; rates are those of 32.
+Standing: starts what `envoy`, `proxies` and `caller` describe, and measures in interleaved rounds. Latencies are those
+of one connection, since with many they are the queue's; rates are those of 32.
 """
 
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.rig import caller
+from benchmarks.rig import caller, interpreters
 from benchmarks.rig.cores import cpu_seconds, pinned
 from benchmarks.rig.load import Round, WireRequests, Wrk
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section, ratio
 from benchmarks.rig.servers import MissingError, Server, Servers
-from benchmarks.targets import envoy, ours
-from benchmarks.targets.envoy import AskedPdp
+from benchmarks.targets import enforcing, envoy, ours
+from benchmarks.targets.enforcing import AskedPdp
+from benchmarks.targets.proxies import PROXIES
 from localcluster.process import RunningProcess
 
 _POLICIES: Final = 1_000
-_ALONE: Final = "Envoy, asks nobody"
-_ALLOW: Final = "Envoy, a server that allows everything"
+_ENVOY: Final = "Envoy, asks nobody"
+_ENVOY_ALLOW: Final = "Envoy, a server that allows everything"
 _HTTP: Final = "Envoy, bailiwick over HTTP"
 _GRPC: Final = "Envoy, bailiwick over gRPC"
-_COLUMNS: Final = ("calls/s", "CPU us", "p50 ms", "p99 ms", "added p50 ms", "added p99 ms", "budget")
+_COLUMNS: Final = (
+    *("calls/s", "CPU us", "p50 ms", "p99 ms", "added p50 ms", "added p99 ms", "added CPU us", "CPU, over allow-all"),
+)
 _CLIENT_COLUMNS: Final = ("calls/s", "client's CPU us", "p50 ms", "p99 ms", "added p50 ms", "by CPU")
 _CLIENTS: Final = {
     "evaluation, bare client": ("bare", None),
@@ -39,49 +42,84 @@ _CLIENTS: Final = {
 
 
 @dataclass(slots=True)
-class _EnvoyRow:
-    """One row of Envoy: who works on a call, and its rounds over one connection and over 32."""
+class _ProxyRow:
+    """One row of a proxy: who works on a call, and its rounds over one connection and over 32.
 
-    server: Server
-    others: tuple[RunningProcess, ...]
+    `alone` is the row of the same proxy that asks nobody, `floor` the one whose processor time it is compared with.
+    """
+
+    server: Server | None
+    others: tuple[RunningProcess, ...] = ()
+    prepared: WireRequests = field(default_factory=lambda: WireRequests(Path()))
+    alone: str = ""
+    floor: str = ""
+    missing: str = ""
     one: list[Round] = field(default_factory=list)
     many: list[Round] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
-    def cpu_seconds(self) -> float:
-        """Processor time so far, of the proxy and of whom it asks."""
-        return sum(cpu_seconds(each.handle.pid) for each in (self.server.running, *self.others))
+    @classmethod
+    def make(
+        cls,
+        name: str,
+        started: tuple[RunningProcess, int],
+        others: tuple[RunningProcess, ...],
+        prepared: WireRequests,
+        alone: str,
+        floor: str,
+    ) -> "_ProxyRow":
+        """Return the row of a proxy that was started."""
+        server = Server(name, "", *started, lambda _: "", lambda said: said == b"true")
+        return cls(server, others, prepared, alone, floor)
+
+    @classmethod
+    def absent(cls, why: str) -> "_ProxyRow":
+        """Return the row of a proxy that is not there."""
+        return cls(None, missing=why)
+
+    def measure(self, wrk: Wrk, seconds: int, *, counts: bool) -> None:
+        """Load it over one connection, then over 32. Raises `MissingError` where an answer is not as it should be."""
+        if self.server is None:
+            return
+        one = wrk.round(self.server, self.prepared, seconds, connections=1)
+        before = self._cpu_seconds()
+        many = wrk.round(self.server, self.prepared, seconds)
+        if counts:
+            self.one.append(one)
+            self.many.append(many)
+            self.cpu.append((self._cpu_seconds() - before) / many.requests * 1e6)
+
+    def _cpu_seconds(self) -> float:
+        # Of the proxy, of whom it asks, and of the upstream.
+        own = () if self.server is None else (self.server.running,)
+        return sum(cpu_seconds(each.handle.pid) for each in (*own, *self.others))
 
 
 def proxies(plan: Plan, servers: Servers) -> Section:
-    """Measure calls through Envoy."""
-    title = f"A call through Envoy: all on one core, {_POLICIES:,} policies, one CEL condition on the body"
+    """Measure calls through each proxy that a configuration ships for."""
+    title = f"A call through a proxy: all on one core, {_POLICIES:,} policies, one CEL condition on the arguments"
     made = Section(title, _COLUMNS)
     try:
         wrk = Wrk.find(plan.cores.load)
-        asked = envoy.decision_point(servers, _POLICIES)
-        rows = _started(servers, asked)
+        asked = enforcing.decision_point(servers, _POLICIES)
+        rows = _envoys(servers, asked) | _others(servers, asked)
     except MissingError as error:
         made.rows.append(Row("all", missing=str(error)))
         return made
-    prepared = WireRequests.write(servers.folder / "envoy.requests", [(envoy.TARGET, dict(asked.headers), envoy.BODY)])
     for number in range(plan.rounds + 1):
         plan.progress.say(f"Round {number} of {plan.rounds}" if number else "Warming up")
         for row in rows.values():
-            seconds = plan.seconds if number else 1
-            one = wrk.round(row.server, prepared, seconds, connections=1)
-            before = row.cpu_seconds()
-            many = wrk.round(row.server, prepared, seconds)
-            if number:
-                row.one.append(one)
-                row.many.append(many)
-                row.cpu.append((row.cpu_seconds() - before) / many.requests * 1e6)
-    floor = rows[_ALONE]
-    made.rows += [_proxied_row(name, row, floor) for name, row in rows.items()]
+            try:
+                row.measure(wrk, plan.seconds if number else 1, counts=number > 0)
+            except MissingError as error:
+                row.server, row.missing = None, str(error)
+    made.rows += [_proxied_row(name, row, rows) for name, row in rows.items()]
     made.notes += [
         f"The median of {plan.rounds} rounds of {plan.seconds} s, interleaved. Latencies over one connection, rate and",
-        "processor time (the proxy and whom it asks) over 32. Added: over Envoy that asks nobody, round by round.",
-        "Envoy asks bailiwick over TLS with its client certificate; the server that allows everything in the clear.",
+        "processor time (the proxy, whom it asks, the upstream) over 32. Added: over the same proxy that asks nobody.",
+        "A proxy asks over TLS with its client certificate, HAProxy with a token; likewise a server that allows",
+        "everything, except in the clear. CPU, over allow-all: round by round, of the same proxy and protocol.",
+        "Envoy sends the body, and serves the call itself; the others send the query, and have an upstream.",
     ]
     return made
 
@@ -110,26 +148,71 @@ def clients(plan: Plan, servers: Servers) -> Section:
     return made
 
 
-def _started(servers: Servers, asked: AskedPdp) -> dict[str, _EnvoyRow]:
-    allow, port = envoy.bare(servers)
-    starts: dict[str, tuple[Callable[[], tuple[RunningProcess, int]], tuple[RunningProcess, ...]]] = {
-        _ALONE: (lambda: envoy.asking_nobody(servers, asked), ()),
-        _ALLOW: (lambda: envoy.by_bare(servers, asked, port), (allow,)),
-        _HTTP: (lambda: envoy.by_http(servers, asked), (asked.running,)),
-        _GRPC: (lambda: envoy.by_grpc(servers, asked), (asked.running,)),
-    }
-    rows = {}
-    for name, (start, others) in starts.items():
-        running, at = start()
-        server = Server(name, "", running, at, lambda _: envoy.TARGET, lambda said: said == b"true")
-        rows[name] = _EnvoyRow(server, others)
+def _envoys(servers: Servers, asked: AskedPdp) -> dict[str, _ProxyRow]:
+    """Start each Envoy. Raises `MissingError`."""
+    file = servers.folder / "envoy.requests"
+    prepared = WireRequests.write(file, [(enforcing.TARGET, dict(asked.headers), enforcing.BODY)])
+    (clear, clear_port), (tls, tls_port) = enforcing.bare(servers, "allow"), enforcing.bare(servers, "allow", asked)
+    grpc, grpc_port = enforcing.grpc_bare(servers, asked)
+    rows: dict[str, _ProxyRow] = {}
+
+    def add(name: str, started: tuple[RunningProcess, int], *others: RunningProcess, floor: str = "") -> None:
+        rows[name] = _ProxyRow.make(name, started, others, prepared, _ENVOY, floor)
+
+    add(_ENVOY, envoy.asking_nobody(servers, asked))
+    add(f"{_ENVOY_ALLOW}, in the clear", envoy.by_bare(servers, asked, clear_port), clear)
+    add(_ENVOY_ALLOW, envoy.by_http(servers, asked, tls_port), tls)
+    add(f"{_ENVOY_ALLOW}, gRPC", envoy.by_grpc(servers, asked, grpc_port), grpc)
+    add(_HTTP, envoy.by_http(servers, asked, asked.http), asked.running, floor=_ENVOY_ALLOW)
+    add(_GRPC, envoy.by_grpc(servers, asked, asked.grpc), asked.running, floor=f"{_ENVOY_ALLOW}, gRPC")
+    try:
+        python = interpreters.optimised(servers.folder)
+        fast = enforcing.decision_point(servers, _POLICIES, name="optimised", python=python)
+        # Another key has signed its tokens.
+        other = WireRequests.write(
+            servers.folder / "optimised.requests", [(enforcing.TARGET, dict(fast.headers), enforcing.BODY)]
+        )
+        name = f"{_HTTP}, optimised Python {python.version}"
+        started = envoy.by_http(servers, fast, fast.http)
+        rows[name] = _ProxyRow.make(name, started, (fast.running,), other, _ENVOY, _ENVOY_ALLOW)
+    except MissingError as error:
+        rows[f"{_HTTP}, optimised Python"] = _ProxyRow.absent(str(error))
     return rows
 
 
-def _proxied_row(name: str, row: _EnvoyRow, floor: _EnvoyRow) -> Row:
-    added = [(mine.p50 - other.p50, mine.p99 - other.p99) for mine, other in zip(row.one, floor.one, strict=True)]
-    itself = row is floor
+def _others(servers: Servers, asked: AskedPdp) -> dict[str, _ProxyRow]:
+    """Start each of the other proxies, as far as it is there."""
+    file = servers.folder / "query.requests"
+    prepared = WireRequests.write(file, [(enforcing.QUERY_TARGET, dict(asked.headers), enforcing.BODY)])
+    allow, allow_port = enforcing.bare(servers, "allow", asked)
+    upstream, upstream_port = enforcing.bare(servers, "upstream")
+    rows = {}
+    for kind, start in PROXIES.items():
+        alone, floor = f"{kind}, asks nobody", f"{kind}, a server that allows everything"
+        ways: dict[str, tuple[int | None, tuple[RunningProcess, ...], str]] = {
+            alone: (None, (), ""),
+            floor: (allow_port, (allow,), ""),
+            f"{kind}, bailiwick": (asked.http, (asked.running,), floor),
+        }
+        for name, (port, others, over) in ways.items():
+            try:
+                started = start(servers, asked, port, upstream_port)
+            except MissingError as error:
+                rows[name] = _ProxyRow.absent(str(error))
+            else:
+                rows[name] = _ProxyRow.make(name, started, (*others, upstream), prepared, alone, over)
+    return rows
+
+
+def _proxied_row(name: str, row: _ProxyRow, rows: Mapping[str, _ProxyRow]) -> Row:
+    if row.missing or row.server is None:
+        return Row(name, missing=row.missing)
+    alone = rows[row.alone]
+    added = [(mine.p50 - other.p50, mine.p99 - other.p99) for mine, other in zip(row.one, alone.one, strict=True)]
+    cpu = median(mine - other for mine, other in zip(row.cpu, alone.cpu, strict=True))
+    itself = row is alone
     p50, p99 = (median(column) for column in zip(*added, strict=True))
+    over = [mine / other for mine, other in zip(row.cpu, rows[row.floor].cpu, strict=True)] if row.floor else []
     cells = (
         f"{median(one.per_second for one in row.many):,.0f}",
         f"{median(row.cpu):.0f}",
@@ -137,13 +220,14 @@ def _proxied_row(name: str, row: _EnvoyRow, floor: _EnvoyRow) -> Row:
         f"{median(one.p99 for one in row.one):.2f}",
         NONE if itself else f"{p50:.2f}",
         NONE if itself else f"{p99:.2f}",
-        "added p50 <= 1 ms" if name in {_HTTP, _GRPC} else NONE,
+        NONE if itself else f"{cpu:.0f}",
+        f"{ratio(median(over))} ({min(over):.2f}..{max(over):.2f})" if over else NONE,
     )
     rounds = [
-        {"one": _data(one), "many": _data(many), "cpu_us": cpu}
-        for one, many, cpu in zip(row.one, row.many, row.cpu, strict=True)
+        {"one": _data(one), "many": _data(many), "cpu_us": used}
+        for one, many, used in zip(row.one, row.many, row.cpu, strict=True)
     ]
-    return Row(name, cells, data={"rounds": rounds, "added_p50_ms": p50, "added_p99_ms": p99})
+    return Row(name, cells, data={"rounds": rounds, "added_p50_ms": p50, "added_p99_ms": p99, "added_cpu_us": cpu})
 
 
 def _client_row(name: str, rounds: Sequence[Round], compared: Sequence[Round] | None) -> Row:

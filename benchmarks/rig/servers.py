@@ -5,6 +5,7 @@ time; a server that does not come up is a `MissingError` with its last words.
 """
 
 import http.client
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,3 +116,14 @@ def await_answer(running: RunningProcess, port: int, path: str, seconds: float =
             connection.close()
         time.sleep(_POLL_SECONDS)
     raise MissingError(f"{running.name} did not become ready within {seconds:g} s:\n{running.last_words()}")
+
+
+def await_port(running: RunningProcess, port: int, seconds: float = 60.0) -> None:
+    """Wait until somebody listens on a port, right after the start. Raises `MissingError`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and running.alive:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(_POLL_SECONDS)
+    raise MissingError(f"{running.name} does not listen:\n{running.last_words()}")

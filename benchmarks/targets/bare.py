@@ -1,12 +1,14 @@
 """The floor: an aiohttp server on uvloop that parses the body with orjson, answers, and does nothing else.
 
-Standing: a process of its own, `python -m benchmarks.targets.bare`. Three variants: `application` with a router,
-`server`, aiohttp's lower-level `web.Server` without one, and `allow`, which says 200 to any call that Envoy asks about.
-The answer of the first two has the members that every decision needs.
+Standing: a process of its own, `python -m benchmarks.targets.bare`. Four variants: `application` with a router,
+`server`, aiohttp's lower-level `web.Server` without one, `allow`, which says 200 to any call that a proxy asks about,
+and `upstream`, which serves the calls of proxies. The answers of the first two have the members that every decision
+needs.
 """
 
 import argparse
 import asyncio
+import ssl
 from typing import Final
 
 import orjson
@@ -33,10 +35,26 @@ async def _either(request: web.BaseRequest) -> web.Response:
 
 
 async def _allow(_: web.BaseRequest) -> web.Response:
-    return web.Response()
+    # Without the header, the shipped file of HAProxy takes it for no answer of a decision point.
+    return web.Response(headers={"X-Bailiwick-Decision": "eval_0"})
 
 
-async def _serve(kind: str, port: int) -> None:
+async def _upstream(_: web.BaseRequest) -> web.Response:
+    return web.Response(text="true")
+
+
+_HANDLERS: Final = {"server": _either, "allow": _allow, "upstream": _upstream}
+
+
+def _context(certificate: str, key: str, authorities: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authorities)
+    context.load_cert_chain(certificate, key)
+    # As the decision point: HAProxy shows no certificate.
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+async def _serve(kind: str, port: int, tls: list[str] | None) -> None:
     runner: web.BaseRunner
     if kind == "application":
         app = web.Application()
@@ -44,19 +62,20 @@ async def _serve(kind: str, port: int) -> None:
         app.router.add_get("/ready", ready)
         runner = web.AppRunner(app, access_log=None)
     else:
-        runner = web.ServerRunner(web.Server(_allow if kind == "allow" else _either, access_log=None))
+        runner = web.ServerRunner(web.Server(_HANDLERS[kind], access_log=None))
     await runner.setup()
-    await web.TCPSite(runner, HOST, port).start()
+    await web.TCPSite(runner, HOST, port, ssl_context=None if tls is None else _context(*tls)).start()
     await asyncio.Event().wait()
 
 
 def main() -> None:
     """Serve until the process is ended."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--kind", choices=("application", "server", "allow"), required=True)
+    parser.add_argument("--kind", choices=("application", *_HANDLERS), required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--tls", nargs=3, metavar=("CERTIFICATE", "KEY", "AUTHORITIES"))
     options = parser.parse_args()
-    uvloop.run(_serve(options.kind, options.port))
+    uvloop.run(_serve(options.kind, options.port, options.tls))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,8 @@ where that mode exists, standalone from a folder of files. Holds: nothing of the
 measured, and its record is on, to a file.
 """
 
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -21,12 +19,11 @@ import yaml
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from benchmarks.rig import workload
 from benchmarks.rig.grants import grant
-from benchmarks.rig.servers import HOST, MissingError, Server, Servers, await_answer
+from benchmarks.rig.servers import HOST, MissingError, Server, Servers, await_answer, await_port
 from benchmarks.rig.workload import ENDPOINT, GATEWAY, Request
 from benchmarks.targets.apiserver import token
 from localcluster.pki import Authority
 from localcluster.ports import free_ports
-from localcluster.process import RunningProcess
 
 WEBHOOK: Final = (sys.executable, "-m", "bailiwick_webhook")
 # A hundred thousand policies take minutes on a slow machine.
@@ -116,18 +113,8 @@ def start_stand_in(
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
     }
     kubeconfig.write_text(yaml.safe_dump({"current-context": "it", **entries}), encoding="utf-8")
-    _await_port(running, port)
+    await_port(running, port, _START_SECONDS)
     return kubeconfig
-
-
-def _await_port(running: RunningProcess, port: int) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and running.alive:
-        with socket.socket() as probe:
-            if probe.connect_ex((HOST, port)) == 0:
-                return
-        time.sleep(0.02)
-    raise MissingError(f"{running.name} does not listen:\n{running.last_words()}")
 
 
 def _path(request: Request) -> str:
