@@ -82,12 +82,12 @@ class Verifier:
 
     def at_once(self, parsed: CompactToken) -> VerifiedClaims | RefusedToken | None:
         """Verify a token by the keys that are known; None where there are none, or none of them has signed it."""
+        known = self.remembered(parsed.digest)
+        if known is not None:
+            return known
         published = self._keys.current
         if published is None:
             return None
-        kept = self._kept.get(parsed.digest)
-        if kept is not None and kept.published is published and self._clock() - kept.since <= KEPT_SECONDS:
-            return kept.verified if self._in_time(kept.verified.claims) else RefusedToken(Reason.IDENTITY_INVALID)
         if parsed.algorithm not in self._rules.algorithms or parsed.type not in self._rules.types:
             return RefusedToken(Reason.IDENTITY_INVALID)
         if not _signed(published, parsed):
@@ -100,6 +100,13 @@ class Verifier:
         verified = VerifiedClaims(claims, float(claims["exp"]))
         self._kept.put(parsed.digest, _Kept(verified, published, self._clock()))
         return verified
+
+    def remembered(self, digest: bytes) -> VerifiedClaims | RefusedToken | None:
+        """Return what a token comes to that was verified lately, by the keys that are known now; None of any other."""
+        kept, published = self._kept.get(digest), self._keys.current
+        if kept is None or kept.published is not published or self._clock() - kept.since > KEPT_SECONDS:
+            return None
+        return kept.verified if self._in_time(kept.verified.claims) else RefusedToken(Reason.IDENTITY_INVALID)
 
     def _in_time(self, claims: Mapping[str, Any]) -> bool:
         now = self._now()
