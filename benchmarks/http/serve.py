@@ -4,7 +4,6 @@ Standing: starts all of them, holds them against the same answers, and only then
 whatever else the machine does meets all of them. Ratios are made round by round, of neighbours, and then the median.
 """
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,7 +14,8 @@ from typing import Final
 
 import orjson
 
-from benchmarks.rig import workload
+from benchmarks.rig import interpreters, workload
+from benchmarks.rig.interpreters import CHECKOUT, Python
 from benchmarks.rig.load import Round, WireRequests, Wrk
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section, ratio
@@ -54,6 +54,7 @@ class ServeSection:
         self._servers = servers
         self._targets: list[Target] = []
         self._missing: dict[str, str] = {}
+        self._faster = ""
         self._section = Section(
             f"AuthZEN evaluation over HTTP: one core, {POLICIES:,} policies, 32 connections, one CEL condition",
             _COLUMNS,
@@ -76,6 +77,7 @@ class ServeSection:
     def _start(self) -> None:
         self._try(OURS, self._ours)
         self._try(FLOOR, lambda: self._bare("server", FLOOR, ">= 0.65 x"))
+        self._try(f"{OURS}, optimised Python", self._optimised)
         self._try("bare aiohttp web.Application", lambda: self._bare("application", "bare aiohttp web.Application", ""))
         self._try("OPA, decision log off", lambda: self._opa("OPA, decision log off", "", log=False))
         self._try("OPA, decision log on", lambda: self._opa("OPA, decision log on", ">= 3 x", log=True))
@@ -124,10 +126,20 @@ class ServeSection:
             agree(alone)
             self._add(name, alone, conditional)
 
-    def _bare(self, kind: str, name: str, budget: str) -> None:
+    def _optimised(self) -> None:
+        python = interpreters.optimised(self._servers.folder)
+        self._faster = f", optimised Python {python.version}"
+        server = ours.in_cluster(
+            self._servers, POLICIES, load_core=self._plan.cores.load, name="optimised", python=python
+        )
+        agree(server)
+        self._add(OURS + self._faster, server, workload.load(POLICIES, _DIFFERENT, EXPORT))
+        self._bare("server", FLOOR + self._faster, "", python)
+
+    def _bare(self, kind: str, name: str, budget: str, python: Python = CHECKOUT) -> None:
         (port,) = free_ports(1)
-        command = [sys.executable, "-m", "benchmarks.targets.bare", f"--kind={kind}", f"--port={port}"]
-        running = self._servers.spawn(f"bare {kind}", command)
+        command = [*python.command, "-m", "benchmarks.targets.bare", f"--kind={kind}", f"--port={port}"]
+        running = self._servers.spawn(name, command, environment=python.environment)
         await_answer(running, port, "/ready")
         versions = f"aiohttp {version('aiohttp')}, uvloop {version('uvloop')}"
         server = Server(name, versions, running, port, lambda _: "/access/v1/evaluation", _decision)
@@ -198,10 +210,22 @@ class ServeSection:
         }
         return Row(target.name, cells, data=data)
 
+    def _beside_its_floor(self) -> list[str]:
+        """Say how the decision point stands to the bare server where both run on the optimised Python."""
+        rounds = {one.name: one.rounds for one in self._targets}
+        if not self._faster or OURS + self._faster not in rounds:
+            return []
+        pairs = zip(rounds[OURS + self._faster], rounds[FLOOR + self._faster], strict=True)
+        by_cpu = [other.cpu / mine.cpu for mine, other in pairs if mine.cpu]
+        if not by_cpu:
+            return []
+        return [f"On the optimised Python, as in the images, by CPU over its own bare server: {ratio(median(by_cpu))}."]
+
     def _notes(self) -> None:
         size = len(workload.load(POLICIES, 1, EXPORT)[0].encoded())
         how = f"the median of {self._plan.rounds} rounds of {self._plan.seconds} s, interleaved"
         self._section.notes += [
+            *self._beside_its_floor(),
             f"Each row is {how}; body {size} bytes, {_DIFFERENT} different ones in turn.",
             f"bailiwick and its peers gave the same, right answers to {_SAMPLE} requests of every outcome before.",
             "bailiwick's rate: its requests/s over this row's (range of the rounds).",

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -33,11 +33,11 @@ print(importlib.util.find_spec("bailiwick_webhook") is not None)
 
 @dataclass(frozen=True, slots=True)
 class Python:
-    """How a process is started by an interpreter. `environment` is added to that of the benchmark."""
+    """How a process is started by an interpreter. `environment` None: that of the benchmark."""
 
     version: str
     command: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] | None = None
 
 
 CHECKOUT: Final = Python(sys.version.split()[0], (sys.executable,))
@@ -78,7 +78,7 @@ def optimised(folder: Path) -> Python:
 
 
 def _as_in_images(version: str, program: str) -> Python:
-    return Python(version, (program,), {"PYTHONOPTIMIZE": "1"})
+    return Python(version, (program,), {**os.environ, "PYTHONOPTIMIZE": "1"})
 
 
 def _candidates() -> Iterator[str]:

@@ -19,6 +19,7 @@ import yaml
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from benchmarks.rig import workload
 from benchmarks.rig.grants import grant
+from benchmarks.rig.interpreters import Python
 from benchmarks.rig.servers import HOST, MissingError, Server, Servers, await_answer, await_port
 from benchmarks.rig.workload import ENDPOINT, GATEWAY, Request
 from benchmarks.targets.apiserver import token
@@ -38,11 +39,15 @@ def in_cluster(
     grants: int = 0,
     name: str,
     program: tuple[str, ...] = WEBHOOK,
+    python: Python | None = None,
 ) -> Server:
-    """Start a decision point in front of the stand-in; return it when it is ready."""
+    """Start a decision point in front of the stand-in; return it when it is ready. `python`: by another interpreter."""
     opened = [grant(place) for place in workload.places(grants)]
     kubeconfig = start_stand_in(servers, policies, opened, load_core=load_core, name=name)
-    return _start(servers, name, ("--kubeconfig", kubeconfig, "--admission-port=0"), program)
+    if python is not None:
+        program = (*python.command, *program[1:])
+    environment = None if python is None else python.environment
+    return _start(servers, name, ("--kubeconfig", kubeconfig, "--admission-port=0"), program, environment)
 
 
 def stand_in(servers: Servers, name: str) -> str:
@@ -69,11 +74,17 @@ def standalone(servers: Servers, policies: int, *, name: str, more: Iterable[dic
     return _start(servers, name, ("--policies", folder, "--development"))
 
 
-def _start(servers: Servers, name: str, source: tuple[str | Path, ...], program: tuple[str, ...] = WEBHOOK) -> Server:
+def _start(
+    servers: Servers,
+    name: str,
+    source: tuple[str | Path, ...],
+    program: tuple[str, ...] = WEBHOOK,
+    environment: Mapping[str, str] | None = None,
+) -> Server:
     port, status_port = free_ports(2)
     records = servers.folder / f"{name}.records.jsonl"
     flags = (f"--port={port}", f"--status-port={status_port}", "--log-level=error", "--drain-seconds=0.1")
-    running = servers.spawn(name, [*program, *source, "--record-file", records, *flags])
+    running = servers.spawn(name, [*program, *source, "--record-file", records, *flags], environment=environment)
     ready = await_answer(running, status_port, "/readyz", _START_SECONDS)
     return Server(
         name, f"bailiwick {version('bailiwick')}", running, port, _path, _allowed, as_itself, ready_seconds=ready
