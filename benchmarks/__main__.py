@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.cluster import cluster, neighbours
-from benchmarks.http import batch, enforcement, replicas, scale, seams, start, tails
+from benchmarks.http import applications, batch, enforcement, replicas, scale, seams, start, tails
 from benchmarks.http.serve import ServeSection
 from benchmarks.inside import decide, pauses, search, stages
 from benchmarks.rig.cores import Busy, Cores, describe
@@ -40,6 +40,7 @@ _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "batch": batch.section,
     "proxies": enforcement.proxies,
     "clients": enforcement.clients,
+    "applications": applications.section,
     "seams": seams.section,
     "start": start.section,
     "scale": scale.section,

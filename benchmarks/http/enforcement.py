@@ -7,18 +7,19 @@ of one connection, since with many they are the queue's; rates are those of 32.
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Final
 
+from benchmarks.http import addedcost
+from benchmarks.http.addedcost import AskingPath
 from benchmarks.rig import caller, interpreters
-from benchmarks.rig.cores import cpu_seconds, pinned
+from benchmarks.rig.cores import pinned
 from benchmarks.rig.load import Round, WireRequests, Wrk
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section, ratio
-from benchmarks.rig.servers import MissingError, Server, Servers
+from benchmarks.rig.servers import MissingError, Servers
 from benchmarks.targets import enforcing, envoy, ours
 from benchmarks.targets.enforcing import AskedPdp
 from benchmarks.targets.proxies import PROXIES
@@ -29,9 +30,6 @@ _ENVOY: Final = "Envoy, asks nobody"
 _ENVOY_ALLOW: Final = "Envoy, a server that allows everything"
 _HTTP: Final = "Envoy, bailiwick over HTTP"
 _GRPC: Final = "Envoy, bailiwick over gRPC"
-_COLUMNS: Final = (
-    *("calls/s", "CPU us", "p50 ms", "p99 ms", "added p50 ms", "added p99 ms", "added CPU us", "CPU, over allow-all"),
-)
 _CLIENT_COLUMNS: Final = ("calls/s", "client's CPU us", "p50 ms", "p99 ms", "added p50 ms", "by CPU")
 _CLIENTS: Final = {
     "evaluation, bare client": ("bare", None),
@@ -41,64 +39,10 @@ _CLIENTS: Final = {
 }
 
 
-@dataclass(slots=True)
-class _ProxyRow:
-    """One row of a proxy: who works on a call, and its rounds over one connection and over 32.
-
-    `alone` is the row of the same proxy that asks nobody, `floor` the one whose processor time it is compared with.
-    """
-
-    server: Server | None
-    others: tuple[RunningProcess, ...] = ()
-    prepared: WireRequests = field(default_factory=lambda: WireRequests(Path()))
-    alone: str = ""
-    floor: str = ""
-    missing: str = ""
-    one: list[Round] = field(default_factory=list)
-    many: list[Round] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    @classmethod
-    def make(
-        cls,
-        name: str,
-        started: tuple[RunningProcess, int],
-        others: tuple[RunningProcess, ...],
-        prepared: WireRequests,
-        alone: str,
-        floor: str,
-    ) -> "_ProxyRow":
-        """Return the row of a proxy that was started."""
-        server = Server(name, "", *started, lambda _: "", lambda said: said == b"true")
-        return cls(server, others, prepared, alone, floor)
-
-    @classmethod
-    def absent(cls, why: str) -> "_ProxyRow":
-        """Return the row of a proxy that is not there."""
-        return cls(None, missing=why)
-
-    def measure(self, wrk: Wrk, seconds: int, *, counts: bool) -> None:
-        """Load it over one connection, then over 32. Raises `MissingError` where an answer is not as it should be."""
-        if self.server is None:
-            return
-        one = wrk.round(self.server, self.prepared, seconds, connections=1)
-        before = self._cpu_seconds()
-        many = wrk.round(self.server, self.prepared, seconds)
-        if counts:
-            self.one.append(one)
-            self.many.append(many)
-            self.cpu.append((self._cpu_seconds() - before) / many.requests * 1e6)
-
-    def _cpu_seconds(self) -> float:
-        # Of the proxy, of whom it asks, and of the upstream.
-        own = () if self.server is None else (self.server.running,)
-        return sum(cpu_seconds(each.handle.pid) for each in (*own, *self.others))
-
-
 def proxies(plan: Plan, servers: Servers) -> Section:
     """Measure calls through each proxy that a configuration ships for."""
     title = f"A call through a proxy: all on one core, {_POLICIES:,} policies, one CEL condition on the arguments"
-    made = Section(title, _COLUMNS)
+    made = Section(title, addedcost.COLUMNS)
     try:
         wrk = Wrk.find(plan.cores.load)
         asked = enforcing.decision_point(servers, _POLICIES)
@@ -106,14 +50,7 @@ def proxies(plan: Plan, servers: Servers) -> Section:
     except MissingError as error:
         made.rows.append(Row("all", missing=str(error)))
         return made
-    for number in range(plan.rounds + 1):
-        plan.progress.say(f"Round {number} of {plan.rounds}" if number else "Warming up")
-        for row in rows.values():
-            try:
-                row.measure(wrk, plan.seconds if number else 1, counts=number > 0)
-            except MissingError as error:
-                row.server, row.missing = None, str(error)
-    made.rows += [_proxied_row(name, row, rows) for name, row in rows.items()]
+    made.rows += addedcost.measured(plan, wrk, rows)
     made.notes += [
         f"The median of {plan.rounds} rounds of {plan.seconds} s, interleaved. Latencies over one connection, rate and",
         "processor time (the proxy, whom it asks, the upstream) over 32. Added: over the same proxy that asks nobody.",
@@ -148,16 +85,16 @@ def clients(plan: Plan, servers: Servers) -> Section:
     return made
 
 
-def _envoys(servers: Servers, asked: AskedPdp) -> dict[str, _ProxyRow]:
+def _envoys(servers: Servers, asked: AskedPdp) -> dict[str, AskingPath]:
     """Start each Envoy. Raises `MissingError`."""
     file = servers.folder / "envoy.requests"
     prepared = WireRequests.write(file, [(enforcing.TARGET, dict(asked.headers), enforcing.BODY)])
     (clear, clear_port), (tls, tls_port) = enforcing.bare(servers, "allow"), enforcing.bare(servers, "allow", asked)
     grpc, grpc_port = enforcing.grpc_bare(servers, asked)
-    rows: dict[str, _ProxyRow] = {}
+    rows: dict[str, AskingPath] = {}
 
     def add(name: str, started: tuple[RunningProcess, int], *others: RunningProcess, floor: str = "") -> None:
-        rows[name] = _ProxyRow.make(name, started, others, prepared, _ENVOY, floor)
+        rows[name] = AskingPath.make(name, started, others, prepared, _ENVOY, floor)
 
     add(_ENVOY, envoy.asking_nobody(servers, asked))
     add(f"{_ENVOY_ALLOW}, in the clear", envoy.by_bare(servers, asked, clear_port), clear)
@@ -174,13 +111,13 @@ def _envoys(servers: Servers, asked: AskedPdp) -> dict[str, _ProxyRow]:
         )
         name = f"{_HTTP}, optimised Python {python.version}"
         started = envoy.by_http(servers, fast, fast.http)
-        rows[name] = _ProxyRow.make(name, started, (fast.running,), other, _ENVOY, _ENVOY_ALLOW)
+        rows[name] = AskingPath.make(name, started, (fast.running,), other, _ENVOY, _ENVOY_ALLOW)
     except MissingError as error:
-        rows[f"{_HTTP}, optimised Python"] = _ProxyRow.absent(str(error))
+        rows[f"{_HTTP}, optimised Python"] = AskingPath.absent(str(error))
     return rows
 
 
-def _others(servers: Servers, asked: AskedPdp) -> dict[str, _ProxyRow]:
+def _others(servers: Servers, asked: AskedPdp) -> dict[str, AskingPath]:
     """Start each of the other proxies, as far as it is there."""
     file = servers.folder / "query.requests"
     prepared = WireRequests.write(file, [(enforcing.QUERY_TARGET, dict(asked.headers), enforcing.BODY)])
@@ -198,36 +135,10 @@ def _others(servers: Servers, asked: AskedPdp) -> dict[str, _ProxyRow]:
             try:
                 started = start(servers, asked, port, upstream_port)
             except MissingError as error:
-                rows[name] = _ProxyRow.absent(str(error))
+                rows[name] = AskingPath.absent(str(error))
             else:
-                rows[name] = _ProxyRow.make(name, started, (*others, upstream), prepared, alone, over)
+                rows[name] = AskingPath.make(name, started, (*others, upstream), prepared, alone, over)
     return rows
-
-
-def _proxied_row(name: str, row: _ProxyRow, rows: Mapping[str, _ProxyRow]) -> Row:
-    if row.missing or row.server is None:
-        return Row(name, missing=row.missing)
-    alone = rows[row.alone]
-    added = [(mine.p50 - other.p50, mine.p99 - other.p99) for mine, other in zip(row.one, alone.one, strict=True)]
-    cpu = median(mine - other for mine, other in zip(row.cpu, alone.cpu, strict=True))
-    itself = row is alone
-    p50, p99 = (median(column) for column in zip(*added, strict=True))
-    over = [mine / other for mine, other in zip(row.cpu, rows[row.floor].cpu, strict=True)] if row.floor else []
-    cells = (
-        f"{median(one.per_second for one in row.many):,.0f}",
-        f"{median(row.cpu):.0f}",
-        f"{median(one.p50 for one in row.one):.2f}",
-        f"{median(one.p99 for one in row.one):.2f}",
-        NONE if itself else f"{p50:.2f}",
-        NONE if itself else f"{p99:.2f}",
-        NONE if itself else f"{cpu:.0f}",
-        f"{ratio(median(over))} ({min(over):.2f}..{max(over):.2f})" if over else NONE,
-    )
-    rounds = [
-        {"one": _data(one), "many": _data(many), "cpu_us": used}
-        for one, many, used in zip(row.one, row.many, row.cpu, strict=True)
-    ]
-    return Row(name, cells, data={"rounds": rounds, "added_p50_ms": p50, "added_p99_ms": p99, "added_cpu_us": cpu})
 
 
 def _client_row(name: str, rounds: Sequence[Round], compared: Sequence[Round] | None) -> Row:
@@ -240,7 +151,7 @@ def _client_row(name: str, rounds: Sequence[Round], compared: Sequence[Round] | 
         f"{median(one.p50 - other.p50 for one, other in pairs):.2f}" if pairs else NONE,
         ratio(median(one.cpu / other.cpu for one, other in pairs)) if pairs else NONE,
     )
-    return Row(name, cells, data={"rounds": [_data(one) for one in rounds]})
+    return Row(name, cells, data={"rounds": [addedcost.data(one) for one in rounds]})
 
 
 def _called(core: int | None, kind: str, port: int, seconds: int) -> Round:
@@ -252,7 +163,3 @@ def _called(core: int | None, kind: str, port: int, seconds: int) -> Round:
     if answer.returncode != 0:
         raise MissingError(f"the client {kind} failed: {answer.stderr.strip()[-500:]}")
     return Round(**json.loads(answer.stdout))
-
-
-def _data(one: Round) -> dict[str, float]:
-    return {"per_second": one.per_second, "p50_ms": one.p50, "p99_ms": one.p99, "cpu_us": one.cpu}

@@ -1,9 +1,9 @@
 """The floor: an aiohttp server on uvloop that parses the body with orjson, answers, and does nothing else.
 
-Standing: a process of its own, `python -m benchmarks.targets.bare`. Four variants: `application` with a router,
-`server`, aiohttp's lower-level `web.Server` without one, `allow`, which says 200 to any call that a proxy asks about,
-and `upstream`, which serves the calls of proxies. The answers of the first two have the members that every decision
-needs.
+Standing: a process of its own, `python -m benchmarks.targets.bare`. Its variants: `application` with a router,
+`server`, aiohttp's lower-level `web.Server` without one, `echo`, the same as the SDK wants it, `allow`, which says 200
+to any call that a proxy asks about, and `upstream`, which serves the calls of proxies. The answers of the first three
+have the members that every decision needs.
 """
 
 import argparse
@@ -34,6 +34,13 @@ async def _either(request: web.BaseRequest) -> web.Response:
     return await (evaluation if request.method == "POST" else ready)(request)
 
 
+async def _echo(request: web.BaseRequest) -> web.Response:
+    # The SDK takes no answer that does not say which question it is for.
+    response = await evaluation(request)
+    response.headers["X-Request-ID"] = request.headers.get("X-Request-ID", "")
+    return response
+
+
 async def _allow(_: web.BaseRequest) -> web.Response:
     # Without the header, the shipped file of HAProxy takes it for no answer of a decision point.
     return web.Response(headers={"X-Bailiwick-Decision": "eval_0"})
@@ -43,7 +50,7 @@ async def _upstream(_: web.BaseRequest) -> web.Response:
     return web.Response(text="true")
 
 
-_HANDLERS: Final = {"server": _either, "allow": _allow, "upstream": _upstream}
+_HANDLERS: Final = {"server": _either, "echo": _echo, "allow": _allow, "upstream": _upstream}
 
 
 def _context(certificate: str, key: str, authorities: str) -> ssl.SSLContext:
