@@ -5,7 +5,7 @@ such names; they are compared as the most generous reader compares names, so tha
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 OVERRIDE_HEADERS: Final = (
@@ -19,6 +19,7 @@ OVERRIDE_HEADERS: Final = (
 
 # What every reader of headers reads in one way. Some take an underscore for a hyphen, and some any other sign.
 _HEADER: Final = re.compile(r"[A-Za-z0-9_-]+")
+_HYPHENATED: Final = re.compile(r"[A-Za-z0-9-]*")
 _OWN: Final = "x-bailiwick-"
 
 # Of a query, a form or a JSON object. Some read the names of the headers there too.
@@ -43,6 +44,15 @@ def is_ambiguous_header(name: str) -> bool:
         return True
     plain = name.lower().replace("_", "-")
     return plain in _FOLDED_HEADERS or ("_" in name and plain.startswith(_OWN))
+
+
+def has_ambiguous_header(names: Iterable[str]) -> bool:
+    """Tell whether one of these headers is ambiguous (see `is_ambiguous_header`)."""
+    told = list(names)
+    # All at once: without an underscore or another sign, a name is ambiguous only if it stands in the list.
+    if all(told) and _HYPHENATED.fullmatch("".join(told)) and _FOLDED_HEADERS.isdisjoint(map(str.lower, told)):
+        return False
+    return any(map(is_ambiguous_header, told))
 
 
 def plain_name(name: str) -> str:

@@ -17,7 +17,7 @@ from multidict import MultiMapping
 from bailiwick_engine.call import Action, Resource
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.mcpmessages import message_call
-from bailiwick_engine.policy.overrides import is_ambiguous_header, is_form, is_override
+from bailiwick_engine.policy.overrides import has_ambiguous_header, is_form, is_override
 from bailiwick_engine.policy.routes import MappedCall, McpMatch, RouteMatch, RouteRefusal, RouteTable
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -171,7 +171,7 @@ async def _read_call(
     raw: bytes | None,
 ) -> _ReadCall:
     """Return what the call stands for, by the endpoint's routes."""
-    if call is None or any(map(is_ambiguous_header, question.headers)):
+    if call is None or has_ambiguous_header(question.headers):
         detail = (
             "the proxy does not describe the call or describes it twice, or a header has a name that some upstreams"
             " take for another one"
