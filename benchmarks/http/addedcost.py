@@ -99,7 +99,7 @@ class AskingPath:
             f"{ratio(median(over))} ({min(over):.2f}..{max(over):.2f})" if over else NONE,
         )
         rounds = [
-            {"one": data(one), "many": data(many), "cpu_us": used}
+            {"one": round_data(one), "many": round_data(many), "cpu_us": used}
             for one, many, used in zip(self.one, self.many, self.cpu, strict=True)
         ]
         added_data = {"added_p50_ms": p50, "added_p99_ms": p99, "added_cpu_us": cpu}
@@ -110,7 +110,7 @@ class AskingPath:
         return sum(cpu_seconds(each.handle.pid) for each in (*own, *self.others))
 
 
-def measured(plan: Plan, wrk: Wrk, paths: Mapping[str, AskingPath]) -> list[Row]:
+def measure_rows(plan: Plan, wrk: Wrk, paths: Mapping[str, AskingPath]) -> list[Row]:
     """Measure all of them in interleaved rounds; return their rows."""
     for number in range(plan.rounds + 1):
         plan.progress.say(f"Round {number} of {plan.rounds}" if number else "Warming up")
@@ -119,6 +119,6 @@ def measured(plan: Plan, wrk: Wrk, paths: Mapping[str, AskingPath]) -> list[Row]
     return [path.row(name, paths) for name, path in paths.items()]
 
 
-def data(one: Round) -> dict[str, float]:
+def round_data(one: Round) -> dict[str, float]:
     """Return a round as it is written."""
     return {"per_second": one.per_second, "p50_ms": one.p50, "p99_ms": one.p99, "cpu_us": one.cpu}

@@ -38,7 +38,7 @@ def section(plan: Plan, servers: Servers) -> Section:
     try:
         wrk = Wrk.find(plan.cores.load)
         point = ours.standalone(servers, _POLICIES, name="applications", more=[caller.policy()])
-        made.rows += addedcost.measured(plan, wrk, _paths(servers, point))
+        made.rows += addedcost.measure_rows(plan, wrk, _paths(servers, point))
     except MissingError as error:
         made.rows.append(Row("all", missing=str(error)))
         return made

@@ -20,8 +20,8 @@ from benchmarks.rig.load import Round, WireRequests, Wrk
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section, ratio
 from benchmarks.rig.servers import MissingError, Servers
-from benchmarks.targets import enforcing, envoy, ours
-from benchmarks.targets.enforcing import AskedPdp
+from benchmarks.targets import envoy, ours, points
+from benchmarks.targets.points import AskedPdp
 from benchmarks.targets.proxies import PROXIES
 from localcluster.process import RunningProcess
 
@@ -45,12 +45,12 @@ def proxies(plan: Plan, servers: Servers) -> Section:
     made = Section(title, addedcost.COLUMNS)
     try:
         wrk = Wrk.find(plan.cores.load)
-        asked = enforcing.decision_point(servers, _POLICIES)
+        asked = points.decision_point(servers, _POLICIES)
         rows = _envoys(servers, asked) | _others(servers, asked)
     except MissingError as error:
         made.rows.append(Row("all", missing=str(error)))
         return made
-    made.rows += addedcost.measured(plan, wrk, rows)
+    made.rows += addedcost.measure_rows(plan, wrk, rows)
     made.notes += [
         f"The median of {plan.rounds} rounds of {plan.seconds} s, interleaved. Latencies over one connection, rate and",
         "processor time (the proxy, whom it asks, the upstream) over 32. Added: over the same proxy that asks nobody.",
@@ -88,9 +88,9 @@ def clients(plan: Plan, servers: Servers) -> Section:
 def _envoys(servers: Servers, asked: AskedPdp) -> dict[str, AskingPath]:
     """Start each Envoy. Raises `MissingError`."""
     file = servers.folder / "envoy.requests"
-    prepared = WireRequests.write(file, [(enforcing.TARGET, dict(asked.headers), enforcing.BODY)])
-    (clear, clear_port), (tls, tls_port) = enforcing.bare(servers, "allow"), enforcing.bare(servers, "allow", asked)
-    grpc, grpc_port = enforcing.grpc_bare(servers, asked)
+    prepared = WireRequests.write(file, [(points.TARGET, dict(asked.headers), points.BODY)])
+    (clear, clear_port), (tls, tls_port) = points.bare(servers, "allow"), points.bare(servers, "allow", asked)
+    grpc, grpc_port = points.grpc_bare(servers, asked)
     rows: dict[str, AskingPath] = {}
 
     def add(name: str, started: tuple[RunningProcess, int], *others: RunningProcess, floor: str = "") -> None:
@@ -104,10 +104,10 @@ def _envoys(servers: Servers, asked: AskedPdp) -> dict[str, AskingPath]:
     add(_GRPC, envoy.by_grpc(servers, asked, asked.grpc), asked.running, floor=f"{_ENVOY_ALLOW}, gRPC")
     try:
         python = interpreters.optimised(servers.folder)
-        fast = enforcing.decision_point(servers, _POLICIES, name="optimised", python=python)
+        fast = points.decision_point(servers, _POLICIES, name="optimised", python=python)
         # Another key has signed its tokens.
         other = WireRequests.write(
-            servers.folder / "optimised.requests", [(enforcing.TARGET, dict(fast.headers), enforcing.BODY)]
+            servers.folder / "optimised.requests", [(points.TARGET, dict(fast.headers), points.BODY)]
         )
         name = f"{_HTTP}, optimised Python {python.version}"
         started = envoy.by_http(servers, fast, fast.http)
@@ -120,9 +120,9 @@ def _envoys(servers: Servers, asked: AskedPdp) -> dict[str, AskingPath]:
 def _others(servers: Servers, asked: AskedPdp) -> dict[str, AskingPath]:
     """Start each of the other proxies, as far as it is there."""
     file = servers.folder / "query.requests"
-    prepared = WireRequests.write(file, [(enforcing.QUERY_TARGET, dict(asked.headers), enforcing.BODY)])
-    allow, allow_port = enforcing.bare(servers, "allow", asked)
-    upstream, upstream_port = enforcing.bare(servers, "upstream")
+    prepared = WireRequests.write(file, [(points.QUERY_TARGET, dict(asked.headers), points.BODY)])
+    allow, allow_port = points.bare(servers, "allow", asked)
+    upstream, upstream_port = points.bare(servers, "upstream")
     rows = {}
     for kind, start in PROXIES.items():
         alone, floor = f"{kind}, asks nobody", f"{kind}, a server that allows everything"
@@ -151,7 +151,7 @@ def _client_row(name: str, rounds: Sequence[Round], compared: Sequence[Round] | 
         f"{median(one.p50 - other.p50 for one, other in pairs):.2f}" if pairs else NONE,
         ratio(median(one.cpu / other.cpu for one, other in pairs)) if pairs else NONE,
     )
-    return Row(name, cells, data={"rounds": [addedcost.data(one) for one in rounds]})
+    return Row(name, cells, data={"rounds": [addedcost.round_data(one) for one in rounds]})
 
 
 def _called(core: int | None, kind: str, port: int, seconds: int) -> Round:

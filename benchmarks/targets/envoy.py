@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from benchmarks.rig.servers import HOST, MissingError, Servers, await_answer
-from benchmarks.targets.enforcing import TENANT, AskedPdp
+from benchmarks.targets.points import TENANT, AskedPdp
 from localcluster.errors import LocalClusterError
 from localcluster.ports import free_ports
 from localcluster.process import RunningProcess

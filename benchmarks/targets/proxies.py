@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.rig.servers import HOST, MissingError, Servers, await_port
-from benchmarks.targets.enforcing import SERVICE, TENANT, AskedPdp
+from benchmarks.targets.points import SERVICE, TENANT, AskedPdp
 from localcluster import build
 from localcluster.errors import LocalClusterError
 from localcluster.node import needs
