@@ -156,6 +156,9 @@ KINDS: Final[dict[str, Make]] = {
             )
         ],
     ),
+    "gates of one step": lambda number: _one(
+        number, rules=[gated_rule(f"r{one}", actions=[f"a.{number}.{one}"]) for one in range(60)]
+    ),
     "a ceiling": lambda number: _one(
         number,
         endpointSettings={

@@ -3,7 +3,7 @@
 Holds: pure; the strictest rule wins; order and age of policies never matter; what is unknown, over or off never widens.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.hops import Hop, applies, hops, invalid
 from bailiwick_engine.decision.match import Finding, Standing
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.policy.model import CompiledRule, CompiledSettings, Effect
+from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
 
@@ -57,7 +57,7 @@ def weighed(
     passed = hops(endpoint, call, admitted, around.now)
     # Without Audit-mode policies the two are one.
     audit = () if endpoint.enforced is endpoint.rules else _audited(passed)
-    verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest, endpoint.settings), grants)
+    verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest, endpoint), grants)
     return _outdated(verdict) if around.outdated else verdict, passed
 
 
@@ -106,7 +106,7 @@ class _Case(msgspec.Struct, frozen=True, gc=False):
     dry_run: bool
     audit: tuple[tuple[str, str, str], ...]
     digest: str | None
-    settings: CompiledSettings | None
+    endpoint: CompiledEndpoint
 
     def deny(
         self, reason: Reason, rule: CompiledRule | None = None, message: str | None = None, hop: Hop | None = None
@@ -147,10 +147,10 @@ def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdi
     allowed, gated = _applying(enforced)
     if gated:
         rule = next(iter(gated))
-        # Before anything is digested: one namespace may have thousands of such rules.
+        # Before they are joined: one namespace may have thousands of such rules.
         if unmeetable(gated.values()) is not None:
             return case.deny(Reason.MULTIPLE_GATES, rule)
-        return _gated(rule, joined(_gates(gated, case.settings)), case, grants)
+        return _gated(rule, joined([case.endpoint.gate(*one) for one in gated.items()]), case, grants)
     if allowed is None:
         return case.deny(Reason.NO_RULE)
     return Verdict(outcome=_ALLOWED, reason=_BY_RULE, rule=allowed, dry_run=case.dry_run, audit=case.audit)
@@ -182,14 +182,6 @@ def _applying(
             elif allowed is None and rule.effect is _ALLOW:
                 allowed = rule
     return allowed, gated
-
-
-def _gates(gated: Mapping[CompiledRule, Gate], settings: CompiledSettings | None) -> list[Gate]:
-    """Return the gates with the digests of grants: only of so few as a grant can name, since each takes a while.
-
-    Without `settings`, of which `admit` let nothing through, a gate has a digest that no grant has.
-    """
-    return [gate if settings is None else settings.gate(gate, rule.actions) for rule, gate in gated.items()]
 
 
 def _missed(case: _Case, hop: Hop) -> Verdict:

@@ -125,7 +125,7 @@ class CompiledRule:
     """One rule. `expires`: seconds since the epoch, the earlier of the rule's and its policy's; never on a Deny.
 
     `sensitive` are its policy's: attributes that stand in no record in the clear. `light`: all its conditions are.
-    `gate` has the rule's own digest; grants have the one of `CompiledSettings.gate`.
+    `gate` has the rule's own digest; grants have the one of `CompiledEndpoint.gate`.
     """
 
     policy: PolicyRef
@@ -221,7 +221,9 @@ class SettingsMeaning:
 
     def grant_digest(self, own: str, actions: NameSet) -> str:
         """Return `v2:` and the digest by which grants know a rule: of its own digest, and of what it means here."""
-        routes: list[Json] = [digest for action, digest in self.routes if action in actions]
+        # Without asking a set of whole names for more than each needs: an endpoint may have many gates and many routes.
+        listed = actions if actions.everything or actions.prefixes else actions.exact
+        routes: list[Json] = [digest for action, digest in self.routes if action in listed]
         return "v2:" + hashlib.sha256(canonical([own, self.rest, routes])).hexdigest()
 
     def gate(self, gate: Gate, actions: NameSet) -> Gate:

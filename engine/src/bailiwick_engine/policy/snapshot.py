@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as Abstra
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
+from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Party, Resource
 from bailiwick_engine.cel.data import Data
 from bailiwick_engine.keys import Key
@@ -36,8 +37,9 @@ class CompiledEndpoint:
     endpoint denies, and `enforcers` are those of every carrier, so that they are told so. `broken` are the policies
     that deny a subject. `rules` are all of them, in order of place, `enforced` those not of Audit-mode policies.
     `exact` and `patterns` are for questions about no subject in particular. `workload_keys`: whose workload any rule
-    asks for. `reads` are the objects of data that its policies name, `data` those of them that there are. `shadows`:
-    the same once more for each candidate, which is part of nothing else here.
+    asks for. `gates`: by rule, its gate with the digest of grants, which takes long to make (see `gate`). `reads` are
+    the objects of data that its policies name, `data` those of them that there are. `shadows`: the same once more for
+    each candidate, which is part of nothing else here.
     """
 
     settings: CompiledSettings | None
@@ -53,6 +55,7 @@ class CompiledEndpoint:
     named_subjects: AbstractSet[Key]
     workload_keys: AbstractSet[Key]
     index: RuleIndex
+    gates: Mapping[CompiledRule, Gate] = field(default_factory=dict)
     reads: frozenset[str] = frozenset()
     data: Data = field(default_factory=dict)
     shadows: "tuple[ShadowEndpoint, ...]" = ()
@@ -74,10 +77,13 @@ class CompiledEndpoint:
         exact, patterns = yield from _by_action(rules)
         standing = yield from _standing(live)
         named, asking = set[Key](), set[Key]()
+        gates: dict[CompiledRule, Gate] = {}
         for rule in rules:
             asking.update(rule.workloads)
             if not rule.audit:
                 named |= rule.subjects
+                if rule.gate is not None and standing.settings is not None:
+                    gates[rule] = standing.settings.gate(rule.gate, rule.actions)
             yield
         index = yield from RuleIndex.steps(rules)
         made = cls(
@@ -89,6 +95,7 @@ class CompiledEndpoint:
             named_subjects=named,
             workload_keys=asking,
             index=index,
+            gates=gates,
             reads=_reads(live),
         )
         return made if len(live) == len(known) else replace(made, shadows=(yield from _shadows(made, live, known)))
@@ -116,6 +123,17 @@ class CompiledEndpoint:
         for rule in self.patterns:
             if action not in rule.actions.exact and action in rule.actions:
                 yield rule
+
+    def gate(self, rule: CompiledRule, gate: Gate) -> Gate:
+        """Return the gate of a rule as it is under these settings, with the digest of grants.
+
+        A shadow makes it each time: its candidate may carry settings, under which every gate is another. Without
+        settings, of which `decide` lets nothing through, a gate has a digest that no grant has.
+        """
+        made = self.gates.get(rule)
+        if made is None:
+            made = gate if self.settings is None else self.settings.gate(gate, rule.actions)
+        return made
 
     def asks_workload(self, action: str, resource: Resource, party: Party) -> bool:
         """Tell whether a rule that may speak of this call hangs on the workload that the party calls from."""
@@ -203,6 +221,7 @@ def _shadows(
             named_subjects=frozenset(),
             workload_keys=made.workload_keys | asking if asking else made.workload_keys,
             index=(yield from overlaid(made.index, replaced.ref.name, rules)),
+            gates={},
             reads=_reads(policies),
         )
         found.append(ShadowEndpoint(candidate.ref, candidate.digest, replaced.ref.name, endpoint))

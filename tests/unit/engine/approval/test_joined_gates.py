@@ -63,24 +63,6 @@ class TestOneGrant:
             on = snapshot(carrier(), *(stored(f"p{number}", gated_rule()) for number in range(count)))
             assert verdict_of(on).reason is reason
 
-    def test_digests_nothing_for_more_rules_than_a_grant_can_name(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # One namespace may have thousands of such rules, and to digest all of them would keep others waiting.
-        digested: list[str] = []
-        digest = SettingsMeaning.grant_digest
-
-        def counted(meaning: SettingsMeaning, own: str, actions: NameSet) -> str:
-            digested.append(own)
-            return digest(meaning, own, actions)
-
-        monkeypatch.setattr(SettingsMeaning, "grant_digest", counted)
-        for count, most in ((4, 4), (300, 0)):
-            rules = [gated_rule(f"r{number}") for number in range(60)]
-            policies = [stored(f"p{at}", *rules[: count - 60 * at]) for at in range(-(-count // 60))]
-            on = snapshot(carrier(), *policies)
-            digested.clear()
-            verdict_of(on)
-            assert len(digested) == most
-
     @pytest.mark.invariant(23)
     def test_that_more_reviews_than_a_grant_holds_would_have_to_meet_is_never_asked_for(self) -> None:
         for counts, reason in (([15, 5], Reason.APPROVAL_REQUIRED), ([15, 6], Reason.MULTIPLE_GATES)):
