@@ -7,8 +7,6 @@ import pytest
 from bailiwick_engine.approval.gates import in_place_of, joined
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome
-from bailiwick_engine.names import NameSet
-from bailiwick_engine.policy.model import SettingsMeaning
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from support.objects import Object, gated_rule
