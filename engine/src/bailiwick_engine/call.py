@@ -58,7 +58,7 @@ class Party(msgspec.Struct, frozen=True, gc=False):
         if self.issuer is None:
             return keys.of_asserted(self.type, self.id)
         if self.type == SERVICE_ACCOUNT:
-            return frozenset((keys.service_account(self.id),))
+            return keys.of_account(self.id)
         return keys.of_person(self.issuer, self.id, self.groups)
 
     @property

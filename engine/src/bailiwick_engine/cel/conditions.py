@@ -6,7 +6,7 @@ anybody's advantage.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -162,23 +162,27 @@ class Scope:
 
         One that is `light` is not counted for inputs that are small.
         """
-        if self._is_unknown(expression, inputs):
+        if not inputs.certain and self._is_unknown(expression, inputs):
             return UNKNOWN
         if not (light and inputs.small and inputs.left is None):
             cost = cost or self.cost(expression)
             if cost is None or not inputs.affords(cost):
                 return TOO_COSTLY
-        bound: dict[str, Any] = {}
-        if expression.uses:
-            reached = self._reached((expression,))
-            # In the order in which they are written: a variable sees only earlier ones.
-            for name, variable in self._variables.items():
-                if name in reached:
-                    value = evaluated(variable, bound, inputs)
-                    if value is not FAILED:
-                        bound[f"variables.{name}"] = value
+        bound = self._bindings(expression, inputs) if expression.uses else _NOTHING
         held = evaluated(expression, bound, inputs)
         return held if isinstance(held, bool) else UNKNOWN
+
+    def _bindings(self, expression: Expression, inputs: Inputs) -> Mapping[str, Any]:
+        """Return the values of the variables that an expression reaches, by their full names."""
+        bound: dict[str, Any] = {}
+        reached = self._reached((expression,))
+        # In the order in which they are written: a variable sees only earlier ones.
+        for name, variable in self._variables.items():
+            if name in reached:
+                value = evaluated(variable, bound, inputs)
+                if value is not FAILED:
+                    bound[f"variables.{name}"] = value
+        return bound
 
     def _is_unknown(self, expression: Expression, inputs: Inputs) -> bool:
         """Tell whether nothing can be said of these inputs, whatever they hold."""
@@ -200,6 +204,7 @@ class Scope:
         return frozenset(reached)
 
 
+_NOTHING: Final[Mapping[str, Any]] = {}
 _SCALARS: Final = frozenset({"BOOL", "INT", "DOUBLE"})
 _Pairs = tuple[tuple[str, str], ...]
 _SCOPES: Final[WeakValueDictionary[tuple[_Pairs, _Pairs], Scope]] = WeakValueDictionary()

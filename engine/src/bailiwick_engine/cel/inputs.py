@@ -14,6 +14,7 @@ from bailiwick_engine.cel.cost.estimate import LIMIT, Cost, Extent, Path
 
 NUL: Final = "\0"
 _NUL_ESCAPED: Final = rb"\u0000"
+_BACKSLASH: Final = ord("\\")
 _STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _SMALL_BYTES: Final = 2_048
 ABSENT: Final = Extent(0, 1, 0)
@@ -33,14 +34,17 @@ class Inputs(dict[str, Any]):
     evaluates anything, and what it cannot take over (half a character, a number too large) makes the whole expression
     fail. Closures look only at what they come to, so they are not asked then.
 
+    `certain`: it is whole, and the claims of the subject are known, so that no condition is UNKNOWN whatever it says.
+
     `small`: it takes up 2 KiB at most. `allowance`: what one condition may take, in picoseconds; a condition that would
     take more is not evaluated. `left`: what all further conditions may take together, where that is counted.
     """
 
-    __slots__ = ("_extents", "allowance", "left", "moment", "plain", "small", "whole")
+    __slots__ = ("_extents", "allowance", "certain", "left", "moment", "plain", "small", "whole")
     moment: float
     plain: bool
     whole: bool
+    certain: bool
     small: bool
     allowance: int
     left: int | None
@@ -51,7 +55,8 @@ class Inputs(dict[str, Any]):
         """Hold these values, named as `_DECLARED` says, at this moment in seconds since the epoch."""
         made = cls(values)
         made.moment = moment
-        made.plain, made.whole, made.small = _taken(list(values.values()))
+        made.plain, made.whole, made.small = _taken([*values.values()])
+        made.certain = made.whole and "claims" in values["subject"]
         made.allowance = LIMIT
         made.left = None
         made._extents = {}
@@ -163,8 +168,9 @@ def _taken(seen: list[Any]) -> tuple[bool, bool, bool]:
         encoded = orjson.dumps(seen, option=_STRICT)
     except TypeError:
         return False, not _holds_nul(seen), False
-    # The escape itself may stand in a text, so that only a look at all of it can tell.
-    whole = _NUL_ESCAPED not in encoded or not _holds_nul(seen)
+    # Hardly any call holds a backslash, and one character is found ten times faster than six. The escape itself may
+    # stand in a text, so that only a look at all of it can tell.
+    whole = _BACKSLASH not in encoded or _NUL_ESCAPED not in encoded or not _holds_nul(seen)
     return True, whole, len(encoded) <= _SMALL_BYTES
 
 

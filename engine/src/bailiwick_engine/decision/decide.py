@@ -13,9 +13,9 @@ from bailiwick_engine.approval.binding import NotCanonicalError, digest as diges
 from bailiwick_engine.approval.cooldown import same_request
 from bailiwick_engine.approval.gates import Gate, joined, unmeetable
 from bailiwick_engine.approval.grants import Fitness, Grant
-from bailiwick_engine.call import Call, Party, ShownApproval, UnprovenParty
+from bailiwick_engine.call import Call, Party, ShownApproval
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.decision.hops import Hop, applies, hops, invalid
+from bailiwick_engine.decision.hops import Hop, hops, invalid
 from bailiwick_engine.decision.match import Finding, Standing
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledRule, Effect
@@ -25,7 +25,7 @@ from bailiwick_engine.reasons import Reason
 MAX_TRIED_GRANTS = 4
 # Members of an enumeration are looked up slowly, and these are on every decision's way.
 _ALLOW, _DENY = Effect.ALLOW, Effect.DENY
-_APPLIES, _DENIES = Standing.APPLIES, Standing.DENIES
+_SILENT, _DENIES = Standing.SILENT, Standing.DENIES
 _ALLOWED, _BY_RULE = Outcome.ALLOW, Reason.ALLOWED
 _DEAD = Freshness.DEAD
 _RANK = {reason: rank for rank, reason in enumerate(Reason)}
@@ -52,11 +52,11 @@ def weighed(
         return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE), None
     dry_run = not enforcing
     admitted = admit(snapshot, endpoint, call, around)
-    if isinstance(admitted, Reason):
+    # Asked in this way, and not if it is a reason, it is told at once of almost every call.
+    if not isinstance(admitted, Party):
         return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run), None
     passed = hops(endpoint, call, admitted, around.now)
-    # Without Audit-mode policies the two are one.
-    audit = () if endpoint.enforced is endpoint.rules else _audited(passed)
+    audit = _audited(passed) if endpoint.audits else ()
     verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest, endpoint), grants)
     return _outdated(verdict) if around.outdated else verdict, passed
 
@@ -79,13 +79,13 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
     closed = _closed(snapshot, endpoint, call, around)
     if closed is not None:
         return closed
-    if isinstance(call.subject, UnprovenParty):
+    if not isinstance(call.subject, Party):
         return call.subject.reason
     if endpoint.broken and not endpoint.broken.keys().isdisjoint(
         key for party in (call.subject, *call.actors) for key in party.keys
     ):
         return Reason.POLICY_INVALID
-    if endpoint.settings is None or (call.actors and invalid(endpoint.settings, call, call.subject)):
+    if call.actors and (endpoint.settings is None or invalid(endpoint.settings, call, call.subject)):
         return Reason.DELEGATION_INVALID
     return call.subject if call.refused is None else call.refused
 
@@ -94,9 +94,7 @@ def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: 
     """Why the endpoint denies everybody, whoever the subject is."""
     if around.freshness is _DEAD:
         return Reason.STORE_STALE
-    if call.namespace in snapshot.unreadable or endpoint.conflicted or endpoint.denied_whole is not None:
-        return Reason.POLICY_INVALID
-    return Reason.ENDPOINT_UNCONFIGURED if endpoint.settings is None else None
+    return Reason.POLICY_INVALID if call.namespace in snapshot.unreadable else endpoint.closed
 
 
 class _Case(msgspec.Struct, frozen=True, gc=False):
@@ -132,56 +130,60 @@ def may_ask(endpoint: CompiledEndpoint, call: Call) -> bool:
     return about_itself and not call.subject.keys.isdisjoint(endpoint.named_subjects)
 
 
-def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdict:
-    enforced = [(finding, hop) for hop in passed for finding in hop.findings if not finding.rule.audit]
-    if len(enforced) > 1:
-        enforced.sort(key=lambda found: _precedence(found[0]))
-    if (shut := _shut(enforced)) is not None:
-        finding, hop = shut
-        return case.deny(finding.reason or Reason.POLICY_DENIED, finding.rule, finding.message, hop)
+class _Effects(msgspec.Struct, gc=False):
+    """What rules that are enforced do to a call. `stopped`: the first hop that must pass, and does not."""
+
+    denying: list[tuple[Finding, Hop]]
+    allowing: list[CompiledRule]
+    gated: dict[CompiledRule, Gate]
+    stopped: Hop | None = None
+
+
+def _effects(passed: Iterable[Hop]) -> _Effects:
+    """Return what the rules do, in no order; one with a gate may stand before several hops."""
+    found = _Effects([], [], {})
     for hop in passed:
-        if hop.refused is not None:
-            return case.deny(hop.refused, hop=hop)
-        if hop.must_allow and not applies(hop):
-            return _missed(case, hop)
-    allowed, gated = _applying(enforced)
-    if gated:
+        let_through = not hop.must_allow
+        for finding in hop.findings:
+            rule, standing = finding.rule, finding.standing
+            if standing is _SILENT or rule.audit:
+                continue
+            if standing is _DENIES or rule.effect is _DENY:
+                found.denying.append((finding, hop))
+                continue
+            let_through = True
+            if rule.gate is not None:
+                found.gated[rule] = rule.gate
+            elif rule.effect is _ALLOW:
+                found.allowing.append(rule)
+        if found.stopped is None and (hop.refused is not None or not let_through):
+            found.stopped = hop
+    return found
+
+
+def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdict:
+    found = _effects(passed)
+    if found.denying:
+        return _denied(found.denying, case)
+    if (hop := found.stopped) is not None:
+        return _missed(case, hop) if hop.refused is None else case.deny(hop.refused, hop=hop)
+    if found.gated:
+        gated = dict(sorted(found.gated.items(), key=lambda one: one[0].place))
         rule = next(iter(gated))
         # Before they are joined: one namespace may have thousands of such rules.
         if unmeetable(gated.values()) is not None:
             return case.deny(Reason.MULTIPLE_GATES, rule)
         return _gated(rule, joined([case.endpoint.gate(*one) for one in gated.items()]), case, grants)
-    if allowed is None:
+    if not found.allowing:
         return case.deny(Reason.NO_RULE)
+    allowed = found.allowing[0] if len(found.allowing) == 1 else min(found.allowing, key=lambda rule: rule.place)
     return Verdict(outcome=_ALLOWED, reason=_BY_RULE, rule=allowed, dry_run=case.dry_run, audit=case.audit)
 
 
-def _shut(enforced: Iterable[tuple[Finding, Hop]]) -> tuple[Finding, Hop] | None:
-    """Return what denies: a Deny before a gate that is shut, of either the first."""
-    gate: tuple[Finding, Hop] | None = None
-    for one in enforced:
-        finding = one[0]
-        if finding.standing is _DENIES:
-            gate = gate or one
-        elif finding.standing is _APPLIES and finding.rule.effect is _DENY:
-            return one
-    return gate
-
-
-def _applying(
-    enforced: Iterable[tuple[Finding, Hop]],
-) -> tuple[CompiledRule | None, dict[CompiledRule, Gate]]:
-    """Return the first Allow that applies, and the rules with a gate. One may stand before several hops."""
-    allowed: CompiledRule | None = None
-    gated: dict[CompiledRule, Gate] = {}
-    for finding, _ in enforced:
-        rule = finding.rule
-        if finding.standing is _APPLIES:
-            if rule.gate is not None:
-                gated[rule] = rule.gate
-            elif allowed is None and rule.effect is _ALLOW:
-                allowed = rule
-    return allowed, gated
+def _denied(denying: Iterable[tuple[Finding, Hop]], case: _Case) -> Verdict:
+    """Deny by what weighs most: a Deny before a gate that is shut, of either the first."""
+    finding, hop = min(denying, key=lambda one: (one[0].standing is _DENIES, _precedence(one[0])))
+    return case.deny(finding.reason or Reason.POLICY_DENIED, finding.rule, finding.message, hop)
 
 
 def _missed(case: _Case, hop: Hop) -> Verdict:

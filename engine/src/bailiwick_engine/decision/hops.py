@@ -93,7 +93,9 @@ class _View(msgspec.Struct, frozen=True, gc=False):
     data: Data | None
 
     def inputs(self, call: Call) -> Inputs:
-        return _seen(self.data, call, self.subject, self.now, self.actor)
+        if self.data is None:
+            return inputs(call, self.subject, self.now, self.actor)
+        return _beside(self.data, call, self.subject, self.now, self.actor)
 
 
 def _hop(
@@ -109,8 +111,10 @@ def _hop(
         return Hop(party, (), must_allow, view.actor, Reason.TOO_COSTLY)
     rules = match.candidates(endpoint, call, party)
     values = _values(rules, call, view)
-    found = tuple([match.standing(rule, call, values, view.now, named=named) for rule, named in rules])
-    return Hop(party, found, must_allow, view.actor, refused, values)
+    found: list[Finding] = []
+    for rule, named in rules:
+        found.append(match.standing(rule, call, values, view.now, named=named))
+    return Hop(party, tuple(found), must_allow, view.actor, refused, values)
 
 
 def _values(rules: Sequence[tuple[CompiledRule, Truth]], call: Call, view: _View) -> Inputs | None:
@@ -133,12 +137,10 @@ def _values(rules: Sequence[tuple[CompiledRule, Truth]], call: Call, view: _View
 
 def seen(endpoint: CompiledEndpoint, call: Call, subject: Party, now: float, actor: Party | None = None) -> Inputs:
     """Return what conditions of an endpoint see of a call, and of the data that they read."""
-    return _seen(endpoint.data if endpoint.reads else None, call, subject, now, actor)
+    return _View(subject, actor, now, LIMIT, endpoint.data if endpoint.reads else None).inputs(call)
 
 
-def _seen(data: Data | None, call: Call, subject: Party, now: float, actor: Party | None) -> Inputs:
-    if data is None:
-        return inputs(call, subject, now, actor)
+def _beside(data: Data, call: Call, subject: Party, now: float, actor: Party | None) -> Inputs:
     found = cast("DataInputs", inputs(call, subject, now, actor, DataInputs))
     found.data = data
     return found

@@ -51,7 +51,7 @@ def candidates(endpoint: CompiledEndpoint, call: Call, party: Party) -> list[tup
         if not rule.covers(call.resource):
             continue
         # Without a question about the workload, being found is being named.
-        named = rule.names(party) if rule.workloads else True
+        named = True if rule.always else rule.names(party)
         if named is not False:
             found.append((rule, named))
         elif rule.effect is _ALLOW:
@@ -82,8 +82,8 @@ def standing(
     if effect is _ALLOW:
         if held is not True:
             return Finding(rule, _SILENT, _undecided(held), message)
-        off = _off(rule, call, now)
-        return Finding(rule, _SILENT, off) if off else Finding(rule, _APPLIES)
+        off = None if rule.always else _off(rule, call, now)
+        return Finding(rule, _APPLIES) if off is None else Finding(rule, _SILENT, off)
     if effect is _DENY:
         return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else _undecided(held))
     # A gate for an approved workload is no way through for one that is not known, with an approval or without.

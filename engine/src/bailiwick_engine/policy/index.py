@@ -22,6 +22,8 @@ _LADEN: Final = 200
 _STEP: Final = 256
 
 _Rules = tuple[CompiledRule, ...]
+_NONE_TRIED: Final[Mapping[Key, _Rules]] = {}
+_NONE_LADEN: Final[Mapping[Key, int]] = {}
 _Name = TypeVar("_Name", bound=str)
 
 
@@ -70,7 +72,8 @@ class RuleIndex:
         for key, listed in tried.items():
             _add(laden, key, sum(rule.work for rule in listed))
             yield
-        return cls(found, (yield from frozen(tried)), laden)
+        # Most have neither, and share what is empty, so that it is in some cache whenever one is asked.
+        return cls(found, (yield from frozen(tried)) if tried else _NONE_TRIED, laden or _NONE_LADEN)
 
     def too_much(self, keys: Iterable[Key]) -> bool:
         """Tell whether more rules speak of these keys than one decision can look at."""
@@ -95,8 +98,8 @@ class RuleIndex:
 
     def _under(self, key: Key, action: str) -> _Rules:
         actions = self.exact.get(key)
-        found = actions.get(action, ()) if actions is not None else ()
-        if (tried := self.tried.get(key)) is not None:
+        found = () if actions is None else actions.get(action, ())
+        if self.tried and (tried := self.tried.get(key)) is not None:
             found += tuple(rule for rule in tried if action in rule.actions)
         return found
 

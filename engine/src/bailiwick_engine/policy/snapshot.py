@@ -6,7 +6,7 @@ only its subjects.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Party, Resource
@@ -23,8 +23,11 @@ from bailiwick_engine.policy.model import (
 )
 from bailiwick_engine.policy.replacements import Replacement, replacements
 from bailiwick_engine.policy.shadows import overlaid, standing_rules
+from bailiwick_engine.reasons import Reason
 from bailiwick_engine.steps import Steps, whole
 
+_NOBODY: Final[Mapping[Key, PolicyRef]] = {}
+"""One for all endpoints, so that it is in some cache whenever one is asked."""
 EndpointKey = tuple[str, str]
 Policy = CompiledPolicy | BrokenPolicy
 
@@ -39,7 +42,8 @@ class CompiledEndpoint:
     `exact` and `patterns` are for questions about no subject in particular. `workload_keys`: whose workload any rule
     asks for. `gates`: by rule, its gate with the digest of grants, which takes long to make (see `gate`). `reads` are
     the objects of data that its policies name, `data` those of them that there are. `shadows`: the same once more for
-    each candidate, which is part of nothing else here.
+    each candidate, which is part of nothing else here. `closed`: why it denies everybody; None: it does not. `audits`:
+    some rules are of Audit-mode policies.
     """
 
     settings: CompiledSettings | None
@@ -59,6 +63,16 @@ class CompiledEndpoint:
     reads: frozenset[str] = frozenset()
     data: Data = field(default_factory=dict)
     shadows: "tuple[ShadowEndpoint, ...]" = ()
+    closed: Reason | None = field(init=False)
+    audits: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Tell once what every decision asks: so it reads none of what this hangs on, which no cache holds."""
+        closed = Reason.ENDPOINT_UNCONFIGURED if self.settings is None else None
+        if self.conflicted or self.denied_whole is not None:
+            closed = Reason.POLICY_INVALID
+        object.__setattr__(self, "closed", closed)
+        object.__setattr__(self, "audits", self.enforced is not self.rules)
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:
@@ -187,7 +201,7 @@ def _standing(policies: Sequence[Policy]) -> Steps[_Standing]:
         carriers=(*(settings.carrier for settings in carriers), *unread),
         conflicted=len(carriers) + len(unread) > 1,
         denied_whole=min(unnamed, key=lambda ref: ref.name) if unnamed else None,
-        broken=denied,
+        broken=denied or _NOBODY,
     )
 
 
