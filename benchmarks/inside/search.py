@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, tried
+from bailiwick_engine.decision.search import Prospect, Prospects, SearchKind, candidates
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
@@ -52,9 +52,9 @@ class _Case:
     def search(self) -> int:
         """Return how many actions are found."""
         around = Circumstances(time.time())
-        names = candidates(self.endpoint, SearchKind.ACTION, self.call, around.now).names
-        found = [tried(self.snapshot, self.endpoint, SearchKind.ACTION, self.call, name, around) for name in names]
-        return found.count(Prospect.ALLOWED)
+        found = candidates(self.endpoint, SearchKind.ACTION, self.call, around.now)
+        prospects = Prospects(self.snapshot, self.endpoint, SearchKind.ACTION, self.call, found, around)
+        return [prospects.prospect(name) for name in found.names].count(Prospect.ALLOWED)
 
 
 def _cases() -> Iterator[_Case]:

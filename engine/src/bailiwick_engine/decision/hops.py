@@ -162,12 +162,7 @@ def share(values: Inputs, conditions: Iterable[CompiledCondition], limit: int) -
 
 def _under_ceiling(delegation: CompiledDelegation, call: Call, view: _View) -> bool:
     """A ceiling entry is an Allow: what it cannot tell, it does not cover."""
-    entries = [
-        entry
-        for entry in delegation.ceiling
-        if call.action.name in entry.actions
-        and any(resource.covers(call.resource, absent_matches=False) for resource in entry.resources)
-    ]
+    entries = [entry for entry in delegation.ceiling if entry.covers(call.action.name, call.resource)]
     conditions = [condition for entry in entries for condition in entry.conditions]
     if not conditions:
         return bool(entries)

@@ -50,14 +50,19 @@ def candidates(endpoint: CompiledEndpoint, call: Call, party: Party) -> list[tup
     for rule in endpoint.index.speaking_of(party.keys, call.action.name):
         if not rule.covers(call.resource):
             continue
-        # Without a question about the workload, being found is being named.
-        named = True if rule.always else rule.names(party)
+        named = naming(rule, party) if rule.workloads else True
         if named is not False:
             found.append((rule, named))
-        elif rule.effect is _ALLOW:
-            # Only to tell what was missing: a rule for another workload allows nothing.
-            found.append((rule, UNKNOWN))
     return found
+
+
+def naming(rule: CompiledRule, party: Party) -> Truth:
+    """Tell whether a rule that asks for workloads, and has a key of this party, speaks of it.
+
+    Of an Allow for another workload it is UNKNOWN, to tell what was missing: it allows nothing.
+    """
+    named = rule.names(party)
+    return UNKNOWN if named is False and rule.effect is _ALLOW else named
 
 
 def standing(
@@ -82,16 +87,16 @@ def standing(
     if effect is _ALLOW:
         if held is not True:
             return Finding(rule, _SILENT, _undecided(held), message)
-        off = None if rule.always else _off(rule, call, now)
-        return Finding(rule, _APPLIES) if off is None else Finding(rule, _SILENT, off)
+        why = None if rule.always else off(rule, call, now)
+        return Finding(rule, _APPLIES) if why is None else Finding(rule, _SILENT, why)
     if effect is _DENY:
         return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else _undecided(held))
     # A gate for an approved workload is no way through for one that is not known, with an approval or without.
-    off = Reason.WORKLOAD_UNAPPROVED if named is not True else _off(rule, call, now)
-    if off is None and held is not True:
+    why = Reason.WORKLOAD_UNAPPROVED if named is not True else off(rule, call, now)
+    if why is None and held is not True:
         # Nor is one whose condition cannot be evaluated: it may be false, and then no approval would let through.
         return Finding(rule, _DENIES, _undecided(held), message)
-    return Finding(rule, _DENIES, off) if off else Finding(rule, _APPLIES)
+    return Finding(rule, _DENIES, why) if why else Finding(rule, _APPLIES)
 
 
 _Held = tuple[Truth, str | None]
@@ -114,7 +119,8 @@ def _undecided(held: Truth) -> Reason:
     return Reason.TOO_COSTLY if held is TOO_COSTLY else Reason.CONDITION_ERROR
 
 
-def _off(rule: CompiledRule, call: Call, now: float) -> Reason | None:
+def off(rule: CompiledRule, call: Call, now: float) -> Reason | None:
+    """Return why a rule that is no Deny does not hold for a call at this moment, whatever its conditions say."""
     if rule.suspended:
         return Reason.POLICY_SUSPENDED
     if rule.expires is not None and rule.over(now):

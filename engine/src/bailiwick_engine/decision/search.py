@@ -5,9 +5,10 @@ agrees; what may be there besides, and is not found, makes the answer `incomplet
 that an approval is required: such subjects are told too, apart from the others.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -17,6 +18,8 @@ from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Action, Call, Json, Party, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.likeness import ACTION_NAME, RESOURCE_ID, NameKind, NameKinds
+from bailiwick_engine.decision.match import off
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.names import NameSet
@@ -30,6 +33,9 @@ MAX_CANDIDATES: Final = 2_000
 # Denials behind which an allow may hide: of a real token, of another workload, with what an evaluation brings along.
 _HIDING: Final = frozenset({Reason.WORKLOAD_UNAPPROVED, Reason.CONDITION_ERROR})
 
+
+# So many names are decided about in as much time as it takes to tell which of them are alike.
+_FEW: Final = 8
 
 # Of a subject who has shown no token.
 _KNOWN: Final = frozenset({"type", "id", "properties"})
@@ -54,10 +60,14 @@ class Prospect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Names to be tried, in order. `hidden`: rules speak of others too, that cannot be listed."""
+    """Names to be tried, in order. `hidden`: rules speak of others too, that cannot be listed.
+
+    `kinds`: of which names a decision says the same; None: each is decided by itself.
+    """
 
     names: tuple[str, ...]
     hidden: bool
+    kinds: NameKinds | None = None
 
 
 def candidates(endpoint: CompiledEndpoint, kind: SearchKind, call: Call, now: float) -> Candidates:
@@ -65,14 +75,28 @@ def candidates(endpoint: CompiledEndpoint, kind: SearchKind, call: Call, now: fl
 
     Subjects: only those who would call for themselves, of the type that the blank names.
     """
+    if kind is SearchKind.SUBJECT:
+        return _subject_candidates(endpoint, call, now)
+    if not isinstance(call.subject, Party):
+        return Candidates((), hidden=False)
     names: set[str] = set()
     hidden = False
-    for rule in _spoken(endpoint, kind, call):
-        if rule.audit or rule.effect is Effect.DENY or not _speaks(rule, kind, call, now):
-            continue
-        found, more = _named(endpoint, rule, kind, call)
-        names |= found
-        hidden = hidden or more
+    kinds = NameKinds(call, ACTION_NAME if kind is SearchKind.ACTION else RESOURCE_ID, endpoint.ceiling, now)
+    for hop, party in enumerate((call.subject, *call.actors)):
+        for rule, given, covered in _speaking(endpoint, kind, call, party):
+            kinds.list_rule(rule, hop, party, covered)
+            if _gives(rule, call, now):
+                names |= given
+                hidden = hidden or covered is None
+    found = _listed(names, hidden=hidden)
+    # A subject that is hypothetical is decided about twice, see `_prospect`.
+    if len(found.names) <= _FEW or call.subject.hypothetical:
+        return found
+    kinds.settle(found.names)
+    return Candidates(found.names, found.hidden, kinds)
+
+
+def _listed(names: Iterable[str], *, hidden: bool) -> Candidates:
     ordered = sorted(names)
     return Candidates(tuple(ordered[:MAX_CANDIDATES]), hidden or len(ordered) > MAX_CANDIDATES)
 
@@ -92,44 +116,76 @@ def tried(
     return next((one for one in Prospect if one in answers), Prospect.DENIED)
 
 
-def _spoken(endpoint: CompiledEndpoint, kind: SearchKind, call: Call) -> Iterable[CompiledRule]:
-    """Return the rules that `_speaks` has to be asked of, by what the call does name."""
-    if kind is SearchKind.SUBJECT:
-        return endpoint.speaking_of(call.action.name)
-    if not isinstance(call.subject, Party):
-        return ()
-    parties = (call.subject, *call.actors)
-    return dict.fromkeys(endpoint.index.naming(key for party in parties for key in party.keys))
+class Prospects:
+    """What comes of the candidates of a search, by one decision for all about which `decide` says the same.
+
+    A name takes less than a microsecond, and a decision where none was made yet about its like.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        endpoint: CompiledEndpoint,
+        kind: SearchKind,
+        call: Call,
+        found: Candidates,
+        around: Circumstances,
+    ) -> None:
+        self._tried = partial(tried, snapshot, endpoint, kind, call, around=around)
+        self._kinds = found.kinds
+        self._known: dict[NameKind, Prospect] = {}
+
+    def prospect(self, name: str) -> Prospect:
+        """Return what an evaluation of one of the names comes to, see `tried`."""
+        kind = None if self._kinds is None else self._kinds.kind(name)
+        if kind is None:
+            return self._tried(name)
+        known = self._known.get(kind)
+        if known is None:
+            known = self._known[kind] = self._tried(name)
+        return known
 
 
-def _speaks(rule: CompiledRule, kind: SearchKind, call: Call, now: float) -> bool:
-    """Tell whether a rule speaks of all that the call does name and is in force."""
-    if rule.suspended or rule.over(now) or not rule.accepts(call.intent):
-        return False
-    if kind is not SearchKind.ACTION and call.action.name not in rule.actions:
-        return False
-    if kind is SearchKind.RESOURCE:
-        if all(entry.type != call.resource.type for entry in rule.resources):
-            return False
-    elif not rule.covers(call.resource):
-        return False
-    if kind is SearchKind.SUBJECT or not isinstance(call.subject, Party):
-        return kind is SearchKind.SUBJECT
-    return any(not party.keys.isdisjoint(rule.subjects) for party in (call.subject, *call.actors))
+def _speaking(
+    endpoint: CompiledEndpoint, kind: SearchKind, call: Call, party: Party
+) -> Iterator[tuple[CompiledRule, AbstractSet[str], AbstractSet[str] | None]]:
+    """Yield the rules that speak of a party and all that the call names, each once, with the names that it gives.
+
+    Then those that it covers as well; None where it speaks of more.
+    """
+    index, resource = endpoint.index, call.resource
+    if kind is SearchKind.ACTION:
+        for rule in dict.fromkeys(index.naming(party.keys)):
+            if rule.covers(resource):
+                actions = rule.actions
+                yield rule, actions.exact, None if actions.everything or actions.prefixes else actions.exact
+        return
+    for rule in index.speaking_of(party.keys, call.action.name):
+        entries = [entry for entry in rule.resources if entry.type == resource.type]
+        given = frozenset[str]().union(*(entry.ids.exact for entry in entries))
+        if any(_open(entry.ids) for entry in entries):
+            yield rule, given, None
+        elif entries:
+            certain = rule.effect is Effect.ALLOW
+            holding = [entry for entry in entries if entry.holds_properties(resource, absent_matches=not certain)]
+            yield rule, given, frozenset[str]().union(*(entry.ids.exact for entry in holding))
 
 
-def _named(endpoint: CompiledEndpoint, rule: CompiledRule, kind: SearchKind, call: Call) -> tuple[set[str], bool]:
-    """Return the names that a rule gives to what is searched for, and whether it speaks of more."""
-    match kind:
-        case SearchKind.ACTION:
-            return set(rule.actions.exact), _open(rule.actions)
-        case SearchKind.RESOURCE:
-            entries = [entry.ids for entry in rule.resources if entry.type == call.resource.type]
-            return {name for ids in entries for name in ids.exact}, any(_open(ids) for ids in entries)
-        case SearchKind.SUBJECT:
-            named = [(spelled, _of_type(endpoint, call, spelled)) for spelled in map(keys.spelled, rule.subjects)]
-            groups = any(held and spelled[0] == "group" for spelled, held in named)
-            return {spelled[-1] for spelled, held in named if held and spelled[0] != "group"}, groups
+def _subject_candidates(endpoint: CompiledEndpoint, call: Call, now: float) -> Candidates:
+    names: set[str] = set()
+    hidden = False
+    for rule in endpoint.speaking_of(call.action.name):
+        if not _gives(rule, call, now) or not rule.covers(call.resource):
+            continue
+        named = [(spelled, _of_type(endpoint, call, spelled)) for spelled in map(keys.spelled, rule.subjects)]
+        hidden = hidden or any(held and spelled[0] == "group" for spelled, held in named)
+        names.update(spelled[-1] for spelled, held in named if held and spelled[0] != "group")
+    return _listed(names, hidden=hidden)
+
+
+def _gives(rule: CompiledRule, call: Call, now: float) -> bool:
+    """Tell whether a name that a rule gives may be allowed by it: it is enforced, no Deny, and in force."""
+    return not rule.audit and rule.effect is not Effect.DENY and (rule.always or off(rule, call, now) is None)
 
 
 def _open(names: NameSet) -> bool:

@@ -46,11 +46,16 @@ class PolicyRef:
 
 @dataclass(frozen=True, slots=True)
 class CompiledResource:
-    """One entry of a rule's resources."""
+    """One entry of a rule's resources. `whole`: it covers every resource of its type."""
 
     type: str
     ids: NameSet
     properties: Mapping[str, frozenset[str]]
+    whole: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Tell once what does not change."""
+        object.__setattr__(self, "whole", self.ids.everything and not self.properties)
 
     def covers(self, resource: Resource, *, absent_matches: bool) -> bool:
         """Tell whether the resource falls under this entry.
@@ -60,6 +65,10 @@ class CompiledResource:
         """
         if resource.type != self.type or not (self.ids.everything or resource.id in self.ids):
             return False
+        return not self.properties or self.holds_properties(resource, absent_matches=absent_matches)
+
+    def holds_properties(self, resource: Resource, *, absent_matches: bool) -> bool:
+        """Tell whether the resource has the properties that this entry asks for, whatever its type and id."""
         for name in self.properties:
             held = self.property_held(name, resource)
             if held is False or (held is not True and not absent_matches):
@@ -125,8 +134,8 @@ class CompiledRule:
     """One rule. `expires`: seconds since the epoch, the earlier of the rule's and its policy's; never on a Deny.
 
     `sensitive` are its policy's: attributes that stand in no record in the clear. `light`: all its conditions are.
-    `gate` has the rule's own digest; grants have the one of `CompiledEndpoint.gate`. `always`: it asks for no workload
-    and no purpose and does not end, and it is not suspended: of most rules, a decision need not ask for each of these.
+    `gate` has the rule's own digest; grants have the one of `CompiledEndpoint.gate`. `always`: it holds for every
+    purpose, does not end and is not suspended, so that a decision need not ask for each of these.
     """
 
     policy: PolicyRef
@@ -150,8 +159,8 @@ class CompiledRule:
 
     def __post_init__(self) -> None:
         """Tell once what does not change."""
-        asks = self.workloads or self.suspended or self.expires is not None or self.intents is not None
-        object.__setattr__(self, "always", not asks)
+        always = not self.suspended and self.expires is None and self.intents is None
+        object.__setattr__(self, "always", always)
 
     def names(self, party: Party) -> Truth:
         """Tell whether the rule speaks of this party; UNKNOWN where that hangs on a workload that is not known.
@@ -172,7 +181,9 @@ class CompiledRule:
     def covers(self, resource: Resource) -> bool:
         """Tell whether one of the rule's resources covers this one."""
         for entry in self.resources:
-            if entry.type == resource.type and entry.covers(resource, absent_matches=self.effect is not _ALLOW):
+            if entry.type == resource.type and (
+                entry.whole or entry.covers(resource, absent_matches=self.effect is not _ALLOW)
+            ):
                 return True
         return False
 
@@ -202,6 +213,10 @@ class CompiledCeiling:
     actions: NameSet
     resources: tuple[CompiledResource, ...]
     conditions: tuple[CompiledCondition, ...]
+
+    def covers(self, action: str, resource: Resource) -> bool:
+        """Tell whether it speaks of this action and this resource. As of an Allow, what is unknown is not covered."""
+        return action in self.actions and any(one.covers(resource, absent_matches=False) for one in self.resources)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import admit, may_ask
-from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, tried
+from bailiwick_engine.decision.search import Prospect, Prospects, SearchKind, candidates
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -109,7 +109,8 @@ class Searcher:
             listed = found.names[:_MOST_LARGE] if asked.large else found.names
             incomplete = found.hidden or len(listed) < len(found.names)
             pay(max(1, len(listed)))
-            prospects = await _prospects(listed, partial(tried, snapshot, endpoint, kind, call, around=around), slices)
+            told = Prospects(snapshot, endpoint, kind, call, found, around)
+            prospects = await _prospects(listed, told.prospect, slices)
             names, gated, hidden = (prospects[one] for one in (Prospect.ALLOWED, Prospect.APPROVAL, Prospect.HIDDEN))
             # Only subjects are told who need an approval.
             incomplete = incomplete or bool(hidden or (gated and kind is not SearchKind.SUBJECT))

@@ -1,0 +1,240 @@
+"""A search decides once about names that are alike: what it says of each is what `decide` says of that name alone."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from hypothesis import given, strategies as st
+from msgspec.structs import replace
+
+from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource
+from bailiwick_engine.cel.data import read
+from bailiwick_engine.circumstances import Circumstances
+from bailiwick_engine.decision import search
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.search import Candidates, Prospect, Prospects, SearchKind, candidates
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
+from property.worlds.questions import questions
+from property.worlds.reference import World
+from property.worlds.strategies import ENFORCER, Object, call_of, compiled_of, mostly
+from support.objects import AGENT, ENDPOINT, settings, subject
+from unit.engine.cases import CALL, NOW, at, snapshot, stored
+
+AROUND: Final = Circumstances(now=NOW)
+KEY: Final = ("crm", ENDPOINT)
+CAROL: Final = Party("user", "carol", "corp#carol", {"level": "high"}, issuer="corp", username="carol@corp.example")
+ACTING: Final = Party("serviceAccount", AGENT, "agent-uid")
+PINNED: Final = "sha256:" + "a" * 64
+DENIED: Final = "system:serviceaccount:agents:denied"
+
+# Of actions and of ids alike. With "a.*" and "*" rules cover what others list.
+NAMES: Final = (
+    *(f"a.{number}" for number in range(8)),
+    *(f"b.{number}" for number in range(6)),
+    "long" * 32,
+    "é",
+    '"q"',
+)
+PATTERNS: Final = ("a.*", "*")
+EXPRESSIONS: Final = (
+    "context.n > 1",
+    "context.n > 5",
+    "variables.many",
+    "variables.first",
+    "action.name == 'a.1'",
+    "action['name'].endsWith('2')",
+    "has(action.properties.rows)",
+    "action == {'name': 'a.3', 'properties': {}}",
+    "resource.id == 'b.1'",
+    "resource.id.startsWith('a.')",
+    "resource.properties.?env.orValue('') == 'prod'",
+    "resource.type in {'customer': action.name}",
+    "data.incident.open == true",
+    "data.incident.names.exists(one, one == action.name)",
+    "subject.type == 'user'",
+    "context.missing == 1",
+    "context.l.all(one, one != 'x')",
+)
+VARIABLES: Final = [
+    {"name": "many", "expression": "context.n > 1"},
+    {"name": "first", "expression": "action.name + resource.id"},
+]
+WRITTEN: Final = tuple("variables.first == 'a.1b.1'" if one == "variables.first" else one for one in EXPRESSIONS)
+
+
+@st.composite
+def selections(draw: st.DrawFn) -> list[str]:
+    """Draw which names a rule lists."""
+    if draw(mostly(False, True, odds=1)):
+        return [draw(st.sampled_from(PATTERNS)), *draw(st.lists(st.sampled_from(NAMES), max_size=2, unique=True))]
+    return draw(st.lists(st.sampled_from(NAMES), min_size=3, max_size=10, unique=True))
+
+
+@st.composite
+def rules(draw: st.DrawFn, name: str) -> Object:
+    effect = draw(mostly("Allow", "Deny", "RequireApproval", odds=3))
+    resource: Object = {"type": "customer", "ids": draw(selections())}
+    if draw(mostly(False, True, odds=4)):
+        resource["properties"] = {"env": draw(st.sampled_from([["prod"], ["dev"]]))}
+    made: Object = {
+        "name": name,
+        "effect": effect,
+        "subjects": draw(st.lists(st.sampled_from(["agent", "pinned", "carol"]), min_size=1, max_size=2, unique=True)),
+        "actions": draw(selections()),
+        "resources": [resource, *([{"type": "customer", "ids": ["b.1"]}] if draw(mostly(False, True, odds=4)) else [])],
+    }
+    if draw(mostly(False, True, odds=1)):
+        texts = draw(st.lists(st.sampled_from([*WRITTEN[:3] * 3, *WRITTEN]), min_size=1, max_size=2, unique=True))
+        made["conditions"] = [{"name": f"c{at}", "expression": text} for at, text in enumerate(texts)]
+    if effect == "RequireApproval":
+        made["approval"] = {"steps": [{"name": "s", "kind": "System"}]}
+        if draw(st.booleans()):
+            made["approval"]["requiredContext"] = ["n"]
+    if effect != "Deny" and draw(mostly(False, True, odds=6)):
+        made["expireTime"] = at(draw(st.sampled_from([-60, 60])))
+    if effect != "Deny" and draw(mostly(False, True, odds=6)):
+        made["intents"] = ["support"]
+    return made
+
+
+@st.composite
+def ceilings(draw: st.DrawFn) -> list[Object]:
+    found = []
+    for number in range(draw(st.integers(1, 3))):
+        entry: Object = {"actions": draw(selections()), "resources": [{"type": "customer", "ids": draw(selections())}]}
+        if draw(mostly(False, True, odds=2)):
+            entry["conditions"] = [{"name": f"c{number}", "expression": draw(st.sampled_from(WRITTEN))}]
+        found.append(entry)
+    return found
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Snapshot:
+    """Draw a policy that carries the settings, one or two beside it, and data."""
+    subjects = [
+        subject(),
+        {**subject("pinned"), "workload": {"imageDigests": [PINNED]}},
+        {"name": "carol", "user": {"issuer": "corp", "name": "carol"}},
+    ]
+    delegation = {
+        "maxDepth": 1,
+        "principals": ["carol"],
+        "ceiling": draw(ceilings()),
+        "principalMustBeEntitled": draw(st.booleans()),
+    }
+    carried = {**settings(), "identity": {"issuers": ["cluster", "corp"]}, "delegation": delegation}
+    made = []
+    for name in ("p", "q", "r")[: draw(st.integers(1, 3))]:
+        listed = [draw(rules(f"r{number}")) for number in range(draw(st.integers(1, 5)))]
+        spec: Object = {"subjects": subjects, "variables": VARIABLES, "data": [{"name": "incident"}]}
+        if name == "p":
+            spec["endpointSettings"] = carried
+        elif draw(mostly(False, True, odds=4)):
+            spec["mode"] = "Audit"
+        elif draw(mostly(False, True, odds=6)):
+            spec["suspend"] = True
+        made.append(stored(name, *listed, **spec))
+    if draw(mostly(False, True, odds=8)):
+        made.append(stored("broken", {"name": "x"}, subjects=[subject("denied", account="denied")]))
+    on = snapshot(*made)
+    held = {"open": draw(st.booleans()), "names": ["a.1", "b.1"]}
+    data = {} if draw(mostly(False, True, odds=4)) else {"incident": read("incident", "uid", 1, {"data": held})}
+    return dataclasses.replace(on, endpoints={**on.endpoints, KEY: on.endpoints[KEY].beside(data)})
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> Call:
+    """Draw a call with a name in each place, one of which is searched for."""
+    pod = draw(st.sampled_from([None, PodWorkload(frozenset({PINNED}), {}), PodWorkload(frozenset({"sha256:b"}), {})]))
+    agent = replace(ACTING, workload=pod)
+    shapes: list[tuple[Party, tuple[Party, ...]]] = [(agent, ()), (CAROL, ()), (CAROL, (agent,))]
+    shapes.append((replace(agent, id=DENIED), ()))
+    who, actors = draw(st.sampled_from([*shapes[:1] * 2, *shapes]))
+    context: Object = {"n": draw(st.sampled_from([1, 2, 9, "x"])), "l": ["y"]}
+    # Near the size from which what conditions take is counted, so that names of some lengths are beyond it.
+    if filler := draw(mostly(0, 1_200, 1_500, 1_600, 1_700, 1_800, 4_000, odds=1)):
+        context["filler"] = "f" * filler
+    if draw(st.booleans()):
+        context["intent"] = draw(st.sampled_from(["support", "sales"]))
+    properties = draw(st.sampled_from([None, {"env": "prod"}, {"env": "dev"}, {"env": 1}]))
+    resource = Resource("customer", draw(st.sampled_from(NAMES)), properties)
+    return replace(
+        CALL,
+        subject=who,
+        actors=actors,
+        action=Action(draw(st.sampled_from(NAMES))),
+        resource=resource,
+        context=context,
+    )
+
+
+def searched(on: Snapshot, kind: SearchKind, call: Call) -> tuple[Candidates, dict[str, Prospect]]:
+    """Return the candidates of a search and what comes of each, however few there are."""
+    endpoint = on.endpoints[call.namespace, call.endpoint]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "_FEW", 0)
+        found = candidates(endpoint, kind, call, NOW)
+    prospects = Prospects(on, endpoint, kind, call, found, AROUND)
+    return found, {name: prospects.prospect(name) for name in found.names}
+
+
+def named(kind: SearchKind, call: Call, name: str) -> Call:
+    if kind is SearchKind.ACTION:
+        return replace(call, action=Action(name))
+    return replace(call, resource=replace(call.resource, id=name))
+
+
+def prospect(verdict: Verdict) -> Prospect:
+    """Return what a verdict on a name comes to, for a subject whose token was shown."""
+    if verdict.outcome is Outcome.ALLOW:
+        return Prospect.ALLOWED
+    if verdict.reason is Reason.APPROVAL_REQUIRED:
+        return Prospect.APPROVAL
+    hiding = {Reason.WORKLOAD_UNAPPROVED, Reason.CONDITION_ERROR}
+    return Prospect.HIDDEN if verdict.gate is not None or verdict.reason in hiding else Prospect.DENIED
+
+
+def decided(on: Snapshot, kind: SearchKind, call: Call, names: tuple[str, ...]) -> Iterator[tuple[str, Prospect]]:
+    for name in names:
+        yield name, prospect(decide(on, named(kind, call, name), (), AROUND))
+
+
+@given(policies(), calls(), st.sampled_from([SearchKind.ACTION, SearchKind.RESOURCE]))
+def test_a_search_says_of_each_name_what_a_decision_about_it_says(on: Snapshot, call: Call, kind: SearchKind) -> None:
+    found, prospects = searched(on, kind, call)
+    assert prospects == dict(decided(on, kind, call, found.names))
+
+
+@given(questions(), st.sampled_from([SearchKind.ACTION, SearchKind.RESOURCE]))
+def test_so_it_does_whatever_the_policies(world: World, kind: SearchKind) -> None:
+    on = Snapshot.of(compiled_of(facts.raw) for facts in world.policies)
+    call = call_of({**world.call, "caller": ENFORCER})
+    if (call.namespace, call.endpoint) in on.endpoints and isinstance(call.subject, Party):
+        found, prospects = searched(on, kind, call)
+        assert prospects == dict(decided(on, kind, call, found.names))
+
+
+@given(policies(), calls(), st.sampled_from([SearchKind.ACTION, SearchKind.RESOURCE]))
+def test_the_candidates_are_those_that_rules_in_force_give(on: Snapshot, call: Call, kind: SearchKind) -> None:
+    found, _ = searched(on, kind, call)
+    assert isinstance(call.subject, Party)
+    keys = frozenset[str]().union(*(party.keys for party in (call.subject, *call.actors)))
+    given_names, hidden = set[str](), False
+    for rule in on.endpoints[KEY].rules:
+        over = rule.expires is not None and rule.expires <= NOW
+        off = rule.suspended or over or (rule.intents is not None and call.intent not in rule.intents)
+        if rule.audit or rule.effect.value == "Deny" or off or not keys & rule.subjects:
+            continue
+        entries = [entry.ids for entry in rule.resources if entry.type == call.resource.type]
+        if kind is SearchKind.ACTION and rule.covers(call.resource):
+            sets = [rule.actions]
+        elif kind is SearchKind.RESOURCE and call.action.name in rule.actions:
+            sets = entries
+        else:
+            sets = []
+        given_names |= {name for names in sets for name in names.exact}
+        hidden = hidden or any(names.everything or names.prefixes for names in sets)
+    assert (found.names, found.hidden) == (tuple(sorted(given_names)), hidden)
