@@ -4,11 +4,9 @@ Each test is one flood, from a process of its own, on a real decision point; mea
 point asks one call after the other.
 """
 
-import json
 import time
 from collections.abc import Iterator
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 import pytest
 import requests
@@ -17,27 +15,15 @@ from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from demo.stack import DecisionPoint
 from localcluster import process
 from support.floods import Flood, Floods
-from support.objects import Object, rule
+from support.longwork import NAMED, batches, nested, searches
 from support.pdp.fresh import Calls
 from support.pdp.processes import Bailiwick
 from support.pdp.tenant import RULES, Tenant, Tenants
 
 pytestmark = pytest.mark.long
 
-ENFORCE: Final = "/admission/enforce"
-ITEMS: Final = 100
-AT_ONCE: Final = 20
 SECONDS: Final = 60.0
 P99_SECONDS: Final = 0.1
-# Names that each search tries.
-NAMED: Final[list[Object]] = [
-    rule(
-        f"of-{number}",
-        actions=["customers.list", "customers.get"],
-        resources=[{"type": "customer", "ids": [f"c-{number}-{one}" for one in range(50)]}],
-    )
-    for number in range(20)
-]
 
 
 @pytest.fixture(scope="module")
@@ -58,31 +44,6 @@ def tenants(pdp: Bailiwick, point: DecisionPoint) -> Iterator[Tenants]:
 def heavy(tenants: Tenants) -> Tenant:
     """The tenant of the floods."""
     return tenants.make("heavy", rules=[*RULES, *NAMED])
-
-
-def flood_of(tenant: Tenant, path: str, body: dict[str, Any], connections: int = AT_ONCE) -> Flood:
-    url = urlsplit(tenant.url(path))
-    return Flood(
-        "storm", url.port or 0, connections, path=url.path, tokens=[tenant.pep], body=json.dumps(body), tls=False
-    )
-
-
-def batches(tenant: Tenant, connections: int = AT_ONCE) -> Flood:
-    items = [{"resource": {"type": "customer", "id": f"{number}"}} for number in range(ITEMS)]
-    body = {**tenant.body("customers.list"), "evaluations": items}
-    return flood_of(tenant, "evaluations", body, connections)
-
-
-def searches(tenant: Tenant, connections: int = AT_ONCE) -> Flood:
-    body = tenant.body("customers.list")
-    return flood_of(tenant, "search/resource", {**body, "resource": {"type": "customer"}}, connections)
-
-
-def nested(point: DecisionPoint, connections: int, *tokens: str) -> Flood:
-    """Return who sends what takes a parser longest: a review of a million lists. Without tokens they are strangers."""
-    lists = "[" + "[[[[]]]]," * 350_000 + "0]"
-    body = f'{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"u","object":{lists}}}}}'
-    return Flood("storm", point.admission_port, connections, path=ENFORCE, body=body, tokens=tokens, tls=False)
 
 
 def asked_steadily(tenant: Tenant, seconds: float) -> Calls:

@@ -60,10 +60,10 @@ def post(
     return said(requests.post(url, data=data, headers={**own, **(headers or {})}, timeout=TIMEOUT, verify=verify))
 
 
-def get(url: str, token: str | None, headers: Mapping[str, str] | None = None) -> Said:
+def get(url: str, token: str | None, headers: Mapping[str, str] | None = None, verify: bool | str = True) -> Said:
     """Get a path."""
     own = {"Authorization": f"Bearer {token}"} if token is not None else {}
-    return said(requests.get(url, headers={**own, **(headers or {})}, timeout=TIMEOUT))
+    return said(requests.get(url, headers={**own, **(headers or {})}, timeout=TIMEOUT, verify=verify))
 
 
 def said(response: requests.Response) -> Said:

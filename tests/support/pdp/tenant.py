@@ -50,12 +50,16 @@ RULES: Final[tuple[Object, ...]] = (
 
 @dataclass
 class Tenant:
-    """`points` are base URLs of the decision points that `ask` and the waiting go to."""
+    """`points` are base URLs of the decision points that `ask` and the waiting go to.
+
+    `verify`: the file of the certificates that they are trusted by, or whether those of the machine are.
+    """
 
     cluster: Cluster
     callers: Callers
     namespace: str
     points: Sequence[str]
+    verify: bool | str = True
     tokens: dict[tuple[str, tuple[str, ...]], str] = field(default_factory=dict)
 
     @property
@@ -109,7 +113,7 @@ class Tenant:
         headers = {} if request_id is None else {"X-Request-ID": request_id}
         headers |= {} if key is None else {"Idempotency-Key": key}
         body = self.body(action, resource, args=args, **context)
-        return questions.post(self.url(path, point), body, self.pep, headers)
+        return questions.post(self.url(path, point), body, self.pep, headers, self.verify)
 
     def ask_itself(
         self,
@@ -122,7 +126,7 @@ class Tenant:
     ) -> Said:
         """Let the agent ask about itself: a dry run, which uses nothing."""
         body = questions.evaluation(self.agent, action, resource, args=args, **context)
-        return questions.post(self.url(point=point), body, self.token("agent", ENFORCER_AUDIENCE))
+        return questions.post(self.url(point=point), body, self.token("agent", ENFORCER_AUDIENCE), verify=self.verify)
 
     def submit(self, action: str, resource: str = "42", **more: Any) -> Said:  # noqa: ANN401 - as `ask`
         """Ask for an approval."""
@@ -130,11 +134,11 @@ class Tenant:
 
     def cancel(self, task_id: str, body: object = None, token: str | None = None) -> Said:
         """Withdraw a request."""
-        return questions.post(self.url(f"requests/{task_id}/cancel"), body or {}, token or self.pep)
+        return questions.post(self.url(f"requests/{task_id}/cancel"), body or {}, token or self.pep, verify=self.verify)
 
     def poll(self, task_id: str, point: int = 0, token: str | None = None) -> Said:
         """Read a task."""
-        return questions.get(self.url(f"requests/{task_id}", point), token or self.pep)
+        return questions.get(self.url(f"requests/{task_id}", point), token or self.pep, verify=self.verify)
 
     def path_of(self, grant: str) -> str:
         """Return a grant's path."""
@@ -218,12 +222,13 @@ class Tenant:
 
 @dataclass
 class Tenants:
-    """Makes tenants, each in a namespace of its own; `clean` deletes them."""
+    """Makes tenants, each in a namespace of its own; `clean` deletes them. `verify` is as of `Tenant`."""
 
     cluster: Cluster
     callers: Callers
     points: Sequence[str]
     namespaces: Namespaces
+    verify: bool | str = True
 
     def make(self, name: str, rules: Sequence[Object] = RULES, **spec: object) -> Tenant:
         """Make a tenant with the usual policy; keywords replace fields of its spec."""
@@ -238,7 +243,7 @@ class Tenants:
         }
         accepted(self.callers.admin.create(policy(namespace, **given)))
         Roles(self.callers.admin, namespace).bind("bailiwick-approve", f"group:{OWNERS}")
-        tenant = Tenant(self.cluster, self.callers, namespace, self.points)
+        tenant = Tenant(self.cluster, self.callers, namespace, self.points, self.verify)
         tenant.await_known(lambda said: said.status == 200, "customers.list")
         return tenant
 

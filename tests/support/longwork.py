@@ -1,0 +1,52 @@
+"""Floods of what takes long for each request: batches and searches of one tenant, and bodies that are deep."""
+
+import json
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from demo.stack import DecisionPoint
+from support.floods import Flood
+from support.objects import Object, rule
+from support.pdp.tenant import Tenant
+
+_ENFORCE: Final = "/admission/enforce"
+_ITEMS: Final = 100
+_AT_ONCE: Final = 20
+NAMED: Final[list[Object]] = [
+    rule(
+        f"of-{number}",
+        actions=["customers.list", "customers.get"],
+        resources=[{"type": "customer", "ids": [f"c-{number}-{one}" for one in range(50)]}],
+    )
+    for number in range(20)
+]
+"""Rules with the names that each search tries."""
+
+
+def batches(tenant: Tenant, connections: int = _AT_ONCE) -> Flood:
+    """Return an enforcer that sends batches of a hundred items without a pause."""
+    items = [{"resource": {"type": "customer", "id": f"{number}"}} for number in range(_ITEMS)]
+    body = {**tenant.body("customers.list"), "evaluations": items}
+    return _storm(tenant, "evaluations", body, connections)
+
+
+def searches(tenant: Tenant, connections: int = _AT_ONCE) -> Flood:
+    """Return an enforcer that searches for resources without a pause."""
+    body = tenant.body("customers.list")
+    return _storm(tenant, "search/resource", {**body, "resource": {"type": "customer"}}, connections)
+
+
+def nested(point: DecisionPoint, connections: int, *tokens: str) -> Flood:
+    """Return who sends what takes a parser longest: a review of a million lists. Without tokens they are strangers."""
+    lists = "[" + "[[[[]]]]," * 350_000 + "0]"
+    body = f'{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"u","object":{lists}}}}}'
+    tls = point.url.startswith("https:")
+    return Flood("storm", point.admission_port, connections, path=_ENFORCE, body=body, tokens=tokens, tls=tls)
+
+
+def _storm(tenant: Tenant, path: str, body: dict[str, Any], connections: int) -> Flood:
+    url = urlsplit(tenant.url(path))
+    tls = url.scheme == "https"
+    return Flood(
+        "storm", url.port or 0, connections, path=url.path, tokens=[tenant.pep], body=json.dumps(body), tls=tls
+    )

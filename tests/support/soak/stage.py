@@ -1,0 +1,134 @@
+"""Where the soak plays: a real API server, an operator, one decision point over TLS, and its tenants.
+
+Standing: under all of the soak; the processes are those of `support.pdp.processes`. Holds: what would run on other
+machines is nicer than the decision point and the operator, and an operator that ended is started again, and counted.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from bailiwick_api.accounts import OPERATOR_LEASE
+from demo.stack import DecisionPoint
+from localcluster.process import RunningProcess
+from support.certificates import self_signed
+from support.installation import accepted
+from support.namespaces import Namespaces
+from support.objects import rule
+from support.pdp.processes import Bailiwick
+from support.pdp.tenant import RULES, Tenant, Tenants
+from support.priority import IN_TIME, yield_processor
+
+ACCOUNTS: Final = 16
+"""Accounts without a right, in whose names floods ask."""
+_LARGE_ARGUMENTS: Final = rule(
+    "filter",
+    actions=["customers.filter"],
+    conditions=[
+        {"name": "internal", "expression": "context.args.items.filter(i, i.kind == 'internal').size() == 0"},
+    ],
+)
+# Names that each search tries.
+_NAMED: Final = [
+    rule(
+        f"of-{number}",
+        actions=["customers.list", "customers.get"],
+        resources=[{"type": "customer", "ids": [f"c-{number}-{one}" for one in range(50)]}],
+    )
+    for number in range(20)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The tenants. The first two are innocent; everybody else is not."""
+
+    innocent: Tenant
+    reviewed: Tenant
+    heavy: Tenant
+    flooded: Tenant
+    agent: Tenant
+    asking: Tenant
+    rewriting: str
+    editing: str
+    storing: str
+
+
+@dataclass
+class Stage:
+    """What runs. `restarts` counts how often the operator had to be started again."""
+
+    ours: Bailiwick
+    point: DecisionPoint
+    certificate: Path
+    cast: Cast
+    restarts: int = 0
+
+    @classmethod
+    @contextmanager
+    def open(cls) -> Iterator[Self]:
+        """Start everything; when the block ends, end it, and judge the logs of all processes.
+
+        Raises `AssertionError` at the end if a record does not follow from the policies, or a log is not whole.
+        """
+        with ExitStack() as closing:
+            ours = Bailiwick.begin(closing, replicas=0)
+            folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="bailiwick-soak-")))
+            certificate, key = self_signed(folder)
+            plain = ours.start_point(f"--tls-cert-file={certificate}", f"--tls-key-file={key}")
+            point = replace(plain, url=plain.url.replace("http:", "https:"))
+            tenants = Tenants(
+                ours.cluster, ours.callers, [point.url], Namespaces(ours.callers.admin), str(certificate)
+            )
+            stage = cls(ours, point, certificate, _cast(tenants))
+            if ours.plane is not None:
+                yield_processor(*(each.pid for each in ours.plane.processes.values()), nice=IN_TIME)
+            yield stage
+
+    @property
+    def operator(self) -> RunningProcess:
+        """The operator's process."""
+        assert self.ours.operator is not None
+        return self.ours.operator
+
+    @property
+    def decision_port(self) -> int:
+        """Where it decides."""
+        return urlsplit(self.point.url).port or 0
+
+    @property
+    def status_port(self) -> int:
+        """Where it is asked for its state."""
+        return urlsplit(self.point.status_url).port or 0
+
+    def keep_operator(self) -> None:
+        """Start the operator again if it ended, as the kubelet would."""
+        if not self.operator.alive:
+            self.restarts += 1
+            self.ours.start_operator()
+
+    def lease_transitions(self) -> int:
+        """Return how often the operator's lease has passed from one holder to another."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{self.ours.installation.namespace}/leases/{OPERATOR_LEASE}"
+        return int(accepted(self.ours.callers.admin.get(path))["spec"].get("leaseTransitions", 0))
+
+
+def _cast(tenants: Tenants) -> Cast:
+    flooded = tenants.make("flooded")
+    for number in range(ACCOUNTS):
+        tenants.account(flooded.namespace, f"nobody-{number}")
+    return Cast(
+        innocent=tenants.make("innocent"),
+        reviewed=tenants.make("reviewed"),
+        heavy=tenants.make("heavy", [*RULES, *_NAMED]),
+        flooded=flooded,
+        agent=tenants.make("agent", [rule(actions=["customers.list"]), _LARGE_ARGUMENTS]),
+        asking=tenants.make("asking"),
+        rewriting=tenants.namespaces.make("rewriting"),
+        editing=tenants.namespaces.make("editing"),
+        storing=tenants.namespaces.make("storing"),
+    )
