@@ -236,7 +236,7 @@ CHANGES: list[tuple[str, Callable[[list[bytes]], list[bytes]], list[str]]] = [
     (
         "name of the line before edited",
         lambda lines: [*lines[:4], lines[4].replace(b'"prev":"', b'"prev":"AAAA')[:-5] + lines[4][-5:], *lines[5:]],
-        ["gap at 4"],
+        ["gap at 4", "altered"],
     ),
     ("all made anew", lambda lines: rewritten([*lines[:4], edited(lines[4]), *lines[5:]]), ["altered 0-11"]),
     (

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api import times
 from bailiwick_evidence.audit.leaves import LeafTable
-from bailiwick_evidence.audit.lines import ChainLine, is_json, parsed
+from bailiwick_evidence.audit.lines import ChainLine, is_beginning, parsed
 from bailiwick_evidence.chain import ChainLink
 from bailiwick_evidence.merkle import leaf_hash
 
@@ -38,7 +38,8 @@ class ChainTable:
     `others`: further lines of the same number; `repeated` and `torn` count lines that came again or were cut off;
     `hashed`: the hash of a long line that a line stands for; `opening` and `closing` are the chain's first and last
     line, parsed, and `closed` is the number of the last; `polled`: the operator told the process of its own log;
-    `removed`: first and last numbers of lines whose leaves alone are here.
+    `removed`: first and last numbers of lines whose leaves alone are here; `strays`: how many lines name the chain that
+    no process writes so.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class ChainTable:
         "polled",
         "removed",
         "repeated",
+        "strays",
         "torn",
         "unfit",
     )
@@ -69,7 +71,7 @@ class ChainTable:
         self.doubtful: dict[bytes, ChainLine] = {}
         self.hashed: dict[int, str] = {}
         self.removed: list[tuple[int, int]] = []
-        self.repeated = self.torn = 0
+        self.repeated = self.torn = self.strays = 0
         self.opening: Mapping[str, Any] | None = None
         self.closing: Mapping[str, Any] | None = None
         self.closed: int | None = None
@@ -181,7 +183,7 @@ class ChainTable:
             self.leaves.put(seq, other.leaf)
             self._fit(seq, other)
             self._last = (-1, NOTHING)
-        elif not is_json(line):
+        elif is_beginning(line):
             # The beginning of a line that came before.
             self.torn += 1
         else:

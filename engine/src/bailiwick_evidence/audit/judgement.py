@@ -87,6 +87,9 @@ class _Judgement:
             for seq, said in sorted(self.altered.items())
             if not any(one.code is FindingCode.FORKED and one.first == seq for one in self.findings)
         ]
+        if log.strays:
+            said = f"{log.strays} lines name the chain in another form than a process writes"
+            self.findings.append(LogFinding(FindingCode.ALTERED, said))
         began, ended = log.began, log.ended
         witnessed = latest(self.vouchers, self.quorum)
         self._honest_witness()

@@ -1,14 +1,18 @@
 """Files and streams as the lines of chains that are in them: torn ones, ones that were cut in two, and what is neither.
 
 Standing: under `logaudit`. Holds: a file may be cut anywhere and files may come in any order; what is kept of a file is
-its first and its last piece of a line, and a line that is too long for a chain is passed over.
+its first and its last piece of a line, and a line that is too long for a chain is passed over. What counts as torn is
+the beginning of an object and no object, so that no reader of JSON finds a record in what the audit passes over.
 """
 
 import hashlib
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import orjson
+from pydantic_core import from_json
 
 from bailiwick_evidence.chain import MOST_BYTES, ChainLink, link
 
@@ -18,6 +22,12 @@ _CLOSE: Final = b"}"
 _DECISIONS: Final = (b'"kind":"evaluation"', b'"kind": "evaluation"', b'"kind":"request"', b'"kind": "request"')
 # A line of about this length is told by its hash alone, and follows behind in no chain.
 _LONG: Final = MOST_BYTES - 512
+_ID: Final = slice(len(_BEGINS), len(_BEGINS) + 22)
+# What the parser says of text that ended before its value did, and of no other text.
+_CUT_OFF: Final = "EOF while parsing"
+_LENIENT: Final = json.JSONDecoder(strict=False)
+# What some readers pass over before a value; the first is a byte order mark.
+_BLANK: Final = "\ufeff \t\r\n\v\f"
 
 
 class ChainLine(NamedTuple):
@@ -38,7 +48,8 @@ class _Joint(NamedTuple):
 class LineReader:
     """Finds lines of chains. `torn`: beginnings of lines; `foreign`: lines that are in no chain.
 
-    `unchained`: those of them that look like the record of a decision all the same.
+    `unchained`: those of them that look like the record of a decision all the same; `strays`: how many of them name
+    a chain, by its id, though no process writes such a line.
     `long`: the SHA-256, in hexadecimal, of lines that are too long to be in one.
 
     For each file in turn: `feed` what it holds, in pieces of any length, then `end`; after all files, `finish`.
@@ -46,6 +57,7 @@ class LineReader:
 
     def __init__(self) -> None:
         self.torn = self.foreign = self.unchained = 0
+        self.strays: Counter[str] = Counter()
         self.long: set[str] = set()
         self._rest = b""
         self._passed: Any = None
@@ -76,7 +88,7 @@ class LineReader:
             if self._passed is None:
                 self._passed = hashlib.sha256()
                 self._first = False
-                self.foreign += 1
+                self._count_foreign(self._rest)
             self._passed.update(self._rest)
             self._rest = b""
 
@@ -163,13 +175,24 @@ class LineReader:
             self._unread(line)
 
     def _unread(self, line: bytes) -> None:
-        if line.startswith(_BEGINS) or _BEGINS.startswith(line):
-            self.torn += 1
-        else:
-            self.foreign += 1
-            self.unchained += any(kind in line for kind in _DECISIONS)
+        if not line.startswith(_BEGINS) and not _BEGINS.startswith(line):
+            self._count_foreign(line)
             if len(line) >= _LONG:
                 self.long.add(hashlib.sha256(line).hexdigest())
+        elif is_beginning(line):
+            self.torn += 1
+        elif (at := line.rfind(_BEGINS)) > 0:
+            # Two processes were killed, one after the other.
+            self._unread(line[:at])
+            self._unread(line[at:])
+        else:
+            self._count_foreign(line)
+
+    def _count_foreign(self, line: bytes) -> None:
+        self.foreign += 1
+        self.unchained += any(kind in line for kind in _DECISIONS)
+        if (chain := _named_chain(line)) is not None:
+            self.strays[chain] += 1
 
 
 def whole(line: bytes) -> ChainLine | None:
@@ -181,6 +204,15 @@ def whole(line: bytes) -> ChainLine | None:
     if line.count(_OPEN) != line.count(_CLOSE) and not is_json(line):
         return None
     return ChainLine(found, line)
+
+
+def is_beginning(line: bytes) -> bool:
+    """Tell whether a line is what a process leaves that was stopped while it wrote: JSON that ends too early."""
+    try:
+        from_json(line, allow_inf_nan=False)
+    except ValueError as error:
+        return str(error).startswith(_CUT_OFF)
+    return False
 
 
 def is_json(line: bytes) -> bool:
@@ -199,3 +231,16 @@ def parsed(line: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _named_chain(line: bytes) -> str | None:
+    """Return the id of the chain that a reader would take a line for one of, be the reader lenient."""
+    if line.startswith(_BEGINS):
+        return line[_ID].decode(errors="replace")
+    try:
+        found, _ = _LENIENT.raw_decode(line.decode(errors="replace").lstrip(_BLANK))
+    except (ValueError, RecursionError):
+        return None
+    log = found.get("log") if isinstance(found, dict) else None
+    name = log.get("id") if isinstance(log, dict) else None
+    return name if isinstance(name, str) else None

@@ -84,6 +84,8 @@ class LogAudit:
         heads: dict[str, list[HeadClaim]] = {}
         for claim in self._heads:
             heads.setdefault(claim.chain, []).append(claim)
+        for name, log in self.chains.items():
+            log.strays = self._reader.strays[name]
         ends = [log.ended for log in self.chains.values()]
         newest = max((time for time in (*ends, self.book.newest) if time is not None), default=None)
         found = [self._judged(log, heads.get(name, ()), newest) for name, log in self.chains.items()]

@@ -18,6 +18,19 @@ from support.evidence.logs import BEGAN, INSTALLATION, WITNESS_KEY, WITNESS_NAME
 _OWN: Final = private_key(66)
 _AIMED: Final = 0.6
 _OPEN: Final = b'"kind":"open"'
+_SPELLINGS: Final[list[Callable[[bytes], bytes]]] = [
+    lambda line: line.replace(b"},", b"} ,", 1),
+    lambda line: line.replace(b'"seq":', b'"seq": ', 1),
+    lambda line: line.replace(b',"prev"', b'.0,"prev"', 1),
+    lambda line: line.replace(b'"},', b'","x":1},', 1),
+    lambda line: b" " + line,
+    lambda line: b'{"x":1,' + line[1:],
+    lambda line: line[:-1] + b" \n",
+    lambda line: line[:-1] + b"{}\n",
+    lambda line: line[:-2] + b',"x":NaN}\n',
+    lambda line: line[:-2] + b',"x":"{\x01"}\n',
+    lambda line: line[: line.find(b"},") + 1] + b"}\n",
+]
 
 
 @dataclass
@@ -349,6 +362,20 @@ def tear(one: Forger) -> None:
             file[at] = torn + (b"\n" if one.chance.random() < 0.5 else b"}\n")
 
 
+def respell(one: Forger) -> None:
+    """Show a line, edited or as it is, as other readers of JSON take it and no process writes it."""
+    file = one.file()
+    if not file:
+        return
+    at = one.chance.randrange(len(file))
+    line = file[at] if one.chance.random() < 0.3 else _edited(file[at], one.chance)
+    other = _SPELLINGS[one.chance.randrange(len(_SPELLINGS))](line)
+    if one.chance.random() < 0.7:
+        file.insert(at + one.chance.randint(0, 1), other)
+    else:
+        file[at] = other
+
+
 def _note(one: Forger) -> str:
     """Return a note of a true or an invented log, signed by nobody, by oneself, by a captive key, or by copies."""
     chance = one.chance
@@ -467,5 +494,6 @@ MOVES: Final[list[Callable[[Forger], None]]] = [
     cover_cut,
     sign_anew,
     tear,
+    respell,
 ]
-WEIGHTS: Final = [3, 6, 3, 1, 1, 2, 2, 1, 1, 1, 1, 1, 2, 3, 3, 2, 4, 3, 4, 4, 3, 3, 3, 1]
+WEIGHTS: Final = [3, 6, 3, 1, 1, 2, 2, 1, 1, 1, 1, 1, 2, 3, 3, 2, 4, 3, 4, 4, 3, 3, 3, 1, 2]

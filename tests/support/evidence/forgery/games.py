@@ -4,6 +4,7 @@ Standing: over `histories` and `forgers`, under the property test. Holds: what c
 comparing bytes with what was generated; the auditor's own reading of lines, notes or signatures has no part in it.
 """
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -17,6 +18,7 @@ from support.evidence.logs import audited
 
 _HISTORIES: Final = 200
 _MOST_MOVES: Final = 6
+_LENIENT: Final = json.JSONDecoder(strict=False)
 
 
 class ChainAnswer(NamedTuple):
@@ -118,6 +120,8 @@ def _of_log(log: Log, lines: set[bytes], text: bytes, answer: Answer) -> list[st
         # The beginning of a true line is a torn one.
         if whole and not any(one.startswith(line) for one in true):
             found.append(f"another line {_number(line)} of {log.id} is shown")
+        elif line.lstrip() not in true and (seq := _number_read(line, log.id)) is not None and seq < size:
+            found.append(f"another line {seq} of {log.id} can be read")
     if said is not None and said.intact:
         if said.witnessed not in {seen.size for seen in log.cosignatures}:
             found.append(f"{log.id} is called intact up to {said.witnessed} lines, which nobody saw")
@@ -129,6 +133,19 @@ def _of_log(log: Log, lines: set[bytes], text: bytes, answer: Answer) -> list[st
 def _number(line: bytes) -> int:
     digits = line.partition(b'"seq":')[2].partition(b",")[0]
     return int(digits) if digits.isdigit() else 10**9
+
+
+def _number_read(line: bytes, chain: str) -> float | None:
+    """Return which number of a chain a reader finds in a line who takes all that looks like JSON."""
+    try:
+        found, _ = _LENIENT.raw_decode(line.decode(errors="replace").lstrip())
+    except (ValueError, RecursionError):
+        return None
+    log = found.get("log") if isinstance(found, dict) else None
+    if not isinstance(log, dict) or log.get("id") != chain:
+        return None
+    seq = log.get("seq")
+    return seq if isinstance(seq, int | float) else None
 
 
 def _is_shown(note: str, text: bytes) -> bool:
