@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_evidence.audit import judgement
+from bailiwick_evidence.audit import judgement, lines
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
 from bailiwick_evidence.note import split
 from support import commandline
@@ -153,3 +153,7 @@ class TestTheGameFindsIt:
         real = judgement._Judgement._ranged
         monkeypatch.setattr(judgement._Judgement, "_ranged", ranged)
         assert self.found(captive=True)
+
+    def test_where_a_line_in_another_spelling_is_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(lines, "_named_chain", lambda _: None)
+        assert self.found()
