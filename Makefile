@@ -37,7 +37,7 @@ CLUSTER ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
-	verify lint types test test-all test-live test-unit coverage mutants pairs test-argocd test-browser screenshots test-proxies test-node bench \
+	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-node bench \
 	docs docs-serve fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -122,6 +122,10 @@ mutants: $(VENV)/.project ## Break the engine one check at a time, and fail if n
 
 pairs: $(VENV)/.project ## Hold diff against every call of a small world, on 10,000 random pairs of policies. Needs only .venv.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)/tests" $(BIN)/python -m property.regions.pairs $(ARGS)
+
+soak: $(VENV)/.project ## Flood all ports for ten minutes beside innocent tenants, and time these. Needs what cluster-up needs.
+	@$(BIN)/python -m localcluster build > /dev/null
+	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)/tests" $(BIN)/python -m support.soak $(ARGS)
 
 test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what cluster-up needs, git, jq, Redis (Debian: redis-server).
 	@$(BIN)/python -m localcluster argocd-packages

@@ -33,7 +33,8 @@ _PAUSE_SECONDS: Final = 0.02
 class Flood:
     """One kind of flood. `what` is a method of `_Client`; `sources` are so many addresses of 127.0.0.0/8.
 
-    `path`, `body` and one of the `tokens` each are of the requests that it sends, if it sends any.
+    `path`, `body` and one of the `tokens` each are of the requests that it sends, if it sends any; `size` is that of a
+    body that comes slowly. `pause` comes between two connections, `rest` between two requests on one.
     """
 
     what: str
@@ -45,6 +46,8 @@ class Flood:
     body: str = "{}"
     tls: bool = True
     pause: float = _PAUSE_SECONDS
+    rest: float = 0.0
+    size: int = 100_000
 
 
 @dataclass
@@ -151,6 +154,7 @@ class _Client:
         """Ask without end."""
         while True:
             await self._ask(reader, writer, number)
+            await asyncio.sleep(self._flood.rest)
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         body = self._flood.body.encode()
@@ -162,7 +166,7 @@ class _Client:
 
     async def slow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
         """Send a body a byte at a time."""
-        writer.write(self._head(number, 100_000))
+        writer.write(self._head(number, self._flood.size))
         answer = asyncio.ensure_future(reader.readuntil(b"\r\n\r\n"))
         try:
             while not answer.done():

@@ -20,15 +20,16 @@ _POLICIES: Final = 16
 _RULES: Final = 64
 _CONDITIONS: Final = 16
 _NESTED: Final = 20
-_EACH: Final = 4
+EACH: Final = 4
 """As many policies as a grant can name."""
 _APPROVAL: Final = {"binding": "Scope", "steps": [{"name": "owner", "kind": "Human"}], "maxUses": 3}
 
 
 class HandEditor:
-    """Edits as `admin`; the grants are written by `author`. `edits` counts how often all policies were edited."""
+    """Edits policies as `admin`; grants are written by `author`. `edits` counts how often all policies were edited."""
 
-    def __init__(self, admin: Rest, author: Rest, namespace: str) -> None:
+    def __init__(self, admin: Rest, author: Rest, namespace: str, policies: int = _POLICIES) -> None:
+        self._count = policies
         self._admin = admin
         self._author = author
         self._namespace = namespace
@@ -43,8 +44,8 @@ class HandEditor:
         for body in bodies:
             accepted(self._admin.create(body))
         names = [body["metadata"]["name"] for body in bodies]
-        for first in range(0, _POLICIES, _EACH):
-            named = names[first : first + _EACH]
+        for first in range(0, self._count, EACH):
+            named = names[first : first + EACH]
             body = grant(
                 self._namespace,
                 f"wanted-{first}",
@@ -79,7 +80,7 @@ class HandEditor:
                 accepted(answer)
 
     def _policies(self, edit: int) -> list[Object]:
-        return [_large_policy(self._namespace, number, edit) for number in range(_POLICIES)]
+        return [_large_policy(self._namespace, number, edit) for number in range(self._count)]
 
 
 def _large_policy(namespace: str, number: int, edit: int) -> Object:

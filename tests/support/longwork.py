@@ -23,11 +23,11 @@ NAMED: Final[list[Object]] = [
 """Rules with the names that each search tries."""
 
 
-def batches(tenant: Tenant, connections: int = _AT_ONCE) -> Flood:
-    """Return an enforcer that sends batches of a hundred items without a pause."""
+def batches(tenant: Tenant, connections: int = _AT_ONCE, rest: float = 0.0) -> Flood:
+    """Return an enforcer that sends batches of a hundred items, with so many seconds between two on a connection."""
     items = [{"resource": {"type": "customer", "id": f"{number}"}} for number in range(_ITEMS)]
     body = {**tenant.body("customers.list"), "evaluations": items}
-    return _storm(tenant, "evaluations", body, connections)
+    return _storm(tenant, "evaluations", body, connections, rest)
 
 
 def searches(tenant: Tenant, connections: int = _AT_ONCE) -> Flood:
@@ -44,9 +44,8 @@ def nested(point: DecisionPoint, connections: int, *tokens: str) -> Flood:
     return Flood("storm", point.admission_port, connections, path=_ENFORCE, body=body, tokens=tokens, tls=tls)
 
 
-def _storm(tenant: Tenant, path: str, body: dict[str, Any], connections: int) -> Flood:
+def _storm(tenant: Tenant, path: str, body: dict[str, Any], connections: int, rest: float = 0.0) -> Flood:
     url = urlsplit(tenant.url(path))
-    tls = url.scheme == "https"
-    return Flood(
-        "storm", url.port or 0, connections, path=url.path, tokens=[tenant.pep], body=json.dumps(body), tls=tls
-    )
+    tls, port = url.scheme == "https", url.port or 0
+    tokens, text = [tenant.pep], json.dumps(body)
+    return Flood("storm", port, connections, path=url.path, tokens=tokens, body=text, tls=tls, rest=rest)

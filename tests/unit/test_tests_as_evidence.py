@@ -57,11 +57,6 @@ UNTESTED: Final = {
 }
 # Decision records are history.
 HISTORY: Final = "adr/"
-# The one command by which people run a test themselves.
-COMMAND: Final = (
-    "operations/noisy-neighbours.md",
-    "SOAK_SECONDS=600 .venv/bin/pytest -s tests/chaos/test_noisy_neighbours.py\n",
-)
 COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 # Tests of policies, not of the project.
 EXAMPLE: Final = re.compile(r"\bexamples/(?:[\w-]+/)*tests\b[\w./-]*")
@@ -124,9 +119,6 @@ def named_tests(text: str) -> list[str]:
 
 def test_no_other_page_names_a_test() -> None:
     pages = {path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")}
-    page, command = COMMAND
-    assert pages[page].count(command) == 1
-    pages[page] = pages[page].replace(command, "")
     del pages[EVIDENCE]
     named = {page: named_tests(text) for page, text in pages.items() if not page.startswith(HISTORY)}
     assert {page: tests for page, tests in named.items() if tests} == {}

@@ -1,7 +1,7 @@
 """Where the soak plays: a real API server, an operator, one decision point over TLS, and its tenants.
 
 Standing: under all of the soak; the processes are those of `support.pdp.processes`. Holds: what would run on other
-machines is nicer than the decision point and the operator, and an operator that ended is started again, and counted.
+machines is nicer than the decision point, and an operator that ended is started again, and counted.
 """
 
 import tempfile
@@ -17,6 +17,7 @@ from demo.stack import DecisionPoint
 from localcluster.process import RunningProcess
 from support.certificates import self_signed
 from support.installation import accepted
+from support.longwork import NAMED
 from support.namespaces import Namespaces
 from support.objects import rule
 from support.pdp.processes import Bailiwick
@@ -32,15 +33,6 @@ _LARGE_ARGUMENTS: Final = rule(
         {"name": "internal", "expression": "context.args.items.filter(i, i.kind == 'internal').size() == 0"},
     ],
 )
-# Names that each search tries.
-_NAMED: Final = [
-    rule(
-        f"of-{number}",
-        actions=["customers.list", "customers.get"],
-        resources=[{"type": "customer", "ids": [f"c-{number}-{one}" for one in range(50)]}],
-    )
-    for number in range(20)
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +73,9 @@ class Stage:
             certificate, key = self_signed(folder)
             plain = ours.start_point(f"--tls-cert-file={certificate}", f"--tls-key-file={key}")
             point = replace(plain, url=plain.url.replace("http:", "https:"))
-            tenants = Tenants(
-                ours.cluster, ours.callers, [point.url], Namespaces(ours.callers.admin), str(certificate)
-            )
+            tenants = Tenants(ours.cluster, ours.callers, [point.url], Namespaces(ours.callers.admin), str(certificate))
             stage = cls(ours, point, certificate, _cast(tenants))
-            if ours.plane is not None:
-                yield_processor(*(each.pid for each in ours.plane.processes.values()), nice=IN_TIME)
+            stage.yield_to_decisions()
             yield stage
 
     @property
@@ -110,6 +99,12 @@ class Stage:
         if not self.operator.alive:
             self.restarts += 1
             self.ours.start_operator()
+            self.yield_to_decisions()
+
+    def yield_to_decisions(self) -> None:
+        """Let the decision point have the processor first, as on a node of its own."""
+        plane = [] if self.ours.plane is None else [each.pid for each in self.ours.plane.processes.values()]
+        yield_processor(*plane, self.operator.id.pid, nice=IN_TIME)
 
     def lease_transitions(self) -> int:
         """Return how often the operator's lease has passed from one holder to another."""
@@ -124,7 +119,7 @@ def _cast(tenants: Tenants) -> Cast:
     return Cast(
         innocent=tenants.make("innocent"),
         reviewed=tenants.make("reviewed"),
-        heavy=tenants.make("heavy", [*RULES, *_NAMED]),
+        heavy=tenants.make("heavy", [*RULES, *NAMED]),
         flooded=flooded,
         agent=tenants.make("agent", [rule(actions=["customers.list"]), _LARGE_ARGUMENTS]),
         asking=tenants.make("asking"),
