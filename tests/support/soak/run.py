@@ -84,7 +84,7 @@ class Soak:
             f"{done:5.0f} s  innocent p99 {calls.quantile(0.99) * 1000:.0f} ms ({len(calls.seconds)} answered,"
             f" {calls.failed.total()} not, {piece.wrong.total()} wrong)  reviews counted {len(counted.seconds)},"
             f" p99 {counted.quantile(0.99) * 1000:.0f} ms  MiB {gauges.point.most} and {gauges.operator.most}"
-            f"  restarts {self._stage.restarts}  load {gauges.load[-1] if gauges.load else 0:.1f}"
+            f"  restarts {len(self._stage.restarts)}  load {gauges.load[-1] if gauges.load else 0:.1f}"
         )
 
     def _report(self, seconds: float, transitions: int, unwitnessed: float) -> SoakReport:
@@ -94,7 +94,7 @@ class Soak:
         for one in rounds.values():
             wrong += one.wrong
         restarts = {
-            "operator ended": self._stage.restarts,
+            "operator ended": len(self._stage.restarts),
             "decision point ended": int(not self._stage.point.process.alive),
             "decision point not live": gauges.live.lost,
             "decision point not ready": gauges.ready.lost,
@@ -120,6 +120,7 @@ class Soak:
             **{f"grants of the tenant {name}": _rounds_told(one) for name, one in rounds.items()},
             "memory each half minute, MiB": {"decision point": gauges.point.seen, "operator": gauges.operator.seen},
             "probes that failed": {"live": gauges.live.failed, "ready": gauges.ready.failed},
+            "last words of operators that ended": {f"{at}": said for at, said in enumerate(self._stage.restarts, 1)},
             "seconds of a processor, from the start": gauges.processor_seconds(),
             "load average each half minute": [round(one, 1) for one in gauges.load],
             "what the others were answered": {name: json.dumps(counts) for name, counts in self._counts().items()},

@@ -7,7 +7,7 @@ machines is nicer than the decision point, and an operator that ended is started
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -52,13 +52,13 @@ class Cast:
 
 @dataclass
 class Stage:
-    """What runs. `restarts` counts how often the operator had to be started again."""
+    """What runs. `restarts`: the last words of each operator that had to be started again."""
 
     ours: Bailiwick
     point: DecisionPoint
     certificate: Path
     cast: Cast
-    restarts: int = 0
+    restarts: list[str] = field(default_factory=list)
 
     @classmethod
     @contextmanager
@@ -97,7 +97,7 @@ class Stage:
     def keep_operator(self) -> None:
         """Start the operator again if it ended, as the kubelet would."""
         if not self.operator.alive:
-            self.restarts += 1
+            self.restarts.append(self.operator.last_words(3))
             self.ours.start_operator()
             self.yield_to_decisions()
 
