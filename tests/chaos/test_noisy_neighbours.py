@@ -9,6 +9,7 @@ import pytest
 
 from support.soak.run import Soak
 from support.soak.stage import Stage
+from support.waits import stretch
 
 SECONDS: Final = 20.0
 
@@ -23,5 +24,5 @@ def test_an_innocent_tenant_is_answered_and_never_wrongly_whatever_all_others_do
     print("\n".join(["", *told, *report.lines()]))  # noqa: T201 - figures for who asks for them
     # On a quiet machine it meets those of time as well; this one does all of that itself, and other things too.
     assert [goal for goal in report.goals if not goal.met and not goal.timely] == []
-    assert soak.innocent.calls.quantile(0.9) < 2.0
+    assert soak.innocent.calls.quantile(0.9) < 2.0 * stretch()
     assert len(told) == 1

@@ -67,7 +67,8 @@ class SoakReport:
 def count_goal(name: str, counts: Mapping[str, int], most: int = 0) -> Goal:
     """Return the goal that something happened at most so often."""
     total = sum(counts.values())
-    told = f"{total}" + (f" ({', '.join(f'{count} {why}' for why, count in counts.items())})" if total else "")
+    whys = ", ".join(f"{count} {why}" for why, count in counts.items() if count)
+    told = f"{total} ({whys})" if total else "0"
     return Goal(name, f"{most}", told, total <= most)
 
 

@@ -94,11 +94,14 @@ class Soak:
         for one in rounds.values():
             wrong += one.wrong
         restarts = {
-            "operator ended": len(self._stage.restarts),
             "decision point ended": int(not self._stage.point.process.alive),
             "decision point not live": gauges.live.lost,
-            "decision point not ready": gauges.ready.lost,
+        }
+        # A lease is lost, and a probe times out, also where an API server has no processor to answer with.
+        late = {
+            "operator ended": len(self._stage.restarts),
             "lease lost": transitions,
+            "decision point not ready": gauges.ready.lost,
         }
         unused = sum((one.used.failed for one in rounds.values()), start=Counter[str]())
         idle = {name: 1 for name, counts in self._counts().items() if not counts.keys() - {"attempts"}}
@@ -111,7 +114,8 @@ class Soak:
             witness_goal(unwitnessed),
             memory_goal("memory of the decision point", gauges.point.most, gauges.point.limit),
             memory_goal("memory of the operator", gauges.operator.most, gauges.operator.limit),
-            count_goal("restarts", {why: count for why, count in restarts.items() if count}),
+            count_goal("restarts of the decision point", restarts),
+            replace(count_goal("restarts of the operator, and probes", late), timely=True),
             replace(count_goal("floods that did nothing", idle), timely=True),
         ]
         report.figures = {
