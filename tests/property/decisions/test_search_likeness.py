@@ -20,7 +20,7 @@ from bailiwick_engine.reasons import Reason
 from property.worlds.questions import questions
 from property.worlds.reference import World
 from property.worlds.strategies import ENFORCER, Object, call_of, compiled_of, mostly
-from support.objects import AGENT, ENDPOINT, settings, subject
+from support.objects import AGENT, ENDPOINT, rule, settings, subject
 from unit.engine.cases import CALL, NOW, at, snapshot, stored
 
 AROUND: Final = Circumstances(now=NOW)
@@ -65,55 +65,87 @@ VARIABLES: Final = [
 WRITTEN: Final = tuple("variables.first == 'a.1b.1'" if one == "variables.first" else one for one in EXPRESSIONS)
 
 
-@st.composite
-def selections(draw: st.DrawFn) -> list[str]:
-    """Draw which names a rule lists."""
-    if draw(mostly(False, True, odds=1)):
-        return [draw(st.sampled_from(PATTERNS)), *draw(st.lists(st.sampled_from(NAMES), max_size=2, unique=True))]
-    return draw(st.lists(st.sampled_from(NAMES), min_size=3, max_size=10, unique=True))
+# Of each, what it says hangs on the name that is searched for.
+READING: Final = (
+    "action.name.startsWith('a.')",
+    "resource.id.startsWith('a.')",
+    "variables.first.startsWith('a.')",
+    "[resource, action].exists(one, one == {'name': 'a.1', 'properties': {}})",
+)
+SUSPENDED, WATCHING = "r", "q"
+_GATE: Final[Object] = {"effect": "RequireApproval", "approval": {"steps": [{"name": "s", "kind": "System"}]}}
+_STRICT_GATE: Final[Object] = {**_GATE, "approval": {**_GATE["approval"], "requiredContext": ["ticket"]}}
+
+
+def condition(text: str) -> list[Object]:
+    return [{"name": "c", "expression": text}]
+
+
+changes: Final[st.SearchStrategy[Object]] = st.sampled_from(
+    [
+        *({"effect": "Allow"}, {"effect": "Deny"}, {"effect": "Deny"}, _GATE, _STRICT_GATE),
+        *({"conditions": condition(text)} for text in WRITTEN[::3]),
+        *({"conditions": condition(text)} for text in ("context.n > 1", "context.n > 5")),
+        *({"conditions": condition(text)} for text in READING * 2),
+        *({"subjects": [name]} for name in ("agent", "pinned", "pinned", "carol", "carol")),
+        *({"policy": WATCHING}, {"policy": WATCHING}, {"policy": SUSPENDED}, {"expireTime": at(-60)}),
+        *({"expireTime": at(60)}, {"intents": ["support"]}, {"properties": {"env": ["prod"]}}),
+        *({"names": ["a.*"]}, {"names": ["a.*"]}, {"names": ["*"]}),
+        *[{}] * 8,
+    ]
+)
+"""Each is one thing in which a rule may differ from another, so that to overlook it would make their names alike."""
+
+
+SECOND: Final = ({"effect": "Deny"}, {"subjects": ["pinned"]}, {"policy": WATCHING})
+starts: Final[st.SearchStrategy[Object]] = st.sampled_from(
+    [*[{}] * 4, {"conditions": condition("context.n > 1")}, {"subjects": ["pinned"]}, {"intents": ["support"]}]
+)
 
 
 @st.composite
-def rules(draw: st.DrawFn, name: str) -> Object:
-    effect = draw(mostly("Allow", "Deny", "RequireApproval", odds=3))
-    resource: Object = {"type": "customer", "ids": draw(selections())}
-    if draw(mostly(False, True, odds=4)):
-        resource["properties"] = {"env": draw(st.sampled_from([["prod"], ["dev"]]))}
-    made: Object = {
-        "name": name,
-        "effect": effect,
-        "subjects": draw(st.lists(st.sampled_from(["agent", "pinned", "carol"]), min_size=1, max_size=2, unique=True)),
-        "actions": draw(selections()),
-        "resources": [resource, *([{"type": "customer", "ids": ["b.1"]}] if draw(mostly(False, True, odds=4)) else [])],
-    }
-    if draw(mostly(False, True, odds=1)):
-        texts = draw(st.lists(st.sampled_from([*WRITTEN[:3] * 3, *WRITTEN]), min_size=1, max_size=2, unique=True))
-        made["conditions"] = [{"name": f"c{at}", "expression": text} for at, text in enumerate(texts)]
-    if effect == "RequireApproval":
-        made["approval"] = {"steps": [{"name": "s", "kind": "System"}]}
-        if draw(st.booleans()):
-            made["approval"]["requiredContext"] = ["n"]
-    if effect != "Deny" and draw(mostly(False, True, odds=6)):
-        made["expireTime"] = at(draw(st.sampled_from([-60, 60])))
-    if effect != "Deny" and draw(mostly(False, True, odds=6)):
-        made["intents"] = ["support"]
-    return made
+def rules(draw: st.DrawFn, kind: SearchKind) -> dict[str, list[Object]]:
+    """Draw the rules of each policy: variants of one rule, most with names of their own."""
+    start: Object = {"effect": "Allow", "subjects": ["agent", "carol"], "policy": "p", **draw(starts)}
+    names = draw(st.permutations(NAMES))
+    found: dict[str, list[Object]] = {"p": [], WATCHING: [], SUSPENDED: []}
+    for number in range(draw(st.integers(4, 8))):
+        drawn: Object = {
+            "names": names[2 * number : 2 * number + 3],
+            **start,
+            **draw(changes),
+            **draw(mostly({}, *SECOND, odds=1)),
+        }
+        listed, where = drawn.pop("names"), drawn.pop("policy")
+        resource = {"type": "customer", "ids": listed if kind is SearchKind.RESOURCE else ["*"]}
+        if "properties" in drawn:
+            resource["properties"] = drawn.pop("properties")
+        if drawn["effect"] != "RequireApproval":
+            drawn.pop("approval", None)
+        if drawn["effect"] == "Deny":
+            drawn = {name: value for name, value in drawn.items() if name not in {"expireTime", "intents"}}
+        actions = listed if kind is SearchKind.ACTION else ["*"]
+        found[where].append({"name": f"r{number}", **drawn, "actions": actions, "resources": [resource]})
+    return found
 
 
 @st.composite
-def ceilings(draw: st.DrawFn) -> list[Object]:
+def ceilings(draw: st.DrawFn, kind: SearchKind) -> list[Object]:
     found = []
-    for number in range(draw(st.integers(1, 3))):
-        entry: Object = {"actions": draw(selections()), "resources": [{"type": "customer", "ids": draw(selections())}]}
-        if draw(mostly(False, True, odds=2)):
-            entry["conditions"] = [{"name": f"c{number}", "expression": draw(st.sampled_from(WRITTEN))}]
+    for _ in range(draw(st.integers(1, 3))):
+        listed = draw(st.sampled_from([["*"], ["a.*"], ["a.1", "b.1", "a.4"]]))
+        actions, ids = (listed, ["*"]) if kind is SearchKind.ACTION else (["*"], listed)
+        entry: Object = {"actions": actions, "resources": [{"type": "customer", "ids": ids}]}
+        if draw(mostly(False, True, odds=1)):
+            text = draw(st.sampled_from(["context.n > 1", *READING]))
+            entry["conditions"] = condition(text)
         found.append(entry)
     return found
 
 
 @st.composite
-def policies(draw: st.DrawFn) -> Snapshot:
-    """Draw a policy that carries the settings, one or two beside it, and data."""
+def policies(draw: st.DrawFn, kind: SearchKind) -> Snapshot:
+    """Draw policies, one of which carries the settings, and data."""
     subjects = [
         subject(),
         {**subject("pinned"), "workload": {"imageDigests": [PINNED]}},
@@ -122,21 +154,17 @@ def policies(draw: st.DrawFn) -> Snapshot:
     delegation = {
         "maxDepth": 1,
         "principals": ["carol"],
-        "ceiling": draw(ceilings()),
+        "ceiling": draw(ceilings(kind)),
         "principalMustBeEntitled": draw(st.booleans()),
     }
     carried = {**settings(), "identity": {"issuers": ["cluster", "corp"]}, "delegation": delegation}
-    made = []
-    for name in ("p", "q", "r")[: draw(st.integers(1, 3))]:
-        listed = [draw(rules(f"r{number}")) for number in range(draw(st.integers(1, 5)))]
-        spec: Object = {"subjects": subjects, "variables": VARIABLES, "data": [{"name": "incident"}]}
-        if name == "p":
-            spec["endpointSettings"] = carried
-        elif draw(mostly(False, True, odds=4)):
-            spec["mode"] = "Audit"
-        elif draw(mostly(False, True, odds=6)):
-            spec["suspend"] = True
-        made.append(stored(name, *listed, **spec))
+    spec: Object = {"subjects": subjects, "variables": VARIABLES, "data": [{"name": "incident"}]}
+    plain = stored("carrier", rule("unrelated", actions=["unrelated"]), **{**spec, "endpointSettings": carried})
+    made = [plain]
+    for name, listed in draw(rules(kind)).items():
+        more = {WATCHING: {"mode": "Audit"}, SUSPENDED: {"suspend": True}}.get(name, {})
+        if listed:
+            made.append(stored(name, *listed, **spec, **more))
     if draw(mostly(False, True, odds=8)):
         made.append(stored("broken", {"name": "x"}, subjects=[subject("denied", account="denied")]))
     on = snapshot(*made)
@@ -152,7 +180,7 @@ def calls(draw: st.DrawFn) -> Call:
     agent = replace(ACTING, workload=pod)
     shapes: list[tuple[Party, tuple[Party, ...]]] = [(agent, ()), (CAROL, ()), (CAROL, (agent,))]
     shapes.append((replace(agent, id=DENIED), ()))
-    who, actors = draw(st.sampled_from([*shapes[:1] * 2, *shapes]))
+    who, actors = draw(st.sampled_from([*shapes[:1] * 4, *shapes, *shapes[2:3] * 2]))
     context: Object = {"n": draw(st.sampled_from([1, 2, 9, "x"])), "l": ["y"]}
     # Near the size from which what conditions take is counted, so that names of some lengths are beyond it.
     if filler := draw(mostly(0, 1_200, 1_500, 1_600, 1_700, 1_800, 4_000, odds=1)):
@@ -202,13 +230,18 @@ def decided(on: Snapshot, kind: SearchKind, call: Call, names: tuple[str, ...]) 
         yield name, prospect(decide(on, named(kind, call, name), (), AROUND))
 
 
-@given(policies(), calls(), st.sampled_from([SearchKind.ACTION, SearchKind.RESOURCE]))
-def test_a_search_says_of_each_name_what_a_decision_about_it_says(on: Snapshot, call: Call, kind: SearchKind) -> None:
+kinds: Final = st.sampled_from([SearchKind.ACTION, SearchKind.RESOURCE])
+searches: Final = kinds.flatmap(lambda kind: st.tuples(policies(kind), calls(), st.just(kind)))
+
+
+@given(searches)
+def test_a_search_says_of_each_name_what_a_decision_about_it_says(drawn: tuple[Snapshot, Call, SearchKind]) -> None:
+    on, call, kind = drawn
     found, prospects = searched(on, kind, call)
     assert prospects == dict(decided(on, kind, call, found.names))
 
 
-@given(questions(), st.sampled_from([SearchKind.ACTION, SearchKind.RESOURCE]))
+@given(questions(), kinds)
 def test_so_it_does_whatever_the_policies(world: World, kind: SearchKind) -> None:
     on = Snapshot.of(compiled_of(facts.raw) for facts in world.policies)
     call = call_of({**world.call, "caller": ENFORCER})
@@ -217,21 +250,22 @@ def test_so_it_does_whatever_the_policies(world: World, kind: SearchKind) -> Non
         assert prospects == dict(decided(on, kind, call, found.names))
 
 
-@given(policies(), calls(), st.sampled_from([SearchKind.ACTION, SearchKind.RESOURCE]))
-def test_the_candidates_are_those_that_rules_in_force_give(on: Snapshot, call: Call, kind: SearchKind) -> None:
+@given(searches)
+def test_the_candidates_are_those_that_rules_in_force_give(drawn: tuple[Snapshot, Call, SearchKind]) -> None:
+    on, call, kind = drawn
     found, _ = searched(on, kind, call)
     assert isinstance(call.subject, Party)
     keys = frozenset[str]().union(*(party.keys for party in (call.subject, *call.actors)))
     given_names, hidden = set[str](), False
-    for rule in on.endpoints[KEY].rules:
-        over = rule.expires is not None and rule.expires <= NOW
-        off = rule.suspended or over or (rule.intents is not None and call.intent not in rule.intents)
-        if rule.audit or rule.effect.value == "Deny" or off or not keys & rule.subjects:
+    for one in on.endpoints[KEY].rules:
+        over = one.expires is not None and one.expires <= NOW
+        off = one.suspended or over or (one.intents is not None and call.intent not in one.intents)
+        if one.audit or one.effect.value == "Deny" or off or not keys & one.subjects:
             continue
-        entries = [entry.ids for entry in rule.resources if entry.type == call.resource.type]
-        if kind is SearchKind.ACTION and rule.covers(call.resource):
-            sets = [rule.actions]
-        elif kind is SearchKind.RESOURCE and call.action.name in rule.actions:
+        entries = [entry.ids for entry in one.resources if entry.type == call.resource.type]
+        if kind is SearchKind.ACTION and one.covers(call.resource):
+            sets = [one.actions]
+        elif kind is SearchKind.RESOURCE and call.action.name in one.actions:
             sets = entries
         else:
             sets = []

@@ -23,8 +23,8 @@ ACTION_NAME: Final[Path] = ("action", "name")
 RESOURCE_ID: Final[Path] = ("resource", "id")
 NameKind = tuple[int, ...]
 """Equal of names about which `decide` says the same."""
-_Traits = tuple[int, bool, bool, bool, Reason | None, Truth, tuple[Expression | Scope, ...]]
-_ALLOW, _DENY = Effect.ALLOW, Effect.DENY
+_Traits = tuple[int, bool, bool, Reason | None, Truth, tuple[Expression | Scope, ...]]
+_ALLOW: Final = Effect.ALLOW
 _ALONE: Final = -1
 """In place of the number of traits: what such a rule says may differ from name to name."""
 
@@ -65,14 +65,14 @@ class NameKinds:
                 self._listed[name] = [number]
 
     def _number(self, rule: CompiledRule, hop: int, named: Truth) -> int:
-        """Return the number of all that a decision reads of a rule that covers a name."""
+        """Return the number of all that a decision reads of a rule that covers a name. One without a gate may deny."""
         if rule.gate is not None and not rule.audit:
             return _ALONE
         off = None if rule.always else match.off(rule, self._call, self._now)
         conditions: tuple[Expression | Scope, ...] = ()
         for one in rule.conditions:
             conditions += (one.expression, one.scope)
-        traits = (hop, rule.effect is _ALLOW, rule.effect is _DENY, rule.audit, off, named, conditions)
+        traits = (hop, rule.effect is _ALLOW, rule.audit, off, named, conditions)
         number = self._numbers.get(traits)
         if number is None:
             number = self._numbers[traits] = len(self._numbers)

@@ -1,16 +1,22 @@
 """Searches: what is found, and when there may be more."""
 
+import dataclasses
 from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Action, Call, Party, Resource
-from bailiwick_engine.decision.search import MAX_CANDIDATES, Prospect, SearchKind, candidates, tried
-from bailiwick_engine.policy.snapshot import Snapshot
-from support.objects import AGENT, ENDPOINT, Object, gated_rule, rule, settings
-from unit.engine.cases import AROUND, CALL, NAMESPACE, NOW, at, carrier, governed, snapshot, stored
+from bailiwick_engine.decision import search
+from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.search import MAX_CANDIDATES, Prospect, Prospects, SearchKind, candidates, tried
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
+from support.objects import AGENT, ENDPOINT, Object, gated_rule, rule, settings, subject
+from unit.engine.cases import AROUND, CALL, NAMESPACE, NOW, at, carrier, governed, snapshot, sound, stored
 
+POLICY: Final = sound(stored("made", rule()))
 ANYBODY: Final = Party("serviceAccount", "", "", hypothetical=True)
 SOMEONE: Final = Party("user", "", "", hypothetical=True)
 ROBOT: Final = {"podSelector": {"matchLabels": {"app": "x"}}}
@@ -186,3 +192,66 @@ class TestSubjects:
         on = governed(allow(conditions=[{"name": "c", "expression": "subject.properties.team == 'a'"}]))
         assert self.search(on, replace(ANYBODY, properties={"team": "a"})) == ([AGENT], False)
         assert self.search(on, replace(ANYBODY, properties={"team": "b"})) == ([], False)
+
+
+class TestNamesThatRulesOfOneKindGive:
+    """Beside the law in tests/property/decisions/test_search_likeness.py: what no policy that is accepted can hold."""
+
+    LISTED: Final = tuple(f"a.{number}" for number in range(12))
+
+    @pytest.mark.parametrize("odd", ["a.\0", "a.\ud800", "a." + "x" * 4_000])
+    @pytest.mark.parametrize("expression", ["context.n == 1", "context.l.all(one, one == 'y')"])
+    def test_are_decided_one_by_one_where_conditions_take_one_otherwise(self, odd: str, expression: str) -> None:
+        conditions = [{"name": "c", "expression": expression}]
+        rules = [rule(f"r{number}", actions=[name], conditions=conditions) for number, name in enumerate(self.LISTED)]
+        on = governed(*rules)
+        endpoint = on.endpoints[NAMESPACE, ENDPOINT]
+        (first, *others) = endpoint.rules
+        renamed = dataclasses.replace(first, actions=NameSet.of([odd]))
+        made = CompiledEndpoint.of(
+            [dataclasses.replace(POLICY, settings=endpoint.settings, rules=(renamed, *others))], ()
+        )
+        call = replace(CALL, context={"n": 1, "l": ["y"]})
+        on = Snapshot({(NAMESPACE, ENDPOINT): made})
+        listed = candidates(made, SearchKind.ACTION, call, NOW)
+        assert odd in listed.names
+        prospects = Prospects(on, made, SearchKind.ACTION, call, listed, AROUND)
+        for name in listed.names:
+            allowed = decide(on, replace(call, action=Action(name)), (), AROUND).outcome is Outcome.ALLOW
+            assert (prospects.prospect(name) is Prospect.ALLOWED) is allowed
+        assert (prospects.prospect(odd) is Prospect.ALLOWED) is (odd != "a.\0")
+
+    def test_are_decided_about_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        decided: list[str] = []
+
+        def counted(*arguments: Any, **more: Any) -> Verdict:  # noqa: ANN401 - as the original
+            decided.append(arguments[1].action.name)
+            return decide(*arguments, **more)
+
+        monkeypatch.setattr(search, "decide", counted)
+        on = governed(*(rule(f"r{number}", actions=[name]) for number, name in enumerate(self.LISTED)))
+        endpoint = on.endpoints[NAMESPACE, ENDPOINT]
+        listed = candidates(endpoint, SearchKind.ACTION, CALL, NOW)
+        prospects = Prospects(on, endpoint, SearchKind.ACTION, CALL, listed, AROUND)
+        assert [prospects.prospect(name) for name in listed.names] == [Prospect.ALLOWED] * len(self.LISTED)
+        assert len(decided) == 1
+
+    def test_are_decided_one_by_one_where_a_ceiling_asks_for_the_name(self) -> None:
+        ceiling = {
+            "actions": ["*"],
+            "resources": [{"type": "customer", "ids": ["*"]}],
+            "conditions": [{"name": "c", "expression": "action.name != 'a.3'"}],
+        }
+        delegation = {"maxDepth": 1, "principals": ["carol"], "ceiling": [ceiling]}
+        carried = {**settings(), "identity": {"issuers": ["cluster", "corp"]}, "delegation": delegation}
+        subjects = [subject(), {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}]
+        rules = [rule(f"r{number}", actions=[name]) for number, name in enumerate(self.LISTED)]
+        on = snapshot(stored("p", *rules, subjects=subjects, endpointSettings=carried))
+        carol = Party("user", "carol", "corp#carol", issuer="corp")
+        assert isinstance(CALL.subject, Party)
+        call = replace(CALL, subject=carol, actors=(CALL.subject,))
+        endpoint = on.endpoints[NAMESPACE, ENDPOINT]
+        listed = candidates(endpoint, SearchKind.ACTION, call, NOW)
+        prospects = Prospects(on, endpoint, SearchKind.ACTION, call, listed, AROUND)
+        found = {name for name in listed.names if prospects.prospect(name) is Prospect.ALLOWED}
+        assert found == set(self.LISTED) - {"a.3"}
