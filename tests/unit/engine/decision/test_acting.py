@@ -201,3 +201,26 @@ def test_a_call_of_ones_own_is_told_what_it_lacks_where_others_may_act_too() -> 
     verdict = verdict_of(given.on, CALL)
     assert verdict.rule is not None
     assert (verdict.reason, verdict.rule.name, verdict.hop) == (Reason.CONDITION_FALSE, "export", None)
+
+
+def chain(*rules: Object, entitled: bool = True) -> Snapshot:
+    """Return an endpoint of these rules where a chain of two may act for carol."""
+    delegation = {"maxDepth": 2, "principals": ["carol"], "ceiling": [ALL], "principalMustBeEntitled": entitled}
+    carried = {**settings(), "identity": {"issuers": ["cluster", "corp"]}, "delegation": delegation}
+    return snapshot(stored("p", *rules, subjects=SUBJECTS, endpointSettings=carried))
+
+
+def test_of_several_hops_that_do_not_pass_the_first_is_told() -> None:
+    call = replace(CALL, subject=CAROL, actors=(ACTING, HELPING))
+    on = chain(rule("other", actions=["other"], subjects=["agent", "helper"]))
+    assert verdict_of(on, call).hop == AGENT
+    passing = chain(rule("own", actions=["customers.export"]), rule("other", actions=["other"], subjects=["helper"]))
+    assert verdict_of(passing, call).hop == HELPER
+
+
+def test_of_several_rules_that_allow_the_first_by_its_place_is_told() -> None:
+    call = replace(CALL, subject=CAROL, actors=(ACTING,))
+    rules = [rule("z", actions=["customers.export"]), rule("a", actions=["customers.export"], subjects=["carol"])]
+    verdict = verdict_of(chain(*rules), call)
+    assert verdict.rule is not None
+    assert (verdict.reason, verdict.rule.name) == (Reason.ALLOWED, "a")
