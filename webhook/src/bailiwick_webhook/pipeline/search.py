@@ -23,7 +23,7 @@ from bailiwick_webhook.store.view import View
 __all__ = ["Records", "SearchKind", "SearchResult", "Searcher", "unpaid"]
 
 # Rules that are looked through without a pause.
-_FEW: Final = 1_000
+_FEW: Final = 100
 # Names that are tried with a call that is large: each takes as long as to decide it.
 _MOST_LARGE: Final = 100
 
