@@ -55,7 +55,7 @@ class Upstream:
     ) -> None:
         """Prepare; nothing is sent. `token` is asked before each request."""
         self._token = token
-        self._authority = None if ca is None else TrustFile(ca)
+        self._trust: Callable[[], ssl.SSLContext] = _system_trust() if ca is None else TrustFile(ca)
         self._seconds = seconds
         transport = StreamableHttpTransport(url, httpx_client_factory=self._http)
         # `auto`: the upstream may speak an older MCP than the caller, or a newer one.
@@ -76,16 +76,21 @@ class Upstream:
     ) -> httpx2.AsyncClient:
         del timeout  # Theirs waits half a minute for a connection.
         own = {} if self._token is None else {"Authorization": f"Bearer {self._token()}"}
-        verify: ssl.SSLContext | bool = True if self._authority is None else self._authority()
         return httpx2.AsyncClient(
             headers={**(headers or {}), **own},
             timeout=httpx2.Timeout(self._seconds, connect=_CONNECT_SECONDS),
             auth=auth,
-            verify=verify,
+            verify=self._trust(),
             # No proxy and no .netrc of the environment: a token would go there. MCP follows what stays at the origin.
             trust_env=False,
             follow_redirects=False,
         )
+
+
+def _system_trust() -> Callable[[], ssl.SSLContext]:
+    # Each call has a client of its own, and to read the authorities of the system takes longer than all the rest.
+    context = httpx2.create_ssl_context(trust_env=False)
+    return lambda: context
 
 
 class OutageMiddleware(Middleware):
