@@ -1,8 +1,8 @@
 """Rows of the same path with asking and without: what asking adds to it.
 
 Standing: under `enforcement` and `applications`. Holds: latencies are those of one connection, since with many they are
-the queue's; rate and processor time are those of 32, the time of all who work on a call. What cannot be started, or
-does not answer as it should, is a row that says so.
+the queue's; rate and processor time are those of `connections`, the time of all who work on a call. What cannot be
+started, or does not answer as it should, is a row that says so.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from statistics import median
 from typing import Final
 
 from benchmarks.rig.cores import cpu_seconds
-from benchmarks.rig.load import Round, WireRequests, Wrk
+from benchmarks.rig.load import CONNECTIONS, Round, WireRequests, Wrk
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, ratio
 from benchmarks.rig.servers import MissingError, Server
@@ -25,7 +25,7 @@ COLUMNS: Final = (
 
 @dataclass(slots=True)
 class AskingPath:
-    """One row: who works on a call, and its rounds over one connection and over 32.
+    """One row: who works on a call, and its rounds over one connection and over many.
 
     `alone` is the row of the same path that asks nobody, `floor` the one whose processor time it is compared with.
     """
@@ -36,6 +36,7 @@ class AskingPath:
     alone: str = ""
     floor: str = ""
     missing: str = ""
+    connections: int = CONNECTIONS
     one: list[Round] = field(default_factory=list)
     many: list[Round] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -66,7 +67,7 @@ class AskingPath:
         try:
             one = wrk.round(self.server, self.prepared, seconds, connections=1)
             before = self._cpu_seconds()
-            many = wrk.round(self.server, self.prepared, seconds)
+            many = wrk.round(self.server, self.prepared, seconds, self.connections)
         except MissingError as error:
             self.server, self.missing = None, str(error)
             return
