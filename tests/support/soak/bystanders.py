@@ -16,7 +16,7 @@ from typing import Final
 
 import requests
 
-from localcluster.errors import AccessError
+from localcluster.errors import AccessError, LocalClusterError
 from localcluster.rest import Answer
 from support.installation import accepted
 from support.pdp.steady import JudgedCalls, Question, ask_steadily
@@ -92,7 +92,7 @@ class GrantRounds:
                     return
                 try:
                     self._play(f"r-{number}", pool, stop)
-                except (requests.RequestException, AccessError, AssertionError) as error:
+                except (requests.RequestException, LocalClusterError, AssertionError) as error:
                     # The last is what an API server said that would not.
                     self.requested.failed[f"{type(error).__name__}: {error}"[:_TOLD]] += 1
                     stop.wait(1)
