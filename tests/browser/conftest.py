@@ -43,9 +43,9 @@ def tenant(tenants: Tenants, request: pytest.FixtureRequest) -> Tenant:
     return tenants.make(request.module.__name__.rpartition(".")[2], rules)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """What the demo plays on, with a control plane of its own."""
+    """What the demo plays on, for a module, with a control plane of its own: the demo counts on nobody's requests."""
     with demo_stack(tmp_path_factory.mktemp("stack")) as stack:
         yield stack
 
