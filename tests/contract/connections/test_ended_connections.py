@@ -17,6 +17,7 @@ import uvloop
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.conntable import TableEntry
 from bailiwick_webhook.http.transport.connections import Connection
+from bailiwick_webhook.http.transport.decisionprotocol import DecisionProtocol
 from bailiwick_webhook.http.transport.handshakes import Arrival
 from bailiwick_webhook.http.transport.server import serve
 from contract.asking_alone import PEP, body, stored
@@ -31,7 +32,7 @@ CALL: Final = (
     f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n"
 ).encode() + BODY
 MANY: Final = 20
-_OURS: Final = (Connection, Arrival, TableEntry)
+_OURS: Final = (Connection, DecisionProtocol, Arrival, TableEntry)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.http.transport import connections
+from bailiwick_webhook.http.transport import connections, pace
 from bailiwick_webhook.http.transport.pacer import Pacer
 from bailiwick_webhook.http.transport.server import Server, serve
 from bailiwick_webhook.metrics.table import Handshake, Port
@@ -132,9 +132,9 @@ async def test_who_goes_away_or_speaks_no_tls_costs_no_handshake(
     tls: tuple[ssl.SSLContext, ssl.SSLContext], said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(tls[0]) as (alone, server, crowd):
-        handler = server.runner.server
+        handler = server.connections
         assert isinstance(handler, connections.Connections)
-        monkeypatch.setattr(handler, "_options", None)
+        monkeypatch.setattr(handler, "accept", None)
         for _ in range(10):
             with crowd.connect() as one:
                 one.send(said)
@@ -169,9 +169,9 @@ async def test_ab_35_a_request_waits_for_few_of_a_crowd_that_enforces_nothing(to
 async def test_what_comes_in_pieces_is_put_together_in_order_however_it_is_paced(
     monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
-    monkeypatch.setattr(connections, "_FROM_OTHERS", at_once)
-    monkeypatch.setattr(connections, "_FROM_ENFORCERS", at_once)
-    monkeypatch.setattr(connections, "_FEW", 0)
+    monkeypatch.setattr(pace, "_FROM_OTHERS", at_once)
+    monkeypatch.setattr(pace, "_FROM_ENFORCERS", at_once)
+    monkeypatch.setattr(pace, "_FEW", 0)
 
     async def ask(port: int, number: int) -> list[bytes]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -20,11 +20,11 @@ from bailiwick_webhook.http import app
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.shares.bounds import Bounds, Pace
 from bailiwick_webhook.http.shares.conntable import TableEntry
-from bailiwick_webhook.http.status import health
-from bailiwick_webhook.http.transport import connections
+from bailiwick_webhook.http.transport import pace
 from bailiwick_webhook.http.transport.answers import WholeAnswer
-from bailiwick_webhook.http.transport.connections import Connection, Connections
-from bailiwick_webhook.http.transport.fastpath import FRONT
+from bailiwick_webhook.http.transport.connections import BOUNDED, Connection, Connections
+from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin, DecisionFront, Need
+from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuers
@@ -141,8 +141,8 @@ class ServedPdp:
     @property
     def entries(self) -> list[TableEntry]:
         """The connections that there are, in the table."""
-        found = (one.entry for one in self.connections.connections if isinstance(one, Connection))
-        return [one for one in found if one is not None]
+        aiohttps = (one for one in self.connections.connections if isinstance(one, Connection))
+        return [one.share.entry for one in (*aiohttps, *self.connections.shared.open)]
 
     def close(self) -> None:
         for one in self._open:
@@ -160,6 +160,18 @@ class ServedPdp:
         return plain, behind, taken
 
 
+class SeenFront:
+    """A front of which is seen what it answered at once, and what it had to await."""
+
+    def __init__(self, front: DecisionFront, at_once: list[bool]) -> None:
+        self._front, self._at_once = front, at_once
+
+    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need | None:
+        step = self._front.begin(sent, origin)
+        self._at_once.append(isinstance(step, WholeAnswer))
+        return step
+
+
 @asynccontextmanager
 async def served(
     alone: Alone | None = None, bounds: Bounds | None = None, prepare: Callable[[Any], None] = lambda _: None
@@ -172,17 +184,11 @@ async def served(
         alone.pdp, ByToken(tokens, Issuers(()), workloads), "https://pdp.example", lambda: it.draining, bounds=bounds
     )
     prepare(application)
-    front = application[FRONT]
-    answered = front.answered
-
-    def seen(*asked: Any) -> WholeAnswer | None:  # noqa: ANN401 - as it is called
-        answer = answered(*asked)
-        at_once.append(answer is not None)
-        return answer
-
-    front.answered = seen  # type: ignore[method-assign, assignment]  # looked on, not replaced
+    bounded = application[BOUNDED]
+    assert bounded.front is not None
+    application[BOUNDED] = bounded._replace(front=SeenFront(bounded.front, at_once))
     server = await serve(application, "127.0.0.1", 0)
-    it.port, made = server.port, server.runner.server
+    it.port, made = server.port, server.connections
     assert isinstance(made, Connections)
     it.connections = made
     try:
@@ -615,8 +621,8 @@ async def test_what_comes_in_one_turn_behind_what_is_aiohttps_is_answered_behind
 
 
 async def test_what_has_to_wait_for_its_turn_is_answered_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_FEW", 0)
-    monkeypatch.setattr(connections, "_FROM_ENFORCERS", 1)
+    monkeypatch.setattr(pace, "_FEW", 0)
+    monkeypatch.setattr(pace, "_FROM_ENFORCERS", 1)
     async with served() as it:
         several = [await it.enforcer() for _ in range(4)]
         for one in several:

@@ -11,6 +11,7 @@ import pytest
 import structlog
 from structlog.typing import EventDict
 
+from bailiwick_webhook.http.transport.connections import Connections
 from bailiwick_webhook.http.transport.server import Server, serve
 from bailiwick_webhook.metrics.table import Port
 from contract.asking_alone import PEP, STRANGER, stored
@@ -121,8 +122,9 @@ async def test_an_upload_that_breaks_off_before_anybody_looks_is_no_error(
     point: Point, token: str, framing: str, sent: bytes, turns: int
 ) -> None:
     # No socket can be made to show it each time: it has come, its task is there, or its task has just begun.
-    assert point.server.runner.server is not None
-    connection = point.server.runner.server()
+    connections = point.server.connections
+    assert isinstance(connections, Connections)
+    connection = connections.accept()
     connection.connection_made(Gone())
     await asyncio.sleep(0.01)
     connection.data_received(head(token, framing) + sent)

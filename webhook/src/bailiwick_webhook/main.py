@@ -147,7 +147,6 @@ async def _run(given: WebhookSettings) -> None:
         decisions = app.build(
             pdp, identity, given.external_url, stop.is_set, signer, bounds=given.bounds, namespaces=namespaces
         )
-        health.count_answers(decisions, pdp.counts)
         server = await listen(decisions, port=given.port)
         stack.push_async_callback(server.stop)
         ports = {"port": server.port, "status_port": status.port}

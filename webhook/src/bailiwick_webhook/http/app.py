@@ -1,7 +1,7 @@
 """The applications of the two ports, decisions and admission: routes, and the one place where failures become answers.
 
-Holds: every path is here, those too that `fastpath` answers before the application is asked; what is true of every
-answer stands in `answers`; the two ports share no path, no connection and no bound.
+Holds: every path is here, those too of which the connection answers most requests by itself (`front`); what is true of
+every answer stands in `answers`; the two ports share no path, no connection and no bound.
 """
 
 import functools
@@ -24,12 +24,12 @@ from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
 from bailiwick_webhook.http.authzen.evaluations import EvaluationsHandler
 from bailiwick_webhook.http.authzen.requests import AccessRequestsHandler
 from bailiwick_webhook.http.authzen.search import SearchHandler
+from bailiwick_webhook.http.front import Decide, EvaluationFront
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots
 from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.http.transport.connections import BOUNDED, ConnectionBounds, is_last
-from bailiwick_webhook.http.transport.fastpath import FRONT, Decide, Front
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Port
@@ -64,17 +64,12 @@ def build(
     app = web.Application(middlewares=[_answered])
     app[EDGE] = edge
     app[_DRAINING] = draining
-    app[BOUNDED] = ConnectionBounds(Port.DECISIONS, bounds, pdp.counts)
     evaluation = EvaluationHandler(edge)
-    app[FRONT] = Front(
-        app,
-        draining,
-        evaluation.at_once if pdp.answers_at_once else None,
-        evaluation=evaluation.__call__,
-        evaluations=EvaluationsHandler(edge).__call__,
-    )
-    for last, decide in app[FRONT].decide.items():
-        app.router.add_post(f"{_TENANT}/access/v1/{last}", _said(decide))
+    decide: dict[str, Decide] = {"evaluation": evaluation.__call__, "evaluations": EvaluationsHandler(edge).__call__}
+    front = EvaluationFront(decide, evaluation.at_once if pdp.answers_at_once else None)
+    app[BOUNDED] = ConnectionBounds(Port.DECISIONS, bounds, pdp.counts, draining, front)
+    for operation, handle in decide.items():
+        app.router.add_post(f"{_TENANT}/access/v1/{operation}", _said(handle))
     for kind in SearchKind:
         app.router.add_post(
             f"{_TENANT}/access/v1/search/{kind.value}", _placed(edge.places, SearchHandler(edge, kind).__call__)
@@ -107,7 +102,7 @@ def build_admission(
     """
     app = web.Application(middlewares=[_answered])
     app[_DRAINING] = draining
-    app[BOUNDED] = ConnectionBounds(Port.ADMISSION, bounds or Bounds(), counts)
+    app[BOUNDED] = ConnectionBounds(Port.ADMISSION, bounds or Bounds(), counts, draining)
     app.router.add_post(PATH, validate)
     if enforce is not None:
         app.router.add_post(enforcing.PATH, enforce)
@@ -115,7 +110,7 @@ def build_admission(
 
 
 def _said(decide: Decide) -> Handler:
-    """Return the application's handler of a path that the front answers, for whatever spells it otherwise."""
+    """Return the router's handler of a path whose plain requests the front answers."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         return answers.said(await decide(request, tenant(request)))

@@ -26,7 +26,7 @@ from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots, enfor
 from bailiwick_webhook.http.transport import connections
 from bailiwick_webhook.http.transport.bodies import Bodies
 from bailiwick_webhook.http.transport.clientcerts import certified
-from bailiwick_webhook.http.transport.connections import Origin
+from bailiwick_webhook.http.transport.decisionfront import Origin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
@@ -124,7 +124,7 @@ class Edge:
         Of that nothing has happened then but that its connection is the one's who asks.
         """
         of, raw = sent.of, sent.body
-        caller = self.identity.known(sent.authorization)
+        caller = self.identity.known(sent.authorization or "")
         if type(caller) is not ProvenAccount or self._rates is not None or len(raw) >= LARGE:
             return None
         namespace, username = of.namespace, caller.account.username

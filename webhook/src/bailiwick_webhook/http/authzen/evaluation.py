@@ -15,7 +15,7 @@ from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.problems import forbidden
-from bailiwick_webhook.http.transport.connections import Origin
+from bailiwick_webhook.http.transport.decisionfront import Origin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.pipeline.pdp import Decision
 

@@ -23,7 +23,6 @@ from bailiwick_webhook.http.status.ration import Ration, SharedResult
 from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.http.status.served import ServedHandler
 from bailiwick_webhook.http.status.usage import UsageHandler
-from bailiwick_webhook.http.transport.fastpath import FRONT
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.store.view import View
 
@@ -116,14 +115,3 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         return await handler(request)
     except ProblemError as problem:
         return problem.response()
-
-
-def count_answers(app: web.Application, counts: Counts) -> None:
-    """Have every answer of an application counted by the class of its status."""
-
-    async def count(_: web.Request, response: web.StreamResponse) -> None:
-        counts.answered(response.status)
-
-    app.on_response_prepare.append(count)
-    if (front := app.get(FRONT)) is not None:
-        front.followed(counts.answered)

@@ -4,12 +4,12 @@ Standing: under `edge`. Holds: a certificate counts while it is valid and while 
 by are still trusted: a connection outlives neither.
 """
 
+import asyncio
 import ssl
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
-from aiohttp import web
 from cryptography import x509
 
 from bailiwick_engine.call import ServiceAccount
@@ -26,9 +26,17 @@ _NOBODY: Final[tuple[ServiceAccount, ...]] = ()
 _seen: Final[WeakKeyDictionary[ssl.SSLObject, _Seen]] = WeakKeyDictionary()
 
 
-def certified(request: web.BaseRequest) -> tuple[ServiceAccount, ...]:
+class ConnectedPeer(Protocol):
+    """Whose connection is known: a `web.BaseRequest`, or where a plain request came from (see `decisionfront`)."""
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """The transport; None once the connection is lost."""
+
+
+def certified(peer: ConnectedPeer) -> tuple[ServiceAccount, ...]:
     """Return what a request's sender is called by its client certificate; empty where it shows none that counts."""
-    transport = request.transport
+    transport = peer.transport
     tls = None if transport is None else transport.get_extra_info("ssl_object")
     if not isinstance(tls, ssl.SSLObject):
         return _NOBODY

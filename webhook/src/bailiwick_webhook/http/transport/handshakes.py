@@ -11,7 +11,8 @@ import socket
 import ssl
 from typing import Final
 
-from bailiwick_webhook.http.transport.connections import Connection, Connections
+from bailiwick_webhook.http.transport.connections import Connections
+from bailiwick_webhook.http.transport.decisionprotocol import DecisionProtocol
 from bailiwick_webhook.http.transport.pacer import Pacer
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.table import Handshake
@@ -31,7 +32,7 @@ class Handshakes:
         self.tls = tls
         self.loop = asyncio.get_running_loop()
         self.arrivals: set[Arrival] = set()
-        self.pacer = Pacer(_AT_ONCE, server.table.knows)
+        self.pacer = Pacer(_AT_ONCE, server.shared.table.knows)
 
     def close(self) -> None:
         """Give up all on which hands are not shaken yet."""
@@ -48,11 +49,11 @@ class Handshakes:
 
     def tell(self) -> None:
         """Tell how many wait."""
-        self.server.counts.handshakes_waiting[self.server.port] = self.pacer.waiting
+        self.server.shared.counts.handshakes_waiting[self.server.port] = self.pacer.waiting
 
     def ended(self, outcome: Handshake) -> None:
         """Count how one ended."""
-        self.server.counts.handshakes[self.server.port, outcome] += 1
+        self.server.shared.counts.handshakes[self.server.port, outcome] += 1
 
 
 class Arrival:
@@ -68,7 +69,7 @@ class Arrival:
         handshakes.arrivals.add(self)
         handshakes.loop.add_reader(accepted, self._spoken)
         # Last, since it may be ended right here.
-        self.entry = handshakes.server.table.admit(address, self.end)
+        self.entry = handshakes.server.shared.table.admit(address, self.end)
 
     def end(self) -> None:
         """Close it, whatever it waits for."""
@@ -85,24 +86,20 @@ class Arrival:
         self._handshakes.tell()
         accepted = self._accepted
         assert accepted is not None  # noqa: S101 - what has ended does not wait
-        connection = self._handshakes.server(self.entry)
+        connection = self._handshakes.server.accept(self.entry)
         task = self._handshakes.loop.create_task(self._shake(connection, accepted))
         self._task = task
 
         def ended(_: asyncio.Task[None]) -> None:
             # Here, since a task that is cancelled before it began never runs.
             self._handshakes.arrivals.discard(self)
-            if connection.transport is None:
+            if not connection.made:
                 self._close()
-                connection.never_made()
-                self._handshakes.server.table.leave(self.entry)
-            elif self.entry.ended:
-                # It had to go in the very moment in which hands were shaken.
-                connection.end()
+                self._handshakes.server.shared.table.leave(self.entry)
 
         task.add_done_callback(ended)
 
-    async def _shake(self, connection: Connection, accepted: socket.socket) -> None:
+    async def _shake(self, connection: DecisionProtocol, accepted: socket.socket) -> None:
         handshakes = self._handshakes
         outcome = Handshake.FAILED
         try:
@@ -131,7 +128,7 @@ class Arrival:
             # It went away, or speaks no TLS: for that no hands need be shaken.
             self._handshakes.ended(Handshake.FAILED)
             self._close()
-            self._handshakes.server.table.leave(self.entry)
+            self._handshakes.server.shared.table.leave(self.entry)
 
     def _close(self) -> None:
         accepted, self._accepted = self._accepted, None

@@ -11,8 +11,6 @@ import socket
 import ssl
 from typing import Final
 
-from aiohttp import web
-
 from bailiwick_webhook.http.transport.connections import Connections
 from bailiwick_webhook.http.transport.handshakes import Arrival, Handshakes
 from bailiwick_webhook.loglimit import LogLimit
@@ -28,33 +26,8 @@ _PAUSE_SECONDS: Final = 0.2
 _log: Final = LogLimit()
 
 
-class TlsSite(web.BaseSite):
-    """Listens at one address. Start it with `start`; `web.BaseRunner.cleanup` stops it."""
-
-    __slots__ = ("_host", "_port")
-
-    def __init__(self, runner: web.BaseRunner, host: str, port: int, tls: ssl.SSLContext) -> None:
-        super().__init__(runner, ssl_context=tls)
-        self._host = host
-        self._port = port
-
-    @property
-    def name(self) -> str:
-        """What aiohttp calls it."""
-        return f"https://{self._host}:{self._port}"
-
-    async def start(self) -> None:
-        """Listen. Raises `OSError` where the address is taken."""
-        await super().start()
-        server, tls = self._runner.server, self._ssl_context
-        assert isinstance(server, Connections)  # noqa: S101 - `server` makes no other
-        assert tls is not None  # noqa: S101 - it was given
-        sockets = await _bound(self._host, self._port)
-        self._server = Listener(sockets, server, tls)  # type: ignore[assignment]  # aiohttp closes it, and no more
-
-
 class Listener:
-    """Accepts until it is closed. What a site needs of a server, and no more."""
+    """Accepts until it is closed."""
 
     def __init__(self, sockets: list[socket.socket], server: Connections, tls: ssl.SSLContext) -> None:
         self.sockets = sockets
@@ -94,7 +67,8 @@ class Listener:
             self._loop.add_reader(listening, self._accept, listening)
 
 
-async def _bound(host: str, port: int) -> list[socket.socket]:
+async def bound(host: str, port: int) -> list[socket.socket]:
+    """Return sockets that listen. Raises `OSError` where the address is taken."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
     try:

@@ -3,6 +3,7 @@
 Holds: a connection is closed by us only after its answer; the access log stays off, the decision record says more.
 """
 
+import asyncio
 import ssl
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,8 +12,7 @@ from aiohttp import web
 
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.connections import BOUNDED, Connections
-from bailiwick_webhook.http.transport.fastpath import FRONT
-from bailiwick_webhook.http.transport.listener import TlsSite
+from bailiwick_webhook.http.transport.listener import Listener, bound
 from bailiwick_webhook.http.transport.statusserver import MOST, StatusServer
 
 # For so many seconds after its answer we read on what a client still sends, so that it comes to read the answer. A task
@@ -25,46 +25,49 @@ _OPTIONS: Final[dict[str, Any]] = {
     "auto_decompress": False,
     "lingering_time": _LINGERING_SECONDS,
 }
-
-
-class _Runner(web.AppRunner):
-    """Runs an application: one that is bounded over a table of connections, and any other over the newest few.
-
-    One that has a front is behind that.
-    """
-
-    def __init__(self, app: web.Application) -> None:
-        bounded = app.get(BOUNDED)
-        self._idle = (Bounds() if bounded is None else bounded.bounds).idle
-        super().__init__(app, **_OPTIONS, handle_signals=False, shutdown_timeout=10.0, keepalive_timeout=self._idle)
-
-    async def _make_server(self) -> web.Server:
-        server = await super()._make_server()
-        bounded, front = self.app.get(BOUNDED), self.app.get(FRONT)
-        if bounded is None:
-            return StatusServer(server, MOST, **_OPTIONS, keepalive_timeout=self._idle)
-        if front is not None:
-            # Before the first connection, each of which keeps the handler that it finds.
-            server.request_handler = front.before(server.request_handler)
-        return Connections(server, bounded, front, **_OPTIONS)
+_STOP_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A listening application."""
+    """A listening application, and its connections."""
 
-    runner: _Runner
+    connections: web.Server
     port: int
+    _runner: web.AppRunner
+    _listening: Listener | asyncio.Server
 
     async def stop(self) -> None:
         """Stop listening, answer what is under way, close."""
-        await self.runner.cleanup()
+        self._listening.close()
+        # What has come is begun before connections on which nothing is under way are closed.
+        await asyncio.sleep(0)
+        self.connections.pre_shutdown()
+        await self.connections.shutdown(_STOP_SECONDS)
+        await self._runner.cleanup()
 
 
 async def serve(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None = None) -> Server:
-    """Listen; port 0 takes a free one. Raises `OSError` where it is taken."""
-    runner = _Runner(app)
+    """Listen; port 0 takes a free one. Raises `OSError` where it is taken.
+
+    The connections of an application that is bounded share a table; any other has the newest few. Those of the latter
+    are never served over TLS.
+    """
+    # It makes what handles requests, and none of the connections.
+    runner = web.AppRunner(app, handle_signals=False)
     await runner.setup()
-    site = web.TCPSite(runner, host, port) if tls is None else TlsSite(runner, host, port, tls)
-    await site.start()
-    return Server(runner, runner.addresses[0][1])
+    made = runner.server
+    assert made is not None  # noqa: S101 - it was set up
+    bounded = app.get(BOUNDED)
+    connections: web.Server
+    listening: Listener | asyncio.Server
+    if bounded is None:
+        connections = StatusServer(made, MOST, **_OPTIONS, keepalive_timeout=Bounds().idle)
+        listening = await asyncio.get_running_loop().create_server(connections, host, port)
+    else:
+        connections = shared = Connections(made, bounded, **_OPTIONS)
+        if tls is None:
+            listening = await asyncio.get_running_loop().create_server(shared.accept, host, port)
+        else:
+            listening = Listener(await bound(host, port), shared, tls)
+    return Server(connections, listening.sockets[0].getsockname()[1], runner, listening)
