@@ -1,4 +1,4 @@
-"""The front answers like the application behind it, whatever the connection is like and whatever goes wrong."""
+"""The connection's own protocol answers like the application, whatever is sent and whatever goes wrong."""
 
 import asyncio
 import gzip
@@ -280,25 +280,6 @@ async def test_whoever_reads_no_answers_is_not_read_from_for_ever() -> None:
         stuck.cancel()
         writer.transport.abort()
         assert b'"decision":true' in await it.talk(request())
-
-
-async def test_who_follows_the_applications_answers_follows_those_of_the_front() -> None:
-    seen: list[int] = []
-
-    async def follow(_: object, response: Any) -> None:  # noqa: ANN401 - an answer
-        seen.append(response.status)
-
-    alone = Alone([stored()])
-    alone.application.on_response_prepare.append(follow)
-    server = await serve(alone.application, "127.0.0.1", 0)
-    try:
-        it = FrontConnection(alone, server.port)
-        for path in (PLAIN, SPELLED):
-            await it.talk(request(path))
-            await it.talk(request(path, b"{"))
-    finally:
-        await server.stop()
-    assert seen == [200, 400, 200, 400]
 
 
 @pytest.mark.long

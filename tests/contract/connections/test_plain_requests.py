@@ -1,7 +1,8 @@
-"""Plain requests on an enforcer's connection are answered in the moment in which they come, as aiohttp would have them.
+"""Plain requests are answered by the connection's own protocol, as the application that aiohttp serves would have them.
 
 Holds: each is sent twice on connections that are an enforcer's already, once by a path that only aiohttp reads; the two
-answers are the same, and it is known which of them aiohttp had to read.
+answers are the same, and it is known which of them aiohttp had to read. `at_once` has an item for each request that
+aiohttp did not read: whether it was answered at once, or something had to be awaited.
 """
 
 import asyncio
@@ -9,7 +10,6 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.usage import UsageTally
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.telemetry.spans import TracedPdp
-from contract.asking_alone import AGENT, PEP, body, stored
+from contract.asking_alone import AGENT, PEP, STRANGER, body, stored
 from contract.connections.test_front import BODIES, HEADERS, PLAIN, SPELLED, alike, request, whole
 from support.objects import Object, gated_rule
 from support.pdp.alone import Alone, KeptRecords, NamedTokens, NamedWorkloads
@@ -199,7 +199,7 @@ async def served(
 
 
 AT_ONCE: Final = {"allowed", "denied"}
-KEPT_PLAIN: Final = {"nothing else", "a request id", "a request id of words", "to be kept"}
+KEPT_PLAIN: Final = {"nothing else", "a request id", "a request id of words", "to be kept", "to be closed"}
 
 
 @pytest.mark.parametrize("sent", BODIES)
@@ -224,22 +224,36 @@ async def test_a_request_gets_the_answer_that_aiohttp_gives(headers: str, sent: 
         "Authorization: Bearer system:serviceaccount:crm:stranger",
         "Content-Type: text/plain",
         "X-Request-ID: second",
-        "X-Anything: else",
-        "Cookie: a=b",
         "Accept: */*\r\n  folded",
         "Accept:\t*/*",
         "Accept: \x01",
         "Accept: \xe9",
-        "Accept: */* ",
-        "Accept:  */*",
-        "Accept:",
         "Accept: a\rb",
         "Accept: a\nX-Request-ID: smuggled",
         "Accept",
         ": nothing",
-        "Connection: close",
         "Connection: keep-alive, upgrade",
+        "Connection: close, keep-alive",
         "TE: trailers",
+        "Trailer: Digest",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
+        "Proxy-Connection: close",
+        "Content-Encoding: identity",
+        "Sec-WebSocket-Key1: x",
+        "X-HTTP-Method-Override: GET",
+        "X-Bailiwick-Enforcer: Bearer x",
+        "Expect:100-continue",
+        "X-Twice: a\r\nx-twice: b",
+        "User-Agent: a\r\nUser-Agent: b",
+        "X Anything: else",
+        "X-\xc4nything: else",
+        "X-Anything: a\tb",
+        f"X-{'y' * 64}: else",
+        "\r\n".join(f"X-{number}: a" for number in range(130)),
+        "X-Long: " + "y" * 7000,
+        "Host:other.example: x",
+        "authorization:x: Bearer y",
     ],
 )
 async def test_what_is_not_plain_is_left_to_aiohttp(line: str) -> None:
@@ -251,13 +265,55 @@ async def test_what_is_not_plain_is_left_to_aiohttp(line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "X-Anything: else",
+        "X-Anything:else",
+        "X-Anything:",
+        "Cookie: a=b",
+        "Accept: */* ",
+        "Accept:  */*",
+        "X-Forwarded-For: 10.0.0.1, 10.0.0.2",
+        "x-envoy-expected-rq-timeout-ms: 500",
+        "x-b3-traceid: 463ac35c9f6413ad48485a3953bb6124",
+        "Forwarded: for=10.0.0.1",
+        "Via: 1.1 proxy",
+        "Cache-Control: no-cache",
+        "Range: bytes=0-1",
+        "If-Match: *",
+        "X-!#$%&'*+.^_`|~: token",
+        "Keep-Alive: timeout=5",
+        "Connection: Keep-Alive",
+        "connection: close",
+        "\r\n".join(f"X-{number}: a" for number in range(80)),
+    ],
+)
+async def test_a_header_that_is_not_read_makes_no_difference(line: str) -> None:
+    async with served() as it:
+        plain, behind, taken = await it.twice(None, "X-Request-ID: first", line)
+    assert taken is True
+    assert alike(plain) == alike(behind)
+    assert b"X-Request-ID: first" in plain
+
+
+@pytest.mark.parametrize("charset", ["; charset=utf-8", ";charset=utf-8", "; charset=UTF-8"])
+async def test_a_body_of_json_may_name_the_one_charset_that_it_has(charset: str) -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        raw = request().replace(b"application/json", b"application/json" + charset.encode())
+        assert b'"decision":true' in await one.ask(raw)
+        assert it.at_once == [True]
+
+
+@pytest.mark.parametrize(
     "first",
     [
         "POST  /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1",
         "POST /endpoints/crm/crm-api/access/v1/evaluation  HTTP/1.1",
         "POST /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.0",
         "POST /endpoints/crm/crm-api/access/v1/evaluation?v=1 HTTP/1.1",
-        "POST /endpoints/crm/crm-api/access/v1/evaluations HTTP/1.1",
+        "POST /endpoints/crm/crm-api/access/v1/evaluationss HTTP/1.1",
+        "POST /endpoints/crm/crm-api/access/v1/search/subject HTTP/1.1",
         "post /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1",
         "GET /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1",
         "\r\nPOST /endpoints/crm/crm-api/access/v1/evaluation HTTP/1.1",
@@ -322,7 +378,7 @@ def _unchanging(record: dict[str, Any]) -> dict[str, Any]:
         "workloads count",
     ],
 )
-async def test_what_somebody_may_have_to_be_waited_for_is_left_to_aiohttp(policy: Object, sent: Object) -> None:
+async def test_what_something_has_to_be_awaited_for_is_answered_as_aiohttp_would(policy: Object, sent: Object) -> None:
     async with served(Alone([policy])) as it:
         one = await it.primed()
         plain = await one.ask(request(PLAIN, sent))
@@ -330,14 +386,47 @@ async def test_what_somebody_may_have_to_be_waited_for_is_left_to_aiohttp(policy
         assert alike(plain) == alike(await one.ask(request(SPELLED, sent)))
 
 
-async def test_a_connection_on_which_nobody_was_proven_is_aiohttps() -> None:
+async def test_a_connection_on_which_nobody_was_proven_yet_is_answered_by_its_own_protocol_too() -> None:
     async with served() as it:
         one = Enforcer(it.port)
         await one.connect()
-        assert it.at_once == []
+        assert it.at_once == [False]
         await one.ask(request())
-        assert it.at_once == [True]
+        assert it.at_once == [False, True]
         one.close()
+
+
+@pytest.mark.parametrize("operation", ["evaluation", "evaluations"])
+@pytest.mark.parametrize("sent", BODIES)
+async def test_a_batch_is_answered_as_aiohttp_would(sent: str, operation: str) -> None:
+    item = BODIES[sent]
+    batch = {"evaluations": [item, item]} if isinstance(item, dict) and operation == "evaluations" else item
+    async with served() as it:
+        one = await it.enforcer()
+        plain = await one.ask(request(PLAIN.replace("evaluation", operation), batch))
+        taken = list(it.at_once)
+        behind = await one.ask(request(SPELLED.replace("evaluation", operation), batch))
+    assert len(taken) == (0 if item == b"" else 1)
+    assert alike(plain) == alike(behind)
+
+
+@pytest.mark.parametrize("caller", [STRANGER, "nobody"])
+async def test_a_stranger_is_answered_as_aiohttp_would(caller: str) -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        plain = await one.ask(request(PLAIN, None, caller=caller))
+        assert it.at_once == [False]
+        assert alike(plain) == alike(await one.ask(request(SPELLED, None, caller=caller)))
+
+
+async def test_without_a_word_about_who_asks_the_answer_is_401_as_aiohttp_gives_it() -> None:
+    async with served() as it:
+        one = await it.enforcer()
+        raw = request().replace(f"Authorization: Bearer {PEP}\r\n".encode(), b"")
+        plain = await one.ask(raw)
+        assert it.at_once == [False]
+        assert b"HTTP/1.1 401 " in plain
+        assert alike(plain) == alike(await one.ask(raw.replace(PLAIN.encode(), SPELLED.encode())))
 
 
 async def test_a_connection_is_held_by_the_enforcer_that_asked_last() -> None:
@@ -351,7 +440,7 @@ async def test_a_connection_is_held_by_the_enforcer_that_asked_last() -> None:
             assert [entry.holder for entry in it.entries] == [caller]
 
 
-async def test_an_account_that_enforces_nothing_there_is_a_stranger_by_the_usual_way() -> None:
+async def test_an_account_that_enforces_nothing_there_is_a_stranger() -> None:
     async with served() as it:
         one = await it.enforcer()
         it.tokens.asked.append(OTHER)
@@ -371,16 +460,9 @@ async def test_a_token_that_is_known_no_more_is_asked_about() -> None:
 
 
 class TestWhatComesInPieces:
-    @pytest.mark.parametrize("cut", [1, 30])
-    async def test_is_aiohttps_from_then_on_where_the_head_is_not_whole(self, cut: int) -> None:
-        raw = request()
-        async with served() as it:
-            one = await it.enforcer()
-            assert b'"decision":true' in await one.ask(raw[:cut], raw[cut:])
-            assert b'"decision":true' in await one.ask(raw)
-            assert it.at_once == []
-
-    @pytest.mark.parametrize("cuts", [(HEAD,), (300,), (-1,), (HEAD, HEAD + 10, -5)])
+    @pytest.mark.parametrize(
+        "cuts", [(1,), (4,), (30,), (HEAD - 2,), (HEAD,), (300,), (-1,), (1, 17, 200), (HEAD, HEAD + 10, -5)]
+    )
     async def test_is_answered_when_the_last_one_is_there(self, cuts: tuple[int, ...]) -> None:
         raw = request()
         ends = [len(raw) + cut if cut < 0 else cut for cut in cuts]
@@ -404,13 +486,29 @@ class TestWhatComesInPieces:
             one = await it.enforcer()
             assert b"too slowly" in await one.ask(request()[:HEAD])
 
-    async def test_and_more_than_it_is_aiohttps(self) -> None:
+    async def test_is_left_to_aiohttp_where_the_head_does_not_come(self) -> None:
+        raw = request()
+        async with served() as it:
+            one = await it.enforcer()
+            assert b'"decision":true' in await one.ask(raw[:30], raw[30:], pause=0.2)
+            assert b'"decision":true' in await one.ask(raw)
+            assert it.at_once == []
+
+    async def test_is_left_to_aiohttp_where_most_of_the_body_is_missing(self) -> None:
+        raw = request(PLAIN, body(resource="x" * 9000))
+        head = raw.index(b"\r\n\r\n") + 4
+        async with served() as it:
+            one = await it.enforcer()
+            assert b"HTTP/1.1 " in await one.ask(raw[:head], raw[head:])
+            assert it.at_once == []
+
+    async def test_and_the_next_one_behind_it_is_answered_next(self) -> None:
         raw, next_one = request(), request(PLAIN, None, "X-Request-ID: next")
         async with served() as it:
             one = await it.enforcer()
             answer = await one.ask(raw[:HEAD], raw[HEAD:] + next_one, answers=2)
             assert answer.count(b'"decision":true') == 2
-            assert it.at_once == []
+            assert it.at_once == [True, True]
 
     async def test_and_then_no_more_since_the_client_is_gone(self) -> None:
         async with served() as it:
@@ -430,9 +528,18 @@ class TestWhatComesInPieces:
             one = await it.enforcer()
             answer = await one.ask(sent, answers=5)
             assert re.findall(rb"X-Request-ID: n(\d+)\r\n", answer) == [b"%d" % number for number in range(5)]
-            assert it.at_once == []
+            assert it.at_once == [True] * 5
             assert b'"decision":true' in await one.ask(request())
-            assert it.at_once == []
+            assert it.at_once == [True] * 6
+
+    async def test_and_one_that_is_not_plain_behind_others_is_answered_behind_them(self) -> None:
+        plain = [request(PLAIN, None, f"X-Request-ID: n{number}") for number in range(3)]
+        other = request(SPELLED, None, "X-Request-ID: n3")
+        async with served() as it:
+            one = await it.enforcer()
+            answer = await one.ask(b"".join((*plain, other, plain[0])), answers=5)
+            assert re.findall(rb"X-Request-ID: n(\d+)\r\n", answer) == [b"0", b"1", b"2", b"3", b"0"]
+            assert it.at_once == [True] * 3
 
     async def test_and_one_that_comes_while_another_waits_is_answered_after_it(
         self, monkeypatch: pytest.MonkeyPatch
@@ -447,24 +554,24 @@ class TestWhatComesInPieces:
             assert re.findall(rb"X-Request-ID: (\w+)", await asking) == [b"first", b"second"]
 
 
-async def test_while_we_drain_aiohttp_answers_and_ends_the_connection() -> None:
+async def test_while_we_drain_an_answer_ends_its_connection() -> None:
     async with served() as it:
         one = await it.enforcer()
         it.draining = True
         answer = await one.ask(request())
         assert b"\r\nConnection: close\r\n" in answer
-        assert it.at_once == []
+        assert it.at_once == [True]
         assert await one.closed()
 
 
-async def test_the_last_request_of_a_connection_is_aiohttps_which_says_so() -> None:
+async def test_the_last_answer_of_a_connection_says_so() -> None:
     async with served(bounds=Bounds(requests=5)) as it:
         one = await it.enforcer()
         answers: list[bytes] = []
         while not answers or b"Connection: close" not in answers[-1]:
             answers.append(await one.ask(request()))
-        assert 2 <= len(answers) <= 4
-        assert it.at_once == [True] * (len(answers) - 1)
+        assert 3 <= len(answers) <= 4
+        assert it.at_once == [True] * len(answers)
         assert await one.closed()
 
 
@@ -510,32 +617,18 @@ async def test_a_defect_is_500_ends_the_connection_and_is_not_tried_again(
     assert len(lines) == (0 if what == "evaluate_at_once" else 1)
 
 
-@pytest.mark.parametrize("hears", [False, True])
-async def test_whoever_follows_the_answers_hears_of_all_of_them(*, hears: bool) -> None:
-    seen: list[int] = []
-
-    async def follow(_: object, response: Any) -> None:  # noqa: ANN401 - an answer
-        seen.append(response.status)
-
-    def followed(application: Any) -> None:  # noqa: ANN401 - an application
-        application.on_response_prepare.append(follow)
-        if hears:
-            application[FRONT].followed(seen.append)
-
-    async with served(prepare=followed) as it:
-        one = await it.enforcer()
-        await one.ask(request())
-    assert (seen, it.at_once) == ([200, 200], [True] if hears else [])
-
-
-async def test_answers_are_counted_in_the_process_as_aiohttps_are() -> None:
+async def test_answers_are_counted_whoever_gives_them() -> None:
     alone = Alone([stored()])
     counts = alone.pdp.counts
-    async with served(alone, prepare=partial(health.count_answers, counts=counts)) as it:
+    async with served(alone) as it:
         one = await it.enforcer()
         assert counts.responses == [0, 1, 0, 0, 0]
-        await one.ask(request())
-        assert (counts.responses, it.at_once) == ([0, 2, 0, 0, 0], [True])
+        for number, path in enumerate((PLAIN, SPELLED)):
+            await one.ask(request(path))
+            await one.ask(request(path, b"{"))
+            await one.ask(request("/nothing" if path == SPELLED else path, None, caller="nobody"))
+            assert counts.responses == [0, 2 + number, 0, 2 + 2 * number, 0]
+        assert it.at_once == [True, False, False]
 
 
 async def test_where_an_enforcers_places_are_all_taken_it_is_refused_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -597,7 +690,7 @@ async def test_with_spans_each_decision_has_its_own(monkeypatch: pytest.MonkeyPa
     async with served() as it:
         one = await it.enforcer()
         assert b'"decision":true' in await one.ask(request())
-        assert it.at_once == []
+        assert it.at_once == [False]
     assert TracedPdp.answers_at_once is False
 
 
@@ -606,18 +699,20 @@ async def test_a_connection_is_not_served_for_longer_than_it_may_live() -> None:
         one = await it.enforcer()
         await asyncio.sleep(0.6)
         assert b"\r\nConnection: close\r\n" in await one.ask(request())
-        assert it.at_once == []
+        assert it.at_once == [True]
 
 
-async def test_what_comes_in_one_turn_behind_what_is_aiohttps_is_answered_behind_it() -> None:
+async def test_what_comes_behind_what_is_awaited_is_answered_behind_it() -> None:
     async with served() as it:
         one = await it.enforcer()
-        (connection,) = (each for each in it.connections.connections if isinstance(each, Connection))
+        (connection,) = it.connections.shared.open
         connection.data_received(request(PLAIN, body(explain=True), "X-Request-ID: first"))
         connection.data_received(request(PLAIN, None, "X-Request-ID: second"))
+        connection.data_received(request(SPELLED, None, "X-Request-ID: third"))
         assert it.at_once == [False]
-        answer = await one.ask(answers=2)
-        assert re.findall(rb"X-Request-ID: (\w+)", answer) == [b"first", b"second"]
+        answer = await one.ask(answers=3)
+        assert re.findall(rb"X-Request-ID: (\w+)", answer) == [b"first", b"second", b"third"]
+        assert it.at_once == [False, True]
 
 
 async def test_what_has_to_wait_for_its_turn_is_answered_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -632,16 +727,17 @@ async def test_what_has_to_wait_for_its_turn_is_answered_in_it(monkeypatch: pyte
         assert it.at_once == [True] * 4
 
 
-async def test_whoever_does_not_read_its_answers_is_aiohttps_which_waits() -> None:
+async def test_of_whoever_does_not_read_its_answers_nothing_is_begun() -> None:
     async with served() as it:
         one = await it.enforcer()
-        (connection,) = (each for each in it.connections.connections if isinstance(each, Connection))
+        (connection,) = it.connections.shared.open
         connection.pause_writing()
         asking = asyncio.create_task(one.ask(request()))
         await asyncio.sleep(0.05)
         assert it.at_once == []
         connection.resume_writing()
         assert b'"decision":true' in await asking
+        assert it.at_once == [True]
 
 
 async def test_an_identity_that_is_not_live_is_asked_about_as_such(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,17 +63,23 @@ class _ReadRequest:
     """What a handler of evaluations asks of a request, of one that has been read."""
 
     def __init__(self, sent: PlainRequest, origin: ConnectionOrigin) -> None:
-        self._body = sent.body
         self.remote = origin.remote
         self.protocol = origin.protocol
         self.transport = origin.transport
-        self.content = self
+        self.content = _ReadBody(sent.body)
         said = {
             "Authorization": sent.authorization,
             "X-Request-ID": sent.marked.request_id,
             "traceparent": sent.marked.trace,
         }
         self.headers = {"Content-Type": JSON, **{name: value for name, value in said.items() if value is not None}}
+
+
+class _ReadBody:
+    """A body, of which all is there."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
 
     def is_eof(self) -> bool:
         """Tell whether all of the body is there."""
