@@ -20,7 +20,7 @@ from bailiwick_webhook.http import app
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.shares.bounds import Bounds, Pace
 from bailiwick_webhook.http.shares.conntable import TableEntry
-from bailiwick_webhook.http.transport import pace
+from bailiwick_webhook.http.transport import decisionprotocol, pace
 from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.connections import BOUNDED, Connection, Connections
 from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin, DecisionFront, Need
@@ -141,8 +141,8 @@ class ServedPdp:
     @property
     def entries(self) -> list[TableEntry]:
         """The connections that there are, in the table."""
-        aiohttps = (one for one in self.connections.connections if isinstance(one, Connection))
-        return [one.share.entry for one in (*aiohttps, *self.connections.shared.open)]
+        aiohttps = [one.share.entry for one in self.connections.connections if isinstance(one, Connection)]
+        return [*aiohttps, *(one.share.entry for one in self.connections.shared.open)]
 
     def close(self) -> None:
         for one in self._open:
@@ -460,6 +460,12 @@ async def test_a_token_that_is_known_no_more_is_asked_about() -> None:
 
 
 class TestWhatComesInPieces:
+    @pytest.fixture(autouse=True)
+    def patience(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+        # A busy machine takes longer from one piece to the next.
+        if "is_left_to_aiohttp" not in request.node.name and "slowly" not in request.node.name:
+            monkeypatch.setattr(decisionprotocol, "_PATIENCE", 5.0)
+
     @pytest.mark.parametrize(
         "cuts", [(1,), (4,), (30,), (HEAD - 2,), (HEAD,), (300,), (-1,), (1, 17, 200), (HEAD, HEAD + 10, -5)]
     )

@@ -19,7 +19,7 @@ from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.decisionfront import DecisionFront, Need
 from bailiwick_webhook.http.transport.pace import PortPace
-from bailiwick_webhook.http.transport.plainrequest import PlainHead, PlainRequest, head_of, may_become_plain
+from bailiwick_webhook.http.transport.plainrequest import PlainHead, PlainHeads, PlainRequest, may_become_plain
 from bailiwick_webhook.metrics.counts import Counts
 
 # What of a body may be missing, and for how many seconds a message is waited for: whatever is large or late is
@@ -56,7 +56,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
     """One connection. `made`: it was begun, also where it is aiohttp's by now."""
 
     __slots__ = (
-        *("_blocked", "_closes", "_idle", "_kept", "_loop", "_patience", "_port", "_since", "_stopped", "_waits_as"),
+        *("_blocked", "_closes", "_heads", "_idle", "_kept", "_loop", "_patience", "_port", "_since", "_stopped", "_waits_as"),
         *("entry", "made", "share", "task", "transport"),
     )
 
@@ -66,6 +66,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         self.entry = entry
         self.made = False
         self.transport: asyncio.Transport | None = None
+        self._heads = PlainHeads()
         # What came and was not begun yet.
         self._kept = b""
         # Until when the rest of a message is waited for, and since when nothing is under way.
@@ -160,7 +161,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """Begin the request that these bytes begin with, or wait for the rest of it, or leave them to aiohttp."""
-        head = head_of(data)
+        head = self._heads.head_of(data)
         if head is None:
             if may_become_plain(data):
                 self._wait_for_rest(data)

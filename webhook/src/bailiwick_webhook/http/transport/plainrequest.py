@@ -15,11 +15,10 @@ import msgspec
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
 from bailiwick_webhook.http.tracing import traceparent
 
-_END: Final = b"\r\n\r\n"
 # Far longer than what a client of ours sends with a token, and shorter than what aiohttp would refuse.
 _LONGEST_HEAD: Final = 6 * 1024
 _FIRST: Final = b"POST /endpoints/"
-_LINE: Final = re.compile(r"POST /endpoints/([a-z0-9-]{1,63})/([a-z0-9-]{1,63})/access/v1/(evaluations?) HTTP/1\.1")
+_LINE: Final = re.compile(r"POST /endpoints/([a-z0-9-]{1,63})/([a-z0-9-]{1,63})/access/v1/(evaluations?) HTTP/1\.1\r\n")
 _LONGEST_LINE: Final = 256
 # aiohttp refuses more than 128.
 _MOST_HEADERS: Final = 100
@@ -30,7 +29,7 @@ _BREAK: Final = b"\r\n"
 _LENGTH: Final = re.compile(r"[1-9][0-9]{0,6}")
 _REQUEST_ID: Final = 256
 
-_HOST, _TYPE, _SIZE, _WHO, _ID, _TRACE, _STAYS = range(7)
+_HOST, _TYPE, _SIZE, _WHO, _ID, _TRACE, _STAYS, _UNREAD, _ENDS = range(9)
 # Each header that is read, or that says how long the connection stays. It stands at most once, as `name: value`.
 _READ: Final = {
     "host": _HOST,
@@ -40,12 +39,6 @@ _READ: Final = {
     "x-request-id": _ID,
     "traceparent": _TRACE,
     "connection": _STAYS,
-}
-# As most spell it; any other spelling is looked up once more.
-_SPELLED: Final = {
-    spelled: kind
-    for name, kind in _READ.items()
-    for spelled in (name, name.title(), name.replace("request-id", "Request-ID").replace("x-", "X-"))
 }
 _NOTHING: Final = [""] * len(_READ)
 # A field name (RFC 9110, 5.1 and 5.6.2).
@@ -87,6 +80,10 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
         return f"/endpoints/{self.of.namespace}/{self.of.endpoint}/access/v1/{self.operation}"
 
 
+# A line of a head as it came, which header it has, and what was read of it: of one that is not read, its name.
+_Field = tuple[bytes, int, str]
+
+
 class PlainHead(msgspec.Struct, frozen=True, gc=False):
     """A head that was recognised, see `PlainRequest`; `closes`: its connection ends with the answer.
 
@@ -112,68 +109,94 @@ class PlainHead(msgspec.Struct, frozen=True, gc=False):
         return PlainRequest(self.of, self.operation, self.authorization, self.marked, body)
 
 
-def head_of(data: bytes) -> PlainHead | None:
-    """Return the head with which these bytes begin, if it is all there and plain."""
-    end = data.find(_END, 0, _LONGEST_HEAD)
-    if end < 0 or not data.startswith(_FIRST):
-        return None
-    head = data[:end]
-    # Visible ASCII and spaces, on lines that end as they must. None is empty: the head would end there.
-    if len(head.translate(None, _VISIBLE)) != len(_BREAK) * head.count(_BREAK):
-        return None
-    first, *lines = head.decode("ascii").split("\r\n")
-    asked = _asked_about(first) if len(first) <= _LONGEST_LINE else None
-    if asked is None or len(lines) > _MOST_HEADERS:
-        return None
-    read = _NOTHING.copy()
-    unread: list[str] = []
-    for line in lines:
-        name, _, value = line.partition(": ")
-        kind = _SPELLED.get(name)
-        if kind is None:
-            name, colon, _ = line.partition(":")
-            canonical = _canonical(name) if colon and len(name) <= _LONGEST_NAME else None
-            if canonical is None:
-                return None
-            kind = _READ.get(canonical)
-            if kind is None:
-                unread.append(canonical)
-                continue
-            value = line[len(name) + 1 :]
-            if value[:1] != " ":
-                return None
-            value = value[1:]
-        if read[kind] or not value or value[0] == " " or value[-1] == " ":
+class PlainHeads:
+    """Recognises the heads of one connection. A line that is the same as in the head before is not read once more."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self) -> None:
+        self._fields: tuple[_Field, ...] = ()
+
+    def head_of(self, data: bytes) -> PlainHead | None:
+        """Return the head with which these bytes begin, if it is all there and plain."""
+        line_end = data.find(b"\n", 0, _LONGEST_LINE) + 1
+        asked = _asked_about(data[:line_end])
+        if asked is None:
             return None
-        read[kind] = value
-    host, content_type, length, authorization, echoed, trace, stays = read
-    if (
-        not host
-        or content_type not in _JSON
-        or (stays not in _STAYING and stays != _CLOSING)
-        or len(echoed) > _REQUEST_ID
-        or _LENGTH.fullmatch(length) is None
-        or len(set(unread)) != len(unread)
-    ):
+        before, fields, begins = self._fields, list[_Field](), line_end
+        read, unread = _NOTHING.copy(), list[str]()
+        for number in range(_MOST_HEADERS):
+            if number < len(before) and data.startswith(before[number][0], begins):
+                field = before[number]
+            else:
+                # One that was put in, or left out, is not looked for: all that follow are read.
+                found = _field(data, begins)
+                if found is None:
+                    return None
+                field = found
+            line, kind, value = field
+            fields.append(field)
+            begins += len(line)
+            if kind == _UNREAD:
+                unread.append(value)
+            elif kind == _ENDS:
+                break
+            elif read[kind]:
+                return None
+            else:
+                read[kind] = value
+        else:
+            return None
+        host, content_type, length, authorization, echoed, trace, stays = read
+        if (
+            begins > _LONGEST_HEAD
+            or not host
+            or content_type not in _JSON
+            or (stays not in _STAYING and stays != _CLOSING)
+            or len(echoed) > _REQUEST_ID
+            or _LENGTH.fullmatch(length) is None
+            or len(set(unread)) != len(unread)
+        ):
+            return None
+        self._fields = tuple(fields)
+        of, operation = asked
+        marked = CorrelationIds(echoed or None, traceparent(trace) if trace else None)
+        return PlainHead(of, operation, authorization or None, marked, int(length), begins, closes=stays == _CLOSING)
+
+
+def _field(data: bytes, begins: int) -> _Field | None:
+    """Return the line of a head that begins there; None where it is not plain, or not all there."""
+    line = data[begins : data.find(b"\n", begins, _LONGEST_HEAD) + 1]
+    # Visible ASCII and spaces, and a line ends as it must.
+    if line.translate(None, _VISIBLE) != _BREAK or not line.endswith(_BREAK):
         return None
-    of, operation = asked
-    marked = CorrelationIds(echoed or None, traceparent(trace) if trace else None)
-    return PlainHead(
-        of, operation, authorization or None, marked, int(length), end + len(_END), closes=stays == _CLOSING
-    )
+    if line == _BREAK:
+        return line, _ENDS, ""
+    text = line[: -len(_BREAK)].decode("ascii")
+    name, colon, value = text.partition(":")
+    canonical = _canonical(name) if colon and len(name) <= _LONGEST_NAME else None
+    if canonical is None:
+        return None
+    kind = _READ.get(canonical, _UNREAD)
+    if kind == _UNREAD:
+        return line, kind, canonical
+    # As `name: value`, whose value is neither empty nor begins or ends with a space.
+    if value[:1] != " " or len(value) != len(value.strip(" ")) + 1 or len(value) == 1:
+        return None
+    return line, kind, value[1:]
 
 
 def may_become_plain(data: bytes) -> bool:
     """Tell whether these bytes may be the beginning of a plain head, of which the end is not there."""
-    return (
-        len(data) < _LONGEST_HEAD and _END not in data and (data.startswith(_FIRST) or _FIRST.startswith(data))
-    )
+    if len(data) >= _LONGEST_HEAD or _BREAK + _BREAK in data:
+        return False
+    return data.startswith(_FIRST) or _FIRST.startswith(data)
 
 
 @lru_cache(_REMEMBERED)
-def _asked_about(line: str) -> tuple[Tenant, str] | None:
+def _asked_about(line: bytes) -> tuple[Tenant, str] | None:
     """Return whose endpoint a request line names, and the operation; None where it is not that of a plain request."""
-    found = _LINE.fullmatch(line)
+    found = _LINE.fullmatch(line.decode("latin-1"))
     return None if found is None else (Tenant(found[1], found[2]), found[3])
 
 
