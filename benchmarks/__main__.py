@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.cluster import cluster, neighbours
-from benchmarks.http import applications, batch, enforcement, replicas, scale, seams, start, tails
+from benchmarks.http import applications, batch, enforcement, replicas, scale, start, tails
 from benchmarks.http.serve import ServeSection
 from benchmarks.inside import decide, pauses, search, stages
 from benchmarks.rig.cores import Busy, Cores, describe
@@ -41,7 +41,6 @@ _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "proxies": enforcement.proxies,
     "clients": enforcement.clients,
     "applications": applications.section,
-    "seams": seams.section,
     "start": start.section,
     "scale": scale.section,
     "replicas": replicas.section,

@@ -34,7 +34,8 @@ from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.transport import server
-from bailiwick_webhook.http.transport.connections import Connection, Connections
+from bailiwick_webhook.http.transport.connections import Connections
+from bailiwick_webhook.http.transport.decisionprotocol import DecisionProtocol
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.decision import Decision, settled_at_once
 from bailiwick_webhook.process import logs, settings
@@ -123,7 +124,7 @@ async def _measured(kubeconfig: str, records: str) -> dict[str, Any]:
     async def serve(app: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is called
         started = await listen(app, *arguments, **more)
         if EDGE in app:
-            served.edge, made = app[EDGE], started.runner.server
+            served.edge, made = app[EDGE], started.connections
             served.connections = made if isinstance(made, Connections) else None
             served.begun.set()
         return started
@@ -155,7 +156,7 @@ async def _stages(edge: Edge, connections: Connections) -> dict[str, Any]:
 class _Wire:
     """A connection on which one request is sent again and again."""
 
-    def __init__(self, connection: Connection, raw: bytes) -> None:
+    def __init__(self, connection: DecisionProtocol, raw: bytes) -> None:
         self._connection = connection
         self._raw = raw
         self._transport = _Written()
@@ -167,7 +168,7 @@ class _Wire:
         body = request.encoded()
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         raw = f"POST {request.path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
-        wire = cls(connections(), raw)
+        wire = cls(connections.accept(), raw)
         for _ in range(3):
             said = await wire.ask()
             if not said.startswith(b"HTTP/1.1 200 ") or not orjson.loads(said.partition(b"\r\n\r\n")[2])["decision"]:

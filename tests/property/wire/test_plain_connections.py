@@ -142,7 +142,7 @@ async def _read(reader: asyncio.StreamReader, done: Callable[[bytes], bool], sec
 
 def _answers(out: bytes) -> list[Answer]:
     """Return head and body of each."""
-    found = []
+    found: list[Answer] = []
     while out:
         if out == _RESET:
             return [*found, RESET]

@@ -57,16 +57,26 @@ NAMES: Final = st.one_of(
         [
             *("TE", "Trailer", "Expect", "Upgrade", "Range", "Cookie", "Via", "Forwarded", "X-Forwarded-For", "Date"),
             *("Keep-Alive", "Transfer-Encoding", "transfer_encoding", "Content_Length", "HTTP2-Settings", "Connection"),
-            *("Content-MD5", "Content-Range", "Content-Location", "Server", "Priority", "Proxy-Authorization", "Origin"),
+            *(
+                "Content-MD5",
+                "Content-Range",
+                "Content-Location",
+                "Server",
+                "Priority",
+                "Proxy-Authorization",
+                "Origin",
+            ),
             *("Sec-WebSocket-Key", "X-HTTP-Method-Override", "X-Bailiwick-Enforcer", "Accept", "x-b3-traceid", "DPoP"),
         ]
     ),
     st.text("!#$%&'*+-.^_`|~aZ09", min_size=1, max_size=70),
-    st.text("aZ-: ()<>@,;\\\"/[]?={}\t\x7f\xe9", min_size=1, max_size=8),
+    st.text('aZ-: ()<>@,;\\"/[]?={}\t\x7f\xe9', min_size=1, max_size=8),
 )
 VALUES: Final = st.one_of(
-    st.sampled_from(["close", "keep-alive", "chunked", "100-continue", "trailers", "gzip", "h2c", "websocket", "1", ""]),
-    st.text("aZ09 :,;=\"*/\t\x00\x7f\xe9", max_size=12),
+    st.sampled_from(
+        ["close", "keep-alive", "chunked", "100-continue", "trailers", "gzip", "h2c", "websocket", "1", ""]
+    ),
+    st.text('aZ09 :,;="*/\t\x00\x7f\xe9', max_size=12),
 )
 PIECES: Final = st.sampled_from(
     [b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"%", b"?", b"/", b"\x80", b"\xc3\xa9", b"0", b"\r\n\r\n"]

@@ -155,9 +155,7 @@ class Connections(web.Server):
         await ended
 
 
-def _counted(
-    behind: Callable[[web.BaseRequest], Any], counts: Counts
-) -> Callable[[web.BaseRequest], Any]:
+def _counted(behind: Callable[[web.BaseRequest], Any], counts: Counts) -> Callable[[web.BaseRequest], Any]:
     """Return a handler of requests that counts them on their connection, and their answers by status."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:

@@ -56,7 +56,19 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
     """One connection. `made`: it was begun, also where it is aiohttp's by now."""
 
     __slots__ = (
-        *("_blocked", "_closes", "_heads", "_idle", "_kept", "_loop", "_patience", "_port", "_since", "_stopped", "_waits_as"),
+        *(
+            "_blocked",
+            "_closes",
+            "_heads",
+            "_idle",
+            "_kept",
+            "_loop",
+            "_patience",
+            "_port",
+            "_since",
+            "_stopped",
+            "_waits_as",
+        ),
         *("entry", "made", "share", "task", "transport"),
     )
 
