@@ -51,3 +51,10 @@ class ConnectionShare:
     def leave(self) -> None:
         """Take note of its end."""
         self._table.leave(self.entry)
+
+
+class SharedConnection:
+    """A connection of a port whose connections have bounds and shares, whichever protocol it speaks."""
+
+    __slots__ = ()
+    share: ConnectionShare

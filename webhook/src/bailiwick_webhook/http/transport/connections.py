@@ -12,11 +12,11 @@ from typing import Any, Final, NamedTuple
 from aiohttp import web
 
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.http.shares.connectionshare import ConnectionShare
+from bailiwick_webhook.http.shares.connectionshare import ConnectionShare, SharedConnection
 from bailiwick_webhook.http.shares.conntable import ConnectionTable, TableEntry
 from bailiwick_webhook.http.transport.clienterrors import ClientErrorHandler
 from bailiwick_webhook.http.transport.decisionfront import DecisionFront, Origin
-from bailiwick_webhook.http.transport.decisionprotocol import DecisionPort, DecisionProtocol, SharedConnection
+from bailiwick_webhook.http.transport.decisionprotocol import DecisionPort, DecisionProtocol
 from bailiwick_webhook.http.transport.pace import PortPace
 from bailiwick_webhook.http.transport.pacedtransport import PacedTransport
 from bailiwick_webhook.metrics.counts import Counts

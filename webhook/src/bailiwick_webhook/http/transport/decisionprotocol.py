@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.http.shares.connectionshare import ConnectionShare
+from bailiwick_webhook.http.shares.connectionshare import ConnectionShare, SharedConnection
 from bailiwick_webhook.http.shares.conntable import ConnectionTable, TableEntry
 from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import WholeAnswer
@@ -26,13 +26,6 @@ from bailiwick_webhook.metrics.counts import Counts
 # aiohttp's, which has bounds.
 _SMALL: Final = 8 * 1024
 _PATIENCE: Final = 0.05
-
-
-class SharedConnection:
-    """A connection of a port whose connections have bounds and shares, whichever protocol it speaks."""
-
-    __slots__ = ()
-    share: ConnectionShare
 
 
 @dataclass(frozen=True, slots=True)
