@@ -13,7 +13,7 @@ import json
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +39,7 @@ from bailiwick_webhook.http.transport.decisionprotocol import DecisionProtocol
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.decision import Decision, settled_at_once
 from bailiwick_webhook.process import logs, settings
+from bailiwick_webhook.steps import met
 from benchmarks.rig import workload
 from benchmarks.rig.ownprocess import measured
 from benchmarks.rig.plan import Plan
@@ -222,34 +223,24 @@ async def _parts(edge: Edge, requests: Sequence[Request]) -> dict[str, list[Stag
     for request in requests:
         raw, authorization = request.encoded(), ours.as_itself(request)["Authorization"]
         of = Tenant(request.place.namespace, workload.ENDPOINT)
-        caller = await edge.identity.caller(authorization)
+        caller = await met(edge.identity.caller(authorization))
         if not isinstance(caller, ProvenAccount):
             raise TypeError(caller)
         parsed = messages.parse(parse_object(raw))
         marked = CorrelationIds(None, None)
-        asked = await edge.call(of, caller, parsed, marked)
+        asked = await met(edge.call(of, caller, parsed, marked))
         basis = judge.basis()
         one = judge.at_once(asked, basis)
         settled = settled_at_once(one, None)
         decision, _ = made("evaluation", settled, basis.now, one.weighed, None)
         found["body"].append(partial(parse_object, raw))
-        found["caller"].append(partial(edge.identity.known, authorization))
+        found["caller"].append(partial(edge.identity.caller, authorization))
         found["parse"].append(partial(messages.parse, parse_object(raw)))
-        found["parties"].append(partial(_driven, partial(edge.call, of, caller, parsed, marked)))
+        found["parties"].append(partial(edge.call, of, caller, parsed, marked))
         found["judge"].append(partial(judged, asked))
         found["record"].append(partial(made, "evaluation", settled, basis.now, one.weighed, None))
         found["answer"].append(partial(answered, decision, of))
     return found
-
-
-def _driven(made: Callable[[], Coroutine[Any, Any, object]]) -> object:
-    """Run what needs nobody to be waited for."""
-    coroutine = made()
-    try:
-        coroutine.send(None)
-    except StopIteration as ended:
-        return ended.value
-    raise RuntimeError("it waits for somebody")
 
 
 def _round(stages: Sequence[Stage]) -> float:

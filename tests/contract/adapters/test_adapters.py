@@ -35,14 +35,14 @@ Proxied = Callable[..., bytes | Check]
 class Unverifiable(NamedTokens):
     """Nobody can be asked about subjects."""
 
-    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         return RefusedToken(Reason.IDENTITY_UNVERIFIABLE)
 
 
 class Broken(NamedTokens):
     """Has a defect."""
 
-    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         message = "a secret of ours"
         raise RuntimeError(message)
 

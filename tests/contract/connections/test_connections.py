@@ -308,10 +308,10 @@ class Slow(NamedTokens):
         super().__init__()
         self.reached, self.told = asyncio.Event(), asyncio.Event()
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    async def _prove(self, token: str) -> ProvenAccount | RefusedToken:
         self.reached.set()
         await self.told.wait()
-        return await super().prove(token, audiences)
+        return await super()._prove(token)
 
 
 async def test_who_waits_for_an_answer_makes_room_for_nobody() -> None:

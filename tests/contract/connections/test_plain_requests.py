@@ -32,6 +32,7 @@ from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.usage import UsageTally
 from bailiwick_webhook.pipeline.pdp import Pdp
+from bailiwick_webhook.steps import Step
 from bailiwick_webhook.telemetry.spans import TracedPdp
 from contract.asking_alone import AGENT, PEP, STRANGER, body, stored
 from contract.connections.test_front import BODIES, HEADERS, PLAIN, SPELLED, alike, request, whole
@@ -51,18 +52,24 @@ class LookedUpTokens(NamedTokens):
         self.stale: set[str] = set()
         self._named: dict[str, str] = {}
 
-    def known(self, token: str, audiences: frozenset[str]) -> ProvenAccount | None:  # type: ignore[override]  # stands for one that knows
+    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+        return self._known(token) or super().prove(token, audiences)
+
+    def _known(self, token: str) -> ProvenAccount | None:
         name = token if token.startswith("system:") else self._named.get(token)
         if name is None or name not in self.asked:
             return None
         live = self.live and name not in self.stale
         return ProvenAccount(ServiceAccount(name, f"{name}-uid"), {"sub": name}, live=live)
 
-    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+        return self._known(parsed.token) or super().confirm(parsed, audiences)
+
+    async def _confirm(self, parsed: CompactToken) -> ProvenAccount | RefusedToken:
         name = str(parsed.claims["sub"])
         self._named[parsed.token] = name
         self.asked.append(name)
-        return await super().confirm(parsed, audiences)
+        return await super()._confirm(parsed)
 
 
 class Enforcer:

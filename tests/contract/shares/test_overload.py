@@ -17,6 +17,7 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Overload, Use
+from bailiwick_webhook.steps import Step
 from contract.asking_alone import PEP, LoneClient, asking, body, stored
 from support.objects import gated_rule, rule
 from support.pdp.alone import Alone, NamedTokens, _proven
@@ -43,17 +44,17 @@ class Held(NamedTokens):
         self.proving = False
         self.proven = {PEP, OTHER}
 
-    def known(self, token: str, audiences: frozenset[str]) -> Any:  # noqa: ANN401 - as the superclass has None
-        return _proven(token) if token in self.proven else None
+    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+        return _proven(token) if token in self.proven else super().prove(token, audiences)
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    async def _prove(self, token: str) -> ProvenAccount | RefusedToken:
         if self.proving:
             await self.let.wait()
-        return await super().prove(token, audiences)
+        return await super()._prove(token)
 
-    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    async def _confirm(self, parsed: CompactToken) -> ProvenAccount | RefusedToken:
         await self.let.wait()
-        return await super().confirm(parsed, audiences)
+        return await super()._confirm(parsed)
 
 
 class World:

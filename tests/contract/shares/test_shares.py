@@ -34,9 +34,9 @@ class Held(NamedTokens):
     def signed(self, token: str, audiences: frozenset[str]) -> Any:  # noqa: ANN401 - as the superclass has None
         return token if token.startswith("system:") else RefusedToken(Reason.IDENTITY_INVALID)
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    async def _prove(self, token: str) -> ProvenAccount | RefusedToken:
         await self.let.wait()
-        return await super().prove(token, audiences)
+        return await super()._prove(token)
 
 
 def policies() -> list[Any]:

@@ -1,5 +1,6 @@
 """Evaluations and batches: what is read at a glance is what the strict parser reads, and it judges the rest."""
 
+import contextlib
 from typing import Any, Final
 
 import pytest
@@ -65,8 +66,13 @@ def _comparable(found: Any) -> Any:  # noqa: ANN401 - likewise
 
 
 @given(bodies)
-def test_an_evaluation_is_read_alike_at_a_glance_and_strictly(body: dict[str, Any]) -> None:
-    assert read(messages.parse, body) == read(messages.parse_strictly, body)
+def test_a_body_that_is_no_evaluation_has_a_fault_that_is_named(body: dict[str, Any]) -> None:
+    with contextlib.suppress(ProblemError):
+        messages.parse(body)
+        return
+    problem = messages.problem_of(body)
+    assert problem.where
+    assert problem.status == 400
 
 
 @given(bodies, st.lists(st.one_of(bodies, st.fixed_dictionaries({}, optional=MEMBERS), odd), max_size=4))
@@ -74,13 +80,13 @@ def test_a_batch_is_read_alike_at_a_glance_and_strictly(body: dict[str, Any], it
     whole = {**body, "evaluations": items}
     found = read(evaluations.parse, whole)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(messages, "plainly_said", lambda *_: None)
+        patched.setattr(evaluations, "_plainly", lambda *_: None)
         assert found == read(evaluations.parse, whole)
 
 
 def test_what_bodies_are_like_every_day_is_read_at_a_glance() -> None:
     subject, action = {"type": "user", "id": "x"}, {"name": "x"}
     context = {"evidence": {"subject_token": "x"}, "intent": "x", "explain": True, "args": {}, "tenant": {"id": 7}}
-    said = messages.plainly_said(subject, context)
+    said = messages.parse_defaults(subject, context)
     assert said is not None
-    assert messages.plainly(said, action, {"type": "x", "id": "x", "properties": {"a": 1}}) is not None
+    assert messages.parse_call(said, action, {"type": "x", "id": "x", "properties": {"a": 1}}) is not None

@@ -11,6 +11,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -49,6 +50,7 @@ from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.signing.signer import Signer
+from bailiwick_webhook.steps import Need, Step
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.policies.staleness import ChangeAges
 from bailiwick_webhook.store.store import Store
@@ -101,19 +103,22 @@ class NamedTokens:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+        return Need(partial(self._prove, token))
+
+    async def _prove(self, token: str) -> ProvenAccount | RefusedToken:
         self.asked.append(token)
         if not token.startswith(SERVICE_ACCOUNT_PREFIX):
             return RefusedToken(Reason.IDENTITY_INVALID)
         return _proven(token)
 
-    def known(self, token: str, audiences: frozenset[str]) -> None:
-        return None
-
     def signed(self, token: str, audiences: frozenset[str]) -> None:
         return None
 
-    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+        return Need(partial(self._confirm, parsed))
+
+    async def _confirm(self, parsed: CompactToken) -> ProvenAccount | RefusedToken:
         self.asked.append(parsed.token)
         return _proven(str(parsed.claims["sub"]))
 

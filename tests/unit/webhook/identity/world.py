@@ -25,6 +25,7 @@ from bailiwick_webhook.identity.jwt.verifier import Verifier
 from bailiwick_webhook.identity.subject import ByToken, ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import RULES, ProvenAccount, Tokens, publisher
 from bailiwick_webhook.identity.workloads import Workloads
+from bailiwick_webhook.steps import met
 from unit.webhook.identity.forgery import compact, signing
 
 NOW: Final = 1_800_000_000.0
@@ -149,7 +150,7 @@ class World:
         settings: CompiledSettings | None = None,
     ) -> Parties:
         claimed = ClaimedSubject(kind, name, properties, token, actor_token)
-        return await self.identity.verify(claimed, ENFORCER, settings or endpoint())
+        return await met(self.identity.verify(claimed, ENFORCER, settings or endpoint()))
 
 
 ENFORCER: Final = ProvenAccount(ServiceAccount("system:serviceaccount:crm:crm-api", "enforcer-uid"), {}, live=True)

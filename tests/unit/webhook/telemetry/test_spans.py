@@ -22,6 +22,7 @@ from bailiwick_webhook.pipeline.pdp import Decision, Pdp
 from bailiwick_webhook.pipeline.search import SearchKind
 from bailiwick_webhook.process.standalone import NoRequests, NoUses
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
+from bailiwick_webhook.steps import met
 from bailiwick_webhook.telemetry import spans as telemetry
 from bailiwick_webhook.telemetry.spans import BATCH, CONSUME, DECIDE, LIVE_READ, RECORD, REQUEST, SEARCH, TracedPdp
 from support.objects import gated_rule, policy, rule, settings
@@ -66,7 +67,7 @@ def told(decision: Decision) -> tuple[bool, Outcome, Reason]:
 
 async def test_a_decision_is_a_span_in_its_callers_trace() -> None:
     world = World()
-    decision = await world.pdp.evaluate(asked())
+    decision = await met(world.pdp.evaluate(asked()))
     span = world.spans()[DECIDE]
     assert span.context is not None
     assert span.parent is not None
@@ -84,7 +85,7 @@ async def test_a_decision_is_a_span_in_its_callers_trace() -> None:
 async def test_without_a_trace_of_the_callers_each_decision_has_one_of_its_own() -> None:
     world = World()
     for _ in range(2):
-        await world.pdp.evaluate(asked(trace=None))
+        await met(world.pdp.evaluate(asked(trace=None)))
     spans = world.exporter.get_finished_spans()
     assert [span.parent for span in spans] == [None, None]
     assert len({span.context.trace_id for span in spans if span.context is not None}) == 2
@@ -102,7 +103,7 @@ async def test_what_a_decision_waits_for_is_under_it() -> None:
             return verdict, None
 
     world = World(consumer=Approved())
-    await world.pdp.evaluate(asked("customers.export"))
+    await met(world.pdp.evaluate(asked("customers.export")))
     spans = world.spans()
     decided = spans[DECIDE]
     for name in (CONSUME, RECORD):
@@ -130,7 +131,7 @@ async def test_a_look_at_a_pending_grant_is_under_its_decision_and_says_what_it_
     live = cases.approved(snapshot, export.call)
     pending = {**cases.asked(snapshot, export.call), "status": {"phase": "Pending"}}
     world.store.grants.apply("ADDED", ("crm", pending["metadata"]["name"]), pending)
-    decision = await world.pdp.evaluate(export)
+    decision = await met(world.pdp.evaluate(export))
     reason = Reason.ALLOWED if moved_on else Reason.APPROVAL_PENDING
     assert decision.verdict.reason is reason
     spans = world.spans()
@@ -149,7 +150,7 @@ async def test_an_answer_is_the_same_with_spans_and_without(action: str) -> None
         without = await world.plain.evaluate_all(plain, semantic)
         within = await world.pdp.evaluate_all(traced, semantic)
         assert [one and told(one) for one in without] == [one and told(one) for one in within]
-    assert told(await world.plain.evaluate(asked(action))) == told(await world.pdp.evaluate(asked(action)))
+    assert told(await met(world.plain.evaluate(asked(action)))) == told(await met(world.pdp.evaluate(asked(action))))
     assert (await world.plain.request(asked(action)))[1] == (await world.pdp.request(asked(action)))[1]
     found = [await pdp.search(asked(action), SearchKind.ACTION) for pdp in (world.plain, world.pdp)]
     assert [one and one.names for one in found[:1]] == [one and one.names for one in found[1:]]
@@ -158,7 +159,7 @@ async def test_an_answer_is_the_same_with_spans_and_without(action: str) -> None
 
 async def test_no_span_holds_an_argument_a_token_an_id_or_a_name() -> None:
     world = World()
-    await world.pdp.evaluate(asked("customers.export"))
+    await met(world.pdp.evaluate(asked("customers.export")))
     await world.pdp.evaluate_all([asked()], Semantic.EXECUTE_ALL)
     await world.pdp.request(asked("customers.export"))
     await world.pdp.search(asked(), SearchKind.ACTION)
@@ -190,7 +191,7 @@ async def test_a_record_that_fails_denies_and_its_span_says_so() -> None:
             raise RecordFailedError("no space")
 
     world = World(Full())
-    assert told(await world.pdp.evaluate(asked()))[::2] == (False, Reason.RECORD_FAILED)
+    assert told(await met(world.pdp.evaluate(asked())))[::2] == (False, Reason.RECORD_FAILED)
     spans = world.spans()
     assert spans[RECORD].status.is_ok is False
     assert (spans[DECIDE].attributes or {})["bailiwick.reason"] == "record_failed"

@@ -19,12 +19,10 @@ from bailiwick_webhook.http.adapters.forward_auth import ForwardAuthHandler
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
 from bailiwick_webhook.http.addressing import tenant
 from bailiwick_webhook.http.authzen import metadata
+from bailiwick_webhook.http.authzen.decisions import EVALUATION, EVALUATIONS, DecisionPaths
 from bailiwick_webhook.http.authzen.edge import Edge
-from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
-from bailiwick_webhook.http.authzen.evaluations import EvaluationsHandler
 from bailiwick_webhook.http.authzen.requests import AccessRequestsHandler
 from bailiwick_webhook.http.authzen.search import SearchHandler
-from bailiwick_webhook.http.front import Decide, EvaluationFront
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots
 from bailiwick_webhook.http.transport import answers
@@ -64,12 +62,10 @@ def build(
     app = web.Application(middlewares=[_answered])
     app[EDGE] = edge
     app[_DRAINING] = draining
-    evaluation = EvaluationHandler(edge)
-    decide: dict[str, Decide] = {"evaluation": evaluation.__call__, "evaluations": EvaluationsHandler(edge).__call__}
-    front = EvaluationFront(decide, evaluation.at_once if pdp.answers_at_once else None)
-    app[BOUNDED] = ConnectionBounds(Port.DECISIONS, bounds, pdp.counts, draining, front)
-    for operation, handle in decide.items():
-        app.router.add_post(f"{_TENANT}/access/v1/{operation}", _said(handle))
+    decisions = DecisionPaths(edge)
+    app[BOUNDED] = ConnectionBounds(Port.DECISIONS, bounds, pdp.counts, draining, decisions)
+    for path in (EVALUATION, EVALUATIONS):
+        app.router.add_post(f"{_TENANT}/access/v1/{path}", functools.partial(decisions.answer, path))
     for kind in SearchKind:
         app.router.add_post(
             f"{_TENANT}/access/v1/search/{kind.value}", _placed(edge.places, SearchHandler(edge, kind).__call__)
@@ -107,15 +103,6 @@ def build_admission(
     if enforce is not None:
         app.router.add_post(enforcing.PATH, enforce)
     return app
-
-
-def _said(decide: Decide) -> Handler:
-    """Return the router's handler of a path whose plain requests the front answers."""
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return answers.said(await decide(request, tenant(request)))
-
-    return handle
 
 
 def _placed(

@@ -26,6 +26,9 @@ class ActorClaim(NamedTuple):
 
 def chain_of(holder: Mapping[str, Any]) -> tuple[ActorClaim, ...] | None:
     """Return the actors in `holder`'s `act`, the outermost first; None where it is there and no chain."""
+    if "act" not in holder:
+        # As almost always.
+        return ()
     chain: list[ActorClaim] = []
     while "act" in holder:
         act = holder["act"]

@@ -32,17 +32,14 @@ class Anybody:
     # Anybody may ask, so that only this is left.
     stranger = "No readable policy exists for this endpoint. See /readyz for the problems in the files."
 
-    def known(self, authorization: str) -> None:
-        """Return nothing: `caller` tells."""
-
-    async def caller(self, authorization: str) -> ProvenAccount:  # noqa: ARG002 - whatever it says
+    def caller(self, authorization: str) -> ProvenAccount:  # noqa: ARG002 - whatever it says
         """Return the one caller that there is."""
         return ProvenAccount(ANYBODY, {}, live=True)
 
     def signed(self, authorization: str) -> None:
         """Return nothing: `caller` tells."""
 
-    async def verify(
+    def verify(
         self,
         claimed: ClaimedSubject,
         caller: ProvenAccount,  # noqa: ARG002 - `proof.IdentityProof` has it
@@ -50,9 +47,6 @@ class Anybody:
     ) -> Parties:
         """Return the parties as they were named, by a token that nobody has looked at where nothing else names them."""
         return asserted(_named_by(claimed.token) if claimed.unnamed else claimed)
-
-    def verified(self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings) -> None:
-        """Return nothing: `verify` tells."""
 
     async def workload(self, party: Party) -> PodWorkload | None:  # noqa: ARG002 - nobody shows a pod
         """Return nothing: a rule that asks for a workload finds it unknown."""

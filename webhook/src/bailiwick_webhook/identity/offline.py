@@ -4,6 +4,8 @@ Holds: signature, issuer, times and audience are checked on every token; nobody 
 deleted since, so its token serves until its end.
 """
 
+from functools import partial
+
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
 from bailiwick_engine.reasons import Reason
@@ -12,6 +14,7 @@ from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuer
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims, audience_matches
 from bailiwick_webhook.identity.tokens import ProvenAccount, account_of
+from bailiwick_webhook.steps import Need, Step, then
 
 
 class Offline:
@@ -20,32 +23,30 @@ class Offline:
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
 
-    def known(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken | None:
-        """Return what `prove` would, where the token was verified lately by the keys of now; else None."""
-        if len(token) > compact.MAX_TOKEN:
-            return None
-        verified = self._issuer.verifier.remembered(compact.digest_of(token))
-        return None if verified is None else self._judged(verified, audiences)
-
-    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
-        known = self.known(token, audiences)
-        if known is not None:
-            return known
+        if len(token) <= compact.MAX_TOKEN:
+            # One that was verified lately, by the keys of now, need not be taken apart.
+            verified = self._issuer.verifier.remembered(compact.digest_of(token))
+            if verified is not None:
+                return self._account(audiences, verified)
         parsed = compact.parse(token)
-        return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
+        return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else self.confirm(parsed, audiences)
 
     def signed(self, token: str, audiences: frozenset[str]) -> None:
         """Return nothing: to prove a token takes no longer than to look at its signature."""
 
-    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
         """Return the same for a token that was taken apart already."""
-        verified = await self._issuer.verifier.verify(parsed)
-        return RefusedToken(Reason.IDENTITY_UNVERIFIABLE) if verified is None else self._judged(verified, audiences)
+        verified = self._issuer.verifier.verify(parsed)
+        follow = partial(self._account, audiences)
+        return then(verified, follow) if isinstance(verified, Need) else follow(verified)
 
-    def _judged(
-        self, verified: VerifiedClaims | RefusedToken, audiences: frozenset[str]
+    def _account(
+        self, audiences: frozenset[str], verified: VerifiedClaims | RefusedToken | None
     ) -> ProvenAccount | RefusedToken:
+        if verified is None:
+            return RefusedToken(Reason.IDENTITY_UNVERIFIABLE)
         if isinstance(verified, RefusedToken):
             return verified
         if not audience_matches(verified.claims, self._issuer.audiences(audiences)):

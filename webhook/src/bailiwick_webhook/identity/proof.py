@@ -12,6 +12,7 @@ from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.steps import Step
 
 
 class IdentityProof(Protocol):
@@ -23,10 +24,7 @@ class IdentityProof(Protocol):
     notice: Mapping[str, str]
     stranger: str
 
-    def known(self, authorization: str) -> ProvenAccount | RefusedToken | None:
-        """Return what `caller` would, where that is known without asking anybody; None where it has to be asked."""
-
-    async def caller(self, authorization: str) -> ProvenAccount | RefusedToken | None:
+    def caller(self, authorization: str) -> Step[ProvenAccount | RefusedToken | None]:
         """Return who asks, by the `Authorization` header; None where it holds no credential."""
 
     def signed(self, authorization: str) -> str | RefusedToken | None:
@@ -35,13 +33,10 @@ class IdentityProof(Protocol):
         Refused: `caller` refuses it too. None: that cannot be told without asking anybody, so ask `caller`.
         """
 
-    async def verify(
+    def verify(
         self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None
-    ) -> Parties:
+    ) -> Step[Parties]:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
-
-    def verified(self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings) -> Parties | None:
-        """Return what `verify` would, where that is known without asking anybody; None: ask `verify`."""
 
     async def workload(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from; None where that is not known."""

@@ -6,6 +6,7 @@ denies; whoever acts for somebody shows it by a token that names the workload th
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final, Protocol
 
 import msgspec
@@ -21,10 +22,12 @@ from bailiwick_webhook.identity.chain import ActorClaim
 from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
-from bailiwick_webhook.identity.jwt.verifier import RefusedToken, audience_matches
+from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims, audience_matches
 from bailiwick_webhook.identity.people import subject_of
 from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.steps import Need, Step, then
 
+_NOTHING: Final[Mapping[str, Json]] = {}
 _AUDIENCES: Final = frozenset({ENFORCER_AUDIENCE})
 
 
@@ -68,13 +71,10 @@ class Parties(msgspec.Struct, frozen=True, gc=False):
 class ServiceAccounts(Protocol):
     """Whose a service account's token is (see `tokens`, and `offline`)."""
 
-    def known(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken | None:
-        """Return what `prove` would, where that is known; None where it has to be asked."""
-
-    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
 
-    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
         """Return the same for a token that was taken apart already."""
 
     def signed(self, token: str, audiences: frozenset[str]) -> str | RefusedToken | None:
@@ -103,15 +103,10 @@ class ByToken:
         self._workloads = workloads
         self._apart = compact.TokenCache()
 
-    def known(self, authorization: str) -> ProvenAccount | RefusedToken | None:
-        """Return whose token it is, if that is known."""
-        token = _bearer(authorization)
-        return self._tokens.known(token, _AUDIENCES) if token is not None else None
-
-    async def caller(self, authorization: str) -> ProvenAccount | RefusedToken | None:
+    def caller(self, authorization: str) -> Step[ProvenAccount | RefusedToken | None]:
         """Return whose token it is, if it is one for us."""
         token = _bearer(authorization)
-        return await self._tokens.prove(token, _AUDIENCES) if token is not None else None
+        return self._tokens.prove(token, _AUDIENCES) if token is not None else None
 
     def signed(self, authorization: str) -> str | RefusedToken | None:
         """Return the username that a token is signed for."""
@@ -122,26 +117,9 @@ class ByToken:
         """Return what a party calls from."""
         return await self._workloads.of(party)
 
-    def verified(self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings) -> Parties | None:
-        """Return the parties, where nobody has to be asked; None also where it takes more than a look."""
-        if settings.asserted:
-            return asserted(claimed)
-        if claimed.token is None:
-            return _itself(claimed, caller, settings)
-        # A service account for itself, by a token that was looked at lately: what `_service_account` comes to then.
-        parsed = self._apart.kept(claimed.token)
-        if parsed is None or "act" in parsed.claims or claimed.names_an_actor or CLUSTER not in settings.issuers:
-            return None
-        if self._issuers.of(parsed.issuer) is not None:
-            return None
-        known = self._tokens.known(claimed.token, settings.audiences)
-        if not isinstance(known, ProvenAccount):
-            return None
-        return Parties(_matching(claimed, known.account, known.claims), live=known.live)
-
-    async def verify(
+    def verify(
         self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None
-    ) -> Parties:
+    ) -> Step[Parties]:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
         if claimed.unnamed and (settings is None or settings.asserted or claimed.token is None):
             # A proxy passes a credential on and vouches for nobody.
@@ -150,14 +128,16 @@ class ByToken:
             return asserted(claimed)
         if claimed.token is None:
             return _itself(claimed, caller, settings)
-        return _unproven(Reason.IDENTITY_INVALID) if settings is None else await self._proven(claimed, settings)
+        if settings is None:
+            return _unproven(Reason.IDENTITY_INVALID)
+        return self._by_token(claimed.token, claimed, settings)
 
-    async def _proven(self, claimed: ClaimedSubject, settings: CompiledSettings) -> Parties:
+    def _by_token(self, token: str, claimed: ClaimedSubject, settings: CompiledSettings) -> Step[Parties]:
         # Before any signature is looked at: a chain that is too deep or malformed costs nobody anything.
-        parsed = self._apart.parse(claimed.token or "")
+        parsed = self._apart.parse(token)
         if parsed is None:
             return _unproven(Reason.IDENTITY_INVALID)
-        signed, said = chain.chain_of(parsed.claims), chain.chain_of(claimed.properties or {})
+        signed, said = chain.chain_of(parsed.claims), chain.chain_of(claimed.properties or _NOTHING)
         if signed is None or said is None:
             return _unproven(Reason.DELEGATION_INVALID)
         issuer = self._issuers.of(parsed.issuer)
@@ -165,55 +145,76 @@ class ByToken:
             return _unproven(Reason.IDENTITY_INVALID)
         if said and chain.named(said) != chain.named(signed):
             return _unproven(Reason.DELEGATION_INVALID)
-        if issuer is None:
-            return await self._service_account(parsed, claimed, settings, acting=bool(signed))
-        person = await _person(parsed, claimed, issuer, settings)
-        if isinstance(person, UnprovenParty):
-            return Parties(person)
-        self._apart.keep(parsed)
-        return await self._acting(person, signed, claimed, issuer, settings)
-
-    async def _service_account(
-        self, parsed: CompactToken, claimed: ClaimedSubject, settings: CompiledSettings, *, acting: bool
-    ) -> Parties:
-        """A service account for itself: the cluster issues no token that says for whom its bearer acts."""
-        if acting or claimed.names_an_actor:
+        if issuer is not None:
+            return self._person(parsed, signed, claimed, issuer, settings)
+        if signed or claimed.names_an_actor:
+            # A service account for itself: the cluster issues no token that says for whom its bearer acts.
             return _unproven(Reason.DELEGATION_INVALID)
-        match await self._tokens.confirm(parsed, settings.audiences):
-            case RefusedToken(reason):
-                return _unproven(reason)
-            case ProvenAccount(account, claims, live):
-                self._apart.keep(parsed)
-                return Parties(_matching(claimed, account, claims), live=live)
+        found = self._tokens.confirm(parsed, settings.audiences)
+        if isinstance(found, Need):
+            return then(found, partial(self._service_account, parsed, claimed))
+        return self._service_account(parsed, claimed, found)
 
-    async def _acting(
+    def _service_account(
+        self, parsed: CompactToken, claimed: ClaimedSubject, found: ProvenAccount | RefusedToken
+    ) -> Parties:
+        if isinstance(found, RefusedToken):
+            return _unproven(found.reason)
+        self._apart.keep(parsed)
+        return Parties(_matching(claimed, found.account, found.claims), live=found.live)
+
+    def _person(
         self,
-        person: Party,
+        parsed: CompactToken,
         signed: tuple[ActorClaim, ...],
         claimed: ClaimedSubject,
         issuer: Issuer,
         settings: CompiledSettings,
-    ) -> Parties:
+    ) -> Step[Parties]:
+        verified = issuer.verifier.verify(parsed)
+        follow = partial(self._with_actors, parsed, signed, claimed, issuer, settings)
+        return then(verified, follow) if isinstance(verified, Need) else follow(verified)
+
+    def _with_actors(
+        self,
+        parsed: CompactToken,
+        signed: tuple[ActorClaim, ...],
+        claimed: ClaimedSubject,
+        issuer: Issuer,
+        settings: CompiledSettings,
+        verified: VerifiedClaims | RefusedToken | None,
+    ) -> Step[Parties]:
         """Add the actors: the outermost by its own token, those within by the signature of the person's issuer."""
+        person = _named_person(verified, claimed, issuer, settings)
+        if isinstance(person, UnprovenParty):
+            return Parties(person)
+        self._apart.keep(parsed)
         if claimed.actor_token is None:
             # An `act` without its actor is a token in somebody else's hands.
             return _unproven(Reason.DELEGATION_INVALID) if signed else Parties(person)
         if not signed:
             # Nobody says that the person lets this workload act: not another actor than the token's, but none.
             return _unproven(Reason.DELEGATION_INVALID)
-        presenter = await self._tokens.prove(claimed.actor_token, settings.audiences)
-        if isinstance(presenter, RefusedToken):
-            return _unproven(presenter.reason)
-        outermost, *within = signed
-        if (outermost.iss, outermost.sub) != (presenter.issuer, presenter.account.username):
-            return _unproven(Reason.ACTOR_MISMATCH)
-        actors = [_account(presenter.account, presenter.claims)]
-        for act in within:
-            actor = chain.inner(act, (issuer.name, issuer.url), presenter.issuer)
-            if actor is None:
-                return _unproven(Reason.DELEGATION_INVALID)
-            actors.append(actor)
-        return Parties(person, tuple(actors), presenter.live)
+        presenter = self._tokens.prove(claimed.actor_token, settings.audiences)
+        follow = partial(_acting, person, signed, issuer)
+        return then(presenter, follow) if isinstance(presenter, Need) else follow(presenter)
+
+
+def _acting(
+    person: Party, signed: tuple[ActorClaim, ...], issuer: Issuer, presenter: ProvenAccount | RefusedToken
+) -> Parties:
+    if isinstance(presenter, RefusedToken):
+        return _unproven(presenter.reason)
+    outermost, *within = signed
+    if (outermost.iss, outermost.sub) != (presenter.issuer, presenter.account.username):
+        return _unproven(Reason.ACTOR_MISMATCH)
+    actors = [_account(presenter.account, presenter.claims)]
+    for act in within:
+        actor = chain.inner(act, (issuer.name, issuer.url), presenter.issuer)
+        if actor is None:
+            return _unproven(Reason.DELEGATION_INVALID)
+        actors.append(actor)
+    return Parties(person, tuple(actors), presenter.live)
 
 
 def _bearer(authorization: str) -> str | None:
@@ -230,10 +231,9 @@ def asserted(claimed: ClaimedSubject) -> Parties:
     return Parties(subject, tuple(chain.on_word(act) for act in said))
 
 
-async def _person(
-    parsed: CompactToken, claimed: ClaimedSubject, issuer: Issuer, settings: CompiledSettings
+def _named_person(
+    verified: VerifiedClaims | RefusedToken | None, claimed: ClaimedSubject, issuer: Issuer, settings: CompiledSettings
 ) -> Party | UnprovenParty:
-    verified = await issuer.verifier.verify(parsed)
     if verified is None:
         return UnprovenParty(Reason.IDENTITY_UNVERIFIABLE)
     if isinstance(verified, RefusedToken):

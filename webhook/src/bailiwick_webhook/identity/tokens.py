@@ -7,6 +7,7 @@ that very token serves until `max_staleness`, marked as not live, never for a us
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
@@ -20,6 +21,7 @@ from bailiwick_webhook.identity.jwt.keyset import IssuerKeys, KeysUnavailableErr
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, Rules, Verifier, audience_matches, is_bound, moment
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import TokenReviewOutcome
+from bailiwick_webhook.steps import Need, Step, met
 
 __all__ = ["FRESH", "RULES", "ProvenAccount", "RefusedToken", "Tokens", "publisher"]
 
@@ -76,22 +78,23 @@ class Tokens:
         self._asking: dict[Key, asyncio.Task[ProvenAccount | RefusedToken]] = {}
         self._unheard = False
 
-    def known(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken | None:
-        """Return what `prove` would, where that is known; None where it has to be asked."""
-        # Only what could be taken apart was ever kept, so that what is known need not be taken apart again.
-        return self._fresh((compact.digest_of(token), audiences)) if len(token) <= compact.MAX_TOKEN else None
-
-    async def prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
-        known = self.known(token, audiences)
-        if known is not None:
-            return known
+        # Only what could be taken apart was ever kept, so that what is known need not be taken apart again.
+        if len(token) <= compact.MAX_TOKEN:
+            known = self._fresh((compact.digest_of(token), audiences))
+            if known is not None:
+                return known
         parsed = compact.parse(token)
-        return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else await self.confirm(parsed, audiences)
+        return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else self.confirm(parsed, audiences)
 
-    async def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
         """Return the same for a token that was taken apart already."""
+        return self._fresh((parsed.digest, audiences)) or Need(partial(self._confirmed, parsed, audiences))
+
+    async def _confirmed(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         key = (parsed.digest, audiences)
+        # Another call with this token may have asked since.
         known = self._fresh(key)
         if known is not None:
             return known
@@ -134,7 +137,7 @@ class Tokens:
         return self._unexpired(kept) if kept is not None and self._clock() - kept.asked <= FRESH else None
 
     async def _ask(self, key: Key, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
-        verified = await self._verifier.verify(parsed)
+        verified = await met(self._verifier.verify(parsed))
         if isinstance(verified, RefusedToken):
             return verified
         # None: the keys could not be read yet. The API server then decides alone, which opens nothing: it checks

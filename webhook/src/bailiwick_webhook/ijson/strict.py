@@ -24,7 +24,8 @@ class JsonError(Exception):
 
 def parse(raw: bytes, most: int = MAX_VALUES) -> dict[str, Any]:
     """Parse an object of at most so many values. Raises `JsonError`."""
-    if fast.too_many(raw, most):
+    # A value takes a byte at least, and so does what parts it from the next one.
+    if len(raw) > most and fast.too_many(raw, most):
         raise JsonError(f"the body has more than {most} values", "")
     found = fast.proven(raw, most)
     return parse_slowly(raw, most) if found is None else found

@@ -150,8 +150,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return self.verdict.sentence
 
 
-def settled_at_once(one: JudgedCall, explanation: Explanation | None) -> SettledVerdict:
+def settled_at_once(one: JudgedCall, explanation: Explanation | None = None) -> SettledVerdict:
     """Settle what needs nobody to be asked: a grant is used by none but an enforcer's call, and here only named."""
     verdict = one.verdict
-    allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and verdict.dry_run)
+    outcome = verdict.outcome
+    allowed = outcome is _ALLOW or (outcome is _USE_GRANT and verdict.dry_run)
     return SettledVerdict(one.asked, one.basis, verdict, new_evaluation_id(), allowed, None, explanation)

@@ -58,8 +58,8 @@ class Judge:
 
     def at_once(self, asked: EvaluationRequest, basis: Basis) -> JudgedCall:
         """Judge a call that is not large."""
-        around = basis.around(asked, self._installation)
-        return JudgedCall(asked, basis, *weighed(basis.snapshot, asked.call, self.known(asked.call), around))
+        call, around = asked.call, basis.around(asked, self._installation)
+        return JudgedCall(asked, basis, *weighed(basis.snapshot, call, self.known(call), around))
 
     async def judged(self, asked: EvaluationRequest, basis: Basis) -> JudgedCall:
         """Judge a call."""

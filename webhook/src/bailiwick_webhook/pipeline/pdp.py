@@ -7,7 +7,7 @@ wrong on the way denies, and a use once spent stays spent.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import ClassVar
+from functools import partial
 
 import structlog
 from msgspec.structs import replace
@@ -36,24 +36,22 @@ from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, Sea
 from bailiwick_webhook.pipeline.shadows import ShadowedCall, Shadows
 from bailiwick_webhook.pipeline.turns import LoopTurns, TenantSlices
 from bailiwick_webhook.pipeline.workloads import with_workloads
+from bailiwick_webhook.record.evidence import AttributesRead
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
+from bailiwick_webhook.steps import Need, Step
 from bailiwick_webhook.store.view import View
 
 __all__ = ["Decision", "GrantOpener", "Pdp", "Records", "UseConsumer"]
 
 _log = structlog.get_logger()
 # Members of an enumeration are looked up slowly, and these are on every decision's way.
-_ALLOW, _USE_GRANT, _FORBIDDEN = Outcome.ALLOW, Outcome.USE_GRANT, Outcome.FORBIDDEN
+_NOTHING = Snapshot({})
+_ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
 
 
 class Pdp:
-    """Answers evaluations. `now` is the time of day in seconds since the epoch.
-
-    `answers_at_once`: `evaluate_at_once` may answer.
-    """
-
-    answers_at_once: ClassVar[bool] = True
+    """Answers evaluations. `now` is the time of day in seconds since the epoch."""
 
     def __init__(  # noqa: PLR0913 - the parts of a decision point
         self,
@@ -68,6 +66,7 @@ class Pdp:
         record_key: bytes | None = None,
         shadow_share: float = 1.0,
     ) -> None:
+        self._store = store
         self._consumer = consumer
         self._opener = opener
         self._asking = ApprovalRequester(opener)
@@ -84,45 +83,56 @@ class Pdp:
     @property
     def snapshot(self) -> Snapshot:
         """The policies as of now; empty, so that everybody is a stranger, before the first list."""
-        return self._judge.snapshot
+        return self._store.snapshot or _NOTHING
 
     async def judge(self, asked: EvaluationRequest) -> Verdict:
         """Return the verdict, without using, recording or opening anything."""
         return (await self._judge.judged(asked, self._judge.basis())).verdict
 
-    async def evaluate(self, asked: EvaluationRequest) -> Decision:
+    def evaluate(self, asked: EvaluationRequest) -> Step[Decision]:
         """Decide one call, using a grant where one is needed and fits."""
         started = time.perf_counter()
+        if asked.large or asked.explain:
+            return Need(partial(self._evaluated_beside, asked, started))
+        return self._settled(self._judge.at_once(asked, self._judge.basis()), started)
+
+    async def _evaluated_beside(self, asked: EvaluationRequest, started: float) -> Step[Decision]:
+        """Decide a call that is large, or explain the decision: beside the loop."""
         basis = self._judge.basis()
-        one = await self._judge.judged(asked, basis) if asked.large else self._judge.at_once(asked, basis)
+        one = await self._judge.judged(asked, basis)
+        explanation = await self._judge.explanation(asked, basis.snapshot)
+        read = None
+        if asked.large and not one.takes_grant:
+            read = await self._recorder.read(asked.call, basis.snapshot, one.weighed)
+        return self._settled(one, started, explanation, read)
+
+    def _settled(
+        self,
+        one: JudgedCall,
+        started: float,
+        explanation: Explanation | None = None,
+        read: AttributesRead | None = None,
+    ) -> Step[Decision]:
         shadow = self.shadows.begun(one, self._judge.known)
-        explanation = await self._judge.explanation(asked, basis.snapshot) if asked.explain else None
         if one.takes_grant:
-            decision = await self._recorder.recorded("evaluation", await self._with_use(one, explanation))
-        else:
-            settled = settled_at_once(one, explanation)
-            read = await self._recorder.read(settled, basis.snapshot, one.weighed) if asked.large else None
-            decision, line = self._recorder.made("evaluation", settled, basis.now, one.weighed, read)
-            if not self._records.take(line):
-                decision = await self._recorder.written(decision, line, must=False)
-        return self._counted(decision, one, shadow, started)
-
-    def evaluate_at_once(self, asked: EvaluationRequest) -> Decision | None:
-        """Decide one call that is not large, where nobody has to be waited for and nothing explained.
-
-        None: nothing was used, recorded or counted, and `evaluate` does all of it.
-        """
-        if self._records.waits:
-            return None
-        started = time.perf_counter()
-        basis = self._judge.basis()
-        one = self._judge.at_once(asked, basis)
-        if one.takes_grant or one.verdict.outcome is _FORBIDDEN:
-            return None
-        shadow = self.shadows.begun(one, self._judge.known)
-        decision, line = self._recorder.made("evaluation", settled_at_once(one, None), basis.now, one.weighed, None)
+            return Need(partial(self._evaluated_with_use, one, shadow, started, explanation))
+        settled = settled_at_once(one, explanation)
+        decision, line = self._recorder.made("evaluation", settled, one.basis.now, one.weighed, read)
         # Last of what may fail: a record of a decision that nobody was told is no record of it.
-        return self._counted(decision, one, shadow, started) if self._records.take(line) else None
+        if self._records.take(line):
+            return self._counted(decision, one, shadow, started)
+        return Need(partial(self._written, decision, line, one, shadow, started))
+
+    async def _written(
+        self, decision: Decision, line: bytes, one: JudgedCall, shadow: ShadowedCall | None, started: float
+    ) -> Decision:
+        return self._counted(await self._recorder.written(decision, line, must=False), one, shadow, started)
+
+    async def _evaluated_with_use(
+        self, one: JudgedCall, shadow: ShadowedCall | None, started: float, explanation: Explanation | None
+    ) -> Decision:
+        decision = await self._recorder.recorded("evaluation", await self._with_use(one, explanation))
+        return self._counted(decision, one, shadow, started)
 
     def _counted(self, decision: Decision, one: JudgedCall, shadow: ShadowedCall | None, started: float) -> Decision:
         verdict, tally = decision.verdict, self.counts.evaluation
@@ -184,7 +194,9 @@ class Pdp:
             else:
                 settled = settled_at_once(one, None)
                 allowed = settled.allowed
-                read = await self._recorder.read(settled, basis.snapshot, one.weighed) if one.asked.large else None
+                read = None
+                if one.asked.large:
+                    read = await self._recorder.read(one.asked.call, basis.snapshot, one.weighed)
                 decision, line = self._recorder.made("evaluation", settled, basis.now, one.weighed, read)
                 if not self._records.take(line):
                     decision = await self._recorder.written(decision, line, must=False)
@@ -227,13 +239,13 @@ class Pdp:
         allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
         return SettledVerdict(asked, basis, verdict, evaluation_id, allowed, used, explanation)
 
-    async def may_explain(self, caller: ServiceAccount, namespace: str) -> bool:
+    def may_explain(self, caller: ServiceAccount, namespace: str) -> Step[bool]:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
-        return self._permits is not None and await self._permits.may_get_policies(caller, namespace)
+        return False if self._permits is None else Need(partial(self._permits.may_get_policies, caller, namespace))
 
-    def enforces(self, namespace: str, endpoint: str, username: str) -> bool:
+    def enforces(self, of: EndpointKey, username: str) -> bool:
         """Tell whether this caller may ask about everybody at this endpoint."""
-        found = self.snapshot.endpoints.get((namespace, endpoint))
+        found = self.snapshot.endpoints.get(of)
         return found is not None and username in found.enforcers
 
     async def search(
@@ -281,37 +293,25 @@ class Pdp:
 
     def slices_of(self, of: EndpointKey, username: str) -> TenantSlices:
         """Return the slices of long work: of the namespace for an enforcer, and of the account for anybody else."""
-        return self.turns.slices(of[0] if self.enforces(*of, username) else username)
+        return self.turns.slices(of[0] if self.enforces(of, username) else username)
 
     def _slices(self, call: Call) -> TenantSlices:
         return self.slices_of((call.namespace, call.endpoint), call.caller.username)
 
-    def settings(self, namespace: str, endpoint: str, caller: ServiceAccount) -> CompiledSettings | None:
+    def settings(self, of: EndpointKey, caller: ServiceAccount) -> CompiledSettings | None:
         """Return how subjects are proven, where this caller may ask; None spares us a stranger's tokens."""
-        found = self.snapshot.endpoints.get((namespace, endpoint))
+        found = self.snapshot.endpoints.get(of)
         return None if found is None or caller.username not in found.enforcers else found.settings
 
-    def settings_alone(self, of: EndpointKey, caller: ServiceAccount) -> CompiledSettings | None:
-        """Return the same where no rule of the endpoint asks what a party calls from."""
-        found = self._judge.snapshot.endpoints.get(of)
-        if found is None or found.workload_keys or caller.username not in found.enforcers:
-            return None
-        return found.settings
-
-    def hangs_on_workloads(self, namespace: str, endpoint: str) -> bool:
-        """Tell whether any rule of an endpoint asks what a party calls from."""
-        found = self.snapshot.endpoints.get((namespace, endpoint))
-        return found is not None and bool(found.workload_keys)
-
-    async def with_workloads(
+    def with_workloads(
         self, call: Call, read: Callable[[Party], Awaitable[PodWorkload | None]], *, searching: bool = False
-    ) -> Call:
+    ) -> Step[Call]:
         """Return the call with the workload of each party that a rule asks it of, by `read`; any rule, for a search.
 
         A policy that comes to ask for one meanwhile finds it unknown, which never widens.
         """
         endpoint = self.snapshot.endpoints.get((call.namespace, call.endpoint))
-        return call if endpoint is None else await with_workloads(endpoint, call, read, searching=searching)
+        return call if endpoint is None else with_workloads(endpoint, call, read, searching=searching)
 
     async def request(self, asked: EvaluationRequest) -> tuple[Decision, OpenedGrant | RefusedOpening | None]:
         """Ask for an approval of a call: decide it again, and open a grant only where that is what it needs.
@@ -339,7 +339,7 @@ class Pdp:
 
         Raises `ClusterUnavailableError`.
         """
-        if not self.enforces(namespace, endpoint, caller.username):
+        if not self.enforces((namespace, endpoint), caller.username):
             return None
         return await self._opener.read(namespace, endpoint, task_id)
 

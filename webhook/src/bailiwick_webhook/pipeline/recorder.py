@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from bailiwick_engine.call import Call
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.approvals.ports import GrantOpener
@@ -40,13 +41,12 @@ class DecisionRecorder:
     async def recorded(self, kind: str, one: SettledVerdict) -> Decision:
         """Record and return the decision. A use of a grant that it took must be recorded, or it is denied."""
         # Of the very policies that were judged by: they may have changed since.
-        read = await self.read(one, one.basis.snapshot, None) if one.asked.large else None
+        read = await self.read(one.asked.call, one.basis.snapshot, None) if one.asked.large else None
         decision, line = self.made(kind, one, self._now(), None, read)
         return await self.written(decision, line, must=one.used is not None)
 
-    async def read(self, one: SettledVerdict, snapshot: Snapshot, weighed: Sequence[Hop] | None) -> AttributesRead:
+    async def read(self, call: Call, snapshot: Snapshot, weighed: Sequence[Hop] | None) -> AttributesRead:
         """Return what a record tells of a call that is large: to seal large values takes long."""
-        call = one.asked.call
         work = self.lines.reading(call, snapshot.endpoints.get((call.namespace, call.endpoint)), weighed)
         return await self._offload.run(call.namespace, work)
 
@@ -54,12 +54,21 @@ class DecisionRecorder:
         self, kind: str, one: SettledVerdict, now: float, weighed: Sequence[Hop] | None, read: AttributesRead | None
     ) -> tuple[Decision, bytes]:
         """Return the decision and its record. `weighed` is of the verdict's own snapshot, which says what to hide."""
-        asked, basis, verdict, used = one.asked, one.basis, one.verdict, one.used
-        call, seen, allowed, evaluation_id = asked.call, basis.seen, one.allowed, one.evaluation_id
-        revision, age = seen.revision, seen.age
+        asked, basis, verdict, used, allowed = one.asked, one.basis, one.verdict, one.used, one.allowed
+        call, seen, evaluation_id = asked.call, basis.seen, one.evaluation_id
         pending = seen.pending(call.namespace, call.endpoint) if seen.waiting else None
-        told = evaluation_id, now, revision, age, used, one.explanation
-        decision = Decision(verdict, allowed, *told, self._opener.possible, pending)
+        decision = Decision(
+            verdict,
+            allowed,
+            evaluation_id,
+            now,
+            seen.revision,
+            seen.age,
+            used,
+            one.explanation,
+            self._opener.possible,
+            pending,
+        )
         line = self.lines.line(
             call,
             verdict,
@@ -72,8 +81,8 @@ class DecisionRecorder:
             allowed=allowed,
             used=used,
             token=asked.token,
-            revision=revision,
-            age=age,
+            revision=seen.revision,
+            age=seen.age,
             pending=pending,
             now=now,
             judged=basis.now,

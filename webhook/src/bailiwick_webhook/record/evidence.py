@@ -6,10 +6,8 @@ no key. The module `derive` of bailiwick_evidence reads it back.
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import orjson
 
@@ -20,24 +18,20 @@ from bailiwick_engine.decision import match
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_webhook.record.attributes import ABSENT, Attribute, AttributePlan, attributes_of, by_base, spelled
 from bailiwick_webhook.record.dataread import DataRead
 from bailiwick_webhook.record.parties import PartyFacts
-from bailiwick_webhook.record.seals import ValueSealer, is_plain
+from bailiwick_webhook.record.seals import LARGE, PLAIN_CHARACTERS, ValueSealer, is_plain
 
 _LISTED: Final = 16
 """Policies of an endpoint that each record names with their digests. Of more, it has one digest over all."""
 
 _PLANS: Final = 1_024
-_ABSENT: Final = object()
 _ARGUMENTS: Final[Path] = ("context", "args")
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Of these the record has members of its own; of the intent where it is one.
 _SAID: Final = frozenset(
     {("action", "name")} | {(party, member) for party in ("subject", "actor", "resource") for member in ("type", "id")}
 )
-_INTENT: Final[Path] = ("context", "intent")
-# These are objects in every call, whatever is in them.
-_OBJECTS: Final = frozenset({"properties", "claims"})
 
 
 # A plain tuple: one is made for every record.
@@ -57,7 +51,7 @@ class Evidence:
 
     def __init__(self, namespace: str, name: str, endpoint: CompiledEndpoint, sealed: ValueSealer) -> None:
         self._sealed = sealed
-        self._plans: dict[tuple[object, ...], tuple[_Attribute, ...]] = {}
+        self._plans: dict[tuple[object, ...], AttributePlan] = {}
         self._named: dict[CompiledRule, bytes] = {}
         self._hidden = {_ARGUMENTS} | {_parsed(path) for rule in endpoint.rules for path in rule.sensitive}
         # What a policy that cannot be read calls sensitive, nobody knows.
@@ -137,22 +131,40 @@ class Evidence:
         told: dict[str, Any] = {}
         if self._reads_data:
             told.update(self._data.attributes(self._reads(call, rules), self._of_data))
-        for attribute in self._plan(call, rules, asked):
-            name, base, rest, sealed, above = attribute
-            held: Any = base(call)
-            for part in rest:
-                if (type(held) is dict or isinstance(held, Mapping)) and part in held:
-                    held = held[part]
-                else:
-                    if above:
-                        self._tell_above(attribute, call, told)
-                    break
-            else:
-                if held is not _ABSENT:
-                    told[name] = self._sealed.seal(name, held) if sealed or not is_plain(held) else held
+        for base, attributes in self._plan(call, rules, asked):
+            holder = base(call)
+            of_object = type(holder) is dict
+            for name, key, attribute in attributes:
+                if of_object and key is not None:
+                    held = holder.get(key)  # type: ignore[attr-defined]  # `of_object`
+                    kind = type(held)
+                    if (
+                        (kind is str and len(held) <= PLAIN_CHARACTERS and held.isascii())
+                        or (kind is int and -LARGE <= held < LARGE)
+                        or kind is bool
+                    ):
+                        # As almost all are.
+                        told[name] = held
+                        continue
+                self._tell(attribute, holder, call, told)
         return told, limits
 
-    def _tell_above(self, attribute: "_Attribute", call: Call, told: dict[str, Any]) -> None:
+    def _tell(self, attribute: Attribute, holder: object, call: Call, told: dict[str, Any]) -> None:
+        """Tell one attribute, or what it would be a member of."""
+        held: Any = holder
+        for part in attribute.rest:
+            if isinstance(held, Mapping) and part in held:
+                held = held[part]
+            else:
+                if attribute.above:
+                    self._tell_above(attribute, call, told)
+                return
+        if held is not ABSENT:
+            told[attribute.name] = (
+                self._sealed.seal(attribute.name, held) if attribute.sealed or not is_plain(held) else held
+            )
+
+    def _tell_above(self, attribute: Attribute, call: Call, told: dict[str, Any]) -> None:
         """Tell what an absent attribute would be a member of: to lack it, and to be no object, are two things."""
         held: Any = attribute.base(call)
         for part, place in zip(attribute.rest, attribute.above, strict=True):
@@ -167,9 +179,7 @@ class Evidence:
                 told[place.name] = self._sealed.seal(place.name, held) if place.sealed or not is_plain(held) else held
                 return
 
-    def _plan(
-        self, call: Call, rules: Iterable[CompiledRule], asked: Iterable[CompiledRule]
-    ) -> tuple["_Attribute", ...]:
+    def _plan(self, call: Call, rules: Iterable[CompiledRule], asked: Iterable[CompiledRule]) -> AttributePlan:
         """Return what these candidates read, and what those that are `asked` ask of the resource.
 
         The same ones come again and again.
@@ -185,11 +195,11 @@ class Evidence:
                 wanted |= {path for actions, read in self._ceiling if call.action.name in actions for path in read}
             if len(self._plans) >= _PLANS:
                 self._plans.clear()
-            found = self._plans[key] = tuple(
+            found = self._plans[key] = by_base(
                 attribute
                 for path in sorted(wanted - _SAID)
                 if path[0] != DATA
-                for attribute in _attributes(path, self._seals, len(call.actors))
+                for attribute in attributes_of(path, self._seals, len(call.actors))
             )
         return found
 
@@ -201,7 +211,7 @@ class Evidence:
 
     def _of_data(self, path: Path, held: Any) -> tuple[str, Any]:  # noqa: ANN401 - any JSON
         """Return by which name something of data is told, and what is written of it."""
-        name = _spelled(path)
+        name = spelled(path)
         return name, self._sealed.seal(name, held) if self._seals(path) or not (held == {} or is_plain(held)) else held
 
     def _seals(self, path: Path) -> bool:
@@ -210,60 +220,6 @@ class Evidence:
 
 
 _NOTHING_READ: Final[AttributesRead] = (None, None)
-
-
-class _Above(NamedTuple):
-    """What an attribute would be a member of."""
-
-    name: str
-    sealed: bool
-
-
-class _Attribute(NamedTuple):
-    """One thing to be told of a call: its name, what holds it, and the way from there.
-
-    `above`: what is told where it is absent, by how much of the way there is; None where that goes without saying, and
-    empty where it always does.
-    """
-
-    name: str
-    base: Callable[[Call], object]
-    rest: Path
-    sealed: bool
-    above: tuple[_Above | None, ...]
-
-
-def _attributes(path: Path, seals: Callable[[Path], bool], actors: int) -> Iterator[_Attribute]:
-    if path[0] == "actor":
-        for index in range(actors):
-            yield _attribute(path, (f"actors[{index}]", *path[1:]), _actor(index), path[1:], seals)
-    elif path == _INTENT:
-        yield _attribute(path, path, _other_intent, (), seals)
-    elif (base := _BASES.get(path[:2])) is not None and len(path) > len(path[:2]):
-        yield _attribute(path, path, base, path[2:], seals)
-    elif path[0] == "context":
-        yield _attribute(path, path, attrgetter("context"), path[1:], seals)
-    else:
-        yield _attribute(path, path, _seen, path, seals)
-
-
-def _attribute(
-    path: Path, named: Path, base: Callable[[Call], object], rest: Path, seals: Callable[[Path], bool]
-) -> _Attribute:
-    start = len(path) - len(rest)
-    above = tuple(
-        None
-        if end < 2 or (end == 2 and path[1] in _OBJECTS)  # noqa: PLR2004 - what and its first member
-        else _Above(_spelled(named[:end]), seals(path[:end]))
-        for end in range(start, len(path))
-    )
-    return _Attribute(_spelled(named), base, rest, seals(path), above if any(above) else ())
-
-
-def _other_intent(call: Call) -> object:
-    """Return what stands as the intent and is none: of an intent the record has a member of its own."""
-    held = call.context.get("intent", _ABSENT)
-    return _ABSENT if held is not None and held == call.intent else held
 
 
 def _views(call: Call, subject: Party) -> Iterator[Inputs]:
@@ -307,25 +263,6 @@ def _asked(endpoint: CompiledEndpoint) -> Mapping[str, frozenset[CompiledRule]]:
     return {kind: frozenset(rules) for kind, rules in found.items()}
 
 
-# Nothing is read of a call whose subject is not proven.
-_BASES: Final[Mapping[Path, Callable[[Call], object]]] = {
-    base: attrgetter(".".join(base))
-    for base in (("resource", "properties"), ("action", "properties"), ("subject", "properties"), ("subject", "claims"))
-}
-
-
-def _seen(call: Call) -> object:
-    return inputs(call, call.subject, 0.0) if isinstance(call.subject, Party) else None
-
-
-def _actor(index: int) -> Callable[[Call], object]:
-    def found(call: Call) -> object:
-        subject = call.subject
-        return inputs(call, subject, 0.0, call.actors[index])["actor"] if isinstance(subject, Party) else None
-
-    return found
-
-
 def _read(conditions: Iterable[CompiledCondition], resources: Iterable[CompiledResource]) -> frozenset[Path]:
     named = {("resource", "properties", name) for entry in resources for name in entry.properties}
     return frozenset().union(named, *(condition.reads for condition in conditions))
@@ -343,8 +280,3 @@ def _policies(endpoint: CompiledEndpoint) -> dict[str, str | None]:
 
 def _parsed(path: str) -> Path:
     return tuple(path.split("."))
-
-
-def _spelled(path: Path) -> str:
-    """Spell a path as an expression would."""
-    return path[0] + "".join(f".{part}" if _NAME.fullmatch(part) else f"[{part!r}]" for part in path[1:])

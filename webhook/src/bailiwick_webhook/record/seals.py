@@ -10,8 +10,8 @@ from typing import Any, Final
 from bailiwick_evidence.seal import key_id, seal_of
 
 _MEMBERS: Final = 16
-_CHARACTERS: Final = 256
-_LARGE: Final = 2**63
+PLAIN_CHARACTERS: Final = 256
+LARGE: Final = 2**63
 _HALF: Final = re.compile("[\ud800-\udfff]")
 _REDACTED: Final = {"redacted": True}
 
@@ -34,9 +34,6 @@ class ValueSealer:
 
 def is_plain(held: object) -> bool:
     """Tell whether a value is short and simple enough to be written as it is."""
-    if type(held) is str and len(held) <= _CHARACTERS and held.isascii():
-        # As almost all are.
-        return True
     if isinstance(held, list):
         return len(held) <= _MEMBERS and all(map(_scalar, held))
     return _scalar(held)
@@ -45,8 +42,8 @@ def is_plain(held: object) -> bool:
 def _scalar(held: object) -> bool:
     if isinstance(held, str):
         # Half a character has no bytes to be written.
-        return len(held) <= _CHARACTERS and (held.isascii() or not _HALF.search(held))
+        return len(held) <= PLAIN_CHARACTERS and (held.isascii() or not _HALF.search(held))
     if isinstance(held, int):
         # A token's claims may hold larger ones, and JSON is written with those of 64 bits.
-        return -_LARGE <= held < _LARGE
+        return -LARGE <= held < LARGE
     return held is None or (isinstance(held, float) and math.isfinite(held))

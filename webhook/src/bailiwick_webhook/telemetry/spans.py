@@ -6,6 +6,7 @@ a resource and no name of a subject is ever an attribute.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from opentelemetry.trace import Span, SpanKind, Tracer
@@ -21,6 +22,7 @@ from bailiwick_webhook.approvals.ports import UseConsumer
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.pdp import Decision, Pdp, Records
 from bailiwick_webhook.pipeline.search import SearchKind, SearchResult, unpaid
+from bailiwick_webhook.steps import Need, Step, met
 
 DECIDE: Final = "bailiwick.decide"
 BATCH: Final = "bailiwick.decide_batch"
@@ -34,9 +36,7 @@ _PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
 class TracedPdp(Pdp):
-    """Answers as `Pdp` does, each answer within a span, which none at once has."""
-
-    answers_at_once = False
+    """Answers as `Pdp` does, each answer within a span."""
 
     def __init__(
         self,
@@ -53,10 +53,13 @@ class TracedPdp(Pdp):
         )
         self._tracer = tracer
 
-    async def evaluate(self, asked: EvaluationRequest) -> Decision:
+    def evaluate(self, asked: EvaluationRequest) -> Step[Decision]:
         """Decide one call."""
+        return Need(partial(self._evaluated, asked))
+
+    async def _evaluated(self, asked: EvaluationRequest) -> Decision:
         with self._span(DECIDE, asked) as span:
-            decision = await super().evaluate(asked)
+            decision = await met(super().evaluate(asked))
             span.set_attributes(_told(decision))
             return decision
 

@@ -33,6 +33,7 @@ from bailiwick_webhook.identity.apiuser import vouched
 from bailiwick_webhook.identity.subject import ClaimedSubject
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
+from bailiwick_webhook.steps import met
 
 PATH: Final = "/authorize"
 _VERSION: Final = "authorization.k8s.io/v1"
@@ -104,12 +105,12 @@ class AuthorizeHandler:
                 return None
             of = names.of(call.namespace)
             caller = await edge.caller(request, of, place)
-            edge.pay(of, place)
+            edge.pay(of, place.sender)
             subject = ClaimedSubject("", "", None, None, None)
             parsed = Evaluation(subject, Action(call.target.action), call.resource, {}, None)
-            parties = vouched(call.user, edge.pdp.settings(*of, caller.account))
+            parties = vouched(call.user, edge.pdp.settings(of, caller.account))
             verified = VerifiedParties.known(parsed.subject, parties)
-            asked = await edge.call(of, caller, parsed, marks(request), verified=verified)
+            asked = await met(edge.call(of, caller, parsed, marks(request), verified=verified))
             if call.target.unclear is not None:
                 asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
             verdict = await edge.pdp.judge(asked)

@@ -37,6 +37,7 @@ from bailiwick_webhook.ijson.strict import JsonError
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
+from bailiwick_webhook.steps import met
 
 PATH: Final = "/admission/enforce"
 # An object and the one in its place, as the API server can have them, and what is around them.
@@ -115,9 +116,9 @@ class EnforceHandler:
             return _Answer(None)
         of = names.of(call.namespace)
         caller = await edge.caller(request, of, place)
-        edge.pay(of, place)
+        edge.pay(of, place.sender)
         large = len(raw) >= LARGE
-        settings = edge.pdp.settings(*of, caller.account)
+        settings = edge.pdp.settings(of, caller.account)
         context: dict[str, Any] = {}
         readable = True
         if settings is not None:
@@ -127,14 +128,14 @@ class EnforceHandler:
         parsed = Evaluation(subject, Action(call.target.action), call.resource, context, None)
         marked = CorrelationIds(text(said, "uid", "request"), None)
         verified = VerifiedParties.known(parsed.subject, vouched(call.user, settings))
-        asked = await edge.call(of, caller, parsed, marked, verified=verified, large=large)
+        asked = await met(edge.call(of, caller, parsed, marked, verified=verified, large=large))
         if call.target.unclear is not None:
             asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
         elif not readable:
             asked = replace(asked, call=replace(asked.call, refused=Reason.UNINSPECTABLE))
         if said.get("dryRun") is True:
             return _tried(call, await edge.pdp.judge(asked), edge)
-        decision = await edge.pdp.evaluate(asked)
+        decision = await met(edge.pdp.evaluate(asked))
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
             raise forbidden(edge.identity.stranger)
         return _decided(call, asked, decision)

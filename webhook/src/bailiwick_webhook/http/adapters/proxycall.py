@@ -39,6 +39,7 @@ from bailiwick_webhook.ijson.strict import JsonError
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
+from bailiwick_webhook.steps import met
 
 # RFC 6750, 2.1; one token and nothing beside it, such as a second one that a proxy has joined to it by a comma.
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9._~+/-]+=*)")
@@ -135,8 +136,8 @@ async def _decided(edge: Edge, question: ProxyQuestion, of: Tenant, place: Reque
     caller = await question.caller(of, place)
     call = question.call()
     raw = await question.body(place)
-    edge.pay(of, place)
-    settings = edge.pdp.settings(*of, caller.account)
+    edge.pay(of, place.sender)
+    settings = edge.pdp.settings(of, caller.account)
     read = await _read_call(edge, question, of, call, None if settings is None else settings.routes, raw)
     found, approval = read.found, _approval(question.headers)
     if read.shown is not None:
@@ -155,11 +156,11 @@ async def _decided(edge: Edge, question: ProxyQuestion, of: Tenant, place: Reque
         None,
         approval=approval if isinstance(approval, PresentedApproval) else None,
     )
-    asked = await edge.call(of, caller, parsed, marks(question), large=len(raw or b"") >= LARGE)
+    asked = await met(edge.call(of, caller, parsed, marks(question), large=len(raw or b"") >= LARGE))
     if isinstance(found, RouteRefusal):
         asked = replace(asked, call=replace(asked.call, refused=found.reason))
     told = found.detail if isinstance(found, RouteRefusal) else None
-    return _DecidedCall(await edge.pdp.evaluate(asked), asked, told, read.message)
+    return _DecidedCall(await met(edge.pdp.evaluate(asked)), asked, told, read.message)
 
 
 async def _read_call(

@@ -1,23 +1,28 @@
-"""One evaluation (AuthZEN 1.0, "Access Evaluation"): read, decided, answered.
+"""One evaluation (AuthZEN 1.0, "Access Evaluation"): from the bytes of a body to the bytes of its answer.
 
-Holds: a batch without items is answered here too, so that one call has one way.
+Standing: under `decisions`, which knows who asks; a batch without items is answered here too. Holds: one synchronous
+function decides, for every caller, body and outcome; a need that it returns is met by whoever serves the request.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Final
 
 import orjson
-from aiohttp import web
 
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.http.addressing import Tenant
+from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.authzen.messages import Evaluation
+from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.problems import forbidden
-from bailiwick_webhook.http.transport.decisionfront import Origin
-from bailiwick_webhook.http.transport.plainrequest import PlainRequest
+from bailiwick_webhook.http.shares.slots import Sender
+from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
+from bailiwick_webhook.steps import Need, Step, then
 
 # Members of an enumeration are looked up slowly.
 _FORBIDDEN: Final = Outcome.FORBIDDEN
@@ -29,31 +34,45 @@ class EvaluationHandler:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
 
-    async def __call__(self, request: web.BaseRequest, of: Tenant) -> bytes:
-        """Return the answer's body. Raises `ProblemError`."""
-        with self._edge.places.place() as place:
-            asked, parsed = await self._edge.asked(request, of, place)
-            return await evaluated(self._edge, of, asked, parsed)
+    def decide(
+        self, of: Tenant, caller: ProvenAccount, sender: Sender, marked: CorrelationIds, raw: bytes
+    ) -> Step[bytes]:
+        """Return the answer to a body of a proven caller, who counts as `sender`. Raises `ProblemError`."""
+        if len(raw) >= LARGE:
+            body = Need(partial(self._edge.parse_beside, raw, of))
+            return then(body, partial(self.decide_parsed, of, caller, sender, marked, large=True))
+        return self.decide_parsed(of, caller, sender, marked, parse_object(raw))
 
-    def at_once(self, sent: PlainRequest, origin: Origin) -> bytes | None:
-        """Return the answer's body where nobody has to be waited for; None: nothing is decided."""
+    def decide_parsed(
+        self,
+        of: Tenant,
+        caller: ProvenAccount,
+        sender: Sender,
+        marked: CorrelationIds,
+        body: Mapping[str, Any],
+        *,
+        large: bool = False,
+    ) -> Step[bytes]:
+        """Return the answer to a body that is parsed. Raises `ProblemError`."""
         edge = self._edge
-        asked = edge.at_once(sent, origin)
-        decision = None if asked is None else edge.pdp.evaluate_at_once(asked)
-        if decision is None or asked is None:
-            return None
-        return _told(edge, sent.of, asked, decision, explain=False)
+        evaluation = messages.parse(body)
+        if edge.rates is not None:
+            edge.pay(of, sender)
+        asked = edge.call(of, caller, evaluation, marked, large=large)
+        if isinstance(asked, Need):
+            return then(asked, partial(self._evaluate, of, evaluation))
+        return self._evaluate(of, evaluation, asked)
 
+    def _evaluate(self, of: Tenant, evaluation: Evaluation, asked: EvaluationRequest) -> Step[bytes]:
+        decision = self._edge.pdp.evaluate(asked)
+        if isinstance(decision, Need):
+            return then(decision, partial(self._answer, of, evaluation, asked))
+        return self._answer(of, evaluation, asked, decision)
 
-async def evaluated(edge: Edge, of: Tenant, asked: EvaluationRequest, parsed: Evaluation) -> bytes:
-    """Decide one evaluation and return the answer's body. Raises `ProblemError` (403)."""
-    decision = await edge.pdp.evaluate(asked)
-    if decision.verdict.outcome is _FORBIDDEN:
-        raise forbidden(edge.identity.stranger)
-    return _told(edge, of, asked, decision, explain=parsed.explain)
-
-
-def _told(edge: Edge, of: Tenant, asked: EvaluationRequest, decision: Decision, *, explain: bool) -> bytes:
-    token = edge.binding_token(of, asked, decision)
-    notice = edge.identity.notice
-    return orjson.dumps(messages.answer(decision, edge.base(of), notice, explain=explain, binding_token=token))
+    def _answer(self, of: Tenant, evaluation: Evaluation, asked: EvaluationRequest, decision: Decision) -> bytes:
+        edge = self._edge
+        if decision.verdict.outcome is _FORBIDDEN:
+            raise forbidden(edge.identity.stranger)
+        token = edge.binding_token(of, asked, decision)
+        notice, explain = edge.identity.notice, evaluation.explain
+        return orjson.dumps(messages.answer(decision, edge.base(of), notice, explain=explain, binding_token=token))

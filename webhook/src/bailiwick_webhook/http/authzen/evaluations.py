@@ -6,25 +6,27 @@ once, and so is what is shown of the same approval.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import orjson
-from aiohttp import web
 
 from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.http.addressing import CorrelationIds, Tenant, marks
+from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
-from bailiwick_webhook.http.authzen.evaluation import evaluated
+from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
 from bailiwick_webhook.http.authzen.messages import Evaluation, EvaluationDefaults
+from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
-from bailiwick_webhook.http.shares.slots import RequestSlot
+from bailiwick_webhook.http.shares.slots import Sender
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
 from bailiwick_webhook.pipeline.turns import TenantSlices
+from bailiwick_webhook.steps import Need, Step, met, then
 
 _DEFAULTS: Final = ("subject", "action", "resource", "context")
 # A member of an enumeration is looked up slowly, and this one is for every item.
@@ -55,7 +57,7 @@ def parse(body: Mapping[str, Any]) -> Batch | None:
         if not isinstance(body.get(member), dict | None):
             raise bad_request("must be an object", member)
     # What most items share: who asks for what.
-    said = messages.plainly_said(body.get("subject"), body.get("context"))
+    said = messages.parse_defaults(body.get("subject"), body.get("context"))
     return Batch(tuple((said and _plainly(said, body, item)) or _item(body, item) for item in listed), semantic)
 
 
@@ -95,28 +97,55 @@ def failed(problem: ProblemError) -> dict[str, Any]:
 
 
 class EvaluationsHandler:
-    """POST access/v1/evaluations."""
+    """POST access/v1/evaluations. `evaluation` answers a body without items."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, evaluation: EvaluationHandler) -> None:
         self._edge = edge
+        self._evaluation = evaluation
 
-    async def __call__(self, request: web.BaseRequest, of: Tenant) -> bytes:
-        """Answer a batch, or the one evaluation that a body without items is. Either has one place."""
-        with self._edge.places.place() as place:
-            return await self._answered(request, of, await self._edge.caller(request, of, place), place)
+    def decide(
+        self, of: Tenant, caller: ProvenAccount, sender: Sender, marked: CorrelationIds, raw: bytes
+    ) -> Step[bytes]:
+        """Return the answer to a body of a proven caller, who counts as `sender`. Raises `ProblemError`."""
+        if len(raw) >= LARGE:
+            body = Need(partial(self._edge.parse_beside, raw, of))
+            return then(body, partial(self._decide_parsed, of, caller, sender, marked, large=True))
+        return self._decide_parsed(of, caller, sender, marked, parse_object(raw), large=False)
 
-    async def _answered(self, request: web.BaseRequest, of: Tenant, caller: ProvenAccount, place: RequestSlot) -> bytes:
-        body, large = await self._edge.body(request, of, place)
-        slices = self._edge.pdp.slices_of(of, caller.account.username)
+    def _decide_parsed(
+        self,
+        of: Tenant,
+        caller: ProvenAccount,
+        sender: Sender,
+        marked: CorrelationIds,
+        body: Mapping[str, Any],
+        *,
+        large: bool,
+    ) -> Step[bytes]:
         if body.get("evaluations"):
-            await slices.turn()
+            return Need(partial(self._decide_batch, of, caller, sender, marked, body, large=large))
+        # Only to say what is wrong with the rest of it.
+        parse(body)
+        return self._evaluation.decide_parsed(of, caller, sender, marked, body, large=large)
+
+    async def _decide_batch(
+        self,
+        of: Tenant,
+        caller: ProvenAccount,
+        sender: Sender,
+        marked: CorrelationIds,
+        body: Mapping[str, Any],
+        *,
+        large: bool,
+    ) -> bytes:
+        edge = self._edge
+        slices = edge.pdp.slices_of(of, caller.account.username)
+        await slices.turn()
         batch = parse(body)
-        self._edge.pay(of, place, 1 if batch is None else len(batch.items))
         if batch is None:
-            asked = await self._edge.call(of, caller, parsed := messages.parse(body), marks(request), large=large)
-            return await evaluated(self._edge, of, asked, parsed)
-        verified, marked = VerifiedParties(), marks(request)
-        sizes = ItemSizes()
+            raise bad_request("must be an array", "evaluations")
+        edge.pay(of, sender, len(batch.items))
+        verified, sizes = VerifiedParties(), ItemSizes()
         items: list[EvaluationRequest | None] = []
         for index, item in enumerate(batch.items):
             if isinstance(item, ProblemError):
@@ -126,15 +155,13 @@ class EvaluationsHandler:
             # each beside the loop is the way there.
             alone = large and sizes.is_large(item)
             this = CorrelationIds(marked.request_id, marked.trace, index)
-            items.append(
-                self._edge.next_call(of, caller, item, this, verified, large=alone)
-                or await self._edge.call(of, caller, item, this, verified=verified, large=alone)
-            )
+            asked = edge.call(of, caller, item, this, verified=verified, large=alone)
+            items.append(await met(asked) if isinstance(asked, Need) else asked)
             if slices.over:
                 await slices.turn()
-        if not any(items) and not self._edge.pdp.enforces(*of, caller.account.username):
-            raise forbidden(self._edge.identity.stranger)
-        decisions = await self._edge.pdp.evaluate_all(items, batch.semantic)
+        if not any(items) and not edge.pdp.enforces(of, caller.account.username):
+            raise forbidden(edge.identity.stranger)
+        decisions = await edge.pdp.evaluate_all(items, batch.semantic)
         answers = await self._answers(of, batch, items, decisions, slices)
         return orjson.dumps({"evaluations": answers})
 
@@ -182,7 +209,7 @@ def _plainly(said: EvaluationDefaults, body: Mapping[str, Any], item: Any) -> Ev
         resource = body.get("resource")
     elif type(resource) is dict and (resource.get("type") is None or resource.get("id") is None):
         return None
-    return messages.plainly(said, body.get("action") if action is None else action, resource)
+    return messages.parse_call(said, body.get("action") if action is None else action, resource)
 
 
 def _item(body: Mapping[str, Any], item: object) -> Evaluation | ProblemError:

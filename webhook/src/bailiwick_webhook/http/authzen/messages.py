@@ -17,7 +17,7 @@ from bailiwick_engine.call import RESERVED_CONTEXT, Action, Json, Resource
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.authzen import explanation
-from bailiwick_webhook.http.problems import bad_request
+from bailiwick_webhook.http.problems import ProblemError, bad_request
 from bailiwick_webhook.identity.subject import ClaimedSubject
 from bailiwick_webhook.pipeline.pdp import Decision
 
@@ -69,45 +69,42 @@ class EvaluationDefaults(msgspec.Struct, frozen=True, gc=False):
 
 def parse(body: Mapping[str, Any]) -> Evaluation:
     """Parse an evaluation request. Raises `ProblemError` (400) that names the field."""
-    found = plain(body)
-    return parse_strictly(body) if found is None else found
+    defaults = parse_defaults(body.get("subject"), body.get("context"))
+    evaluation = None if defaults is None else parse_call(defaults, body.get("action"), body.get("resource"))
+    if evaluation is None:
+        raise problem_of(body)
+    return evaluation
 
 
-def plain(body: Mapping[str, Any]) -> Evaluation | None:
-    """Return the evaluation where nothing is wrong with it; what may be wrong is for `parse_strictly` to tell."""
-    said = plainly_said(body.get("subject"), body.get("context"))
-    return None if said is None else plainly(said, body.get("action"), body.get("resource"))
-
-
-def plainly(said: EvaluationDefaults, action: Any, resource: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
-    """Return the evaluation where nothing is wrong with it; what may be wrong is for `parse_strictly` to tell."""
+def parse_call(defaults: EvaluationDefaults, action: Any, resource: Any) -> Evaluation | None:  # noqa: ANN401 - any JSON value
+    """Return the evaluation; None where anything is wrong with it, and `problem_of` says what."""
     if type(action) is not dict or type(resource) is not dict:
         return None
     name, doing = action.get("name"), action.get("properties")
     kind, identifier, properties = resource.get("type"), resource.get("id"), resource.get("properties")
-    if not (type(name) is str and name and type(kind) is str and kind and type(identifier) is str and identifier):
+    if not (type(name) is type(kind) is type(identifier) is str and name and kind and identifier):
         return None
     if not (type(doing) in _OBJECT and type(properties) in _OBJECT):
         return None
     return Evaluation(
-        said.subject,
+        defaults.subject,
         Action(name, doing),
         Resource(kind, identifier, properties),
-        said.context,
-        said.reason,
-        said.explain,
-        said.approval,
+        defaults.context,
+        defaults.reason,
+        defaults.explain,
+        defaults.approval,
     )
 
 
-def plainly_said(subject: Any, context: Any) -> EvaluationDefaults | None:  # noqa: ANN401 - any JSON value
-    """Return what a body says besides, where nothing is wrong with it."""
+def parse_defaults(subject: Any, context: Any) -> EvaluationDefaults | None:  # noqa: ANN401 - any JSON value
+    """Return what a body says besides; None where anything is wrong with it."""
     if context is None:
         context = {}
     if type(subject) is not dict or type(context) is not dict:
         return None
     kind, identifier, properties = subject.get("type"), subject.get("id"), subject.get("properties")
-    if not (type(kind) is str and kind and type(identifier) is str and identifier and type(properties) in _OBJECT):
+    if not (type(kind) is type(identifier) is str and kind and identifier and type(properties) in _OBJECT):
         return None
     intent = context.get("intent")
     if not (type(intent) in _TEXT and intent != "" and type(context.get("args")) in _OBJECT):
@@ -119,7 +116,7 @@ def plainly_said(subject: Any, context: Any) -> EvaluationDefaults | None:  # no
     evidence = context.get("evidence")
     reason, explain = context.get("business_justification"), context.get("explain")
     shown = context.get("approval")
-    approval = None if shown is None else _plainly_shown(shown)
+    approval = None if shown is None else _presented(shown)
     if not (type(evidence) in _OBJECT and type(reason) in _TEXT and (explain is None or type(explain) is bool)):
         return None
     if shown is not None and approval is None:
@@ -135,53 +132,47 @@ def plainly_said(subject: Any, context: Any) -> EvaluationDefaults | None:  # no
     )
 
 
-def _plainly_shown(shown: Any) -> PresentedApproval | None:  # noqa: ANN401 - any JSON value
+def _presented(shown: Any) -> PresentedApproval | None:  # noqa: ANN401 - any JSON value
     if type(shown) is not dict or not all(type(shown.get(name)) in _TEXT for name in _APPROVAL):
         return None
     found = shown.get("id")
     return PresentedApproval(found, shown.get("state")) if type(found) is str and found else None
 
 
-def parse_strictly(body: Mapping[str, Any]) -> Evaluation:
-    """Parse an evaluation request, member by member: what it may be, and what is said of one that is wrong.
+def problem_of(body: Mapping[str, Any]) -> ProblemError:
+    """Return what is wrong with the body of an evaluation, by its first fault. It accepts nothing."""
+    try:
+        _check(body)
+    except ProblemError as problem:
+        return problem
+    return bad_request("is no evaluation", "")
 
-    Raises `ProblemError` (400) that names the field.
-    """
+
+def _check(body: Mapping[str, Any]) -> None:
     subject, action, resource = (_member(body, name) for name in ("subject", "action", "resource"))
     context = _optional(body, "context", dict, "context") or {}
     evidence = _optional(context, "evidence", dict, "context.evidence") or {}
-    args = context.get("args")
-    if args is not None and not isinstance(args, dict):
+    if not isinstance(context.get("args"), dict | None):
         raise bad_request("must be an object", "context.args")
     if _optional(context, "intent", str, "context.intent") == "":
         raise bad_request("must not be empty", "context.intent")
-    return Evaluation(
-        ClaimedSubject(
-            _text(subject, "type", "subject.type"),
-            _text(subject, "id", "subject.id"),
-            _optional(subject, "properties", dict, "subject.properties"),
-            _optional(evidence, "subject_token", str, "context.evidence.subject_token"),
-            _optional(evidence, "actor_token", str, "context.evidence.actor_token"),
-        ),
-        Action(_text(action, "name", "action.name"), _optional(action, "properties", dict, "action.properties")),
-        Resource(
-            _text(resource, "type", "resource.type"),
-            _text(resource, "id", "resource.id"),
-            _optional(resource, "properties", dict, "resource.properties"),
-        ),
-        {name: value for name, value in context.items() if name not in RESERVED_CONTEXT},
-        _optional(context, "business_justification", str, "context.business_justification"),
-        _optional(context, "explain", bool, "context.explain") or False,
-        _approval(context),
-    )
-
-
-def _approval(context: Mapping[str, Any]) -> PresentedApproval | None:
-    shown = _optional(context, "approval", dict, "context.approval")
-    if shown is None:
-        return None
-    state = [_optional(shown, name, str, f"context.approval.{name}") for name in _APPROVAL][-1]
-    return PresentedApproval(_text(shown, "id", "context.approval.id"), state)
+    for entity, members, path in (
+        (subject, ("type", "id"), "subject"),
+        (action, ("name",), "action"),
+        (resource, ("type", "id"), "resource"),
+    ):
+        for name in members:
+            _text(entity, name, f"{path}.{name}")
+        _optional(entity, "properties", dict, f"{path}.properties")
+        if entity is subject:
+            for name in ("subject_token", "actor_token"):
+                _optional(evidence, name, str, f"context.evidence.{name}")
+    _optional(context, "business_justification", str, "context.business_justification")
+    _optional(context, "explain", bool, "context.explain")
+    if (shown := _optional(context, "approval", dict, "context.approval")) is not None:
+        for name in _APPROVAL:
+            _optional(shown, name, str, f"context.approval.{name}")
+        _text(shown, "id", "context.approval.id")
 
 
 def answer(

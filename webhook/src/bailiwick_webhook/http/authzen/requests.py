@@ -27,6 +27,7 @@ from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing.jose import LEEWAY
+from bailiwick_webhook.steps import met
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -44,8 +45,8 @@ class AccessRequestsHandler:
         of = tenant(request)
         caller = await self._edge.caller(request, of, place)
         body, large = await self._edge.body(request, of, place)
-        self._edge.pay(of, place)
-        asked = await self._edge.call(of, caller, messages.parse(body), marks(request), large=large)
+        self._edge.pay(of, place.sender)
+        asked = await met(self._edge.call(of, caller, messages.parse(body), marks(request), large=large))
         denial = _denial(body)
         asked = replace(asked, key=_key(request))
         verdict = await self._edge.pdp.judge(asked)

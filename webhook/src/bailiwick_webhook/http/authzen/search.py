@@ -27,6 +27,7 @@ from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.search import SearchResult
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
+from bailiwick_webhook.steps import met
 
 # Stands for what is searched for until a name of the policies takes its place.
 _BLANK: Final = "*"
@@ -76,7 +77,7 @@ class SearchHandler:
         bound = query(self._kind, asked.call, parsed)
         page = pages.read(body, bound)
         try:
-            found = await self._edge.pdp.search(asked, self._kind, partial(self._edge.pay, of, place))
+            found = await self._edge.pdp.search(asked, self._kind, partial(self._edge.pay, of, place.sender))
         except RecordFailedError:
             raise unavailable("The search could not be recorded at the moment. Try again.") from None
         if found is None:
@@ -101,7 +102,7 @@ class SearchHandler:
     ) -> EvaluationRequest:
         of = tenant(request)
         if self._kind is not SearchKind.SUBJECT:
-            return await self._edge.call(of, caller, parsed, marks(request), searching=True, large=large)
+            return await met(self._edge.call(of, caller, parsed, marks(request), searching=True, large=large))
         namespace, endpoint = of
         # Nobody in particular, so that there is nothing to prove, and evidence is not looked at.
         blank = Party(parsed.subject.type, "", "", {}, parsed.subject.properties, hypothetical=True)

@@ -59,9 +59,12 @@ class RequestSlots:
         """Return what a request holds its place with; it holds none yet."""
         return RequestSlot(self)
 
-    def has_one(self, account: str, namespace: str) -> bool:
-        """Tell whether an enforcer's request would get a place, which one that is answered at once need not hold."""
-        return self.enforcers.lacks(account, namespace) is None
+    def check(self, sender: Sender) -> None:
+        """Raise `ProblemError` (429) where a request would get no place. One that is answered at once holds none."""
+        who, name, group = sender
+        quota = self.enforcers if who is _ENFORCERS else self.others
+        if (why := quota.lacks(name, group)) is not None:
+            raise self.refused(sender, quota, why)
 
     def refused(self, sender: Sender, quota: Quota, why: Overload) -> ProblemError:
         """Return what a sender is told that gets no place."""

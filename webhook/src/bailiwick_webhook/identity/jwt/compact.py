@@ -8,8 +8,10 @@ import base64
 import binascii
 import hashlib
 import string
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_webhook.ijson import strict
@@ -23,8 +25,7 @@ _ALPHABET: Final = (string.ascii_letters + string.digits + "-_").encode("ascii")
 _REFUSED: Final = frozenset({"crit", "b64", "jku", "x5u", "jwk", "x5c", "zip", "enc", "epk"})
 
 
-@dataclass(frozen=True, slots=True)
-class CompactToken:
+class CompactToken(msgspec.Struct, frozen=True, gc=False):
     """What a token says of itself. `type` is `typ` in lower case without `application/`, and `jwt` where it is absent.
 
     `digest` stands for the token wherever something about it is kept.
@@ -84,10 +85,6 @@ class TokenCache:
         if known is None:
             return parse(token)
         return CompactToken(token, digest, known.algorithm, known.kid, known.type, known.claims)
-
-    def kept(self, token: str) -> CompactToken | None:
-        """Return the same of a token that was proven once; of any other None, without taking it apart."""
-        return self._kept.get(digest_of(token)) if len(token) <= MAX_TOKEN else None
 
     def keep(self, parsed: CompactToken) -> None:
         """Remember a token that was proven: of others anybody could send any number."""

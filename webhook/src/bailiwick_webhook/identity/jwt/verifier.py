@@ -7,6 +7,7 @@ bound to a key is no bearer token, and proves nobody here.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeGuard
 
 from bailiwick_engine.boundedcache import BoundedCache
@@ -14,6 +15,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity.jwt import jwks
 from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.keyset import IssuerKeys, KeySet
+from bailiwick_webhook.steps import Need, Step
 
 KEPT_SECONDS: Final = 60.0
 _KEPT: Final = 10_000
@@ -69,8 +71,11 @@ class Verifier:
         self._now = now
         self._kept: BoundedCache[bytes, _Kept] = BoundedCache(_KEPT)
 
-    async def verify(self, parsed: CompactToken) -> VerifiedClaims | RefusedToken | None:
+    def verify(self, parsed: CompactToken) -> Step[VerifiedClaims | RefusedToken | None]:
         """Verify a token; None where no keys of the issuer are known at the moment."""
+        return self.at_once(parsed) or Need(partial(self._verified, parsed))
+
+    async def _verified(self, parsed: CompactToken) -> VerifiedClaims | RefusedToken | None:
         if await self._keys.published() is None:
             return None
         found = self.at_once(parsed)

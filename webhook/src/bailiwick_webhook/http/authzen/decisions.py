@@ -1,0 +1,102 @@
+"""Decision paths: one evaluation and several, whoever serves the request and however its body comes.
+
+Standing: over `evaluation` and `evaluations`; under the port's own protocol, which has a request whole, and under
+aiohttp's application, which reads a body in its own time. Holds: who asks is proven, and would get a place, before a
+body is parsed; whatever has to be awaited holds a place in the sender's name.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from aiohttp import web
+
+from bailiwick_webhook.http.addressing import CorrelationIds, Tenant, marks, tenant
+from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
+from bailiwick_webhook.http.authzen.evaluations import EvaluationsHandler
+from bailiwick_webhook.http.shares.slots import Sender
+from bailiwick_webhook.http.transport import answers
+from bailiwick_webhook.http.transport.answers import WholeAnswer
+from bailiwick_webhook.http.transport.clientcerts import certified
+from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin
+from bailiwick_webhook.http.transport.plainrequest import PlainRequest
+from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.steps import Need, Step, met
+
+EVALUATION: Final = "evaluation"
+EVALUATIONS: Final = "evaluations"
+
+_Decide = Callable[[Tenant, ProvenAccount, Sender, CorrelationIds, bytes], Step[bytes]]
+
+
+class DecisionPaths:
+    """POST access/v1/evaluation and access/v1/evaluations: the front of the decision port (see `decisionfront`)."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        evaluation = EvaluationHandler(edge)
+        self._decide: dict[str, _Decide] = {
+            EVALUATION: evaluation.decide,
+            EVALUATIONS: EvaluationsHandler(edge, evaluation).decide,
+        }
+
+    async def answer(self, operation: str, request: web.Request) -> web.StreamResponse:
+        """Answer a request of which aiohttp reads the body. Raises `ProblemError`."""
+        edge, of = self._edge, tenant(request)
+        with edge.places.place() as place:
+            caller = await edge.caller(request, of, place)
+            body = await edge.whole(request, place)
+            return answers.said(await met(self._decide[operation](of, caller, place.sender, marks(request), body)))
+
+    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> "WholeAnswer | AwaitedAnswer":
+        """Return the answer to a request that is whole, or what has to be awaited for it."""
+        try:
+            step = self._begin(sent, origin)
+        except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
+            return answers.unanswered(sent.path, error, sent.marked.request_id)
+        if isinstance(step, Need):
+            return AwaitedAnswer(sent, step)
+        return answers.whole(step, sent.marked.request_id)
+
+    def _begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[bytes]:
+        edge, of = self._edge, sent.of
+        if sent.authorization is None and (shown := certified(origin)):
+            caller: object = edge.certified_account(of, shown)
+        else:
+            caller = edge.identity.caller(sent.authorization or "")
+        if type(caller) is not ProvenAccount:
+            return Need(partial(self._authenticate, sent, origin))
+        sender = edge.sender(of, caller.account.username, origin)
+        step = self._decide[sent.operation](of, caller, sender, sent.marked, sent.body)
+        return Need(partial(self._hold_place, sender, step)) if isinstance(step, Need) else step
+
+    async def _hold_place(self, sender: Sender, step: Step[bytes]) -> bytes:
+        with self._edge.places.place() as place:
+            place.take(sender)
+            return await met(step)
+
+    async def _authenticate(self, sent: PlainRequest, origin: ConnectionOrigin) -> bytes:
+        edge, of = self._edge, sent.of
+        with edge.places.place() as place:
+            caller = await edge.by_token(origin, of, place, sent.authorization or "")
+            return await met(self._decide[sent.operation](of, caller, place.sender, sent.marked, sent.body))
+
+
+class AwaitedAnswer:
+    """The answer to a request, once what it needs was awaited."""
+
+    __slots__ = ("_sent", "_step")
+
+    def __init__(self, sent: PlainRequest, step: Need[bytes]) -> None:
+        self._sent = sent
+        self._step = step
+
+    async def answer(self) -> WholeAnswer:
+        """Await it, and return the answer."""
+        sent = self._sent
+        try:
+            body = await met(self._step)
+        except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
+            return answers.unanswered(sent.path, error, sent.marked.request_id)
+        return answers.whole(body, sent.marked.request_id)

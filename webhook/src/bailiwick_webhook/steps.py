@@ -1,0 +1,41 @@
+"""Steps: an answer that is there at once, or a need: what must be awaited before there is one.
+
+Standing: under identity, the edge and the pipeline, so that each decides in one synchronous function, whoever drives
+it. Holds: a need is met once, by whoever gets it; one that nobody meets has used, recorded and answered nothing.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Generic, TypeAlias, TypeVar
+
+_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
+_U = TypeVar("_U")
+
+
+class Need(Generic[_T_co]):
+    """`meet` awaits what is needed, and returns the next step. It raises what the step itself would raise."""
+
+    __slots__ = ("meet",)
+
+    def __init__(self, meet: "Callable[[], Awaitable[_T_co | Need[_T_co]]]") -> None:
+        self.meet = meet
+
+
+Step: TypeAlias = _T | Need[_T]
+
+
+async def met(step: Step[_T]) -> _T:
+    """Return the answer, and await whatever it needs."""
+    while isinstance(step, Need):
+        step = await step.meet()
+    return step
+
+
+def then(need: Need[_T], follow: Callable[[_T], Step[_U]]) -> Need[_U]:
+    """Return a need for what follows from the answer to this one."""
+    return Need(partial(_followed, need, follow))
+
+
+async def _followed(need: Need[_T], follow: Callable[[_T], Step[_U]]) -> Step[_U]:
+    return follow(await met(need))
