@@ -88,7 +88,7 @@ class AwaitedAnswer:
 
     __slots__ = ("_sent", "_step")
 
-    def __init__(self, sent: PlainRequest, step: Need[bytes]) -> None:
+    def __init__(self, sent: PlainRequest, step: Step[bytes]) -> None:
         self._sent = sent
         self._step = step
 
