@@ -233,7 +233,7 @@ async def test_while_we_drain_an_answer_ends_its_connection(path: str) -> None:
 async def test_a_defect_is_500_and_says_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with talking() as it:
 
-        async def broken(*_: object) -> None:
+        def broken(*_: object) -> None:
             raise RuntimeError("secret")
 
         monkeypatch.setattr(it.alone.pdp, "evaluate", broken)

@@ -110,7 +110,7 @@ class Edge:
         self._port = port
         self.places = RequestSlots(bounds.divided(bounds.requests_at_once), pdp.counts)
         self._bodies = Bodies(port, bounds, pdp.counts)
-        self.rates = Rates(bounds.decisions_per_second, pdp.counts) if bounds.decisions_per_second else None
+        self._rates = Rates(bounds.decisions_per_second, pdp.counts) if bounds.decisions_per_second else None
         self.identity = identity
         self.external_url = external_url
         self.signer = signer
@@ -143,8 +143,8 @@ class Edge:
 
     def pay(self, of: Tenant, sender: Sender, decisions: int = 1) -> None:
         """Pay for decisions, before any is made. Raises `ProblemError` (429)."""
-        if self.rates is not None:
-            self.rates.take(of.namespace, sender, decisions)
+        if self._rates is not None:
+            self._rates.take(of.namespace, sender, decisions)
 
     def call(  # noqa: PLR0913 - what one call is made of
         self,

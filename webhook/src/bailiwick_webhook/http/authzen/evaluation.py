@@ -56,8 +56,7 @@ class EvaluationHandler:
         """Return the answer to a body that is parsed. Raises `ProblemError`."""
         edge = self._edge
         evaluation = messages.parse(body)
-        if edge.rates is not None:
-            edge.pay(of, sender)
+        edge.pay(of, sender)
         asked = edge.call(of, caller, evaluation, marked, large=large)
         if isinstance(asked, Need):
             return then(asked, partial(self._evaluate, of, evaluation))
