@@ -49,14 +49,14 @@ class DecisionPaths:
             body = await edge.whole(request, place)
             return answers.said(await met(self._decide[operation](of, caller, place.sender, marks(request), body)))
 
-    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> "WholeAnswer | AwaitedAnswer":
+    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> "WholeAnswer | AnswerNeed":
         """Return the answer to a request that is whole, or what has to be awaited for it."""
         try:
             step = self._begin(sent, origin)
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
             return answers.unanswered(sent.path, error, sent.marked.request_id)
         if isinstance(step, Need):
-            return AwaitedAnswer(sent, step)
+            return AnswerNeed(sent, step)
         return answers.whole(step, sent.marked.request_id)
 
     def _begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[bytes]:
@@ -83,7 +83,7 @@ class DecisionPaths:
             return await met(self._decide[sent.operation](of, caller, place.sender, sent.marked, sent.body))
 
 
-class AwaitedAnswer:
+class AnswerNeed:
     """The answer to a request, once what it needs was awaited."""
 
     __slots__ = ("_sent", "_step")
