@@ -31,7 +31,7 @@ def modules() -> Iterator[Path]:
 # A class or module is a thing. These are things, as a chart's rendering is; and names that the outside has given: the
 # condition Programmed, the path /served, the command `unused`; and the SDK's error that an application catches.
 PARTICIPLE = re.compile(r"[A-Z][a-z]+(?:ed|ing)")
-NOUNS = {"Binding", "Denied", "Finding", "Heading", "Keyring", "Listing", "Reading", "Rendering", "Standing"}
+NOUNS = {"Binding", "Denied", "Finding", "Heading", "Keyring", "Listing", "Need", "Reading", "Rendering", "Standing"}
 MODULES = {"addressing", "binding", "keyring", "listing", "programmed", "served", "testing", "tracing", "unused"}
 
 

@@ -8,6 +8,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -18,11 +19,12 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport import server as servers
 from bailiwick_webhook.http.transport.answers import WholeAnswer, whole
 from bailiwick_webhook.http.transport.connections import BOUNDED, ConnectionBounds, Connections, proven
-from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin, Need
+from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.http.transport.server import Server, serve
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import CallerClass, Port
+from bailiwick_webhook.steps import Need
 from support.pdp.tlsprocess import NAME, both_ends
 
 LARGE: Final = b'"' + b"x" * 100_000 + b'"'
@@ -49,7 +51,7 @@ class NamedFront:
         self.goes_on = asyncio.Event()
         self.draining = False
 
-    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need | None:
+    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need[WholeAnswer] | None:
         self.begun.append(sent.body)
         if sent.body.startswith(b"theirs"):
             return None
@@ -58,22 +60,17 @@ class NamedFront:
         if b"enforcer" in sent.body:
             proven(origin, "me", enforces=True)
         if sent.body.startswith(b"wait"):
-            return NamedNeed(self, sent.body)
+            return Need(partial(self._answer, sent.body))
         return whole(LARGE if sent.body.startswith(b"large") else b'"%s"' % sent.body, None)
 
-
-class NamedNeed:
-    def __init__(self, front: NamedFront, body: bytes) -> None:
-        self._front, self._body = front, body
-
-    async def answer(self) -> WholeAnswer:
+    async def _answer(self, body: bytes) -> WholeAnswer:
         try:
-            await self._front.goes_on.wait()
-            if b"defect" in self._body:
+            await self.goes_on.wait()
+            if b"defect" in body:
                 raise RuntimeError("secret")
-            return whole(b'"%s"' % self._body, None)
+            return whole(b'"%s"' % body, None)
         finally:
-            self._front.ended.append(self._body)
+            self.ended.append(body)
 
 
 class Client:
@@ -95,7 +92,7 @@ class Client:
         return await asyncio.wait_for(self.reader.read(1), 10) == b""
 
 
-class Served:
+class ServedFront:
     def __init__(self, front: NamedFront, server: Server, counts: Counts, tls: ssl.SSLContext | None) -> None:
         self.front, self.server, self.counts, self._tls = front, server, counts, tls
         self._clients: list[Client] = []
@@ -118,7 +115,7 @@ class Served:
 @asynccontextmanager
 async def served(
     bounds: Bounds | None = None, tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None
-) -> AsyncIterator[Served]:
+) -> AsyncIterator[ServedFront]:
     app, front, counts = web.Application(), NamedFront(), Counts()
 
     async def theirs(asked: web.Request) -> web.Response:
@@ -127,7 +124,7 @@ async def served(
     app.router.add_route("*", "/{rest:.*}", theirs)
     app[BOUNDED] = ConnectionBounds(Port.DECISIONS, bounds or Bounds(), counts, lambda: front.draining, front)
     server = await serve(app, "127.0.0.1", 0, None if tls is None else tls[0])
-    it = Served(front, server, counts, None if tls is None else tls[1])
+    it = ServedFront(front, server, counts, None if tls is None else tls[1])
     try:
         yield it
     finally:
@@ -141,7 +138,7 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, 
     return both_ends(tmp_path_factory.mktemp("pair"))
 
 
-Scenario = Callable[[Served], Coroutine[Any, Any, None]]
+Scenario = Callable[[ServedFront], Coroutine[Any, Any, None]]
 
 
 @pytest.fixture(params=["asyncio", "uvloop", "asyncio, TLS", "uvloop, TLS"])
@@ -162,7 +159,7 @@ Play = Callable[[Scenario], None]
 
 
 def test_a_connection_goes_to_aiohttp_for_good_with_all_that_came(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         assert await one.ask(b"first") == b'"first"'
         one.writer.write(request(b"theirs") + request(b"second") + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -175,7 +172,7 @@ def test_a_connection_goes_to_aiohttp_for_good_with_all_that_came(play: Play) ->
 
 
 def test_what_is_no_plain_request_is_aiohttps_in_pieces_too(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         raw = request(b"x" * 100_000, b"TE: trailers")
         for begin in range(0, len(raw), 20_000):
@@ -187,7 +184,7 @@ def test_what_is_no_plain_request_is_aiohttps_in_pieces_too(play: Play) -> None:
 
 
 def test_what_is_awaited_is_answered_before_what_comes_behind_it(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         one.writer.write(request(b"wait") + request(b"plain") + request(b"theirs"))
         await asyncio.sleep(0.1)
@@ -199,7 +196,7 @@ def test_what_is_awaited_is_answered_before_what_comes_behind_it(play: Play) -> 
 
 
 def test_while_something_is_awaited_no_more_is_read_than_came_at_once(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         one.writer.write(request(b"wait"))
         while not it.front.begun:  # noqa: ASYNC110 - of a socket
@@ -218,7 +215,7 @@ def test_while_something_is_awaited_no_more_is_read_than_came_at_once(play: Play
 
 
 def test_a_client_that_goes_away_has_what_it_asked_driven_to_its_end(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         one.writer.write(request(b"wait"))
         while not it.front.begun:  # noqa: ASYNC110 - of a socket
@@ -241,7 +238,7 @@ def test_a_client_that_goes_away_has_what_it_asked_driven_to_its_end(play: Play)
 
 @pytest.mark.parametrize("what", [b"defect", b"wait, defect"])
 def test_a_defect_is_500_says_nothing_and_ends_the_connection(play: Play, what: bytes) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         it.front.goes_on.set()
         one = await it.client()
         one.writer.write(request(what, b"X-Request-ID: one-1"))
@@ -257,7 +254,7 @@ def test_a_defect_is_500_says_nothing_and_ends_the_connection(play: Play, what: 
 
 @pytest.mark.parametrize("what", [b"plain", b"wait"])
 def test_while_we_drain_an_answer_ends_its_connection(play: Play, what: bytes) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         it.front.draining = what == b"plain"
         one.writer.write(request(what))
@@ -273,7 +270,7 @@ def test_while_we_drain_an_answer_ends_its_connection(play: Play, what: bytes) -
 
 
 def test_a_stop_waits_for_what_is_awaited_whose_answer_ends_its_connection(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one, idle = await it.client(), await it.client()
         one.writer.write(request(b"wait"))
         assert await idle.ask(b"plain") == b'"plain"'
@@ -293,7 +290,7 @@ def test_a_stop_waits_for_what_is_awaited_whose_answer_ends_its_connection(play:
 def test_a_stop_does_not_wait_for_ever(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "_STOP_SECONDS", 0.3)
 
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         one.writer.write(request(b"wait"))
         while not it.front.begun:  # noqa: ASYNC110 - of a socket
@@ -306,7 +303,7 @@ def test_a_stop_does_not_wait_for_ever(play: Play, monkeypatch: pytest.MonkeyPat
 
 
 def test_whoever_does_not_read_its_answers_is_not_read_from_and_gets_all_of_them_once_it_reads(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         one.reader._transport.pause_reading()  # type: ignore[attr-defined]  # nobody offers it
         for number in range(300):
@@ -326,7 +323,7 @@ def test_whoever_does_not_read_its_answers_is_not_read_from_and_gets_all_of_them
 
 
 def test_a_connection_that_waits_for_an_answer_is_not_idle(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         one.writer.write(request(b"wait"))
         await asyncio.sleep(1)
@@ -339,7 +336,7 @@ def test_a_connection_that_waits_for_an_answer_is_not_idle(play: Play) -> None:
 
 
 def test_a_connection_that_says_close_is_closed_after_its_answer(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         one.writer.write(request(b"plain", b"Connection: close"))
         head, _ = await one.answer()
@@ -350,7 +347,7 @@ def test_a_connection_that_says_close_is_closed_after_its_answer(play: Play) -> 
 
 
 def test_each_request_of_many_in_one_piece_has_a_turn_of_its_own(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one, other = await it.client(), await it.client()
         assert await other.ask(b"enforcer") == b'"enforcer"'
         one.writer.write(b"".join(request(b"%d" % number) for number in range(200)))
@@ -365,7 +362,7 @@ def test_each_request_of_many_in_one_piece_has_a_turn_of_its_own(play: Play) -> 
 
 
 def test_whose_a_connection_is_goes_along_with_it(play: Play) -> None:
-    async def scenario(it: Served) -> None:
+    async def scenario(it: ServedFront) -> None:
         one = await it.client()
         assert await one.ask(b"enforcer") == b'"enforcer"'
         open_ = it.counts.connections

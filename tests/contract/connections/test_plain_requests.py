@@ -24,7 +24,7 @@ from bailiwick_webhook.http.shares.conntable import TableEntry
 from bailiwick_webhook.http.transport import decisionprotocol, pace
 from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.connections import BOUNDED, Connection, Connections
-from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin, DecisionFront, Need
+from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin, DecisionFront
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.jwt.compact import CompactToken
@@ -32,7 +32,7 @@ from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.metrics.usage import UsageTally
-from bailiwick_webhook.steps import Need as Pending, Step, met
+from bailiwick_webhook.steps import Need, Step, met
 from contract.asking_alone import AGENT, PEP, STRANGER, body, stored
 from contract.connections.test_front import BODIES, HEADERS, PLAIN, SPELLED, alike, request, whole
 from support.objects import Object, gated_rule
@@ -141,7 +141,7 @@ class ServedPdp:
             await goes_on.wait()
             return await met(evaluate(asked))
 
-        monkeypatch.setattr(self.alone.pdp, "evaluate", lambda asked: Pending(partial(waits, asked)))
+        monkeypatch.setattr(self.alone.pdp, "evaluate", lambda asked: Need(partial(waits, asked)))
         return goes_on
 
     @property
@@ -172,7 +172,7 @@ class SeenFront:
     def __init__(self, front: DecisionFront, at_once: list[bool]) -> None:
         self._front, self._at_once = front, at_once
 
-    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need | None:
+    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need[WholeAnswer] | None:
         step = self._front.begin(sent, origin)
         self._at_once.append(isinstance(step, WholeAnswer))
         return step

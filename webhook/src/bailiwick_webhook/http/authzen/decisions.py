@@ -49,14 +49,14 @@ class DecisionPaths:
             body = await edge.whole(request, place)
             return answers.said(await met(self._decide[operation](of, caller, place.sender, marks(request), body)))
 
-    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> "WholeAnswer | AnswerNeed":
+    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[WholeAnswer]:
         """Return the answer to a request that is whole, or what has to be awaited for it."""
         try:
             step = self._begin(sent, origin)
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
             return answers.unanswered(sent.path, error, sent.marked.request_id)
         if isinstance(step, Need):
-            return AnswerNeed(sent, step)
+            return Need(partial(self._meet, sent, step))
         return answers.whole(step, sent.marked.request_id)
 
     def _begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[bytes]:
@@ -71,6 +71,14 @@ class DecisionPaths:
         step = self._decide[sent.operation](of, caller, sender, sent.marked, sent.body)
         return Need(partial(self._hold_place, sender, step)) if isinstance(step, Need) else step
 
+    @staticmethod
+    async def _meet(sent: PlainRequest, step: Step[bytes]) -> WholeAnswer:
+        try:
+            body = await met(step)
+        except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
+            return answers.unanswered(sent.path, error, sent.marked.request_id)
+        return answers.whole(body, sent.marked.request_id)
+
     async def _hold_place(self, sender: Sender, step: Step[bytes]) -> bytes:
         with self._edge.places.place() as place:
             place.take(sender)
@@ -81,22 +89,3 @@ class DecisionPaths:
         with edge.places.place() as place:
             caller = await edge.by_token(origin, of, place, sent.authorization or "")
             return await met(self._decide[sent.operation](of, caller, place.sender, sent.marked, sent.body))
-
-
-class AnswerNeed:
-    """The answer to a request, once what it needs was awaited."""
-
-    __slots__ = ("_sent", "_step")
-
-    def __init__(self, sent: PlainRequest, step: Step[bytes]) -> None:
-        self._sent = sent
-        self._step = step
-
-    async def answer(self) -> WholeAnswer:
-        """Await it, and return the answer."""
-        sent = self._sent
-        try:
-            body = await met(self._step)
-        except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
-            return answers.unanswered(sent.path, error, sent.marked.request_id)
-        return answers.whole(body, sent.marked.request_id)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
+from bailiwick_webhook.steps import Need
 
 
 class Origin(Protocol):
@@ -31,22 +32,14 @@ class ConnectionOrigin(Origin, Protocol):
         """The transport; None once the connection is lost."""
 
 
-class Need(Protocol):
-    """What has to be awaited before there is an answer."""
-
-    async def answer(self) -> WholeAnswer:
-        """Await it, and return the answer.
-
-        It is driven to its end also where the connection is lost meanwhile, so that what is used is recorded; only the
-        end of the process cancels it. What it raises is a defect, and is answered with 500.
-        """
-
-
 class DecisionFront(Protocol):
     """Answers plain requests."""
 
-    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need | None:
+    def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need[WholeAnswer] | None:
         """Return the answer to a request, or what has to be awaited for it.
+
+        A need is met to its end also where the connection is lost meanwhile, so that what is used is recorded; only the
+        end of the process cancels it. What it raises is a defect, and is answered with 500.
 
         None: it is not for this front, and nothing is decided; the connection is aiohttp's from then on. What it raises
         is a defect, and is answered with 500.

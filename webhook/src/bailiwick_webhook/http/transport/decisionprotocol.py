@@ -17,10 +17,11 @@ from bailiwick_webhook.http.shares.connectionshare import ConnectionShare, Share
 from bailiwick_webhook.http.shares.conntable import ConnectionTable, TableEntry
 from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import WholeAnswer
-from bailiwick_webhook.http.transport.decisionfront import DecisionFront, Need
+from bailiwick_webhook.http.transport.decisionfront import DecisionFront
 from bailiwick_webhook.http.transport.pace import PortPace
 from bailiwick_webhook.http.transport.plainrequest import PlainHead, PlainHeads, PlainRequest, may_become_plain
 from bailiwick_webhook.metrics.counts import Counts
+from bailiwick_webhook.steps import Need, Step, met
 
 # What of a body may be missing, and for how many seconds a message is waited for: whatever is large or late is
 # aiohttp's, which has bounds.
@@ -185,7 +186,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         port, share, sent = self._port, self.share, head.request(data)
         assert port.front is not None  # noqa: S101 - without one nothing is read here
         share.begins()
-        step: WholeAnswer | Need | None
+        step: WholeAnswer | Need[WholeAnswer] | None
         try:
             step = port.front.begin(sent, self)
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny; what it did is not done again
@@ -200,15 +201,15 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         self._since = self._loop.time()
         share.count(self._since)
         self._closes = self._closes or head.closes
-        if type(step) is WholeAnswer:
-            self._answer(step)
-        else:
+        if isinstance(step, Need):
             self._stop_reading()
-            self.task = self._loop.create_task(self._drive(cast("Need", step), sent))
+            self.task = self._loop.create_task(self._drive(step, sent))
+        else:
+            self._answer(step)
 
-    async def _drive(self, need: Need, sent: PlainRequest) -> None:
+    async def _drive(self, need: Step[WholeAnswer], sent: PlainRequest) -> None:
         try:
-            answer = await need.answer()
+            answer = await met(need)
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
             answer = answers.broken(sent.path, error, sent.marked.request_id)
         finally:
