@@ -12,7 +12,7 @@ from aiohttp.http_parser import HttpRequestParser
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import example, given, strategies as st
 
-from bailiwick_webhook.http.transport.plainrequest import PlainHead, PlainHeads
+from bailiwick_webhook.http.transport.plainrequest import head_of
 
 BODY: Final = b'{"subject":{"type":"serviceAccount","id":"a"}}'
 LINES: Final = (
@@ -81,10 +81,6 @@ VALUES: Final = st.one_of(
 PIECES: Final = st.sampled_from(
     [b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"%", b"?", b"/", b"\x80", b"\xc3\xa9", b"0", b"\r\n\r\n"]
 )
-
-
-def head_of(raw: bytes) -> PlainHead | None:
-    return PlainHeads().head_of(raw)
 
 
 @st.composite
@@ -160,10 +156,3 @@ def test_a_part_of_a_message_is_never_taken_for_all_of_it(raw: bytes, less: int)
     if head is not None and beginning is not None:
         assert beginning == head
         assert beginning.missing(part) == head.missing(raw) + len(raw) - len(part)
-
-
-@given(st.lists(messages(), min_size=2, max_size=4))
-def test_what_is_recognised_does_not_hang_on_what_came_before(several: list[bytes]) -> None:
-    heads = PlainHeads()
-    for raw in several:
-        assert heads.head_of(raw) == head_of(raw)

@@ -19,7 +19,7 @@ from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.decisionfront import DecisionFront
 from bailiwick_webhook.http.transport.pace import PortPace
-from bailiwick_webhook.http.transport.plainrequest import PlainHead, PlainHeads, PlainRequest, may_become_plain
+from bailiwick_webhook.http.transport.plainrequest import PlainHead, PlainRequest, head_of, may_become_plain
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.steps import Need, Step, met
 
@@ -53,7 +53,6 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         *(
             "_blocked",
             "_closes",
-            "_heads",
             "_idle",
             "_kept",
             "_loop",
@@ -72,7 +71,6 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         self.entry = entry
         self.made = False
         self.transport: asyncio.Transport | None = None
-        self._heads = PlainHeads()
         # What came and was not begun yet.
         self._kept = b""
         # Until when the rest of a message is waited for, and since when nothing is under way.
@@ -167,7 +165,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """Begin the request that these bytes begin with, or wait for the rest of it, or leave them to aiohttp."""
-        head = self._heads.head_of(data)
+        head = head_of(data)
         if head is None:
             if may_become_plain(data):
                 self._wait_for_rest(data)

@@ -20,16 +20,12 @@ _LONGEST_HEAD: Final = 6 * 1024
 _FIRST: Final = b"POST /endpoints/"
 _LINE: Final = re.compile(r"POST /endpoints/([a-z0-9-]{1,63})/([a-z0-9-]{1,63})/access/v1/(evaluations?) HTTP/1\.1\r\n")
 _LONGEST_LINE: Final = 256
-# aiohttp refuses more than 128.
-_MOST_HEADERS: Final = 100
-_LONGEST_NAME: Final = 64
 _REMEMBERED: Final = 4_096
-_VISIBLE: Final = bytes(range(0x20, 0x7F))
 _BREAK: Final = b"\r\n"
 _LENGTH: Final = re.compile(r"[1-9][0-9]{0,6}")
 _REQUEST_ID: Final = 256
 
-_HOST, _TYPE, _SIZE, _WHO, _ID, _TRACE, _STAYS, _UNREAD, _ENDS = range(9)
+_HOST, _TYPE, _SIZE, _WHO, _ID, _TRACE, _STAYS = range(7)
 # Each header that is read, or that says how long the connection stays. It stands at most once, as `name: value`.
 _READ: Final = {
     "host": _HOST,
@@ -41,8 +37,11 @@ _READ: Final = {
     "connection": _STAYS,
 }
 _NOTHING: Final = [""] * len(_READ)
-# A field name (RFC 9110, 5.1 and 5.6.2).
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# Lines of a head: a field name (RFC 9110, 5.1 and 5.6.2), then visible ASCII and spaces, and the end as it must be. There
+# are fewer of them than the 128 that aiohttp takes.
+_LINES: Final = rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}):([ -~]*)\r\n"
+_FIELD: Final = re.compile(_LINES)
+_FIELDS: Final = re.compile(b"(?:" + _LINES + rb"){1,99}\r\n")
 # What frames a message, switches protocols, asks for something before the answer or changes what the body is (RFC 9110,
 # 7.6.1, 7.8, 8.4 and 10.1; RFC 9112, 6 and 7), and what parsers are known to take for one of these.
 _REFUSED: Final = frozenset(
@@ -80,10 +79,6 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
         return f"/endpoints/{self.of.namespace}/{self.of.endpoint}/access/v1/{self.operation}"
 
 
-# A line of a head as it came, which header it has, and what was read of it: of one that is not read, its name.
-_Field = tuple[bytes, int, str]
-
-
 class PlainHead(msgspec.Struct, frozen=True, gc=False):
     """A head that was recognised, see `PlainRequest`; `closes`: its connection ends with the answer.
 
@@ -109,81 +104,37 @@ class PlainHead(msgspec.Struct, frozen=True, gc=False):
         return PlainRequest(self.of, self.operation, self.authorization, self.marked, body)
 
 
-class PlainHeads:
-    """Recognises the heads of one connection. A line that is the same as in the head before is not read once more."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self) -> None:
-        self._fields: tuple[_Field, ...] = ()
-
-    def head_of(self, data: bytes) -> PlainHead | None:
-        """Return the head with which these bytes begin, if it is all there and plain."""
-        line_end = data.find(b"\n", 0, _LONGEST_LINE) + 1
-        asked = _asked_about(data[:line_end])
-        if asked is None:
-            return None
-        before, fields, begins = self._fields, list[_Field](), line_end
-        read, unread = _NOTHING.copy(), list[str]()
-        for number in range(_MOST_HEADERS):
-            if number < len(before) and data.startswith(before[number][0], begins):
-                field = before[number]
-            else:
-                # One that was put in, or left out, is not looked for: all that follow are read.
-                found = _field(data, begins)
-                if found is None:
-                    return None
-                field = found
-            line, kind, value = field
-            fields.append(field)
-            begins += len(line)
-            if kind == _UNREAD:
-                unread.append(value)
-            elif kind == _ENDS:
-                break
-            elif read[kind]:
-                return None
-            else:
-                read[kind] = value
-        else:
-            return None
-        host, content_type, length, authorization, echoed, trace, stays = read
-        if (
-            begins > _LONGEST_HEAD
-            or not host
-            or content_type not in _JSON
-            or (stays not in _STAYING and stays != _CLOSING)
-            or len(echoed) > _REQUEST_ID
-            or _LENGTH.fullmatch(length) is None
-            or len(set(unread)) != len(unread)
-        ):
-            return None
-        self._fields = tuple(fields)
-        of, operation = asked
-        marked = CorrelationIds(echoed or None, traceparent(trace) if trace else None)
-        return PlainHead(of, operation, authorization or None, marked, int(length), begins, closes=stays == _CLOSING)
-
-
-def _field(data: bytes, begins: int) -> _Field | None:
-    """Return the line of a head that begins there; None where it is not plain, or not all there."""
-    line = data[begins : data.find(b"\n", begins, _LONGEST_HEAD) + 1]
-    # Visible ASCII and spaces, and a line ends as it must.
-    if line.translate(None, _VISIBLE) != _BREAK or not line.endswith(_BREAK):
+def head_of(data: bytes) -> PlainHead | None:
+    """Return the head with which these bytes begin, if it is all there and plain."""
+    line_end = data.find(b"\n", 0, _LONGEST_LINE) + 1
+    asked = _asked_about(data[:line_end])
+    fields = None if asked is None else _FIELDS.match(data, line_end, _LONGEST_HEAD)
+    if asked is None or fields is None:
         return None
-    if line == _BREAK:
-        return line, _ENDS, ""
-    text = line[: -len(_BREAK)].decode("ascii")
-    name, colon, value = text.partition(":")
-    canonical = _canonical(name) if colon and len(name) <= _LONGEST_NAME else None
-    if canonical is None:
+    read, unread = _NOTHING.copy(), list[str]()
+    for name, held in _FIELD.findall(fields[0]):
+        kind = _kind_of(name)
+        if type(kind) is str:
+            unread.append(kind)
+            continue
+        value = held[1:]
+        # Once, and as `name: value`, whose value is neither empty nor begins or ends with a space.
+        if kind is None or read[kind] or held[:1] != b" " or not value or value != value.strip(b" "):
+            return None
+        read[kind] = value.decode("ascii")
+    host, content_type, length, authorization, echoed, trace, stays = read
+    if (
+        not host
+        or content_type not in _JSON
+        or (stays not in _STAYING and stays != _CLOSING)
+        or len(echoed) > _REQUEST_ID
+        or _LENGTH.fullmatch(length) is None
+        or len(set(unread)) != len(unread)
+    ):
         return None
-    kind = _READ.get(canonical, _UNREAD)
-    if kind == _UNREAD:
-        return line, kind, canonical
-    # As `name: value`, whose value is neither empty nor begins or ends with a space.
-    if value[:1] != " " or len(value) != len(value.strip(" ")) + 1 or len(value) == 1:
-        return None
-    return line, kind, value[1:]
+    of, operation = asked
+    marked = CorrelationIds(echoed or None, traceparent(trace) if trace else None)
+    return PlainHead(of, operation, authorization or None, marked, int(length), fields.end(), closes=stays == _CLOSING)
 
 
 def may_become_plain(data: bytes) -> bool:
@@ -201,9 +152,12 @@ def _asked_about(line: bytes) -> tuple[Tenant, str] | None:
 
 
 @lru_cache(_REMEMBERED)
-def _canonical(name: str) -> str | None:
-    """Return a header's name in small letters; None where a message that has it is not plain."""
-    small = name.lower()
-    if _TOKEN.fullmatch(name) is None or small in _REFUSED or small.startswith(_REFUSED_BEGINNINGS):
+def _kind_of(name: bytes) -> int | str | None:
+    """Return which header that is read a name is, or the name in small letters of one that is not.
+
+    None: a message that has it is not plain.
+    """
+    small = name.decode("ascii").lower()
+    if small in _REFUSED or small.startswith(_REFUSED_BEGINNINGS):
         return None
-    return small
+    return _READ.get(small, small)
