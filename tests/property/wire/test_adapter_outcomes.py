@@ -112,14 +112,14 @@ class World:
     client: ClientSession
     drawn: Drawn | None = None
 
-    async def evaluate(self, _: EvaluationRequest) -> Decision:
+    def evaluate(self, _: EvaluationRequest) -> Decision:
         if isinstance(self.drawn, Exception):
             raise self.drawn
         assert self.drawn is not None
         return self.drawn
 
     async def judge(self, asked: EvaluationRequest) -> Verdict:
-        return (await self.evaluate(asked)).verdict
+        return self.evaluate(asked).verdict
 
     def proxied(self, raw: bytes | Check) -> Answer:
         async def ask() -> Answer:

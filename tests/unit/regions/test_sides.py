@@ -56,7 +56,8 @@ CHANGES: Final[dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(CompiledRule)])
+# What follows from other fields cannot be set.
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(CompiledRule) if field.init])
 def test_a_field_of_a_rule_tells_two_rules_apart_or_is_an_exception(field: str) -> None:
     other = replace(FIRST, **{field: CHANGES[field]})
     assert (said(other, {}) == said(FIRST, {})) is (field in EXCEPTIONS)
