@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
+from localcluster.machineload import stretch
 from support.soak.run import Soak
 from support.soak.stage import Stage
-from support.waits import stretch
 
 SECONDS: Final = 20.0
 

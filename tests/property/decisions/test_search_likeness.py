@@ -162,7 +162,8 @@ def policies(draw: st.DrawFn, kind: SearchKind) -> Snapshot:
     plain = stored("carrier", rule("unrelated", actions=["unrelated"]), **{**spec, "endpointSettings": carried})
     made = [plain]
     for name, listed in draw(rules(kind)).items():
-        more = {WATCHING: {"mode": "Audit"}, SUSPENDED: {"suspend": True}}.get(name, {})
+        switches: dict[str, Object] = {WATCHING: {"mode": "Audit"}, SUSPENDED: {"suspend": True}}
+        more = switches.get(name, {})
         if listed:
             made.append(stored(name, *listed, **spec, **more))
     if draw(mostly(False, True, odds=8)):

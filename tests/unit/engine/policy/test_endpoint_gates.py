@@ -96,16 +96,14 @@ def test_a_gate_that_decides_nothing_is_not_digested(digested: list[str], polici
 
 def test_a_step_digests_one_gate_at_most(digested: list[str]) -> None:
     steps: Steps[CompiledEndpoint] = endpoint_steps(compile_object(raw) for raw in (carrier(), *many(90)))
-    most = 0
-    while True:
+    most, endpoint = 0, None
+    while endpoint is None:
         before = len(digested)
         try:
             next(steps)
         except StopIteration as end:
-            endpoint: CompiledEndpoint = end.value
-            break
-        finally:
-            most = max(most, len(digested) - before)
+            endpoint = end.value
+        most = max(most, len(digested) - before)
     assert (len(digested), most) == (90, 1)
     assert verdict_of(Snapshot({KEY: endpoint}), CALL, (), AROUND).reason is Reason.MULTIPLE_GATES
 

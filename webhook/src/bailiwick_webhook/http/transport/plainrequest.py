@@ -37,8 +37,8 @@ _READ: Final = {
     "connection": _STAYS,
 }
 _NOTHING: Final = [""] * len(_READ)
-# Lines of a head: a field name (RFC 9110, 5.1 and 5.6.2), then visible ASCII and spaces, and the end as it must be. There
-# are fewer of them than the 128 that aiohttp takes.
+# Lines of a head: a field name (RFC 9110, 5.1 and 5.6.2), then visible ASCII and spaces, and the end as it must be.
+# There are fewer of them than the 128 that aiohttp takes.
 _LINES: Final = rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}):([ -~]*)\r\n"
 _FIELD: Final = re.compile(_LINES)
 _FIELDS: Final = re.compile(b"(?:" + _LINES + rb"){1,99}\r\n")
@@ -114,7 +114,7 @@ def head_of(data: bytes) -> PlainHead | None:
     read, unread = _NOTHING.copy(), list[str]()
     for name, held in _FIELD.findall(fields[0]):
         kind = _kind_of(name)
-        if type(kind) is str:
+        if isinstance(kind, str):
             unread.append(kind)
             continue
         value = held[1:]
