@@ -42,22 +42,21 @@ async def fetch_json(url: str, *, ca_file: Path | None, private: bool) -> Any:  
         ):
             if response.status != HTTPStatus.OK:
                 raise KeysUnavailableError(f"{url}: status {response.status}")
-            raw = bytearray()
+            raw, connection = bytearray(), response.connection
+            # Of an answer that has come whole the connection is the session's again.
+            transport = None if connection is None else connection.transport
             async for chunk in response.content.iter_any():
                 raw += chunk
                 if len(raw) > MAX_BYTES:
-                    await _hang_up(response)
+                    if transport is not None:
+                        # Its other end may have more to say, and a goodbye of TLS would wait for all of it.
+                        transport.abort()
                     raise KeysUnavailableError(f"{url}: more than {MAX_BYTES} bytes")
             return orjson.loads(raw)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         raise KeysUnavailableError(f"{url}: {error!r}") from error
-
-
-async def _hang_up(response: aiohttp.ClientResponse) -> None:
-    """End a connection whose other end has more to say: a goodbye of TLS would wait for all of it."""
-    if response.connection is not None and response.connection.transport is not None:
-        response.connection.transport.abort()
-        # Of its end the loop tells in its next turn, and only then is it closed.
+    finally:
+        # Of the end of a connection the loop tells in its next turn, and only then is it closed.
         await asyncio.sleep(0)
 
 
