@@ -111,6 +111,8 @@ class ConnectionBounds(NamedTuple):
     front: DecisionFront | None = None
 
 
+_LOOK_AGAIN: Final = 0.01
+
 BOUNDED: Final[web.AppKey[ConnectionBounds]] = web.AppKey("bounded")
 
 
@@ -145,14 +147,27 @@ class Connections(web.Server):
         super().pre_shutdown()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - aiohttp's
-        """Wait for so many seconds for what is under way, and end every connection."""
-        tasks = [connection.task for connection in self.shared.open if connection.task is not None]
-        ended = asyncio.create_task(super().shutdown(timeout))
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout)
-        for connection in tuple(self.shared.open):
+        """Wait for so many seconds for what is under way or has come, and end every connection.
+
+        What is under way for a client that is gone is waited for, too: a use of a grant must be recorded.
+        """
+        now, shared = asyncio.get_running_loop().time, self.shared
+        ends = float("inf") if timeout is None else now() + timeout
+        while (shared.tasks or any(connection.waits for connection in shared.open)) and now() < ends:
+            # What waits is begun, or left to aiohttp, within moments.
+            pause = None if shared.tasks and timeout is None else min(_LOOK_AGAIN, max(0.0, ends - now()))
+            if shared.tasks:
+                await asyncio.wait(tuple(shared.tasks), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(pause or 0.0)
+        shared.stopped.set()
+        for connection in tuple(shared.open):
             connection.end()
-        await ended
+        for task in tuple(shared.tasks):
+            task.cancel()
+        # aiohttp's requests went on meanwhile, and it may have got connections that it was not told to close.
+        super().pre_shutdown()
+        await super().shutdown(None if timeout is None else max(0.0, ends - now()))
 
 
 def _counted(behind: Callable[[web.BaseRequest], Any], counts: Counts) -> Callable[[web.BaseRequest], Any]:

@@ -27,13 +27,16 @@ from bailiwick_webhook.steps import Need, Step, met
 # aiohttp's, which has bounds.
 _SMALL: Final = 8 * 1024
 _PATIENCE: Final = 0.05
+# For how many seconds after the last answer what its client still sends is read and thrown away.
+_LINGER: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionPort:
     """What the connections of one port have in common. Without a front all of them are aiohttp's from the beginning.
 
-    `leave` gives a connection to aiohttp, with what came on it; `open` holds those that are not aiohttp's.
+    `leave` gives a connection to aiohttp, with what came on it; `open` holds those that are not aiohttp's, and `tasks`
+    what is awaited, also for clients that are gone. `stopped`: nothing more is begun.
     """
 
     bounds: Bounds
@@ -44,6 +47,8 @@ class DecisionPort:
     draining: Callable[[], bool]
     leave: Callable[[ConnectionShare, asyncio.Transport, bytes], asyncio.BaseProtocol]
     open: "dict[DecisionProtocol, None]" = field(default_factory=dict)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class DecisionProtocol(SharedConnection, asyncio.Protocol):
@@ -56,6 +61,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             "_idle",
             "_kept",
             "_loop",
+            "_over",
             "_patience",
             "_port",
             "_since",
@@ -84,6 +90,13 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         # The answer to the request that is under way ends the connection.
         self._closes = False
         self.task: asyncio.Task[None] | None = None
+        # The last answer is written.
+        self._over = False
+
+    @property
+    def waits(self) -> bool:
+        """Something came that was not begun yet."""
+        return bool(self._kept)
 
     @property
     def remote(self) -> str | None:
@@ -123,6 +136,8 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, in its turn."""
+        if self._over:
+            return
         if self._kept:
             data = self._kept + data
         if self._stopped:
@@ -165,6 +180,9 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     def _read(self, data: bytes) -> None:
         """Begin the request that these bytes begin with, or wait for the rest of it, or leave them to aiohttp."""
+        if self._over or self.transport is None or self.transport.is_closing():
+            # Its turn may come behind its end, and nobody would be told.
+            return
         head = head_of(data)
         if head is None:
             if may_become_plain(data):
@@ -202,6 +220,8 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         if isinstance(step, Need):
             self._stop_reading()
             self.task = self._loop.create_task(self._drive(step, sent))
+            port.tasks.add(self.task)
+            self.task.add_done_callback(port.tasks.discard)
         else:
             self._answer(step)
 
@@ -210,6 +230,11 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             answer = await met(need)
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
             answer = answers.broken(sent.path, error, sent.marked.request_id)
+        except asyncio.CancelledError:
+            # Nothing more would be read, and nobody told why.
+            if self.transport is not None:
+                self.transport.abort()
+            raise
         finally:
             self.task = None
         self._since = self._loop.time()
@@ -226,11 +251,25 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             answer = answer.ending()
         transport.write(answer.raw)
         if answer.closing:
-            # After what was written.
-            self._kept = b""
-            transport.close()
+            self._finish(transport)
         elif self._kept or self._stopped:
             self._go_on()
+
+    def _finish(self, transport: asyncio.Transport) -> None:
+        """End the connection after what was written.
+
+        In the clear, bytes that are unread when a socket is closed destroy what was written (RFC 9112, 9.6): they are
+        read and thrown away for a while.
+        """
+        self._over, self._kept = True, b""
+        if not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        if self._stopped and not self._blocked:
+            self._stopped = False
+            transport.resume_reading()
+        self._patience = self._loop.call_later(_LINGER, transport.close)
 
     def _go_on(self) -> None:
         """Look at what is kept when it is its turn, or read on."""
@@ -294,9 +333,9 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         if transport is None:
             return
         due = self._since + idle
-        if self.task is not None or now < due:
+        if self.task is not None or self._waits_as is not None or now < due:
             self._idle = self._loop.call_at(due if due > now else now + idle, self._look)
-        elif self._blocked:
+        elif self._blocked or transport.is_closing() or transport.get_write_buffer_size():
             # Not after what was never read.
             transport.abort()
         else:

@@ -67,11 +67,14 @@ class Pacer:
             self._others.drop(name, work)
 
     def _turn(self) -> None:
-        for _ in range(min(self._at_once, self.waiting)):
-            self._count += 1
-            first, second = (self._known, self._others) if self._count % _SHARE else (self._others, self._known)
-            (first if first.count else second).pop().turn()
-        self._due = self._loop.call_soon(self._turn) if self.waiting else None
+        try:
+            for _ in range(min(self._at_once, self.waiting)):
+                self._count += 1
+                first, second = (self._known, self._others) if self._count % _SHARE else (self._others, self._known)
+                (first if first.count else second).pop().turn()
+        finally:
+            # Also where a turn meets a defect: the others wait for theirs.
+            self._due = self._loop.call_soon(self._turn) if self.waiting else None
 
 
 def _turns(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
