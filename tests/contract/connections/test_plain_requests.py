@@ -21,6 +21,7 @@ from bailiwick_webhook.http import app
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.shares.bounds import Bounds, Pace
 from bailiwick_webhook.http.shares.conntable import TableEntry
+from bailiwick_webhook.http.shares.rates import Rates
 from bailiwick_webhook.http.transport import decisionprotocol, pace
 from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.connections import BOUNDED, Connection, Connections
@@ -35,7 +36,7 @@ from bailiwick_webhook.metrics.usage import UsageTally
 from bailiwick_webhook.steps import Need, Step, met
 from contract.asking_alone import AGENT, PEP, STRANGER, body, stored
 from contract.connections.test_front import BODIES, HEADERS, PLAIN, SPELLED, alike, request, whole
-from support.objects import Object, gated_rule
+from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords, NamedTokens, NamedWorkloads
 
 HEAD: Final = request().index(b"\r\n\r\n") + 4
@@ -773,3 +774,32 @@ async def test_an_identity_that_is_not_live_is_asked_about_as_such(monkeypatch: 
         it.tokens.stale = {PEP}
         await one.ask(request())
         assert asked == [True, False, False, False]
+
+
+async def test_what_gets_no_place_in_one_turn_of_the_loop_is_not_decided_and_not_paid_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alone, paid = Alone([stored(rule(), gated_rule())]), list[str]()
+    goes_on, take = asyncio.Event(), Rates.take
+
+    async def caught_up(_: Any, verdict: Any, *__: Any) -> Any:  # noqa: ANN401 - as it is called
+        await goes_on.wait()
+        return verdict
+
+    def paying(rates: Rates, namespace: str, *rest: Any) -> None:  # noqa: ANN401 - likewise
+        paid.append(namespace)
+        take(rates, namespace, *rest)
+
+    monkeypatch.setattr(alone.pdp._consumer, "caught_up", caught_up)
+    async with served(alone, bounds=Bounds(requests_at_once=8, decisions_per_second=1_000)) as it:
+        several = [await it.enforcer() for _ in range(12)]
+        monkeypatch.setattr(Rates, "take", paying)
+        asking = [asyncio.create_task(one.ask(request(PLAIN, body(action="customers.export")))) for one in several]
+        await asyncio.sleep(0.2)
+        under_way = alone.pdp.counts.under_way[0]
+        assert 0 < under_way < len(several)
+        assert len(paid) == under_way
+        goes_on.set()
+        answers = await asyncio.gather(*asking)
+        assert sum(b"HTTP/1.1 429 " in answer for answer in answers) == len(several) - under_way
+        assert alone.pdp.counts.under_way == [0, 0]

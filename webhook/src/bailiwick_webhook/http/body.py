@@ -11,7 +11,7 @@ from aiohttp import web
 from bailiwick_webhook.http.problems import bad_request
 from bailiwick_webhook.http.shares.slots import Sender
 from bailiwick_webhook.http.transport.bodies import TORN, Bodies, torn
-from bailiwick_webhook.ijson import fast, strict
+from bailiwick_webhook.ijson import strict
 from bailiwick_webhook.ijson.strict import JsonError
 
 MAX_BYTES: Final = 1024 * 1024
@@ -53,11 +53,6 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         return strict.parse(raw)
     except JsonError as error:
         raise bad_request(error.detail, error.where) from None
-
-
-def plain_object(raw: bytes) -> dict[str, Any] | None:
-    """Parse a JSON object that is not large and of which nothing is in doubt; else None, see `parse_object`."""
-    return fast.proven(raw)
 
 
 def parse_slowly(raw: bytes) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuer
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims, audience_matches
 from bailiwick_webhook.identity.tokens import ProvenAccount, account_of
-from bailiwick_webhook.steps import Need, Step, then
+from bailiwick_webhook.steps import Need, Step, met, then
 
 
 class Offline:
@@ -30,8 +30,12 @@ class Offline:
             verified = self._issuer.verifier.remembered(compact.digest_of(token))
             if verified is not None:
                 return self._account(audiences, verified)
+        # A signature is looked at only once its sender has a place.
+        return Need(partial(self._prove, token, audiences))
+
+    async def _prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
         parsed = compact.parse(token)
-        return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else self.confirm(parsed, audiences)
+        return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else await met(self.confirm(parsed, audiences))
 
     def signed(self, token: str, audiences: frozenset[str]) -> None:
         """Return nothing: to prove a token takes no longer than to look at its signature."""

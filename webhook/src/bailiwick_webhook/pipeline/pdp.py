@@ -94,26 +94,29 @@ class Pdp:
         started = time.perf_counter()
         if asked.large or asked.explain:
             return Need(partial(self._evaluated_beside, asked, started))
-        return self._settled(self._judge.at_once(asked, self._judge.basis()), started)
+        one = self._judge.at_once(asked, self._judge.basis())
+        return self._settled(one, self.shadows.begun(one, self._judge.known), started)
 
     async def _evaluated_beside(self, asked: EvaluationRequest, started: float) -> Step[Decision]:
         """Decide a call that is large, or explain the decision: beside the loop."""
         basis = self._judge.basis()
         one = await self._judge.judged(asked, basis)
+        # Before anything else is awaited: of the grants that are known now.
+        shadow = self.shadows.begun(one, self._judge.known)
         explanation = await self._judge.explanation(asked, basis.snapshot)
         read = None
         if asked.large and not one.takes_grant:
             read = await self._recorder.read(asked.call, basis.snapshot, one.weighed)
-        return self._settled(one, started, explanation, read)
+        return self._settled(one, shadow, started, explanation, read)
 
     def _settled(
         self,
         one: JudgedCall,
+        shadow: ShadowedCall | None,
         started: float,
         explanation: Explanation | None = None,
         read: AttributesRead | None = None,
     ) -> Step[Decision]:
-        shadow = self.shadows.begun(one, self._judge.known)
         if one.takes_grant:
             return Need(partial(self._evaluated_with_use, one, shadow, started, explanation))
         settled = settled_at_once(one, explanation)

@@ -15,13 +15,13 @@ from bailiwick_webhook.http.addressing import CorrelationIds, Tenant, marks, ten
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
 from bailiwick_webhook.http.authzen.evaluations import EvaluationsHandler
-from bailiwick_webhook.http.shares.slots import Sender
+from bailiwick_webhook.http.shares.slots import RequestSlot, Sender
 from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.clientcerts import certified
 from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.steps import Need, Step, met
 
 EVALUATION: Final = "evaluation"
@@ -62,14 +62,20 @@ class DecisionPaths:
     def _begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[bytes]:
         edge, of = self._edge, sent.of
         if sent.authorization is None and (shown := certified(origin)):
-            caller: object = edge.certified_account(of, shown)
+            caller: Step[ProvenAccount | RefusedToken | None] = edge.certified_account(of, shown)
         else:
             caller = edge.identity.caller(sent.authorization or "")
         if type(caller) is not ProvenAccount:
-            return Need(partial(self._authenticate, sent, origin))
+            return Need(partial(self._authenticate, sent, origin, caller))
         sender = edge.sender(of, caller.account.username, origin)
         step = self._decide[sent.operation](of, caller, sender, sent.marked, sent.body)
-        return Need(partial(self._hold_place, sender, step)) if isinstance(step, Need) else step
+        if not isinstance(step, Need):
+            return step
+        # Now, and not when the need is met: whoever comes in the same turn of the loop finds one place less. There was
+        # one a moment ago, so that this cannot fail.
+        place = edge.places.place()
+        place.take(sender)
+        return Need(partial(self._meet_with, place, step))
 
     @staticmethod
     async def _meet(sent: PlainRequest, step: Step[bytes]) -> WholeAnswer:
@@ -79,13 +85,15 @@ class DecisionPaths:
             return answers.unanswered(sent.path, error, sent.marked.request_id)
         return answers.whole(body, sent.marked.request_id)
 
-    async def _hold_place(self, sender: Sender, step: Step[bytes]) -> bytes:
-        with self._edge.places.place() as place:
-            place.take(sender)
+    @staticmethod
+    async def _meet_with(place: RequestSlot, step: Step[bytes]) -> bytes:
+        with place:
             return await met(step)
 
-    async def _authenticate(self, sent: PlainRequest, origin: ConnectionOrigin) -> bytes:
+    async def _authenticate(
+        self, sent: PlainRequest, origin: ConnectionOrigin, caller_step: Step[ProvenAccount | RefusedToken | None]
+    ) -> bytes:
         edge, of = self._edge, sent.of
         with edge.places.place() as place:
-            caller = await edge.by_token(origin, of, place, sent.authorization or "")
+            caller = await edge.prove(origin, of, place, sent.authorization or "", caller_step)
             return await met(self._decide[sent.operation](of, caller, place.sender, sent.marked, sent.body))

@@ -277,9 +277,9 @@ class Edge:
             username = step.account.username
             connections.proven(origin, username, enforces=self._take(of, username, place))
             return step
-        return await self._proven(origin, of, place, authorization, step)
+        return await self.prove(origin, of, place, authorization, step)
 
-    async def _proven(
+    async def prove(
         self,
         origin: Origin,
         of: Tenant,
@@ -287,6 +287,7 @@ class Edge:
         authorization: str,
         step: Step[ProvenAccount | RefusedToken | None],
     ) -> ProvenAccount:
+        """Return who asks, where that is not known yet: `step` is what `identity.caller` said. Raises as `by_token`."""
         # To prove somebody can take as long as the API server does, so it needs a place too. By its signature a token
         # tells in whose name: an enforcement point that is new waits beside other enforcers. Without one that is known
         # it could name anybody, so that whoever connects stands for it.
