@@ -95,8 +95,8 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     @property
     def waits(self) -> bool:
-        """Something came that was not begun yet."""
-        return bool(self._kept)
+        """Something came that was not begun yet, and will be: its client reads its answers."""
+        return bool(self._kept) and not self._blocked
 
     @property
     def remote(self) -> str | None:
