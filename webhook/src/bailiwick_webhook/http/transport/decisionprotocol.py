@@ -291,9 +291,14 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             self._patience = self._loop.call_later(_PATIENCE, self._give_up)
 
     def _give_up(self) -> None:
-        """Leave to aiohttp what does not come."""
+        """Leave to aiohttp what does not come, or end its connection where nothing more is begun."""
         self._patience = None
-        if self._waits_as is None:
+        if self._waits_as is not None:
+            return
+        if self._closes and self.transport is not None:
+            self._kept = b""
+            self.transport.close()
+        else:
             self._leave(self._kept)
 
     def _stop_reading(self) -> None:
