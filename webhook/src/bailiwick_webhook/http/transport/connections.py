@@ -165,8 +165,8 @@ class Connections(web.Server):
             connection.end()
         for task in tuple(shared.tasks):
             task.cancel()
-        # aiohttp's requests went on meanwhile, and it may have got connections that it was not told to close. To one that
-        # it got just now it listens in the next turn.
+        # aiohttp's requests went on meanwhile, and it may have got connections that it was not told to close. To one
+        # that it got just now it listens in the next turn.
         await asyncio.sleep(0)
         super().pre_shutdown()
         await super().shutdown(None if timeout is None else max(0.0, ends - now()))
