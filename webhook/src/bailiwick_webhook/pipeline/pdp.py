@@ -101,8 +101,7 @@ class Pdp:
         """Decide a call that is large, or explain the decision: beside the loop."""
         basis = self._judge.basis()
         one = await self._judge.judged(asked, basis)
-        # Before anything else is awaited: of the grants that are known now.
-        shadow = self.shadows.begun(one, self._judge.known)
+        shadow = self.shadows.begun(one, self._judge.known)  # Before anything else is awaited: by what is known now.
         explanation = await self._judge.explanation(asked, basis.snapshot)
         read = None
         if asked.large and not one.takes_grant:
