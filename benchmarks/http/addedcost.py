@@ -27,7 +27,7 @@ COLUMNS: Final = (
 class AskingPath:
     """One row: who works on a call, and its rounds over one connection and over many.
 
-    `alone` is the row of the same path that asks nobody, `floor` the one whose processor time it is compared with.
+    `alone` is the row of the same path without a check, `floor` the one whose processor time it is compared with.
     """
 
     server: Server | None

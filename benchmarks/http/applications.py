@@ -1,7 +1,7 @@
 """Applications: what the SDK's guards add to a web application, and the gateway to an MCP server.
 
-Standing: starts what `guardedapp` describes and the gateway that ships, and measures each beside the same one that asks
-nobody, and beside one that asks a server that allows everything.
+Standing: starts what `guardedapp` describes and the gateway that ships, and measures each beside the same one
+without a check, and beside one that asks a server that allows everything.
 """
 
 import re
@@ -47,7 +47,7 @@ def section(plan: Plan, servers: Servers) -> Section:
     made.notes += [
         f"The median of {plan.rounds} rounds of {plan.seconds} s, interleaved. Latencies over one connection, rate and",
         "processor time (application, gateway, and whom it asks) over 32. Added: over the same application that",
-        "asks nobody, for the gateway over its MCP server without one (over 4 for MCP). All in the clear, on loopback.",
+        "no check, for the gateway over its MCP server without one (over 4 for MCP). All in the clear, on loopback.",
     ]
     return made
 
@@ -58,7 +58,7 @@ def _paths(servers: Servers, point: Server) -> dict[str, AskingPath]:
     allow = servers.spawn("allow-all", command)
     await_port(allow, port)
     asked = {
-        "asks nobody": (None, ()),
+        "no check": (None, ()),
         "a server that allows everything": (port, (allow,)),
         "bailiwick": (point.port, (point.running,)),
     }
@@ -71,7 +71,7 @@ def _paths(servers: Servers, point: Server) -> dict[str, AskingPath]:
         for way, (to, others) in asked.items():
             floor = f"{name}, a server that allows everything" if way == "bailiwick" else ""
             started = _app(servers, kind, to)
-            paths[f"{name}, {way}"] = AskingPath.make(name, started, others, call, f"{name}, asks nobody", floor)
+            paths[f"{name}, {way}"] = AskingPath.make(name, started, others, call, f"{name}, no check", floor)
     return paths | _gateways(servers, headers, asked)
 
 
@@ -83,7 +83,7 @@ def _gateways(
     body = orjson.dumps({**message, "params": {"name": guardedapp.ACTION, "arguments": _ARGUMENTS}})
     sent = {**headers, "Accept": "application/json, text/event-stream"}
     call = WireRequests.write(servers.folder / "mcp.requests", [("/mcp", sent, body)])
-    alone = "MCP server, asks nobody"
+    alone = "MCP server, no check"
     paths = {alone: AskingPath.make(alone, (tools, upstream), (), call, alone, "")}
     for way, (to, others) in asked.items():
         if to is not None:

@@ -26,7 +26,7 @@ from benchmarks.targets.proxies import PROXIES
 from localcluster.process import RunningProcess
 
 _POLICIES: Final = 1_000
-_ENVOY: Final = "Envoy, asks nobody"
+_ENVOY: Final = "Envoy, no check"
 _ENVOY_ALLOW: Final = "Envoy, a server that allows everything"
 _HTTP: Final = "Envoy, bailiwick over HTTP"
 _GRPC: Final = "Envoy, bailiwick over gRPC"
@@ -53,7 +53,7 @@ def proxies(plan: Plan, servers: Servers) -> Section:
     made.rows += addedcost.measure_rows(plan, wrk, rows)
     made.notes += [
         f"The median of {plan.rounds} rounds of {plan.seconds} s, interleaved. Latencies over one connection, rate and",
-        "processor time (the proxy, whom it asks, the upstream) over 32. Added: over the same proxy that asks nobody.",
+        "processor time (the proxy, whom it asks, the upstream) over 32. Added: over the same proxy without a check.",
         "A proxy asks over TLS with its client certificate, HAProxy with a token; likewise a server that allows",
         "everything, except in the clear. CPU, over allow-all: round by round, of the same proxy and protocol.",
         "Envoy sends the body, and serves the call itself; the others send the query, and have an upstream.",
@@ -125,7 +125,7 @@ def _others(servers: Servers, asked: AskedPdp) -> dict[str, AskingPath]:
     upstream, upstream_port = points.bare(servers, "upstream")
     rows = {}
     for kind, start in PROXIES.items():
-        alone, floor = f"{kind}, asks nobody", f"{kind}, a server that allows everything"
+        alone, floor = f"{kind}, no check", f"{kind}, a server that allows everything"
         ways: dict[str, tuple[int | None, tuple[RunningProcess, ...], str]] = {
             alone: (None, (), ""),
             floor: (allow_port, (allow,), ""),

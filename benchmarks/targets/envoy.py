@@ -1,4 +1,4 @@
-"""Calls through a real Envoy, which asks nobody, a server that allows everything, or Bailiwick.
+"""Calls through a real Envoy, without a check, asking a server that allows everything, or asking Bailiwick.
 
 Standing: starts them for `enforcement`, with the configuration that ships (`examples/enforcement/envoy`). Holds: only
 addresses, places of files and what is served are put in; Envoy serves the call itself, so that there is no upstream to

@@ -1,7 +1,7 @@
-"""Calls through a real nginx, HAProxy or Caddy, which asks nobody, or whoever listens at a port.
+"""Calls through a real nginx, HAProxy or Caddy, without a check, or asking the server at a port.
 
 Standing: starts them for `enforcement`, with the configurations that ship (`examples/enforcement`). Holds: only
-addresses and places of files are put in, and where nobody is asked, the question alone is taken out; each runs as one
+addresses and places of files are put in, and without a check, the question alone is taken out; each runs as one
 process, whose processor time can be told, and passes calls on to an upstream, since none of them serves after it asked.
 """
 
