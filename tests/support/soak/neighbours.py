@@ -6,6 +6,7 @@ answered; what the API server refuses is counted too, and ends nothing.
 
 import itertools
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ _JOIN: Final = " && ".join
 
 
 @dataclass
-class WritingNeighbour:
+class WritingNeighbour(ABC):
     """What came of one neighbour's own doing: answers by status. A subclass acts once in `steps`, again and again."""
 
     stage: Stage
@@ -48,12 +49,12 @@ class WritingNeighbour:
             if stop.wait(pause):
                 return
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - some have nothing to prepare
         """Make what is there from the start."""
 
+    @abstractmethod
     def steps(self) -> Iterator[tuple[str, float]]:
         """Act; yield what each act was answered, and the seconds until the next."""
-        raise NotImplementedError
 
     def _each(self) -> Iterator[tuple[str, float]]:
         while True:
