@@ -5,7 +5,6 @@ aiohttp's application, which reads a body in its own time. Holds: who asks is pr
 body is parsed; whatever has to be awaited holds a place in the sender's name.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -15,6 +14,7 @@ from bailiwick_webhook.http.addressing import CorrelationIds, Tenant, marks, ten
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
 from bailiwick_webhook.http.authzen.evaluations import EvaluationsHandler
+from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.shares.slots import RequestSlot, Sender
 from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import WholeAnswer
@@ -22,12 +22,11 @@ from bailiwick_webhook.http.transport.clientcerts import certified
 from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
-from bailiwick_webhook.steps import Need, Step, met
+from bailiwick_webhook.pipeline.offload import LARGE
+from bailiwick_webhook.steps import Need, Step, met, then
 
 EVALUATION: Final = "evaluation"
 EVALUATIONS: Final = "evaluations"
-
-_Decide = Callable[[Tenant, ProvenAccount, Sender, CorrelationIds, bytes], Step[bytes]]
 
 
 class DecisionPaths:
@@ -36,9 +35,9 @@ class DecisionPaths:
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         evaluation = EvaluationHandler(edge)
-        self._decide: dict[str, _Decide] = {
-            EVALUATION: evaluation.decide,
-            EVALUATIONS: EvaluationsHandler(edge, evaluation).decide,
+        self._handlers: dict[str, EvaluationHandler | EvaluationsHandler] = {
+            EVALUATION: evaluation,
+            EVALUATIONS: EvaluationsHandler(edge, evaluation),
         }
 
     async def answer(self, operation: str, request: web.Request) -> web.StreamResponse:
@@ -46,8 +45,8 @@ class DecisionPaths:
         edge, of = self._edge, tenant(request)
         with edge.places.place() as place:
             caller = await edge.caller(request, of, place)
-            body = await edge.whole(request, place)
-            return answers.said(await met(self._decide[operation](of, caller, place.sender, marks(request), body)))
+            raw = await edge.whole(request, place)
+            return answers.said(await met(self._decide(operation, of, caller, place.sender, marks(request), raw)))
 
     def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[WholeAnswer]:
         """Return the answer to a request that is whole, or what has to be awaited for it."""
@@ -68,7 +67,7 @@ class DecisionPaths:
         if type(caller) is not ProvenAccount:
             return Need(partial(self._authenticate, sent, origin, caller))
         sender = edge.sender(of, caller.account.username, origin)
-        step = self._decide[sent.operation](of, caller, sender, sent.marked, sent.body)
+        step = self._decide(sent.operation, of, caller, sender, sent.marked, sent.body)
         if not isinstance(step, Need):
             return step
         # Now, and not when the need is met: whoever comes in the same turn of the loop finds one place less. There was
@@ -96,4 +95,19 @@ class DecisionPaths:
         edge, of = self._edge, sent.of
         with edge.places.place() as place:
             caller = await edge.prove(origin, of, place, sent.authorization or "", caller_step)
-            return await met(self._decide[sent.operation](of, caller, place.sender, sent.marked, sent.body))
+            return await met(self._decide(sent.operation, of, caller, place.sender, sent.marked, sent.body))
+
+    def _decide(
+        self,
+        operation: str,
+        of: Tenant,
+        caller: ProvenAccount,
+        sender: Sender,
+        marked: CorrelationIds,
+        raw: bytes,
+    ) -> Step[bytes]:
+        decide = self._handlers[operation].decide
+        if len(raw) >= LARGE:
+            body = Need(partial(self._edge.parse_beside, raw, of))
+            return then(body, partial(decide, of, caller, sender, marked, large=True))
+        return decide(of, caller, sender, marked, parse_object(raw), large=False)

@@ -1,4 +1,4 @@
-"""One evaluation (AuthZEN 1.0, "Access Evaluation"): from the bytes of a body to the bytes of its answer.
+"""One evaluation (AuthZEN 1.0, "Access Evaluation"): from a parsed body to the bytes of its answer.
 
 Standing: under `decisions`, which knows who asks; a batch without items is answered here too. Holds: one synchronous
 function decides, for every caller, body and outcome; a need that it returns is met by whoever serves the request.
@@ -16,11 +16,9 @@ from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.authzen.messages import Evaluation
-from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.problems import forbidden
 from bailiwick_webhook.http.shares.slots import Sender
 from bailiwick_webhook.identity.tokens import ProvenAccount
-from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
 from bailiwick_webhook.steps import Need, Step, then
 
@@ -35,15 +33,6 @@ class EvaluationHandler:
         self._edge = edge
 
     def decide(
-        self, of: Tenant, caller: ProvenAccount, sender: Sender, marked: CorrelationIds, raw: bytes
-    ) -> Step[bytes]:
-        """Return the answer to a body of a proven caller, who counts as `sender`. Raises `ProblemError`."""
-        if len(raw) >= LARGE:
-            body = Need(partial(self._edge.parse_beside, raw, of))
-            return then(body, partial(self.decide_parsed, of, caller, sender, marked, large=True))
-        return self.decide_parsed(of, caller, sender, marked, parse_object(raw))
-
-    def decide_parsed(
         self,
         of: Tenant,
         caller: ProvenAccount,
@@ -51,9 +40,9 @@ class EvaluationHandler:
         marked: CorrelationIds,
         body: Mapping[str, Any],
         *,
-        large: bool = False,
+        large: bool,
     ) -> Step[bytes]:
-        """Return the answer to a body that is parsed. Raises `ProblemError`."""
+        """Return the answer to a body of a proven caller, who counts as `sender`. Raises `ProblemError`."""
         edge = self._edge
         evaluation = messages.parse(body)
         edge.pay(of, sender)

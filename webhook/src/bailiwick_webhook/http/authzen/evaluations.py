@@ -19,14 +19,13 @@ from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
 from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
 from bailiwick_webhook.http.authzen.messages import Evaluation, EvaluationDefaults
-from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.http.shares.slots import Sender
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
 from bailiwick_webhook.pipeline.turns import TenantSlices
-from bailiwick_webhook.steps import Need, Step, met, then
+from bailiwick_webhook.steps import Need, Step, met
 
 _DEFAULTS: Final = ("subject", "action", "resource", "context")
 # A member of an enumeration is looked up slowly, and this one is for every item.
@@ -104,15 +103,6 @@ class EvaluationsHandler:
         self._evaluation = evaluation
 
     def decide(
-        self, of: Tenant, caller: ProvenAccount, sender: Sender, marked: CorrelationIds, raw: bytes
-    ) -> Step[bytes]:
-        """Return the answer to a body of a proven caller, who counts as `sender`. Raises `ProblemError`."""
-        if len(raw) >= LARGE:
-            body = Need(partial(self._edge.parse_beside, raw, of))
-            return then(body, partial(self._decide_parsed, of, caller, sender, marked, large=True))
-        return self._decide_parsed(of, caller, sender, marked, parse_object(raw), large=False)
-
-    def _decide_parsed(
         self,
         of: Tenant,
         caller: ProvenAccount,
@@ -122,11 +112,12 @@ class EvaluationsHandler:
         *,
         large: bool,
     ) -> Step[bytes]:
+        """Return the answer to a body of a proven caller, who counts as `sender`. Raises `ProblemError`."""
         if body.get("evaluations"):
             return Need(partial(self._decide_batch, of, caller, sender, marked, body, large=large))
         # Only to say what is wrong with the rest of it.
         parse(body)
-        return self._evaluation.decide_parsed(of, caller, sender, marked, body, large=large)
+        return self._evaluation.decide(of, caller, sender, marked, body, large=large)
 
     async def _decide_batch(
         self,
