@@ -50,6 +50,20 @@ def test_whatever_is_begun_beside_a_stop_is_answered(play: Play) -> None:
     play(scenario)
 
 
+def test_a_turn_that_comes_behind_the_end_of_a_connection_begins_nothing(play: Play) -> None:
+    async def scenario(it: ServedFront) -> None:
+        one = await it.client()
+        assert await one.ask(b"plain") == b'"plain"'
+        (connection,) = it.connections.shared.open
+        connection._kept = request(b"late")
+        assert connection.transport is not None
+        connection.transport.close()
+        connection.turn()
+        assert it.front.begun == [b"plain"]
+
+    play(scenario)
+
+
 def test_a_stop_does_not_wait_for_half_a_request(play: Play) -> None:
     async def scenario(it: ServedFront) -> None:
         one = await it.client()

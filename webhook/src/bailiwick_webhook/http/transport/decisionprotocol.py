@@ -291,14 +291,9 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             self._patience = self._loop.call_later(_PATIENCE, self._give_up)
 
     def _give_up(self) -> None:
-        """Leave to aiohttp what does not come, or end its connection where nothing more is begun."""
+        """Leave to aiohttp what does not come."""
         self._patience = None
-        if self._waits_as is not None:
-            return
-        if self._closes and self.transport is not None:
-            self._kept = b""
-            self.transport.close()
-        else:
+        if self._waits_as is None:
             self._leave(self._kept)
 
     def _stop_reading(self) -> None:
