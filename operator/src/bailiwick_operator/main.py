@@ -5,6 +5,7 @@ from what it knew. SIGTERM ends it cleanly, and gives the lease up.
 """
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -70,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     settings = parse(sys.argv[1:] if arguments is None else arguments)
     logs.configure(settings.log_level)
+    # The modules stay: walked over with all that an operator holds, they stopped its loop ten times a minute.
+    gc.collect()
+    gc.freeze()
     try:
         where = access(settings.kubeconfig)
         where.token()

@@ -118,3 +118,22 @@ def test_connections_on_which_hands_were_not_shaken_leave_nothing(
             return await left(before)
 
     assert uvloop.run(said()) == []
+
+
+def test_connections_that_made_room_while_hands_were_shaken_leave_nothing(
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext], before: list[object]
+) -> None:
+    async def begun() -> list[str]:
+        async with serving(Bounds(connections=20), contexts[0]) as port:
+            writers = []
+            for _ in range(4 * MANY):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(b"\x16\x03\x01")
+                writers.append(writer)
+                # Until its handshake has begun, which then waits for the rest.
+                await asyncio.sleep(0.02)
+            for writer in writers:
+                writer.transport.abort()
+            return await left(before)
+
+    assert uvloop.run(begun()) == []

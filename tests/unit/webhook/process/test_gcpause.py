@@ -57,6 +57,29 @@ def test_a_cycle_that_was_alive_when_the_collector_was_kept_from_it(grown: int, 
     assert last() is None
 
 
+def test_walks_that_free_nothing_become_rarer_until_one_frees_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, freed, walks = [HELD], [0], []
+
+    def walk() -> None:
+        walks.append(held[0] - HELD)
+        held[0] -= freed[0]
+
+    monkeypatch.setattr(gc, "unfreeze", walk)
+    keeper = CollectorKeeper(lambda: held[0])
+
+    def grow(most: int) -> list[int]:
+        walks.clear()
+        while held[0] < HELD + most:
+            held[0] += 100_000
+            tended(keeper)
+        return list(walks)
+
+    tended(keeper)
+    assert grow(2_600_000) == [300_000, 800_000, 1_700_000, 2_600_000]
+    freed[0] = 200_000
+    assert grow(3_600_000) == [3_500_000, 3_600_000]
+
+
 @pytest.mark.usefixtures("frozen")
 def test_what_was_freed_makes_no_room_for_more_garbage_than_before() -> None:
     keeper = CollectorKeeper()

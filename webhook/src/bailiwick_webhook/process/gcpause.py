@@ -16,10 +16,14 @@ _NEVER: Final = 1_000_000
 # Collections of the middle generation, each of which makes some thousand objects old: to walk over those takes
 # milliseconds.
 _OFTEN: Final = 1
-# Blocks that may be in use beyond those of the last time before all of it is walked over, which takes 0.05 s for the
-# 250,000 objects of ten thousand policies, where the processor is free. Some 20 MiB of objects, and what the C
-# libraries keep for them.
+# Blocks that may be in use beyond those of the last time before all of it is walked over: some 20 MiB of objects, and
+# what the C libraries keep for them. A walk takes 0.05 s for the 250,000 objects of ten thousand small policies where
+# the processor is free, and half a second for those of a hundred large ones where it is not.
 _GROWN: Final = 200_000
+# A walk that frees less than this part of what came to be was in vain: what grew are policies. The next one waits for
+# twice as much, up to so many times as much.
+_WORTH: Final = 0.25
+_PATIENCE: Final = 4
 
 
 @contextlib.contextmanager
@@ -46,14 +50,15 @@ class CollectorKeeper:
     def __init__(self, allocated: Callable[[], int] = sys.getallocatedblocks) -> None:
         self._allocated = allocated
         self._most = 0
+        self._grown = _GROWN
 
     def tend(self) -> None:
         """Walk over what has grown old since this was done last, and not again. For whoever makes much that stays.
 
         Left alone, the collector waits until there is a quarter more than before, and then walks over all of it. What
         dies later is freed as ever, when the last reference to it goes; only what refers to itself stays, as a
-        connection does that is open in this moment. Once there is more than `_GROWN` of that, all is walked over after
-        all: in the soak of `tests/chaos` it was 20 MiB a minute.
+        connection does that is open in this moment. Once there may be more than `_GROWN` of that, all is walked over
+        after all; more rarely where that freed little, since all calls wait for it.
 
         Blocks in use are counted, and not the bytes that the process holds: the C library keeps what is freed, so that
         after each walk as much garbage as before would fit into what is held, and `_GROWN` more.
@@ -62,11 +67,14 @@ class CollectorKeeper:
             return
         allocated = self._allocated()
         if not self._most:
-            self._most = allocated + _GROWN
+            self._most = allocated + self._grown
         thawed = allocated > self._most
         if thawed:
             gc.unfreeze()
         gc.collect()
         gc.freeze()
         if thawed:
-            self._most = self._allocated() + _GROWN
+            left = self._allocated()
+            worth = allocated - left >= _WORTH * self._grown
+            self._grown = _GROWN if worth else min(2 * self._grown, _PATIENCE * _GROWN)
+            self._most = left + self._grown

@@ -96,6 +96,9 @@ class Arrival:
             if not connection.made:
                 self._close()
                 self._handshakes.server.shared.table.leave(self.entry)
+            # The connection has the socket from here on. A task that was cancelled holds, by its traceback, who holds
+            # it: only the collector would free the two.
+            self._accepted = self._task = None
 
         task.add_done_callback(ended)
 
