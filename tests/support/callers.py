@@ -43,5 +43,9 @@ class Callers:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close every connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection; the next call makes one anew."""
         for client in self._clients.values():
             client.close()

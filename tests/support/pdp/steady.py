@@ -58,7 +58,16 @@ def ask_steadily(certificate: Path, questions: Sequence[Question], a_second: flo
     }
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", _PROCESS]
-    done = subprocess.run(command, input=json.dumps(given), stdout=PIPE, text=True, check=False, env=environment)
+    # In a session of its own: the kernel shares the processor among sessions, and ours may be at work on other things.
+    done = subprocess.run(
+        command,
+        input=json.dumps(given),
+        stdout=PIPE,
+        text=True,
+        check=False,
+        env=environment,
+        start_new_session=True,
+    )
     assert done.returncode == 0, "what it said of itself stands on stderr"
     return JudgedCalls.of(json.loads(done.stdout))
 

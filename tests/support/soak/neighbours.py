@@ -1,16 +1,20 @@
 """The neighbours of the soak that write: policies, grants by hand and requests for approval, all of it without end.
 
-Standing: beside `floods`, which only send. Holds: each is a thread that ends with its event, and counts what it was
-answered; what the API server refuses is counted too, and ends nothing.
+Standing: beside `floods`, which only send. Holds: all of them run in one process of their own, so that they take
+nothing from who measures; each is a thread that ends with its event, and counts what it was answered; what the API
+server refuses is counted too, and ends nothing.
 """
 
 import itertools
+import multiprocessing
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from multiprocessing.connection import Connection
+from typing import Any, Final, Protocol
 
 import requests
 
@@ -22,6 +26,7 @@ from support.namespaces import Roles
 from support.objects import Object, gated_rule, policy, rule, settings, subject
 from support.pdp import questions
 from support.pdp.tenant import PLENTY, RULES, STEPS, Tenant
+from support.priority import yield_processor
 from support.soak.stage import Stage
 
 # An API server takes two cores for eight writes of large policies a second, and runs on this machine too.
@@ -33,6 +38,16 @@ _AGENTS: Final = 8
 _MOST_STORED: Final = 3_000
 _ITEMS: Final = 6_000
 _JOIN: Final = " && ".join
+_PREPARED_SECONDS: Final = 300.0
+_ENDED_SECONDS: Final = 60.0
+_FORK: Final = multiprocessing.get_context("fork")
+
+
+class _Stop(Protocol):
+    """An event of threads, or one of processes."""
+
+    def is_set(self) -> bool: ...
+    def wait(self, timeout: float | None = None, /) -> bool: ...
 
 
 @dataclass
@@ -42,7 +57,7 @@ class WritingNeighbour(ABC):
     stage: Stage
     counts: Counter[str] = field(default_factory=Counter)
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: _Stop) -> None:
         """Act until `stop` is set; `prepare` comes before."""
         for status, pause in self._each():
             self.counts[status] += 1
@@ -204,8 +219,51 @@ def _large(namespace: str, number: int, version: int) -> Object:
     return policy(namespace, name, endpoint=name, endpointSettings=settings(namespace, "api"), rules=rules)
 
 
-def crowd(stage: Stage) -> dict[str, WritingNeighbour]:
-    """Return all of them, by what they do."""
+class WritingCrowd:
+    """All of them, in a process of their own. `counts` are what each was answered, by what it does, once it has run."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.counts: dict[str, Counter[str]] = {}
+
+    def prepare(self) -> None:
+        """Start the process; return once all of them have made what is there from the start."""
+        self._stop = _FORK.Event()
+        self._end, theirs = _FORK.Pipe()
+        self._process = _FORK.Process(target=self._work, args=(theirs,))
+        self._process.start()
+        theirs.close()
+        assert self._end.poll(_PREPARED_SECONDS), "the neighbours that write were not ready in time"
+        self._end.recv()
+
+    def run(self, stop: threading.Event) -> None:
+        """Let them act until `stop` is set."""
+        stop.wait()
+        self._stop.set()
+        if self._end.poll(_ENDED_SECONDS):
+            self.counts = self._end.recv()
+        self._process.kill()
+        self._process.join()
+
+    def _work(self, end: Connection) -> None:
+        # A session of its own: priorities count within a session alone, and a terminal's interrupt is not for us.
+        os.setsid()
+        yield_processor(os.getpid())
+        # Two processes must not speak over one connection.
+        self._stage.ours.callers.close()
+        neighbours = _crowd(self._stage)
+        for neighbour in neighbours.values():
+            neighbour.prepare()
+        end.send(None)
+        threads = [threading.Thread(target=neighbour.run, args=(self._stop,)) for neighbour in neighbours.values()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        end.send({name: neighbour.counts for name, neighbour in neighbours.items()})
+
+
+def _crowd(stage: Stage) -> dict[str, WritingNeighbour]:
     return {
         "large policies rewritten": Rewriter(stage),
         "policies stored": Hoarder(stage),

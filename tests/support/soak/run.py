@@ -27,7 +27,7 @@ from support.soak.goals import (
     time_goal,
     witness_goal,
 )
-from support.soak.neighbours import crowd
+from support.soak.neighbours import WritingCrowd
 from support.soak.stage import Stage
 
 PIECE_SECONDS: Final = 30.0
@@ -47,7 +47,7 @@ class Soak:
         self._stage = stage
         self._tell = tell
         self._floods = [FloodCrowd(stranger_floods(stage)), FloodCrowd(enforcer_floods(stage))]
-        self._neighbours = crowd(stage)
+        self._neighbours = WritingCrowd(stage)
         self.innocent = InnocentCaller(stage.cast.innocent, stage.certificate)
         self._rounds = {"reviewed": GrantRounds(stage.cast.reviewed), "innocent": GrantRounds(stage.cast.innocent)}
         self._gauges = Gauges(stage)
@@ -56,13 +56,12 @@ class Soak:
     def play(self, seconds: float) -> SoakReport:
         """Play for so long."""
         transitions = self._stage.lease_transitions()
-        for neighbour in self._neighbours.values():
-            neighbour.prepare()
+        self._neighbours.prepare()
         self._quiet = _timed(self.innocent.ask(_QUIET_SECONDS))
         self.innocent.forget()
         stop, began = threading.Event(), time.time()
         with ExitStack() as closing:
-            parts: tuple[_Part, ...] = (*self._floods, *self._neighbours.values(), *self._rounds.values(), self._gauges)
+            parts: tuple[_Part, ...] = (*self._floods, self._neighbours, *self._rounds.values(), self._gauges)
             for part in parts:
                 thread = threading.Thread(target=part.run, args=(stop,), name=type(part).__name__)
                 thread.start()
@@ -132,10 +131,8 @@ class Soak:
         return report
 
     def _counts(self) -> dict[str, dict[str, int]]:
-        found = {name: dict(one.counts) for name, one in self._neighbours.items()}
-        for crowded in self._floods:
-            found |= {name: dict(counts) for name, counts in crowded.counts.items()}
-        return found
+        crowds: tuple[WritingCrowd | FloodCrowd, ...] = (self._neighbours, *self._floods)
+        return {name: dict(counts) for each in crowds for name, counts in each.counts.items()}
 
 
 def _timed(calls: JudgedCalls) -> TimedAnswers:
