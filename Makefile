@@ -11,9 +11,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 
-# The packages of the test cluster and the demo lie in hack/. Safe path: Python never imports from the folder it is
+# The demo lies in hack/, the test cluster in localcluster/. Safe path: Python never imports from the folder it is
 # started in, where `operator` and `tests` are folders.
-export PYTHONPATH := $(CURDIR)/hack
+export PYTHONPATH := $(CURDIR)/hack:$(CURDIR)/localcluster/src
 export PYTHONSAFEPATH := 1
 # The tests start some hundred processes of ours, and each would compile itself anew: half of its start. Whoever keeps
 # Python from writing bytecode elsewhere does not mean that.
@@ -34,6 +34,7 @@ UPGRADE ?=
 VERSION ?=
 KEEP ?=
 CLUSTER ?=
+ROOM ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
@@ -110,8 +111,9 @@ test-live: $(VENV)/.project ## Run of test-all what coverage does not run: laws,
 	@[ -n "$$CLUSTER" ] || $(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest -m "not slow" --ignore tests/unit $(workers) $(ARGS)
 
-test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores. Needs only .venv.
-	@$(BIN)/pytest -m "not cluster" --numprocesses auto $(ARGS)
+test-unit: $(VENV)/.project ## Run the tests that need no cluster, on all cores; ROOM=engine: one package's own. Needs only .venv.
+	@[ -d "tests/unit/$(ROOM)" ] || { echo "ROOM=$(ROOM): there is no such folder in tests/unit; choose one of:" $(patsubst tests/unit/%/,%,$(wildcard tests/unit/[a-z]*/)) >&2; exit 2; }
+	@$(BIN)/pytest $(if $(ROOM),tests/unit/$(ROOM),-m "not cluster") --numprocesses auto $(ARGS)
 
 coverage: $(VENV)/.project ## Run tests/unit, and fail if its coverage is below a floor. Needs only .venv.
 	@$(BIN)/pytest tests/unit --numprocesses auto --cov --cov-report= $(ARGS)

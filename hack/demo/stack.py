@@ -39,6 +39,8 @@ CRM_ENDPOINT: Final = "crm/crm-api"
 CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 AGENT_ACCOUNT: Final = Account("agents", "crm-agent", ("crm-api.crm",))
+# Where the issuer's modules lie, and those that it stands on.
+_SOURCES: Final = ("hack", "localcluster/src")
 # A bound of what hangs; what died is noticed at once.
 _START_SECONDS: Final = 180.0
 # As many decision points are asked by the operator which policies they serve.
@@ -142,7 +144,7 @@ class Stack(Ground):
 
         def start() -> Signer:
             (port,) = free_ports(1)
-            environment = {**os.environ, "PYTHONPATH": str(ROOT / "hack")}
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / each) for each in _SOURCES)}
             command: list[str | Path] = [
                 sys.executable,
                 "-m",

@@ -51,7 +51,8 @@ class OwnedCluster:
 def owned(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OwnedCluster]:
     where = [str(tmp_path / "cluster")] if request.param == "a folder of its own" else []
     command = [sys.executable, "-c", OWNER, *where]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": _HACK}) as owner:
+    environment = {**os.environ, "PYTHONPATH": _SOURCE}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as owner:
         assert owner.stdout is not None
         try:
             folder, *named = owner.stdout.readline().split()
@@ -61,7 +62,7 @@ def owned(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OwnedClust
             owner.kill()
 
 
-_HACK: Final = str(Path(__file__).resolve().parents[2] / "hack")
+_SOURCE: Final = str(Path(__file__).resolve().parents[2] / "localcluster" / "src")
 
 
 @pytest.mark.parametrize("owned", ["a temporary folder"], indirect=True)

@@ -70,7 +70,7 @@ class Project:
     def run(self, *targets: str, args: str = "", one: str = FINE, two: str = FINE) -> Ran:
         (self.folder / "test_one.py").write_text(HEAD + one)
         (self.folder / "test_two.py").write_text(HEAD + two)
-        path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "hack")])
+        path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "hack"), str(ROOT / "localcluster" / "src")])
         outside = {
             name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "MAKE", "MFLAGS"))
         }

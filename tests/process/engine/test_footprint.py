@@ -28,7 +28,7 @@ MOST: Final = 4.5
 def measured() -> dict[str, dict[str, Any]]:
     """What each kind of policy takes, measured in a process of its own and printed."""
     found = {}
-    environment = {"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'hack'}", "PATH": ""}
+    environment = {"PYTHONPATH": f"{ROOT / 'tests'}:{ROOT / 'hack'}:{ROOT / 'localcluster/src'}", "PATH": ""}
     command = [sys.executable, "-m", "support.footprints"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None

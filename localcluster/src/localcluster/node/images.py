@@ -27,7 +27,7 @@ from localcluster.node import needs
 from localcluster.process import tail
 from localcluster.progress import Progress
 
-ROOT: Final = Path(__file__).resolve().parents[3]
+ROOT: Final = Path(__file__).resolve().parents[4]
 # What is installed; the gateway that may stand before an MCP server; the command line, for jobs.
 NAMES: Final = ("webhook", "operator")
 ALL: Final = (*NAMES, "mcp-gateway", "cli")

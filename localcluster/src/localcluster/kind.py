@@ -15,7 +15,7 @@ from localcluster.cache import clusters_folder
 from localcluster.errors import EngineError
 from localcluster.progress import Progress
 
-CONFIG: Final = Path(__file__).resolve().parent.parent / "kind.yaml"
+CONFIG: Final = Path(__file__).resolve().parent / "kind.yaml"
 _ENGINES: Final = ("docker", "podman", "nerdctl")
 _ANSWER_SECONDS: Final = 30
 _READY: Final = "180s"
