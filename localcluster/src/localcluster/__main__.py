@@ -230,9 +230,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_token_keeper(
         with_name(add("token-keeper", _token_keeper, "keep a file filled with a service account's token"))
     )
-    with_name(
-        add("kind-up", _kind_up, "create a kind cluster from kind.yaml; needs a container engine"), "bailiwick"
-    )
+    with_name(add("kind-up", _kind_up, "create a kind cluster from kind.yaml; needs a container engine"), "bailiwick")
     with_name(add("kind-down", _kind_down, "delete that kind cluster"), "bailiwick")
     return parser
 
