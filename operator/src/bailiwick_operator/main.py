@@ -28,8 +28,6 @@ from bailiwick_operator.evidence.ledger import OperatorLedger, output
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.guard.keeper import GuardKeeper
-from bailiwick_operator.handlers.sink import Sink
-from bailiwick_operator.handlers.watch import KopfWatch, ServedKinds
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import DATA_PATH, FIELD_MANAGER, GRANTS_PATH, POLICIES_PATH, OperatorClient
 from bailiwick_operator.loop.clock import Clock, SkewMonitor
@@ -52,6 +50,7 @@ from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import OperatorSettings, parse
 from bailiwick_operator.usage.observation import UsageObservation
 from bailiwick_operator.usage.poller import UsagePoller
+from bailiwick_operator.watch import KopfWatch, ServedKinds, Sink
 
 _LOG: Final = structlog.get_logger(__name__)
 _FAILED: Final = 1

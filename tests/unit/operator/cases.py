@@ -9,6 +9,9 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.approvalrequirement import Limits
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_api.times import stamp
+from bailiwick_engine.compile import acceptance
+from bailiwick_engine.compile.acceptance import CompilationSummary
+from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.reconcile import approvalgrant
 from bailiwick_operator.reconcile.approvalgrant import GrantObservation, GrantPlan
@@ -43,6 +46,11 @@ def stored(document: Object, *, version: int = 100, generation: int = 1, status:
     }
     out = {**document, "metadata": {**document["metadata"], **metadata}}
     return out | ({"status": status} if status is not None else {})
+
+
+def compile_stored(body: Object) -> CompilationSummary:
+    """Compile a stored policy, as the engine does."""
+    return acceptance.judge(policy_ref(body), body.get("spec"))
 
 
 def grant(

@@ -8,8 +8,8 @@ import pytest
 
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError
-from bailiwick_operator.handlers.watch import _use_until
 from bailiwick_operator.kube import OperatorClient
+from bailiwick_operator.watch import _use_until
 from support.transport import FakeTransport
 from unit.operator.cases import NOW, grant
 

@@ -17,7 +17,6 @@ from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.acceptance import CompilationSummary, NotAcceptedReason, PolicyContext, listed, named
 from bailiwick_engine.compile.checks import expired
-from bailiwick_engine.compile.policies import policy_ref
 from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, truth
@@ -66,11 +65,6 @@ class PolicyPlan:
     status: Status | None
     wake: datetime | None = None
     asks: bool = False
-
-
-def judge(policy: Object) -> CompilationSummary:
-    """Compile a stored policy. The most expensive step; the same for the same uid and generation."""
-    return acceptance.judge(policy_ref(policy), policy.get("spec"))
 
 
 def carries_settings(policy: Object) -> bool:

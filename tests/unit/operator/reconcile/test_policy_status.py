@@ -15,7 +15,7 @@ from bailiwick_operator.reconcile.endpointpolicy import PolicyObservation, Polic
 from bailiwick_operator.reconcile.programmed import ServedGeneration
 from bailiwick_operator.reconcile.usage import PolicyUse
 from support.objects import Object, changed, gated_rule, policy, rule, settings, subject
-from unit.operator.cases import NOW, at, condition, stored
+from unit.operator.cases import NOW, at, compile_stored, condition, stored
 
 CARRIER = stored(policy("crm", endpointSettings=settings()))
 BROKEN_RULE = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
@@ -25,7 +25,7 @@ def reconciled(
     body: Object, *carriers: str, judged: CompilationSummary | None = None, minutes: float = 0
 ) -> PolicyPlan:
     named = carriers or (("crm-agent",) if endpointpolicy.carries_settings(body) else ())
-    observed = PolicyObservation(judged or endpointpolicy.judge(body), named, ServedGeneration(2, 2))
+    observed = PolicyObservation(judged or compile_stored(body), named, ServedGeneration(2, 2))
     return endpointpolicy.reconcile(body, observed, NOW + timedelta(minutes=minutes))
 
 
@@ -73,7 +73,7 @@ class TestAPolicyThatCompiles:
 
     def test_tells_its_warnings(self) -> None:
         warning = Problem("spec.rules[0]", "defaults to yes", 1, 4)
-        status = status_of(CARRIER, judged=replace(endpointpolicy.judge(CARRIER), warnings=(warning,)))
+        status = status_of(CARRIER, judged=replace(compile_stored(CARRIER), warnings=(warning,)))
         assert (
             condition(status, "Accepted")["message"] == "1 rule compiled; warnings: spec.rules[0]:1:4: defaults to yes"
         )
@@ -107,13 +107,13 @@ class TestTheUseOfAPolicy:
     USED = PolicyUse(day=int(NOW.timestamp() // 86_400), since=NOW)
 
     def of(self, body: Object, use: PolicyUse = USED, minutes: float = 0) -> Status:
-        observed = PolicyObservation(endpointpolicy.judge(body), ("crm-agent",), ServedGeneration(2, 2), use=use)
+        observed = PolicyObservation(compile_stored(body), ("crm-agent",), ServedGeneration(2, 2), use=use)
         status = endpointpolicy.reconcile(body, observed, NOW + timedelta(minutes=minutes)).status
         assert status is not None
         return status
 
     def due(self, body: Object, use: PolicyUse = USED, minutes: float = 0) -> Status | None:
-        return endpointpolicy.use_due(body, endpointpolicy.judge(body), use, NOW + timedelta(minutes=minutes))
+        return endpointpolicy.use_due(body, compile_stored(body), use, NOW + timedelta(minutes=minutes))
 
     def test_is_written_and_then_nothing_is_due(self) -> None:
         status = self.of(CARRIER)
@@ -300,7 +300,7 @@ MAPPED: Final = [
 @pytest.mark.invariant(1)
 @pytest.mark.parametrize("case", MAPPED, ids=[case.name for case in MAPPED])
 def test_a_policy_that_gates_people_whom_nobody_knows_as_reviewers_is_not_accepted(case: MappedCase) -> None:
-    judged = endpointpolicy.judge(case.body)
+    judged = compile_stored(case.body)
     assert not judged.problems
     observed = PolicyObservation(judged, ("crm-agent",), ServedGeneration(2, 2), case.principals, case.issuers)
     status = endpointpolicy.reconcile(case.body, observed, NOW).status
@@ -312,7 +312,7 @@ def test_a_policy_that_gates_people_whom_nobody_knows_as_reviewers_is_not_accept
 
 
 def test_who_may_be_acted_for_is_read_from_the_settings() -> None:
-    assert endpointpolicy.judge(gates(HUMAN, "agent", endpointSettings=ACTED_FOR)).people.principals == {"corp"}
+    assert compile_stored(gates(HUMAN, "agent", endpointSettings=ACTED_FOR)).people.principals == {"corp"}
 
 
 class TestWhetherItIsInForce:
@@ -341,7 +341,7 @@ class TestACandidate:
     IN_PLACE = DesiredCondition("Shadowing", "True", "InPlace", "decided once more")
 
     def of(self, body: Object, *, served: int = 2, replacing: DesiredCondition | None = IN_PLACE) -> Status:
-        judged = endpointpolicy.judge(body)
+        judged = compile_stored(body)
         observed = PolicyObservation(judged, ("live",), ServedGeneration(served, 2), replacing=replacing)
         status = endpointpolicy.reconcile(body, observed, NOW).status
         assert status is not None

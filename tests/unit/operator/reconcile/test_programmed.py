@@ -8,7 +8,7 @@ from bailiwick_operator.reconcile import endpointpolicy, programmed
 from bailiwick_operator.reconcile.endpointpolicy import PolicyObservation, PolicyPlan
 from bailiwick_operator.reconcile.programmed import Reply, ServedGeneration, tally
 from support.objects import Object, changed, policy, rule, settings
-from unit.operator.cases import NOW, at, condition, stored
+from unit.operator.cases import NOW, at, compile_stored, condition, stored
 
 POLICY: Final = stored(policy("crm", endpointSettings=settings()), generation=4)
 BROKEN: Final = stored(
@@ -18,7 +18,7 @@ BROKEN: Final = stored(
 
 
 def reconciled(body: Object, serving: ServedGeneration | None, *carriers: str) -> PolicyPlan:
-    observed = PolicyObservation(endpointpolicy.judge(body), carriers or ("crm-agent",), serving)
+    observed = PolicyObservation(compile_stored(body), carriers or ("crm-agent",), serving)
     return endpointpolicy.reconcile(body, observed, NOW)
 
 

@@ -1,8 +1,9 @@
-"""Runs kopf in a thread and a loop of its own, and starts it again when it fails.
+"""Runs kopf in a thread and a loop of its own, hands each event over, and starts kopf again when it fails.
 
-Holds: kopf never shares our loop, because it cancels every task that is younger than itself when it stops; what it
-sees comes over by `call_soon_threadsafe`, in order. When it starts again it lists anew, so nothing is missed but
-deletions, and those the periodic full list finds.
+Standing: the only module that knows kopf. Holds: kopf never shares our loop, because it cancels every task that is
+younger than itself when it stops; events come over by `call_soon_threadsafe`, in order. When it starts again it lists
+anew, so nothing is missed but deletions, and the periodic full list finds those. Handlers decide nothing, annotate
+nothing and finalize nothing, and return None, since kopf writes whatever a handler returns into the object's status.
 """
 
 import asyncio
@@ -18,10 +19,11 @@ from typing import Any, Final, NamedTuple, cast
 import kopf
 import structlog
 
-from bailiwick_api.kinds.meta import GROUP
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP, VERSION
 from bailiwick_kube.access import Access, AccessError
-from bailiwick_operator.handlers import approvalgrant, endpointdata, endpointpolicy
-from bailiwick_operator.handlers.sink import Sink
+
+Sink = Callable[[str | None, dict[str, Any]], None]
+"""Takes an event: the type that kopf gives, which is None for an object that a list contained, and the object."""
 
 _LOG: Final = structlog.get_logger(__name__)
 # Kopf's name for itself, which means nothing where a lease says who leads. Left to itself it asks the password file who
@@ -103,10 +105,10 @@ class _Thread:
     def __init__(self, access: Access, policies: Sink, grants: Sink, data: Sink | None) -> None:
         self._registry = kopf.OperatorRegistry()
         kopf.on.login(id="access", registry=self._registry)(_login(access))
-        endpointpolicy.register(self._registry, policies)
-        approvalgrant.register(self._registry, grants)
+        _register(self._registry, ENDPOINT_POLICIES, policies)
+        _register(self._registry, APPROVAL_GRANTS, grants)
         if data is not None:
-            endpointdata.register(self._registry, data)
+            _register(self._registry, ENDPOINT_DATA, data)
         self._starting_loop = asyncio.get_running_loop()
         self._stop: Callable[[], object] = lambda: None
         self._stopped = False
@@ -150,6 +152,14 @@ class _Thread:
             clusterwide=True,
             stop_flag=stop,
         )
+
+
+def _register(registry: kopf.OperatorRegistry, plural: str, sink: Sink) -> None:
+    """Hand every event of a kind to the sink."""
+
+    @kopf.on.event(GROUP, VERSION, plural, id=plural, registry=registry)
+    async def hand_over(event: kopf.RawEvent, **_: object) -> None:
+        sink(event["type"], dict(event["object"]))
 
 
 def _settings() -> kopf.OperatorSettings:
