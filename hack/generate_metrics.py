@@ -9,7 +9,7 @@ from typing import Final
 import page
 from bailiwick_engine.reasons import Reason
 from bailiwick_operator.process import metrics as operator_metrics
-from bailiwick_webhook.metrics.metric import Metric
+from bailiwick_process.metric import Metric
 from bailiwick_webhook.metrics.table import BOUNDS, METRICS
 from chartmaker import alerts
 
@@ -76,7 +76,7 @@ def _alert(alert: alerts.Alert) -> str:
     return f"| {alert.name} | `{alert.expression}` | {alert.lasting} | {alert.means} |\n"
 
 
-def _row(metric: Metric | operator_metrics.OperatorMetric) -> str:
+def _row(metric: Metric) -> str:
     labels = ", ".join(f"`{name}`: {_values(values)}" for name, values in metric.labels)
     return f"| `{metric.name}` | {metric.type} | {labels} | {metric.help} |\n"
 

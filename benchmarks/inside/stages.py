@@ -26,6 +26,7 @@ from unittest.mock import patch
 import orjson
 import uvloop
 
+from bailiwick_process import logs
 from bailiwick_webhook import main as webhook
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
@@ -38,7 +39,7 @@ from bailiwick_webhook.http.transport.connections import Connections
 from bailiwick_webhook.http.transport.decisionprotocol import DecisionProtocol
 from bailiwick_webhook.identity.tokens import ProvenAccount
 from bailiwick_webhook.pipeline.decision import Decision, settled_at_once
-from bailiwick_webhook.process import logs, settings
+from bailiwick_webhook.process import settings
 from bailiwick_webhook.steps import met
 from benchmarks.rig import workload
 from benchmarks.rig.ownprocess import measured

@@ -17,17 +17,17 @@ import verify_text
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 350
 
+SHIPPED = ("crds", "engine", "notifications", "process", "webhook", "operator", "cli", "sdk")
+FOLDERS = (*SHIPPED, "localcluster", "hack", "examples", "benchmarks")
+
 # Modules that may be longer, each with the reason why splitting it would make it harder to read.
 LONGER: dict[str, str] = {}
 
 REQUIREMENT = "left-pad==1.3.0 \\\n    --hash=sha256:" + "0" * 64 + "\n    # via -r requirements/dev.in\n"
 
 
-SHIPPED = ("crds", "engine", "webhook", "operator", "cli", "sdk")
-
-
 def modules() -> Iterator[Path]:
-    for folder in (*SHIPPED, "localcluster", "hack", "examples", "benchmarks"):
+    for folder in FOLDERS:
         yield from (ROOT / folder).rglob("*.py")
 
 
@@ -55,7 +55,7 @@ class TestTheFolderNamedOperator:
     def test_does_not_shadow_the_standard_library(self) -> None:
         assert Path(operator.__file__).parent == Path(sysconfig.get_path("stdlib"))
 
-    @pytest.mark.parametrize("folder", ["operator", "webhook", "crds", "engine", "tests"])
+    @pytest.mark.parametrize("folder", ["operator", "webhook", "crds", "engine", "notifications", "process", "tests"])
     def test_is_no_package_and_neither_are_its_siblings(self, folder: str) -> None:
         assert not (ROOT / folder / "__init__.py").exists()
 

@@ -6,6 +6,7 @@ from what it knew. SIGTERM ends it cleanly, and gives the lease up.
 
 import asyncio
 import gc
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,7 +40,6 @@ from bailiwick_operator.loop.workqueue import WorkItem, WorkQueue
 from bailiwick_operator.notify.notifier import Notifier
 from bailiwick_operator.notify.outbox import Courier, Scope
 from bailiwick_operator.notify.sources import TargetSources
-from bailiwick_operator.process import logs
 from bailiwick_operator.process.health import Health, HealthPortError, Progress
 from bailiwick_operator.process.leader import NOTIFIED, Leadership, LostLeaseError, election_client
 from bailiwick_operator.process.metrics import Leader
@@ -51,12 +51,16 @@ from bailiwick_operator.settings import OperatorSettings, parse
 from bailiwick_operator.usage.observation import UsageObservation
 from bailiwick_operator.usage.poller import UsagePoller
 from bailiwick_operator.watch import KopfWatch, ServedKinds, Sink
+from bailiwick_process import logs
 
 _LOG: Final = structlog.get_logger(__name__)
 _FAILED: Final = 1
 _USAGE: Final = 2
 # How long a process of the decision point is given to say what it serves.
 _ASK_SECONDS: Final = 3.0
+# kopf warns that it cannot handle signals in a thread, which we do; the election library logs an error for every try
+# that another process wins. `leader` and `watch` log what matters of both.
+_LIBRARIES: Final = {"kopf._core.reactor.running": logging.ERROR, "kubernetes": logging.CRITICAL}
 
 
 class _Told(Exception):  # noqa: N818 - nothing is wrong: it ends the task group
@@ -69,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns 0 when told to stop, 1 when the lease was lost or an error of ours ends it, 2 when it was started wrongly.
     """
     settings = parse(sys.argv[1:] if arguments is None else arguments)
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, levels=_LIBRARIES)
     # The modules stay: walked over with all that an operator holds, they stopped its loop ten times a minute.
     gc.collect()
     gc.freeze()

@@ -7,7 +7,7 @@ import ssl
 import pytest
 import structlog
 
-from bailiwick_webhook.process import logs
+from bailiwick_process import logs
 from bailiwick_webhook.tls.context import hardened
 
 

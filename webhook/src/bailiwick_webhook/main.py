@@ -17,6 +17,7 @@ from bailiwick_api.issuers import mapped, namings
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_kube.access import AccessError, access
 from bailiwick_kube.connections import HttpTransport
+from bailiwick_process import logs
 from bailiwick_webhook.admission.bench import PolicyExaminer, command
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
@@ -42,7 +43,7 @@ from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
-from bailiwick_webhook.process import gcpause, logs, settings, standalone
+from bailiwick_webhook.process import gcpause, settings, standalone
 from bailiwick_webhook.process.chain import chain_log
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.record.ledgernotes import LedgerNotes

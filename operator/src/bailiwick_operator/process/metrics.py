@@ -8,7 +8,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric as Family
@@ -26,95 +26,85 @@ from bailiwick_operator.loop.status import OUTCOMES, Writer
 from bailiwick_operator.notify.notifier import Notifier
 from bailiwick_operator.notify.outbox import OUTCOMES as DELIVERIES, SCOPES
 from bailiwick_operator.reconciler import Reconciler
+from bailiwick_process.metric import Metric
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _KINDS: Final = ("EndpointPolicy", "ApprovalGrant")
 _RANKS: Final = ("1", "2", "3", "4", "5")
 
 
-class OperatorMetric(NamedTuple):
-    """One metric. `labels` with all the values that they can have."""
-
-    name: str
-    type: Literal["counter", "gauge", "histogram"]
-    help: str
-    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-
-LEADING: Final = OperatorMetric(
+LEADING: Final = Metric(
     "bailiwick_operator_leading", "gauge", "1 while this process leads. Only the leader reports the metrics below."
 )
-GUARD: Final = OperatorMetric(
+GUARD: Final = Metric(
     "bailiwick_operator_guard_proven",
     "gauge",
     "1 while the last proof of the guards over grants succeeded. At 0, no grant is approved.",
 )
-FALLS: Final = OperatorMetric(
+FALLS: Final = Metric(
     "bailiwick_operator_guard_falls_total",
     "counter",
     "Number of times the guards were found removed, changed or ineffective: an emergency change, or an attack.",
 )
-VOIDED: Final = OperatorMetric(
+VOIDED: Final = Metric(
     "bailiwick_operator_grants_voided_total",
     "counter",
     "Grants made void because it is unknown whether the guards let them in.",
 )
-NAMED: Final = OperatorMetric(
+NAMED: Final = Metric(
     "bailiwick_operator_grants_void_by_name",
     "gauge",
     "Void grants, or whole namespaces of void grants, whose status cannot be written to say so.",
 )
-CLOCK: Final = OperatorMetric(
+CLOCK: Final = Metric(
     "bailiwick_operator_clock_agrees",
     "gauge",
     "1 while the operator's clock is within 30 s of the API server's. At 0, no grant is approved, expired or deleted.",
 )
-AHEAD: Final = OperatorMetric(
+AHEAD: Final = Metric(
     "bailiwick_operator_clock_ahead_seconds",
     "gauge",
     "Seconds by which the operator's clock is ahead of the API server's. Negative when it is behind.",
 )
-KEYS: Final = OperatorMetric("bailiwick_operator_keys_ok", "gauge", "1 while the signing keys are in order.")
-OBJECTS: Final = OperatorMetric(
-    "bailiwick_operator_objects", "gauge", "Objects that the operator knows.", (("kind", _KINDS),)
-)
-WRITES: Final = OperatorMetric(
+KEYS: Final = Metric("bailiwick_operator_keys_ok", "gauge", "1 while the signing keys are in order.")
+OBJECTS: Final = Metric("bailiwick_operator_objects", "gauge", "Objects that the operator knows.", (("kind", _KINDS),))
+WRITES: Final = Metric(
     "bailiwick_operator_status_writes_total",
     "counter",
     "Status writes. conflict: the object had changed since it was read, and is reconciled again.",
     (("kind", _KINDS), ("outcome", OUTCOMES)),
 )
-GHOSTS: Final = OperatorMetric(
+GHOSTS: Final = Metric(
     "bailiwick_operator_ghosts_total",
     "counter",
     "Objects found deleted without a watch event. More than a few mean that watches lose events.",
 )
-EVENT_AGE: Final = OperatorMetric(
+EVENT_AGE: Final = Metric(
     "bailiwick_operator_event_age_seconds",
     "gauge",
     "Seconds since the last watch event. Grows while nothing changes. +Inf before the first event.",
 )
-DROPPED: Final = OperatorMetric(
+DROPPED: Final = Metric(
     "bailiwick_operator_events_dropped_total",
     "counter",
     "Kubernetes Events not written because a namespace had used up its share.",
 )
-PENDING: Final = OperatorMetric("bailiwick_operator_grants_pending", "gauge", "Grants that wait for reviews.")
-PENDING_MOST: Final = OperatorMetric(
+PENDING: Final = Metric("bailiwick_operator_grants_pending", "gauge", "Grants that wait for reviews.")
+PENDING_MOST: Final = Metric(
     "bailiwick_operator_namespace_grants_pending",
     "gauge",
     "Grants that wait for reviews, in the namespaces with the most of them, by rank. To name the namespaces, run"
     " `kubectl get agr -A --field-selector status.phase=Pending`.",
     (("rank", _RANKS),),
 )
-PENDING_AGE: Final = OperatorMetric(
+PENDING_AGE: Final = Metric(
     "bailiwick_operator_namespace_oldest_pending_grant_age_seconds",
     "gauge",
     "Age in seconds of the oldest pending grant of a namespace, for the namespaces with the oldest, by rank. Rank 1 is"
     " the oldest of all. 0 if no grant is pending.",
     (("rank", _RANKS),),
 )
-DECIDED: Final = OperatorMetric(
+DECIDED: Final = Metric(
     "bailiwick_operator_grant_pending_seconds",
     "histogram",
     "Seconds from the creation of a grant until it was approved, denied or withdrawn, or expired without enough"
@@ -122,54 +112,54 @@ DECIDED: Final = OperatorMetric(
     (("outcome", DECISIONS),),
 )
 
-INCONSISTENT: Final = OperatorMetric(
+INCONSISTENT: Final = Metric(
     "bailiwick_log_inconsistent",
     "gauge",
     "Logs of the decision point that the witness does not cosign: chains of which the process signed two that cannot"
     " both be true, and answers that do not continue what was witnessed, or that no known process signed.",
 )
-WITNESSED: Final = OperatorMetric(
+WITNESSED: Final = Metric(
     "bailiwick_operator_witness_ok",
     "gauge",
     "1 while every ready process of the decision point gives checkpoints, and they are cosigned and stored.",
 )
-CHAINS: Final = OperatorMetric(
+CHAINS: Final = Metric(
     "bailiwick_operator_witness_chains", "gauge", "Logs of the decision point that are witnessed and not over."
 )
-UNCHAINED: Final = OperatorMetric(
+UNCHAINED: Final = Metric(
     "bailiwick_operator_witness_without_chain", "gauge", "Ready processes of the decision point that keep no chain."
 )
-SILENT: Final = OperatorMetric(
+SILENT: Final = Metric(
     "bailiwick_operator_witness_silent",
     "gauge",
     "Ready processes of the decision point that gave no checkpoint when they were last asked.",
 )
-PUT_BACK: Final = OperatorMetric(
+PUT_BACK: Final = Metric(
     "bailiwick_operator_witness_changes_total",
     "counter",
     "Number of times that what the witness had stored was found removed, set back, edited or full.",
 )
-LEDGER: Final = OperatorMetric("bailiwick_operator_ledger_lines_total", "counter", "Lines of the operator's own log.")
-LEDGER_LOST: Final = OperatorMetric(
+LEDGER: Final = Metric("bailiwick_operator_ledger_lines_total", "counter", "Lines of the operator's own log.")
+LEDGER_LOST: Final = Metric(
     "bailiwick_operator_ledger_lost_total",
     "counter",
     "Lines given up because the output of the operator's own log takes nothing.",
 )
 
-NOTIFIED: Final = OperatorMetric(
+NOTIFIED: Final = Metric(
     "bailiwick_operator_notifications_total",
     "counter",
     "What came of notifications. failed: an attempt that is made again. refused: the target will not take it. expired:"
     " given up after the last attempt. counted: told in a digest. dropped: the target is gone, or there were too many.",
     (("scope", SCOPES), ("outcome", DELIVERIES)),
 )
-UNNOTIFIED: Final = OperatorMetric(
+UNNOTIFIED: Final = Metric(
     "bailiwick_operator_notifications_waiting",
     "gauge",
     "Notifications that wait for their target.",
     (("scope", SCOPES),),
 )
-FAILING: Final = OperatorMetric(
+FAILING: Final = Metric(
     "bailiwick_operator_notification_targets_failing",
     "gauge",
     "Targets of notifications whose last attempt failed.",
@@ -276,14 +266,14 @@ def _pending(pending: PendingGrants) -> Iterator[Family]:
     yield family
 
 
-def _counter(metric: OperatorMetric, samples: Iterable[tuple[tuple[str, ...], int]]) -> Family:
+def _counter(metric: Metric, samples: Iterable[tuple[tuple[str, ...], int]]) -> Family:
     family = CounterMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
     for labels, value in samples:
         family.add_metric(labels, value)
     return family
 
 
-def _gauge(metric: OperatorMetric, samples: Iterable[tuple[tuple[str, ...], float]]) -> Family:
+def _gauge(metric: Metric, samples: Iterable[tuple[tuple[str, ...], float]]) -> Family:
     family = GaugeMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
     for labels, value in samples:
         family.add_metric(labels, float(value))

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bailiwick_webhook.metrics.metric import Metric
+from bailiwick_process.metric import Metric
 
 RECORDS_WRITTEN: Final = Metric("bailiwick_records_written_total", "counter", "Decision records written.")
 RECORDS_LOST: Final = Metric(

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from bailiwick_engine.decision.shadow import VerdictClass
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.policy.snapshot import EndpointKey
-from bailiwick_webhook.metrics.metric import Metric
+from bailiwick_process.metric import Metric
 
 MOST_ENDPOINTS: Final = 32
 """Endpoints that have series of their own: the first of the life of a process that are decided with a candidate."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.metrics.metric import Metric
+from bailiwick_process.metric import Metric
 from bailiwick_webhook.metrics.recordtable import RECORD_METRICS
 from bailiwick_webhook.metrics.shadowtable import SHADOW_METRICS
 

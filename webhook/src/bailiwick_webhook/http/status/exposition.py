@@ -15,9 +15,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_process.metric import Metric
 from bailiwick_webhook.metrics import recordtable, shadowtable, table
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.metric import Metric
 from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, CallerClass, RequestKind
 from bailiwick_webhook.record.writing.chainlog import ChainLog
 from bailiwick_webhook.store.view import View
