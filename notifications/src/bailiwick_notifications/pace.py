@@ -13,6 +13,7 @@ from typing import Final
 
 from bailiwick_engine.fairqueue import FairQueue
 from bailiwick_notifications.notification import Notification, NotificationType
+from bailiwick_process.rates import RateWindow
 
 WINDOW_SECONDS: Final = 60.0
 _FIRST_RETRY: Final = 1.0
@@ -48,9 +49,8 @@ class MessageLine:
     def __init__(self, per_minute: int, most: int) -> None:
         self._per_minute = per_minute
         self._most = most
+        self._window = RateWindow(per_minute, WINDOW_SECONDS)
         self._queue: FairQueue[QueuedNotification] = FairQueue()
-        self._opened = float("-inf")
-        self._taken = 0
         self._told: Counter[str] = Counter()
         self._held: Counter[NotificationType] = Counter()
         self._first: datetime | None = None
@@ -79,18 +79,15 @@ class MessageLine:
         if digest is not None:
             return QueuedNotification(digest, now)
         self._open(now)
-        if self._taken >= self._per_minute or not self._queue.count:
+        if not self._queue.count or not self._window.take(now):
             return None
         found = self._queue.pop()
-        if not self._taken:
-            self._opened = now
-        self._taken += 1
         self._told[_name_of(found.told)] += 1
         return found
 
     def due(self) -> float | None:
         """Return when there is something to tell again; None: nothing waits."""
-        return self._opened + WINDOW_SECONDS if self._held or self._queue.count else None
+        return self._window.end if self._held or self._queue.count else None
 
     @property
     def waiting(self) -> int:
@@ -109,8 +106,8 @@ class MessageLine:
 
     def _open(self, now: float) -> None:
         """Begin another minute, where one is over and nothing of it is to be counted."""
-        if not self._held and now >= self._opened + WINDOW_SECONDS:
-            self._opened, self._taken = now, 0
+        if not self._held and now >= self._window.end:
+            self._window.open(now)
             self._told.clear()
 
     def _hold(self, told: Notification) -> None:
@@ -120,7 +117,7 @@ class MessageLine:
 
     def _digest(self, now: float) -> Notification | None:
         """Return the digest if it is due, and begin anew."""
-        if self._first is None or self._last is None or now < self._opened + WINDOW_SECONDS:
+        if self._first is None or self._last is None or now < self._window.end:
             return None
         counts = dict(sorted(self._held.items()))
         said = f"{self._first.isoformat()} {self._last.id} {counts}"
@@ -129,7 +126,8 @@ class MessageLine:
             id_, NotificationType.DIGEST, self._first, note=f"since {self._first.isoformat()}", counts=counts
         )
         # The digest itself is the first message of the next minute.
-        self._opened, self._taken = now, 1
+        self._window.open(now)
+        self._window.take(now)
         self._told.clear()
         self._held.clear()
         self._first = self._last = None

@@ -1,6 +1,6 @@
 """A limit of log lines, for whatever a caller or a broken disk can cause as often as it likes.
 
-Standing: under `process.logs`; whoever serves strangers, or asks the API server at a caller's word, logs by it. Holds:
+Standing: whoever serves strangers, or asks the API server at a caller's word, logs by it. Holds:
 of one event a line is written at most once in `SECONDS`, and the next line says how many were left out, so that no
 flood of requests fills a disk.
 """
@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import structlog
 
+from bailiwick_process.rates import RateWindow
+
 SECONDS: Final = 10.0
 
 
@@ -20,7 +22,7 @@ class LogLimit:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         # By event, which is a text of ours, so that there are as many as there are calls in the source.
-        self._written: dict[str, float] = {}
+        self._windows: dict[str, RateWindow] = {}
         self._left_out: dict[str, int] = {}
 
     def debug(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - whatever a logger takes
@@ -40,11 +42,12 @@ class LogLimit:
         return self._log("error", event, fields)
 
     def _log(self, level: str, event: str, fields: dict[str, Any]) -> bool:
-        now = self._clock()
-        if now - self._written.get(event, float("-inf")) < SECONDS:
+        window = self._windows.get(event)
+        if window is None:
+            window = self._windows[event] = RateWindow(1, SECONDS)
+        if not window.take(self._clock()):
             self._left_out[event] = self._left_out.get(event, 0) + 1
             return False
-        self._written[event] = now
         if left_out := self._left_out.pop(event, 0):
             fields["left_out"] = left_out
         # Asked for each time, since `logs` configures it after this module was imported.

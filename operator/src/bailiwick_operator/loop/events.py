@@ -8,8 +8,8 @@ says how many were dropped.
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -21,11 +21,12 @@ from bailiwick_kube.paths import object_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import Kind, Object, OperatorClient
 from bailiwick_operator.reconcile.transitions import EventDraft
+from bailiwick_process.rates import TokenBuckets
 
 CONTROLLER: Final = "bailiwick.dev/operator"
 _LOG: Final = structlog.get_logger(__name__)
 _BURST: Final = 25
-_SECONDS_PER_EVENT: Final = 5.0
+_PER_SECOND: Final = 0.2
 _QUEUED: Final = 500
 _NAME: Final = 230  # of the 253 letters of a name, with room for a dot and what makes it unique
 _INSTANCE: Final = 128
@@ -34,27 +35,6 @@ _BUCKETS: Final = 1000
 # that, which sets it back by as much.
 _SET_BACK: Final = timedelta(seconds=2)
 _NEXT: Final = timedelta(microseconds=1)  # eventTime is a MicroTime
-
-
-@dataclass(slots=True)
-class _Bucket:
-    """What a namespace may still be told of one kind. `dropped`: since the last one that got through."""
-
-    tokens: float
-    at: float
-    dropped: int = 0
-
-    def take(self, now: float) -> bool:
-        self.tokens = min(float(_BURST), self.tokens + (now - self.at) / _SECONDS_PER_EVENT)
-        self.at = now
-        if self.tokens < 1:
-            self.dropped += 1
-            return False
-        self.tokens -= 1
-        return True
-
-    def full(self, now: float) -> bool:
-        return self.tokens + (now - self.at) / _SECONDS_PER_EVENT >= _BURST
 
 
 class Events:
@@ -73,7 +53,9 @@ class Events:
         self._instance = instance[:_INSTANCE]
         self._clock = clock
         self._queue: asyncio.Queue[Object] = asyncio.Queue(_QUEUED)
-        self._buckets: dict[tuple[str, str], _Bucket] = {}
+        # By namespace and kind of object, and how many were dropped since the last one that got through.
+        self._buckets: TokenBuckets[tuple[str, str]] = TokenBuckets(_PER_SECOND, _BURST, _BUCKETS)
+        self._left_out: Counter[tuple[str, str]] = Counter()
         self._last: datetime | None = None
         self.dropped = 0
         """How many were not written since there were too many."""
@@ -97,20 +79,22 @@ class Events:
     def _tell(self, about: Object, told: Iterable[EventDraft]) -> None:
         namespace, kind = about["namespace"], about["kind"]
         for one in told:
-            bucket = self._bucket(namespace, kind)
-            if not bucket.take(self._clock()):
-                self.dropped += 1
-                if bucket.dropped == 1:
+            key = namespace, kind
+            if not self._buckets.take(key, self._clock()):
+                self._drop(key)
+                if self._left_out[key] == 1:
                     _LOG.warning("events are dropped: too many at once", namespace=namespace, kind=kind)
                 continue
-            if bucket.dropped:
-                _LOG.warning("events were dropped", namespace=namespace, kind=kind, dropped=bucket.dropped)
-                bucket.dropped = 0
+            if dropped := self._left_out.pop(key, 0):
+                _LOG.warning("events were dropped", namespace=namespace, kind=kind, dropped=dropped)
             try:
                 self._queue.put_nowait(self._event(about, one))
             except asyncio.QueueFull:
-                bucket.dropped += 1
-                self.dropped += 1
+                self._drop(key)
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        self._left_out[key] += 1
+        self.dropped += 1
 
     async def run(self) -> None:
         """Write until cancelled."""
@@ -156,15 +140,3 @@ class Events:
             now = self._last + _NEXT
         self._last = now
         return now
-
-    def _bucket(self, namespace: str, kind: str) -> _Bucket:
-        found = self._buckets.get((namespace, kind))
-        if found is None:
-            now = self._clock()
-            if len(self._buckets) >= _BUCKETS:
-                # One that is full again says no more than a new one, unless it still owes the log a count.
-                self._buckets = {
-                    key: bucket for key, bucket in self._buckets.items() if bucket.dropped or not bucket.full(now)
-                }
-            found = self._buckets[namespace, kind] = _Bucket(float(_BURST), now)
-        return found

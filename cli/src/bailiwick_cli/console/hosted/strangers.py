@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bailiwick_cli import output
+from bailiwick_process.rates import RateWindow
 
 LINES: Final = 30
 _SECONDS: Final = 60.0
@@ -18,15 +19,15 @@ class StrangerLog:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._since = clock()
-        self._told = 0
+        self._window = RateWindow(LINES, _SECONDS)
+        self._left_out = 0
 
     def tell(self, line: str) -> None:
         """Tell a line, if there is room for it in this minute."""
-        if self._clock() - self._since >= _SECONDS:
-            if self._told > LINES:
-                output.talk(f"{self._told - LINES} lines of people who are not logged in were left out.")
-            self._since, self._told = self._clock(), 0
-        self._told += 1
-        if self._told <= LINES:
-            output.talk(line)
+        if not self._window.take(self._clock()):
+            self._left_out += 1
+            return
+        if self._left_out:
+            output.talk(f"{self._left_out} lines of people who are not logged in were left out.")
+            self._left_out = 0
+        output.talk(line)
