@@ -1,19 +1,19 @@
 """The queue between what changes and who looks at it: keys, not events, so that only the last state matters.
 
 Holds: a key is worked on by one worker at a time; a key that is added while it is worked on comes again afterwards;
-a failure comes again later and later, and never holds up the others. Shares have their turns one after the other, so
-that nobody's key waits for all keys of another share.
+a failure comes again later and later, and never holds up the others. Shares have their turns one after the other
+(see `fairqueue`), so that no key waits for all keys of another share.
 """
 
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import structlog
 
+from bailiwick_engine.fairqueue import FairQueue
 from bailiwick_operator.kube import Kind
 
 K = TypeVar("K", bound=Hashable)
@@ -37,12 +37,11 @@ class RetryError(Exception):
 
 
 class WorkQueue(Generic[K]):
-    """Keys to look at. Lives in one loop. `share` says of a key whose turn it is looked at in."""
+    """Keys to look at. Lives in one loop. `share` returns in whose turn a key is looked at."""
 
-    def __init__(self, share: Callable[[K], Hashable] = lambda _: None) -> None:
+    def __init__(self, share: Callable[[K], str] = lambda _: "") -> None:
         self._share = share
-        self._ready: dict[Hashable, deque[K]] = {}
-        self._order: deque[Hashable] = deque()
+        self._ready: FairQueue[K] = FairQueue()
         self._filled = asyncio.Semaphore(0)
         self._waiting: set[K] = set()
         self._busy: set[K] = set()
@@ -55,29 +54,14 @@ class WorkQueue(Generic[K]):
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
-            share = self._share(key)
-            if share not in self._ready:
-                self._ready[share] = deque()
-                self._order.append(share)
-            self._ready[share].append(key)
+            self._ready.put(self._share(key), key)
             self._filled.release()
-
-    async def _next(self) -> K:
-        """Wait for a key, and take the first one of the share whose turn it is."""
-        await self._filled.acquire()
-        share = self._order.popleft()
-        keys = self._ready[share]
-        key = keys.popleft()
-        if keys:
-            self._order.append(share)
-        else:
-            del self._ready[share]
-        return key
 
     async def work(self, look: Callable[[K], Awaitable[None]]) -> None:
         """Look at keys until cancelled. Several may run side by side."""
         while True:
-            key = await self._next()
+            await self._filled.acquire()
+            key = self._ready.pop()
             self._waiting.discard(key)
             self._busy.add(key)
             try:
