@@ -38,7 +38,7 @@ from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import WorkItem, WorkQueue
 from bailiwick_operator.notify.notifier import Notifier
-from bailiwick_operator.notify.outbox import Courier, Scope
+from bailiwick_operator.notify.outbox import Scope
 from bailiwick_operator.notify.sources import TargetSources
 from bailiwick_operator.process.health import Health, HealthPortError, Progress
 from bailiwick_operator.process.leader import NOTIFIED, Leadership, LostLeaseError, election_client
@@ -161,7 +161,7 @@ def _ledger(settings: OperatorSettings) -> OperatorLedger:
 def _notifier(settings: OperatorSettings, kube: OperatorClient, clock: Clock, leadership: Leadership) -> Notifier:
     own, namespace = settings.notify, settings.installation.namespace
     source, seconds = f"/bailiwick/{namespace}", own.terms.timeout
-    senders: dict[Scope, Courier] = {
+    senders: dict[Scope, NotificationSender] = {
         "installation": NotificationSender(source, own.console, AddressRule(public_only=False), seconds, clock.ours),
         "namespace": NotificationSender(source, own.console, own.rule, seconds, clock.ours),
     }

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,11 +28,8 @@ _WAITING_BYTES: Final = 8 * 2**20
 _STDOUT: Final = 1
 
 
-class LedgerOutput(Protocol):
-    """Where bytes go."""
-
-    def __call__(self, held: bytes) -> int:
-        """Write as many of them as there is room for, and return how many. Raises `OSError`."""
+LedgerOutput = Callable[[bytes], int]
+"""Writes as many of these bytes as there is room for, and returns how many. Raises `OSError`."""
 
 
 def output(path: Path | None) -> LedgerOutput:

@@ -8,16 +8,16 @@ counted, approved, expired or deleted, and what waits for that is looked at agai
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.voidgrants import VoidGrants
 from bailiwick_operator.grants.lookup import Resolver
+from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.expiry import Expiries
-from bailiwick_operator.loop.inventory import Inventory, Key, ObservedObject, Tick
+from bailiwick_operator.loop.inventory import Inventory, Key, ObservedObject
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.waitlist import WaitList
 from bailiwick_operator.loop.workqueue import WorkItem
@@ -30,25 +30,11 @@ _LOG: Final = structlog.get_logger(__name__)
 _MOVED: Final = timedelta(seconds=5)
 
 
-class GuardProof(Protocol):
-    """Who proves the guard."""
-
-    @property
-    def void(self) -> VoidGrants:
-        """Which grants are void by name."""
-
-    def covers(self, seen: Tick) -> bool:
-        """Tell whether a version that was seen at this tick may be judged."""
-
-    def ask(self) -> None:
-        """Ask for a proof soon."""
-
-
 @dataclass(frozen=True, slots=True)
 class GrantBarriers:
     """What grants wait for: that the guard is proven, and that the clock is trusted; and which of them do."""
 
-    guard: GuardProof
+    guard: GuardKeeper
     unproven: WaitList[WorkItem]
     clock: Clock
     untimed: WaitList[WorkItem]

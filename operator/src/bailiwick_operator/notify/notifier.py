@@ -20,11 +20,12 @@ from bailiwick_api.manifests.canary import is_canary
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_notifications.grantevents import of_grant
 from bailiwick_notifications.notification import Notification, NotificationType, of_installation
+from bailiwick_notifications.sending.sender import NotificationSender
 from bailiwick_notifications.targets import Target
 from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.loop.expiry import Expiries
 from bailiwick_operator.loop.inventory import Key, Object, key_of
-from bailiwick_operator.notify.outbox import Courier, DeliveryCounts, Outbox, OutboxName, Scope
+from bailiwick_operator.notify.outbox import DeliveryCounts, Outbox, OutboxName, Scope
 from bailiwick_operator.notify.sources import TargetSources
 from bailiwick_operator.notifyflags import NotifySettings
 from bailiwick_operator.reconcile.transitions import EventDraft
@@ -51,7 +52,7 @@ class Notifier:
         self,
         settings: NotifySettings,
         sources: TargetSources,
-        senders: dict[Scope, Courier],
+        senders: dict[Scope, NotificationSender],
         clock: Clock,
         *,
         before: datetime | None,

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import structlog
 
@@ -19,6 +19,7 @@ from bailiwick_kube.transport import UnreachableError
 from bailiwick_notifications.notification import Notification
 from bailiwick_notifications.pace import WINDOW_SECONDS, DeliveryTerms, MessageLine, QueuedNotification, retry_after
 from bailiwick_notifications.sending.attempt import DeliveryAttempt
+from bailiwick_notifications.sending.sender import NotificationSender
 from bailiwick_notifications.targets import Target
 
 DeliveryOutcome = Literal["delivered", "failed", "refused", "expired", "counted", "dropped"]
@@ -28,13 +29,6 @@ SCOPES: Final[tuple[Scope, ...]] = ("installation", "namespace")
 DeliveryCounts = Counter[tuple[Scope, DeliveryOutcome]]
 _NOT_NOW: Final = 1.0
 _LOG: Final = structlog.get_logger(__name__)
-
-
-class Courier(Protocol):
-    """Delivers once."""
-
-    async def send(self, target: Target, told: Notification, *, holder: str, failing: bool = False) -> DeliveryAttempt:
-        """Send, and return what came of it. `holder`: who takes turns with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +56,7 @@ class Outbox:
         self,
         name: OutboxName,
         find: Callable[[], Awaitable[Target | None]],
-        sender: Courier,
+        sender: NotificationSender,
         terms: DeliveryTerms,
         counts: DeliveryCounts,
         *,

@@ -36,7 +36,7 @@ async def test_of_a_log_only_its_own_process_tells_what_was_lost(
     state: Callable[[HeldChain], HeldChain], teller: str, lost: int | None
 ) -> None:
     clock, log = right_clock(), LoggedProcess(9)
-    ledger = OperatorLedger("bailiwick-system", lambda lines: len(lines), clock.ours)  # noqa: PLW0108 - its argument has a name
+    ledger = OperatorLedger("bailiwick-system", len, clock.ours)
     parts = WitnessParts(FakeApi().client, ListedReplicas(()), cast("Any", None), ledger)
     witness = Witness(parts, INSTALLATION, interval=10, now=clock.ours, tell=lambda _told: None)
     # Cosigned just now, so that nothing is to be signed.

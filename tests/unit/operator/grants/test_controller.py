@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 import structlog
@@ -20,6 +20,7 @@ from bailiwick_kube.transport import ApiRequest
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
 from bailiwick_operator.grants.history import GrantHistory
 from bailiwick_operator.grants.lookup import Resolver
+from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.loop.clock import SkewMonitor
 from bailiwick_operator.loop.events import Events
@@ -112,7 +113,7 @@ class Leader:
             self.expiries,
             keeping,
             self.again.append,
-            barriers=GrantBarriers(self.guard, self.unproven, self.clock, self.untimed),
+            barriers=GrantBarriers(cast("GuardKeeper", self.guard), self.unproven, self.clock, self.untimed),
         )
 
     def _grant_changed(self, body: Object) -> None:

@@ -5,6 +5,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from bailiwick_kube.transport import UnreachableError
 from bailiwick_notifications.notification import GrantFacts, Notification, NotificationType
 from bailiwick_notifications.pace import DeliveryTerms
 from bailiwick_notifications.sending.attempt import DELIVERED, DeliveryAttempt
+from bailiwick_notifications.sending.sender import NotificationSender
 from bailiwick_notifications.targets import Target
 from bailiwick_operator.notify.outbox import DeliveryCounts, Outbox, OutboxName
 from support.virtualtime import VirtualTime, virtual_time
@@ -60,7 +62,7 @@ class Box:
         self.box = Outbox(
             OutboxName(None, "chat"),
             self._find,
-            self.sending,
+            cast("NotificationSender", self.sending),
             DeliveryTerms(**terms),
             self.counts,
             may_send=lambda: self.leads,

@@ -39,7 +39,7 @@ def leading() -> tuple[Metrics, Leader]:
     settings, clock = parse([], {}), right_clock()
     queue: WorkQueue[WorkItem] = WorkQueue()
     events = Events(api.client, "me", now=clock.now)
-    ledger = OperatorLedger("bailiwick-system", lambda held: len(held), clock.ours)  # noqa: PLW0108 - its argument has a name
+    ledger = OperatorLedger("bailiwick-system", len, clock.ours)
     witness = Witness(
         WitnessParts(api.client, ListedReplicas(()), cast("Any", None), ledger),
         INSTALLATION,

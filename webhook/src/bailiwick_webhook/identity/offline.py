@@ -7,7 +7,7 @@ deleted since, so its token serves until its end.
 from functools import partial
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
+from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.jwt.compact import CompactToken
@@ -62,11 +62,3 @@ class Offline:
             return RefusedToken(Reason.IDENTITY_INVALID)
         # As live as it gets: there is nobody to ask, and no grant whose use would hang on it.
         return ProvenAccount(ServiceAccount(username, uid), verified.claims, live=True)
-
-
-class NoPods:
-    """Knows no pod: a rule that asks for a workload finds it unknown, which never widens."""
-
-    async def of(self, party: Party) -> PodWorkload | None:  # noqa: ARG002 - `subject.Pods` has it
-        """Return nothing."""
-        return None

@@ -25,6 +25,7 @@ from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims, audience_matches
 from bailiwick_webhook.identity.people import subject_of
 from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.steps import Need, Step, then
 
 _NOTHING: Final[Mapping[str, Json]] = {}
@@ -81,15 +82,11 @@ class ServiceAccounts(Protocol):
         """Return the username that a token for one of these audiences is signed for (see `proof.IdentityProof`)."""
 
 
-class Pods(Protocol):
-    """What service accounts call from (see `workloads`)."""
-
-    async def of(self, party: Party) -> PodWorkload | None:
-        """Return what a party calls from; None where that is not known."""
-
-
 class ByToken:
-    """Everybody by a token (see `proof.IdentityProof`)."""
+    """Everybody by a token (see `proof.IdentityProof`).
+
+    Without `workloads` no pod is known: a rule that requires a workload finds it unknown, which never widens.
+    """
 
     notice: Mapping[str, str] = {}
     stranger = (
@@ -97,7 +94,7 @@ class ByToken:
         " policy."
     )
 
-    def __init__(self, tokens: ServiceAccounts, issuers: Issuers, workloads: Pods) -> None:
+    def __init__(self, tokens: ServiceAccounts, issuers: Issuers, workloads: Workloads | None = None) -> None:
         self._tokens = tokens
         self._issuers = issuers
         self._workloads = workloads
@@ -115,7 +112,7 @@ class ByToken:
 
     async def workload(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from."""
-        return await self._workloads.of(party)
+        return None if self._workloads is None else await self._workloads.of(party)
 
     def verify(
         self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None

@@ -11,7 +11,7 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -29,6 +29,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.shadowtable import ShadowDrop, ShadowTally
 from bailiwick_webhook.pipeline.decision import Decision, JudgedCall
+from bailiwick_webhook.pipeline.search import Records
 from bailiwick_webhook.record.shadow import shadow_line
 from bailiwick_webhook.store.slices import Slices
 from bailiwick_webhook.threadturns import TurnTakingPool
@@ -46,16 +47,6 @@ _GATHER: Final = 0.005
 _SLICE: Final = 0.002
 _REST: Final = 4
 _AT_ONCE: Final = 64
-
-
-class SpareRecords(Protocol):
-    """Where records go that nobody waits for."""
-
-    def spare(self, line: bytes, gone: Callable[[], None]) -> bool:
-        """Take one line, where no other needs the room; returns whether it was taken.
-
-        One that was taken is `gone` where it is not written after all.
-        """
 
 
 class ShadowedCall(msgspec.Struct, frozen=True, eq=False):
@@ -88,7 +79,7 @@ class Shadows:
 
     def __init__(
         self,
-        records: SpareRecords,
+        records: Records,
         tally: ShadowTally,
         installation: Installation,
         now: Callable[[], float],

@@ -26,7 +26,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.identity.development import NOTICE, Anybody, opened
 from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
 from bailiwick_webhook.identity.jwt.keyset import KeySet
-from bailiwick_webhook.identity.offline import NoPods, Offline
+from bailiwick_webhook.identity.offline import Offline
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
@@ -124,7 +124,7 @@ def parts(
     else:
         cluster = Issuer(next(one for one in given.issuers if one.name == CLUSTER), time.monotonic, time.time)
         others = Issuers(one for one in given.issuers if one.name != CLUSTER)
-        identity, keysets = ByToken(Offline(cluster), others, NoPods()), (cluster.keys, *others.keysets)
+        identity, keysets = ByToken(Offline(cluster), others), (cluster.keys, *others.keysets)
         prepare = _as_written
     store = Directory(
         policies,

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 import orjson
@@ -24,7 +24,8 @@ from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.record.ledgernotes import LedgerNotes, NoteRefusal
-from bailiwick_webhook.record.writing.chainlog import ChainLog, UnknownSize
+from bailiwick_webhook.record.writing.chainlog import UnknownSize
+from bailiwick_webhook.record.writing.writer import RecordWriter
 
 MOST_NOTE: Final = 2_048
 # Of a note in JSON, of which each character may be escaped.
@@ -40,16 +41,6 @@ _log: Final = LogLimit()
 _ABSENT: Final = "this process chains no records: --record-chain is off"
 
 
-class ChainHolder(Protocol):
-    """What writes the records."""
-
-    chain: ChainLog | None
-    lost: int
-
-    def witness(self, note: str) -> None:
-        """Put the checkpoint of another log in the chain."""
-
-
 class _Question(msgspec.Struct):
     size: int = msgspec.field(name="from", default=0)
     ledger: str | None = None
@@ -62,7 +53,7 @@ class CheckpointHandler:
     """Answers."""
 
     def __init__(
-        self, records: ChainHolder, counts: Counts, notes: LedgerNotes, senders: StatusSenders | None = None
+        self, records: RecordWriter, counts: Counts, notes: LedgerNotes, senders: StatusSenders | None = None
     ) -> None:
         self._records = records
         self._notes = notes

@@ -6,9 +6,8 @@ Holds: nothing here runs unless somebody asks; what takes long on many policies 
 import math
 import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 from itertools import accumulate
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric as Family
@@ -19,34 +18,11 @@ from bailiwick_process.metric import Metric
 from bailiwick_webhook.metrics import recordtable, shadowtable, table
 from bailiwick_webhook.metrics.counts import Counts, Tally
 from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, CallerClass, RequestKind
-from bailiwick_webhook.record.writing.chainlog import ChainLog
+from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.store.view import View
+from bailiwick_webhook.tls.reload import Certificates
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-
-
-class RecordState(Protocol):
-    """What the writer of records tells of itself."""
-
-    chain: ChainLog | None
-    written: int
-    lost: int
-    held: int
-    held_bytes: int
-
-    @property
-    def failing(self) -> str | None:
-        """Why records cannot be written."""
-
-
-class CertificateState(Protocol):
-    """What the keeper of the serving certificate tells of itself."""
-
-    problem: str | None
-
-    @property
-    def not_after(self) -> datetime | None:
-        """When what is served with ends."""
 
 
 class Exposition(Collector):
@@ -55,9 +31,9 @@ class Exposition(Collector):
     def __init__(
         self,
         store: View,
-        records: RecordState,
+        records: RecordWriter,
         counts: Counts,
-        certificate: CertificateState | None = None,
+        certificate: Certificates | None = None,
     ) -> None:
         self._store = store
         self._records = records

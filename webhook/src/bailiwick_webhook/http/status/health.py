@@ -9,8 +9,7 @@ refused.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 import orjson
 from aiohttp import web
@@ -25,25 +24,12 @@ from bailiwick_webhook.http.status.served import ServedHandler
 from bailiwick_webhook.http.status.usage import UsageHandler
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.store.view import View
+from bailiwick_webhook.tls.reload import Certificates
 
 # Prometheus is two, and all who wait are answered with the same.
 _MOST_SCRAPING: Final = 16
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Tls(Protocol):
-    """What the keeper of the serving certificate tells of itself."""
-
-    problem: str | None
-
-    @property
-    def good(self) -> bool:
-        """Whether clients can accept what is served."""
-
-    @property
-    def not_after(self) -> datetime | None:
-        """When that ends."""
 
 
 def build(
@@ -52,7 +38,7 @@ def build(
     notice: Mapping[str, str],
     exposition: Exposition,
     counts: Counts,
-    tls: Tls | None = None,
+    tls: Certificates | None = None,
     checkpoints: CheckpointHandler | None = None,
 ) -> web.Application:
     """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it.
