@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bailiwick_api.kinds import approvalrequirement, endpointpolicy, enforcers, httproutes, meta, recordsettings
+from bailiwick_api.kinds import approvalrequirement, endpointpolicy, enforcers, httproutes, meta
 
 Schema = Mapping[str, Any]
 
@@ -19,7 +19,7 @@ _WORDS: Final[Mapping[str, str]] = {
     endpointpolicy.RESOURCE_ID_PATTERN: _NAMES,
     endpointpolicy.ATTRIBUTE_PATTERN: "path of an attribute",
     approvalrequirement.POINTER_PATTERN: "JSON pointer",
-    recordsettings.KEPT_PATTERN: "path of an attribute",
+    endpointpolicy.KEPT_PATTERN: "path of an attribute",
     enforcers.SPIFFE_PATTERN: "SPIFFE ID",
     enforcers.DNS_PATTERN: "DNS name in lower case",
     httproutes.PATH_PATTERN: "path, with `{name}` for a segment",

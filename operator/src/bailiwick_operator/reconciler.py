@@ -31,9 +31,9 @@ from bailiwick_operator.policies.compiler import PolicyCompiler
 from bailiwick_operator.policies.data import DataController
 from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.reconcile import endpointpolicy, programmed
-from bailiwick_operator.reconcile.candidates import shadowing
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status
 from bailiwick_operator.reconcile.endpointdata import summed_up
+from bailiwick_operator.reconcile.endpointpolicy import shadowing
 from bailiwick_operator.settings import OperatorSettings
 from bailiwick_operator.usage.poller import UsagePoller
 

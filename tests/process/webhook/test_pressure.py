@@ -9,9 +9,8 @@ from typing import Any, Final
 import pytest
 import structlog
 
-from bailiwick_webhook.record.writing.limits import QueueLimits
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.record.writing.writer import RecordWriter
+from bailiwick_webhook.record.writing.writer import QueueLimits, RecordWriter
 from bailiwick_webhook.threadturns import ThreadTurns
 from support.disks import ROOM
 

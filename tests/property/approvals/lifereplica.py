@@ -12,8 +12,7 @@ from typing import Any, Final, cast
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_webhook.approvals.consumer import Consumer
-from bailiwick_webhook.approvals.grantlocks import GrantLocks
+from bailiwick_webhook.approvals.consumer import Consumer, GrantLocks
 from bailiwick_webhook.approvals.livereads import LiveReads
 from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import ClusterUnavailableError

@@ -17,9 +17,8 @@ from bailiwick_evidence.merkle import EMPTY, consistent, leaf_hash, root
 from bailiwick_evidence.note import VerifierKey, opened
 from bailiwick_webhook.record.writing import writer as module
 from bailiwick_webhook.record.writing.chainlog import ChainLog, SignedCheckpoint
-from bailiwick_webhook.record.writing.limits import QueueLimits
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.record.writing.writer import RecordWriter
+from bailiwick_webhook.record.writing.writer import QueueLimits, RecordWriter
 from support.chains import read
 
 # What one call of the system does: all is well, it writes so many bytes, or it fails.

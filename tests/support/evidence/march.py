@@ -22,7 +22,7 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.versions import engine_versions
-from bailiwick_operator.reconcile.finalstate import final_state
+from bailiwick_operator.evidence.chronicle import final_state
 from bailiwick_webhook.record.line import RecordLines
 from support.decisions import CRM_CALL, ledger_of
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog

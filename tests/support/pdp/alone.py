@@ -55,7 +55,7 @@ from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.policies.staleness import ChangeAges
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import StoreState
-from bailiwick_webhook.tls.context import hardened
+from bailiwick_webhook.tls.reload import hardened
 from support.objects import Object
 
 HARNESS: Final = "system:serviceaccount:certification:harness"

@@ -17,7 +17,7 @@ from cryptography import x509
 
 from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
-from bailiwick_webhook.tls.context import hardened
+from bailiwick_webhook.tls.reload import hardened
 from localcluster.ports import free_ports
 from support.objects import policy, rule, settings
 from support.pdp.standalone import COMMAND

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from bailiwick_process import logs
-from bailiwick_webhook.tls.context import hardened
+from bailiwick_webhook.tls.reload import hardened
 
 
 def test_what_a_librarys_exception_quotes_does_not_get_into_the_log(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 Holds: the CRD is generated from these models (`schema`); a field that the engine does not enforce does not exist here.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field
 
@@ -24,7 +24,6 @@ from bailiwick_api.kinds.meta import (
     list_map,
 )
 from bailiwick_api.kinds.policystatus import EndpointPolicyStatus
-from bailiwick_api.kinds.recordsettings import RecordSettings
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
 # Exact, "*", or a trailing * after one of . : / ; so `customers.*` covers `customers.a.b` and not `customers`.
@@ -53,6 +52,23 @@ Expression = Annotated[str, Field(min_length=1, max_length=EXPRESSION_LENGTH)]
 PropertyValue = Annotated[str, Field(max_length=253)]
 IssuerName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 Effect = Literal["Allow", "RequireApproval", "Deny"]
+
+# Of a call: of data, records have the digest. A part of a path is the name of a member.
+KEPT_PATTERN: Final = (
+    r"^(context|(subject|actor)\.(claims|properties)|(action|resource)\.properties)"
+    r"(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
+)
+KeptAttribute = Annotated[str, Field(min_length=1, max_length=253, pattern=KEPT_PATTERN)]
+
+
+class RecordSettings(Model):
+    """What the decision records of the endpoint contain, besides what its rules read."""
+
+    keep: Annotated[list[KeptAttribute], Field(min_length=1, max_length=32), SET]
+    """Call attributes that every record contains, so that a later policy that reads them can be tried on past calls.
+
+    Example: context.tenant. Values are recorded as those that rules read: sensitive ones, objects and arguments
+    (context.args) only as an HMAC."""
 
 
 class ServiceAccountRef(Model):

@@ -6,7 +6,7 @@ being deleted is as good as suspended. Ready sums up: it is true once all of it 
 process decides by it. A candidate is told besides whether it is judged in place of the policy that it names.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.acceptance import CompilationSummary, NotAcceptedReason, PolicyContext, listed, named
 from bailiwick_engine.compile.checks import expired
-from bailiwick_engine.policy.replacements import replaced_by
+from bailiwick_engine.policy.replacements import Replacement, replaced_by, standings
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, truth
 from bailiwick_operator.reconcile.endpointdata import data_ready, names
@@ -121,6 +121,20 @@ def use_due(policy: Object, judged: CompilationSummary, use: PolicyUse, now: dat
     """Return what the status should say of the policy's use where it says something else; None where it says so."""
     wanted, present = _of_use(policy, judged, use, now), policy.get("status") or {}
     return None if all(wanted.get(name) == present.get(name) for name in ("usage", "shadow")) else wanted
+
+
+def shadowing(
+    endpoint: str, policies: Iterable[Object], elsewhere: Callable[[str], str | None]
+) -> dict[str, DesiredCondition]:
+    """Return the condition of each candidate among all policies of one endpoint, by name.
+
+    `elsewhere` returns the endpoint of a policy of the namespace, None where there is no such policy.
+    """
+    replaced = {policy["metadata"]["name"]: replaced_by(policy.get("spec")) for policy in policies}
+    return {
+        name: DesiredCondition("Shadowing", truth(told.standing is Replacement.IN_PLACE), told.standing, told.message)
+        for name, told in standings(endpoint, replaced, elsewhere).items()
+    }
 
 
 def _of_use(policy: Object, judged: CompilationSummary, use: PolicyUse, now: datetime) -> Status:

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from bailiwick_engine.policy.replacements import MOST_CANDIDATES
-from bailiwick_operator.reconcile.candidates import shadowing
+from bailiwick_operator.reconcile.endpointpolicy import shadowing
 from support.objects import Object, policy
 
 LIVE: Final = policy("crm", "crm-agent")

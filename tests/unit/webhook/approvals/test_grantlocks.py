@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from bailiwick_webhook.approvals import grantlocks
-from bailiwick_webhook.approvals.grantlocks import GrantLocks
+from bailiwick_webhook.approvals import consumer
+from bailiwick_webhook.approvals.consumer import GrantLocks
 
 GRANT, OTHER = ("crm", "agr-one"), ("crm", "agr-other")
 
@@ -32,7 +32,7 @@ async def test_other_grants_are_not_waited_for() -> None:
 
 
 async def test_who_waited_for_long_enough_goes_on_out_of_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grantlocks, "PATIENCE", 0.01)
+    monkeypatch.setattr(consumer, "PATIENCE", 0.01)
     ours = GrantLocks()
     async with ours.of(GRANT):
         async with ours.of(GRANT):

@@ -5,7 +5,7 @@ import re
 import threading
 from typing import Final
 
-from bailiwick_webhook.pipeline.evaluationids import new_evaluation_id
+from bailiwick_webhook.pipeline.decision import new_evaluation_id
 
 MANY: Final = 2_000
 

@@ -10,7 +10,7 @@ from bailiwick_engine.budget.ledger import MIB, Budget
 from bailiwick_webhook.http.shares.bounds import Bounds, Pace
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.process.settings import parse
-from bailiwick_webhook.record.writing.limits import QueueLimits
+from bailiwick_webhook.record.writing.writer import QueueLimits
 
 PAIR: Final = ("--tls-cert-file", "tls.crt", "--tls-key-file", "tls.key")
 

@@ -20,8 +20,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
 from bailiwick_webhook.pipeline.pdp import Pdp
-from bailiwick_webhook.record.writing.limits import QueueLimits
-from bailiwick_webhook.record.writing.writer import RecordWriter
+from bailiwick_webhook.record.writing.writer import QueueLimits, RecordWriter
 from bailiwick_webhook.steps import met
 from support.objects import gated_rule, opened_grant, policy, rule, settings
 from support.pdp.alone import Alone

@@ -5,11 +5,14 @@ refusal denies; an answer that did not come is a denial, and the use may be spen
 to it that nobody can make conflicts without end.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from msgspec.structs import replace
 
@@ -19,7 +22,6 @@ from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_webhook.approvals.grantlocks import GrantLocks
 from bailiwick_webhook.approvals.livereads import LiveReads, looked_for
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -30,6 +32,39 @@ IDEMPOTENT_FOR: Final = 30.0
 _log: Final = LogLimit()
 
 Judge = Callable[[Grant, float], Verdict]
+
+PATIENCE: Final = 1.0
+
+
+class GrantLocks:
+    """One turn at a time for each key: all but one of the calls of a process that want the same grant conflict.
+
+    This is about load, never about safety, which is the resourceVersion's: a call that has waited for long enough goes
+    on out of turn, so that an API server that hangs holds up no other call.
+    """
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, key: tuple[str, str]) -> AsyncIterator[None]:
+        """Wait for a turn, but not for ever, and hold it."""
+        # Held here, so that it lives for as long as a call waits for it.
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        taken = await _acquire(lock)
+        try:
+            yield
+        finally:
+            if taken:
+                lock.release()
+
+
+async def _acquire(lock: asyncio.Lock) -> bool:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await lock.acquire()
+    except TimeoutError:
+        return False
 
 
 async def _unasked() -> bool:

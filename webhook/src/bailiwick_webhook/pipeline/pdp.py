@@ -27,8 +27,14 @@ from bailiwick_webhook.approvals.requester import ApprovalRequester
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
-from bailiwick_webhook.pipeline.decision import Basis, Decision, JudgedCall, SettledVerdict, settled_at_once
-from bailiwick_webhook.pipeline.evaluationids import new_evaluation_id
+from bailiwick_webhook.pipeline.decision import (
+    Basis,
+    Decision,
+    JudgedCall,
+    SettledVerdict,
+    new_evaluation_id,
+    settled_at_once,
+)
 from bailiwick_webhook.pipeline.judge import Judge
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.recorder import DecisionRecorder

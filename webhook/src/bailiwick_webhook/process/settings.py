@@ -24,7 +24,7 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process import flags
 from bailiwick_webhook.process.flagvalues import loopback
 from bailiwick_webhook.record.writing.chainlog import PodName
-from bailiwick_webhook.record.writing.limits import QueueLimits
+from bailiwick_webhook.record.writing.writer import QueueLimits
 
 # What only a decision point with a cluster can use, by argparse's names.
 _CLUSTER_ONLY: Final = (

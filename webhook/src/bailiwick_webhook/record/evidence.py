@@ -6,12 +6,13 @@ no key. The module `derive` of bailiwick_evidence reads it back.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 
-from bailiwick_engine.call import Call, Party
+from bailiwick_engine import keys
+from bailiwick_engine.call import Call, Party, PodWorkload
 from bailiwick_engine.cel.inputs import Inputs, inputs
 from bailiwick_engine.cel.members import DATA, Path
 from bailiwick_engine.decision import match
@@ -19,8 +20,6 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_webhook.record.attributes import ABSENT, Attribute, AttributePlan, attributes_of, by_base, spelled
-from bailiwick_webhook.record.dataread import DataRead
-from bailiwick_webhook.record.parties import PartyFacts
 from bailiwick_webhook.record.seals import LARGE, PLAIN_CHARACTERS, ValueSealer, is_plain
 
 _LISTED: Final = 16
@@ -41,6 +40,100 @@ AttributesRead = tuple[dict[str, Any] | None, str | None]
 "nul": none was evaluated, since a text holds a NUL; "size": the call is not small, so that those were not that would
 take too long.
 """
+
+_KEPT: Final = 1_024
+_NO_PATHS: Final = frozenset[Path]()
+
+_IMAGES: Final = 32
+"""Images that a record lists. No requirement lists more, so that of more it is certain that none is met."""
+UNKNOWN: Final = "unknown"
+
+
+class PartyFacts:
+    """What the rules of one endpoint ask of a party. It does not keep the endpoint.
+
+    Of groups a record has only those that a rule names, of labels only those that a rule requires; a workload that
+    could not be read stands as unknown.
+
+    `asking`: of whose workload. Of a party without groups, nothing else is told.
+    """
+
+    def __init__(self, endpoint: CompiledEndpoint) -> None:
+        delegation = endpoint.settings.delegation if endpoint.settings else None
+        self._named = frozenset().union(
+            endpoint.broken, delegation.principals if delegation else (), *(rule.subjects for rule in endpoint.rules)
+        )
+        self.asking = frozenset(endpoint.workload_keys)
+        requirements = [one for rule in endpoint.rules for listed in rule.workloads.values() for one in listed]
+        self._labels = tuple(sorted({name for one in requirements for name, _ in one.labels}))
+
+    def tell(self, told: dict[str, Any], party: Party, call: Call, endpoint: CompiledEndpoint) -> None:
+        """Add what rules ask of a party. `endpoint` is the one that this is of."""
+        if party.groups and party.issuer is not None:
+            matched = sorted(name for name in party.groups if keys.group(party.issuer, name) in self._named)
+            if matched:
+                told["matched"] = matched
+        if self.asking and not party.keys.isdisjoint(self.asking):
+            if party.workload is not None:
+                told["workload"] = self._workload(party.workload)
+            elif endpoint.asks_workload(call.action.name, call.resource, party):
+                told["workload"] = UNKNOWN
+
+    def _workload(self, workload: PodWorkload) -> dict[str, Any]:
+        images = sorted(workload.images)
+        told: dict[str, Any] = {
+            "images": images[:_IMAGES],
+            "labels": {name: workload.labels[name] for name in self._labels if name in workload.labels},
+        }
+        if len(images) > _IMAGES:
+            told["more_images"] = len(images) - _IMAGES
+        return told
+
+
+class DataRead:
+    """What the records of one endpoint have of data: the digest of each object, and what candidate rules read.
+
+    Made once for each state of an endpoint and its data: to seal a large value takes a millisecond. Objects stand by
+    their names, whatever policies call them.
+    """
+
+    def __init__(self, endpoint: CompiledEndpoint) -> None:
+        found = {name: endpoint.data.get(name) for name in sorted(endpoint.reads)}
+        self.digests: Final = {name: None if held is None else held.digest for name, held in found.items()}
+        """By object; None of one that is unknown."""
+        self._values = {name: held.value for name, held in found.items() if held is not None and held.value is not None}
+        self._kept: dict[frozenset[Path], dict[str, Any]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.digests)
+
+    def attributes(
+        self, paths: Iterable[frozenset[Path]], told: Callable[[Path, Any], tuple[str, Any]]
+    ) -> Mapping[str, Any]:
+        """Return what is read of these paths, by name. What is absent is told by what it is not in.
+
+        `told` makes of a path and a value a name, and what is written of it.
+        """
+        wanted = _NO_PATHS.union(*paths)
+        found = self._kept.get(wanted)
+        if found is None:
+            ours = (self._present(path[1:]) for path in sorted(wanted) if path[0] == DATA and path[1] in self._values)
+            found = dict(told((DATA, *path), held) for path, held in ours)
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[wanted] = found
+        return found
+
+    def _present(self, path: Path) -> tuple[Path, Any]:
+        """Return what is there of a path, as far as it goes; in place of one that lacks the rest, an empty object."""
+        held: Any = self._values
+        for depth, part in enumerate(path):
+            if not isinstance(held, Mapping):
+                return path[:depth], held
+            if part not in held:
+                return path[:depth], {}
+            held = held[part]
+        return path, held
 
 
 class Evidence:

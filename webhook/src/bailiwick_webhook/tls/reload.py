@@ -20,12 +20,33 @@ from typing import Final
 import structlog
 
 from bailiwick_webhook.tls.clients import ClientAuthorities, CurrentAuthorities, asking
-from bailiwick_webhook.tls.context import hardened
 from bailiwick_webhook.tls.pair import NotIssuedError, Pair, UnusableError, look
 
 PATIENCE: Final = 60.0
 """For so many seconds from the start the first certificate may not be there yet: its issuer starts too."""
 _LOG: Final = structlog.get_logger(__name__)
+
+_TLS12: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+class ServingContext(ssl.SSLContext):
+    """A context of a server. `clients`: by whom it verifies clients' certificates; None: it asks for none."""
+
+    clients: ClientAuthorities | None = None
+
+
+def hardened() -> ServingContext:
+    """Return a context of a server, without a certificate yet.
+
+    It has TLS 1.2 with AEAD and forward secrecy, and TLS 1.3; nothing older or anonymous, no compression and no
+    renegotiation.
+    """
+    context = ServingContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Those of TLS 1.3 are all AEAD, and OpenSSL keeps them apart.
+    context.set_ciphers(_TLS12)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    return context
 
 
 class Certificates:

@@ -9,10 +9,9 @@ import pytest
 import structlog
 
 from bailiwick_webhook.record.writing.chainlog import ChainLog
-from bailiwick_webhook.record.writing.limits import QueueLimits
 from bailiwick_webhook.record.writing.recordthread import RecordingBrokenError
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.record.writing.writer import RecordWriter
+from bailiwick_webhook.record.writing.writer import QueueLimits, RecordWriter
 
 LINE = b'{"number":%d}\n'
 SECRET = "the text of a record"

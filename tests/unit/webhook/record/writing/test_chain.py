@@ -15,9 +15,8 @@ from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import leaf_hash
 from bailiwick_evidence.note import VerifierKey, opened
 from bailiwick_webhook.record.writing.chainlog import ChainLog, PodName, SignedCheckpoint
-from bailiwick_webhook.record.writing.limits import QueueLimits
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.record.writing.writer import RecordWriter
+from bailiwick_webhook.record.writing.writer import QueueLimits, RecordWriter
 from support.chains import Stream, read
 
 FULL: Final = Path("/dev/full")

@@ -9,9 +9,8 @@ from typing import Final
 import pytest
 
 from bailiwick_webhook.record.writing.chainlog import ChainLog
-from bailiwick_webhook.record.writing.limits import QueueLimits
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.record.writing.writer import RecordWriter
+from bailiwick_webhook.record.writing.writer import QueueLimits, RecordWriter
 from support.chains import read
 
 FULL: Final = Path("/dev/full")

@@ -7,22 +7,23 @@ its bytes.
 
 import base64
 import hashlib
+import os
 import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bailiwick_evidence.base64text import encoded
-from bailiwick_evidence.chain import MOST_BYTES, ChainWriter, chain_id, link
+from bailiwick_evidence.chain import MOST_BYTES, ChainWriter, body, chain_id, link
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import Forest, leaf_hash
 from bailiwick_evidence.note import SignatureType, signed, verifier_key
-from bailiwick_webhook.record.writing.chaintail import ChainTail
 from bailiwick_webhook.record.writing.provablesizes import ProvableSizes
 
 _ID_BYTES: Final = 16
@@ -31,6 +32,44 @@ _MOST_DATA: Final = MOST_BYTES - 127
 # Seconds between two checkpoints of one log of the operator; and of how many logs it is remembered.
 _PACE: Final = 60.0
 _OPERATORS: Final = 8
+
+# A few of the longest lines there are.
+_MOST_BYTES: Final = 256 * 1024
+
+
+class ChainTail(NamedTuple):
+    """A chain, and the number and leaf hash (32 bytes) of its latest line."""
+
+    id: str
+    seq: int
+    head: bytes
+
+
+def chain_tail(path: Path) -> ChainTail | None:
+    """Return what the last whole line of a chain says; None if there is none near the end. Raises `OSError`.
+
+    A new chain that goes into the same file names it, and never goes on with it.
+    """
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - _MOST_BYTES))
+        lines = file.read(_MOST_BYTES).split(b"\n")
+    # Of what was cut off nothing is known; but where nothing but its newline is missing, the line is whole.
+    for line in reversed(lines):
+        found = link(line)
+        if found is not None and _whole(line):
+            return ChainTail(found.id, found.seq, leaf_hash(line))
+    return None
+
+
+def _whole(line: bytes) -> bool:
+    try:
+        orjson.loads(body(line))
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 class SignedCheckpoint(NamedTuple):

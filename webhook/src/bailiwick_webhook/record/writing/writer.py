@@ -2,14 +2,14 @@
 
 Holds: a line is written whole and in order, or it is counted as lost and logged; what waits is bounded; nobody waits
 longer than the limit. While writing fails, lines that were taken are kept and tried again, and `write` takes no other
-(unless `Limits.required` is off), so that a decision is denied rather than given without its record. Of a line that
-has a number in a chain and may stand, nothing else is written under that number. Lines to spare have an eighth of the
-room, and none while writing fails.
+(unless `QueueLimits.required` is off), so that a decision is denied rather than given without its record. Of a line
+that has a number in a chain and may stand, nothing else is written under that number. Lines to spare have an eighth of
+the room, and none while writing fails.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,9 +17,7 @@ from typing import Any, Final, Self
 import structlog
 
 from bailiwick_webhook.loglimit import LogLimit
-from bailiwick_webhook.record.writing.chainlog import ChainLog, LedgerPace
-from bailiwick_webhook.record.writing.chaintail import chain_tail
-from bailiwick_webhook.record.writing.limits import QueueLimits
+from bailiwick_webhook.record.writing.chainlog import ChainLog, LedgerPace, chain_tail
 from bailiwick_webhook.record.writing.linefile import LineFile
 from bailiwick_webhook.record.writing.recordthread import RecordThread
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError, WaitingLine, expire, taken_along
@@ -35,6 +33,27 @@ _SPARE: Final = 8
 _FAILED: Final = "decision records cannot be written"
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """`records` and `size` (bytes) may wait at most, and a decision `timeout` seconds for its record.
+
+    Whatever is set here, a decision that takes a use of a grant waits for its record.
+
+    `required`: a decision whose record cannot be written is denied; otherwise it is given, and the loss is counted and
+    logged. `first`: every decision waits for its record, not only those that take a use.
+    """
+
+    records: int = 10_000
+    size: int = 16 << 20
+    timeout: float = 1.0
+    required: bool = True
+    first: bool = False
+
+    def hold(self, records: int, size: int, part: int = 1) -> bool:
+        """Tell whether so many records, of so many bytes together, may wait; in one part of the room in so many."""
+        return part * records <= self.records and part * size <= self.size
 
 
 class RecordWriter:

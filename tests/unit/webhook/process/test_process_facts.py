@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from bailiwick_evidence.derive.versions import engine_versions
-from bailiwick_webhook.record.processfacts import VerdictSettings, process_facts
+from bailiwick_webhook.process.chain import VerdictSettings, process_facts
 
 
 def test_it_names_the_versions_of_engine_cel_and_time_zones() -> None:
