@@ -15,7 +15,9 @@ import verify_requirements
 import verify_text
 
 ROOT = Path(__file__).resolve().parents[2]
-MAX_LINES = 350
+# A module is read in one go. Up to here its length is a matter of judgement: what does two things is split far below it,
+# and what does one thing is not cut in two to be shorter.
+MAX_LINES = 500
 
 SHIPPED = ("crds", "engine", "notifications", "process", "webhook", "operator", "cli", "sdk")
 FOLDERS = (*SHIPPED, "localcluster", "hack", "examples", "benchmarks")

@@ -10,7 +10,7 @@ import pytest
 
 from bailiwick_engine.decision import shadow as engine
 from bailiwick_engine.decision.shadow import ShadowVerdict
-from bailiwick_webhook.metrics.shadowtable import ShadowDrop
+from bailiwick_webhook.metrics.table import ShadowDrop
 from bailiwick_webhook.pipeline import shadows as pipeline
 from contract.asking_alone import AGENT, PEP, STRANGER, LoneClient, asking, body, stored
 from support.objects import Object, changed, gated_rule, rule

@@ -32,7 +32,7 @@ from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
-from bailiwick_webhook.metrics.usage import UsageTally
+from bailiwick_webhook.metrics.counts import UsageTally
 from bailiwick_webhook.steps import Need, Step, met
 from contract.asking_alone import AGENT, PEP, STRANGER, body, stored
 from contract.connections.test_front import BODIES, HEADERS, PLAIN, SPELLED, alike, request, whole

@@ -17,7 +17,7 @@ from bailiwick_webhook.http.status.pairs import MOST_BYTES, MOST_PAIRS
 from bailiwick_webhook.http.status.ration import Ration
 from bailiwick_webhook.http.status.usage import MOST_WAITING
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.metrics import usage
+from bailiwick_webhook.metrics import counts
 from bailiwick_webhook.metrics.counts import Counts
 from support.objects import rule
 from support.pdp.alone import StaticStore
@@ -66,7 +66,7 @@ async def test_it_tells_what_candidates_came_to(port: Port) -> None:
 
 
 async def test_what_is_told_of_candidates_is_of_the_same_memory(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "MOST_POLICIES", 0)
+    monkeypatch.setattr(counts, "MOST_POLICIES", 0)
     port.counts.shadows.compare(PolicyRef("crm", "next", "n", 4), different=True)
     before = (await port.ask([["n", 0]]))[1]
     port.counts.usage.use(verdict_of(governed(rule(actions=["customers.export"]))), None, 1.0)

@@ -15,9 +15,8 @@ from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.metrics import table
-from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.shadowtable import MOST_ENDPOINTS, ShadowTally
-from bailiwick_webhook.metrics.table import RequestKind
+from bailiwick_webhook.metrics.counts import Counts, ShadowTally, Tally
+from bailiwick_webhook.metrics.table import MOST_ENDPOINTS, RequestKind
 from support.objects import Object, gated_rule, policy, rule, settings
 from support.pdp import questions
 from support.pdp.alone import HARNESS, Alone, KeptRecords, subject_token

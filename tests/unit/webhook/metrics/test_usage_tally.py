@@ -8,9 +8,8 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Party
 from bailiwick_engine.decision.decide import weighed
 from bailiwick_engine.policy.model import PolicyRef
-from bailiwick_webhook.metrics import shadowtable, usage
-from bailiwick_webhook.metrics.shadowtable import ShadowTally
-from bailiwick_webhook.metrics.usage import UsageTally
+from bailiwick_webhook.metrics import counts
+from bailiwick_webhook.metrics.counts import ShadowTally, UsageTally
 from support.objects import Object, gated_rule, rule, settings, subject
 from unit.engine.cases import (
     AROUND,
@@ -64,7 +63,7 @@ def test_what_is_remembered_is_every_policy_whose_gate_an_approval_opened() -> N
 
 
 def test_what_is_remembered_is_bounded_and_begins_anew_as_another_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage, "MOST_POLICIES", 3)
+    monkeypatch.setattr(counts, "MOST_POLICIES", 3)
     shadows, verdict = ShadowTally(), verdict_of(governed(rule(actions=["customers.export"])))
     tally = UsageTally(shadows.candidates)
     shadows.compare(PolicyRef("crm", "next", "n", 1), different=True)
@@ -84,7 +83,7 @@ def test_what_is_remembered_is_bounded_and_begins_anew_as_another_memory(monkeyp
 def test_what_is_remembered_of_candidates_is_bounded_too_and_begins_anew_with_each_generation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shadowtable, "MOST_CANDIDATES", 2)
+    monkeypatch.setattr(counts, "MOST_CANDIDATES", 2)
     tally = ShadowTally()
     for name, generation in (("a", 1), ("b", 1), ("a", 2), ("a", 2), ("c", 1)):
         tally.compare(PolicyRef("crm", name, name, generation), different=True)
@@ -95,8 +94,8 @@ def test_what_is_remembered_of_candidates_is_bounded_too_and_begins_anew_with_ea
 
 
 def test_one_namespace_has_no_more_than_its_share_of_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shadowtable, "MOST_CANDIDATES", 4)
-    monkeypatch.setattr(shadowtable, "MOST_CANDIDATES_OF_ONE", 2)
+    monkeypatch.setattr(counts, "MOST_CANDIDATES", 4)
+    monkeypatch.setattr(counts, "MOST_CANDIDATES_OF_ONE", 2)
     tally = ShadowTally()
     for namespace, name in (("crm", "a"), ("big", "b"), ("big", "c"), ("big", "b"), ("big", "d"), ("big", "e")):
         tally.compare(PolicyRef(namespace, name, name, 1), different=False)

@@ -19,7 +19,8 @@ from bailiwick_engine.decision.decide import weighed
 from bailiwick_engine.decision.shadow import ShadowVerdict, VerdictClass, shadowed
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.metrics.shadowtable import ShadowDrop, ShadowTally
+from bailiwick_webhook.metrics.counts import ShadowTally
+from bailiwick_webhook.metrics.table import ShadowDrop
 from bailiwick_webhook.pipeline import shadows as pipeline
 from bailiwick_webhook.pipeline.decision import Basis, Decision, JudgedCall
 from bailiwick_webhook.pipeline.shadows import Shadows

@@ -2,16 +2,16 @@
 
 Holds: every label's values are listed here, so that the number of series is known before anybody asks anything; no
 name of a namespace, endpoint, policy, rule or party, and nothing else that a caller chooses, is ever a label. The one
-exception is in `shadowtable`, which bounds it.
+exception is SHADOWS: endpoints that have a candidate, which a policy's author chooses and no caller does, and so many
+of them at most.
 """
 
 from enum import StrEnum
 from typing import Final
 
+from bailiwick_engine.decision.shadow import VerdictClass
 from bailiwick_engine.reasons import Reason
 from bailiwick_process.metric import Metric
-from bailiwick_webhook.metrics.recordtable import RECORD_METRICS
-from bailiwick_webhook.metrics.shadowtable import SHADOW_METRICS
 
 
 class TokenProblem(StrEnum):
@@ -123,9 +123,24 @@ class Handshake(StrEnum):
     FAILED = "failed"
 
 
+class ShadowDrop(StrEnum):
+    """Why a call was not decided again, or what it came to not recorded."""
+
+    QUEUE = "queue"
+    LARGE = "large"
+    RECORD = "record"
+    FAILED = "failed"
+
+
 RANKS: Final = ("1", "2", "3", "4", "5")
 CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 BOUNDS: Final = (*(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),)
+MOST_ENDPOINTS: Final = 32
+"""Endpoints that have series of their own: the first of the life of a process that are decided with a candidate."""
+MOST_OF_ONE: Final = 4
+"""Those of them that are of one namespace, so that none takes the series of all."""
+OTHERS: Final = "other"
+UNDECIDED: Final = "undecided"
 
 
 _KIND: Final = ("kind", tuple(RequestKind))
@@ -245,6 +260,68 @@ MALFORMED: Final = Metric(
     "Requests that are not valid HTTP, and uploads that broke off. The log has them at level debug.",
     (_PORT,),
 )
+SHADOWED: Final = (*VerdictClass, UNDECIDED)
+
+SHADOWS: Final = Metric(
+    "bailiwick_shadow_total",
+    "counter",
+    "Calls that were decided once more, with a candidate (spec.replaces) in place of the policy that it replaces. live:"
+    " the verdict that was answered by; shadow: the candidate's; undecided: a rule of the candidate asks for the"
+    " workload of a party, and no rule in force does. endpoint: the first endpoints with a candidate, as"
+    f" namespace/name, {MOST_OF_ONE} of a namespace at most; the rest is other.",
+    (
+        ("endpoint", (f"at most {MOST_ENDPOINTS} endpoints", OTHERS)),
+        ("live", tuple(VerdictClass)),
+        ("shadow", SHADOWED),
+    ),
+)
+DROPS: Final = Metric(
+    "bailiwick_shadow_dropped_total",
+    "counter",
+    "Shadow decisions that were left out, so that they do not take what answers need. queue: too many"
+    " calls wait, of all or of the namespace, or calls wait that were decided by two other states of the endpoint's"
+    " policies; large: a call with a large body waits, of the namespace or of too many others; record: decided, but the"
+    " record had no room to spare, or could not be written; failed: an internal error.",
+    (("why", tuple(ShadowDrop)),),
+)
+RECORDS_WRITTEN: Final = Metric("bailiwick_records_written_total", "counter", "Decision records written.")
+RECORDS_LOST: Final = Metric(
+    "bailiwick_records_lost_total",
+    "counter",
+    "Decision records not written. With --on-record-failure deny, their calls were denied, or the process stopped"
+    " while it could not write.",
+)
+RECORDS_WAITING: Final = Metric("bailiwick_records_waiting", "gauge", "Decision records in the queue.")
+RECORDS_BYTES: Final = Metric("bailiwick_records_waiting_bytes", "gauge", "Size of the decision records in the queue.")
+RECORDS_FAILING: Final = Metric(
+    "bailiwick_records_failing",
+    "gauge",
+    "1 while records cannot be written: the disk is full, or no process reads the pipe.",
+)
+LOG_SIZE: Final = Metric(
+    "bailiwick_log_size",
+    "gauge",
+    "Lines in the chain of this process that are written. Absent with --record-chain off.",
+)
+LOG_CHECKPOINTS: Final = Metric(
+    "bailiwick_log_checkpoints_total",
+    "counter",
+    "Checkpoints of this process's chain that were signed for a client of /checkpoint on the status port.",
+)
+LOG_UNASKED: Final = Metric(
+    "bailiwick_log_unasked_seconds",
+    "gauge",
+    "Seconds since a checkpoint was last requested, or since the start. The operator, which is the witness, requests"
+    " one every few seconds. Absent with --record-chain off.",
+)
+
+LOG_NOTES_REFUSED: Final = Metric(
+    "bailiwick_log_notes_refused_total",
+    "counter",
+    "Checkpoints of the operator's log that were sent to /checkpoint on the status port and not taken into the chain,"
+    " because the witness of this installation did not cosign them, or its key is not known here.",
+)
+
 AGE: Final = Metric(
     "bailiwick_store_age_seconds",
     "gauge",
@@ -318,7 +395,9 @@ CERTIFICATE_REFUSED: Final = Metric(
 )
 
 METRICS: Final = (
-    *(DECISIONS, DURATION, USES, *SHADOW_METRICS, *RECORD_METRICS),
+    *(DECISIONS, DURATION, USES, SHADOWS, DROPS),
+    *(RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
+    *(LOG_SIZE, LOG_CHECKPOINTS, LOG_UNASKED, LOG_NOTES_REFUSED),
     *(AGE, ENDPOINTS, POLICIES, BROKEN),
     *(COMPILED, COMPILED_LIMIT, COMPILED_HIGHEST, NAMESPACE_LIMIT, OVER_BUDGET, CHANGE_AGE, OUTDATED),
     *(GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),

@@ -27,7 +27,8 @@ from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snap
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.loglimit import LogLimit
-from bailiwick_webhook.metrics.shadowtable import ShadowDrop, ShadowTally
+from bailiwick_webhook.metrics.counts import ShadowTally
+from bailiwick_webhook.metrics.table import ShadowDrop
 from bailiwick_webhook.pipeline.decision import Decision, JudgedCall
 from bailiwick_webhook.pipeline.search import Records
 from bailiwick_webhook.record.shadow import shadow_line

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_process.metric import Metric
-from bailiwick_webhook.metrics import recordtable, shadowtable, table
+from bailiwick_webhook.metrics import table
 from bailiwick_webhook.metrics.counts import Counts, Tally
 from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, CallerClass, RequestKind
 from bailiwick_webhook.record.writing.writer import RecordWriter
@@ -70,20 +70,20 @@ class Exposition(Collector):
         yield _counter(table.USES, (((outcome,), count) for outcome, count in counts.uses.items()))
         met = counts.shadows.met
         yield _counter(
-            shadowtable.SHADOWS,
+            table.SHADOWS,
             (((endpoint, *both), count) for endpoint, found in met.items() for both, count in found.items()),
         )
-        yield _counter(shadowtable.DROPS, (((why,), count) for why, count in counts.shadows.dropped.items()))
-        yield _counter(recordtable.RECORDS_WRITTEN, [((), records.written)])
-        yield _counter(recordtable.RECORDS_LOST, [((), records.lost)])
-        yield _gauge(recordtable.RECORDS_WAITING, records.held)
-        yield _gauge(recordtable.RECORDS_BYTES, records.held_bytes)
-        yield _gauge(recordtable.RECORDS_FAILING, records.failing is not None)
+        yield _counter(table.DROPS, (((why,), count) for why, count in counts.shadows.dropped.items()))
+        yield _counter(table.RECORDS_WRITTEN, [((), records.written)])
+        yield _counter(table.RECORDS_LOST, [((), records.lost)])
+        yield _gauge(table.RECORDS_WAITING, records.held)
+        yield _gauge(table.RECORDS_BYTES, records.held_bytes)
+        yield _gauge(table.RECORDS_FAILING, records.failing is not None)
         chain = records.chain
-        yield _gauge(recordtable.LOG_SIZE, None if chain is None else chain.size)
-        yield _counter(recordtable.LOG_CHECKPOINTS, [((), 0 if chain is None else chain.signed)])
-        yield _gauge(recordtable.LOG_UNASKED, None if chain is None else chain.unasked)
-        yield _counter(recordtable.LOG_NOTES_REFUSED, [((), counts.notes_refused)])
+        yield _gauge(table.LOG_SIZE, None if chain is None else chain.size)
+        yield _counter(table.LOG_CHECKPOINTS, [((), 0 if chain is None else chain.signed)])
+        yield _gauge(table.LOG_UNASKED, None if chain is None else chain.unasked)
+        yield _counter(table.LOG_NOTES_REFUSED, [((), counts.notes_refused)])
         yield _gauge(table.AGE, store.age if store.synced else math.inf)
         endpoints, policies, broken = self._sizes()
         yield _gauge(table.ENDPOINTS, endpoints)
