@@ -16,6 +16,7 @@ from typing import Final
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
+from bailiwick_process.rates import TokenBuckets
 from bailiwick_webhook.approvals.grantids import parsed
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -65,7 +66,7 @@ class LiveReads:
         self._cluster = cluster
         self._clock = clock
         self._of: dict[Place, _Reads] = {}
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._buckets: TokenBuckets[str] = TokenBuckets(PER_SECOND, BURST, _BUCKETS)
         self._silent_until = float("-inf")
 
     async def of(self, place: Place, since: float | None = None) -> ApiResponse | None:
@@ -76,7 +77,7 @@ class LiveReads:
             read = reads.latest
         elif reads.following is not None:
             read = reads.following
-        elif self._clock() < self._silent_until or not self._may(place[0]):
+        elif self._clock() < self._silent_until or not self._buckets.take(place[0], self._clock()):
             self._forget(place, reads)
             return None
         else:
@@ -106,14 +107,3 @@ class LiveReads:
         old = self._clock() - reads.began >= _KEPT and (reads.latest is None or reads.latest.done())
         if old and reads.following is None and self._of.get(place) is reads:
             del self._of[place]
-
-    def _may(self, namespace: str) -> bool:
-        """Take one read off what a namespace has, which fills up again."""
-        now = self._clock()
-        tokens, at = self._buckets.get(namespace, (BURST, now))
-        tokens = min(BURST, tokens + (now - at) * PER_SECOND)
-        if len(self._buckets) >= _BUCKETS:
-            full = {one for one, (left, then) in self._buckets.items() if left + (now - then) * PER_SECOND >= BURST}
-            self._buckets = {one: bucket for one, bucket in self._buckets.items() if one not in full}
-        self._buckets[namespace] = (tokens - 1.0 if tokens >= 1.0 else tokens, now)
-        return tokens >= 1.0
