@@ -15,8 +15,8 @@ import verify_requirements
 import verify_text
 
 ROOT = Path(__file__).resolve().parents[2]
-# A module is read in one go. Up to here its length is a matter of judgement: what does two things is split far below it,
-# and what does one thing is not cut in two to be shorter.
+# A module is read in one go. Up to here its length is a matter of judgement: what does two things is split far below
+# it, and what does one thing is not cut in two to be shorter.
 MAX_LINES = 500
 
 SHIPPED = ("crds", "engine", "notifications", "process", "webhook", "operator", "cli", "sdk")

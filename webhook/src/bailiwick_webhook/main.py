@@ -42,6 +42,7 @@ from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Port
+from bailiwick_webhook.pipeline.observer import Observer, unobserved
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
 from bailiwick_webhook.process import gcpause, settings, standalone
 from bailiwick_webhook.process.chain import chain_log
@@ -87,11 +88,11 @@ async def _run(given: WebhookSettings) -> None:
     # The status port outlives all else: the witness is still to see the line that closes the records.
     async with contextlib.AsyncExitStack() as last, contextlib.AsyncExitStack() as stack:
         records = await stack.enter_async_context(_writer(given))
-        made = _pipeline(given, stack)
+        observe = _observer(given, stack)
         store, identity, pdp, keysets = (
-            standalone.parts(given, given.policies, records, made)
+            standalone.parts(given, given.policies, records, observe)
             if given.policies is not None
-            else _clustered(given, records, stack, made)
+            else _clustered(given, records, stack, observe)
         )
         # Before the records end, which it adds to.
         stack.push_async_callback(pdp.shadows.close)
@@ -192,21 +193,22 @@ def _writer(given: WebhookSettings) -> RecordWriter:
         raise OSError(message) from error
 
 
-def _pipeline(given: WebhookSettings, stack: contextlib.AsyncExitStack) -> Callable[..., Pdp]:
-    """Return what makes the pipeline of its parts: one with spans where a collector is named. Raises `OSError`."""
+def _observer(given: WebhookSettings, stack: contextlib.AsyncExitStack) -> Observer:
+    """Return what observes the pipeline: spans where a collector is named, else nothing. Raises `OSError`."""
     if given.otlp_endpoint is None:
-        return Pdp
-    from bailiwick_webhook.telemetry.provider import SpanExport  # noqa: PLC0415 - only those load it who ask for it
-
-    export = SpanExport(given.otlp_endpoint)
+        return unobserved
+    try:
+        from bailiwick_webhook import telemetry  # noqa: PLC0415 - 20 MB that only those load who ask for spans
+    except ImportError as error:
+        message = f"--otlp-endpoint needs the extra bailiwick[tracing]: {error}"
+        raise OSError(message) from error
+    export = telemetry.SpanExport(given.otlp_endpoint)
     stack.push_async_callback(export.close)
-    from bailiwick_webhook.telemetry.spans import TracedPdp  # noqa: PLC0415 - likewise
-
-    return functools.partial(TracedPdp, export.tracer)
+    return export.observer
 
 
 def _clustered(
-    given: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack, made: Callable[..., Pdp]
+    given: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack, observe: Observer
 ) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
     cluster = ApiClient(HttpTransport(access(given.kubeconfig), given.api_timeout, _USER_AGENT))
@@ -222,7 +224,7 @@ def _clustered(
         budget=given.budget,
         tend=keeper.tend,
     )
-    pdp = made(
+    pdp = Pdp(
         store,
         Consumer(cluster, time.time, watch_route=store.watch_route),
         Opener(
@@ -238,6 +240,7 @@ def _clustered(
         permits=Permits(cluster),
         record_key=given.record_key,
         shadow_share=given.shadow_share,
+        observe=observe,
     )
     keys, issuers = KeySet(CLUSTER, publisher(cluster)), Issuers(given.issuers)
     tokens = Tokens(

@@ -16,6 +16,7 @@ from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook import telemetry
 from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.pdp import Decision, Pdp
@@ -23,8 +24,7 @@ from bailiwick_webhook.pipeline.search import SearchKind
 from bailiwick_webhook.process.standalone import NoRequests, NoUses
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from bailiwick_webhook.steps import met
-from bailiwick_webhook.telemetry import spans as telemetry
-from bailiwick_webhook.telemetry.spans import BATCH, CONSUME, DECIDE, LIVE_READ, RECORD, REQUEST, SEARCH, TracedPdp
+from bailiwick_webhook.telemetry import BATCH, CONSUME, DECIDE, LIVE_READ, RECORD, REQUEST, SEARCH, SpanObserver
 from support.objects import gated_rule, policy, rule, settings
 from support.pdp.alone import Alone, KeptRecords
 from unit.engine import cases
@@ -48,7 +48,8 @@ class World:
         self.store = cast("Any", Alone([given]).store)
         ports = (self.store, consumer or NoUses(), NoRequests(), records or KeptRecords())
         parts = (*ports, Installation(), lambda: cases.NOW)
-        self.plain, self.pdp = Pdp(*parts), TracedPdp(provider.get_tracer("test"), *parts)
+        self.plain = Pdp(*parts)
+        self.pdp = Pdp(*parts, observe=SpanObserver(provider.get_tracer("test")))
 
     def spans(self) -> dict[str, ReadableSpan]:
         return {span.name: span for span in self.exporter.get_finished_spans()}

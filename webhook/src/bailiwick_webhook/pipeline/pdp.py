@@ -21,6 +21,7 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.approvals.livereads import looked_for
 from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
 from bailiwick_webhook.approvals.ports import GrantOpener, Readers, UseConsumer
 from bailiwick_webhook.approvals.requester import ApprovalRequester
@@ -36,6 +37,7 @@ from bailiwick_webhook.pipeline.decision import (
     settled_at_once,
 )
 from bailiwick_webhook.pipeline.judge import Judge
+from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, UseResult, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.recorder import DecisionRecorder
 from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult, unpaid
@@ -45,7 +47,7 @@ from bailiwick_webhook.pipeline.workloads import with_workloads
 from bailiwick_webhook.record.evidence import AttributesRead
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.steps import Need, Step
+from bailiwick_webhook.steps import Need, Step, met
 from bailiwick_webhook.store.view import View
 
 __all__ = ["Decision", "GrantOpener", "Pdp", "Records", "UseConsumer"]
@@ -57,7 +59,7 @@ _ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
 
 
 class Pdp:
-    """Answers evaluations. `now` is the time of day in seconds since the epoch."""
+    """Answers evaluations. `now` is the time of day in seconds since the epoch. `observe`: see `observer`."""
 
     def __init__(  # noqa: PLR0913 - the parts of a decision point
         self,
@@ -71,7 +73,9 @@ class Pdp:
         *,
         record_key: bytes | None = None,
         shadow_share: float = 1.0,
+        observe: Observer = unobserved,
     ) -> None:
+        self._observe = observe
         self._store = store
         self._consumer = consumer
         self._opener = opener
@@ -81,10 +85,10 @@ class Pdp:
         self.counts = Counts()
         self.offload = Offload()
         self.turns = LoopTurns()
-        self._recorder = DecisionRecorder(records, RecordLines(record_key), self.offload, now, opener)
+        self._recorder = DecisionRecorder(records, RecordLines(record_key), self.offload, now, opener, observe)
         self._judge = Judge(store, installation, now, self.offload)
         self.shadows = Shadows(records, self.counts.shadows, installation, now, shadow_share)
-        self._searcher = Searcher(store, records, now, self.offload)
+        self._searcher = Searcher(store, records, now, self.offload, observe)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -97,6 +101,15 @@ class Pdp:
 
     def evaluate(self, asked: EvaluationRequest) -> Step[Decision]:
         """Decide one call, using a grant where one is needed and fits."""
+        return self._begin(asked) if self._observe is unobserved else Need(partial(self._evaluate_observed, asked))
+
+    async def _evaluate_observed(self, asked: EvaluationRequest) -> Decision:
+        with self._observe(Stage.DECISION, asked) as report:
+            decision = await met(self._begin(asked))
+            report(decision)
+            return decision
+
+    def _begin(self, asked: EvaluationRequest) -> Step[Decision]:
         started = time.perf_counter()
         if asked.large or asked.explain:
             return Need(partial(self._evaluated_beside, asked, started))
@@ -159,9 +172,17 @@ class Pdp:
 
         None stands for an item that cannot be decided, and counts as denied.
         """
+        first = next((item for item in items if item is not None), None)
+        with self._observe(Stage.BATCH, first) as report:
+            decisions = await self._evaluate_batch(items, first, semantic)
+            report(BatchResult(len(items), sum(one is not None and one.allowed for one in decisions)))
+            return decisions
+
+    async def _evaluate_batch(
+        self, items: Sequence[EvaluationRequest | None], first: EvaluationRequest | None, semantic: Semantic
+    ) -> list[Decision | None]:
         started = time.perf_counter()
-        first = next((item.call for item in items if item is not None), None)
-        slices = self.turns.slices("") if first is None else self._slices(first)
+        slices = self.turns.slices("") if first is None else self._slices(first.call)
         # Before it is said by which policies, since a crowd of the same tenant may be ahead.
         await slices.turn()
         basis = self._judge.basis()
@@ -260,6 +281,14 @@ class Pdp:
         self, asked: EvaluationRequest, kind: SearchKind, pay: Callable[[int], None] = unpaid
     ) -> SearchResult | None:
         """Return what a search finds; None: the caller may not ask. Raises `RecordFailedError`, and what `pay` does."""
+        with self._observe(Stage.SEARCH, asked) as report:
+            found = await self._search(asked, kind, pay)
+            report(SearchCount(0 if found is None else len(found.names)))
+            return found
+
+    async def _search(
+        self, asked: EvaluationRequest, kind: SearchKind, pay: Callable[[int], None]
+    ) -> SearchResult | None:
         started, counts = time.perf_counter(), self.counts.search
         slices = self._slices(asked.call)
         await slices.turn()
@@ -289,13 +318,20 @@ class Pdp:
             latest = self._judge.again(one, grant, now)
             return latest.verdict
 
-        verdict = await self._consumer.caught_up(asked, one.verdict, judge, since)
+        # Where memory cannot have missed anything, nothing is read.
+        observe = unobserved if looked_for(asked, one.verdict) is None else self._observe
+        with observe(Stage.LIVE_READ, asked) as report:
+            verdict = await self._consumer.caught_up(asked, one.verdict, judge, since)
+            report(verdict)
         # Used up since, as like as not, so that the verdict need not name it.
         repeated = self._consumer.taken_before(asked, verdict, self._judge.known(asked.call))
         if not repeated and verdict.outcome is not Outcome.USE_GRANT:
             return replace(latest, verdict=verdict), None
         candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
-        verdict, used = await self._consumer.consume(asked, replace(verdict, grants=candidates), evaluation_id, judge)
+        verdict = replace(verdict, grants=candidates)
+        with self._observe(Stage.USE, asked) as report:
+            verdict, used = await self._consumer.consume(asked, verdict, evaluation_id, judge)
+            report(UseResult(verdict, used))
         self.counts.uses[Use.REFUSED if used is None else Use.USED] += 1
         return replace(latest, verdict=verdict), used
 
@@ -327,6 +363,12 @@ class Pdp:
         Returns the decision, and what became of the request; None where the verdict leaves nothing to ask for. Raises
         `ClusterUnavailableError`.
         """
+        with self._observe(Stage.REQUEST, asked) as report:
+            decision, outcome = await self._request(asked)
+            report(decision)
+            return decision, outcome
+
+    async def _request(self, asked: EvaluationRequest) -> tuple[Decision, OpenedGrant | RefusedOpening | None]:
         started = time.perf_counter()
         one = await self._judge.judged(asked, self._judge.basis())
         verdict = one.verdict

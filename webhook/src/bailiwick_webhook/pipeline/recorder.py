@@ -12,6 +12,7 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.approvals.ports import GrantOpener
 from bailiwick_webhook.pipeline.decision import Decision, SettledVerdict
+from bailiwick_webhook.pipeline.observer import Observer, Stage, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.search import Records
 from bailiwick_webhook.record.evidence import AttributesRead
@@ -22,7 +23,10 @@ _log = structlog.get_logger()
 
 
 class DecisionRecorder:
-    """Records decisions. `now`: the time of day, in seconds since the epoch. `opener`: of approvals."""
+    """Records decisions. `now`: the time of day, in seconds since the epoch. `opener`: of approvals.
+
+    `observe`: see `observer`.
+    """
 
     def __init__(
         self,
@@ -31,7 +35,9 @@ class DecisionRecorder:
         offload: Offload,
         now: Callable[[], float],
         opener: GrantOpener,
+        observe: Observer = unobserved,
     ) -> None:
+        self._observe = observe
         self._records = records
         self.lines = lines
         self._offload = offload
@@ -94,7 +100,8 @@ class DecisionRecorder:
     async def written(self, decision: Decision, line: bytes, *, must: bool) -> Decision:
         """Write the record; what cannot be recorded is denied."""
         try:
-            await self._records.write(line, must=must)
+            with self._observe(Stage.RECORD, None):
+                await self._records.write(line, must=must)
         except RecordFailedError as error:
             if must:
                 # The only trace of why a use is spent. Of the others the writer tells, once in a while.

@@ -15,6 +15,7 @@ from bailiwick_engine.decision.search import Prospect, Prospects, SearchKind, ca
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.pipeline.observer import Observer, Stage, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.turns import TenantSlices
 from bailiwick_webhook.record.search import search_line
@@ -66,9 +67,17 @@ class SearchResult:
 
 
 class Searcher:
-    """Carries searches out. `now` is the time of day in seconds since the epoch."""
+    """Carries searches out. `now` is the time of day in seconds since the epoch. `observe`: see `observer`."""
 
-    def __init__(self, store: View, records: Records, now: Callable[[], float], offload: Offload) -> None:
+    def __init__(
+        self,
+        store: View,
+        records: Records,
+        now: Callable[[], float],
+        offload: Offload,
+        observe: Observer = unobserved,
+    ) -> None:
+        self._observe = observe
         self._offload = offload
         self._store = store
         self._records = records
@@ -117,21 +126,20 @@ class Searcher:
             gated = gated if kind is SearchKind.SUBJECT else []
         refused = admitted if isinstance(admitted, Reason) else None
         searched = SearchResult(tuple(names), tuple(gated), incomplete, refused, self._now(), revision, age)
-        await self._records.write(
-            search_line(
-                call,
-                kind,
-                found=len(names),
-                with_approval=len(gated) if kind is SearchKind.SUBJECT else None,
-                incomplete=incomplete,
-                refused=refused,
-                request_id=asked.request_id,
-                revision=revision,
-                age=age,
-                now=searched.time,
-            ),
-            must=False,
+        line = search_line(
+            call,
+            kind,
+            found=len(names),
+            with_approval=len(gated) if kind is SearchKind.SUBJECT else None,
+            incomplete=incomplete,
+            refused=refused,
+            request_id=asked.request_id,
+            revision=revision,
+            age=age,
+            now=searched.time,
         )
+        with self._observe(Stage.RECORD, None):
+            await self._records.write(line, must=False)
         return searched
 
 

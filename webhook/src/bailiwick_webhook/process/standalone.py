@@ -5,7 +5,7 @@ needs an approval is denied as `approval_required`, with nobody to ask for one.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ from bailiwick_webhook.identity.jwt.keyset import KeySet
 from bailiwick_webhook.identity.offline import Offline
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken
+from bailiwick_webhook.pipeline.observer import Observer, unobserved
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.store.directory import Directory
@@ -107,11 +108,10 @@ class AnyReader:
 
 
 def parts(
-    given: WebhookSettings, policies: Path, records: Records, made: Callable[..., Pdp] = Pdp
+    given: WebhookSettings, policies: Path, records: Records, observe: Observer = unobserved
 ) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep of a decision point without a cluster.
 
-    `made` makes the pipeline of the parts of one.
     Raises `NotADirectoryError`.
     """
     if not policies.is_dir():
@@ -134,7 +134,7 @@ def parts(
         prepare=prepare,
     )
     # No grant is ever judged, so the names of an installation play no part.
-    pdp = made(
+    pdp = Pdp(
         store,
         NoUses(),
         NoRequests(),
@@ -144,6 +144,7 @@ def parts(
         permits=AnyReader() if given.development else None,
         record_key=given.record_key,
         shadow_share=given.shadow_share,
+        observe=observe,
     )
     return store, identity, pdp, keysets
 
