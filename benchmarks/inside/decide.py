@@ -76,7 +76,7 @@ def _copy(policy: CompiledPolicy, place: Place) -> CompiledPolicy:
 
 
 def call_of(request: Request) -> Call:
-    """Return what the edge makes of a request that the gateway sent."""
+    """Return what the request authenticator makes of a request that the gateway sent."""
     gateway = workload.GATEWAY
     body = request.body
     subject, action, resource = body["subject"], body["action"], body["resource"]

@@ -30,9 +30,9 @@ from bailiwick_process import logs
 from bailiwick_webhook import main as webhook
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
-from bailiwick_webhook.http.app import EDGE
+from bailiwick_webhook.http.app import AUTHENTICATOR
 from bailiwick_webhook.http.authzen import messages
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.transport import server
 from bailiwick_webhook.http.transport.connections import Connections
@@ -107,16 +107,16 @@ class _Written(asyncio.Transport):
 class _ServedPdp:
     """What the decision point was made of."""
 
-    edge: Edge | None = None
+    authenticator: RequestAuthenticator | None = None
     connections: Connections | None = None
     begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def parts(self) -> tuple[Edge, Connections]:
+    def parts(self) -> tuple[RequestAuthenticator, Connections]:
         """What it was made of, once it has begun."""
-        if self.edge is None or self.connections is None:
+        if self.authenticator is None or self.connections is None:
             raise RuntimeError("nothing is served")
-        return self.edge, self.connections
+        return self.authenticator, self.connections
 
 
 async def _measured(kubeconfig: str, records: str) -> dict[str, Any]:
@@ -125,8 +125,8 @@ async def _measured(kubeconfig: str, records: str) -> dict[str, Any]:
 
     async def serve(app: Any, *arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - as it is called
         started = await listen(app, *arguments, **more)
-        if EDGE in app:
-            served.edge, made = app[EDGE], started.connections
+        if AUTHENTICATOR in app:
+            served.authenticator, made = app[AUTHENTICATOR], started.connections
             served.connections = made if isinstance(made, Connections) else None
             served.begun.set()
         return started
@@ -145,12 +145,12 @@ async def _measured(kubeconfig: str, records: str) -> dict[str, Any]:
                 await running
 
 
-async def _stages(edge: Edge, connections: Connections) -> dict[str, Any]:
+async def _stages(authenticator: RequestAuthenticator, connections: Connections) -> dict[str, Any]:
     requests = workload.load(_POLICIES, _DIFFERENT, EXPORT)
     found: dict[str, Any] = {}
     wires = [await _Wire.open(connections, one) for one in requests]
     found[_WHOLE] = await _timed(wires)
-    for name, stages in (await _parts(edge, requests)).items():
+    for name, stages in (await _parts(authenticator, requests)).items():
         found[name] = {"us": [_round(stages) for _ in range(_ROUNDS)], "calls": _counted(stages)}
     return found
 
@@ -208,15 +208,15 @@ async def _timed(wires: Sequence[_Wire]) -> dict[str, Any]:
     return {"us": times, "calls": counter.each(len(wires))}
 
 
-async def _parts(edge: Edge, requests: Sequence[Request]) -> dict[str, list[Stage]]:
+async def _parts(authenticator: RequestAuthenticator, requests: Sequence[Request]) -> dict[str, list[Stage]]:
     """Return each stage, for each request what it is called with."""
-    judge, made = edge.pdp._judge, edge.pdp._recorder.made  # noqa: SLF001 - the parts of what is measured as a whole
+    judge, made = authenticator.pdp._judge, authenticator.pdp._recorder.made  # noqa: SLF001 - the parts of what is measured as a whole
 
     def judged(asked: EvaluationRequest) -> object:
         return judge.at_once(asked, judge.basis())
 
     def answered(decision: Decision, of: Tenant) -> object:
-        return orjson.dumps(messages.answer(decision, edge.base(of), {}))
+        return orjson.dumps(messages.answer(decision, authenticator.base(of), {}))
 
     found: dict[str, list[Stage]] = {
         name: [] for name in ("body", "caller", "parse", "parties", "judge", "record", "answer")
@@ -224,20 +224,20 @@ async def _parts(edge: Edge, requests: Sequence[Request]) -> dict[str, list[Stag
     for request in requests:
         raw, authorization = request.encoded(), ours.as_itself(request)["Authorization"]
         of = Tenant(request.place.namespace, workload.ENDPOINT)
-        caller = await met(edge.identity.caller(authorization))
+        caller = await met(authenticator.identity.caller(authorization))
         if not isinstance(caller, ProvenAccount):
             raise TypeError(caller)
         parsed = messages.parse(parse_object(raw))
         marked = CorrelationIds(None, None)
-        asked = await met(edge.call(of, caller, parsed, marked))
+        asked = await met(authenticator.call(of, caller, parsed, marked))
         basis = judge.basis()
         one = judge.at_once(asked, basis)
         settled = settled_at_once(one, None)
         decision, _ = made("evaluation", settled, basis.now, one.weighed, None)
         found["body"].append(partial(parse_object, raw))
-        found["caller"].append(partial(edge.identity.caller, authorization))
+        found["caller"].append(partial(authenticator.identity.caller, authorization))
         found["parse"].append(partial(messages.parse, parse_object(raw)))
-        found["parties"].append(partial(edge.call, of, caller, parsed, marked))
+        found["parties"].append(partial(authenticator.call, of, caller, parsed, marked))
         found["judge"].append(partial(judged, asked))
         found["record"].append(partial(made, "evaluation", settled, basis.now, one.weighed, None))
         found["answer"].append(partial(answered, decision, of))

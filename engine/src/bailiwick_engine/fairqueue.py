@@ -1,6 +1,6 @@
 """A fair queue: what waits, by the name of whoever it is of, such as a namespace or an address.
 
-Standing: under the decision point's pacer, offload and shadows, and under what waits for a target of notifications.
+Standing: under the decision point's scheduler, offload and shadows, and under what waits for a target of notifications.
 Holds: each name has its turn, and of
 one name the oldest goes first, so that a crowd waits behind itself alone.
 """

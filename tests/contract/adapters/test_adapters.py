@@ -140,7 +140,7 @@ class Ports(NamedTuple):
 @asynccontextmanager
 async def served(alone: Alone) -> AsyncIterator[Ports]:
     server = await serve(alone.application, "127.0.0.1", 0)
-    by_grpc = await grpc_server.serve(alone.application[app.EDGE], Bounds(), "127.0.0.1", 0)
+    by_grpc = await grpc_server.serve(alone.application[app.AUTHENTICATOR], Bounds(), "127.0.0.1", 0)
     try:
         yield Ports(server.port, by_grpc.port)
     finally:

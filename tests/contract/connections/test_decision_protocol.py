@@ -19,7 +19,7 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport import server as servers
 from bailiwick_webhook.http.transport.answers import WholeAnswer, whole
 from bailiwick_webhook.http.transport.connections import BOUNDED, ConnectionBounds, Connections, proven
-from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin
+from bailiwick_webhook.http.transport.decisionshortcut import ConnectionOrigin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.http.transport.server import Server, serve
 from bailiwick_webhook.metrics.counts import Counts

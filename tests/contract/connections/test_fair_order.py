@@ -16,7 +16,7 @@ import pytest
 
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport import connections, pace
-from bailiwick_webhook.http.transport.pacer import Pacer
+from bailiwick_webhook.http.transport.scheduler import Scheduler
 from bailiwick_webhook.http.transport.server import Server, serve
 from bailiwick_webhook.metrics.table import Handshake, Port
 from contract.asking_alone import PEP, STRANGER, body, stored
@@ -211,44 +211,44 @@ class Piece:
 
 class TestAPacer:
     @staticmethod
-    def make(at_once: int, knows: Callable[[str], bool] = lambda _: False) -> Pacer:
-        return Pacer(at_once, knows)
+    def make(at_once: int, knows: Callable[[str], bool] = lambda _: False) -> Scheduler:
+        return Scheduler(at_once, knows)
 
     async def test_lets_so_much_through_in_a_turn_and_the_next_turn_begins_anew(self) -> None:
-        pacer = self.make(3)
+        scheduler = self.make(3)
         for _ in range(4):
-            assert [pacer.free() for _ in range(5)] == [True, True, True, False, False]
+            assert [scheduler.free() for _ in range(5)] == [True, True, True, False, False]
             await asyncio.sleep(0)
             await asyncio.sleep(0)
 
     async def test_does_what_waits_before_what_comes(self) -> None:
-        pacer, done = self.make(2), list[str]()
-        assert pacer.free()
+        scheduler, done = self.make(2), list[str]()
+        assert scheduler.free()
         for name in "abc":
-            pacer.wait(Piece(name, done), name, name)
-        assert not pacer.free()
+            scheduler.wait(Piece(name, done), name, name)
+        assert not scheduler.free()
         await asyncio.sleep(0)
         assert done == ["a", "b"]
         await asyncio.sleep(0)
         assert done == ["a", "b", "c"]
 
     async def test_gives_who_is_known_three_turns_of_four(self) -> None:
-        pacer, done = self.make(1, lambda address: address == "known"), list[str]()
+        scheduler, done = self.make(1, lambda address: address == "known"), list[str]()
         for _ in range(6):
-            pacer.wait(Piece("known", done), "known", "known")
-            pacer.wait(Piece("other", done), "other", "other")
+            scheduler.wait(Piece("known", done), "known", "known")
+            scheduler.wait(Piece("other", done), "other", "other")
         for _ in range(20):
             await asyncio.sleep(0)
         assert done[:8] == [*["known"] * 3, "other", *["known"] * 3, "other"]
         assert sorted(done) == ["known"] * 6 + ["other"] * 6
 
     async def test_forgets_what_was_dropped(self) -> None:
-        pacer, done = self.make(1), list[str]()
+        scheduler, done = self.make(1), list[str]()
         pieces = {name: Piece(name, done) for name in "abc"}
         for name, piece in pieces.items():
-            pacer.wait(piece, name, name)
-        pacer.drop(pieces["b"], "b")
-        assert pacer.waiting == 2
+            scheduler.wait(piece, name, name)
+        scheduler.drop(pieces["b"], "b")
+        assert scheduler.waiting == 2
         for _ in range(5):
             await asyncio.sleep(0)
-        assert (done, pacer.waiting) == (["a", "c"], 0)
+        assert (done, scheduler.waiting) == (["a", "c"], 0)

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from bailiwick_webhook.http.transport import decisionprotocol
-from bailiwick_webhook.http.transport.pacer import Pacer
+from bailiwick_webhook.http.transport.scheduler import Scheduler
 from contract.connections.test_decision_protocol import Play, ServedFront, contexts, play, request
 
 __all__ = ["contexts", "play"]
@@ -142,9 +142,9 @@ def test_a_turn_that_meets_a_defect_does_not_end_the_turns_of_others(runner: obj
 
     async def run() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-        pacer = Pacer(1, lambda _: False)
+        scheduler = Scheduler(1, lambda _: False)
         for name in ("broken", "first", "second"):
-            pacer.wait(Work(name), name, "10.0.0.1")
+            scheduler.wait(Work(name), name, "10.0.0.1")
         await asyncio.sleep(0.05)
 
     runner.run(run())  # type: ignore[attr-defined]  # both have it

@@ -25,7 +25,7 @@ from bailiwick_webhook.http.shares.rates import Rates
 from bailiwick_webhook.http.transport import decisionprotocol, pace
 from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.connections import BOUNDED, Connection, Connections
-from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin, DecisionFront
+from bailiwick_webhook.http.transport.decisionshortcut import ConnectionOrigin, DecisionShortcut
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.jwt.compact import CompactToken
@@ -170,7 +170,7 @@ class ServedPdp:
 class SeenFront:
     """A front of which is seen what it answered at once, and what it had to await."""
 
-    def __init__(self, front: DecisionFront, at_once: list[bool]) -> None:
+    def __init__(self, front: DecisionShortcut, at_once: list[bool]) -> None:
         self._front, self._at_once = front, at_once
 
     def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need[WholeAnswer] | None:
@@ -192,8 +192,8 @@ async def served(
     )
     prepare(application)
     bounded = application[BOUNDED]
-    assert bounded.front is not None
-    application[BOUNDED] = bounded._replace(front=SeenFront(bounded.front, at_once))
+    assert bounded.shortcut is not None
+    application[BOUNDED] = bounded._replace(shortcut=SeenFront(bounded.shortcut, at_once))
     server = await serve(application, "127.0.0.1", 0)
     it.port, made = server.port, server.connections
     assert isinstance(made, Connections)

@@ -152,7 +152,7 @@ def world() -> Iterator[World]:
             handler: Any = alone.enforce.__call__
             admission = app.build_admission(handler, lambda: False, alone.pdp.counts, enforce=handler)
             servers = [await serve(one, "127.0.0.1", 0) for one in (alone.application, admission)]
-            by_grpc = await grpc_server.serve(alone.application[app.EDGE], Bounds(), "127.0.0.1", 0)
+            by_grpc = await grpc_server.serve(alone.application[app.AUTHENTICATOR], Bounds(), "127.0.0.1", 0)
             for each in servers:
                 closing.push_async_callback(each.stop)
             closing.push_async_callback(by_grpc.stop)

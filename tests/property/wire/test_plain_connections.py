@@ -163,7 +163,7 @@ def servers() -> Iterator[BothServers]:
             for ours in (True, False):
                 application = Alone([stored()]).application
                 if not ours:
-                    application[BOUNDED] = application[BOUNDED]._replace(front=None)
+                    application[BOUNDED] = application[BOUNDED]._replace(shortcut=None)
                 server = await serve(application, "127.0.0.1", 0)
                 stack.push_async_callback(server.stop)
                 ports.append(server.port)

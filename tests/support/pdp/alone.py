@@ -36,7 +36,7 @@ from bailiwick_webhook.http import app
 from bailiwick_webhook.http.adapters.enforce import EnforceHandler
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
 from bailiwick_webhook.http.admission import ValidateHandler
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.jwt.compact import CompactToken
@@ -216,8 +216,8 @@ class Alone:
             permits=Permits(cast("Any", self.reviews)),
         )
         identity = ByToken(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
-        edge = Edge(self.pdp, identity, url, Signer(), app.ADMISSION_BOUNDS, Port.ADMISSION)
-        self.enforce = EnforceHandler(edge, ProtectedNamespaces())
+        authenticator = RequestAuthenticator(self.pdp, identity, url, Signer(), app.ADMISSION_BOUNDS, Port.ADMISSION)
+        self.enforce = EnforceHandler(authenticator, ProtectedNamespaces())
         self.bench = bench
         signer = Signer(lambda: self.store.keyring, lambda: self.store.guard_proven)
         self.application = app.build(self.pdp, identity, url, lambda: False, signer, bounds=bounds)

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 import grpc
 
 from bailiwick_webhook.grpc import messages
-from bailiwick_webhook.http.authzen.edge import ENFORCER
+from bailiwick_webhook.http.authzen.authenticator import ENFORCER
 from support.proxies.raw import Answer
 
 HOST: Final = "crm.example.com"

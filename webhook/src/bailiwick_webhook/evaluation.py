@@ -1,4 +1,4 @@
-"""Evaluation request: a call and what surrounds it, as the edge hands it to the pipeline.
+"""Evaluation request: a call and what surrounds it, as the request authenticator hands it to the pipeline.
 
 Holds: the caller is authenticated; whether it may ask is for the engine to say.
 """

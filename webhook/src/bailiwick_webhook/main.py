@@ -26,7 +26,7 @@ from bailiwick_webhook.http import app
 from bailiwick_webhook.http.adapters.enforce import EnforceHandler
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
 from bailiwick_webhook.http.admission import ValidateHandler
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.status import health
 from bailiwick_webhook.http.status.checkpoint import CheckpointHandler
 from bailiwick_webhook.http.status.exposition import Exposition
@@ -141,8 +141,10 @@ async def _run(given: WebhookSettings) -> None:
             bench = PolicyExaminer(command(given.budget))
             stack.push_async_callback(bench.close)
             validate = ValidateHandler(bench, store, mapped(namings(given.issuers)), pdp.counts).__call__
-            edge = Edge(pdp, identity, given.external_url, signer, app.ADMISSION_BOUNDS, Port.ADMISSION)
-            enforce = EnforceHandler(edge, namespaces).__call__
+            authenticator = RequestAuthenticator(
+                pdp, identity, given.external_url, signer, app.ADMISSION_BOUNDS, Port.ADMISSION
+            )
+            enforce = EnforceHandler(authenticator, namespaces).__call__
             asked = app.build_admission(validate, stop.is_set, pdp.counts, given.bounds, enforce=enforce)
             admission = await listen(asked, port=given.admission_port)
             stack.push_async_callback(admission.stop)
@@ -152,7 +154,7 @@ async def _run(given: WebhookSettings) -> None:
         server = await listen(decisions, port=given.port)
         stack.push_async_callback(server.stop)
         ports = {"port": server.port, "status_port": status.port}
-        ports |= await _serve_grpc(given, decisions[app.EDGE], tls, stack)
+        ports |= await _serve_grpc(given, decisions[app.AUTHENTICATOR], tls, stack)
         listening.set()
         if admission is not None:
             ports["admission_port"] = admission.port
@@ -164,7 +166,10 @@ async def _run(given: WebhookSettings) -> None:
 
 
 async def _serve_grpc(
-    given: WebhookSettings, edge: Edge, tls: Certificates | None, stack: contextlib.AsyncExitStack
+    given: WebhookSettings,
+    authenticator: RequestAuthenticator,
+    tls: Certificates | None,
+    stack: contextlib.AsyncExitStack,
 ) -> dict[str, int]:
     """Serve gRPC until the stack ends, if it is asked for; return the port by name. Raises `OSError`."""
     if not given.grpc_port:
@@ -174,7 +179,7 @@ async def _serve_grpc(
     except ImportError as error:
         message = f"--grpc-port needs the extra bailiwick[grpc]: {error}"
         raise OSError(message) from error
-    listening = await server.serve(edge, given.bounds, given.host, given.grpc_port, tls)
+    listening = await server.serve(authenticator, given.bounds, given.host, given.grpc_port, tls)
     stack.push_async_callback(listening.stop)
     return {"grpc_port": listening.port}
 

@@ -1,7 +1,8 @@
 """Steps: an answer that is there at once, or a need: what must be awaited before there is one.
 
-Standing: under identity, the edge and the pipeline, so that each decides in one synchronous function, whoever drives
-it. Holds: a need is met once, by whoever gets it; one that nobody meets has used, recorded and answered nothing.
+Standing: under identity, the request authenticator and the pipeline, so that each decides in one synchronous function,
+whoever drives it. Holds: a need is met once, by whoever gets it; one that nobody meets has used, recorded and answered
+nothing.
 """
 
 from collections.abc import Awaitable, Callable

@@ -22,7 +22,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.counts import ShadowTally
 from bailiwick_webhook.metrics.table import ShadowDrop
 from bailiwick_webhook.pipeline import shadows as pipeline
-from bailiwick_webhook.pipeline.decision import Basis, Decision, JudgedCall
+from bailiwick_webhook.pipeline.decision import Basis, Decision, EvaluatedCall
 from bailiwick_webhook.pipeline.shadows import Shadows
 from support.objects import Object, changed, gated_rule, rule, settings, subject
 from support.pdp.alone import KeptRecords, StaticStore
@@ -60,10 +60,10 @@ class Point:
             self.records, self.tally, Installation(), lambda: NOW, share, iter(itertools.repeat(drawn)).__next__
         )
 
-    def judged(self, call: Call = LIST, *grants: Grant, large: bool = False) -> JudgedCall:
+    def judged(self, call: Call = LIST, *grants: Grant, large: bool = False) -> EvaluatedCall:
         basis = Basis(self.snapshot, NOW, StaticStore([]).glance())
         verdict, hops = weighed(self.snapshot, call, grants, AROUND)
-        return JudgedCall(EvaluationRequest(call, None, live_identity=True, large=large), basis, verdict, hops)
+        return EvaluatedCall(EvaluationRequest(call, None, live_identity=True, large=large), basis, verdict, hops)
 
     def put(self, call: Call = LIST, *grants: Grant, large: bool = False) -> bool:
         one = self.judged(call, *grants, large=large)
@@ -71,7 +71,7 @@ class Point:
         self.shadows.put(begun, self.answered(one))
         return begun is not None
 
-    def answered(self, one: JudgedCall) -> Decision:
+    def answered(self, one: EvaluatedCall) -> Decision:
         return Decision(one.verdict, True, "eval", NOW, "1", 0.0)
 
     @property

@@ -18,7 +18,7 @@ from bailiwick_webhook.http.adapters import proxycall, replies
 from bailiwick_webhook.http.adapters.question import ProxiedCall, is_cut
 from bailiwick_webhook.http.adapters.replies import ProxyReply
 from bailiwick_webhook.http.addressing import Tenant
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.body import MAX_BYTES
 from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.identity.tokens import ProvenAccount
@@ -48,8 +48,8 @@ class GrpcPeer(NamedTuple):
 class GrpcQuestion:
     """A question by gRPC."""
 
-    def __init__(self, edge: Edge, peer: GrpcPeer, http: Any) -> None:  # noqa: ANN401 - a message made at run time
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator, peer: GrpcPeer, http: Any) -> None:  # noqa: ANN401 - a message made at run time
+        self._authenticator = authenticator
         self._peer = peer
         self._http = http
         self._many = len(http.headers) + len(http.header_map.headers) > _MOST
@@ -57,7 +57,7 @@ class GrpcQuestion:
 
     async def caller(self, of: Tenant, place: RequestSlot) -> ProvenAccount:
         """Return which proxy asks. Raises `ProblemError`."""
-        return await self._edge.by_proxy(self._peer, of, place, self._peer.shown, self._peer.sent)
+        return await self._authenticator.by_proxy(self._peer, of, place, self._peer.shown, self._peer.sent)
 
     def call(self) -> ProxiedCall | None:
         """Return what is asked about."""
@@ -85,12 +85,14 @@ class GrpcQuestion:
         return raw
 
 
-async def check(edge: Edge, peer: GrpcPeer, asked: Any) -> Any:  # noqa: ANN401 - messages made at run time
+async def check(authenticator: RequestAuthenticator, peer: GrpcPeer, asked: Any) -> Any:  # noqa: ANN401 - messages made at run time
     """Answer a `CheckRequest` with a `CheckResponse`. Never raises, but where it is cancelled."""
     attributes = asked.attributes
     of = _tenant(attributes.context_extensions)
-    reply = await proxycall.decide(edge, GrpcQuestion(edge, peer, attributes.request.http), of, _ADAPTER)
-    edge.pdp.counts.answered(reply.status)
+    reply = await proxycall.decide(
+        authenticator, GrpcQuestion(authenticator, peer, attributes.request.http), of, _ADAPTER
+    )
+    authenticator.pdp.counts.answered(reply.status)
     return answered(reply)
 
 

@@ -19,7 +19,7 @@ from bailiwick_engine.call import ServiceAccount
 from bailiwick_webhook.grpc import messages
 from bailiwick_webhook.grpc.check import GrpcPeer, answered, check
 from bailiwick_webhook.http.adapters import replies
-from bailiwick_webhook.http.authzen.edge import ENFORCER, Edge
+from bailiwick_webhook.http.authzen.authenticator import ENFORCER, RequestAuthenticator
 from bailiwick_webhook.http.body import MAX_BYTES
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.identity.certificates import accounts_of
@@ -52,11 +52,15 @@ class GrpcServer:
         await self.server.stop(_GRACE_SECONDS)
 
 
-async def serve(edge: Edge, bounds: Bounds, host: str, port: int, tls: Certificates | None = None) -> GrpcServer:
+async def serve(
+    authenticator: RequestAuthenticator, bounds: Bounds, host: str, port: int, tls: Certificates | None = None
+) -> GrpcServer:
     """Listen. Raises `OSError` where the port is taken."""
     server = grpc.aio.server(options=_options(bounds), maximum_concurrent_rpcs=bounds.requests_at_once)
     handler = grpc.unary_unary_rpc_method_handler(
-        functools.partial(_check, edge, tls), messages.CheckRequest.FromString, messages.CheckResponse.SerializeToString
+        functools.partial(_check, authenticator, tls),
+        messages.CheckRequest.FromString,
+        messages.CheckResponse.SerializeToString,
     )
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(messages.SERVICE, {messages.METHOD: handler}),)
@@ -103,7 +107,7 @@ def _credentials(tls: Certificates) -> grpc.ServerCredentials:
     return grpc.dynamic_ssl_server_credentials(now(), now, require_client_authentication=required)
 
 
-async def _check(edge: Edge, tls: Certificates | None, asked: Any, context: Any) -> Any:  # noqa: ANN401 - the library's
+async def _check(authenticator: RequestAuthenticator, tls: Certificates | None, asked: Any, context: Any) -> Any:  # noqa: ANN401 - the library's
     try:
         peer = _peer(tls, context)
     except Exception as error:  # noqa: BLE001 - as in `proxycall`: a defect must deny, and tell the caller nothing
@@ -114,7 +118,7 @@ async def _check(edge: Edge, tls: Certificates | None, asked: Any, context: Any)
     left = context.time_remaining()
     if left is not None and left <= 0:
         return answered(replies.failed())
-    begun = asyncio.ensure_future(check(edge, peer, asked))
+    begun = asyncio.ensure_future(check(authenticator, peer, asked))
     # The loop itself would not keep it.
     _begun.add(begun)
     begun.add_done_callback(_begun.discard)

@@ -1,7 +1,7 @@
 """The applications of the two ports, decisions and admission: routes, and the one place where failures become answers.
 
-Holds: every path is here, those too of which the connection answers most requests by itself (`front`); what is true of
-every answer stands in `answers`; the two ports share no path, no connection and no bound.
+Holds: every path is here, those too of which the connection answers most requests by itself (`shortcut`); what is true
+of every answer stands in `answers`; the two ports share no path, no connection and no bound.
 """
 
 import functools
@@ -19,8 +19,8 @@ from bailiwick_webhook.http.adapters.forward_auth import ForwardAuthHandler
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
 from bailiwick_webhook.http.addressing import tenant
 from bailiwick_webhook.http.authzen import metadata
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.authzen.decisions import EVALUATION, EVALUATIONS, DecisionPaths
-from bailiwick_webhook.http.authzen.edge import Edge
 from bailiwick_webhook.http.authzen.requests import AccessRequestsHandler
 from bailiwick_webhook.http.authzen.search import SearchHandler
 from bailiwick_webhook.http.shares.bounds import Bounds
@@ -39,7 +39,7 @@ ADMISSION_BOUNDS: Final = Bounds(requests_at_once=256, others_percent=50)
 
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
 
-EDGE: Final[web.AppKey[Edge]] = web.AppKey("edge")
+AUTHENTICATOR: Final[web.AppKey[RequestAuthenticator]] = web.AppKey("authenticator")
 """What the decision paths are read and counted by, which the gRPC port shares."""
 _DRAINING: Final[web.AppKey[Callable[[], bool]]] = web.AppKey("draining")
 
@@ -58,29 +58,32 @@ def build(
 ) -> web.Application:
     """Return the application of the decision paths. What anybody may read waits for nobody, and takes no place."""
     bounds = bounds or Bounds()
-    edge = Edge(pdp, identity, external_url, signer or Signer(), bounds)
+    authenticator = RequestAuthenticator(pdp, identity, external_url, signer or Signer(), bounds)
     app = web.Application(middlewares=[_answered])
-    app[EDGE] = edge
+    app[AUTHENTICATOR] = authenticator
     app[_DRAINING] = draining
-    decisions = DecisionPaths(edge)
+    decisions = DecisionPaths(authenticator)
     app[BOUNDED] = ConnectionBounds(Port.DECISIONS, bounds, pdp.counts, draining, decisions)
     for path in (EVALUATION, EVALUATIONS):
         app.router.add_post(f"{_TENANT}/access/v1/{path}", functools.partial(decisions.answer, path))
     for kind in SearchKind:
         app.router.add_post(
-            f"{_TENANT}/access/v1/search/{kind.value}", _placed(edge.places, SearchHandler(edge, kind).__call__)
+            f"{_TENANT}/access/v1/search/{kind.value}",
+            _placed(authenticator.places, SearchHandler(authenticator, kind).__call__),
         )
-    app.router.add_get(f"/.well-known/authzen-configuration{_TENANT}", functools.partial(describe, edge))
-    app.router.add_get(metadata.JWKS, functools.partial(keys, edge))
+    app.router.add_get(f"/.well-known/authzen-configuration{_TENANT}", functools.partial(describe, authenticator))
+    app.router.add_get(metadata.JWKS, functools.partial(keys, authenticator))
     # Whatever is in the rest of the path, a line break too: it is the client's, and no other path of ours.
-    app.router.add_route("*", ext_authz.PREFIX + "{rest:(?s:.*)}", ext_authz.ExtAuthzHandler(edge).__call__)
-    app.router.add_get("/auth-request/{namespace}/{endpoint}", AuthRequestHandler(edge).__call__, allow_head=False)
-    app.router.add_route("*", "/forward-auth/{namespace}/{endpoint}", ForwardAuthHandler(edge).__call__)
-    app.router.add_post(authorize.PATH, AuthorizeHandler(edge, namespaces or ProtectedNamespaces()).__call__)
-    requests = AccessRequestsHandler(edge)
-    app.router.add_post(f"{_TENANT}/access/v1/requests", _placed(edge.places, requests.submit))
-    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _placed(edge.places, requests.poll))
-    app.router.add_post(f"{_TENANT}/access/v1/requests/{{task}}/cancel", _placed(edge.places, requests.cancel))
+    app.router.add_route("*", ext_authz.PREFIX + "{rest:(?s:.*)}", ext_authz.ExtAuthzHandler(authenticator).__call__)
+    app.router.add_get(
+        "/auth-request/{namespace}/{endpoint}", AuthRequestHandler(authenticator).__call__, allow_head=False
+    )
+    app.router.add_route("*", "/forward-auth/{namespace}/{endpoint}", ForwardAuthHandler(authenticator).__call__)
+    app.router.add_post(authorize.PATH, AuthorizeHandler(authenticator, namespaces or ProtectedNamespaces()).__call__)
+    requests = AccessRequestsHandler(authenticator)
+    app.router.add_post(f"{_TENANT}/access/v1/requests", _placed(authenticator.places, requests.submit))
+    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _placed(authenticator.places, requests.poll))
+    app.router.add_post(f"{_TENANT}/access/v1/requests/{{task}}/cancel", _placed(authenticator.places, requests.cancel))
     return app
 
 
@@ -117,17 +120,21 @@ def _placed(
     return handle
 
 
-async def describe(edge: Edge, request: web.Request) -> web.StreamResponse:
+async def describe(authenticator: RequestAuthenticator, request: web.Request) -> web.StreamResponse:
     """AuthZEN 1.0, metadata."""
     of = tenant(request)
     if not metadata.well_formed(*of):
         raise web.HTTPNotFound
-    return json(200, metadata.document(edge.base(of), edge.external_url), **{"Cache-Control": metadata.CACHE_CONTROL})
+    return json(
+        200,
+        metadata.document(authenticator.base(of), authenticator.external_url),
+        **{"Cache-Control": metadata.CACHE_CONTROL},
+    )
 
 
-async def keys(edge: Edge, _: web.Request) -> web.StreamResponse:
+async def keys(authenticator: RequestAuthenticator, _: web.Request) -> web.StreamResponse:
     """RFC 7517, the public halves of our signing keys: to anybody."""
-    return json(200, edge.signer.published(), **{"Cache-Control": metadata.JWKS_CACHE_CONTROL})
+    return json(200, authenticator.signer.published(), **{"Cache-Control": metadata.JWKS_CACHE_CONTROL})
 
 
 @web.middleware

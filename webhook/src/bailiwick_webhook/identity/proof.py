@@ -1,4 +1,4 @@
-"""Proof: what the edge asks about who calls, who is called about and who acts, however that is proven.
+"""Proof: what the request authenticator asks about who calls, who is called about and who acts, however that is proven.
 
 Holds: two classes answer: `subject.ByToken` (tokens, or the enforcer's word where the endpoint is Asserted), and
 `development.Anybody` (no proof). Certificates of enforcers and users in the API server's reviews come in beside it

@@ -76,7 +76,7 @@ class Basis(msgspec.Struct, frozen=True, gc=False):
         return pending is not None and pending > SECONDS
 
 
-class JudgedCall(msgspec.Struct, frozen=True, gc=False):
+class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
     """A call and the verdict on it, made from this basis. `weighed`: what it came from, as `decide.weighed` has it."""
 
     asked: EvaluationRequest
@@ -94,7 +94,7 @@ class JudgedCall(msgspec.Struct, frozen=True, gc=False):
         """Return until when a batch that begins now asks somebody, see `by`."""
         return time.perf_counter() + BATCH_SECONDS
 
-    def by(self, deadline: float) -> "JudgedCall":
+    def by(self, deadline: float) -> "EvaluatedCall":
         """Return it, or after the deadline (of `time.perf_counter`) denied where somebody would have to be asked.
 
         Each item of a batch may wait for an API server that hangs, and what the first was allowed for grows old.
@@ -107,7 +107,7 @@ class JudgedCall(msgspec.Struct, frozen=True, gc=False):
         return replace(self, verdict=verdict)
 
 
-class SettledVerdict(msgspec.Struct, frozen=True, gc=False):
+class FinalVerdict(msgspec.Struct, frozen=True, gc=False):
     """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened.
 
     `basis` is what the verdict was made from: with a grant that was read live, that is later than at first.
@@ -174,9 +174,9 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return self.verdict.sentence
 
 
-def settled_at_once(one: JudgedCall, explanation: Explanation | None = None) -> SettledVerdict:
+def settled_at_once(one: EvaluatedCall, explanation: Explanation | None = None) -> FinalVerdict:
     """Settle what needs nobody to be asked: a grant is used by none but an enforcer's call, and here only named."""
     verdict = one.verdict
     outcome = verdict.outcome
     allowed = outcome is _ALLOW or (outcome is _USE_GRANT and verdict.dry_run)
-    return SettledVerdict(one.asked, one.basis, verdict, new_evaluation_id(), allowed, None, explanation)
+    return FinalVerdict(one.asked, one.basis, verdict, new_evaluation_id(), allowed, None, explanation)

@@ -31,8 +31,8 @@ from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
 from bailiwick_webhook.pipeline.decision import (
     Basis,
     Decision,
-    JudgedCall,
-    SettledVerdict,
+    EvaluatedCall,
+    FinalVerdict,
     new_evaluation_id,
     settled_at_once,
 )
@@ -129,7 +129,7 @@ class Pdp:
 
     def _settled(
         self,
-        one: JudgedCall,
+        one: EvaluatedCall,
         shadow: ShadowedCall | None,
         started: float,
         explanation: Explanation | None = None,
@@ -145,17 +145,17 @@ class Pdp:
         return Need(partial(self._written, decision, line, one, shadow, started))
 
     async def _written(
-        self, decision: Decision, line: bytes, one: JudgedCall, shadow: ShadowedCall | None, started: float
+        self, decision: Decision, line: bytes, one: EvaluatedCall, shadow: ShadowedCall | None, started: float
     ) -> Decision:
         return self._counted(await self._recorder.written(decision, line, must=False), one, shadow, started)
 
     async def _evaluated_with_use(
-        self, one: JudgedCall, shadow: ShadowedCall | None, started: float, explanation: Explanation | None
+        self, one: EvaluatedCall, shadow: ShadowedCall | None, started: float, explanation: Explanation | None
     ) -> Decision:
         decision = await self._recorder.recorded("evaluation", await self._with_use(one, explanation))
         return self._counted(decision, one, shadow, started)
 
-    def _counted(self, decision: Decision, one: JudgedCall, shadow: ShadowedCall | None, started: float) -> Decision:
+    def _counted(self, decision: Decision, one: EvaluatedCall, shadow: ShadowedCall | None, started: float) -> Decision:
         verdict, tally = decision.verdict, self.counts.evaluation
         if decision.allowed:
             self.counts.usage.use(verdict, one.weighed, one.basis.now)
@@ -186,7 +186,7 @@ class Pdp:
         # Before it is said by which policies, since a crowd of the same tenant may be ahead.
         await slices.turn()
         basis = self._judge.basis()
-        judged: list[JudgedCall | None] = []
+        judged: list[EvaluatedCall | None] = []
         shadows: list[ShadowedCall | None] = []
         for item in items:
             # The conditions of each may take some milliseconds.
@@ -211,7 +211,7 @@ class Pdp:
         return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
 
     async def _at_once(
-        self, judged: Iterable[JudgedCall | None], semantic: Semantic, basis: Basis, slices: TenantSlices
+        self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, basis: Basis, slices: TenantSlices
     ) -> list[Decision | None]:
         """Record what needs nobody to be asked, all as of one moment."""
         decisions: list[Decision | None] = []
@@ -235,11 +235,11 @@ class Pdp:
         return decisions
 
     async def _in_turn(
-        self, judged: Iterable[JudgedCall | None], semantic: Semantic, snapshot: Snapshot, slices: TenantSlices
+        self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, snapshot: Snapshot, slices: TenantSlices
     ) -> list[Decision | None]:
         """Use grants and explain in order, then record all together."""
-        settled: list[SettledVerdict | None] = []
-        end, since = JudgedCall.deadline(), time.monotonic()
+        settled: list[FinalVerdict | None] = []
+        end, since = EvaluatedCall.deadline(), time.monotonic()
         for one in judged:
             await slices.turn()
             explanation = None if one is None else await self._judge.explanation(one.asked, snapshot)
@@ -253,8 +253,8 @@ class Pdp:
         return [None if one is None else next(told) for one in settled]
 
     async def _with_use(
-        self, one: JudgedCall, explanation: Explanation | None, since: float | None = None
-    ) -> SettledVerdict:
+        self, one: EvaluatedCall, explanation: Explanation | None, since: float | None = None
+    ) -> FinalVerdict:
         """Use a grant, where the verdict takes one. `since`: see `UseConsumer.caught_up`."""
         if not one.takes_grant:
             return settled_at_once(one, explanation)
@@ -264,9 +264,9 @@ class Pdp:
         if used is None:
             verdict, opened = await self._asking.on_deny(asked, verdict)
             if opened is not None:
-                return SettledVerdict(asked, basis, verdict, evaluation_id, False, opened, explanation)  # noqa: FBT003
+                return FinalVerdict(asked, basis, verdict, evaluation_id, False, opened, explanation)  # noqa: FBT003
         allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
-        return SettledVerdict(asked, basis, verdict, evaluation_id, allowed, used, explanation)
+        return FinalVerdict(asked, basis, verdict, evaluation_id, allowed, used, explanation)
 
     def may_explain(self, caller: ServiceAccount, namespace: str) -> Step[bool]:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
@@ -308,8 +308,8 @@ class Pdp:
         return found
 
     async def _with_grant(
-        self, one: JudgedCall, evaluation_id: str, since: float | None
-    ) -> tuple[JudgedCall, Grant | None]:
+        self, one: EvaluatedCall, evaluation_id: str, since: float | None
+    ) -> tuple[EvaluatedCall, Grant | None]:
         """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
         asked, latest = one.asked, one
 
@@ -375,7 +375,7 @@ class Pdp:
         outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, OpenedGrant) else None
         decision = await self._recorder.recorded(
-            "request", SettledVerdict(asked, one.basis, verdict, new_evaluation_id(), allowed=False, used=opened)
+            "request", FinalVerdict(asked, one.basis, verdict, new_evaluation_id(), allowed=False, used=opened)
         )
         came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
         if verdict.outcome is Outcome.FORBIDDEN:

@@ -11,7 +11,7 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.approvals.ports import GrantOpener
-from bailiwick_webhook.pipeline.decision import Decision, SettledVerdict
+from bailiwick_webhook.pipeline.decision import Decision, FinalVerdict
 from bailiwick_webhook.pipeline.observer import Observer, Stage, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.search import Records
@@ -44,7 +44,7 @@ class DecisionRecorder:
         self._now = now
         self._opener = opener
 
-    async def recorded(self, kind: str, one: SettledVerdict) -> Decision:
+    async def recorded(self, kind: str, one: FinalVerdict) -> Decision:
         """Record and return the decision. A use of a grant that it took must be recorded, or it is denied."""
         # Of the very policies that were judged by: they may have changed since.
         read = await self.read(one.asked.call, one.basis.snapshot, None) if one.asked.large else None
@@ -57,7 +57,7 @@ class DecisionRecorder:
         return await self._offload.run(call.namespace, work)
 
     def made(
-        self, kind: str, one: SettledVerdict, now: float, weighed: Sequence[Hop] | None, read: AttributesRead | None
+        self, kind: str, one: FinalVerdict, now: float, weighed: Sequence[Hop] | None, read: AttributesRead | None
     ) -> tuple[Decision, bytes]:
         """Return the decision and its record. `weighed` is of the verdict's own snapshot, which says what to hide."""
         asked, basis, verdict, used, allowed = one.asked, one.basis, one.verdict, one.used, one.allowed

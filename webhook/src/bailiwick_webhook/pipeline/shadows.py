@@ -29,7 +29,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import ShadowTally
 from bailiwick_webhook.metrics.table import ShadowDrop
-from bailiwick_webhook.pipeline.decision import Decision, JudgedCall
+from bailiwick_webhook.pipeline.decision import Decision, EvaluatedCall
 from bailiwick_webhook.pipeline.search import Records
 from bailiwick_webhook.record.shadow import shadow_line
 from bailiwick_webhook.store.slices import Slices
@@ -103,7 +103,7 @@ class Shadows:
         self._thread: TurnTakingPool | None = None
         self._limited = LogLimit()
 
-    def begun(self, one: JudgedCall, known: Callable[[Call], Iterable[Grant]]) -> ShadowedCall | None:
+    def begun(self, one: EvaluatedCall, known: Callable[[Call], Iterable[Grant]]) -> ShadowedCall | None:
         """Return what is to be decided again once it is answered; None, almost always: the endpoint has no candidate.
 
         Not what only a subject asked about itself, which enforces nothing.

@@ -11,18 +11,18 @@ from bailiwick_webhook.http.adapters import proxycall
 from bailiwick_webhook.http.adapters.proxycall import one
 from bailiwick_webhook.http.adapters.question import ProxiedCall
 from bailiwick_webhook.http.addressing import tenant
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 
 
 class AuthRequestHandler:
     """GET /auth-request/{namespace}/{endpoint}."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator) -> None:
+        self._authenticator = authenticator
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer. Never raises."""
-        return await proxycall.answer(self._edge, request, tenant(request), _read, {})
+        return await proxycall.answer(self._authenticator, request, tenant(request), _read, {})
 
 
 def _read(request: web.BaseRequest) -> ProxiedCall | None:

@@ -24,7 +24,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.adapters import k8snames, k8sreview
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces, ReviewedCall, member, text
 from bailiwick_webhook.http.addressing import Tenant, marks
-from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator, VerifiedParties
 from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.body import check_headers, parse_object
 from bailiwick_webhook.http.problems import ProblemError, bad_request
@@ -68,8 +68,8 @@ class _Denial(NamedTuple):
 class AuthorizeHandler:
     """Answers reviews."""
 
-    def __init__(self, edge: Edge, namespaces: ProtectedNamespaces) -> None:
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator, namespaces: ProtectedNamespaces) -> None:
+        self._authenticator = authenticator
         self._namespaces = namespaces
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
@@ -87,34 +87,36 @@ class AuthorizeHandler:
         return json(200, {"apiVersion": _VERSION, "kind": _KIND, "status": status})
 
     async def _denial(self, request: web.Request) -> _Denial | None:
-        edge, names = self._edge, self._namespaces
-        with edge.places.place() as place:
+        authenticator, names = self._authenticator, self._namespaces
+        with authenticator.places.place() as place:
             # Of whose endpoint it is, the body tells, and nobody's body is read who is not proven.
-            known = await edge.caller(request, Tenant("", names.endpoint), place)
+            known = await authenticator.caller(request, Tenant("", names.endpoint), place)
             check_headers(request)
-            raw = await edge.raw(request, place, _MAX_BYTES)
+            raw = await authenticator.raw(request, place, _MAX_BYTES)
             if raw is None:
                 raise bad_request(f"the body is larger than {_MAX_BYTES} bytes", "")
             parse = partial(parse_object, raw)
             large = len(raw) >= LARGE
-            call, collective = _call(await edge.pdp.offload.run(known.account.username, parse) if large else parse())
+            call, collective = _call(
+                await authenticator.pdp.offload.run(known.account.username, parse) if large else parse()
+            )
             if call is None or names.spared(call):
                 return None
-            snapshot = edge.pdp.snapshot
+            snapshot = authenticator.pdp.snapshot
             if not names.protected(snapshot, call.namespace) or _no_concern(snapshot, names, call):
                 return None
             of = names.of(call.namespace)
-            caller = await edge.caller(request, of, place)
-            edge.pay(of, place.sender)
+            caller = await authenticator.caller(request, of, place)
+            authenticator.pay(of, place.sender)
             subject = ClaimedSubject("", "", None, None, None)
             parsed = Evaluation(subject, Action(call.target.action), call.resource, {}, None)
-            parties = vouched(call.user, edge.pdp.settings(of, caller.account))
+            parties = vouched(call.user, authenticator.pdp.settings(of, caller.account))
             verified = VerifiedParties.known(parsed.subject, parties)
-            asked = await met(edge.call(of, caller, parsed, marks(request), verified=verified))
+            asked = await met(authenticator.call(of, caller, parsed, marks(request), verified=verified))
             if call.target.unclear is not None:
                 asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
-            verdict = await edge.pdp.judge(asked)
-            denial = _judged(call, verdict, edge.identity.stranger)
+            verdict = await authenticator.pdp.judge(asked)
+            denial = _judged(call, verdict, authenticator.identity.stranger)
             if denial is not None or not collective:
                 return denial
             if call.target.action not in _ADMITTED and verdict.rule is not None and reads_id(verdict.rule):
@@ -124,7 +126,7 @@ class AuthorizeHandler:
 
     async def _judged_each(self, call: ReviewedCall, asked: EvaluationRequest) -> _Denial | None:
         """Judge each object of a collection that a rule names: the API server would not ask about one of them."""
-        endpoint = self._edge.pdp.snapshot.endpoints.get(self._namespaces.of(call.namespace))
+        endpoint = self._authenticator.pdp.snapshot.endpoints.get(self._namespaces.of(call.namespace))
         party = asked.call.subject
         if endpoint is None or not isinstance(party, Party):
             return None
@@ -134,7 +136,7 @@ class AuthorizeHandler:
         for name in sorted(named.ids):
             each = call._replace(target=call.target._replace(name=name))
             judged = replace(asked, call=replace(asked.call, resource=each.resource))
-            denial = _judged(each, await self._edge.pdp.judge(judged), self._edge.identity.stranger)
+            denial = _judged(each, await self._authenticator.pdp.judge(judged), self._authenticator.identity.stranger)
             if denial is not None:
                 return denial._replace(message=_NAME_EACH)
         return None

@@ -24,7 +24,7 @@ from bailiwick_webhook.http.adapters import k8snames, k8sobject, k8sreview, revi
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces, ReviewedCall, member, text
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
 from bailiwick_webhook.http.authzen import messages
-from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator, VerifiedParties
 from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.body import check_headers
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
@@ -75,27 +75,27 @@ class _Answer(NamedTuple):
 class EnforceHandler:
     """Answers reviews."""
 
-    def __init__(self, edge: Edge, namespaces: ProtectedNamespaces) -> None:
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator, namespaces: ProtectedNamespaces) -> None:
+        self._authenticator = authenticator
         self._namespaces = namespaces
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer. Raises `ProblemError` (400, 413, 429) where there is no review to answer."""
         check_headers(request)
-        with self._edge.places.place() as place:
+        with self._authenticator.places.place() as place:
             try:
                 # Whose endpoint it is, the body tells, and the body of nobody is read who is not proven.
-                caller = await self._edge.caller(request, Tenant("", self._namespaces.endpoint), place)
+                caller = await self._authenticator.caller(request, Tenant("", self._namespaces.endpoint), place)
             except Exception as error:
                 place.take(other(request.remote or ""))
-                uid = reviewhead.uid_in(await self._edge.beginning(request, reviewhead.HEAD_BYTES))
+                uid = reviewhead.uid_in(await self._authenticator.beginning(request, reviewhead.HEAD_BYTES))
                 if not uid:
                     raise
                 answer = _failed(error)
                 if answer.reason == _UNAUTHENTICATED:
                     answer = answer._replace(message=f"{answer.message} {_PROVE}")
                 return json(200, _review(uid, answer))
-            raw = await self._edge.raw(request, place, _MAX_BYTES)
+            raw = await self._authenticator.raw(request, place, _MAX_BYTES)
             if raw is None:
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {_MAX_BYTES} bytes")
             # Read twice: a number that has no canonical form is nobody's business where nothing is protected.
@@ -111,14 +111,14 @@ class EnforceHandler:
 
     async def _answered(self, request: web.Request, place: RequestSlot, raw: bytes, said: Mapping[str, Any]) -> _Answer:
         call = _call(said)
-        edge, names = self._edge, self._namespaces
-        if names.spared(call) or not names.protected(edge.pdp.snapshot, call.namespace):
+        authenticator, names = self._authenticator, self._namespaces
+        if names.spared(call) or not names.protected(authenticator.pdp.snapshot, call.namespace):
             return _Answer(None)
         of = names.of(call.namespace)
-        caller = await edge.caller(request, of, place)
-        edge.pay(of, place.sender)
+        caller = await authenticator.caller(request, of, place)
+        authenticator.pay(of, place.sender)
         large = len(raw) >= LARGE
-        settings = edge.pdp.settings(of, caller.account)
+        settings = authenticator.pdp.settings(of, caller.account)
         context: dict[str, Any] = {}
         readable = True
         if settings is not None:
@@ -128,21 +128,21 @@ class EnforceHandler:
         parsed = Evaluation(subject, Action(call.target.action), call.resource, context, None)
         marked = CorrelationIds(text(said, "uid", "request"), None)
         verified = VerifiedParties.known(parsed.subject, vouched(call.user, settings))
-        asked = await met(edge.call(of, caller, parsed, marked, verified=verified, large=large))
+        asked = await met(authenticator.call(of, caller, parsed, marked, verified=verified, large=large))
         if call.target.unclear is not None:
             asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
         elif not readable:
             asked = replace(asked, call=replace(asked.call, refused=Reason.UNINSPECTABLE))
         if said.get("dryRun") is True:
-            return _tried(call, await edge.pdp.judge(asked), edge)
-        decision = await met(edge.pdp.evaluate(asked))
+            return _tried(call, await authenticator.pdp.judge(asked), authenticator)
+        decision = await met(authenticator.pdp.evaluate(asked))
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
-            raise forbidden(edge.identity.stranger)
+            raise forbidden(authenticator.identity.stranger)
         return _decided(call, asked, decision)
 
     async def _beside(self, turn: str, raw: bytes, work: Callable[[], _Result]) -> _Result:
         """Do some work on a body: where that is large beside the loop, in a turn of this name."""
-        return await self._edge.pdp.offload.run(turn, work) if len(raw) >= LARGE else work()
+        return await self._authenticator.pdp.offload.run(turn, work) if len(raw) >= LARGE else work()
 
 
 def _call(said: Mapping[str, Any]) -> ReviewedCall:
@@ -195,10 +195,10 @@ def _decided(call: ReviewedCall, asked: EvaluationRequest, decision: Decision) -
     return _Answer(verdict.reason.value, message, decision.evaluation_id, retry)
 
 
-def _tried(call: ReviewedCall, verdict: Verdict, edge: Edge) -> _Answer:
+def _tried(call: ReviewedCall, verdict: Verdict, authenticator: RequestAuthenticator) -> _Answer:
     """Return the answer to a dry run: what the call would come to, by a grant that is not used."""
     if verdict.outcome is Outcome.FORBIDDEN:
-        raise forbidden(edge.identity.stranger)
+        raise forbidden(authenticator.identity.stranger)
     if verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT}:
         return _Answer(None)
     # Without a time to come again: nobody was asked for anything.

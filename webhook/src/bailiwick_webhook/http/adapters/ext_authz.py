@@ -13,7 +13,7 @@ from bailiwick_webhook.http.adapters import proxycall, replies
 from bailiwick_webhook.http.adapters.proxycall import Dialect, one
 from bailiwick_webhook.http.adapters.question import ProxiedCall, is_cut
 from bailiwick_webhook.http.addressing import Tenant
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 
 PREFIX: Final = "/ext-authz/"
 _DIALECT: Final[Dialect] = {"x-envoy-auth-headers-to-remove": ", ".join(replies.REMOVED)}
@@ -22,14 +22,14 @@ _DIALECT: Final[Dialect] = {"x-envoy-auth-headers-to-remove": ", ".join(replies.
 class ExtAuthzHandler:
     """ANY /ext-authz/{namespace}/{endpoint}/..."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator) -> None:
+        self._authenticator = authenticator
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer. Never raises."""
         parted = _parted(request.raw_path)
         of = None if parted is None else parted[0]
-        return await proxycall.answer(self._edge, request, of, _read, _DIALECT)
+        return await proxycall.answer(self._authenticator, request, of, _read, _DIALECT)
 
 
 def _parted(raw: str) -> tuple[Tenant, str] | None:

@@ -1,8 +1,8 @@
 """A proxied call: what all adapters share, from who asks and what is asked to a decision.
 
-Standing: above `authzen`, whose edge proves the parties; each adapter only says where its proxy puts what. Holds: who
-asks is proven before anything is read; every call of a proven proxy is decided by the one pipeline and recorded, also
-one that stands for no action; whatever goes wrong on the way is a denial that says so.
+Standing: above `authzen`, whose request authenticator proves the parties; each adapter only says where its proxy puts
+what. Holds: who asks is proven before anything is read; every call of a proven proxy is decided by the one pipeline and
+recorded, also one that stands for no action; whatever goes wrong on the way is a denial that says so.
 """
 
 import re
@@ -26,7 +26,7 @@ from bailiwick_webhook.http.adapters.question import ProxiedCall, ProxyQuestion
 from bailiwick_webhook.http.adapters.replies import McpRequest, ProxyReply
 from bailiwick_webhook.http.addressing import Tenant, marks
 from bailiwick_webhook.http.authzen import metadata
-from bailiwick_webhook.http.authzen.edge import ENFORCER, Edge
+from bailiwick_webhook.http.authzen.authenticator import ENFORCER, RequestAuthenticator
 from bailiwick_webhook.http.authzen.messages import Evaluation, PresentedApproval
 from bailiwick_webhook.http.body import MAX_BYTES
 from bailiwick_webhook.http.problems import ProblemError, forbidden
@@ -61,8 +61,8 @@ Dialect = Mapping[str, str]
 class HttpQuestion:
     """A question by HTTP."""
 
-    def __init__(self, edge: Edge, request: web.BaseRequest, read: Read) -> None:
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator, request: web.BaseRequest, read: Read) -> None:
+        self._authenticator = authenticator
         self._request = request
         self._read = read
         self.headers = request.headers
@@ -70,7 +70,7 @@ class HttpQuestion:
     async def caller(self, of: Tenant, place: RequestSlot) -> ProvenAccount:
         """Return which proxy asks. Raises `ProblemError`."""
         sent = self.headers.getall(ENFORCER, ())
-        return await self._edge.by_proxy(self._request, of, place, certified(self._request), sent)
+        return await self._authenticator.by_proxy(self._request, of, place, certified(self._request), sent)
 
     def call(self) -> ProxiedCall | None:
         """Return what is asked about."""
@@ -78,7 +78,7 @@ class HttpQuestion:
 
     async def body(self, place: RequestSlot) -> bytes | None:
         """Return the body. Raises `ProblemError`."""
-        return await self._edge.raw(self._request, place, MAX_BYTES)
+        return await self._authenticator.raw(self._request, place, MAX_BYTES)
 
     def is_json(self) -> bool:
         """Tell whether the body is said to be JSON, once."""
@@ -89,25 +89,29 @@ class HttpQuestion:
         return (charset if charset is None else charset.lower()) in _UTF_8
 
 
-async def answer(edge: Edge, request: web.BaseRequest, of: Tenant | None, read: Read, dialect: Dialect) -> web.Response:
+async def answer(
+    authenticator: RequestAuthenticator, request: web.BaseRequest, of: Tenant | None, read: Read, dialect: Dialect
+) -> web.Response:
     """Decide a call that a proxy asks about by HTTP. Never raises, but where the client goes away."""
-    reply = await decide(edge, HttpQuestion(edge, request, read), of, request.path.split("/")[1])
+    reply = await decide(authenticator, HttpQuestion(authenticator, request, read), of, request.path.split("/")[1])
     return reply.response(dialect)
 
 
-async def decide(edge: Edge, question: ProxyQuestion, of: Tenant | None, adapter: str) -> ProxyReply:
+async def decide(
+    authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant | None, adapter: str
+) -> ProxyReply:
     """Decide a proxied call. Never raises, but where it is cancelled."""
     try:
         if of is None or not metadata.well_formed(*of):
-            raise forbidden(edge.identity.stranger)
-        with edge.places.place() as place:
-            decision, asked, detail, message = await _decided(edge, question, of, place)
+            raise forbidden(authenticator.identity.stranger)
+        with authenticator.places.place() as place:
+            decision, asked, detail, message = await _decided(authenticator, question, of, place)
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
             # A dry run is for somebody who asks about themselves: it lets nothing through.
-            raise forbidden(edge.identity.stranger)
+            raise forbidden(authenticator.identity.stranger)
         if decision.allowed:
             return replies.allowed(decision, asked)
-        return replies.denied(edge, of, asked, decision, detail, message)
+        return replies.denied(authenticator, of, asked, decision, detail, message)
     except ProblemError as problem:
         return replies.refused(problem)
     except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
@@ -132,13 +136,15 @@ class _DecidedCall(NamedTuple):
     message: McpRequest | None
 
 
-async def _decided(edge: Edge, question: ProxyQuestion, of: Tenant, place: RequestSlot) -> _DecidedCall:
+async def _decided(
+    authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant, place: RequestSlot
+) -> _DecidedCall:
     caller = await question.caller(of, place)
     call = question.call()
     raw = await question.body(place)
-    edge.pay(of, place.sender)
-    settings = edge.pdp.settings(of, caller.account)
-    read = await _read_call(edge, question, of, call, None if settings is None else settings.routes, raw)
+    authenticator.pay(of, place.sender)
+    settings = authenticator.pdp.settings(of, caller.account)
+    read = await _read_call(authenticator, question, of, call, None if settings is None else settings.routes, raw)
     found, approval = read.found, _approval(question.headers)
     if read.shown is not None:
         # By header or in the message: both at once are two readings, though they may say the same.
@@ -156,15 +162,15 @@ async def _decided(edge: Edge, question: ProxyQuestion, of: Tenant, place: Reque
         None,
         approval=approval if isinstance(approval, PresentedApproval) else None,
     )
-    asked = await met(edge.call(of, caller, parsed, marks(question), large=len(raw or b"") >= LARGE))
+    asked = await met(authenticator.call(of, caller, parsed, marks(question), large=len(raw or b"") >= LARGE))
     if isinstance(found, RouteRefusal):
         asked = replace(asked, call=replace(asked.call, refused=found.reason))
     told = found.detail if isinstance(found, RouteRefusal) else None
-    return _DecidedCall(await met(edge.pdp.evaluate(asked)), asked, told, read.message)
+    return _DecidedCall(await met(authenticator.pdp.evaluate(asked)), asked, told, read.message)
 
 
 async def _read_call(
-    edge: Edge,
+    authenticator: RequestAuthenticator,
     question: ProxyQuestion,
     of: Tenant,
     call: ProxiedCall | None,
@@ -187,12 +193,12 @@ async def _read_call(
         refusal = RouteRefusal(Reason.UNINSPECTABLE, "the proxy sent only a part of the body")
         return _ReadCall(refusal, McpRequest(None) if isinstance(match, McpMatch) else None)
     if isinstance(match, McpMatch):
-        return await _message(edge, question, of, raw)
-    return _ReadCall(await _mapped(edge, question, of, match, raw))
+        return await _message(authenticator, question, of, raw)
+    return _ReadCall(await _mapped(authenticator, question, of, match, raw))
 
 
 async def _mapped(
-    edge: Edge, question: ProxyQuestion, of: Tenant, found: RouteMatch, raw: bytes | None
+    authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant, found: RouteMatch, raw: bytes | None
 ) -> MappedCall | RouteRefusal:
     headers = _named(question.headers)
     if not found.route.reads_body:
@@ -203,7 +209,7 @@ async def _mapped(
             Reason.CONTEXT_INSUFFICIENT,
             ("the route takes arguments from the body, but the body is missing or the proxy does not send it"),
         )
-    document = await _document(edge, question, of, raw)
+    document = await _document(authenticator, question, of, raw)
     if document is None:
         return RouteRefusal(
             Reason.UNINSPECTABLE, ("the route takes arguments from the body, but the body is not a JSON object")
@@ -230,12 +236,14 @@ def _hidden(headers: MultiMapping[str], raw: bytes | None) -> str | None:
     return None
 
 
-async def _message(edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes | None) -> _ReadCall:
+async def _message(
+    authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant, raw: bytes | None
+) -> _ReadCall:
     """Return what a message of MCP stands for."""
     if raw == b"":
         detail = "the message of MCP is missing, or the proxy does not send it"
         return _ReadCall(RouteRefusal(Reason.CONTEXT_INSUFFICIENT, detail), McpRequest(None))
-    document = await _document(edge, question, of, raw)
+    document = await _document(authenticator, question, of, raw)
     if document is None:
         refusal = RouteRefusal(Reason.UNINSPECTABLE, "the body is not one message of MCP as JSON")
         return _ReadCall(refusal, McpRequest(None))
@@ -246,7 +254,9 @@ async def _message(edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes |
     return _ReadCall(said, message) if isinstance(said, RouteRefusal) else _ReadCall(said.call, message, said.approval)
 
 
-async def _document(edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes | None) -> dict[str, Any] | None:
+async def _document(
+    authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant, raw: bytes | None
+) -> dict[str, Any] | None:
     """Return the body where it is a JSON object in every reading; None where it is not, or is too large."""
     if raw is None or not question.is_json():
         return None
@@ -254,7 +264,7 @@ async def _document(edge: Edge, question: ProxyQuestion, of: Tenant, raw: bytes 
         return None
     try:
         if len(raw) >= LARGE:
-            return await edge.pdp.offload.run(of.namespace, partial(strict.parse, raw))
+            return await authenticator.pdp.offload.run(of.namespace, partial(strict.parse, raw))
         return strict.parse(raw)
     except JsonError:
         return None

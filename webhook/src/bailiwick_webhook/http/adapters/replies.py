@@ -18,7 +18,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.authzen import messages
-from bailiwick_webhook.http.authzen.edge import ENFORCER, Edge
+from bailiwick_webhook.http.authzen.authenticator import ENFORCER, RequestAuthenticator
 from bailiwick_webhook.http.problems import CONTENT_TYPE, ProblemError
 from bailiwick_webhook.pipeline.pdp import Decision
 
@@ -101,7 +101,7 @@ def allowed(decision: Decision, asked: EvaluationRequest) -> ProxyReply:
 
 
 def denied(
-    edge: Edge,
+    authenticator: RequestAuthenticator,
     of: Tenant,
     asked: EvaluationRequest,
     decision: Decision,
@@ -110,8 +110,10 @@ def denied(
 ) -> ProxyReply:
     """Return the answer to a call that is not let through; `message`: what its body was, where that was MCP."""
     reason = decision.verdict.reason
-    token = edge.binding_token(of, asked, decision)
-    context = messages.answer(decision, edge.base(of), edge.identity.notice, binding_token=token)["context"]
+    token = authenticator.binding_token(of, asked, decision)
+    context = messages.answer(decision, authenticator.base(of), authenticator.identity.notice, binding_token=token)[
+        "context"
+    ]
     status = _UNAUTHORIZED if reason in _UNPROVEN else _FORBIDDEN
     sentence = decision.sentence if detail is None else f"{decision.sentence} Details: {detail}."
     headers = {EVALUATION: decision.evaluation_id}

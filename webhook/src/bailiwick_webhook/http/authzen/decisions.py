@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant, marks, tenant
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
 from bailiwick_webhook.http.authzen.evaluations import EvaluationsHandler
 from bailiwick_webhook.http.body import parse_object
@@ -19,7 +19,7 @@ from bailiwick_webhook.http.shares.slots import RequestSlot, Sender
 from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.clientcerts import certified
-from bailiwick_webhook.http.transport.decisionfront import ConnectionOrigin
+from bailiwick_webhook.http.transport.decisionshortcut import ConnectionOrigin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
 from bailiwick_webhook.pipeline.offload import LARGE
@@ -30,22 +30,22 @@ EVALUATIONS: Final = "evaluations"
 
 
 class DecisionPaths:
-    """POST access/v1/evaluation and access/v1/evaluations: the front of the decision port (see `decisionfront`)."""
+    """POST access/v1/evaluation and access/v1/evaluations, the port's `DecisionShortcut`."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
-        evaluation = EvaluationHandler(edge)
+    def __init__(self, authenticator: RequestAuthenticator) -> None:
+        self._authenticator = authenticator
+        evaluation = EvaluationHandler(authenticator)
         self._handlers: dict[str, EvaluationHandler | EvaluationsHandler] = {
             EVALUATION: evaluation,
-            EVALUATIONS: EvaluationsHandler(edge, evaluation),
+            EVALUATIONS: EvaluationsHandler(authenticator, evaluation),
         }
 
     async def answer(self, operation: str, request: web.Request) -> web.StreamResponse:
         """Answer a request of which aiohttp reads the body. Raises `ProblemError`."""
-        edge, of = self._edge, tenant(request)
-        with edge.places.place() as place:
-            caller = await edge.caller(request, of, place)
-            raw = await edge.whole(request, place)
+        authenticator, of = self._authenticator, tenant(request)
+        with authenticator.places.place() as place:
+            caller = await authenticator.caller(request, of, place)
+            raw = await authenticator.whole(request, place)
             return answers.said(await met(self._decide(operation, of, caller, place.sender, marks(request), raw)))
 
     def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[WholeAnswer]:
@@ -59,20 +59,20 @@ class DecisionPaths:
         return answers.whole(step, sent.marked.request_id)
 
     def _begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[bytes]:
-        edge, of = self._edge, sent.of
+        authenticator, of = self._authenticator, sent.of
         if sent.authorization is None and (shown := certified(origin)):
-            caller: Step[ProvenAccount | RefusedToken | None] = edge.certified_account(of, shown)
+            caller: Step[ProvenAccount | RefusedToken | None] = authenticator.certified_account(of, shown)
         else:
-            caller = edge.identity.caller(sent.authorization or "")
+            caller = authenticator.identity.caller(sent.authorization or "")
         if type(caller) is not ProvenAccount:
             return Need(partial(self._authenticate, sent, origin, caller))
-        sender = edge.sender(of, caller.account.username, origin)
+        sender = authenticator.sender(of, caller.account.username, origin)
         step = self._decide(sent.operation, of, caller, sender, sent.marked, sent.body)
         if not isinstance(step, Need):
             return step
         # Now, and not when the need is met: whoever comes in the same turn of the loop finds one place less. There was
         # one a moment ago, so that this cannot fail.
-        place = edge.places.place()
+        place = authenticator.places.place()
         place.take(sender)
         return Need(partial(self._meet_with, place, step))
 
@@ -92,9 +92,9 @@ class DecisionPaths:
     async def _authenticate(
         self, sent: PlainRequest, origin: ConnectionOrigin, caller_step: Step[ProvenAccount | RefusedToken | None]
     ) -> bytes:
-        edge, of = self._edge, sent.of
-        with edge.places.place() as place:
-            caller = await edge.prove(origin, of, place, sent.authorization or "", caller_step)
+        authenticator, of = self._authenticator, sent.of
+        with authenticator.places.place() as place:
+            caller = await authenticator.prove(origin, of, place, sent.authorization or "", caller_step)
             return await met(self._decide(sent.operation, of, caller, place.sender, sent.marked, sent.body))
 
     def _decide(
@@ -108,6 +108,6 @@ class DecisionPaths:
     ) -> Step[bytes]:
         decide = self._handlers[operation].decide
         if len(raw) >= LARGE:
-            body = Need(partial(self._edge.parse_beside, raw, of))
+            body = Need(partial(self._authenticator.parse_beside, raw, of))
             return then(body, partial(decide, of, caller, sender, marked, large=True))
         return decide(of, caller, sender, marked, parse_object(raw), large=False)

@@ -14,7 +14,7 @@ from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
 from bailiwick_webhook.http.authzen import messages
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.problems import forbidden
 from bailiwick_webhook.http.shares.slots import Sender
@@ -29,8 +29,8 @@ _FORBIDDEN: Final = Outcome.FORBIDDEN
 class EvaluationHandler:
     """POST access/v1/evaluation."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator) -> None:
+        self._authenticator = authenticator
 
     def decide(
         self,
@@ -43,24 +43,26 @@ class EvaluationHandler:
         large: bool,
     ) -> Step[bytes]:
         """Return the answer to a body of a proven caller, who counts as `sender`. Raises `ProblemError`."""
-        edge = self._edge
+        authenticator = self._authenticator
         evaluation = messages.parse(body)
-        edge.pay(of, sender)
-        asked = edge.call(of, caller, evaluation, marked, large=large)
+        authenticator.pay(of, sender)
+        asked = authenticator.call(of, caller, evaluation, marked, large=large)
         if isinstance(asked, Need):
             return then(asked, partial(self._evaluate, of, evaluation))
         return self._evaluate(of, evaluation, asked)
 
     def _evaluate(self, of: Tenant, evaluation: Evaluation, asked: EvaluationRequest) -> Step[bytes]:
-        decision = self._edge.pdp.evaluate(asked)
+        decision = self._authenticator.pdp.evaluate(asked)
         if isinstance(decision, Need):
             return then(decision, partial(self._answer, of, evaluation, asked))
         return self._answer(of, evaluation, asked, decision)
 
     def _answer(self, of: Tenant, evaluation: Evaluation, asked: EvaluationRequest, decision: Decision) -> bytes:
-        edge = self._edge
+        authenticator = self._authenticator
         if decision.verdict.outcome is _FORBIDDEN:
-            raise forbidden(edge.identity.stranger)
-        token = edge.binding_token(of, asked, decision)
-        notice, explain = edge.identity.notice, evaluation.explain
-        return orjson.dumps(messages.answer(decision, edge.base(of), notice, explain=explain, binding_token=token))
+            raise forbidden(authenticator.identity.stranger)
+        token = authenticator.binding_token(of, asked, decision)
+        notice, explain = authenticator.identity.notice, evaluation.explain
+        return orjson.dumps(
+            messages.answer(decision, authenticator.base(of), notice, explain=explain, binding_token=token)
+        )

@@ -16,7 +16,7 @@ from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
 from bailiwick_webhook.http.authzen import messages
-from bailiwick_webhook.http.authzen.edge import Edge, VerifiedParties
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator, VerifiedParties
 from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
 from bailiwick_webhook.http.authzen.messages import Evaluation, EvaluationDefaults
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
@@ -98,8 +98,8 @@ def failed(problem: ProblemError) -> dict[str, Any]:
 class EvaluationsHandler:
     """POST access/v1/evaluations. `evaluation` answers a body without items."""
 
-    def __init__(self, edge: Edge, evaluation: EvaluationHandler) -> None:
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator, evaluation: EvaluationHandler) -> None:
+        self._authenticator = authenticator
         self._evaluation = evaluation
 
     def decide(
@@ -129,13 +129,13 @@ class EvaluationsHandler:
         *,
         large: bool,
     ) -> bytes:
-        edge = self._edge
-        slices = edge.pdp.slices_of(of, caller.account.username)
+        authenticator = self._authenticator
+        slices = authenticator.pdp.slices_of(of, caller.account.username)
         await slices.turn()
         batch = parse(body)
         if batch is None:
             raise bad_request("must be an array", "evaluations")
-        edge.pay(of, sender, len(batch.items))
+        authenticator.pay(of, sender, len(batch.items))
         verified, sizes = VerifiedParties(), ItemSizes()
         items: list[EvaluationRequest | None] = []
         for index, item in enumerate(batch.items):
@@ -146,13 +146,13 @@ class EvaluationsHandler:
             # each beside the loop is the way there.
             alone = large and sizes.is_large(item)
             this = CorrelationIds(marked.request_id, marked.trace, index)
-            asked = edge.call(of, caller, item, this, verified=verified, large=alone)
+            asked = authenticator.call(of, caller, item, this, verified=verified, large=alone)
             items.append(await met(asked) if isinstance(asked, Need) else asked)
             if slices.over:
                 await slices.turn()
-        if not any(items) and not edge.pdp.enforces(of, caller.account.username):
-            raise forbidden(edge.identity.stranger)
-        decisions = await edge.pdp.evaluate_all(items, batch.semantic)
+        if not any(items) and not authenticator.pdp.enforces(of, caller.account.username):
+            raise forbidden(authenticator.identity.stranger)
+        decisions = await authenticator.pdp.evaluate_all(items, batch.semantic)
         answers = await self._answers(of, batch, items, decisions, slices)
         return orjson.dumps({"evaluations": answers})
 
@@ -165,7 +165,11 @@ class EvaluationsHandler:
         slices: TenantSlices,
     ) -> list[dict[str, Any]]:
         """Return the answers to the items that are answered. Raises `ProblemError` (403)."""
-        base, notice, stranger = self._edge.base(of), self._edge.identity.notice, self._edge.identity.stranger
+        base, notice, stranger = (
+            self._authenticator.base(of),
+            self._authenticator.identity.notice,
+            self._authenticator.identity.stranger,
+        )
         answers: list[dict[str, Any]] = []
         for item, asked_of, decision in zip(batch.items, items, decisions, strict=False):
             if slices.over:
@@ -176,7 +180,7 @@ class EvaluationsHandler:
                 # Of a caller who may ask about itself alone: not a word about the others.
                 raise forbidden(stranger)
             else:
-                token = self._edge.binding_token(of, asked_of, decision)
+                token = self._authenticator.binding_token(of, asked_of, decision)
                 answers.append(messages.answer(decision, base, notice, explain=item.explain, binding_token=token))
         return answers
 

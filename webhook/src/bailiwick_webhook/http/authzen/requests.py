@@ -21,7 +21,7 @@ from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import Tenant, marks, tenant
 from bailiwick_webhook.http.authzen import messages, tasks
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.problems import bad_request, forbidden, throttled, unavailable
 from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.answers import json
@@ -37,26 +37,26 @@ _MAX_WORD: Final = 1024
 class AccessRequestsHandler:
     """The three paths below `access/v1/requests`."""
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator) -> None:
+        self._authenticator = authenticator
 
     async def submit(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
         """ARAP, POST access/v1/requests."""
         of = tenant(request)
-        caller = await self._edge.caller(request, of, place)
-        body, large = await self._edge.body(request, of, place)
-        self._edge.pay(of, place.sender)
-        asked = await met(self._edge.call(of, caller, messages.parse(body), marks(request), large=large))
+        caller = await self._authenticator.caller(request, of, place)
+        body, large = await self._authenticator.body(request, of, place)
+        self._authenticator.pay(of, place.sender)
+        asked = await met(self._authenticator.call(of, caller, messages.parse(body), marks(request), large=large))
         denial = _denial(body)
         asked = replace(asked, key=_key(request))
-        verdict = await self._edge.pdp.judge(asked)
+        verdict = await self._authenticator.pdp.judge(asked)
         if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
-            raise forbidden(self._edge.identity.stranger)
+            raise forbidden(self._authenticator.identity.stranger)
         _offered(body, asked)
         if verdict.gate is not None and (wrong := reason_problem(verdict.gate, asked.reason)):
             raise bad_request(wrong, "context.business_justification")
         asked = replace(asked, late=self._late(of, denial, verdict.digest))
-        decision, outcome = await self._edge.pdp.request(asked)
+        decision, outcome = await self._authenticator.pdp.request(asked)
         if decision.verdict.reason is Reason.RECORD_FAILED:
             raise unavailable("The request could not be recorded at the moment. Try again.")
         match outcome:
@@ -76,7 +76,7 @@ class AccessRequestsHandler:
     def _late(self, of: Tenant, denial: "_Denial", digest: str | None) -> bool:
         """Tell whether the denial that a request follows is over. Raises `ProblemError` where it is another's."""
         if denial.binding_token is not None:
-            found = self._edge.signer.denied(denial.binding_token, digest, self._edge.base(of))
+            found = self._authenticator.signer.denied(denial.binding_token, digest, self._authenticator.base(of))
             if found is TokenProblem.EXPIRED:
                 return True
             if isinstance(found, TokenProblem):
@@ -99,26 +99,28 @@ class AccessRequestsHandler:
     async def cancel(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
         """ARAP, POST access/v1/requests/{id}/cancel."""
         of, caller, grant = await self._task(request, place)
-        body = (await self._edge.body(request, of, place)).members if request.can_read_body else {}
+        body = (await self._authenticator.body(request, of, place)).members if request.can_read_body else {}
         said = [_word(body, name) for name in ("reason", "comment")]
         if grant.request.requester.username != caller.account.username:
             raise forbidden("Only the requester can withdraw a request.")
         if not tasks.pending(grant):
             raise tasks.invalid_task_state("The request has already ended, so it cannot be withdrawn.")
-        outcome = await self._edge.pdp.withdraw(grant, caller.account, ": ".join(word for word in said if word) or None)
+        outcome = await self._authenticator.pdp.withdraw(
+            grant, caller.account, ": ".join(word for word in said if word) or None
+        )
         if isinstance(outcome, RefusedOpening):
             raise tasks.invalid_task_state(f"Not withdrawn: {outcome.detail}.")
         return json(200, self._task_of(of, outcome))
 
     def _task_of(self, of: Tenant, grant: Grant) -> dict[str, Any]:
-        base = self._edge.base(of)
-        return tasks.task(grant, base, self._edge.signer.approval(grant, base))
+        base = self._authenticator.base(of)
+        return tasks.task(grant, base, self._authenticator.signer.approval(grant, base))
 
     async def _task(self, request: web.Request, place: RequestSlot) -> tuple[Tenant, Any, Grant]:
         """Return who asks and the grant of the task. Raises `ProblemError`."""
         of = tenant(request)
-        caller = await self._edge.caller(request, of, place)
-        grant = await self._edge.pdp.task(*of, caller.account, request.match_info["task"])
+        caller = await self._authenticator.caller(request, of, place)
+        grant = await self._authenticator.pdp.task(*of, caller.account, request.match_info["task"])
         if grant is None:
             raise tasks.unknown_task()
         return of, caller, grant

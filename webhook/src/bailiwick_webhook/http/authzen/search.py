@@ -19,7 +19,7 @@ from bailiwick_engine.reasons import EXPLAINED
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import marks, tenant
 from bailiwick_webhook.http.authzen import messages, pages
-from bailiwick_webhook.http.authzen.edge import Edge
+from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.problems import bad_request, forbidden, unavailable
 from bailiwick_webhook.http.shares.slots import RequestSlot
@@ -63,25 +63,27 @@ def query(kind: SearchKind, call: Call, parsed: Evaluation) -> str:
 class SearchHandler:
     """POST access/v1/search/subject, /resource or /action."""
 
-    def __init__(self, edge: Edge, kind: SearchKind) -> None:
-        self._edge = edge
+    def __init__(self, authenticator: RequestAuthenticator, kind: SearchKind) -> None:
+        self._authenticator = authenticator
         self._kind = kind
 
     async def __call__(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
         """Answer a search."""
         of = tenant(request)
-        caller = await self._edge.caller(request, of, place)
-        body, large = await self._edge.body(request, of, place)
+        caller = await self._authenticator.caller(request, of, place)
+        body, large = await self._authenticator.body(request, of, place)
         parsed = parse(body, self._kind)
         asked = await self._asked(request, caller, parsed, large=large)
         bound = query(self._kind, asked.call, parsed)
         page = pages.read(body, bound)
         try:
-            found = await self._edge.pdp.search(asked, self._kind, partial(self._edge.pay, of, place.sender))
+            found = await self._authenticator.pdp.search(
+                asked, self._kind, partial(self._authenticator.pay, of, place.sender)
+            )
         except RecordFailedError:
             raise unavailable("The search could not be recorded at the moment. Try again.") from None
         if found is None:
-            raise forbidden(self._edge.identity.stranger)
+            raise forbidden(self._authenticator.identity.stranger)
         gated = frozenset(found.with_approval)
         told, following = pages.cut(sorted((*found.names, *gated)), page, bound)
         results = [self._result(parsed, name) for name in told if name not in gated]
@@ -102,7 +104,7 @@ class SearchHandler:
     ) -> EvaluationRequest:
         of = tenant(request)
         if self._kind is not SearchKind.SUBJECT:
-            return await met(self._edge.call(of, caller, parsed, marks(request), searching=True, large=large))
+            return await met(self._authenticator.call(of, caller, parsed, marks(request), searching=True, large=large))
         namespace, endpoint = of
         # Nobody in particular, so that there is nothing to prove, and evidence is not looked at.
         blank = Party(parsed.subject.type, "", "", {}, parsed.subject.properties, hypothetical=True)

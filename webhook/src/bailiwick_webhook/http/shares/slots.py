@@ -1,8 +1,8 @@
 """Request slots: how many requests may be under way at a time, and how they are shared among those who send them.
 
-Standing: under `edge`, which takes a place before it waits for anybody. Holds: enforcers have one part of the places,
-and all others together the other part. No name has more places of a part than are free. An enforcer's request counts
-for its account, and for the namespace of the endpoint: whoever may write policies there can name any number of
+Standing: under `authenticator`, which takes a place before it waits for anybody. Holds: enforcers have one part of the
+places, and all others together the other part. No name has more places of a part than are free. An enforcer's request
+counts for its account, and for the namespace of the endpoint: whoever may write policies there can name any number of
 accounts. A place is given back once, however its request ends. A request that gets none was not read, used nothing and
 was not decided.
 """

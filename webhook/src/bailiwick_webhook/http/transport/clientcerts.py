@@ -1,7 +1,7 @@
 """Client certificates of connections, as TLS verified them.
 
-Standing: under `edge`. Holds: a certificate counts while it is valid and while the authorities that it was verified
-by are still trusted: a connection outlives neither.
+Standing: under `authenticator`. Holds: a certificate counts while it is valid and while the authorities that it was
+verified by are still trusted: a connection outlives neither.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _seen: Final[WeakKeyDictionary[ssl.SSLObject, _Seen]] = WeakKeyDictionary()
 
 
 class ConnectedPeer(Protocol):
-    """Whose connection is known: a `web.BaseRequest`, or where a plain request came from (see `decisionfront`)."""
+    """Whose connection is known: a `web.BaseRequest`, or where a plain request came from (see `decisionshortcut`)."""
 
     @property
     def transport(self) -> asyncio.Transport | None:

@@ -15,8 +15,8 @@ from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.connectionshare import ConnectionShare, SharedConnection
 from bailiwick_webhook.http.shares.conntable import ConnectionTable, TableEntry
 from bailiwick_webhook.http.transport.clienterrors import ClientErrorHandler
-from bailiwick_webhook.http.transport.decisionfront import DecisionFront, Origin
 from bailiwick_webhook.http.transport.decisionprotocol import DecisionPort, DecisionProtocol
+from bailiwick_webhook.http.transport.decisionshortcut import DecisionShortcut, Origin
 from bailiwick_webhook.http.transport.pace import PortPace
 from bailiwick_webhook.http.transport.pacedtransport import PacedTransport
 from bailiwick_webhook.metrics.counts import Counts
@@ -100,7 +100,7 @@ class Connection(SharedConnection, ClientErrorHandler):
 class ConnectionBounds(NamedTuple):
     """What an application keeps under `BOUNDED` whose connections are bounded and counted.
 
-    With a `front`, plain requests are its, see `decisionprotocol`, and answers are counted. `draining`: every answer
+    With a `shortcut`, plain requests are its, see `decisionprotocol`, and answers are counted. `draining`: every answer
     ends its connection.
     """
 
@@ -108,7 +108,7 @@ class ConnectionBounds(NamedTuple):
     bounds: Bounds
     counts: Counts
     draining: Callable[[], bool]
-    front: DecisionFront | None = None
+    shortcut: DecisionShortcut | None = None
 
 
 _LOOK_AGAIN: Final = 0.01
@@ -120,11 +120,11 @@ class Connections(web.Server):
     """Makes the connections of one port."""
 
     def __init__(self, like: web.Server, bounded: ConnectionBounds, **options: Any) -> None:  # noqa: ANN401 - what aiohttp takes
-        handler = like.request_handler if bounded.front is None else _counted(like.request_handler, bounded.counts)
+        handler = like.request_handler if bounded.shortcut is None else _counted(like.request_handler, bounded.counts)
         super().__init__(handler, request_factory=like.request_factory)
-        self.port, bounds, counts, draining, front = bounded
+        self.port, bounds, counts, draining, shortcut = bounded
         table = ConnectionTable(self.port, bounds.connections_of(self.port), bounds.first, counts)
-        self.shared = DecisionPort(bounds, counts, table, PortPace(table), front, draining, self._leave)
+        self.shared = DecisionPort(bounds, counts, table, PortPace(table), shortcut, draining, self._leave)
         self._options = {**options, "loop": asyncio.get_running_loop(), "keepalive_timeout": bounds.idle}
 
     def accept(self, entry: TableEntry | None = None) -> DecisionProtocol:

@@ -1,7 +1,7 @@
 """The decision port's own protocol: plain requests, answered from their bytes, on connections that aiohttp never sees.
 
-Standing: below `connections`, which makes it, and above `decisionfront`, which decides. Holds: requests are answered in
-the order in which they come, and one is under way at a time; while it is, while its turn has not come, and while its
+Standing: below `connections`, which makes it, and above `decisionshortcut`, which decides. Holds: requests are answered
+in the order in which they come, and one is under way at a time; while it is, while its turn has not come, and while its
 client does not read, nothing more is read; what is not a plain request is aiohttp's, with all that follows on the
 connection (`asyncio.BaseTransport.set_protocol`); a connection is closed by us only after an answer that said so, or
 while nothing is under way on it.
@@ -17,7 +17,7 @@ from bailiwick_webhook.http.shares.connectionshare import ConnectionShare, Share
 from bailiwick_webhook.http.shares.conntable import ConnectionTable, TableEntry
 from bailiwick_webhook.http.transport import answers
 from bailiwick_webhook.http.transport.answers import WholeAnswer
-from bailiwick_webhook.http.transport.decisionfront import DecisionFront
+from bailiwick_webhook.http.transport.decisionshortcut import DecisionShortcut
 from bailiwick_webhook.http.transport.pace import PortPace
 from bailiwick_webhook.http.transport.plainrequest import PlainHead, PlainRequest, head_of, may_become_plain
 from bailiwick_webhook.metrics.counts import Counts
@@ -33,7 +33,7 @@ _LINGER: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DecisionPort:
-    """What the connections of one port have in common. Without a front all of them are aiohttp's from the beginning.
+    """What the connections of one port have in common. Without a shortcut all of them are aiohttp's from the beginning.
 
     `leave` gives a connection to aiohttp, with what came on it; `open` holds those that are not aiohttp's, and `tasks`
     what is awaited, also for clients that are gone. `stopped`: nothing more is begun.
@@ -43,7 +43,7 @@ class DecisionPort:
     counts: Counts
     table: ConnectionTable
     pace: PortPace
-    front: DecisionFront | None
+    shortcut: DecisionShortcut | None
     draining: Callable[[], bool]
     leave: Callable[[ConnectionShare, asyncio.Transport, bytes], asyncio.BaseProtocol]
     open: "dict[DecisionProtocol, None]" = field(default_factory=dict)
@@ -122,7 +122,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             made.abort()
         self.share = ConnectionShare(port.table, entry, port.bounds, self._loop.time())
         self.transport = made
-        if port.front is None:
+        if port.shortcut is None:
             self._leave(b"")
             return
         port.open[self] = None
@@ -200,11 +200,11 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     def _begin(self, head: PlainHead, data: bytes, missing: int) -> None:
         port, share, sent = self._port, self.share, head.request(data)
-        assert port.front is not None  # noqa: S101 - without one nothing is read here
+        assert port.shortcut is not None  # noqa: S101 - without one nothing is read here
         share.begins()
         step: WholeAnswer | Need[WholeAnswer] | None
         try:
-            step = port.front.begin(sent, self)
+            step = port.shortcut.begin(sent, self)
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny; what it did is not done again
             step = answers.broken(sent.path, error, sent.marked.request_id)
         if step is None:

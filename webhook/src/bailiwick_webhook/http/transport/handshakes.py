@@ -1,4 +1,4 @@
-"""TLS handshakes: one is begun in each turn of the loop, in a fair order (see `pacer`).
+"""TLS handshakes: one is begun in each turn of the loop, in a fair order (see `scheduler`).
 
 Standing: under `listener`, which accepts. A handshake costs most of a millisecond of the loop, so that whoever comes
 last would wait for all the others. Holds: a handshake is begun only when the client has said something that can be one;
@@ -13,7 +13,7 @@ from typing import Final
 
 from bailiwick_webhook.http.transport.connections import Connections
 from bailiwick_webhook.http.transport.decisionprotocol import DecisionProtocol
-from bailiwick_webhook.http.transport.pacer import Pacer
+from bailiwick_webhook.http.transport.scheduler import Scheduler
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.table import Handshake
 
@@ -32,7 +32,7 @@ class Handshakes:
         self.tls = tls
         self.loop = asyncio.get_running_loop()
         self.arrivals: set[Arrival] = set()
-        self.pacer = Pacer(_AT_ONCE, server.shared.table.knows)
+        self.scheduler = Scheduler(_AT_ONCE, server.shared.table.knows)
 
     def close(self) -> None:
         """Give up all on which hands are not shaken yet."""
@@ -41,15 +41,15 @@ class Handshakes:
 
     def wait(self, arrival: "Arrival") -> None:
         """Have an arrival wait for its turn, if it has to."""
-        if self.pacer.free():
+        if self.scheduler.free():
             arrival.turn()
         else:
-            self.pacer.wait(arrival, arrival.address, arrival.address)
+            self.scheduler.wait(arrival, arrival.address, arrival.address)
             self.tell()
 
     def tell(self) -> None:
         """Tell how many wait."""
-        self.server.shared.counts.handshakes_waiting[self.server.port] = self.pacer.waiting
+        self.server.shared.counts.handshakes_waiting[self.server.port] = self.scheduler.waiting
 
     def ended(self, outcome: Handshake) -> None:
         """Count how one ended."""
@@ -77,7 +77,7 @@ class Arrival:
             self._task.cancel()
         elif self._accepted is not None:
             self._handshakes.loop.remove_reader(self._accepted)
-            self._handshakes.pacer.drop(self, self.address)
+            self._handshakes.scheduler.drop(self, self.address)
             self._handshakes.tell()
             self._close()
 

@@ -1,4 +1,4 @@
-"""Pacer: how much of one kind of work is done in a turn of the loop, and in which order.
+"""Scheduler: how much of one kind of work is done in a turn of the loop, and in which order.
 
 Standing: under `handshakes` and `connections`. What comes from hundreds of connections at once would be done in one
 turn of the loop, and a decision has to wait for several turns. Holds: of one kind of work so many pieces are done in a
@@ -15,15 +15,15 @@ from bailiwick_engine.fairqueue import FairQueue
 _SHARE: Final = 4
 
 
-class PacedWork(Hashable, Protocol):
+class ScheduledWork(Hashable, Protocol):
     """What waits for its turn. It is told apart by which object it is."""
 
     def turn(self) -> None:
         """Do it."""
 
 
-class Pacer:
-    """Paces one kind of work. `knows` tells of an address whether an enforcer was proven from there lately."""
+class Scheduler:
+    """Schedules one kind of work. `knows` tells of an address whether an enforcer was proven from there lately."""
 
     def __init__(self, at_once: int, knows: Callable[[str], bool]) -> None:
         self._at_once = at_once
@@ -32,8 +32,8 @@ class Pacer:
         self._loop = asyncio.get_running_loop()
         self._now = _turns(self._loop)
         self._at = self._now()
-        self._known: FairQueue[PacedWork] = FairQueue()
-        self._others: FairQueue[PacedWork] = FairQueue()
+        self._known: FairQueue[ScheduledWork] = FairQueue()
+        self._others: FairQueue[ScheduledWork] = FairQueue()
         self._count = 0
         self._due: asyncio.Handle | None = None
 
@@ -54,14 +54,14 @@ class Pacer:
         self._left -= 1
         return True
 
-    def wait(self, work: PacedWork, name: str, address: str) -> None:
+    def wait(self, work: ScheduledWork, name: str, address: str) -> None:
         """Have work wait for its turn."""
         queue = self._known if self._knows(address) else self._others
         queue.put(name, work)
         if self._due is None:
             self._due = self._loop.call_soon(self._turn)
 
-    def drop(self, work: PacedWork, name: str) -> None:
+    def drop(self, work: ScheduledWork, name: str) -> None:
         """Have it wait no more, if it does."""
         if not self._known.drop(name, work):
             self._others.drop(name, work)

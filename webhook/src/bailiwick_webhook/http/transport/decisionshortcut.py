@@ -32,7 +32,7 @@ class ConnectionOrigin(Origin, Protocol):
         """The transport; None once the connection is lost."""
 
 
-class DecisionFront(Protocol):
+class DecisionShortcut(Protocol):
     """Answers plain requests."""
 
     def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> WholeAnswer | Need[WholeAnswer] | None:
@@ -41,6 +41,5 @@ class DecisionFront(Protocol):
         A need is met to its end also where the connection is lost meanwhile, so that what is used is recorded; only the
         end of the process cancels it. What it raises is a defect, and is answered with 500.
 
-        None: it is not for this front, and nothing is decided; the connection is aiohttp's from then on. What it raises
-        is a defect, and is answered with 500.
+        None: it is not for this shortcut, and nothing is decided; the connection is aiohttp's from then on.
         """

@@ -1,4 +1,4 @@
-"""The edge: what every decision path does first, from a request to a call with proven parties.
+"""The request authenticator: what every decision path does first, from a request to a call with proven parties.
 
 Holds: who asks is authenticated, and has a place, before the body is read; what somebody asks counts for the part of
 enforcers only where the snapshot of that moment lists them for the endpoint that they ask about; URLs in answers come
@@ -26,7 +26,7 @@ from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots, Sende
 from bailiwick_webhook.http.transport import connections
 from bailiwick_webhook.http.transport.bodies import Bodies
 from bailiwick_webhook.http.transport.clientcerts import certified
-from bailiwick_webhook.http.transport.decisionfront import Origin
+from bailiwick_webhook.http.transport.decisionshortcut import Origin
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
@@ -94,7 +94,7 @@ class ParsedBody(NamedTuple):
     large: bool
 
 
-class Edge:
+class RequestAuthenticator:
     """Reads requests of one decision point."""
 
     def __init__(
