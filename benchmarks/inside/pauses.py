@@ -18,7 +18,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from bailiwick_engine.budget.ledger import Budget
-from bailiwick_webhook.process.gcpause import CollectorKeeper
+from bailiwick_process.collector import CollectorKeeper
 from bailiwick_webhook.store.policies.sink import Policies
 from benchmarks.rig.ownprocess import measured
 from benchmarks.rig.plan import Plan

@@ -1,6 +1,6 @@
 """What is left of connections that have ended: nothing for which the collector of cycles is needed.
 
-The collector is kept from what is old (see `gcpause`), so that a flood of connections would stay in memory for long.
+The collector is kept from what is old (see `collector`), so that a flood of connections would stay in memory for long.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ from bailiwick_api.issuers import mapped, namings
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_kube.access import AccessError, access
 from bailiwick_kube.connections import HttpTransport
-from bailiwick_process import logs
+from bailiwick_process import collector, logs
 from bailiwick_webhook.admission.bench import PolicyExaminer, command
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
@@ -44,7 +44,7 @@ from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.observer import Observer, unobserved
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
-from bailiwick_webhook.process import gcpause, settings, standalone
+from bailiwick_webhook.process import settings, standalone
 from bailiwick_webhook.process.chain import chain_log
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.record.ledgernotes import LedgerNotes
@@ -118,7 +118,7 @@ async def _run(given: WebhookSettings) -> None:
         )
         last.push_async_callback(status.stop)
         last.push_async_callback(checkpoints.farewell, given.witness_wait)
-        filled = stack.enter_context(gcpause.filling())
+        filled = stack.enter_context(collector.filling())
         watching = asyncio.create_task(store.run())
         stack.callback(watching.cancel)
         # Not waited for: until the cluster's keys are known the API server alone says whose a token is, and until an
@@ -219,7 +219,7 @@ def _clustered(
     cluster = ApiClient(HttpTransport(access(given.kubeconfig), given.api_timeout, _USER_AGENT))
     stack.push_async_callback(cluster.close)
     # Data grows without anything for the collector in it.
-    keeper = gcpause.CollectorKeeper(lambda: sys.getallocatedblocks() - store.policies.data.blocks)
+    keeper = collector.CollectorKeeper(lambda: sys.getallocatedblocks() - store.policies.data.blocks)
     store = Store(
         cluster,
         given.installation,

@@ -21,8 +21,8 @@ from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.lists import ListPage
+from bailiwick_process import collector
 from bailiwick_webhook.cluster.client import GRANTS, POLICIES, Collection, HistoryGoneError
-from bailiwick_webhook.process import gcpause
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
 from bailiwick_webhook.store.policies.sink import Policies
@@ -157,7 +157,7 @@ async def _play() -> Playthrough:
         assert policies.snapshot is not None
         played.snapshots[part] = policies.snapshot
 
-    with gcpause.filling() as filled:
+    with collector.filling() as filled:
         watching = _watching(held, GRANTS, grants)
         with played.measured("list of grants", policies):
             while not tuple(grants.candidates(f"team-{(COUNT - 1) // TOGETHER:05}", ENDPOINT, f"agent-{COUNT - 1}")):  # noqa: ASYNC110 - as `main` waits

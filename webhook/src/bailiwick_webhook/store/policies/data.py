@@ -6,7 +6,6 @@ kept; an object that was not listed, cannot be read or is over budget is unknown
 endpoint waits for a change from when it was heard until the snapshot has it.
 """
 
-import gc
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -21,7 +20,7 @@ from bailiwick_engine.budget.ledger import Claim, Excess, Ledger
 from bailiwick_engine.cel.data import DataObject, UnknownReason, over_budget, read_steps
 from bailiwick_engine.compile.acceptance import over_budget as told_over
 from bailiwick_engine.steps import Steps
-from bailiwick_webhook.store.nocycles import untrack
+from bailiwick_process.collector import paused, untrack
 from bailiwick_webhook.store.policies.backlog import text_of
 from bailiwick_webhook.store.policies.index import Key, Place, PolicyIndex
 from bailiwick_webhook.store.policies.refetch import PolicyRefetch, Read, nothing
@@ -299,14 +298,8 @@ class DataListing:
 
 
 def _loaded(text: bytes) -> dict[str, Any]:
-    """Parse an object. Not with the collector on, which in the midst of it would walk over what is made so far."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with paused():
         obj: dict[str, Any] = orjson.loads(text)
-    finally:
-        if enabled:
-            gc.enable()
     return obj
 
 

@@ -49,7 +49,7 @@ class Policies:
     """Every `EndpointPolicy`, compiled. `snapshot` is None until the first list was taken up.
 
     `heard` returns the resource version up to which we were told of everything. `tend` is called between turns, see
-    `gcpause`. `clock` is monotonic, in seconds.
+    `collector`. `clock` is monotonic, in seconds.
     """
 
     def __init__(

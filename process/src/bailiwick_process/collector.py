@@ -1,15 +1,19 @@
-"""GC pause: the collector of cycles is kept from walking over all policies again and again, which would stop the loop.
+"""The collector of cycles: what it is kept from, since each walk over all that stays would stop the loop.
 
-Standing: `main` uses it around the first list, and hands `CollectorKeeper.tend` to who compiles.
-Holds: young garbage is always collected; what is old and stays is walked over once: before anything is answered, or a
-few thousand objects at a time while more of it comes; all of it again only where there is much more of it than before.
+Standing: the decision point's `main` uses it around the first list, and hands `CollectorKeeper.tend` to what compiles;
+what holds data parses it with `paused`, and takes it out of sight with `untrack`. Holds: young garbage is always
+collected; what is old and stays is walked over once: before anything is answered, or a few thousand objects at a time
+while more of it comes; all of it again only where there is much more of it than before. Data is never walked over: a
+hundred objects of 256 KiB hold a million dicts and lists, and to freeze them is not enough, since the next walk over
+everything thaws them.
 """
 
 import contextlib
+import ctypes
 import gc
 import sys
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, Final
 
 # Of full collections: so many of the middle ones must go before. Never, for as long as a start takes.
 _NEVER: Final = 1_000_000
@@ -24,6 +28,11 @@ _GROWN: Final = 200_000
 # twice as much, up to so many times as much.
 _WORTH: Final = 0.25
 _PATIENCE: Final = 4
+_STEP: Final = 256
+# Python's own, by which each of its containers leaves the collector before it is freed; a second time it does nothing.
+_UNTRACK: Final = ctypes.pythonapi.PyObject_GC_UnTrack
+_UNTRACK.argtypes = [ctypes.py_object]
+_UNTRACK.restype = None
 
 
 @contextlib.contextmanager
@@ -78,3 +87,34 @@ class CollectorKeeper:
             worth = allocated - left >= _WORTH * self._grown
             self._grown = _GROWN if worth else min(2 * self._grown, _PATIENCE * _GROWN)
             self._most = left + self._grown
+
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """Collect nothing meanwhile: in the midst of a parse, the collector would walk over what is made so far."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def untrack(value: Any) -> Generator[None, None, None]:  # noqa: ANN401 - any JSON
+    """Take a value and all that is in it out of the collector's sight, in steps.
+
+    The value came from a parser, so that it holds no cycle, and nothing changes it: the collector has nothing to find
+    in
+    it, and it is freed when the last reference to it goes.
+    """
+    waiting = [value]
+    count = 0
+    while waiting:
+        one = waiting.pop()
+        _UNTRACK(one)
+        members = one.values() if type(one) is dict else one
+        waiting += [member for member in members if type(member) is dict or type(member) is list]
+        count += 1
+        if count % _STEP == 0:
+            yield

@@ -6,7 +6,7 @@ import weakref
 import orjson
 
 from bailiwick_engine.steps import whole
-from bailiwick_webhook.store.nocycles import untrack
+from bailiwick_process.collector import untrack
 
 
 class Held(dict[str, object]):

@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_webhook.process.gcpause import CollectorKeeper
+from bailiwick_process.collector import CollectorKeeper
 
 HELD: Final = 1_000_000
 
