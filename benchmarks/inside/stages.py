@@ -37,7 +37,7 @@ from bailiwick_webhook.http.body import parse_object
 from bailiwick_webhook.http.transport import server
 from bailiwick_webhook.http.transport.connections import Connections
 from bailiwick_webhook.http.transport.decisionprotocol import DecisionProtocol
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.pipeline.decision import Decision, settled_at_once
 from bailiwick_webhook.process import settings
 from bailiwick_webhook.steps import met
@@ -225,7 +225,7 @@ async def _parts(authenticator: RequestAuthenticator, requests: Sequence[Request
         raw, authorization = request.encoded(), ours.as_itself(request)["Authorization"]
         of = Tenant(request.place.namespace, workload.ENDPOINT)
         caller = await met(authenticator.identity.caller(authorization))
-        if not isinstance(caller, ProvenAccount):
+        if not isinstance(caller, AuthenticatedAccount):
             raise TypeError(caller)
         parsed = messages.parse(parse_object(raw))
         marked = CorrelationIds(None, None)

@@ -19,7 +19,7 @@ from bailiwick_webhook.http.adapters import replies
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.jwt.compact import CompactToken
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from contract.asking_alone import AGENT, PEP, STRANGER, stored
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone, KeptRecords, NamedTokens, subject_token
@@ -35,14 +35,14 @@ Proxied = Callable[..., bytes | Check]
 class Unverifiable(NamedTokens):
     """Nobody can be asked about subjects."""
 
-    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> AuthenticatedAccount | RefusedToken:
         return RefusedToken(Reason.IDENTITY_UNVERIFIABLE)
 
 
 class Broken(NamedTokens):
     """Has a defect."""
 
-    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> AuthenticatedAccount | RefusedToken:
         message = "a secret of ours"
         raise RuntimeError(message)
 

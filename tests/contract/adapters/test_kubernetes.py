@@ -442,7 +442,7 @@ async def test_a_part_of_the_cluster_is_left_to_rbac_unless_a_policy_could_speak
 class Broken(NamedTokens):
     """Has a defect."""
 
-    def prove(self, token: str, audiences: frozenset[str]) -> Any:  # noqa: ANN401 - never returns
+    def authenticate(self, token: str, audiences: frozenset[str]) -> Any:  # noqa: ANN401 - never returns
         message = "a secret of ours"
         raise RuntimeError(message)
 

@@ -13,7 +13,7 @@ import pytest
 
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Port
 from contract.asking_alone import PEP, STRANGER, body, stored
 from support.pdp.alone import Alone, NamedTokens
@@ -308,7 +308,7 @@ class Slow(NamedTokens):
         super().__init__()
         self.reached, self.told = asyncio.Event(), asyncio.Event()
 
-    async def _prove(self, token: str) -> ProvenAccount | RefusedToken:
+    async def _prove(self, token: str) -> AuthenticatedAccount | RefusedToken:
         self.reached.set()
         await self.told.wait()
         return await super()._prove(token)

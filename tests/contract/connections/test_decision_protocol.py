@@ -18,7 +18,7 @@ from aiohttp import web  # noqa: TID251 - the application behind the front
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport import server as servers
 from bailiwick_webhook.http.transport.answers import WholeAnswer, whole
-from bailiwick_webhook.http.transport.connections import BOUNDED, ConnectionBounds, Connections, proven
+from bailiwick_webhook.http.transport.connections import BOUNDED, ConnectionBounds, Connections, note_caller
 from bailiwick_webhook.http.transport.decisionshortcut import ConnectionOrigin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.http.transport.server import Server, serve
@@ -58,7 +58,7 @@ class NamedFront:
         if sent.body.startswith(b"defect"):
             raise RuntimeError("secret")
         if b"enforcer" in sent.body:
-            proven(origin, "me", enforces=True)
+            note_caller(origin, "me", enforces=True)
         if sent.body.startswith(b"wait"):
             return Need(partial(self._answer, sent.body))
         return whole(LARGE if sent.body.startswith(b"large") else b'"%s"' % sent.body, None)

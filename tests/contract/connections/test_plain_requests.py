@@ -31,7 +31,7 @@ from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.subject import ByToken
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.metrics.counts import UsageTally
 from bailiwick_webhook.steps import Need, Step, met
 from contract.asking_alone import AGENT, PEP, STRANGER, body, stored
@@ -52,20 +52,20 @@ class LookedUpTokens(NamedTokens):
         self.stale: set[str] = set()
         self._named: dict[str, str] = {}
 
-    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
-        return self._known(token) or super().prove(token, audiences)
+    def authenticate(self, token: str, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
+        return self._known(token) or super().authenticate(token, audiences)
 
-    def _known(self, token: str) -> ProvenAccount | None:
+    def _known(self, token: str) -> AuthenticatedAccount | None:
         name = token if token.startswith("system:") else self._named.get(token)
         if name is None or name not in self.asked:
             return None
         live = self.live and name not in self.stale
-        return ProvenAccount(ServiceAccount(name, f"{name}-uid"), {"sub": name}, live=live)
+        return AuthenticatedAccount(ServiceAccount(name, f"{name}-uid"), {"sub": name}, live=live)
 
-    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         return self._known(parsed.token) or super().confirm(parsed, audiences)
 
-    async def _confirm(self, parsed: CompactToken) -> ProvenAccount | RefusedToken:
+    async def _confirm(self, parsed: CompactToken) -> AuthenticatedAccount | RefusedToken:
         name = str(parsed.claims["sub"])
         self._named[parsed.token] = name
         self.asked.append(name)

@@ -15,7 +15,7 @@ import pytest
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.identity.jwt.compact import CompactToken
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Overload, Use
 from bailiwick_webhook.steps import Step
 from contract.asking_alone import PEP, LoneClient, asking, body, stored
@@ -44,15 +44,15 @@ class Held(NamedTokens):
         self.proving = False
         self.proven = {PEP, OTHER}
 
-    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
-        return _proven(token) if token in self.proven else super().prove(token, audiences)
+    def authenticate(self, token: str, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
+        return _proven(token) if token in self.proven else super().authenticate(token, audiences)
 
-    async def _prove(self, token: str) -> ProvenAccount | RefusedToken:
+    async def _prove(self, token: str) -> AuthenticatedAccount | RefusedToken:
         if self.proving:
             await self.let.wait()
         return await super()._prove(token)
 
-    async def _confirm(self, parsed: CompactToken) -> ProvenAccount | RefusedToken:
+    async def _confirm(self, parsed: CompactToken) -> AuthenticatedAccount | RefusedToken:
         await self.let.wait()
         return await super()._confirm(parsed)
 

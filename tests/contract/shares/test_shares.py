@@ -10,7 +10,7 @@ import pytest
 
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.shares.bounds import Bounds, Pace
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Overload, Port
 from contract.asking_alone import PEP, STRANGER, TENANT, LoneClient, asking, body, stored
 from support.objects import gated_rule, rule
@@ -34,7 +34,7 @@ class Held(NamedTokens):
     def signed(self, token: str, audiences: frozenset[str]) -> Any:  # noqa: ANN401 - as the superclass has None
         return token if token.startswith("system:") else RefusedToken(Reason.IDENTITY_INVALID)
 
-    async def _prove(self, token: str) -> ProvenAccount | RefusedToken:
+    async def _prove(self, token: str) -> AuthenticatedAccount | RefusedToken:
         await self.let.wait()
         return await super()._prove(token)
 

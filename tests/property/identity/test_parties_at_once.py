@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_webhook.identity.subject import ClaimedSubject
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.steps import Need, met
 from unit.webhook.identity.world import (
     AGENT,
@@ -56,16 +56,16 @@ ENDPOINTS: Final = (
 SAID: Final = ((None, None), ({"team": "a"}, None), ({"act": ACTS}, None), ({"act": None}, None), (None, TOKENS[1]))
 CALLERS: Final = (
     ENFORCER,
-    ProvenAccount(ServiceAccount(AGENT, "agent-uid"), {"sub": AGENT}, live=False),
+    AuthenticatedAccount(ServiceAccount(AGENT, "agent-uid"), {"sub": AGENT}, live=False),
     # By a client certificate.
-    ProvenAccount(ServiceAccount("envoy", ""), {}, live=True),
+    AuthenticatedAccount(ServiceAccount("envoy", ""), {}, live=True),
 )
 
 
 @pytest.mark.parametrize("caller", CALLERS, ids=["enforcer", "itself", "certificate"])
 @pytest.mark.parametrize("token", TOKENS, ids=range(len(TOKENS)))
 async def test_what_was_verified_at_one_endpoint_changes_nothing_at_another(
-    token: str | None, caller: ProvenAccount, tmp_path: Path
+    token: str | None, caller: AuthenticatedAccount, tmp_path: Path
 ) -> None:
     world = World(tmp_path)
     claimed = ClaimedSubject("serviceAccount", AGENT, None, token, None)

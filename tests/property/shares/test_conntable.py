@@ -77,7 +77,7 @@ def _step(table: ConnectionTable, parts: Parts, made: list[One], one: One, what:
     if what == "late":
         table.leave(entry)
         one.ended, one.busy = True, False
-        table.proven(entry, str(more[0]), enforces=bool(more[1]))
+        table.note_caller(entry, str(more[0]), enforces=bool(more[1]))
         table.rests(entry)
     elif one.ended:
         return
@@ -96,7 +96,7 @@ def _step(table: ConnectionTable, parts: Parts, made: list[One], one: One, what:
             other.entry for other in made if other is not one and other.entry is not None and other.entry.enforcer
         ]
         its = sum(other.holder == account for other in others)
-        table.proven(entry, account, enforces=enforces)
+        table.note_caller(entry, account, enforces=enforces)
         # No account has more than is free.
         assert entry.enforcer == (enforces and its + 1 <= parts.enforcers - len(others))
         assert entry.holder == account

@@ -43,7 +43,7 @@ from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.identity.subject import ByToken
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken, Tokens
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken, Tokens
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.pdp import Pdp
@@ -103,10 +103,10 @@ class NamedTokens:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+    def authenticate(self, token: str, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         return Need(partial(self._prove, token))
 
-    async def _prove(self, token: str) -> ProvenAccount | RefusedToken:
+    async def _prove(self, token: str) -> AuthenticatedAccount | RefusedToken:
         self.asked.append(token)
         if not token.startswith(SERVICE_ACCOUNT_PREFIX):
             return RefusedToken(Reason.IDENTITY_INVALID)
@@ -115,16 +115,16 @@ class NamedTokens:
     def signed(self, token: str, audiences: frozenset[str]) -> None:
         return None
 
-    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         return Need(partial(self._confirm, parsed))
 
-    async def _confirm(self, parsed: CompactToken) -> ProvenAccount | RefusedToken:
+    async def _confirm(self, parsed: CompactToken) -> AuthenticatedAccount | RefusedToken:
         self.asked.append(parsed.token)
         return _proven(str(parsed.claims["sub"]))
 
 
-def _proven(username: str) -> ProvenAccount:
-    return ProvenAccount(ServiceAccount(username, f"{username}-uid"), {"sub": username}, live=True)
+def _proven(username: str) -> AuthenticatedAccount:
+    return AuthenticatedAccount(ServiceAccount(username, f"{username}-uid"), {"sub": username}, live=True)
 
 
 def subject_token(username: str) -> str:

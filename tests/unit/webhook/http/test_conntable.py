@@ -23,7 +23,7 @@ class Ground:
         self.table = ConnectionTable(Port.DECISIONS, Parts(10, 10), 60.0, Counts(), lambda: self.now)
         proven = self.connect(ENFORCERS)
         self.table.begins(proven)
-        self.table.proven(proven, "the enforcer", enforces=True)
+        self.table.note_caller(proven, "the enforcer", enforces=True)
         self.table.leave(proven)
 
     def connect(self, address: str) -> TableEntry:
@@ -80,7 +80,7 @@ def test_an_account_that_enforces_nothing_gains_nothing_by_an_enforcers_address(
         idle = [ground.connect(ENFORCERS) for _ in range(5)]
         for entry in idle:
             ground.table.begins(entry)
-            ground.table.proven(entry, "nobody", enforces=False)
+            ground.table.note_caller(entry, "nobody", enforces=False)
             ground.table.rests(entry)
         for address in STRANGERS:
             ground.connect(address)

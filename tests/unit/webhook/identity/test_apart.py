@@ -7,7 +7,7 @@ import pytest
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Party
 from bailiwick_webhook.identity.jwt import compact
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.steps import met
 from unit.webhook.identity.world import AGENT, NOW, World, account_token, person_token, reason_of
 
@@ -82,7 +82,7 @@ async def test_a_caller_is_whom_a_bearer_token_names(tmp_path: Path, scheme: str
     world = World(tmp_path)
     shown = scheme + account_token(aud=[ENFORCER_AUDIENCE])
     found = await met(world.identity.caller(shown))
-    assert isinstance(found, ProvenAccount) is taken
+    assert isinstance(found, AuthenticatedAccount) is taken
     again = world.identity.caller(shown)
     assert again == found
     assert (len(world.cluster.reviewed) == 1) is taken

@@ -12,7 +12,7 @@ from bailiwick_webhook.identity.jwt import compact as compact_tokens, verifier a
 from bailiwick_webhook.identity.jwt.issuers import Issuer
 from bailiwick_webhook.identity.jwt.jwks import PublishedKey
 from bailiwick_webhook.identity.offline import Offline
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.steps import Need, met
 from unit.webhook.identity.forgery import compact, signing
 from unit.webhook.identity.world import AGENT, AUDIENCE, CLUSTER_URL, EC, NEXT_EC, NOW, jwks
@@ -47,12 +47,12 @@ class World:
         made = {"iss": CLUSTER_URL, "sub": AGENT, "aud": [AUDIENCE], **times, **account, **claims}
         return compact({"alg": "ES256", "kid": EC.kid}, made, signing(EC, "ES256"))
 
-    async def prove(self, token: str) -> ProvenAccount | RefusedToken:
-        return await met(self.offline.prove(token, WANTED))
+    async def prove(self, token: str) -> AuthenticatedAccount | RefusedToken:
+        return await met(self.offline.authenticate(token, WANTED))
 
-    def known(self, token: str, audiences: frozenset[str] = WANTED) -> ProvenAccount | RefusedToken | None:
+    def known(self, token: str, audiences: frozenset[str] = WANTED) -> AuthenticatedAccount | RefusedToken | None:
         """Return what is told of a token without a look at it; None where it has to be verified."""
-        before, step = self.verified, self.offline.prove(token, audiences)
+        before, step = self.verified, self.offline.authenticate(token, audiences)
         return None if isinstance(step, Need) or self.verified > before else step
 
 
@@ -67,7 +67,7 @@ async def test_a_token_is_verified_and_taken_apart_once_however_often_it_is_show
     token = world.token()
     assert world.known(token) is None
     first = await world.prove(token)
-    assert isinstance(first, ProvenAccount)
+    assert isinstance(first, AuthenticatedAccount)
     monkeypatch.setattr(compact_tokens, "parse", None)
     for _ in range(10):
         assert world.known(token) == await world.prove(token) == first
@@ -76,21 +76,21 @@ async def test_a_token_is_verified_and_taken_apart_once_however_often_it_is_show
 
 async def test_what_is_known_of_a_token_ends_with_it(world: World) -> None:
     token = world.token(exp=NOW + 5)
-    assert isinstance(await world.prove(token), ProvenAccount)
+    assert isinstance(await world.prove(token), AuthenticatedAccount)
     world.time = NOW + 5
     assert world.known(token) == await world.prove(token) == RefusedToken(Reason.IDENTITY_INVALID)
 
 
 async def test_what_is_known_of_a_token_serves_no_other_audience(world: World) -> None:
     token, other = world.token(), frozenset({"other.crm"})
-    assert isinstance(await world.prove(token), ProvenAccount)
+    assert isinstance(await world.prove(token), AuthenticatedAccount)
     assert world.known(token, other) == RefusedToken(Reason.AUDIENCE_MISMATCH)
-    assert await met(world.offline.prove(token, other)) == RefusedToken(Reason.AUDIENCE_MISMATCH)
+    assert await met(world.offline.authenticate(token, other)) == RefusedToken(Reason.AUDIENCE_MISMATCH)
 
 
 async def test_what_is_known_of_a_token_ends_when_its_issuer_withdraws_the_key(world: World) -> None:
     token = world.token()
-    assert isinstance(await world.prove(token), ProvenAccount)
+    assert isinstance(await world.prove(token), AuthenticatedAccount)
     world.publish(NEXT_EC)
     world.monotonic += 31
     await world.issuer.keys.after_unknown()
@@ -100,7 +100,7 @@ async def test_what_is_known_of_a_token_ends_when_its_issuer_withdraws_the_key(w
 
 async def test_what_is_known_of_a_token_ends_when_the_keys_could_not_be_read_for_too_long(world: World) -> None:
     token = world.token()
-    assert isinstance(await world.prove(token), ProvenAccount)
+    assert isinstance(await world.prove(token), AuthenticatedAccount)
     world.file.unlink()
     world.monotonic += 3_601
     assert world.known(token) is None
@@ -109,16 +109,16 @@ async def test_what_is_known_of_a_token_ends_when_the_keys_could_not_be_read_for
 
 async def test_what_is_known_of_a_token_is_verified_again_after_a_while(world: World) -> None:
     token = world.token()
-    assert isinstance(await world.prove(token), ProvenAccount)
+    assert isinstance(await world.prove(token), AuthenticatedAccount)
     world.monotonic += verifiers.KEPT_SECONDS + 1
     assert world.known(token) is None
-    assert isinstance(await world.prove(token), ProvenAccount)
+    assert isinstance(await world.prove(token), AuthenticatedAccount)
     assert world.verified == 2
 
 
 async def test_another_token_with_the_same_claims_is_another_token(world: World) -> None:
     token = world.token()
-    assert isinstance(await world.prove(token), ProvenAccount)
+    assert isinstance(await world.prove(token), AuthenticatedAccount)
     head, claims, signature = token.split(".")
     forged = f"{head}.{claims}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
     assert world.known(forged) is None

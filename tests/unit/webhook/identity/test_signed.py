@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
-from bailiwick_webhook.identity.tokens import FRESH, ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import FRESH, AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.steps import met
 from unit.webhook.identity.world import AGENT, CORP, NEXT_RSA, NOW, OTHER, World, account_token
 
@@ -62,7 +62,7 @@ async def test_without_keys_a_token_that_was_confirmed_before_still_tells(tmp_pa
     world = World(tmp_path)
     world.cluster.keys_down = True
     assert world.identity.signed(f"Bearer {TOKEN}") is None
-    assert isinstance(await met(world.identity.caller(f"Bearer {TOKEN}")), ProvenAccount)
+    assert isinstance(await met(world.identity.caller(f"Bearer {TOKEN}")), AuthenticatedAccount)
     world.pass_seconds(10 * FRESH)
     assert world.identity.signed(f"Bearer {TOKEN}") == AGENT
     # One that was refused tells nothing.

@@ -23,7 +23,7 @@ from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.jwt.keyset import KeySet
 from bailiwick_webhook.identity.jwt.verifier import Verifier
 from bailiwick_webhook.identity.subject import ByToken, ClaimedSubject, Parties
-from bailiwick_webhook.identity.tokens import RULES, ProvenAccount, Tokens, publisher
+from bailiwick_webhook.identity.tokens import RULES, AuthenticatedAccount, Tokens, publisher
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.steps import met
 from unit.webhook.identity.forgery import compact, signing
@@ -153,7 +153,9 @@ class World:
         return await met(self.identity.verify(claimed, ENFORCER, settings or endpoint()))
 
 
-ENFORCER: Final = ProvenAccount(ServiceAccount("system:serviceaccount:crm:crm-api", "enforcer-uid"), {}, live=True)
+ENFORCER: Final = AuthenticatedAccount(
+    ServiceAccount("system:serviceaccount:crm:crm-api", "enforcer-uid"), {}, live=True
+)
 
 
 def endpoint(**fields: Any) -> CompiledSettings:  # noqa: ANN401 - fields of `CompiledSettings`

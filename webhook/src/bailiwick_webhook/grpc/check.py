@@ -21,7 +21,7 @@ from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.body import MAX_BYTES
 from bailiwick_webhook.http.shares.slots import RequestSlot
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 
 EXTENSION: Final = "bailiwick"
 """The context extension that says whose endpoint is asked about: `<namespace>/<endpoint>`."""
@@ -55,7 +55,7 @@ class GrpcQuestion:
         self._many = len(http.headers) + len(http.header_map.headers) > _MOST
         self.headers = CIMultiDict[str]() if self._many else _headers(http)
 
-    async def caller(self, of: Tenant, place: RequestSlot) -> ProvenAccount:
+    async def caller(self, of: Tenant, place: RequestSlot) -> AuthenticatedAccount:
         """Return which proxy asks. Raises `ProblemError`."""
         return await self._authenticator.by_proxy(self._peer, of, place, self._peer.shown, self._peer.sent)
 

@@ -89,7 +89,7 @@ def refused_token(reason: Reason) -> ProblemError:
 
 
 def unauthenticated(detail: str) -> ProblemError:
-    """401: who asks is not proven (RFC 6750, 3)."""
+    """401: who asks is not authenticated (RFC 6750, 3)."""
     challenge = 'Bearer realm="bailiwick", error="invalid_token"'
     return ProblemError(401, "unauthenticated", "Unauthenticated", detail, headers={"WWW-Authenticate": challenge})
 

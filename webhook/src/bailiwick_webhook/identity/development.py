@@ -15,7 +15,7 @@ from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties, asserted
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 
 # No username of the API server's: a record shows it for what it is.
 ANYBODY: Final = ServiceAccount("bailiwick:development:anybody", "")
@@ -32,9 +32,9 @@ class Anybody:
     # Anybody may ask, so that only this is left.
     stranger = "No readable policy exists for this endpoint. See /readyz for the problems in the files."
 
-    def caller(self, authorization: str) -> ProvenAccount:  # noqa: ARG002 - whatever it says
+    def caller(self, authorization: str) -> AuthenticatedAccount:  # noqa: ARG002 - whatever it says
         """Return the one caller that there is."""
-        return ProvenAccount(ANYBODY, {}, live=True)
+        return AuthenticatedAccount(ANYBODY, {}, live=True)
 
     def signed(self, authorization: str) -> None:
         """Return nothing: `caller` tells."""
@@ -42,7 +42,7 @@ class Anybody:
     def verify(
         self,
         claimed: ClaimedSubject,
-        caller: ProvenAccount,  # noqa: ARG002 - `proof.IdentityProof` has it
+        caller: AuthenticatedAccount,  # noqa: ARG002 - `proof.IdentityProof` has it
         settings: CompiledSettings | None,  # noqa: ARG002 - every endpoint is Asserted here
     ) -> Parties:
         """Return the parties as they were named, by a token that nobody has looked at where nothing else names them."""

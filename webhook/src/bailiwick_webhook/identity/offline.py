@@ -13,7 +13,7 @@ from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuer
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims, audience_matches
-from bailiwick_webhook.identity.tokens import ProvenAccount, account_of
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, account_of
 from bailiwick_webhook.steps import Need, Step, met, then
 
 
@@ -23,7 +23,7 @@ class Offline:
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
 
-    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+    def authenticate(self, token: str, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
         if len(token) <= compact.MAX_TOKEN:
             # One that was verified lately, by the keys of now, need not be taken apart.
@@ -31,16 +31,16 @@ class Offline:
             if verified is not None:
                 return self._account(audiences, verified)
         # A signature is looked at only once its sender has a place.
-        return Need(partial(self._prove, token, audiences))
+        return Need(partial(self._authenticate, token, audiences))
 
-    async def _prove(self, token: str, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    async def _authenticate(self, token: str, audiences: frozenset[str]) -> AuthenticatedAccount | RefusedToken:
         parsed = compact.parse(token)
         return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else await met(self.confirm(parsed, audiences))
 
     def signed(self, token: str, audiences: frozenset[str]) -> None:
         """Return nothing: to prove a token takes no longer than to look at its signature."""
 
-    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         """Return the same for a token that was taken apart already."""
         verified = self._issuer.verifier.verify(parsed)
         follow = partial(self._account, audiences)
@@ -48,7 +48,7 @@ class Offline:
 
     def _account(
         self, audiences: frozenset[str], verified: VerifiedClaims | RefusedToken | None
-    ) -> ProvenAccount | RefusedToken:
+    ) -> AuthenticatedAccount | RefusedToken:
         if verified is None:
             return RefusedToken(Reason.IDENTITY_UNVERIFIABLE)
         if isinstance(verified, RefusedToken):
@@ -61,4 +61,4 @@ class Offline:
         if not (isinstance(uid, str) and uid):
             return RefusedToken(Reason.IDENTITY_INVALID)
         # As live as it gets: there is nobody to ask, and no grant whose use would hang on it.
-        return ProvenAccount(ServiceAccount(username, uid), verified.claims, live=True)
+        return AuthenticatedAccount(ServiceAccount(username, uid), verified.claims, live=True)

@@ -1,4 +1,4 @@
-"""Proof: what the request authenticator asks about who calls, who is called about and who acts, however that is proven.
+"""Proof: what the request authenticator asks about who calls, for whom and who acts, however it is proven.
 
 Holds: two classes answer: `subject.ByToken` (tokens, or the enforcer's word where the endpoint is Asserted), and
 `development.Anybody` (no proof). Certificates of enforcers and users in the API server's reviews come in beside it
@@ -11,7 +11,7 @@ from typing import Protocol
 from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.steps import Step
 
 
@@ -24,7 +24,7 @@ class IdentityProof(Protocol):
     notice: Mapping[str, str]
     stranger: str
 
-    def caller(self, authorization: str) -> Step[ProvenAccount | RefusedToken | None]:
+    def caller(self, authorization: str) -> Step[AuthenticatedAccount | RefusedToken | None]:
         """Return who asks, by the `Authorization` header; None where it holds no credential."""
 
     def signed(self, authorization: str) -> str | RefusedToken | None:
@@ -34,7 +34,7 @@ class IdentityProof(Protocol):
         """
 
     def verify(
-        self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None
+        self, claimed: ClaimedSubject, caller: AuthenticatedAccount, settings: CompiledSettings | None
     ) -> Step[Parties]:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
 

@@ -1,8 +1,8 @@
 """The parties of a call: what the enforcer says of them, held against the tokens that it sends along.
 
-Holds: enforcer, subject and actor are three things. Subject and outermost actor are each proven by their own token, the
-actors within by the signature of the subject's issuer. A verified value overrides what was said, and a difference
-denies; whoever acts for somebody shows it by a token that names the workload that presents it.
+Holds: enforcer, subject and actor are three things. Subject and outermost actor are each authenticated by their own
+token, the actors within by the signature of the subject's issuer. A verified value overrides what was said, and a
+difference denies; whoever acts for somebody shows it by a token that names the workload that presents it.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims, audience_matches
 from bailiwick_webhook.identity.people import subject_of
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.identity.workloads import Workloads
 from bailiwick_webhook.steps import Need, Step, then
 
@@ -52,7 +52,7 @@ class ClaimedSubject(msgspec.Struct, frozen=True, gc=False):
         return not self.type
 
     def is_named(self, kind: str, identifier: str) -> bool:
-        """Tell whether a proven subject is the one that is meant."""
+        """Tell whether an authenticated subject is the one that is meant."""
         return not self.type or (self.type == kind and self.id == identifier)
 
     @property
@@ -72,10 +72,10 @@ class Parties(msgspec.Struct, frozen=True, gc=False):
 class ServiceAccounts(Protocol):
     """Whose a service account's token is (see `tokens`, and `offline`)."""
 
-    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+    def authenticate(self, token: str, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
 
-    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         """Return the same for a token that was taken apart already."""
 
     def signed(self, token: str, audiences: frozenset[str]) -> str | RefusedToken | None:
@@ -100,10 +100,10 @@ class ByToken:
         self._workloads = workloads
         self._apart = compact.TokenCache()
 
-    def caller(self, authorization: str) -> Step[ProvenAccount | RefusedToken | None]:
+    def caller(self, authorization: str) -> Step[AuthenticatedAccount | RefusedToken | None]:
         """Return whose token it is, if it is one for us."""
         token = _bearer(authorization)
-        return self._tokens.prove(token, _AUDIENCES) if token is not None else None
+        return self._tokens.authenticate(token, _AUDIENCES) if token is not None else None
 
     def signed(self, authorization: str) -> str | RefusedToken | None:
         """Return the username that a token is signed for."""
@@ -115,7 +115,7 @@ class ByToken:
         return None if self._workloads is None else await self._workloads.of(party)
 
     def verify(
-        self, claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None
+        self, claimed: ClaimedSubject, caller: AuthenticatedAccount, settings: CompiledSettings | None
     ) -> Step[Parties]:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
         if claimed.unnamed and (settings is None or settings.asserted or claimed.token is None):
@@ -153,7 +153,7 @@ class ByToken:
         return self._service_account(parsed, claimed, found)
 
     def _service_account(
-        self, parsed: CompactToken, claimed: ClaimedSubject, found: ProvenAccount | RefusedToken
+        self, parsed: CompactToken, claimed: ClaimedSubject, found: AuthenticatedAccount | RefusedToken
     ) -> Parties:
         if isinstance(found, RefusedToken):
             return _unproven(found.reason)
@@ -192,13 +192,13 @@ class ByToken:
         if not signed:
             # Nobody says that the person lets this workload act: not another actor than the token's, but none.
             return _unproven(Reason.DELEGATION_INVALID)
-        presenter = self._tokens.prove(claimed.actor_token, settings.audiences)
+        presenter = self._tokens.authenticate(claimed.actor_token, settings.audiences)
         follow = partial(_acting, person, signed, issuer)
         return then(presenter, follow) if isinstance(presenter, Need) else follow(presenter)
 
 
 def _acting(
-    person: Party, signed: tuple[ActorClaim, ...], issuer: Issuer, presenter: ProvenAccount | RefusedToken
+    person: Party, signed: tuple[ActorClaim, ...], issuer: Issuer, presenter: AuthenticatedAccount | RefusedToken
 ) -> Parties:
     if isinstance(presenter, RefusedToken):
         return _unproven(presenter.reason)
@@ -251,7 +251,7 @@ def _named_person(
     return person
 
 
-def _itself(claimed: ClaimedSubject, caller: ProvenAccount, settings: CompiledSettings | None) -> Parties:
+def _itself(claimed: ClaimedSubject, caller: AuthenticatedAccount, settings: CompiledSettings | None) -> Parties:
     """Whoever asks about itself has shown its token already."""
     if not caller.account.username.startswith(SERVICE_ACCOUNT_PREFIX):
         # A certificate proves who enforces, and no subject.

@@ -23,7 +23,7 @@ from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import TokenReviewOutcome
 from bailiwick_webhook.steps import Need, Step, met
 
-__all__ = ["FRESH", "RULES", "ProvenAccount", "RefusedToken", "Tokens", "publisher"]
+__all__ = ["FRESH", "RULES", "AuthenticatedAccount", "RefusedToken", "Tokens", "publisher"]
 
 FRESH: Final = 10.0
 _KEPT: Final = 10_000
@@ -35,7 +35,7 @@ Key = tuple[bytes, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class ProvenAccount:
+class AuthenticatedAccount:
     """A confirmed service account. `live`: the API server said so within the last `FRESH` seconds."""
 
     account: ServiceAccount
@@ -50,7 +50,7 @@ class ProvenAccount:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    outcome: ProvenAccount | RefusedToken
+    outcome: AuthenticatedAccount | RefusedToken
     asked: float
     expires: float
 
@@ -75,10 +75,10 @@ class Tokens:
         self._clock = clock
         self._now = now
         self._kept: BoundedCache[Key, _Kept] = BoundedCache(_KEPT)
-        self._asking: dict[Key, asyncio.Task[ProvenAccount | RefusedToken]] = {}
+        self._asking: dict[Key, asyncio.Task[AuthenticatedAccount | RefusedToken]] = {}
         self._unheard = False
 
-    def prove(self, token: str, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+    def authenticate(self, token: str, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         """Return whose token this is, if it is a service account's and for one of these audiences."""
         # Only what could be taken apart was ever kept, so that what is known need not be taken apart again.
         if len(token) <= compact.MAX_TOKEN:
@@ -88,11 +88,11 @@ class Tokens:
         parsed = compact.parse(token)
         return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else self.confirm(parsed, audiences)
 
-    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[ProvenAccount | RefusedToken]:
+    def confirm(self, parsed: CompactToken, audiences: frozenset[str]) -> Step[AuthenticatedAccount | RefusedToken]:
         """Return the same for a token that was taken apart already."""
         return self._fresh((parsed.digest, audiences)) or Need(partial(self._confirmed, parsed, audiences))
 
-    async def _confirmed(self, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    async def _confirmed(self, parsed: CompactToken, audiences: frozenset[str]) -> AuthenticatedAccount | RefusedToken:
         key = (parsed.digest, audiences)
         # Another call with this token may have asked since.
         known = self._fresh(key)
@@ -123,7 +123,9 @@ class Tokens:
             # No key that is known; but the API server may have confirmed this very token before, however long ago.
             kept = self._kept.get((parsed.digest, audiences))
             return (
-                kept.outcome.account.username if kept is not None and isinstance(kept.outcome, ProvenAccount) else None
+                kept.outcome.account.username
+                if kept is not None and isinstance(kept.outcome, AuthenticatedAccount)
+                else None
             )
         if isinstance(verified, RefusedToken):
             return verified
@@ -132,11 +134,13 @@ class Tokens:
         username, _ = account_of(verified.claims)
         return username if isinstance(username, str) else RefusedToken(Reason.IDENTITY_INVALID)
 
-    def _fresh(self, key: Key) -> ProvenAccount | RefusedToken | None:
+    def _fresh(self, key: Key) -> AuthenticatedAccount | RefusedToken | None:
         kept = self._kept.get(key)
         return self._unexpired(kept) if kept is not None and self._clock() - kept.asked <= FRESH else None
 
-    async def _ask(self, key: Key, parsed: CompactToken, audiences: frozenset[str]) -> ProvenAccount | RefusedToken:
+    async def _ask(
+        self, key: Key, parsed: CompactToken, audiences: frozenset[str]
+    ) -> AuthenticatedAccount | RefusedToken:
         verified = await met(self._verifier.verify(parsed))
         if isinstance(verified, RefusedToken):
             return verified
@@ -156,7 +160,7 @@ class Tokens:
         self._unheard = False
         outcome = _judged(status, parsed.claims, audiences)
         self._counts.reviews[
-            TokenReviewOutcome.CONFIRMED if isinstance(outcome, ProvenAccount) else TokenReviewOutcome.REFUSED
+            TokenReviewOutcome.CONFIRMED if isinstance(outcome, AuthenticatedAccount) else TokenReviewOutcome.REFUSED
         ] += 1
         expires = parsed.claims.get("exp")
         # A token without an end has none that could be kept to.
@@ -164,19 +168,19 @@ class Tokens:
         self._kept.put(key, kept)
         return self._unexpired(kept)
 
-    def _in_outage(self, key: Key) -> ProvenAccount | RefusedToken:
+    def _in_outage(self, key: Key) -> AuthenticatedAccount | RefusedToken:
         kept = self._kept.get(key)
         if kept is None or self._clock() - kept.asked > self._max_staleness:
             return RefusedToken(Reason.IDENTITY_UNVERIFIABLE)
         outcome = self._unexpired(kept)
         return (
-            ProvenAccount(outcome.account, outcome.claims, live=False)
-            if isinstance(outcome, ProvenAccount)
+            AuthenticatedAccount(outcome.account, outcome.claims, live=False)
+            if isinstance(outcome, AuthenticatedAccount)
             else outcome
         )
 
-    def _unexpired(self, kept: _Kept) -> ProvenAccount | RefusedToken:
-        if isinstance(kept.outcome, ProvenAccount) and self._now() >= kept.expires:
+    def _unexpired(self, kept: _Kept) -> AuthenticatedAccount | RefusedToken:
+        if isinstance(kept.outcome, AuthenticatedAccount) and self._now() >= kept.expires:
             return RefusedToken(Reason.IDENTITY_INVALID)
         return kept.outcome
 
@@ -196,14 +200,14 @@ def publisher(cluster: ApiClient) -> Callable[[], Any]:
 
 def _judged(
     status: Mapping[str, Any], claims: Mapping[str, Any], audiences: frozenset[str]
-) -> ProvenAccount | RefusedToken:
+) -> AuthenticatedAccount | RefusedToken:
     user = status.get("user") or {}
     username, uid = user.get("username", ""), user.get("uid", "")
     confirmed = audiences.intersection(status.get("audiences") or ())
     authenticated = status.get("authenticated") is True and confirmed
     # By the claims conditions and the workload are judged: they must be of the very account that was confirmed.
     if authenticated and username.startswith(SERVICE_ACCOUNT_PREFIX) and uid and account_of(claims) == (username, uid):
-        return ProvenAccount(ServiceAccount(username, uid), claims, live=True)
+        return AuthenticatedAccount(ServiceAccount(username, uid), claims, live=True)
     # Only to say what is wrong: these claims may not be verified, and nothing is allowed by them.
     said = claims.get("aud")
     listed = said if isinstance(said, list) else [said]

@@ -343,7 +343,7 @@ class Pdp:
         return self.slices_of((call.namespace, call.endpoint), call.caller.username)
 
     def settings(self, of: EndpointKey, caller: ServiceAccount) -> CompiledSettings | None:
-        """Return how subjects are proven, where this caller may ask; None spares us a stranger's tokens."""
+        """Return how subjects are authenticated, where this caller may ask; None spares us a stranger's tokens."""
         found = self.snapshot.endpoints.get(of)
         return None if found is None or caller.username not in found.enforcers else found.settings
 

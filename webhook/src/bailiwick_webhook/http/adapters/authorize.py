@@ -89,7 +89,7 @@ class AuthorizeHandler:
     async def _denial(self, request: web.Request) -> _Denial | None:
         authenticator, names = self._authenticator, self._namespaces
         with authenticator.places.place() as place:
-            # Of whose endpoint it is, the body tells, and nobody's body is read who is not proven.
+            # Of whose endpoint it is, the body tells, and nobody's body is read who is not authenticated.
             known = await authenticator.caller(request, Tenant("", names.endpoint), place)
             check_headers(request)
             raw = await authenticator.raw(request, place, _MAX_BYTES)

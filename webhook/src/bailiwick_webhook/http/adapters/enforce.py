@@ -1,11 +1,11 @@
 """`POST /admission/enforce` of the admission port: AdmissionReviews (admission.k8s.io/v1) of kinds that are not ours.
 
 Contract: `CREATE`, `UPDATE`, `DELETE` and `CONNECT` become `create`, `update`, `delete` and `connect` of the endpoint
-`<namespace of the object>/<--kubernetes-endpoint>`. Holds: who asks is proven before the review is read, and whoever
-is not is told the same of every review; every review that can be read is answered 200, so that a registration that says
-Ignore lets nothing of a protected namespace through for a failure of ours; no object is built before it is known that
-an enforcer asks about it; a dry run uses and opens nothing; what is ours, and a namespace without the endpoint, is let
-through.
+`<namespace of the object>/<--kubernetes-endpoint>`. Holds: who asks is authenticated before the review is read, and
+whoever is not is told the same of every review; every review that can be read is answered 200, so that a registration
+that says Ignore lets nothing of a protected namespace through for a failure of ours; no object is built before it is
+known that an enforcer asks about it; a dry run uses and opens nothing; what is ours, and a namespace without the
+endpoint, is let through.
 """
 
 from collections.abc import Callable, Mapping
@@ -84,7 +84,7 @@ class EnforceHandler:
         check_headers(request)
         with self._authenticator.places.place() as place:
             try:
-                # Whose endpoint it is, the body tells, and the body of nobody is read who is not proven.
+                # Whose endpoint it is, the body tells, and the body of nobody is read who is not authenticated.
                 caller = await self._authenticator.caller(request, Tenant("", self._namespaces.endpoint), place)
             except Exception as error:
                 place.take(other(request.remote or ""))

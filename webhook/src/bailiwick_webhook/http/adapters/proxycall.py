@@ -1,8 +1,8 @@
 """A proxied call: what all adapters share, from who asks and what is asked to a decision.
 
 Standing: above `authzen`, whose request authenticator proves the parties; each adapter only says where its proxy puts
-what. Holds: who asks is proven before anything is read; every call of a proven proxy is decided by the one pipeline and
-recorded, also one that stands for no action; whatever goes wrong on the way is a denial that says so.
+what. Holds: who asks is authenticated before anything is read; every call of an authenticated proxy is decided by the
+one pipeline and recorded, also one that stands for no action; whatever goes wrong on the way is a denial that says so.
 """
 
 import re
@@ -33,7 +33,7 @@ from bailiwick_webhook.http.problems import ProblemError, forbidden
 from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.clientcerts import certified
 from bailiwick_webhook.identity.subject import ClaimedSubject
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.ijson import strict
 from bailiwick_webhook.ijson.strict import JsonError
 from bailiwick_webhook.loglimit import LogLimit
@@ -67,7 +67,7 @@ class HttpQuestion:
         self._read = read
         self.headers = request.headers
 
-    async def caller(self, of: Tenant, place: RequestSlot) -> ProvenAccount:
+    async def caller(self, of: Tenant, place: RequestSlot) -> AuthenticatedAccount:
         """Return which proxy asks. Raises `ProblemError`."""
         sent = self.headers.getall(ENFORCER, ())
         return await self._authenticator.by_proxy(self._request, of, place, certified(self._request), sent)

@@ -9,7 +9,7 @@ from multidict import MultiMapping
 
 from bailiwick_webhook.http.addressing import Tenant
 from bailiwick_webhook.http.shares.slots import RequestSlot
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 
 _CUT: Final = "x-envoy-auth-partial-body"
 _WHOLE: Final = "false"
@@ -31,7 +31,7 @@ class ProxyQuestion(Protocol):
     def headers(self) -> MultiMapping[str]:
         """Those of the client's call, as far as the proxy says them; names in any case."""
 
-    async def caller(self, of: Tenant, place: RequestSlot) -> ProvenAccount:
+    async def caller(self, of: Tenant, place: RequestSlot) -> AuthenticatedAccount:
         """Return which proxy asks, with a place in that name. Raises `ProblemError`."""
 
     def call(self) -> ProxiedCall | None:

@@ -1,8 +1,8 @@
 """What an AdmissionReview says of itself, read without the objects that it carries.
 
 Standing: under `enforce`. Holds: of what is not named here no object is built, however much there is of it; what is
-named is bounded in bytes before it is parsed; of somebody who is not proven no more is read than what an answer has to
-repeat.
+named is bounded in bytes before it is parsed; of somebody who is not authenticated no more is read than what an answer
+has to repeat.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The request authenticator: what every decision path does first, from a request to a call with proven parties.
+"""The request authenticator: what every decision path does first, from a request to a call with authenticated parties.
 
 Holds: who asks is authenticated, and has a place, before the body is read; what somebody asks counts for the part of
 enforcers only where the snapshot of that moment lists them for the endpoint that they ask about; URLs in answers come
@@ -29,7 +29,7 @@ from bailiwick_webhook.http.transport.clientcerts import certified
 from bailiwick_webhook.http.transport.decisionshortcut import Origin
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.metrics.table import Port, TokenProblem
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision, Pdp
@@ -133,7 +133,7 @@ class RequestAuthenticator:
             return await body.read(request, most)
 
     async def beginning(self, request: web.BaseRequest, most: int) -> bytes:
-        """Read so much of the body of somebody who is not proven, and no more. Raises `ProblemError` (400, 429)."""
+        """Read so much of the body of a stranger, and no more. Raises `ProblemError` (400, 429)."""
         with self._bodies.body(other(request.remote or "")) as body:
             return await body.beginning(request, most)
 
@@ -149,7 +149,7 @@ class RequestAuthenticator:
     def call(  # noqa: PLR0913 - what one call is made of
         self,
         of: Tenant,
-        caller: ProvenAccount,
+        caller: AuthenticatedAccount,
         evaluation: Evaluation,
         marked: CorrelationIds,
         parties: Parties | None = None,
@@ -158,7 +158,7 @@ class RequestAuthenticator:
         searching: bool = False,
         large: bool = False,
     ) -> Step[EvaluationRequest]:
-        """Return what is asked, with its parties proven. `parties` None: they are not proven yet.
+        """Return what is asked, with its parties authenticated. `parties` None: they are not yet.
 
         `verified` keeps what one body shows more than once. `searching`: for names of the call.
         """
@@ -228,7 +228,7 @@ class RequestAuthenticator:
         ends = decision.time + messages.DENIAL_SECONDS
         return self.signer.denial(asked.call, digest, decision.evaluation_id, ends, self.base(of))
 
-    async def caller(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ProvenAccount:
+    async def caller(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> AuthenticatedAccount:
         """Return who asks, with a place in that name: by its token, or else by a client certificate.
 
         Raises `ProblemError` (401, 429, 503).
@@ -245,7 +245,7 @@ class RequestAuthenticator:
         place: RequestSlot,
         shown: tuple[ServiceAccount, ...],
         sent: Sequence[str],
-    ) -> ProvenAccount:
+    ) -> AuthenticatedAccount:
         """Return which proxy asks likewise, where `Authorization` is not its own but its client's.
 
         By a client certificate, which no client of the proxy can bring and whose names are `shown`; else by what was
@@ -259,34 +259,36 @@ class RequestAuthenticator:
 
     def _certified(
         self, origin: Origin, of: Tenant, place: RequestSlot, shown: tuple[ServiceAccount, ...]
-    ) -> ProvenAccount:
+    ) -> AuthenticatedAccount:
         caller = self.certified_account(of, shown)
         username = caller.account.username
-        connections.proven(origin, username, enforces=self._take(of, username, place))
+        connections.note_caller(origin, username, enforces=self._take(of, username, place))
         return caller
 
-    def certified_account(self, of: Tenant, shown: tuple[ServiceAccount, ...]) -> ProvenAccount:
+    def certified_account(self, of: Tenant, shown: tuple[ServiceAccount, ...]) -> AuthenticatedAccount:
         """Return who asks by one of the names of a certificate: the one that enforces the endpoint, if any does."""
         account = next((one for one in shown if self.pdp.enforces(of, one.username)), shown[0])
-        return ProvenAccount(account, {}, live=True)
+        return AuthenticatedAccount(account, {}, live=True)
 
-    async def by_token(self, origin: Origin, of: Tenant, place: RequestSlot, authorization: str) -> ProvenAccount:
+    async def by_token(
+        self, origin: Origin, of: Tenant, place: RequestSlot, authorization: str
+    ) -> AuthenticatedAccount:
         """Return who asks by a token. Raises `ProblemError` (401, 429, 503)."""
         step = self.identity.caller(authorization)
-        if type(step) is ProvenAccount:
+        if type(step) is AuthenticatedAccount:
             username = step.account.username
-            connections.proven(origin, username, enforces=self._take(of, username, place))
+            connections.note_caller(origin, username, enforces=self._take(of, username, place))
             return step
-        return await self.prove(origin, of, place, authorization, step)
+        return await self.authenticate(origin, of, place, authorization, step)
 
-    async def prove(
+    async def authenticate(
         self,
         origin: Origin,
         of: Tenant,
         place: RequestSlot,
         authorization: str,
-        step: Step[ProvenAccount | RefusedToken | None],
-    ) -> ProvenAccount:
+        step: Step[AuthenticatedAccount | RefusedToken | None],
+    ) -> AuthenticatedAccount:
         """Return who asks, where that is not known yet: `step` is what `identity.caller` said. Raises as `by_token`."""
         # To prove somebody can take as long as the API server does, so it needs a place too. By its signature a token
         # tells in whose name: an enforcement point that is new waits beside other enforcers. Without one that is known
@@ -297,9 +299,9 @@ class RequestAuthenticator:
         elif signed is None:
             place.take(other(origin.remote or ""))
         match signed if isinstance(signed, RefusedToken) else await met(step):
-            case ProvenAccount() as proven:
+            case AuthenticatedAccount() as proven:
                 username = proven.account.username
-                connections.proven(origin, username, enforces=self._take(of, username, place))
+                connections.note_caller(origin, username, enforces=self._take(of, username, place))
                 return proven
             case None:
                 raise unauthenticated(
@@ -314,7 +316,7 @@ class RequestAuthenticator:
         enforces = endpoint is not None and username in endpoint.enforcers
         sender = enforcer(username, of.namespace) if enforces else other(username)
         self.places.check(sender)
-        connections.proven(origin, username, enforces=enforces and self._port is Port.DECISIONS)
+        connections.note_caller(origin, username, enforces=enforces and self._port is Port.DECISIONS)
         return sender
 
     def _take(self, of: Tenant, username: str, place: RequestSlot) -> bool:

@@ -1,8 +1,8 @@
 """Decision paths: one evaluation and several, whoever serves the request and however its body comes.
 
 Standing: over `evaluation` and `evaluations`; under the port's own protocol, which has a request whole, and under
-aiohttp's application, which reads a body in its own time. Holds: who asks is proven, and would get a place, before a
-body is parsed; whatever has to be awaited holds a place in the sender's name.
+aiohttp's application, which reads a body in its own time. Holds: who asks is authenticated, and would get a place,
+before a body is parsed; whatever has to be awaited holds a place in the sender's name.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ from bailiwick_webhook.http.transport.answers import WholeAnswer
 from bailiwick_webhook.http.transport.clientcerts import certified
 from bailiwick_webhook.http.transport.decisionshortcut import ConnectionOrigin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
-from bailiwick_webhook.identity.tokens import ProvenAccount, RefusedToken
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.steps import Need, Step, met, then
 
@@ -61,10 +61,10 @@ class DecisionPaths:
     def _begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[bytes]:
         authenticator, of = self._authenticator, sent.of
         if sent.authorization is None and (shown := certified(origin)):
-            caller: Step[ProvenAccount | RefusedToken | None] = authenticator.certified_account(of, shown)
+            caller: Step[AuthenticatedAccount | RefusedToken | None] = authenticator.certified_account(of, shown)
         else:
             caller = authenticator.identity.caller(sent.authorization or "")
-        if type(caller) is not ProvenAccount:
+        if type(caller) is not AuthenticatedAccount:
             return Need(partial(self._authenticate, sent, origin, caller))
         sender = authenticator.sender(of, caller.account.username, origin)
         step = self._decide(sent.operation, of, caller, sender, sent.marked, sent.body)
@@ -90,18 +90,21 @@ class DecisionPaths:
             return await met(step)
 
     async def _authenticate(
-        self, sent: PlainRequest, origin: ConnectionOrigin, caller_step: Step[ProvenAccount | RefusedToken | None]
+        self,
+        sent: PlainRequest,
+        origin: ConnectionOrigin,
+        caller_step: Step[AuthenticatedAccount | RefusedToken | None],
     ) -> bytes:
         authenticator, of = self._authenticator, sent.of
         with authenticator.places.place() as place:
-            caller = await authenticator.prove(origin, of, place, sent.authorization or "", caller_step)
+            caller = await authenticator.authenticate(origin, of, place, sent.authorization or "", caller_step)
             return await met(self._decide(sent.operation, of, caller, place.sender, sent.marked, sent.body))
 
     def _decide(
         self,
         operation: str,
         of: Tenant,
-        caller: ProvenAccount,
+        caller: AuthenticatedAccount,
         sender: Sender,
         marked: CorrelationIds,
         raw: bytes,

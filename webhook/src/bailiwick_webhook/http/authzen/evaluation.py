@@ -18,7 +18,7 @@ from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.problems import forbidden
 from bailiwick_webhook.http.shares.slots import Sender
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.pipeline.pdp import Decision
 from bailiwick_webhook.steps import Need, Step, then
 
@@ -35,14 +35,14 @@ class EvaluationHandler:
     def decide(
         self,
         of: Tenant,
-        caller: ProvenAccount,
+        caller: AuthenticatedAccount,
         sender: Sender,
         marked: CorrelationIds,
         body: Mapping[str, Any],
         *,
         large: bool,
     ) -> Step[bytes]:
-        """Return the answer to a body of a proven caller, who counts as `sender`. Raises `ProblemError`."""
+        """Return the answer to a body of an authenticated caller, who counts as `sender`. Raises `ProblemError`."""
         authenticator = self._authenticator
         evaluation = messages.parse(body)
         authenticator.pay(of, sender)

@@ -21,7 +21,7 @@ from bailiwick_webhook.http.authzen.evaluation import EvaluationHandler
 from bailiwick_webhook.http.authzen.messages import Evaluation, EvaluationDefaults
 from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.http.shares.slots import Sender
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
 from bailiwick_webhook.pipeline.turns import TenantSlices
@@ -105,14 +105,14 @@ class EvaluationsHandler:
     def decide(
         self,
         of: Tenant,
-        caller: ProvenAccount,
+        caller: AuthenticatedAccount,
         sender: Sender,
         marked: CorrelationIds,
         body: Mapping[str, Any],
         *,
         large: bool,
     ) -> Step[bytes]:
-        """Return the answer to a body of a proven caller, who counts as `sender`. Raises `ProblemError`."""
+        """Return the answer to a body of an authenticated caller, who counts as `sender`. Raises `ProblemError`."""
         if body.get("evaluations"):
             return Need(partial(self._decide_batch, of, caller, sender, marked, body, large=large))
         # Only to say what is wrong with the rest of it.
@@ -122,7 +122,7 @@ class EvaluationsHandler:
     async def _decide_batch(
         self,
         of: Tenant,
-        caller: ProvenAccount,
+        caller: AuthenticatedAccount,
         sender: Sender,
         marked: CorrelationIds,
         body: Mapping[str, Any],

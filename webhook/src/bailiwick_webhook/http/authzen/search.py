@@ -24,7 +24,7 @@ from bailiwick_webhook.http.authzen.messages import Evaluation
 from bailiwick_webhook.http.problems import bad_request, forbidden, unavailable
 from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.answers import json
-from bailiwick_webhook.identity.tokens import ProvenAccount
+from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.pipeline.search import SearchResult
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from bailiwick_webhook.steps import met
@@ -100,7 +100,7 @@ class SearchHandler:
         )
 
     async def _asked(
-        self, request: web.Request, caller: ProvenAccount, parsed: Evaluation, *, large: bool
+        self, request: web.Request, caller: AuthenticatedAccount, parsed: Evaluation, *, large: bool
     ) -> EvaluationRequest:
         of = tenant(request)
         if self._kind is not SearchKind.SUBJECT:

@@ -42,11 +42,11 @@ class ConnectionShare:
         if not entry.enforcer:
             self._table.rests(entry)
 
-    def proven(self, account: str, *, enforces: bool) -> None:
+    def note_caller(self, account: str, *, enforces: bool) -> None:
         """Take note of who asks on it."""
         entry = self.entry
         if entry.holder != account or entry.enforcer is not enforces:
-            self._table.proven(entry, account, enforces=enforces)
+            self._table.note_caller(entry, account, enforces=enforces)
 
     def leave(self) -> None:
         """Take note of its end."""

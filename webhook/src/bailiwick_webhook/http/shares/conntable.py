@@ -1,9 +1,9 @@
 """The table of open connections of one port: whose each one is, and which of them makes room for a new one.
 
-Standing: under `connections` and `handshakes`; it knows no socket. Holds: a connection is a stranger's, by its
-address, until somebody is proven on it. Strangers and accounts that do not enforce what they ask about have one part
-of all connections together; where that is full, an idle one of them makes room (see `eviction`), and one from an
-address from which an enforcer was proven lately only where those have more than half of the part. Enforcers have the
+Standing: under `connections` and `handshakes`; it knows no socket. Holds: a connection is a stranger's, by its address,
+until somebody is authenticated on it. Strangers and accounts that do not enforce what they ask about have one part of
+all connections together; where that is full, an idle one of them makes room (see `eviction`), and one from an address
+from which an enforcer was authenticated lately only where those have more than half of the part. Enforcers have the
 other part: no account has more of it than is free, and none of it makes room for anybody. An enforcer whose share is
 used up is answered all the same, on a connection that counts with the others'.
 """
@@ -21,13 +21,13 @@ from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import CallerClass, ConnectionLimit, Port
 
-# For so long after an enforcer was proven from an address, connections from there shake hands before others.
+# For so long after an enforcer was authenticated from an address, connections from there shake hands before others.
 KNOWN_SECONDS: Final = 600.0
 _MOST_KNOWN: Final = 1_024
 
 
 class TableEntry:
-    """One open connection. `holder`: its address, or the account that was proven last. `end` closes it at once."""
+    """One open connection. `holder`: its address, or the account authenticated last. `end` closes it at once."""
 
     __slots__ = ("address", "end", "ended", "enforcer", "holder", "over_share", "queue", "silent")
 
@@ -62,12 +62,12 @@ class ConnectionTable:
         self.enforcers = 0
         """How many connections are of enforcers."""
         self._queue: EvictionQueue[TableEntry] = EvictionQueue()
-        # Of addresses from which an enforcer was proven lately: it has to say first who it is on each new connection.
+        # Of addresses from which an enforcer was authenticated lately: on each new connection it has to be anew.
         self._known_queue: EvictionQueue[TableEntry] = EvictionQueue()
         self._known: BoundedCache[str, float] = BoundedCache(_MOST_KNOWN)
 
     def knows(self, address: str) -> bool:
-        """Tell whether an enforcer was proven from this address lately."""
+        """Tell whether an enforcer was authenticated from this address lately."""
         return self._clock() - self._known.get(address, float("-inf")) < KNOWN_SECONDS
 
     def admit(self, address: str, end: Callable[[], None]) -> TableEntry:
@@ -95,13 +95,13 @@ class ConnectionTable:
         if not (entry.enforcer or entry.ended or entry.queue is not None):
             self._may_go(entry)
 
-    def proven(self, entry: TableEntry, account: str, *, enforces: bool) -> None:
+    def note_caller(self, entry: TableEntry, account: str, *, enforces: bool) -> None:
         """Take note of who asks on a connection, where that is not who asked before.
 
         It is looked at with each request, since policies change.
         """
         if entry.ended:
-            # Its client went away while it was proven.
+            # Its client went away while it was authenticated.
             return
         self._leave_part(entry)
         entry.holder = account
@@ -156,7 +156,7 @@ class ConnectionTable:
         end()
 
     def _may_go(self, entry: TableEntry) -> None:
-        # Who is proven to enforce nothing is no longer a stranger from a known address.
+        # An account that enforces nothing is no longer a stranger from a known address.
         stranger = entry.holder == entry.address
         entry.queue = self._known_queue if stranger and self.knows(entry.address) else self._queue
         entry.queue.add(entry.holder, entry)

@@ -40,7 +40,7 @@ def enforcer(account: str, namespace: str) -> Sender:
 
 
 def other(name: str) -> Sender:
-    """Return who any other request counts for: an account, or an address where nobody is proven."""
+    """Return who any other request counts for: an account, or an address where nobody is authenticated."""
     return Sender(_OTHERS, name, "")
 
 
@@ -84,7 +84,7 @@ class RequestSlots:
 
 
 class RequestSlot:
-    """One request's place, as a context manager. Until its sender is proven, whoever connects stands for it.
+    """One request's place, as a context manager. Until its sender is authenticated, whoever connects stands for it.
 
     `sender` holds it; `NOBODY` holds none yet.
     """

@@ -196,11 +196,11 @@ def asked(request: web.BaseRequest) -> None:
         connection.share.count(asyncio.get_running_loop().time())
 
 
-def proven(origin: Origin, account: str, *, enforces: bool) -> None:
+def note_caller(origin: Origin, account: str, *, enforces: bool) -> None:
     """Take note of who sent this, and whether they enforce what they ask about."""
     connection = origin.protocol
     if isinstance(connection, SharedConnection):
-        connection.share.proven(account, enforces=enforces)
+        connection.share.note_caller(account, enforces=enforces)
 
 
 def is_last(request: web.BaseRequest) -> bool:

@@ -23,7 +23,7 @@ class ScheduledWork(Hashable, Protocol):
 
 
 class Scheduler:
-    """Schedules one kind of work. `knows` tells of an address whether an enforcer was proven from there lately."""
+    """Schedules one kind of work. `knows` tells whether an enforcer was authenticated from an address lately."""
 
     def __init__(self, at_once: int, knows: Callable[[str], bool]) -> None:
         self._at_once = at_once

@@ -70,7 +70,7 @@ def parse(token: str) -> CompactToken | None:
 
 
 class TokenCache:
-    """Takes tokens apart, those that were proven once not again. Keeps what they say by their digests, and no token.
+    """Takes tokens apart, those that were verified once not again. Keeps what they say by their digests, and no token.
 
     What is kept is what `parse` returned, and as little to be believed: everything is judged anew.
     """
@@ -87,7 +87,7 @@ class TokenCache:
         return CompactToken(token, digest, known.algorithm, known.kid, known.type, known.claims)
 
     def keep(self, parsed: CompactToken) -> None:
-        """Remember a token that was proven: of others anybody could send any number."""
+        """Remember a token that was verified: of others anybody could send any number."""
         if parsed.digest not in self._kept:
             self._kept.put(parsed.digest, replace(parsed, token=""))
 
