@@ -50,7 +50,7 @@ def says_that_it_is_not_there(install: Shell, stack: Stack) -> None:
     try:
         until(
             lambda: (
-                "404, and the body is not JSON: make sure that the definitions in crds/ are applied" in log.read_text()
+                "404, and the body is not JSON: make sure that the CRDs in crds/ are applied" in log.read_text()
             ),
             "it says so",
         )

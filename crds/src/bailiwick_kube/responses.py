@@ -66,7 +66,7 @@ class ApiResponse:
     def message(self) -> str:
         """Its words, for a person."""
         if not self.readable:
-            hint = ": make sure that the definitions in crds/ are applied" if self.missing else ""
+            hint = ": make sure that the CRDs in crds/ are applied" if self.missing else ""
             return f"status {self.status}, and the body is not JSON{hint}"
         return str(self.body.get("message") or f"status {self.status}")
 

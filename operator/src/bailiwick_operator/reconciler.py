@@ -153,7 +153,7 @@ class Reconciler:
         return ghosts + gone, missing + came
 
     async def _list_data(self) -> tuple[int, int]:
-        """Take in a full list of data. Without the right to it, or the definition, policies go on without data."""
+        """Take in a full list of data. Without the right to it, or its CRD, policies go on without data."""
         self.data.objects.before_list()
         try:
             listed = await self._kube.list(DATA_PATH, kept=summed_up)

@@ -1,4 +1,4 @@
-"""The registration by which the API server asks the decision point before it stores an `EndpointPolicy` or its data.
+"""The webhook configuration by which the API server asks before it stores an `EndpointPolicy` or its data.
 
 Holds: it is for policies and data alone, whole and never for their status, so that its outage blocks no review, no
 revocation and nothing of the operator's; every field that the API server would default is written out, and `caBundle`

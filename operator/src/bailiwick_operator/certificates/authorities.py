@@ -1,4 +1,4 @@
-"""What the Secret of the certificate authorities holds: one JSON list, so that it is replaced whole or not at all.
+"""What the Secret of the CAs holds: one JSON list, so that it is replaced whole or not at all.
 
 Holds: content of which any part cannot be read is unreadable as a whole, and what is wrong is said without a byte of
 it; a key is stored beside the certificate that it fits.
@@ -17,7 +17,7 @@ AUTHORITIES_ENTRY: Final = "authorities.json"
 
 
 def read(data: Mapping[str, Any]) -> tuple[Authority, ...]:
-    """Return the authorities of a Secret's `data`, which is base64. Raises `UnreadableListError`."""
+    """Return the CAs of a Secret's `data`, which is base64. Raises `UnreadableListError`."""
     listed = secretlist.read(data, AUTHORITIES_ENTRY, "authorities")
     found = tuple(_read(index, each) for index, each in enumerate(listed))
     if len({authority.id for authority in found}) != len(found):

@@ -1,7 +1,7 @@
-"""Certificates as bytes: authorities and serving certificates made with `cryptography`, and read back as facts.
+"""Certificates as bytes: CAs and serving certificates made with `cryptography`, and read back as facts.
 
-Holds: what is read is believed only where it can be checked: a key fits its certificate, an authority is one, a serving
-certificate was signed by the authority that it is said to be of. What is wrong is said without a byte of a key.
+Holds: what is read is believed only where it can be checked: a key fits its certificate, a CA is one, a serving
+certificate was signed by the CA that it is said to be of. What is wrong is said without a byte of a key.
 """
 
 import ipaddress
@@ -34,13 +34,13 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CertificateIssuer:
-    """Makes authorities and certificates on P-256, to these terms. `service` is what they are called after."""
+    """Makes CAs and certificates on P-256, to these terms. `service` is what they are called after."""
 
     service: str
     terms: Terms
 
     def authority(self, now: datetime) -> Authority:
-        """Return a new authority, which signs certificates of servers and nothing below itself."""
+        """Return a new CA, which signs certificates of servers and nothing below itself."""
         key = ec.generate_private_key(ec.SECP256R1())
         # Each has a name of its own, so that a client which trusts two never takes one for the other.
         subject = _name(f"{self.service[:40]} CA {secrets.token_hex(4)}")
@@ -80,13 +80,13 @@ class CertificateIssuer:
 def read_authority(
     certificate: str, key: str | None, published: datetime | None = None, until: datetime | None = None
 ) -> Authority:
-    """Return an authority. Raises `UnreadableError` where it is none, or the key is another's."""
+    """Return a CA. Raises `UnreadableError` where it is none, or the key is another's."""
     found = _certificate(certificate)
     if not _is_authority(found):
-        raise UnreadableError("the certificate of an authority is not a CA certificate")
+        raise UnreadableError("the certificate of the CA is not a CA certificate")
     _subject(found)
     if key is not None and _key(key).public_key() != _public(found):
-        raise UnreadableError("the key of an authority does not match its certificate")
+        raise UnreadableError("the key of the CA does not match its certificate")
     pem = found.public_bytes(_PEM).decode("ascii")
     return Authority(_id(found), pem, key, found.not_valid_before_utc, found.not_valid_after_utc, published, until)
 
@@ -98,12 +98,12 @@ def read_leaf(certificate: str, key: str, authorities: Iterable[Authority]) -> L
         raise UnreadableError("the key does not match the certificate")
     issuer = next((each for each in authorities if _signed(found, _certificate(each.certificate))), None)
     if issuer is None:
-        raise UnreadableError("the certificate is not signed by any of our authorities")
+        raise UnreadableError("the certificate is not signed by a CA of this installation")
     return Leaf(certificate, key, issuer.id, _names(found), found.not_valid_before_utc, found.not_valid_after_utc)
 
 
 def signer_among(certificate: str, candidates: str) -> Authority | None:
-    """Return the authority among these certificates that signed a serving certificate, without a key; None: none did.
+    """Return the CA among these certificates that signed a serving certificate, without a key; None: none did.
 
     What of it cannot be read counts as nothing.
     """
@@ -185,7 +185,7 @@ def _subject(certificate: x509.Certificate) -> x509.Name:
         # Read only when it is asked for, and asked for only when it signs.
         return certificate.subject
     except _ODD:
-        raise UnreadableError("the subject of an authority's certificate cannot be read") from None
+        raise UnreadableError("the subject of the CA's certificate cannot be read") from None
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -1,9 +1,9 @@
 """The keepers of the serving certificate: one that issues it, and one for a certificate that somebody else issues.
 
 Holds: both Secrets come with the manifests, and nothing is written where one is missing or of another type than theirs
-(`bailiwick_api.manifests.rbac.accounts` says why); each is written upon the very version that was read; an authority is
+(`bailiwick_api.manifests.rbac.accounts` says why); each is written upon the very version that was read; a CA is
 stored before anything that it signed; what cannot be read is replaced, and that is said; nothing that is found ends the
-process; what cannot be published keeps no certificate from being renewed by an authority that is known already; no key
+process; what cannot be published keeps no certificate from being renewed by a CA that is known already; no key
 is ever logged or published.
 """
 
@@ -151,7 +151,7 @@ class Keeper(ABC):
 
 
 class SelfManaged(Keeper):
-    """Issues the certificate by authorities of our own, and replaces both in time."""
+    """Issues the certificate by CAs of our own, and replaces both in time."""
 
     def __init__(
         self,
@@ -260,7 +260,7 @@ class SelfManaged(Keeper):
 
 
 class ExternalCertificate(Keeper):
-    """Publishes the authority of a certificate that somebody else issues, and says when that is not what it should be.
+    """Publishes the CA of a certificate that somebody else issues, and says when that is not what it should be.
 
     Neither Secret is written. Where cert-manager writes the caBundle, that is left to it.
     """

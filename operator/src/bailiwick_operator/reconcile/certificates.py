@@ -1,12 +1,12 @@
-"""Which authorities and which serving certificate there should be, by those that there are and the time. Pure.
+"""Which CAs and which serving certificate there should be, by those that there are and the time. Pure.
 
 `bailiwick_operator.certificates.keeper` looks and does it; `bailiwick_operator.certificates.issuer` makes what is
 asked for here.
 
-Holds: an authority issues only after it has been seen in everything that is published for `settle`, and an older one
+Holds: a CA issues only after it has been seen in everything that is published for `settle`, and an older one
 stays published for `settle` after the certificate that it issued was replaced, so that nobody who read what was
 published in the meantime ever meets a certificate that they do not trust. Only where nothing could be served is
-issued at once: at the start, and after a loss. An authority whose successor issues has its key destroyed. Nothing
+issued at once: at the start, and after a loss. A CA whose successor issues has its key destroyed. Nothing
 that a clock stamped which ran ahead is believed.
 """
 
@@ -24,7 +24,7 @@ _LAST: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long an authority and a certificate live, how long what is published settles, and for which names."""
+    """How long a CA and a certificate live, how long what is published settles, and for which names."""
 
     names: frozenset[str]
     authority_life: timedelta = timedelta(days=5 * 365)
@@ -34,7 +34,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """One certificate authority. `id` is the SHA-256 of its certificate, which is PEM as its key is.
+    """One CA. `id` is the SHA-256 of its certificate, which is PEM as its key is.
 
     `key` None: it issues no more. `published`: since when it has been seen in everything that is published.
     `until`: when it is taken out of that, None while what it issued may be in use.
@@ -55,7 +55,7 @@ class Authority:
 
     @property
     def age(self) -> tuple[datetime, str]:
-        """What authorities are ordered by."""
+        """What CAs are ordered by."""
         return (self.not_before, self.id)
 
     def lives(self, now: datetime) -> bool:
@@ -65,7 +65,7 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """The serving certificate with its key, both PEM. `issuer` is the id of the authority that signed it."""
+    """The serving certificate with its key, both PEM. `issuer` is the id of the CA that signed it."""
 
     certificate: str
     key: str = field(repr=False)
@@ -103,7 +103,7 @@ class ObservedCertificates:
 
 @dataclass(frozen=True, slots=True)
 class CertificatePlan:
-    """What there should be: the authorities, oldest first, all of which are published, and the certificate."""
+    """What there should be: the CAs, oldest first, all of which are published, and the certificate."""
 
     authorities: tuple[Authority, ...]
     leaf: Leaf
@@ -118,10 +118,10 @@ class Maker(Protocol):
     """Makes keys and certificates."""
 
     def authority(self, now: datetime) -> Authority:
-        """Return a new authority, which nobody has seen yet."""
+        """Return a new CA, which nobody has seen yet."""
 
     def leaf(self, issuer: Authority, now: datetime) -> Leaf:
-        """Return a new certificate of an authority that has a key; it ends before its issuer does."""
+        """Return a new certificate of a CA that has a key; it ends before its issuer does."""
 
 
 def reconcile(found: ObservedCertificates, now: datetime, terms: Terms, make: Maker) -> CertificatePlan:
@@ -164,7 +164,7 @@ def _age(authority: Authority) -> tuple[datetime, str]:
 
 
 def _seen(authority: Authority, found: ObservedCertificates, now: datetime, terms: Terms) -> Authority:
-    """Return an authority with the time since when it has been published, and without times that cannot be."""
+    """Return a CA with the time since when it has been published, and without times that cannot be."""
     published, until = authority.published, authority.until
     if authority.id not in found.bundled:
         published = None
@@ -188,7 +188,7 @@ def _settled(authority: Authority, now: datetime, terms: Terms) -> bool:
 
 
 def _succeeded(youngest: Authority, leaf: Leaf, asked: RotationRequest, now: datetime, terms: Terms) -> bool:
-    """Tell whether the youngest authority is to have a successor: one at a time, so only once it is in use."""
+    """Tell whether the youngest CA is to have a successor: one at a time, so only once it is in use."""
     if youngest.id != leaf.issuer:
         return False
     return _wanted(asked.authority, youngest.created, now) or now >= due(
@@ -197,7 +197,7 @@ def _succeeded(youngest: Authority, leaf: Leaf, asked: RotationRequest, now: dat
 
 
 def _replaced(leaf: Leaf, issuer: Authority, asked: RotationRequest, now: datetime, terms: Terms) -> bool:
-    """Tell whether a certificate that is still good is to be replaced by one of this authority."""
+    """Tell whether a certificate that is still good is to be replaced by one of this CA."""
     return (
         leaf.issuer != issuer.id
         or leaf.names != terms.names
@@ -212,6 +212,6 @@ def _wanted(asked: datetime | None, created: datetime, now: datetime) -> bool:
 
 
 def _ended(authority: Authority, now: datetime, terms: Terms) -> Authority:
-    """Return an authority that issues no more, and goes when every process serves what its successor issued."""
+    """Return a CA that issues no more, and goes when every process serves what its successor issued."""
     until = authority.until or now.replace(microsecond=0) + terms.settle
     return replace(authority, key=None, until=until)

@@ -26,7 +26,7 @@ class Record:
     """The last proof, as the ConfigMap holds it.
 
     `version` is a resourceVersion of the collection of grants at which this guard was in force; `store` is the uid of
-    the grants' definition: another definition is another collection, whose versions say nothing about this one's.
+    the CRD of grants: another CRD is another collection, whose versions say nothing about this one's.
     `void`: grants that fell, and whose status cannot say so.
     """
 

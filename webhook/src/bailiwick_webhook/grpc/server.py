@@ -1,7 +1,7 @@
 """The gRPC port: started, drained and stopped.
 
 Holds: a call is decided under the same shares of identity as one by HTTP; connections are the library's, bounded in
-number, age, size and pings, but shared by nobody's identity. With authorities of clients nobody without a certificate
+number, age, size and pings, but shared by nobody's identity. With CAs of clients nobody without a certificate
 of theirs completes a handshake here.
 """
 
@@ -97,7 +97,7 @@ def _options(bounds: Bounds) -> list[tuple[str, int]]:
 
 
 def _credentials(tls: Certificates) -> grpc.ServerCredentials:
-    """Return what a handshake is made with: at each the pair and the authorities of that moment."""
+    """Return what a handshake is made with: at each the pair and the CAs of that moment."""
 
     def now() -> Any:  # noqa: ANN401 - the library's, and opaque
         certificate, key, authorities = tls.pem
@@ -143,7 +143,7 @@ def _address(peer: str) -> str:
 def _counted(authorities: ClientAuthorities | None, pem: bytes) -> tuple[ServiceAccount, ...]:
     """Return the names of a certificate that TLS verified, while it counts.
 
-    While it is valid, and one of the authorities of now issued it itself: a connection outlives neither.
+    While it is valid, and one of the CAs of now issued it itself: a connection outlives neither.
     """
     if authorities is None:
         return ()

@@ -1,9 +1,9 @@
 """`POST /admission/validate` of the admission port: AdmissionReviews of policies (admission.k8s.io/v1).
 
 Holds: anybody who reaches the port may post. So the bytes of bodies and the reviews that wait are bounded, and nobody
-has more of either than their share; a connection whose body is still to come makes room for others. An answer
-tells nobody more than they sent, but for what stands around a policy of an endpoint that they can name. What cannot be
-judged is no 200: the API server takes that for a refusal for as long as the registration says Fail, and tries again
+has more of either than their share; a connection whose body is still to come makes room for others. An answer tells
+nobody more than they sent, but for what stands around a policy of an endpoint that they can name. What cannot be judged
+is no 200: the API server takes that for a refusal for as long as the webhook configuration says Fail, and tries again
 where it is told when. `?timeout` makes the time shorter, never longer than ours.
 """
 

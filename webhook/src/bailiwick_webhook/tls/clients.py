@@ -1,6 +1,6 @@
-"""Clients' certificate authorities: by whom a client that shows a certificate must be vouched for.
+"""Clients' CAs: by whom a client that shows a certificate must be vouched for.
 
-Standing: with `reload`, which reads the file. Holds: each context of a server carries the authorities that it verifies
+Standing: with `reload`, which reads the file. Holds: each context of a server carries the CAs that it verifies
 by; a certificate that was verified by earlier ones counts only if one of the present ones issued it. Each state of the
 file remembers its own verdicts on certificates, and no other state uses them.
 """
@@ -19,7 +19,7 @@ _KEPT: Final = 1_024
 
 
 class ClientAuthorities:
-    """The authorities of one state of the file. `current`: what is trusted now, of this or of a later state."""
+    """The CAs of one state of the file. `current`: what is trusted now, of this or of a later state."""
 
     def __init__(self, pem: bytes, current: "CurrentAuthorities") -> None:
         try:

@@ -52,7 +52,7 @@ def hardened() -> ServingContext:
 class Certificates:
     """Watches the files of one pair. `names`: what it must be for, besides being for something.
 
-    `clients`: the file of the authorities by which clients' certificates are verified; None: none is asked for.
+    `clients`: the file of the CAs by which clients' certificates are verified; None: none is asked for.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Certificates:
 
     @property
     def pem(self) -> tuple[bytes, bytes, bytes | None]:
-        """Chain, key and clients' authorities that are served with. Raises `UnusableError` before there are any."""
+        """Chain, key and clients' CAs that are served with. Raises `UnusableError` before there are any."""
         if self._read is None:
             raise UnusableError("there is no certificate yet")
         return self._read
@@ -163,10 +163,10 @@ class Certificates:
         )
 
     def _heed(self, file: Path) -> None:
-        """Trust the authorities that their file has now, also if there is no pair beside it that can be served with.
+        """Trust the CAs that their file has now, also if there is no pair beside it that can be served with.
 
-        An authority that was taken out is one that somebody else may hold: that it counts no more must not wait for
-        a serving certificate. Handshakes are with the last good pair and its authorities until then, but what they
+        A CA that was taken out is one that somebody else may hold: that it counts no more must not wait for
+        a serving certificate. Handshakes are with the last good pair and its CAs until then, but what they
         let in counts only if one of these issued it.
         """
         pem = _bytes(file)
@@ -178,7 +178,7 @@ class Certificates:
             raise UnusableError("the files are still being written")
         self._trusted.now = clients
         if self._context is not None:
-            _LOG.info("authorities of clients loaded", count=len(clients.certificates))
+            _LOG.info("client CAs loaded", count=len(clients.certificates))
 
     def _trusts(self, authorities: bytes | None) -> bool:
         """Tell whether what is trusted now is what a state of the file has."""

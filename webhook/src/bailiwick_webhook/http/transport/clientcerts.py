@@ -1,6 +1,6 @@
 """Client certificates of connections, as TLS verified them.
 
-Standing: under `authenticator`. Holds: a certificate counts while it is valid and while the authorities that it was
+Standing: under `authenticator`. Holds: a certificate counts while it is valid and while the CAs that it was
 verified by are still trusted: a connection outlives neither.
 """
 
