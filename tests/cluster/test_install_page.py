@@ -49,9 +49,7 @@ def says_that_it_is_not_there(install: Shell, stack: Stack) -> None:
     early = spawn("early", [sys.executable, "-m", "bailiwick_webhook", *flags], log)
     try:
         until(
-            lambda: (
-                "404, and the body is not JSON: make sure that the CRDs in crds/ are applied" in log.read_text()
-            ),
+            lambda: "404, and the body is not JSON: make sure that the CRDs in crds/ are applied" in log.read_text(),
             "it says so",
         )
     finally:

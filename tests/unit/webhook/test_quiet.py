@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import ssl
 
 import pytest
@@ -25,6 +26,8 @@ def test_what_a_librarys_exception_quotes_does_not_get_into_the_log(capsys: pyte
         structlog.reset_defaults()
     said = json.loads(capsys.readouterr().err)
     assert (said["message"], said["error"]) == ("Error handling request from 127.0.0.1", "ValueError")
+    assert said["logger"] == "aiohttp.server"
+    assert re.fullmatch(re.escape(__name__) + r":\d+", said["at"])
     assert "sesame" not in json.dumps(said)
 
 

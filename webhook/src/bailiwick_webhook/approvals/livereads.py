@@ -32,11 +32,11 @@ _BUCKETS: Final = 1000
 
 _log: Final = LogLimit()
 
-Place = tuple[str, str]
+GrantKey = tuple[str, str]
 """Namespace and name of a grant."""
 
 
-def looked_for(asked: EvaluationRequest, verdict: Verdict) -> tuple[Place, str] | None:
+def looked_for(asked: EvaluationRequest, verdict: Verdict) -> tuple[GrantKey, str] | None:
     """Return which grant may have moved on since memory heard of it, and its uid; None where a look changes nothing."""
     if verdict.dry_run:
         return None
@@ -65,23 +65,23 @@ class LiveReads:
     def __init__(self, cluster: ApiClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._of: dict[Place, _Reads] = {}
+        self._of: dict[GrantKey, _Reads] = {}
         self._buckets: TokenBuckets[str] = TokenBuckets(PER_SECOND, BURST, _BUCKETS)
         self._silent_until = float("-inf")
 
-    async def of(self, place: Place, since: float | None = None) -> ApiResponse | None:
+    async def of(self, key: GrantKey, since: float | None = None) -> ApiResponse | None:
         """Return what a read that began after `since`, by default now, found; None where there is none to be had."""
         since = self._clock() if since is None else since
-        reads = self._of.setdefault(place, _Reads())
+        reads = self._of.setdefault(key, _Reads())
         if reads.latest is not None and reads.began >= since:
             read = reads.latest
         elif reads.following is not None:
             read = reads.following
-        elif self._clock() < self._silent_until or not self._buckets.take(place[0], self._clock()):
-            self._forget(place, reads)
+        elif self._clock() < self._silent_until or not self._buckets.take(key[0], self._clock()):
+            self._forget(key, reads)
             return None
         else:
-            read = reads.following = asyncio.create_task(self._read(place, reads))
+            read = reads.following = asyncio.create_task(self._read(key, reads))
         try:
             async with asyncio.timeout(SECONDS):
                 # Others wait for it too.
@@ -90,20 +90,20 @@ class LiveReads:
             self._silent_until = self._clock() + SECONDS
             return None
 
-    async def _read(self, place: Place, reads: _Reads) -> ApiResponse | None:
+    async def _read(self, key: GrantKey, reads: _Reads) -> ApiResponse | None:
         await asyncio.sleep(max(0.0, reads.began + INTERVAL - self._clock()))
         # Who comes from here on may want to know what is written from here on.
         reads.began, reads.latest, reads.following = self._clock(), reads.following, None
         try:
-            return await self._cluster.read_grant(*place)
+            return await self._cluster.read_grant(*key)
         except ClusterUnavailableError as error:
             self._silent_until = self._clock() + SECONDS
-            _log.info("pending grant not read: API server did not respond", grant=place[1], error=str(error))
+            _log.info("pending grant not read: API server did not respond", grant=key[1], error=str(error))
             return None
         finally:
-            asyncio.get_running_loop().call_later(_KEPT, self._forget, place, reads)
+            asyncio.get_running_loop().call_later(_KEPT, self._forget, key, reads)
 
-    def _forget(self, place: Place, reads: _Reads) -> None:
+    def _forget(self, key: GrantKey, reads: _Reads) -> None:
         old = self._clock() - reads.began >= _KEPT and (reads.latest is None or reads.latest.done())
-        if old and reads.following is None and self._of.get(place) is reads:
-            del self._of[place]
+        if old and reads.following is None and self._of.get(key) is reads:
+            del self._of[key]

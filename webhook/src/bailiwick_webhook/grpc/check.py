@@ -55,9 +55,9 @@ class GrpcQuestion:
         self._many = len(http.headers) + len(http.header_map.headers) > _MOST
         self.headers = CIMultiDict[str]() if self._many else _headers(http)
 
-    async def caller(self, of: Tenant, place: RequestSlot) -> AuthenticatedAccount:
+    async def caller(self, of: Tenant, slot: RequestSlot) -> AuthenticatedAccount:
         """Return which proxy asks. Raises `ProblemError`."""
-        return await self._authenticator.by_proxy(self._peer, of, place, self._peer.shown, self._peer.sent)
+        return await self._authenticator.by_proxy(self._peer, of, slot, self._peer.shown, self._peer.sent)
 
     def call(self) -> ProxiedCall | None:
         """Return what is asked about."""
@@ -69,9 +69,9 @@ class GrpcQuestion:
         cut = is_cut(self.headers) or 0 < body < http.size
         return ProxiedCall(http.method, http.host, http.path, cut)
 
-    async def body(self, place: RequestSlot) -> bytes | None:
+    async def body(self, slot: RequestSlot) -> bytes | None:
         """Return the body, which came with the question."""
-        del place
+        del slot
         raw = self._raw()
         return raw if len(raw) <= MAX_BYTES else None
 

@@ -114,7 +114,7 @@ async def _check(authenticator: RequestAuthenticator, tls: Certificates | None, 
         _log.error("unexpected failure", adapter="grpc", exc_info=error)
         return answered(replies.failed())
     # An answer that nobody waits for any more is not begun, but one that was begun is recorded: it may have taken a
-    # use of a grant. Until it has ended it keeps its place.
+    # use of a grant. Until it has ended it keeps its slot.
     left = context.time_remaining()
     if left is not None and left <= 0:
         return answered(replies.failed())

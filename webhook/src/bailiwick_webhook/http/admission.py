@@ -118,7 +118,7 @@ class ValidateHandler:
             if raw is None:
                 self._counts[Admission.UNREADABLE] += 1
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {MAX_BYTES} bytes")
-            # From here on its connection makes room for nobody, and it has a place: slow bodies would take all of both.
+            # From here on its connection makes room for nobody, and it has a slot: slow bodies would take all of both.
             connections.asked(request)
             return await self._judged(raw, until, address)
 

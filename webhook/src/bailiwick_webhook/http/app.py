@@ -56,7 +56,7 @@ def build(
     bounds: Bounds | None = None,
     namespaces: ProtectedNamespaces | None = None,
 ) -> web.Application:
-    """Return the application of the decision paths. What anybody may read waits for nobody, and takes no place."""
+    """Return the application of the decision paths. What anybody may read waits for nobody, and takes no slot."""
     bounds = bounds or Bounds()
     authenticator = RequestAuthenticator(pdp, identity, external_url, signer or Signer(), bounds)
     app = web.Application(middlewares=[_answered])
@@ -69,7 +69,7 @@ def build(
     for kind in SearchKind:
         app.router.add_post(
             f"{_TENANT}/access/v1/search/{kind.value}",
-            _placed(authenticator.places, SearchHandler(authenticator, kind).__call__),
+            _with_slot(authenticator.slots, SearchHandler(authenticator, kind).__call__),
         )
     app.router.add_get(f"/.well-known/authzen-configuration{_TENANT}", functools.partial(describe, authenticator))
     app.router.add_get(metadata.JWKS, functools.partial(keys, authenticator))
@@ -81,9 +81,11 @@ def build(
     app.router.add_route("*", "/forward-auth/{namespace}/{endpoint}", ForwardAuthHandler(authenticator).__call__)
     app.router.add_post(authorize.PATH, AuthorizeHandler(authenticator, namespaces or ProtectedNamespaces()).__call__)
     requests = AccessRequestsHandler(authenticator)
-    app.router.add_post(f"{_TENANT}/access/v1/requests", _placed(authenticator.places, requests.submit))
-    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _placed(authenticator.places, requests.poll))
-    app.router.add_post(f"{_TENANT}/access/v1/requests/{{task}}/cancel", _placed(authenticator.places, requests.cancel))
+    app.router.add_post(f"{_TENANT}/access/v1/requests", _with_slot(authenticator.slots, requests.submit))
+    app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _with_slot(authenticator.slots, requests.poll))
+    app.router.add_post(
+        f"{_TENANT}/access/v1/requests/{{task}}/cancel", _with_slot(authenticator.slots, requests.cancel)
+    )
     return app
 
 
@@ -108,14 +110,14 @@ def build_admission(
     return app
 
 
-def _placed(
-    places: RequestSlots, answer: Callable[[web.Request, RequestSlot], Awaitable[web.StreamResponse]]
+def _with_slot(
+    slots: RequestSlots, answer: Callable[[web.Request, RequestSlot], Awaitable[web.StreamResponse]]
 ) -> Handler:
-    """Return a handler that answers with a place, and gives it back."""
+    """Return a handler that answers with a slot, and gives it back."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        with places.place() as place:
-            return await answer(request, place)
+        with slots.slot() as slot:
+            return await answer(request, slot)
 
     return handle
 

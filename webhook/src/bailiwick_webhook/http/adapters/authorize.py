@@ -88,11 +88,11 @@ class AuthorizeHandler:
 
     async def _denial(self, request: web.Request) -> _Denial | None:
         authenticator, names = self._authenticator, self._namespaces
-        with authenticator.places.place() as place:
+        with authenticator.slots.slot() as slot:
             # Of whose endpoint it is, the body tells, and nobody's body is read who is not authenticated.
-            known = await authenticator.caller(request, Tenant("", names.endpoint), place)
+            known = await authenticator.caller(request, Tenant("", names.endpoint), slot)
             check_headers(request)
-            raw = await authenticator.raw(request, place, _MAX_BYTES)
+            raw = await authenticator.raw(request, slot, _MAX_BYTES)
             if raw is None:
                 raise bad_request(f"the body is larger than {_MAX_BYTES} bytes", "")
             parse = partial(parse_object, raw)
@@ -106,8 +106,8 @@ class AuthorizeHandler:
             if not names.protected(snapshot, call.namespace) or _no_concern(snapshot, names, call):
                 return None
             of = names.of(call.namespace)
-            caller = await authenticator.caller(request, of, place)
-            authenticator.pay(of, place.sender)
+            caller = await authenticator.caller(request, of, slot)
+            authenticator.pay(of, slot.sender)
             subject = ClaimedSubject("", "", None, None, None)
             parsed = Evaluation(subject, Action(call.target.action), call.resource, {}, None)
             parties = vouched(call.user, authenticator.pdp.settings(of, caller.account))

@@ -82,12 +82,12 @@ class EnforceHandler:
     async def __call__(self, request: web.Request) -> web.StreamResponse:
         """Answer. Raises `ProblemError` (400, 413, 429) where there is no review to answer."""
         check_headers(request)
-        with self._authenticator.places.place() as place:
+        with self._authenticator.slots.slot() as slot:
             try:
                 # Whose endpoint it is, the body tells, and the body of nobody is read who is not authenticated.
-                caller = await self._authenticator.caller(request, Tenant("", self._namespaces.endpoint), place)
+                caller = await self._authenticator.caller(request, Tenant("", self._namespaces.endpoint), slot)
             except Exception as error:
-                place.take(other(request.remote or ""))
+                slot.take(other(request.remote or ""))
                 uid = reviewhead.uid_in(await self._authenticator.beginning(request, reviewhead.HEAD_BYTES))
                 if not uid:
                     raise
@@ -95,7 +95,7 @@ class EnforceHandler:
                 if answer.reason == _UNAUTHENTICATED:
                     answer = answer._replace(message=f"{answer.message} {_PROVE}")
                 return json(200, _review(uid, answer))
-            raw = await self._authenticator.raw(request, place, _MAX_BYTES)
+            raw = await self._authenticator.raw(request, slot, _MAX_BYTES)
             if raw is None:
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {_MAX_BYTES} bytes")
             # Read twice: a number that has no canonical form is nobody's business where nothing is protected.
@@ -104,19 +104,19 @@ class EnforceHandler:
             if not uid:
                 raise bad_request("must not be empty", "request.uid")
             try:
-                answer = await self._answered(request, place, raw, said)
+                answer = await self._answered(request, slot, raw, said)
             except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell nobody anything
                 answer = _failed(error)
         return json(200, _review(uid, answer))
 
-    async def _answered(self, request: web.Request, place: RequestSlot, raw: bytes, said: Mapping[str, Any]) -> _Answer:
+    async def _answered(self, request: web.Request, slot: RequestSlot, raw: bytes, said: Mapping[str, Any]) -> _Answer:
         call = _call(said)
         authenticator, names = self._authenticator, self._namespaces
         if names.spared(call) or not names.protected(authenticator.pdp.snapshot, call.namespace):
             return _Answer(None)
         of = names.of(call.namespace)
-        caller = await authenticator.caller(request, of, place)
-        authenticator.pay(of, place.sender)
+        caller = await authenticator.caller(request, of, slot)
+        authenticator.pay(of, slot.sender)
         large = len(raw) >= LARGE
         settings = authenticator.pdp.settings(of, caller.account)
         context: dict[str, Any] = {}

@@ -67,18 +67,18 @@ class HttpQuestion:
         self._read = read
         self.headers = request.headers
 
-    async def caller(self, of: Tenant, place: RequestSlot) -> AuthenticatedAccount:
+    async def caller(self, of: Tenant, slot: RequestSlot) -> AuthenticatedAccount:
         """Return which proxy asks. Raises `ProblemError`."""
         sent = self.headers.getall(ENFORCER, ())
-        return await self._authenticator.by_proxy(self._request, of, place, certified(self._request), sent)
+        return await self._authenticator.by_proxy(self._request, of, slot, certified(self._request), sent)
 
     def call(self) -> ProxiedCall | None:
         """Return what is asked about."""
         return self._read(self._request)
 
-    async def body(self, place: RequestSlot) -> bytes | None:
+    async def body(self, slot: RequestSlot) -> bytes | None:
         """Return the body. Raises `ProblemError`."""
-        return await self._authenticator.raw(self._request, place, MAX_BYTES)
+        return await self._authenticator.raw(self._request, slot, MAX_BYTES)
 
     def is_json(self) -> bool:
         """Tell whether the body is said to be JSON, once."""
@@ -104,8 +104,8 @@ async def decide(
     try:
         if of is None or not metadata.well_formed(*of):
             raise forbidden(authenticator.identity.stranger)
-        with authenticator.places.place() as place:
-            decision, asked, detail, message = await _decided(authenticator, question, of, place)
+        with authenticator.slots.slot() as slot:
+            decision, asked, detail, message = await _decided(authenticator, question, of, slot)
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
             # A dry run is for somebody who asks about themselves: it lets nothing through.
             raise forbidden(authenticator.identity.stranger)
@@ -137,12 +137,12 @@ class _DecidedCall(NamedTuple):
 
 
 async def _decided(
-    authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant, place: RequestSlot
+    authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant, slot: RequestSlot
 ) -> _DecidedCall:
-    caller = await question.caller(of, place)
+    caller = await question.caller(of, slot)
     call = question.call()
-    raw = await question.body(place)
-    authenticator.pay(of, place.sender)
+    raw = await question.body(slot)
+    authenticator.pay(of, slot.sender)
     settings = authenticator.pdp.settings(of, caller.account)
     read = await _read_call(authenticator, question, of, call, None if settings is None else settings.routes, raw)
     found, approval = read.found, _approval(question.headers)

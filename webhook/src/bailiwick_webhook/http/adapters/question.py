@@ -31,13 +31,13 @@ class ProxyQuestion(Protocol):
     def headers(self) -> MultiMapping[str]:
         """Those of the client's call, as far as the proxy says them; names in any case."""
 
-    async def caller(self, of: Tenant, place: RequestSlot) -> AuthenticatedAccount:
-        """Return which proxy asks, with a place in that name. Raises `ProblemError`."""
+    async def caller(self, of: Tenant, slot: RequestSlot) -> AuthenticatedAccount:
+        """Return which proxy asks, with a slot in that name. Raises `ProblemError`."""
 
     def call(self) -> ProxiedCall | None:
         """Return what is asked about; None where the proxy does not say it, or says it twice."""
 
-    async def body(self, place: RequestSlot) -> bytes | None:
+    async def body(self, slot: RequestSlot) -> bytes | None:
         """Return the body, empty without one; None where it is too large. Raises `ProblemError`."""
 
     def is_json(self) -> bool:

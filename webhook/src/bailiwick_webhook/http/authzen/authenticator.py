@@ -1,6 +1,6 @@
 """The request authenticator: what every decision path does first, from a request to a call with authenticated parties.
 
-Holds: who asks is authenticated, and has a place, before the body is read; what somebody asks counts for the part of
+Holds: who asks is authenticated, and has a slot, before the body is read; what somebody asks counts for the part of
 enforcers only where the snapshot of that moment lists them for the endpoint that they ask about; URLs in answers come
 from the setting, never from `Host`.
 """
@@ -108,28 +108,28 @@ class RequestAuthenticator:
     ) -> None:
         self.pdp = pdp
         self._port = port
-        self.places = RequestSlots(bounds.divided(bounds.requests_at_once), pdp.counts)
+        self.slots = RequestSlots(bounds.divided(bounds.requests_at_once), pdp.counts)
         self._bodies = Bodies(port, bounds, pdp.counts)
         self._rates = Rates(bounds.decisions_per_second, pdp.counts) if bounds.decisions_per_second else None
         self.identity = identity
         self.external_url = external_url
         self.signer = signer
 
-    async def body(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> ParsedBody:
-        """Read the body of whoever has this place. Raises `ProblemError` (400, 429)."""
-        raw = await self.whole(request, place)
+    async def body(self, request: web.BaseRequest, of: Tenant, slot: RequestSlot) -> ParsedBody:
+        """Read the body of whoever has this slot. Raises `ProblemError` (400, 429)."""
+        raw = await self.whole(request, slot)
         large = len(raw) >= LARGE
         return ParsedBody(await self.parse_beside(raw, of) if large else parse_object(raw), large)
 
-    async def whole(self, request: web.BaseRequest, place: RequestSlot) -> bytes:
-        """Read the body of whoever has this place, which is said to be JSON. Raises `ProblemError` (400, 429)."""
-        return await read_whole(request, self._bodies, place.sender)
+    async def whole(self, request: web.BaseRequest, slot: RequestSlot) -> bytes:
+        """Read the body of whoever has this slot, which is said to be JSON. Raises `ProblemError` (400, 429)."""
+        return await read_whole(request, self._bodies, slot.sender)
 
-    async def raw(self, request: web.BaseRequest, place: RequestSlot, most: int) -> bytes | None:
+    async def raw(self, request: web.BaseRequest, slot: RequestSlot, most: int) -> bytes | None:
         """Read a body, whatever it is; None where it is larger than that. Raises `ProblemError` (400, 429)."""
         if not request.body_exists:
             return b""
-        with self._bodies.body(place.sender) as body:
+        with self._bodies.body(slot.sender) as body:
             return await body.read(request, most)
 
     async def beginning(self, request: web.BaseRequest, most: int) -> bytes:
@@ -228,21 +228,21 @@ class RequestAuthenticator:
         ends = decision.time + messages.DENIAL_SECONDS
         return self.signer.denial(asked.call, digest, decision.evaluation_id, ends, self.base(of))
 
-    async def caller(self, request: web.BaseRequest, of: Tenant, place: RequestSlot) -> AuthenticatedAccount:
-        """Return who asks, with a place in that name: by its token, or else by a client certificate.
+    async def caller(self, request: web.BaseRequest, of: Tenant, slot: RequestSlot) -> AuthenticatedAccount:
+        """Return who asks, with a slot in that name: by its token, or else by a client certificate.
 
         Raises `ProblemError` (401, 429, 503).
         """
         authorization = request.headers.get("Authorization")
         if authorization is None and (shown := certified(request)):
-            return self._certified(request, of, place, shown)
-        return await self.by_token(request, of, place, authorization or "")
+            return self._certified(request, of, slot, shown)
+        return await self.by_token(request, of, slot, authorization or "")
 
     async def by_proxy(
         self,
         origin: Origin,
         of: Tenant,
-        place: RequestSlot,
+        slot: RequestSlot,
         shown: tuple[ServiceAccount, ...],
         sent: Sequence[str],
     ) -> AuthenticatedAccount:
@@ -252,17 +252,17 @@ class RequestAuthenticator:
         `sent` as `ENFORCER`, which the proxy overwrites.
         """
         if shown:
-            return self._certified(origin, of, place, shown)
+            return self._certified(origin, of, slot, shown)
         if len(sent) > 1:
             raise unauthenticated(f"There are several headers {ENFORCER}: the proxy must overwrite it.")
-        return await self.by_token(origin, of, place, sent[0] if sent else "")
+        return await self.by_token(origin, of, slot, sent[0] if sent else "")
 
     def _certified(
-        self, origin: Origin, of: Tenant, place: RequestSlot, shown: tuple[ServiceAccount, ...]
+        self, origin: Origin, of: Tenant, slot: RequestSlot, shown: tuple[ServiceAccount, ...]
     ) -> AuthenticatedAccount:
         caller = self.certified_account(of, shown)
         username = caller.account.username
-        connections.note_caller(origin, username, enforces=self._take(of, username, place))
+        connections.note_caller(origin, username, enforces=self._take(of, username, slot))
         return caller
 
     def certified_account(self, of: Tenant, shown: tuple[ServiceAccount, ...]) -> AuthenticatedAccount:
@@ -270,38 +270,36 @@ class RequestAuthenticator:
         account = next((one for one in shown if self.pdp.enforces(of, one.username)), shown[0])
         return AuthenticatedAccount(account, {}, live=True)
 
-    async def by_token(
-        self, origin: Origin, of: Tenant, place: RequestSlot, authorization: str
-    ) -> AuthenticatedAccount:
+    async def by_token(self, origin: Origin, of: Tenant, slot: RequestSlot, authorization: str) -> AuthenticatedAccount:
         """Return who asks by a token. Raises `ProblemError` (401, 429, 503)."""
         step = self.identity.caller(authorization)
         if type(step) is AuthenticatedAccount:
             username = step.account.username
-            connections.note_caller(origin, username, enforces=self._take(of, username, place))
+            connections.note_caller(origin, username, enforces=self._take(of, username, slot))
             return step
-        return await self.authenticate(origin, of, place, authorization, step)
+        return await self.authenticate(origin, of, slot, authorization, step)
 
     async def authenticate(
         self,
         origin: Origin,
         of: Tenant,
-        place: RequestSlot,
+        slot: RequestSlot,
         authorization: str,
         step: Step[AuthenticatedAccount | RefusedToken | None],
     ) -> AuthenticatedAccount:
         """Return who asks, where that is not known yet: `step` is what `identity.caller` said. Raises as `by_token`."""
-        # To prove somebody can take as long as the API server does, so it needs a place too. By its signature a token
+        # To prove somebody can take as long as the API server does, so it needs a slot too. By its signature a token
         # tells in whose name: an enforcement point that is new waits beside other enforcers. Without one that is known
         # it could name anybody, so that whoever connects stands for it.
         signed = self.identity.signed(authorization)
         if isinstance(signed, str):
-            self._take(of, signed, place)
+            self._take(of, signed, slot)
         elif signed is None:
-            place.take(other(origin.remote or ""))
+            slot.take(other(origin.remote or ""))
         match signed if isinstance(signed, RefusedToken) else await met(step):
             case AuthenticatedAccount() as proven:
                 username = proven.account.username
-                connections.note_caller(origin, username, enforces=self._take(of, username, place))
+                connections.note_caller(origin, username, enforces=self._take(of, username, slot))
                 return proven
             case None:
                 raise unauthenticated(
@@ -311,21 +309,21 @@ class RequestAuthenticator:
                 raise refused_token(reason)
 
     def sender(self, of: Tenant, username: str, origin: Origin) -> Sender:
-        """Return who a request of an account counts for, that need not hold a place. Raises `ProblemError` (429)."""
+        """Return who a request of an account counts for, that need not hold a slot. Raises `ProblemError` (429)."""
         endpoint = self.pdp.snapshot.endpoints.get(of)
         enforces = endpoint is not None and username in endpoint.enforcers
         sender = enforcer(username, of.namespace) if enforces else other(username)
-        self.places.check(sender)
+        self.slots.check(sender)
         connections.note_caller(origin, username, enforces=enforces and self._port is Port.DECISIONS)
         return sender
 
-    def _take(self, of: Tenant, username: str, place: RequestSlot) -> bool:
-        """Hold the place in the name of an account; return whether its connection is an enforcer's.
+    def _take(self, of: Tenant, username: str, slot: RequestSlot) -> bool:
+        """Hold the slot in the name of an account; return whether its connection is an enforcer's.
 
         None of the admission port is. Raises `ProblemError` (429).
         """
         enforces = self.pdp.enforces(of, username)
-        place.take(enforcer(username, of.namespace) if enforces else other(username))
+        slot.take(enforcer(username, of.namespace) if enforces else other(username))
         return enforces and self._port is Port.DECISIONS
 
     def base(self, of: Tenant) -> str:

@@ -1,8 +1,8 @@
 """Decision paths: one evaluation and several, whoever serves the request and however its body comes.
 
 Standing: over `evaluation` and `evaluations`; under the port's own protocol, which has a request whole, and under
-aiohttp's application, which reads a body in its own time. Holds: who asks is authenticated, and would get a place,
-before a body is parsed; whatever has to be awaited holds a place in the sender's name.
+aiohttp's application, which reads a body in its own time. Holds: who asks is authenticated, and would get a slot,
+before a body is parsed; whatever has to be awaited holds a slot in the sender's name.
 """
 
 from functools import partial
@@ -43,10 +43,10 @@ class DecisionPaths:
     async def answer(self, operation: str, request: web.Request) -> web.StreamResponse:
         """Answer a request of which aiohttp reads the body. Raises `ProblemError`."""
         authenticator, of = self._authenticator, tenant(request)
-        with authenticator.places.place() as place:
-            caller = await authenticator.caller(request, of, place)
-            raw = await authenticator.whole(request, place)
-            return answers.said(await met(self._decide(operation, of, caller, place.sender, marks(request), raw)))
+        with authenticator.slots.slot() as slot:
+            caller = await authenticator.caller(request, of, slot)
+            raw = await authenticator.whole(request, slot)
+            return answers.said(await met(self._decide(operation, of, caller, slot.sender, marks(request), raw)))
 
     def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[WholeAnswer]:
         """Return the answer to a request that is whole, or what has to be awaited for it."""
@@ -70,11 +70,11 @@ class DecisionPaths:
         step = self._decide(sent.operation, of, caller, sender, sent.marked, sent.body)
         if not isinstance(step, Need):
             return step
-        # Now, and not when the need is met: whoever comes in the same turn of the loop finds one place less. There was
+        # Now, and not when the need is met: whoever comes in the same turn of the loop finds one slot less. There was
         # one a moment ago, so that this cannot fail.
-        place = authenticator.places.place()
-        place.take(sender)
-        return Need(partial(self._meet_with, place, step))
+        slot = authenticator.slots.slot()
+        slot.take(sender)
+        return Need(partial(self._meet_with, slot, step))
 
     @staticmethod
     async def _meet(sent: PlainRequest, step: Step[bytes]) -> WholeAnswer:
@@ -85,8 +85,8 @@ class DecisionPaths:
         return answers.whole(body, sent.marked.request_id)
 
     @staticmethod
-    async def _meet_with(place: RequestSlot, step: Step[bytes]) -> bytes:
-        with place:
+    async def _meet_with(slot: RequestSlot, step: Step[bytes]) -> bytes:
+        with slot:
             return await met(step)
 
     async def _authenticate(
@@ -96,9 +96,9 @@ class DecisionPaths:
         caller_step: Step[AuthenticatedAccount | RefusedToken | None],
     ) -> bytes:
         authenticator, of = self._authenticator, sent.of
-        with authenticator.places.place() as place:
-            caller = await authenticator.authenticate(origin, of, place, sent.authorization or "", caller_step)
-            return await met(self._decide(sent.operation, of, caller, place.sender, sent.marked, sent.body))
+        with authenticator.slots.slot() as slot:
+            caller = await authenticator.authenticate(origin, of, slot, sent.authorization or "", caller_step)
+            return await met(self._decide(sent.operation, of, caller, slot.sender, sent.marked, sent.body))
 
     def _decide(
         self,

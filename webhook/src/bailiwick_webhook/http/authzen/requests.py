@@ -40,12 +40,12 @@ class AccessRequestsHandler:
     def __init__(self, authenticator: RequestAuthenticator) -> None:
         self._authenticator = authenticator
 
-    async def submit(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
+    async def submit(self, request: web.Request, slot: RequestSlot) -> web.StreamResponse:
         """ARAP, POST access/v1/requests."""
         of = tenant(request)
-        caller = await self._authenticator.caller(request, of, place)
-        body, large = await self._authenticator.body(request, of, place)
-        self._authenticator.pay(of, place.sender)
+        caller = await self._authenticator.caller(request, of, slot)
+        body, large = await self._authenticator.body(request, of, slot)
+        self._authenticator.pay(of, slot.sender)
         asked = await met(self._authenticator.call(of, caller, messages.parse(body), marks(request), large=large))
         denial = _denial(body)
         asked = replace(asked, key=_key(request))
@@ -91,15 +91,15 @@ class AccessRequestsHandler:
         status = 202 if body["task"]["status"] == "pending" else 201
         return json(status, body, Location=body["task"]["status_endpoint"])
 
-    async def poll(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
+    async def poll(self, request: web.Request, slot: RequestSlot) -> web.StreamResponse:
         """ARAP, GET access/v1/requests/{id}."""
-        of, _, grant = await self._task(request, place)
+        of, _, grant = await self._task(request, slot)
         return json(200, self._task_of(of, grant), **{"Retry-After": str(messages.RETRY_AFTER)})
 
-    async def cancel(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
+    async def cancel(self, request: web.Request, slot: RequestSlot) -> web.StreamResponse:
         """ARAP, POST access/v1/requests/{id}/cancel."""
-        of, caller, grant = await self._task(request, place)
-        body = (await self._authenticator.body(request, of, place)).members if request.can_read_body else {}
+        of, caller, grant = await self._task(request, slot)
+        body = (await self._authenticator.body(request, of, slot)).members if request.can_read_body else {}
         said = [_word(body, name) for name in ("reason", "comment")]
         if grant.request.requester.username != caller.account.username:
             raise forbidden("Only the requester can withdraw a request.")
@@ -116,10 +116,10 @@ class AccessRequestsHandler:
         base = self._authenticator.base(of)
         return tasks.task(grant, base, self._authenticator.signer.approval(grant, base))
 
-    async def _task(self, request: web.Request, place: RequestSlot) -> tuple[Tenant, Any, Grant]:
+    async def _task(self, request: web.Request, slot: RequestSlot) -> tuple[Tenant, Any, Grant]:
         """Return who asks and the grant of the task. Raises `ProblemError`."""
         of = tenant(request)
-        caller = await self._authenticator.caller(request, of, place)
+        caller = await self._authenticator.caller(request, of, slot)
         grant = await self._authenticator.pdp.task(*of, caller.account, request.match_info["task"])
         if grant is None:
             raise tasks.unknown_task()

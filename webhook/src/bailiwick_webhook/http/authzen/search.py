@@ -67,18 +67,18 @@ class SearchHandler:
         self._authenticator = authenticator
         self._kind = kind
 
-    async def __call__(self, request: web.Request, place: RequestSlot) -> web.StreamResponse:
+    async def __call__(self, request: web.Request, slot: RequestSlot) -> web.StreamResponse:
         """Answer a search."""
         of = tenant(request)
-        caller = await self._authenticator.caller(request, of, place)
-        body, large = await self._authenticator.body(request, of, place)
+        caller = await self._authenticator.caller(request, of, slot)
+        body, large = await self._authenticator.body(request, of, slot)
         parsed = parse(body, self._kind)
         asked = await self._asked(request, caller, parsed, large=large)
         bound = query(self._kind, asked.call, parsed)
         page = pages.read(body, bound)
         try:
             found = await self._authenticator.pdp.search(
-                asked, self._kind, partial(self._authenticator.pay, of, place.sender)
+                asked, self._kind, partial(self._authenticator.pay, of, slot.sender)
             )
         except RecordFailedError:
             raise unavailable("The search could not be recorded at the moment. Try again.") from None

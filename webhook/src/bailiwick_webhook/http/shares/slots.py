@@ -1,9 +1,9 @@
 """Request slots: how many requests may be under way at a time, and how they are shared among those who send them.
 
-Standing: under `authenticator`, which takes a place before it waits for anybody. Holds: enforcers have one part of the
-places, and all others together the other part. No name has more places of a part than are free. An enforcer's request
+Standing: under `authenticator`, which takes a slot before it waits for anybody. Holds: enforcers have one part of the
+slots, and all others together the other part. No name has more slots of a part than are free. An enforcer's request
 counts for its account, and for the namespace of the endpoint: whoever may write policies there can name any number of
-accounts. A place is given back once, however its request ends. A request that gets none was not read, used nothing and
+accounts. A slot is given back once, however its request ends. A request that gets none was not read, used nothing and
 was not decided.
 """
 
@@ -49,25 +49,25 @@ NOBODY: Final = Sender(_OTHERS, "\0", "")
 
 
 class RequestSlots:
-    """The places of one process. Lives in one loop."""
+    """The slots of one process. Lives in one loop."""
 
     def __init__(self, parts: Parts, counts: Counts) -> None:
         self.counts = counts
         self.enforcers, self.others = Quota(parts.enforcers), Quota(parts.others)
 
-    def place(self) -> "RequestSlot":
-        """Return what a request holds its place with; it holds none yet."""
+    def slot(self) -> "RequestSlot":
+        """Return what a request holds its slot with; it holds none yet."""
         return RequestSlot(self)
 
     def check(self, sender: Sender) -> None:
-        """Raise `ProblemError` (429) where a request would get no place. One that is answered at once holds none."""
+        """Raise `ProblemError` (429) where a request would get no slot. One that is answered at once holds none."""
         who, name, group = sender
         quota = self.enforcers if who is _ENFORCERS else self.others
         if (why := quota.lacks(name, group)) is not None:
             raise self.refused(sender, quota, why)
 
     def refused(self, sender: Sender, quota: Quota, why: Overload) -> ProblemError:
-        """Return what a sender is told that gets no place."""
+        """Return what a sender is told that gets no slot."""
         who, name, group = sender
         self.counts.overloads[why, who] += 1
         # By the metric alone nobody could tell whose they are.
@@ -84,15 +84,15 @@ class RequestSlots:
 
 
 class RequestSlot:
-    """One request's place, as a context manager. Until its sender is authenticated, whoever connects stands for it.
+    """One request's slot, as a context manager. Until its sender is authenticated, whoever connects stands for it.
 
     `sender` holds it; `NOBODY` holds none yet.
     """
 
-    __slots__ = ("_places", "sender")
+    __slots__ = ("_slots", "sender")
 
-    def __init__(self, places: RequestSlots) -> None:
-        self._places = places
+    def __init__(self, slots: RequestSlots) -> None:
+        self._slots = slots
         self.sender = NOBODY
 
     def __enter__(self) -> Self:
@@ -105,20 +105,20 @@ class RequestSlot:
             self._leave()
 
     def take(self, sender: Sender) -> None:
-        """Hold the place in this name from now on, in place of any other. Raises `ProblemError` (429)."""
+        """Hold the slot in this name from now on, in place of any other. Raises `ProblemError` (429)."""
         if self.sender is not NOBODY:
             if sender == self.sender:
                 return
             self._leave()
-        places, (who, name, group) = self._places, sender
-        quota = places.enforcers if who is _ENFORCERS else places.others
+        slots, (who, name, group) = self._slots, sender
+        quota = slots.enforcers if who is _ENFORCERS else slots.others
         if (why := quota.take(name, group)) is not None:
-            raise places.refused(sender, quota, why)
-        places.counts.under_way[who is _OTHERS] += 1
+            raise slots.refused(sender, quota, why)
+        slots.counts.under_way[who is _OTHERS] += 1
         self.sender = sender
 
     def _leave(self) -> None:
-        places, (who, name, group) = self._places, self.sender
+        slots, (who, name, group) = self._slots, self.sender
         self.sender = NOBODY
-        (places.enforcers if who is _ENFORCERS else places.others).give_back(name, group)
-        places.counts.under_way[who is _OTHERS] -= 1
+        (slots.enforcers if who is _ENFORCERS else slots.others).give_back(name, group)
+        slots.counts.under_way[who is _OTHERS] -= 1

@@ -2,7 +2,7 @@
 
 Standing: under `body` and `admission`. Holds: whoever sends slowly holds what a request holds for moments only: a body
 keeps up with a rate, on average and after a short grace, or is not waited for; the bytes that are kept are divided as
-places are, and what is refused was not decided.
+slots are, and what is refused was not decided.
 """
 
 import asyncio

@@ -31,10 +31,10 @@ def test_nobody_has_more_places_than_were_free_in_their_part_and_all_of_them_com
     enforcers: int, others: int, steps: list[tuple[int, Sender | None]]
 ) -> None:
     counts = Counts()
-    places = RequestSlots(Parts(enforcers, others), counts)
+    slots = RequestSlots(Parts(enforcers, others), counts)
     open_: dict[int, tuple[RequestSlot, Sender]] = {}
     for which, sender in steps:
-        place, held = open_.pop(which, (places.place(), None))
+        place, held = open_.pop(which, (slots.slot(), None))
         if sender is None:
             with place:
                 pass
@@ -55,17 +55,17 @@ def test_nobody_has_more_places_than_were_free_in_their_part_and_all_of_them_com
         with place:
             pass
     assert counts.under_way == [0, 0]
-    assert places.enforcers._held == places.others._held == {}
+    assert slots.enforcers._held == slots.others._held == {}
 
 
 @given(most=st.integers(1, 60), senders=st.integers(1, 6))
 def test_senders_that_all_take_what_they_can_come_to_equal_shares(most: int, senders: int) -> None:
-    places = RequestSlots(Parts(1, most), Counts())
+    slots = RequestSlots(Parts(1, most), Counts())
     held = Counter[int]()
     for _ in range(most):
         for sender in range(senders):
             try:
-                places.place().take(other(f"127.0.0.{sender}"))
+                slots.slot().take(other(f"127.0.0.{sender}"))
             except ProblemError:
                 continue
             held[sender] += 1
@@ -77,17 +77,17 @@ def test_senders_that_all_take_what_they_can_come_to_equal_shares(most: int, sen
 
 @given(most=st.integers(4, 200), accounts=st.integers(1, 30))
 def test_accounts_of_one_namespace_leave_a_quarter_to_all_others(most: int, accounts: int) -> None:
-    places = RequestSlots(Parts(most, 1), Counts())
+    slots = RequestSlots(Parts(most, 1), Counts())
     for _ in range(most):
         for account in range(accounts):
-            taken(places.place(), enforcer(f"system:serviceaccount:crowd:{account}", "crowd"))
-    assert places.enforcers.free >= most // 4
-    assert taken(places.place(), enforcer("system:serviceaccount:crm:crm-api", "crm"))
+            taken(slots.slot(), enforcer(f"system:serviceaccount:crowd:{account}", "crowd"))
+    assert slots.enforcers.free >= most // 4
+    assert taken(slots.slot(), enforcer("system:serviceaccount:crm:crm-api", "crm"))
 
 
 @given(most=st.integers(1, 200), senders=st.lists(st.sampled_from(["127.0.0.1", "127.0.0.2", "::1"]), max_size=300))
 def test_others_take_nothing_of_the_enforcers_part(most: int, senders: list[str]) -> None:
-    places = RequestSlots(Parts(1, most), Counts())
+    slots = RequestSlots(Parts(1, most), Counts())
     for sender in senders:
-        taken(places.place(), other(sender))
-    assert taken(places.place(), enforcer("system:serviceaccount:crm:crm-api", "crm"))
+        taken(slots.slot(), other(sender))
+    assert taken(slots.slot(), enforcer("system:serviceaccount:crm:crm-api", "crm"))
