@@ -213,7 +213,7 @@ async def _parts(authenticator: RequestAuthenticator, requests: Sequence[Request
     judge, made = authenticator.pdp._judge, authenticator.pdp._recorder.made  # noqa: SLF001 - the parts of what is measured as a whole
 
     def judged(asked: EvaluationRequest) -> object:
-        return judge.at_once(asked, judge.basis())
+        return judge.at_once(asked, judge.inputs())
 
     def answered(decision: Decision, of: Tenant) -> object:
         return orjson.dumps(messages.answer(decision, authenticator.base(of), {}))
@@ -230,16 +230,16 @@ async def _parts(authenticator: RequestAuthenticator, requests: Sequence[Request
         parsed = messages.parse(parse_object(raw))
         marked = CorrelationIds(None, None)
         asked = await met(authenticator.call(of, caller, parsed, marked))
-        basis = judge.basis()
-        one = judge.at_once(asked, basis)
+        inputs = judge.inputs()
+        one = judge.at_once(asked, inputs)
         settled = settled_at_once(one, None)
-        decision, _ = made("evaluation", settled, basis.now, one.weighed, None)
+        decision, _ = made("evaluation", settled, inputs.now, one.weighed, None)
         found["body"].append(partial(parse_object, raw))
         found["caller"].append(partial(authenticator.identity.caller, authorization))
         found["parse"].append(partial(messages.parse, parse_object(raw)))
         found["parties"].append(partial(authenticator.call, of, caller, parsed, marked))
         found["judge"].append(partial(judged, asked))
-        found["record"].append(partial(made, "evaluation", settled, basis.now, one.weighed, None))
+        found["record"].append(partial(made, "evaluation", settled, inputs.now, one.weighed, None))
         found["answer"].append(partial(answered, decision, of))
     return found
 

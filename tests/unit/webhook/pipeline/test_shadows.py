@@ -22,7 +22,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.counts import ShadowTally
 from bailiwick_webhook.metrics.table import ShadowDrop
 from bailiwick_webhook.pipeline import shadows as pipeline
-from bailiwick_webhook.pipeline.decision import Basis, Decision, EvaluatedCall
+from bailiwick_webhook.pipeline.decision import Decision, DecisionInputs, EvaluatedCall
 from bailiwick_webhook.pipeline.shadows import Shadows
 from support.objects import Object, changed, gated_rule, rule, settings, subject
 from support.pdp.alone import KeptRecords, StaticStore
@@ -61,9 +61,9 @@ class Point:
         )
 
     def judged(self, call: Call = LIST, *grants: Grant, large: bool = False) -> EvaluatedCall:
-        basis = Basis(self.snapshot, NOW, StaticStore([]).glance())
+        inputs = DecisionInputs(self.snapshot, NOW, StaticStore([]).glance())
         verdict, hops = weighed(self.snapshot, call, grants, AROUND)
-        return EvaluatedCall(EvaluationRequest(call, None, live_identity=True, large=large), basis, verdict, hops)
+        return EvaluatedCall(EvaluationRequest(call, None, live_identity=True, large=large), inputs, verdict, hops)
 
     def put(self, call: Call = LIST, *grants: Grant, large: bool = False) -> bool:
         one = self.judged(call, *grants, large=large)
@@ -211,13 +211,13 @@ async def test_what_was_known_when_the_call_was_decided_is_what_counts() -> None
     begun = point.shadows.begun(one, lambda _: ())
     assert begun is not None
     # Everything is too old to decide by, by now; and nothing is in force any more.
-    stale = replace(one.basis.seen, freshness=Freshness.DEAD)
+    stale = replace(one.inputs.seen, freshness=Freshness.DEAD)
     point.snapshot = snapshot()
-    later = replace(one, basis=replace(one.basis, seen=stale, snapshot=point.snapshot, now=NOW + 99))
-    assert begun.around != later.basis.around(later.asked, Installation())
+    later = replace(one, inputs=replace(one.inputs, seen=stale, snapshot=point.snapshot, now=NOW + 99))
+    assert begun.around != later.inputs.around(later.asked, Installation())
     point.shadows.put(begun, point.answered(later))
     await point.shadows.idle()
-    assert begun.around == one.basis.around(one.asked, Installation())
+    assert begun.around == one.inputs.around(one.asked, Installation())
     assert point.met == {(VerdictClass.ALLOW, VerdictClass.ALLOW): 1}
 
 

@@ -53,7 +53,7 @@ def new_evaluation_id() -> str:
     return f"eval_{int(time.time() * 1000):012x}{random}"
 
 
-class Basis(msgspec.Struct, frozen=True, gc=False):
+class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
     """What a decision is made from, all of one moment. `now` is seconds since the epoch."""
 
     snapshot: Snapshot
@@ -77,10 +77,10 @@ class Basis(msgspec.Struct, frozen=True, gc=False):
 
 
 class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
-    """A call and the verdict on it, made from this basis. `weighed`: what it came from, as `decide.weighed` has it."""
+    """A call and the verdict on it, made from `inputs`. `weighed`: what it came from, as `decide.weighed` has it."""
 
     asked: EvaluationRequest
-    basis: Basis
+    inputs: DecisionInputs
     verdict: Verdict
     weighed: tuple[Hop, ...] | None
 
@@ -110,11 +110,11 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
 class FinalVerdict(msgspec.Struct, frozen=True, gc=False):
     """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened.
 
-    `basis` is what the verdict was made from: with a grant that was read live, that is later than at first.
+    `inputs` is what the verdict was made from: with a grant that was read live, that is later than at first.
     """
 
     asked: EvaluationRequest
-    basis: Basis
+    inputs: DecisionInputs
     verdict: Verdict
     evaluation_id: str
     allowed: bool
@@ -179,4 +179,4 @@ def settled_at_once(one: EvaluatedCall, explanation: Explanation | None = None) 
     verdict = one.verdict
     outcome = verdict.outcome
     allowed = outcome is _ALLOW or (outcome is _USE_GRANT and verdict.dry_run)
-    return FinalVerdict(one.asked, one.basis, verdict, new_evaluation_id(), allowed, None, explanation)
+    return FinalVerdict(one.asked, one.inputs, verdict, new_evaluation_id(), allowed, None, explanation)

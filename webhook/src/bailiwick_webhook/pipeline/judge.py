@@ -17,7 +17,7 @@ from bailiwick_engine.decision.decide import decide, weighed
 from bailiwick_engine.decision.explain import Explanation, explain
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.pipeline.decision import Basis, EvaluatedCall
+from bailiwick_webhook.pipeline.decision import DecisionInputs, EvaluatedCall
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.store.view import View
 
@@ -36,39 +36,39 @@ class Judge:
         """The policies as of now; empty, so that everybody is a stranger, before the first list."""
         return self._store.snapshot or Snapshot({})
 
-    def basis(self) -> Basis:
+    def inputs(self) -> DecisionInputs:
         """Return what a decision at this moment is made from."""
-        return Basis(self.snapshot, self._now(), self._store.glance())
+        return DecisionInputs(self.snapshot, self._now(), self._store.glance())
 
     def circumstances(self, asked: EvaluationRequest) -> Circumstances:
         """Return the circumstances of a decision at this moment."""
-        return self.basis().around(asked, self._installation)
+        return self.inputs().around(asked, self._installation)
 
     def again(self, one: EvaluatedCall, grant: Grant, now: float) -> EvaluatedCall:
         """Judge a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
-        basis = replace(self.basis(), now=now)
-        around = basis.around(one.asked, self._installation)
-        verdict = decide(basis.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
-        return EvaluatedCall(one.asked, basis, verdict, None)
+        inputs = replace(self.inputs(), now=now)
+        around = inputs.around(one.asked, self._installation)
+        verdict = decide(inputs.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
+        return EvaluatedCall(one.asked, inputs, verdict, None)
 
     def known(self, call: Call) -> Iterable[Grant]:
         """Return the grants that a call may need."""
         subject_uid = call.subject.uid if isinstance(call.subject, Party) else ""
         return self._store.candidates(call.namespace, call.endpoint, subject_uid, call)
 
-    def at_once(self, asked: EvaluationRequest, basis: Basis) -> EvaluatedCall:
+    def at_once(self, asked: EvaluationRequest, inputs: DecisionInputs) -> EvaluatedCall:
         """Judge a call that is not large."""
-        call, around = asked.call, basis.around(asked, self._installation)
-        return EvaluatedCall(asked, basis, *weighed(basis.snapshot, call, self.known(call), around))
+        call, around = asked.call, inputs.around(asked, self._installation)
+        return EvaluatedCall(asked, inputs, *weighed(inputs.snapshot, call, self.known(call), around))
 
-    async def judged(self, asked: EvaluationRequest, basis: Basis) -> EvaluatedCall:
+    async def judged(self, asked: EvaluationRequest, inputs: DecisionInputs) -> EvaluatedCall:
         """Judge a call."""
         if not asked.large:
-            return self.at_once(asked, basis)
-        call, around = asked.call, basis.around(asked, self._installation)
+            return self.at_once(asked, inputs)
+        call, around = asked.call, inputs.around(asked, self._installation)
         # Grants are looked up here: the other thread must not see how they change.
-        work = partial(weighed, basis.snapshot, call, tuple(self.known(call)), around)
-        return EvaluatedCall(asked, basis, *await self._offload.run(call.namespace, work))
+        work = partial(weighed, inputs.snapshot, call, tuple(self.known(call)), around)
+        return EvaluatedCall(asked, inputs, *await self._offload.run(call.namespace, work))
 
     async def explanation(self, asked: EvaluationRequest, snapshot: Snapshot) -> Explanation | None:
         """Explain, where that is asked for: beside the loop, since hundreds of rules are looked at."""

@@ -29,8 +29,8 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
 from bailiwick_webhook.pipeline.decision import (
-    Basis,
     Decision,
+    DecisionInputs,
     EvaluatedCall,
     FinalVerdict,
     new_evaluation_id,
@@ -97,7 +97,7 @@ class Pdp:
 
     async def judge(self, asked: EvaluationRequest) -> Verdict:
         """Return the verdict, without using, recording or opening anything."""
-        return (await self._judge.judged(asked, self._judge.basis())).verdict
+        return (await self._judge.judged(asked, self._judge.inputs())).verdict
 
     def evaluate(self, asked: EvaluationRequest) -> Step[Decision]:
         """Decide one call, using a grant where one is needed and fits."""
@@ -113,18 +113,18 @@ class Pdp:
         started = time.perf_counter()
         if asked.large or asked.explain:
             return Need(partial(self._evaluated_beside, asked, started))
-        one = self._judge.at_once(asked, self._judge.basis())
+        one = self._judge.at_once(asked, self._judge.inputs())
         return self._settled(one, self.shadows.begun(one, self._judge.known), started)
 
     async def _evaluated_beside(self, asked: EvaluationRequest, started: float) -> Step[Decision]:
         """Decide a call that is large, or explain the decision: beside the loop."""
-        basis = self._judge.basis()
-        one = await self._judge.judged(asked, basis)
+        inputs = self._judge.inputs()
+        one = await self._judge.judged(asked, inputs)
         shadow = self.shadows.begun(one, self._judge.known)  # Before anything else is awaited: by what is known now.
-        explanation = await self._judge.explanation(asked, basis.snapshot)
+        explanation = await self._judge.explanation(asked, inputs.snapshot)
         read = None
         if asked.large and not one.takes_grant:
-            read = await self._recorder.read(asked.call, basis.snapshot, one.weighed)
+            read = await self._recorder.read(asked.call, inputs.snapshot, one.weighed)
         return self._settled(one, shadow, started, explanation, read)
 
     def _settled(
@@ -138,7 +138,7 @@ class Pdp:
         if one.takes_grant:
             return Need(partial(self._evaluated_with_use, one, shadow, started, explanation))
         settled = settled_at_once(one, explanation)
-        decision, line = self._recorder.made("evaluation", settled, one.basis.now, one.weighed, read)
+        decision, line = self._recorder.made("evaluation", settled, one.inputs.now, one.weighed, read)
         # Last of what may fail: a record of a decision that nobody was told is no record of it.
         if self._records.take(line):
             return self._counted(decision, one, shadow, started)
@@ -158,7 +158,7 @@ class Pdp:
     def _counted(self, decision: Decision, one: EvaluatedCall, shadow: ShadowedCall | None, started: float) -> Decision:
         verdict, tally = decision.verdict, self.counts.evaluation
         if decision.allowed:
-            self.counts.usage.use(verdict, one.weighed, one.basis.now)
+            self.counts.usage.use(verdict, one.weighed, one.inputs.now)
         tally.count(decision.counted, verdict.reason)
         tally.took(time.perf_counter() - started)
         if shadow is not None:
@@ -185,7 +185,7 @@ class Pdp:
         slices = self.turns.slices("") if first is None else self._slices(first.call)
         # Before it is said by which policies, since a crowd of the same tenant may be ahead.
         await slices.turn()
-        basis = self._judge.basis()
+        inputs = self._judge.inputs()
         judged: list[EvaluatedCall | None] = []
         shadows: list[ShadowedCall | None] = []
         for item in items:
@@ -193,25 +193,25 @@ class Pdp:
             await slices.turn()
             one = None
             if item is not None:
-                one = await self._judge.judged(item, basis) if item.large else self._judge.at_once(item, basis)
+                one = await self._judge.judged(item, inputs) if item.large else self._judge.at_once(item, inputs)
             judged.append(one)
             shadows.append(None if one is None else self.shadows.begun(one, self._judge.known))
         if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
-            decisions = await self._in_turn(judged, semantic, basis.snapshot, slices)
+            decisions = await self._in_turn(judged, semantic, inputs.snapshot, slices)
         else:
-            decisions = await self._at_once(judged, semantic, basis, slices)
+            decisions = await self._at_once(judged, semantic, inputs, slices)
         for one, decision, shadow in zip(judged, decisions, shadows, strict=False):
             self.shadows.put(shadow, decision)
             if decision is not None:
                 if decision.allowed and one is not None:
-                    self.counts.usage.use(decision.verdict, one.weighed, basis.now)
+                    self.counts.usage.use(decision.verdict, one.weighed, inputs.now)
                 self.counts.batch.count(decision.counted, decision.verdict.reason)
         self.counts.batch.took(time.perf_counter() - started)
         # Again: what could not be recorded has turned to deny.
         return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
 
     async def _at_once(
-        self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, basis: Basis, slices: TenantSlices
+        self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, inputs: DecisionInputs, slices: TenantSlices
     ) -> list[Decision | None]:
         """Record what needs nobody to be asked, all as of one moment."""
         decisions: list[Decision | None] = []
@@ -225,8 +225,8 @@ class Pdp:
                 allowed = settled.allowed
                 read = None
                 if one.asked.large:
-                    read = await self._recorder.read(one.asked.call, basis.snapshot, one.weighed)
-                decision, line = self._recorder.made("evaluation", settled, basis.now, one.weighed, read)
+                    read = await self._recorder.read(one.asked.call, inputs.snapshot, one.weighed)
+                decision, line = self._recorder.made("evaluation", settled, inputs.now, one.weighed, read)
                 if not self._records.take(line):
                     decision = await self._recorder.written(decision, line, must=False)
                 decisions.append(decision)
@@ -260,13 +260,13 @@ class Pdp:
             return settled_at_once(one, explanation)
         evaluation_id = new_evaluation_id()
         one, used = await self._with_grant(one, evaluation_id, since)
-        asked, basis, verdict = one.asked, one.basis, one.verdict
+        asked, inputs, verdict = one.asked, one.inputs, one.verdict
         if used is None:
             verdict, opened = await self._asking.on_deny(asked, verdict)
             if opened is not None:
-                return FinalVerdict(asked, basis, verdict, evaluation_id, False, opened, explanation)  # noqa: FBT003
+                return FinalVerdict(asked, inputs, verdict, evaluation_id, False, opened, explanation)  # noqa: FBT003
         allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
-        return FinalVerdict(asked, basis, verdict, evaluation_id, allowed, used, explanation)
+        return FinalVerdict(asked, inputs, verdict, evaluation_id, allowed, used, explanation)
 
     def may_explain(self, caller: ServiceAccount, namespace: str) -> Step[bool]:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
@@ -370,12 +370,12 @@ class Pdp:
 
     async def _request(self, asked: EvaluationRequest) -> tuple[Decision, OpenedGrant | RefusedOpening | None]:
         started = time.perf_counter()
-        one = await self._judge.judged(asked, self._judge.basis())
+        one = await self._judge.judged(asked, self._judge.inputs())
         verdict = one.verdict
         outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, OpenedGrant) else None
         decision = await self._recorder.recorded(
-            "request", FinalVerdict(asked, one.basis, verdict, new_evaluation_id(), allowed=False, used=opened)
+            "request", FinalVerdict(asked, one.inputs, verdict, new_evaluation_id(), allowed=False, used=opened)
         )
         came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
         if verdict.outcome is Outcome.FORBIDDEN:

@@ -47,7 +47,7 @@ class DecisionRecorder:
     async def recorded(self, kind: str, one: FinalVerdict) -> Decision:
         """Record and return the decision. A use of a grant that it took must be recorded, or it is denied."""
         # Of the very policies that were judged by: they may have changed since.
-        read = await self.read(one.asked.call, one.basis.snapshot, None) if one.asked.large else None
+        read = await self.read(one.asked.call, one.inputs.snapshot, None) if one.asked.large else None
         decision, line = self.made(kind, one, self._now(), None, read)
         return await self.written(decision, line, must=one.used is not None)
 
@@ -60,8 +60,8 @@ class DecisionRecorder:
         self, kind: str, one: FinalVerdict, now: float, weighed: Sequence[Hop] | None, read: AttributesRead | None
     ) -> tuple[Decision, bytes]:
         """Return the decision and its record. `weighed` is of the verdict's own snapshot, which says what to hide."""
-        asked, basis, verdict, used, allowed = one.asked, one.basis, one.verdict, one.used, one.allowed
-        call, seen, evaluation_id = asked.call, basis.seen, one.evaluation_id
+        asked, inputs, verdict, used, allowed = one.asked, one.inputs, one.verdict, one.used, one.allowed
+        call, seen, evaluation_id = asked.call, inputs.seen, one.evaluation_id
         pending = seen.pending(call.namespace, call.endpoint) if seen.waiting else None
         decision = Decision(
             verdict,
@@ -78,7 +78,7 @@ class DecisionRecorder:
         line = self.lines.line(
             call,
             verdict,
-            basis.snapshot.endpoints.get((call.namespace, call.endpoint)),
+            inputs.snapshot.endpoints.get((call.namespace, call.endpoint)),
             kind=kind,
             evaluation_id=evaluation_id,
             request_id=asked.request_id,
@@ -91,7 +91,7 @@ class DecisionRecorder:
             age=seen.age,
             pending=pending,
             now=now,
-            judged=basis.now,
+            judged=inputs.now,
             weighed=weighed,
             read=read,
         )

@@ -109,7 +109,7 @@ class Shadows:
         Not what only a subject asked about itself, which enforces nothing.
         """
         call = one.asked.call
-        endpoint = one.basis.snapshot.endpoints.get((call.namespace, call.endpoint))
+        endpoint = one.inputs.snapshot.endpoints.get((call.namespace, call.endpoint))
         if endpoint is None or not endpoint.shadows or one.verdict.dry_run or one.verdict.outcome is Outcome.FORBIDDEN:
             return None
         if self._draw() >= self._share:
@@ -118,13 +118,13 @@ class Shadows:
             self._drop(ShadowDrop.QUEUE)
             return None
         # Of this moment: what is known of changes goes on while this waits.
-        around = one.basis.around(one.asked, self._installation)
+        around = one.inputs.around(one.asked, self._installation)
         grants = known(call)
         if one.verdict.gate is not None:
             # A use that the answer takes must not make the candidate look stricter. Without a gate it takes none, and
             # to look for grants can wait until the answer is out.
             grants = tuple(grants)
-        snapshot, seen = one.basis.snapshot, one.basis.seen
+        snapshot, seen = one.inputs.snapshot, one.inputs.seen
         unread = snapshot.unreadable.get(call.namespace)
         apart = Snapshot({}, snapshot.revision, {} if unread is None else {call.namespace: unread})
         return ShadowedCall(one.asked, one.verdict, apart, seen.revision, endpoint, around, grants)
