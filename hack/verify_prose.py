@@ -1,12 +1,16 @@
-"""Whether the pages are written as the project writes: run by `make lint`.
+"""Whether pages and code are written as the project writes: run by `make lint`.
 
-Standing: reads Markdown, changes nothing. Holds: a word that translates another language's idiom, or that has a term
-of the glossary, is named with the better one; a sentence has at most MOST_WORDS words. What stands in code, in a block
-or in a comment is not prose. Decision records and the changelog are history, and are not read.
+Standing: reads Markdown and Python, changes nothing. Holds: a word that translates another language's idiom, or that
+has a term of the glossary, is named with the better one; a sentence has at most MOST_WORDS words. On a page, code is
+not prose; in a module, docstrings, comments and messages are. Decision records and the changelog are history, and are
+not read.
 """
 
+import ast
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +21,8 @@ import verify_text
 ROOT: Final = Path(__file__).resolve().parent.parent
 MOST_WORDS: Final = 50
 _HISTORY: Final = ("docs/adr/", "CHANGELOG.md")
+# What is shipped, where its code is read as pages are.
+PACKAGES: Final = ("sdk/src",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,12 @@ UNWANTED: Final = (
     _word("utili[sz]e[sd]?", "use"),
     _word("e\\.g\\.|i\\.e\\.", "for example, that is"),
 )
+# In code, PDP and PEP are names. The last two were everywhere, and named neither what happens nor who is meant.
+UNWANTED_IN_CODE: Final = (
+    *(word for word in UNWANTED if "decision point" not in word.better and "enforcement point" not in word.better),
+    _word("told", "say what happens: reported, notified, passed, shown, written"),
+    _word("nobody", "name them: no caller, no tenant, no other process"),
+)
 _FENCE: Final = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 _COMMENT: Final = re.compile(r"<!--.*?-->", re.DOTALL)
 _TAG: Final = re.compile(r"<[^>\n]+>")
@@ -69,6 +81,7 @@ _START: Final = re.compile(r"\n(?=\s*(?:[-*|#>]|\d+\.\s|\n))")
 def main() -> int:
     """Print what is wrong, a line each, and return the exit code."""
     found = [f"{path.relative_to(ROOT)}:{problem}" for path in pages(ROOT) for problem in problems(_read(path))]
+    found += [f"{path.relative_to(ROOT)}:{problem}" for path in modules(ROOT) for problem in code_problems(_read(path))]
     for problem in found:
         print(problem, file=sys.stderr)
     return 1 if found else 0
@@ -80,10 +93,44 @@ def pages(root: Path) -> list[Path]:
     return [path for path in found if not path.relative_to(root).as_posix().startswith(_HISTORY)]
 
 
-def problems(text: str) -> Iterator[str]:
+def modules(root: Path) -> list[Path]:
+    """Return the modules whose prose is held to the same rules, in the order of their paths."""
+    return sorted(path for package in PACKAGES for path in (root / package).rglob("*.py"))
+
+
+def code_problems(source: str) -> Iterator[str]:
+    """Yield a sentence, with the line, for each problem of a module's docstrings, comments and messages."""
+    for line, text in _prose_of_code(source):
+        for problem in problems(text, UNWANTED_IN_CODE):
+            inside, _, what = problem.partition(": ")
+            yield f"{line + int(inside) - 1}: {what}"
+
+
+def _prose_of_code(source: str) -> Iterator[tuple[int, str]]:
+    """Yield each docstring, message and block of comments, with the line on which it begins."""
+    for node in ast.walk(ast.parse(source)):
+        # What has no space is a name or a code, not a sentence.
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
+            yield node.lineno, node.value
+    block: list[str] = []
+    first = 0
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        if block and token.start[0] != first + len(block):
+            yield first, "\n".join(block)
+            block = []
+        if not block:
+            first = token.start[0]
+        block.append(token.string.lstrip("# "))
+    if block:
+        yield first, "\n".join(block)
+
+
+def problems(text: str, unwanted_words: tuple[UnwantedWord, ...] = UNWANTED) -> Iterator[str]:
     """Yield a sentence, with the line, for each unwanted word and each sentence that is too long."""
     prose = _prose(text)
-    for unwanted in UNWANTED:
+    for unwanted in unwanted_words:
         for match in unwanted.pattern.finditer(prose):
             yield f"{_line(prose, match.start())}: '{match.group()}': {unwanted.better}"
     start = 0

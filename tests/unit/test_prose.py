@@ -81,3 +81,36 @@ def test_lines_are_counted_through_blocks_and_links() -> None:
 
 def test_every_pattern_says_what_to_write_in_place() -> None:
     assert [unwanted for unwanted in verify_prose.UNWANTED if not re.search(r"\w", unwanted.better)] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"""Make it anew."""',
+        'def answer() -> str:\n    """Return what whoever asks is given."""',
+        "x = 1  # whoever reads it",
+        "# One line.\n# Whoever asks.\n",
+        'raise ValueError(f"{name}: it hangs on the clock")',
+        "_LOG.info('the operator was told to stop')",
+        "# nobody else writes it\n",
+    ],
+)
+def test_an_unwanted_word_of_a_docstring_a_comment_or_a_message_is_found_with_its_line(source: str) -> None:
+    module = f"import x\n\n{source}\n"
+    (problem,) = verify_prose.code_problems(module)
+    line, _, what = problem.partition(": ")
+    word = what.split("'")[1]
+    assert word in module.splitlines()[int(line) - 1]
+
+
+@pytest.mark.parametrize("source", ["anew = 1", "x = 'anew'", "# `anew` is a member\n", "told(nobody)"])
+def test_names_and_codes_are_no_prose(source: str) -> None:
+    assert list(verify_prose.code_problems(source)) == []
+
+
+def test_the_code_that_is_held_to_it_has_no_problem() -> None:
+    read = {
+        path: list(verify_prose.code_problems(path.read_text("utf-8"))) for path in verify_prose.modules(DOCS.parent)
+    }
+    assert {str(path): problems for path, problems in read.items() if problems} == {}
+    assert read

@@ -119,7 +119,7 @@ class AsyncBailiwick:
             return await self._run(steps)
 
     async def approval(self, identifier: str) -> Approval | AccessDecision:
-        """Look once what became of a request; a denial where that cannot be told."""
+        """Look once what became of a request; a denial where that is unknown."""
         return await self._run(self._questions.task(identifier))
 
     async def wait(self, approval: Approval, *, until: float) -> Approval:

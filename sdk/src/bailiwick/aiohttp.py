@@ -39,7 +39,7 @@ Handler = Callable[..., Awaitable[web.StreamResponse]]
 DECISION: Final = web.RequestKey("bailiwick.decision", AccessDecision)
 # On a guarded handler: that handler itself. A wrapper that copies it (`functools.wraps`) has another's.
 _MARK: Final = "__bailiwick__"
-# On an application: what `install` was told of it.
+# On an application: the settings that `install` got for it.
 _PUBLIC: Final = web.AppKey("bailiwick.public", frozenset[str])
 
 
@@ -118,7 +118,7 @@ def install(app: web.Application, pdp: Asker, *, approvals: str | None = None, p
         if match.http_exception is not None or _guarded(match.handler):
             return False
         inner = match.apps[match.apps.index(app) + 1 :]
-        # An application further in that has a guard of its own decides by what that was told.
+        # An application further in that has a guard of its own decides by its own settings.
         if any(_PUBLIC in one for one in inner):
             return False
         return bool(inner) or _own_path(match) not in app[_PUBLIC]

@@ -1,7 +1,7 @@
 """From an answer to a decision: the one place where something becomes an allow.
 
 Holds: `decision` must be the JSON boolean true, in an answer of 200; a batch must have the shape that its semantic
-gives it, or all of it is denied; an allow under an obligation that nobody here knows is a denial (AuthZEN obligations
+gives it, or all of it is denied; an allow under an obligation that is unknown here is a denial (AuthZEN obligations
 profile, draft).
 """
 
@@ -51,7 +51,7 @@ def decisions_of(reply: QuestionReply, count: int, semantic: BatchSemantic) -> l
     found = [replace(_judged(item), attempts=reply.attempts) for item in listed]
     # Whatever settles the batch ends it, so an item behind that, or an end without it, is no answer to this question.
     settles = {BatchSemantic.DENY_ON_FIRST_DENY: False, BatchSemantic.PERMIT_ON_FIRST_PERMIT: True}.get(semantic)
-    # As it came: an obligation that nobody knows is no business of the decision point's.
+    # As it came: an unknown obligation is no business of the decision point's.
     said = [isinstance(item, Mapping) and item.get("decision") is True for item in listed]
     early = settles in said[:-1] if settles is not None else False
     short = len(listed) < count and said[-1] is not settles

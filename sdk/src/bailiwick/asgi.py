@@ -1,6 +1,6 @@
 """`Guard`: asks about every request before an ASGI application sees it. Pure ASGI 3, so it streams.
 
-Holds: a route that nobody mapped is denied; the path that is mapped is the one that the application's router takes, and
+Holds: a route without a mapping is denied; the path that is mapped is the one that the application's router takes, and
 a target of two readings is refused before it is mapped; a body that is asked about is read whole, within bounds, and
 handed on byte for byte; a WebSocket is asked about before it is accepted. Where you can, guard the handlers themselves
 instead (`fastapi`, `aiohttp`): a mapping beside the application can name another route than the one that its router
@@ -109,7 +109,7 @@ class Guard:
         public: Iterable[str] = (),
         approvals: str | None = None,
     ) -> None:
-        """`public` are whole paths that nobody is asked about; `approvals` is where callers read their requests.
+        """`public` are whole paths that need no decision; `approvals` is where callers read their requests.
 
         Both are paths as the application's own routes have them, without the `root_path` of the server.
         """
@@ -132,7 +132,7 @@ class Guard:
             case "websocket":
                 await self._websocket(scope, receive, send)
             case other:
-                raise RuntimeError(f"nobody said what a scope of type {other!r} does")
+                raise RuntimeError(f"no rule says what a scope of type {other!r} does")
 
     async def _http(self, scope: Scope, receive: Receive, send: Deliver) -> None:
         if self._approvals is not None and scope["method"] == "GET":

@@ -1,6 +1,6 @@
 """A circuit breaker: a decision point that does not answer is left alone for a moment.
 
-Holds: open denies at once and asks nobody; half-open lets one call through, and only its answer closes the breaker.
+Holds: open denies at once and sends nothing; half-open lets one call through, and only its answer closes the breaker.
 An answer of any kind that is not a server's failure counts as an answer, a denial too.
 """
 
@@ -30,11 +30,11 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Nobody but a probe is let through."""
+        """Let a single probe through, and nothing else."""
         return self._failures >= self._limit
 
     def enter(self) -> bool:
-        """Tell whether a call may go out. Whoever is let in says `succeed`, `fail` or `leave` afterwards, once."""
+        """Tell whether a call may go out. A call that may go out says `succeed`, `fail` or `leave` afterwards, once."""
         with self._lock:
             if not self.open:
                 return True
@@ -50,7 +50,7 @@ class Breaker:
             self._probing = False
 
     def fail(self) -> None:
-        """Nobody answered, or with a failure of its own."""
+        """No answer came, or one that reports a failure of the decision point."""
         with self._lock:
             self._failures += 1
             self._probing = False

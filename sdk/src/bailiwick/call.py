@@ -1,7 +1,7 @@
 """A call: what somebody is about to do, in AuthZEN's words, and the body that asks about it.
 
 Holds: frozen; what would not survive I-JSON (RFC 7493) is refused before anything is sent, since an argument that the
-decision point reads differently is an argument that nobody decided about.
+decision point reads differently is an argument without a decision.
 """
 
 import base64
@@ -29,7 +29,7 @@ _BLANK: Final = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a call is for: AuthZEN's subject. `properties` are your word for it, and verified by nobody."""
+    """Who a call is for: AuthZEN's subject. `properties` are your word for it, and are not verified."""
 
     type: str
     id: str

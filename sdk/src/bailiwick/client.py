@@ -86,7 +86,7 @@ class Bailiwick:
             return self._run(steps)
 
     def approval(self, identifier: str) -> Approval | AccessDecision:
-        """Look once what became of a request; a denial where that cannot be told."""
+        """Look once what became of a request; a denial where that is unknown."""
         return self._run(self._questions.task(identifier))
 
     def wait(self, approval: Approval, *, until: float) -> Approval:

@@ -38,7 +38,7 @@ class ServiceAccountFile:
 
 
 class TrustFile:
-    """A context for TLS that trusts a file's certificates, made anew when the file changes. Raises `OSError`."""
+    """A context for TLS that trusts a file's certificates, made again when the file changes. Raises `OSError`."""
 
     def __init__(self, path: Path | str) -> None:
         """Remember the path."""

@@ -27,7 +27,7 @@ _PUBLIC: Final = ("reason_user", "next_action", "retry_after", "evaluation_id", 
 class AccessDecision:
     """The answer to one call.
 
-    `reason` is a code. `context` is AuthZEN's, as it came. `available` is False where nobody decided, for want of
+    `reason` is a code. `context` is AuthZEN's, as it came. `available` is False where there is no decision, for want of
     an answer that is one; `detail` says in words what happened then. `attempts` counts the requests that were sent.
     """
 
@@ -115,7 +115,7 @@ class Approval:
 
     @property
     def pending(self) -> bool:
-        """Nobody has decided yet."""
+        """No reviewer has decided yet."""
         return self.status == PENDING
 
     @classmethod
@@ -151,7 +151,7 @@ class Approval:
     def header(self) -> str:
         """The approval as one line of JSON, for a header. Raises `ValueError` where there is none."""
         if self.shown is None:
-            raise ValueError("nobody has approved yet")
+            raise ValueError("the request is not approved yet")
         return encoded(self.shown).decode()
 
 
@@ -169,7 +169,7 @@ class ApprovalNeeded(Denied):
 
 
 class Unavailable(Denied):
-    """Nobody decided, so the call must not be made. Try again later."""
+    """There is no decision, so the call must not be made. Try again later."""
 
 
 def members(of: object, name: str) -> Mapping[str, Any]:

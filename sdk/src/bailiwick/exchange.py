@@ -1,7 +1,7 @@
 """One question and its answer, over as many tries as are allowed: written once, for threads and for asyncio.
 
-Standing: a generator that asks its driver to send or to pause, and is told what came of it (`client`, `aio`).
-Holds: one deadline over all tries; sent again is only what nobody can have read, or what was turned away with
+Standing: a generator that asks its driver to send or to pause, and gets back what came of it (`client`, `aio`).
+Holds: one deadline over all tries; sent again is only what no server can have read, or what was turned away with
 Retry-After, with the same X-Request-ID, at most twice; an answer of 200 is never asked for again. What is no answer to
 this very question is none: bytes that an earlier exchange left on the connection do not know its X-Request-ID.
 """

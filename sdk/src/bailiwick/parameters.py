@@ -3,7 +3,7 @@
 Standing: below `fastapi`, which has the request; it reads FastAPI's own description of an operation and of everything
 that the operation depends on.
 Holds: a name that FastAPI gives to somebody is asked about as the value that it gives (`9_000` is 9000), and once; two
-values for one name, or two names for one value, are refused. A name that FastAPI gives to nobody keeps its text.
+values for one name, or two names for one value, are refused. A name that FastAPI passes to no parameter keeps its text.
 """
 
 import json
@@ -34,7 +34,7 @@ def asked_query(
 ) -> dict[str, list[str]]:
     """Return the texts that are asked about, by name. Raises `OddTargetError` where one name has two values.
 
-    `given` is what the operation itself was given; `repeated` names what may stand twice and is given to nobody.
+    `given` is what the operation itself was given; `repeated` names what may stand twice and is passed to no parameter.
     """
     taken: dict[str, list[str]] = {}
     for names, value in _values(dependant, given, query):
@@ -55,7 +55,7 @@ def text_of(value: object) -> str:
     """Return one value as the text that stands for it and for no other. Raises `TypeError` for secrets."""
     match value:
         case SecretStr() | SecretBytes():
-            # Written out, every one is the same row of stars. Nothing runs: whoever takes it so finds out at once.
+            # Written out, every one is the same row of stars. Nothing runs: its author finds out at once.
             raise TypeError("a parameter that is a secret type cannot be asked about: take it as a str")
         case Enum():
             return text_of(value.value)

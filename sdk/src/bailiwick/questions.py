@@ -93,9 +93,9 @@ class Questions:
     def request_approval(
         self, call: AccessCall, denial: AccessDecision | None, reason: str, key: str | None, headers: Mapping[str, str]
     ) -> Generator[Send | Pause, _Sent, Approval]:
-        """Ask for an approval. Raises `Denied` where none can be asked for, `Unavailable` where nobody answered.
+        """Ask for an approval. Raises `Denied` where none can be asked for, `Unavailable` where no answer came.
 
-        Raises `ValueError` for a reason that nobody can see.
+        Raises `ValueError` for a reason without a visible character.
         """
         body = body_of(call, reason=visible_reason(reason))
         if denial is not None:

@@ -28,7 +28,7 @@ _TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{
 
 
 class Observation:
-    """One question under way: the headers that carry its trace, and where its outcome is told."""
+    """One question under way: the headers that carry its trace, and where its outcome is reported."""
 
     def __init__(self, headers: dict[str, str], tell: Callable[[AccessDecision], None]) -> None:
         """Remember both."""

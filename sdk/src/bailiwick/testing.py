@@ -1,7 +1,7 @@
 """`FakePDP`: a decision point for an application's own tests (extra `[testing]`).
 
 Standing: it is the real decision point, as a process of its own over a folder of policies, so a test sees the answers
-that production gives. It is fake in what surrounds it: whoever asks may ask, whoever is named is believed, and there is
+that production gives. It is fake in what surrounds it: any caller may ask, any name is believed, and there is
 no API server, so nothing can be approved.
 """
 
@@ -72,7 +72,7 @@ class FakePDP:
 
 
 def token_for(subject: str) -> str:
-    """Return a token that claims to be a service account's, by its full name, or a person's. Signed by nobody."""
+    """Return a token that claims to be a service account's, by its full name, or a person's. It is not signed."""
     parts = ({"alg": "none"}, {"sub": subject})
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
     return ".".join((*encoded, ""))

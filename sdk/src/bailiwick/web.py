@@ -229,13 +229,13 @@ async def task_answer(pdp: Asker, identifier: str) -> WebAnswer:
         return WebAnswer(HTTPStatus.OK, {"task": dict(found.task)}, media_type="application/json")
     if found.available:
         return refusal(found)
-    return problem(404, "unknown_task", "There is no such request, or nobody can tell at the moment.")
+    return problem(404, "unknown_task", "There is no such request, or its state is unknown at the moment.")
 
 
 def refusal(decision: AccessDecision) -> WebAnswer:
     """Return what the caller of a denied request gets: why, and how to ask for an approval where one would help."""
     if not decision.available:
-        return problem(503, decision.reason, "Nobody could decide about this, so it was not done. Try again later.")
+        return problem(503, decision.reason, "No decision point answered, so this was not done. Try again later.")
     more = decision.public()
     if decision.access_request is not None:
         more["how"] = (
@@ -246,7 +246,7 @@ def refusal(decision: AccessDecision) -> WebAnswer:
 
 
 def unmapped() -> WebAnswer:
-    """Return the answer to a request of which nobody said what it does."""
+    """Return the answer to a request without a mapping."""
     return problem(HTTPStatus.FORBIDDEN, UNMAPPED, "No rule says what this route does, so it is denied.")
 
 

@@ -145,7 +145,7 @@ def bearer(sent: Sequence[str]) -> str | None:
 
 
 def unmapped(what: str) -> McpRefusalError:
-    """Return the refusal of what nobody described."""
+    """Return the refusal of a tool, resource or prompt without a description."""
     return McpRefusalError(DENIED_CODE, UNMAPPED, f"No rule says what {what} does, so it is denied.")
 
 
@@ -160,7 +160,7 @@ def ambiguous(detail: str) -> McpRefusalError:
 
 
 def unauthenticated() -> McpRefusalError:
-    """Return the refusal of a message of which nobody knows whose it is."""
+    """Return the refusal of a message whose sender is unknown."""
     detail = "Send a token: Authorization: Bearer. Without HTTP, the server's own identity must be configured."
     return McpRefusalError(DENIED_CODE, UNAUTHENTICATED, detail, {"status": int(HTTPStatus.UNAUTHORIZED)})
 
@@ -223,7 +223,7 @@ def _tool_call(
 ) -> AccessCall:
     name = _text(message.params, "name")
     if message.tool is None:
-        raise McpRefusalError(DENIED_CODE, UNKNOWN_TOOL, "There is no such tool, or nobody can tell what it takes.")
+        raise McpRefusalError(DENIED_CODE, UNKNOWN_TOOL, "There is no such tool, or its parameters are unknown.")
     name = message.tool.name
     rule = _rule(name, tools)
     if rule is None:

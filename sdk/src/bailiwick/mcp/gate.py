@@ -86,7 +86,7 @@ class McpGate:
         self._meta = tuple(meta)
 
     async def admit(self, message: McpMessage) -> AccessDecision | None:
-        """Return where a request may be served; None: nobody needs to be asked. Raises `McpRefusalError`."""
+        """Return where a request may be served; None: it needs no decision. Raises `McpRefusalError`."""
         if message.method in HARMLESS or message.method in LISTS:
             return None
         if message.method == LISTEN:
@@ -192,7 +192,7 @@ def waiting(approval: Approval, approve_with: str | None = None) -> McpRefusalEr
 def refused(decision: AccessDecision, approve_with: str | None = None) -> McpRefusalError:
     """Return the answer to a call that was denied: why, and how to ask for an approval where one would help."""
     if not decision.available:
-        detail = "Nobody could decide about this, so it was not done. Try again later."
+        detail = "No decision point answered, so this was not done. Try again later."
         return McpRefusalError(INTERNAL_CODE, decision.reason, detail)
     data = decision.public()
     said = [decision.sentence]
@@ -220,7 +220,7 @@ def _for_people(identifier: str, task: Mapping[str, Any], approve_with: str | No
 
 
 def _shown(decision: AccessDecision) -> bool:
-    """Tell whether an item is listed: what nobody may do in any case is not.
+    """Tell whether an item is listed: what no call may do is not.
 
     A tool that needs an approval is, since asking for one goes through its call; so is a tool of which only the
     arguments decide, since a list has none. The list widens nothing: each call is decided by itself.

@@ -50,7 +50,7 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError) as error:
             raise TransportError(f"no answer: {str(error) or type(error).__name__}") from error
         if headers.get("content-encoding", "identity") != "identity":
-            raise TransportError("the answer is compressed, and nobody asked for that")
+            raise TransportError("the answer is compressed, and the request did not allow that")
         return HttpResponse(response.status, headers, bytes(body))
 
     async def close(self) -> None:

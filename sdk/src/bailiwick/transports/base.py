@@ -46,7 +46,7 @@ class TransportError(Exception):
 
 
 class NotSentError(TransportError):
-    """Nobody can have read the request."""
+    """No server can have read the request."""
 
 
 class SyncTransport(Protocol):

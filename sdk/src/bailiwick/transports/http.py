@@ -3,7 +3,7 @@
 Standing: httpcore2 is httpx2's own lower half. It follows no redirects, keeps no cookies and reads no environment, all
 of which httpx2 adds, and it lets a deadline reach the socket.
 Holds: in a thread, every read and write is given what is left of the deadline, so that a server that sends a byte now
-and then holds nobody longer; under asyncio the whole request is under one timeout.
+and then returns; under asyncio the whole request is under one timeout.
 """
 
 import ssl
@@ -214,5 +214,5 @@ def _response(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytearr
         key, text = name.decode("ascii").lower(), value.decode("latin-1")
         named[key] = f"{named[key]}, {text}" if key in named else text
     if named.get("content-encoding", "identity") != "identity":
-        raise TransportError("the answer is compressed, and nobody asked for that")
+        raise TransportError("the answer is compressed, and the request did not allow that")
     return HttpResponse(status, named, bytes(body))

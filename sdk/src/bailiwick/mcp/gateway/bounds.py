@@ -45,7 +45,7 @@ class GatewayBounds:
 
 
 class GatewayQuota:
-    """An amount that is shared by name. Nobody holds more than what is free."""
+    """An amount that is shared by name. No holder gets more than what is free."""
 
     def __init__(self, most: int) -> None:
         """Share this amount."""
@@ -69,7 +69,7 @@ class GatewayQuota:
 
     @property
     def free(self) -> int:
-        """How much nobody holds."""
+        """How much is free."""
         return self._free
 
 

@@ -32,7 +32,7 @@ _LOST: Final = "upstream_lost"
 _SENTENCES: Final = {
     _UNAVAILABLE: "The MCP server behind this gateway cannot be reached, so nothing was done. Try again later.",
     _LOST: (
-        "The MCP server behind this gateway did not answer. Nobody knows whether the call was made: look before you"
+        "The MCP server behind this gateway did not answer. It may have made the call: look before you"
         " make it again. If it used an approval, ask for another one."
     ),
 }
