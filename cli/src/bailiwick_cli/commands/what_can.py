@@ -16,8 +16,8 @@ from bailiwick_cli.sources.policysources import PolicySource, source_of
 from bailiwick_cli.views.rightsview import RightsView, notes
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
+from bailiwick_engine.policy.dimensions.atom import FRESH
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
-from bailiwick_regions.atoms import FRESH
 from bailiwick_regions.parties import accepted
 
 

@@ -10,16 +10,16 @@ from itertools import islice
 from typing import Final
 
 from bailiwick_cli.rights.answers import AccessRow
-from bailiwick_cli.rights.circumstances import CallCircumstances, requirements_of
+from bailiwick_cli.rights.circumstances import CallCircumstances
 from bailiwick_cli.rights.outcomes import MOST_DECISIONS, EndpointOutcomes
 from bailiwick_cli.rights.questions import FoundWays, beside, by_action, places, same, together
 from bailiwick_engine import keys
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
+from bailiwick_engine.policy.dimensions.atom import FRESH, TooManyError
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_regions import atoms
-from bailiwick_regions.atoms import FRESH, TooManyError
 from bailiwick_regions.parties import NamedParty, accepted, parties
 
 MOST_OF_A_CELL: Final = 4_000
@@ -141,8 +141,8 @@ class AccessMatrix:
         for action in self.actions:
             for place, _ in places(self._outcomes.key, own, action):
                 rules = list(dict.fromkeys(rule for rule, _ in place.entries(own)))
-                around = CallCircumstances.of(place, rules, requirements_of(rules, named.party.keys))
-                ends = atoms.times([rule.expires for rule in rules], self._outcomes.now)[1:]
+                around = CallCircumstances.of(place, rules, named.party.keys)
+                ends = atoms.ends(rules, self._outcomes.now)
 
                 def found(one: NamedParty, around: CallCircumstances = around, ends: list[float] = ends) -> FoundWays:
                     return {told: self._outcomes.ways(call, ends) for call, told in around.calls(one.party)}

@@ -15,10 +15,12 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.members import DATA, Path
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.clauses import Clause, ClauseKind
 from bailiwick_engine.decision.explain import Explanation, WeighedRule, explain
 from bailiwick_engine.decision.hops import seen
 from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.policy.dimensions.clause import Clause
+from bailiwick_engine.policy.dimensions.condition import CONDITION_CLAUSE
+from bailiwick_engine.policy.dimensions.resource import PROPERTY_CLAUSE
 from bailiwick_engine.policy.model import CompiledCondition
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_evidence.derive.choices import meets
@@ -53,7 +55,7 @@ class NearView:
         """Yield the conditions of what decided, then a line for each rule that came near."""
         for one in self._deciding():
             for clause in one.clauses:
-                if clause.kind is ClauseKind.CONDITION:
+                if clause.kind == CONDITION_CLAUSE:
                     yield [(f"  {rule_name(one.rule)}{self._for(one)}: {self._condition(one, clause)}", "")]
         near = list(self._near())
         if near:
@@ -75,7 +77,7 @@ class NearView:
                 self._object(one, clause)
                 for one in self._deciding()
                 for clause in one.clauses
-                if clause.kind is ClauseKind.CONDITION
+                if clause.kind == CONDITION_CLAUSE
             ],
             "near": [self._object(one, clause) for one, clause in self._near()],
         }
@@ -95,10 +97,10 @@ class NearView:
         return f", for {visible(one.party.id)}" if self.call.actors else ""
 
     def _told(self, one: WeighedRule, clause: Clause) -> str:
-        if clause.kind is ClauseKind.CONDITION:
+        if clause.kind == CONDITION_CLAUSE:
             return self._condition(one, clause)
         name = f" {visible(clause.name)}" if clause.name else ""
-        return f"{clause.kind.value}{name} is {SEALED}" if self._hides(one, clause) else clause_text(clause)
+        return f"{clause.kind}{name} is {SEALED}" if self._hides(one, clause) else clause_text(clause)
 
     def _condition(self, one: WeighedRule, clause: Clause) -> str:
         values = ", ".join(f"{name} {value}" for name, value in self._values(one, clause).items())
@@ -118,19 +120,19 @@ class NearView:
             "rule": one.rule.name,
             "effect": one.rule.effect.value,
             "party": one.party.id,
-            "dimension": clause.kind.value,
+            "dimension": clause.kind,
             "held": SEALED if hidden else clause.held if isinstance(clause.held, bool) else "unknown",
             "wanted": list(clause.wanted),
         }
         if clause.name:
             body["name"] = clause.name
-        if clause.kind is ClauseKind.CONDITION:
+        if clause.kind == CONDITION_CLAUSE:
             body["read"] = self._values(one, clause)
         return body
 
     def _hides(self, one: WeighedRule, clause: Clause) -> bool:
         """Tell whether a clause hangs on what is sealed."""
-        if clause.kind is ClauseKind.PROPERTY:
+        if clause.kind == PROPERTY_CLAUSE:
             return ("resource", "properties", clause.name) in self.sealed
         found = _condition_of(one, clause)
         return found is not None and any(meets(read, path) for read in found.reads for path in self.sealed)
@@ -158,7 +160,7 @@ class NearView:
 
 
 def _condition_of(one: WeighedRule, clause: Clause) -> CompiledCondition | None:
-    if clause.kind is not ClauseKind.CONDITION:
+    if clause.kind != CONDITION_CLAUSE:
         return None
     return next((condition for condition in one.rule.conditions if condition.name == clause.name), None)
 

@@ -10,9 +10,9 @@ from bailiwick_cli.errors import Exit
 from bailiwick_cli.grants.gateview import needed
 from bailiwick_cli.output import Line
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.decision.clauses import Clause
 from bailiwick_engine.decision.explain import Explanation, RequiredChange
 from bailiwick_engine.decision.verdict import Verdict
+from bailiwick_engine.policy.dimensions.clause import Clause
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasons import Reason
 
@@ -63,7 +63,7 @@ def clause_text(clause: Clause) -> str:
     wanted = ", ".join(visible(" ".join(one.split())) for one in clause.wanted)
     held = "does not hold" if clause.held is False else "is unknown"
     said = f" ({visible(clause.message)})" if clause.message else ""
-    return f"{clause.kind.value}{name} {held}" + (f"; expected: {wanted}" if wanted else "") + said
+    return f"{clause.kind}{name} {held}" + (f"; expected: {wanted}" if wanted else "") + said
 
 
 def rule_name(rule: CompiledRule) -> str:

@@ -13,6 +13,7 @@ from bailiwick_engine.cel.members import Path
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason, ReasonState, reasons_of
@@ -135,7 +136,7 @@ def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) ->
 
 def _reads(endpoint: CompiledEndpoint) -> bool:
     """Tell whether a rule reads anything of a call, so that its record says what."""
-    return any(rule.conditions or any(entry.properties for entry in rule.resources) for rule in endpoint.rules)
+    return any(rule.conditions or reads_of(rule) for rule in endpoint.rules)
 
 
 def _verdicts(

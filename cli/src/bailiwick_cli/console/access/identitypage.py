@@ -19,8 +19,8 @@ from bailiwick_cli.rights.questions import what_can
 from bailiwick_cli.suggestion.report import SuggestionReport
 from bailiwick_cli.views import rightsview
 from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.dimensions.atom import TooManyError
 from bailiwick_evidence.usage.scopes import RuleScope
-from bailiwick_regions.atoms import TooManyError
 
 ENDPOINTS: Final = 10
 _MOST: Final = 40_000

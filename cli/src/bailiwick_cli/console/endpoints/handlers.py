@@ -15,7 +15,7 @@ from bailiwick_cli.console.grants.source import AbsentError
 from bailiwick_cli.console.markup.listpages import page_of
 from bailiwick_cli.console.visits.visitor import VISITOR
 from bailiwick_cli.rights.matrix import AccessMatrix
-from bailiwick_regions.atoms import TooManyError
+from bailiwick_engine.policy.dimensions.atom import TooManyError
 
 _PATH: Final = "/endpoints/{namespace}/{endpoint}"
 _POLICIES: Final = 50
