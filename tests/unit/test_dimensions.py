@@ -13,6 +13,8 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Rule
+from bailiwick_cli.rights.circumstances import CallPlace
+from bailiwick_cli.rights.questions import who_can
 from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.circumstances import Circumstances
@@ -76,44 +78,81 @@ class Case:
     asks: bool = True
 
 
-CASES: Final[dict[str, Case]] = {
-    "effect": Case(policy(), policy({"effect": "Deny"}), asks=False),
-    "audit": Case(policy(), policy(mode="Audit"), asks=False),
-    "subjects": Case(
-        policy({"subjects": ["agent", "other"]}, subjects=[subject(), OTHER]),
-        policy({"subjects": ["agent"]}, subjects=[subject(), OTHER]),
-        replace(CALL, subject=STRANGER),
-        CALL,
+CASES: Final[tuple[tuple[str, Case], ...]] = (
+    ("effect", Case(policy(), policy({"effect": "Deny"}), asks=False)),
+    ("audit", Case(policy(), policy(mode="Audit"), asks=False)),
+    (
+        "subjects",
+        Case(
+            policy({"subjects": ["agent", "other"]}, subjects=[subject(), OTHER]),
+            policy({"subjects": ["agent"]}, subjects=[subject(), OTHER]),
+            replace(CALL, subject=STRANGER),
+            CALL,
+        ),
     ),
-    "workloads": Case(
-        policy(),
-        policy(subjects=[{**subject(), "workload": {"imageDigests": [GOOD]}}]),
-        calling_from(BAD),
-        calling_from(GOOD),
+    (
+        "workloads",
+        Case(
+            policy(),
+            policy(subjects=[{**subject(), "workload": {"imageDigests": [GOOD]}}]),
+            calling_from(BAD),
+            calling_from(GOOD),
+        ),
     ),
-    "actions": Case(policy({"actions": ["*"]}), policy(), replace(CALL, action=Action("customers.delete")), CALL),
-    "resources": Case(
-        policy(),
-        policy({"resources": [{"type": "customer", "ids": ["*"], "properties": {"env": ["test"]}}]}),
-        replace(CALL, resource=Resource("customer", "42", {"env": "prod"})),
-        replace(CALL, resource=Resource("customer", "42", {"env": "test"})),
+    ("actions", Case(policy({"actions": ["*"]}), policy(), replace(CALL, action=Action("customers.delete")), CALL)),
+    (
+        "resources",
+        Case(
+            policy(),
+            policy({"resources": [{"type": "customer", "ids": ["*"], "properties": {"env": ["test"]}}]}),
+            replace(CALL, resource=Resource("customer", "42", {"env": "prod"})),
+            replace(CALL, resource=Resource("customer", "42", {"env": "test"})),
+        ),
     ),
-    "intents": Case(
-        policy(),
-        policy({"intents": ["audit"]}),
-        replace(CALL, context={"intent": "sales"}),
-        replace(CALL, context={"intent": "audit"}),
+    (
+        "intents",
+        Case(
+            policy(),
+            policy({"intents": ["audit"]}),
+            replace(CALL, context={"intent": "sales"}),
+            replace(CALL, context={"intent": "audit"}),
+        ),
     ),
-    "expires": Case(policy(), policy({"expireTime": at(5)}), CALL, CALL, NOW + 9),
-    "suspended": Case(policy(), policy(suspend=True)),
-    "conditions": Case(
-        policy(),
-        policy({"conditions": [{"name": "few", "expression": "context.n < 5"}]}),
-        replace(CALL, context={"n": 9}),
-        replace(CALL, context={"n": 1}),
+    ("expires", Case(policy(), policy({"expireTime": at(5)}), CALL, CALL, NOW + 9)),
+    ("suspended", Case(policy(), policy(suspend=True))),
+    (
+        "conditions",
+        Case(
+            policy(),
+            policy({"conditions": [{"name": "few", "expression": "context.n < 5"}]}),
+            replace(CALL, context={"n": 9}),
+            replace(CALL, context={"n": 1}),
+        ),
     ),
-    "gate": Case(policy(), stored("a", gated_rule(), endpointSettings=settings()), asks=False),
-}
+    ("gate", Case(policy(), stored("a", gated_rule(), endpointSettings=settings()), asks=False)),
+    (
+        "resources",
+        Case(
+            policy(),
+            policy({"resources": [{"type": "customer", "ids": ["eu/*"]}]}),
+            replace(CALL, resource=Resource("customer", "us/1")),
+            replace(CALL, resource=Resource("customer", "eu/1")),
+        ),
+    ),
+    (
+        "conditions",
+        Case(
+            policy(),
+            policy({"conditions": [{"name": "soon", "expression": f"now < timestamp('{at(5)}')"}]}),
+            CALL,
+            CALL,
+            NOW + 9,
+        ),
+    ),
+)
+
+
+NOTHING: Final = policy({"actions": ["unrelated"]})
 NO_CASES: Final[dict[str, str]] = {
     "policy": "It is whose rule it is.",
     "policy_digest": "It is of the whole policy.",
@@ -175,8 +214,9 @@ class TestEveryField:
 
     def test_that_decides_has_a_case_here(self) -> None:
         fields = {one.name for one in dataclasses.fields(CompiledRule) if one.init}
-        assert CASES.keys() | NO_CASES.keys() == fields
-        assert not CASES.keys() & NO_CASES.keys()
+        decided = {field for field, _ in CASES}
+        assert decided | NO_CASES.keys() == fields
+        assert not decided & NO_CASES.keys()
 
 
 def test_every_part_is_one_of_which_a_rule_is_made() -> None:
@@ -210,31 +250,30 @@ def test_a_dimension_that_leaves_out_a_part_cannot_be_made(dimension: Dimension[
             Dimension(**{one: value for one, value in given.items() if one != name})
 
 
-@pytest.mark.parametrize("dimension", [one for one in DIMENSIONS if one.limits_with], ids=lambda one: one.name)
+@pytest.mark.parametrize("dimension", DIMENSIONS, ids=lambda one: one.name)
 def test_a_limit_gives_no_reason_but_those_that_its_dimension_names(dimension: Dimension[Any]) -> None:
     found = {
         limit(compiled, case.outside, case.outside_at)
-        for field in own_fields(dimension.part)
-        for compiled in sound(CASES[field].with_it).rules
-        for case in [CASES[field]]
+        for field, case in CASES
+        if field in own_fields(dimension.part)
+        for compiled in sound(case.with_it).rules
         for limit in [dimension.limit(compiled)]
         if limit is not None
     }
     assert found == set(dimension.limits_with)
 
 
-@pytest.mark.parametrize("field", CASES)
+@pytest.mark.parametrize(("field", "case"), CASES, ids=[f"{field}-{number}" for number, (field, _) in enumerate(CASES)])
 class TestAFieldThatDecides:
-    def test_decides(self, field: str) -> None:
-        case = CASES[field]
+    def test_decides(self, field: str, case: Case) -> None:
         assert is_allowed(case.without, case.outside, case.outside_at)
         assert not is_allowed(case.with_it, case.outside, case.outside_at)
         if case.inside is not None:
             assert is_allowed(case.without, case.inside, NOW)
             assert is_allowed(case.with_it, case.inside, NOW)
 
-    def test_is_explained_by_a_clause_of_its_dimension(self, field: str) -> None:
-        case, dimension = CASES[field], dimension_of(field)
+    def test_is_explained_by_a_clause_of_its_dimension(self, field: str, case: Case) -> None:
+        dimension = dimension_of(field)
         call, party = case.outside, case.outside.subject
         assert isinstance(party, Party)
         for raw, met in ((case.without, True), (case.with_it, not case.asks)):
@@ -247,12 +286,19 @@ class TestAFieldThatDecides:
             assert all(clause.met for clause in every if clause not in own)
             assert set(own) <= set(every)
 
-    def test_is_compared(self, field: str) -> None:
-        case = CASES[field]
+    def test_is_compared(self, field: str, case: Case) -> None:
         assert worst(compare(snapshot(case.with_it), snapshot(case.without), NOW)) is ChangeClass.WIDER
+        if case.inside is not None:
+            # What lets a call through is found wherever it is.
+            assert worst(compare(snapshot(NOTHING), snapshot(case.with_it), NOW)) is ChangeClass.WIDER
 
-    def test_tells_records_apart_that_are_replayed(self, field: str) -> None:
-        case = CASES[field]
+    def test_is_told_by_who_can(self, field: str, case: Case) -> None:
+        if case.inside is None:
+            pytest.skip("no call is inside")
+        place = CallPlace(KEY, case.inside.action.name, case.inside.resource.type, case.inside.resource.id)
+        assert who_can(place, endpoint(case.with_it), NOW).rows
+
+    def test_tells_records_apart_that_are_replayed(self, field: str, case: Case) -> None:
         sides = [KnownEndpoint((sound(raw),)) for raw in (case.with_it, case.without)]
         projection = Projection(EndpointPair(*sides))
         if case.inside is None:
