@@ -1,6 +1,6 @@
 """The conditions: expressions that must all be true of a call.
 
-Holds: a condition that cannot be evaluated is neither true nor false, and never to anybody's advantage.
+Holds: a condition that cannot be evaluated is neither true nor false, and never widens what is allowed.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set as AbstractSet
