@@ -174,7 +174,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return self.verdict.sentence
 
 
-def settled_at_once(one: EvaluatedCall, explanation: Explanation | None = None) -> FinalVerdict:
+def settle(one: EvaluatedCall, explanation: Explanation | None = None) -> FinalVerdict:
     """Settle what needs nobody to be asked: a grant is used by none but an enforcer's call, and here only named."""
     verdict = one.verdict
     outcome = verdict.outcome

@@ -115,7 +115,7 @@ class AuthorizeHandler:
             asked = await met(authenticator.call(of, caller, parsed, marks(request), verified=verified))
             if call.target.unclear is not None:
                 asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
-            verdict = await authenticator.pdp.judge(asked)
+            verdict = await authenticator.pdp.verdict(asked)
             denial = _judged(call, verdict, authenticator.identity.stranger)
             if denial is not None or not collective:
                 return denial
@@ -136,7 +136,7 @@ class AuthorizeHandler:
         for name in sorted(named.ids):
             each = call._replace(target=call.target._replace(name=name))
             judged = replace(asked, call=replace(asked.call, resource=each.resource))
-            denial = _judged(each, await self._authenticator.pdp.judge(judged), self._authenticator.identity.stranger)
+            denial = _judged(each, await self._authenticator.pdp.verdict(judged), self._authenticator.identity.stranger)
             if denial is not None:
                 return denial._replace(message=_NAME_EACH)
         return None
