@@ -71,7 +71,7 @@ def run(options: NotifyTestFlags) -> int:
             "targets": [_said(trial) for trial in trials],
         }
         if options.dry_run:
-            body["event"] = json.loads(cloudevent.structured(told, source, console))
+            body["event"] = json.loads(cloudevent.event_body(told, source, console))
             body["message"] = message(told, console)._asdict()
         sys.stdout.write(output.document(body, Output.JSON))
     else:
