@@ -47,7 +47,7 @@ class GrantLocks:
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, key: tuple[str, str]) -> AsyncIterator[None]:
+    async def hold(self, key: tuple[str, str]) -> AsyncIterator[None]:
         """Wait for a turn, but not for ever, and hold it."""
         # Held here, so that it lives for as long as a call waits for it.
         lock = self._locks.setdefault(key, asyncio.Lock())
@@ -105,7 +105,7 @@ class Consumer:
         `since`, by `time.monotonic`: from when on what is written is to be known; by default from now on.
         """
         wanted = looked_for(asked, verdict)
-        answer = None if wanted is None else await self._reads.of(wanted[0], since)
+        answer = None if wanted is None else await self._reads.read(wanted[0], since)
         if wanted is None or answer is None or not answer.ok:
             return verdict
         live = grants.parse(answer.body)
@@ -133,7 +133,7 @@ class Consumer:
         served_here = self._watch_route()
         for candidate in verdict.grants:
             try:
-                async with self._turns.of((candidate.namespace, candidate.name)):
+                async with self._turns.hold((candidate.namespace, candidate.name)):
                     last, used = await self._use(candidate, key, evaluation_id, judge, last)
                     if used is not None and not await served_here():
                         _log.error("use refused: grants may be answered by another server", grant=candidate.name)

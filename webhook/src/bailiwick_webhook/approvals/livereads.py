@@ -69,7 +69,7 @@ class LiveReads:
         self._buckets: TokenBuckets[str] = TokenBuckets(PER_SECOND, BURST, _BUCKETS)
         self._silent_until = float("-inf")
 
-    async def of(self, key: GrantKey, since: float | None = None) -> ApiResponse | None:
+    async def read(self, key: GrantKey, since: float | None = None) -> ApiResponse | None:
         """Return what a read that began after `since`, by default now, found; None where there is none to be had."""
         since = self._clock() if since is None else since
         reads = self._of.setdefault(key, _Reads())

@@ -119,7 +119,7 @@ class ValidateHandler:
                 self._counts[Admission.UNREADABLE] += 1
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {MAX_BYTES} bytes")
             # From here on its connection makes room for nobody, and it has a slot: slow bodies would take all of both.
-            connections.asked(request)
+            connections.note_request(request)
             return await self._judged(raw, until, address)
 
     async def _judged(self, raw: bytes, until: float, address: str) -> Finding:

@@ -112,7 +112,7 @@ class ByToken:
 
     async def workload(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from."""
-        return None if self._workloads is None else await self._workloads.of(party)
+        return None if self._workloads is None else await self._workloads.find(party)
 
     def verify(
         self, claimed: ClaimedSubject, caller: AuthenticatedAccount, settings: CompiledSettings | None
@@ -137,7 +137,7 @@ class ByToken:
         signed, said = chain.chain_of(parsed.claims), chain.chain_of(claimed.properties or _NOTHING)
         if signed is None or said is None:
             return _unproven(Reason.DELEGATION_INVALID)
-        issuer = self._issuers.of(parsed.issuer)
+        issuer = self._issuers.find(parsed.issuer)
         if (CLUSTER if issuer is None else issuer.name) not in settings.issuers:
             return _unproven(Reason.IDENTITY_INVALID)
         if said and chain.named(said) != chain.named(signed):

@@ -47,7 +47,7 @@ class Workloads:
         self._clock = clock
         self._kept: BoundedCache[PodRef, tuple[float, PodWorkload | None]] = BoundedCache(_KEPT)
 
-    async def of(self, party: Party) -> PodWorkload | None:
+    async def find(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from; None where that is not known."""
         ref = pod_of(party)
         if ref is None:

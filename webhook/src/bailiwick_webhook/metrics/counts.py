@@ -208,6 +208,6 @@ class Counts:
         self.tokens_refused = dict.fromkeys(TokenProblem, 0)
         self.responses = [0] * len(CLASSES)
 
-    def answered(self, status: int) -> None:
+    def count_response(self, status: int) -> None:
         """Count an HTTP answer."""
         self.responses[status // 100 - 1] += 1

@@ -91,10 +91,10 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
 
     @staticmethod
     def deadline() -> float:
-        """Return until when a batch that begins now asks somebody, see `by`."""
+        """Return until when a batch that begins now asks somebody, see `denied_after`."""
         return time.perf_counter() + BATCH_SECONDS
 
-    def by(self, deadline: float) -> "EvaluatedCall":
+    def denied_after(self, deadline: float) -> "EvaluatedCall":
         """Return it, or after the deadline (of `time.perf_counter`) denied where somebody would have to be asked.
 
         Each item of a batch may wait for an API server that hangs, and what the first was allowed for grows old.
@@ -141,7 +141,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     pending: float | None = None
 
     @property
-    def counted(self) -> Counted:
+    def metric_outcome(self) -> Counted:
         """What this counts as in the metrics."""
         if self.allowed:
             return _COUNTED_ALLOW if self.verdict.outcome is _ALLOW else Counted.GRANT

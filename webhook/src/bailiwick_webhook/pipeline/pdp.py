@@ -114,14 +114,14 @@ class Pdp:
         if asked.large or asked.explain:
             return Need(partial(self._evaluate_beside, asked, started))
         one = self._evaluator.evaluate_now(asked, self._evaluator.inputs())
-        return self._settle(one, self.shadows.begun(one, self._evaluator.grants_for), started)
+        return self._settle(one, self.shadows.shadowed_call(one, self._evaluator.grants_for), started)
 
     async def _evaluate_beside(self, asked: EvaluationRequest, started: float) -> Step[Decision]:
         """Decide a call that is large, or explain the decision: beside the loop."""
         inputs = self._evaluator.inputs()
         one = await self._evaluator.evaluate(asked, inputs)
         # Before anything else is awaited: by what is known now.
-        shadow = self.shadows.begun(one, self._evaluator.grants_for)
+        shadow = self.shadows.shadowed_call(one, self._evaluator.grants_for)
         explanation = await self._evaluator.explain(asked, inputs.snapshot)
         read = None
         if asked.large and not one.takes_grant:
@@ -160,7 +160,7 @@ class Pdp:
         verdict, tally = decision.verdict, self.counts.evaluation
         if decision.allowed:
             self.counts.usage.use(verdict, one.weighed, one.inputs.now)
-        tally.count(decision.counted, verdict.reason)
+        tally.count(decision.metric_outcome, verdict.reason)
         tally.took(time.perf_counter() - started)
         if shadow is not None:
             self.shadows.put(shadow, decision)
@@ -199,7 +199,7 @@ class Pdp:
             else:
                 one = self._evaluator.evaluate_now(item, inputs)
             judged.append(one)
-            shadows.append(None if one is None else self.shadows.begun(one, self._evaluator.grants_for))
+            shadows.append(None if one is None else self.shadows.shadowed_call(one, self._evaluator.grants_for))
         if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
             decisions = await self._record_in_turn(judged, semantic, inputs.snapshot, slices)
         else:
@@ -209,7 +209,7 @@ class Pdp:
             if decision is not None:
                 if decision.allowed and one is not None:
                     self.counts.usage.use(decision.verdict, one.weighed, inputs.now)
-                self.counts.batch.count(decision.counted, decision.verdict.reason)
+                self.counts.batch.count(decision.metric_outcome, decision.verdict.reason)
         self.counts.batch.took(time.perf_counter() - started)
         # Again: what could not be recorded has turned to deny.
         return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
@@ -247,7 +247,7 @@ class Pdp:
         for one in judged:
             await slices.turn()
             explanation = None if one is None else await self._evaluator.explain(one.asked, snapshot)
-            done = None if one is None else await self._settle_with_use(one.by(end), explanation, since)
+            done = None if one is None else await self._settle_with_use(one.denied_after(end), explanation, since)
             settled.append(done)
             if semantic.ends(allowed=done is not None and done.allowed):
                 break

@@ -46,7 +46,9 @@ class DecisionPaths:
         with authenticator.slots.slot() as slot:
             caller = await authenticator.caller(request, of, slot)
             raw = await authenticator.whole(request, slot)
-            return answers.said(await met(self._decide(operation, of, caller, slot.sender, marks(request), raw)))
+            return answers.json_response(
+                await met(self._decide(operation, of, caller, slot.sender, marks(request), raw))
+            )
 
     def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[WholeAnswer]:
         """Return the answer to a request that is whole, or what has to be awaited for it."""

@@ -80,7 +80,7 @@ class CheckpointHandler:
         body = await self.senders.body(request, MOST_BYTES)
         if body is None:
             return _refused(413, f"the request body must have at most {MOST_BYTES} bytes")
-        ration = self._rations.of(body)
+        ration = self._rations.ration_for(body)
         with ration.place():
             try:
                 asked = _QUESTION.decode(body.raw)

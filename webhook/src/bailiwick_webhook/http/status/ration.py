@@ -75,7 +75,7 @@ class Rations:
     def __init__(self, most: int, counts: Counts) -> None:
         self._operator, self._strangers = Ration(most, counts), Ration(most, counts)
 
-    def of(self, body: StatusBody) -> Ration:
+    def ration_for(self, body: StatusBody) -> Ration:
         """Return the one of whoever sent this."""
         return self._operator if body.operator else self._strangers
 
@@ -92,7 +92,7 @@ async def answered(
     body = await senders.body(request, most)
     if body is None:
         return web.Response(status=413, text=f"the request body must have at most {most} bytes\n")
-    ration = rations.of(body)
+    ration = rations.ration_for(body)
     with ration.place():
         async with ration.turn():
             return answer(body.raw)

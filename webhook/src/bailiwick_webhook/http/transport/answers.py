@@ -29,10 +29,10 @@ _limited: Final = LogLimit()
 
 def json(status: int, body: Mapping[str, Any], **headers: str) -> web.Response:
     """Return a JSON answer."""
-    return said(orjson.dumps(body), status, **headers)
+    return json_response(orjson.dumps(body), status, **headers)
 
 
-def said(body: bytes, status: int = 200, **headers: str) -> web.Response:
+def json_response(body: bytes, status: int = 200, **headers: str) -> web.Response:
     """Return an answer of JSON that is written out already."""
     return web.Response(status=status, body=body, content_type=JSON, headers=headers)
 

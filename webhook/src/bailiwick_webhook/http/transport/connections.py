@@ -176,19 +176,19 @@ def _counted(behind: Callable[[web.BaseRequest], Any], counts: Counts) -> Callab
     """Return a handler of requests that counts them on their connection, and their answers by status."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        asked(request)
+        note_request(request)
         try:
             response: web.StreamResponse = await behind(request)
         except web.HTTPException as answer:
-            counts.answered(answer.status)
+            counts.count_response(answer.status)
             raise
-        counts.answered(response.status)
+        counts.count_response(response.status)
         return response
 
     return handle
 
 
-def asked(request: web.BaseRequest) -> None:
+def note_request(request: web.BaseRequest) -> None:
     """Count a request on its connection."""
     connection = request.protocol
     if isinstance(connection, SharedConnection):

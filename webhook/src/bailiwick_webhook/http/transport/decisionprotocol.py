@@ -242,7 +242,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     def _answer(self, answer: WholeAnswer) -> None:
         port, share, transport = self._port, self.share, self.transport
-        port.counts.answered(answer.status)
+        port.counts.count_response(answer.status)
         if transport is None or transport.is_closing():
             return
         # Before it is sent: who does not read what they are told makes room.
