@@ -116,7 +116,7 @@ class MessageLine:
         self._held[notification.type] += 1
 
     def _digest(self, now: float) -> Notification | None:
-        """Return the digest if it is due, and begin anew."""
+        """Return the digest if it is due, and begin another minute."""
         if self._first is None or self._last is None or now < self._window.end:
             return None
         counts = dict(sorted(self._held.items()))

@@ -1,6 +1,6 @@
 """Looks names up, each in a thread of its own, which is the only way that asks as the system does.
 
-Holds: a lookup that hangs cannot be ended, so it keeps the slot of its holder until it ends, and nobody waits for the
+Holds: a lookup that hangs cannot be ended, so it keeps the slot of its holder until it ends, and nothing waits for the
 thread: neither another holder nor the end of the process.
 """
 
@@ -19,7 +19,7 @@ _NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class NameLookup(AbstractResolver):
-    """Resolves one name, in a slot that it gives back as soon as it knows. Without a slot it is nobody's."""
+    """Resolves one name, in a slot that it gives back as soon as it knows. Without a slot it holds none."""
 
     def __init__(self, slot: HeldSlot | None = None) -> None:
         self._slot = slot

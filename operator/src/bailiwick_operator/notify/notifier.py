@@ -256,7 +256,7 @@ class Notifier:
     async def _delivered(self, name: OutboxName, outbox: Outbox) -> None:
         try:
             await outbox.run()
-        except Exception:  # noqa: BLE001 - one target that nobody thought of must not end the leader
+        except Exception:  # noqa: BLE001 - one unforeseen target must not end the leader
             _LOG.exception("internal error while telling a target", namespace=name.namespace, target=name.target)
             self.counts[name.scope, "dropped"] += outbox.waiting
         del self._outboxes[name]

@@ -140,7 +140,7 @@ class ShadowTally:
 class UsageTally:
     """When each policy last let a call through, for the operator to ask by uid (`http/status/usage`).
 
-    One store for a call that is allowed; bounded, and where that is too little it begins anew, as a process that
+    One store for a call that is allowed; bounded, and where that is too little it begins again, as a process that
     restarts.
 
     `memory` names it, and what the process remembers of candidates as well: another name, and both are forgotten.

@@ -140,7 +140,7 @@ class Pdp:
             return Need(partial(self._evaluate_with_use, one, shadow, started, explanation))
         settled = settle(one, explanation)
         decision, line = self._recorder.compose("evaluation", settled, one.inputs.now, one.weighed, read)
-        # Last of what may fail: a record of a decision that nobody was told is no record of it.
+        # Last of what may fail: a record of a decision that was never answered is no record of it.
         if self._records.take(line):
             return self._count(decision, one, shadow, started)
         return Need(partial(self._write, decision, line, one, shadow, started))
@@ -217,7 +217,7 @@ class Pdp:
     async def _record_at_once(
         self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, inputs: DecisionInputs, slices: TenantSlices
     ) -> list[Decision | None]:
-        """Record what needs nobody to be asked, all as of one moment."""
+        """Record what needs no wait, all as of one moment."""
         decisions: list[Decision | None] = []
         for one in judged:
             await slices.turn()

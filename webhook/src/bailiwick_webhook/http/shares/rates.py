@@ -1,7 +1,7 @@
 """Rates: how many decisions a second there may be about the endpoints of one namespace.
 
 Standing: under `authenticator`, which asks once it knows how many a body asks for, and before any is made. Holds:
-enforcers, and all who ask about themselves, have a bucket each, so that nobody uses up what another namespace has, nor
+enforcers, and all who ask about themselves, have a bucket each, so that none uses up what another namespace has, nor
 a subject what its enforcers have; what is refused was not decided, recorded or used.
 """
 
