@@ -2,7 +2,7 @@
 
 Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again, any other
 refusal denies; an answer that did not come is a denial, and the use may be spent, never double. The guard `review` sees
-to it that nobody can make conflicts without end.
+to it that no one can make conflicts without end.
 """
 
 import asyncio
@@ -218,7 +218,7 @@ def _already_taken(live: Grant, key: str, now: float, room: float = 0.0) -> bool
     if live.revoked or live.deleting or live.void or live.phase not in {"Active", "Consumed"}:
         return False
     return any(
-        # Nor one that lies ahead: whoever wrote that would be let through until then.
+        # Nor one that lies ahead: its writer would be let through until then.
         record.key in {key, _key_again(key, place)} and abs(now - record.time.timestamp()) <= IDEMPOTENT_FOR + room
         for place, record in enumerate(live.status.use_records or ())
     )

@@ -95,7 +95,7 @@ def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
 
 
 def _problem(path: str, error: Exception) -> ProblemError | None:
-    """Return what the client is told of an error; None where that is a defect."""
+    """Return the answer to the client for an error; None where that is a defect."""
     match error:
         case ProblemError():
             return error
