@@ -1,8 +1,8 @@
 """Rations: what may be done for those who ask on the status port, for the operator and for all strangers together.
 
 Standing: under `health`. Holds: of one kind of work one piece is done at a time for each of the two, and after each
-comes a rest that is nine times as long, so that whoever floods gets a tenth of the loop and decisions have the others;
-a few wait for their turn, and whoever else comes is refused. A place is taken when the body is there, never before.
+comes a rest that is nine times as long, so that a flood gets a tenth of the loop and decisions have the others;
+a few wait for their turn, and all others are refused. A place is taken when the body is there, never before.
 """
 
 import asyncio
@@ -76,12 +76,12 @@ class Rations:
         self._operator, self._strangers = Ration(most, counts), Ration(most, counts)
 
     def ration_for(self, body: StatusBody) -> Ration:
-        """Return the one of whoever sent this."""
+        """Return the one of the sender."""
         return self._operator if body.operator else self._strangers
 
     @property
     def strangers(self) -> Ration:
-        """Return the one of a request without a body, which proves nobody."""
+        """Return the one of a request without a body, which authenticates no one."""
         return self._strangers
 
 
@@ -116,6 +116,6 @@ class SharedResult:
 
     async def _made(self) -> bytes:
         async with self._ration.turn():
-            # Whoever asks from now on may want to know of what happens while it is made.
+            # Those who ask from now on may want to know of what happens while it is made.
             self._next = None
             return await asyncio.to_thread(self._make)
