@@ -27,7 +27,19 @@ PACKAGES: Final = (
     *("operator/src/bailiwick_operator/notify", "operator/src/bailiwick_operator/certificates"),
     *(
         f"webhook/src/bailiwick_webhook/{room}"
-        for room in ("grpc", "http/shares", "ijson", "metrics", "pipeline", "tls")
+        for room in (
+            "approvals",
+            "cluster",
+            "grpc",
+            "http",
+            "identity",
+            "ijson",
+            "metrics",
+            "pipeline",
+            "record",
+            "signing",
+            "tls",
+        )
     ),
 )
 
