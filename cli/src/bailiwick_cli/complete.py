@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Final
 from bailiwick_cli.flags.auditflags import AUDIT
 from bailiwick_cli.flags.commandflags import COMMANDS, option_types
 from bailiwick_cli.flags.notifyflags import NOTIFY
-from bailiwick_cli.grants.grantnames import LIMIT, names
+from bailiwick_cli.grantnames import LIMIT, names
 from bailiwick_cli.options import Flags
 
 if TYPE_CHECKING:
-    from bailiwick_cli.apiserver.cluster import ClusterClient
+    from bailiwick_governance.apiserver.cluster import ClusterClient
 
 # ruff: noqa: PLC0415 - most completions need no cluster, and its client takes a while to import
 
@@ -94,7 +94,7 @@ def _values(line: "_Line", option: str) -> Iterable[str]:
 
 
 def _cluster(flags: Flags) -> "ClusterClient":
-    from bailiwick_cli.apiserver.cluster import connect
+    from bailiwick_cli.kubeconfig import connect
 
     return connect(flags)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_cli import arguments
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.flags.policyflags import InitFlags
+from bailiwick_governance import arguments
+from bailiwick_governance.errors import UserError
 
 Answer = TypeVar("Answer")
 
@@ -107,7 +108,7 @@ def _asked(question: str, example: str, read: Callable[[str], Answer], *, defaul
             raise CliError("the questions were not answered, and nothing is written")
         try:
             return read(line.strip() or default or "")
-        except CliError as error:
+        except UserError as error:
             sys.stderr.write(f"{error}\n")
 
 

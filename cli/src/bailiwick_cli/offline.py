@@ -7,7 +7,8 @@ the cluster, or of the namespace, that they named.
 from collections.abc import Iterable
 
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.options import STDIN, Flags
+from bailiwick_cli.options import Flags
+from bailiwick_governance.arguments import STDIN
 
 
 def refuse_cluster(options: Flags, what: str) -> None:

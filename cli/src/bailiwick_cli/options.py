@@ -9,10 +9,6 @@ from typing import Annotated, Final
 
 import typer
 
-STDIN: Final = "-"
-"""What stands for standard input where a file is named."""
-
-
 LogArgument = Annotated[
     list[str], typer.Argument(metavar="LOG...", help="Log files, plain or compressed with gzip. - is stdin.")
 ]

@@ -1,16 +1,13 @@
-"""Printing: tables, objects, and texts that somebody else wrote.
+"""Printing: tables, folded lines and objects.
 
-Holds: data goes to stdout and talk to stderr; every text of others is escaped before it is printed, and none is ever
-read as markup; no colour without a terminal, nor with NO_COLOR.
+Holds: data goes to stdout, and talk to stderr (`display`); no colour without a terminal, nor with NO_COLOR.
 """
 
 import bisect
 import itertools
 import json
 import os
-import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
@@ -22,52 +19,9 @@ from rich.text import Text
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP
 from bailiwick_cli.options import Output
 from bailiwick_engine.approval.display import visible
-
-Line = Sequence[tuple[str, str]]
-"""Pieces of a line: text, already escaped, and style."""
+from bailiwick_governance.display import Line
 
 _GAP: Final = 3
-_SPACES: Final = re.compile(r"^ +| +$|(?<= ) +")
-_PHASES: Final = {"Pending": "yellow", "Active": "green", "Denied": "red", "Revoked": "red"}
-
-
-def of_phase(phase: str) -> tuple[str, str]:
-    """Return a phase with its colour."""
-    return (visible(phase), _PHASES.get(phase, "dim"))
-
-
-def rendered(text: str) -> str:
-    r"""Return a text that the decision point has escaped already: backslashes stay, what is invisible shows."""
-    return "\\".join(visible(part) for part in text.split("\\"))
-
-
-def legible(text: str) -> str:
-    r"""Return a text of others as somebody has to see it who decides by it.
-
-    That is `visible`, with each space that cannot be counted as \u0020: at either end, and after another one. So is a
-    mark at the beginning, which would join what stands before it. A text that is empty stands as `""`.
-    """
-    return _counted(visible(text))
-
-
-def legible_rendered(text: str) -> str:
-    """Return the same of a text that the decision point has escaped already."""
-    return _counted(rendered(text))
-
-
-def _counted(text: str) -> str:
-    if text and unicodedata.category(text[0]).startswith("M"):
-        text = json.dumps(text[0])[1:-1] + text[1:]
-    return _SPACES.sub(lambda found: "\\u0020" * len(found[0]), text) or '""'
-
-
-def quoted(text: str) -> str:
-    """Return `legible` as a part of a sentence of ours: in quotes where it could be taken for more than one word."""
-    shown = legible(text)
-    if not {" ", '"'} & set(shown):
-        return shown
-    escaped = shown.replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def screen(file: IO[str]) -> os.terminal_size | None:
@@ -130,12 +84,6 @@ def write(lines: Iterable[Line], file: IO[str] | None = None) -> None:
     for line in lines:
         console.print(Text.assemble(*line, end=""))
     out.flush()
-
-
-def talk(text: str) -> None:
-    """Print a line of talk. What is in it of others is escaped here, if it was not before; line breaks are ours."""
-    sys.stderr.write("\n".join(rendered(line) for line in text.split("\n")) + "\n")
-    sys.stderr.flush()
 
 
 class Table:

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 import yaml
 
-from bailiwick_cli.errors import ApiError
+from bailiwick_governance.errors import ApiError
 from support import commandline
 from support.console.inprocess import ServedConsole, served
 from support.console.markup import SHOWN, assert_harmless, plain
@@ -18,7 +18,7 @@ from support.decisions import crm_calls, decided, ledger_of, written
 from support.objects import Object, listed, subject
 from support.pages import DOCS
 from support.waits import until
-from unit.cli.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
+from unit.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
 
 EXAMPLE: Final[Object] = yaml.safe_load((DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8"))
 DAY: Final = 86_400.0

@@ -11,15 +11,15 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_governance.errors import ApiError, UserError
 from support.console.inprocess import ServedConsole, TableCluster, served
 from support.console.plainhttp import Page, Visit
 from support.objects import Object
 from support.waits import until
-from unit.cli.cases import OWNERS, review
-from unit.cli.console.cases import from_now, waiting
+from unit.console.cases import from_now, waiting
+from unit.governance.cases import OWNERS, review
 
-AWAY: Final = CliError("the API server https://cluster.example does not answer: Connection refused")
+AWAY: Final = UserError("the API server https://cluster.example does not answer: Connection refused")
 NAMES: Final = ("agr-a", "agr-b", "agr-c")
 
 

@@ -6,13 +6,13 @@ from html import unescape
 
 import pytest
 
-from bailiwick_cli.console.endpoints import shownaccess
-from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_console.endpoints import shownaccess
+from bailiwick_governance.errors import ApiError, UserError
 from support.console.inprocess import ServedConsole, served
 from support.console.markup import SHOWN, assert_harmless, plain
 from support.console.plainhttp import Page, Visit
 from support.objects import Object, rule
-from unit.cli.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
+from unit.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
 
 ENDPOINT = "/endpoints/crm/crm-api"
 FORBIDDEN = ApiError('endpointpolicies.bailiwick.dev is forbidden: User "carol" cannot list', 403, "Forbidden")
@@ -229,7 +229,7 @@ def test_what_is_suspended_over_budget_or_of_an_earlier_generation_is_told() -> 
 
 
 def test_an_api_server_that_is_away_is_told_and_no_cell_is_claimed(console: ServedConsole, visit: Visit) -> None:
-    console.cluster.fails = lambda *_: CliError("the API server does not answer: refused")
+    console.cluster.fails = lambda *_: UserError("the API server does not answer: refused")
     answer = visit.get(ENDPOINT)
     assert (answer.status, "does not answer" in answer.text, cells(answer)) == (502, True, {})
 

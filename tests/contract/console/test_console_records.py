@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_cli.console.records import handlers, scan
+from bailiwick_console.records import handlers, scan
 from bailiwick_engine.call import Action
 from bailiwick_evidence.derive.versions import engine_versions
 from contract.console.test_console_access import EXAMPLE
@@ -22,7 +22,7 @@ from support.console.plainhttp import Page, Visit
 from support.decisions import CRM_CALL, MARCH, crm_calls, decided, ledger_of, written
 from support.evidence.logs import WITNESS_KEY, ProcessLog
 from support.waits import until
-from unit.cli.console.policies import PAYLOADS
+from unit.console.policies import PAYLOADS
 
 ACTIONS: Final = ["customers.list"] * 3 + ["customers.delete", "customers.export"]
 

@@ -9,19 +9,19 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_cli.console.grants.inbox import PAGE
-from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_console.grants.inbox import PAGE
+from bailiwick_governance.errors import ApiError, UserError
+from bailiwick_governance.grants.grantview import GrantView
 from support.console.inprocess import ServedConsole, TableCluster, served
 from support.console.plainhttp import Page, Visit, form_of
 from support.objects import Object
 from support.waits import until
-from unit.cli.cases import OWNERS, SECURITY, review, step
-from unit.cli.console.cases import from_now, waiting
+from unit.console.cases import from_now, waiting
+from unit.governance.cases import OWNERS, SECURITY, review, step
 
 GRANT: Final = "/grants/crm/agr-wanted"
 WHY: Final = "seen with <the> customer\nand twice"
-AWAY: Final = CliError("the API server https://cluster.example does not answer: Connection refused")
+AWAY: Final = UserError("the API server https://cluster.example does not answer: Connection refused")
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from typing import Final
 
 import pytest
 
-from bailiwick_cli.console.hosted.returns import on_the_list
+from bailiwick_console.hosted.returns import on_the_list
 from bailiwick_notifications.notification import GrantFacts, Notification, NotificationType
 from bailiwick_notifications.words import place
 from support.console.clusterconsole import led
 from support.console.manyfold import ManyfoldConsole
 from support.console.markup import plain
-from unit.cli.console.policies import crm
+from unit.console.policies import crm
 
 DECISION: Final = f"/decisions/{'A' * 22}/7"
 _LINK: Final = re.compile(r' (?:href|action)="(/[^"]*)"')

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bailiwick_cli.console.hosted import entrance
-from bailiwick_cli.console.hosted.entrance import LOGIN_COOKIE, SESSION_COOKIE
-from bailiwick_cli.console.hosted.logins import LOGIN_SECONDS
-from bailiwick_cli.console.hosted.strangers import LINES
-from bailiwick_cli.console.visits.security import HEADERS
+from bailiwick_console.hosted import entrance
+from bailiwick_console.hosted.entrance import LOGIN_COOKIE, SESSION_COOKIE
+from bailiwick_console.hosted.logins import LOGIN_SECONDS
+from bailiwick_console.hosted.strangers import LINES
+from bailiwick_console.visits.security import HEADERS
 from issuer.codes import TOKEN
 from issuer.server import DISCOVERY
 from support.console.clusterconsole import NAME, answered, led

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from bailiwick_cli.suggestion.operations import applied
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_governance.suggestion.operations import applied
 from support import commandline
 from support.commandline import Ran
 from support.decisions import CRM_CALL, MARCH, crm_calls, decided, ledger_of, written

@@ -5,7 +5,7 @@ from urllib.parse import urljoin, urlsplit
 
 from hypothesis import given, strategies
 
-from bailiwick_cli.console.hosted.returns import FIRST, on_the_list, returned
+from bailiwick_console.hosted.returns import FIRST, on_the_list, returned
 
 READ_OTHERWISE: Final = ("//", "\\", "..", "?", "#", ":", "@", "https:", "%2f", "\t", "\n", " ")
 OURS: Final = ("/", ".", "grants", "decisions", "A" * 22, "crm", "agr-1", "evil.example")

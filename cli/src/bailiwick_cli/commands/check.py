@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_cli import arguments, output
-from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
-from bailiwick_cli.errors import ApiError, CliError, Exit
+from bailiwick_cli import output
+from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.askflags import CheckFlags
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Output
-from bailiwick_cli.sources import clusterpolicies, policies
 from bailiwick_cli.views.verdictview import EFFECTS, verdict_lines, verdict_object
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.gates import Gate
@@ -30,6 +29,11 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
+from bailiwick_governance import arguments
+from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
+from bailiwick_governance.display import talk
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.sources import clusterpolicies, policies
 
 # What denies is not what somebody wrote, but that it cannot be read or is not whole.
 _BROKEN: Final = {Reason.POLICY_INVALID, Reason.ENDPOINT_UNCONFIGURED}
@@ -55,7 +59,7 @@ class CallCheck:
         """Tell how an approval is asked for, where one is needed."""
         gate = self.verdict.gate
         if self.code is Exit.PENDING and gate is not None and self.verdict.pending is None:
-            output.talk(_how_to_ask(gate, self.call, self.subject))
+            talk(_how_to_ask(gate, self.call, self.subject))
 
 
 def run(options: CheckFlags) -> int:
@@ -141,7 +145,7 @@ def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
     try:
         return str(cluster.get(account.path)["metadata"]["uid"])
     except ApiError as error:
-        output.talk(f"note: existing approvals are ignored, because the service account cannot be read: {error}")
+        talk(f"note: existing approvals are ignored, because the service account cannot be read: {error}")
         return ""
 
 
@@ -149,7 +153,7 @@ def _grants(cluster: ClusterClient) -> list[Grant]:
     try:
         items, _ = cluster.listed(grants_path(cluster.namespace))
     except ApiError as error:
-        output.talk(f"note: existing approvals are ignored: {error}")
+        talk(f"note: existing approvals are ignored: {error}")
         return []
     return [grant for raw in items if (grant := grants.parse(raw)) is not None]
 

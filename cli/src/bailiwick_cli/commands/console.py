@@ -1,10 +1,10 @@
 """`console`: the same requests and the same reviews as the other commands, on a page."""
 
 from bailiwick_cli import extras
-from bailiwick_cli.apiserver.cluster import connect
-from bailiwick_cli.apiserver.people import who_am_i
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.consoleflags import ConsoleFlags
+from bailiwick_cli.kubeconfig import connect
+from bailiwick_governance.apiserver.people import who_am_i
 
 
 def run(options: ConsoleFlags) -> int:
@@ -12,9 +12,9 @@ def run(options: ConsoleFlags) -> int:
     if options.witness_key and not options.records:
         raise CliError("--witness-key is for --records: name the record files too")
     need_extra()
-    from bailiwick_cli.console import server  # noqa: PLC0415 - what it stands on is an extra
-    from bailiwick_cli.console.threads.recordfiles import RecordFiles  # noqa: PLC0415 - likewise
-    from bailiwick_cli.console.visits.visitor import ConsoleVisitor  # noqa: PLC0415 - likewise
+    from bailiwick_console import server  # noqa: PLC0415 - what it stands on is an extra
+    from bailiwick_console.threads.recordfiles import RecordFiles  # noqa: PLC0415 - likewise
+    from bailiwick_console.visits.visitor import ConsoleVisitor  # noqa: PLC0415 - likewise
 
     records = None if options.records is None else RecordFiles(options.records, options.witness_key or ())
     cluster = connect(options)

@@ -16,16 +16,17 @@ from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.askflags import CheckFlags, ExplainFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import LogOutput
-from bailiwick_cli.records.derivations import RecordDerivation, record_of
-from bailiwick_cli.records.logfiles import LogFiles
-from bailiwick_cli.views.nearview import NearView
-from bailiwick_cli.views.recordview import record_lines, sentence
 from bailiwick_cli.views.verdictview import verdict_lines, verdict_object
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.decision.explain import Explanation
 from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_evidence.derive.derive import Retrace
+from bailiwick_governance.display import talk
+from bailiwick_governance.records.derivations import RecordDerivation, record_of
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.views.nearview import NearView
+from bailiwick_governance.views.recordview import record_lines, sentence
 
 _WORDS: Final = 2
 
@@ -85,7 +86,7 @@ def _of_record(options: ExplainFlags) -> int:
     found = record_of(wanted, options.item, LogFiles(files), options.policies)
     near = None if found.retrace is None else NearView.of(found.retrace)
     if found.found is not None and found.found.kind is DerivationClass.CONTRADICTED:
-        output.talk(f"error: its own policies do not reproduce this record, so nothing explains it: {found.why}")
+        talk(f"error: its own policies do not reproduce this record, so nothing explains it: {found.why}")
         # What the engine weighed explains its own answer, and not the record.
         output.write(() if near is None else near.lines(), sys.stderr)
         return Exit.NO

@@ -16,7 +16,7 @@ from bailiwick_cli.flags.policyflags import InitFlags
 from bailiwick_cli.interview import FirstPolicy, first_policy
 from bailiwick_cli.offline import refuse_cluster
 from bailiwick_cli.policytest.model import API_VERSION as TEST_VERSION, KIND
-from bailiwick_cli.sources import policies
+from bailiwick_governance.sources import policies
 
 POLICY: Final = "policy.yaml"
 TEST: Final = "tests/policy_test.yaml"

@@ -11,16 +11,19 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from bailiwick_cli import output
-from bailiwick_cli.apiserver.cluster import ClusterClient, Object, connect, grants_path
-from bailiwick_cli.apiserver.people import Permissions, who_am_i
-from bailiwick_cli.errors import ApiError, CliError, Exit
+from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.commandflags import List
-from bailiwick_cli.grants import steps
-from bailiwick_cli.grants.grantrows import COLUMNS, WIDE, listable, row
-from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Output
-from bailiwick_cli.output import Line, Table
+from bailiwick_cli.output import Table
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.apiserver.cluster import ClusterClient, Object, grants_path
+from bailiwick_governance.apiserver.people import Permissions, who_am_i
+from bailiwick_governance.display import Line, talk
+from bailiwick_governance.errors import ApiError, UserError
+from bailiwick_governance.grants import steps
+from bailiwick_governance.grants.grantrows import COLUMNS, WIDE, listable, row
+from bailiwick_governance.grants.grantview import GrantView
 
 _WATCHED: Final = 300.0
 _PAUSE: Final = 1.0
@@ -43,7 +46,7 @@ def run(options: List) -> int:
     else:
         _print(options, found)
         if not found and options.output is not Output.NAME:
-            output.talk(f"No approvals found{'' if namespace is None else f' in {namespace}'}.")
+            talk(f"No approvals found{'' if namespace is None else f' in {namespace}'}.")
     return Exit.OK
 
 
@@ -139,7 +142,7 @@ def _changes(cluster: ClusterClient, path: str, version: str) -> Iterator[dict[s
                 version = event.object["metadata"]["resourceVersion"]
                 if event.type in {"ADDED", "MODIFIED"}:
                     yield event.object
-        except CliError as error:
-            output.talk(f"warning: {error}; retrying")
+        except UserError as error:
+            talk(f"warning: {error}; retrying")
         if time.monotonic() - began < _PAUSE:
             time.sleep(_PAUSE)

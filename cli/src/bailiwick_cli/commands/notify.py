@@ -15,11 +15,13 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.accounts import NOTIFICATIONS_SECRET
 from bailiwick_cli import extras, output
-from bailiwick_cli.apiserver.cluster import connect
-from bailiwick_cli.errors import ApiError, CliError, Exit
+from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.notifyflags import NotifyTestFlags
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import LogOutput, Output
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.display import Line
+from bailiwick_governance.errors import ApiError
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_notifications import cloudevent
 from bailiwick_notifications.addresses import AddressRule, Network, networks
@@ -149,7 +151,7 @@ def _said(trial: TargetTrial) -> dict[str, object]:
     return said | ({"why": trial.why} if trial.why else {})
 
 
-def _row(trial: TargetTrial) -> output.Line:
+def _row(trial: TargetTrial) -> Line:
     service = "" if trial.target is None else visible(trial.target.shown)
     colour = "green" if trial.good else "red"
     return [(visible(trial.name), ""), (service, ""), (trial.result, colour), (visible(trial.why), "")]

@@ -7,27 +7,28 @@ import sys
 import time
 
 from bailiwick_cli import output
-from bailiwick_cli.arguments import moment
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.replayflags import ReplayFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace, refuse_stdin_twice
-from bailiwick_cli.options import STDIN, ReplayOutput
-from bailiwick_cli.records.derivations import LEDGER, texts_of_ledger
-from bailiwick_cli.records.logfiles import LogFiles
+from bailiwick_cli.options import ReplayOutput
 from bailiwick_cli.replay import junitview, view
 from bailiwick_cli.replay.candidates import candidate_of
 from bailiwick_cli.replay.gate import DEFAULT, ReplayGate
 from bailiwick_cli.replay.logreplay import LogReplay
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_cli.sources.gitfiles import files_at
-from bailiwick_cli.sources.policies import files_of
-from bailiwick_cli.sources.policytexts import add_files, of_files
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.replay.outcomes import HINDRANCES, hindered
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
+from bailiwick_governance.arguments import STDIN, moment
+from bailiwick_governance.display import talk
+from bailiwick_governance.records.derivations import LEDGER, texts_of_ledger
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.sources.policies import files_of
+from bailiwick_governance.sources.policytexts import add_files, of_files
 
 
 def run(options: ReplayFlags) -> int:
@@ -59,10 +60,10 @@ def run(options: ReplayFlags) -> int:
         case _:
             output.write(view.lines(tally, failures))
     took = time.monotonic() - began
-    output.talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")
+    talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")
     for hindrance, said in HINDRANCES.items():
         if tally.codes[hindered(hindrance).code]:
-            output.talk(f"note: {hindrance}: {said}")
+            talk(f"note: {hindrance}: {said}")
     return Exit.NO if failures else Exit.OK
 
 

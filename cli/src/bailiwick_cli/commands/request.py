@@ -11,16 +11,13 @@ from typing import Any, Final
 
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_api.times import epoch_stamp
-from bailiwick_cli import arguments, output
-from bailiwick_cli.apiserver.cluster import connect, grants_path
-from bailiwick_cli.apiserver.people import who_am_i
+from bailiwick_cli import output
 from bailiwick_cli.commands import wait
 from bailiwick_cli.commands.show import described
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.commandflags import RequestFlags
-from bailiwick_cli.grants.grantview import GrantView, span
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Output, WaitCondition
-from bailiwick_cli.sources import clusterpolicies, policies
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.gates import Gate, joined, unmeetable
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
@@ -31,6 +28,12 @@ from bailiwick_engine.decision.match import candidates
 from bailiwick_engine.keys import SERVICE_ACCOUNT
 from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_governance import arguments
+from bailiwick_governance.apiserver.cluster import grants_path
+from bailiwick_governance.apiserver.people import who_am_i
+from bailiwick_governance.display import talk
+from bailiwick_governance.grants.grantview import GrantView, span
+from bailiwick_governance.sources import clusterpolicies, policies
 
 _MAX_PENDING: Final = 24 * 3600
 _PREFIX: Final = "req-"
@@ -138,9 +141,7 @@ def _possible(options: RequestFlags, gate: Gate, exact: Sequence[CompiledRule]) 
         raise CliError(f"--reason: {wrong}")
     bound = arguments.pairs(options.properties, "--property")
     if left := sorted(gate.scope_properties - bound.keys()):
-        output.talk(
-            f"note: the grant will cover every value of {', '.join(left)}: to bind it, set --property {left[0]}=VALUE"
-        )
+        talk(f"note: the grant will cover every value of {', '.join(left)}: to bind it, set --property {left[0]}=VALUE")
 
 
 def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: Gate, pending: int) -> dict[str, Any]:
@@ -184,6 +185,4 @@ def _told(options: RequestFlags, raw: dict[str, Any]) -> None:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
             output.write(described(GrantView(raw, time.time()), screen=output.screen(sys.stdout)))
-    output.talk(
-        f"Requested. To wait for the approval, run `{visible(f'kubectl bailiwick wait {name} -n {namespace}')}`."
-    )
+    talk(f"Requested. To wait for the approval, run `{visible(f'kubectl bailiwick wait {name} -n {namespace}')}`.")

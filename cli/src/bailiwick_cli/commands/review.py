@@ -12,16 +12,18 @@ import time
 from typing import Final
 
 from bailiwick_cli import output
-from bailiwick_cli.apiserver.cluster import connect, grants_path
-from bailiwick_cli.apiserver.people import Permissions, who_am_i
-from bailiwick_cli.arguments import grant_name
 from bailiwick_cli.commands.show import beside, described
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.commandflags import ReviewFlags
-from bailiwick_cli.grants import reviews, steps
-from bailiwick_cli.grants.grantview import GrantView
-from bailiwick_cli.grants.reviews import Decision
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.apiserver.cluster import grants_path
+from bailiwick_governance.apiserver.people import Permissions, who_am_i
+from bailiwick_governance.arguments import grant_name
+from bailiwick_governance.display import talk
+from bailiwick_governance.grants import reviews, steps
+from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.grants.reviews import Decision
 
 _DIGITS: Final = 8
 # Lines that stand below the request when somebody is asked: empty, what is done, the question.
@@ -47,12 +49,10 @@ def run(options: ReviewFlags, decision: Decision) -> int:
     if right := reviews.missing_right(Permissions(cluster), grant, choice):
         raise CliError(f"{visible(me.username)} is not allowed to {decision.lower()} this: {right} is missing")
     if screen is not None and 0 < screen.lines <= len(lines) + _ASKED:
-        output.talk(
-            f"\nThe request has {len(lines)} lines, more than your terminal shows. Scroll up and read all of it."
-        )
-    output.talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
+        talk(f"\nThe request has {len(lines)} lines, more than your terminal shows. Scroll up and read all of it.")
+    talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
     if not _confirmed(options, grant, decision):
-        output.talk("no review was sent")
+        talk("no review was sent")
         return Exit.NO
     _told(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason), decision)
     return Exit.OK
@@ -121,7 +121,7 @@ def _told(grant: GrantView, decision: Decision) -> None:
         return
     open_steps = [f"{step.name} ({step.approvals} of {step.count})" for step in grant.steps if not step.met]
     if open_steps:
-        output.talk(f"It still needs {visible(', '.join(open_steps))}.")
+        talk(f"It still needs {visible(', '.join(open_steps))}.")
     else:
         wait = f"kubectl bailiwick wait {grant.name} -n {grant.namespace}"
-        output.talk(f"All steps are met. To wait until the grant can be used, run `{visible(wait)}`.")
+        talk(f"All steps are met. To wait until the grant can be used, run `{visible(wait)}`.")

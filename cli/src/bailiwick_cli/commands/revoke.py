@@ -4,15 +4,18 @@ import sys
 import time
 
 from bailiwick_cli import output
-from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
-from bailiwick_cli.apiserver.people import who_am_i
 from bailiwick_cli.commands.review import one_name
-from bailiwick_cli.errors import ApiError, CliError, Exit
+from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.commandflags import RevokeFlags
-from bailiwick_cli.grants import reviews
-from bailiwick_cli.grants.grantview import GrantView
-from bailiwick_cli.grants.overlaps import still_letting
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
+from bailiwick_governance.apiserver.people import who_am_i
+from bailiwick_governance.display import talk
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.grants import reviews
+from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.grants.overlaps import still_letting
 
 
 def run(options: RevokeFlags) -> int:
@@ -30,7 +33,7 @@ def run(options: RevokeFlags) -> int:
     # What was done by it is done: whoever revokes in a hurry is to hear of that here.
     if grant.ended or grant.uses:
         before = f"It was already {grant.phase}" if grant.ended else "It was in use"
-        output.talk(f"{before}: {grant.uses} of {grant.max_uses} uses were made.")
+        talk(f"{before}: {grant.uses} of {grant.max_uses} uses were made.")
     _tell_others(cluster, grant)
     return Exit.OK
 
@@ -40,8 +43,8 @@ def _tell_others(cluster: ClusterClient, grant: GrantView) -> None:
     try:
         items, _ = cluster.listed(grants_path(cluster.namespace))
     except ApiError as error:
-        output.talk(f"note: cannot tell whether another approval still allows such a call: {error}")
+        talk(f"note: cannot tell whether another approval still allows such a call: {error}")
         return
     for other in still_letting(grant, [GrantView(raw, time.time()) for raw in items]):
         revoke = f"kubectl bailiwick revoke {other.name} -n {other.namespace}"
-        output.talk(f"{visible(other.name)} still allows such a call. To revoke it too, run `{visible(revoke)}`")
+        talk(f"{visible(other.name)} still allows such a call. To revoke it too, run `{visible(revoke)}`")

@@ -3,6 +3,7 @@
 import os
 
 from bailiwick_cli.commands.console import need_extra
+from bailiwick_cli.consolesettings import settings_of
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.consoleflags import ServeConsoleFlags
 
@@ -10,12 +11,12 @@ from bailiwick_cli.flags.consoleflags import ServeConsoleFlags
 def run(options: ServeConsoleFlags) -> int:
     """Serve until a signal ends it."""
     need_extra()
-    from bailiwick_cli.console.hosted import process, settings  # noqa: PLC0415 - what they stand on is an extra
+    from bailiwick_console.hosted import process  # noqa: PLC0415 - what they stand on is an extra
 
     if options.kubeconfig or options.context or options.as_user or options.as_group:
         raise CliError(
             "serve-console acts as whoever logs in, and has no user of its own: run it without --kubeconfig, --context,"
             " --as and --as-group"
         )
-    process.serve(settings.settings_of(options, os.environ))
+    process.serve(settings_of(options, os.environ))
     return Exit.OK

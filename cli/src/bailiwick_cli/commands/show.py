@@ -15,19 +15,22 @@ from typing import Final
 from rich.cells import cell_len
 
 from bailiwick_api.kinds.meta import ENDPOINT_POLICIES
-from bailiwick_cli import arguments, output
-from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path, policies_path
-from bailiwick_cli.errors import ApiError, Exit
+from bailiwick_cli import output
+from bailiwick_cli.errors import Exit
 from bailiwick_cli.flags.commandflags import ShowFlags
-from bailiwick_cli.grants import grantfacts, policyfacts
-from bailiwick_cli.grants.grantfacts import GrantFact, Told
-from bailiwick_cli.grants.grantview import GrantView
-from bailiwick_cli.grants.overlaps import still_letting
-from bailiwick_cli.grants.policyfacts import Policies
-from bailiwick_cli.grants.reviews import unread
-from bailiwick_cli.lookalikes import warnings
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Output
-from bailiwick_cli.output import Line
+from bailiwick_governance import arguments
+from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path, policies_path
+from bailiwick_governance.display import Line
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.grants import grantfacts, policyfacts
+from bailiwick_governance.grants.grantfacts import GrantFact, Told
+from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.grants.overlaps import still_letting
+from bailiwick_governance.grants.policyfacts import Policies
+from bailiwick_governance.grants.reviews import unread
+from bailiwick_governance.lookalikes import warnings
 
 _WIDTH: Final = 13
 # A longer name has a line of its own, so that it moves no value away from its column.

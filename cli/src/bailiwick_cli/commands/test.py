@@ -25,12 +25,16 @@ from bailiwick_cli.policytest.model import PolicyTest
 from bailiwick_cli.policytest.plan import PlannedCase
 from bailiwick_cli.policytest.report import FileReport, SuiteReport
 from bailiwick_cli.policytest.trial import TriedCase
-from bailiwick_cli.sources import policies, testfiles
-from bailiwick_cli.sources.policies import PolicySet
+from bailiwick_cli.sources import testfiles
+from bailiwick_cli.sources.inforce import namespace_policies
 from bailiwick_cli.sources.testfiles import PolicyShelf, SuiteDocument
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_governance.display import Line, talk
+from bailiwick_governance.errors import UserError
+from bailiwick_governance.sources import policies
+from bailiwick_governance.sources.policies import PolicySet
 
 _STYLES: Final = {"pass": "green", "fail": "red", "error": "red"}
 
@@ -54,7 +58,7 @@ def run(options: SuiteFlags) -> int:
     else:
         _table(made)
     for problem in made.problems:
-        output.talk(f"error: {problem}")
+        talk(f"error: {problem}")
     if made.problems:
         return Exit.FAILURE
     return Exit.NO if made.failed or made.unstable else Exit.OK
@@ -138,10 +142,7 @@ def _shelf(options: SuiteFlags) -> PolicyShelf:
     if not options.live:
         # Standard input can be read but once.
         return PolicyShelf(options.file, cache(policies.files_of))
-    # Not on the way of whoever tests files: the Kubernetes client takes longer to import than most tests to run.
-    from bailiwick_cli.sources.livepolicies import live_policies  # noqa: PLC0415
-
-    live = live_policies(options)
+    live = namespace_policies(options)
     return PolicyShelf([f"the namespace {live.namespace} of the cluster"], lambda _: list(live.files))
 
 
@@ -166,7 +167,7 @@ def _endpoint(own: PlacedDocument[PolicyTest], snapshot: Snapshot, namespace: st
     space = wanted or spaces[0]
     try:
         name, endpoint = policies.endpoint(snapshot, space, own.read.endpoint)
-    except CliError as error:
+    except UserError as error:
         raise own.wrong("endpoint", str(error).replace("set --endpoint: ", "is required: ")) from error
     if endpoint.settings is None:
         raise own.wrong("endpoint", f"{space}/{name} has no endpointSettings")
@@ -174,7 +175,7 @@ def _endpoint(own: PlacedDocument[PolicyTest], snapshot: Snapshot, namespace: st
 
 
 def _table(made: SuiteReport) -> None:
-    rows: list[output.Line] = []
+    rows: list[Line] = []
     for file in made.files:
         for case in file.cases:
             result = "fail" if case.failures else "pass"

@@ -9,23 +9,24 @@ from typing import Final
 
 from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli import output
-from bailiwick_cli.arguments import seconds
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.usageflags import UnusedFlags
 from bailiwick_cli.options import ReportOutput
-from bailiwick_cli.records.derivations import texts_of_ledger
-from bailiwick_cli.records.logfiles import LogFiles
 from bailiwick_cli.sources.inforce import in_force
-from bailiwick_cli.sources.policysides import read_sides
-from bailiwick_cli.sources.policytexts import add_files
 from bailiwick_cli.usage import statefile, view
-from bailiwick_cli.usage.logusage import LogUsage
-from bailiwick_cli.usage.memory import UseMemory
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.usage.attribution import UseAttribution
 from bailiwick_evidence.usage.scopes import RuleScope, ScopeState, ScopeUse, scopes_of
+from bailiwick_governance.arguments import seconds
+from bailiwick_governance.display import talk
+from bailiwick_governance.records.derivations import texts_of_ledger
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.sources.policysides import read_sides
+from bailiwick_governance.sources.policytexts import add_files
+from bailiwick_governance.usage.logusage import LogUsage
+from bailiwick_governance.usage.memory import UseMemory
 
 _GAPS: Final = 100
 """A hundredth of the window may have no line of any chain."""
@@ -65,9 +66,9 @@ def run(options: UnusedFlags) -> int:
         case _:
             output.Table(view.HEADERS).add(list(view.rows(report)))
             output.write([[(report.headline, "bold")]])
-    output.talk(f"{audit.lines} lines, {usage.counted} decisions counted")
+    talk(f"{audit.lines} lines, {usage.counted} decisions counted")
     for said in missing:
-        output.talk(f"note: not whole, so that nothing is unused for now: {said}")
+        talk(f"note: not whole, so that nothing is unused for now: {said}")
     return Exit.NO if report.count(ScopeState.UNUSED) else Exit.OK
 
 

@@ -14,8 +14,8 @@ from bailiwick_cli.findings.filefindings import KIND, FileFinding, findings
 from bailiwick_cli.flags.policyflags import ValidateFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace, refuse_stdin_twice
 from bailiwick_cli.options import FindingOutput
-from bailiwick_cli.sources import policies
-from bailiwick_cli.sources.policies import PolicySet
+from bailiwick_governance.sources import policies
+from bailiwick_governance.sources.policies import PolicySet
 
 
 def run(options: ValidateFlags) -> int:
@@ -44,7 +44,7 @@ def run(options: ValidateFlags) -> int:
 
 def _of_server(options: ValidateFlags, found: PolicySet, known: Sequence[FileFinding]) -> Iterator[FileFinding]:
     # Not on the way of whoever asks no server: the Kubernetes client takes longer to import than files to judge.
-    from bailiwick_cli.apiserver.cluster import connect  # noqa: PLC0415
     from bailiwick_cli.findings.dryrun import server_findings  # noqa: PLC0415
+    from bailiwick_cli.kubeconfig import connect  # noqa: PLC0415
 
     return server_findings(found, known, connect(options))

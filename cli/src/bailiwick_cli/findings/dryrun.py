@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from bailiwick_api.documents.positions import Document
 from bailiwick_api.kinds.meta import API_VERSION
-from bailiwick_cli.apiserver.cluster import ClusterClient
-from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_cli.errors import CliError
 from bailiwick_cli.findings.filefindings import FileFinding, FindingSeverity, said
-from bailiwick_cli.sources.policies import PolicySet
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.compile.manifests import objects
 from bailiwick_engine.problem import Problem
+from bailiwick_governance.apiserver.cluster import ClusterClient
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.sources.policies import PolicySet
 from bailiwick_kube.paths import data_path, policies_path
 
 _PATHS: Final = {"EndpointPolicy": policies_path, "EndpointData": data_path}

@@ -13,12 +13,12 @@ from typing import Any, Final
 from bailiwick_api.documents.positions import Document
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.reach import unproven, unreachable
-from bailiwick_cli.sources.policies import PolicySet
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.manifests import objects
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.problem import Problem
+from bailiwick_governance.sources.policies import PolicySet
 
 KIND: Final = "EndpointPolicy"
 _PLACED: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)", re.DOTALL)

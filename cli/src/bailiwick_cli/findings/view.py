@@ -10,9 +10,9 @@ from bailiwick_cli import output
 from bailiwick_cli.findings.filefindings import FileFinding, FindingSeverity
 from bailiwick_cli.formats import sarif
 from bailiwick_cli.options import Output
-from bailiwick_cli.output import Line
-from bailiwick_cli.sources.policies import PolicySet
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.display import Line, rendered
+from bailiwick_governance.sources.policies import PolicySet
 
 _STYLES: Final = {FindingSeverity.ERROR: "bold red", FindingSeverity.WARNING: "bold yellow"}
 _SERVER: Final = "refused-by-the-server"
@@ -26,7 +26,7 @@ _MEANINGS: Final = {
 def lines(found: PolicySet, findings: Sequence[FileFinding]) -> Iterator[Line]:
     """Yield a line for each finding, and how many there are."""
     for one in findings:
-        said = output.rendered(f"{one.problem}{_denying(one)}")
+        said = rendered(f"{one.problem}{_denying(one)}")
         yield [(one.severity.value, _STYLES[one.severity]), (f": {said}", "")]
     yield [(summary(found, findings), "")]
 

@@ -17,7 +17,7 @@ from bailiwick_cli.flags.policyflags import POLICY_TOOLS
 from bailiwick_cli.flags.replayflags import ReplayFlags
 from bailiwick_cli.flags.suggestflags import SuggestFlags
 from bailiwick_cli.flags.usageflags import UnusedFlags
-from bailiwick_cli.grants.grantnames import beginning
+from bailiwick_cli.grantnames import beginning
 from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
 
 GRANT: Final = "NAME"

@@ -10,14 +10,7 @@ from typing import Annotated
 import typer
 
 from bailiwick_cli.options import InForceFlags
-
-
-class UnusedRules(StrEnum):
-    """What becomes of what nobody used: it goes, asks for an approval, or stays."""
-
-    REMOVE = "remove"
-    APPROVAL = "approval"
-    KEEP = "keep"
+from bailiwick_governance.suggestion.unusedrules import UnusedRules
 
 
 class SuggestOutput(StrEnum):

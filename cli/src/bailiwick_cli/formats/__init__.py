@@ -1,4 +1,4 @@
-"""Formats in which reports are printed for others: Markdown for a review, SARIF and JUnit XML for CI.
+"""Formats in which reports are printed for CI: SARIF and JUnit XML. Markdown is in `bailiwick_governance`.
 
-Holds: nothing of what is told is known here, and nothing is printed.
+Holds: a format knows nothing of what is reported, and prints nothing.
 """

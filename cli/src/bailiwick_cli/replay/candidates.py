@@ -6,11 +6,11 @@ Standing: under the command. Holds: a candidate with a policy that cannot be rea
 from collections.abc import Sequence
 
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.sources.policysides import Named, read_sides
-from bailiwick_cli.sources.policytexts import add_files
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
+from bailiwick_governance.sources.policysides import Named, read_sides
+from bailiwick_governance.sources.policytexts import add_files
 
 
 def candidate_of(files: Named, texts: PolicyTexts, *, overlay: bool) -> Candidate:

@@ -7,7 +7,6 @@ decision that could not be replayed.
 from collections.abc import Mapping
 from typing import Any
 
-from bailiwick_cli.records.derivations import in_development, versions_of
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_evidence.audit.lines import parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
@@ -16,6 +15,7 @@ from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIS
 from bailiwick_evidence.replay.candidate import Candidate
 from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, hindered
 from bailiwick_evidence.replay.projections import ReplayBook
+from bailiwick_governance.records.derivations import in_development, versions_of
 
 
 class LogReplay:

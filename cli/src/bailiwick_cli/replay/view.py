@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from bailiwick_api import times
-from bailiwick_cli.formats.markdown import table
-from bailiwick_cli.output import Line
 from bailiwick_cli.replay.tally import ReplayGroup, ReplaySample, ReplayTally
-from bailiwick_cli.views.verdictview import clause_text
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.replay.outcomes import WIDER, ReplayClass, ReplaySide
+from bailiwick_governance.display import Line
+from bailiwick_governance.markdown import table
+from bailiwick_governance.views.nearview import clause_text
 
 _STYLES: Final = {
     **{kind.value: "bold red" for kind in WIDER},

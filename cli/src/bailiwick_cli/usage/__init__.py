@@ -1,4 +1,4 @@
-"""Usage of policies by a log: what was used when, the file that remembers it, and how it is printed.
+"""What `unused` remembers between two runs, and how it prints usage.
 
-Holds: nothing is decided here; a log that is not whole makes nothing unused.
+Holds: nothing is decided here.
 """

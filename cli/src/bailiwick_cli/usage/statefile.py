@@ -14,9 +14,9 @@ from typing import Final
 import msgspec
 
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.usage.memory import UseMemory
 from bailiwick_engine.keys import Key
 from bailiwick_evidence.usage.scopes import RuleScope, ScopeUse
+from bailiwick_governance.usage.memory import UseMemory
 
 _KIND: Final = "UnusedState"
 _VERSION: Final = 1

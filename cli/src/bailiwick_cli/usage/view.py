@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api import times
-from bailiwick_cli.formats.markdown import plain, table
-from bailiwick_cli.output import Line
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.keys import label
 from bailiwick_evidence.usage.scopes import RuleScope, ScopeState, ScopeUse
+from bailiwick_governance.display import Line
+from bailiwick_governance.markdown import plain, table
 
 _STYLES: Final = {ScopeState.UNUSED: "bold yellow", ScopeState.NOT_YET_KNOWN: "dim", ScopeState.USED: "green"}
 _ORDER: Final = (ScopeState.UNUSED, ScopeState.NOT_YET_KNOWN, ScopeState.USED)

@@ -17,6 +17,7 @@ from typer.core import TyperCommand
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.commandflags import parameters
 from bailiwick_cli.options import OPTIONAL, Flags
+from bailiwick_governance.errors import UserError
 
 Options = TypeVar("Options", bound=Flags)
 
@@ -27,9 +28,9 @@ def _ends(run: Callable[[], int]) -> int:
         code = run()
         # Here, so that a reader who has gone is noticed here.
         sys.stdout.flush()
-    except CliError as error:
+    except UserError as error:
         _talk(f"error: {error}")
-        return error.code
+        return error.code if isinstance(error, CliError) else Exit.FAILURE
     except BrokenPipeError:
         # Whoever read us has read enough; what is left in the buffer must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -47,7 +48,7 @@ def _ends(run: Callable[[], int]) -> int:
 
 
 def _talk(text: str) -> None:
-    from bailiwick_cli.output import talk  # noqa: PLC0415 - not on the way of `--help`
+    from bailiwick_governance.display import talk  # noqa: PLC0415 - not on the way of `--help`
 
     talk(text)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from bailiwick_cli.formats import sarif
-from bailiwick_cli.formats.markdown import table
 from bailiwick_cli.formats.sarif import Level
-from bailiwick_cli.output import Line
-from bailiwick_cli.sources.policysides import RulePlace
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.display import Line
+from bailiwick_governance.markdown import table
+from bailiwick_governance.sources.policysides import RulePlace
 from bailiwick_regions.atoms import told
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import worst

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bailiwick_cli.errors import Exit
-from bailiwick_cli.grants.gateview import needed
-from bailiwick_cli.output import Line
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.decision.clauses import Clause
 from bailiwick_engine.decision.explain import Explanation, RequiredChange
 from bailiwick_engine.decision.verdict import Verdict
-from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasons import Reason
+from bailiwick_governance.display import Line
+from bailiwick_governance.grants.gateview import needed
+from bailiwick_governance.views.nearview import clause_text, rule_name
 
 EFFECTS: Final = {
     Exit.OK: ("allow", "green"),
@@ -55,20 +54,6 @@ def _changed(change: RequiredChange) -> Iterator[str]:
         yield f"{where} forbids the call"
     for clause in change.clauses:
         yield f"{where}: {clause_text(clause)}"
-
-
-def clause_text(clause: Clause) -> str:
-    """Return what a clause is about, that it does not hold, and what the policy asks for."""
-    name = f" {visible(clause.name)}" if clause.name else ""
-    wanted = ", ".join(visible(" ".join(one.split())) for one in clause.wanted)
-    held = "does not hold" if clause.held is False else "is unknown"
-    said = f" ({visible(clause.message)})" if clause.message else ""
-    return f"{clause.kind.value}{name} {held}" + (f"; expected: {wanted}" if wanted else "") + said
-
-
-def rule_name(rule: CompiledRule) -> str:
-    """Return policy and rule."""
-    return f"{visible(rule.policy.name)}/{visible(rule.name)}"
 
 
 def verdict_object(verdict: Verdict, explanation: Explanation, code: Exit) -> dict[str, Any]:

@@ -10,12 +10,13 @@ import yaml
 
 from bailiwick_cli import output
 from bailiwick_cli.commands.show import described
-from bailiwick_cli.grants import grantfacts
-from bailiwick_cli.grants.grantfacts import FactRows
-from bailiwick_cli.grants.grantrows import row
 from bailiwick_cli.options import Output
-from bailiwick_cli.output import Table, document, rendered
-from unit.cli.cases import DIGEST, at, review, stored, view
+from bailiwick_cli.output import Table, document
+from bailiwick_governance.display import rendered
+from bailiwick_governance.grants import grantfacts
+from bailiwick_governance.grants.grantfacts import FactRows
+from bailiwick_governance.grants.grantrows import row
+from unit.governance.cases import DIGEST, at, review, stored, view
 
 # A terminal's escape, a bidi override, a zero-width space, a line break, what rich would take for markup.
 NASTY = "a\x1b[2J\u202eb\u200bc\n[red]d[/red] :smile: \\"

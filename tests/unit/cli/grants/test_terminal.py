@@ -14,14 +14,14 @@ from rich.cells import cell_len
 
 from bailiwick_cli import output
 from bailiwick_cli.commands.show import GrantContext, described
-from bailiwick_cli.grants.grantview import GrantView
-from bailiwick_cli.grants.reviews import summary
-from bailiwick_cli.grants.steps import StepChoice
-from bailiwick_cli.output import Line
+from bailiwick_governance.display import Line, legible, legible_rendered
+from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.grants.reviews import summary
+from bailiwick_governance.grants.steps import StepChoice
 from support.console.hostiletexts import HostileGrant, hostile_grants, texts, told_of
 from support.console.visibility import meaning, unseen
 from support.objects import Object, gated_rule, policy, settings as settings_of
-from unit.cli.cases import view
+from unit.governance.cases import view
 
 WIDTHS = (24, 40, 80, 200)
 
@@ -39,7 +39,7 @@ def read(lines: Sequence[Line]) -> list[str]:
 
 @given(text=texts(400, 1), columns=strategies.integers(8, 120), gutter=strategies.integers(0, 20))
 def test_a_line_that_is_folded_fits_and_is_the_same_text(text: str, columns: int, gutter: int) -> None:
-    shown = output.legible(text)
+    shown = legible(text)
     first, *more = read([*output.folded([(shown, "")], columns, " " * gutter)])
     begin = gutter if gutter <= columns // 2 else columns // 4
     assert all(cell_len(line) <= columns for line in (first, *more))
@@ -79,7 +79,7 @@ def test_each_name_and_value_is_read_to_the_character(drawn: HostileGrant) -> No
     rows = lines[begin : next(at for at in range(begin, len(lines)) if not lines[at].startswith("  "))]
     said = "\n".join(rows)
     for name, value in drawn.arguments.items():
-        shown = [output.legible_rendered(text) for text in escaped(drawn, name)]
+        shown = [legible_rendered(text) for text in escaped(drawn, name)]
         assert [meaning(text) for text in shown] == [name, value]
         assert f"  {shown[0]}" in said
         assert shown[1] in said
@@ -89,7 +89,7 @@ def test_each_name_and_value_is_read_to_the_character(drawn: HostileGrant) -> No
         ] == []
     every = "\n".join(lines)
     for what, text in told_of(drawn.grant).items():
-        assert output.legible(text) in every, what
+        assert legible(text) in every, what
 
 
 def escaped(drawn: HostileGrant, name: str) -> tuple[str, str]:
@@ -128,7 +128,7 @@ def test_what_reads_as_another_text_is_marked(value: str, warning: str) -> None:
     [("", '""'), (" ", "\\u0020"), ("a  b ", "a \\u0020b\\u0020"), ("\u0301a", "\\u0301a"), ("a b", "a b")],
 )
 def test_spaces_that_cannot_be_counted_are_escaped(value: str, shown: str) -> None:
-    assert output.legible(value) == shown
+    assert legible(value) == shown
     assert f"  args.a   {shown}" in printed(view(display=[{"name": "args.a", "value": value}]))
 
 

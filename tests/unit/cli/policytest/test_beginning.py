@@ -8,6 +8,7 @@ import pytest
 from bailiwick_cli.commands import init
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.flags.policyflags import InitFlags
+from bailiwick_governance.errors import UserError
 from support.suites import run_tests, run_validate
 
 FLAGS: Final[dict[str, Any]] = {
@@ -58,7 +59,7 @@ def test_what_is_written_has_no_anchors(tmp_path: Path) -> None:
     ],
 )
 def test_what_would_be_no_policy_is_not_written(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
-    with pytest.raises(CliError) as refused:
+    with pytest.raises(UserError) as refused:
         begun(tmp_path / "new", **changed)
     assert said in str(refused.value)
     assert list(tmp_path.iterdir()) == []

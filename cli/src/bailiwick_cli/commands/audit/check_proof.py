@@ -7,12 +7,12 @@ from bailiwick_api import times
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.auditflags import CheckProofFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
-from bailiwick_cli.records.witnesses import keys_of
 from bailiwick_evidence.chain import link
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.merkle import included, leaf_hash
 from bailiwick_evidence.note import NoteError, opened
 from bailiwick_evidence.tlogproof import LogProof
+from bailiwick_governance.records.witnesskeys import keys_of
 
 
 def run(options: CheckProofFlags) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from bailiwick_cli import output
-from bailiwick_cli.arguments import json_or_text
 from bailiwick_cli.commands.audit.recordline import record_line
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.auditflags import CheckValueFlags
@@ -22,6 +21,8 @@ from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.seal import KEY_BYTES, key_id, key_in, seal_of
+from bailiwick_governance.arguments import json_or_text
+from bailiwick_governance.display import talk
 
 _SAID: Final = {True: "the record has the seal of this value", False: "the record has the seal of another value"}
 
@@ -47,7 +48,7 @@ def run(options: CheckValueFlags) -> int:
         sys.stdout.write(output.document(body, Output.JSON))
     else:
         sys.stdout.writelines(f"{visible(name)}: {_SAID[same]}\n" for name, same in found.items())
-    output.talk(f"line {line.link.seq} of chain {line.link.id}; whether the line was changed, `audit verify` says")
+    talk(f"line {line.link.seq} of chain {line.link.id}; whether the line was changed, `audit verify` says")
     return Exit.OK if all(found.values()) else Exit.NO
 
 

@@ -13,10 +13,10 @@ from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.auditflags import EndedGrantFlags, PolicyTextFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import Output
-from bailiwick_cli.records.logfiles import LogFiles
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_governance.records.logfiles import LogFiles
 
 _PREFIX = "sha256:"
 _LEAST = 8

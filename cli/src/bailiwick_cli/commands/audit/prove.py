@@ -7,17 +7,17 @@ import sys
 from pathlib import Path
 
 from bailiwick_api import times
-from bailiwick_cli import output
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.commands.audit.recordline import record_line
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.auditflags import ProveFlags
-from bailiwick_cli.records.witnesses import book_of
+from bailiwick_cli.witnesses import book_of
 from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.vouchers import key_of, signed_by
 from bailiwick_evidence.tlogproof import LogProof
+from bailiwick_governance.display import talk
 
 
 def run(options: ProveFlags) -> int:
@@ -37,7 +37,7 @@ def run(options: ProveFlags) -> int:
         except OSError as error:
             raise CliError(f"{options.record} cannot be written: {error.strerror or error}") from error
     sys.stdout.write(proof.text())
-    output.talk(
+    talk(
         f"line {line.link.seq} of the log {claim.origin}, cosigned {times.epoch_stamp(claim.time)} with"
         f" {claim.size} lines; to check it: kubectl bailiwick audit check-proof PROOF RECORD-FILE --witness-key KEY"
     )

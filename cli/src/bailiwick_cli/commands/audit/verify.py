@@ -9,20 +9,20 @@ from collections.abc import Iterator, Sequence
 
 from bailiwick_api import times
 from bailiwick_cli import output
-from bailiwick_cli.arguments import moment
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.flags.auditflags import VerifyFlags
 from bailiwick_cli.options import LogOutput, Output
-from bailiwick_cli.output import Line
-from bailiwick_cli.records.derivations import ContradictedRecord, DerivedRecords
-from bailiwick_cli.records.logfiles import LogFiles
-from bailiwick_cli.records.witnesses import book_of
-from bailiwick_cli.views.auditview import chain_line, headline, hints
-from bailiwick_cli.views.nearview import NearView
+from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
+from bailiwick_governance.arguments import moment
+from bailiwick_governance.display import Line, talk
+from bailiwick_governance.records.derivations import ContradictedRecord, DerivedRecords
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.views.auditview import chain_line, headline, hints
+from bailiwick_governance.views.nearview import NearView
 
 
 def run(options: VerifyFlags) -> int:
@@ -48,11 +48,11 @@ def run(options: VerifyFlags) -> int:
         sys.stdout.write(output.document(_object(audit, reports, records), Output.JSON))
     else:
         output.write(_lines(audit, reports, records))
-    output.talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
+    talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
     for note in hints(audit, checkpoints=bool(options.checkpoints)):
-        output.talk(f"note: {note}")
+        talk(f"note: {note}")
     for note in () if records is None else records.notes:
-        output.talk(f"note: {note}")
+        talk(f"note: {note}")
     bad = any(report.bad for report in reports) or (records is not None and bool(records.contradicted))
     return Exit.NO if bad else Exit.OK
 
