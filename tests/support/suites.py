@@ -10,8 +10,7 @@ import yaml
 
 from bailiwick_cli.commands import test, validate
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.policyflags import SuiteFlags, ValidateFlags
-from bailiwick_cli.options import FindingOutput, SuiteOutput
+from bailiwick_cli.verbs.policyverbs import FindingOutput, SuiteFlags, SuiteOutput, ValidateFlags
 from bailiwick_governance.errors import UserError
 from support.commandline import Ran
 from support.objects import Object

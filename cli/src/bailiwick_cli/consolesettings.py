@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.issuers import problem_of_url
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.consoleflags import ServeConsoleFlags
+from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
 from bailiwick_console.hosted.settings import ClientSettings, HostedPlaces, HostedSettings, PublicAddress
 
 _SCOPES: Final = ("openid", "profile", "email")

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.policyflags import InitFlags
+from bailiwick_cli.verbs.policyverbs import InitFlags
 from bailiwick_governance import arguments
 from bailiwick_governance.errors import UserError
 

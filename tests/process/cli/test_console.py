@@ -16,7 +16,7 @@ import pytest
 from bailiwick_cli import extras
 from bailiwick_cli.commands import console as console_command
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.consoleflags import ConsoleFlags
+from bailiwick_cli.verbs.consoleverbs import ConsoleFlags
 from support import commandline
 from support.console import consoleprocess
 from support.decisions import written

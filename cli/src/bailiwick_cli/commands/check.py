@@ -13,10 +13,10 @@ from typing import Final
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.askflags import CheckFlags
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Output
+from bailiwick_cli.verbs.askverbs import CheckFlags
 from bailiwick_cli.views.verdictview import EFFECTS, verdict_lines, verdict_object
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.gates import Gate

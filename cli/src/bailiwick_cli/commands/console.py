@@ -2,8 +2,8 @@
 
 from bailiwick_cli import extras
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.consoleflags import ConsoleFlags
 from bailiwick_cli.kubeconfig import connect
+from bailiwick_cli.verbs.consoleverbs import ConsoleFlags
 from bailiwick_governance.apiserver.people import who_am_i
 
 

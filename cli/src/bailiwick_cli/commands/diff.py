@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.diffflags import DiffFlags, DiffOutput, FailOn
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.sources.gitfiles import files_at
 from bailiwick_cli.sources.inforce import namespace_policies
+from bailiwick_cli.verbs.policyverbs import DiffFlags, DiffOutput, FailOn
 from bailiwick_cli.views import diffview
 from bailiwick_governance.arguments import STDIN
 from bailiwick_governance.sources.policies import files_of

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from bailiwick_cli import output
 from bailiwick_cli.commands import check
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.askflags import CheckFlags, ExplainFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import LogOutput
+from bailiwick_cli.verbs.askverbs import CheckFlags, ExplainFlags
 from bailiwick_cli.views.verdictview import verdict_lines, verdict_object
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.decision.explain import Explanation

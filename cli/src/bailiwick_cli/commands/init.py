@@ -12,10 +12,10 @@ import yaml
 from bailiwick_api.documents.policyfiles import taken
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.policyflags import InitFlags
 from bailiwick_cli.interview import FirstPolicy, first_policy
 from bailiwick_cli.offline import refuse_cluster
 from bailiwick_cli.policytest.model import API_VERSION as TEST_VERSION, KIND
+from bailiwick_cli.verbs.policyverbs import InitFlags
 from bailiwick_governance.sources import policies
 
 POLICY: Final = "policy.yaml"

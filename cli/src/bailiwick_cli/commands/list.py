@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.commandflags import List
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Output
 from bailiwick_cli.output import Table
+from bailiwick_cli.verbs.grantverbs import ListFlags
 from bailiwick_engine.approval.display import visible
 from bailiwick_governance.apiserver.cluster import ClusterClient, Object, grants_path
 from bailiwick_governance.apiserver.people import Permissions, who_am_i
@@ -31,7 +31,7 @@ _PAUSE: Final = 1.0
 Wanted = Callable[[GrantView], bool]
 
 
-def run(options: List) -> int:
+def run(options: ListFlags) -> int:
     """List, and watch where that is asked."""
     cluster = connect(options)
     namespace = None if options.all_namespaces else cluster.namespace
@@ -62,7 +62,7 @@ def _listed(cluster: ClusterClient, path: str) -> tuple[list[Object], str]:
         ) from error
 
 
-def _wanted(options: List, cluster: ClusterClient) -> Wanted:
+def _wanted(options: ListFlags, cluster: ClusterClient) -> Wanted:
     tests: list[Wanted] = []
     if options.active:
         tests.append(lambda grant: grant.phase == "Active")
@@ -82,26 +82,26 @@ def _wanted(options: List, cluster: ClusterClient) -> Wanted:
     return lambda grant: all(test(grant) for test in tests)
 
 
-def _print(options: List, found: Sequence[Object]) -> None:
+def _print(options: ListFlags, found: Sequence[Object]) -> None:
     if options.output is Output.NAME:
         sys.stdout.writelines(output.reference(raw["metadata"]["name"]) + "\n" for raw in found)
     elif found:
         _table(options).add([_row(options, raw) for raw in found])
 
 
-def _table(options: List) -> Table:
+def _table(options: ListFlags) -> Table:
     headers = (*COLUMNS, *(WIDE if options.output is Output.WIDE else ()))
     return Table(("NAMESPACE", *headers) if options.all_namespaces else headers, show_headers=not options.no_headers)
 
 
-def _row(options: List, raw: Object) -> Line:
+def _row(options: ListFlags, raw: Object) -> Line:
     grant = GrantView(raw, time.time())
     cells = row(grant, wide=options.output is Output.WIDE)
     return [(visible(grant.namespace), ""), *cells] if options.all_namespaces else cells
 
 
 def _watch(
-    options: List, cluster: ClusterClient, path: str, found: Sequence[Object], version: str, wanted: Wanted
+    options: ListFlags, cluster: ClusterClient, path: str, found: Sequence[Object], version: str, wanted: Wanted
 ) -> None:
     emit = _emitter(options)
     emit(found)
@@ -110,7 +110,7 @@ def _watch(
             emit([raw])
 
 
-def _emitter(options: List) -> Callable[[Sequence[Object]], None]:
+def _emitter(options: ListFlags) -> Callable[[Sequence[Object]], None]:
     """Return what prints objects as they come."""
     table = _table(options)
 

@@ -8,15 +8,14 @@ import time
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.replayflags import ReplayFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace, refuse_stdin_twice
-from bailiwick_cli.options import ReplayOutput
 from bailiwick_cli.replay import junitview, view
 from bailiwick_cli.replay.candidates import candidate_of
 from bailiwick_cli.replay.gate import DEFAULT, ReplayGate
 from bailiwick_cli.replay.logreplay import LogReplay
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_cli.sources.gitfiles import files_at
+from bailiwick_cli.verbs.logverbs import ReplayFlags, ReplayOutput
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.texts import PolicyTexts

@@ -15,9 +15,9 @@ from bailiwick_cli import output
 from bailiwick_cli.commands import wait
 from bailiwick_cli.commands.show import described
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.commandflags import RequestFlags
 from bailiwick_cli.kubeconfig import connect
-from bailiwick_cli.options import Output, WaitCondition
+from bailiwick_cli.options import Output
+from bailiwick_cli.verbs.grantverbs import RequestFlags, WaitCondition
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.gates import Gate, joined, unmeetable
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount

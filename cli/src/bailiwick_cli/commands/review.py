@@ -14,8 +14,8 @@ from typing import Final
 from bailiwick_cli import output
 from bailiwick_cli.commands.show import beside, described
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.commandflags import ReviewFlags
 from bailiwick_cli.kubeconfig import connect
+from bailiwick_cli.verbs.grantverbs import ReviewFlags
 from bailiwick_engine.approval.display import visible
 from bailiwick_governance.apiserver.cluster import grants_path
 from bailiwick_governance.apiserver.people import Permissions, who_am_i
@@ -31,8 +31,17 @@ _ASKED: Final = 3
 _DONE: Final = {"Approve": "approved", "Deny": "denied"}
 
 
-def run(options: ReviewFlags, decision: Decision) -> int:
-    """Review one grant."""
+def approve(options: ReviewFlags) -> int:
+    """Approve one grant."""
+    return _review(options, "Approve")
+
+
+def deny(options: ReviewFlags) -> int:
+    """Deny one grant."""
+    return _review(options, "Deny")
+
+
+def _review(options: ReviewFlags, decision: Decision) -> int:
     name = one_name(options.names, decision.lower())
     if not options.reason.strip():
         raise CliError("--reason is empty: give a reason for the record")

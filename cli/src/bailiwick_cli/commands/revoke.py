@@ -6,8 +6,8 @@ import time
 from bailiwick_cli import output
 from bailiwick_cli.commands.review import one_name
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.commandflags import RevokeFlags
 from bailiwick_cli.kubeconfig import connect
+from bailiwick_cli.verbs.grantverbs import RevokeFlags
 from bailiwick_engine.approval.display import visible
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.apiserver.people import who_am_i

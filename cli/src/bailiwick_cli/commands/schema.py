@@ -5,8 +5,8 @@ import sys
 
 from bailiwick_cli import schemas
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.policyflags import SchemaFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
+from bailiwick_cli.verbs.policyverbs import SchemaFlags
 
 
 def run(options: SchemaFlags) -> int:

@@ -5,7 +5,7 @@ import os
 from bailiwick_cli.commands.console import need_extra
 from bailiwick_cli.consolesettings import settings_of
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.consoleflags import ServeConsoleFlags
+from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
 
 
 def run(options: ServeConsoleFlags) -> int:

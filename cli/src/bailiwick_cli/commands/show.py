@@ -17,9 +17,9 @@ from rich.cells import cell_len
 from bailiwick_api.kinds.meta import ENDPOINT_POLICIES
 from bailiwick_cli import output
 from bailiwick_cli.errors import Exit
-from bailiwick_cli.flags.commandflags import ShowFlags
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Output
+from bailiwick_cli.verbs.grantverbs import ShowFlags
 from bailiwick_governance import arguments
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path, policies_path
 from bailiwick_governance.display import Line

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.suggestflags import SuggestFlags, SuggestOutput
 from bailiwick_cli.sources.inforce import in_force
+from bailiwick_cli.verbs.logverbs import SuggestFlags, SuggestOutput
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit

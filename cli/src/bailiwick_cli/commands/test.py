@@ -14,9 +14,8 @@ from typing import Final
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.policyflags import SuiteFlags
 from bailiwick_cli.offline import refuse_cluster
-from bailiwick_cli.options import Output, SuiteOutput
+from bailiwick_cli.options import Output
 from bailiwick_cli.policytest import plan, report, trial
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.document import PlacedDocument, UnusableTestError
@@ -28,6 +27,7 @@ from bailiwick_cli.policytest.trial import TriedCase
 from bailiwick_cli.sources import testfiles
 from bailiwick_cli.sources.inforce import namespace_policies
 from bailiwick_cli.sources.testfiles import PolicyShelf, SuiteDocument
+from bailiwick_cli.verbs.policyverbs import SuiteFlags, SuiteOutput
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot

@@ -10,10 +10,10 @@ from typing import Final
 from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.usageflags import UnusedFlags
 from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.sources.inforce import in_force
 from bailiwick_cli.usage import statefile, view
+from bailiwick_cli.verbs.logverbs import UnusedFlags
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit

@@ -11,9 +11,8 @@ from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.findings import view
 from bailiwick_cli.findings.filefindings import KIND, FileFinding, findings
-from bailiwick_cli.flags.policyflags import ValidateFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace, refuse_stdin_twice
-from bailiwick_cli.options import FindingOutput
+from bailiwick_cli.verbs.policyverbs import FindingOutput, ValidateFlags
 from bailiwick_governance.sources import policies
 from bailiwick_governance.sources.policies import PolicySet
 

@@ -8,9 +8,8 @@ import time
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.commandflags import WaitFlags
 from bailiwick_cli.kubeconfig import connect
-from bailiwick_cli.options import WaitCondition
+from bailiwick_cli.verbs.grantverbs import WaitCondition, WaitFlags
 from bailiwick_engine.approval.display import visible
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.arguments import grant_name, seconds

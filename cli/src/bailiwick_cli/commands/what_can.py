@@ -8,9 +8,9 @@ import time
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.askflags import WhatCanFlags
 from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.sources.policysources import PolicySource, source_of
+from bailiwick_cli.verbs.askverbs import WhatCanFlags
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.snapshot import CompiledEndpoint

@@ -8,10 +8,10 @@ import time
 
 from bailiwick_cli import output
 from bailiwick_cli.commands.what_can import ended
-from bailiwick_cli.flags.askflags import WhoCanFlags
 from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.routes import RouteReport, indirect_routes
 from bailiwick_cli.sources.policysources import source_of
+from bailiwick_cli.verbs.askverbs import WhoCanFlags
 from bailiwick_governance import arguments
 from bailiwick_governance.display import talk
 from bailiwick_governance.rights.circumstances import CallPlace

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
-from bailiwick_cli.options import Flags, InForceFlags
+from bailiwick_cli.options import Flags
+from bailiwick_cli.verbs.logverbs import InForceFlags
 from bailiwick_governance.sources.policies import files_of
 
 if TYPE_CHECKING:

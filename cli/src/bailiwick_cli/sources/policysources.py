@@ -7,9 +7,9 @@ that cannot be read whole are an error, with file, line and column.
 from dataclasses import dataclass
 
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.askflags import AskFlags
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
+from bailiwick_cli.verbs.askverbs import AskFlags
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.sources import clusterpolicies, policies

@@ -7,7 +7,7 @@ import pytest
 
 from bailiwick_cli.commands import init
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.policyflags import InitFlags
+from bailiwick_cli.verbs.policyverbs import InitFlags
 from bailiwick_governance.errors import UserError
 from support.suites import run_tests, run_validate
 

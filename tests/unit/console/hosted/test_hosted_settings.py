@@ -8,8 +8,8 @@ import pytest
 from bailiwick_api.accounts import Installation
 from bailiwick_cli.consolesettings import settings_of
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.consoleflags import ServeConsoleFlags
 from bailiwick_cli.options import OPTIONAL
+from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
 from bailiwick_console.hosted import process
 from bailiwick_console.hosted.settings import HostedSettings, PublicAddress
 

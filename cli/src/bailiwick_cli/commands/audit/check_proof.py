@@ -5,8 +5,8 @@ from pathlib import Path
 
 from bailiwick_api import times
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import CheckProofFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
+from bailiwick_cli.verbs.auditverbs import CheckProofFlags
 from bailiwick_evidence.chain import link
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.merkle import included, leaf_hash

@@ -13,9 +13,9 @@ from typing import Any, Final
 from bailiwick_cli import output
 from bailiwick_cli.commands.audit.recordline import record_line
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import CheckValueFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import LogOutput, Output
+from bailiwick_cli.verbs.auditverbs import CheckValueFlags
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import parsed

@@ -9,7 +9,7 @@ from typing import Final
 
 from bailiwick_api import times
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import CheckpointFlags
+from bailiwick_cli.verbs.auditverbs import CheckpointFlags
 from bailiwick_cli.witnesses import CLUSTER, book_of
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit

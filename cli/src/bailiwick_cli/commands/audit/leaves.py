@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import LeavesFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
+from bailiwick_cli.verbs.auditverbs import LeavesFlags
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.keptleaves import KeptLeafError, add_leaf_lines, leaf_lines
 from bailiwick_evidence.audit.leaves import LeafTable

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import EndedGrantFlags, PolicyTextFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import Output
+from bailiwick_cli.verbs.auditverbs import EndedGrantFlags, PolicyTextFlags
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit

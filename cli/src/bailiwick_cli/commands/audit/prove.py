@@ -10,7 +10,7 @@ from bailiwick_api import times
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.commands.audit.recordline import record_line
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import ProveFlags
+from bailiwick_cli.verbs.auditverbs import ProveFlags
 from bailiwick_cli.witnesses import book_of
 from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.lines import ChainLine

@@ -11,8 +11,8 @@ from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import VerifyFlags
 from bailiwick_cli.options import LogOutput, Output
+from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.findings import ChainReport

@@ -1,37 +1,44 @@
-"""The arguments of every command, one dataclass each.
+"""The verbs on approval grants: what each takes, and its help. Standing: under `table`.
 
 Holds: this is on the way of `--help`, so it imports nothing but typer.
 """
 
-import inspect
-from dataclasses import MISSING, Field, dataclass, fields
-from typing import Annotated, Any, Final, get_args, get_type_hints
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final
 
 import typer
-from typer.models import OptionInfo
 
-from bailiwick_cli.flags.askflags import QUESTIONS
-from bailiwick_cli.flags.consoleflags import ConsoleFlags, ServeConsoleFlags
-from bailiwick_cli.flags.diffflags import DiffFlags
-from bailiwick_cli.flags.policyflags import POLICY_TOOLS
-from bailiwick_cli.flags.replayflags import ReplayFlags
-from bailiwick_cli.flags.suggestflags import SuggestFlags
-from bailiwick_cli.flags.usageflags import UnusedFlags
 from bailiwick_cli.grantnames import beginning
-from bailiwick_cli.options import OPTIONAL, Flags, Output, WaitCondition
-
-GRANT: Final = "NAME"
+from bailiwick_cli.options import Flags, Output
 
 
-def _completed(ctx: typer.Context, incomplete: str) -> list[str]:
+class WaitCondition(StrEnum):
+    """What `wait` waits for."""
+
+    APPROVED = "approved"
+    ENDED = "ended"
+
+
+def _complete_grant(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a grant, for a shell; kubectl asks `complete` itself."""
     given = {**(ctx.obj or {}), **{name: value for name, value in ctx.params.items() if value}}
     return beginning(given, incomplete)
 
 
+_GRANT: Final = typer.Argument(metavar="NAME", autocompletion=_complete_grant)
+_REASON: Final = typer.Option("--reason", metavar="TEXT", help="The reason, for the record.")
+
+
 @dataclass(frozen=True, kw_only=True)
-class List(Flags):
-    """Of `list`."""
+class ListFlags(Flags):
+    """List approval grants and their phases.
+
+    Examples:
+      kubectl bailiwick list -n crm
+      kubectl bailiwick list --to-review -A
+      kubectl bailiwick list --active -o wide --watch
+    """
 
     mine: Annotated[bool, typer.Option("--mine", help="Show only grants that you requested or that apply to you.")] = (
         False
@@ -46,18 +53,26 @@ class List(Flags):
 
 @dataclass(frozen=True, kw_only=True)
 class ShowFlags(Flags):
-    """Of `show`."""
+    """Show an approval grant in full.
 
-    name: Annotated[str, typer.Argument(metavar=GRANT, autocompletion=_completed)]
+    Shows the call, the requester, the steps, the reviews so far, and what the grant allows. The requester's own words
+    stand apart at the end.
+
+    Examples:
+      kubectl bailiwick show agr-k3v9 -n crm
+      kubectl bailiwick show agr-k3v9 -o yaml
+    """
+
+    name: Annotated[str, _GRANT]
     output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.TABLE
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewFlags(Flags):
-    """Of `approve` and `deny`."""
+    """What a review takes, an approval or a denial."""
 
-    names: Annotated[list[str], typer.Argument(metavar=GRANT, autocompletion=_completed)]
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, for the record.")]
+    names: Annotated[list[str], _GRANT]
+    reason: Annotated[str, _REASON]
     step: Annotated[
         str | None,
         typer.Option("--step", metavar="NAME", help="The step to review. Required if you can review several."),
@@ -75,25 +90,58 @@ class ReviewFlags(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RevokeFlags(Flags):
-    """Of `revoke`."""
+class ApproveFlags(ReviewFlags):
+    """Show one approval request, then approve it.
 
-    names: Annotated[list[str], typer.Argument(metavar=GRANT, autocompletion=_completed)]
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, for the record.")]
+    At a terminal, the command asks you to confirm. Without one, set --yes, and set --binding to the first hex digits
+    of the binding that you were shown. This prevents you from approving another request of the same name.
+
+    Examples:
+      kubectl bailiwick approve agr-k3v9 --reason "seen with the customer"
+      kubectl bailiwick approve agr-k3v9 --reason INC-4412 --step owner --group crm-owners
+      kubectl bailiwick approve agr-k3v9 --reason INC-4412 --yes --binding 9f3ab02c
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
-class WaitFlags(Flags):
-    """Of `wait`."""
+class DenyFlags(ReviewFlags):
+    """Show one approval request, then deny it.
 
-    name: Annotated[str, typer.Argument(metavar=GRANT, autocompletion=_completed)]
-    until: Annotated[WaitCondition, typer.Option("--for", help="The condition to wait for.")] = WaitCondition.APPROVED
-    timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait.")] = "10m"
+    A denial is final.
+
+    Examples:
+      kubectl bailiwick deny agr-k3v9 --reason "not during the audit"
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class RevokeFlags(Flags):
+    """Revoke an approval grant. This is final.
+
+    The next call that needs the grant is denied. A request that is still pending is withdrawn.
+
+    Examples:
+      kubectl bailiwick revoke agr-k3v9 --reason "incident closed"
+    """
+
+    names: Annotated[list[str], _GRANT]
+    reason: Annotated[str, _REASON]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestFlags(Flags):
-    """Of `request`."""
+    r"""Request an approval in advance.
+
+    The grant covers a scope: subject, action, resource, and the properties that you name. Only rules with
+    `binding: Scope` accept such a grant. It needs every review that its rules require. You need the verb request on
+    the policies of these rules.
+
+    Examples:
+      kubectl bailiwick request secrets.read 'secret/db/*' -n vault --endpoint vault-api \
+          --subject sa:ops/secret-rotator --reason "INC-7 database down"
+      kubectl bailiwick request secrets.read secret/db/main -n vault --endpoint vault-api \
+          --subject sa:ops/secret-rotator --reason INC-7 --uses 5 --window 30m --wait 10m
+    """
 
     action: Annotated[str, typer.Argument(metavar="ACTION")]
     resource: Annotated[str, typer.Argument(metavar="TYPE/ID", help="The id may end in * after one of . : /")]
@@ -126,48 +174,17 @@ class RequestFlags(Flags):
     output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.NAME
 
 
-COMMANDS: Final[dict[str, type[Flags]]] = {
-    "list": List,
-    "show": ShowFlags,
-    "approve": ReviewFlags,
-    "deny": ReviewFlags,
-    "revoke": RevokeFlags,
-    "request": RequestFlags,
-    "wait": WaitFlags,
-    "console": ConsoleFlags,
-    "serve-console": ServeConsoleFlags,
-    **QUESTIONS,
-    **POLICY_TOOLS,
-    "diff": DiffFlags,
-    "replay": ReplayFlags,
-    "unused": UnusedFlags,
-    "suggest": SuggestFlags,
-}
+@dataclass(frozen=True, kw_only=True)
+class WaitFlags(Flags):
+    """Wait until a grant is approved, or until it ends.
 
+    Exits 0 when the condition is met, 1 when it can no longer be met, and 4 on timeout.
 
-def option_types(options: type[Flags]) -> dict[str, Any]:
-    """Return each spelling of each option (not of arguments) with the type of its value; bool: it takes none."""
-    found: dict[str, Any] = {}
-    for parameter in parameters(options):
-        kind, info = get_args(parameter.annotation)
-        if isinstance(info, OptionInfo):
-            # As typer keeps them: what was given first stands in the place of a default.
-            found |= dict.fromkeys((str(info.default), *(info.param_decls or ())), kind)
-    return found
+    Examples:
+      kubectl bailiwick wait agr-k3v9 --timeout 30m && ./export.sh
+      kubectl bailiwick wait agr-k3v9 --for ended
+    """
 
-
-def parameters(options: type[Flags]) -> list[inspect.Parameter]:
-    """Return a parameter for each field, kubectl's own last."""
-    hints = get_type_hints(options, include_extras=True)
-    own = [one for one in fields(options) if one.name not in OPTIONAL]
-    kubectls = [one for one in fields(options) if one.name in OPTIONAL]
-    return [
-        inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=_default(one), annotation=hints[one.name])
-        for one in (*own, *kubectls)
-    ]
-
-
-def _default(field: Field[Any]) -> Any:  # noqa: ANN401 - of any field
-    if field.name in OPTIONAL:
-        return None
-    return inspect.Parameter.empty if field.default is MISSING else field.default
+    name: Annotated[str, _GRANT]
+    until: Annotated[WaitCondition, typer.Option("--for", help="The condition to wait for.")] = WaitCondition.APPROVED
+    timeout: Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait.")] = "10m"

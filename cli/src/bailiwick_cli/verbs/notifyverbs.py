@@ -1,10 +1,10 @@
-"""The arguments of the commands of `notify`. Standing: as `commandflags`, beside which it stands.
+"""The verbs of `notify`: what each takes, and its help. Standing: under `table`.
 
 Holds: this is on the way of `--help`, so it imports nothing but typer.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -13,7 +13,18 @@ from bailiwick_cli.options import INSTALLATION, Flags, InstallationOption, LogOu
 
 @dataclass(frozen=True, kw_only=True)
 class NotifyTestFlags(Flags):
-    """Of `notify test`."""
+    """Send a test message to the targets of notifications.
+
+    Sends it as the operator would. Reads the Secret as the user of your kubeconfig: with -n that of the namespace, else
+    that of the installation. The message is sent from this machine, which may reach other addresses than the operator
+    does. Exits 0 if every target took it, 1 if a target is wrong or did not, and 2 if there is nothing to try. Needs
+    the extra `notifications` of the package.
+
+    Examples:
+      kubectl bailiwick notify test
+      kubectl bailiwick notify test -n crm --target slack
+      kubectl bailiwick notify test -n crm --dry-run -o json
+    """
 
     target: Annotated[
         list[str] | None,
@@ -45,7 +56,3 @@ class NotifyTestFlags(Flags):
     ] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")] = False
     output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
-
-
-NOTIFY: Final[dict[str, type[Flags]]] = {"test": NotifyTestFlags}
-"""The commands of `notify`."""

@@ -1,4 +1,4 @@
-"""The arguments of the console, on loopback and in the cluster. Standing: under `commandflags`, which lists all.
+"""The verbs of the console, on loopback and in the cluster: what each takes, and its help. Standing: under `table`.
 
 Holds: this is on the way of `--help`, so it imports nothing but typer.
 """
@@ -13,7 +13,16 @@ from bailiwick_cli.options import INSTALLATION, Flags, InstallationOption
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleFlags(Flags):
-    """Of `console`."""
+    """Review approval requests in a browser.
+
+    Serves a page on this machine, to one browser, until you end it with Ctrl-C. It also shows who can do what and, with
+    --records, what was decided. You act on it as the user of your kubeconfig. Needs the extra `console` of the package.
+
+    Examples:
+      kubectl bailiwick console -n crm
+      kubectl bailiwick console -A --no-browser
+      kubectl bailiwick console -n crm --records logs/
+    """
 
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Show all namespaces.")] = False
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the URL, and open no browser.")] = False
@@ -38,7 +47,17 @@ class ConsoleFlags(Flags):
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConsoleFlags(Flags):
-    """Of `serve-console`."""
+    r"""Serve the console to many people, from a pod.
+
+    People log in by OpenID Connect. The chart runs this command. It has no rights of its own: what a person does is
+    sent to the API server with the id token of that person, which the API server has to accept. --namespace is the one
+    that people see first. SIGTERM ends the command; then everybody has to log in again. Needs the extra `console` of
+    the package.
+
+    Examples:
+      kubectl bailiwick serve-console --public-url https://bailiwick.example.com --issuer https://login.example.com \
+          --client-id bailiwick --tls-certificate-file tls.crt --tls-key-file tls.key
+    """
 
     public_url: Annotated[
         str, typer.Option("--public-url", metavar="URL", help="The https URL by which people reach the console.")
