@@ -26,7 +26,7 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
         raise CliError(f"--public-url: {flags.public_url!r} must have neither a path nor a query: give it a host name")
     scopes = tuple(dict.fromkeys(flags.scope or _SCOPES))
     if "openid" not in scopes:
-        raise CliError("--scope: openid is missing, without which no issuer gives an id token")
+        raise CliError("--scope: openid is missing: without it, no issuer gives an id token")
     return HostedSettings(
         address=PublicAddress(flags.public_url),
         client=ClientSettings(
@@ -52,7 +52,7 @@ def _api_server(given: str | None, environment: Mapping[str, str]) -> str:
     if given is None:
         host, port = environment.get("KUBERNETES_SERVICE_HOST"), environment.get("KUBERNETES_SERVICE_PORT", "443")
         if not host:
-            raise CliError("--api-server: give the URL of the API server, since this is not a pod of a cluster")
+            raise CliError("--api-server: give the URL of the API server, because this is not a pod in a cluster")
         given = f"https://{f'[{host}]' if ':' in host else host}:{port}"
     if (wrong := problem_of_url(given)) is not None:
         raise CliError(f"--api-server: {given!r} {wrong}")

@@ -36,7 +36,7 @@ def screen(file: IO[str]) -> os.terminal_size | None:
     return found if found.columns > 0 else os.terminal_size((80, found.lines))
 
 
-def folded(line: Line, columns: int, gutter: str) -> Iterator[Line]:
+def fold(line: Line, columns: int, gutter: str) -> Iterator[Line]:
     """Yield a line as lines of at most so many columns, of which each but the first begins with the gutter.
 
     So no part of a long text stands where a label stands. A line ends before a space and never with one: a space that
@@ -100,9 +100,9 @@ class Table:
         self._head = False
         for row in rows:
             self._widths = [max(width, cell_len(cell)) for width, (cell, _) in zip(self._widths, row, strict=True)]
-        write(self._laid_out(line) for line in lines)
+        write(self._lay_out(line) for line in lines)
 
-    def _laid_out(self, row: Line) -> Line:
+    def _lay_out(self, row: Line) -> Line:
         *first, last = row
         padded = [
             (cell + " " * (width - cell_len(cell) + _GAP), style)
@@ -118,7 +118,7 @@ def document(raw: Mapping[str, Any], output: Output) -> str:
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=False)
 
 
-def listed(objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def object_list(objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return objects as a List of Kubernetes's."""
     return {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": list(objects)}
 

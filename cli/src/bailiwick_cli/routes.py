@@ -104,7 +104,9 @@ def indirect_routes(
     """Ask the API server who could change this answer of these policies. `limit`: at most so many reviews."""
     listed = [row for row in rows if row.way is not None]
     search = _RouteSearch(cluster, limit)
-    if search.ask([*_questions(cluster.namespace, listed, search.notes), *_named(cluster.namespace, policies)]):
+    if search.ask(
+        [*_questions(cluster.namespace, listed, search.notes), *_questions_of_names(cluster.namespace, policies)]
+    ):
         # Only then is known whom the API server lets approve.
         search.ask(list(_as_reviewers(listed, search.found, search.notes)))
     return RouteReport(tuple(dict.fromkeys(search.found)), tuple(dict.fromkeys(search.notes)))
@@ -152,9 +154,9 @@ class _RouteSearch:
 
 
 def _questions(namespace: str, rows: Sequence[AccessRow], notes: list[str]) -> Iterator[_Question]:
-    yield _Question(_all_of(namespace), namespace, ((_WRITING, _on(ENDPOINT_POLICIES)),))
+    yield _Question(_all_of(namespace), namespace, ((_WRITING, _attributes(ENDPOINT_POLICIES)),))
     for policy in sorted({step.policy for step in _steps(rows)}):
-        both = ((("approve",), _on(ENDPOINT_POLICIES, policy)), (("patch",), _on(APPROVAL_GRANTS)))
+        both = ((("approve",), _attributes(ENDPOINT_POLICIES, policy)), (("patch",), _attributes(APPROVAL_GRANTS)))
         yield _Question(f"{_APPROVING}{policy}", namespace, both)
     accounts = [account for row in rows for part in row.parts for key in part if (account := _account(key))]
     known = list(dict.fromkeys(accounts))
@@ -189,10 +191,10 @@ def _as_reviewers(rows: Iterable[AccessRow], found: Iterable[IndirectRoute], not
         yield _Question(f"impersonate the {who}", _NO_NAMESPACE, asked)
 
 
-def _named(namespace: str, policies: Iterable[str]) -> Iterator[_Question]:
+def _questions_of_names(namespace: str, policies: Iterable[str]) -> Iterator[_Question]:
     """Yield what a role opens that names objects (`resourceNames`): it says nothing of all of them."""
     for policy in policies:
-        asked = ((_CHANGING, _on(ENDPOINT_POLICIES, policy)),)
+        asked = ((_CHANGING, _attributes(ENDPOINT_POLICIES, policy)),)
         yield _Question(f"change the policy {policy}", namespace, asked, _all_of(namespace))
 
 
@@ -205,7 +207,7 @@ def _account(key: keys.Key) -> ServiceAccountName | None:
     return ServiceAccountName.parse(parts[0]) if kind == keys.SERVICE_ACCOUNT else None
 
 
-def _on(resource: str, name: str = "") -> dict[str, str]:
+def _attributes(resource: str, name: str = "") -> dict[str, str]:
     return {"group": GROUP, "resource": resource, **({"name": name} if name else {})}
 
 
@@ -215,7 +217,7 @@ def _candidates(cluster: ClusterClient, namespace: str, notes: list[str]) -> lis
     of_namespace = (("rolebindings", namespace),) if namespace else ()
     for kind, within in (("clusterrolebindings", None), *of_namespace):
         try:
-            items, _ = cluster.listed(object_path(_RBAC, kind, within))
+            items, _ = cluster.list_all(object_path(_RBAC, kind, within))
         except ApiError as error:
             notes.append(f"whoever is named only by {kind} is not asked about: {error}")
             continue
@@ -254,14 +256,14 @@ class _Reviews:
             allowed: bool | None = False
             for verb in verbs:
                 place = {"namespace": question.namespace} if question.namespace else {}
-                allowed = self._allowed(candidate, {**place, "verb": verb, **attributes})
+                allowed = self._may(candidate, {**place, "verb": verb, **attributes})
                 if allowed is not False:
                     break
             if not allowed:
                 return allowed
         return True
 
-    def _allowed(self, candidate: _Candidate, attributes: Mapping[str, str]) -> bool | None:
+    def _may(self, candidate: _Candidate, attributes: Mapping[str, str]) -> bool | None:
         key = (candidate, tuple(sorted(attributes.items())))
         if key not in self._known:
             if self._left <= 0:

@@ -40,7 +40,7 @@ def book_of(
     shown: list[ShownCheckpoint] = []
     for source in checkpoints or ():
         if source == CLUSTER:
-            objects = list(_of_cluster(flags))
+            objects = list(_read_cluster(flags))
             if not trusted:
                 trusted = _own_keys(objects)
                 talk(
@@ -49,7 +49,7 @@ def book_of(
                 )
             shown += [one for raw in objects for one in checkpoints_of_objects(raw)]
         else:
-            shown += _of_file(source)
+            shown += _read_file(source)
     if shown and not trusted:
         raise CliError("--checkpoints needs --witness-key: say whose cosignature you trust")
     if quorum > max(1, len(names := {key.name for key in trusted})):
@@ -62,12 +62,12 @@ def book_of(
     return book
 
 
-def _of_file(name: str) -> Iterable[ShownCheckpoint]:
+def _read_file(name: str) -> Iterable[ShownCheckpoint]:
     """Read notes, ConfigMaps as kubectl prints them, or lines of JSON that hold notes."""
     text = text_of(name)
     found = [ShownCheckpoint(note) for note in notes_of(text)] if "\N{EM DASH}" in text else []
     if text.startswith('{"log":'):
-        raise CliError(f"{name} is a log, whose checkpoints are used where it is one of the files to verify")
+        raise CliError(f"{name} is a log: name it among the files to verify, and its checkpoints are used")
     if text.lstrip().startswith("{") or "apiVersion:" in text:
         found = [one for raw in _objects(name, text) for one in checkpoints_of_objects(raw)]
     if not found:
@@ -84,7 +84,7 @@ def _objects(name: str, text: str) -> list[object]:
         raise CliError(f"{name}: neither JSON nor YAML: {' '.join(str(error).split())}") from error
 
 
-def _of_cluster(flags: Flags) -> Iterator[object]:
+def _read_cluster(flags: Flags) -> Iterator[object]:
     """Read the ConfigMaps of the witness: of what lives, and one for each month."""
     # Not on the way of whoever audits files.
     from bailiwick_cli.kubeconfig import connect  # noqa: PLC0415

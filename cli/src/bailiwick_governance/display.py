@@ -19,12 +19,12 @@ _SPACES: Final = re.compile(r"^ +| +$|(?<= ) +")
 _PHASES: Final = {"Pending": "yellow", "Active": "green", "Denied": "red", "Revoked": "red"}
 
 
-def of_phase(phase: str) -> tuple[str, str]:
+def phase_piece(phase: str) -> tuple[str, str]:
     """Return a phase with its colour."""
     return (visible(phase), _PHASES.get(phase, "dim"))
 
 
-def rendered(text: str) -> str:
+def show_escaped(text: str) -> str:
     r"""Return a text that the decision point has escaped already: backslashes stay, what is invisible shows."""
     return "\\".join(visible(part) for part in text.split("\\"))
 
@@ -35,21 +35,21 @@ def legible(text: str) -> str:
     That is `visible`, with each space that cannot be counted as \u0020: at either end, and after another one. So is a
     mark at the beginning, which would join what stands before it. A text that is empty stands as `""`.
     """
-    return _counted(visible(text))
+    return _mark_spaces(visible(text))
 
 
-def legible_rendered(text: str) -> str:
+def legible_escaped(text: str) -> str:
     """Return the same of a text that the decision point has escaped already."""
-    return _counted(rendered(text))
+    return _mark_spaces(show_escaped(text))
 
 
-def _counted(text: str) -> str:
+def _mark_spaces(text: str) -> str:
     if text and unicodedata.category(text[0]).startswith("M"):
         text = json.dumps(text[0])[1:-1] + text[1:]
     return _SPACES.sub(lambda found: "\\u0020" * len(found[0]), text) or '""'
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """Return `legible` as a part of a sentence of ours: in quotes where it could be taken for more than one word."""
     shown = legible(text)
     if not {" ", '"'} & set(shown):
@@ -60,5 +60,5 @@ def quoted(text: str) -> str:
 
 def talk(text: str) -> None:
     """Print a line of talk. What is in it of others is escaped here, if it was not before; line breaks are ours."""
-    sys.stderr.write("\n".join(rendered(line) for line in text.split("\n")) + "\n")
+    sys.stderr.write("\n".join(show_escaped(line) for line in text.split("\n")) + "\n")
     sys.stderr.flush()

@@ -16,7 +16,7 @@ _WORD: Final = re.compile(r"[^\W\d_]+")
 _FROM_THE_RIGHT: Final = frozenset({"R", "AL", "AN"})
 
 
-def mixed(text: str) -> tuple[str, ...]:
+def mixed_alphabets(text: str) -> tuple[str, ...]:
     """Return the alphabets of the first word that mixes them; none where every word keeps to one."""
     if text.isascii():
         return ()
@@ -42,7 +42,7 @@ def stored_order(text: str) -> str:
 def warnings(text: str) -> tuple[str, ...]:
     """Return what somebody who reads this text has to be told of it."""
     found = []
-    if alphabets := mixed(text):
+    if alphabets := mixed_alphabets(text):
         found.append(f"letters of several alphabets: {', '.join(alphabets)}")
     if order := stored_order(text):
         found.append(f"written from right to left, stored as: {order}")

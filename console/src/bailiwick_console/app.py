@@ -85,17 +85,17 @@ class _Door:
             return refused(why, styled=request.headers.get("Host") == address.host)
         try:
             if not opening and not request.path.startswith(_STATIC):
-                admitted = await self._entrance.admit(request, looked=_looked(request))
+                admitted = await self._entrance.admit(request, looked=_is_by_person(request))
                 if isinstance(admitted, web.StreamResponse):
                     return admitted
                 request[VISITOR] = admitted
                 if request.method in READS and request.path != EVENTS:
                     await admitted.strip.refresh()
-            return self._left(request, await handler(request))
+            return self._end_visit(request, await handler(request))
         except UserError as error:
             unknown = isinstance(error, ApiError) and error.status == HTTPStatus.UNAUTHORIZED
             lost = self._entrance.lost(request) if unknown else None
-            return _failed(request, error) if lost is None else lost
+            return _failure_page(request, error) if lost is None else lost
         except web.HTTPException as error:
             return bare(error.reason, "", error.status)
         except Exception as error:  # noqa: BLE001 - a defect: told at the terminal, and to nobody else
@@ -104,14 +104,14 @@ class _Door:
             talk(f"error: this is a bug in the console ({what})")
             return bare("This did not work", "It is a fault of the console. Its terminal says more.", 500)
 
-    def _left(self, request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+    def _end_visit(self, request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
         """Return an answer, after the visit was ended that it is the last of."""
         if request.get(UNKNOWN):
             self._entrance.lost(request)
         return answer
 
 
-def _looked(request: web.Request) -> bool:
+def _is_by_person(request: web.Request) -> bool:
     """Tell whether a person asked for it, and not a script of a page that is open."""
     return _REFRESH not in request.headers and request.path != EVENTS
 
@@ -123,7 +123,7 @@ def _place(error: Exception) -> str:
     return f"{type(error).__name__}{where}"
 
 
-def _failed(request: web.Request, error: UserError) -> web.StreamResponse:
+def _failure_page(request: web.Request, error: UserError) -> web.StreamResponse:
     title = "The API server refuses" if isinstance(error, ApiError) else "The API server cannot be asked"
     visitor: ConsoleVisitor | None = request.get(VISITOR)
     if visitor is None:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bailiwick_console.grants.grantpage import PageContext, compose
 from bailiwick_console.threads.calls import FullConsoleError
-from bailiwick_console.visits.forms import PostedForm, posted
+from bailiwick_console.visits.forms import PostedForm, read_form
 from bailiwick_console.visits.views import TypedText, here
 from bailiwick_console.visits.visitor import VISITOR, heard
 from bailiwick_engine.approval.display import visible
@@ -63,8 +63,8 @@ class _DecisionWriter:
 
     async def review(self, request: web.Request) -> web.StreamResponse:
         """Add one review to the grant that was shown."""
-        form = await posted(request)
-        grant = self._shown(request, form)
+        form = await read_form(request)
+        grant = self._grant_of_form(request, form)
         if isinstance(grant, web.Response):
             return grant
         reason = form.text("reason").strip()
@@ -77,14 +77,14 @@ class _DecisionWriter:
             choice = steps.choose(grant, self._source.me, form.text(pressed[0]), None)
         except UserError as error:
             return await self._wrong(grant, reason, str(error))
-        return await self._reviewed(grant, choice, _BUTTONS[pressed[0]], reason)
+        return await self._review(grant, choice, _BUTTONS[pressed[0]], reason)
 
-    async def _reviewed(
+    async def _review(
         self, grant: GrantView, choice: StepChoice, decision: Decision, reason: str
     ) -> web.StreamResponse:
         username = self._source.me.username
         try:
-            changed = await self._sent(
+            changed = await self._send(
                 grant, lambda: reviews.add_review(self._source.cluster, grant, username, choice, decision, reason)
             )
         except UserError as error:
@@ -98,8 +98,8 @@ class _DecisionWriter:
 
     async def revoke(self, request: web.Request) -> web.StreamResponse:
         """Take back the grant that was shown."""
-        form = await posted(request)
-        grant = self._shown(request, form)
+        form = await read_form(request)
+        grant = self._grant_of_form(request, form)
         if isinstance(grant, web.Response):
             return grant
         reason = form.text("reason").strip()
@@ -108,7 +108,7 @@ class _DecisionWriter:
             given = TypedText(problem="Give a reason, for the record.")
             return await self._again(grant, HTTPStatus.UNPROCESSABLE_ENTITY, given)
         try:
-            await self._sent(
+            await self._send(
                 grant, lambda: reviews.add_revocation(self._source.cluster, grant, self._source.me.username, reason)
             )
         except UserError as error:
@@ -117,7 +117,7 @@ class _DecisionWriter:
         used = f" {grant.uses} of {grant.max_uses} uses were made." if grant.uses else ""
         return self._done(grant, f"You {done} it.{used}", done)
 
-    def _shown(self, request: web.Request, form: PostedForm) -> GrantView | web.Response:
+    def _grant_of_form(self, request: web.Request, form: PostedForm) -> GrantView | web.Response:
         """Return the grant that the form is about, as it was shown; else the answer that says why there is none."""
         if not self._memory.sent(form.text("token")):
             raise web.HTTPForbidden(reason="The form is not one of this visit")
@@ -131,13 +131,13 @@ class _DecisionWriter:
             return self._views.changed(grant, "The form is not of the grant that was shown.", form.text("reason"))
         return grant
 
-    async def _sent(self, grant: GrantView, write: Callable[[], GrantView]) -> GrantView:
+    async def _send(self, grant: GrantView, write: Callable[[], GrantView]) -> GrantView:
         """Send a change. Where the console is ended before the answer, its terminal is told."""
         try:
             return await self._threads.run(write)
         except asyncio.CancelledError:
             named = f"{visible(grant.name)} in {visible(grant.namespace)}"
-            talk(f"What was sent of {named} has no answer yet: look at it again to see whether it was written.")
+            talk(f"The API server has not answered yet about {named}: look again to see whether the change was made.")
             raise
 
     async def _not_written(self, grant: GrantView, error: UserError, given: TypedText) -> web.Response:

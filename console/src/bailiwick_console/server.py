@@ -76,7 +76,7 @@ async def _serve(visitor: ConsoleVisitor, *, browser: bool) -> None:
     listening: ConsolePort | None = None
     try:
         listening = await listen(runner, sockets)
-        with _told(address, session, browser=browser):
+        with _invite(address, session, browser=browser):
             why = await until_over(ended, session, address)
     finally:
         if listening is not None:
@@ -187,7 +187,7 @@ async def until_over(
 
 
 @contextmanager
-def _told(address: ConsoleAddress, session: ConsoleSession, *, browser: bool) -> Iterator[None]:
+def _invite(address: ConsoleAddress, session: ConsoleSession, *, browser: bool) -> Iterator[None]:
     """Tell the URL, and send a browser there. What it is sent to lies in a folder that only this user can read."""
     url = f"{address.origin}{OPENING}?token={session.opening}"
     talk(f"The console is at the URL below. It works once, in one browser. Ctrl-C ends the console.\n  {url}")

@@ -147,7 +147,7 @@ def test_where_suggest_prints_nothing_nothing_is_proposed_and_its_words_say_why(
         (logs / "ledger.log").unlink()
         said = "policies whose texts are known"
     elif damage == "short":
-        query, said = "from=2026-04-04T08:00:00Z", "the day before it counts for nothing"
+        query, said = "from=2026-04-04T08:00:00Z", "the day before it does not count"
     elif damage == "other policy":
         policy, said = live(endpoint="mail", endpointSettings=PEOPLE), "no decision of an endpoint of the policies"
     else:

@@ -308,7 +308,7 @@ def test_while_the_files_are_read_the_page_says_how_far_it_is_and_other_pages_an
         # Of many that were asked for at once, the last two go on.
         for action in ("a", "b", "c"):
             visit.get(f"/decisions?action={action}")
-        given_up = [one.progress for one in console.visitor.shelf.of(handlers.RecordWork).kept.values()]
+        given_up = [one.progress for one in console.visitor.shelf.get(handlers.RecordWork).kept.values()]
         assert [one._given_up for one in given_up] == [True, True, False, False]
     finally:
         go.set()

@@ -366,7 +366,7 @@ def test_a_console_that_ends_before_an_answer_tells_its_terminal(capsys: pytest.
         assert hung.wait(20)
     released.set()
     sender.join(20)
-    assert "What was sent of agr-wanted in crm has no answer yet" in capsys.readouterr().err
+    assert "The API server has not answered yet about agr-wanted in crm" in capsys.readouterr().err
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from bailiwick_console.live import streams
-from bailiwick_console.live.streams import STREAMS, gathered
+from bailiwick_console.live.streams import STREAMS, gather
 from bailiwick_console.live.watch import FeedListener, GrantChange
 from bailiwick_console.visits.session import IDLE_SECONDS
 from bailiwick_governance.apiserver.cluster import Event
@@ -233,11 +233,11 @@ def _ended(console: ServedConsole, watching: threading.Thread) -> bool:
 class TestManyChanges:
     def test_are_told_once_for_each_grant_in_order(self) -> None:
         changes = [GrantChange("1", "a/x"), GrantChange("2", "a/y"), GrantChange("3", "a/x")]
-        assert gathered([*changes]) == [changes[1], changes[2]]
+        assert gather([*changes]) == [changes[1], changes[2]]
 
     def test_are_told_as_a_change_of_anything(self) -> None:
-        assert gathered([GrantChange(str(one), f"a/{one}") for one in range(20)]) == [GrantChange("19")]
-        assert gathered([GrantChange("1", "a/x"), GrantChange("2"), None]) == [GrantChange("2")]
+        assert gather([GrantChange(str(one), f"a/{one}") for one in range(20)]) == [GrantChange("19")]
+        assert gather([GrantChange("1", "a/x"), GrantChange("2"), None]) == [GrantChange("2")]
 
     def test_of_one_who_does_not_keep_up_are_bounded(self) -> None:
         async def flooded() -> list[GrantChange | None]:

@@ -102,7 +102,7 @@ def test_of_people_groups_count_where_they_are_named(ask: Ask) -> None:
     rules = [rule(subjects=["staff"])]
     people = settings() | {"identity": {"issuers": ["cluster", "corp"]}}
     ran = ask("what-can", "user:corp/carol", rules=rules, subjects=subjects, endpointSettings=people)
-    assert (ran.code, "note: groups count only where you name them" in ran.err) == (1, True), ran
+    assert (ran.code, "note: groups count only if you name them" in ran.err) == (1, True), ran
     words = ("what-can", "user:corp/carol", "--member-of", "staff")
     ran = ask(*words, rules=rules, subjects=subjects, endpointSettings=people)
     assert (ran.code, "customers.list" in ran.out, ran.err) == (0, True, ""), ran
@@ -149,7 +149,7 @@ def test_what_was_not_looked_at_is_no_answer(ask: Ask, words: tuple[str, ...]) -
     denies = [rule(f"d{number}", effect="Deny", conditions=[one]) for number, one in enumerate(many)]
     ran = ask(*words, rules=[rule(), *denies])
     assert (ran.code, ran.out) == (2, ""), ran
-    assert f"error: not all of it was looked at: {AGENT}: there is more to look at than is looked at" in ran.err
+    assert f"error: the answer is not complete: {AGENT}: there is more to look at than is looked at" in ran.err
 
 
 @pytest.mark.parametrize(

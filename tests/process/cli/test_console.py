@@ -166,7 +166,7 @@ def test_nobody_acts_as_somebody_else_on_a_page(
     config["users"][0]["user"] |= user
     kubeconfig.write_text(json.dumps(config))
     ran = commandline.run("console", "--no-browser", *arguments, kubeconfig=kubeconfig)
-    assert (ran.code, ran.err.startswith("error: the console acts as yourself alone")) == (2, True), ran
+    assert (ran.code, ran.err.startswith("error: the console acts only as you")) == (2, True), ran
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

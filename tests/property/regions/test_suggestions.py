@@ -23,7 +23,7 @@ from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.replay.outcomes import policy_verdict
 from bailiwick_governance.errors import UserError
-from bailiwick_governance.suggestion.operations import applied
+from bailiwick_governance.suggestion.operations import apply
 from bailiwick_governance.suggestion.proposals import Proposal, patch
 from bailiwick_governance.suggestion.report import SuggestionReport, SuggestionRequest, report_on
 from bailiwick_governance.suggestion.unusedrules import UnusedRules
@@ -134,7 +134,7 @@ def reported(policy: Object, log: ProcessLog, unused: UnusedRules | None) -> Sug
 
 def with_some(policy: Object, proposals: Sequence[Proposal]) -> Object:
     """Return the policy as some of the proposals would make it."""
-    return {**policy, "spec": applied(policy["spec"], patch(proposals))}
+    return {**policy, "spec": apply(policy["spec"], patch(proposals))}
 
 
 @settings(max_examples=2 * settings().max_examples)

@@ -66,7 +66,7 @@ class TableCluster:
             return {"metadata": {"resourceVersion": "100"}, "items": []}
         return copy.deepcopy(self._one(path))
 
-    def listed(self, path: str, **query: str) -> tuple[list[Object], str]:
+    def list_all(self, path: str, **query: str) -> tuple[list[Object], str]:
         self._ask("LIST", path)
         kinds = {"endpointpolicies": self.policies, "endpointdata": self.data}
         stored = kinds.get(path.rpartition("/")[2], self.grants)

@@ -32,7 +32,7 @@ class Cluster(ClusterClient):
         self.allowed, self.refusing = allowed, refusing
         self.asked: list[dict[str, Any]] = []
 
-    def listed(self, path: str, **query: str) -> tuple[list[dict[str, Any]], str]:
+    def list_all(self, path: str, **query: str) -> tuple[list[dict[str, Any]], str]:
         if self.refusing and path.endswith(f"/{self.refusing}"):
             raise ApiError("forbidden", 403)
         if path.endswith("/rolebindings") != self.whole:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bailiwick_governance.lookalikes import mixed
+from bailiwick_governance.lookalikes import mixed_alphabets
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ from bailiwick_governance.lookalikes import mixed
     ],
 )
 def test_alphabets_of_one_word(text: str, found: tuple[str, ...]) -> None:
-    assert mixed(text) == found
+    assert mixed_alphabets(text) == found

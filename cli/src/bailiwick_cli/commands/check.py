@@ -64,7 +64,7 @@ class CallCheck:
 
 def run(options: CheckFlags) -> int:
     """Decide and tell."""
-    found = decided(options)
+    found = check_call(options)
     verdict, code = found.verdict, found.code
     if options.output in {Output.JSON, Output.YAML}:
         sys.stdout.write(output.document(verdict_object(verdict, found.explanation, code), options.output))
@@ -76,16 +76,16 @@ def run(options: CheckFlags) -> int:
     return code
 
 
-def decided(options: CheckFlags) -> CallCheck:
+def check_call(options: CheckFlags) -> CallCheck:
     """Return what the policies decide of the call of the flags. Raises `CliError`."""
     _refuse_mistaken(options)
     account = arguments.service_account(options.subject, "--subject")
     context = arguments.values(options.members, "--call-context")
     cluster = None if options.file else connect(options)
     if cluster is None:
-        snapshot, namespace = policies.of_files(options.file or (), options.namespace)
+        snapshot, namespace = policies.compile_files(options.file or (), options.namespace)
     else:
-        snapshot, namespace = clusterpolicies.of_cluster(cluster), cluster.namespace
+        snapshot, namespace = clusterpolicies.read_namespace(cluster), cluster.namespace
     name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
     if options.arguments:
         context["args"] = arguments.values(options.arguments, "--arg")
@@ -151,7 +151,7 @@ def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
 
 def _grants(cluster: ClusterClient) -> list[Grant]:
     try:
-        items, _ = cluster.listed(grants_path(cluster.namespace))
+        items, _ = cluster.list_all(grants_path(cluster.namespace))
     except ApiError as error:
         talk(f"note: existing approvals are ignored: {error}")
         return []

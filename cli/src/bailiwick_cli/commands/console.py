@@ -21,7 +21,7 @@ def run(options: ConsoleFlags) -> int:
     if cluster.impersonates:
         # What a page says of who acts has to be plain: nobody else's yes is given on one.
         raise CliError(
-            "the console acts as yourself alone: run it without --as and --as-group, and with a kubeconfig user"
+            "the console acts only as you: run it without --as and --as-group, and with a kubeconfig user"
             " that has no `as`. `kubectl bailiwick approve` takes them"
         )
     me = who_am_i(cluster)
@@ -33,4 +33,4 @@ def run(options: ConsoleFlags) -> int:
 
 def need_extra() -> None:
     """Raise `CliError` where what the console stands on is not installed."""
-    extras.need("the console", ("aiohttp", "jinja2", "joserfc"), "console")
+    extras.require("the console", ("aiohttp", "jinja2", "joserfc"), "console")

@@ -35,13 +35,13 @@ def run(options: DiffFlags) -> int:
     """Compare and tell."""
     _refuse_mistaken(options)
     live = namespace_policies(options) if options.live else None
-    before, after = _named(options, live)
+    before, after = _files_of_sides(options, live)
     base, head = read_sides(before, after)
     if live is not None and (kept := [file for name, file in live.data.items() if name not in head.data_named]):
         # Data that no file has is somebody else's, and stays as it is.
         base, head = read_sides(before, [*after, *kept])
     if not head.entries and not head.left_out:
-        raise CliError("the head has no EndpointPolicy: to compare nothing says nothing")
+        raise CliError("the head has no EndpointPolicy, so there is nothing to compare")
     base.refuse_broken("base")
     head.refuse_broken("head")
     namespace = options.namespace if live is None else live.namespace
@@ -72,7 +72,7 @@ def run(options: DiffFlags) -> int:
     return Exit.NO if worst(changes) in _FAILS[options.fail_on] else Exit.OK
 
 
-def _named(options: DiffFlags, live: "LivePolicies | None") -> tuple[Named, Named]:
+def _files_of_sides(options: DiffFlags, live: "LivePolicies | None") -> tuple[Named, Named]:
     """Return the files of both sides."""
     names = options.files
     if options.base is not None:

@@ -33,14 +33,14 @@ _WORDS: Final = 2
 
 def run(options: ExplainFlags) -> int:
     """Explain what the words name."""
-    return _of_record(options) if options.subject is None else _of_call(options)
+    return _explain_record(options) if options.subject is None else _explain_call(options)
 
 
-def _of_call(options: ExplainFlags) -> int:
+def _explain_call(options: ExplainFlags) -> int:
     if len(options.words) != _WORDS:
         raise CliError("with --subject, name one call: explain ACTION TYPE/ID")
     action, resource = options.words
-    found = check.decided(
+    found = check.check_call(
         CheckFlags(
             namespace=options.namespace,
             context=options.context,
@@ -68,12 +68,12 @@ def _of_call(options: ExplainFlags) -> int:
     return found.code
 
 
-def _of_record(options: ExplainFlags) -> int:
+def _explain_record(options: ExplainFlags) -> int:
     refuse_cluster(options, "explain of a record")
     refuse_namespace(options, "explain of a record")
     wanted, *files = options.words
     if not files:
-        raise CliError("name the log files that hold the record; of a call, set --subject")
+        raise CliError("name the log files that hold the record; to explain a call, set --subject")
     for flag, value in (
         ("--arg", options.arguments),
         ("--property", options.properties),
@@ -82,9 +82,9 @@ def _of_record(options: ExplainFlags) -> int:
         ("--endpoint", options.endpoint),
     ):
         if value:
-            raise CliError(f"{flag} describes a call: a record says what was called; of a call, set --subject")
+            raise CliError(f"{flag} describes a call, and a record holds its own; to explain a call, set --subject")
     found = record_of(wanted, options.item, LogFiles(files), options.policies)
-    near = None if found.retrace is None else NearView.of(found.retrace)
+    near = None if found.retrace is None else NearView.from_retrace(found.retrace)
     if found.found is not None and found.found.kind is DerivationClass.CONTRADICTED:
         talk(f"error: its own policies do not reproduce this record, so nothing explains it: {found.why}")
         # What the engine weighed explains its own answer, and not the record.

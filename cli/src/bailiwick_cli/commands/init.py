@@ -30,7 +30,7 @@ def run(options: InitFlags) -> int:
     # Before anybody answers questions.
     for name in (POLICY, TEST):
         if (folder / name).exists():
-            raise CliError(f"{folder / name} is there already, and is not overwritten")
+            raise CliError(f"{folder / name} exists already, and is not overwritten")
     first = first_policy(options)
     files = {
         POLICY: ("What the subject can do. Every other call is denied.", _policy(first)),

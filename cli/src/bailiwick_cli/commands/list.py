@@ -36,13 +36,13 @@ def run(options: ListFlags) -> int:
     cluster = connect(options)
     namespace = None if options.all_namespaces else cluster.namespace
     path = grants_path(namespace)
-    items, version = _listed(cluster, path)
-    wanted = _wanted(options, cluster)
+    items, version = _list_grants(cluster, path)
+    wanted = _filter_of(options, cluster)
     found = [raw for raw in items if listable(raw, time.time()) and wanted(GrantView(raw, time.time()))]
     if options.watch:
         _watch(options, cluster, path, found, version, wanted)
     elif options.output in {Output.JSON, Output.YAML}:
-        sys.stdout.write(output.document(output.listed(found), options.output))
+        sys.stdout.write(output.document(output.object_list(found), options.output))
     else:
         _print(options, found)
         if not found and options.output is not Output.NAME:
@@ -50,9 +50,9 @@ def run(options: ListFlags) -> int:
     return Exit.OK
 
 
-def _listed(cluster: ClusterClient, path: str) -> tuple[list[Object], str]:
+def _list_grants(cluster: ClusterClient, path: str) -> tuple[list[Object], str]:
     try:
-        return cluster.listed(path)
+        return cluster.list_all(path)
     except ApiError as error:
         if error.status != HTTPStatus.FORBIDDEN or path != grants_path(None):
             raise
@@ -62,7 +62,7 @@ def _listed(cluster: ClusterClient, path: str) -> tuple[list[Object], str]:
         ) from error
 
 
-def _wanted(options: ListFlags, cluster: ClusterClient) -> Wanted:
+def _filter_of(options: ListFlags, cluster: ClusterClient) -> Wanted:
     tests: list[Wanted] = []
     if options.active:
         tests.append(lambda grant: grant.phase == "Active")
@@ -136,7 +136,7 @@ def _changes(cluster: ClusterClient, path: str, version: str) -> Iterator[dict[s
         try:
             for event in cluster.watch(path, version, _WATCHED):
                 if event.type == "GONE":
-                    items, version = cluster.listed(path)
+                    items, version = cluster.list_all(path)
                     yield from items
                     break
                 version = event.object["metadata"]["resourceVersion"]

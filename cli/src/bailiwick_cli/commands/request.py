@@ -13,7 +13,7 @@ from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_api.times import epoch_stamp
 from bailiwick_cli import output
 from bailiwick_cli.commands import wait
-from bailiwick_cli.commands.show import described
+from bailiwick_cli.commands.show import describe
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Output
@@ -45,11 +45,11 @@ def run(options: RequestFlags) -> int:
     if not options.reason.strip():
         raise CliError("--reason is empty: give a reason for the reviewers")
     # Said before anything is read: what is wrong on the command line needs no cluster.
-    pending = _bounded(options.pending, "--pending", 30, _MAX_PENDING)
+    pending = _parse_bounded(options.pending, "--pending", 30, _MAX_PENDING)
     scope = _scope(options)
     cluster = connect(options)
     me = who_am_i(cluster)
-    snapshot = clusterpolicies.of_cluster(cluster)
+    snapshot = clusterpolicies.read_namespace(cluster)
     _, endpoint = policies.endpoint(snapshot, cluster.namespace, options.endpoint)
     rules = _rules(options, snapshot, cluster.namespace, endpoint, scope)
     gate = joined([rule.gate for rule in rules if rule.gate is not None])
@@ -61,7 +61,7 @@ def run(options: RequestFlags) -> int:
         "spec": {"request": _request(options, scope, me.username, gate, pending), "reviews": []},
     }
     raw = cluster.create(grants_path(cluster.namespace), body)
-    _told(options, raw)
+    _print(options, raw)
     if waits is None:
         return Exit.OK
     return wait.wait(cluster, raw["metadata"]["name"], WaitCondition.APPROVED, waits, quiet=True)
@@ -147,7 +147,7 @@ def _possible(options: RequestFlags, gate: Gate, exact: Sequence[CompiledRule]) 
 def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: Gate, pending: int) -> dict[str, Any]:
     window = gate.window_seconds
     if options.window is not None:
-        window = _bounded(options.window, "--window", 10, gate.window_seconds)
+        window = _parse_bounded(options.window, "--window", 10, gate.window_seconds)
     uses = gate.max_uses if options.uses is None else options.uses
     if uses > gate.max_uses:
         raise CliError(f"--uses: the rules allow at most {gate.max_uses}")
@@ -169,14 +169,14 @@ def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: 
     return request | ({"intent": options.intent} if options.intent else {})
 
 
-def _bounded(text: str, flag: str, least: int, most: int) -> int:
+def _parse_bounded(text: str, flag: str, least: int, most: int) -> int:
     value = int(arguments.seconds(text, flag))
     if not least <= value <= most:
         raise CliError(f"{flag}: {text} is not between {span(least)} and {span(most)}")
     return value
 
 
-def _told(options: RequestFlags, raw: dict[str, Any]) -> None:
+def _print(options: RequestFlags, raw: dict[str, Any]) -> None:
     name, namespace = raw["metadata"]["name"], raw["metadata"]["namespace"]
     match options.output:
         case Output.JSON | Output.YAML:
@@ -184,5 +184,5 @@ def _told(options: RequestFlags, raw: dict[str, Any]) -> None:
         case Output.NAME:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
-            output.write(described(GrantView(raw, time.time()), screen=output.screen(sys.stdout)))
+            output.write(describe(GrantView(raw, time.time()), screen=output.screen(sys.stdout)))
     talk(f"Requested. To wait for the approval, run `{visible(f'kubectl bailiwick wait {name} -n {namespace}')}`.")

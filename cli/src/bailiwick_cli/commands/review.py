@@ -12,7 +12,7 @@ import time
 from typing import Final
 
 from bailiwick_cli import output
-from bailiwick_cli.commands.show import beside, described
+from bailiwick_cli.commands.show import describe, read_context
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.verbs.grantverbs import ReviewFlags
@@ -49,7 +49,7 @@ def _review(options: ReviewFlags, decision: Decision) -> int:
     me = who_am_i(cluster)
     grant = GrantView(cluster.get(grants_path(cluster.namespace, name)), time.time())
     screen = output.screen(sys.stderr)
-    lines = [*described(grant, beside(cluster, grant), screen)]
+    lines = [*describe(grant, read_context(cluster, grant), screen)]
     output.write(lines, sys.stderr)
     if grant.ended:
         raise CliError(f"{grant.name} is {grant.phase}: it can no longer be reviewed")
@@ -60,10 +60,10 @@ def _review(options: ReviewFlags, decision: Decision) -> int:
     if screen is not None and 0 < screen.lines <= len(lines) + _ASKED:
         talk(f"\nThe request has {len(lines)} lines, more than your terminal shows. Scroll up and read all of it.")
     talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
-    if not _confirmed(options, grant, decision):
+    if not _confirm(options, grant, decision):
         talk("no review was sent")
         return Exit.NO
-    _told(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason), decision)
+    _print(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason), decision)
     return Exit.OK
 
 
@@ -74,7 +74,7 @@ def one_name(names: list[str], verb: str) -> str:
     return grant_name(names[0])
 
 
-def _confirmed(options: ReviewFlags, grant: GrantView, decision: Decision) -> bool:
+def _confirm(options: ReviewFlags, grant: GrantView, decision: Decision) -> bool:
     if options.binding is not None:
         _compare(options.binding, grant)
     if options.yes and options.binding is not None:
@@ -124,7 +124,7 @@ def _instead(options: ReviewFlags, grant: GrantView, decision: Decision) -> str:
     return visible(shlex.join([*words, *more, "--yes", "--binding", grant.binding_hex[:_DIGITS]]))
 
 
-def _told(grant: GrantView, decision: Decision) -> None:
+def _print(grant: GrantView, decision: Decision) -> None:
     sys.stdout.write(f"{output.reference(grant.name)} {_DONE[decision]}\n")
     if decision == "Deny":
         return

@@ -15,7 +15,7 @@ from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError
 from bailiwick_governance.grants import reviews
 from bailiwick_governance.grants.grantview import GrantView
-from bailiwick_governance.grants.overlaps import still_letting
+from bailiwick_governance.grants.overlaps import find_overlaps
 
 
 def run(options: RevokeFlags) -> int:
@@ -41,10 +41,10 @@ def run(options: RevokeFlags) -> int:
 def _tell_others(cluster: ClusterClient, grant: GrantView) -> None:
     """Tell which approvals still let such a call through: whoever revokes wants it stopped."""
     try:
-        items, _ = cluster.listed(grants_path(cluster.namespace))
+        items, _ = cluster.list_all(grants_path(cluster.namespace))
     except ApiError as error:
         talk(f"note: cannot tell whether another approval still allows such a call: {error}")
         return
-    for other in still_letting(grant, [GrantView(raw, time.time()) for raw in items]):
+    for other in find_overlaps(grant, [GrantView(raw, time.time()) for raw in items]):
         revoke = f"kubectl bailiwick revoke {other.name} -n {other.namespace}"
         talk(f"{visible(other.name)} still allows such a call. To revoke it too, run `{visible(revoke)}`")

@@ -15,8 +15,8 @@ def run(options: ServeConsoleFlags) -> int:
 
     if options.kubeconfig or options.context or options.as_user or options.as_group:
         raise CliError(
-            "serve-console acts as whoever logs in, and has no user of its own: run it without --kubeconfig, --context,"
-            " --as and --as-group"
+            "serve-console acts as the person who logs in, and has no user of its own: run it without --kubeconfig,"
+            " --context, --as and --as-group"
         )
     process.serve(settings_of(options, os.environ))
     return Exit.OK

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.sources.inforce import in_force
+from bailiwick_cli.sources.inforce import read_policies
 from bailiwick_cli.verbs.logverbs import SuggestFlags, SuggestOutput
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import ChainLine
@@ -24,9 +24,9 @@ from bailiwick_governance.suggestion.unusedrules import UnusedRules
 
 def run(options: SuggestFlags) -> int:
     """Count, narrow, try and tell."""
-    unused = _unused(options)
+    unused = _choose_unused(options)
     since = None if options.since is None else moment(options.since, "--since")
-    named, namespace = in_force(options, "suggest")
+    named, namespace = read_policies(options, "suggest")
     files = LogFiles(options.files, again=True)
 
     def reading(doing: str) -> tuple[LogAudit, Iterable[ChainLine]]:
@@ -60,17 +60,17 @@ def _talk(report: SuggestionReport, *, said: bool) -> None:
         what = f"{one.proposal.policy}/{one.proposal.rule} {one.proposal.part} → {one.proposal.then}"
         talk(f"left out: {what}, since {one.why}")
     for missing in report.missing:
-        talk(f"note: the log is not whole, so that nothing is suggested for what it may hold: {missing}")
+        talk(f"note: the log is not whole, so nothing is suggested for what may be missing: {missing}")
     if report.unknown:
-        talk(f"note: NotYetKnown, and left as it is: {', '.join(report.unknown)}")
+        talk(f"note: NotYetKnown, and left as they are: {', '.join(report.unknown)}")
         if report.began is not None and report.began > report.window.begin:
-            talk(f"note: these policies are known since {times.epoch_stamp(report.began)}: set --since to that")
+            talk(f"note: these policies are known only since {times.epoch_stamp(report.began)}: set --since to that")
     if report.untouched:
-        hint = "" if said else "; --unused says what becomes of it"
-        talk(f"note: nobody used, and left as it is: {', '.join(report.untouched)}{hint}")
+        hint = "" if said else "; set --unused to choose what becomes of them"
+        talk(f"note: unused, and left as they are: {', '.join(report.untouched)}{hint}")
 
 
-def _unused(options: SuggestFlags) -> UnusedRules | None:
+def _choose_unused(options: SuggestFlags) -> UnusedRules | None:
     """Return what becomes of what is unused; None where nobody said. Raises `CliError`."""
     if options.approvers:
         if options.unused not in {None, UnusedRules.APPROVAL}:

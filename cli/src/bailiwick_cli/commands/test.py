@@ -45,7 +45,7 @@ def run(options: SuiteFlags) -> int:
         refuse_cluster(options, "without --live, test")
     elif options.file:
         raise CliError("--live and -f each say which policies to test: set one")
-    labels = testfiles.listed(options.files)
+    labels = testfiles.list_files(options.files)
     runner = _Runner(options, time.time())
     files = tuple(runner.file(label) for label in labels)
     made = SuiteReport(files, tuple(runner.unstable), runner.coverage)
@@ -89,7 +89,7 @@ class _Runner:
         own = suite.own
         if not own.read.tests and not suite.cases:
             raise own.wrong("", "there is no test in it")
-        found = self._shelf.of(own)
+        found = self._shelf.policies_of(own)
         snapshot = self._sound(found)
         first = self._results(suite, snapshot)
         for seed in range(1, self._options.shuffle + 1):
@@ -110,18 +110,18 @@ class _Runner:
         own = suite.own
         tested = _endpoint(own, snapshot, self._options.namespace)
         now = self._now if own.read.now is None else own.read.now.timestamp()
-        planned = plan.planned(own, Fixtures(own, suite.fixtures, tested), tested)
+        planned = plan.plan_tests(own, Fixtures(own, suite.fixtures, tested), tested)
         for cases in suite.cases:
-            planned += plan.planned_authzen(cases, tested)
-        wanted = list(self._filtered(planned))
+            planned += plan.plan_authzen(cases, tested)
+        wanted = list(self._filter(planned))
         coverage = self.coverage if order is None else None
         if coverage is not None:
             coverage.know(tested.endpoint.rules)
         if order is not None:
             order.shuffle(wanted)
-        return [trial.tried(case, own, snapshot, tested, now, coverage) for case in wanted]
+        return [trial.try_case(case, own, snapshot, tested, now, coverage) for case in wanted]
 
-    def _filtered(self, planned: list[PlannedCase]) -> Iterator[PlannedCase]:
+    def _filter(self, planned: list[PlannedCase]) -> Iterator[PlannedCase]:
         wanted = self._options.filter
         for case in planned:
             if wanted is None or wanted in case.name or ("*" in wanted and fnmatchcase(case.name, wanted)):
@@ -129,7 +129,7 @@ class _Runner:
 
     def _compare(self, suite: SuiteDocument, found: PolicySet, first: list[TriedCase], seed: int) -> None:
         order = random.Random(seed)  # noqa: S311 - to try orders, and the same ones the next time
-        snapshot, _ = _shuffled(found, order).assembled()
+        snapshot, _ = _shuffle(found, order).assembled()
         again = {(case.place, case.name): case for case in self._results(suite, snapshot, order)}
         for case in first:
             if again[case.place, case.name] != case:
@@ -146,7 +146,7 @@ def _shelf(options: SuiteFlags) -> PolicyShelf:
     return PolicyShelf([f"the namespace {live.namespace} of the cluster"], lambda _: list(live.files))
 
 
-def _shuffled(found: PolicySet, order: random.Random) -> PolicySet:
+def _shuffle(found: PolicySet, order: random.Random) -> PolicySet:
     """Return policies and their rules in another order."""
     entries = []
     for entry in order.sample(found.entries, len(found.entries)):

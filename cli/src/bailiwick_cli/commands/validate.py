@@ -26,22 +26,22 @@ def run(options: ValidateFlags) -> int:
     found = policies.policy_set([file for name in options.files for file in policies.files_of(name)])
     if not (found.entries or found.data):
         raise CliError(f"{', '.join(options.files)}: no {KIND} found")
-    told = list(findings(found, time.time()))
+    problems = list(findings(found, time.time()))
     if options.server:
-        told += _of_server(options, found, told)
+        problems += _ask_server(options, found, problems)
     match options.output:
         case FindingOutput.JSON:
-            sys.stdout.write(view.document(found, told))
+            sys.stdout.write(view.document(found, problems))
         case FindingOutput.SARIF:
-            sys.stdout.write(view.log(told))
+            sys.stdout.write(view.log(problems))
         case _:
-            output.write(view.lines(found, told))
+            output.write(view.lines(found, problems))
     if any(contents.unreadable for _, contents in found.files):
         return Exit.FAILURE
-    return Exit.NO if told else Exit.OK
+    return Exit.NO if problems else Exit.OK
 
 
-def _of_server(options: ValidateFlags, found: PolicySet, known: Sequence[FileFinding]) -> Iterator[FileFinding]:
+def _ask_server(options: ValidateFlags, found: PolicySet, known: Sequence[FileFinding]) -> Iterator[FileFinding]:
     # Not on the way of whoever asks no server: the Kubernetes client takes longer to import than files to judge.
     from bailiwick_cli.findings.dryrun import server_findings  # noqa: PLC0415
     from bailiwick_cli.kubeconfig import connect  # noqa: PLC0415

@@ -33,12 +33,12 @@ def wait(cluster: ClusterClient, name: str, until: WaitCondition, timeout: float
     deadline = time.monotonic() + timeout
     path = grants_path(cluster.namespace, name)
     grant = GrantView(cluster.get(path), time.time())
-    told = ""
+    shown = ""
     while True:
         phase = grant.phase
-        if phase != told:
+        if phase != shown:
             talk(f"{visible(name)} is {visible(phase)}{_progress(grant)}")
-            told = phase
+            shown = phase
         if (code := _outcome(grant, until)) is not None:
             if not quiet:
                 sys.stdout.write(f"{output.reference(name)} {visible(phase.lower())}\n")

@@ -42,17 +42,17 @@ def run(options: WhatCanFlags) -> int:
     elif answer.rows:
         output.Table(view.headers()).add(list(view.table()))
     if party.type == USER and not options.member_of:
-        talk("note: groups count only where you name them with --member-of")
-    return ended(answer, source, f"{options.subject} can do nothing")
+        talk("note: groups count only if you name them with --member-of")
+    return exit_code(answer, source, f"{options.subject} can do nothing")
 
 
-def ended(answer: AccessAnswer, source: PolicySource, nothing: str) -> Exit:
+def exit_code(answer: AccessAnswer, source: PolicySource, nothing: str) -> Exit:
     """Tell what the answer lacks, and return how the command ends."""
     namespace, name = source.key
     for note in notes(source.key, source.endpoint.settings, answer.rows):
         talk(f"note: {note}")
     for one in answer.incomplete:
-        talk(f"error: not all of it was looked at: {one}")
+        talk(f"error: the answer is not complete: {one}")
     if answer.incomplete:
         return Exit.FAILURE
     if any(row.way is not None for row in answer.rows):
@@ -73,7 +73,9 @@ def _party(options: WhatCanFlags, endpoint: CompiledEndpoint) -> Party:
         if not (slash and entity and name):
             raise CliError(f"{options.subject!r} is not an entity: write it as entity:TYPE/ID")
         if not asserted:
-            raise CliError("this endpoint takes subjects by their tokens, and knows no entities that an enforcer names")
+            raise CliError(
+                "this endpoint knows subjects by their tokens, and accepts no entities that an enforcer names"
+            )
         return Party(entity, name, FRESH, issuer=None)
     if kind in {"user", "group"}:
         issuer, slash, name = rest.partition("/")
@@ -81,7 +83,7 @@ def _party(options: WhatCanFlags, endpoint: CompiledEndpoint) -> Party:
             raise CliError(f"{options.subject!r} is not a {kind}: write it as {kind}:ISSUER/NAME")
         if asserted:
             raise CliError(
-                "this endpoint takes the enforcer's word for subjects, and knows no users or groups of issuers"
+                "this endpoint takes the enforcer's word for subjects, and has no users or groups of issuers"
             )
         if kind == "group":
             return Party(USER, FRESH, FRESH, issuer=issuer, groups=(name, *groups))

@@ -7,7 +7,7 @@ import sys
 import time
 
 from bailiwick_cli import output
-from bailiwick_cli.commands.what_can import ended
+from bailiwick_cli.commands.what_can import exit_code
 from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.routes import RouteReport, indirect_routes
 from bailiwick_cli.sources.policysources import source_of
@@ -47,4 +47,4 @@ def run(options: WhoCanFlags) -> int:
         routes.write()
     for note in routes.notes:
         talk(f"note: {note}")
-    return ended(answer, source, f"nobody can {options.action} on {options.resource}")
+    return exit_code(answer, source, f"nobody can {options.action} on {options.resource}")

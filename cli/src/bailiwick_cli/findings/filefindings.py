@@ -61,12 +61,12 @@ def findings(found: PolicySet, now: float) -> Iterator[FileFinding]:
     yield from (FileFinding(FindingSeverity.WARNING, problem) for problem in _warnings(found, snapshot))
 
 
-def said(label: str, document: Document, path: str, problem: Problem) -> str:
+def place_problem(label: str, document: Document, path: str, problem: Problem) -> str:
     """Return a problem with its place. `path` is where its object stands in the document."""
     whole = ".".join(part for part in (path, problem.path) if part)
     line, column = document.place(whole, problem.line, problem.column)
-    told = f"{problem.path}: {problem.message}" if problem.path else problem.message
-    return f"{label}:{line}:{column}: {told}"
+    text = f"{problem.path}: {problem.message}" if problem.path else problem.message
+    return f"{label}:{line}:{column}: {text}"
 
 
 def _warnings(found: PolicySet, snapshot: Snapshot) -> Iterator[str]:
@@ -88,10 +88,10 @@ def _warnings(found: PolicySet, snapshot: Snapshot) -> Iterator[str]:
             ref = PolicyRef(str(names.get("namespace")), str(names.get("name")), "", 0)
             judged = acceptance.judge(ref, obj.get("spec"))
             if not judged.problems:
-                linted = _placed(obj["spec"], lints.get((ref.namespace, ref.name), ()))
-                yield from (said(label, document, path, problem) for problem in (*judged.warnings, *linted))
+                linted = _place_lints(obj["spec"], lints.get((ref.namespace, ref.name), ()))
+                yield from (place_problem(label, document, path, problem) for problem in (*judged.warnings, *linted))
 
 
-def _placed(spec: dict[str, Any], lints: Iterable[tuple[str, str, str]]) -> Iterator[Problem]:
+def _place_lints(spec: dict[str, Any], lints: Iterable[tuple[str, str, str]]) -> Iterator[Problem]:
     places = {rule["name"]: index for index, rule in enumerate(spec["rules"])}
     yield from (Problem(f"spec.rules[{places[name]}].{member}", why) for name, member, why in lints)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bailiwick_cli.formats.junit import JunitCase, log
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.model import API_VERSION
 from bailiwick_cli.policytest.regiontrial import TriedRegion
 from bailiwick_cli.policytest.trial import TriedCall, TriedCase
+from bailiwick_cli.reportformats import JunitCase, junit_text
 from bailiwick_engine.approval.display import visible
 
 
@@ -97,7 +97,7 @@ def junit(report: SuiteReport) -> str:
     if report.unstable:
         shuffled = [JunitCase("shuffle", visible(one), "failure", (visible(one),)) for one in report.unstable]
         suites.append(("shuffle", shuffled))
-    return log("bailiwick test", suites)
+    return junit_text("bailiwick test", suites)
 
 
 def _cases(file: FileReport) -> list[JunitCase]:

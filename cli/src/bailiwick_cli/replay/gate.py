@@ -38,7 +38,7 @@ class ReplayGate:
     hindered: float | None = None
 
     @classmethod
-    def of(cls, words: Iterable[str]) -> "ReplayGate":
+    def parse(cls, words: Iterable[str]) -> "ReplayGate":
         """Read what `--fail-on` says. Raises `CliError`."""
         kinds: set[ReplayClass] = set()
         slower: float | None = None

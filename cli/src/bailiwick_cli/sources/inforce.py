@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bailiwick_governance.sources.livepolicies import LivePolicies
 
 
-def in_force(options: InForceFlags, what: str) -> tuple[list[tuple[str, File]], str | None]:
+def read_policies(options: InForceFlags, what: str) -> tuple[list[tuple[str, File]], str | None]:
     """Return the files, each with a label, and the one namespace that counts; None: all of the files.
 
     `what` asks. Raises `CliError`.

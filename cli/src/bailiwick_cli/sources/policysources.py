@@ -47,7 +47,9 @@ def source_of(options: AskFlags) -> PolicySource:
             raise CliError(f"the policies belong to several namespaces; choose one with -n: {', '.join(spaces)}")
         return _source(side.snapshot, options.namespace or spaces[0], options.endpoint, side.place, None)
     cluster = connect(options)
-    return _source(clusterpolicies.of_cluster(cluster), cluster.namespace, options.endpoint, lambda _: None, cluster)
+    return _source(
+        clusterpolicies.read_namespace(cluster), cluster.namespace, options.endpoint, lambda _: None, cluster
+    )
 
 
 def _source(

@@ -24,7 +24,7 @@ ENDINGS: Final = tuple(f"_test{suffix}" for suffix in SUFFIXES)
 _JSON: Final = ".json"
 
 
-def listed(names: list[str]) -> list[str]:
+def list_files(names: list[str]) -> list[str]:
     """Return the test files among these: each file, and those of each folder by their names. Raises `CliError`."""
     found: list[str] = []
     for name in names:
@@ -101,9 +101,9 @@ class PolicyShelf:
         self._read = read
         self._known: dict[tuple[str, ...], PolicySet] = {}
 
-    def of(self, document: PlacedDocument[PolicyTest]) -> PolicySet:
+    def policies_of(self, document: PlacedDocument[PolicyTest]) -> PolicySet:
         """Return the policies of a test file. Raises `UnusableTestError`."""
-        names = tuple(self._instead) if self._instead else self._named(document)
+        names = tuple(self._instead) if self._instead else self._names_of(document)
         if names not in self._known:
             try:
                 files = [file for name in names for file in self._read(name)]
@@ -115,7 +115,7 @@ class PolicyShelf:
             raise document.wrong("policies", f"there is no EndpointPolicy in {', '.join(names)}")
         return found
 
-    def _named(self, document: PlacedDocument[PolicyTest]) -> tuple[str, ...]:
+    def _names_of(self, document: PlacedDocument[PolicyTest]) -> tuple[str, ...]:
         if not document.read.policies:
             raise document.wrong("policies", "is required, or run the test with -f")
         names: list[str] = []

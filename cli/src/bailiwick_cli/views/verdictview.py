@@ -12,7 +12,7 @@ from bailiwick_engine.decision.explain import Explanation, RequiredChange
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_governance.display import Line
-from bailiwick_governance.grants.gateview import needed
+from bailiwick_governance.grants.grantview import gate_terms
 from bailiwick_governance.views.nearview import clause_text, rule_name
 
 EFFECTS: Final = {
@@ -39,16 +39,16 @@ def verdict_lines(verdict: Verdict, explanation: Explanation, code: Exit) -> Ite
     if code is Exit.OK:
         return
     if verdict.gate is not None and verdict.reason not in _BY_TOKEN:
-        yield [("To allow it: ", "bold"), (needed(verdict.gate), "")]
+        yield [("To allow it: ", "bold"), (gate_terms(verdict.gate), "")]
     if explanation.changes:
         yield [("Nearest miss, and what would have to change:", "bold")]
         for change in explanation.changes:
-            yield from (([("  " + line, "")]) for line in _changed(change))
+            yield from (([("  " + line, "")]) for line in _change_lines(change))
         then = "the call would still need an approval" if explanation.approval else "the call would be allowed"
         yield [(f"  Then {then}.", "")]
 
 
-def _changed(change: RequiredChange) -> Iterator[str]:
+def _change_lines(change: RequiredChange) -> Iterator[str]:
     where = "the delegation ceiling" if change.rule is None else rule_name(change.rule)
     if change.lift:
         yield f"{where} forbids the call"
@@ -79,7 +79,7 @@ def verdict_object(verdict: Verdict, explanation: Explanation, code: Exit) -> di
         }
     if explanation.changes and code is not Exit.OK:
         body["nearestMiss"] = {
-            "changes": [line for change in explanation.changes for line in _changed(change)],
+            "changes": [line for change in explanation.changes for line in _change_lines(change)],
             "then": "approvalRequired" if explanation.approval else "allow",
         }
     return body

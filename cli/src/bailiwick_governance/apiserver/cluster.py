@@ -91,7 +91,7 @@ class ClusterClient:
         query = {"dryRun": "All", "fieldManager": _PROGRAM, "fieldValidation": "Strict", "force": "true"}
         return self._json("PATCH", path, query=query, body=body, media=APPLY)
 
-    def listed(self, path: str, **query: str) -> tuple[list[Object], str]:
+    def list_all(self, path: str, **query: str) -> tuple[list[Object], str]:
         """Read a whole list, in pages; returns its items and its resourceVersion."""
         items: list[Object] = []
         more: dict[str, str] = {}
@@ -174,7 +174,7 @@ class ClusterClient:
             raise UserError(f"the API server {configuration.host} does not answer: {_why(error)}") from error
         if not succeeded(response.status):
             refusal = _refusal(parsed(response.status, response.data), configuration.host, path)
-            raise self._placed(refusal, path)
+            raise self._add_namespace(refusal, path)
         return response
 
     def _credentials(self) -> dict[str, str]:
@@ -192,7 +192,7 @@ class ClusterClient:
                 # Whatever it is: a plugin of the kubeconfig, or a library of a cloud, has raised it.
                 raise UserError(f"cannot get a token for {configuration.host}: {_why(error)}") from error
 
-    def _placed(self, refusal: ApiError, path: str) -> ApiError:
+    def _add_namespace(self, refusal: ApiError, path: str) -> ApiError:
         """Say where was looked, where nobody said where to look: a forgotten -n is the commonest mistake."""
         known = refusal.status in _NOT_THERE and f"/namespaces/{self.namespace}/" in path
         if not (self._assumed and known):
@@ -201,7 +201,7 @@ class ClusterClient:
         return ApiError(f"{refusal} ({where})", refusal.status, refusal.reason, refusal.causes)
 
 
-def with_token(server: str, ca_file: Path | None, bearer: Callable[[], str]) -> ClusterClient:
+def client_of_token(server: str, ca_file: Path | None, bearer: Callable[[], str]) -> ClusterClient:
     """Return this API server as whoever has a token, which is asked for before each request. Reads no kubeconfig."""
     configuration = Configuration()
     configuration.host = server

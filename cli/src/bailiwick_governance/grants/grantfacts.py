@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_engine.approval.binding import ARGS_DIGEST
-from bailiwick_governance.display import Line, legible, legible_rendered, of_phase
+from bailiwick_governance.display import Line, legible, legible_escaped, phase_piece
 from bailiwick_governance.grants.grantview import GrantView, exact_span, moment, span
 
 # What has its own place below, with the members of it that have one. What this version does not know is told as it is.
@@ -52,17 +52,17 @@ class FactRows:
     aligned: bool = False
 
 
-Told = GrantFact | FactRows
+Fact = GrantFact | FactRows
 
 
-def named(grant: GrantView) -> Iterator[Told]:
+def identity(grant: GrantView) -> Iterator[Fact]:
     """Yield which grant it is, and how it stands."""
     yield _fact("Name", f"{legible(grant.name)} in {legible(grant.namespace)}")
-    yield GrantFact("Phase", [of_phase(grant.phase), (until(grant), "")])
+    yield GrantFact("Phase", [phase_piece(grant.phase), (deadline_clause(grant), "")])
     yield _fact("Endpoint", legible(grant.request["endpoint"]))
 
 
-def act(grant: GrantView) -> Iterator[Told]:
+def action(grant: GrantView) -> Iterator[Fact]:
     """Yield what is to be done, and to what."""
     request = grant.request
     yield _fact("Action", legible(request["action"]["name"]), "bold")
@@ -78,7 +78,7 @@ def resource_pieces(grant: GrantView) -> Line:
     return [(legible(resource["type"]), "bold"), ("/", "bold"), (legible(resource["id"]), "bold")]
 
 
-def parties(grant: GrantView) -> Iterator[Told]:
+def parties(grant: GrantView) -> Iterator[Fact]:
     """Yield for whom, through whom, and what for."""
     request = grant.request
     yield GrantFact("Subject", _party(request["subject"], "bold"))
@@ -92,7 +92,7 @@ def parties(grant: GrantView) -> Iterator[Told]:
     yield _fact("Intent", legible(intent) if intent else "none declared")
 
 
-def arguments(grant: GrantView) -> Iterator[Told]:
+def arguments(grant: GrantView) -> Iterator[Fact]:
     """Yield the call, as far as anybody is shown it, and say what nobody is shown."""
     items, binding = grant.request.get("display") or (), grant.request["binding"]
     if binding["mode"] == "Scope":
@@ -107,7 +107,7 @@ def arguments(grant: GrantView) -> Iterator[Told]:
     if hides(grant):
         yield _fact("Hidden", "Not all of the call is shown. A yes covers the rest of it, unseen", "yellow")
     if items:
-        yield FactRows("Call", tuple(_shown(item) for item in items), aligned=True)
+        yield FactRows("Call", tuple(_display_line(item) for item in items), aligned=True)
 
 
 def hides(grant: GrantView) -> bool:
@@ -125,42 +125,42 @@ def hides(grant: GrantView) -> bool:
     return not items and not set(binding.get("members") or ()) <= {"intent"}
 
 
-def _shown(item: Mapping[str, Any]) -> Line:
+def _display_line(item: Mapping[str, Any]) -> Line:
     style = "yellow" if _UNSHOWN.items() <= item.items() else "bold"
-    return [(legible_rendered(item["name"]), ""), (legible_rendered(item["value"]), style)]
+    return [(legible_escaped(item["name"]), ""), (legible_escaped(item["value"]), style)]
 
 
-def asked(grant: GrantView) -> Iterator[Told]:
+def origin(grant: GrantView) -> Iterator[Fact]:
     """Yield who asked, and by which rules somebody has to be asked."""
     request = grant.request
-    told = {"OnDeny": ", after a denied call", "PreApproved": ", in advance and by hand"}
+    ways = {"OnDeny": ", after a denied call", "PreApproved": ", in advance and by hand"}
     yield GrantFact(
-        "Requester", [(legible(request["requester"]["username"]), ""), (told.get(request["origin"], ""), "")]
+        "Requester", [(legible(request["requester"]["username"]), ""), (ways.get(request["origin"], ""), "")]
     )
     yield _fact("Rules", ", ".join(f"{legible(rule['policy'])}/{legible(rule['rule'])}" for rule in request["rules"]))
 
 
-def gives(grant: GrantView, others: Sequence[GrantView] | None = ()) -> Iterator[Told]:
+def permission(grant: GrantView, others: Sequence[GrantView] | None = ()) -> Iterator[Fact]:
     """Yield what a yes lets through; `others` are grants that let such a call through, too, None where not known."""
     yield _fact("Allows", _unlocks(grant))
     if others is None:
         yield _fact("Overlap", "not known: the other grants of the namespace cannot be listed", "yellow")
     elif others:
-        told = "; ".join(f"{legible(other.name)} also allows such calls{until(other)}" for other in others)
-        yield _fact("Overlap", told, "yellow")
+        allowing = [f"{legible(other.name)} also allows such calls{deadline_clause(other)}" for other in others]
+        yield _fact("Overlap", "; ".join(allowing), "yellow")
 
 
-def bound(grant: GrantView) -> Iterator[Told]:
+def binding(grant: GrantView) -> Iterator[Fact]:
     """Yield what a review is bound to, and whatever else of the request this version does not know."""
     request = grant.request
     binding = request["binding"]
     yield _fact("Binding", f"{legible(binding['mode'])} {legible(grant.binding)}")
     if binding.get("members") is not None:
-        told = ", ".join(legible(name) for name in binding["members"])
-        yield _fact("Bound", f"subject, action and resource; of the context {told or 'nothing'}")
+        members = ", ".join(legible(name) for name in binding["members"])
+        yield _fact("Bound", f"subject, action and resource; of the context {members or 'nothing'}")
     for name, value in _unknown(request):
-        yield _fact(legible(name), _stored(value))
-    yield _fact("As stored", _stored({name: request[name] for name in _AS_STORED if name in request}))
+        yield _fact(legible(name), _json_text(value))
+    yield _fact("As stored", _json_text({name: request[name] for name in _AS_STORED if name in request}))
 
 
 def _unknown(request: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
@@ -176,12 +176,12 @@ def _unknown(request: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
                 yield from ((f"{name}[{place}].{member}", entry[member]) for member in sorted(extra))
 
 
-def _stored(value: object) -> str:
+def _json_text(value: object) -> str:
     """Write a part of the request as JSON in ASCII, in which no text can be taken for another."""
     return legible(json.dumps(value, sort_keys=True))
 
 
-def reviewers(grant: GrantView) -> Iterator[Told]:
+def reviewers(grant: GrantView) -> Iterator[Fact]:
     """Yield whose yes is needed, and who has said what."""
     if grant.excluded:
         yield _fact("Excluded", ", ".join(legible(one) for one in grant.excluded) + " (not allowed to review)")
@@ -192,7 +192,7 @@ def reviewers(grant: GrantView) -> Iterator[Told]:
         yield _fact("Revoked by", f"{legible(revocation['by'])}{said}", "red")
 
 
-def standing(grant: GrantView) -> Iterator[Told]:
+def status(grant: GrantView) -> Iterator[Fact]:
     """Yield what Bailiwick says of it: what names by hand stand for, and why it is not further."""
     if resolved := grant.status.get("resolved"):
         yield _fact("Resolved", f"the subject has the uid {legible(resolved['subjectUID'])}")
@@ -201,13 +201,13 @@ def standing(grant: GrantView) -> Iterator[Told]:
             yield _fact(legible(condition["type"]), f"{legible(condition['status'])}, {legible(condition['message'])}")
 
 
-def words(grant: GrantView) -> str:
+def requester_words(grant: GrantView) -> str:
     """Return the requester's own words, escaped; nothing where there are none."""
     reason = grant.request.get("reason")
     return legible(reason) if reason else ""
 
 
-def until(grant: GrantView) -> str:
+def deadline_clause(grant: GrantView) -> str:
     """Return until when it waits or can be used, as the end of a sentence."""
     if grant.until is None:
         return ""
@@ -245,7 +245,7 @@ def _unlocks(grant: GrantView) -> str:
     left = grant.max_uses - grant.uses
     uses = f"{left} of {grant.max_uses} {'use' if grant.max_uses == 1 else 'uses'}"
     if grant.phase == "Active":
-        return f"{uses}{until(grant)}"
+        return f"{uses}{deadline_clause(grant)}"
     if grant.ended:
         return "no more calls"
     return f"{uses}, within {exact_span(grant.request['windowSeconds'])} of the approval"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from bailiwick_api.manifests.canary import is_canary
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_governance.display import Line, legible, of_phase, talk
+from bailiwick_governance.display import Line, legible, phase_piece, talk
 from bailiwick_governance.grants.grantview import GrantView, moment, span
 
 COLUMNS: Final = ("NAME", "SUBJECT", "ACTION", "RESOURCE", "STEPS", "PHASE", "USES", "UNTIL", "AGE")
@@ -39,7 +39,7 @@ def row(grant: GrantView, *, wide: bool) -> Line:
         (legible(request["action"]["name"]), ""),
         (legible(grant.resource), ""),
         (f"{done}/{sum(step.count for step in grant.steps)}", ""),
-        of_phase(grant.phase),
+        phase_piece(grant.phase),
         (f"{grant.uses}/{grant.max_uses}", ""),
         (span(moment(until) - grant.now) if until else "-", ""),
         (span(grant.now - moment(grant.raw["metadata"]["creationTimestamp"])), ""),

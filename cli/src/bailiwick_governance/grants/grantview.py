@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from bailiwick_engine.approval.display import visible
+from bailiwick_engine.approval.gates import Gate
+
 ENDED: Final = frozenset({"Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked"})
 
 
@@ -191,3 +194,15 @@ def span(seconds: float) -> str:
     if whole < 48 * 3600:
         return f"{whole // 3600}h"
     return f"{whole // 86400}d"
+
+
+def gate_terms(gate: Gate) -> str:
+    """Return what a gate asks for: whose reviews, how many uses, within which time."""
+    steps = " and ".join(
+        f"{step.count} {step.kind} review{'s' if step.count > 1 else ''}"
+        + (f" from {' or '.join(visible(group) for group in step.groups)}" if step.groups else "")
+        + f" ({visible(step.name)})"
+        for step in gate.steps
+    )
+    times = "once" if gate.max_uses == 1 else f"{gate.max_uses} times"
+    return f"an approval with {steps}; it can be used {times} within {span(gate.window_seconds)}"

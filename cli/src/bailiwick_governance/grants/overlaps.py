@@ -11,7 +11,7 @@ from bailiwick_engine.names import NameSet
 from bailiwick_governance.grants.grantview import GrantView
 
 
-def still_letting(grant: GrantView, others: Iterable[GrantView]) -> list[GrantView]:
+def find_overlaps(grant: GrantView, others: Iterable[GrantView]) -> list[GrantView]:
     """Return the others that can be used now and let at least one call through that this grant is about."""
     return [other for other in others if other.uid != grant.uid and _overlap(grant, other)]
 

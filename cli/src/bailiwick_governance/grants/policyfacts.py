@@ -13,8 +13,8 @@ from bailiwick_engine.cel.reads import Path
 from bailiwick_engine.compile.acceptance import carries_settings, endpoint_of
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledRule, CompiledSettings
-from bailiwick_governance.display import Line, legible, legible_rendered
-from bailiwick_governance.grants.grantfacts import FactRows, GrantFact, Told
+from bailiwick_governance.display import Line, legible, legible_escaped
+from bailiwick_governance.grants.grantfacts import Fact, FactRows, GrantFact
 from bailiwick_governance.grants.grantview import GrantView
 
 Policies = Sequence[Mapping[str, Any]] | str
@@ -23,24 +23,24 @@ Policies = Sequence[Mapping[str, Any]] | str
 _ARGS: Final = ("context", "args")
 
 
-def proof(grant: GrantView, policies: Policies) -> Iterator[Told]:
+def proof(grant: GrantView, policies: Policies) -> Iterator[Fact]:
     """Yield how the subject of the call was proven, as far as the settings of the endpoint tell."""
     if grant.request["origin"] == "PreApproved":
-        yield _verified("no: the request names the subject, and no call was made yet", "yellow")
+        yield _verification("no: the request names the subject, and no call was made yet", "yellow")
         return
     if isinstance(policies, str):
-        yield _verified(f"not known: {legible(policies)}", "yellow")
+        yield _verification(f"not known: {legible(policies)}", "yellow")
         return
     settings = _settings(grant.request["endpoint"], policies)
     if settings is None:
-        yield _verified("not known: the settings of the endpoint are not in one policy", "yellow")
+        yield _verification("not known: the settings of the endpoint are not in one policy", "yellow")
     elif settings.asserted:
-        yield _verified("no: it is only the enforcement point's word (verification: Asserted)", "yellow")
+        yield _verification("no: it is only the enforcement point's word (verification: Asserted)", "yellow")
     else:
-        yield _verified("by the tokens of the call, as the endpoint is set now", "")
+        yield _verification("by the tokens of the call, as the endpoint is set now", "")
 
 
-def conditions(grant: GrantView, policies: Policies) -> Iterator[Told]:
+def conditions(grant: GrantView, policies: Policies) -> Iterator[Fact]:
     """Yield what stands in the rules that the grant names, as the policies are now, and what has changed since."""
     if isinstance(policies, str):
         yield _warning(f"not known: {legible(policies)}")
@@ -98,7 +98,7 @@ def _rows(grant: GrantView, rule: CompiledRule) -> Iterator[Line]:
         for path in sorted(condition.reads):
             # Of an argument all is shown, whichever part of it is read.
             value = known.get(path, known.get(path[:3]) if path[:2] == _ARGS else None)
-            shown = "not shown here" if value is None else f"= {legible_rendered(value)}"
+            shown = "not shown here" if value is None else f"= {legible_escaped(value)}"
             yield [(legible(".".join(path)), "dim"), (shown, "dim" if value is None else "bold")]
 
 
@@ -133,7 +133,7 @@ def _path(name: str) -> Path:
     return (name,)
 
 
-def _verified(text: str, style: str) -> GrantFact:
+def _verification(text: str, style: str) -> GrantFact:
     return GrantFact("Verified", [(text, style)])
 
 

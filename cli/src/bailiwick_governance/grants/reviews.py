@@ -13,7 +13,7 @@ from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_engine.approval.display import visible
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.apiserver.people import Permissions
-from bailiwick_governance.display import quoted
+from bailiwick_governance.display import quote
 from bailiwick_governance.errors import ApiError, UserError
 from bailiwick_governance.grants.grantview import GrantView
 from bailiwick_governance.grants.steps import StepChoice
@@ -42,7 +42,7 @@ def missing_right(permissions: Permissions, grant: GrantView, step: StepChoice) 
     return None
 
 
-def unread(resource: str, error: ApiError) -> str:
+def unread_reason(resource: str, error: ApiError) -> str:
     """Return why a list that stands beside a grant could not be read, in words."""
     if error.status != HTTPStatus.FORBIDDEN:
         return str(error)
@@ -51,11 +51,11 @@ def unread(resource: str, error: ApiError) -> str:
 
 def summary(username: str, choice: StepChoice, decision: Decision, grant: GrantView) -> str:
     """Return who does what, and once more to which call: long words of the requester's may have moved that off."""
-    group = f" for {quoted(choice.group)}" if choice.group else ""
+    group = f" for {quote(choice.group)}" if choice.group else ""
     request = grant.request
     return (
-        f"{decision} step {quoted(choice.step.name)}{group} as {quoted(username)}:"
-        f" {quoted(request['action']['name'])} on {quoted(grant.resource)} by {quoted(request['subject']['id'])}."
+        f"{decision} step {quote(choice.step.name)}{group} as {quote(username)}:"
+        f" {quote(request['action']['name'])} on {quote(grant.resource)} by {quote(request['subject']['id'])}."
     )
 
 
@@ -81,7 +81,7 @@ def add_review(
     try:
         return GrantView(cluster.patch(path, patch, "json"), time.time())
     except ApiError as error:
-        raise _explained(cluster, path, grant, error) from error
+        raise _explain(cluster, path, grant, error) from error
 
 
 def add_revocation(cluster: ClusterClient, grant: GrantView, username: str, reason: str) -> GrantView:
@@ -92,10 +92,10 @@ def add_revocation(cluster: ClusterClient, grant: GrantView, username: str, reas
     try:
         return GrantView(cluster.patch(path, change, "merge"), time.time())
     except ApiError as error:
-        raise _explained(cluster, path, grant, error) from error
+        raise _explain(cluster, path, grant, error) from error
 
 
-def _explained(cluster: ClusterClient, path: str, grant: GrantView, error: ApiError) -> UserError:
+def _explain(cluster: ClusterClient, path: str, grant: GrantView, error: ApiError) -> UserError:
     """Return what to tell of a refused change: that the grant is not as it was shown any more, else the refusal."""
     if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
         return error

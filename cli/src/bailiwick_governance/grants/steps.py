@@ -47,15 +47,17 @@ def choose(grant: GrantView, me: CurrentUser, step: str | None, group: str | Non
     if step is not None:
         found = [one for one in steps if one.name == step] or [one for one in steps if one.name.endswith(f".{step}")]
         if len(found) != 1:
-            raise UserError(f"--step: {step!r} matches {len(found) or 'none'} of the steps: they are {_named(steps)}")
+            raise UserError(
+                f"--step: {step!r} matches {len(found) or 'none'} of the steps: they are {_join_names(steps)}"
+            )
         return StepChoice(found[0], _group(found[0], me, group))
     fitting = [one for one in steps if fits(one, me) and (group is None or group in one.groups)]
     fitting = [one for one in fitting if not one.met] or fitting
     if len(fitting) > 1:
-        raise UserError(f"you can review several steps; choose one with --step: {_named(fitting)}")
+        raise UserError(f"you can review several steps; choose one with --step: {_join_names(fitting)}")
     if not fitting:
         if len(steps) > 1:
-            raise UserError(f"{me.username} cannot review any of the steps: {_explained(steps)}")
+            raise UserError(f"{me.username} cannot review any of the steps: {_explain(steps)}")
         # The one step there is: let the guard say in its own words why not.
         fitting = steps
     return StepChoice(fitting[0], _group(fitting[0], me, group))
@@ -75,11 +77,11 @@ def group_of(step: GrantStepView, me: CurrentUser) -> str | None:
     return next(iter(own or step.groups), None)
 
 
-def _named(steps: Sequence[GrantStepView]) -> str:
+def _join_names(steps: Sequence[GrantStepView]) -> str:
     return ", ".join(step.name for step in steps)
 
 
-def _explained(steps: Sequence[GrantStepView]) -> str:
+def _explain(steps: Sequence[GrantStepView]) -> str:
     return "; ".join(
         f"{step.name} requires a {step.kind} in {' or '.join(step.groups) or 'any group'}" for step in steps
     )

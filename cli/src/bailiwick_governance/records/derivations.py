@@ -61,7 +61,7 @@ class DerivedRecords:
         self.contradicted: list[ContradictedRecord] = []
 
     @classmethod
-    def of(cls, source: str, audit: LogAudit) -> Self:
+    def from_source(cls, source: str, audit: LogAudit) -> Self:
         """Return none yet; the texts are those of the ledger that was read, or of files. Raises `UserError`."""
         return cls(_texts(source, audit))
 
@@ -80,7 +80,7 @@ class DerivedRecords:
             if found.kind is DerivationClass.CONTRADICTED:
                 kept = retrace if len(self.contradicted) < _RETRACED else None
                 place = f"{line.link.id} {line.link.seq}"
-                self.contradicted.append(ContradictedRecord(place, _said(record, found), kept))
+                self.contradicted.append(ContradictedRecord(place, _sentence(record, found), kept))
 
     @property
     def totals(self) -> str:
@@ -113,13 +113,13 @@ class RecordDerivation:
             return _SENTENCES[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"]
         if self.found.obstacle is not None:
             return OBSTACLES[self.found.obstacle]
-        return _said(self.record, self.found)
+        return _sentence(self.record, self.found)
 
 
 def record_of(wanted: str, item: int | None, files: LogFiles, source: str) -> RecordDerivation:
     """Find the record of an evaluation in log files and derive it. Raises `UserError`.
 
-    `item` of a batch; `source`: where the policies' texts are, see `DerivedRecords.of`.
+    `item` of a batch; `source`: where the policies' texts are, see `DerivedRecords.from_source`.
     """
     audit = LogAudit(WitnessBook(()))
     records: dict[bytes, tuple[Mapping[str, Any], ChainTable]] = {}
@@ -133,7 +133,7 @@ def record_of(wanted: str, item: int | None, files: LogFiles, source: str) -> Re
             if members.get("evaluation_id") == wanted and (item is None or members.get("item") == item):
                 # The same line may stand in several files.
                 records.setdefault(body(line.text), (members, audit.chains[line.link.id]))
-    record, log = _one(records, wanted, files)
+    record, log = _choose_record(records, wanted, files)
     return derivation_of(record, log, audit, lists, source)
 
 
@@ -142,7 +142,7 @@ def derivation_of(
 ) -> RecordDerivation:
     """Derive a record of a chain. `lists`: the lists of policies that the log has. Raises `UserError`.
 
-    `source`: where the policies' texts are, see `DerivedRecords.of`.
+    `source`: where the policies' texts are, see `DerivedRecords.from_source`.
     """
     if in_development(log.opening):
         return RecordDerivation(record, None, None)
@@ -152,7 +152,7 @@ def derivation_of(
     return RecordDerivation(record, *retraced(record, texts, versions_of(log.opening)))
 
 
-def _one(
+def _choose_record(
     records: Mapping[bytes, tuple[Mapping[str, Any], ChainTable]], wanted: str, files: LogFiles
 ) -> tuple[Mapping[str, Any], ChainTable]:
     named = visible(wanted)
@@ -169,7 +169,7 @@ def _one(
 
 def _texts(source: str, audit: LogAudit) -> PolicyTexts:
     """Return the texts of the ledger that was read, or of files. Raises `UserError`."""
-    return policytexts.of_files(source) if source != LEDGER else texts_of_ledger(audit)
+    return policytexts.read_texts(source) if source != LEDGER else texts_of_ledger(audit)
 
 
 def texts_of_ledger(audit: LogAudit) -> PolicyTexts:
@@ -188,11 +188,11 @@ def versions_of(opening: Mapping[str, Any] | None) -> dict[str, str] | None:
 
 def in_development(opening: Mapping[str, Any] | None) -> bool:
     """Tell whether the line that opens the chain says that anybody may ask."""
-    told = (opening or {}).get("settings")
-    return isinstance(told, dict) and told.get("development") is True
+    settings = (opening or {}).get("settings")
+    return isinstance(settings, dict) and settings.get("development") is True
 
 
-def _said(record: Mapping[str, Any], found: Derivation) -> str:
+def _sentence(record: Mapping[str, Any], found: Derivation) -> str:
     said = (
         f"the record of {record.get('evaluation_id')} says {record.get('reason')} by {rule_named(record.get('policy'))}"
     )

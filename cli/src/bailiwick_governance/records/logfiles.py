@@ -52,7 +52,7 @@ class LogFiles:
         with self._progress() as progress:
             task = progress.add_task(doing, total=self._total or None)
             for name in self.names:
-                with self._opened(name) as (pieces, raw):
+                with self._open(name) as (pieces, raw):
                     before = 0
                     for piece in pieces:
                         yield from audit.feed(piece)
@@ -70,7 +70,7 @@ class LogFiles:
         One that is too long to be in a chain is cut short.
         """
         for name in self.names:
-            with self._opened(name) as (pieces, raw):
+            with self._open(name) as (pieces, raw):
                 before = number = 0
                 rest = b""
                 for piece in pieces:
@@ -98,13 +98,13 @@ class LogFiles:
         return Progress(*columns, console=Console(file=sys.stderr), disable=not seen, transient=True)
 
     @contextlib.contextmanager
-    def _opened(self, name: str) -> Iterator[tuple[Iterator[bytes], IO[bytes]]]:
+    def _open(self, name: str) -> Iterator[tuple[Iterator[bytes], IO[bytes]]]:
         """Yield what is in a file, in pieces, and the file, by which progress goes."""
         try:
             with self._raw(name) as raw:
                 first = raw.read(_PIECE)
                 pieces = itertools.chain([first], iter(lambda: raw.read(_PIECE), b""))
-                yield (_unpacked(name, pieces) if first.startswith(_MAGIC) else pieces), raw
+                yield (_unpack(name, pieces) if first.startswith(_MAGIC) else pieces), raw
         except OSError as error:
             raise UserError(f"{name} cannot be read: {error.strerror or error}") from error
 
@@ -125,7 +125,7 @@ class LogFiles:
         yield self._kept
 
 
-def _unpacked(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _unpack(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what gzip packed: of one member after the other, a piece at a time."""
     unpacking = zlib.decompressobj(wbits=_GZIP)
     try:
@@ -137,10 +137,10 @@ def _unpacked(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
                 yield unpacking.decompress(rest, _PIECE)
                 rest = unpacking.unused_data.lstrip(b"\0") if unpacking.eof else unpacking.unconsumed_tail
     except zlib.error:
-        talk(f"warning: {name} is no longer compressed as gzip does: read as far as it goes")
+        talk(f"warning: {name} is not valid gzip to its end: read as far as possible")
         return
     if not unpacking.eof:
-        talk(f"warning: {name} ends in the middle of its compression: read as far as it goes")
+        talk(f"warning: {name} ends in the middle of its gzip data: read as far as possible")
 
 
 def _size(name: str) -> int:

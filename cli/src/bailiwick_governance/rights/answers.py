@@ -35,14 +35,14 @@ class AccessAnswer:
     incomplete: tuple[str, ...] = field(default=())
 
 
-def joined(rows: Iterable[AccessRow], labels: Mapping[str, Sequence[str]]) -> list[AccessRow]:
+def join_rows(rows: Iterable[AccessRow], labels: Mapping[str, Sequence[str]]) -> list[AccessRow]:
     """Return the rows with those joined that differ in one of these dimensions only."""
     kept = list(rows)
     for name, every in labels.items():
         groups: dict[object, list[AccessRow]] = {}
         for row in kept:
             groups.setdefault(_rest(row, name), []).append(row)
-        kept = [_one(some, name, every) for some in groups.values()]
+        kept = [_join(some, name, every) for some in groups.values()]
     return kept
 
 
@@ -50,7 +50,7 @@ def _rest(row: AccessRow, name: str) -> object:
     return (row.subject, row.way, tuple((one, labels) for one, labels in row.where.items() if one != name))
 
 
-def _one(rows: Sequence[AccessRow], name: str, every: Sequence[str]) -> AccessRow:
+def _join(rows: Sequence[AccessRow], name: str, every: Sequence[str]) -> AccessRow:
     first = rows[0]
     if name not in first.where:
         return first

@@ -17,7 +17,7 @@ from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_governance.rights.answers import AccessRow
 from bailiwick_governance.rights.circumstances import CallCircumstances, requirements_of
 from bailiwick_governance.rights.outcomes import MOST_DECISIONS, EndpointOutcomes
-from bailiwick_governance.rights.questions import FoundWays, beside, by_action, places, same, together
+from bailiwick_governance.rights.questions import FoundWays, keys_beside, places, rows_of_action, same, together
 from bailiwick_regions import atoms
 from bailiwick_regions.atoms import FRESH, TooManyError
 from bailiwick_regions.parties import NamedParty, accepted, parties
@@ -85,7 +85,7 @@ class AccessMatrix:
         self._outcomes.left = most
         try:
             return tuple(
-                by_action(self._outcomes, self.rules(party), party, subject.label, (action, self.actions[action]))
+                rows_of_action(self._outcomes, self.rules(party), party, subject.label, (action, self.actions[action]))
             )
         except TooManyError:
             return None
@@ -105,7 +105,7 @@ class AccessMatrix:
         """Return who has several of the keys at once, those of the fewest first; and whether there are more."""
         listed = parties(
             self._endpoint.enforced,
-            lambda issuer: beside(self._endpoint, self._endpoint.enforced, issuer),
+            lambda issuer: keys_beside(self._endpoint, self._endpoint.enforced, issuer),
             verified=not self._asserted,
             asserted=self._asserted,
         )

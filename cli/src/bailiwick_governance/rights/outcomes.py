@@ -116,16 +116,16 @@ class EndpointOutcomes:
         self._worlds = Worlds((), endpoint.enforced, ({}, endpoint.data))
         self._conditions: dict[Formula, tuple[CompiledRule, CompiledCondition]] = {}
         self._rules: dict[tuple[str, str], CompiledRule] = {rule.place: rule for rule in endpoint.enforced}
-        self._snapshot = self._staged()
+        self._snapshot = self._stage()
 
-    def _staged(self) -> Snapshot:
+    def _stage(self) -> Snapshot:
         """Return the endpoint with conditions that are watched, of which we are an enforcer."""
         rules: list[CompiledRule] = []
         for rule, stood in self._worlds.head.items():
             made: list[CompiledCondition] = []
-            for own, condition in zip(rule.conditions, _stood(stood), strict=True):
+            for own, condition in zip(rule.conditions, _standing_conditions(stood), strict=True):
                 self._conditions.setdefault(condition.formula, (rule, own))
-                made.append(_watched(condition, self))
+                made.append(_watch(condition, self))
             rules.append(replace(stood, conditions=tuple(made)))
         ref = PolicyRef(self.key[0], "~", "~", 0)
         built = CompiledEndpoint.of([CompiledPolicy(ref, self.key[1], "", self.endpoint.settings, tuple(rules))], [])
@@ -155,8 +155,8 @@ class EndpointOutcomes:
         if self.endpoint.index.too_much(call.subject.keys):  # type: ignore[union-attr]  # a party that is proven
             # The decision point denies such a party whatever it asks.
             return ()
-        found = self._at(call, self.now)
-        later = [(time, self._at(call, time)) for time in ends if found]
+        found = self._ways_at(call, self.now)
+        later = [(time, self._ways_at(call, time)) for time in ends if found]
         return tuple(
             replace(
                 way,
@@ -165,7 +165,7 @@ class EndpointOutcomes:
             for way in found
         )
 
-    def _at(self, call: Call, time: float) -> tuple[AccessWay, ...]:
+    def _ways_at(self, call: Call, time: float) -> tuple[AccessWay, ...]:
         """Return each way at one time, of those that say the same the first."""
         found: dict[tuple[object, ...], World] = {}
         self._worlds.begin()
@@ -180,7 +180,7 @@ class EndpointOutcomes:
                 raise TooManyError
             if not self._worlds.more():
                 break
-        return absorbed(self._covering(list(found.values())))
+        return absorb(self._covering(list(found.values())))
 
     def _covering(self, worlds: Sequence[World]) -> list[AccessWay]:
         """Return ways of which one is there in every world in which a call comes through."""
@@ -200,7 +200,9 @@ class EndpointOutcomes:
 
     def _world(self, verdict: Verdict) -> World:
         rules = self._deciding(verdict)
-        own = frozenset(condition.formula for rule in rules for condition in _stood(self._worlds.head[rule]))
+        own = frozenset(
+            condition.formula for rule in rules for condition in _standing_conditions(self._worlds.head[rule])
+        )
         if verdict.outcome is Outcome.ALLOW:
             return World(self.asked, (AccessLevel.ALLOW,), own, verdict)
         return World(self.asked, (AccessLevel.APPROVAL, rules) if rules else None, own, verdict)
@@ -219,7 +221,7 @@ class EndpointOutcomes:
         return AccessWay(level, self._deciding(world.verdict), given, gate=world.verdict.gate)
 
 
-def absorbed(ways: Iterable[AccessWay]) -> tuple[AccessWay, ...]:
+def absorb(ways: Iterable[AccessWay]) -> tuple[AccessWay, ...]:
     """Return the ways of which none is a part of another one."""
     kept: list[AccessWay] = []
     for way in ways:
@@ -232,12 +234,12 @@ def absorbed(ways: Iterable[AccessWay]) -> tuple[AccessWay, ...]:
 def _covers(one: AccessWay, other: AccessWay) -> bool:
     """Tell whether a way is there whenever the other one is, and as long."""
     lasting = one.until is None or (other.until is not None and one.until >= other.until)
-    return one.kind == other.kind and lasting and terms.implied(other.term, one.term)
+    return one.kind == other.kind and lasting and terms.is_implied(other.term, one.term)
 
 
-def _stood(rule: CompiledRule) -> list[StoodCondition]:
+def _standing_conditions(rule: CompiledRule) -> list[StoodCondition]:
     return [one for one in rule.conditions if isinstance(one, StoodCondition)]
 
 
-def _watched(condition: StoodCondition, watch: EndpointOutcomes) -> WatchedCondition:
+def _watch(condition: StoodCondition, watch: EndpointOutcomes) -> WatchedCondition:
     return WatchedCondition(*condition.parts, condition.formula, condition.missing, condition.worlds, watch)

@@ -12,9 +12,9 @@ from bailiwick_engine.keys import USER, Key
 from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_governance.rights.answers import AccessAnswer, AccessRow, joined
+from bailiwick_governance.rights.answers import AccessAnswer, AccessRow, join_rows
 from bailiwick_governance.rights.circumstances import CallCircumstances, CallLabels, CallPlace, requirements_of
-from bailiwick_governance.rights.outcomes import MOST_DECISIONS, AccessWay, EndpointOutcomes, absorbed
+from bailiwick_governance.rights.outcomes import MOST_DECISIONS, AccessWay, EndpointOutcomes, absorb
 from bailiwick_regions import atoms
 from bailiwick_regions.atoms import TooManyError
 from bailiwick_regions.parties import NamedParty, accepted, parties
@@ -35,7 +35,9 @@ def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: 
     outcomes = EndpointOutcomes(place.key, endpoint, now, (*_KNOWN, *properties), limit=limit)
     ends = atoms.times([rule.expires for rule in rules], now)[1:]
     asserted = endpoint.settings is not None and endpoint.settings.asserted
-    listed = parties(rules, lambda issuer: beside(endpoint, rules, issuer), verified=not asserted, asserted=asserted)
+    listed = parties(
+        rules, lambda issuer: keys_beside(endpoint, rules, issuer), verified=not asserted, asserted=asserted
+    )
     known: list[tuple[NamedParty, FoundWays]] = []
     rows: list[AccessRow] = []
     incomplete: list[str] = []
@@ -64,15 +66,15 @@ def what_can(
     rows: list[AccessRow] = []
     try:
         for action, told in atoms.names(rule.actions for rule in own).items():
-            rows += by_action(outcomes, own, party, label, (action, told))
+            rows += rows_of_action(outcomes, own, party, label, (action, told))
     except TooManyError:
         # Of half of it nobody could tell which half it is.
         return AccessAnswer((), (f"{label}: {_TOO_MANY}",))
     # No list of labels is every name that there is.
-    return AccessAnswer(tuple(joined(rows, {"resource": ("",), "action": ("",)})))
+    return AccessAnswer(tuple(join_rows(rows, {"resource": ("",), "action": ("",)})))
 
 
-def by_action(
+def rows_of_action(
     outcomes: EndpointOutcomes, own: Sequence[CompiledRule], party: Party, label: str, action: tuple[str, str]
 ) -> list[AccessRow]:
     """Return what a party may do by one action, given with its label. `own`: the rules that name the party.
@@ -90,7 +92,7 @@ def by_action(
             for call, told in circumstances.calls(party)
             for way in outcomes.ways(call, ends)
         ]
-        rows += joined(made, circumstances.labels)
+        rows += join_rows(made, circumstances.labels)
     return rows
 
 
@@ -104,7 +106,7 @@ def places(key: EndpointKey, rules: Sequence[CompiledRule], action: str) -> Iter
                 yield CallPlace(key, action, kind, name), label
 
 
-def beside(
+def keys_beside(
     endpoint: CompiledEndpoint, rules: Sequence[CompiledRule], issuer: str
 ) -> Iterator[tuple[Key, frozenset[int]]]:
     """Yield the keys of an issuer on which the answer hangs, with what tells them apart."""
@@ -147,7 +149,7 @@ def together(known: Sequence[tuple[NamedParty, FoundWays]], named: NamedParty) -
     said: FoundWays = {}
     for found in special:
         for told, ways in found.items():
-            said[told] = absorbed((*said.get(told, ()), *ways))
+            said[told] = absorb((*said.get(told, ()), *ways))
     return said
 
 
@@ -164,4 +166,4 @@ def _rows(
         for told, ways in found.items()
         for way in (ways or ((None,) if fewer.get(told) else ()))
     ]
-    return joined(made, labels)
+    return join_rows(made, labels)

@@ -63,6 +63,6 @@ def holds(term: Term, world: World) -> bool:
     return all(key in world.truths and world.truths[key] in outcomes for key, outcomes in term.items())
 
 
-def implied(term: Term, by: Term) -> bool:
+def is_implied(term: Term, by: Term) -> bool:
     """Tell whether what `by` asks for is a part of what the term asks for."""
     return all(key in term and term[key] <= outcomes for key, outcomes in by.items())

@@ -28,21 +28,21 @@ Tell = Callable[[str], None]
 Compiler = Callable[[Object], CompiledPolicy | BrokenPolicy]
 
 
-def of_cluster(cluster: ClusterClient) -> Snapshot:
+def read_namespace(cluster: ClusterClient) -> Snapshot:
     """Compile the policies of a namespace. Who is over budget there, their status says."""
-    items, _ = cluster.listed(policies_path(cluster.namespace))
-    return of_objects(items, lambda: cluster.listed(data_path(cluster.namespace))[0], talk)
+    items, _ = cluster.list_all(policies_path(cluster.namespace))
+    return compile_objects(items, lambda: cluster.list_all(data_path(cluster.namespace))[0], talk)
 
 
-def of_objects(
+def compile_objects(
     items: Iterable[Object], data: Callable[[], Iterable[Object]], tell: Tell, compiler: Compiler = compile_object
 ) -> Snapshot:
     """Compile policies of one namespace. `data` reads its `EndpointData`, where one is asked for; it may raise.
 
     What is wrong is told, a line at a time.
     """
-    compiled = [_compiled(raw, tell, compiler) for raw in items]
-    snapshot = _beside_data(data, Snapshot.of(compiled), tell)
+    compiled = [_compile(raw, tell, compiler) for raw in items]
+    snapshot = _add_data(data, Snapshot.of(compiled), tell)
     for (_, name), found in snapshot.endpoints.items():
         if found.conflicted:
             first, *others = sorted(carrier.name for carrier in found.carriers)
@@ -52,7 +52,7 @@ def of_objects(
     return snapshot
 
 
-def _beside_data(data: Callable[[], Iterable[Object]], snapshot: Snapshot, tell: Tell) -> Snapshot:
+def _add_data(data: Callable[[], Iterable[Object]], snapshot: Snapshot, tell: Tell) -> Snapshot:
     """Return the snapshot with the data that its policies read, as it is in the cluster."""
     wanted = {name for found in snapshot.endpoints.values() for name in found.data_names}
     if not wanted:
@@ -76,11 +76,11 @@ def _beside_data(data: Callable[[], Iterable[Object]], snapshot: Snapshot, tell:
     return replace(snapshot, endpoints={key: found.beside(objects) for key, found in snapshot.endpoints.items()})
 
 
-def _compiled(raw: Object, tell: Tell, compiler: Compiler) -> CompiledPolicy | BrokenPolicy:
+def _compile(raw: Object, tell: Tell, compiler: Compiler) -> CompiledPolicy | BrokenPolicy:
     """Compile a policy of the cluster, unless it is over budget, and tell what is wrong with it by itself."""
     ref, spec, now = policy_ref(raw), raw.get("spec"), time.time()
     name = visible(ref.name)
-    if (excess := told_over(raw)) is not None:
+    if (excess := budget_excess(raw)) is not None:
         tell(f"error: the policy {name} is over budget: {visible(excess)}")
         return withheld(ref, spec)
     policy = compiler(raw)
@@ -94,7 +94,7 @@ def _compiled(raw: Object, tell: Tell, compiler: Compiler) -> CompiledPolicy | B
     return policy
 
 
-def told_over(raw: Object) -> str | None:
+def budget_excess(raw: Object) -> str | None:
     """Return what the status says of the budget that an object is over; None where it counts."""
     generation = raw["metadata"].get("generation")
     for condition in (raw.get("status") or {}).get("conditions") or ():

@@ -17,7 +17,7 @@ from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_engine.approval.display import visible
 from bailiwick_governance.apiserver.cluster import ClusterClient, policies_path
 from bailiwick_governance.errors import UserError
-from bailiwick_governance.sources.clusterpolicies import told_over
+from bailiwick_governance.sources.clusterpolicies import budget_excess
 from bailiwick_kube.paths import data_path
 
 _POLICY: Final = "EndpointPolicy"
@@ -40,11 +40,11 @@ class LivePolicies:
 
 def live_policies(cluster: ClusterClient) -> LivePolicies:
     """Read the namespace of a cluster's client. Raises `UserError`."""
-    policies = cluster.listed(policies_path(cluster.namespace))[0]
-    return as_files(cluster.namespace, policies, lambda: cluster.listed(data_path(cluster.namespace))[0])
+    policies = cluster.list_all(policies_path(cluster.namespace))[0]
+    return render_files(cluster.namespace, policies, lambda: cluster.list_all(data_path(cluster.namespace))[0])
 
 
-def as_files(
+def render_files(
     namespace: str, policies: Iterable[dict[str, Any]], data: Callable[[], Iterable[dict[str, Any]]]
 ) -> LivePolicies:
     """Return policies of a namespace as files, with its data, which is read if one asks for it. Raises `UserError`."""
@@ -70,8 +70,8 @@ def _refuse_passing(kind: str, raw: dict[str, Any]) -> None:
     """Refuse what does not count as its text says. Raises `UserError`."""
     name = f"the {kind} {visible(_name(raw))} in the cluster"
     if raw["metadata"].get("deletionTimestamp"):
-        raise UserError(f"{name} is being deleted, so nobody can go by it: wait until it is gone")
-    if (excess := told_over(raw)) is not None:
+        raise UserError(f"{name} is being deleted, so it cannot be used: wait until it is gone")
+    if (excess := budget_excess(raw)) is not None:
         raise UserError(
             f"{name} is over budget, and denies what it names: {visible(excess)}; make room for it, or delete it"
         )

@@ -54,7 +54,7 @@ class PolicySet:
         return sorted({entry.ref.namespace for entry in self.entries if entry.ref.namespace})
 
 
-def of_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
+def compile_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
     """Compile the policies of files as a decision point does that serves them; returns the namespace to ask about too.
 
     What is wrong is told with its place, and with what it denies.

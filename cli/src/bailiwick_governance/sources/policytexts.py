@@ -17,7 +17,7 @@ from bailiwick_governance.sources.policies import files_of
 _KIND = "EndpointPolicy"
 
 
-def of_files(name: str) -> PolicyTexts:
+def read_texts(name: str) -> PolicyTexts:
     """Read the policies of a file or folder. Raises `UserError`."""
     texts = PolicyTexts()
     if not add_files(texts, files_of(name)):

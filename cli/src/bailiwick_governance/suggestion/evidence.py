@@ -98,7 +98,7 @@ class RuleEvidence:
                 seen.add(record, attributes, subjects)
         return True
 
-    def of(self, policy: PolicyName, rule: str) -> RuleSeen:
+    def uses_of(self, policy: PolicyName, rule: str) -> RuleSeen:
         """Return what a rule was used for."""
         return self._rules[policy, rule]
 

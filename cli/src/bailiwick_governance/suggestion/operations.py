@@ -36,7 +36,7 @@ def remove(path: str) -> Operation:
     return {"op": "remove", "path": path}
 
 
-def applied(spec: Mapping[str, Any], operations: Iterable[Operation]) -> dict[str, Any]:
+def apply(spec: Mapping[str, Any], operations: Iterable[Operation]) -> dict[str, Any]:
     """Return a spec as the operations make it. Raises `StalePatchError`."""
     made: dict[str, Any] = {_ROOT: copy.deepcopy(dict(spec))}
     for one in operations:
@@ -45,7 +45,7 @@ def applied(spec: Mapping[str, Any], operations: Iterable[Operation]) -> dict[st
         try:
             into: Any = made
             for part in above:
-                into = into[_at(into, part)]
+                into = into[_index(into, part)]
             _apply(one, into, last)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise StalePatchError(one["path"]) from error
@@ -56,18 +56,18 @@ def applied(spec: Mapping[str, Any], operations: Iterable[Operation]) -> dict[st
 def _apply(operation: Operation, into: Any, last: str) -> None:  # noqa: ANN401 - any JSON value
     name, value = operation["op"], copy.deepcopy(operation.get("value"))
     if name == "add" and isinstance(into, list):
-        into.insert(len(into) if last == _END else _at(into, last), value)
+        into.insert(len(into) if last == _END else _index(into, last), value)
     elif name == "add":
         into[last] = value
-    elif name == "test" and into[_at(into, last)] != value:
+    elif name == "test" and into[_index(into, last)] != value:
         raise ValueError(operation["path"])
     elif name == "replace":
-        at = _at(into, last)
+        at = _index(into, last)
         _ = into[at]  # what is replaced must be there
         into[at] = value
     elif name == "remove":
-        del into[_at(into, last)]
+        del into[_index(into, last)]
 
 
-def _at(into: Any, part: str) -> Any:  # noqa: ANN401 - any JSON value, and a place in it
+def _index(into: Any, part: str) -> Any:  # noqa: ANN401 - any JSON value, and a place in it
     return int(part) if isinstance(into, Sequence) and not isinstance(into, str) else part

@@ -64,7 +64,7 @@ class PolicyBook:
         side.refuse_broken("files", "narrowed")
         self._entries: Final = {PolicyName(one.ref.namespace, one.ref.name): one for one in side.entries}
         self._data: Final = side.data
-        self.policies: Final = dict(_read(self._entries.items()))
+        self.policies: Final = dict(_read_policies(self._entries.items()))
         self._bases: dict[frozenset[EndpointKey], Snapshot] = {}
 
     def sides(self, specs: Mapping[PolicyName, Object]) -> tuple[Snapshot, Snapshot] | str:
@@ -98,7 +98,7 @@ class PolicyBook:
         return whole(assemble(entries, "", self._data))[0]
 
 
-def _read(entries: Iterable[tuple[PolicyName, ManifestEntry]]) -> Iterable[tuple[PolicyName, PolicyInForce]]:
+def _read_policies(entries: Iterable[tuple[PolicyName, ManifestEntry]]) -> Iterable[tuple[PolicyName, PolicyInForce]]:
     for name, entry in entries:
         spec = parse_spec(entry.spec)
         if isinstance(entry.policy, CompiledPolicy) and isinstance(entry.spec, dict) and not isinstance(spec, tuple):

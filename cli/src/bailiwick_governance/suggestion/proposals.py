@@ -90,7 +90,7 @@ def proposals_for(
     for name, (at, rule) in policy.rules.items():
         if not gives(policy, name):
             continue
-        one = _RuleProposals(policy, at, rule, evidence.of(policy.name, name), known)
+        one = _RuleProposals(policy, at, rule, evidence.uses_of(policy.name, name), known)
         if one.idle:
             idle.append(name)
             found += one.when_idle(unused, approvers)
@@ -122,12 +122,12 @@ class _RuleProposals:
     @property
     def whole(self) -> bool:
         """Every use of the rule is known."""
-        return all(self._of(key).whole for key in self.rule.subjects)
+        return all(self._knowledge_of(key).whole for key in self.rule.subjects)
 
     @property
     def idle(self) -> bool:
         """Nobody used the rule, as far as it goes back."""
-        return all(self._of(key).state is ScopeState.UNUSED for key in self.rule.subjects)
+        return all(self._knowledge_of(key).state is ScopeState.UNUSED for key in self.rule.subjects)
 
     @property
     def asking(self) -> bool:
@@ -153,13 +153,13 @@ class _RuleProposals:
                 operations.add(f"{self.path}/approval", approval(approvers)),
             )
             then = f"{Effect.REQUIRE_APPROVAL} of {', '.join(approvers)}"
-            yield self._proposal(Part.RULE, self.rule.effect.value, then, self._tested("effect", *changes))
+            yield self._proposal(Part.RULE, self.rule.effect.value, then, self._with_tests("effect", *changes))
 
     def _actions(self) -> Iterator[Proposal]:
         now = tuple(self.raw["actions"])
         then = self.seen.actions.narrowed(_MOST_NAMES)
         if then and then != now:
-            changes = self._tested("actions", operations.replace(f"{self.path}/actions", list(then)))
+            changes = self._with_tests("actions", operations.replace(f"{self.path}/actions", list(then)))
             yield self._proposal(Part.ACTIONS, ", ".join(now), ", ".join(then), changes)
 
     def _resources(self) -> Iterator[Proposal]:
@@ -167,7 +167,7 @@ class _RuleProposals:
         kept = [(raw, seen) for raw, seen in zip(now, self.seen.entries, strict=True) if seen.ids.count]
         then = [_entry(raw, seen) for raw, seen in kept]
         if then and then != list(now):
-            changes = self._tested("resources", operations.replace(f"{self.path}/resources", then))
+            changes = self._with_tests("resources", operations.replace(f"{self.path}/resources", then))
             yield self._proposal(Part.RESOURCES, _resources(now), _resources(then), changes)
 
     def _bounds(self) -> Iterator[Proposal]:
@@ -184,19 +184,21 @@ class _RuleProposals:
             names.append(_fresh(f"at-most-{path[-1]}", names))
             change = operations.add(f"{self.path}/conditions/-", {"name": names[-1], "expression": expression})
             now = " && ".join(one["expression"] for one in conditions)
-            yield self._proposal(Part.CONDITIONS, now, f"... && {expression}", self._tested("conditions", change))
+            yield self._proposal(Part.CONDITIONS, now, f"... && {expression}", self._with_tests("conditions", change))
 
     def _subjects(self, unused: UnusedRules | None, approvers: Sequence[str]) -> Iterator[Proposal]:
         now: list[str] = list(self.raw["subjects"])
         idle = [
             one
             for one in now
-            if all(self._of(key).state is ScopeState.UNUSED for key in self.policy.keys[one] & self.rule.subjects)
+            if all(
+                self._knowledge_of(key).state is ScopeState.UNUSED for key in self.policy.keys[one] & self.rule.subjects
+            )
         ]
         then = [one for one in now if one not in idle]
         if not idle or not then or unused is UnusedRules.KEEP:
             return
-        changes = self._tested("subjects", operations.replace(f"{self.path}/subjects", then))
+        changes = self._with_tests("subjects", operations.replace(f"{self.path}/subjects", then))
         said = ", ".join(then)
         if unused is UnusedRules.APPROVAL and not self.asking:
             names = [*self.policy.rules]
@@ -211,10 +213,10 @@ class _RuleProposals:
             said = f"{said}; {', '.join(idle)} with an approval of {', '.join(approvers)}"
         yield self._proposal(Part.SUBJECTS, ", ".join(now), said, changes)
 
-    def _of(self, key: Key) -> ScopeKnowledge:
+    def _knowledge_of(self, key: Key) -> ScopeKnowledge:
         return self.known(RuleScope(*self.policy.name, self.rule.name, key))
 
-    def _tested(self, member: str, *changes: Operation) -> tuple[Operation, ...]:
+    def _with_tests(self, member: str, *changes: Operation) -> tuple[Operation, ...]:
         """Return changes behind tests that the rule is the one that was looked at."""
         tests = [operations.expect(f"{self.path}/name", self.rule.name)]
         if member in self.raw:

@@ -20,7 +20,7 @@ from bailiwick_governance.suggestion.evidence import CurrentAttribution, Evidenc
 from bailiwick_governance.suggestion.listings import PolicyListings
 from bailiwick_governance.suggestion.policybook import Object, PolicyBook, PolicyInForce, PolicyName
 from bailiwick_governance.suggestion.proposals import Proposal, ScopeKnowledge, proposals_for
-from bailiwick_governance.suggestion.trial import LeftOut, ProposalTrial, by_policy
+from bailiwick_governance.suggestion.trial import LeftOut, ProposalTrial, group_by_policy
 from bailiwick_governance.suggestion.unusedrules import UnusedRules
 from bailiwick_governance.usage.logusage import LogUsage
 from bailiwick_governance.usage.memory import UseMemory
@@ -77,7 +77,7 @@ class SuggestionReport:
     @property
     def untouched(self) -> tuple[str, ...]:
         """What nobody used and nothing is suggested for."""
-        changed = {f"{name}/{one.rule}" for name, some in by_policy(self.proposals).items() for one in some}
+        changed = {f"{name}/{one.rule}" for name, some in group_by_policy(self.proposals).items() for one in some}
         return tuple(one for one in self.idle if one not in changed)
 
 
@@ -142,8 +142,8 @@ def _window(audit: LogAudit, since: float | None) -> EvidenceWindow:
     begin = end - _WINDOW if since is None else since
     if begin >= end - _DAY:
         raise UserError(
-            f"--since: the last line is of {times.epoch_stamp(end)}, and the day before it counts for nothing: name an"
-            " earlier time"
+            f"--since: the last line is from {times.epoch_stamp(end)}, and the day before it does not count:"
+            " give an earlier time"
         )
     return EvidenceWindow(begin, end - _DAY, end)
 
@@ -153,9 +153,9 @@ def _policies(book: PolicyBook, namespace: str | None) -> list[PolicyInForce]:
     here = [one for one in book.policies.values() if namespace in {None, one.name.namespace}]
     if not here:
         known = ", ".join(sorted({one.name.namespace for one in book.policies.values()}))
-        raise UserError(f"no policy of the files is in the namespace {namespace!r}: theirs are {known}")
+        raise UserError(f"no policy in the files is in the namespace {namespace!r}: their namespaces are {known}")
     if not any(True for one in here for _ in scopes_of(one.compiled)):
-        raise UserError("no rule of the policies can let anybody through: there is nothing to narrow")
+        raise UserError("no rule of the policies lets a call through: there is nothing to narrow")
     return here
 
 

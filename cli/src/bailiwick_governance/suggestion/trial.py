@@ -27,7 +27,7 @@ from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
 from bailiwick_governance.records.derivations import in_development, versions_of
 from bailiwick_governance.suggestion.listings import PolicyListings
-from bailiwick_governance.suggestion.operations import applied
+from bailiwick_governance.suggestion.operations import apply
 from bailiwick_governance.suggestion.policybook import Object, PolicyBook, PolicyName
 from bailiwick_governance.suggestion.proposals import Part, Proposal, patch
 from bailiwick_regions.change import ChangeClass
@@ -67,9 +67,9 @@ class ProposalTrial:
 
     def passing(self, proposals: Sequence[Proposal], lines: Lines) -> tuple[Proposal, ...]:
         """Return those that hold. What does not is in `left_out`."""
-        kept = self._compared(self._leaving_gates(self._leaving_rules(proposals)))
+        kept = self._compare(self._leaving_gates(self._leaving_rules(proposals)))
         for _ in range(_MOST_READINGS):
-            blamed = self._blamed(kept, lines) if kept else {}
+            blamed = self._blame(kept, lines) if kept else {}
             if not blamed and not self.replayed:
                 blamed = dict.fromkeys(range(len(kept)), "replay could tell of no decision")
             if not blamed:
@@ -77,7 +77,7 @@ class ProposalTrial:
             for proposal, why in blamed.items():
                 self._leave(kept[proposal], why)
             # What is left was compared with more beside it.
-            kept = self._compared([one for at, one in enumerate(kept) if at not in blamed])
+            kept = self._compare([one for at, one in enumerate(kept) if at not in blamed])
         for one in kept:
             self._leave(one, "decisions still come out otherwise without what was left out before")
         return ()
@@ -119,7 +119,7 @@ class ProposalTrial:
             index = self._indexes[endpoint] = RuleIndex.of(rule for one in ours for rule in one.compiled.rules)
         return not index.laden.keys().isdisjoint(subjects)
 
-    def _compared(self, proposals: Iterable[Proposal]) -> list[Proposal]:
+    def _compare(self, proposals: Iterable[Proposal]) -> list[Proposal]:
         """Return those with which nothing goes further. Endpoints know nothing of each other."""
         found: dict[EndpointKey, list[Proposal]] = {}
         for one in proposals:
@@ -155,9 +155,11 @@ class ProposalTrial:
 
     def specs(self, proposals: Iterable[Proposal]) -> dict[PolicyName, Object]:
         """Return the changed policies as they would be."""
-        return {name: applied(self.book.policies[name].raw, patch(some)) for name, some in by_policy(proposals).items()}
+        return {
+            name: apply(self.book.policies[name].raw, patch(some)) for name, some in group_by_policy(proposals).items()
+        }
 
-    def _blamed(self, proposals: Sequence[Proposal], lines: Lines) -> dict[int, str]:
+    def _blame(self, proposals: Sequence[Proposal], lines: Lines) -> dict[int, str]:
         """Replay, and return by the place of a proposal why it cannot be had."""
         specs = self.specs(proposals)
         sides = [
@@ -183,7 +185,7 @@ class ProposalTrial:
                 if _is_turned(record, now, then):
                     for at in self._at_fault(proposals, record):
                         found.setdefault(at, Counter())[then.code] += 1
-        return {at: f"replay says {_counted(codes)}" for at, codes in found.items()}
+        return {at: f"replay says {_count_text(codes)}" for at, codes in found.items()}
 
     def _at_fault(self, proposals: Sequence[Proposal], record: Mapping[str, Any]) -> list[int]:
         """Return the places of the proposals that leave a call out; all of its endpoint, where none is told."""
@@ -219,7 +221,7 @@ class _ReplaySide:
         self.book: Final = ReplayBook(EndpointStates(texts, Candidate(policies, overlay=True)))
 
 
-def by_policy(proposals: Iterable[Proposal]) -> dict[PolicyName, list[Proposal]]:
+def group_by_policy(proposals: Iterable[Proposal]) -> dict[PolicyName, list[Proposal]]:
     """Return proposals by the policy that they change."""
     found: dict[PolicyName, list[Proposal]] = {}
     for one in proposals:
@@ -266,5 +268,5 @@ def _may_be_of(entry: Mapping[str, Any], resource: Mapping[str, Any], attributes
     return all(not isinstance(value, str) or value in values for value, values in told)
 
 
-def _counted(codes: Counter[str]) -> str:
+def _count_text(codes: Counter[str]) -> str:
     return ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))

@@ -24,7 +24,7 @@ from bailiwick_governance.suggestion.evidence import RuleSeen
 from bailiwick_governance.suggestion.policybook import Object, PolicyName
 from bailiwick_governance.suggestion.proposals import Proposal, patch
 from bailiwick_governance.suggestion.report import SuggestionReport
-from bailiwick_governance.suggestion.trial import by_policy
+from bailiwick_governance.suggestion.trial import group_by_policy
 
 HEADERS: Final = ("POLICY", "RULE", "PART", "NOW", "SUGGESTED", "USES", "BY", "FIRST", "LAST")
 _MOST_BY: Final = 3
@@ -36,7 +36,7 @@ def rows(report: SuggestionReport) -> Iterator[Line]:
     for one in report.proposals:
         seen = one.seen
         texts = (
-            *(str(one.policy), one.rule, one.part.value, one.now, one.then, str(seen.uses), _by(seen)),
+            *(str(one.policy), one.rule, one.part.value, one.now, one.then, str(seen.uses), _users_text(seen)),
             *("never" if moment is None else times.epoch_stamp(moment) for moment in (seen.first, seen.last)),
         )
         yield [(visible(text), "") for text in texts]
@@ -44,7 +44,7 @@ def rows(report: SuggestionReport) -> Iterator[Line]:
 
 def patches(report: SuggestionReport) -> Iterator[str]:
     """Yield the patch of each policy under its name, as a line of JSON for each operation."""
-    for name, some in by_policy(report.proposals).items():
+    for name, some in group_by_policy(report.proposals).items():
         yield f"\n{visible(str(name))}:\n"
         lines = [f"  {json.dumps(one)}" for one in patch(some)]
         yield "[\n" + ",\n".join(lines) + "\n]\n"
@@ -53,9 +53,9 @@ def patches(report: SuggestionReport) -> Iterator[str]:
 def markdown(report: SuggestionReport) -> str:
     """Return a table of Markdown, and behind it the patches."""
     lines = [f"**{report.headline}**", ""]
-    if told := [[text for text, _ in row] for row in rows(report)]:
-        lines += table([header.lower() for header in HEADERS], told)
-    for name, some in by_policy(report.proposals).items():
+    if cells := [[text for text, _ in row] for row in rows(report)]:
+        lines += table([header.lower() for header in HEADERS], cells)
+    for name, some in group_by_policy(report.proposals).items():
         operations = ",\n".join(f"  {json.dumps(one)}" for one in patch(some))
         lines += ["", f"{plain(visible(str(name)))}:", "", "```json", f"[\n{operations}\n]", "```"]
     lines += [
@@ -68,7 +68,7 @@ def markdown(report: SuggestionReport) -> str:
 
 def commands(report: SuggestionReport) -> Iterator[str]:
     """Yield a command for each policy by which a person applies its patch."""
-    for name, some in by_policy(report.proposals).items():
+    for name, some in group_by_policy(report.proposals).items():
         body = shlex.quote(json.dumps(list(patch(some))))
         named = f"{shlex.quote(name.name)} --namespace {shlex.quote(name.namespace)}"
         yield f"kubectl patch endpointpolicies.{GROUP} {named} --type json --patch {body}\n"
@@ -86,7 +86,7 @@ def document(report: SuggestionReport) -> str:
         "suggestions": [_object(one) for one in report.proposals],
         "patches": [
             {"namespace": name.namespace, "policy": name.name, "operations": list(patch(some))}
-            for name, some in by_policy(report.proposals).items()
+            for name, some in group_by_policy(report.proposals).items()
         ],
         "leftOut": [
             {**_place(one.proposal), "suggested": one.proposal.then, "why": one.why} for one in report.left_out
@@ -113,7 +113,7 @@ def write(folder: str, policies: Mapping[PolicyName, Object]) -> None:
             with (into / f"{name.namespace}.{name.name}.yaml").open("x", encoding="ascii") as file:
                 file.write(text)
     except FileExistsError as error:
-        raise UserError(f"--write: {error.filename} is there already: name an empty folder") from error
+        raise UserError(f"--write: {error.filename} exists already: name an empty folder") from error
     except OSError as error:
         raise UserError(f"--write: {error.filename} cannot be written: {error.strerror or error}") from error
 
@@ -129,7 +129,7 @@ class _PlainDumper(yaml.SafeDumper):
 _PlainDumper.add_representer(str, _PlainDumper.represent_text)
 
 
-def _by(seen: RuleSeen) -> str:
+def _users_text(seen: RuleSeen) -> str:
     named = [label(key) for key, _ in sorted(seen.by.items(), key=lambda one: (-one[1], one[0]))]
     more = f" and {len(named) - _MOST_BY} more" if len(named) > _MOST_BY else ""
     return f"{', '.join(named[:_MOST_BY])}{more}" or "nobody"

@@ -86,9 +86,9 @@ class LogUsage:
                 spans.append((min(began, report.ended), report.ended))
         for begin, end in sorted(spans):
             self.memory.cover(begin, end, self._gap)
-        return self._lost(findings, audit.torn + audit.unchained)
+        return self._add_losses(findings, audit.torn + audit.unchained)
 
-    def _lost(self, findings: Iterable[tuple[LogFinding, float | None]], unread: int) -> list[LogLoss]:
+    def _add_losses(self, findings: Iterable[tuple[LogFinding, float | None]], unread: int) -> list[LogLoss]:
         """Keep in mind what is missing. It may be anywhere, unless it is told up to when."""
         covered = self.memory.covered or 0.0
         self.unread += unread
@@ -107,7 +107,7 @@ class LogUsage:
             return
         self.counted += 1
         self._firsts[chain] = min(now, self._firsts.get(chain, now))
-        self._in_force(chain, endpoint, record, now)
+        self._add_presence(chain, endpoint, record, now)
         for scope in used.scopes:
             self.memory.scope(scope).use(now)
         for subject in used.doubtful:
@@ -115,7 +115,7 @@ class LogUsage:
         if self._listener is not None and not self._listener(record, used):
             self.unread += 1
 
-    def _in_force(self, chain: str, endpoint: str, record: Mapping[str, Any], now: float) -> None:
+    def _add_presence(self, chain: str, endpoint: str, record: Mapping[str, Any], now: float) -> None:
         listed: object = record.get("policies")
         digest = record.get("policies_digest")
         if isinstance(digest, str):

@@ -39,7 +39,7 @@ class NearView:
     sealed: frozenset[Path] = frozenset()
 
     @classmethod
-    def of(cls, retrace: Retrace) -> "NearView | None":
+    def from_retrace(cls, retrace: Retrace) -> "NearView | None":
         """Return what was weighed of a call on record; None where no rule was looked at."""
         endpoint, call = retrace.endpoint, retrace.call
         if endpoint is None:
@@ -58,12 +58,8 @@ class NearView:
         if near:
             yield [("Rules that came near, and what each lacks first:", "bold")]
             for one, clause in near:
-                yield [
-                    (
-                        f"  {rule_name(one.rule)} ({one.rule.effect.value}{self._for(one)}): {self._told(one, clause)}",
-                        "",
-                    )
-                ]
+                named = f"{rule_name(one.rule)} ({one.rule.effect.value}{self._for(one)})"
+                yield [(f"  {named}: {self._clause_line(one, clause)}", "")]
         if self.explanation.incomplete:
             yield [("  There are more rules than are looked at.", "")]
 
@@ -93,7 +89,7 @@ class NearView:
         """Name the party, where there are several."""
         return f", for {visible(one.party.id)}" if self.call.actors else ""
 
-    def _told(self, one: WeighedRule, clause: Clause) -> str:
+    def _clause_line(self, one: WeighedRule, clause: Clause) -> str:
         if clause.kind is ClauseKind.CONDITION:
             return self._condition(one, clause)
         name = f" {visible(clause.name)}" if clause.name else ""
@@ -144,12 +140,12 @@ class NearView:
         known: dict[str, str] = {}
         for path in sorted(found.reads):
             if any(meets(path, hidden) for hidden in self.sealed):
-                known[_spelled(path)] = f"is {SEALED}"
+                known[_spell(path)] = f"is {SEALED}"
             else:
-                known[_spelled(path)] = _shown(self._read(path, inputs))
+                known[_spell(path)] = _show(self._value_at(path, inputs))
         return known
 
-    def _read(self, path: Path, inputs: Mapping[str, Any]) -> object:
+    def _value_at(self, path: Path, inputs: Mapping[str, Any]) -> object:
         if path[0] != DATA:
             return _member(inputs, path)
         held = self.endpoint.data.get(path[1]) if len(path) > 1 else None
@@ -170,12 +166,12 @@ def _member(value: object, path: Sequence[str]) -> object:
     return value
 
 
-def _spelled(path: Path) -> str:
+def _spell(path: Path) -> str:
     steps = (f".{part}" if part.isidentifier() else f"[{json.dumps(part)}]" for part in path[1:])
     return visible(path[0] + "".join(steps))
 
 
-def _shown(value: object) -> str:
+def _show(value: object) -> str:
     if value is _ABSENT:
         return "is missing"
     text = visible(json.dumps(value, default=str))

@@ -11,7 +11,7 @@ from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_evidence.derive.derive import Retrace
 from bailiwick_governance.display import Line
-from bailiwick_governance.grants.gateview import needed
+from bailiwick_governance.grants.grantview import gate_terms
 from bailiwick_governance.records.derivations import RecordDerivation
 
 _FOLLOWS: Final = {
@@ -48,7 +48,7 @@ def _facts(record: Any, retrace: Retrace) -> Iterator[tuple[str, str]]:  # noqa:
     if (grant := record.get("grant")) is not None:
         yield "Approval", visible(str(grant["name"]))
     if retrace.verdict.gate is not None:
-        yield "It takes", needed(retrace.verdict.gate)
+        yield "It takes", gate_terms(retrace.verdict.gate)
 
 
 def sentence(reason: Reason, retrace: Retrace) -> str:

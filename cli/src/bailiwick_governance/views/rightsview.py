@@ -15,7 +15,7 @@ from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_engine.truth import UNKNOWN, Truth
 from bailiwick_governance import markdown
 from bailiwick_governance.display import Line
-from bailiwick_governance.grants.gateview import needed
+from bailiwick_governance.grants.grantview import gate_terms
 from bailiwick_governance.rights.answers import AccessRow
 from bailiwick_governance.rights.outcomes import AccessLevel, GivenCondition
 from bailiwick_governance.sources.policysides import RulePlaces
@@ -69,12 +69,12 @@ class RightsView:
         way = row.way
         if way is None:
             return [*map(visible, first), _DENIED, self._where(row), "", "", ""]
-        given = [self._where(row), *(f"{_given(one)}" for one in way.given)]
+        given = [self._where(row), *(f"{_condition_text(one)}" for one in way.given)]
         return [
             *map(visible, first),
             way.level.value,
             " and ".join(one for one in given if one),
-            "" if way.gate is None else needed(way.gate),
+            "" if way.gate is None else gate_terms(way.gate),
             "" if way.until is None else times.epoch_stamp(way.until),
             ", ".join(self._rule(rule) for rule in way.rules),
         ]
@@ -99,7 +99,7 @@ class RightsView:
         way = row.way
         if way is None:
             return body
-        body["rules"] = [_placed(rule, self.place) for rule in way.rules]
+        body["rules"] = [_place_object(rule, self.place) for rule in way.rules]
         body["given"] = [
             {
                 "condition": one.condition.name,
@@ -135,13 +135,13 @@ def notes(key: EndpointKey, settings: CompiledSettings | None, rows: Sequence[Ac
         )
 
 
-def _placed(rule: CompiledRule, place: RulePlaces) -> dict[str, Any]:
+def _place_object(rule: CompiledRule, place: RulePlaces) -> dict[str, Any]:
     at = place(rule)
     body: dict[str, Any] = {"policy": rule.policy.name, "rule": rule.name}
     return body if at is None else {**body, "place": {"file": at.file, "line": at.line, "column": at.column}}
 
 
-def _given(one: GivenCondition) -> str:
+def _condition_text(one: GivenCondition) -> str:
     text = visible(" ".join(one.condition.expression.text.split()))
     words = [word for truth, word in _TRUTHS if truth in one.outcomes]
     return text if words == ["true"] else f"({text}) is {' or '.join(words)}"

@@ -36,7 +36,7 @@ class AccessWork:
     since: str = ""
     work: BackgroundWork[SuggestionReport] | None = None
 
-    def begun(
+    def begin(
         self, visitor: ConsoleVisitor, files: RecordFiles, since: str, *, again: bool
     ) -> BackgroundWork[SuggestionReport]:
         """Return the reading, begun anew where none is there, or another one is asked for. Raises `UserError`."""
@@ -69,13 +69,13 @@ async def listing(request: web.Request) -> web.StreamResponse:
     """Show whom policies name."""
     visitor = request[VISITOR]
     cluster, namespace = visitor.source.cluster, visitor.source.namespace
-    cache = visitor.shelf.of(CompiledCache)
+    cache = visitor.shelf.get(CompiledCache)
     wanted = request.query.get("find", "")
     readings = await visitor.threads.run(lambda: source.everywhere(cluster, namespace, cache))
     found = [one for one in identities.identities(readings) if wanted in one.label]
     shown = page_of(found, request.query.get("page", "1"), _PAGE)
     return visitor.views.page(
-        "identities.html", 200, shown=shown, find=wanted, namespace=namespace, unread=identities.unread(readings)
+        "identities.html", 200, shown=shown, find=wanted, namespace=namespace, unread=identities.find_unread(readings)
     )
 
 
@@ -83,7 +83,7 @@ async def identity(request: web.Request) -> web.StreamResponse:
     """Show what somebody may do."""
     visitor = request[VISITOR]
     cluster, namespace = visitor.source.cluster, visitor.source.namespace
-    cache = visitor.shelf.of(CompiledCache)
+    cache = visitor.shelf.get(CompiledCache)
     wanted = request.match_info["identity"]
 
     def find() -> NamedIdentity:
@@ -96,22 +96,22 @@ async def identity(request: web.Request) -> web.StreamResponse:
     found = await visitor.threads.run(find)
     state = await _records(visitor, request)
     if state.report is not None:
-        state.proposed = suggestions.proposed(state.report, found.key)
+        state.proposed = suggestions.narrowing_of(state.report, found.key)
     page = await visitor.threads.run(lambda: identitypage.compose(found, state.report, request.query.get("page", "1")))
     return visitor.views.page("identity.html", 200, page=page, records=state, namespace=namespace)
 
 
 async def _records(visitor: ConsoleVisitor, request: web.Request) -> _RecordsState:
     """Return what the records say, or how far their reading is; nothing is read that nobody asked for."""
-    kept = visitor.shelf.of(AccessWork)
+    kept = visitor.shelf.get(AccessWork)
     state = _RecordsState(visitor.records, request.query.get("from", kept.since))
     if visitor.records is None or (kept.work is None and not {"records", "from"} & request.query.keys()):
         return state
     try:
-        work = kept.begun(visitor, visitor.records, state.since, again="again" in request.query)
+        work = kept.begin(visitor, visitor.records, state.since, again="again" in request.query)
         if await work.wait(_PATIENCE):
             state.report = work.result()
-            visitor.shelf.of(KnownUses).uses = state.report.uses
+            visitor.shelf.get(KnownUses).uses = state.report.uses
         else:
             state.told = work.progress.told
     except UserError as error:

@@ -37,6 +37,6 @@ def identities(readings: Iterable[EndpointReading]) -> tuple[NamedIdentity, ...]
     return tuple(sorted(listed, key=lambda one: one.label))
 
 
-def unread(readings: Iterable[EndpointReading]) -> tuple[str, ...]:
+def find_unread(readings: Iterable[EndpointReading]) -> tuple[str, ...]:
     """Return the endpoints that deny every call, so that nobody is listed for them."""
     return tuple("/".join(one.key) for one in readings if one.compiled is None)

@@ -95,7 +95,7 @@ def _access(identity: NamedIdentity, found: EndpointReading, report: SuggestionR
     return EndpointAccess(
         *found.key,
         note,
-        shownaccess.shown(rows),
+        shownaccess.access_table(rows),
         notes,
         found.problems,
         tuple(ToldUse(name, uses.get(name, "not known")) for name in named),

@@ -18,7 +18,7 @@ from bailiwick_console.threads.recordfiles import RecordFiles
 from bailiwick_engine.keys import Key
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.display import Line
-from bailiwick_governance.sources.livepolicies import as_files
+from bailiwick_governance.sources.livepolicies import render_files
 from bailiwick_governance.suggestion import view
 from bailiwick_governance.suggestion.policybook import PolicyName
 from bailiwick_governance.suggestion.report import SuggestionReport, SuggestionRequest, report_on
@@ -49,7 +49,7 @@ def report(
     return report_on(SuggestionRequest(named, None, since), files.reading(progress))
 
 
-def proposed(found: SuggestionReport, key: Key) -> ProposedNarrowing:
+def narrowing_of(found: SuggestionReport, key: Key) -> ProposedNarrowing:
     """Return what of a report is about the policies that name somebody."""
     policies = {PolicyName(scope.namespace, scope.policy) for scope in found.uses if scope.subject == key}
     own = dataclasses.replace(
@@ -86,4 +86,4 @@ def _live(cluster: ClusterClient, namespace: str | None) -> Iterator[tuple[str, 
     for raw in source.policies(cluster, namespace):
         found.setdefault(raw["metadata"]["namespace"], []).append(raw)
     for name, items in found.items():
-        yield from as_files(name, items, functools.partial(source.data, cluster, name)).files
+        yield from render_files(name, items, functools.partial(source.data, cluster, name)).files

@@ -16,8 +16,8 @@ from bailiwick_console.bulk import choice, writes
 from bailiwick_console.bulk.choice import ACTS, BulkAct, GrantChoice
 from bailiwick_console.bulk.writes import BulkOutcome, BulkResult, BulkRun
 from bailiwick_console.grants.inbox import InboxList, card
-from bailiwick_console.markup.pages import typed
-from bailiwick_console.visits.forms import posted
+from bailiwick_console.markup.pages import typed_markup
+from bailiwick_console.visits.forms import read_form
 from bailiwick_console.visits.views import here
 from bailiwick_console.visits.visitor import VISITOR, ConsoleVisitor, heard
 from bailiwick_engine.approval.display import visible
@@ -98,7 +98,7 @@ async def _write(request: web.Request, act: BulkAct) -> web.StreamResponse:
         act=act.value,
         results={one.value: found for one, found in by_outcome.items() if found},
         here=here,
-        reason=typed("" if done else reason),
+        reason=typed_markup("" if done else reason),
     )
 
 
@@ -118,13 +118,13 @@ def _confirmation(
         changed=found.changed,
         form_token=visitor.memory.form_token,
         namespace=visitor.source.namespace,
-        reason=typed(reason),
+        reason=typed_markup(reason),
         problem=problem,
     )
 
 
 async def _form(request: web.Request) -> BulkForm:
-    form = await posted(request)
+    form = await read_form(request)
     if not request[VISITOR].memory.sent(form.text("token")):
         raise web.HTTPForbidden(reason="The form is not one of this visit")
     return BulkForm(form.text("list"), form.texts("grant"), form.texts("shown"), form.text("reason").strip())
@@ -147,7 +147,7 @@ def _tell_of_the_end(
     unsure += grants[len(results) : len(results) + 1]
     for grant in unsure:
         named = f"{visible(grant.name)} in {visible(grant.namespace)}"
-        talk(f"What was sent of {named} has no answer yet: look at it again to see whether it was written.")
+        talk(f"The API server has not answered yet about {named}: look again to see whether the change was made.")
     left = len(grants) - len([one for one in results if one.outcome is BulkOutcome.DONE]) - len(unsure)
     if left:
-        talk(f"Nothing was written of {left} more.")
+        talk(f"{left} more were not sent.")

@@ -70,13 +70,13 @@ def _each(grants: Iterable[GrantView], send: Callable[[GrantView], object], run:
     for grant in grants:
         if run.ended:
             return
-        result = BulkResult(grant, BulkOutcome.UNSENT, silent) if silent else _sent(grant, send)
+        result = BulkResult(grant, BulkOutcome.UNSENT, silent) if silent else _send(grant, send)
         if result.outcome is BulkOutcome.UNKNOWN:
             silent = "the API server had failed before"
         run.results.append(result)
 
 
-def _sent(grant: GrantView, send: Callable[[GrantView], object]) -> BulkResult:
+def _send(grant: GrantView, send: Callable[[GrantView], object]) -> BulkResult:
     try:
         send(grant)
     except ChangedGrantError as error:

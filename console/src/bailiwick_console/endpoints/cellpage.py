@@ -17,7 +17,7 @@ from bailiwick_console.endpoints.source import EndpointReading
 from bailiwick_console.markup.listpages import ShownPart, page_of
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_governance.apiserver.cluster import Object
-from bailiwick_governance.grants.gateview import needed
+from bailiwick_governance.grants.grantview import gate_terms
 from bailiwick_governance.rights.matrix import AccessMatrix, MatrixSubject
 from bailiwick_governance.views import rightsview
 from bailiwick_regions.atoms import told
@@ -66,7 +66,7 @@ def compose(
         subject.label,
         told((matrix.actions[action],)),
         matrixpage.note(subject),
-        shownaccess.shown(cell),
+        shownaccess.access_table(cell),
         tuple(rightsview.notes(found.key, matrix.settings, cell or ())),
         ShownPart(tuple(_texts(texts.entries, policies, subject, uses)), texts.number, texts.pages, texts.total),
     )
@@ -82,7 +82,7 @@ def _texts(
             rule.policy.name,
             rule.name,
             rule.effect.value,
-            "" if rule.gate is None else needed(rule.gate),
+            "" if rule.gate is None else gate_terms(rule.gate),
             "not known" if raw is None else overview.policy_state(raw).use,
             uses.told(rule, keys),
             () if raw is None else tuple(_lines(raw["spec"], rule.name)),

@@ -49,7 +49,7 @@ async def matrix(request: web.Request) -> web.StreamResponse:
     asked = MatrixQuestion(
         query.get("subject", ""), query.get("action", ""), query.get("rows", "1"), query.get("columns", "1")
     )
-    cluster, cache, place = visitor.source.cluster, visitor.shelf.of(CompiledCache), _place(request)
+    cluster, cache, place = visitor.source.cluster, visitor.shelf.get(CompiledCache), _place(request)
 
     def work() -> tuple[EndpointReading, matrixpage.MatrixPage | None]:
         found = source.endpoint(cluster, *place, cache)
@@ -66,8 +66,8 @@ async def matrix(request: web.Request) -> web.StreamResponse:
 async def cell(request: web.Request) -> web.StreamResponse:
     """Show one cell in full."""
     visitor = request[VISITOR]
-    query, uses = request.query, visitor.shelf.of(KnownUses)
-    cluster, cache, place = visitor.source.cluster, visitor.shelf.of(CompiledCache), _place(request)
+    query, uses = request.query, visitor.shelf.get(KnownUses)
+    cluster, cache, place = visitor.source.cluster, visitor.shelf.get(CompiledCache), _place(request)
 
     def work() -> tuple[EndpointReading, cellpage.CellPage]:
         found = source.endpoint(cluster, *place, cache)
@@ -85,7 +85,7 @@ async def cell(request: web.Request) -> web.StreamResponse:
 async def together(request: web.Request) -> web.StreamResponse:
     """Show what those may do who are several subjects at once, where it is something else."""
     visitor = request[VISITOR]
-    cluster, cache, place = visitor.source.cluster, visitor.shelf.of(CompiledCache), _place(request)
+    cluster, cache, place = visitor.source.cluster, visitor.shelf.get(CompiledCache), _place(request)
 
     def work() -> tuple[EndpointReading, togetherpage.TogetherPage | None]:
         found = source.endpoint(cluster, *place, cache)

@@ -24,7 +24,7 @@ class ShownAccess:
     left: int
 
 
-def shown(found: Sequence[AccessRow] | None) -> ShownAccess:
+def access_table(found: Sequence[AccessRow] | None) -> ShownAccess:
     """Return the table of these rows; None: not all of them were looked at."""
     view = RightsView("WhatCan", {}, _COLUMNS, found or (), lambda _: None)
     if found is None:

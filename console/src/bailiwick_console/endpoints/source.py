@@ -77,12 +77,12 @@ class CompiledCache:
 
 def policies(cluster: ClusterClient, namespace: str | None) -> list[Object]:
     """Return the policies of a namespace, or of all. Raises `MissingRightError`."""
-    return _listed(cluster, policies_path(namespace), ENDPOINT_POLICIES, namespace)
+    return _list(cluster, policies_path(namespace), ENDPOINT_POLICIES, namespace)
 
 
 def data(cluster: ClusterClient, namespace: str) -> list[Object]:
     """Return the `EndpointData` of a namespace. Raises `MissingRightError`."""
-    return _listed(cluster, data_path(namespace), ENDPOINT_DATA, namespace)
+    return _list(cluster, data_path(namespace), ENDPOINT_DATA, namespace)
 
 
 def everywhere(cluster: ClusterClient, namespace: str | None, cache: CompiledCache) -> list[EndpointReading]:
@@ -109,14 +109,14 @@ def readings(
     for name in names:
         own = [raw for raw in items if _endpoint(raw) == name]
         if own:
-            yield _compiled((namespace, name), (*own, *unread), held, cache)
+            yield _compile((namespace, name), (*own, *unread), held, cache)
 
 
-def _compiled(
+def _compile(
     key: EndpointKey, items: tuple[Object, ...], data: Callable[[], list[Object]], cache: CompiledCache
 ) -> EndpointReading:
     problems: list[str] = []
-    snapshot = clusterpolicies.of_objects(items, data, problems.append, cache.compiled)
+    snapshot = clusterpolicies.compile_objects(items, data, problems.append, cache.compiled)
     found = snapshot.endpoints.get(key)
     if (ref := snapshot.unreadable.get(key[0])) is not None:
         problems.append(
@@ -141,9 +141,9 @@ def _endpoint(raw: Object) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _listed(cluster: ClusterClient, path: str, resource: str, namespace: str | None) -> list[Object]:
+def _list(cluster: ClusterClient, path: str, resource: str, namespace: str | None) -> list[Object]:
     try:
-        return cluster.listed(path)[0]
+        return cluster.list_all(path)[0]
     except ApiError as error:
         if error.status != HTTPStatus.FORBIDDEN:
             raise

@@ -50,7 +50,7 @@ def compose(matrix: AccessMatrix, wanted: str) -> TogetherPage:
         if other
     ]
     return TogetherPage(
-        ShownPart(_headed(columns.entries), columns.number, columns.pages, columns.total),
+        ShownPart(_headers(columns.entries), columns.number, columns.pages, columns.total),
         tuple(rows),
         sum(other is False for _, other in told_ones),
         tuple(subject.label for subject, other in told_ones if other is None),
@@ -58,5 +58,5 @@ def compose(matrix: AccessMatrix, wanted: str) -> TogetherPage:
     )
 
 
-def _headed(actions: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def _headers(actions: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple((name_of(action), told((label,))) for action, label in actions)

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bailiwick_governance.apiserver.people import CurrentUser
-from bailiwick_governance.display import Line, legible, legible_rendered
+from bailiwick_governance.display import Line, legible, legible_escaped
 from bailiwick_governance.grants import grantfacts, policyfacts, steps
-from bailiwick_governance.grants.grantfacts import FactRows, GrantFact, Told
+from bailiwick_governance.grants.grantfacts import Fact, FactRows, GrantFact
 from bailiwick_governance.grants.grantview import GrantStepView, GrantView, exact_span, moment, span
-from bailiwick_governance.grants.overlaps import still_letting
+from bailiwick_governance.grants.overlaps import find_overlaps
 
 Object = Mapping[str, Any]
 
@@ -25,7 +25,7 @@ class PageSection:
 
     key: str
     title: str
-    told: tuple[Told, ...]
+    told: tuple[Fact, ...]
     words: str = ""
 
 
@@ -63,17 +63,17 @@ def compose(grant: GrantView, context: PageContext) -> GrantPage:
     """Return the page of a grant as it stands."""
     mine = tuple(steps.reviewable(grant, context.me))
     policies = _why("policies", context) if context.policies is None else context.policies
-    others = None if context.grants is None else still_letting(grant, context.grants)
+    others = None if context.grants is None else find_overlaps(grant, context.grants)
     sections = (
         PageSection("who", "Who calls", (*grantfacts.parties(grant), *policyfacts.proof(grant, policies))),
-        PageSection("what", "What is to be done", tuple(grantfacts.act(grant))),
-        PageSection("call", "With which arguments", (*grantfacts.arguments(grant), *grantfacts.bound(grant))),
-        PageSection("yes", "What a yes gives", (*grantfacts.gives(grant, others), *_width(grant))),
-        PageSection("why", "Why you are asked", (*grantfacts.asked(grant), *policyfacts.conditions(grant, policies))),
+        PageSection("what", "What is to be done", tuple(grantfacts.action(grant))),
+        PageSection("call", "With which arguments", (*grantfacts.arguments(grant), *grantfacts.binding(grant))),
+        PageSection("yes", "What a yes gives", (*grantfacts.permission(grant, others), *_width(grant))),
+        PageSection("why", "Why you are asked", (*grantfacts.origin(grant), *policyfacts.conditions(grant, policies))),
         PageSection("change", "What is new since your last yes", tuple(_since(grant, context))),
         PageSection("reviews", "Whose yes is needed", tuple(grantfacts.reviewers(grant))),
         PageSection("no", "What happens on a no, and on no answer", tuple(_otherwise(grant))),
-        PageSection("words", "What the requester says", (), grantfacts.words(grant) or "Nothing."),
+        PageSection("words", "What the requester says", (), grantfacts.requester_words(grant) or "Nothing."),
         PageSection("you", "You act as", tuple(_you(context.me))),
     )
     request = grant.request
@@ -113,7 +113,7 @@ def _cannot(grant: GrantView, context: PageContext, mine: Sequence[GrantStepView
     return f"You are not allowed to review this: {context.missing[mine[0].name]} is missing."
 
 
-def _width(grant: GrantView) -> Iterator[Told]:
+def _width(grant: GrantView) -> Iterator[Fact]:
     if grant.request["binding"]["mode"] == "Scope":
         yield _fact("Covers", "a class of calls: every call of this subject, action and resource", "yellow")
     elif grantfacts.hides(grant):
@@ -122,9 +122,9 @@ def _width(grant: GrantView) -> Iterator[Told]:
         yield _fact("Covers", "exactly this call, to the last byte. A call with other arguments is another request")
 
 
-def _since(grant: GrantView, context: PageContext) -> Iterator[Told]:
+def _since(grant: GrantView, context: PageContext) -> Iterator[Fact]:
     if context.grants is None:
-        yield _unread("Before", "grants", context)
+        yield _unknown_fact("Before", "grants", context)
         return
     action = legible(grant.request["action"]["name"])
     before = [
@@ -146,7 +146,7 @@ def _since(grant: GrantView, context: PageContext) -> Iterator[Told]:
         "Last yes",
         f"{legible(last.name)}, which was asked for {age} ago (yeses of yours that are still stored: {len(before)})",
     )
-    if changes := tuple(_changes(_told_values(last), _told_values(grant))):
+    if changes := tuple(_changes(_fact_values(last), _fact_values(grant))):
         yield FactRows("Different now", changes, aligned=True)
     else:
         yield _fact("Different now", "nothing that is shown")
@@ -157,7 +157,7 @@ def _kin(grant: GrantView, other: GrantView) -> bool:
     return bool((mine["endpoint"], mine["action"]["name"]) == (its["endpoint"], its["action"]["name"]))
 
 
-def _told_values(grant: GrantView) -> dict[str, str]:
+def _fact_values(grant: GrantView) -> dict[str, str]:
     """Return what is compared with the last yes: each value under its name."""
     request = grant.request
     values = {str(item["name"]): str(item["value"]) for item in request.get("display") or ()}
@@ -187,31 +187,33 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[list
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)
         if old != new:
-            told = [_escaped(value) for value in (old, new)]
-            yield [(_escaped(name), ""), (told[0], "dim"), (" → ", ""), (told[1], "bold")]
+            told = [_escape(value) for value in (old, new)]
+            yield [(_escape(name), ""), (told[0], "dim"), (" → ", ""), (told[1], "bold")]
 
 
-def _escaped(text: str | None) -> str:
+def _escape(text: str | None) -> str:
     # What the decision point rendered is escaped already; nothing that cannot be seen gets through either way.
-    return "(not there)" if text is None else legible_rendered(text)
+    return "(not there)" if text is None else legible_escaped(text)
 
 
-def _otherwise(grant: GrantView) -> Iterator[Told]:
+def _otherwise(grant: GrantView) -> Iterator[Fact]:
     if grant.phase != "Pending":
         yield _fact("Now", f"It is {legible(grant.phase)}. Nobody's answer is waited for.")
-        yield from grantfacts.standing(grant)
+        yield from grantfacts.status(grant)
         return
     yield _fact("On a no", "The request ends for good and the call stays denied. It can be asked for again later.")
-    yield _fact("On no answer", f"The request ends by itself{grantfacts.until(grant)}. Until then the call is denied.")
-    yield from grantfacts.standing(grant)
+    yield _fact(
+        "On no answer", f"The request ends by itself{grantfacts.deadline_clause(grant)}. Until then the call is denied."
+    )
+    yield from grantfacts.status(grant)
 
 
-def _you(me: CurrentUser) -> Iterator[Told]:
+def _you(me: CurrentUser) -> Iterator[Fact]:
     yield _fact("User", legible(me.username), "bold")
     yield _fact("Groups", ", ".join(legible(group) for group in me.groups) or "none")
 
 
-def _unread(label: str, what: str, context: PageContext) -> GrantFact:
+def _unknown_fact(label: str, what: str, context: PageContext) -> GrantFact:
     return _fact(label, f"not known: {legible(_why(what, context))}", "yellow")
 
 

@@ -109,7 +109,7 @@ def sort(
             for one in _lists(grant, me, approves):
                 lists[one].append(grant)
     for one, grants in lists.items():
-        grants.sort(key=_begun, reverse=True)
+        grants.sort(key=_created, reverse=True)
         if one is not InboxList.ENDED:
             grants.sort(key=lambda grant: grant.until or "")
     return lists
@@ -157,7 +157,7 @@ def _lists(grant: GrantView, me: CurrentUser, approves: Approves) -> Iterable[In
     return mine or (InboxList.OTHERS,)
 
 
-def _begun(grant: GrantView) -> float:
+def _created(grant: GrantView) -> float:
     return moment(grant.raw["metadata"]["creationTimestamp"])
 
 

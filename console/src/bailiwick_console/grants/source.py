@@ -50,7 +50,7 @@ class GrantSource:
         Raises `MissingRightError` where the person may not list grants.
         """
         try:
-            items, _ = self.cluster.listed(grants_path(self.namespace))
+            items, _ = self.cluster.list_all(grants_path(self.namespace))
         except ApiError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
@@ -78,8 +78,8 @@ class GrantSource:
     def context(self, grant: GrantView) -> PageContext:
         """Return what the page of a grant tells beside it."""
         unread: dict[str, str] = {}
-        grants = self._read("grants", grants_path(grant.namespace), unread)
-        policies = self._read("policies", policies_path(grant.namespace), unread)
+        grants = self._try_list("grants", grants_path(grant.namespace), unread)
+        policies = self._try_list("policies", policies_path(grant.namespace), unread)
         permissions = Permissions(self.cluster)
         missing = {
             step.name: right
@@ -89,12 +89,12 @@ class GrantSource:
         views = None if grants is None else [GrantView(raw, grant.now) for raw in grants if listable(raw, grant.now)]
         return PageContext(self.me, views, policies, missing, unread)
 
-    def _read(self, what: str, path: str, unread: dict[str, str]) -> list[Object] | None:
+    def _try_list(self, what: str, path: str, unread: dict[str, str]) -> list[Object] | None:
         try:
-            items, _ = self.cluster.listed(path)
+            items, _ = self.cluster.list_all(path)
         except ApiError as error:
             resource = ENDPOINT_POLICIES if what == "policies" else APPROVAL_GRANTS
-            unread[what] = reviews.unread(resource, error)
+            unread[what] = reviews.unread_reason(resource, error)
             return None
         return items
 

@@ -24,7 +24,7 @@ class ConsoleCertificate:
         self._read: tuple[bytes, bytes] | None = None
         self._context: ssl.SSLContext | None = None
         self._problem: str | None = None
-        self.listening: Final = _hardened()
+        self.listening: Final = _hardened_context()
         """What the port listens with."""
         self.listening.sni_callback = self._hand_over
 
@@ -57,7 +57,7 @@ class ConsoleCertificate:
             return
         if not all(part.strip() for part in read):
             raise ValueError("no certificate is issued yet")
-        made = _hardened()
+        made = _hardened_context()
         made.load_cert_chain(self._certificate, self._key, password=_no_password)
         if (self._certificate.read_bytes(), self._key.read_bytes()) != read:
             raise ValueError("the files are still being written")
@@ -73,7 +73,7 @@ class ConsoleCertificate:
         return None
 
 
-def _hardened() -> ssl.SSLContext:
+def _hardened_context() -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     made.set_ciphers(_TLS12)

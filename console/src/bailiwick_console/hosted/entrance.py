@@ -15,15 +15,14 @@ from aiohttp import web
 
 from bailiwick_console.hosted.idtoken import IdTokenError
 from bailiwick_console.hosted.loginpages import LoginPages
-from bailiwick_console.hosted.logins import LOGIN_SECONDS, PendingLogin, PendingLogins
+from bailiwick_console.hosted.logins import FIRST, LOGIN_SECONDS, PendingLogin, PendingLogins, is_page, return_path
 from bailiwick_console.hosted.people import PersonSessions, PersonToken
 from bailiwick_console.hosted.provider import LoginProvider, ProviderError
 from bailiwick_console.hosted.renewal import TokenRenewal
-from bailiwick_console.hosted.returns import FIRST, on_the_list, returned
 from bailiwick_console.hosted.settings import HostedPlaces
 from bailiwick_console.hosted.strangers import StrangerLog
 from bailiwick_console.threads.calls import ClusterThreads
-from bailiwick_console.visits.forms import posted
+from bailiwick_console.visits.forms import read_form
 from bailiwick_console.visits.security import READS, SiteAddress, cookie
 from bailiwick_console.visits.views import bare, refused
 from bailiwick_console.visits.visitor import VISITOR, ConsoleVisitor
@@ -72,7 +71,7 @@ class HostedEntrance:
         self._places = places
         self._logins = logins or PendingLogins()
         self._sessions = sessions or PersonSessions()
-        self._renewal = TokenRenewal(provider, self._sessions, self._recognized)
+        self._renewal = TokenRenewal(provider, self._sessions, self._recognize)
         self._strangers = StrangerLog()
         self._threads = ClusterThreads()
 
@@ -90,11 +89,11 @@ class HostedEntrance:
     def routes(self) -> Sequence[web.RouteDef]:
         """The paths of login and session."""
         return [
-            web.post(LOGIN, self._begun),
-            web.get(CALLBACK, self._answered, allow_head=False),
+            web.post(LOGIN, self._begin_login),
+            web.get(CALLBACK, self._finish_login, allow_head=False),
             web.get(SIGNED_IN, self._signed_in),
             web.post(NAMESPACE, self._chosen),
-            web.post(LOGOUT, self._left),
+            web.post(LOGOUT, self._log_out),
         ]
 
     @property
@@ -104,7 +103,7 @@ class HostedEntrance:
 
     def lost(self, request: web.Request) -> web.StreamResponse | None:
         """End the session: its token is no longer accepted."""
-        self._sessions.end(_shown(request, SESSION_COOKIE))
+        self._sessions.end(_cookie_id(request, SESSION_COOKIE))
         return self._pages.login(
             "/", "The API server no longer accepts your login: log in again.", HTTPStatus.FORBIDDEN
         )
@@ -115,37 +114,37 @@ class HostedEntrance:
 
     def follows(self, request: web.Request) -> bool:
         """Tell whether a link from elsewhere may lead to what is asked for."""
-        return request.method in READS and (request.path == CALLBACK or on_the_list(request.path_qs))
+        return request.method in READS and (request.path == CALLBACK or is_page(request.path_qs))
 
     async def admit(self, request: web.Request, *, looked: bool) -> ConsoleVisitor | web.StreamResponse:
         """Let in who has a session; show everybody else the button."""
         if request.headers.get("Sec-Fetch-Site") in _ELSEWHERE:
             # A Strict cookie is not sent along a link of another site, but with what our own page loads.
-            return bare("Opening the console", "One moment.", HTTPStatus.OK, leads=returned(request.path_qs))
-        name = _shown(request, SESSION_COOKIE)
+            return bare("Opening the console", "One moment.", HTTPStatus.OK, leads=return_path(request.path_qs))
+        name = _cookie_id(request, SESSION_COOKIE)
         session = self._sessions.find(name, looked=looked)
         if session is not None and await self._renewal.lasts(name, session):
             return session.visitor
         reads = request.method in READS and looked
         return self._pages.login(
-            returned(request.path_qs if request.method in READS else "/"),
+            return_path(request.path_qs if request.method in READS else "/"),
             "" if name is None else "Your session has ended: log in again.",
             HTTPStatus.OK if reads else HTTPStatus.FORBIDDEN,
         )
 
-    async def _begun(self, request: web.Request) -> web.StreamResponse:
+    async def _begin_login(self, request: web.Request) -> web.StreamResponse:
         """Send the browser to the issuer, by a page of ours: a form may lead to no other site."""
         # Anybody may send it, as slowly as they like.
         try:
             async with asyncio.timeout(_FORM_SECONDS):
-                to = (await posted(request)).text("to")
+                to = (await read_form(request)).text("to")
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
         # Whoever begins anew has left, whatever comes of it.
-        self._sessions.end(_shown(request, SESSION_COOKIE))
-        begun = self._logins.begin(returned(to))
+        self._sessions.end(_cookie_id(request, SESSION_COOKIE))
+        begun = self._logins.begin(return_path(to))
         if begun is None:
-            self._strangers.tell("A login was refused: too many have begun and not ended.")
+            self._strangers.tell("A login was refused: too many logins are open.")
             return self._pages.login(
                 "/", "Too many logins have begun. Try again in ten minutes.", HTTPStatus.SERVICE_UNAVAILABLE
             )
@@ -161,24 +160,24 @@ class HostedEntrance:
         _bake(response, LOGIN_COOKIE, browser, "Lax", int(LOGIN_SECONDS))
         return response
 
-    async def _answered(self, request: web.Request) -> web.StreamResponse:
+    async def _finish_login(self, request: web.Request) -> web.StreamResponse:
         """Take the issuer's answer: begin a session, and have the page load itself again as our own."""
-        login = self._logins.take(_shown(request, LOGIN_COOKIE), _only(request, "state") or "")
+        login = self._logins.take(_cookie_id(request, LOGIN_COOKIE), _only(request, "state") or "")
         if login is None:
             # The browser may still wait for the answer to another one: it keeps its cookie.
-            return self._failed(
+            return self._failure_page(
                 _NotLoggedInError("The answer is of no login that this browser began here in the last ten minutes")
             )
         try:
             token = await self._token_of(request, login)
-            visitor = await self._accepted(token)
+            visitor = await self._admit(token)
             name = self._sessions.begin(visitor, token)
             if name is None:
                 raise _NotLoggedInError(
                     "Too many people are logged in. Try again later, or use kubectl bailiwick console"
                 )
         except (_NotLoggedInError, IdTokenError, UserError) as error:
-            response = self._failed(error)
+            response = self._failure_page(error)
             _forget(response, LOGIN_COOKIE, "Lax")
             return response
         talk(f"{visitor.source.me.username} logged in")
@@ -189,7 +188,7 @@ class HostedEntrance:
         _forget(response, LOGIN_COOKIE, "Lax")
         return response
 
-    def _failed(self, error: Exception) -> web.StreamResponse:
+    def _failure_page(self, error: Exception) -> web.StreamResponse:
         if isinstance(error, IdTokenError):
             error = _NotLoggedInError(f"The issuer's token is not accepted: {error}")
         self._strangers.tell(f"A login was refused: {error}")
@@ -211,40 +210,40 @@ class HostedEntrance:
         claims = await self._provider.verified(given.id_token, login.nonce)
         return PersonToken(given.id_token, given.refresh_token, claims.subject, claims.ends)
 
-    async def _accepted(self, token: PersonToken) -> ConsoleVisitor:
+    async def _admit(self, token: PersonToken) -> ConsoleVisitor:
         """Return who they are to the API server. Raises `ApiError` with 401 where it knows no such person."""
         cluster = self._connects(token)
-        me = await self._known(cluster)
+        me = await self._ask_who(cluster)
         places = self._places
         return ConsoleVisitor(cluster, me, places.namespace, leaves=True, installation=places.installation)
 
-    async def _recognized(self, token: PersonToken) -> CurrentUser:
-        return await self._known(self._connects(token))
+    async def _recognize(self, token: PersonToken) -> CurrentUser:
+        return await self._ask_who(self._connects(token))
 
-    async def _known(self, cluster: ClusterClient) -> CurrentUser:
+    async def _ask_who(self, cluster: ClusterClient) -> CurrentUser:
         me = await self._threads.run(lambda: who_am_i(cluster))
         if me.username == _NOBODY:
-            raise ApiError("the API server knows nobody by this token", HTTPStatus.UNAUTHORIZED)
+            raise ApiError("the API server does not accept this token", HTTPStatus.UNAUTHORIZED)
         return me
 
     async def _signed_in(self, request: web.Request) -> web.StreamResponse:
         """Say as whom they act."""
-        return request[VISITOR].views.signed_in(returned(request.query.get("to", "/")))
+        return request[VISITOR].views.signed_in(return_path(request.query.get("to", "/")))
 
     async def _chosen(self, request: web.Request) -> web.StreamResponse:
         """Show another namespace from now on; none: all of them."""
-        visitor, form = request[VISITOR], await posted(request)
+        visitor, form = request[VISITOR], await read_form(request)
         if not visitor.memory.sent(form.text("token")):
             return refused("The form is not one of this visit.")
         visitor.look_at(form.text("namespace").strip() or None)
         return web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": "/"})
 
-    async def _left(self, request: web.Request) -> web.StreamResponse:
+    async def _log_out(self, request: web.Request) -> web.StreamResponse:
         """End the session, and send the browser to the issuer to end the one there, where it can be asked for that."""
         visitor = request[VISITOR]
-        if not visitor.memory.sent((await posted(request)).text("token")):
+        if not visitor.memory.sent((await read_form(request)).text("token")):
             return refused("The form is not one of this visit.")
-        self._sessions.end(_shown(request, SESSION_COOKIE))
+        self._sessions.end(_cookie_id(request, SESSION_COOKIE))
         talk(f"{visitor.source.me.username} logged out")
         response = await self._parting()
         _forget(response, SESSION_COOKIE, "Strict")
@@ -266,7 +265,7 @@ class HostedEntrance:
         )
 
 
-def _shown(request: web.Request, name: str) -> str | None:
+def _cookie_id(request: web.Request, name: str) -> str | None:
     """Return the id that a browser shows in this cookie."""
     return cookie(request.headers.getall("Cookie", ()), name)
 

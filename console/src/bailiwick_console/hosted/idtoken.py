@@ -56,7 +56,7 @@ def verify(
     `max_age`: the issuer was asked that its person had authenticated at most so many seconds before (3.1.2.1).
     Raises `IdTokenError`.
     """
-    claims = _signed(token, published)
+    claims = _verify_signature(token, published)
     if claims.get("iss") != issuer:
         raise IdTokenError("it is of another issuer")
     _for_client(claims, client_id)
@@ -100,7 +100,7 @@ def _lately(claims: Mapping[str, Any], now: float, max_age: int) -> None:
         )
 
 
-def _signed(token: str, published: object) -> Mapping[str, Any]:
+def _verify_signature(token: str, published: object) -> Mapping[str, Any]:
     if len(token) > MAX_TOKEN:
         raise IdTokenError("it is too long")
     registry = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)

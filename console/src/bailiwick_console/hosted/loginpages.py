@@ -49,6 +49,6 @@ class LoginPages:
 
     def _page(self, status: int, title: str, *, to: str = "/", problem: str, told: str = "") -> web.Response:
         text = pages.render(
-            "login.html", title=title, to=to, problem=problem, told=pages.typed(told), issuer=self.issuer
+            "login.html", title=title, to=to, problem=problem, told=pages.typed_markup(told), issuer=self.issuer
         )
         return html(text, status)

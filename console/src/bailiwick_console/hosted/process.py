@@ -41,7 +41,7 @@ def entrance_of(settings: HostedSettings) -> HostedEntrance:
         settings.address,
         LoginPages(settings.client),
         LoginProvider(settings.client, f"{settings.address.origin}{CALLBACK}"),
-        lambda token: cluster.with_token(settings.api_server, settings.api_ca_file, token.bearer),
+        lambda token: cluster.client_of_token(settings.api_server, settings.api_ca_file, token.bearer),
         places=settings.places,
     )
 
@@ -67,7 +67,7 @@ async def _serve(settings: HostedSettings) -> None:
     try:
         await pages.setup()
         await health.setup()
-        await _started(web.TCPSite(health, settings.listen, settings.health_port))
+        await _start(web.TCPSite(health, settings.listen, settings.health_port))
         sockets = [_socket(settings.listen, settings.port)]
         listening = await listen(pages, sockets, most=CONNECTIONS, tls=certificate.listening)
         talk(f"The console is at {settings.address.origin}.")
@@ -104,16 +104,16 @@ def _socket(address: str, port: int) -> socket.socket:
         made.bind((address, port))
     except OSError as error:
         made.close()
-        raise _taken(address, port, error) from error
+        raise _port_error(address, port, error) from error
     return made
 
 
-async def _started(site: web.TCPSite) -> None:
+async def _start(site: web.TCPSite) -> None:
     try:
         await site.start()
     except OSError as error:
         raise UserError(f"cannot listen for health checks on {site.name}: {error.strerror}") from error
 
 
-def _taken(address: str, port: int, error: OSError) -> UserError:
+def _port_error(address: str, port: int, error: OSError) -> UserError:
     return UserError(f"cannot listen on {address} port {port}: {error.strerror}")

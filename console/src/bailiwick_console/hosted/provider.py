@@ -80,7 +80,7 @@ class LoginProvider:
     async def document(self) -> ProviderDocument:
         """Return its document, at most an hour old. Raises `ProviderError`."""
         if self._document is None or self._clock() - self._document[1] > _KEPT:
-            found = await self._fetched("GET", self._client.issuer.rstrip("/") + DISCOVERY)
+            found = await self._fetch("GET", self._client.issuer.rstrip("/") + DISCOVERY)
             self._document = (_document(found, self._client.issuer), self._clock())
         return self._document[0]
 
@@ -99,7 +99,7 @@ class LoginProvider:
         }
         if self._client.max_age is not None:
             asked["max_age"] = str(self._client.max_age)
-        return _with_query((await self.document()).authorization, asked)
+        return _add_query((await self.document()).authorization, asked)
 
     async def logout_url(self, back: str) -> str | None:
         """Return where the browser goes to log out of the issuer, and from there to `back`; None: nowhere.
@@ -108,7 +108,7 @@ class LoginProvider:
         """
         base = (await self.document()).logout
         asked = {"client_id": self._client.client_id, "post_logout_redirect_uri": back}
-        return None if base is None else _with_query(base, asked)
+        return None if base is None else _add_query(base, asked)
 
     async def redeem(self, code: str, verifier: str) -> GivenTokens:
         """Return the tokens for a code. Raises `ProviderError`."""
@@ -122,12 +122,12 @@ class LoginProvider:
     async def verified(self, token: str, nonce: str | None) -> LoginClaims:
         """Return what an id token says. Raises `IdTokenError` and `ProviderError`."""
         try:
-            return self._verified(token, nonce, await self._published(fresh=False))
+            return self._verify(token, nonce, await self._published_keys(fresh=False))
         except UnknownSignerError:
             # The issuer has changed its keys since, or nobody ever published this one.
-            return self._verified(token, nonce, await self._published(fresh=True))
+            return self._verify(token, nonce, await self._published_keys(fresh=True))
 
-    def _verified(self, token: str, nonce: str | None, keys: object) -> LoginClaims:
+    def _verify(self, token: str, nonce: str | None, keys: object) -> LoginClaims:
         client = self._client
         now = self._clock()
         return idtoken.verify(
@@ -141,10 +141,10 @@ class LoginProvider:
             max_age=None if nonce is None else client.max_age,
         )
 
-    async def _published(self, *, fresh: bool) -> object:
+    async def _published_keys(self, *, fresh: bool) -> object:
         age = None if self._keys is None else self._clock() - self._keys[1]
         if age is None or age > _KEPT or (fresh and age > _KEYS_APART):
-            found: object = await self._fetched("GET", (await self.document()).keys)
+            found: object = await self._fetch("GET", (await self.document()).keys)
             self._keys = (found, self._clock())
             return found
         return None if self._keys is None else self._keys[0]
@@ -158,13 +158,13 @@ class LoginProvider:
             # RFC 6749, 2.3.1: both are form-encoded before they are joined.
             pair = f"{quote(self._client.client_id, safe='')}:{quote(secret, safe='')}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        answer = await self._fetched("POST", document.token, form, headers)
+        answer = await self._fetch("POST", document.token, form, headers)
         id_token, refresh_token = answer.get("id_token"), answer.get("refresh_token", before)
         if not isinstance(id_token, str) or not isinstance(refresh_token, str | None):
             raise ProviderError("the issuer gave no id token: is openid among the scopes of the client?")
         return GivenTokens(id_token, refresh_token)
 
-    async def _fetched(
+    async def _fetch(
         self, method: str, url: str, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
         where = f"the issuer ({urlsplit(url).netloc}{urlsplit(url).path})"
@@ -226,5 +226,5 @@ def _usable(url: object) -> str | None:
     return url if isinstance(url, str) and "#" not in url and problem_of_url(url) is None else None
 
 
-def _with_query(base: str, asked: Mapping[str, str]) -> str:
+def _add_query(base: str, asked: Mapping[str, str]) -> str:
     return f"{base}{'&' if urlsplit(base).query else '?'}{urlencode(asked)}"

@@ -45,13 +45,13 @@ class TokenRenewal:
                 return False
             now = self._sessions.wall()
             if token.ends - now <= _RENEW and token.refresh is not None and token.retry <= now:
-                await self._renewed(name, session, token.refresh)
+                await self._renew(name, session, token.refresh)
             return self._stands(name, session) and self._sessions.wall() < token.ends
 
     def _stands(self, name: str | None, session: PersonSession) -> bool:
         return self._sessions.find(name, looked=False) is session
 
-    async def _renewed(self, name: str | None, session: PersonSession, refresh: str) -> None:
+    async def _renew(self, name: str | None, session: PersonSession, refresh: str) -> None:
         token = session.token
         try:
             given = await self._provider.refresh(refresh)

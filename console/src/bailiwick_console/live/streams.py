@@ -114,13 +114,13 @@ class LiveStreams:
             # Each time anew: nobody hears of anything after their visit.
             if await self._entrance.admit(request, looked=False) is not visitor:
                 return
-            await response.write(b"".join(event(one) for one in gathered(changes)) or _BEAT)
+            await response.write(b"".join(event(one) for one in gather(changes)) or _BEAT)
             if None in changes:
                 await response.write(_OVER)
                 return
 
 
-def gathered(changes: list[GrantChange | None]) -> list[GrantChange]:
+def gather(changes: list[GrantChange | None]) -> list[GrantChange]:
     """Return what of these is to be told, each grant once; of very many, that anything may have changed."""
     told = {change.grant: change for change in changes if change is not None}
     if len(told) > _MANY or "" in told:

@@ -71,7 +71,7 @@ class GrantFeed:
         except BaseException:
             self.leave(listener)
             raise
-        for change in self._missed(since):
+        for change in self._changes_since(since):
             listener.tell(change)
         return listener
 
@@ -84,7 +84,7 @@ class GrantFeed:
         for listener in self._listeners:
             listener.tell(None)
 
-    def _missed(self, since: str) -> Iterable[GrantChange]:
+    def _changes_since(self, since: str) -> Iterable[GrantChange]:
         if not since:
             return ()
         known = list(self._changes)
@@ -132,12 +132,12 @@ class GrantFeed:
                 if event.type == "GONE":
                     # What came between is known to nobody.
                     version = self._newest()
-                    call(self._changed, GrantChange(version))
+                    call(self._publish, GrantChange(version))
                     break
                 metadata = event.object["metadata"]
                 version = str(metadata["resourceVersion"])
                 if event.type != "BOOKMARK":
-                    call(self._changed, GrantChange(version, f"{metadata['namespace']}/{metadata['name']}"))
+                    call(self._publish, GrantChange(version, f"{metadata['namespace']}/{metadata['name']}"))
                 if not self._listeners:
                     return
             if time.monotonic() - begun < _PAUSE:
@@ -151,7 +151,7 @@ class GrantFeed:
         if self._begun is not None and not self._begun.done():
             self._begun.set_result(None)
 
-    def _changed(self, change: GrantChange) -> None:
+    def _publish(self, change: GrantChange) -> None:
         self._changes.append(change)
         for listener in self._listeners:
             listener.tell(change)

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bailiwick_governance import lookalikes
-from bailiwick_governance.display import legible, rendered
+from bailiwick_governance.display import legible, show_escaped
 from bailiwick_governance.grants.grantfacts import FactRows
 
 _HERE: Final = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ def render(template: str, **given: Any) -> str:  # noqa: ANN401 - what the templ
     return _environment().get_template(template).render(given)
 
 
-def typed(text: str) -> Markup:
+def typed_markup(text: str) -> Markup:
     """Return what a person typed, to be put back into the field where they typed it: escaped, line breaks kept."""
     return escape(text)
 
@@ -43,7 +43,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader([_HERE / folder / "templates" for folder in _ROOMS]),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_seen,
+        finalize=_escape,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -54,6 +54,6 @@ def _environment() -> Environment:
     return made
 
 
-def _seen(value: object) -> object:
+def _escape(value: object) -> object:
     # Markup is ours: what a macro returned, or what `typed` escaped.
-    return rendered(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return show_escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -35,7 +35,7 @@ class RecordWork:
 
     kept: OrderedDict[object, BackgroundWork[Any]] = field(default_factory=OrderedDict)
 
-    def begun(self, key: object, work: Callable[[WorkProgress], Any], *, again: bool) -> BackgroundWork[Any]:
+    def begin(self, key: object, work: Callable[[WorkProgress], Any], *, again: bool) -> BackgroundWork[Any]:
         """Return a reading, begun anew where it is not kept, or is asked for again once it is over."""
         found = self.kept.get(key)
         if found is None or (again and found.over):
@@ -72,8 +72,8 @@ async def listing(request: web.Request) -> web.StreamResponse:
     status = HTTPStatus.OK
     asked = RecordQuery()
     try:
-        asked = RecordQuery.of(request.query)
-        work = visitor.shelf.of(RecordWork).begun(
+        asked = RecordQuery.parse(request.query)
+        work = visitor.shelf.get(RecordWork).begin(
             asked, lambda progress: scan.scan(files.texts(progress), asked), again="again" in request.query
         )
         if await work.wait(_PATIENCE):
@@ -100,7 +100,7 @@ async def record(request: web.Request) -> web.StreamResponse:
     def work(progress: WorkProgress, files: RecordFiles = files) -> recordpage.RecordPage:
         return recordpage.compose(files.reading(progress), chain, int(seq))
 
-    reading = visitor.shelf.of(RecordWork).begun((chain, seq), work, again="again" in request.query)
+    reading = visitor.shelf.get(RecordWork).begin((chain, seq), work, again="again" in request.query)
     if not await reading.wait(_PATIENCE):
         return visitor.views.page("working.html", HTTPStatus.OK, told=reading.progress.told, here=here, failed=False)
     try:

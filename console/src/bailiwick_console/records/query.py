@@ -36,13 +36,13 @@ class RecordQuery:
     until: str = ""
 
     @classmethod
-    def of(cls, given: Mapping[str, str]) -> "RecordQuery":
+    def parse(cls, given: Mapping[str, str]) -> "RecordQuery":
         """Read the query of an address."""
         found = cls(**{one.name: given.get(one.name, "").strip() for one in fields(cls)})
         if long := [name for name, text in found.words.items() if len(text) > _MOST]:
-            raise UserError(f"{', '.join(long)}: more than {_MOST} characters are asked for")
+            raise UserError(f"{', '.join(long)}: give at most {_MOST} characters")
         if found.verdict not in {"", *VERDICTS}:
-            raise UserError(f"verdict: {found.verdict!r} is none: choose one of {', '.join(VERDICTS)}")
+            raise UserError(f"verdict: {found.verdict!r} is not a verdict: choose one of {', '.join(VERDICTS)}")
         found.window()
         return found
 

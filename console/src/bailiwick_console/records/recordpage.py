@@ -69,26 +69,26 @@ def compose(reading: LogReading, chain: str, seq: int) -> RecordPage:
     reports = audit.reports()
     ours = next(one for one in reports if one.chain == chain)
     derive = functools.partial(derivation_of, record, audit.chains[chain], audit, lists, LEDGER)
-    why, problem, contradicted = _explained(derive)
+    why, problem, contradicted = _explain(derive)
     evidence = RecordEvidence(
         auditview.headline(reports),
         auditview.chain_line(ours),
         seq,
         ours.lines,
         tuple((one, _names(one, seq)) for one in ours.findings),
-        _seen(ours, seq),
+        _is_witnessed(ours, seq),
         tuple(auditview.hints(audit, checkpoints=False)),
     )
-    title = f"{_text(record.get('action'))} by {_text(_of(record.get('subject'), 'id'))}"
+    title = f"{_text(record.get('action'))} by {_text(_member(record.get('subject'), 'id'))}"
     text = json.dumps(record, indent=2, ensure_ascii=False).splitlines()
     return RecordPage(chain, title, why, problem, contradicted, tuple(text), evidence)
 
 
-def _explained(derive: Callable[[], RecordDerivation]) -> tuple[tuple[Line, ...], str, bool]:
+def _explain(derive: Callable[[], RecordDerivation]) -> tuple[tuple[Line, ...], str, bool]:
     """Return why a decision came out so; or why that is not told, and whether its policies say otherwise."""
     try:
         found = derive()
-        near = None if found.retrace is None else NearView.of(found.retrace)
+        near = None if found.retrace is None else NearView.from_retrace(found.retrace)
         shown = () if near is None else tuple(near.lines())
         if found.found is not None and found.found.kind is DerivationClass.CONTRADICTED:
             # What the engine weighed explains its own answer, and not the record.
@@ -105,14 +105,14 @@ def _names(finding: LogFinding, seq: int) -> bool:
     return finding.first is not None and finding.first <= seq <= (finding.last if finding.last is not None else seq)
 
 
-def _seen(report: ChainReport, seq: int) -> bool | None:
+def _is_witnessed(report: ChainReport, seq: int) -> bool | None:
     """Tell whether a witness saw the line as it is here; None: what it saw is not what is here, or nobody knows."""
     if report.witnessed is None or report.bad:
         return None
     return seq < report.witnessed
 
 
-def _of(value: object, name: str) -> object:
+def _member(value: object, name: str) -> object:
     return value.get(name) if isinstance(value, Mapping) else None
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bailiwick_api.accounts import WITNESS_KEYS_ENTRY
-from bailiwick_console.strip.losses import EndedLosses, StreamLoss, entries_of, live_losses, told_losses
+from bailiwick_console.strip.losses import EndedLosses, StreamLoss, entries_of, live_losses, loss_sentence
 from bailiwick_evidence.audit.claims import WitnessBook, checkpoints_of_objects, witness_keys
 from bailiwick_evidence.note import NoteError
 from bailiwick_governance.grants.grantview import moment, span
@@ -104,14 +104,14 @@ def witness_fact(config_map: Mapping[str, Any]) -> Fact:
 def items(facts: StripFacts | None, now: float) -> tuple[StripItem, ...]:
     """Return the strip at a moment. None: nothing was read yet."""
     if facts is None:
-        facts = unread("it is being read", now)
+        facts = unknown_facts("it is being read", now)
     elif now - facts.time > FRESH_SECONDS:
         old = f"the API server has not told for {span(now - facts.time)}"
-        facts = unread(old, facts.time)
-    return (_guard(facts.guard, now), *_witness(facts.witness, now), _lost(facts, now))
+        facts = unknown_facts(old, facts.time)
+    return (_guard(facts.guard, now), *_witness(facts.witness, now), _loss_item(facts, now))
 
 
-def unread(why: str, time: float) -> StripFacts:
+def unknown_facts(why: str, time: float) -> StripFacts:
     """Return that nothing is known."""
     return StripFacts(why, why, time, why)
 
@@ -145,11 +145,11 @@ def _witness(fact: Fact, now: float) -> Iterator[StripItem]:
     yield StripItem("Logs", "; ".join(told), StripTone.GOOD if good else StripTone.DOUBT)
 
 
-def _lost(facts: StripFacts, now: float) -> StripItem:
+def _loss_item(facts: StripFacts, now: float) -> StripItem:
     """Say how many records were lost. Good: every log was asked a short while ago, and each said none."""
     if not isinstance(facts.witness, WitnessFact):
         return _unknown(_LOST, str(facts.witness))
-    found = told_losses(facts.witness.lost, facts.witness.unverified, facts.ended, now - FRESH_SECONDS)
+    found = loss_sentence(facts.witness.lost, facts.witness.unverified, facts.ended, now - FRESH_SECONDS)
     if found.lost:
         return StripItem(_LOST, found.told, StripTone.DOUBT)
     return StripItem(_LOST, found.told, StripTone.GOOD if found.known else StripTone.UNKNOWN)

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_CONFIG_MAP, WITNESS_MONTHS
-from bailiwick_console.strip.facts import StripFacts, StripItem, guard_fact, items, unread, witness_fact
+from bailiwick_console.strip.facts import StripFacts, StripItem, guard_fact, items, unknown_facts, witness_fact
 from bailiwick_console.strip.losses import ended_losses
 from bailiwick_console.threads.calls import ClusterThreads
 from bailiwick_engine.approval.display import visible
@@ -62,7 +62,7 @@ class StripKeeper:
             self._facts = await self._threads.run(self._facts_now)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a matter of the strip alone
             why = f"reading it failed ({type(error).__name__})"
-            self._facts = unread(why, time.time())
+            self._facts = unknown_facts(why, time.time())
         finally:
             self._reading = None
 

@@ -79,7 +79,7 @@ def ended_losses(config_map: Mapping[str, Any], now: float, live: Iterable[str])
     return EndedLosses(sum(lossy.values()), len(lossy), len(names) - known)
 
 
-def told_losses(logs: Sequence[StreamLoss], unverified: int, ended: EndedLosses | str, since: float) -> ToldLosses:
+def loss_sentence(logs: Sequence[StreamLoss], unverified: int, ended: EndedLosses | str, since: float) -> ToldLosses:
     """Say it. `unverified`: so many more logs have no cosignature that verifies. `since`: when lately begins."""
     counts = [one.lost for one in logs if one.lost is not None]
     stale = sum(one.cosigned < since for one in logs if one.lost is not None)

@@ -37,7 +37,7 @@ class WorkProgress:
     def heard(self, count: int) -> None:
         """Take that so many more bytes are done. Raises `UserError` where nobody wants to know any more."""
         if self._given_up:
-            raise UserError("this was given up for something else: ask for it again")
+            raise UserError("this was stopped for a newer request: ask for it again")
         self.done += count
 
     @property
@@ -103,7 +103,7 @@ class WorkShelf:
     def __init__(self) -> None:
         self._kept: dict[type[Any], Any] = {}
 
-    def of(self, kind: type[Kept]) -> Kept:
+    def get(self, kind: type[Kept]) -> Kept:
         """Return the thing of a class, which is made without arguments."""
         found: Kept = self._kept.setdefault(kind, kind())
         return found

@@ -65,7 +65,7 @@ class LoopbackEntrance:
     @property
     def routes(self) -> Sequence[web.RouteDef]:
         """The path of the URL."""
-        return [web.get(OPENING, self._opened, allow_head=False)]
+        return [web.get(OPENING, self._open, allow_head=False)]
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -98,7 +98,7 @@ class LoopbackEntrance:
             " To begin anew, end the console at its terminal and start it again."
         )
 
-    async def _opened(self, request: web.Request) -> web.StreamResponse:
+    async def _open(self, request: web.Request) -> web.StreamResponse:
         """Swap the token of the URL for a cookie, and have the page load itself anew under a URL without it."""
         given = self._session.begin(request.query.get("token", ""))
         if given is None:

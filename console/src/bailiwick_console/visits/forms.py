@@ -25,7 +25,7 @@ class PostedForm:
         return tuple(map(_text, self._fields.getall(name, ())))
 
 
-async def posted(request: web.Request) -> PostedForm:
+async def read_form(request: web.Request) -> PostedForm:
     """Return the fields of a form. Raises `HTTPBadRequest` where it is in no alphabet that is known."""
     try:
         return PostedForm(await request.post())

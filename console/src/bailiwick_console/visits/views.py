@@ -91,20 +91,20 @@ class PageViews:
             "grant.html",
             status,
             page=page,
-            named=tuple(grantfacts.named(page.grant)),
+            named=tuple(grantfacts.identity(page.grant)),
             here=here(page.grant),
             shown=self._memory.show(page.grant),
             form_token=self._memory.form_token,
             notice=self._memory.take_notice(page.grant.uid),
-            reason=pages.typed(given.reason),
-            revoking=pages.typed(given.revoking),
+            reason=pages.typed_markup(given.reason),
+            revoking=pages.typed_markup(given.revoking),
             problem=given.problem,
             unsure=given.unsure,
         )
 
     def changed(self, grant: GrantView, what: str, reason: str, stands: str = "") -> web.Response:
         """Answer that the grant is not as it was shown: nothing was written but, earlier, what `stands` tells."""
-        typed = pages.typed(reason)
+        typed = pages.typed_markup(reason)
         return self.page("changed.html", 409, what=what, here=here(grant), reason=typed, stands=stands)
 
     def failed(self, title: str, error: UserError, again: str, *, rights: Sequence[str] = ()) -> web.Response:

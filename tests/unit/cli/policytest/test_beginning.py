@@ -68,6 +68,6 @@ def test_what_would_be_no_policy_is_not_written(tmp_path: Path, changed: dict[st
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     begun(tmp_path)
     (tmp_path / "policy.yaml").write_text("mine")
-    with pytest.raises(CliError, match="is there already"):
+    with pytest.raises(CliError, match="exists already"):
         begun(tmp_path)
     assert (tmp_path / "policy.yaml").read_text() == "mine"

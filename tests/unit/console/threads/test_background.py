@@ -50,14 +50,14 @@ def test_progress_is_told_in_words_and_never_beyond_all_of_it() -> None:
 def test_work_that_is_given_up_ends_at_the_next_piece() -> None:
     progress = WorkProgress()
     progress.give_up()
-    with pytest.raises(UserError, match="given up"):
+    with pytest.raises(UserError, match="stopped for a newer request"):
         progress.heard(1)
 
 
 def test_a_shelf_keeps_one_thing_of_each_class() -> None:
     shelf = WorkShelf()
-    assert shelf.of(dict) is shelf.of(dict)
-    assert shelf.of(list) == []
+    assert shelf.get(dict) is shelf.get(dict)
+    assert shelf.get(list) == []
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_governance.grants.grantview import GrantView
-from bailiwick_governance.grants.overlaps import still_letting
+from bailiwick_governance.grants.overlaps import find_overlaps
 from support.objects import OTHER_DIGEST
 from unit.governance.cases import AGENT, DIGEST, NOW, at, stored
 
@@ -56,17 +56,17 @@ def grant(name: str, **fields: Any) -> GrantView:  # noqa: ANN401 - as `stored`
 @pytest.mark.parametrize(("fields", "lets"), EXACT.values(), ids=EXACT)
 def test_of_one_exact_call(fields: dict[str, Any], lets: bool) -> None:
     one, other = grant("one", binding={"mode": "Exact", "digest": DIGEST}), grant("other", **fields)
-    assert [found.name for found in still_letting(one, [one, other])] == (["other"] if lets else [])
+    assert [found.name for found in find_overlaps(one, [one, other])] == (["other"] if lets else [])
 
 
 @pytest.mark.parametrize(("mine", "others", "lets"), SCOPES.values(), ids=SCOPES)
 def test_of_a_scope(mine: dict[str, Any], others: dict[str, Any], lets: bool) -> None:
     one = grant("one", binding=SCOPE, resource={"type": "secret", **mine})
     other = grant("other", binding=SCOPE, resource={"type": "secret", **others})
-    assert [found.name for found in still_letting(one, [other])] == (["other"] if lets else [])
+    assert [found.name for found in find_overlaps(one, [other])] == (["other"] if lets else [])
 
 
 def test_what_cannot_be_read_is_passed_over() -> None:
     broken = stored(status=ACTIVE)
     del broken["spec"]["request"]["subject"]
-    assert still_letting(grant("one"), [GrantView(broken, NOW)]) == []
+    assert find_overlaps(grant("one"), [GrantView(broken, NOW)]) == []

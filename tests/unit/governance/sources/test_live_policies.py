@@ -18,7 +18,7 @@ class Cluster(ClusterClient):
         self.namespace = "crm"
         self._kinds = {"endpointpolicies": policies, "endpointdata": data}
 
-    def listed(self, path: str, **query: str) -> tuple[list[dict[str, Any]], str]:
+    def list_all(self, path: str, **query: str) -> tuple[list[dict[str, Any]], str]:
         return self._kinds[path.rpartition("/")[2]], "1"
 
 

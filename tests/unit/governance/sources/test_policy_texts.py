@@ -8,7 +8,7 @@ import pytest
 from bailiwick_engine.compile.policies import parse_spec
 from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.steps import whole
-from bailiwick_governance.sources.policytexts import of_files
+from bailiwick_governance.sources.policytexts import read_texts
 from support.objects import Object, listed, policy, rule, settings
 
 FIRST = policy("crm", rules=[rule()], endpointSettings=settings())
@@ -25,5 +25,5 @@ def digest(one: Object) -> str:
 def test_policies_have_texts_as_documents_and_as_a_list(tmp_path: Path, text: str) -> None:
     file = tmp_path / "policies.yaml"
     file.write_text(text, encoding="utf-8")
-    texts = of_files(str(file))
+    texts = read_texts(str(file))
     assert set(texts._texts) == {digest(FIRST), digest(SECOND)}

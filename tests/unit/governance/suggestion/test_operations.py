@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bailiwick_governance.suggestion.operations import Operation, StalePatchError, add, applied, expect, remove, replace
+from bailiwick_governance.suggestion.operations import Operation, StalePatchError, add, apply, expect, remove, replace
 
 SPEC: dict[str, Any] = {"rules": [{"name": "a", "actions": ["x"]}, {"name": "b"}], "endpoint": "e"}
 
@@ -22,7 +22,7 @@ SPEC: dict[str, Any] = {"rules": [{"name": "a", "actions": ["x"]}, {"name": "b"}
     ],
 )
 def test_each_operation_does_what_it_is_for(operations: Sequence[Operation], rules: Sequence[object]) -> None:
-    assert applied(SPEC, operations) == {"rules": rules, "endpoint": "e"}
+    assert apply(SPEC, operations) == {"rules": rules, "endpoint": "e"}
     assert SPEC["rules"] == [{"name": "a", "actions": ["x"]}, {"name": "b"}]
 
 
@@ -41,4 +41,4 @@ def test_each_operation_does_what_it_is_for(operations: Sequence[Operation], rul
 )
 def test_a_place_that_is_not_as_it_was_stops_the_patch(operation: Operation) -> None:
     with pytest.raises(StalePatchError):
-        applied(SPEC, [operation])
+        apply(SPEC, [operation])

@@ -37,10 +37,10 @@ def run(options: CheckpointFlags) -> int:
         talk(f"warning: {count} checkpoints of the log are not used: no witness that you trust cosigned them")
     found = list(_newest(audit.book))
     if not found:
-        raise CliError("there is no checkpoint that a witness cosigned whom you trust", Exit.NO)
+        raise CliError("no witness that you trust cosigned a checkpoint", Exit.NO)
     sys.stdout.write(_BETWEEN.join(note for claim in found for note in claim.notes))
     last = times.epoch_stamp(max(claim.time for claim in found))
-    talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest of {last}")
+    talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest from {last}")
     return Exit.OK
 
 

@@ -24,7 +24,7 @@ def run(options: ProveFlags) -> int:
     """Print the proof."""
     audit = LogAudit(book_of(options.checkpoints, options.witness_key, options), kept_leaves(options.leaves))
     if not audit.book.keys:
-        raise CliError("set --witness-key: a proof is worth what the witness is who cosigned it")
+        raise CliError("set --witness-key: a proof is worth as much as the witness who cosigned it")
     line = record_line(options.files, audit, options.evaluation_id, options.item)
     claim = _claim(audit, line)
     # Whoever checks it gets the line itself, byte by byte.
@@ -58,4 +58,4 @@ def _claim(audit: LogAudit, line: ChainLine) -> RootClaim:
         if here and leaves.roots([claim.size])[claim.size] == claim.root:
             return claim
     said = "; ".join(found.place for found in report.findings if found.bad) or "its root is another one"
-    raise CliError(f"chain {name} is not what a witness cosigned ({said}): nothing is proven by it", Exit.NO)
+    raise CliError(f"chain {name} is not what a witness cosigned ({said}): it proves nothing", Exit.NO)

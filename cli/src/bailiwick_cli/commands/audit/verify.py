@@ -39,7 +39,7 @@ def run(options: VerifyFlags) -> int:
     reports = audit.reports(since)
     records = None
     if options.policies is not None:
-        records = DerivedRecords.of(options.policies, audit)
+        records = DerivedRecords.from_source(options.policies, audit)
         again = LogAudit(audit.book)
         for line in files.lines(again, "Deriving decisions"):
             records.add(again.chains[line.link.id], line)
@@ -76,7 +76,7 @@ def _lines(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedReco
     if records is not None:
         for one in records.contradicted:
             yield [(f"{one.place}: ", ""), ("contradicted", "red"), (f": {visible(one.said)}", "")]
-            near = None if one.retrace is None else NearView.of(one.retrace)
+            near = None if one.retrace is None else NearView.from_retrace(one.retrace)
             for line in () if near is None else near.lines():
                 yield [("  ", ""), *line]
 
@@ -101,13 +101,13 @@ def _object(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRec
     }
     if records is not None:
         found["records"] = records.object() | {
-            "contradictedLines": [_contradicted(one) for one in records.contradicted]
+            "contradictedLines": [_contradiction_object(one) for one in records.contradicted]
         }
     return found
 
 
-def _contradicted(one: ContradictedRecord) -> dict[str, object]:
-    near = None if one.retrace is None else NearView.of(one.retrace)
+def _contradiction_object(one: ContradictedRecord) -> dict[str, object]:
+    near = None if one.retrace is None else NearView.from_retrace(one.retrace)
     return {"line": one.place, "message": one.said} | ({} if near is None else near.objects())
 
 

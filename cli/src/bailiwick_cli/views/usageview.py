@@ -64,8 +64,8 @@ def rows(report: UsageReport) -> Iterator[Line]:
 def markdown(report: UsageReport) -> str:
     """Return a table of Markdown."""
     lines = [f"**{report.headline}**", ""]
-    if told := [[text for text, _ in row] for row in rows(report)]:
-        lines += table([header.lower() for header in HEADERS], told)
+    if cells := [[text for text, _ in row] for row in rows(report)]:
+        lines += table([header.lower() for header in HEADERS], cells)
     lines += [f"\nNot whole, so that nothing is unused for now: {plain(visible(one))}" for one in report.missing]
     return "\n".join(lines) + "\n"
 

@@ -48,7 +48,7 @@ class _Heading(msgspec.Struct, frozen=True):
     version: int
 
 
-def read(name: str) -> UseMemory:
+def read_memory(name: str) -> UseMemory:
     """Return what a file remembers; nothing where there is none yet. Raises `CliError`."""
     try:
         raw = Path(name).read_bytes()
@@ -66,7 +66,8 @@ def read(name: str) -> UseMemory:
         found = msgspec.json.decode(raw, type=_StateDocument)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CliError(
-            f"{name} is no {_KIND}, and is left as it is: {error}; name another file, and give all logs of the window"
+            f"{name} is not an {_KIND}, and was not changed: {error};"
+            " name another file, and give all logs of the window"
         ) from error
     scopes = {
         RuleScope(one.namespace, one.policy, one.rule, Key(one.subject)): ScopeUse(

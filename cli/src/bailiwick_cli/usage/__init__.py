@@ -1,4 +1,0 @@
-"""What `unused` remembers between two runs, and how it prints usage.
-
-Holds: nothing is decided here.
-"""
