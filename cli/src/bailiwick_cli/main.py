@@ -68,7 +68,7 @@ def _exit_code(run: Callable[[], int]) -> int:
         _talk(f"error: {error}")
         return error.code if isinstance(error, CliError) else Exit.FAILURE
     except BrokenPipeError:
-        # Whoever read us has read enough; what is left in the buffer must not complain at exit.
+        # The reader has read enough; what is left in the buffer must not complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except KeyboardInterrupt:

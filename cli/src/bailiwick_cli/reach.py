@@ -1,4 +1,4 @@
-"""Reach: which rules can never decide, because another rule always decides before them, or whom they name is nobody.
+"""Reach: which rules can never decide, because another rule always decides before them, or has no possible subject.
 
 Holds: pure, and by what rules list: said only where it holds of every call. What hangs on a condition, a workload, an
 intent or a property of the other rule is never said.
@@ -36,9 +36,9 @@ def unproven(endpoint: CompiledEndpoint) -> Iterator[tuple[CompiledRule, str]]:
     if settings is None or settings.delegation is not None:
         return
     for rule in endpoint.enforced:
-        nobody = [label(key) for key in sorted(rule.subjects) if not provable(settings, key)]
-        if nobody:
-            yield rule, f"rule {rule.name} can never be about {', '.join(nobody)}: {_accepted_subjects(settings)}"
+        unprovable = [label(key) for key in sorted(rule.subjects) if not provable(settings, key)]
+        if unprovable:
+            yield rule, f"rule {rule.name} can never be about {', '.join(unprovable)}: {_accepted_subjects(settings)}"
 
 
 def _accepted_subjects(settings: CompiledSettings) -> str:

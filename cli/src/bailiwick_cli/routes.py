@@ -88,7 +88,7 @@ class _Candidate:
 class _Question:
     """What opens a route. All of `asked` must be allowed, of each any verb: verb, resource, part and name.
 
-    `namespace` is empty for what is in none. `within`: the route of which this one is a part; whoever has that one is
+    `namespace` is empty for what is in none. `within`: the route of which this one is a part; who has that one is
     not asked.
     """
 
@@ -176,7 +176,7 @@ def _steps(rows: Iterable[AccessRow]) -> list[GrantStep]:
 
 
 def _as_reviewers(rows: Iterable[AccessRow], found: Iterable[IndirectRoute], notes: list[str]) -> Iterator[_Question]:
-    """Yield who could pass for a reviewer: for a group of a step, and for whoever may approve by name or by group."""
+    """Yield who could pass for a reviewer: for a group of a step, and for those who may approve by name or by group."""
     steps = _steps(rows)
     if not steps:
         return
@@ -219,7 +219,7 @@ def _candidates(cluster: ClusterClient, namespace: str, notes: list[str]) -> lis
         try:
             items, _ = cluster.list_all(object_path(_RBAC, kind, within))
         except ApiError as error:
-            notes.append(f"whoever is named only by {kind} is not asked about: {error}")
+            notes.append(f"subjects named only by {kind} are left out: {error}")
             continue
         for item in items:
             for subject in item.get("subjects") or ():
@@ -230,7 +230,7 @@ def _candidates(cluster: ClusterClient, namespace: str, notes: list[str]) -> lis
 def _candidate(subject: Mapping[str, Any], namespace: str) -> _Candidate:
     name = str(subject.get("name", ""))
     if subject.get("kind") == "Group":
-        # Whoever is in a group has shown who they are, but for the one of those who have not.
+        # Members of a group are authenticated, except those of the group of the unauthenticated.
         more = () if name in {_ANYBODY, _STRANGERS} else (_ANYBODY,)
         return _Candidate(f"{_GROUP}{name}", "", (name, *more))
     account = ServiceAccountName.parse(name)

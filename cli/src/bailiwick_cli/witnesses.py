@@ -86,7 +86,7 @@ def _objects(name: str, text: str) -> list[object]:
 
 def _read_cluster(flags: Flags) -> Iterator[object]:
     """Read the ConfigMaps of the witness: of what lives, and one for each month."""
-    # Not on the way of whoever audits files.
+    # An audit of files needs no client.
     from bailiwick_cli.kubeconfig import connect  # noqa: PLC0415
 
     cluster = connect(flags)

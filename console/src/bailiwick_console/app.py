@@ -98,7 +98,7 @@ class _Door:
             return _failure_page(request, error) if lost is None else lost
         except web.HTTPException as error:
             return bare(error.reason, "", error.status)
-        except Exception as error:  # noqa: BLE001 - a defect: told at the terminal, and to nobody else
+        except Exception as error:  # noqa: BLE001 - a defect: it is printed at the terminal alone
             # What it says may be of any person: where many are, only where it was is told.
             what = f"{type(error).__name__}: {error}" if self._entrance.private else _place(error)
             talk(f"error: this is a bug in the console ({what})")
@@ -141,7 +141,7 @@ async def _inbox(request: web.Request) -> web.StreamResponse:
     chosen = _list_of(request.query.get("list", InboxList.REVIEW.value))
     number = number_of(request.query.get("page", "1"))
     if _REFRESH in request.headers and visitor.threads.full:
-        # Nobody looks on: what a person asked for comes first.
+        # A script of a page that is open: what a person asked for comes first.
         raise FullConsoleError
     permissions = visitor.permissions
     lists, left_out = await visitor.threads.run(lambda: visitor.source.lists(permissions))

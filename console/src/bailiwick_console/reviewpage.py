@@ -168,7 +168,7 @@ class _DecisionWriter:
     def _bare(
         self, grant: GrantView, status: HTTPStatus, given: TypedText, why: str = "the API server was not asked again"
     ) -> web.Response:
-        """Show it without asking the API server: one that is silent or busy costs nobody their words."""
+        """Show it without asking the API server: one that is silent or busy costs no person their words."""
         context = PageContext(self._source.me, None, None, {}, dict.fromkeys(("grants", "policies"), why))
         return self._views.grant(compose(_now(grant), context), status, given)
 

@@ -50,7 +50,7 @@ _NO_SUCH_ADDRESS: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
 def serve(visitor: ConsoleVisitor, *, browser: bool) -> None:
-    """Serve one person until the terminal ends it, or nobody looks at it any more."""
+    """Serve one person until the terminal ends it, or no browser uses it any more."""
     asyncio.run(_serve(visitor, browser=browser))
 
 
@@ -183,7 +183,7 @@ async def until_over(
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), left)
             return ""
-    return ": nobody looked at it for half an hour"
+    return ": it was not used for half an hour"
 
 
 @contextmanager

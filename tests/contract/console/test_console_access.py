@@ -127,7 +127,7 @@ def test_policies_that_are_younger_than_the_window_propose_nothing_and_say_from_
     text = plain(page.text)
     assert "nothing to suggest" in text
     assert "kubectl patch" not in text
-    assert "not yet known, and left as it is: crm/crm-agent/read" in text
+    assert "not yet known, and left as they are: crm/crm-agent/read" in text
     assert "known only since 2026-03-05T09:00:01Z" in text
     assert "kubectl patch" in looked(visit, path, "from=2026-03-05T09:00:01Z").text
 

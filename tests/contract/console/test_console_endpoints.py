@@ -186,9 +186,9 @@ def test_who_cannot_be_proven_there_can_do_nothing_and_it_is_said_why() -> None:
     with served(policies=[stored(subjects=[far], endpointSettings=PEOPLE)]) as console:
         visit = console.site.visit()
         page = visit.get(ENDPOINT)
-        label = "group:elsewhere/staff the endpoint accepts nobody of this issuer"
+        label = "group:elsewhere/staff the endpoint accepts no subjects of this issuer"
         assert cells(page)[label] == ["\N{EN DASH}"] * 2
-        assert "nobody can prove to be it" in plain(visit.get(link(page, label, 0)).text)
+        assert "the endpoint accepts no subjects of this issuer." in plain(visit.get(link(page, label, 0)).text)
 
 
 def test_a_policy_of_which_the_endpoint_cannot_be_read_denies_the_namespace_and_has_a_place() -> None:

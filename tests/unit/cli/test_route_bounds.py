@@ -186,5 +186,5 @@ def test_without_reviews_no_route_is_told_and_that_is_said() -> None:
 @pytest.mark.parametrize("kind", ["rolebindings", "clusterrolebindings"])
 def test_bindings_that_cannot_be_listed_are_named(kind: str) -> None:
     report = routes(Cluster("create pods", refusing=kind))
-    assert report.notes == (f"whoever is named only by {kind} is not asked about: forbidden",)
+    assert report.notes == (f"subjects named only by {kind} are left out: forbidden",)
     assert bool(report.found) == (kind == "clusterrolebindings")

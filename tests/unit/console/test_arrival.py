@@ -40,5 +40,5 @@ def test_a_visit_that_is_over_ends_it_all_the_same(capsys: pytest.CaptureFixture
     now = [0.0]
     session = ConsoleSession(lambda: now[0])
     now[0] = IDLE_SECONDS + 1
-    assert asyncio.run(until_over(asyncio.Event(), session, ADDRESS, 0.0)) == ": nobody looked at it for half an hour"
+    assert asyncio.run(until_over(asyncio.Event(), session, ADDRESS, 0.0)) == ": it was not used for half an hour"
     assert "No browser has come yet." in capsys.readouterr().err

@@ -117,7 +117,7 @@ def exit_code(verdict: Verdict, endpoint: CompiledEndpoint) -> Exit:
 
 
 def _refuse_mistaken(options: CheckFlags) -> None:
-    """Refuse flags of kubectl's own that say nothing here, so that nobody takes them for something of the call."""
+    """Refuse flags of kubectl's own that say nothing here, so that they are not taken for something of the call."""
     if "=" in (options.context or ""):
         raise CliError(
             "--context names a kubeconfig context: for the context of the call use --call-context NAME=VALUE"

@@ -19,7 +19,7 @@ def run(options: ConsoleFlags) -> int:
     records = None if options.records is None else RecordFiles(options.records, options.witness_key or ())
     cluster = connect(options)
     if cluster.impersonates:
-        # What a page says of who acts has to be plain: nobody else's yes is given on one.
+        # A page names one person who acts, so a review on it is only ever theirs.
         raise CliError(
             "the console acts only as you: run it without --as and --as-group, and with a kubeconfig user"
             " that has no `as`. `kubectl bailiwick approve` takes them"

@@ -130,7 +130,7 @@ def _speaking(
 
 
 def _possible(options: RequestFlags, gate: Gate, exact: Sequence[CompiledRule]) -> None:
-    """Refuse what nobody could ever use, and say what is left open."""
+    """Refuse what could never be used, and say what is left open."""
     if exact:
         named = ", ".join(f"{rule.policy.name}/{rule.name}" for rule in exact)
         raise CliError(

@@ -30,7 +30,7 @@ def run(options: RevokeFlags) -> int:
         raise CliError(f"{grant.name} is already revoked")
     reviews.add_revocation(cluster, grant, me.username, options.reason)
     sys.stdout.write(f"{output.reference(grant.name)} {'withdrawn' if grant.phase == 'Pending' else 'revoked'}\n")
-    # What was done by it is done: whoever revokes in a hurry is to hear of that here.
+    # What was done by it is done: a person who revokes in a hurry reads that here.
     if grant.ended or grant.uses:
         before = f"It was already {grant.phase}" if grant.ended else "It was in use"
         talk(f"{before}: {grant.uses} of {grant.max_uses} uses were made.")
@@ -39,7 +39,7 @@ def run(options: RevokeFlags) -> int:
 
 
 def _tell_others(cluster: ClusterClient, grant: GrantView) -> None:
-    """Tell which approvals still let such a call through: whoever revokes wants it stopped."""
+    """Tell which approvals still let such a call through: a person who revokes wants it stopped."""
     try:
         items, _ = cluster.list_all(grants_path(cluster.namespace))
     except ApiError as error:

@@ -1,6 +1,6 @@
 """`schema`: the JSON Schema of a kind that people write, for editors. A test of policies is such a kind.
 
-Holds: a kind has one schema, whoever prints it.
+Holds: a kind has one schema, here and in `hack`.
 """
 
 import json

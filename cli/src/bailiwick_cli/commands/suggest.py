@@ -54,7 +54,7 @@ def run(options: SuggestFlags) -> int:
 
 
 def _talk(report: SuggestionReport, *, said: bool) -> None:
-    """Say what is not suggested, and why. `said`: what becomes of what nobody used."""
+    """Say what is not suggested, and why. `said`: what becomes of rules without a use."""
     talk(f"{report.counted} decisions counted")
     for one in report.left_out:
         what = f"{one.proposal.policy}/{one.proposal.rule} {one.proposal.part} → {one.proposal.then}"
@@ -71,7 +71,7 @@ def _talk(report: SuggestionReport, *, said: bool) -> None:
 
 
 def _choose_unused(options: SuggestFlags) -> UnusedRules | None:
-    """Return what becomes of what is unused; None where nobody said. Raises `CliError`."""
+    """Return what becomes of rules without a use; None where no flag says. Raises `CliError`."""
     if options.approvers:
         if options.unused not in {None, UnusedRules.APPROVAL}:
             raise CliError("--approvers is for --unused approval: remove one of them")

@@ -1,4 +1,4 @@
-"""`unused`: which parts of policies let nobody through for a while.
+"""`unused`: which parts of policies let no call through for a while.
 
 Holds: a log that is not whole, or does not reach back far enough, makes nothing unused; the file that remembers uses is
 written last.

@@ -42,7 +42,7 @@ def run(options: ValidateFlags) -> int:
 
 
 def _ask_server(options: ValidateFlags, found: PolicySet, known: Sequence[FileFinding]) -> Iterator[FileFinding]:
-    # Not on the way of whoever asks no server: the Kubernetes client takes longer to import than files to judge.
+    # Files alone need no client: the Kubernetes client takes longer to import than files to judge.
     from bailiwick_cli.findings.dryrun import server_findings  # noqa: PLC0415
     from bailiwick_cli.kubeconfig import connect  # noqa: PLC0415
 

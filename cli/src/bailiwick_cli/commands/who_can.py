@@ -1,6 +1,6 @@
 """`who-can`: who may do something, given what, with whose approval; of a cluster also who could change that.
 
-Holds: nobody who may is left out without a word: what was not looked at is told, and ends with exit code 2.
+Holds: none who may is left out in silence: what was not looked at is named, and ends with exit code 2.
 """
 
 import sys

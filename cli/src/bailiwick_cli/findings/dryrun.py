@@ -61,7 +61,7 @@ def _ask(
 
 
 def _is_refusal(error: ApiError) -> bool:
-    """Tell whether an answer is about the object, and not about whoever asks, or about a server that is not well."""
+    """Tell whether an answer is about the object, and not about the person, or about a server that is not well."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return False
     missing = error.status == HTTPStatus.NOT_FOUND and str(error).startswith("namespaces ")

@@ -70,7 +70,7 @@ def place_problem(label: str, document: Document, path: str, problem: Problem) -
 
 
 def _warnings(found: PolicySet, snapshot: Snapshot) -> Iterator[str]:
-    """Yield what the engine warns of in each policy, the rules that can never decide, and those that name nobody."""
+    """Yield what the engine warns of in each policy, the rules that can never decide, and those without a subject."""
     lints: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for (namespace, _), endpoint in snapshot.endpoints.items():
         told = [(rule, "name", why) for rule, why in unreachable(endpoint.rules)]

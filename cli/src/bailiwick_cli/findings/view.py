@@ -1,4 +1,4 @@
-"""How findings are printed: lines for people, JSON, SARIF for whoever shows them in a change.
+"""How findings are printed: lines for people, JSON, SARIF for programs that show them in a change.
 
 Standing: above `filefindings`. Holds: every text of others is escaped before people see it.
 """

@@ -39,7 +39,7 @@ def open_grant(snapshot: Snapshot, call: Call, fixture: GrantFixture, at: float,
     verdict = decide(snapshot, call, (), around)
     gate, subject = verdict.gate, call.subject
     if gate is None or verdict.digest is None or not verdict.requestable or not isinstance(subject, Party):
-        raise UnfitApprovalError("of", f"nobody can ask for an approval of this call: {verdict.reason.value}")
+        raise UnfitApprovalError("of", f"no approval of this call can be requested: {verdict.reason.value}")
     uid = f"00000000-0000-4000-8000-{number:012}"
     is_person = around.installation.is_person
     scope = grants.scope_of(call.resource, gate) if gate.scope else None

@@ -1,6 +1,6 @@
 """Parties: the subjects and actors of a test file as the decision point would have verified them.
 
-Holds: nobody is taken for somebody whom this endpoint could not have proven; what the file does not say is unknown.
+Holds: no party is taken for one that this endpoint could not have authenticated; what the file does not say is unknown.
 """
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName

@@ -197,7 +197,7 @@ class _Case:
             yield from (PlannedCall(self._place(path), names, self._call(names, path), row) for names in before)
         for names in listed:
             if names not in named:
-                # What nobody named is where the lists are.
+                # What no entry names is where the lists are.
                 yield PlannedCall(self._place("name"), names, self._call(names, "subjects"), _DENIED)
 
     def _matrix(self) -> list[Names]:

@@ -1,7 +1,7 @@
 """Patterns of a test, held against every region of them.
 
 Standing: under `trial`, over `bailiwick_regions.pattern`. Holds: what there are too many regions of to look at fails,
-since nobody has shown that it holds.
+since it was not shown to hold.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """The gate of a replay: which outcomes make a command fail.
 
-Standing: under the command. Holds: what may be of a class counts as of it; a word that nobody knows is an error. What
+Standing: under the command. Holds: what may be of a class counts as of it; an unknown word is an error. What
 could not be replayed is no evidence, and fails where that is asked for.
 """
 

@@ -163,7 +163,7 @@ class SuggestFlags(InForceFlags):
         UnusedRules | None,
         typer.Option(
             "--unused",
-            help="What becomes of rules that nobody used: remove them, make them ask for an approval, or keep them."
+            help="What becomes of rules without a use: remove them, make them ask for an approval, or keep them."
             " Subjects that never used a rule that others use are taken out of it; with approval, a rule of their own"
             " asks; with keep, they stay. Default: approval if you set --approvers, else only rules stay.",
         ),

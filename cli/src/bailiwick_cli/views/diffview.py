@@ -1,4 +1,4 @@
-"""How differences are printed: a table for people, JSON, Markdown for a review, SARIF for whoever shows it at its line.
+"""How differences are printed: a table for people, JSON, Markdown for a review, SARIF for other programs.
 
 Holds: data only; every text of others is escaped before people see it.
 """

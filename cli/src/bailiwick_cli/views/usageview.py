@@ -44,7 +44,7 @@ class UsageReport:
 
     @property
     def headline(self) -> str:
-        """Return the answer: how many scopes nobody used."""
+        """Return the answer: how many scopes have no use."""
         counted = ", ".join(f"{self.count(state)} {state}" for state in _ORDER)
         window = f"{times.epoch_stamp(self.begin)} to {times.epoch_stamp(self.end)}"
         known = self.count(ScopeState.UNUSED) + self.count(ScopeState.USED)

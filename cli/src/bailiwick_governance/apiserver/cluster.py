@@ -117,7 +117,7 @@ class ClusterClient:
                     raise ApiError(str(event["object"].get("message")), int(event["object"].get("code") or 500))
                 yield Event(event["type"], event["object"])
         except urllib3.exceptions.HTTPError:
-            # A watch that breaks is begun again by whoever reads it.
+            # A watch that breaks is begun again by its reader.
             return
         finally:
             response.close()
@@ -180,7 +180,7 @@ class ClusterClient:
     def _credentials(self) -> dict[str, str]:
         """Return the headers that say who asks; a token that is over is fetched anew. Raises `UserError`.
 
-        One at a time: a plugin is run once, and nobody reads a token that another thread is about to replace.
+        One at a time: a plugin is run once, and no thread reads a token that another thread is about to replace.
         """
         if self._bearer is not None:
             return {"Authorization": f"Bearer {self._bearer()}"}
@@ -193,7 +193,7 @@ class ClusterClient:
                 raise UserError(f"cannot get a token for {configuration.host}: {_why(error)}") from error
 
     def _add_namespace(self, refusal: ApiError, path: str) -> ApiError:
-        """Say where was looked, where nobody said where to look: a forgotten -n is the commonest mistake."""
+        """Name the namespace that was assumed: a forgotten -n is the commonest mistake."""
         known = refusal.status in _NOT_THERE and f"/namespaces/{self.namespace}/" in path
         if not (self._assumed and known):
             return refusal
@@ -202,7 +202,7 @@ class ClusterClient:
 
 
 def client_of_token(server: str, ca_file: Path | None, bearer: Callable[[], str]) -> ClusterClient:
-    """Return this API server as whoever has a token, which is asked for before each request. Reads no kubeconfig."""
+    """Return this API server, asked with the token that `bearer` returns before each request. Reads no kubeconfig."""
     configuration = Configuration()
     configuration.host = server
     configuration.ssl_ca_cert = None if ca_file is None else str(ca_file)

@@ -93,7 +93,7 @@ def parties(grant: GrantView) -> Iterator[Fact]:
 
 
 def arguments(grant: GrantView) -> Iterator[Fact]:
-    """Yield the call, as far as anybody is shown it, and say what nobody is shown."""
+    """Yield the call, as far as it is shown, and say what is not."""
     items, binding = grant.request.get("display") or (), grant.request["binding"]
     if binding["mode"] == "Scope":
         yield _fact("Call", "any call in this scope, with any arguments", "yellow")
@@ -111,7 +111,7 @@ def arguments(grant: GrantView) -> Iterator[Fact]:
 
 
 def hides(grant: GrantView) -> bool:
-    """Tell whether a yes covers values of the call that nobody is shown, as far as the grant itself tells."""
+    """Tell whether a yes covers values of the call that are not shown, as far as the grant itself tells."""
     request = grant.request
     items, binding = request.get("display") or (), request["binding"]
     if binding["mode"] == "Scope":

@@ -18,7 +18,7 @@ WIDE: Final = ("ENDPOINT", "RULES", "REQUESTER", "BINDING", "REASON")
 def listable(raw: Mapping[str, Any], now: float) -> bool:
     """Tell whether a grant belongs into a list; says so where it cannot be read."""
     if is_canary(raw):
-        # The operator's own, on which it tries the guards: nobody asked for it, and it approves nothing.
+        # The operator's own, on which it tries the guards: it is no request, and it approves nothing.
         return False
     try:
         row(GrantView(raw, now), wide=True)

@@ -30,7 +30,7 @@ class GrantStepView:
 
     @property
     def met(self) -> bool:
-        """Nobody is needed any more."""
+        """No further review is needed."""
         return self.approvals >= self.count
 
 

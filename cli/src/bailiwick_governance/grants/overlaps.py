@@ -35,7 +35,7 @@ def _same_parties(mine: Mapping[str, Any], its: Mapping[str, Any]) -> bool:
 
 
 def _same_party(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    # A grant by hand names nobody's uid; the operator resolves it.
+    # A grant written by hand has no uid; the operator resolves it.
     uids = {one.get("uid"), other.get("uid")} - {None, ""}
     return bool(one["id"] == other["id"]) and len(uids) <= 1
 

@@ -72,7 +72,7 @@ def _group(step: GrantStepView, me: CurrentUser, group: str | None) -> str | Non
 
 
 def group_of(step: GrantStepView, me: CurrentUser) -> str | None:
-    """Return the group that a review of a step is recorded for where nobody says which; None where it names none."""
+    """Return the group that a review of a step is recorded for where none is given; None where it names none."""
     own = [one for one in step.groups if one in me.groups]
     return next(iter(own or step.groups), None)
 

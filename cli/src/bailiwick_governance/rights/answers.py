@@ -18,7 +18,7 @@ Where = Mapping[str, tuple[str, ...]]
 class AccessRow:
     """One line of an answer. `way` None: nothing comes through there, though rows of fewer `parts` say that it does.
 
-    `parts`: of whom it is said, whoever has a key of each. A row goes before those whose parts are among its own.
+    `parts`: whom it is about: a party with a key of each. A row goes before those whose parts are among its own.
     """
 
     subject: str

@@ -101,6 +101,6 @@ def dimension(name: str) -> str:
 
 
 def requirements_of(rules: Sequence[CompiledRule], keys: Iterable[Key]) -> list[WorkloadRequirement]:
-    """Return what these rules ask of the workload of whoever has one of these keys."""
+    """Return what these rules ask of the workload of a party with one of these keys."""
     named = sorted(keys)
     return list(dict.fromkeys(one for rule in rules for key in named for one in rule.workloads.get(key, ())))

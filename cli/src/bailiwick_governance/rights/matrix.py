@@ -25,7 +25,7 @@ from bailiwick_regions.parties import NamedParty, accepted, parties
 MOST_OF_A_CELL: Final = 4_000
 """So many decisions one cell may take among others; alone it may take as many as a question."""
 OTHERS: Final = "~"
-"""The id of whoever no rule names."""
+"""The id of a subject that no rule names."""
 _TOGETHER: Final = "&"
 _MOST_COMBINATIONS: Final = 256
 
@@ -35,7 +35,7 @@ Cell = tuple[AccessRow, ...] | None
 
 @dataclass(frozen=True, slots=True)
 class MatrixSubject:
-    """Whom a row is about. `named` None: the endpoint accepts nobody of that issuer, so that nobody proves to be it.
+    """Whom a row is about. `named` None: the endpoint accepts no subject of that issuer.
 
     `id` is one that no other row has.
     """
@@ -72,7 +72,7 @@ class AccessMatrix:
 
     @property
     def others(self) -> MatrixSubject:
-        """The row of whoever no rule names."""
+        """The row of a subject that no rule names."""
         issuer = None if self._asserted else CLUSTER
         party = Party(SERVICE_ACCOUNT, f"system:serviceaccount:{FRESH}:{FRESH}", FRESH, issuer=issuer)
         return MatrixSubject(OTHERS, "any other", NamedParty(party, "any other", (party.keys,)))
@@ -168,7 +168,7 @@ class AccessMatrix:
         return accepted(self._endpoint.settings, named.party.issuer)
 
     def _party(self, key: Key) -> NamedParty | None:
-        """Return whoever has this one key."""
+        """Return the party that has this one key."""
         listed = self._rules.get(key)
         if not listed:
             return None

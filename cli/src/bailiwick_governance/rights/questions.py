@@ -68,7 +68,7 @@ def what_can(
         for action, told in atoms.names(rule.actions for rule in own).items():
             rows += rows_of_action(outcomes, own, party, label, (action, told))
     except TooManyError:
-        # Of half of it nobody could tell which half it is.
+        # Half of an answer would not say which half it is.
         return AccessAnswer((), (f"{label}: {_TOO_MANY}",))
     # No list of labels is every name that there is.
     return AccessAnswer(tuple(join_rows(rows, {"resource": ("",), "action": ("",)})))

@@ -1,7 +1,7 @@
 """The text of a file of policies, and what its policies and data ask for: exactly, or quickly.
 
 Standing: under `policysides`. Holds: what is quick counts no less than the exact reading, and as much of every text
-that two readers of YAML take for the same. It serves to see that nobody is over budget, and for nothing else.
+that two readers of YAML take for the same. It serves to see that no namespace is over budget, and for nothing else.
 """
 
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ class FileText:
 
     @property
     def is_flawed(self) -> bool:
-        """Whether it is no sound YAML: then nobody knows of what it speaks."""
+        """Whether it is no sound YAML: then it may speak of anything."""
         if self._file.unreadable is not None:
             return True
         return self._quick is None and any(one.flaws or not one.complete for one in self.documents)

@@ -128,7 +128,7 @@ def read_sides(base: Named, head: Named) -> tuple[PolicySide, PolicySide]:
 
 
 def _ledger(side: Named, texts: Mapping[str, FileText], same: Collection[str]) -> Ledger | None:
-    """Return who is over the budget of this side; None where nobody is.
+    """Return who is over the budget of this side; None where there is none.
 
     A policy that is over the budget of its namespace is so for all others there, also for those that did not change.
     """

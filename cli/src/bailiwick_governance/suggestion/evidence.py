@@ -1,6 +1,6 @@
 """The evidence: what each rule in force was used for, by the records of a log.
 
-Standing: over `policybook`. Holds: only uses of the window count, and none of its last day: whoever makes calls today
+Standing: over `policybook`. Holds: only uses of the window count, and none of its last day: those who make calls today
 does not teach a policy today; a rule is as old as what it says.
 """
 
@@ -37,7 +37,7 @@ class RuleSeen:
             EntrySeen(one["type"], one["ids"], one.get("properties") or {}) for one in raw["resources"]
         )
         paths = (path for condition in rule.conditions for path in condition.reads)
-        # A gate that does not apply asks nobody: only what an Allow reads may be bounded.
+        # A gate that does not apply asks for no review: only what an Allow reads may be bounded.
         self.largest: Final = {
             path: LargestSeen() for path in sorted(paths) if rule.effect is Effect.ALLOW and _is_number(path)
         }

@@ -69,7 +69,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class PolicyProposals:
-    """What is proposed for one policy. `unknown`: rules of which not all uses are known; `idle`: nobody used them."""
+    """What is proposed for one policy. `unknown`: rules of which not all uses are known; `idle`: those not used."""
 
     proposals: tuple[Proposal, ...]
     unknown: tuple[str, ...]
@@ -126,7 +126,7 @@ class _RuleProposals:
 
     @property
     def idle(self) -> bool:
-        """Nobody used the rule, as far as it goes back."""
+        """Whether the rule has no use, as far as the log goes back."""
         return all(self._knowledge_of(key).state is ScopeState.UNUSED for key in self.rule.subjects)
 
     @property
@@ -143,7 +143,7 @@ class _RuleProposals:
         yield from self._subjects(unused, approvers)
 
     def when_idle(self, unused: UnusedRules | None, approvers: Sequence[str]) -> Iterator[Proposal]:
-        """Yield what becomes of a rule that nobody used."""
+        """Yield what becomes of a rule without a use."""
         if unused is UnusedRules.REMOVE:
             gone = (operations.expect(f"{self.path}/name", self.rule.name), operations.remove(self.path))
             yield self._proposal(Part.RULE, self.rule.effect.value, "no rule", (), gone)

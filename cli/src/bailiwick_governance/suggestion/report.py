@@ -76,7 +76,7 @@ class SuggestionReport:
 
     @property
     def untouched(self) -> tuple[str, ...]:
-        """What nobody used and nothing is suggested for."""
+        """What was not used and nothing is suggested for."""
         changed = {f"{name}/{one.rule}" for name, some in group_by_policy(self.proposals).items() for one in some}
         return tuple(one for one in self.idle if one not in changed)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class UnusedRules(StrEnum):
-    """What becomes of what nobody used: it goes, asks for an approval, or stays."""
+    """What becomes of a rule without a use: it goes, asks for an approval, or stays."""
 
     REMOVE = "remove"
     APPROVAL = "approval"

@@ -33,7 +33,7 @@ class LogLoss(NamedTuple):
 
 
 class LogUsage:
-    """Counts a log into a memory. `counted`: decisions that were; `unread`: lines of which nobody knows what they are.
+    """Counts a log into a memory. `counted`: decisions that were; `unread`: lines that cannot be read.
 
     `gap`: so many seconds may have no line of any chain. `listener`: who looks closer at what was used.
     """

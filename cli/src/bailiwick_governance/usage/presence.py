@@ -1,7 +1,7 @@
 """Presence: since when each scope is in force without a break, by the lists of policies that the lines of a log name.
 
 Standing: under `logusage`, over `memory`. Holds: a scope that was away and came back is as young as its return; where a
-policy's text is not known, nobody knows that it had the scope.
+policy's text is not known, it is not known that it had the scope.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -57,7 +57,7 @@ class ScopePresence:
 
 
 def _may_be_of(memory: UseMemory, scope: RuleScope, endpoint: str) -> bool:
-    """Tell whether a scope was of an endpoint. Of one that was only used, nobody knows of which it was."""
+    """Tell whether a scope was of an endpoint. Of one that was only used, it is not known of which it was."""
     known = memory.scopes[scope].endpoint
     return endpoint == known if known is not None else endpoint.startswith(f"{scope.namespace}/")
 

@@ -30,7 +30,7 @@ _ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class NearView:
-    """What was weighed of a call. `sealed` are attributes that nobody knows any more."""
+    """What was weighed of a call. `sealed` are attributes whose values are lost."""
 
     endpoint: CompiledEndpoint
     call: Call

@@ -102,7 +102,7 @@ async def identity(request: web.Request) -> web.StreamResponse:
 
 
 async def _records(visitor: ConsoleVisitor, request: web.Request) -> _RecordsState:
-    """Return what the records say, or how far their reading is; nothing is read that nobody asked for."""
+    """Return what the records say, or how far their reading is; nothing is read before a person asks for it."""
     kept = visitor.shelf.get(AccessWork)
     state = _RecordsState(visitor.records, request.query.get("from", kept.since))
     if visitor.records is None or (kept.work is None and not {"records", "from"} & request.query.keys()):

@@ -1,6 +1,6 @@
 """Identities: everybody whom a rule of an endpoint names, and at which endpoints.
 
-Holds: pure; whoever is named by a policy that could not be read is not known, and that is told.
+Holds: pure; the subjects of a policy that could not be read are not known, and the page says so.
 """
 
 from collections.abc import Iterable
@@ -38,5 +38,5 @@ def identities(readings: Iterable[EndpointReading]) -> tuple[NamedIdentity, ...]
 
 
 def find_unread(readings: Iterable[EndpointReading]) -> tuple[str, ...]:
-    """Return the endpoints that deny every call, so that nobody is listed for them."""
+    """Return the endpoints that deny every call, so that no subject is listed for them."""
     return tuple("/".join(one.key) for one in readings if one.compiled is None)

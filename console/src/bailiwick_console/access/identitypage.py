@@ -89,7 +89,7 @@ def _access(identity: NamedIdentity, found: EndpointReading, report: SuggestionR
             rows = None if answer.incomplete else answer.rows
             notes = tuple(rightsview.notes(found.key, found.compiled.settings, answer.rows))
         elif rows is not None:
-            note = "the endpoint accepts nobody of this issuer: nobody can prove to be it"
+            note = "the endpoint accepts no subjects of this issuer"
     named = _policies(identity.key, found)
     uses = {one.name: one.use for one in found.state.policies}
     return EndpointAccess(

@@ -73,11 +73,11 @@ def _notes(found: SuggestionReport, own: set[str]) -> Iterator[str]:
         what = f"{one.proposal.policy}/{one.proposal.rule} {one.proposal.part} → {one.proposal.then}"
         yield f"left out: {what}, since {one.why}"
     for missing in found.missing:
-        yield f"the log is not whole, so that nothing is suggested for what it may hold: {missing}"
-    for told, listed in (("not yet known, and left as it is", found.unknown), ("nobody used", found.untouched)):
+        yield f"the log is not whole, so nothing is suggested for what may be missing: {missing}"
+    for why, listed in (("not yet known", found.unknown), ("unused", found.untouched)):
         named = [one for one in listed if any(one.startswith(policy) for policy in own)]
         if named:
-            yield f"{told}: {', '.join(named)}"
+            yield f"{why}, and left as they are: {', '.join(named)}"
 
 
 def _live(cluster: ClusterClient, namespace: str | None) -> Iterator[tuple[str, File]]:

@@ -1,6 +1,6 @@
 """One write after the other, and what came of each.
 
-Holds: nothing is sent a second time; once an answer is missing, or nobody waits for the rest any more, nothing more is
+Holds: nothing is sent a second time; once an answer is missing, or the visit ended, nothing more is
 sent, and it is said of each grant whether it was written, was not, or is not known to be.
 """
 
@@ -41,7 +41,7 @@ class BulkResult:
 
 @dataclass
 class BulkRun:
-    """What came of each grant so far. `ended`: nobody waits any more. One thread writes it, another one ends it."""
+    """What came of each grant so far. `ended`: the visit is over. One thread writes it, another one ends it."""
 
     results: list[BulkResult] = field(default_factory=list)
     ended: bool = False

@@ -1,4 +1,4 @@
-"""The paths of endpoints: the list of them, the matrix of one, whoever is several subjects at once, and one cell.
+"""The paths of endpoints: the list of them, the matrix of one, parties that are several subjects at once, and one cell.
 
 Holds: nothing is written; what waits for the API server or computes runs in a thread, as the person.
 """

@@ -67,7 +67,7 @@ class MatrixPage:
 
 
 def compose(matrix: AccessMatrix, asked: MatrixQuestion) -> MatrixPage:
-    """Return the part that is asked for. Whoever no rule names stands last on each page."""
+    """Return the part that is asked for. Subjects that no rule names stand last on each page."""
     labels = {action: told((label,)) for action, label in matrix.actions.items()}
     actions = [action for action, label in labels.items() if asked.action in label]
     columns = page_of(actions, asked.columns, COLUMNS)
@@ -120,7 +120,7 @@ def find(matrix: AccessMatrix, subject: str, action: str) -> tuple[MatrixSubject
 
 def note(subject: MatrixSubject) -> str:
     """Return why a subject can do nothing at all; nothing where there is no such reason."""
-    return "" if subject.named is not None else "the endpoint accepts nobody of this issuer"
+    return "" if subject.named is not None else "the endpoint accepts no subjects of this issuer"
 
 
 def _steps(ways: Iterable[AccessWay]) -> str:

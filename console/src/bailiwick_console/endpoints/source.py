@@ -49,7 +49,7 @@ class EndpointReading:
 class CompiledCache:
     """Keeps what policies compiled to, by all of their text, so that a page does not compile what has not changed.
 
-    One for each person: nobody learns what others look at by how long a page takes.
+    One for each person: how long a page takes says nothing of what others look at.
     """
 
     def __init__(self, most: int = _MOST_KEPT) -> None:

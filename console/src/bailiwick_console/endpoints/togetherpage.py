@@ -1,4 +1,4 @@
-"""Whoever is several of an endpoint's subjects at once: what they may do, where their rows do not say it together.
+"""A party that is several of an endpoint's subjects at once: what it can do, where the rows do not say it together.
 
 Standing: beside `matrixpage`, over `rights.matrix`. Holds: pure; who was not compared is counted and named.
 """

@@ -198,7 +198,7 @@ def _escape(text: str | None) -> str:
 
 def _otherwise(grant: GrantView) -> Iterator[Fact]:
     if grant.phase != "Pending":
-        yield _fact("Now", f"It is {legible(grant.phase)}. Nobody's answer is waited for.")
+        yield _fact("Now", f"It is {legible(grant.phase)}. No answer is expected.")
         yield from grantfacts.status(grant)
         return
     yield _fact("On a no", "The request ends for good and the call stays denied. It can be asked for again later.")

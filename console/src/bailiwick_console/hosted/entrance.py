@@ -43,7 +43,7 @@ _ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
 _NOBODY: Final = "system:anonymous"
 
 Connects = Callable[[PersonToken], ClusterClient]
-"""Returns the API server, as whoever has this token."""
+"""Returns the API server, as the person who has this token."""
 
 
 class _NotLoggedInError(Exception):
@@ -98,7 +98,7 @@ class HostedEntrance:
 
     @property
     def private(self) -> bool:
-        """Whoever runs the cluster reads the log."""
+        """The people who run the cluster read the log."""
         return False
 
     def lost(self, request: web.Request) -> web.StreamResponse | None:
@@ -109,7 +109,7 @@ class HostedEntrance:
         )
 
     def opens(self, path: str) -> bool:
-        """Tell whether nobody has to be logged in for a path."""
+        """Tell whether a path needs no login."""
         return path in {LOGIN, CALLBACK}
 
     def follows(self, request: web.Request) -> bool:
@@ -140,7 +140,7 @@ class HostedEntrance:
                 to = (await read_form(request)).text("to")
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
-        # Whoever begins anew has left, whatever comes of it.
+        # A new login ends the session before it, whatever comes of it.
         self._sessions.end(_cookie_id(request, SESSION_COOKIE))
         begun = self._logins.begin(return_path(to))
         if begun is None:
@@ -250,7 +250,7 @@ class HostedEntrance:
         return response
 
     async def _parting(self) -> web.Response:
-        """Answer to whoever has left: a form may lead to no other site, so that a page of ours leads to the issuer."""
+        """Answer after a logout: a form may lead to no other site, so a page of ours leads to the issuer."""
         told = "You are logged out here."
         try:
             url = await self._provider.logout_url(f"{self._address.origin}{FIRST}")

@@ -76,7 +76,7 @@ def verify(
         _lately(claims, now, max_age)
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject:
-        raise IdTokenError("it names nobody")
+        raise IdTokenError("it has no subject")
     return LoginClaims(subject, ends)
 
 
@@ -120,7 +120,7 @@ def _keys(published: object) -> KeySet:
     for one in listed if isinstance(listed, list) else ():
         if not isinstance(one, Mapping) or one.get("use", "sig") != "sig":
             continue
-        # Its public members alone: whoever publishes a private key has lost it, and is not joined in that.
+        # Its public members alone: a private key that is published is lost, and is not used here.
         public = {name: one[name] for name in _PUBLIC if name in one}
         try:
             match one.get("kty"):

@@ -1,4 +1,4 @@
-"""What is shown to whoever is not logged in: the button, and what the API server would have to be told.
+"""The pages of people who are not logged in: the button, and what the API server would need to know.
 
 Holds: nothing on these pages is of any person.
 """

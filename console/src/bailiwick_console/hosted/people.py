@@ -1,6 +1,6 @@
 """Who is logged in: sessions, each with the token that its person's requests are sent with.
 
-Holds: all of it is memory of this process; a session ends with its token, after half an hour that nobody looks, and
+Holds: all of it is memory of this process; a session ends with its token, after half an hour without a request, and
 after eight hours at the latest; there is room for a bounded number, and a person who logs in often pushes out only
 their own oldest.
 """
@@ -112,7 +112,7 @@ class PersonSessions:
         now = self._clock()
         if now - session.touched > IDLE_SECONDS or now - session.began > SESSION_SECONDS:
             return False
-        # Whoever can ask for another token may do so a moment after the end, too.
+        # A token can also be renewed a moment after its end.
         return session.token.refresh is not None or self.wall() < session.token.ends
 
 

@@ -124,7 +124,7 @@ class LoginProvider:
         try:
             return self._verify(token, nonce, await self._published_keys(fresh=False))
         except UnknownSignerError:
-            # The issuer has changed its keys since, or nobody ever published this one.
+            # The issuer has changed its keys since, or this one was never published.
             return self._verify(token, nonce, await self._published_keys(fresh=True))
 
     def _verify(self, token: str, nonce: str | None, keys: object) -> LoginClaims:
@@ -222,7 +222,7 @@ def _document(found: Mapping[str, Any], issuer: str) -> ProviderDocument:
 
 
 def _usable(url: object) -> str | None:
-    """Return a URL that a browser may be sent to. One that is none keeps nobody from logging in, or out of here."""
+    """Return a URL that a browser may be sent to. A wrong one does not keep people from logging in, or out of here."""
     return url if isinstance(url, str) and "#" not in url and problem_of_url(url) is None else None
 
 

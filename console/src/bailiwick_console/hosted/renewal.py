@@ -21,7 +21,7 @@ _RENEW: Final = 60.0
 _APART: Final = 10.0
 
 Recognizes = Callable[[PersonToken], Awaitable[CurrentUser]]
-"""Returns who has a token. Raises `ApiError` with 401 where the API server knows nobody by it."""
+"""Returns who has a token. Raises `ApiError` with 401 where the API server does not accept it."""
 
 
 class _OtherPersonError(Exception):
@@ -83,5 +83,5 @@ def _refuses(error: Exception) -> bool:
 
 
 def _same(now: CurrentUser, before: CurrentUser) -> bool:
-    # In which order groups come, nobody promises.
+    # The order of groups is not defined.
     return (now.username, now.uid, frozenset(now.groups)) == (before.username, before.uid, frozenset(before.groups))

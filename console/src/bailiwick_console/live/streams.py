@@ -111,7 +111,7 @@ class LiveStreams:
                 await asyncio.sleep(_GATHER_SECONDS)
             while not listener.heard.empty():
                 changes.append(listener.heard.get_nowait())
-            # Each time anew: nobody hears of anything after their visit.
+            # Each time anew: a visit hears of nothing after its end.
             if await self._entrance.admit(request, looked=False) is not visitor:
                 return
             await response.write(b"".join(event(one) for one in gather(changes)) or _BEAT)

@@ -18,7 +18,7 @@ from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.errors import UserError
 
 WATCHED_SECONDS: Final = 60.0
-"""How long one watch lasts; so much later at most, a feed that nobody hears any more has ended."""
+"""How long one watch lasts; so much later at most, a feed without listeners has ended."""
 _PAUSE: Final = 1.0
 _REMEMBERED: Final = 1024
 _UNHEARD: Final = 256
@@ -61,7 +61,7 @@ class GrantFeed:
     async def listen(self, since: str = "") -> FeedListener:
         """Return somebody who hears whatever changes from now on, and first what did since the version `since`.
 
-        Raises `UserError` where the API server lets nobody watch.
+        Raises `UserError` where the API server does not allow the watch.
         """
         listener = FeedListener()
         self._listeners.add(listener)
@@ -104,7 +104,7 @@ class GrantFeed:
         self._changes.clear()
         begun: asyncio.Future[None] = loop.create_future()
         self._begun = begun
-        # Whoever waits hears of a failure; where nobody does any more, it is no news.
+        # Listeners hear of a failure; without any, it is no news.
         begun.add_done_callback(lambda done: done.cancelled() or done.exception())
 
         call = partial(tell_loop, loop)
@@ -130,7 +130,7 @@ class GrantFeed:
             begun = time.monotonic()
             for event in self._cluster.watch(self._path, version, WATCHED_SECONDS):
                 if event.type == "GONE":
-                    # What came between is known to nobody.
+                    # What came between is lost.
                     version = self._newest()
                     call(self._publish, GrantChange(version))
                     break
@@ -163,7 +163,7 @@ class GrantFeed:
         elif error is not None:
             self.end()
         elif self._listeners:
-            # They came when the thread had just seen that nobody was there.
+            # They came when the thread had just seen that there was no listener.
             self._begin()
             for listener in self._listeners:
                 listener.tell(GrantChange(""))

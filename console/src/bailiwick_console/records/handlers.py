@@ -43,7 +43,7 @@ class RecordWork:
         self.kept.move_to_end(key)
         running = [one for one in self.kept.values() if not one.over]
         for one in running[:-_AT_ONCE]:
-            # Whoever asked has asked for something else since.
+            # The person has asked for something else since.
             one.progress.give_up()
         while len(self.kept) > _KEPT:
             self.kept.popitem(last=False)[1].progress.give_up()

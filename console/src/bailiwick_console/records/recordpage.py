@@ -29,7 +29,7 @@ _LISTS: Final = f'"kind":"{POLICY_LIST}"'.encode()
 class RecordEvidence:
     """What the audit says of all the files (`headline`), and of the chain: each finding, and whether it is of the line.
 
-    `seen`: whether a witness saw the line; None: nobody can tell.
+    `seen`: whether a witness saw the line; None: not known.
     """
 
     headline: str
@@ -106,7 +106,7 @@ def _names(finding: LogFinding, seq: int) -> bool:
 
 
 def _is_witnessed(report: ChainReport, seq: int) -> bool | None:
-    """Tell whether a witness saw the line as it is here; None: what it saw is not what is here, or nobody knows."""
+    """Tell whether a witness saw the line as it is here; None: what it saw is not what is here, or is not known."""
     if report.witnessed is None or report.bad:
         return None
     return seq < report.witnessed

@@ -31,11 +31,11 @@ class WorkProgress:
         self.what, self.done, self.total = what, 0, total
 
     def give_up(self) -> None:
-        """Have the work end soon: nobody wants to know any more."""
+        """Have the work end soon: its result is not wanted any more."""
         self._given_up = True
 
     def heard(self, count: int) -> None:
-        """Take that so many more bytes are done. Raises `UserError` where nobody wants to know any more."""
+        """Take that so many more bytes are done. Raises `UserError` where the result is not wanted any more."""
         if self._given_up:
             raise UserError("this was stopped for a newer request: ask for it again")
         self.done += count

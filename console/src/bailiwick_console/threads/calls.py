@@ -1,7 +1,7 @@
 """Calls of the API server from threads: the command line's client waits for its answers, the event loop must not.
 
 Holds: at most a few calls at once and a few that wait for their turn; the threads are daemons, so that an API server
-that hangs keeps nobody's terminal.
+that hangs keeps no terminal.
 """
 
 import asyncio
@@ -66,9 +66,9 @@ async def _in_thread(call: Callable[[], Found]) -> Found:
 
 
 def tell_loop(loop: asyncio.AbstractEventLoop, tell: Callable[..., object], *given: object) -> None:
-    """Have a loop call this, from another thread; where it has ended, nobody is told."""
+    """Have a loop call this, from another thread; where it has ended, nothing is called."""
     with contextlib.suppress(RuntimeError):
-        # The loop has ended: nobody waits any more.
+        # The loop has ended.
         loop.call_soon_threadsafe(tell, *given)
 
 

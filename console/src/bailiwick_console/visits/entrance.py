@@ -1,6 +1,6 @@
 """How people come in, as `app` sees it; and the way in on loopback, by a URL that works once.
 
-Holds: an entrance tells who asks or answers instead; nobody else does.
+Holds: an entrance alone tells who asks, or answers instead.
 """
 
 from collections.abc import Mapping, Sequence

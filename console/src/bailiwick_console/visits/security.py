@@ -94,7 +94,7 @@ class RequestSource:
 
 
 def refusal(source: RequestSource, address: SiteAddress) -> str | None:
-    """Return why a request is not answered, in words for whoever looks at it; None: it is ours."""
+    """Return why a request is not answered, in words for the person who asks; None: it is ours."""
     if list(source.hosts) != [address.host]:
         return "The request is for another host than this console."
     if source.method not in READS | WRITES:
@@ -112,7 +112,7 @@ def cookie(headers: Iterable[str], name: str) -> str | None:
     """Return the id that a cookie holds, from the Cookie headers as they came; None: it is not there just once.
 
     Only `;` ends a cookie, as for browsers (RFC 6265, 5.4). Who may set a cookie of another name, as a sibling of the
-    host may, would otherwise write one of ours into its value, and `__Host-` would keep out nobody.
+    host may, would otherwise write one of ours into its value, and `__Host-` would keep out no cookie.
     """
     pairs = [pair.strip(" \t").split("=", 1) for header in headers for pair in header.split(";")]
     # A name that has white space or anything else at it is another name.

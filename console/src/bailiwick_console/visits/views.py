@@ -139,5 +139,5 @@ def refused(why: str, *, styled: bool = True) -> web.Response:
 
 
 def bare(title: str, what: str, status: int, leads: str | None = None, *, styled: bool = True) -> web.Response:
-    """Answer with a page for whoever it is. `leads`: where the browser goes on to at once."""
+    """Answer with a page for any person. `leads`: where the browser goes on to at once."""
     return html(pages.render("bare.html", title=title, what=what, leads=leads, styled=styled), status)

@@ -77,6 +77,6 @@ def heard(request: web.Request, error: UserError) -> None:
 
 
 UNKNOWN: Final = web.RequestKey("unknown", bool)
-"""There where a handler has itself told, on a page with what was typed, that the API server knows nobody."""
+"""There where a handler has itself told, on a page with what was typed, that the API server refuses the token."""
 VISITOR: Final = web.RequestKey("visitor", ConsoleVisitor)
 """Where a request carries who asks. It is there in every handler but those by which somebody comes in."""

@@ -176,7 +176,7 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "an approval of an Allow": (
         GRANT % (ROW, "approvedBy: [carol]"),
-        "with.grants[0].of: nobody can ask for an approval of this call: allowed",
+        "with.grants[0].of: no approval of this call can be requested: allowed",
     ),
     "a machine for a person": (
         GRANT % (GATED, "approvedBy: ['system:serviceaccount:a:b']"),

@@ -83,7 +83,7 @@ def _parse_values(attributes: Mapping[str, Any], texts: Sequence[str]) -> dict[s
 
 
 def _same(key: bytes, name: str, held: object, value: object) -> bool:
-    """Tell whether a seal is that of a value. Raises `CliError` where nobody can tell."""
+    """Tell whether a seal is that of a value. Raises `CliError` where that cannot be known."""
     if not _is_sealed(held):
         raise CliError(f"{visible(name)} is not sealed: the record holds its value, {visible(json.dumps(held))}")
     said = held.get("hmac") if isinstance(held, dict) else None

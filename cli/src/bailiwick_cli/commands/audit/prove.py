@@ -27,7 +27,7 @@ def run(options: ProveFlags) -> int:
         raise CliError("set --witness-key: a proof is worth as much as the witness who cosigned it")
     line = record_line(options.files, audit, options.evaluation_id, options.item)
     claim = _claim(audit, line)
-    # Whoever checks it gets the line itself, byte by byte.
+    # The person who checks it gets the line itself, byte by byte.
     log = audit.chains[line.link.id]
     note = next((note for note in claim.notes if signed_by(key_of(log), (note,))), claim.notes[0])
     proof = LogProof(line.link.seq, tuple(log.leaves.inclusion(line.link.seq, claim.size)), note)
