@@ -16,7 +16,7 @@ from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Output
-from bailiwick_cli.verbs.askverbs import CheckFlags
+from bailiwick_cli.verbs.askverbs import CallFlags, CheckFlags
 from bailiwick_cli.views.verdictview import EFFECTS, verdict_lines, verdict_object
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.gates import Gate
@@ -64,7 +64,7 @@ class CallCheck:
 
 def run(options: CheckFlags) -> int:
     """Decide and tell."""
-    found = check_call(options)
+    found = check_call(options, options.action, options.resource, options.subject)
     verdict, code = found.verdict, found.code
     if options.output in {Output.JSON, Output.YAML}:
         sys.stdout.write(output.document(verdict_object(verdict, found.explanation, code), options.output))
@@ -76,10 +76,10 @@ def run(options: CheckFlags) -> int:
     return code
 
 
-def check_call(options: CheckFlags) -> CallCheck:
-    """Return what the policies decide of the call of the flags. Raises `CliError`."""
+def check_call(options: CallFlags, action: str, resource: str, subject: str) -> CallCheck:
+    """Return what the policies decide for a call of these words and flags. Raises `UserError`."""
     _refuse_mistaken(options)
-    account = arguments.service_account(options.subject, "--subject")
+    account = arguments.service_account(subject, "--subject")
     context = arguments.values(options.members, "--call-context")
     cluster = None if options.file else connect(options)
     if cluster is None:
@@ -98,8 +98,8 @@ def check_call(options: CheckFlags) -> CallCheck:
         subject=Party(
             SERVICE_ACCOUNT, account.username, uid, issuer=None if asserted else CLUSTER, hypothetical=not asserted
         ),
-        action=Action(options.action),
-        resource=_resource(options),
+        action=Action(action),
+        resource=_resource(options, resource),
         context=context,
     )
     around = Circumstances(now=time.time())
@@ -116,7 +116,7 @@ def exit_code(verdict: Verdict, endpoint: CompiledEndpoint) -> Exit:
     return Exit.PENDING if verdict.awaits_approval else Exit.NO
 
 
-def _refuse_mistaken(options: CheckFlags) -> None:
+def _refuse_mistaken(options: CallFlags) -> None:
     """Refuse flags of kubectl's own that say nothing here, so that they are not taken for something of the call."""
     if "=" in (options.context or ""):
         raise CliError(
@@ -129,8 +129,8 @@ def _refuse_mistaken(options: CheckFlags) -> None:
         refuse_stdin_twice(options.file)
 
 
-def _resource(options: CheckFlags) -> Resource:
-    kind, name = arguments.resource(options.resource)
+def _resource(options: CallFlags, resource: str) -> Resource:
+    kind, name = arguments.resource(resource)
     return Resource(kind, name, arguments.values(options.properties, "--property") or None)
 
 

@@ -15,7 +15,7 @@ from bailiwick_cli.commands import check
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import LogOutput
-from bailiwick_cli.verbs.askverbs import CheckFlags, ExplainFlags
+from bailiwick_cli.verbs.askverbs import ExplainFlags
 from bailiwick_cli.views.verdictview import verdict_lines, verdict_object
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.decision.explain import Explanation
@@ -40,24 +40,7 @@ def _explain_call(options: ExplainFlags) -> int:
     if len(options.words) != _WORDS:
         raise CliError("with --subject, name one call: explain ACTION TYPE/ID")
     action, resource = options.words
-    found = check.check_call(
-        CheckFlags(
-            namespace=options.namespace,
-            context=options.context,
-            kubeconfig=options.kubeconfig,
-            as_user=options.as_user,
-            as_group=options.as_group,
-            request_timeout=options.request_timeout,
-            action=action,
-            resource=resource,
-            subject=options.subject or "",
-            endpoint=options.endpoint,
-            arguments=options.arguments,
-            properties=options.properties,
-            members=options.members,
-            file=options.file,
-        )
-    )
+    found = check.check_call(options, action, resource, options.subject or "")
     near = NearView(found.endpoint, found.call, found.around.now, found.explanation)
     if options.output is LogOutput.JSON:
         body = verdict_object(found.verdict, found.explanation, found.code)

@@ -81,6 +81,7 @@ GROUPS: Final = {
 _ELSEWHERE: Final = {
     "approve": ("review", "approve"),
     "deny": ("review", "deny"),
+    "serve-console": ("console", "serve"),
     "audit policy": ("audit.ledger", "policy"),
     "audit grant": ("audit.ledger", "grant"),
     "notify test": ("notify", "run"),
