@@ -190,7 +190,7 @@ TOKENS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "of the future": ({"iat": 9_000_000_000, "exp": 9_000_000_999}, "of the future"),
     "of another login": ({"nonce": "another"}, "answers another login"),
     "without a nonce": ({"nonce": None}, "answers another login"),
-    "of nobody": ({"sub": ""}, "names nobody"),
+    "of nobody": ({"sub": ""}, "has no subject"),
 }
 
 
