@@ -1,6 +1,6 @@
 """The flags of `serve-console`, read into the settings of the console before anything is served.
 
-Standing: under `serve-console`. Holds: what is wrong with a flag is an error that names the flag and what to mend.
+Standing: under `serve-console`. Holds: what is wrong with a flag is an error that names the flag and says what to fix.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _SCOPES: Final = ("openid", "profile", "email")
 
 
 def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> HostedSettings:
-    """Return the settings. Raises `CliError` with what to mend."""
+    """Return the settings. Raises `CliError` with what to fix."""
     for name, url in (("--public-url", flags.public_url), ("--issuer", flags.issuer)):
         if (wrong := problem_of_url(url)) is not None:
             raise CliError(f"{name}: {url!r} {wrong}")

@@ -41,7 +41,7 @@ def first_policy(options: InitFlags) -> FirstPolicy:
     """Return what the flags say, and what a person at the terminal answers for the others. Raises `CliError`."""
     if missing(options) and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise CliError(f"without a terminal, also set {', '.join(missing(options))}")
-    # What is given and cannot be read is told before anybody answers anything.
+    # What is given and cannot be read is an error before the first question.
     for flag, given in (("--enforcer", options.enforcer), ("--subject", options.subject)):
         if given:
             arguments.service_account(given, flag)

@@ -1,6 +1,6 @@
 """Reach: which rules can never decide, because another rule always decides before them, or has no possible subject.
 
-Holds: pure, and by what rules list: said only where it holds of every call. What hangs on a condition, a workload, an
+Holds: pure, and by what rules list: said only where it holds of every call. What depends on a condition, a workload, an
 intent or a property of the other rule is never said.
 """
 

@@ -1,7 +1,7 @@
 """Indirect routes: who could change an answer, approve for it or pass for who does, or act as an account of it.
 
 Standing: beside `people`; for `who-can` of a cluster. Holds: whom role bindings name is only a candidate, and what they
-may the API server says (SubjectAccessReview), never a reading of roles; what could not be asked is told. The questions
+may the API server says (SubjectAccessReview), never a reading of roles; what could not be asked is named. The questions
 have a bound.
 """
 
@@ -140,7 +140,7 @@ class _RouteSearch:
                 except ApiError as error:
                     self.found.clear()
                     self.notes.append(
-                        f"indirect routes are not told, because the API server does not say what others may: {error}"
+                        f"indirect routes are not listed, because the API server does not say what others may: {error}"
                     )
                     return False
                 if allowed is None:

@@ -1,7 +1,7 @@
 """What a witness says, from where the flags say: its keys, and its checkpoints in files or in the cluster.
 
 Standing: under the commands of `audit`. Holds: no checkpoint counts without a key that was given; from the cluster
-comes its own key, which is worth as much as the cluster, and that is told.
+comes its own key, which is worth as much as the cluster, and a note says so.
 """
 
 import json

@@ -81,7 +81,7 @@ class _Door:
         address = self._entrance.address
         opening = self._entrance.opens(request.path)
         if why := refusal(_source_of(request, followed=self._entrance.follows(request)), address):
-            # Under another name there is nothing else to be had, not even how it looks.
+            # Under another name nothing else is served, not even how it looks.
             return refused(why, styled=request.headers.get("Host") == address.host)
         try:
             if not opening and not request.path.startswith(_STATIC):
@@ -99,7 +99,7 @@ class _Door:
         except web.HTTPException as error:
             return bare(error.reason, "", error.status)
         except Exception as error:  # noqa: BLE001 - a defect: it is printed at the terminal alone
-            # What it says may be of any person: where many are, only where it was is told.
+            # What it says may be of any person: where many are, only the place is printed.
             what = f"{type(error).__name__}: {error}" if self._entrance.private else _place(error)
             talk(f"error: this is a bug in the console ({what})")
             return bare("This did not work", "It is a fault of the console. Its terminal says more.", 500)

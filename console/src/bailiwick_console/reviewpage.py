@@ -132,7 +132,7 @@ class _DecisionWriter:
         return grant
 
     async def _send(self, grant: GrantView, write: Callable[[], GrantView]) -> GrantView:
-        """Send a change. Where the console is ended before the answer, its terminal is told."""
+        """Send a change. Where the console is ended before the answer, its terminal says so."""
         try:
             return await self._threads.run(write)
         except asyncio.CancelledError:

@@ -1,7 +1,7 @@
 """The console as a process: a loopback port, a browser that is sent there, and its end with the terminal.
 
 Holds: it listens on loopback alone, on both of its addresses where there are two, since a browser may take either;
-the URL that works once is told to the terminal and to a file of the person's own, never to another program's arguments.
+the URL that works once goes to the terminal and to a file of the person's own, never into another program's arguments.
 """
 
 import asyncio

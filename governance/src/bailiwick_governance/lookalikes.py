@@ -40,7 +40,7 @@ def stored_order(text: str) -> str:
 
 
 def warnings(text: str) -> tuple[str, ...]:
-    """Return what somebody who reads this text has to be told of it."""
+    """Return what a reader of this text has to know of it."""
     found = []
     if alphabets := mixed_alphabets(text):
         found.append(f"letters of several alphabets: {', '.join(alphabets)}")

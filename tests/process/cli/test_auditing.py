@@ -47,7 +47,10 @@ def test_what_is_intact_is_told_up_to_the_last_cosignature(folder: Path) -> None
     ran = verify(folder, "b.log", "a.log")
     assert ran.code == 0, ran
     first, *_ = ran.out.splitlines()
-    assert first == "Nothing removed or changed up to 2023-11-14T22:13:23Z (last cosignature); later cannot be told."
+    assert (
+        first
+        == "Nothing removed or changed up to 2023-11-14T22:13:23Z (last cosignature). What came later is not known."
+    )
     assert "(pod-2): intact; 12 lines, witnessed 12 up to 2023-11-14T22:13:32Z" in ran.out
     assert "  tail 3-4: 2 lines after the last cosignature, of which nothing can be told" in ran.out
     assert "17 lines in " in ran.err
@@ -112,7 +115,7 @@ def test_what_only_a_key_that_is_not_given_cosigned_is_untold_and_that_is_said(f
     files = [str(folder / name) for name in ("a.log", "b.log")]
     ran = commandline.run("audit", "verify", *files, "--checkpoints", str(folder / "notes"), "--witness-key", other)
     first, *_ = ran.out.splitlines()
-    assert (ran.code, first) == (1, "Nothing can be told of 2 chains: no witness that you trust saw them."), ran
+    assert (ran.code, first) == (1, "Nothing is known of 2 chains: no witness that you trust saw them."), ran
     given = WITNESS_KEY.label
     assert f"checkpoints of 2 chains are cosigned by {given}, whose key is not given" in ran.err
     both = verify(folder, "a.log", "b.log", "--witness-key", other)

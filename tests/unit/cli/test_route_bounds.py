@@ -180,7 +180,7 @@ def test_a_name_with_a_bar_in_it_is_one_cell_of_markdown() -> None:
 def test_without_reviews_no_route_is_told_and_that_is_said() -> None:
     report = routes(Cluster("create pods", refusing="subjectaccessreviews"))
     assert report.found == ()
-    assert report.notes[0].startswith("indirect routes are not told, because the API server does not say")
+    assert report.notes[0].startswith("indirect routes are not listed, because the API server does not say")
 
 
 @pytest.mark.parametrize("kind", ["rolebindings", "clusterrolebindings"])

@@ -1,4 +1,4 @@
-"""`validate`: what is wrong with policies and data, told before they are applied.
+"""`validate`: what is wrong with policies and data, before they are applied.
 
 Holds: a file that cannot be read, and an object of which the API server says nothing, is never a pass.
 """

@@ -47,4 +47,4 @@ def run(options: WhoCanFlags) -> int:
         routes.write()
     for note in routes.notes:
         talk(f"note: {note}")
-    return exit_code(answer, source, f"nobody can {options.action} on {options.resource}")
+    return exit_code(answer, source, f"no subject can {options.action} on {options.resource}")

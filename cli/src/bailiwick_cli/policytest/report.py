@@ -1,6 +1,6 @@
 """Report: what the tests of files came to, for people and for programs.
 
-Holds: every text of a file is escaped; a file that could not be run is told of in each format, and is never a pass.
+Holds: every text of a file is escaped; a file that could not be run is named in each format, and is never a pass.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class SuiteReport:
-    """What all files came to. `unstable`: results that hang on an order."""
+    """What all files came to. `unstable`: results that depend on an order."""
 
     files: tuple[FileReport, ...]
     unstable: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class SuiteReport:
 
 
 def failures(report: SuiteReport) -> Iterator[str]:
-    """Yield a line for each call or pattern that came to something else, and for each result that hangs on an order."""
+    """Yield a line for each call or pattern that came to something else, and for each result that varies."""
     for case in report.failed:
         for call in case.failures:
             yield _failure(case, call)

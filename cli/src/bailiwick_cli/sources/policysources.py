@@ -1,6 +1,6 @@
 """The endpoint that is asked about, and where its rules stand: of files, or of the cluster.
 
-Standing: above `policies` and `policysides`. Holds: of an endpoint that denies every call nothing else is told; files
+Standing: above `policies` and `policysides`. Holds: of an endpoint that denies every call nothing else is said; files
 that cannot be read whole are an error, with file, line and column.
 """
 

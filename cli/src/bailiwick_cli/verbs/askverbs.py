@@ -78,8 +78,8 @@ class WhoCanFlags(AskFlags):
 
     Shows each subject with the rule that lets it, the conditions, and whose approval it needs. A Deny that takes an
     Allow away counts. What depends on a condition says so. In a cluster the command also shows who could change the
-    answer, approve, or act as a service account that it names. Exits 0 if somebody can, also with an approval, 1 if
-    nobody can, and 2 if the command could not answer.
+    answer, approve, or act as a service account that it names. Exits 0 if a subject can, also with an approval, 1 if
+    none can, and 2 if the command could not answer.
 
     Examples:
       kubectl bailiwick who-can customers.export --on customer/42 -n crm

@@ -46,8 +46,8 @@ class VerifyFlags(Flags):
     r"""Verify that the decision log is intact.
 
     Says of each chain whether it is intact, and what was removed or changed. Files may be rotated, cut anywhere,
-    compressed, and given in any order. The command never says that nobody tampered: it says up to when nothing was
-    removed or changed. Exits 0 if nothing was, 1 if something was, and 2 if the command could not answer.
+    compressed, and given in any order. The command never says that the log is untouched: it says up to when nothing
+    was removed or changed. Exits 0 if nothing was, 1 if something was, and 2 if the command could not answer.
 
     Examples:
       kubectl bailiwick audit verify decisions.log* --checkpoints cluster
@@ -88,7 +88,7 @@ class VerifyFlags(Flags):
 class CheckpointFlags(Flags):
     """Print the newest checkpoint of each log, to keep elsewhere.
 
-    Keep the checkpoints where nobody of the cluster can write. They are signed notes, which --checkpoints of the other
+    Keep the checkpoints where no one in the cluster can write. They are signed notes, which --checkpoints of the other
     commands reads again. With them you can tell later that lines were removed or changed which the witness saw until
     now, whatever happens to the cluster and its witness.
 

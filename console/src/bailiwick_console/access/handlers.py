@@ -39,7 +39,7 @@ class AccessWork:
     def begin(
         self, visitor: ConsoleVisitor, files: RecordFiles, since: str, *, again: bool
     ) -> BackgroundWork[SuggestionReport]:
-        """Return the reading, begun anew where none is there, or another one is asked for. Raises `UserError`."""
+        """Return the reading, begun again where none is there, or another one is asked for. Raises `UserError`."""
         if self.work is None or ((again or since != self.since) and self.work.over):
             begin = moment(since, "from") if since else None
             cluster, namespace = visitor.source.cluster, visitor.source.namespace

@@ -28,7 +28,7 @@ _MOST: Final = 40_000
 
 @dataclass(frozen=True, slots=True)
 class ToldUse:
-    """What the status of a policy says of its use, by whomever."""
+    """What the status of a policy says of its use, by any subject."""
 
     policy: str
     use: str

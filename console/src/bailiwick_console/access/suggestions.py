@@ -1,7 +1,7 @@
 """What `suggest` would print for the policies that name an identity, by the records that the console was given.
 
 Standing: over `suggestion`, which counts, compares and replays. Holds: nothing is proposed that `suggest` does not
-print, and nothing is applied; why there is nothing is told in its words.
+print, and nothing is applied; why there is nothing is said in its words.
 """
 
 import dataclasses

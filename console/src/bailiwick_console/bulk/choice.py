@@ -1,7 +1,7 @@
 """What was chosen in a list, and what of it still stands as the list showed it.
 
-Holds: pure. A checkbox names a grant by uid and resourceVersion, so that one which changed, or was made anew under an
-old name, is no longer what was chosen.
+Holds: pure. A checkbox names a grant by uid and resourceVersion, so that one which changed, or was created again
+under an old name, is no longer what was chosen.
 """
 
 from collections.abc import Iterable, Mapping

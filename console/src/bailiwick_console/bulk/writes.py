@@ -20,7 +20,7 @@ from bailiwick_governance.grants.reviews import ChangedGrantError
 
 
 class BulkOutcome(StrEnum):
-    """What came of one grant, by the heading under which it is told."""
+    """What came of one grant, by the heading under which it is listed."""
 
     DONE = "Done"
     CHANGED = "Not written, since it changed meanwhile"

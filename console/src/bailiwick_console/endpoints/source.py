@@ -1,7 +1,7 @@
 """What the pages of endpoints read of the API server, as the person: every function waits, and is called in a thread.
 
-Holds: a list that the person may not read is told by the right that is missing; policies are compiled as where they are
-served, and what is wrong with them is told on the page.
+Holds: a list that the person may not read is named with the right that is missing; policies are compiled as where they
+are served, and what is wrong with them is on the page.
 """
 
 import functools

@@ -1,7 +1,7 @@
 """What the page of one grant says, and in which order: the ten things that somebody who approves has to have read.
 
 Standing: above `grantfacts`, of which it is one skin; the templates only lay out. Holds: pure; nothing is left out and
-nothing folded in; what cannot be told is said to be that, and why.
+nothing folded in; what is not known is said to be that, and why.
 """
 
 import json

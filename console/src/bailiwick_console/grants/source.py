@@ -1,6 +1,6 @@
 """What the pages read of the API server, as the person: every function here waits, and is called in a thread.
 
-Holds: a list that the person may not read is told as such, by the right that is missing; it empties no page.
+Holds: a list that the person may not read is named with the right that is missing; it empties no page.
 """
 
 import time

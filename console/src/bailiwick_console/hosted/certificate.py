@@ -1,4 +1,4 @@
-"""The certificate that the console in the cluster serves with, taken anew from its files while connections go on.
+"""The certificate that the console in the cluster serves with, read again from its files while connections go on.
 
 Holds: a pair that cannot be used leaves the last good one in place, and that is said; no handshake is with a pair that
 is half loaded, since the context that listens loads none: it hands each handshake over.

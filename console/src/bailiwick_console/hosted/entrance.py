@@ -2,7 +2,7 @@
 
 Holds: a session begins only with the answer to a login that the same browser began here, under an id that was made
 then; the API server has accepted the token before; a page that was followed from elsewhere loads itself again before
-any cookie is looked at; nothing of a token, a code or an id is ever told.
+any cookie is looked at; nothing of a token, a code or an id is ever shown or logged.
 """
 
 import asyncio
@@ -255,7 +255,7 @@ class HostedEntrance:
         try:
             url = await self._provider.logout_url(f"{self._address.origin}{FIRST}")
         except ProviderError as error:
-            # It was not asked of this visit, so nothing of it is told.
+            # It was not asked of this visit, so nothing of it is shown.
             self._strangers.tell(f"A logout at the issuer could not begin: {error}")
             url = None
         if url is None:

@@ -1,7 +1,7 @@
 """The issuer, asked over HTTPS: its document, its keys, and tokens for a code.
 
 Holds: https only, no redirect is followed, no proxy of the environment is used, answers are bounded in size and time;
-what it answers is never told on: an error names what was asked for, and at most the code of RFC 6749.
+what it answers is never passed on: an error names what was asked for, and at most the code of RFC 6749.
 """
 
 import base64

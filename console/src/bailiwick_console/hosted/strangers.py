@@ -1,4 +1,4 @@
-"""What is told of people who are not logged in: anybody may come, as often as they like.
+"""The log of people who are not logged in: anyone may come, as often as they like.
 
 Holds: so many lines a minute at most, and how many were left out.
 """

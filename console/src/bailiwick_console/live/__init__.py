@@ -1,4 +1,4 @@
-"""Changes as they happen: a watch as the person, told to their open pages as server-sent events.
+"""Changes as they happen: a watch as the person, sent to their open pages as server-sent events.
 
-Standing: beside `reviewpage`. Holds: a page that hears nothing asks by itself, as one without a script is loaded anew.
+Standing: beside `reviewpage`. Holds: a page that hears nothing asks by itself, as one without a script is loaded again.
 """

@@ -25,7 +25,7 @@ EVENTS: Final = "/events"
 STREAMS: Final = 4
 """How many are open at once in one visit. A browser has six connections for all of its pages."""
 BEAT_SECONDS: Final = 15.0
-# Between two writes to one stream: a flood of changes is told as few.
+# Between two writes to one stream: a flood of changes is sent as few.
 _GATHER_SECONDS: Final = 0.2
 _MANY: Final = 16
 _NAMED: Final = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*")
@@ -66,7 +66,7 @@ class LiveStreams:
         try:
             listener = await feed.listen(since)
         except UserError as error:
-            # The page asks by itself, and is told there what is wrong.
+            # The page asks by itself, and learns there what is wrong.
             return web.Response(status=HTTPStatus.BAD_GATEWAY, text=str(error))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"})
         try:
@@ -111,7 +111,7 @@ class LiveStreams:
                 await asyncio.sleep(_GATHER_SECONDS)
             while not listener.heard.empty():
                 changes.append(listener.heard.get_nowait())
-            # Each time anew: a visit hears of nothing after its end.
+            # Each time: a visit hears of nothing after its end.
             if await self._entrance.admit(request, looked=False) is not visitor:
                 return
             await response.write(b"".join(event(one) for one in gather(changes)) or _BEAT)
@@ -121,7 +121,7 @@ class LiveStreams:
 
 
 def gather(changes: list[GrantChange | None]) -> list[GrantChange]:
-    """Return what of these is to be told, each grant once; of very many, that anything may have changed."""
+    """Return what of these is to be sent, each grant once; of very many, that anything may have changed."""
     told = {change.grant: change for change in changes if change is not None}
     if len(told) > _MANY or "" in told:
         last = [change for change in changes if change is not None][-1]

@@ -1,7 +1,7 @@
 """One watch of grants as one person, heard by each of their open pages.
 
 Holds: it runs in a thread of its own only while somebody listens, and nothing of it outlives that; what may have been
-missed is told as a change of everything. A page is told that something changed, and never what: it asks for that.
+missed is sent as a change of everything. A page learns that something changed, and never what: it asks for that.
 """
 
 import asyncio

@@ -36,7 +36,7 @@ class RecordWork:
     kept: OrderedDict[object, BackgroundWork[Any]] = field(default_factory=OrderedDict)
 
     def begin(self, key: object, work: Callable[[WorkProgress], Any], *, again: bool) -> BackgroundWork[Any]:
-        """Return a reading, begun anew where it is not kept, or is asked for again once it is over."""
+        """Return a reading, begun again where it is not kept, or is asked for again once it is over."""
         found = self.kept.get(key)
         if found is None or (again and found.over):
             self.kept[key] = found = BackgroundWork(work)

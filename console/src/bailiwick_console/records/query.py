@@ -148,7 +148,7 @@ def _moment(record: Mapping[str, Any]) -> float | None:
     return None if told is None else told.timestamp()
 
 
-# The year 9999, behind which there are no dates to be told.
+# The year 9999, behind which there are no dates.
 _LATEST: Final = 253_402_300_799
 
 

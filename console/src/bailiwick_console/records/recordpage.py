@@ -1,7 +1,7 @@
 """The page of one decision: why it came out so, the record as it stands, and what the audit says of its chain.
 
 Standing: over `derivations`, `recordview` and `auditview`, which `explain` and `audit verify` print. Holds: a record
-that its own policies do not reproduce is not explained; what the audit cannot tell is told as that.
+that its own policies do not reproduce is not explained; what the audit does not know is said to be that.
 """
 
 import functools
@@ -85,7 +85,7 @@ def compose(reading: LogReading, chain: str, seq: int) -> RecordPage:
 
 
 def _explain(derive: Callable[[], RecordDerivation]) -> tuple[tuple[Line, ...], str, bool]:
-    """Return why a decision came out so; or why that is not told, and whether its policies say otherwise."""
+    """Return why a decision came out so; or why that is not shown, and whether its policies say otherwise."""
     try:
         found = derive()
         near = None if found.retrace is None else NearView.from_retrace(found.retrace)

@@ -1,6 +1,6 @@
 """One pass over the record files: the newest decisions that are asked for, how many there are, and what is damaged.
 
-Standing: over `query`. Holds: what is kept does not grow with the files; a line that cannot be read is told with its
+Standing: over `query`. Holds: what is kept does not grow with the files; a line that cannot be read is shown with its
 file and number, and so many more are counted; nothing is judged here, which the audit does.
 """
 

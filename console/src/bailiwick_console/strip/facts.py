@@ -48,7 +48,7 @@ class GuardFact:
 class WitnessFact:
     """When each log was last cosigned, in seconds since the epoch, the one that was longest ago first.
 
-    How many entries have no cosignature that verifies, how many logs the witness refused, and how many it began anew.
+    How many entries have no cosignature that verifies, how many logs the witness refused, and how many it began again.
     And what they lost, but for those that are over.
     """
 
@@ -106,7 +106,7 @@ def items(facts: StripFacts | None, now: float) -> tuple[StripItem, ...]:
     if facts is None:
         facts = unknown_facts("it is being read", now)
     elif now - facts.time > FRESH_SECONDS:
-        old = f"the API server has not told for {span(now - facts.time)}"
+        old = f"the API server has not answered for {span(now - facts.time)}"
         facts = unknown_facts(old, facts.time)
     return (_guard(facts.guard, now), *_witness(facts.witness, now), _loss_item(facts, now))
 
@@ -140,7 +140,7 @@ def _witness(fact: Fact, now: float) -> Iterator[StripItem]:
     if fact.refused:
         told.append(f"{fact.refused} refused: a log contradicts itself")
     if fact.anew:
-        told.append(f"{fact.anew} begun anew after a loss")
+        told.append(f"{fact.anew} begun again after a loss")
     good = fresh and len(told) == 1
     yield StripItem("Logs", "; ".join(told), StripTone.GOOD if good else StripTone.DOUBT)
 

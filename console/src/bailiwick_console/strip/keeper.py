@@ -46,7 +46,7 @@ class StripKeeper:
 
         A page waits for that only for a moment, and only where it begins the reading, or nothing was read before.
         """
-        # What was read before a pause would be told as it was then, or as no longer known.
+        # What was read before a pause would be shown as it was then, or as no longer known.
         waits = self._facts is None
         if self._reading is None and (self._read is None or self._clock() - self._read >= EVERY_SECONDS):
             waits = True

@@ -1,7 +1,7 @@
 """Work that takes longer than a page may wait: it goes on in a thread of its own, and pages tell how far it is.
 
-Holds: what it came to is kept until it is begun anew, and so is why it failed; the threads are daemons, so that nothing
-that takes long keeps anybody's terminal.
+Holds: what it came to is kept until it is begun again, and so is why it failed; the threads are daemons, so that no
+work that takes long keeps a terminal.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ class BackgroundWork(Generic[Found]):
     def _run(self) -> None:
         try:
             self._found.append(self._work(self.progress))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the one who looks is told
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is shown to the person
             self._error = error
         with self._lock:
             self._over.set()

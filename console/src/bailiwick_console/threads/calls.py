@@ -56,7 +56,7 @@ async def _in_thread(call: Callable[[], Found]) -> Found:
     def work() -> None:
         try:
             found = call()
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the one who waits is told
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where it is awaited
             tell_loop(loop, _raise, answer, error)
         else:
             tell_loop(loop, _answer, answer, found)

@@ -43,7 +43,7 @@ class Entrance(Protocol):
         """Tell whether a link from elsewhere may lead to what is asked for."""
 
     def lost(self, request: web.Request) -> web.StreamResponse | None:
-        """Return the answer to whom the API server no longer knows; None: what it says is told."""
+        """Return the answer to whom the API server no longer knows; None: what it says is shown."""
 
     async def admit(self, request: web.Request, *, looked: bool) -> ConsoleVisitor | web.StreamResponse:
         """Return who asks, else the answer to somebody unknown. `looked`: it is no script that refreshes a page."""
@@ -94,12 +94,12 @@ class LoopbackEntrance:
         if self._session.holds(cookie(request.headers.getall("Cookie", ()), COOKIE), looked=looked):
             return self._visitor
         return refused(
-            "Only the browser that opened the console first can use it, and only for as long as it is looked at."
-            " To begin anew, end the console at its terminal and start it again."
+            "Only the browser that opened the console first can use it, and only for as long as it is in use."
+            " To begin again, end the console at its terminal and start it again."
         )
 
     async def _open(self, request: web.Request) -> web.StreamResponse:
-        """Swap the token of the URL for a cookie, and have the page load itself anew under a URL without it."""
+        """Swap the token of the URL for a cookie, and have the page load itself again under a URL without it."""
         given = self._session.begin(request.query.get("token", ""))
         if given is None:
             talk("The console refused a browser: the URL is wrong or was used before.")

@@ -1,4 +1,4 @@
-"""What one visit was shown and is still to be told: forms, the grants behind them, and notices.
+"""What one visit was shown and is still to be shown: forms, the grants behind them, and notices.
 
 Holds: it is memory of this process and of one visit; a grant is found again only exactly as a page of this visit
 showed it, under a key that was made for that page.

@@ -22,7 +22,7 @@ from bailiwick_governance.apiserver.people import CurrentUser, Permissions
 from bailiwick_governance.errors import ApiError, UserError
 
 _INSTALLATION: Final = Installation().namespace
-# For how long a right counts that only sorts a list; a review asks for it anew.
+# For how long a right counts that only sorts a list; a review asks for it again.
 _RIGHTS_SECONDS: Final = 60.0
 # Grants as they were shown take memory, and here many people's. What is done with several shows a page of them at once.
 _SHOWN_TO_ONE_OF_MANY: Final = 64
@@ -77,6 +77,6 @@ def heard(request: web.Request, error: UserError) -> None:
 
 
 UNKNOWN: Final = web.RequestKey("unknown", bool)
-"""There where a handler has itself told, on a page with what was typed, that the API server refuses the token."""
+"""Set where a handler has itself said, on a page with what was typed, that the API server refuses the token."""
 VISITOR: Final = web.RequestKey("visitor", ConsoleVisitor)
 """Where a request carries who asks. It is there in every handler but those by which somebody comes in."""

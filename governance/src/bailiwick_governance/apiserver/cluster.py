@@ -178,7 +178,7 @@ class ClusterClient:
         return response
 
     def _credentials(self) -> dict[str, str]:
-        """Return the headers that say who asks; a token that is over is fetched anew. Raises `UserError`.
+        """Return the headers that say who asks; a token that is over is fetched again. Raises `UserError`.
 
         One at a time: a plugin is run once, and no thread reads a token that another thread is about to replace.
         """

@@ -1,7 +1,7 @@
 """What there is to know of a grant, as labelled facts: the one renderer, of which terminal and console are two skins.
 
 Standing: above `grantview`; `show`, `approve` and `deny` print these lines, the console's page has them in its order.
-Holds: everything that `spec.request` binds is told, nothing is cut, and every text of others is escaped here; the
+Holds: everything that `spec.request` binds is shown, nothing is cut, and every text of others is escaped here; the
 requester's own words are a group of their own.
 """
 
@@ -14,7 +14,7 @@ from bailiwick_engine.approval.binding import ARGS_DIGEST
 from bailiwick_governance.display import Line, legible, legible_escaped, phase_piece
 from bailiwick_governance.grants.grantview import GrantView, exact_span, moment, span
 
-# What has its own place below, with the members of it that have one. What this version does not know is told as it is.
+# What has its own place below, with the members of it that have one. What this version does not know is shown as it is.
 _KNOWN: Final[Mapping[str, frozenset[str]]] = {
     **dict.fromkeys(("endpoint", "excludedReviewers", "intent", "reason", "origin"), frozenset()),
     **dict.fromkeys(("pendingUntilTime", "windowSeconds", "maxUses"), frozenset()),

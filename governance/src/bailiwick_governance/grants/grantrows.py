@@ -1,6 +1,6 @@
 """A grant in one row: the cells that `list` prints and that the console's inbox shows.
 
-Holds: every text of others is escaped; a grant that cannot be read is told as such, and fails no list.
+Holds: every text of others is escaped; a grant that cannot be read is named, and fails no list.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Overlapping approvals: which other grants still let a call through that one grant is about.
 
-Holds: pure, and by what requests say: what is told here is for a person who revokes. Whether a call is let through, the
+Holds: pure, and by what requests say: what is said here is for a person who revokes. Whether a call is let through, the
 decision point says.
 """
 
@@ -23,7 +23,7 @@ def _overlap(grant: GrantView, other: GrantView) -> bool:
         mine, its = grant.request, other.request
         return _same_parties(mine, its) and _same_call(mine, its)
     except (KeyError, TypeError, ValueError, AttributeError):
-        # Of a newer version, or none at all: nothing is told of it.
+        # Of a newer version, or none at all: it says nothing here.
         return False
 
 

@@ -54,7 +54,7 @@ def conditions(grant: GrantView, policies: Policies) -> Iterator[Fact]:
             yield _warning(f"{name}: the policy is no longer there")
             continue
         if reference.get("uid") not in {None, policy["metadata"]["uid"]}:
-            yield _warning(f"{name}: the policy was made anew since")
+            yield _warning(f"{name}: the policy was deleted and created again since")
         rule = _rule(policy, reference["rule"])
         if rule is None:
             yield _warning(f"{name}: the rule is no longer there, or its policy is invalid")

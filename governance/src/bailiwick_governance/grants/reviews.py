@@ -36,7 +36,7 @@ def missing_right(permissions: Permissions, grant: GrantView, step: StepChoice) 
         ("patch", APPROVAL_GRANTS, grant.name),
     ):
         with contextlib.suppress(ApiError):
-            # Who may not even ask is told by the review itself.
+            # To a person who may not even ask, the review itself says so.
             if not permissions.may(verb, grant.namespace, name, resource):
                 return f"the verb {verb} on {resource}/{visible(name)} in namespace {visible(grant.namespace)}"
     return None

@@ -1,4 +1,4 @@
-"""Decisions derived again: each record of a log against the policies' texts, counted, and told where it does not hold.
+"""Decisions derived again: each record of a log against the policies' texts, counted, and named where it does not hold.
 
 Standing: under `audit verify` and `explain`, over `bailiwick_evidence.derive`. Holds: what cannot be derived is counted
 by its stable reason; it is no finding. A record that the engine contradicts is.
@@ -100,7 +100,7 @@ class DerivedRecords:
 
 @dataclass(frozen=True, slots=True)
 class RecordDerivation:
-    """One record, and whether its policies reproduce it. `retrace` None: it cannot be told (`why`)."""
+    """One record, and whether its policies reproduce it. `retrace` None: that is not known (`why`)."""
 
     record: Mapping[str, Any]
     found: Derivation | None

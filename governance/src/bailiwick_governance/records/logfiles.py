@@ -35,7 +35,7 @@ _LONGEST: Final = MOST_BYTES + 1
 class LogFiles:
     """Files by the names that were given, in that order. They can be read more than once if `again`.
 
-    `heard` is told of each so many bytes that were read, in place of the terminal; it may raise.
+    `heard` is called with each number of bytes that were read, in place of the terminal; it may raise.
     """
 
     def __init__(
@@ -147,5 +147,5 @@ def _size(name: str) -> int:
     try:
         return Path(name).stat().st_size if name != STDIN else 0
     except OSError:
-        # It is told when it is opened.
+        # The error comes when it is opened.
         return 0

@@ -1,7 +1,7 @@
 """Answers: rows of what calls come to, and how rows that differ in one dimension become one.
 
 Standing: under the questions. Holds: rows say together what they said one by one; a dimension of which a row has every
-label is not told.
+label is left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

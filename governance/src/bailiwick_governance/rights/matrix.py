@@ -1,7 +1,7 @@
 """The matrix: who may do what at one endpoint, subject by subject and action by action.
 
 Standing: over `questions`. Holds: a cell is what `what_can` tells of that subject and action; of whom, or of what,
-there is too much to look at, that is told, and never that nothing comes through.
+there is too much to look at, it says so, and never that nothing comes through.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

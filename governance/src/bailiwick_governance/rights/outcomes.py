@@ -1,8 +1,8 @@
 """Outcomes: what the rules of an endpoint come to for a call, in every world of their conditions.
 
 Standing: under the questions. Holds: it is `decide` that is asked, on the endpoint as it is but for its conditions,
-which say what the world says; Audit mode decides nothing. Conditions that are too costly for one decision are not told
-apart: every one is taken to be evaluated.
+which say what the world says; Audit mode decides nothing. Conditions that are too costly for one decision are not
+distinguished: every one is taken to be evaluated.
 """
 
 from collections.abc import Hashable, Iterable, Sequence

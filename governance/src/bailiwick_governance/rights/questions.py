@@ -1,6 +1,6 @@
 """Questions: who may do something, and what somebody may do, of one endpoint.
 
-Standing: above all else here; what a command asks. Holds: a row of several groups is told only where it says something
+Standing: above all else here; what a command asks. Holds: a row of several groups is shown only where it says something
 else than the rows of fewer do together; what there was too much of is said to be left out.
 """
 
@@ -21,7 +21,7 @@ from bailiwick_regions.parties import NamedParty, accepted, parties
 from bailiwick_regions.sides import issuer_of
 
 _KNOWN: Final = (("action", "name"), ("resource", "type"), ("resource", "id"))
-_CAPPED: Final = "more groups than can be combined: of three and more nothing is told"
+_CAPPED: Final = "more groups than can be combined: three and more are left out"
 _TOO_MANY: Final = "there is more to look at than is looked at"
 
 FoundWays = dict[CallLabels, tuple[AccessWay, ...]]

@@ -1,6 +1,6 @@
 """Policies of one namespace in the cluster, compiled by the engine as where they are served.
 
-Standing: beside `policies`, which has those in files. Holds: what does not compile is told, and denies as it does
+Standing: beside `policies`, which has those in files. Holds: what does not compile is reported, and denies as it does
 there; nothing of it is left out.
 """
 
@@ -39,7 +39,7 @@ def compile_objects(
 ) -> Snapshot:
     """Compile policies of one namespace. `data` reads its `EndpointData`, where one is asked for; it may raise.
 
-    What is wrong is told, a line at a time.
+    What is wrong is reported, a line at a time.
     """
     compiled = [_compile(raw, tell, compiler) for raw in items]
     snapshot = _add_data(data, Snapshot.of(compiled), tell)

@@ -18,7 +18,7 @@ from bailiwick_engine.steps import whole
 
 NamedClaim = tuple[str, Claim]
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# Anchors share values, and what counts would follow each of them anew.
+# Anchors share values, and what counts would follow each of them again.
 _ANCHOR: Final = b"&"
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 

@@ -1,7 +1,7 @@
 """Policies and data in files, compiled by the engine as where they are served.
 
-Standing: beside `clusterpolicies`, which has those of the cluster. Holds: what does not compile is told, and denies as
-it does there; nothing of it is left out. No client of a cluster is imported: it takes longer than most commands.
+Standing: beside `clusterpolicies`, which has those of the cluster. Holds: what does not compile is reported, and denies
+as it does there; nothing of it is left out. No client of a cluster is imported: it takes longer than most commands.
 """
 
 import sys
@@ -57,7 +57,7 @@ class PolicySet:
 def compile_files(names: Sequence[str], namespace: str | None) -> tuple[Snapshot, str]:
     """Compile the policies of files as a decision point does that serves them; returns the namespace to ask about too.
 
-    What is wrong is told with its place, and with what it denies.
+    What is wrong is reported with its place, and with what it denies.
     """
     found = policy_set([file for name in names for file in files_of(name)])
     if not found.entries:

@@ -31,7 +31,7 @@ _GAPS: Final = 100
 """A hundredth of the window may have no line of any chain, as in `unused`."""
 
 LogReading = Callable[[str], tuple[LogAudit, Iterable[ChainLine]]]
-"""Reads all of a log from its beginning, once more; what for is told to people."""
+"""Reads all of a log from its beginning, once more, for the purpose that people are shown."""
 
 
 @dataclass(frozen=True)

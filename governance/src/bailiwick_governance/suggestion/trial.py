@@ -1,7 +1,7 @@
 """The trial of proposals: `diff` must say only narrower, and `replay` of the very log must turn no decision.
 
-Standing: over `proposals`. Holds: what fails either is left out, with why. Whoever applies some of the patches, or a
-part of one, widens nothing either: each proposal is compared alone, and all together.
+Standing: over `proposals`. Holds: what fails either is left out, with why. A person who applies some of the patches, or
+a part of one, widens nothing either: each proposal is compared alone, and all together.
 """
 
 import time
@@ -54,7 +54,7 @@ class LeftOut:
 class ProposalTrial:
     """Tries proposals of a book, by the decisions since `begin`.
 
-    `replayed`: of so many decisions the last reading told what they would come to.
+    `replayed`: of how many decisions the last reading found what they would come to.
     """
 
     book: PolicyBook
@@ -188,7 +188,7 @@ class ProposalTrial:
         return {at: f"replay says {_count_text(codes)}" for at, codes in found.items()}
 
     def _at_fault(self, proposals: Sequence[Proposal], record: Mapping[str, Any]) -> list[int]:
-        """Return the places of the proposals that leave a call out; all of its endpoint, where none is told."""
+        """Return the places of the proposals that leave a call out; all of its endpoint, where none is named."""
         policy, grant = record.get("policy"), record.get("grant")
         rules = {(policy["name"], policy["rule"])} if isinstance(policy, dict) else set()
         if isinstance(grant, dict):

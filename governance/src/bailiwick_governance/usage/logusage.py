@@ -1,6 +1,6 @@
 """A log as it is counted: which scopes each line shows in force, and which it used.
 
-Standing: under the command. Holds: what is missing of a log, and what cannot be told of a line, is kept in mind, so
+Standing: under the command. Holds: what is missing of a log, and what is not known of a line, is kept in mind, so
 that nothing is found unused for it.
 """
 
@@ -22,7 +22,7 @@ _MISSING: Final = frozenset(
 
 
 UseListener = Callable[[Mapping[str, Any], CallUse], bool]
-"""Is told of each decision, with its record and what it used; says whether it could read that."""
+"""Takes each decision, with its record and what it used; says whether it could read that."""
 
 
 class LogLoss(NamedTuple):
@@ -89,7 +89,7 @@ class LogUsage:
         return self._add_losses(findings, audit.torn + audit.unchained)
 
     def _add_losses(self, findings: Iterable[tuple[LogFinding, float | None]], unread: int) -> list[LogLoss]:
-        """Keep in mind what is missing. It may be anywhere, unless it is told up to when."""
+        """Keep in mind what is missing. It may be anywhere, unless it is known up to when."""
         covered = self.memory.covered or 0.0
         self.unread += unread
         found = [LogLoss(one.said, covered if until is None else until) for one, until in findings]

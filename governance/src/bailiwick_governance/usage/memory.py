@@ -1,4 +1,4 @@
-"""Memory of uses: what earlier logs told, and up to which line of each chain.
+"""Memory of uses: what earlier logs say, and up to which line of each chain.
 
 Standing: under `logusage`, over `statefile`. Holds: a line that was counted is not counted again.
 """
@@ -14,7 +14,7 @@ class UseMemory:
     """What is known of scopes. `chains`: the number of lines of each chain that were counted.
 
     `covered`: up to when there are lines. `broken`: up to when uses may be missing; None: none are. `doubtful`: whose
-    uses cannot be told, with the last time.
+    uses are not known, with the last time.
     """
 
     scopes: dict[RuleScope, ScopeUse] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class UseMemory:
         self.covered = end if self.covered is None else max(self.covered, end)
 
     def doubt(self, subject: Key, moment: float) -> None:
-        """Take that a use of a subject then cannot be told."""
+        """Take that a use of a subject then is not known."""
         self.doubtful[subject] = max(self.doubtful.get(subject, moment), moment)
 
     def lose(self, moment: float) -> None:

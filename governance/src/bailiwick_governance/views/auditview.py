@@ -21,18 +21,20 @@ def headline(reports: Sequence[ChainReport], *, contradicted: int = 0) -> str:
     upto = known_upto(reports)
     bad = sum(found.bad for report in reports for found in report.findings) + contradicted
     if bad and not contradicted and all(f.code is FindingCode.UNKNOWN for r in reports for f in r.findings if f.bad):
-        return f"Nothing can be told of {bad} chain{'s' if bad > 1 else ''}: no witness that you trust saw them."
+        return f"Nothing is known of {bad} chain{'s' if bad > 1 else ''}: no witness that you trust saw them."
     if bad:
         return f"This log is not what it was: {bad} finding{'s' if bad > 1 else ''}."
     if upto is None:
-        return "No witness saw any of this: nothing can be told of what was removed or changed."
+        return "No witness saw any of this: nothing is known of what was removed or changed."
     if removed := sum(report.removed for report in reports):
         lines = f"{removed} line{'s' if removed > 1 else ''}"
         return (
             f"Nothing changed, and nothing removed but {lines} whose leaves you gave, up to {times.epoch_stamp(upto)}"
-            " (last cosignature); later cannot be told."
+            " (last cosignature). What came later is not known."
         )
-    return f"Nothing removed or changed up to {times.epoch_stamp(upto)} (last cosignature); later cannot be told."
+    return (
+        f"Nothing removed or changed up to {times.epoch_stamp(upto)} (last cosignature). What came later is not known."
+    )
 
 
 def chain_line(report: ChainReport) -> Line:

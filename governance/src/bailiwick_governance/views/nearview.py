@@ -1,7 +1,7 @@
 """Near misses: what each rule that came near lacks first, and the values that conditions read.
 
 Standing: for `explain`, and for what `audit verify` finds contradicted. Holds: what is sealed stays sealed: of a
-condition that reads it neither outcome nor value is told; every text of others is escaped.
+condition that reads it neither outcome nor value is shown; every text of others is escaped.
 """
 
 import json
@@ -100,7 +100,7 @@ class NearView:
         read = f"; read: {values}" if values else ""
         if self._hides(one, clause):
             wanted = visible(" ".join(clause.wanted[0].split()))
-            return f"condition {visible(clause.name or '')} cannot be told: {wanted}{read}"
+            return f"condition {visible(clause.name or '')} is not known: {wanted}{read}"
         if clause.held is True:
             wanted = visible(" ".join(clause.wanted[0].split()))
             return f"condition {visible(clause.name or '')} holds: {wanted}{read}"
@@ -124,7 +124,7 @@ class NearView:
         return body
 
     def _hides(self, one: WeighedRule, clause: Clause) -> bool:
-        """Tell whether a clause hangs on what is sealed."""
+        """Tell whether a clause depends on what is sealed."""
         if clause.kind is ClauseKind.PROPERTY:
             return ("resource", "properties", clause.name) in self.sealed
         found = _condition_of(one, clause)

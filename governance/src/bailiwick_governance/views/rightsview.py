@@ -29,7 +29,7 @@ _TRUTHS: Final[tuple[tuple[Truth, str], ...]] = ((True, "true"), (False, "false"
 
 @dataclass(frozen=True, slots=True)
 class RightsView:
-    """An answer to be printed. `columns` are the headers of what a row is told by, and how it is told."""
+    """An answer to be printed. `columns` are the headers of what a row is known by, and its names."""
 
     kind: str
     asked: Mapping[str, object]
@@ -122,16 +122,14 @@ class RightsView:
 
 
 def notes(key: EndpointKey, settings: CompiledSettings | None, rows: Sequence[AccessRow]) -> Iterator[str]:
-    """Say what an answer does not tell, though it hangs on it."""
+    """Say what an answer leaves out, though it depends on it."""
     if settings is not None and settings.delegation is not None:
-        yield (
-            "calls on behalf of somebody are not listed: whoever makes one may do no more in it than is listed for them"
-        )
+        yield ("calls on behalf of another party are not listed: the actor can do no more in one than is listed for it")
     given = [one for row in rows if row.way is not None for one in row.way.given]
     if names := sorted({name for one in given for name in one.data}):
         yield (
             f"conditions here read EndpointData ({visible(', '.join(names))}): what it says now was not looked"
-            f" at, and whoever can write it in {key[0]} decides them and is not listed"
+            f" at, and a person who can write it in {key[0]} decides them and is not listed"
         )
 
 

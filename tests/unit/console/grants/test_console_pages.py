@@ -274,7 +274,7 @@ def test_a_rule_that_is_no_longer_as_it_was_is_said_to_be() -> None:
     broken = carrier(gated_rule("export", conditions=[{"name": "no", "expression": "((("}]))
     assert "its policy is invalid" in read(shown(asked, policies=[broken]))
     made["metadata"]["uid"] = "another"
-    assert "the policy was made anew since" in read(shown(asked, policies=[made]))
+    assert "the policy was deleted and created again since" in read(shown(asked, policies=[made]))
     assert "the policy is no longer there" in read(shown(asked, policies=[]))
 
 

@@ -92,7 +92,7 @@ WITNESSED: Final[list[tuple[dict[str, str], str, StripTone]]] = [
     ),
     (
         {"a": entry("a", 8, anew="lost")},
-        "1 witnessed, the last 8s ago; 1 begun anew after a loss",
+        "1 witnessed, the last 8s ago; 1 begun again after a loss",
         StripTone.DOUBT,
     ),
     ({}, "0 witnessed", StripTone.DOUBT),
@@ -123,7 +123,7 @@ def test_what_was_read_long_ago_is_not_known_any_more() -> None:
     facts = (GuardFact(NOW), WitnessFact((NOW,), 0, 0, 0))
     assert {tone for _, tone in told(*facts, read=NOW - FRESH_SECONDS)} == {StripTone.GOOD}
     old = told(*facts, read=NOW - FRESH_SECONDS - 60)
-    assert old == [("not known: the API server has not told for 4m", StripTone.UNKNOWN)] * 2
+    assert old == [("not known: the API server has not answered for 4m", StripTone.UNKNOWN)] * 2
 
 
 def test_nothing_is_known_before_it_was_read() -> None:
