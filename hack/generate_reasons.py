@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import page
-from bailiwick_engine.reasons import EXPLAINED, WHEN, Reason
+from bailiwick_engine.reasons import EXPLAINED, Reason
 
 PATH: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "reasons.md"
 
@@ -65,7 +65,7 @@ def request(reason: Reason) -> str:
 
 def _row(reason: Reason) -> str:
     action = EXPLAINED[reason].next_action
-    return f"| `{reason.value}` | {WHEN[reason]} | {evaluation(reason)} | {request(reason)} | {action} |\n"
+    return f"| `{reason.value}` | {EXPLAINED[reason].when} | {evaluation(reason)} | {request(reason)} | {action} |\n"
 
 
 def _sentence(reason: Reason) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import page
-from bailiwick_engine.reasons import FOOTING, Reason
+from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.record.members import DECISION, POLICIES, SEARCH, SHADOW, RecordMember
 
 PATH: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "record.md"
@@ -208,7 +208,7 @@ happens. Lost records are counted (`bailiwick_records_lost_total`) and logged, a
 
 def rendered() -> str:
     """Return the page."""
-    footings = "".join(f"| `{reason.value}` | {FOOTING[reason]} |\n" for reason in Reason)
+    footings = "".join(f"| `{reason.value}` | {EXPLAINED[reason].footing} |\n" for reason in Reason)
     tables = _HEAD + _table(DECISION) + _SEARCH + _table(SEARCH)
     tables += _SHADOW + _table(SHADOW) + _POLICIES + _table(POLICIES)
     return tables + _REST + footings + _TAIL + _WRITING

@@ -13,7 +13,7 @@ import generate_record
 from bailiwick_cli.errors import Exit
 from bailiwick_cli.options import Flags
 from bailiwick_cli.verbs.table import COMMANDS, GROUPS, option_types
-from bailiwick_engine.reasons import EXPLAINED, WHEN, Reason
+from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.metrics.table import METRICS
 from support import commandline
 from support.pages import DOCS, blocks
@@ -44,8 +44,8 @@ class TestTheTableOfReasons:
 
     @pytest.mark.parametrize("reason", Reason)
     def test_says_when(self, reason: Reason) -> None:
-        assert WHEN[reason].endswith(".")
-        assert WHEN[reason] != EXPLAINED[reason].sentence
+        assert EXPLAINED[reason].when.endswith(".")
+        assert EXPLAINED[reason].when != EXPLAINED[reason].sentence
 
     def test_allows_by_one_reason_alone(self) -> None:
         allowing = [reason for reason in Reason if "true" in generate_reasons.evaluation(reason)]

@@ -56,11 +56,9 @@ def _before(other: CompiledRule, rule: CompiledRule, *, earlier: bool) -> bool:
 
 def _always(rule: CompiledRule) -> bool:
     """Tell whether a rule takes every call of what it lists, at any time."""
-    plain = not rule.conditions and not rule.workloads and rule.intents is None
-    if rule.effect is Effect.ALLOW:
-        return plain and rule.expires is None and not rule.suspended
-    # A gate that is over, off or asked for another purpose keeps shut.
-    return not rule.conditions and not rule.workloads
+    # A gate that a limit keeps from holding is shut.
+    unlimited = not rule.limits or rule.effect is not Effect.ALLOW
+    return unlimited and not rule.conditions and not rule.workloads
 
 
 def _covers(other: CompiledRule, rule: CompiledRule) -> bool:

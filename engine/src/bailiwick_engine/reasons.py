@@ -1,12 +1,14 @@
 """Reason codes: why a verdict is what it is. Wire, records and docs take them from here.
 
 Holds: a code never changes its meaning and never disappears; a denial always has one, with a sentence and what to do.
+What is true of a code stands in its row of `EXPLAINED` and nowhere else.
 """
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final, Literal, NamedTuple
 
 NextAction = Literal["request", "retry", "none"]
+Footing = Literal["derivable", "attested"]
 
 
 class Reason(StrEnum):
@@ -52,263 +54,419 @@ class Reason(StrEnum):
     RECORD_FAILED = "record_failed"
 
 
-class ReasonText(NamedTuple):
-    """What a reason means, in a sentence for the caller, and what the caller can do (ARAP `next_action`)."""
+class Disposition(IntEnum):
+    """OCSF's `disposition_id` (API Activity 6003, profile Security Control)."""
+
+    ALLOWED = 1
+    BLOCKED = 2
+    APPROVED = 8
+    CHALLENGE = 23
+    REVOKED = 24
+    REJECTED = 25
+    UNAUTHORIZED = 26
+    ERROR = 27
+
+
+class ReasonState(StrEnum):
+    """Which state of the decision point, or of what it was sent, a reason can stand for, beside what the rules say."""
+
+    ADAPTER = "adapter"
+    """An adapter could not read the request as one call."""
+    IDENTITY = "identity"
+    """The evidence does not prove the subject or an actor."""
+    GATE = "gate"
+    """A gate stands before the call, and its approval decides."""
+    PROCESS = "process"
+    """The decision point is in a state in which it denies whatever the rules say."""
+
+
+class ReasonRow(NamedTuple):
+    """All that is true of a reason.
+
+    `sentence` is for the caller, `next_action` what the caller can do (ARAP). `when` is for operators;
+    `docs/reference/reasons.md` is made from it. `footing`: whether a verdict with this reason follows from its record
+    and the text of the policies alone, or is the decision point's word for a state that is gone: of grants, limits,
+    clocks, the store, tokens, or of what no record holds. `disposition` is that of a denial.
+    """
 
     sentence: str
     next_action: NextAction
+    when: str
+    footing: Footing
+    disposition: Disposition
+    states: frozenset[ReasonState] = frozenset()
 
 
-EXPLAINED: Final[dict[Reason, ReasonText]] = {
-    Reason.ALLOWED: ReasonText("A rule allows this call.", "none"),
-    Reason.POLICY_DENIED: ReasonText("A Deny rule forbids this call.", "none"),
-    Reason.NO_RULE: ReasonText("No rule allows this subject this action on this resource.", "none"),
-    Reason.CONDITION_FALSE: ReasonText("A rule would allow this call, but one of its conditions is false.", "none"),
-    Reason.CONDITION_ERROR: ReasonText(
-        "A condition could not be evaluated with the values that the call contains.", "none"
+EXPLAINED: Final[dict[Reason, ReasonRow]] = {
+    Reason.ALLOWED: ReasonRow(
+        sentence="A rule allows this call.",
+        next_action="none",
+        when="An Allow rule applies and no stricter rule does, or a grant was used.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.GATE}),
     ),
-    Reason.TOO_COSTLY: ReasonText(
-        "The values in this call are too large for a condition to finish in time. Send smaller lists and strings.",
-        "none",
+    Reason.POLICY_DENIED: ReasonRow(
+        sentence="A Deny rule forbids this call.",
+        next_action="none",
+        when="A Deny rule applies. Deny beats every other effect.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.INTENT_MISMATCH: ReasonText("The rule does not accept the declared purpose in context.intent.", "none"),
-    Reason.EXPIRED: ReasonText("The rule that covers this call has expired. Its owner must renew it.", "none"),
-    Reason.POLICY_SUSPENDED: ReasonText("The policy that covers this call is suspended by its owner.", "none"),
-    Reason.POLICY_INVALID: ReasonText(
-        "A policy that covers this subject is invalid or over budget. Its status tells the owner why.",
-        "none",
+    Reason.NO_RULE: ReasonRow(
+        sentence="No rule allows this subject this action on this resource.",
+        next_action="none",
+        when="No rule that could allow the call covers this subject, action and resource.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.POLICY_OUTDATED: ReasonText(
-        "A policy of this endpoint has changed, and the decision point is still compiling it. Try again in a moment.",
-        "retry",
+    Reason.CONDITION_FALSE: ReasonRow(
+        sentence="A rule would allow this call, but one of its conditions is false.",
+        next_action="none",
+        when="The nearest Allow rule covers the call, but one of its conditions is false.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.ENDPOINT_UNCONFIGURED: ReasonText("No policy of this endpoint has endpointSettings.", "none"),
-    Reason.IDENTITY_INVALID: ReasonText(
-        "The subject is not proven. Send its current token in context.evidence.subject_token.", "none"
+    Reason.CONDITION_ERROR: ReasonRow(
+        sentence="A condition could not be evaluated with the values that the call contains.",
+        next_action="none",
+        when=(
+            "A condition of the nearest Allow rule, or of a Deny or RequireApproval rule, lacks a value or cannot be"
+            " evaluated."
+        ),
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.IDENTITY_UNVERIFIABLE: ReasonText(
-        "The token cannot be verified at the moment, because the API server or the issuer does not respond. Try again.",
-        "retry",
+    Reason.TOO_COSTLY: ReasonRow(
+        sentence=(
+            "The values in this call are too large for a condition to finish in time. Send smaller lists and strings."
+        ),
+        next_action="none",
+        when=(
+            "The nearest Allow rule, or a Deny or RequireApproval rule, has a condition that reads members of the"
+            " call. Those members are too large for this condition, or for all conditions together. Or more rules"
+            " cover the subject than one decision can check."
+        ),
+        # Of how large the whole call was, a record says nothing.
+        footing="attested",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.AUDIENCE_MISMATCH: ReasonText(
-        "The subject's token is for an audience that this endpoint does not accept.", "none"
+    Reason.INTENT_MISMATCH: ReasonRow(
+        sentence="The rule does not accept the declared purpose in context.intent.",
+        next_action="none",
+        when="`context.intent` is missing or is not one of the rule's `intents`.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.POSSESSION_UNPROVEN: ReasonText(
-        "The token is bound to a key (claim cnf), and the decision point cannot verify that the caller holds that key."
-        " Send a token without cnf: have the issuer issue bearer tokens for this audience.",
-        "none",
+    Reason.EXPIRED: ReasonRow(
+        sentence="The rule that covers this call has expired. Its owner must renew it.",
+        next_action="none",
+        when="The `expireTime` of the rule or of its policy has passed.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.WORKLOAD_UNAPPROVED: ReasonText(
-        "The rule does not accept the subject's pod. Every container must run an image that the rule lists.", "none"
+    Reason.POLICY_SUSPENDED: ReasonRow(
+        sentence="The policy that covers this call is suspended by its owner.",
+        next_action="none",
+        when="The policy has `suspend: true`, or it is being deleted and waits for a finalizer.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.DELEGATION_INVALID: ReasonText(
-        "The endpoint does not allow acting for this subject, the chain has too many actors, or the chain is not"
-        " proven.",
-        "none",
+    Reason.POLICY_INVALID: ReasonRow(
+        sentence="A policy that covers this subject is invalid or over budget. Its status tells the owner why.",
+        next_action="none",
+        when=(
+            "A policy that covers the subject does not compile or is over budget, or two policies have"
+            " `endpointSettings`."
+        ),
+        # A policy that does not compile has no digest, so a record cannot show whom it denied.
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.PROCESS}),
     ),
-    Reason.ACTOR_MISMATCH: ReasonText("The token names a different actor from the workload that presents it.", "none"),
-    Reason.SCOPE_EXCEEDED: ReasonText(
-        "This call is not allowed on another party's behalf, even if that party can make it directly.", "none"
+    Reason.POLICY_OUTDATED: ReasonRow(
+        sentence=(
+            "A policy of this endpoint has changed, and the decision point is still compiling it. Try again in a"
+            " moment."
+        ),
+        next_action="retry",
+        when=(
+            "A policy of the endpoint changed, and the decision point received the change more than two seconds ago"
+            " but has not compiled it yet. The policies before the change would allow the call."
+        ),
+        footing="attested",
+        disposition=Disposition.ERROR,
+        states=frozenset({ReasonState.PROCESS}),
     ),
-    Reason.APPROVAL_REQUIRED: ReasonText(
-        "This call needs an approval. Request one at access_request.endpoint.", "request"
+    Reason.ENDPOINT_UNCONFIGURED: ReasonRow(
+        sentence="No policy of this endpoint has endpointSettings.",
+        next_action="none",
+        when="Policies of the endpoint exist, but none has `endpointSettings`.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.APPROVAL_PENDING: ReasonText(
-        "An approval for this call is requested, but its reviews are not complete yet.", "retry"
+    Reason.IDENTITY_INVALID: ReasonRow(
+        sentence="The subject is not proven. Send its current token in context.evidence.subject_token.",
+        next_action="none",
+        when="The subject's token is missing or invalid, or belongs to a different subject from the one in the body.",
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.APPROVAL_DENIED: ReasonText("A reviewer denied this call.", "request"),
-    Reason.APPROVAL_REVOKED: ReasonText(
-        "The approval for this call was revoked. You can request a new one.", "request"
+    Reason.IDENTITY_UNVERIFIABLE: ReasonRow(
+        sentence=(
+            "The token cannot be verified at the moment, because the API server or the issuer does not respond. Try"
+            " again."
+        ),
+        next_action="retry",
+        when="A token cannot be verified, because the API server or the issuer that vouches for it does not respond.",
+        footing="attested",
+        disposition=Disposition.ERROR,
+        states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.APPROVAL_EXPIRED: ReasonText(
-        "The approval for this call has expired. You can request a new one.", "request"
+    Reason.AUDIENCE_MISMATCH: ReasonRow(
+        sentence="The subject's token is for an audience that this endpoint does not accept.",
+        next_action="none",
+        when="The token is valid, but the endpoint accepts none of its audiences.",
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.APPROVAL_CONSUMED: ReasonText(
-        "The approval for this call has no uses left. You can request a new one.", "request"
+    Reason.POSSESSION_UNPROVEN: ReasonRow(
+        sentence=(
+            "The token is bound to a key (claim cnf), and the decision point cannot verify that the caller holds"
+            " that key. Send a token without cnf: have the issuer issue bearer tokens for this audience."
+        ),
+        next_action="none",
+        when=(
+            "A token of the subject or of an actor has the claim `cnf`: it is bound to a key (RFC 7800), by DPoP or"
+            " by a client certificate, and counts for nothing without proof of that key, which no enforcement point"
+            " can pass on."
+        ),
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.APPROVAL_UNVERIFIABLE: ReasonText(
-        "The approval cannot be verified at the moment, so it is not accepted. Try again.", "retry"
+    Reason.WORKLOAD_UNAPPROVED: ReasonRow(
+        sentence="The rule does not accept the subject's pod. Every container must run an image that the rule lists.",
+        next_action="none",
+        when="The subject's pod is unknown, or it runs an image that the rule does not list.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.APPROVAL_TOKEN_REQUIRED: ReasonText(
-        "This call has an approval. Send its token in context.approval; the task of the approval request contains it.",
-        "request",
+    Reason.DELEGATION_INVALID: ReasonRow(
+        sentence=(
+            "The endpoint does not allow acting for this subject, the chain has too many actors, or the chain is not"
+            " proven."
+        ),
+        next_action="none",
+        when=(
+            "The call is on another party's behalf, and the endpoint does not allow that, or the decision point"
+            " cannot prove it."
+        ),
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.APPROVAL_TOKEN_INVALID: ReasonText(
-        "The approval token in context.approval is not valid for this call. Send the token of this call's"
-        " own approval.",
-        "request",
+    Reason.ACTOR_MISMATCH: ReasonRow(
+        sentence="The token names a different actor from the workload that presents it.",
+        next_action="none",
+        when="The outermost `act` claim of the token is not the service account that presents the token.",
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.IDENTITY}),
     ),
-    Reason.APPROVAL_THROTTLED: ReasonText(
-        "Too many approvals are requested for this subject. Wait until the pending requests have ended.",
-        "retry",
+    Reason.SCOPE_EXCEEDED: ReasonRow(
+        sentence="This call is not allowed on another party's behalf, even if that party can make it directly.",
+        next_action="none",
+        when="The call is on another party's behalf, and no entry of `delegation.ceiling` covers it.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
     ),
-    Reason.CONTEXT_INSUFFICIENT: ReasonText(
-        "The call lacks a context member or a resource property to which its approval must be bound.",
-        "none",
+    Reason.APPROVAL_REQUIRED: ReasonRow(
+        sentence="This call needs an approval. Request one at access_request.endpoint.",
+        next_action="request",
+        when="A RequireApproval rule applies, and no grant covers this call.",
+        footing="attested",
+        disposition=Disposition.CHALLENGE,
+        states=frozenset({ReasonState.GATE}),
     ),
-    Reason.MULTIPLE_GATES: ReasonText(
-        "The rules that require an approval for this call need more than one grant can hold, which is four rules and 20"
-        " reviews. Their owners must split the rules, or require fewer reviews.",
-        "none",
+    Reason.APPROVAL_PENDING: ReasonRow(
+        sentence="An approval for this call is requested, but its reviews are not complete yet.",
+        next_action="retry",
+        when="A grant covers this call, but its reviews are not complete. One live read has just confirmed that.",
+        footing="attested",
+        disposition=Disposition.CHALLENGE,
+        states=frozenset({ReasonState.GATE}),
     ),
-    Reason.UNINSPECTABLE: ReasonText(
-        "The call's arguments cannot be shown to a reviewer in full, so no approval can be requested. Send"
-        " context.args with at most 32 entries of at most 1024 characters each.",
-        "none",
+    Reason.APPROVAL_DENIED: ReasonRow(
+        sentence="A reviewer denied this call.",
+        next_action="request",
+        when="The latest grant for this call was denied.",
+        footing="attested",
+        disposition=Disposition.REJECTED,
+        states=frozenset({ReasonState.GATE}),
     ),
-    Reason.UNMAPPED: ReasonText(
-        "No route of the endpoint matches this method, host and path, so the call maps to no action.", "none"
+    Reason.APPROVAL_REVOKED: ReasonRow(
+        sentence="The approval for this call was revoked. You can request a new one.",
+        next_action="request",
+        when="The latest grant for this call was revoked.",
+        footing="attested",
+        disposition=Disposition.REVOKED,
+        states=frozenset({ReasonState.GATE}),
     ),
-    Reason.AMBIGUOUS_REQUEST: ReasonText(
-        "The request can be read in more than one way, so its action is ambiguous.", "none"
+    Reason.APPROVAL_EXPIRED: ReasonRow(
+        sentence="The approval for this call has expired. You can request a new one.",
+        next_action="request",
+        when="The latest grant for this call was not approved in time, or its window has ended.",
+        footing="attested",
+        disposition=Disposition.CHALLENGE,
+        states=frozenset({ReasonState.GATE}),
     ),
-    Reason.STORE_STALE: ReasonText(
-        "The decision point has lost contact with the source of its policies. Try again.", "retry"
+    Reason.APPROVAL_CONSUMED: ReasonRow(
+        sentence="The approval for this call has no uses left. You can request a new one.",
+        next_action="request",
+        when="All uses of the latest grant for this call are taken.",
+        footing="attested",
+        disposition=Disposition.CHALLENGE,
+        states=frozenset({ReasonState.GATE}),
     ),
-    Reason.CLOCK_SKEW: ReasonText(
-        "The clocks of the decision point and the API server are too far apart. An administrator must correct them.",
-        "none",
+    Reason.APPROVAL_UNVERIFIABLE: ReasonRow(
+        sentence="The approval cannot be verified at the moment, so it is not accepted. Try again.",
+        next_action="retry",
+        when=(
+            "The guards are not proven, the decision point cannot rule out that the requester reviewed their own"
+            " request, the grant's times do not match its creation, or the live grant could not be read or written."
+        ),
+        footing="attested",
+        disposition=Disposition.ERROR,
+        states=frozenset({ReasonState.GATE}),
     ),
-    Reason.RECORD_FAILED: ReasonText("The decision could not be recorded, so the call is denied. Try again.", "retry"),
+    Reason.APPROVAL_TOKEN_REQUIRED: ReasonRow(
+        sentence=(
+            "This call has an approval. Send its token in context.approval; the task of the approval request"
+            " contains it."
+        ),
+        next_action="request",
+        when="A rule has `presentation: Token`, a grant covers the call, and the call contains no approval token.",
+        footing="attested",
+        disposition=Disposition.CHALLENGE,
+        states=frozenset({ReasonState.GATE}),
+    ),
+    Reason.APPROVAL_TOKEN_INVALID: ReasonRow(
+        sentence=(
+            "The approval token in context.approval is not valid for this call. Send the token of this call's own"
+            " approval."
+        ),
+        next_action="request",
+        when=(
+            "The token in `context.approval` was not issued by this installation, has expired, or belongs to another"
+            " call."
+        ),
+        footing="attested",
+        disposition=Disposition.CHALLENGE,
+        states=frozenset({ReasonState.GATE}),
+    ),
+    Reason.APPROVAL_THROTTLED: ReasonRow(
+        sentence="Too many approvals are requested for this subject. Wait until the pending requests have ended.",
+        next_action="retry",
+        when="The call needs an approval, but none can be requested, because the rule's `limits` are reached.",
+        footing="attested",
+        disposition=Disposition.ERROR,
+        states=frozenset({ReasonState.GATE}),
+    ),
+    Reason.CONTEXT_INSUFFICIENT: ReasonRow(
+        sentence="The call lacks a context member or a resource property to which its approval must be bound.",
+        next_action="none",
+        when="The call lacks a member that `requiredContext` lists, or a property that a Scope binds.",
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.ADAPTER, ReasonState.GATE}),
+    ),
+    Reason.MULTIPLE_GATES: ReasonRow(
+        sentence=(
+            "The rules that require an approval for this call need more than one grant can hold, which is four rules"
+            " and 20 reviews. Their owners must split the rules, or require fewer reviews."
+        ),
+        next_action="none",
+        when="More than four RequireApproval rules apply, or together they require more than 20 reviews.",
+        footing="derivable",
+        disposition=Disposition.BLOCKED,
+    ),
+    Reason.UNINSPECTABLE: ReasonRow(
+        sentence=(
+            "The call's arguments cannot be shown to a reviewer in full, so no approval can be requested. Send"
+            " context.args with at most 32 entries of at most 1024 characters each."
+        ),
+        next_action="none",
+        when=(
+            "The call needs an approval, but its arguments cannot be shown to a reviewer in full. Or a proxy sent"
+            " only a part of the body, or a body that is not the JSON object from which the route takes arguments."
+        ),
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.ADAPTER, ReasonState.GATE}),
+    ),
+    Reason.UNMAPPED: ReasonRow(
+        sentence="No route of the endpoint matches this method, host and path, so the call maps to no action.",
+        next_action="none",
+        when=(
+            "A proxy requests a decision for a call, and no entry of `endpointSettings.http.routes` matches it, or"
+            " there are no entries."
+        ),
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.ADAPTER}),
+    ),
+    Reason.AMBIGUOUS_REQUEST: ReasonRow(
+        sentence="The request can be read in more than one way, so its action is ambiguous.",
+        next_action="none",
+        when=(
+            "A proxy requests a decision for a call whose path is not canonical, that two routes match, that repeats"
+            " a header or parameter that the route uses, or in which some upstreams read another method, path or"
+            " route. Or a message of MCP names a resource by a URI that is not canonical. Or the API server asks"
+            " about a call that names its object, port or path in a way that can be read as another one."
+        ),
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.ADAPTER}),
+    ),
+    Reason.STORE_STALE: ReasonRow(
+        sentence="The decision point has lost contact with the source of its policies. Try again.",
+        next_action="retry",
+        when=(
+            "The watches are older than `maxStaleness` and the call needs a grant, or they are older than the hard"
+            " limit."
+        ),
+        footing="attested",
+        disposition=Disposition.ERROR,
+        states=frozenset({ReasonState.GATE, ReasonState.PROCESS}),
+    ),
+    Reason.CLOCK_SKEW: ReasonRow(
+        sentence=(
+            "The clocks of the decision point and the API server are too far apart. An administrator must correct them."
+        ),
+        next_action="none",
+        when=(
+            "The clocks of the decision point and the API server differ by more than 30 s in either direction, and"
+            " the call needs a grant or requests one. Or the creation or approval of the grant lies more than 30 s in"
+            " the future."
+        ),
+        footing="attested",
+        disposition=Disposition.ERROR,
+        states=frozenset({ReasonState.GATE, ReasonState.PROCESS}),
+    ),
+    Reason.RECORD_FAILED: ReasonRow(
+        sentence="The decision could not be recorded, so the call is denied. Try again.",
+        next_action="retry",
+        when="The decision record could not be written.",
+        footing="attested",
+        disposition=Disposition.ERROR,
+        states=frozenset({ReasonState.PROCESS}),
+    ),
 }
 
-WHEN: Final[dict[Reason, str]] = {
-    Reason.ALLOWED: "An Allow rule applies and no stricter rule does, or a grant was used.",
-    Reason.POLICY_DENIED: "A Deny rule applies. Deny beats every other effect.",
-    Reason.NO_RULE: "No rule that could allow the call covers this subject, action and resource.",
-    Reason.CONDITION_FALSE: "The nearest Allow rule covers the call, but one of its conditions is false.",
-    Reason.CONDITION_ERROR: (
-        "A condition of the nearest Allow rule, or of a Deny or RequireApproval rule, lacks a value or cannot be"
-        " evaluated."
-    ),
-    Reason.TOO_COSTLY: (
-        "The nearest Allow rule, or a Deny or RequireApproval rule, has a condition that reads members of the call."
-        " Those members are too large for this condition, or for all conditions together. Or more rules cover the"
-        " subject than one decision can check."
-    ),
-    Reason.INTENT_MISMATCH: "`context.intent` is missing or is not one of the rule's `intents`.",
-    Reason.EXPIRED: "The `expireTime` of the rule or of its policy has passed.",
-    Reason.POLICY_SUSPENDED: "The policy has `suspend: true`, or it is being deleted and waits for a finalizer.",
-    Reason.POLICY_INVALID: (
-        "A policy that covers the subject does not compile or is over budget, or two policies have `endpointSettings`."
-    ),
-    Reason.POLICY_OUTDATED: (
-        "A policy of the endpoint changed, and the decision point received the change more than two seconds ago but"
-        " has not compiled it yet. The policies before the change would allow the call."
-    ),
-    Reason.ENDPOINT_UNCONFIGURED: "Policies of the endpoint exist, but none has `endpointSettings`.",
-    Reason.IDENTITY_INVALID: (
-        "The subject's token is missing or invalid, or belongs to a different subject from the one in the body."
-    ),
-    Reason.IDENTITY_UNVERIFIABLE: (
-        "A token cannot be verified, because the API server or the issuer that vouches for it does not respond."
-    ),
-    Reason.AUDIENCE_MISMATCH: "The token is valid, but the endpoint accepts none of its audiences.",
-    Reason.POSSESSION_UNPROVEN: (
-        "A token of the subject or of an actor has the claim `cnf`: it is bound to a key (RFC 7800), by DPoP or by a"
-        " client certificate, and counts for nothing without proof of that key, which no enforcement point can pass on."
-    ),
-    Reason.WORKLOAD_UNAPPROVED: "The subject's pod is unknown, or it runs an image that the rule does not list.",
-    Reason.DELEGATION_INVALID: (
-        "The call is on another party's behalf, and the endpoint does not allow that, or the decision point cannot"
-        " prove it."
-    ),
-    Reason.ACTOR_MISMATCH: "The outermost `act` claim of the token is not the service account that presents the token.",
-    Reason.SCOPE_EXCEEDED: "The call is on another party's behalf, and no entry of `delegation.ceiling` covers it.",
-    Reason.APPROVAL_REQUIRED: "A RequireApproval rule applies, and no grant covers this call.",
-    Reason.APPROVAL_PENDING: (
-        "A grant covers this call, but its reviews are not complete. One live read has just confirmed that."
-    ),
-    Reason.APPROVAL_DENIED: "The latest grant for this call was denied.",
-    Reason.APPROVAL_REVOKED: "The latest grant for this call was revoked.",
-    Reason.APPROVAL_EXPIRED: "The latest grant for this call was not approved in time, or its window has ended.",
-    Reason.APPROVAL_CONSUMED: "All uses of the latest grant for this call are taken.",
-    Reason.APPROVAL_UNVERIFIABLE: (
-        "The guards are not proven, the decision point cannot rule out that the requester reviewed their own request,"
-        " the grant's times do not match its creation, or the live grant could not be read or written."
-    ),
-    Reason.APPROVAL_TOKEN_REQUIRED: (
-        "A rule has `presentation: Token`, a grant covers the call, and the call contains no approval token."
-    ),
-    Reason.APPROVAL_TOKEN_INVALID: (
-        "The token in `context.approval` was not issued by this installation, has expired, or belongs to another call."
-    ),
-    Reason.APPROVAL_THROTTLED: (
-        "The call needs an approval, but none can be requested, because the rule's `limits` are reached."
-    ),
-    Reason.CONTEXT_INSUFFICIENT: (
-        "The call lacks a member that `requiredContext` lists, or a property that a Scope binds."
-    ),
-    Reason.MULTIPLE_GATES: "More than four RequireApproval rules apply, or together they require more than 20 reviews.",
-    Reason.UNINSPECTABLE: (
-        "The call needs an approval, but its arguments cannot be shown to a reviewer in full. Or a proxy sent only a"
-        " part of the body, or a body that is not the JSON object from which the route takes arguments."
-    ),
-    Reason.UNMAPPED: (
-        "A proxy requests a decision for a call, and no entry of `endpointSettings.http.routes` matches it, or there"
-        " are no entries."
-    ),
-    Reason.AMBIGUOUS_REQUEST: (
-        "A proxy requests a decision for a call whose path is not canonical, that two routes match, that repeats a"
-        " header or parameter that the route uses, or in which some upstreams read another method, path or route. Or a"
-        " message of MCP names a resource by a URI that is not canonical. Or the API server asks about a call that"
-        " names its object, port or path in a way that can be read as another one."
-    ),
-    Reason.STORE_STALE: (
-        "The watches are older than `maxStaleness` and the call needs a grant, or they are older than the hard limit."
-    ),
-    Reason.CLOCK_SKEW: (
-        "The clocks of the decision point and the API server differ by more than 30 s in either direction, and the"
-        " call needs a grant or requests one. Or the creation or approval of the grant lies more than 30 s in the"
-        " future."
-    ),
-    Reason.RECORD_FAILED: "The decision record could not be written.",
-}
-"""When each is given, for those who run the thing; `docs/reference/reasons.md` is made from it."""
 
-Footing = Literal["derivable", "attested"]
-
-FOOTING: Final[dict[Reason, Footing]] = {
-    Reason.ALLOWED: "derivable",
-    Reason.POLICY_DENIED: "derivable",
-    Reason.NO_RULE: "derivable",
-    Reason.CONDITION_FALSE: "derivable",
-    Reason.CONDITION_ERROR: "derivable",
-    # Of how large the whole call was, a record says nothing.
-    Reason.TOO_COSTLY: "attested",
-    Reason.INTENT_MISMATCH: "derivable",
-    Reason.EXPIRED: "derivable",
-    Reason.POLICY_SUSPENDED: "derivable",
-    # A policy that does not compile has no digest, so that nobody can tell whom it denied.
-    Reason.POLICY_INVALID: "attested",
-    Reason.POLICY_OUTDATED: "attested",
-    Reason.ENDPOINT_UNCONFIGURED: "derivable",
-    Reason.IDENTITY_INVALID: "attested",
-    Reason.IDENTITY_UNVERIFIABLE: "attested",
-    Reason.AUDIENCE_MISMATCH: "attested",
-    Reason.POSSESSION_UNPROVEN: "attested",
-    Reason.WORKLOAD_UNAPPROVED: "derivable",
-    Reason.DELEGATION_INVALID: "derivable",
-    Reason.ACTOR_MISMATCH: "attested",
-    Reason.SCOPE_EXCEEDED: "derivable",
-    Reason.APPROVAL_REQUIRED: "attested",
-    Reason.APPROVAL_PENDING: "attested",
-    Reason.APPROVAL_DENIED: "attested",
-    Reason.APPROVAL_REVOKED: "attested",
-    Reason.APPROVAL_EXPIRED: "attested",
-    Reason.APPROVAL_CONSUMED: "attested",
-    Reason.APPROVAL_UNVERIFIABLE: "attested",
-    Reason.APPROVAL_TOKEN_REQUIRED: "attested",
-    Reason.APPROVAL_TOKEN_INVALID: "attested",
-    Reason.APPROVAL_THROTTLED: "attested",
-    Reason.CONTEXT_INSUFFICIENT: "attested",
-    Reason.MULTIPLE_GATES: "derivable",
-    Reason.UNINSPECTABLE: "attested",
-    Reason.UNMAPPED: "attested",
-    Reason.AMBIGUOUS_REQUEST: "attested",
-    Reason.STORE_STALE: "attested",
-    Reason.CLOCK_SKEW: "attested",
-    Reason.RECORD_FAILED: "attested",
-}
-"""Whether a verdict with this reason follows from its record and the text of the policies alone, or is the decision
-point's word for a state that is gone: of grants, limits, clocks, the store, tokens, or of what no record holds."""
+def reasons_of(state: ReasonState) -> frozenset[Reason]:
+    """Return the reasons that can stand for this state."""
+    return frozenset(reason for reason, row in EXPLAINED.items() if state in row.states)

@@ -3,22 +3,20 @@
 Holds: two calls whose atoms are the same meet the same rules; a fresh name is one that nobody lists.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, product
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
+from itertools import product
+from typing import Any, Final
 
-from bailiwick_engine.call import PodWorkload
+from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
-from bailiwick_engine.policy.model import CompiledResource, WorkloadRequirement
+from bailiwick_engine.policy.dimensions.atom import FRESH, CallAtom, CallDraft, TooManyError
+from bailiwick_engine.policy.dimensions.dimension import Aspect, Dimension, any_call
+from bailiwick_engine.policy.dimensions.table import DIMENSIONS
+from bailiwick_engine.policy.model import CompiledRule
 
-FRESH = "~any"
-_MOST_IMAGE_SETS = 6
 _LONGEST = 64
 _SHOWN = 4
 _NOT_MEANT = "\0"
-
-
-class TooManyError(Exception):
-    """More combinations than can be looked at."""
 
 
 def names(sets: Iterable[NameSet], before: str = "") -> dict[str, str]:
@@ -68,21 +66,6 @@ def told(labels: Iterable[str]) -> str:
     return ", ".join(words)
 
 
-def properties(entries: Iterable[CompiledResource]) -> dict[str, dict[str | None, str]]:
-    """Return for each property that is asked for its values with their labels: listed, another, None for absent."""
-    listed: dict[str, set[str]] = {}
-    for entry in entries:
-        for name, values in entry.properties.items():
-            listed.setdefault(name, set()).update(values)
-    found: dict[str, dict[str | None, str]] = {}
-    for name, wanted in sorted(listed.items()):
-        labels: dict[str | None, str] = {value: value for value in sorted(wanted)}
-        labels["".join(sorted(wanted)) + FRESH] = "other"
-        labels[None] = "absent"
-        found[name] = labels
-    return found
-
-
 def products(values: Mapping[str, Mapping[str | None, str]]) -> Iterator[dict[str, tuple[str | None, str]]]:
     """Yield every combination, as value and label by name."""
     order = list(values)
@@ -90,39 +73,46 @@ def products(values: Mapping[str, Mapping[str | None, str]]) -> Iterator[dict[st
         yield dict(zip(order, chosen, strict=True))
 
 
-def intents(lists: Iterable[frozenset[str] | None]) -> dict[str | None, str]:
-    """Return every purpose that is listed, and none, which no list accepts, as any other purpose."""
-    named = sorted(set().union(*(one for one in lists if one is not None)))
-    return {**{name: name for name in named}, None: "other"}
-
-
-def times(ends: Iterable[float | None], now: float) -> list[float]:
-    """Return now, and each end that is to come: at it, the rule is over."""
-    return [now, *sorted({end for end in ends if end is not None and end > now})]
-
-
-def workloads(requirements: Sequence[WorkloadRequirement]) -> list[tuple[PodWorkload | None, str]]:
-    """Return workloads that meet each set of these requirements that can be met, with labels; None: not known.
+def told_apart(rules: Sequence[CompiledRule], keys: AbstractSet[Key]) -> dict[str, Sequence[CallAtom]]:
+    """Return the atoms of each dimension but those of time, by its name in regions. `keys`: see `Dimension`.
 
     Raises `TooManyError`.
     """
-    if not requirements:
-        return [(None, "")]
-    sets = sorted({one.images for one in requirements if one.images is not None}, key=sorted)
-    if len(sets) > _MOST_IMAGE_SETS:
-        raise TooManyError
-    images: dict[frozenset[str], str] = {frozenset((FRESH,)): "other images"}
-    for count in range(1, len(sets) + 1):
-        for some in combinations(sets, count):
-            if shared := frozenset.intersection(*some):
-                images[shared] = "images " + ", ".join(sorted(shared))
-    named: dict[str, set[str | None]] = {}
-    for name, value in (pair for one in requirements for pair in one.labels):
-        named.setdefault(name, {None}).add(value)
-    found: list[tuple[PodWorkload | None, str]] = [(None, "unknown workload")]
-    for held, label in images.items():
-        for chosen in product(*(sorted(values, key=str) for values in named.values())):
-            labels = {name: value for name, value in zip(named, chosen, strict=True) if value is not None}
-            told = " ".join(f"{name}={value}" for name, value in labels.items())
-            found.append((PodWorkload(held, labels), f"{label} {told}".strip()))
-    return found
+    return {_region_key(one): one.atoms(rules, keys, 0.0) for one in _TIMELESS}
+
+
+def drafts(
+    rules: Sequence[CompiledRule], keys: AbstractSet[Key], now: float
+) -> Iterator[tuple[CallDraft, dict[str, str]]]:
+    """Yield every draft of a call that these rules tell apart, from now on, with its labels.
+
+    Raises `TooManyError`.
+    """
+    moments = {_region_key(one): one.atoms(rules, keys, now) for one in _MOMENTS}
+    yield from drafts_of({**told_apart(rules, keys), **moments}, CallDraft(now))
+
+
+def drafts_of(told: Mapping[str, Sequence[CallAtom]], first: CallDraft) -> Iterator[tuple[CallDraft, dict[str, str]]]:
+    """Yield every combination of atoms as a draft, with its labels."""
+    for chosen in product(*told.values()):
+        draft = first
+        for atom in chosen:
+            draft = atom.put(draft)
+        yield draft, {name: atom.label for name, atom in zip(told, chosen, strict=True) if atom.label}
+
+
+def ends(rules: Sequence[CompiledRule], now: float) -> list[float]:
+    """Return the moments to come from which on some of these rules say something else."""
+    found = {atom.put(CallDraft(now)).now for one in _MOMENTS for atom in one.atoms(rules, frozenset(), now)}
+    return sorted(found - {now})
+
+
+def _region_key(one: Dimension[Any]) -> str:
+    return one.region_key or one.name
+
+
+_BY_ASPECT: Final = sorted((one for one in DIMENSIONS if one.atoms is not any_call), key=lambda one: one.aspect)
+_TIMELESS: Final = [one for one in _BY_ASPECT if one.aspect is not Aspect.MOMENT]
+_MOMENTS: Final = [one for one in _BY_ASPECT if one.aspect is Aspect.MOMENT]
+TOLD_APART: Final = frozenset(map(_region_key, _TIMELESS))
+"""What `told_apart` has the atoms of."""

@@ -11,8 +11,8 @@ from itertools import combinations
 from bailiwick_engine import keys
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER, Key
+from bailiwick_engine.policy.dimensions.atom import FRESH
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
-from bailiwick_regions.atoms import FRESH
 
 _MOST_GROUPS = 10
 

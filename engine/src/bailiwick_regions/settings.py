@@ -8,6 +8,7 @@ from typing import Final
 
 from bailiwick_engine import keys
 from bailiwick_engine.cel.data import Data
+from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import (
     CompiledCeiling,
     CompiledDelegation,
@@ -79,7 +80,8 @@ def _sees_evidence(rule: CompiledRule) -> bool:
     """Tell whether a rule may say something else of the same subject when a token proves it."""
     # A service account that the enforcer names has a key as an entity, too. With a token it has none.
     as_entity = any(keys.spelled(key)[:2] == ("entity", keys.SERVICE_ACCOUNT) for key in rule.subjects)
-    return bool(rule.conditions or rule.workloads) or (as_entity and rule.effect is not Effect.ALLOW)
+    reads_evidence = any(path[0] in {"subject", "actor"} for path in reads_of(rule))
+    return bool(rule.conditions or rule.workloads or reads_evidence) or (as_entity and rule.effect is not Effect.ALLOW)
 
 
 def _delegation(base: CompiledDelegation, head: CompiledDelegation, data: tuple[Data, Data]) -> Signed:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from bailiwick_engine import keys
 from bailiwick_engine.cel.data import Data
 from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.dimensions.dimension import Meanings
+from bailiwick_engine.policy.dimensions.table import DIMENSIONS
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_regions.formulas import data_read, formula_of, is_unknown
@@ -72,18 +74,8 @@ def _data_of(rule: CompiledRule) -> Iterator[str]:
 
 def said(rule: CompiledRule, data: Data) -> Hashable:
     """Return all of a rule that a decision can hang on, names left out."""
-    return (
-        rule.effect,
-        rule.subjects,
-        frozenset(rule.workloads.items()),
-        (rule.actions.exact, rule.actions.prefixes, rule.actions.everything),
-        frozenset((entry.type, entry.ids, frozenset(entry.properties.items())) for entry in rule.resources),
-        rule.intents,
-        frozenset(formula_of(one, data) for one in rule.conditions),
-        rule.expires,
-        rule.suspended,
-        None if rule.gate is None else meaning(rule.gate),
-    )
+    meanings = Meanings(lambda condition: formula_of(condition, data), meaning)
+    return tuple(dimension.meaning(rule, meanings) for dimension in DIMENSIONS)
 
 
 def overlap(one: CompiledRule, other: CompiledRule) -> bool:

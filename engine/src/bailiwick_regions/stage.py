@@ -52,7 +52,8 @@ def everything(rules: Iterable[CompiledRule]) -> CompiledCeiling:
     """Return every action on every resource of the types that these rules name."""
     kinds = sorted({entry.type for rule in rules for entry in rule.resources})
     every = NameSet.of(("*",))
-    return CompiledCeiling(every, tuple(CompiledResource(kind, every, {}) for kind in kinds), ())
+    resources = tuple(CompiledResource(kind, every, {}) for kind in kinds)
+    return CompiledCeiling(actions=every, resources=resources)
 
 
 def calling_from(party: Party, workload: PodWorkload | None) -> Party:
@@ -72,14 +73,7 @@ def unconditional(
         name="~",
         effect=effect,
         subjects=subjects,
-        workloads={},
         actions=actions,
         resources=resources,
-        intents=None,
-        conditions=(),
         scope=Scope.of(()),
-        expires=None,
-        suspended=False,
-        audit=False,
-        gate=None,
     )

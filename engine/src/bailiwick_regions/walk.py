@@ -6,7 +6,6 @@ call that stands for all calls of it and in each world of its conditions; region
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Final
 
@@ -16,11 +15,12 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.dimensions.atom import FRESH, TooManyError
+from bailiwick_engine.policy.dimensions.resource import properties
 from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.model import CompiledResource, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_regions import atoms
-from bailiwick_regions.atoms import FRESH, TooManyError
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.parties import NamedParty, parties
 from bailiwick_regions.sides import WalkSide, differing, issuer_of, overlap
@@ -32,7 +32,6 @@ BEHALF: Final = "on behalf of "
 MOST_REGIONS: Final = 1_000_000
 DIGEST: Final = "sha256:" + "0" * 64
 NOT_COMPARED: Final = "not compared"
-_CONTEXT: Final = "intent"
 LEVELS: Final = ("Deny", "Approval", "Allow")
 _ORDER: Final = list(ChangeClass)
 
@@ -223,7 +222,7 @@ class Walk:
         """Yield the regions of one action and resource, by properties, purpose, workload and time."""
         action, kind, name = place
         listed = dict.fromkeys(rule for rule, _ in at)
-        for chosen in atoms.products(atoms.properties(entry for _, entry in at)):
+        for chosen in atoms.products(properties(entry for _, entry in at)):
             held = {key: value for key, (value, _) in chosen.items() if value is not None}
             resource = Resource(kind, name, held or None)
             rules = [rule for rule in listed if rule.covers(resource)]
@@ -231,35 +230,20 @@ class Walk:
                 # Of many properties there are more such than could ever be looked at.
                 self._count()
                 continue
-            requirements = list(
-                dict.fromkeys(
-                    one for rule in rules for key in sorted(party.keys) for one in rule.workloads.get(key, ())
+            told = where | {f"resource.properties.{key}": label for key, (_, label) in chosen.items()}
+            for draft, labels in atoms.drafts(rules, party.keys, self._now):
+                self._count()
+                call = Call(
+                    namespace=self._key[0],
+                    endpoint=self._key[1],
+                    caller=CALLER,
+                    subject=calling_from(party, draft.workload),
+                    action=Action(action),
+                    resource=resource,
+                    context=draft.context,
+                    actors=(ACTOR,) if principal else (),
                 )
-            )
-            for intent, purpose in atoms.intents(rule.intents for rule in rules).items():
-                for workload, pod in atoms.workloads(requirements):
-                    for time in atoms.times([rule.expires for rule in rules], self._now):
-                        self._count()
-                        told = dict(where)
-                        told |= {f"resource.properties.{key}": label for key, (_, label) in chosen.items()}
-                        if any(rule.intents is not None for rule in rules):
-                            told["intent"] = purpose
-                        if pod:
-                            told["workload"] = pod
-                        if time != self._now:
-                            told["from"] = _moment(time)
-                        subject = calling_from(party, workload)
-                        call = Call(
-                            namespace=self._key[0],
-                            endpoint=self._key[1],
-                            caller=CALLER,
-                            subject=subject,
-                            action=Action(action),
-                            resource=resource,
-                            context={} if intent is None else {_CONTEXT: intent},
-                            actors=(ACTOR,) if principal else (),
-                        )
-                        yield (call, time), told
+                yield (call, draft.now), told | labels
 
     def _by_others(self, leaf: WalkLeaf, call: Call) -> WalkLeaf:
         """Return what the person's own rules come to for somebody who acts for them.
@@ -338,7 +322,3 @@ def level(verdict: Verdict) -> int:
     if verdict.outcome is Outcome.ALLOW:
         return 2
     return 0 if verdict.gate is None else 1
-
-
-def _moment(time: float) -> str:
-    return datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")

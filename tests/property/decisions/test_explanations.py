@@ -7,11 +7,16 @@ from typing import Final
 from hypothesis import assume, given
 
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.clauses import ClauseKind
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.explain import NEAR, Explanation, RequiredChange, explain
 from bailiwick_engine.decision.match import Standing
 from bailiwick_engine.decision.verdict import Outcome
+from bailiwick_engine.policy.dimensions.action import ACTION_CLAUSE
+from bailiwick_engine.policy.dimensions.condition import CONDITION_CLAUSE
+from bailiwick_engine.policy.dimensions.intent import INTENT_CLAUSE
+from bailiwick_engine.policy.dimensions.resource import ID_CLAUSE, PROPERTY_CLAUSE, TYPE_CLAUSE
+from bailiwick_engine.policy.dimensions.subject import SUBJECT_CLAUSE
+from bailiwick_engine.policy.dimensions.validity import EXPIRY_CLAUSE, SUSPENSION_CLAUSE
 from bailiwick_engine.policy.model import Effect
 from bailiwick_engine.policy.snapshot import Snapshot
 from property.worlds.questions import questions
@@ -20,7 +25,7 @@ from property.worlds.strategies import Object, call_of, compiled_of
 from unit.engine.cases import NOW
 
 AROUND: Final = Circumstances(now=NOW)
-OFF: Final = {ClauseKind.INTENT, ClauseKind.EXPIRY, ClauseKind.SUSPENSION}
+OFF: Final = {INTENT_CLAUSE, EXPIRY_CLAUSE, SUSPENSION_CLAUSE}
 
 
 def explained(world: World) -> Explanation:
@@ -52,28 +57,28 @@ def mended(world: World, changes: Sequence[RequiredChange]) -> list[Object]:
             "variables": policy["spec"]["variables"],
             "rules": [changed],
         }
-        if not any(clause.kind is ClauseKind.EXPIRY for clause in change.clauses) and "expireTime" in policy["spec"]:
+        if not any(clause.kind == EXPIRY_CLAUSE for clause in change.clauses) and "expireTime" in policy["spec"]:
             spec["expireTime"] = policy["spec"]["expireTime"]
         metadata = {**policy["metadata"], "name": f"mended-{number}", "uid": f"mended-{number}"}
         policies.append({"metadata": metadata, "spec": spec})
     return policies
 
 
-def _meet(rule: Object, kind: ClauseKind, name: str | None, world: World) -> None:
+def _meet(rule: Object, kind: str, name: str | None, world: World) -> None:
     (entry,) = rule["resources"]
-    wider: dict[ClauseKind, tuple[Object, Object]] = {
-        ClauseKind.SUBJECT: (rule, {"subjects": [*rule["subjects"], "party"]}),
-        ClauseKind.ACTION: (rule, {"actions": ["*"]}),
-        ClauseKind.RESOURCE_TYPE: (entry, {"type": world.call["resource"]["type"]}),
-        ClauseKind.RESOURCE_ID: (entry, {"ids": ["*"]}),
-        ClauseKind.PROPERTY: (entry, {"properties": _without(entry.get("properties", {}), name)}),
-        ClauseKind.INTENT: (rule, {"intents": None}),
-        ClauseKind.EXPIRY: (rule, {"expireTime": None}),
-        ClauseKind.CONDITION: (
+    wider: dict[str, tuple[Object, Object]] = {
+        SUBJECT_CLAUSE: (rule, {"subjects": [*rule["subjects"], "party"]}),
+        ACTION_CLAUSE: (rule, {"actions": ["*"]}),
+        TYPE_CLAUSE: (entry, {"type": world.call["resource"]["type"]}),
+        ID_CLAUSE: (entry, {"ids": ["*"]}),
+        PROPERTY_CLAUSE: (entry, {"properties": _without(entry.get("properties", {}), name)}),
+        INTENT_CLAUSE: (rule, {"intents": None}),
+        EXPIRY_CLAUSE: (rule, {"expireTime": None}),
+        CONDITION_CLAUSE: (
             rule,
             {"conditions": [one for one in rule.get("conditions", ()) if one["name"] != name]},
         ),
-        ClauseKind.SUSPENSION: (rule, {}),  # the policy that it moves to is not suspended
+        SUSPENSION_CLAUSE: (rule, {}),  # the policy that it moves to is not suspended
     }
     part, fields = wider[kind]
     part |= fields
@@ -108,7 +113,7 @@ def test_a_rule_applies_exactly_if_all_its_clauses_are_met(world: World) -> None
             case Standing.DENIES:
                 assert one.rule.effect is Effect.REQUIRE_APPROVAL
                 assert lacking
-                assert lacking <= OFF | {ClauseKind.CONDITION}
+                assert lacking <= OFF | {CONDITION_CLAUSE}
             case Standing.SILENT:
                 assert lacking - (OFF if one.rule.effect is Effect.REQUIRE_APPROVAL else set())
 

@@ -12,7 +12,7 @@ import bailiwick_engine
 from bailiwick_engine.call import ShownApproval, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.verdict import Verdict
-from bailiwick_engine.reasons import EXPLAINED, FOOTING, WHEN, Reason
+from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason, ReasonState, reasons_of
 from support.objects import Object, gated_rule, rule, subject
 from unit.engine.cases import (
     CALL,
@@ -179,6 +179,20 @@ class TestAReason:
         }
 
 
-@pytest.mark.parametrize("table", [EXPLAINED, WHEN, FOOTING])
-def test_every_reason_stands_in_every_table(table: dict[Reason, object]) -> None:
-    assert list(table) == list(Reason)
+def test_every_reason_has_a_row() -> None:
+    assert list(EXPLAINED) == list(Reason)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_denial_has_no_disposition_of_a_call_that_is_let_through_or_of_a_stranger(reason: Reason) -> None:
+    others = {Disposition.ALLOWED, Disposition.APPROVED, Disposition.UNAUTHORIZED}
+    assert EXPLAINED[reason].disposition not in others
+
+
+def test_what_only_the_decision_point_knew_is_attested() -> None:
+    # A chain that the endpoint does not accept follows from its policies.
+    derivable = {Reason.DELEGATION_INVALID, Reason.ALLOWED}
+    for state in ReasonState:
+        attested = reasons_of(state) - derivable
+        assert attested
+        assert {EXPLAINED[reason].footing for reason in attested} == {"attested"}

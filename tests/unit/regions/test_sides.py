@@ -33,7 +33,6 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "scope": "It is in each condition, with what the condition reaches.",
     "audit": "Only enforced rules are compared.",
     "sensitive": "It says what records hold.",
-    "light": "It follows from the conditions.",
 }
 CHANGES: Final[dict[str, Any]] = {
     "policy": PolicyRef("crm", "q", "q-uid", 2),
@@ -52,7 +51,6 @@ CHANGES: Final[dict[str, Any]] = {
     "audit": True,
     "gate": None,
     "sensitive": frozenset({"context.iban"}),
-    "light": not FIRST.light,
 }
 
 

@@ -13,13 +13,13 @@ from bailiwick_cli.sources.policysources import PolicySource, source_of
 from bailiwick_cli.verbs.askverbs import WhatCanFlags
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
+from bailiwick_engine.policy.dimensions.atom import FRESH
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_governance import arguments
 from bailiwick_governance.display import talk
 from bailiwick_governance.rights.answers import AccessAnswer
 from bailiwick_governance.rights.questions import what_can
 from bailiwick_governance.views.rightsview import RightsView, notes
-from bailiwick_regions.atoms import FRESH
 from bailiwick_regions.parties import accepted
 
 

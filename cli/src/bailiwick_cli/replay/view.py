@@ -162,7 +162,7 @@ def _side_object(side: ReplaySide) -> dict[str, Any]:
         body["near"] = {
             "policy": policy,
             "rule": name,
-            "dimension": lacks.kind.value,
+            "dimension": lacks.kind,
             **({} if lacks.name is None else {"name": lacks.name}),
             "wanted": list(lacks.wanted),
         }

@@ -46,7 +46,7 @@ class Gate:
     `scope`: bound to the scope of the call, else to the digest of all of it. `scope_properties` are those properties of
     the resource that a scope binds. `show` are JSON pointers to what the approver sees, None: everything. `unseen`: the
     arguments may be hidden behind their digest. `by_token`: the caller must show the approval token. `on_deny`: the
-    denial itself asks. `reads`: which attributes the conditions of the rules read; `intents`: the rules list purposes.
+    denial itself asks. `reads`: which attributes the rules read; `intents`: the rules list purposes.
     """
 
     rules: tuple[GateRule, ...]
@@ -93,9 +93,8 @@ def gate_of(
     rule: Rule,
     approval: ApprovalRequirement,
     digest: str,
-    reads: frozenset[tuple[str, ...]],
 ) -> Gate:
-    """Return the gate of one rule; `reads` are the attributes that its conditions read."""
+    """Return the gate of one rule, without what the rule reads."""
     return Gate(
         rules=(GateRule(policy, policy_uid, rule.name, digest),),
         scope=approval.binding == "Scope",
@@ -120,7 +119,6 @@ def gate_of(
         on_deny=approval.open == "OnDeny",
         scope_properties=frozenset(name for entry in rule.resources for name in entry.properties or ()),
         limits=approval.limits or Limits(),
-        reads=reads,
         intents=bool(rule.intents),
     )
 

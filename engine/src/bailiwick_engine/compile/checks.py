@@ -19,9 +19,10 @@ from bailiwick_engine.cel.cost.polynomials import constant, value
 from bailiwick_engine.cel.expressions import matches_whole
 from bailiwick_engine.compile import approvable, kubenames
 from bailiwick_engine.compile.routes import route_warnings
-from bailiwick_engine.compile.subjects import keys_of
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.dimensions.subject import keys_of
+from bailiwick_engine.policy.dimensions.table import rule_problems
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.problem import Problem
 
@@ -40,6 +41,7 @@ def problems(spec: EndpointPolicySpec, name: str) -> list[Problem]:
     for index, rule in enumerate(spec.rules):
         path = f"spec.rules[{index}]"
         found += _unknown(rule.subjects, names, f"{path}.subjects") + _misused(rule, path)
+        found += rule_problems(rule, path)
         found += approvable.problems(rule, path)
     return found
 
@@ -218,10 +220,6 @@ def _misused(rule: Rule, path: str) -> list[Problem]:
                 "approval is required with effect RequireApproval, and not allowed with any other effect",
             )
         )
-    if rule.effect == "Deny" and rule.expire_time is not None:
-        found.append(Problem(f"{path}.expireTime", "a Deny rule cannot have an expireTime: remove the rule instead"))
-    if rule.effect == "Deny" and rule.intents:
-        found.append(Problem(f"{path}.intents", "a Deny rule cannot have intents"))
     if rule.approval and rule.approval.reason and rule.approval.reason.pattern:
         found += _pattern(rule.approval.reason.pattern, f"{path}.approval.reason.pattern")
     return found

@@ -1,7 +1,7 @@
 """Digest fields: a part of a policy as plain JSON that is equal exactly if nothing differs that a grant depends on.
 
 Standing: below `ruledigest` and `settingsdigest`. Holds: every field counts, a new one too, but for the exceptions
-named here; the order of a list never counts, nor does a default that is written out.
+that dimensions and this module name; the order of a list never counts, nor does a default that is written out.
 """
 
 from collections.abc import Mapping
@@ -13,30 +13,22 @@ from pydantic import BaseModel
 
 from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.call import Json
+from bailiwick_engine.policy.dimensions.table import DIMENSIONS
+
+_DIMENSIONS_EXCEPTIONS: Final = {field: why for one in DIMENSIONS for field, why in one.uncounted.items()}
+_DIMENSIONS_STAND_INS: Final = {field: why for one in DIMENSIONS for field, why in one.counted_otherwise.items()}
 
 EXCEPTIONS: Final[Mapping[tuple[str, str], str]] = {
-    ("EndpointPolicySpec", "mode"): "It is judged at each use: in Audit mode the rule is no gate.",
-    ("EndpointPolicySpec", "replaces"): "Only a candidate has it, and a candidate is part of no answer.",
-    ("EndpointPolicySpec", "suspend"): "It is judged at each use: a suspended gate denies.",
-    ("EndpointPolicySpec", "expire_time"): "It is judged at each use: an expired gate denies. A grant has its own end.",
-    ("EndpointPolicySpec", "sensitive"): "It says what records hold, and nothing of what is allowed.",
-    ("Rule", "name"): "A grant names its rules, and their steps have it in their names: it counts there.",
-    ("Rule", "expire_time"): "It is judged at each use: an expired gate denies. A grant has its own end.",
-    ("ConditionExpression", "name"): "It is for people.",
-    ("ConditionExpression", "message"): "It is for people.",
-    ("Subject", "name"): "It is what rules of the same policy call the subject.",
+    **_DIMENSIONS_EXCEPTIONS,
     ("EndpointSettings", "enforcers"): "They say who can ask. A grant is bound to what is asked for, whoever asks.",
     ("EndpointSettings", "record"): "It says what records hold, and nothing of what is allowed.",
 }
 """Fields that do not count, by class and name, each with the reason."""
 
 STAND_INS: Final[Mapping[tuple[str, str], str]] = {
+    **_DIMENSIONS_STAND_INS,
     ("EndpointPolicySpec", "endpoint_settings"): "`settingsdigest` has those in force: another policy can carry them.",
-    ("EndpointPolicySpec", "subjects"): "Those that the rule names count.",
-    ("EndpointPolicySpec", "data"): "What the rule's conditions read counts, by its name and its object.",
-    ("EndpointPolicySpec", "variables"): "Those that the rule's conditions reach count.",
     ("EndpointPolicySpec", "rules"): "The rule itself counts. Each other one is judged at each use.",
-    ("Rule", "subjects"): "They are names: what each stands for counts.",
     ("Delegation", "principals"): "They are names: what each stands for counts.",
     ("Delegation", "ceiling"): "Each entry counts, by a digest of its own.",
     ("HttpSettings", "routes"): "Those that come to an action of the rule count, and those that compete with them.",

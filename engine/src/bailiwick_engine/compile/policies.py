@@ -11,23 +11,23 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
-from bailiwick_engine.approval.gates import gate_of
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.datascope import scope_steps
 from bailiwick_engine.compile import approvable, checks, schemaerrors
 from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.compile.ruledigest import rule_digest
-from bailiwick_engine.compile.settings import compile_conditions, compile_resources, compile_settings
-from bailiwick_engine.compile.subjects import RuleSubjects, Subjects, keys_of
+from bailiwick_engine.compile.settings import compile_conditions, compile_settings
+from bailiwick_engine.compile.subjects import RuleSubjects, Subjects
 from bailiwick_engine.keys import Key
-from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.dimensions.dimension import RuleSource
+from bailiwick_engine.policy.dimensions.subject import keys_of
+from bailiwick_engine.policy.dimensions.table import compiled_parts, reads_beside_resource
 from bailiwick_engine.policy.model import (
     BrokenPolicy,
     CompiledCondition,
     CompiledPolicy,
     CompiledRule,
     CompiledSettings,
-    Effect,
     PolicyRef,
 )
 from bailiwick_engine.policy.replacements import candidate_for, replaced_by
@@ -220,38 +220,25 @@ def _rule(  # noqa: PLR0913, PLR0917 - the parts of a rule
     *,
     suspended: bool,
 ) -> CompiledRule:
-    effect = Effect(rule.effect)
-    times = [time.timestamp() for time in (rule.expire_time, spec.expire_time) if time is not None]
     expressions = [condition.expression for condition in conditions]
-    return CompiledRule(
-        policy=ref,
-        policy_digest=digest,
-        name=rule.name,
-        effect=effect,
-        subjects=named.keys,
-        workloads=named.workloads,
-        actions=NameSet.of(rule.actions),
-        resources=compile_resources(rule.resources),
-        intents=frozenset(rule.intents) if rule.intents else None,
-        conditions=conditions,
-        scope=scope,
-        # A Deny neither expires with its policy nor is switched off by suspending it.
-        expires=min(times) if times and effect is not Effect.DENY else None,
-        suspended=suspended and effect is not Effect.DENY,
-        audit=spec.mode == "Audit",
-        gate=gate_of(
-            ref.name,
-            ref.uid,
-            rule,
-            rule.approval,
-            rule_digest(spec, rule, scope.used_by(expressions), scope.sources_of(expressions)),
-            frozenset().union(*(condition.reads for condition in conditions)),
-        )
-        if rule.approval
-        else None,
-        sensitive=sensitive,
-        light=all(condition.light for condition in conditions),
+    source = RuleSource(
+        ref,
+        spec,
+        rule,
+        digest,
+        scope,
+        named.keys,
+        named.workloads,
+        conditions,
+        sensitive,
+        suspended,
+        lambda: rule_digest(spec, rule, scope.used_by(expressions), scope.sources_of(expressions)),
     )
+    compiled = CompiledRule(**compiled_parts(source))
+    if compiled.gate is None:
+        return compiled
+    # A denial is remembered by what the rule reads, and by the resource in any case.
+    return replace(compiled, gate=replace(compiled.gate, reads=reads_beside_resource(compiled)))
 
 
 def _named(subjects: Sequence[Subject]) -> frozenset[Key] | None:

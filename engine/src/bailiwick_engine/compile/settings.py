@@ -10,7 +10,6 @@ from bailiwick_api.kinds.endpointpolicy import (
     Delegation,
     EndpointSettings,
     Identity,
-    ResourceMatch,
 )
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.expressions import Expression
@@ -19,11 +18,11 @@ from bailiwick_engine.compile.routes import compile_routes
 from bailiwick_engine.compile.settingsdigest import CeilingReads, settings_meaning
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.dimensions.resource import compile_resources
 from bailiwick_engine.policy.model import (
     CompiledCeiling,
     CompiledCondition,
     CompiledDelegation,
-    CompiledResource,
     CompiledSettings,
     PolicyRef,
 )
@@ -97,18 +96,6 @@ def compile_conditions(
     return tuple(compiled), problems
 
 
-def compile_resources(resources: list[ResourceMatch]) -> tuple[CompiledResource, ...]:
-    """Compile the resources of a rule or a ceiling."""
-    return tuple(
-        CompiledResource(
-            entry.type,
-            NameSet.of(entry.ids),
-            {name: frozenset(values) for name, values in (entry.properties or {}).items()},
-        )
-        for entry in resources
-    )
-
-
 def _delegation(
     delegation: Delegation, scope: Scope, subjects: Mapping[str, frozenset[Key]]
 ) -> Steps[CompiledDelegation | tuple[Problem, ...]]:
@@ -119,7 +106,8 @@ def _delegation(
             entry.conditions, scope, f"{_PATH}.delegation.ceiling[{index}]"
         )
         problems += found
-        entries.append(CompiledCeiling(NameSet.of(entry.actions), compile_resources(entry.resources), conditions))
+        resources = compile_resources(entry.resources)
+        entries.append(CompiledCeiling(actions=NameSet.of(entry.actions), resources=resources, conditions=conditions))
     if problems:
         return tuple(problems)
     return CompiledDelegation(

@@ -1,29 +1,16 @@
-"""Subjects of a policy: from the names that rules use to the keys that identities have.
+"""Subjects of a policy: from the names that rules use to the keys that identities have, and what is asked of each.
 
-Holds: every kind of subject has its keys here; a workload narrows a service account and nothing else.
+Standing: over the dimensions `subject` and `workload`. Holds: rules that name the same subjects share what is kept of
+them, so that a policy takes room by what it lists, and not by that times its rules.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from bailiwick_api.kinds.endpointpolicy import Subject, Workload
-from bailiwick_engine import keys
+from bailiwick_api.kinds.endpointpolicy import Subject
 from bailiwick_engine.keys import Key
-from bailiwick_engine.policy.model import WorkloadRequirement
-
-
-def keys_of(subject: Subject) -> frozenset[Key]:
-    """Return the keys of one entry of `spec.subjects`."""
-    found: set[Key] = set()
-    if subject.service_account is not None:
-        found.add(keys.service_account(subject.service_account.username))
-    if subject.user is not None:
-        found.add(keys.user(subject.user.issuer, subject.user.name))
-    if subject.group is not None:
-        found.add(keys.group(subject.group.issuer, subject.group.name))
-    if subject.entity is not None:
-        found |= {keys.entity(subject.entity.type, name) for name in subject.entity.ids}
-    return frozenset(found)
+from bailiwick_engine.policy.dimensions.subject import keys_of
+from bailiwick_engine.policy.dimensions.workload import WorkloadRequirement
 
 
 class RuleSubjects(NamedTuple):
@@ -34,16 +21,13 @@ class RuleSubjects(NamedTuple):
 
 
 class Subjects:
-    """The subjects of one policy by the names that rules use. Rules that name the same ones share what is kept of them.
-
-    So that a policy takes room by what it lists, and not by that times its rules.
-    """
+    """The subjects of one policy by the names that rules use."""
 
     def __init__(self, listed: Iterable[Subject]) -> None:
         self._listed = tuple(listed)
         self._keys = [keys_of(subject) for subject in self._listed]
         self._requirements = [
-            None if subject.workload is None else _requirement(subject.workload) for subject in self._listed
+            None if subject.workload is None else WorkloadRequirement.of(subject.workload) for subject in self._listed
         ]
         self._named: dict[tuple[int, ...], RuleSubjects] = {}
 
@@ -69,11 +53,3 @@ class Subjects:
                 else:
                     asked.setdefault(key, []).append(requirement)
         return {key: tuple(requirements) for key, requirements in asked.items() if key not in free}
-
-
-def _requirement(workload: Workload) -> WorkloadRequirement:
-    selector = workload.pod_selector
-    return WorkloadRequirement(
-        images=frozenset(workload.image_digests) if workload.image_digests else None,
-        labels=tuple(sorted(selector.match_labels.items())) if selector else (),
-    )

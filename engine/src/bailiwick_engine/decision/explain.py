@@ -15,10 +15,11 @@ from bailiwick_engine.cel.cost.estimate import LIMIT
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision import clauses
-from bailiwick_engine.decision.clauses import Clause, unmet
+from bailiwick_engine.decision.clauses import unmet
 from bailiwick_engine.decision.decide import admit, may_ask
 from bailiwick_engine.decision.hops import Hop, applies, hops, seen
 from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.policy.dimensions.clause import Clause
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
@@ -96,7 +97,7 @@ def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanatio
         values.left = _SPENT * LIMIT
         weighed = _weighed(rules, call, hop, values, around.now)
         near += weighed
-        needed.append(_missing(endpoint.settings, call, hop, values, weighed))
+        needed.append(_missing(endpoint.settings, call, hop, around.now, values, weighed))
     mended = [both for both in needed if both is not None]
     if len(mended) < len(needed):
         return Explanation(tuple(near), incomplete=incomplete)
@@ -129,7 +130,8 @@ def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, values: Inputs
     for rule in rules:
         standing = standings.get(rule, Standing.SILENT)
         if standing is not Standing.SILENT:
-            every = clauses.of_rule(rule, clauses.fixed(rule, call, hop.party, now), values)
+            cheap_ones = clauses.fixed(rule, call, hop.party, now)
+            every = clauses.of_rule(rule, cheap_ones, call, hop.party, now, values)
             deciding.append(WeighedRule(rule, hop.party, every, standing))
         elif rule.effect is not Effect.DENY:
             cheap.append((tuple(clauses.fixed(rule, call, hop.party, now)), rule))
@@ -137,7 +139,8 @@ def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, values: Inputs
         # Conditions can only add to what a rule lacks, so nobody further down comes nearer than these.
         if len(silent) >= NEAR and len(unmet(fixed)) >= len(silent[-1].unmet):
             break
-        silent.append(WeighedRule(rule, hop.party, clauses.of_rule(rule, fixed, values), Standing.SILENT))
+        every = clauses.of_rule(rule, fixed, call, hop.party, now, values)
+        silent.append(WeighedRule(rule, hop.party, every, Standing.SILENT))
         silent = sorted(silent, key=_nearness)[:NEAR]
     return sorted(deciding, key=_nearness) + silent
 
@@ -153,7 +156,7 @@ def _nearness(one: WeighedRule) -> tuple[int, int, tuple[str, str]]:
 
 
 def _missing(
-    settings: CompiledSettings, call: Call, hop: Hop, values: Inputs, weighed: list[WeighedRule]
+    settings: CompiledSettings, call: Call, hop: Hop, now: float, values: Inputs, weighed: list[WeighedRule]
 ) -> tuple[list[RequiredChange], list[CompiledRule]] | None:
     """Return what must change for a hop to pass, and the gates that are before it then; None where nothing would do."""
     changes: list[RequiredChange] = []
@@ -168,7 +171,7 @@ def _missing(
             if one.standing is Standing.DENIES:
                 changes.append(RequiredChange(hop.party, one.rule, one.unmet))
     if hop.refused is not None:
-        changes += _under_ceiling(settings, call, hop, values)
+        changes += _under_ceiling(settings, call, hop, now, values)
     if hop.must_allow and not applies(hop) and not gates:
         silent = next((one for one in weighed if one.standing is Standing.SILENT), None)
         if silent is None:
@@ -179,10 +182,12 @@ def _missing(
     return changes, gates
 
 
-def _under_ceiling(settings: CompiledSettings, call: Call, hop: Hop, values: Inputs) -> list[RequiredChange]:
+def _under_ceiling(
+    settings: CompiledSettings, call: Call, hop: Hop, now: float, values: Inputs
+) -> list[RequiredChange]:
     """Return what brings a hop under the ceiling's nearest entry; a ceiling has at least one."""
     delegation = settings.delegation
     entries = delegation.ceiling if delegation else ()
-    lacks = [unmet(clauses.of_ceiling(entry, call, values)) for entry in entries if delegation]
+    lacks = [unmet(clauses.of_ceiling(entry, call, hop.party, now, values)) for entry in entries if delegation]
     nearest = sorted(enumerate(lacks), key=lambda numbered: len(numbered[1]))[:1]
     return [RequiredChange(hop.party, None, lacking, entry=index) for index, lacking in nearest]

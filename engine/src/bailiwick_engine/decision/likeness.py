@@ -4,7 +4,7 @@ Standing: under `search`, which decides about one name of each kind. Holds: two 
 reads the same of both, but for the names of rules; where that cannot be told, a name has none and is decided by itself.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -15,6 +15,7 @@ from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import inputs
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.decision import match
+from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledCeiling, CompiledCondition, CompiledRule, Effect
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.truth import Truth
@@ -68,7 +69,7 @@ class NameKinds:
         """Return the number of all that a decision reads of a rule that covers a name. One without a gate may deny."""
         if rule.gate is not None and not rule.audit:
             return _ALONE
-        off = None if rule.always else match.off(rule, self._call, self._now)
+        off = match.off(rule, self._call, self._now) if rule.limits else None
         conditions: tuple[Expression | Scope, ...] = ()
         for one in rule.conditions:
             conditions += (one.expression, one.scope)
@@ -76,7 +77,7 @@ class NameKinds:
         number = self._numbers.get(traits)
         if number is None:
             number = self._numbers[traits] = len(self._numbers)
-            if self._reads_name(rule.conditions):
+            if self._reads_name(rule):
                 self._unlike.add(number)
         return number
 
@@ -108,12 +109,10 @@ class NameKinds:
             return Action(name), call.resource
         return call.action, replace(call.resource, id=name)
 
-    def _reads_name(self, conditions: Iterable[CompiledCondition]) -> bool:
-        """Tell whether any of these conditions may read the name, or what holds it, or is no ordinary one."""
-        return any(
-            type(condition) is not CompiledCondition
-            or any(path[: len(self._blank)] == self._blank[: len(path)] for path in condition.reads)
-            for condition in conditions
+    def _reads_name(self, rule: CompiledRule) -> bool:
+        """Tell whether a rule may read the name, or what holds it, or has a condition that is no ordinary one."""
+        return any(type(condition) is not CompiledCondition for condition in rule.conditions) or any(
+            path[: len(self._blank)] == self._blank[: len(path)] for path in reads_of(rule)
         )
 
     def _inputs_alike(self, names: Collection[str]) -> bool:

@@ -87,7 +87,7 @@ def standing(
     if effect is _ALLOW:
         if held is not True:
             return Finding(rule, _SILENT, _undecided(held), message)
-        why = None if rule.always else off(rule, call, now)
+        why = off(rule, call, now) if rule.limits else None
         return Finding(rule, _APPLIES) if why is None else Finding(rule, _SILENT, why)
     if effect is _DENY:
         return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else _undecided(held))
@@ -121,8 +121,7 @@ def _undecided(held: Truth) -> Reason:
 
 def off(rule: CompiledRule, call: Call, now: float) -> Reason | None:
     """Return why a rule that is no Deny does not hold for a call at this moment, whatever its conditions say."""
-    if rule.suspended:
-        return Reason.POLICY_SUSPENDED
-    if rule.expires is not None and rule.over(now):
-        return Reason.EXPIRED
-    return None if rule.intents is None or rule.accepts(call.intent) else Reason.INTENT_MISMATCH
+    for limit in rule.limits:
+        if (reason := limit(rule, call, now)) is not None:
+            return reason
+    return None

@@ -23,6 +23,7 @@ from bailiwick_engine.decision.match import off
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
@@ -185,7 +186,7 @@ def _subject_candidates(endpoint: CompiledEndpoint, call: Call, now: float) -> C
 
 def _gives(rule: CompiledRule, call: Call, now: float) -> bool:
     """Tell whether a name that a rule gives may be allowed by it: it is enforced, no Deny, and in force."""
-    return not rule.audit and rule.effect is not Effect.DENY and (rule.always or off(rule, call, now) is None)
+    return not rule.audit and rule.effect is not Effect.DENY and (not rule.limits or off(rule, call, now) is None)
 
 
 def _open(names: NameSet) -> bool:
@@ -261,8 +262,7 @@ def _sure(snapshot: Snapshot, call: Call, gate: Gate) -> bool:
 
 
 def _reads_what_is_known(rule: CompiledRule) -> bool:
-    reads = [read for condition in rule.conditions for read in condition.reads]
-    return all(read[0] != "subject" or (len(read) > 1 and read[1] in _KNOWN) for read in reads)
+    return all(read[0] != "subject" or (len(read) > 1 and read[1] in _KNOWN) for read in reads_of(rule))
 
 
 def _groups(snapshot: Snapshot, call: Call, issuer: str | None) -> tuple[str, ...]:

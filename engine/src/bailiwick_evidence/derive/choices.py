@@ -5,12 +5,14 @@ engine has the same outcome; a run asks for few, since the engine stops at the f
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
-from bailiwick_engine.call import Resource
+from bailiwick_engine.call import Call, Resource
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.cel.members import Path
+from bailiwick_engine.policy.dimensions.dimension import Dimension
+from bailiwick_engine.policy.dimensions.table import DIMENSIONS
 from bailiwick_engine.policy.model import (
     CompiledCeiling,
     CompiledCondition,
@@ -19,6 +21,7 @@ from bailiwick_engine.policy.model import (
     CompiledRule,
     CompiledSettings,
 )
+from bailiwick_engine.reasons import Reason
 from bailiwick_engine.truth import TOO_COSTLY, UNKNOWN, Truth
 
 _OUTCOMES: Final[tuple[Truth, ...]] = (True, False, UNKNOWN, TOO_COSTLY)
@@ -105,6 +108,38 @@ class ResourceStandIn(CompiledResource):
         return UNKNOWN if value is None else value in self.properties[name]
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RuleStandIn(CompiledRule):
+    """A rule of which some limits hang on what is not known. `hidden`: the names of their dimensions."""
+
+    choices: Choices
+    hidden: frozenset[str]
+
+    def __post_init__(self) -> None:
+        """Put a choice in place of each limit that is hidden."""
+        CompiledRule.__post_init__(self)
+        found = [(one, one.limit(self)) for one in reversed(DIMENSIONS)]
+        limits = [
+            _ChosenLimit(one, self, self.choices) if one.name in self.hidden else limit
+            for one, limit in found
+            if limit is not None
+        ]
+        object.__setattr__(self, "limits", tuple(limits))
+
+
+class _ChosenLimit:
+    """A limit that gives one of its reasons, or none. Limits that ask the same give the same."""
+
+    def __init__(self, dimension: Dimension[Any], rule: CompiledRule, choices: Choices) -> None:
+        self._key = ("limit", dimension.name, tuple(getattr(rule, one.name) for one in fields(dimension.part)))
+        self._outcomes = (None, *dimension.limits_with)
+        self._choices = choices
+
+    def __call__(self, rule: CompiledRule, call: Call, now: float) -> Reason | None:  # noqa: ARG002 - as every limit
+        reason: Reason | None = self._choices.of(self._key, self._outcomes)
+        return reason
+
+
 @dataclass(frozen=True, slots=True)
 class Unknowns:
     """What is not known of a call. `paths` are sealed; `every`: of every condition, by what its outcomes are."""
@@ -116,9 +151,9 @@ class Unknowns:
         """Anything is not known."""
         return bool(self.paths) or self.limits is not None
 
-    def hides(self, condition: CompiledCondition) -> bool:
-        """Tell whether a condition reads what is sealed."""
-        return any(meets(read, path) for read in condition.reads for path in self.paths)
+    def hides(self, reads: frozenset[Path]) -> bool:
+        """Tell whether some of what is read is sealed."""
+        return any(meets(read, path) for read in reads for path in self.paths)
 
     def property_names(self) -> frozenset[str]:
         """Return the names of properties of the resource that are sealed."""
@@ -137,7 +172,9 @@ def standing_in(
         return tuple(_resource(one, choices, listed) for one in found)
 
     rules: list[CompiledRule] = [
-        replace(rule, conditions=conditions(rule.conditions), resources=resources(rule.resources))
+        _limited(
+            replace(rule, conditions=conditions(rule.conditions), resources=resources(rule.resources)), unknown, choices
+        )
         for rule in policy.rules
     ]
     settings: CompiledSettings | None = policy.settings
@@ -165,7 +202,7 @@ def values_listed(policies: Sequence[CompiledPolicy], names: frozenset[str]) -> 
 
 
 def _condition(condition: CompiledCondition, unknown: Unknowns, choices: Choices) -> CompiledCondition:
-    hidden = unknown.hides(condition) or unknown.limits == "nul"
+    hidden = unknown.hides(condition.reads) or unknown.limits == "nul"
     if not hidden and unknown.limits is None:
         return condition
     return ConditionStandIn(
@@ -173,6 +210,15 @@ def _condition(condition: CompiledCondition, unknown: Unknowns, choices: Choices
         choices,
         not hidden,
     )
+
+
+def _limited(rule: CompiledRule, unknown: Unknowns, choices: Choices) -> CompiledRule:
+    """Return a rule with choices in place of limits that are hidden."""
+    hidden = frozenset(one.name for one in DIMENSIONS if one.limits_with and unknown.hides(one.reads(rule)))
+    if not hidden:
+        return rule
+    written = {one.name: getattr(rule, one.name) for one in fields(rule) if one.init}
+    return RuleStandIn(**written, choices=choices, hidden=hidden)
 
 
 def _resource(entry: CompiledResource, choices: Choices, listed: dict[str, tuple[str, ...]]) -> CompiledResource:

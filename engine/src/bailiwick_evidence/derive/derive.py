@@ -13,9 +13,10 @@ from bailiwick_engine.cel.members import Path
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
-from bailiwick_engine.reasons import FOOTING, Reason
+from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason, ReasonState, reasons_of
 from bailiwick_evidence.derive.choices import Unknowns
 from bailiwick_evidence.derive.derivation import (
     Derivation,
@@ -34,41 +35,10 @@ from bailiwick_evidence.linekinds import DECISIONS
 _REASONS: Final = frozenset(reason.value for reason in Reason)
 MOST_RUNS: Final = 4_096
 """So many combinations of what is not known are tried."""
-_FORBIDDEN: Final = 26
 # What an adapter could not read as a call.
-REFUSALS: Final = frozenset(
-    {Reason.UNMAPPED, Reason.AMBIGUOUS_REQUEST, Reason.UNINSPECTABLE, Reason.CONTEXT_INSUFFICIENT}
-)
-_UNPROVEN: Final = frozenset(
-    {
-        Reason.IDENTITY_INVALID,
-        Reason.IDENTITY_UNVERIFIABLE,
-        Reason.AUDIENCE_MISMATCH,
-        Reason.POSSESSION_UNPROVEN,
-        Reason.DELEGATION_INVALID,
-        Reason.ACTOR_MISMATCH,
-    }
-)
-# What a call can be told before which a gate stands.
-_AT_A_GATE: Final = frozenset(
-    {
-        Reason.ALLOWED,
-        Reason.APPROVAL_REQUIRED,
-        Reason.APPROVAL_PENDING,
-        Reason.APPROVAL_DENIED,
-        Reason.APPROVAL_REVOKED,
-        Reason.APPROVAL_EXPIRED,
-        Reason.APPROVAL_CONSUMED,
-        Reason.APPROVAL_UNVERIFIABLE,
-        Reason.APPROVAL_TOKEN_REQUIRED,
-        Reason.APPROVAL_TOKEN_INVALID,
-        Reason.APPROVAL_THROTTLED,
-        Reason.CONTEXT_INSUFFICIENT,
-        Reason.UNINSPECTABLE,
-        Reason.STORE_STALE,
-        Reason.CLOCK_SKEW,
-    }
-)
+REFUSALS: Final = reasons_of(ReasonState.ADAPTER)
+_UNPROVEN: Final = reasons_of(ReasonState.IDENTITY)
+_AT_A_GATE: Final = reasons_of(ReasonState.GATE)
 _DERIVED: Final = Derivation(DerivationClass.DERIVED)
 _ATTESTED: Final = Derivation(DerivationClass.ATTESTED)
 
@@ -166,7 +136,7 @@ def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) ->
 
 def _reads(endpoint: CompiledEndpoint) -> bool:
     """Tell whether a rule reads anything of a call, so that its record says what."""
-    return any(rule.conditions or any(entry.properties for entry in rule.resources) for rule in endpoint.rules)
+    return any(rule.conditions or reads_of(rule) for rule in endpoint.rules)
 
 
 def _verdicts(
@@ -213,7 +183,7 @@ def _presumed(endpoint: CompiledEndpoint, call: Call) -> CompiledEndpoint:
 
 def fit(shape: RecordShape, verdict: Verdict, found: CallOnRecord) -> Derivation | None:
     """Return how the record follows from a verdict without grants, in good circumstances; None if it does not."""
-    if (shape.disposition_id == _FORBIDDEN) != (verdict.outcome is Outcome.FORBIDDEN):
+    if (shape.disposition_id == Disposition.UNAUTHORIZED) != (verdict.outcome is Outcome.FORBIDDEN):
         return None
     if shape.dry_run != verdict.dry_run:
         return None
@@ -229,7 +199,8 @@ def fit(shape: RecordShape, verdict: Verdict, found: CallOnRecord) -> Derivation
         verdict.outcome is Outcome.ALLOW and shape.kind == "evaluation"
     ):
         return None
-    return _DERIVED if FOOTING[reason] == "derivable" and shape.subject is not None else _footing(shape, verdict)
+    derivable = EXPLAINED[reason].footing == "derivable" and shape.subject is not None
+    return _DERIVED if derivable else _footing(shape, verdict)
 
 
 def _footing(shape: RecordShape, verdict: Verdict) -> Derivation | None:

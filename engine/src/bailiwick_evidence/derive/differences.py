@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.decision.verdict import Outcome
-from bailiwick_engine.reasons import Reason
+from bailiwick_engine.reasons import Disposition, Reason
 from bailiwick_evidence.derive.derivation import EngineAnswer
 
 NO_RULE: Final = "no rule"
-_FORBIDDEN: Final = 26
 
 
 class MemberDifference(NamedTuple):
@@ -31,10 +30,11 @@ def differences(record: Mapping[str, Any], answer: EngineAnswer) -> tuple[Member
     """Return in which members a record differs, in the order of `docs/reference/record.md`."""
     allowed = answer.outcome == Outcome.ALLOW and record.get("kind") == "evaluation"
     forbidden = answer.outcome == Outcome.FORBIDDEN
+    recorded_forbidden = record.get("disposition_id") == Disposition.UNAUTHORIZED
     told = {
         "decision": (_text(record.get("decision")), _text(allowed)),
         "reason": (_text(record.get("reason")), answer.reason),
-        "disposition_id": (_disposition(record.get("disposition_id") == _FORBIDDEN), _disposition(forbidden)),
+        "disposition_id": (_disposition(recorded_forbidden), _disposition(forbidden)),
         "policy": (rule_named(record.get("policy")), "/".join(answer.rule) if answer.rule else NO_RULE),
         "hop": (_text(record.get("hop")), _text(answer.hop)),
         "audit": (_audit(record.get("audit")), _listed(answer.audit)),
@@ -59,7 +59,8 @@ def rule_named(policy: object) -> str:
 
 
 def _disposition(forbidden: bool) -> str:  # noqa: FBT001 - what is said of one
-    return str(_FORBIDDEN) if forbidden else f"another than {_FORBIDDEN}"
+    unauthorized = str(Disposition.UNAUTHORIZED.value)
+    return unauthorized if forbidden else f"another than {unauthorized}"
 
 
 def _audit(rules: object) -> str:

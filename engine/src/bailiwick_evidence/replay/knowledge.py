@@ -12,13 +12,14 @@ from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.members import DATA, Path
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.hops import Hop
-from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule, Effect
+from bailiwick_engine.policy.dimensions.resource import RESOURCE
+from bailiwick_engine.policy.dimensions.table import reads_of
+from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_evidence.derive.rebuild import CallOnRecord
 from bailiwick_evidence.derive.shape import RecordShape
 from bailiwick_evidence.replay.pairs import settings_of
 
-_PROPERTIES: Final[Path] = ("resource", "properties")
 # Of these the record has members of its own.
 _SAID: Final = frozenset(
     {("action", "name")} | {(party, member) for party in ("subject", "actor", "resource") for member in ("type", "id")}
@@ -39,10 +40,10 @@ def told(endpoint: CompiledEndpoint | None, call: Call, passed: Sequence[Hop] | 
         rules = [rule for party in parties for rule, _ in match.candidates(endpoint, call, party)]
     else:
         rules = [finding.rule for hop in passed for finding in hop.findings]
-    found = {path for rule in rules for path in _read(rule.conditions, rule.resources)}
+    found = {path for rule in rules for path in reads_of(rule)}
     for rule in (rule for party in parties for rule in endpoint.index.speaking_of(party.keys, call.action.name)):
         if rule.effect is not Effect.ALLOW and any(entry.type == call.resource.type for entry in rule.resources):
-            found |= _read((), rule.resources)
+            found |= RESOURCE.reads(rule)
     settings = endpoint.settings
     if settings is not None:
         found |= {tuple(kept.split(".")) for kept in settings.keep}
@@ -59,7 +60,7 @@ def not_told(
     if endpoint is None:
         return set()
     call, held = found.call, frozenset(has)
-    asked = {path for rule in _about(endpoint, call) for path in _read(rule.conditions, rule.resources)}
+    asked = {path for rule in _about(endpoint, call) for path in reads_of(rule)}
     return {
         path
         for path in asked | _ceiling(endpoint, call)
@@ -131,17 +132,8 @@ def _about(endpoint: CompiledEndpoint, call: Call) -> Iterator[CompiledRule]:
 
 def _ceiling(endpoint: CompiledEndpoint, call: Call) -> frozenset[Path]:
     return frozenset().union(
-        *(
-            _read(entry.conditions, entry.resources)
-            for entry in (endpoint.ceiling if call.actors else ())
-            if call.action.name in entry.actions
-        )
+        *(reads_of(entry) for entry in (endpoint.ceiling if call.actors else ()) if call.action.name in entry.actions)
     )
-
-
-def _read(conditions: Iterable[CompiledCondition], resources: Iterable[CompiledResource]) -> frozenset[Path]:
-    named = {(*_PROPERTIES, name) for entry in resources for name in entry.properties}
-    return frozenset().union(named, *(condition.reads for condition in conditions))
 
 
 def _of_unknown_data(path: Path, shape: RecordShape) -> bool:

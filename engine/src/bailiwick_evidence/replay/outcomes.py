@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from bailiwick_engine.decision.clauses import Clause
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.policy.dimensions.clause import Clause
 from bailiwick_engine.reasons import Reason
 
 

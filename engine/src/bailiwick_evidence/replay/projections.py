@@ -4,13 +4,14 @@ Standing: the top of the replay. Holds: what is left out of a projection decides
 another shape than it always has is never left out; the memory that projections take is bounded.
 """
 
-import bisect
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
+from bailiwick_engine.cel.members import Path
+from bailiwick_engine.policy.dimensions.table import DIMENSIONS, reads_of
 from bailiwick_engine.policy.model import CompiledCeiling, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_evidence.derive.rebuild import spelled_path
@@ -44,19 +45,11 @@ class Projection:
 
     def __init__(self, pair: EndpointPair) -> None:
         parts = [part for endpoint in pair.endpoints for part in _parts(endpoint)]
-        conditions = [one for part in parts for one in part.conditions]
-        entries = [one for part in parts for one in part.resources]
-        rules = [rule for endpoint in pair.endpoints for rule in endpoint.rules]
-        self._paths = {path for one in conditions for path in one.reads}
-        self._paths |= {("resource", "properties", name) for one in entries for name in one.properties}
-        self._timed = any(one.timed for one in conditions)
-        self._ends = sorted({rule.expires for rule in rules if rule.expires is not None})
-        self._id_read = not self._paths.isdisjoint({("resource",), ("resource", "id")})
-        self._ids = frozenset(name for one in entries for name in one.ids.exact)
-        self._prefixes = tuple(sorted({prefix for one in entries for prefix in one.ids.prefixes}))
-        self._intent = any(rule.intents is not None for rule in rules) or any(
-            path[0] == "context" and path[1:2] in {(), ("intent",)} for path in self._paths
+        self._paths = frozenset[Path]().union(*map(reads_of, parts))
+        readers = (
+            one.record_reader([part for part in parts if isinstance(part, one.part)], self._paths) for one in DIMENSIONS
         )
+        self._readers = [reader for reader in readers if reader is not None]
         self._read: dict[str, bool] = {}
 
     def key(self, record: Mapping[str, Any]) -> bytes | None:
@@ -64,8 +57,7 @@ class Projection:
         resource, now = record.get("resource"), record.get("now")
         if not isinstance(resource, dict) or not isinstance(now, float | int):
             return None
-        kind, name = resource.get("type"), resource.get("id")
-        if not isinstance(kind, str) or not isinstance(name, str):
+        if not isinstance(resource.get("type"), str) or not isinstance(resource.get("id"), str):
             return None
         attributes, grant = record.get("attributes"), record.get("grant")
         if attributes is not None and not isinstance(attributes, dict):
@@ -74,24 +66,14 @@ class Projection:
         if not isinstance(snapshot, dict) or not (intent is None or isinstance(intent, str)):
             return None
         told = [record.get(member) for member in _ALWAYS]
+        told += [reader(record) for reader in self._readers]
         told += [
-            kind,
-            self._told_id(name),
-            now if self._timed else bisect.bisect_right(self._ends, now),
-            intent if self._intent else None,
             None if attributes is None else self._attributes(attributes),
             snapshot.get("pending_seconds") is not None,
             {one: digest is None for one, digest in data.items()} if isinstance(data, dict) else data,
             None if grant is None else (grant, record.get("digest")),
         ]
         return hashlib.blake2b(orjson.dumps(told), digest_size=16).digest()
-
-    def _told_id(self, name: str) -> object:
-        """Return what rules can tell of the id of a resource."""
-        if self._id_read or name in self._ids:
-            return name
-        # Longer than the prefix, as in `NameSet`; the dots keep it from being the name of another.
-        return [prefix for prefix in self._prefixes if name.startswith(prefix) and len(name) > len(prefix)]
 
     def _attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Return those that are read; of a sealed one only that it is."""

@@ -21,7 +21,7 @@ from bailiwick_engine.decision.explain import explain
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
-from bailiwick_engine.reasons import Reason
+from bailiwick_engine.reasons import Reason, ReasonState, reasons_of
 from bailiwick_evidence.derive.choices import Choices, Unknowns
 from bailiwick_evidence.derive.derivation import Derivation, Obstacle
 from bailiwick_evidence.derive.derive import REFUSALS, derive, endpoint_on_record, fit
@@ -58,9 +58,7 @@ _OBSTACLES: Final[Mapping[Obstacle, Hindrance]] = {
     Obstacle.TOO_MANY_UNKNOWN: Hindrance.SEALED,
 }
 # These the decision point says of a state of its own, and the rules are not all that decided.
-_STATES: Final = frozenset(
-    {Reason.STORE_STALE, Reason.CLOCK_SKEW, Reason.RECORD_FAILED, Reason.POLICY_INVALID, Reason.POLICY_OUTDATED}
-)
+_STATES: Final = reasons_of(ReasonState.PROCESS)
 _TIMED: Final = 5
 _LONGEST: Final = 10**18
 MOST_TRIED: Final = 512

@@ -4,19 +4,23 @@ Standing: under the questions, over `bailiwick_regions.atoms`. Holds: what the q
 all else each value that a rule asks for stands once, with one that none asks for.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource
+from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.keys import Key
-from bailiwick_engine.policy.model import CompiledResource, CompiledRule, WorkloadRequirement
+from bailiwick_engine.policy.dimensions.action import ACTION
+from bailiwick_engine.policy.dimensions.atom import CallAtom, CallDraft
+from bailiwick_engine.policy.dimensions.intent import INTENT, atom_of as intent_atom
+from bailiwick_engine.policy.dimensions.resource import RESOURCE, properties
+from bailiwick_engine.policy.model import CompiledResource, CompiledRule
 from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_regions import atoms
 from bailiwick_regions.stage import CALLER, calling_from
 
 _PROPERTY: Final = "property "
-_TAKEN: Final = frozenset({"action", "resource", "intent", "workload"})
+_TAKEN: Final = frozenset({ACTION.name, RESOURCE.name}) | atoms.TOLD_APART
 
 CallLabels = tuple[tuple[str, str], ...]
 """Of a call, each dimension and its label."""
@@ -46,31 +50,26 @@ class CallPlace:
 
 @dataclass(frozen=True, slots=True)
 class CallCircumstances:
-    """All circumstances of a place. `labels` are all that there are, by dimension."""
+    """All circumstances of a place. `atoms` are those of each dimension, `labels` all labels that there are."""
 
     place: CallPlace
     properties: Mapping[str, Mapping[str | None, str]]
-    intents: Mapping[str | None, str]
-    workloads: Sequence[tuple[PodWorkload | None, str]]
+    atoms: Mapping[str, Sequence[CallAtom]]
 
     @classmethod
-    def of(
-        cls, place: CallPlace, rules: Sequence[CompiledRule], requirements: Sequence[WorkloadRequirement]
-    ) -> "CallCircumstances":
-        """Return those that these rules tell apart. Raises `TooManyError`."""
-        found = atoms.properties(entry for _, entry in place.entries(rules))
-        properties = {name: values for name, values in found.items() if name not in place.properties}
-        intents = atoms.intents(rule.intents for rule in rules)
+    def of(cls, place: CallPlace, rules: Sequence[CompiledRule], keys: AbstractSet[Key]) -> "CallCircumstances":
+        """Return those that these rules tell apart, of who has some of these keys. Raises `TooManyError`."""
+        found = properties(entry for _, entry in place.entries(rules))
+        told = atoms.told_apart(rules, keys)
         if place.intent is not None:
-            intents = {place.intent: ""}
-        return cls(place, properties, intents, atoms.workloads(requirements))
+            told[INTENT.name] = (intent_atom(place.intent, ""),)
+        return cls(place, {name: values for name, values in found.items() if name not in place.properties}, told)
 
     @property
     def labels(self) -> dict[str, tuple[str, ...]]:
         """Every label of each dimension."""
         found = {dimension(name): tuple(values.values()) for name, values in self.properties.items()}
-        found |= {"intent": tuple(self.intents.values())} if len(self.intents) > 1 else {}
-        return found | ({"workload": tuple(label for _, label in self.workloads)} if len(self.workloads) > 1 else {})
+        return found | {name: tuple(one.label for one in some) for name, some in self.atoms.items() if len(some) > 1}
 
     def calls(self, party: Party) -> Iterator[tuple[Call, CallLabels]]:
         """Yield a call of a party for each of them."""
@@ -78,29 +77,20 @@ class CallCircumstances:
         for chosen in atoms.products(self.properties):
             held = {name: value for name, (value, _) in chosen.items() if value is not None}
             resource = Resource(place.type, place.id, {**place.properties, **held} or None)
-            for intent, purpose in self.intents.items():
-                for workload, pod in self.workloads:
-                    told = [(dimension(name), label) for name, (_, label) in chosen.items()]
-                    told += [("intent", purpose)] if len(self.intents) > 1 else []
-                    told += [("workload", pod)] if len(self.workloads) > 1 else []
-                    call = Call(
-                        namespace=place.key[0],
-                        endpoint=place.key[1],
-                        caller=CALLER,
-                        subject=calling_from(party, workload),
-                        action=Action(place.action),
-                        resource=resource,
-                        context={} if intent is None else {"intent": intent},
-                    )
-                    yield call, tuple(told)
+            for draft, labels in atoms.drafts_of(self.atoms, CallDraft(0.0)):
+                told = [(dimension(name), label) for name, (_, label) in chosen.items()]
+                call = Call(
+                    namespace=place.key[0],
+                    endpoint=place.key[1],
+                    caller=CALLER,
+                    subject=calling_from(party, draft.workload),
+                    action=Action(place.action),
+                    resource=resource,
+                    context=draft.context,
+                )
+                yield call, (*told, *labels.items())
 
 
 def dimension(name: str) -> str:
     """Return the dimension of a property: its name, unless another dimension is called so, or could be."""
     return f"{_PROPERTY}{name}" if name in _TAKEN or name.startswith(_PROPERTY) else name
-
-
-def requirements_of(rules: Sequence[CompiledRule], keys: Iterable[Key]) -> list[WorkloadRequirement]:
-    """Return what these rules ask of the workload of a party with one of these keys."""
-    named = sorted(keys)
-    return list(dict.fromkeys(one for rule in rules for key in named for one in rule.workloads.get(key, ())))

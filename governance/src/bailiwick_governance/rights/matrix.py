@@ -12,14 +12,14 @@ from typing import Final
 from bailiwick_engine import keys
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
+from bailiwick_engine.policy.dimensions.atom import FRESH, TooManyError
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_governance.rights.answers import AccessRow
-from bailiwick_governance.rights.circumstances import CallCircumstances, requirements_of
+from bailiwick_governance.rights.circumstances import CallCircumstances
 from bailiwick_governance.rights.outcomes import MOST_DECISIONS, EndpointOutcomes
 from bailiwick_governance.rights.questions import FoundWays, keys_beside, places, rows_of_action, same, together
 from bailiwick_regions import atoms
-from bailiwick_regions.atoms import FRESH, TooManyError
 from bailiwick_regions.parties import NamedParty, accepted, parties
 
 MOST_OF_A_CELL: Final = 4_000
@@ -141,8 +141,8 @@ class AccessMatrix:
         for action in self.actions:
             for place, _ in places(self._outcomes.key, own, action):
                 rules = list(dict.fromkeys(rule for rule, _ in place.entries(own)))
-                around = CallCircumstances.of(place, rules, requirements_of(rules, named.party.keys))
-                ends = atoms.times([rule.expires for rule in rules], self._outcomes.now)[1:]
+                around = CallCircumstances.of(place, rules, named.party.keys)
+                ends = atoms.ends(rules, self._outcomes.now)
 
                 def found(one: NamedParty, around: CallCircumstances = around, ends: list[float] = ends) -> FoundWays:
                     return {told: self._outcomes.ways(call, ends) for call, told in around.calls(one.party)}

@@ -9,14 +9,14 @@ from typing import Final
 
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import USER, Key
+from bailiwick_engine.policy.dimensions.atom import TooManyError
 from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_governance.rights.answers import AccessAnswer, AccessRow, join_rows
-from bailiwick_governance.rights.circumstances import CallCircumstances, CallLabels, CallPlace, requirements_of
+from bailiwick_governance.rights.circumstances import CallCircumstances, CallLabels, CallPlace
 from bailiwick_governance.rights.outcomes import MOST_DECISIONS, AccessWay, EndpointOutcomes, absorb
 from bailiwick_regions import atoms
-from bailiwick_regions.atoms import TooManyError
 from bailiwick_regions.parties import NamedParty, accepted, parties
 from bailiwick_regions.sides import issuer_of
 
@@ -33,7 +33,7 @@ def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: 
     rules = list(dict.fromkeys(rule for rule, _ in place.entries(endpoint.enforced)))
     properties = [("resource", "properties", name) for name in place.properties]
     outcomes = EndpointOutcomes(place.key, endpoint, now, (*_KNOWN, *properties), limit=limit)
-    ends = atoms.times([rule.expires for rule in rules], now)[1:]
+    ends = atoms.ends(rules, now)
     asserted = endpoint.settings is not None and endpoint.settings.asserted
     listed = parties(
         rules, lambda issuer: keys_beside(endpoint, rules, issuer), verified=not asserted, asserted=asserted
@@ -45,7 +45,7 @@ def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: 
         if named.capped and (capped := f"{named.party.issuer}: {_CAPPED}") not in incomplete:
             incomplete.append(capped)
         try:
-            circumstances = CallCircumstances.of(place, rules, requirements_of(rules, _pool(rules, named.party)))
+            circumstances = CallCircumstances.of(place, rules, _pool(rules, named.party))
             found = {told: outcomes.ways(call, ends) for call, told in circumstances.calls(named.party)}
         except TooManyError:
             incomplete.append(f"{named.label}: {_TOO_MANY}")
@@ -85,8 +85,8 @@ def rows_of_action(
     for place, kind in places(outcomes.key, own, action[0]):
         where = {"action": (action[1],), "resource": (kind,)}
         rules = list(dict.fromkeys(rule for rule, _ in place.entries(own)))
-        circumstances = CallCircumstances.of(place, rules, requirements_of(rules, party.keys))
-        ends = atoms.times([rule.expires for rule in rules], outcomes.now)[1:]
+        circumstances = CallCircumstances.of(place, rules, party.keys)
+        ends = atoms.ends(rules, outcomes.now)
         made = [
             AccessRow(label, (party.keys,), {**where, **{name: (one,) for name, one in told}}, way)
             for call, told in circumstances.calls(party)

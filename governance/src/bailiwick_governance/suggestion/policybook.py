@@ -12,8 +12,8 @@ from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.manifests import ManifestEntry
 from bailiwick_engine.compile.policies import compile_object, parse_spec
-from bailiwick_engine.compile.subjects import keys_of
 from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.dimensions.subject import keys_of
 from bailiwick_engine.policy.model import CompiledPolicy, CompiledRule
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_engine.steps import whole

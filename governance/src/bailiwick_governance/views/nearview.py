@@ -13,10 +13,12 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.members import DATA, Path
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.clauses import Clause, ClauseKind
 from bailiwick_engine.decision.explain import Explanation, WeighedRule, explain
 from bailiwick_engine.decision.hops import seen
 from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.policy.dimensions.clause import Clause
+from bailiwick_engine.policy.dimensions.condition import CONDITION_CLAUSE
+from bailiwick_engine.policy.dimensions.resource import PROPERTY_CLAUSE
 from bailiwick_engine.policy.model import CompiledCondition, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_evidence.derive.choices import meets
@@ -52,7 +54,7 @@ class NearView:
         """Yield the conditions of what decided, then a line for each rule that came near."""
         for one in self._deciding():
             for clause in one.clauses:
-                if clause.kind is ClauseKind.CONDITION:
+                if clause.kind == CONDITION_CLAUSE:
                     yield [(f"  {rule_name(one.rule)}{self._for(one)}: {self._condition(one, clause)}", "")]
         near = list(self._near())
         if near:
@@ -70,7 +72,7 @@ class NearView:
                 self._object(one, clause)
                 for one in self._deciding()
                 for clause in one.clauses
-                if clause.kind is ClauseKind.CONDITION
+                if clause.kind == CONDITION_CLAUSE
             ],
             "near": [self._object(one, clause) for one, clause in self._near()],
         }
@@ -90,10 +92,10 @@ class NearView:
         return f", for {visible(one.party.id)}" if self.call.actors else ""
 
     def _clause_line(self, one: WeighedRule, clause: Clause) -> str:
-        if clause.kind is ClauseKind.CONDITION:
+        if clause.kind == CONDITION_CLAUSE:
             return self._condition(one, clause)
         name = f" {visible(clause.name)}" if clause.name else ""
-        return f"{clause.kind.value}{name} is {SEALED}" if self._hides(one, clause) else clause_text(clause)
+        return f"{clause.kind}{name} is {SEALED}" if self._hides(one, clause) else clause_text(clause)
 
     def _condition(self, one: WeighedRule, clause: Clause) -> str:
         values = ", ".join(f"{name} {value}" for name, value in self._values(one, clause).items())
@@ -113,19 +115,19 @@ class NearView:
             "rule": one.rule.name,
             "effect": one.rule.effect.value,
             "party": one.party.id,
-            "dimension": clause.kind.value,
+            "dimension": clause.kind,
             "held": SEALED if hidden else clause.held if isinstance(clause.held, bool) else "unknown",
             "wanted": list(clause.wanted),
         }
         if clause.name:
             body["name"] = clause.name
-        if clause.kind is ClauseKind.CONDITION:
+        if clause.kind == CONDITION_CLAUSE:
             body["read"] = self._values(one, clause)
         return body
 
     def _hides(self, one: WeighedRule, clause: Clause) -> bool:
         """Tell whether a clause depends on what is sealed."""
-        if clause.kind is ClauseKind.PROPERTY:
+        if clause.kind == PROPERTY_CLAUSE:
             return ("resource", "properties", clause.name) in self.sealed
         found = _condition_of(one, clause)
         return found is not None and any(meets(read, path) for read in found.reads for path in self.sealed)
@@ -153,7 +155,7 @@ class NearView:
 
 
 def _condition_of(one: WeighedRule, clause: Clause) -> CompiledCondition | None:
-    if clause.kind is not ClauseKind.CONDITION:
+    if clause.kind != CONDITION_CLAUSE:
         return None
     return next((condition for condition in one.rule.conditions if condition.name == clause.name), None)
 
@@ -184,7 +186,7 @@ def clause_text(clause: Clause) -> str:
     wanted = ", ".join(visible(" ".join(one.split())) for one in clause.wanted)
     held = "does not hold" if clause.held is False else "is unknown"
     said = f" ({visible(clause.message)})" if clause.message else ""
-    return f"{clause.kind.value}{name} {held}" + (f"; expected: {wanted}" if wanted else "") + said
+    return f"{clause.kind}{name} {held}" + (f"; expected: {wanted}" if wanted else "") + said
 
 
 def rule_name(rule: CompiledRule) -> str:

@@ -7,7 +7,14 @@ from msgspec.structs import replace
 
 from bailiwick_engine.call import Call, Party, PodWorkload, Resource
 from bailiwick_engine.cel.inputs import inputs
-from bailiwick_engine.decision.clauses import Clause, ClauseKind, fixed, of_ceiling
+from bailiwick_engine.decision.clauses import fixed, of_ceiling
+from bailiwick_engine.policy.dimensions.action import ACTION_CLAUSE
+from bailiwick_engine.policy.dimensions.clause import Clause
+from bailiwick_engine.policy.dimensions.condition import CONDITION_CLAUSE
+from bailiwick_engine.policy.dimensions.resource import ID_CLAUSE, PROPERTY_CLAUSE, TYPE_CLAUSE
+from bailiwick_engine.policy.dimensions.subject import SUBJECT_CLAUSE
+from bailiwick_engine.policy.dimensions.validity import EXPIRY_CLAUSE
+from bailiwick_engine.policy.dimensions.workload import WORKLOAD_CLAUSE
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.truth import UNKNOWN
 from support.objects import Object, rule, settings, subject
@@ -25,16 +32,14 @@ def compiled(subjects: list[Object] | None = None, **fields: Any) -> CompiledRul
     return found
 
 
-def clauses(
-    of: CompiledRule, call: Call = CALL, party: Party | None = None
-) -> dict[tuple[ClauseKind, str | None], Clause]:
+def clauses(of: CompiledRule, call: Call = CALL, party: Party | None = None) -> dict[tuple[str, str | None], Clause]:
     """Return the clauses of the call's subject, by kind and name."""
     subject_ = call.subject
     assert isinstance(subject_, Party)
     return {(one.kind, one.name): one for one in fixed(of, call, party or subject_, NOW)}
 
 
-def one(of: CompiledRule, kind: ClauseKind, name: str | None = None, call: Call = CALL) -> Clause:
+def one(of: CompiledRule, kind: str, name: str | None = None, call: Call = CALL) -> Clause:
     return clauses(of, call)[kind, name]
 
 
@@ -51,13 +56,13 @@ def one(of: CompiledRule, kind: ClauseKind, name: str | None = None, call: Call 
     ],
 )
 def test_the_first_eight_names_are_shown_the_widest_first(actions: list[str], wanted: tuple[str, ...]) -> None:
-    assert one(compiled(actions=actions), ClauseKind.ACTION).wanted == wanted
+    assert one(compiled(actions=actions), ACTION_CLAUSE).wanted == wanted
 
 
 @pytest.mark.parametrize(("effect", "met"), [("Allow", False), ("Deny", True)])
 def test_what_is_unknown_meets_a_deny_and_no_allow(effect: str, *, met: bool) -> None:
     entries = [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod", "test"]}}]
-    found = one(compiled(effect=effect, resources=entries), ClauseKind.PROPERTY, "env")
+    found = one(compiled(effect=effect, resources=entries), PROPERTY_CLAUSE, "env")
     assert (found.held, found.met, found.wanted) == (UNKNOWN, met, ("prod", "test"))
 
 
@@ -66,14 +71,14 @@ def test_what_is_unknown_meets_a_deny_and_no_allow(effect: str, *, met: bool) ->
 def test_what_is_known_is_met_where_it_holds(effect: str, value: str, *, held: bool) -> None:
     entries = [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}]
     call = replace(CALL, resource=Resource("customer", "42", {"env": value}))
-    found = one(compiled(effect=effect, resources=entries), ClauseKind.PROPERTY, "env", call)
+    found = one(compiled(effect=effect, resources=entries), PROPERTY_CLAUSE, "env", call)
     assert (found.held, found.met) == (held, held)
 
 
 @pytest.mark.parametrize(("ends", "held"), [(-1, False), (1, True)])
 def test_an_expiry_is_a_clause_where_there_is_one(ends: float, *, held: bool) -> None:
-    assert one(compiled(expireTime=at(ends)), ClauseKind.EXPIRY).met is held
-    assert (ClauseKind.EXPIRY, None) not in clauses(compiled())
+    assert one(compiled(expireTime=at(ends)), EXPIRY_CLAUSE).met is held
+    assert (EXPIRY_CLAUSE, None) not in clauses(compiled())
 
 
 class TestAWorkload:
@@ -81,28 +86,28 @@ class TestAWorkload:
     NAMED: Final = [{**subject(), "workload": ASKED}]
 
     def test_is_shown_with_its_images_and_labels(self) -> None:
-        found = one(compiled(self.NAMED), ClauseKind.WORKLOAD)
+        found = one(compiled(self.NAMED), WORKLOAD_CLAUSE)
         assert found.wanted == (IMAGE, OTHER, "app=agent", "tier=back")
         assert (found.held, found.met) == (UNKNOWN, False)
 
     def test_of_labels_alone_is_shown_with_those(self) -> None:
         named = [{**subject(), "workload": {"podSelector": {"matchLabels": {"app": "agent"}}}}]
-        assert one(compiled(named), ClauseKind.WORKLOAD).wanted == ("app=agent",)
+        assert one(compiled(named), WORKLOAD_CLAUSE).wanted == ("app=agent",)
 
     def test_is_held_where_the_pod_runs_it(self) -> None:
         runs = PodWorkload(images=frozenset({IMAGE}), labels={"app": "agent", "tier": "back"})
         assert isinstance(CALL.subject, Party)
         call = replace(CALL, subject=replace(CALL.subject, workload=runs))
-        assert one(compiled(self.NAMED), ClauseKind.WORKLOAD, call=call).met
+        assert one(compiled(self.NAMED), WORKLOAD_CLAUSE, call=call).met
 
     def test_is_no_clause_for_whoever_the_rule_does_not_name(self) -> None:
         stranger = Party("serviceAccount", "system:serviceaccount:agents:other", "other-uid")
         found = clauses(compiled(self.NAMED), party=stranger)
-        assert not found[ClauseKind.SUBJECT, None].met
-        assert (ClauseKind.WORKLOAD, None) not in found
+        assert not found[SUBJECT_CLAUSE, None].met
+        assert (WORKLOAD_CLAUSE, None) not in found
 
     def test_is_no_clause_for_whoever_is_named_from_anywhere(self) -> None:
-        assert (ClauseKind.WORKLOAD, None) not in clauses(compiled())
+        assert (WORKLOAD_CLAUSE, None) not in clauses(compiled())
 
 
 class TestACeiling:
@@ -115,7 +120,7 @@ class TestACeiling:
         assert settings_.delegation is not None
         (found,) = settings_.delegation.ceiling
         assert isinstance(CALL.subject, Party)
-        return list(of_ceiling(found, CALL, inputs(CALL, CALL.subject, NOW, None)))
+        return list(of_ceiling(found, CALL, CALL.subject, NOW, inputs(CALL, CALL.subject, NOW, None)))
 
     def test_is_taken_as_an_allow_is(self) -> None:
         unknown = [{"name": "c", "expression": "context.nothing == 1"}]
@@ -126,8 +131,8 @@ class TestACeiling:
     def test_has_a_clause_for_each_part(self) -> None:
         held = self.entry(conditions=[{"name": "c", "expression": "action.name == 'customers.export'"}])
         assert [(found.kind, found.met) for found in held] == [
-            (ClauseKind.ACTION, True),
-            (ClauseKind.RESOURCE_TYPE, True),
-            (ClauseKind.RESOURCE_ID, True),
-            (ClauseKind.CONDITION, True),
+            (ACTION_CLAUSE, True),
+            (TYPE_CLAUSE, True),
+            (ID_CLAUSE, True),
+            (CONDITION_CLAUSE, True),
         ]

@@ -17,7 +17,9 @@ from bailiwick_engine.cel.inputs import Inputs, inputs
 from bailiwick_engine.cel.members import DATA, Path
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.hops import Hop
-from bailiwick_engine.policy.model import CompiledCondition, CompiledResource, CompiledRule, Effect
+from bailiwick_engine.policy.dimensions.resource import RESOURCE
+from bailiwick_engine.policy.dimensions.table import reads_of
+from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_webhook.record.attributes import ABSENT, Attribute, AttributePlan, attributes_of, by_base, spelled
 from bailiwick_webhook.record.seals import LARGE, PLAIN_CHARACTERS, ValueSealer, is_plain
@@ -152,11 +154,7 @@ class Evidence:
         settings = endpoint.settings
         self._kept = frozenset(map(_parsed, settings.keep)) if settings else frozenset()
         delegation = settings.delegation if settings else None
-        self._ceiling = (
-            [(entry.actions, _read(entry.conditions, entry.resources)) for entry in delegation.ceiling]
-            if delegation
-            else []
-        )
+        self._ceiling = [(entry.actions, reads_of(entry)) for entry in delegation.ceiling] if delegation else []
         self._asked = _asked(endpoint)
         # By what is not seen by any rule.
         self._bounded = delegation is not None and any(entry.conditions for entry in delegation.ceiling)
@@ -165,7 +163,7 @@ class Evidence:
             self._conditional
             or bool(self._kept)
             or any(found for _, found in self._ceiling)
-            or any(entry.properties for rule in endpoint.rules for entry in rule.resources)
+            or any(map(reads_of, endpoint.rules))
         )
         self._data = DataRead(endpoint)
         self._reads_data = bool(self._data)
@@ -282,8 +280,8 @@ class Evidence:
             key = (*key, None, *asked)
         found = self._plans.get(key)
         if found is None:
-            wanted = {path for rule in rules for path in _read(rule.conditions, rule.resources)} | self._kept
-            wanted |= {path for rule in asked for path in _read((), rule.resources)}
+            wanted = {path for rule in rules for path in reads_of(rule)} | self._kept
+            wanted |= {path for rule in asked for path in RESOURCE.reads(rule)}
             if call.actors:
                 wanted |= {path for actions, read in self._ceiling if call.action.name in actions for path in read}
             if len(self._plans) >= _PLANS:
@@ -354,11 +352,6 @@ def _asked(endpoint: CompiledEndpoint) -> Mapping[str, frozenset[CompiledRule]]:
             if entry.properties and rule.effect is not Effect.ALLOW:
                 found.setdefault(entry.type, set()).add(rule)
     return {kind: frozenset(rules) for kind, rules in found.items()}
-
-
-def _read(conditions: Iterable[CompiledCondition], resources: Iterable[CompiledResource]) -> frozenset[Path]:
-    named = {("resource", "properties", name) for entry in resources for name in entry.properties}
-    return frozenset().union(named, *(condition.reads for condition in conditions))
 
 
 def _policies(endpoint: CompiledEndpoint) -> dict[str, str | None]:

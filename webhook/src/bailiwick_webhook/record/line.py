@@ -23,7 +23,7 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_engine.reasons import EXPLAINED, Reason
+from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason
 from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.evidence import AttributesRead, Evidence
 from bailiwick_webhook.record.seals import ValueSealer
@@ -40,19 +40,12 @@ _OCSF: Final = {
     "severity_id": 1,
     "metadata": {"version": "1.9.0-dev", "profiles": ["security_control"], "product": {"name": "Bailiwick"}},
 }
-_ALLOWED, _BLOCKED, _APPROVED, _CHALLENGE, _REVOKED, _REJECTED, _UNAUTHORIZED, _ERROR = 1, 2, 8, 23, 24, 25, 26, 27
 # A grant's id is shorter; what is not one is another's text, and no record shall grow by it.
 MAX_SHOWN_ID: Final = 320
 # Names and uids of the API server: no token is so plain.
 _ID: Final = re.compile(r"[a-z0-9.-]+")
 # A member of an enumeration is looked up slowly, and this one is for every record.
 _ALLOW: Final = Outcome.ALLOW
-_DISPOSITIONS: Final = {
-    Reason.APPROVAL_PENDING: _CHALLENGE,
-    Reason.APPROVAL_REVOKED: _REVOKED,
-    Reason.APPROVAL_DENIED: _REJECTED,
-    Reason.CLOCK_SKEW: _ERROR,
-}
 
 
 def grant_members(grant: Grant, evaluation_id: str, *, reviewed: bool) -> dict[str, Any]:
@@ -103,15 +96,13 @@ def grant_members(grant: Grant, evaluation_id: str, *, reviewed: bool) -> dict[s
     return told
 
 
-def disposition(verdict: Verdict, *, allowed: bool) -> int:
+def disposition(verdict: Verdict, *, allowed: bool) -> Disposition:
     """Return OCSF's `disposition_id`."""
     if allowed:
-        return _ALLOWED if verdict.outcome is _ALLOW else _APPROVED
+        return Disposition.ALLOWED if verdict.outcome is _ALLOW else Disposition.APPROVED
     if verdict.outcome is Outcome.FORBIDDEN:
-        return _UNAUTHORIZED
-    if (found := _DISPOSITIONS.get(verdict.reason)) is not None:
-        return found
-    return {"request": _CHALLENGE, "retry": _ERROR}.get(EXPLAINED[verdict.reason].next_action, _BLOCKED)
+        return Disposition.UNAUTHORIZED
+    return EXPLAINED[verdict.reason].disposition
 
 
 class RecordLines:

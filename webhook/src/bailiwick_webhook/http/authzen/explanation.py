@@ -5,9 +5,9 @@ Holds: only what policies say and whether it held; nothing of the call.
 
 from typing import Any
 
-from bailiwick_engine.decision.clauses import Clause
 from bailiwick_engine.decision.explain import Explanation, RequiredChange, WeighedRule
 from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.policy.dimensions.clause import Clause
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.truth import TOO_COSTLY, UNKNOWN
 from bailiwick_webhook.pipeline.pdp import Decision
@@ -63,7 +63,7 @@ def _place(rule: CompiledRule) -> dict[str, Any]:
 
 
 def _clause(clause: Clause) -> dict[str, Any]:
-    body: dict[str, Any] = {"clause": clause.kind.value, "held": _HELD[clause.held]}
+    body: dict[str, Any] = {"clause": clause.kind, "held": _HELD[clause.held]}
     if clause.name is not None:
         body["name"] = clause.name
     if clause.wanted:
