@@ -22,7 +22,22 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 MOST_WORDS: Final = 50
 _HISTORY: Final = ("docs/adr/", "CHANGELOG.md")
 # What is shipped, where its code is read as pages are.
-PACKAGES: Final = ("cli/src", "console/src", "governance/src", "sdk/src")
+PACKAGES: Final = (
+    *(
+        "cli/src",
+        "console/src",
+        "crds/src/bailiwick_kube",
+        "governance/src",
+        "notifications/src",
+        "process/src",
+        "sdk/src",
+    ),
+    *("operator/src/bailiwick_operator/notify", "operator/src/bailiwick_operator/certificates"),
+    *(
+        f"webhook/src/bailiwick_webhook/{room}"
+        for room in ("grpc", "http/shares", "ijson", "metrics", "pipeline", "tls")
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

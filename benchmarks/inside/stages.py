@@ -38,7 +38,7 @@ from bailiwick_webhook.http.transport import server
 from bailiwick_webhook.http.transport.connections import Connections
 from bailiwick_webhook.http.transport.decisionprotocol import DecisionProtocol
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
-from bailiwick_webhook.pipeline.decision import Decision, settled_at_once
+from bailiwick_webhook.pipeline.decision import Decision, settle
 from bailiwick_webhook.process import settings
 from bailiwick_webhook.steps import met
 from benchmarks.rig import workload
@@ -210,10 +210,10 @@ async def _timed(wires: Sequence[_Wire]) -> dict[str, Any]:
 
 async def _parts(authenticator: RequestAuthenticator, requests: Sequence[Request]) -> dict[str, list[Stage]]:
     """Return each stage, for each request what it is called with."""
-    judge, made = authenticator.pdp._judge, authenticator.pdp._recorder.made  # noqa: SLF001 - the parts of what is measured as a whole
+    evaluator, compose = authenticator.pdp._evaluator, authenticator.pdp._recorder.compose  # noqa: SLF001 - the parts of what is measured as a whole
 
     def judged(asked: EvaluationRequest) -> object:
-        return judge.at_once(asked, judge.inputs())
+        return evaluator.evaluate_now(asked, evaluator.inputs())
 
     def answered(decision: Decision, of: Tenant) -> object:
         return orjson.dumps(messages.answer(decision, authenticator.base(of), {}))
@@ -230,16 +230,16 @@ async def _parts(authenticator: RequestAuthenticator, requests: Sequence[Request
         parsed = messages.parse(parse_object(raw))
         marked = CorrelationIds(None, None)
         asked = await met(authenticator.call(of, caller, parsed, marked))
-        inputs = judge.inputs()
-        one = judge.at_once(asked, inputs)
-        settled = settled_at_once(one, None)
-        decision, _ = made("evaluation", settled, inputs.now, one.weighed, None)
+        inputs = evaluator.inputs()
+        one = evaluator.evaluate_now(asked, inputs)
+        settled = settle(one, None)
+        decision, _ = compose("evaluation", settled, inputs.now, one.weighed, None)
         found["body"].append(partial(parse_object, raw))
         found["caller"].append(partial(authenticator.identity.caller, authorization))
         found["parse"].append(partial(messages.parse, parse_object(raw)))
         found["parties"].append(partial(authenticator.call, of, caller, parsed, marked))
         found["judge"].append(partial(judged, asked))
-        found["record"].append(partial(made, "evaluation", settled, inputs.now, one.weighed, None))
+        found["record"].append(partial(compose, "evaluation", settled, inputs.now, one.weighed, None))
         found["answer"].append(partial(answered, decision, of))
     return found
 

@@ -24,7 +24,7 @@ def main(package: str) -> int:
     importlib.import_module(f"{package}.main")
     if package in _NOTIFYING:
         # Loads each service of Apprise.
-        importlib.import_module("bailiwick_notifications.sending.serviceprocess").loaded()
+        importlib.import_module("bailiwick_notifications.sending.serviceprocess").load_services()
     library = Path(os.environ["PYTHONPATH"])
     files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
     paths = {Path(name) for name in files if name.endswith(".py")} - {Path(__file__)}

@@ -18,7 +18,7 @@ _UNSUPPORTED: Final = ("client-certificate", "client-certificate-data", "exec", 
 
 
 class AccessError(Exception):
-    """The kubeconfig, the token or the CA cannot be used; the message says what to mend."""
+    """The kubeconfig, the token or the CA cannot be used; the message says what to fix."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _LONGEST_SECONDS: Final = 300.0
 
 
 class ApiConnections(RESTClientObject):
-    """The connections, for a client of the library too. `clock` is told the time of each answer.
+    """The connections, for a client of the library too. `clock` learns the time of each answer.
 
     The library's own request writes bodies as ASCII, which a server-side apply does not read (see `bodies`).
     """

@@ -1,6 +1,6 @@
 """Lists in pages: how large a page is, and how a whole list is read.
 
-Holds: what one answer holds is parsed in one go, and while it is, nobody is answered and no lease renewed: so a page
+Holds: what one answer holds is parsed in one go, and while it is, no caller is answered and no lease renewed: so a page
 has at most `PAGE` objects and `PAGE_BYTES`, unless it is one object alone.
 """
 
@@ -45,7 +45,7 @@ async def pages(transport: Transport, path: str, query: Mapping[str, str] | None
         try:
             response = await transport.call(ApiRequest("GET", path, asked), most=PAGE_BYTES if limit > 1 else None)
         except TooLongError:
-            # Whoever stores large objects makes their own pages small, and nobody's loop long.
+            # A tenant that stores large objects makes its own pages small, and holds up no other.
             limit = max(1, limit // _FEWER)
             continue
         limit = min(PAGE, limit * _MORE)

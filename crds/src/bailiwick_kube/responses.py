@@ -1,6 +1,6 @@
 """What the API server answered, and what kind of an answer that is. Pure.
 
-Holds: what is no answer to the question (`unanswered`) is told from a refusal, which is one: after a refusal nothing
+Holds: what is no answer to the question (`unanswered`) differs from a refusal, which is one: after a refusal nothing
 has happened, and asking again brings the same.
 """
 

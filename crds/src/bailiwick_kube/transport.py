@@ -1,7 +1,7 @@
 """What a client of the API server stands on: a call and a stream. Pure; `connections` is the one that opens sockets.
 
-Holds: a call has a deadline and is made once: whether to make it again is for whoever knows what it does, and after
-`UnreachableError` nobody knows whether it happened.
+Holds: a call has a deadline and is made once: whether to make it again is for the caller, which knows what it does, and
+after `UnreachableError` it is unknown whether it happened.
 """
 
 from collections.abc import AsyncIterator, Mapping

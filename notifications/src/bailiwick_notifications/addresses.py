@@ -1,7 +1,7 @@
 """Which addresses a target may be called at. Pure; `sending` asks at each connection, of the address that it is to.
 
-Holds: closed. A target of a namespace is called at public addresses alone, but for what the installation allows; nobody
-is called at link-local addresses and the others at which clouds answer with credentials.
+Holds: closed. A target of a namespace is called at public addresses alone, but for what the installation allows; no
+target is called at link-local addresses and the others at which clouds answer with credentials.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ Network = IPv4Network | IPv6Network
 # An IPv4 address stands in the last 32 bits of these, and a gateway may call it.
 _TRANSLATED: Final = (ip_network("64:ff9b::/96"), ip_network("::/96"))
 # Where clouds (Azure, Oracle, Alibaba, AWS) answer with credentials or with what configures machines, without being
-# link-local; and the translation of a network's own, in which nobody can tell where an IPv4 address stands.
+# link-local; and the translation of a network's own, in which it is unknown where an IPv4 address stands.
 _OF_CLOUDS: Final = (
     *(ip_network("168.63.129.16/32"), ip_network("192.0.0.0/24"), ip_network("100.100.100.200/32")),
     *(ip_network("fd00:ec2::254/128"), ip_network("64:ff9b:1::/48")),
@@ -90,7 +90,7 @@ def _innermost(address: Address) -> Address:
 
 
 def _is_public(address: Address) -> bool:
-    # Python calls addresses global that nobody has given out yet, and old site-local ones.
+    # Python calls addresses global that are not assigned yet, and old site-local ones.
     return address.is_global and (isinstance(address, IPv4Address) or address in _GLOBAL_UNICAST)
 
 

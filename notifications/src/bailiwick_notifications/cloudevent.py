@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from bailiwick_api.times import stamp
 from bailiwick_notifications.notification import GrantFacts, Notification
-from bailiwick_notifications.words import message, place
+from bailiwick_notifications.words import message, view_hint
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 _PREFIX: Final = "whsec_"
@@ -38,27 +38,27 @@ def signing_key(text: str) -> bytes:
     return key
 
 
-def structured(told: Notification, source: str, console: str | None) -> bytes:
+def event_body(notification: Notification, source: str, console: str | None) -> bytes:
     """Return the event as `application/cloudevents+json`. `source`: of the installation, a URI reference."""
-    text, where = message(told, console), place(told, console)
+    text, where = message(notification, console), view_hint(notification, console)
     data: dict[str, Any] = {"title": text.title}
-    if told.grant is not None:
-        data["grant"] = _facts(told.grant)
-    if told.note:
-        data["note"] = told.note
-    if told.counts:
-        data["counts"] = {str(of): count for of, count in told.counts.items()}
+    if notification.grant is not None:
+        data["grant"] = _facts(notification.grant)
+    if notification.note:
+        data["note"] = notification.note
+    if notification.counts:
+        data["counts"] = {str(of): count for of, count in notification.counts.items()}
     data |= {name: value for name, value in where._asdict().items() if value is not None}
     event: dict[str, Any] = {
         "specversion": "1.0",
-        "id": told.id,
+        "id": notification.id,
         "source": source,
-        "type": str(told.type),
-        "time": stamp(told.at),
+        "type": str(notification.type),
+        "time": stamp(notification.at),
         "datacontenttype": "application/json",
     }
-    if told.grant is not None:
-        event["subject"] = f"{told.grant.namespace}/{told.grant.name}"
+    if notification.grant is not None:
+        event["subject"] = f"{notification.grant.namespace}/{notification.grant.name}"
     return json.dumps(event | {"data": data}).encode()
 
 

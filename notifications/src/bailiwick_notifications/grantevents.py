@@ -1,7 +1,7 @@
-"""Which moments of a grant are told, and when: from the object as it stands, not from how it came there. Pure.
+"""Of which moments of a grant people are notified, and when: from the object as it stands, not from its history. Pure.
 
-Holds: the same grant gives the same notifications with the same ids, whoever looks and however often; what cannot be
-read is told by nobody and raises nothing.
+Holds: the same grant gives the same notifications with the same ids, whichever process looks and however often; what
+cannot be read is left out, and raises nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ _MOST_PEOPLE: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class DueEvent:
-    """What is to be told. `since` None: nobody can tell since when it is."""
+    """A notification that is due. `since` None: it is not known since when."""
 
     notification: Notification
     since: datetime | None
@@ -40,15 +40,15 @@ class GrantEvents:
 _NONE: Final = GrantEvents(())
 
 
-def of_grant(grant: Object, now: datetime, lead: timedelta | None = None) -> GrantEvents:
+def grant_events(grant: Object, now: datetime, lead: timedelta | None = None) -> GrantEvents:
     """Return what is due. `lead`: how long before its end a grant is about to end; None: a share of its time."""
     try:
-        return _of_grant(grant, now, lead)
+        return _events_of(grant, now, lead)
     except (AttributeError, KeyError, TypeError, ValueError):
         return _NONE
 
 
-def _of_grant(grant: Object, now: datetime, lead: timedelta | None) -> GrantEvents:
+def _events_of(grant: Object, now: datetime, lead: timedelta | None) -> GrantEvents:
     status, metadata = grant.get("status") or {}, grant["metadata"]
     phase = status.get("phase")
     if phase is None or "deletionTimestamp" in metadata:
@@ -74,7 +74,7 @@ def _pending(grant: Object, now: datetime, lead: timedelta | None) -> GrantEvent
     status, request = grant["status"], grant["spec"]["request"]
     ready = _condition(status, "Ready")
     if ready.get("reason") == _UNRESOLVED:
-        # Nobody can review it yet.
+        # It cannot be reviewed yet.
         return _NONE
     until, born = read(request["pendingUntilTime"]), read(grant["metadata"]["creationTimestamp"])
     if until is None or born is None or now >= until:

@@ -1,7 +1,7 @@
-"""A notification: what happened, when, and the few facts that are told of it. Pure.
+"""A notification: what happened, when, and the few facts of it that are sent. Pure.
 
 Holds: a text of others is made inert and short when it comes in, so that nothing later can forget it; the id is the
-same whenever the same thing is told again, by whichever process, so that a receiver can drop what it has.
+same whenever the same thing is sent again, by whichever process, so that a receiver can drop what it has.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from typing import Final
 from bailiwick_engine.approval.display import visible
 
 MOST_TEXT: Final = 253
-"""Characters of a text of others, as it is told."""
+"""Characters of a text of others, as it is sent."""
 _CUT: Final = "…"
 # What chat services make a link, a mention or markup of.
 _MARKUP: Final = re.compile(r"[<>&\[\]`|]|:(?=//)|(?<![^\W_])@|@(?=everyone|here|channel|all\b)", re.IGNORECASE)
@@ -39,7 +39,7 @@ class NotificationType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GrantFacts:
-    """What is told of a grant, each text inert. `until`: for reviews or, once it is approved, for uses."""
+    """What is sent of a grant, each text inert. `until`: for reviews or, once it is approved, for uses."""
 
     namespace: str
     name: str
@@ -76,8 +76,8 @@ def inert(text: str, most: int = MOST_TEXT) -> str:
     return seen if cut is text else seen + _CUT
 
 
-def of_installation(type_: NotificationType, note: str, at: datetime, *, once: bool) -> Notification:
-    """Return what concerns the whole installation. `once`: the same words are the same event, whenever told."""
-    told = note if once else f"{note}\n{at.isoformat()}"
-    digest = hashlib.sha256(f"{type_}\n{told}".encode()).hexdigest()[:32]
+def installation_notification(type_: NotificationType, note: str, at: datetime, *, once: bool) -> Notification:
+    """Return what concerns the whole installation. `once`: the same words are the same event, whenever sent."""
+    identity = note if once else f"{note}\n{at.isoformat()}"
+    digest = hashlib.sha256(f"{type_}\n{identity}".encode()).hexdigest()[:32]
     return Notification(digest, type_, at, note=inert(note, 1000))

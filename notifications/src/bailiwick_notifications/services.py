@@ -1,4 +1,4 @@
-"""Which services Apprise may be told to call, and with which options of their URLs. Pure.
+"""Which services Apprise may call, and with which options of their URLs. Pure.
 
 Holds: closed. A scheme that is not named reads files, runs programs, talks to the desktop, or was not looked at; an
 option that is not named may name a file, follow redirects, switch TLS off or choose headers.

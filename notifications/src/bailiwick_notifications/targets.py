@@ -1,7 +1,7 @@
 """The targets of a Secret: a name and a URL each, and for CloudEvents the secret that signs them. Pure.
 
 Holds: closed. A target that is not understood is none, and the problem says why without repeating a URL or a secret;
-the others of the same Secret are told nevertheless.
+the others of the same Secret are notified nevertheless.
 """
 
 import re

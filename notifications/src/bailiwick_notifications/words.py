@@ -58,58 +58,58 @@ class MessageText(NamedTuple):
     body: str
 
 
-class Place(NamedTuple):
+class ViewHint(NamedTuple):
     """Where to look: a URL of the console, or without one a command."""
 
     url: str | None
     command: str | None
 
 
-def place(told: Notification, console: str | None) -> Place:
+def view_hint(notification: Notification, console: str | None) -> ViewHint:
     """Return where to look. `console`: its public base URL without a slash at its end."""
-    grant = told.grant
+    grant = notification.grant
     if console is not None:
-        return Place(console + ("/" if grant is None else f"/grants/{grant.namespace}/{grant.name}"), None)
+        return ViewHint(console + ("/" if grant is None else f"/grants/{grant.namespace}/{grant.name}"), None)
     if grant is not None:
-        return Place(None, f"kubectl bailiwick show {grant.name} -n {grant.namespace}")
-    return Place(None, "kubectl bailiwick list -A" if told.type is NotificationType.DIGEST else None)
+        return ViewHint(None, f"kubectl bailiwick show {grant.name} -n {grant.namespace}")
+    return ViewHint(None, "kubectl bailiwick list -A" if notification.type is NotificationType.DIGEST else None)
 
 
-def message(told: Notification, console: str | None) -> MessageText:
+def message(notification: Notification, console: str | None) -> MessageText:
     """Return what people read."""
-    title = _TITLES[told.type]
+    title = _TITLES[notification.type]
     lines: list[str] = []
-    if told.grant is not None:
-        title = f"{title}: {told.grant.action} on {told.grant.resource}"
-        lines += _of_grant(told, told.grant)
-    if told.counts:
-        lines += [f"{count} {_COUNTED[of]}" for of, count in told.counts.items()]
-    if told.note:
-        lines.append(told.note)
-    where, last = place(told, console), [_PART, _CANNOT] if told.type in _UNDECIDED else [_CANNOT]
+    if notification.grant is not None:
+        title = f"{title}: {notification.grant.action} on {notification.grant.resource}"
+        lines += _grant_lines(notification, notification.grant)
+    if notification.counts:
+        lines += [f"{count} {_COUNTED[of]}" for of, count in notification.counts.items()]
+    if notification.note:
+        lines.append(notification.note)
+    where, last = view_hint(notification, console), [_PART, _CANNOT] if notification.type in _UNDECIDED else [_CANNOT]
     if where.url is not None:
         last.insert(0, f"Look: {where.url}")
     if where.command is not None:
         last.insert(0, f"Look: {where.command}")
     room = MOST_BODY - len("\n".join(last))
-    return MessageText(_short(title, MOST_TITLE), "\n".join([*_fitted(lines, room), *last]))
+    return MessageText(_shorten(title, MOST_TITLE), "\n".join([*_fit(lines, room), *last]))
 
 
-def _fitted(lines: Sequence[str], room: int) -> list[str]:
+def _fit(lines: Sequence[str], room: int) -> list[str]:
     """Return the lines, each as long as its share of the room where all of them have too little."""
     if sum(len(line) + 1 for line in lines) <= room:
         return [*lines]
-    return [_short(line, room // len(lines) - 1) for line in lines]
+    return [_shorten(line, room // len(lines) - 1) for line in lines]
 
 
-def _short(text: str, most: int) -> str:
+def _shorten(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     # No escape is cut in the middle.
     return _BROKEN.sub("", text[: max(most, 1) - 1]) + _CUT
 
 
-def _of_grant(told: Notification, grant: GrantFacts) -> list[str]:
+def _grant_lines(notification: Notification, grant: GrantFacts) -> list[str]:
     lines = [
         f"Grant: {grant.namespace}/{grant.name}",
         f"Endpoint: {grant.endpoint}.{grant.namespace}",
@@ -120,8 +120,8 @@ def _of_grant(told: Notification, grant: GrantFacts) -> list[str]:
         lines.append(f"Through: {', '.join(grant.actors)}")
     lines += [f"Action: {grant.action}", f"Resource: {grant.resource}"]
     if grant.reviewers:
-        lines.append(f"{_REVIEWED[told.type]}: {', '.join(grant.reviewers)}")
+        lines.append(f"{_REVIEWED[notification.type]}: {', '.join(grant.reviewers)}")
     if grant.until is not None:
-        approved = told.type is NotificationType.GRANT_APPROVED
+        approved = notification.type is NotificationType.GRANT_APPROVED
         lines.append(f"{'Usable' if approved else 'Waits'} until: {stamp(grant.until)}")
     return lines

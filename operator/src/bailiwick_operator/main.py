@@ -294,7 +294,7 @@ async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
 def _watch(where: Access, kube: OperatorClient, reconciler: Reconciler) -> KopfWatch:
     listed = reconciler.listed_anew
     kinds = (reconciler.policies, reconciler.grants, reconciler.data.objects)
-    sinks = (_into(inventory, listed, reconciler.told) for inventory in kinds)
+    sinks = (_into(inventory, listed, reconciler.note_event) for inventory in kinds)
     return KopfWatch(where, partial(_served, kube), *sinks)
 
 
@@ -313,9 +313,9 @@ async def _served(kube: OperatorClient) -> ServedKinds | None:
     return ServedKinds(data=data) if all(needed) else None
 
 
-def _into(inventory: Inventory, listed: Callable[[], None], told: Callable[[], None]) -> Sink:
+def _into(inventory: Inventory, listed: Callable[[], None], note_event: Callable[[], None]) -> Sink:
     def take(kind: str | None, body: dict[str, Any]) -> None:
-        told()
+        note_event()
         if kind is None:
             listed()
         if kind == "DELETED":

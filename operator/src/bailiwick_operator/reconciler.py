@@ -165,8 +165,8 @@ class Reconciler:
         self._data_told = False
         return self.data.objects.audit(listed.items, listed.version)
 
-    def told(self) -> None:
-        """Say that a watch told of an object."""
+    def note_event(self) -> None:
+        """Take note of an event of a watch."""
         self.heard = self._clock.monotonic()
 
     def listed_anew(self) -> None:

@@ -62,7 +62,7 @@ class CollectorKeeper:
         self._grown = _GROWN
 
     def tend(self) -> None:
-        """Walk over what has grown old since this was done last, and not again. For whoever makes much that stays.
+        """Walk over what has grown old since this was done last, and not again. For those who make much that stays.
 
         Left alone, the collector waits until there is a quarter more than before, and then walks over all of it. What
         dies later is freed as ever, when the last reference to it goes; only what refers to itself stays, as a

@@ -1,4 +1,4 @@
-"""How much there may be in a second: a bucket of tokens for what must flow, a window for what is told.
+"""How much there may be in a second: a bucket of tokens for what must flow, a window for what is said.
 
 Standing: under the decision point's rates, the operator's events, the log limits and the messages of a target. Holds:
 pure; the caller says what time it is, by a monotonic clock in seconds. What is full again is forgotten.
@@ -13,7 +13,8 @@ K = TypeVar("K", bound=Hashable)
 class TokenBuckets(Generic[K]):
     """A bucket for each key: of `most` tokens at first, and of `per_second` more each second until it is full.
 
-    Whoever finds the bucket full takes what it needs, and the bucket fills up from below zero: else an amount that is
+    A caller that finds the bucket full takes what it needs, and the bucket fills up from below zero: else an amount
+    that is
     larger than the bucket would never be given. `kept`: how many buckets are remembered, but for those in use.
     """
 

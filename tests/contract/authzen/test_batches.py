@@ -81,7 +81,7 @@ async def test_what_takes_more_than_the_call_is_asked_for_each_item_of_one_subje
     async def in_a_pod(_self: NamedWorkloads, _party: Party) -> PodWorkload:
         return PodWorkload(frozenset(), {"app": "crm"})
 
-    monkeypatch.setattr(NamedWorkloads, "of", in_a_pod)
+    monkeypatch.setattr(NamedWorkloads, "find", in_a_pod)
     policy, call = MORE[more]
     alone = Alone([policy], seers=[PEP])
     async with asking(alone) as pdp:

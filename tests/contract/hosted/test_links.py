@@ -9,7 +9,7 @@ import pytest
 
 from bailiwick_console.hosted.logins import is_page
 from bailiwick_notifications.notification import GrantFacts, Notification, NotificationType
-from bailiwick_notifications.words import place
+from bailiwick_notifications.words import view_hint
 from support.console.clusterconsole import led
 from support.console.manyfold import ManyfoldConsole
 from support.console.markup import plain
@@ -25,7 +25,7 @@ _WRITES: Final = re.compile(r"/(?:bulk|login|logout|namespace)\b|/(?:review|revo
 def test_what_people_are_told_leads_to_a_page_that_is_there(
     console: ManyfoldConsole, kind: NotificationType, grant: GrantFacts | None
 ) -> None:
-    url = place(Notification("id", kind, datetime.now(UTC), grant), console.site.url).url
+    url = view_hint(Notification("id", kind, datetime.now(UTC), grant), console.site.url).url
     assert url is not None
     path = url.removeprefix(console.site.url)
     carol = console.logged_in()

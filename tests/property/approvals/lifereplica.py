@@ -27,7 +27,7 @@ INSTALLATION: Final = Installation()
 class NoTurns:
     """Everybody at once: what holds must hold without turns, which need an event loop."""
 
-    def of(self, key: tuple[str, str]) -> AbstractAsyncContextManager[None]:
+    def hold(self, key: tuple[str, str]) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
 
@@ -37,7 +37,7 @@ class EachReads:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def of(self, place: tuple[str, str], since: float | None = None) -> ApiResponse | None:
+    async def read(self, place: tuple[str, str], since: float | None = None) -> ApiResponse | None:
         try:
             return await self._wire.read_grant(*place)
         except ClusterUnavailableError:

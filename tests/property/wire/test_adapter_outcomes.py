@@ -118,7 +118,7 @@ class World:
         assert self.drawn is not None
         return self.drawn
 
-    async def judge(self, asked: EvaluationRequest) -> Verdict:
+    async def verdict(self, asked: EvaluationRequest) -> Verdict:
         return self.evaluate(asked).verdict
 
     def proxied(self, raw: bytes | Check) -> Answer:
@@ -159,7 +159,7 @@ def world() -> Iterator[World]:
             client = await closing.enter_async_context(ClientSession())
             made = World(runner, servers[0].port, by_grpc.port, servers[1].port, client)
             pdp: Any = alone.pdp
-            pdp.evaluate, pdp.judge = made.evaluate, made.judge
+            pdp.evaluate, pdp.verdict = made.evaluate, made.verdict
             return made
 
         yield runner.run(begin())

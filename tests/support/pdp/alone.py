@@ -137,7 +137,7 @@ def subject_token(username: str) -> str:
 class NamedWorkloads:
     """Nobody calls from a workload that is known."""
 
-    async def of(self, party: Party) -> PodWorkload | None:
+    async def find(self, party: Party) -> PodWorkload | None:
         return None
 
 

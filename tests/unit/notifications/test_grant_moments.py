@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bailiwick_api.times import stamp
-from bailiwick_notifications.grantevents import of_grant
+from bailiwick_notifications.grantevents import grant_events
 from support.objects import Object, opened_grant, review
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -23,11 +23,11 @@ def grant(phase: str | None) -> Object:
 
 
 def told(body: Object, now: datetime = NOW, lead: timedelta | None = None) -> list[str]:
-    return [one.notification.id for one in of_grant(body, now, lead).due]
+    return [one.notification.id for one in grant_events(body, now, lead).due]
 
 
 def test_one_that_waits_is_told_of_since_it_waits() -> None:
-    (due,) = of_grant(grant("Pending"), NOW).due
+    (due,) = grant_events(grant("Pending"), NOW).due
     assert due.notification.id == "uid-1.pending"
     assert due.since == BORN + timedelta(seconds=1)
     assert due.notification.grant is not None
@@ -55,10 +55,10 @@ def test_one_is_about_to_end_once_a_share_of_its_time_is_left_or_the_lead(
 
 def test_says_when_it_is_to_be_looked_at_again_and_is_due_then() -> None:
     body = grant("Pending")
-    again = of_grant(body, NOW).next
+    again = grant_events(body, NOW).next
     assert again == BORN + timedelta(minutes=48)
     assert told(body, again) == ["uid-1.pending", "uid-1.ending"]
-    assert of_grant(body, again).next is None
+    assert grant_events(body, again).next is None
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_who_decided_is_told_and_why_is_not() -> None:
         review(body, "dave", reason="it smells"),
         review(body, "erin", decision="Deny", reason="it smells"),
     ]
-    (due,) = of_grant(body, NOW).due
+    (due,) = grant_events(body, NOW).due
     assert due.notification.grant is not None
     assert due.notification.grant.reviewers == ("erin",)
     assert "smells" not in repr(due)
@@ -102,7 +102,7 @@ def test_one_that_nobody_can_review_yet_waits_for_nobody() -> None:
 def test_one_that_was_written_by_hand_is_told_of_without_a_time() -> None:
     body = grant("Pending")
     body["spec"]["request"]["origin"] = "PreApproved"
-    assert [one.since for one in of_grant(body, NOW).due] == [None]
+    assert [one.since for one in grant_events(body, NOW).due] == [None]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_one_that_was_written_by_hand_is_told_of_without_a_time() -> None:
     ids=["nothing", "no request", "an empty request", "a list"],
 )
 def test_what_cannot_be_read_is_told_by_nobody(broken: Object) -> None:
-    assert of_grant(broken, NOW).due == ()
+    assert grant_events(broken, NOW).due == ()
 
 
 def test_one_that_is_being_deleted_is_not_told_of() -> None:

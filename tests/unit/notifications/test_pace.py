@@ -19,7 +19,7 @@ def told(
 
 def heard(line: MessageLine, now: float) -> list[Notification]:
     """Return all that a target is told at this moment."""
-    return [one.told for one in iter(lambda: line.next(now), None)]
+    return [one.notification for one in iter(lambda: line.next(now), None)]
 
 
 def test_so_many_a_minute_are_told_and_one_digest_counts_the_others() -> None:

@@ -7,7 +7,7 @@ import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from bailiwick_notifications.cloudevent import SigningSecretError, headers, signing_key, structured
+from bailiwick_notifications.cloudevent import SigningSecretError, event_body, headers, signing_key
 from bailiwick_notifications.notification import Notification, NotificationType
 
 KEY = bytes(range(32))
@@ -16,14 +16,14 @@ TOLD = Notification("id-1", NotificationType.TEST, datetime(2026, 11, 27, 12, tz
 
 
 def test_verify_by_another_implementation_of_standard_webhooks() -> None:
-    body = structured(TOLD, "/bailiwick/bailiwick-system", None)
+    body = event_body(TOLD, "/bailiwick/bailiwick-system", None)
     signed = headers(signing_key(SECRET), TOLD.id, datetime.now(UTC), body)
     assert Webhook(SECRET).verify(body, dict(signed))["id"] == "id-1"
 
 
 @pytest.mark.parametrize("changed", ["body", "webhook-id", "webhook-timestamp"])
 def test_cover_the_id_the_time_and_the_body(changed: str) -> None:
-    body = structured(TOLD, "/b", None)
+    body = event_body(TOLD, "/b", None)
     now = datetime.now(UTC)
     signed = dict(headers(KEY, TOLD.id, now, body))
     if changed == "body":
@@ -35,7 +35,7 @@ def test_cover_the_id_the_time_and_the_body(changed: str) -> None:
 
 
 def test_are_of_events_that_another_library_reads() -> None:
-    body = structured(TOLD, "/b", None)
+    body = event_body(TOLD, "/b", None)
     kind = headers(KEY, TOLD.id, datetime.now(UTC), body)["Content-Type"]
     event = from_http_event(HTTPMessage({"content-type": kind}, body))
     assert (event.get_id(), event.get_source(), event.get_type()) == ("id-1", "/b", "dev.bailiwick.test")

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bailiwick_api.times import stamp
-from bailiwick_notifications.cloudevent import structured
-from bailiwick_notifications.grantevents import of_grant
-from bailiwick_notifications.notification import Notification, NotificationType, inert, of_installation
-from bailiwick_notifications.words import MOST_BODY, MOST_TITLE, message, place
+from bailiwick_notifications.cloudevent import event_body
+from bailiwick_notifications.grantevents import grant_events
+from bailiwick_notifications.notification import Notification, NotificationType, inert, installation_notification
+from bailiwick_notifications.words import MOST_BODY, MOST_TITLE, message, view_hint
 from support.objects import Object, opened_grant
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -33,7 +33,7 @@ def told(**request: object) -> Notification:
     body["spec"]["request"] |= request
     body["metadata"] |= {"uid": "uid-1", "creationTimestamp": stamp(NOW)}
     body["status"] = {"phase": "Pending", "conditions": [{"type": "Ready", "lastTransitionTime": stamp(NOW)}]}
-    return of_grant(body, NOW).due[0].notification
+    return grant_events(body, NOW).due[0].notification
 
 
 def test_says_who_asks_for_whom_through_whom_what_and_until_when() -> None:
@@ -55,8 +55,8 @@ def test_says_who_asks_for_whom_through_whom_what_and_until_when() -> None:
 
 
 def test_links_to_the_console_where_there_is_one() -> None:
-    assert place(told(), "https://console.example").url == "https://console.example/grants/crm/agr-wanted"
-    assert place(told(), "https://console.example").command is None
+    assert view_hint(told(), "https://console.example").url == "https://console.example/grants/crm/agr-wanted"
+    assert view_hint(told(), "https://console.example").command is None
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
@@ -72,9 +72,9 @@ def test_nothing_in_a_text_of_others_is_markup_unseen_or_long(text: str, place_:
     body["spec"]["request"][place_] = values[place_]
     body["metadata"] |= {"uid": "uid-1", "creationTimestamp": stamp(NOW)}
     body["status"] = {"phase": "Pending", "conditions": []}
-    one = of_grant(body, NOW).due[0].notification
+    one = grant_events(body, NOW).due[0].notification
     said = message(one, None)
-    event = json.loads(structured(one, "/bailiwick/test", None))
+    event = json.loads(event_body(one, "/bailiwick/test", None))
     for line in (said.title, *said.body.splitlines(), *map(str, event["data"]["grant"].values())):
         assert line.isprintable()
         assert not set("<>&[]`|") & set(line)
@@ -109,7 +109,8 @@ def test_a_message_is_short_however_much_was_escaped_and_says_where_to_look(
     for line in (said.title, *said.body.splitlines()):
         assert re.fullmatch(r"(?:[^\\]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\x[0-9a-f]{2})*", line), line
     assert (
-        len(message(of_installation(NotificationType.LOG_REFUSED, text * 9, NOW, once=True), console).body) <= MOST_BODY
+        len(message(installation_notification(NotificationType.LOG_REFUSED, text * 9, NOW, once=True), console).body)
+        <= MOST_BODY
     )
 
 
@@ -134,7 +135,7 @@ def test_no_argument_no_reason_no_display_value_and_no_digest_is_said() -> None:
         idempotency={"key": "sha256:" + "cd" * 32, "request": "sha256:" + "ef" * 32},
         intent=secret,
     )
-    said = repr(message(one, None)) + structured(one, "/b", None).decode() + repr(one)
+    said = repr(message(one, None)) + event_body(one, "/b", None).decode() + repr(one)
     assert secret not in said
     assert "abab" not in said
     assert "cdcd" not in said
@@ -142,8 +143,10 @@ def test_no_argument_no_reason_no_display_value_and_no_digest_is_said() -> None:
 
 def test_the_same_contradiction_is_the_same_event_and_another_fall_of_the_guard_is_another() -> None:
     later = NOW + timedelta(minutes=1)
-    same = [of_installation(NotificationType.LOG_REFUSED, "why", at, once=True).id for at in (NOW, later)]
-    others = [of_installation(NotificationType.GUARD_UNPROVEN, "why", at, once=False).id for at in (NOW, later)]
+    same = [installation_notification(NotificationType.LOG_REFUSED, "why", at, once=True).id for at in (NOW, later)]
+    others = [
+        installation_notification(NotificationType.GUARD_UNPROVEN, "why", at, once=False).id for at in (NOW, later)
+    ]
     assert len(set(same)) == 1
     assert len(set(others)) == 2
 
@@ -169,7 +172,7 @@ def test_names_everybody_who_approved_and_says_where_it_is_cut() -> None:
         "notAfterTime": stamp(NOW + timedelta(hours=1)),
         "counted": [{"reviewer": one} for one in people],
     }
-    one = of_grant(body, NOW).due[0].notification
-    assert json.loads(structured(one, "/b", None))["data"]["grant"]["reviewers"] == people
+    one = grant_events(body, NOW).due[0].notification
+    assert json.loads(event_body(one, "/b", None))["data"]["grant"]["reviewers"] == people
     (line,) = [line for line in message(one, None).body.splitlines() if line.startswith("Approved by: ")]
     assert line.endswith("…")

@@ -25,7 +25,8 @@ class EvaluationRequest(msgspec.Struct, frozen=True, gc=False):
     `explain`: the caller wants an explanation and may see it. `trace`: W3C `traceparent`, where a valid one was sent.
     `reason`: why an approval is asked for, in the requester's own words. `key`: ARAP's Idempotency-Key.
     `token`: the approval token that was shown. `late`: the denial that a request for approval follows is over, so only
-    what was asked for before is told. `large`: the body was, so that deciding it may take long. `item`: the place in a
+    what was asked for before is answered. `large`: the body was, so that deciding it may take long. `item`: the place
+    in a
     batch. Two items of one body are two calls, even of the same digest: each takes a use of its own, and the same one
     when the body is sent again.
     """

@@ -1,8 +1,8 @@
 """A limit of log lines, for whatever a caller or a broken disk can cause as often as it likes.
 
-Standing: whoever serves strangers, or asks the API server at a caller's word, logs by it. Holds:
-of one event a line is written at most once in `SECONDS`, and the next line says how many were left out, so that no
-flood of requests fills a disk.
+Standing: what serves strangers, or asks the API server at a caller's word, logs by it. Holds: of one event a line is
+written at most once in `SECONDS`, and the next line says how many were left out, so that no flood of requests fills a
+disk.
 """
 
 import time
@@ -26,7 +26,7 @@ class LogLimit:
         self._left_out: dict[str, int] = {}
 
     def debug(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - whatever a logger takes
-        """Log for whoever looks for it."""
+        """Log for a person who looks for it."""
         return self._log("debug", event, fields)
 
     def info(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - likewise
@@ -38,7 +38,7 @@ class LogLimit:
         return self._log("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - likewise
-        """Log what somebody has to mend."""
+        """Log what somebody has to fix."""
         return self._log("error", event, fields)
 
     def _log(self, level: str, event: str, fields: dict[str, Any]) -> bool:

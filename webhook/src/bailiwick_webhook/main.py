@@ -260,7 +260,7 @@ def _clustered(
 
 
 def _checkpoints(given: WebhookSettings, store: View, records: RecordWriter, counts: Counts) -> CheckpointHandler:
-    """Return what answers the witness. Without an operator no checkpoint of its log is taken: nobody has signed it."""
+    """Return what answers the witness. Without an operator no checkpoint of its log is taken: none is signed."""
     notes = LedgerNotes(
         lambda: store.guard.witness_keys if isinstance(store, Store) else "", given.installation.namespace
     )

@@ -1,8 +1,8 @@
 """Steps: an answer that is there at once, or a need: what must be awaited before there is one.
 
 Standing: under identity, the request authenticator and the pipeline, so that each decides in one synchronous function,
-whoever drives it. Holds: a need is met once, by whoever gets it; one that nobody meets has used, recorded and answered
-nothing.
+whatever drives it. Holds: a need is met once, by the one that gets it; one that is not met has used, recorded and
+answered nothing.
 """
 
 from collections.abc import Awaitable, Callable

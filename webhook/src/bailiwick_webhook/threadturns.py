@@ -1,13 +1,13 @@
-"""Turns for threads: while one has work, a busy loop lets go of the interpreter lock for long enough to be had.
+"""Turns for threads: while one has work, a busy loop lets go of the interpreter lock for long enough.
 
 Standing: the writer of records asks for them, and so does every pool of threads that the loop hands work to. Holds: as
 long as work is under way, a thread gets the lock every few milliseconds, however busy the loop is, and the loop pauses
 no more often for many threads than for one; without work it does not pause.
 
-CPython hands the lock over by force only to a thread that has waited for a whole switch interval in which nobody let go
-of it (`take_gil`, in 3.11 as in 3.13). A busy uvloop lets go of it before each callback, for a moment that is shorter
-than the thread takes to wake up: the thread finds it taken, and begins to wait anew. With a decision every 100 to 250
-us, and a core that nobody used, a write of records did not return for more than a second, and decisions were denied.
+CPython hands the lock over by force only to a thread that has waited for a whole switch interval in which no thread let
+go of it (`take_gil`, in 3.11 as in 3.13). A busy uvloop lets go of it before each callback, for a moment that is
+shorter than the thread takes to wake up: the thread finds it taken, and begins to wait again. With a decision every 100
+to 250 us, and an idle core, a write of records did not return for more than a second, and decisions were denied.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class ThreadTurns:
         asyncio.get_running_loop().call_later(_EVERY, self._turn)
 
 
-# One for each loop, whoever asks: several would each make it pause.
+# One for each loop: several would each make it pause.
 _TURNS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, ThreadTurns]] = WeakKeyDictionary()
 
 

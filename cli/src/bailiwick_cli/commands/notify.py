@@ -73,7 +73,7 @@ def run(options: NotifyTestFlags) -> int:
             "targets": [_trial_object(trial) for trial in trials],
         }
         if options.dry_run:
-            body["event"] = json.loads(cloudevent.structured(notification, source, console))
+            body["event"] = json.loads(cloudevent.event_body(notification, source, console))
             body["message"] = message(notification, console)._asdict()
         sys.stdout.write(output.document(body, Output.JSON))
     else:

@@ -10,7 +10,7 @@ AttemptResult = Literal["delivered", "failed", "refused"]
 class DeliveryAttempt:
     """`failed` may be tried again, `refused` is for good. `why` holds neither a URL nor a secret.
 
-    `tried` False: nobody was called, so that this says nothing about the target.
+    `tried` False: the target was not called, so that this says nothing about it.
     """
 
     result: AttemptResult
@@ -23,7 +23,7 @@ DELIVERED: Final = DeliveryAttempt("delivered")
 _AGAIN: Final = frozenset({408, 425, 429})
 
 
-def answered(status: int, who: str) -> DeliveryAttempt:
+def attempt_from_status(status: int, who: str) -> DeliveryAttempt:
     """Return what a status of HTTP means."""
     if 200 <= status < 300:  # noqa: PLR2004 - success, in HTTP
         return DELIVERED

@@ -1,6 +1,6 @@
 """What the process that runs Apprise may do from now on: connect where the rule lets it, and read its own libraries.
 
-Standing: in that process alone, as Python's audit hook, which nobody can take out again. Holds: closed for what is
+Standing: in that process alone, as Python's audit hook, which cannot be taken out again. Holds: closed for what is
 named here; it confines a library that was led astray by a URL, not one that was made to do harm.
 """
 

@@ -1,6 +1,6 @@
 """Looks names up, each in a thread of its own, which is the only way that asks as the system does.
 
-Holds: a lookup that hangs cannot be ended, so it keeps the place of its holder until it ends, and nobody waits for the
+Holds: a lookup that hangs cannot be ended, so it keeps the slot of its holder until it ends, and nothing waits for the
 thread: neither another holder nor the end of the process.
 """
 
@@ -13,16 +13,16 @@ from typing import Any, Final
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from bailiwick_notifications.sending.places import HeldPlace
+from bailiwick_notifications.sending.slots import HeldSlot
 
 _NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
 class NameLookup(AbstractResolver):
-    """Resolves one name, in a place that it gives back as soon as it knows. Without a place it is nobody's."""
+    """Resolves one name, in a slot that it gives back as soon as it knows. Without a slot it holds none."""
 
-    def __init__(self, place: HeldPlace | None = None) -> None:
-        self._place = place
+    def __init__(self, slot: HeldSlot | None = None) -> None:
+        self._slot = slot
         self._looking = False
 
     async def resolve(
@@ -34,11 +34,11 @@ class NameLookup(AbstractResolver):
         ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
         self._looking = True
 
-        def told(infos: list[Any] | None, error: Exception | None) -> None:
+        def finish(infos: list[Any] | None, error: Exception | None) -> None:
             self._looking = False
             self.done()
             if found.done():
-                # Nobody waits for it any longer.
+                # No caller waits for it any longer.
                 return
             if error is None:
                 found.set_result(infos or [])
@@ -53,7 +53,7 @@ class NameLookup(AbstractResolver):
                 wrong = error
             with suppress(RuntimeError):
                 # The loop may have ended meanwhile.
-                loop.call_soon_threadsafe(told, infos, wrong)
+                loop.call_soon_threadsafe(finish, infos, wrong)
 
         threading.Thread(target=look, name="bailiwick-name", daemon=True).start()
         return [
@@ -62,9 +62,9 @@ class NameLookup(AbstractResolver):
         ]
 
     def done(self) -> None:
-        """Give the place back, unless a lookup still runs in it."""
-        if self._place is not None and not self._looking:
-            self._place.give()
+        """Give the slot back, unless a lookup still runs in it."""
+        if self._slot is not None and not self._looking:
+            self._slot.give()
 
     async def close(self) -> None:
-        """Leave the lookup as it is: it gives its place back by itself."""
+        """Leave the lookup as it is: it gives its slot back by itself."""

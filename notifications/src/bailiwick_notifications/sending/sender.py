@@ -1,8 +1,8 @@
 """Sends to any target. Standing: above `webhook` and `servicecall`.
 
-Holds: a holder, which is a namespace or a target of the installation, has one place for a process and one for the
-lookup of a name, in turns with the others; who was slow or failed last shares other places with its like. The time of
-an attempt begins when it has its place, and the wait for one is bounded.
+Holds: a holder, which is a namespace or a target of the installation, has one slot for a process and one for the
+lookup of a name, in turns with the others; who was slow or failed last shares other slots with its like. The time of
+an attempt begins when it has its slot, and the wait for one is bounded.
 """
 
 import time
@@ -15,13 +15,13 @@ from bailiwick_notifications.addresses import AddressRule
 from bailiwick_notifications.notification import Notification
 from bailiwick_notifications.sending.attempt import DeliveryAttempt
 from bailiwick_notifications.sending.names import NameLookup
-from bailiwick_notifications.sending.places import FairPlaces, NoPlaceError
 from bailiwick_notifications.sending.servicecall import call_service
+from bailiwick_notifications.sending.slots import FairSlots, NoSlotError
 from bailiwick_notifications.sending.webhook import post
 from bailiwick_notifications.targets import Target
 from bailiwick_notifications.words import message
 
-PLACES: Final = 2
+SLOTS: Final = 2
 """Processes for services at a time; one more is for holders that were slow or failed last."""
 _LOOKUPS: Final = 16
 SLOW_SHARE: Final = 0.5
@@ -49,33 +49,35 @@ class NotificationSender:
         self._seconds = seconds
         self._now = now
         self._monotonic = monotonic
-        self._processes = FairPlaces(PLACES, 1)
-        self._lookups = FairPlaces(_LOOKUPS, _LOOKUPS)
+        self._processes = FairSlots(SLOTS, 1)
+        self._lookups = FairSlots(_LOOKUPS, _LOOKUPS)
         self._slow: dict[str, float] = {}
 
-    async def send(self, target: Target, told: Notification, *, holder: str, failing: bool = False) -> DeliveryAttempt:
+    async def send(
+        self, target: Target, notification: Notification, *, holder: str, failing: bool = False
+    ) -> DeliveryAttempt:
         """Send once. `holder`: whose target it is. `failing`: the last attempt for this target was in vain."""
-        places = self._processes if target.key is None else self._lookups
+        slots = self._processes if target.key is None else self._lookups
         try:
-            place = await places.take(holder, slow=failing or self._is_slow(holder))
-        except NoPlaceError:
-            return DeliveryAttempt("failed", "there was no turn for it: others are being told", tried=False)
-        began, lookup = self._monotonic(), NameLookup(place)
+            slot = await slots.take(holder, slow=failing or self._is_slow(holder))
+        except NoSlotError:
+            return DeliveryAttempt("failed", "there was no turn for it: others are being notified", tried=False)
+        began, lookup = self._monotonic(), NameLookup(slot)
         try:
             if target.key is None:
-                return await call_service(target.url, message(told, self._console), self._rule, self._seconds)
-            body = cloudevent.structured(told, self._source, self._console)
-            headers = cloudevent.headers(target.key, told.id, self._now(), body)
+                return await call_service(target.url, message(notification, self._console), self._rule, self._seconds)
+            body = cloudevent.event_body(notification, self._source, self._console)
+            headers = cloudevent.headers(target.key, notification.id, self._now(), body)
             return await post(target.url, headers, body, self._rule, self._seconds, lookup)
         finally:
             lookup.done()
-            self._took(holder, self._monotonic() - began)
+            self._note_duration(holder, self._monotonic() - began)
 
     def _is_slow(self, holder: str) -> bool:
         until = self._slow.get(holder)
         return until is not None and self._monotonic() < until
 
-    def _took(self, holder: str, seconds: float) -> None:
+    def _note_duration(self, holder: str, seconds: float) -> None:
         if seconds > self._seconds * SLOW_SHARE:
             if len(self._slow) >= _MOST_SLOW:
                 self._slow = {who: until for who, until in self._slow.items() if until > self._monotonic()}

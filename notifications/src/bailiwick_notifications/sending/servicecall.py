@@ -11,7 +11,7 @@ import sys
 from typing import Final
 
 from bailiwick_notifications.addresses import AddressRule
-from bailiwick_notifications.sending.attempt import DELIVERED, DeliveryAttempt, answered
+from bailiwick_notifications.sending.attempt import DELIVERED, DeliveryAttempt, attempt_from_status
 from bailiwick_notifications.words import MessageText
 
 _MODULE: Final = "bailiwick_notifications.sending.serviceprocess"
@@ -68,6 +68,6 @@ def _outcome(said: bytes) -> DeliveryAttempt:
         return DeliveryAttempt("failed", str(refused[0])[:200])
     if understood is not True:
         return DeliveryAttempt("refused", "Apprise does not understand the URL")
-    if isinstance(status, int) and answered(status, _WHO).result != "delivered":
-        return answered(status, _WHO)
+    if isinstance(status, int) and attempt_from_status(status, _WHO).result != "delivered":
+        return attempt_from_status(status, _WHO)
     return DeliveryAttempt("failed", f"{_WHO} did not take it" + (f" ({error})" if error else ""))

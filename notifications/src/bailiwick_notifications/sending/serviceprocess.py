@@ -18,7 +18,7 @@ _HARMLESS: Final = "json://localhost/"
 _STATUS: Final = re.compile(r"\berror=([1-5][0-9]{2})\b")
 
 
-def loaded() -> apprise.AppriseAsset:
+def load_services() -> apprise.AppriseAsset:
     """Load every service, so that their files can be out of reach, and return how they are to be used."""
     asset = apprise.AppriseAsset(
         storage_mode=apprise.PersistentStoreMode.MEMORY,
@@ -41,18 +41,18 @@ def main() -> int:
     """Send, and say what came of it."""
     # What is imported from here on is read and not written.
     sys.dont_write_bytecode = True
-    asset = loaded()
+    asset = load_services()
     request: dict[str, Any] = json.loads(sys.stdin.buffer.read())
     rule = AddressRule(request["public_only"], networks(request["allowed"]), networks(request["refused"]))
     confinement = Confinement(rule)
     confinement.begin()
-    said = _sent(request, asset) | {"refused": confinement.refused[:1]}
+    said = _send(request, asset) | {"refused": confinement.refused[:1]}
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
     return 0
 
 
-def _sent(request: dict[str, Any], asset: apprise.AppriseAsset) -> dict[str, object]:
+def _send(request: dict[str, Any], asset: apprise.AppriseAsset) -> dict[str, object]:
     try:
         service = apprise.Apprise.instantiate(request["url"], asset=asset)
         if not isinstance(service, apprise.NotifyBase):

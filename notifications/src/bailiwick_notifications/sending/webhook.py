@@ -13,7 +13,7 @@ from typing import Final
 import aiohttp
 
 from bailiwick_notifications.addresses import AddressRefusedError, AddressRule, is_public
-from bailiwick_notifications.sending.attempt import DeliveryAttempt, answered
+from bailiwick_notifications.sending.attempt import DeliveryAttempt, attempt_from_status
 from bailiwick_notifications.sending.names import NameLookup
 
 _AGENT: Final = "bailiwick-notifications"
@@ -33,7 +33,10 @@ async def post(
     clear = url.startswith("http:")
     # One connection for each attempt: a kept one would be to an address that was asked about long ago.
     connector = aiohttp.TCPConnector(
-        force_close=True, use_dns_cache=False, resolver=resolver, socket_factory=partial(_opened, rule, clear=clear)
+        force_close=True,
+        use_dns_cache=False,
+        resolver=resolver,
+        socket_factory=partial(_open_socket, rule, clear=clear),
     )
     timeout = aiohttp.ClientTimeout(total=seconds)
     try:
@@ -42,14 +45,14 @@ async def post(
             session.post(url, data=body, headers={**headers, "User-Agent": _AGENT}, allow_redirects=False) as response,
         ):
             # Nothing of the answer is read but its status.
-            return answered(response.status, _WHO)
+            return attempt_from_status(response.status, _WHO)
     except TimeoutError:
         return DeliveryAttempt("failed", f"{_WHO} did not answer within {seconds:g} s")
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return _failure(error)
 
 
-def _opened(rule: AddressRule, info: "aiohttp.connector.AddrInfoType", *, clear: bool) -> socket.socket:
+def _open_socket(rule: AddressRule, info: "aiohttp.connector.AddrInfoType", *, clear: bool) -> socket.socket:
     family, kind, protocol, _, address = info
     rule.check(address[0])
     if clear and is_public(address[0]):

@@ -55,7 +55,8 @@ _RETRY_SECONDS: Final = 5.0
 _MAX_TRIES: Final = 5
 PATIENCE: Final = 60.0
 """For so many seconds from the start somebody else's first certificate may not be there yet."""
-# After something was written it is looked at again soon, to see it published; but nobody is fought over and over.
+# After something was written it is looked at again soon, to see it published; but no other writer is fought over and
+# over.
 _SOON: Final = 0.5
 _MOST_SOON: Final = 5
 
@@ -117,7 +118,7 @@ class Keeper(ABC):
                     break
         except (UnreachableError, RefusedError) as error:
             problem = str(error)
-        except Exception as error:  # noqa: BLE001 - the last line: nobody's certificate takes the guards' proofs along
+        except Exception as error:  # noqa: BLE001 - the last line: no certificate takes the guards' proofs along
             # Only its type, since its words may quote what it was about.
             problem = f"internal error {type(error).__name__}: check the Secrets for manual edits"
         self._report(problem, awaited=done is not None and done.awaited and self._clock() < self._patient_until)

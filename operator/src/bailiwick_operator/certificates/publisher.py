@@ -1,7 +1,7 @@
 """What callers of the decision point trust, put where they find it: a ConfigMap, and the caBundle of our configuration.
 
 Holds: each is written only where it differs, and over the very version that was read; of the configuration only the
-caBundle of our own entry is ours, under a field manager of its own, so that whoever applies the rest of it sees no
+caBundle of our own entry is ours, under a field manager of its own, so that the manager of the rest of it sees no
 drift; a configuration that is not there is no error, since it may be installed later, and is never made.
 """
 

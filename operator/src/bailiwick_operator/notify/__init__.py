@@ -1,5 +1,5 @@
-"""Tells people outside the cluster, by the leader alone and beside everything else that it does.
+"""Notifies people outside the cluster, by the leader alone and beside everything else that it does.
 
-Holds: whoever has something to tell never waits; a target that is slow, hangs or fails delays neither a reconcile nor
+Holds: to notify never waits; a target that is slow, hangs or fails delays neither a reconcile nor
 another target; what is given up is counted and logged.
 """

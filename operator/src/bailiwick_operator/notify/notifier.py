@@ -1,8 +1,8 @@
-"""Decides what is told to whom: from grants as they stand, from what the guard and the witness say.
+"""Decides who is notified of what: from grants as they stand, from what the guard and the witness say.
 
-Standing: told by the reconciler of every version of a grant, above the outboxes. Holds: telling it something never
-waits and never fails; each event is told once in the life of a process; what was told before it led is not told again,
-but for a margin, by the mark that the lease keeps: up to there all was delivered, given up or counted, or is older
+Standing: above the outboxes; the reconciler hands it every version of a grant. Holds: that never waits and never fails;
+each event is sent once in the life of a process; what was sent before it led is not sent again, but for a margin, by
+the mark that the lease keeps: up to there all was delivered, given up or counted, or is older
 than a delivery lasts.
 """
 
@@ -18,8 +18,8 @@ import structlog
 
 from bailiwick_api.manifests.canary import is_canary
 from bailiwick_kube.transport import UnreachableError
-from bailiwick_notifications.grantevents import of_grant
-from bailiwick_notifications.notification import Notification, NotificationType, of_installation
+from bailiwick_notifications.grantevents import grant_events
+from bailiwick_notifications.notification import Notification, NotificationType, installation_notification
 from bailiwick_notifications.sending.sender import NotificationSender
 from bailiwick_notifications.targets import Target
 from bailiwick_operator.loop.clock import Clock
@@ -31,7 +31,7 @@ from bailiwick_operator.notifyflags import NotifySettings
 from bailiwick_operator.reconcile.transitions import EventDraft
 
 MARGIN: Final = timedelta(minutes=1)
-"""What happened so long before the mark is told again: the clocks of two machines, and what was just being seen."""
+"""What happened so long before the mark is sent again: the clocks of two machines, and what was just being seen."""
 _MOST_NAMESPACED: Final = 5000
 _AGAIN_SECONDS: Final = 2.0
 _LOG: Final = structlog.get_logger(__name__)
@@ -46,7 +46,7 @@ _TOLD: Final = {
 
 
 class Notifier:
-    """Lives in the main loop. `before`: the mark of whoever led before; None: there is none."""
+    """Lives in the main loop. `before`: the mark of the leader before; None: there is none."""
 
     def __init__(
         self,
@@ -88,29 +88,29 @@ class Notifier:
             self._woken.set()
 
     def listed(self) -> None:
-        """Say that all grants there are were told of once."""
+        """Take note that all grants there are were handed over once."""
         self._listed = True
         self._woken.set()
 
     def tell(self, draft: EventDraft) -> None:
-        """Say what concerns the installation; what nobody outside is told of is left out."""
+        """Notify of what concerns the installation; what stays inside the cluster is left out."""
         if self._settings.on and draft.reason in _TOLD:
             type_, once = _TOLD[draft.reason]
             if len(self._drafts) == self._drafts.maxlen:
                 # The oldest makes room.
                 self.counts["installation", "dropped"] += 1
-            self._drafts.append(of_installation(type_, draft.note, self._clock.now(), once=once))
+            self._drafts.append(installation_notification(type_, draft.note, self._clock.now(), once=once))
             self._woken.set()
 
     @property
     def mark(self) -> datetime | None:
-        """Up to when all that happened is told; None where nobody is to be told."""
+        """Up to when all that happened is sent; None where there is no target."""
         if not self._settings.on:
             return None
         waiting = (outbox.oldest for outbox in self._outboxes.values())
         first = [one for one in waiting if one is not None]
         first += [one.at for one in (*self._namespaced, *self._drafts)]
-        # Before the first list was looked at, nobody knows what there is; and nothing waits beyond its age.
+        # Before the first list was looked at, it is not known what there is; and nothing waits beyond its age.
         now = self._clock.now()
         seen = now if self._caught_up and not self._changed else self._seen
         return max(min((*first, seen)), min(seen, now - timedelta(seconds=self._settings.terms.age)))
@@ -136,14 +136,14 @@ class Notifier:
 
     @property
     def on(self) -> bool:
-        """Whether anybody can be told."""
+        """Whether there can be a target."""
         return self._settings.on
 
     async def run(self) -> None:
         """Tell until cancelled."""
         if not self._settings.on:
             return
-        # So that what is wrong with them is told before there is anything to tell.
+        # So that what is wrong with them is logged before there is anything to send.
         with suppress(UnreachableError):
             await self._sources.find(None)
         async with asyncio.TaskGroup() as tasks:
@@ -167,9 +167,9 @@ class Notifier:
                 self._put(None, targets, self._drafts.popleft())
             while self._changed:
                 key = next(iter(self._changed))
-                for told in self._due(key, self._changed.pop(key)):
-                    self._put(None, targets, told)
-                    self._for_namespace(told)
+                for notification in self._due(key, self._changed.pop(key)):
+                    self._put(None, targets, notification)
+                    self._for_namespace(notification)
                 # Among thousands of grants, everybody else gets a turn.
                 await asyncio.sleep(0)
             if self._listed:
@@ -181,7 +181,7 @@ class Notifier:
             self._woken.set()
 
     def _due(self, key: Key, body: Object | None) -> Iterable[Notification]:
-        """Return what of a grant is to be told now, and was not yet."""
+        """Return what of a grant is to be sent now, and was not yet."""
         known = self._uids.get(key)
         if known is not None and (body is None or body["metadata"]["uid"] != known):
             self._told.pop(known, None)
@@ -190,7 +190,7 @@ class Notifier:
         if body is None or is_canary(body):
             self._expiries.set(key, None)
             return []
-        events = of_grant(body, self._clock.now(), self._settings.lead)
+        events = grant_events(body, self._clock.now(), self._settings.lead)
         self._expiries.set(key, events.next)
         if events.next is not None:
             self._bodies[key] = body
@@ -203,15 +203,15 @@ class Notifier:
         before.update(one.notification.id for one in new)
         return [one.notification for one in new if one.since is None or one.since > self._floor]
 
-    def _put(self, namespace: str | None, targets: Iterable[Target], told: Notification) -> None:
+    def _put(self, namespace: str | None, targets: Iterable[Target], notification: Notification) -> None:
         for target in targets:
-            self._outbox(OutboxName(namespace, target.name)).put(told)
+            self._outbox(OutboxName(namespace, target.name)).put(notification)
 
-    def _for_namespace(self, told: Notification) -> None:
+    def _for_namespace(self, notification: Notification) -> None:
         if len(self._namespaced) >= _MOST_NAMESPACED:
             self.counts["namespace", "dropped"] += 1
             return
-        self._namespaced.append(told)
+        self._namespaced.append(notification)
         self._namespaced_woken.set()
 
     async def _tell_namespaces(self) -> None:
@@ -220,22 +220,22 @@ class Notifier:
             await self._namespaced_woken.wait()
             self._namespaced_woken.clear()
             while self._namespaced:
-                told = self._namespaced[0]
-                namespace = told.grant.namespace if told.grant is not None else ""
+                notification = self._namespaced[0]
+                namespace = notification.grant.namespace if notification.grant is not None else ""
                 try:
                     targets = await self._sources.find(namespace)
                 except UnreachableError as error:
                     _LOG.info("targets of a namespace cannot be read now", namespace=namespace, why=str(error))
                     # Behind the others: one namespace that cannot be read must not hold them up.
                     self._namespaced.popleft()
-                    if (self._clock.now() - told.at).total_seconds() > self._settings.terms.age:
+                    if (self._clock.now() - notification.at).total_seconds() > self._settings.terms.age:
                         self.counts["namespace", "expired"] += 1
                     else:
-                        self._namespaced.append(told)
+                        self._namespaced.append(notification)
                     await asyncio.sleep(_AGAIN_SECONDS)
                     continue
                 self._namespaced.popleft()
-                self._put(namespace, targets, told)
+                self._put(namespace, targets, notification)
 
     def _outbox(self, name: OutboxName) -> Outbox:
         found = self._outboxes.get(name)
@@ -256,7 +256,7 @@ class Notifier:
     async def _delivered(self, name: OutboxName, outbox: Outbox) -> None:
         try:
             await outbox.run()
-        except Exception:  # noqa: BLE001 - one target that nobody thought of must not end the leader
+        except Exception:  # noqa: BLE001 - one unforeseen target must not end the leader
             _LOG.exception("internal error while telling a target", namespace=name.namespace, target=name.target)
             self.counts[name.scope, "dropped"] += outbox.waiting
         del self._outboxes[name]

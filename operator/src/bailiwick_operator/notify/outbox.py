@@ -2,7 +2,7 @@
 
 Holds: bounded in number, attempts and age; each namespace in turn; the id of a notification is the same at each
 attempt; a target that is changed meanwhile is called as it is now; what guards and the witness say has a rate and a
-queue of its own, which goes first, so that nobody hides it by asking for much.
+queue of its own, which goes first, so that no flood of requests hides it.
 """
 
 import asyncio
@@ -78,10 +78,10 @@ class Outbox:
         self.problem: str | None = None
         """Why the last attempt was in vain."""
 
-    def put(self, told: Notification) -> None:
-        """Take in what is to be told. Never waits."""
-        line = self._grants if told.grant is not None else self._installation
-        if line.put(told, self._clock()):
+    def put(self, notification: Notification) -> None:
+        """Take in a notification. Never waits."""
+        line = self._grants if notification.grant is not None else self._installation
+        if line.put(notification, self._clock()):
             self._count("counted")
         self._woken.set()
 
@@ -93,7 +93,7 @@ class Outbox:
     @property
     def oldest(self) -> datetime | None:
         """When the first of what waits happened."""
-        first = [] if self._under_way is None else [self._under_way.told.at]
+        first = [] if self._under_way is None else [self._under_way.notification.at]
         return min((*first, *(line.oldest for line in self._lines if line.oldest is not None)), default=None)
 
     async def run(self) -> None:
@@ -127,7 +127,7 @@ class Outbox:
                 await asyncio.sleep(_NOT_NOW)
                 continue
             attempt += 1
-            made = await self._attempt(waiting.told)
+            made = await self._attempt(waiting.notification)
             if made is None:
                 self.problem = None
                 self._count("dropped")
@@ -136,19 +136,24 @@ class Outbox:
                 self._report(made)
             if made.result == "delivered":
                 self._count("delivered")
-                _LOG.debug("notification delivered", **self._said, id=waiting.told.id, type=str(waiting.told.type))
+                _LOG.debug(
+                    "notification delivered",
+                    **self._said,
+                    id=waiting.notification.id,
+                    type=str(waiting.notification.type),
+                )
                 return
             if made.result == "refused":
-                self._give_up("refused", waiting.told, made.why)
+                self._give_up("refused", waiting.notification, made.why)
                 return
             self._count("failed")
             delay = retry_after(attempt, random.random())  # noqa: S311 - jitter
             if attempt >= self._terms.attempts or self._clock() + delay > waiting.since + self._terms.age:
-                self._give_up("expired", waiting.told, made.why)
+                self._give_up("expired", waiting.notification, made.why)
                 return
             await asyncio.sleep(delay)
 
-    async def _attempt(self, told: Notification) -> DeliveryAttempt | None:
+    async def _attempt(self, notification: Notification) -> DeliveryAttempt | None:
         """Try once; None: the target is gone."""
         try:
             target = await self._find()
@@ -156,14 +161,14 @@ class Outbox:
             return DeliveryAttempt("failed", str(error))
         if target is None:
             return None
-        made = await self._sender.send(target, told, holder=self._name.holder, failing=self._failing)
+        made = await self._sender.send(target, notification, holder=self._name.holder, failing=self._failing)
         if made.tried:
             self._failing = made.result != "delivered"
         return made
 
-    def _give_up(self, outcome: DeliveryOutcome, told: Notification, why: str) -> None:
+    def _give_up(self, outcome: DeliveryOutcome, notification: Notification, why: str) -> None:
         self._count(outcome)
-        _LOG.warning("a notification was given up", **self._said, outcome=outcome, type=str(told.type), why=why)
+        _LOG.warning("a notification was given up", **self._said, outcome=outcome, type=str(notification.type), why=why)
 
     def _report(self, made: DeliveryAttempt) -> None:
         problem = None if made.result == "delivered" else made.why

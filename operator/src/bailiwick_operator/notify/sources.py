@@ -1,8 +1,8 @@
 """Where the targets come from: the mounted Secret of the installation, the Secret of a fixed name of a namespace.
 
-Holds: read when somebody is to be told, and not again for a while; of a namespace this one Secret is read and no other,
-one object by its name; what cannot be read now stays as it was read last; what is wrong with a target is logged once
-for each change, without a URL or a secret.
+Holds: read when there is something to send, and not again for a while; of a namespace this one Secret is read and no
+other, one object by its name; what cannot be read now stays as it was read last; what is wrong with a target is logged
+once for each change, without a URL or a secret.
 """
 
 import base64
@@ -140,6 +140,6 @@ def _decoded(secret: Mapping[str, Any]) -> dict[str, bytes]:
         try:
             data[name] = base64.b64decode(value, validate=True)[:_MOST_BYTES]
         except (binascii.Error, ValueError, TypeError):
-            # Nothing that is base64 decodes to it, so that it is told of as what it is.
+            # Nothing that is base64 decodes to it, so that it is reported as what it is.
             data[name] = b"\xff"
     return data

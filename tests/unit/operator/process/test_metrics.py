@@ -110,7 +110,7 @@ async def test_what_happened_is_told() -> None:
     assert before["bailiwick_operator_event_age_seconds"] == float("inf")
     await leader.guard.round()
     await leader.guard.round()
-    leader.reconciler.told()
+    leader.reconciler.note_event()
     leader.reconciler.policies.record(
         {
             **policy("crm"),

@@ -56,7 +56,7 @@ class Bench:
 
     async def number(self, name: str = "agr-opened", namespace: str = "crm", since: float | None = None) -> int | None:
         """Return the how manyth read a caller gets, None: none."""
-        answer = await self.reads.of((namespace, name), since)
+        answer = await self.reads.read((namespace, name), since)
         return None if answer is None else answer.body["number"]
 
 

@@ -74,8 +74,8 @@ async def world() -> AsyncIterator[World]:
         "crm", "crm-agent", endpointSettings=settings("certification", "harness"), rules=[rule(), gated_rule()]
     )
     alone = Alone([stored(given)], records=KeptRecords(lambda line: b"unrecordable" in line))
-    exposition = Exposition(alone.pdp._judge._store, cast("Any", Writer()), alone.pdp.counts)
-    status = health.build(alone.pdp._judge._store, lambda: True, {}, exposition, alone.pdp.counts)
+    exposition = Exposition(alone.pdp._evaluator._store, cast("Any", Writer()), alone.pdp.counts)
+    status = health.build(alone.pdp._evaluator._store, lambda: True, {}, exposition, alone.pdp.counts)
     server = await serve(alone.application, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.port}"
     async with ClientSession(url) as one, TestClient(TestServer(status)) as other:

@@ -67,7 +67,7 @@ class Point:
 
     def put(self, call: Call = LIST, *grants: Grant, large: bool = False) -> bool:
         one = self.judged(call, *grants, large=large)
-        begun = self.shadows.begun(one, lambda _: grants)
+        begun = self.shadows.shadowed_call(one, lambda _: grants)
         self.shadows.put(begun, self.answered(one))
         return begun is not None
 
@@ -111,7 +111,7 @@ async def test_it_is_decided_by_the_grants_of_before_a_use() -> None:
     assert grant is not None
     there = [grant]
     one = point.judged(CALL, grant)
-    begun = point.shadows.begun(one, lambda _: iter(there))
+    begun = point.shadows.shadowed_call(one, lambda _: iter(there))
     # The answer has used it up.
     there.clear()
     point.shadows.put(begun, point.answered(one))
@@ -132,7 +132,7 @@ async def test_no_grant_is_looked_for_before_an_answer_that_takes_none() -> None
         yield from ()
 
     one = point.judged()
-    point.shadows.put(point.shadows.begun(one, lambda _: known()), point.answered(one))
+    point.shadows.put(point.shadows.shadowed_call(one, lambda _: known()), point.answered(one))
     assert looked == []
     await point.shadows.idle()
     assert looked == [LIST]
@@ -208,7 +208,7 @@ async def test_nothing_of_other_tenants_is_kept_in_memory() -> None:
 async def test_what_was_known_when_the_call_was_decided_is_what_counts() -> None:
     point = Point()
     one = point.judged()
-    begun = point.shadows.begun(one, lambda _: ())
+    begun = point.shadows.shadowed_call(one, lambda _: ())
     assert begun is not None
     # Everything is too old to decide by, by now; and nothing is in force any more.
     stale = replace(one.inputs.seen, freshness=Freshness.DEAD)

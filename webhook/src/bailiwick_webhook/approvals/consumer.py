@@ -2,7 +2,7 @@
 
 Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again, any other
 refusal denies; an answer that did not come is a denial, and the use may be spent, never double. The guard `review` sees
-to it that nobody can make conflicts without end.
+to it that no one can make conflicts without end.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class GrantLocks:
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, key: tuple[str, str]) -> AsyncIterator[None]:
+    async def hold(self, key: tuple[str, str]) -> AsyncIterator[None]:
         """Wait for a turn, but not for ever, and hold it."""
         # Held here, so that it lives for as long as a call waits for it.
         lock = self._locks.setdefault(key, asyncio.Lock())
@@ -105,7 +105,7 @@ class Consumer:
         `since`, by `time.monotonic`: from when on what is written is to be known; by default from now on.
         """
         wanted = looked_for(asked, verdict)
-        answer = None if wanted is None else await self._reads.of(wanted[0], since)
+        answer = None if wanted is None else await self._reads.read(wanted[0], since)
         if wanted is None or answer is None or not answer.ok:
             return verdict
         live = grants.parse(answer.body)
@@ -133,7 +133,7 @@ class Consumer:
         served_here = self._watch_route()
         for candidate in verdict.grants:
             try:
-                async with self._turns.of((candidate.namespace, candidate.name)):
+                async with self._turns.hold((candidate.namespace, candidate.name)):
                     last, used = await self._use(candidate, key, evaluation_id, judge, last)
                     if used is not None and not await served_here():
                         _log.error("use refused: grants may be answered by another server", grant=candidate.name)
@@ -218,7 +218,7 @@ def _already_taken(live: Grant, key: str, now: float, room: float = 0.0) -> bool
     if live.revoked or live.deleting or live.void or live.phase not in {"Active", "Consumed"}:
         return False
     return any(
-        # Nor one that lies ahead: whoever wrote that would be let through until then.
+        # Nor one that lies ahead: its writer would be let through until then.
         record.key in {key, _key_again(key, place)} and abs(now - record.time.timestamp()) <= IDEMPOTENT_FOR + room
         for place, record in enumerate(live.status.use_records or ())
     )

@@ -1,9 +1,9 @@
-"""Live reads: one look at the API server before a caller is told that an approval is pending.
+"""Live reads: one look at the API server before the answer that an approval is pending.
 
 Standing: under `consumer`. Memory lags behind the API server by a moment, in which a caller who has just seen an
 approval would be denied. Holds: what is read is only a candidate, which consuming reads again. No caller turns into
 load: calls that wait for the same grant share one read, a grant is read at most four times a second and the grants of a
-namespace ten times, and where the API server does not answer nobody asks it again for a second. Who gets no look keeps
+namespace ten times, and where the API server does not answer it is left alone for a second. Who gets no look keeps
 the answer from memory.
 """
 
@@ -52,7 +52,7 @@ def looked_for(asked: EvaluationRequest, verdict: Verdict) -> tuple[GrantKey, st
 
 @dataclass(slots=True)
 class _Reads:
-    """The reads of one grant: the latest, which began then, and the next one. Each runs once, whoever waits for it."""
+    """The reads of one grant: the latest, which began then, and the next one. Each runs once for all who wait."""
 
     began: float = float("-inf")
     latest: asyncio.Task[ApiResponse | None] | None = None
@@ -69,8 +69,8 @@ class LiveReads:
         self._buckets: TokenBuckets[str] = TokenBuckets(PER_SECOND, BURST, _BUCKETS)
         self._silent_until = float("-inf")
 
-    async def of(self, key: GrantKey, since: float | None = None) -> ApiResponse | None:
-        """Return what a read that began after `since`, by default now, found; None where there is none to be had."""
+    async def read(self, key: GrantKey, since: float | None = None) -> ApiResponse | None:
+        """Return what a read that began after `since`, by default now, found; None where no read is possible."""
         since = self._clock() if since is None else since
         reads = self._of.setdefault(key, _Reads())
         if reads.latest is not None and reads.began >= since:

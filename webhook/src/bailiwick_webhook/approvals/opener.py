@@ -129,7 +129,7 @@ class Opener:
                 # Whatever the verdict came from: what a reviewer denied is not asked for again so soon.
                 return _COOLS
             if (reached := await self._throttle.reached(call, subject, wanted.gate.limits)) is not None:
-                # Unless it is there already: who joins adds nothing. A flood of denials that ask costs nobody a look.
+                # Unless it is there already: who joins adds nothing. A flood of denials that ask costs no look.
                 joined = await self._existing(wanted, previous) if wanted.origin == "Requested" else None
                 return joined or RefusedOpening(f"too many requests: {reached}", Reason.APPROVAL_THROTTLED)
             # Until when it waits for its reviews is stamped by our clock, and judged by others.
@@ -202,7 +202,7 @@ class Opener:
         return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
 
     def _cools(self, grant: Grant, wanted: GrantDraft) -> bool:
-        """Tell whether a reviewer denied this very call, or one that is the same request, and nobody is asked yet."""
+        """Tell whether a reviewer denied this very call, or one that is the same request, and none is asked yet."""
         call, subject = wanted.call, wanted.subject
         if not (grants.answers(grant, call, subject, wanted.digest) or same_request(call, subject, wanted.gate)(grant)):
             return False

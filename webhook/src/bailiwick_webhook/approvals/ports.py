@@ -1,4 +1,4 @@
-"""Ports: what the pipeline asks of whoever takes uses of grants, opens them, and knows what a caller may see.
+"""Ports: what the pipeline asks of what takes uses of grants, opens them, and knows what a caller may see.
 
 Standing: under `pdp`; in a cluster `consumer` and `opener` stand behind them, without one `standalone`. Holds: nothing
 here decides.

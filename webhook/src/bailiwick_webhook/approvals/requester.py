@@ -1,7 +1,7 @@
 """Approval requester: what a verdict leaves to ask for, and what became of it.
 
-Standing: between `pdp` and `opener`. Holds: nobody is asked but where the verdict is that an approval is needed; what
-the store knows is read live before it is told.
+Standing: between `pdp` and `opener`. Holds: no approval is requested but where the verdict is that one is needed; what
+the store knows is read live before it is answered.
 """
 
 from typing import Final
@@ -39,7 +39,7 @@ class ApprovalRequester:
             return again
         if asked.late:
             return RefusedOpening("the denial that this request refers to has expired")
-        # The store may lag behind another replica's use, so what it knows is read live before it is told.
+        # The store may lag behind another replica's use, so what it knows is read live before it is answered.
         known = verdict.grants[0] if verdict.grants else verdict.pending
         if known is None and not verdict.requestable:
             return None

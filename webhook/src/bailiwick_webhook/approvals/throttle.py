@@ -41,7 +41,7 @@ class Throttle:
 
     @asynccontextmanager
     async def one_at_a_time(self, call: Call, subject: Party) -> AsyncIterator[bool]:
-        """Hold whoever else asks for this subject back meanwhile; false: it was not to be had for too long.
+        """Hold other requests for this subject back meanwhile; false: it was not free for too long.
 
         So that behind an API server that hangs no line of denials that ask grows without end.
         """

@@ -206,7 +206,7 @@ class ApiClient:
             answer = await self._transport.call(request)
         except UnreachableError as error:
             raise ClusterUnavailableError(str(error)) from error
-        # Not JSON: as a group that nobody serves is told, which must not look as if an object of it were gone.
+        # Not JSON: as for a group that is not served, which must not look as if an object of it were gone.
         if answer.unanswered or not answer.readable:
             message = f"{request.method} {request.path}: {answer.message}"
             raise ClusterUnavailableError(message)

@@ -92,7 +92,7 @@ async def check(authenticator: RequestAuthenticator, peer: GrpcPeer, asked: Any)
     reply = await proxycall.decide(
         authenticator, GrpcQuestion(authenticator, peer, attributes.request.http), of, _ADAPTER
     )
-    authenticator.pdp.counts.answered(reply.status)
+    authenticator.pdp.counts.count_response(reply.status)
     return answered(reply)
 
 

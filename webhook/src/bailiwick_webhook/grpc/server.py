@@ -1,7 +1,7 @@
 """The gRPC port: started, drained and stopped.
 
 Holds: a call is decided under the same shares of identity as one by HTTP; connections are the library's, bounded in
-number, age, size and pings, but shared by nobody's identity. With CAs of clients nobody without a certificate
+number, age, size and pings, but not shared out by identity. With CAs of clients no client without a certificate
 of theirs completes a handshake here.
 """
 
@@ -78,7 +78,7 @@ async def serve(
 def _options(bounds: Bounds) -> list[tuple[str, int]]:
     ping, age = _PING_SECONDS * _MILLI, int(bounds.seconds * _MILLI)
     return [
-        # On by default: the port would be shared with whoever else listens there.
+        # On by default: the port would be shared with any other process that listens there.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", MAX_BYTES + _HEAD_BYTES),
         ("grpc.max_metadata_size", _METADATA_BYTES),
@@ -113,7 +113,7 @@ async def _check(authenticator: RequestAuthenticator, tls: Certificates | None, 
     except Exception as error:  # noqa: BLE001 - as in `proxycall`: a defect must deny, and tell the caller nothing
         _log.error("unexpected failure", adapter="grpc", exc_info=error)
         return answered(replies.failed())
-    # An answer that nobody waits for any more is not begun, but one that was begun is recorded: it may have taken a
+    # An answer that no client waits for any more is not begun, but one that was begun is recorded: it may have taken a
     # use of a grant. Until it has ended it keeps its slot.
     left = context.time_remaining()
     if left is not None and left <= 0:

@@ -1,10 +1,10 @@
 """`POST /admission/validate` of the admission port: AdmissionReviews of policies (admission.k8s.io/v1).
 
-Holds: anybody who reaches the port may post. So the bytes of bodies and the reviews that wait are bounded, and nobody
-has more of either than their share; a connection whose body is still to come makes room for others. An answer tells
-nobody more than they sent, but for what stands around a policy of an endpoint that they can name. What cannot be judged
-is no 200: the API server takes that for a refusal for as long as the webhook configuration says Fail, and tries again
-where it is told when. `?timeout` makes the time shorter, never longer than ours.
+Holds: anybody who reaches the port may post. So the bytes of bodies and the reviews that wait are bounded, and no
+sender has more of either than its share; a connection whose body is still to come makes room for others. An answer
+tells a sender no more than it sent, but for what stands around a policy of an endpoint that they can name. What cannot
+be judged is no 200: the API server takes that for a refusal for as long as the webhook configuration says Fail, and
+tries again when the answer says so. `?timeout` makes the time shorter, never longer than ours.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class ValidateHandler:
         except TimeoutError:
             self._counts[Admission.LATE] += 1
             detail = "The policy could not be checked in time."
-            # Of 503 the API server would tell whoever applies the policy nothing but that.
+            # Of 503 the API server would tell the author of the policy nothing but that.
             raise ProblemError(504, "late", "Too late", detail) from None
         except LostError:
             self._counts[Admission.FAILED] += 1
@@ -100,7 +100,7 @@ class ValidateHandler:
     def _snapshot(self) -> Snapshot:
         found = self._store.snapshot
         if found is None:
-            # Nobody listens before the first one is there.
+            # Nothing is answered before the first one is there.
             raise LostError
         return found
 
@@ -118,8 +118,9 @@ class ValidateHandler:
             if raw is None:
                 self._counts[Admission.UNREADABLE] += 1
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {MAX_BYTES} bytes")
-            # From here on its connection makes room for nobody, and it has a slot: slow bodies would take all of both.
-            connections.asked(request)
+            # From here on its connection makes room for no other, and it has a slot: slow bodies would take all of
+            # both.
+            connections.note_request(request)
             return await self._judged(raw, until, address)
 
     async def _judged(self, raw: bytes, until: float, address: str) -> Finding:

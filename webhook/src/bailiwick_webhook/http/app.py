@@ -35,7 +35,7 @@ from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.signing.signer import Signer
 
 ADMISSION_BOUNDS: Final = Bounds(requests_at_once=256, others_percent=50)
-"""Of what is asked by the API server about its own calls: it is nobody's enforcer until its review is read."""
+"""Of what is asked by the API server about its own calls: it has no enforcer until its review is read."""
 
 _TENANT: Final = "/endpoints/{namespace}/{endpoint}"
 
@@ -56,7 +56,7 @@ def build(
     bounds: Bounds | None = None,
     namespaces: ProtectedNamespaces | None = None,
 ) -> web.Application:
-    """Return the application of the decision paths. What anybody may read waits for nobody, and takes no slot."""
+    """Return the application of the decision paths. What anybody may read is not waited for, and takes no slot."""
     bounds = bounds or Bounds()
     authenticator = RequestAuthenticator(pdp, identity, external_url, signer or Signer(), bounds)
     app = web.Application(middlewares=[_answered])

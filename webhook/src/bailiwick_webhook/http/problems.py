@@ -78,7 +78,7 @@ def bad_request(detail: str, where: str | None = None) -> ProblemError:
 
 
 def refused_token(reason: Reason) -> ProblemError:
-    """503 or 401: the token of whoever asks proves nobody, for this reason."""
+    """503 or 401: the token of the caller proves nothing, for this reason."""
     if reason is Reason.IDENTITY_UNVERIFIABLE:
         return unavailable("The caller's token cannot be verified at the moment. Try again.")
     if reason is Reason.POSSESSION_UNPROVEN:

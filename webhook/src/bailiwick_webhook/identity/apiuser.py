@@ -14,7 +14,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.identity.people import MAX_GROUPS, readable
 from bailiwick_webhook.identity.subject import Parties
 
-# Everybody's, and so nobody's: they would only be in the way of whoever is shown a call.
+# Every user has it, so it says nothing, and would only be in the way of those who are shown a call.
 _EVERYBODY: Final = "system:authenticated"
 
 
@@ -27,7 +27,7 @@ class ReviewedUser(NamedTuple):
 
 
 def vouched(user: ReviewedUser, settings: CompiledSettings | None) -> Parties:
-    """Return the parties of a call that the API server reviews. `settings` None: whoever asks enforces nothing."""
+    """Return the parties of a call that the API server reviews. `settings` None: the caller enforces nothing."""
     unread = len(user.groups) > MAX_GROUPS or not all(readable(group) for group in user.groups)
     if settings is None or not settings.asserted or not readable(user.username) or unread:
         return Parties(UnprovenParty(Reason.IDENTITY_INVALID))
@@ -42,7 +42,7 @@ def vouched(user: ReviewedUser, settings: CompiledSettings | None) -> Parties:
             {},
             {"groups": groups} if groups else None,
             issuer=None,
-            # So that nobody approves for themselves.
+            # So that no one approves for themselves.
             username=user.username,
         )
     )

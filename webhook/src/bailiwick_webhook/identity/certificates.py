@@ -1,4 +1,4 @@
-"""Client certificates: what whoever shows one is called, as `enforcers` names them.
+"""Client certificates: the names of a client that shows one, as `enforcers` has them.
 
 Standing: below `http`, which has the certificate that TLS verified. Holds: only subject alternative names count, SPIFFE
 IDs and DNS names, whole and exactly as they are written; a certificate proves who enforces, never a subject.
@@ -26,7 +26,7 @@ def accounts_of(certificate: x509.Certificate) -> tuple[ServiceAccount, ...]:
         *(uri for uri in names.get_values_for_type(x509.UniformResourceIdentifier) if uri.startswith(_SPIFFE)),
         *(name for name in names.get_values_for_type(x509.DNSName) if ":" not in name),
     ]
-    # More than these nobody needs, and each is looked up at every call.
+    # More than these are not needed, and each is looked up at every call.
     return tuple(ServiceAccount(username, _uid(username)) for username in map(certificate_username, shown[:_MOST]))
 
 

@@ -52,7 +52,7 @@ def inner(act: ActorClaim, vouching: tuple[str, str], cluster: str) -> Party | N
 
     `vouching` is that issuer's name and URL, `cluster` the URL of the cluster's. An issuer speaks of its own parties
     and of the cluster's service accounts; it cannot vouch in a third one's name. Whether an account of that name was
-    made anew since, nobody can tell here, so its uid is the issuer's word.
+    made again since is unknown here, so its uid is the issuer's word.
     """
     name, url = vouching
     if act.iss == cluster and act.sub.startswith(SERVICE_ACCOUNT_PREFIX):

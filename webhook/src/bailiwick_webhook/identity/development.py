@@ -1,4 +1,4 @@
-"""Development: nobody proves anything. For a first look and for tests of policies, on one's own machine.
+"""Development: no caller proves anything. For a first look and for tests of policies, on one's own machine.
 
 Holds: every answer says so, and `settings` refuses to listen where anybody else could ask. What the policies say of
 enforcers and of proof is set aside, nothing else is.
@@ -45,10 +45,10 @@ class Anybody:
         caller: AuthenticatedAccount,  # noqa: ARG002 - `proof.IdentityProof` has it
         settings: CompiledSettings | None,  # noqa: ARG002 - every endpoint is Asserted here
     ) -> Parties:
-        """Return the parties as they were named, by a token that nobody has looked at where nothing else names them."""
+        """Return the parties as they were named, by a token that is not verified where nothing else names them."""
         return asserted(_named_by(claimed.token) if claimed.unnamed else claimed)
 
-    async def workload(self, party: Party) -> PodWorkload | None:  # noqa: ARG002 - nobody shows a pod
+    async def workload(self, party: Party) -> PodWorkload | None:  # noqa: ARG002 - no caller shows a pod
         """Return nothing: a rule that asks for a workload finds it unknown."""
         return None
 

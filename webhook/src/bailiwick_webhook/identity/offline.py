@@ -1,6 +1,6 @@
 """Service accounts by their cluster's published keys alone, where there is no API server to ask (see `standalone`).
 
-Holds: signature, issuer, times and audience are checked on every token; nobody can tell whether an account or a pod was
+Holds: signature, issuer, times and audience are checked on every token; it is unknown whether an account or a pod was
 deleted since, so its token serves until its end.
 """
 
@@ -60,5 +60,5 @@ class Offline:
             return RefusedToken(Reason.IDENTITY_INVALID)
         if not (isinstance(uid, str) and uid):
             return RefusedToken(Reason.IDENTITY_INVALID)
-        # As live as it gets: there is nobody to ask, and no grant whose use would hang on it.
+        # As live as it gets: there is no API server to ask, and no grant whose use would depend on it.
         return AuthenticatedAccount(ServiceAccount(username, uid), verified.claims, live=True)

@@ -43,7 +43,7 @@ def subject_of(
 
 
 def readable(name: object) -> TypeGuard[str]:
-    """Tell whether a name can be one: short, and without characters that nobody sees.
+    """Tell whether a name can be one: short, and without invisible characters.
 
     It is compared byte for byte; names that only look the same stay different.
     """
@@ -58,7 +58,7 @@ def _username(template: str, claims: Mapping[str, Any]) -> str | None:
 
 
 def _email_verified(claims: Mapping[str, Any]) -> bool:
-    """As the API server judges it: an email that is said not to be verified names nobody."""
+    """As the API server judges it: an email that is said not to be verified names no one."""
     return claims.get("email_verified", True) is True
 
 

@@ -1,6 +1,6 @@
 """Permits: what a caller may see, as the API server's authorizer says (SubjectAccessReview).
 
-Holds: whoever may not be asked about at the moment may not see; an answer is kept at most `FRESH` seconds.
+Holds: a caller about which the API server does not answer may not see; an answer is kept at most `FRESH` seconds.
 """
 
 import time

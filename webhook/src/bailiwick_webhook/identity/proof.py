@@ -18,7 +18,7 @@ from bailiwick_webhook.steps import Step
 class IdentityProof(Protocol):
     """Says who asks, who is asked about and who acts.
 
-    `notice` is added to every answer's context; `stranger` is what a caller is told that may not ask.
+    `notice` is added to every answer's context; `stranger` is the answer to a caller that may not ask.
     """
 
     notice: Mapping[str, str]
@@ -30,7 +30,7 @@ class IdentityProof(Protocol):
     def signed(self, authorization: str) -> str | RefusedToken | None:
         """Return the username that a token names under its issuer's signature: enough to count by, proof of nothing.
 
-        Refused: `caller` refuses it too. None: that cannot be told without asking anybody, so ask `caller`.
+        Refused: `caller` refuses it too. None: that is unknown without a request to another, so ask `caller`.
         """
 
     def verify(

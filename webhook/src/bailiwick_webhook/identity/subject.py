@@ -2,7 +2,7 @@
 
 Holds: enforcer, subject and actor are three things. Subject and outermost actor are each authenticated by their own
 token, the actors within by the signature of the subject's issuer. A verified value overrides what was said, and a
-difference denies; whoever acts for somebody shows it by a token that names the workload that presents it.
+difference denies; a party that acts for another shows it by a token that names the workload that presents it.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class ClaimedSubject(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def bearer(cls, token: str | None) -> "ClaimedSubject":
-        """Return whom a token names, where nobody says who that is: a proxied call has nothing but its credential."""
+        """Return whom a token names, where nothing else does: a proxied call has nothing but its credential."""
         return cls("", "", None, token, None)
 
     @property
@@ -112,14 +112,14 @@ class ByToken:
 
     async def workload(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from."""
-        return None if self._workloads is None else await self._workloads.of(party)
+        return None if self._workloads is None else await self._workloads.find(party)
 
     def verify(
         self, claimed: ClaimedSubject, caller: AuthenticatedAccount, settings: CompiledSettings | None
     ) -> Step[Parties]:
         """Return the parties. `settings` None: the caller is no enforcer and can only be asking about itself."""
         if claimed.unnamed and (settings is None or settings.asserted or claimed.token is None):
-            # A proxy passes a credential on and vouches for nobody.
+            # A proxy passes a credential on and vouches for no one.
             return _unproven(Reason.IDENTITY_INVALID)
         if settings is not None and settings.asserted:
             return asserted(claimed)
@@ -130,14 +130,14 @@ class ByToken:
         return self._by_token(claimed.token, claimed, settings)
 
     def _by_token(self, token: str, claimed: ClaimedSubject, settings: CompiledSettings) -> Step[Parties]:
-        # Before any signature is looked at: a chain that is too deep or malformed costs nobody anything.
+        # Before any signature is looked at: a chain that is too deep or malformed costs nothing.
         parsed = self._apart.parse(token)
         if parsed is None:
             return _unproven(Reason.IDENTITY_INVALID)
         signed, said = chain.chain_of(parsed.claims), chain.chain_of(claimed.properties or _NOTHING)
         if signed is None or said is None:
             return _unproven(Reason.DELEGATION_INVALID)
-        issuer = self._issuers.of(parsed.issuer)
+        issuer = self._issuers.find(parsed.issuer)
         if (CLUSTER if issuer is None else issuer.name) not in settings.issuers:
             return _unproven(Reason.IDENTITY_INVALID)
         if said and chain.named(said) != chain.named(signed):
@@ -190,7 +190,7 @@ class ByToken:
             # An `act` without its actor is a token in somebody else's hands.
             return _unproven(Reason.DELEGATION_INVALID) if signed else Parties(person)
         if not signed:
-            # Nobody says that the person lets this workload act: not another actor than the token's, but none.
+            # Nothing says that the person lets this workload act: not another actor than the token's, but none.
             return _unproven(Reason.DELEGATION_INVALID)
         presenter = self._tokens.authenticate(claimed.actor_token, settings.audiences)
         follow = partial(_acting, person, signed, issuer)
@@ -252,7 +252,7 @@ def _named_person(
 
 
 def _itself(claimed: ClaimedSubject, caller: AuthenticatedAccount, settings: CompiledSettings | None) -> Parties:
-    """Whoever asks about itself has shown its token already."""
+    """A caller that asks about itself has shown its token already."""
     if not caller.account.username.startswith(SERVICE_ACCOUNT_PREFIX):
         # A certificate proves who enforces, and no subject.
         return _unproven(Reason.IDENTITY_INVALID)

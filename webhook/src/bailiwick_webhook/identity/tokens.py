@@ -114,7 +114,7 @@ class Tokens:
         return await asyncio.shield(task)
 
     def signed(self, token: str, audiences: frozenset[str]) -> str | RefusedToken | None:
-        """Return the username that a token for one of these audiences is of, as far as can be told at once."""
+        """Return the username that a token for one of these audiences is of, as far as is known at once."""
         parsed = compact.parse(token)
         if parsed is None:
             return RefusedToken(Reason.IDENTITY_INVALID)

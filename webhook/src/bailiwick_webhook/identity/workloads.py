@@ -47,7 +47,7 @@ class Workloads:
         self._clock = clock
         self._kept: BoundedCache[PodRef, tuple[float, PodWorkload | None]] = BoundedCache(_KEPT)
 
-    async def of(self, party: Party) -> PodWorkload | None:
+    async def find(self, party: Party) -> PodWorkload | None:
         """Return what a party calls from; None where that is not known."""
         ref = pod_of(party)
         if ref is None:
@@ -59,7 +59,7 @@ class Workloads:
         try:
             answer = await self._cluster.read_pod(ref.namespace, ref.name)
         except ClusterUnavailableError as error:
-            # Not kept: the next call asks again. Images change while nobody looks, so no old answer serves meanwhile.
+            # Not kept: the next call asks again. Images change meanwhile, so no old answer serves meanwhile.
             _log.warning("caller's pod not read", namespace=ref.namespace, pod=ref.name, error=str(error))
             return None
         if not answer.ok:

@@ -56,7 +56,7 @@ def too_many(raw: bytes, most: int = MAX_VALUES) -> bool:
     """Tell whether JSON text holds more values than that, without parsing it.
 
     To parse half a million of them only to refuse them takes as long as a thousand decisions. Of what is no JSON the
-    answer means nothing: whoever parses it says so.
+    answer means nothing: a parser says so.
     """
     if raw.count(b",") + raw.count(b"[") + raw.count(b"{") < most:
         return False

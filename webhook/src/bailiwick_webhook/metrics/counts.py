@@ -140,7 +140,7 @@ class ShadowTally:
 class UsageTally:
     """When each policy last let a call through, for the operator to ask by uid (`http/status/usage`).
 
-    One store for a call that is allowed; bounded, and where that is too little it begins anew, as a process that
+    One store for a call that is allowed; bounded, and where that is too little it begins again, as a process that
     restarts.
 
     `memory` names it, and what the process remembers of candidates as well: another name, and both are forgotten.
@@ -208,6 +208,6 @@ class Counts:
         self.tokens_refused = dict.fromkeys(TokenProblem, 0)
         self.responses = [0] * len(CLASSES)
 
-    def answered(self, status: int) -> None:
+    def count_response(self, status: int) -> None:
         """Count an HTTP answer."""
         self.responses[status // 100 - 1] += 1

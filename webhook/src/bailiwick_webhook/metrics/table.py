@@ -94,7 +94,7 @@ class Overload(StrEnum):
 
 
 class CallerClass(StrEnum):
-    """Of which part of the bounds somebody takes: whoever enforces the endpoint that they ask about, or all others."""
+    """Of which part of the bounds a caller takes: enforcers of the endpoint that they ask about, or all others."""
 
     ENFORCERS = "enforcers"
     OTHERS = "others"

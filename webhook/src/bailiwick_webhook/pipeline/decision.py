@@ -1,4 +1,4 @@
-"""The answer to one evaluation, as the pipeline hands it to whoever asked, and the steps to it.
+"""The answer to one evaluation, as the pipeline returns it, and the steps to it.
 
 Standing: made by `pdp`. Holds: frozen; every adapter turns it into its own words, and the metrics count it.
 """
@@ -91,10 +91,10 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
 
     @staticmethod
     def deadline() -> float:
-        """Return until when a batch that begins now asks somebody, see `by`."""
+        """Return until when a batch that begins now asks somebody, see `denied_after`."""
         return time.perf_counter() + BATCH_SECONDS
 
-    def by(self, deadline: float) -> "EvaluatedCall":
+    def denied_after(self, deadline: float) -> "EvaluatedCall":
         """Return it, or after the deadline (of `time.perf_counter`) denied where somebody would have to be asked.
 
         Each item of a batch may wait for an API server that hangs, and what the first was allowed for grows old.
@@ -126,7 +126,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """The answer to one evaluation. `used` is the grant that lets it through, as it stands after this use.
 
     `explanation` stands where it was asked for and may be seen. Not `askable`: an approval may be what is missing, but
-    there is nobody to ask for one. `pending`: for so many seconds a change of the endpoint's policies was not compiled.
+    there is no one to ask for it. `pending`: for so many seconds a change of the endpoint's policies was not compiled.
     """
 
     verdict: Verdict
@@ -141,7 +141,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     pending: float | None = None
 
     @property
-    def counted(self) -> Counted:
+    def metric_outcome(self) -> Counted:
         """What this counts as in the metrics."""
         if self.allowed:
             return _COUNTED_ALLOW if self.verdict.outcome is _ALLOW else Counted.GRANT
@@ -174,8 +174,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return self.verdict.sentence
 
 
-def settled_at_once(one: EvaluatedCall, explanation: Explanation | None = None) -> FinalVerdict:
-    """Settle what needs nobody to be asked: a grant is used by none but an enforcer's call, and here only named."""
+def settle(one: EvaluatedCall, explanation: Explanation | None = None) -> FinalVerdict:
+    """Settle what needs no wait: a grant is used by an enforcer's call alone, and here it is only named."""
     verdict = one.verdict
     outcome = verdict.outcome
     allowed = outcome is _ALLOW or (outcome is _USE_GRANT and verdict.dry_run)

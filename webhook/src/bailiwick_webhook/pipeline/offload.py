@@ -32,13 +32,13 @@ class Offload:
         try:
             running = asyncio.get_running_loop().run_in_executor(self._thread, work)
         except BaseException:
-            # No thread could be started. The pool kept the work, for nobody; whoever comes next may try.
+            # No thread could be started. The pool kept the work, for no one; the next caller may try.
             self._thread.shutdown(wait=False, cancel_futures=True)
             self._thread = _one_thread()
             self._next(None)
             raise
         running.add_done_callback(self._next)
-        # Shielded: whoever asked may go away, and the thread works on, for which the next one has to wait all the same.
+        # Shielded: the caller may go away, and the thread works on, for which the next one has to wait all the same.
         return await asyncio.shield(running)
 
     async def _turn(self, tenant: str) -> None:
@@ -58,7 +58,7 @@ class Offload:
 
     def _next(self, done: asyncio.Future[Any] | None) -> None:
         if done is not None and not done.cancelled():
-            # Whoever asked may be gone: then nobody else looks at it.
+            # The caller may be gone: then nothing else looks at it.
             done.exception()
         while self._queue.count:
             turn = self._queue.pop()

@@ -34,9 +34,9 @@ from bailiwick_webhook.pipeline.decision import (
     EvaluatedCall,
     FinalVerdict,
     new_evaluation_id,
-    settled_at_once,
+    settle,
 )
-from bailiwick_webhook.pipeline.judge import Judge
+from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, UseResult, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.recorder import DecisionRecorder
@@ -86,7 +86,7 @@ class Pdp:
         self.offload = Offload()
         self.turns = LoopTurns()
         self._recorder = DecisionRecorder(records, RecordLines(record_key), self.offload, now, opener, observe)
-        self._judge = Judge(store, installation, now, self.offload)
+        self._evaluator = Evaluator(store, installation, now, self.offload)
         self.shadows = Shadows(records, self.counts.shadows, installation, now, shadow_share)
         self._searcher = Searcher(store, records, now, self.offload, observe)
 
@@ -95,9 +95,9 @@ class Pdp:
         """The policies as of now; empty, so that everybody is a stranger, before the first list."""
         return self._store.snapshot or _NOTHING
 
-    async def judge(self, asked: EvaluationRequest) -> Verdict:
+    async def verdict(self, asked: EvaluationRequest) -> Verdict:
         """Return the verdict, without using, recording or opening anything."""
-        return (await self._judge.judged(asked, self._judge.inputs())).verdict
+        return (await self._evaluator.evaluate(asked, self._evaluator.inputs())).verdict
 
     def evaluate(self, asked: EvaluationRequest) -> Step[Decision]:
         """Decide one call, using a grant where one is needed and fits."""
@@ -112,22 +112,23 @@ class Pdp:
     def _begin(self, asked: EvaluationRequest) -> Step[Decision]:
         started = time.perf_counter()
         if asked.large or asked.explain:
-            return Need(partial(self._evaluated_beside, asked, started))
-        one = self._judge.at_once(asked, self._judge.inputs())
-        return self._settled(one, self.shadows.begun(one, self._judge.known), started)
+            return Need(partial(self._evaluate_beside, asked, started))
+        one = self._evaluator.evaluate_now(asked, self._evaluator.inputs())
+        return self._settle(one, self.shadows.shadowed_call(one, self._evaluator.grants_for), started)
 
-    async def _evaluated_beside(self, asked: EvaluationRequest, started: float) -> Step[Decision]:
+    async def _evaluate_beside(self, asked: EvaluationRequest, started: float) -> Step[Decision]:
         """Decide a call that is large, or explain the decision: beside the loop."""
-        inputs = self._judge.inputs()
-        one = await self._judge.judged(asked, inputs)
-        shadow = self.shadows.begun(one, self._judge.known)  # Before anything else is awaited: by what is known now.
-        explanation = await self._judge.explanation(asked, inputs.snapshot)
+        inputs = self._evaluator.inputs()
+        one = await self._evaluator.evaluate(asked, inputs)
+        # Before anything else is awaited: by what is known now.
+        shadow = self.shadows.shadowed_call(one, self._evaluator.grants_for)
+        explanation = await self._evaluator.explain(asked, inputs.snapshot)
         read = None
         if asked.large and not one.takes_grant:
             read = await self._recorder.read(asked.call, inputs.snapshot, one.weighed)
-        return self._settled(one, shadow, started, explanation, read)
+        return self._settle(one, shadow, started, explanation, read)
 
-    def _settled(
+    def _settle(
         self,
         one: EvaluatedCall,
         shadow: ShadowedCall | None,
@@ -136,30 +137,30 @@ class Pdp:
         read: AttributesRead | None = None,
     ) -> Step[Decision]:
         if one.takes_grant:
-            return Need(partial(self._evaluated_with_use, one, shadow, started, explanation))
-        settled = settled_at_once(one, explanation)
-        decision, line = self._recorder.made("evaluation", settled, one.inputs.now, one.weighed, read)
-        # Last of what may fail: a record of a decision that nobody was told is no record of it.
+            return Need(partial(self._evaluate_with_use, one, shadow, started, explanation))
+        settled = settle(one, explanation)
+        decision, line = self._recorder.compose("evaluation", settled, one.inputs.now, one.weighed, read)
+        # Last of what may fail: a record of a decision that was never answered is no record of it.
         if self._records.take(line):
-            return self._counted(decision, one, shadow, started)
-        return Need(partial(self._written, decision, line, one, shadow, started))
+            return self._count(decision, one, shadow, started)
+        return Need(partial(self._write, decision, line, one, shadow, started))
 
-    async def _written(
+    async def _write(
         self, decision: Decision, line: bytes, one: EvaluatedCall, shadow: ShadowedCall | None, started: float
     ) -> Decision:
-        return self._counted(await self._recorder.written(decision, line, must=False), one, shadow, started)
+        return self._count(await self._recorder.write(decision, line, must=False), one, shadow, started)
 
-    async def _evaluated_with_use(
+    async def _evaluate_with_use(
         self, one: EvaluatedCall, shadow: ShadowedCall | None, started: float, explanation: Explanation | None
     ) -> Decision:
-        decision = await self._recorder.recorded("evaluation", await self._with_use(one, explanation))
-        return self._counted(decision, one, shadow, started)
+        decision = await self._recorder.record("evaluation", await self._settle_with_use(one, explanation))
+        return self._count(decision, one, shadow, started)
 
-    def _counted(self, decision: Decision, one: EvaluatedCall, shadow: ShadowedCall | None, started: float) -> Decision:
+    def _count(self, decision: Decision, one: EvaluatedCall, shadow: ShadowedCall | None, started: float) -> Decision:
         verdict, tally = decision.verdict, self.counts.evaluation
         if decision.allowed:
             self.counts.usage.use(verdict, one.weighed, one.inputs.now)
-        tally.count(decision.counted, verdict.reason)
+        tally.count(decision.metric_outcome, verdict.reason)
         tally.took(time.perf_counter() - started)
         if shadow is not None:
             self.shadows.put(shadow, decision)
@@ -185,35 +186,38 @@ class Pdp:
         slices = self.turns.slices("") if first is None else self._slices(first.call)
         # Before it is said by which policies, since a crowd of the same tenant may be ahead.
         await slices.turn()
-        inputs = self._judge.inputs()
+        inputs = self._evaluator.inputs()
         judged: list[EvaluatedCall | None] = []
         shadows: list[ShadowedCall | None] = []
         for item in items:
             # The conditions of each may take some milliseconds.
             await slices.turn()
-            one = None
-            if item is not None:
-                one = await self._judge.judged(item, inputs) if item.large else self._judge.at_once(item, inputs)
+            if item is None:
+                one = None
+            elif item.large:
+                one = await self._evaluator.evaluate(item, inputs)
+            else:
+                one = self._evaluator.evaluate_now(item, inputs)
             judged.append(one)
-            shadows.append(None if one is None else self.shadows.begun(one, self._judge.known))
+            shadows.append(None if one is None else self.shadows.shadowed_call(one, self._evaluator.grants_for))
         if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
-            decisions = await self._in_turn(judged, semantic, inputs.snapshot, slices)
+            decisions = await self._record_in_turn(judged, semantic, inputs.snapshot, slices)
         else:
-            decisions = await self._at_once(judged, semantic, inputs, slices)
+            decisions = await self._record_at_once(judged, semantic, inputs, slices)
         for one, decision, shadow in zip(judged, decisions, shadows, strict=False):
             self.shadows.put(shadow, decision)
             if decision is not None:
                 if decision.allowed and one is not None:
                     self.counts.usage.use(decision.verdict, one.weighed, inputs.now)
-                self.counts.batch.count(decision.counted, decision.verdict.reason)
+                self.counts.batch.count(decision.metric_outcome, decision.verdict.reason)
         self.counts.batch.took(time.perf_counter() - started)
         # Again: what could not be recorded has turned to deny.
         return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
 
-    async def _at_once(
+    async def _record_at_once(
         self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, inputs: DecisionInputs, slices: TenantSlices
     ) -> list[Decision | None]:
-        """Record what needs nobody to be asked, all as of one moment."""
+        """Record what needs no wait, all as of one moment."""
         decisions: list[Decision | None] = []
         for one in judged:
             await slices.turn()
@@ -221,20 +225,20 @@ class Pdp:
             if one is None:
                 decisions.append(None)
             else:
-                settled = settled_at_once(one, None)
+                settled = settle(one, None)
                 allowed = settled.allowed
                 read = None
                 if one.asked.large:
                     read = await self._recorder.read(one.asked.call, inputs.snapshot, one.weighed)
-                decision, line = self._recorder.made("evaluation", settled, inputs.now, one.weighed, read)
+                decision, line = self._recorder.compose("evaluation", settled, inputs.now, one.weighed, read)
                 if not self._records.take(line):
-                    decision = await self._recorder.written(decision, line, must=False)
+                    decision = await self._recorder.write(decision, line, must=False)
                 decisions.append(decision)
             if semantic.ends(allowed=allowed):
                 break
         return decisions
 
-    async def _in_turn(
+    async def _record_in_turn(
         self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, snapshot: Snapshot, slices: TenantSlices
     ) -> list[Decision | None]:
         """Use grants and explain in order, then record all together."""
@@ -242,24 +246,24 @@ class Pdp:
         end, since = EvaluatedCall.deadline(), time.monotonic()
         for one in judged:
             await slices.turn()
-            explanation = None if one is None else await self._judge.explanation(one.asked, snapshot)
-            done = None if one is None else await self._with_use(one.by(end), explanation, since)
+            explanation = None if one is None else await self._evaluator.explain(one.asked, snapshot)
+            done = None if one is None else await self._settle_with_use(one.denied_after(end), explanation, since)
             settled.append(done)
             if semantic.ends(allowed=done is not None and done.allowed):
                 break
         told = iter(
-            await asyncio.gather(*(self._recorder.recorded("evaluation", one) for one in settled if one is not None))
+            await asyncio.gather(*(self._recorder.record("evaluation", one) for one in settled if one is not None))
         )
         return [None if one is None else next(told) for one in settled]
 
-    async def _with_use(
+    async def _settle_with_use(
         self, one: EvaluatedCall, explanation: Explanation | None, since: float | None = None
     ) -> FinalVerdict:
         """Use a grant, where the verdict takes one. `since`: see `UseConsumer.caught_up`."""
         if not one.takes_grant:
-            return settled_at_once(one, explanation)
+            return settle(one, explanation)
         evaluation_id = new_evaluation_id()
-        one, used = await self._with_grant(one, evaluation_id, since)
+        one, used = await self._use_grant(one, evaluation_id, since)
         asked, inputs, verdict = one.asked, one.inputs, one.verdict
         if used is None:
             verdict, opened = await self._asking.on_deny(asked, verdict)
@@ -292,7 +296,7 @@ class Pdp:
         started, counts = time.perf_counter(), self.counts.search
         slices = self._slices(asked.call)
         await slices.turn()
-        snapshot, around = self.snapshot, self._judge.circumstances(asked)
+        snapshot, around = self.snapshot, self._evaluator.circumstances(asked)
         try:
             found = await self._searcher.search(asked, kind, snapshot, around, slices, pay)
         except RecordFailedError:
@@ -307,7 +311,7 @@ class Pdp:
         counts.took(time.perf_counter() - started)
         return found
 
-    async def _with_grant(
+    async def _use_grant(
         self, one: EvaluatedCall, evaluation_id: str, since: float | None
     ) -> tuple[EvaluatedCall, Grant | None]:
         """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
@@ -315,7 +319,7 @@ class Pdp:
 
         def judge(grant: Grant, now: float) -> Verdict:
             nonlocal latest
-            latest = self._judge.again(one, grant, now)
+            latest = self._evaluator.reevaluate(one, grant, now)
             return latest.verdict
 
         # Where memory cannot have missed anything, nothing is read.
@@ -324,7 +328,7 @@ class Pdp:
             verdict = await self._consumer.caught_up(asked, one.verdict, judge, since)
             report(verdict)
         # Used up since, as like as not, so that the verdict need not name it.
-        repeated = self._consumer.taken_before(asked, verdict, self._judge.known(asked.call))
+        repeated = self._consumer.taken_before(asked, verdict, self._evaluator.grants_for(asked.call))
         if not repeated and verdict.outcome is not Outcome.USE_GRANT:
             return replace(latest, verdict=verdict), None
         candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
@@ -370,11 +374,11 @@ class Pdp:
 
     async def _request(self, asked: EvaluationRequest) -> tuple[Decision, OpenedGrant | RefusedOpening | None]:
         started = time.perf_counter()
-        one = await self._judge.judged(asked, self._judge.inputs())
+        one = await self._evaluator.evaluate(asked, self._evaluator.inputs())
         verdict = one.verdict
         outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, OpenedGrant) else None
-        decision = await self._recorder.recorded(
+        decision = await self._recorder.record(
             "request", FinalVerdict(asked, one.inputs, verdict, new_evaluation_id(), allowed=False, used=opened)
         )
         came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED

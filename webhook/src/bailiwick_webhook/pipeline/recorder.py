@@ -44,19 +44,19 @@ class DecisionRecorder:
         self._now = now
         self._opener = opener
 
-    async def recorded(self, kind: str, one: FinalVerdict) -> Decision:
+    async def record(self, kind: str, one: FinalVerdict) -> Decision:
         """Record and return the decision. A use of a grant that it took must be recorded, or it is denied."""
         # Of the very policies that were judged by: they may have changed since.
         read = await self.read(one.asked.call, one.inputs.snapshot, None) if one.asked.large else None
-        decision, line = self.made(kind, one, self._now(), None, read)
-        return await self.written(decision, line, must=one.used is not None)
+        decision, line = self.compose(kind, one, self._now(), None, read)
+        return await self.write(decision, line, must=one.used is not None)
 
     async def read(self, call: Call, snapshot: Snapshot, weighed: Sequence[Hop] | None) -> AttributesRead:
         """Return what a record tells of a call that is large: to seal large values takes long."""
         work = self.lines.reading(call, snapshot.endpoints.get((call.namespace, call.endpoint)), weighed)
         return await self._offload.run(call.namespace, work)
 
-    def made(
+    def compose(
         self, kind: str, one: FinalVerdict, now: float, weighed: Sequence[Hop] | None, read: AttributesRead | None
     ) -> tuple[Decision, bytes]:
         """Return the decision and its record. `weighed` is of the verdict's own snapshot, which says what to hide."""
@@ -97,7 +97,7 @@ class DecisionRecorder:
         )
         return decision, line
 
-    async def written(self, decision: Decision, line: bytes, *, must: bool) -> Decision:
+    async def write(self, decision: Decision, line: bytes, *, must: bool) -> Decision:
         """Write the record; what cannot be recorded is denied."""
         try:
             with self._observe(Stage.RECORD, None):

@@ -1,7 +1,7 @@
 """Search: a search carried out, a few milliseconds at a time, in turn by tenant, and recorded.
 
 Holds: one snapshot and one moment for the whole search; nothing is used or opened; what was found is recorded before it
-is told, as a count, unless the installation would rather answer than record.
+is answered, as a count, unless the installation would rather answer than record.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ _MOST_LARGE: Final = 100
 
 
 def unpaid(decisions: int) -> None:
-    """Let a search make so many decisions, whoever pays for it."""
+    """Let a search make so many decisions, and charge no one."""
 
 
 class Records(Protocol):
@@ -41,10 +41,10 @@ class Records(Protocol):
         """`write` returns only when a line is written, though it need not be."""
 
     def take(self, line: bytes) -> bool:
-        """Take one line for which nobody need wait; False where only `write` can tell what becomes of it."""
+        """Take one line for which no answer need wait; False where only `write` can tell what becomes of it."""
 
     def spare(self, line: bytes, gone: Callable[[], None]) -> bool:
-        """Take one line that no answer hangs on, where no other needs the room; returns whether it was taken."""
+        """Take one line that no answer depends on, where no other needs the room; returns whether it was taken."""
 
     async def write(self, line: bytes, *, must: bool = True) -> None:
         """Take one line, or raise `RecordFailedError`; with `must`, return only when it is written."""
@@ -94,7 +94,8 @@ class Searcher:
     ) -> SearchResult | None:
         """Return what is found; None where the caller may not ask: about subjects, only an enforcer may.
 
-        `pay` is told how many decisions it takes, before any is made. Raises `RecordFailedError` and what `pay` raises.
+        `pay` is called with how many decisions it takes, before any is made. Raises `RecordFailedError` and what `pay`
+        raises.
         """
         call = asked.call
         endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
@@ -121,7 +122,7 @@ class Searcher:
             told = Prospects(snapshot, endpoint, kind, call, found, around)
             prospects = await _prospects(listed, told.prospect, slices)
             names, gated, hidden = (prospects[one] for one in (Prospect.ALLOWED, Prospect.APPROVAL, Prospect.HIDDEN))
-            # Only subjects are told who need an approval.
+            # Only a search for subjects names those who need an approval.
             incomplete = incomplete or bool(hidden or (gated and kind is not SearchKind.SUBJECT))
             gated = gated if kind is SearchKind.SUBJECT else []
         refused = admitted if isinstance(admitted, Reason) else None

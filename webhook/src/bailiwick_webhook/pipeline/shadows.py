@@ -103,7 +103,7 @@ class Shadows:
         self._thread: TurnTakingPool | None = None
         self._limited = LogLimit()
 
-    def begun(self, one: EvaluatedCall, known: Callable[[Call], Iterable[Grant]]) -> ShadowedCall | None:
+    def shadowed_call(self, one: EvaluatedCall, known: Callable[[Call], Iterable[Grant]]) -> ShadowedCall | None:
         """Return what is to be decided again once it is answered; None, almost always: the endpoint has no candidate.
 
         Not what only a subject asked about itself, which enforces nothing.

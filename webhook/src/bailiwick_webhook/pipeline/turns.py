@@ -27,7 +27,7 @@ class LoopTurns:
         return TenantSlices(self, tenant, clock)
 
     async def turn(self, tenant: str) -> None:
-        """Wait for a turn. It lasts until whoever has it waits for anything, and is not given back."""
+        """Wait for a turn. It lasts until its holder waits for anything, and is not given back."""
         loop = asyncio.get_running_loop()
         mine: asyncio.Future[None] = loop.create_future()
         self._queue.put(tenant, mine)

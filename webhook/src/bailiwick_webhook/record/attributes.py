@@ -29,9 +29,10 @@ class Above(NamedTuple):
 
 
 class Attribute(NamedTuple):
-    """One thing to be told of a call: its name, what holds it, and the way from there.
+    """One thing to record of a call: its name, what holds it, and the way from there.
 
-    `above`: what is told where it is absent, by how much of the way there is; None where that goes without saying, and
+    `above`: what is recorded where it is absent, by how much of the way there is; None where that goes without saying,
+    and
     empty where it always does.
     """
 
@@ -59,7 +60,7 @@ def by_base(attributes: Iterable[Attribute]) -> AttributePlan:
 
 
 def attributes_of(path: Path, seals: Callable[[Path], bool], actors: int) -> Iterator[Attribute]:
-    """Yield what is told of what a condition reads: of an actor, for each of so many."""
+    """Yield what is recorded of what a condition reads: of an actor, for each of so many."""
     if path[0] == "actor":
         for index in range(actors):
             yield _attribute(path, (f"actors[{index}]", *path[1:]), _actor(index), path[1:], seals)

@@ -57,7 +57,7 @@ class PartyFacts:
     Of groups a record has only those that a rule names, of labels only those that a rule requires; a workload that
     could not be read stands as unknown.
 
-    `asking`: of whose workload. Of a party without groups, nothing else is told.
+    `asking`: of whose workload. Of a party without groups, nothing else is recorded.
     """
 
     def __init__(self, endpoint: CompiledEndpoint) -> None:
@@ -112,7 +112,7 @@ class DataRead:
     def attributes(
         self, paths: Iterable[frozenset[Path]], told: Callable[[Path, Any], tuple[str, Any]]
     ) -> Mapping[str, Any]:
-        """Return what is read of these paths, by name. What is absent is told by what it is not in.
+        """Return what is read of these paths, by name. What is absent is recorded by what it is not in.
 
         `told` makes of a path and a value a name, and what is written of it.
         """
@@ -141,7 +141,7 @@ class DataRead:
 class Evidence:
     """What the records of one endpoint have in common, and what its rules read. Made once for each of its states.
 
-    It does not keep the endpoint: what is over goes, however long nobody asks about it again.
+    It does not keep the endpoint: what is over goes, however long no call asks about it again.
     """
 
     def __init__(self, namespace: str, name: str, endpoint: CompiledEndpoint, sealed: ValueSealer) -> None:
@@ -149,7 +149,7 @@ class Evidence:
         self._plans: dict[tuple[object, ...], AttributePlan] = {}
         self._named: dict[CompiledRule, bytes] = {}
         self._hidden = {_ARGUMENTS} | {_parsed(path) for rule in endpoint.rules for path in rule.sensitive}
-        # What a policy that cannot be read calls sensitive, nobody knows.
+        # What a policy that cannot be read calls sensitive is unknown.
         self._sealing_all = bool(endpoint.broken) or endpoint.denied_whole is not None
         settings = endpoint.settings
         self._kept = frozenset(map(_parsed, settings.keep)) if settings else frozenset()
@@ -301,7 +301,7 @@ class Evidence:
             yield from (read for actions, read in self._ceiling if call.action.name in actions)
 
     def _of_data(self, path: Path, held: Any) -> tuple[str, Any]:  # noqa: ANN401 - any JSON
-        """Return by which name something of data is told, and what is written of it."""
+        """Return by which name something of data is recorded, and what is written of it."""
         name = spelled(path)
         return name, self._sealed.seal(name, held) if self._seals(path) or not (held == {} or is_plain(held)) else held
 

@@ -68,7 +68,7 @@ class LedgerNotes:
 
     @property
     def awaiting_key(self) -> bool:
-        """Whether the last note lacked a key that may still be on its way, so that nobody has to act yet."""
+        """Whether the last note lacked a key that may still be on its way, so that no one has to act yet."""
         return self._keyless_since is not None and self._clock() - self._keyless_since < PATIENCE
 
     def _judged(self, note: str) -> NoteRefusal | int:

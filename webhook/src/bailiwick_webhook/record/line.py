@@ -110,7 +110,7 @@ class RecordLines:
 
     def __init__(self, key: bytes | None = None) -> None:
         self._sealed = ValueSealer(key)
-        # Each goes with its endpoint: of one that is gone nobody would ask again.
+        # Each goes with its endpoint: of one that is gone no call would ask again.
         self._evidence: dict[EndpointKey, tuple[ref[CompiledEndpoint], Evidence]] = {}
         self._second = -1
         self._until_second = b""
@@ -240,7 +240,7 @@ class RecordLines:
         return b'%b%03d+00:00",' % (self._until_second, (now - second) * 1000)
 
     def _outcome(self, kind: str, verdict: Verdict, *, allowed: bool) -> bytes:
-        # By all that `disposition` looks at, and what else is told.
+        # By all that `disposition` looks at, and what else is recorded.
         key = (kind, verdict.outcome, verdict.reason, allowed, verdict.dry_run)
         found = self._outcomes.get(key)
         if found is None:

@@ -21,7 +21,7 @@ from bailiwick_webhook.signing.keyring import Keyring
 
 TYPE: Final = "approval+jwt"
 _LIVES: Final = frozenset({"Active", "Consumed"})
-# What is told for the reader alone. Where all of it is too much for a token, these go, the first first.
+# What is there for the reader alone. Where all of it is too much for a token, these go, the first first.
 _TOLD: Final = ("approvals", "binding_context_members", "policy")
 
 

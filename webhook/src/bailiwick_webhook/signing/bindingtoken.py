@@ -1,6 +1,6 @@
 """The binding token: which denial it is that an approval is asked for, signed (AuthZEN ARAP `binding_token`).
 
-Holds: it opens nothing: what is asked for is decided anew; it only shows that the denial was ours and was of this very
+Holds: it opens nothing: what is asked for is decided again; it only shows that the denial was ours and was of this very
 request. Verifying never raises, whatever the text.
 """
 

@@ -1,7 +1,7 @@
 """The signer: what the HTTP room asks of our own keys, as they are at the moment.
 
 Holds: without keys it issues nothing and takes nothing for proven, and without guards it vouches for no approval; a
-token is told apart by its digest wherever it is written down, never by itself.
+token is named by its digest wherever it is written down, never by itself.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ class Signer:
     def approval(self, grant: Grant, base: str) -> str | None:
         """Return the approval token of a grant; None where there is nothing to sign, or nothing to sign with.
 
-        Nor while the guards are not proven: whoever reads the token alone would believe what nobody here does.
+        Nor while the guards are not proven: a reader of the token alone would believe what this process does not.
         """
         if not self._guarded() or self._void().holds(grant.namespace, grant.uid):
             return None

@@ -1,4 +1,4 @@
-"""The pair that the decision port serves with, taken anew from its files while connections go on.
+"""The pair that the decision port serves with, read again from its files while connections go on.
 
 Kubernetes swaps a mounted Secret by one symbolic link, and other tools write one file after the other: so the files
 are read at intervals, and whatever they hold is first made a context of its own, beside the one that is served with.
@@ -106,7 +106,7 @@ class Certificates:
 
     @property
     def authorities(self) -> ClientAuthorities | None:
-        """By whom a client must be vouched for now; None: by nobody."""
+        """The CAs that a client's certificate must be of now; None: no certificate is asked for."""
         return self._trusted.now
 
     async def first(self) -> None:

@@ -85,7 +85,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 async def _ask(server: Server, **fields: object) -> str | None:
     """Return whose token the issuer's keys verify; None where they could not be read."""
     given = {"name": "corp", "issuer": server.signer.url, "caFile": str(server.ca_file), "allowPrivateAddresses": True}
-    issuer = Issuers([IssuerConfig.model_validate({**given, **fields})]).of(server.signer.url)
+    issuer = Issuers([IssuerConfig.model_validate({**given, **fields})]).find(server.signer.url)
     parsed = parse(server.signer.token("dave", "x"))
     assert issuer is not None
     assert parsed is not None

@@ -40,7 +40,7 @@ _VERSION: Final = "authorization.k8s.io/v1"
 _KIND: Final = "SubjectAccessReview"
 _MAX_BYTES: Final = 256 * 1024
 _SYSTEM: Final = "system:"
-# Whoever shows no credential: no part of the cluster.
+# Of a request without a credential: no part of the cluster.
 _ANONYMOUS: Final = "system:anonymous"
 # Ways into what runs: whatever the verb, admission sees them as one operation.
 _CONNECTED: Final = frozenset({"exec", "attach", "portforward", "proxy"})
@@ -51,7 +51,7 @@ _ADMITTED: Final = frozenset({k8snames.CREATE, "update", k8snames.DELETE, k8snam
 # Without a name they are about every object of a type.
 _OF_COLLECTIONS: Final = frozenset({"list", "watch", "deletecollection"})
 _MOST_NAMED: Final = 256
-# What hangs on arguments, of which there are none here.
+# What depends on arguments, of which there are none here.
 _UNTOLD: Final = frozenset(
     {Reason.CONDITION_FALSE, Reason.CONDITION_ERROR, Reason.CONTEXT_INSUFFICIENT, Reason.UNINSPECTABLE}
 )
@@ -78,7 +78,7 @@ class AuthorizeHandler:
             denial = await self._denial(request)
         except ProblemError as problem:
             denial = _Denial(k8sreview.reason_of(problem), problem.detail)
-        except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell nobody anything
+        except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and disclose nothing
             _log.error("unforeseen failure", adapter="authorize", exc_info=error)
             denial = _Denial("internal", "The decision point failed; the call is denied.")
         status: dict[str, Any] = {"allowed": False}
@@ -89,7 +89,7 @@ class AuthorizeHandler:
     async def _denial(self, request: web.Request) -> _Denial | None:
         authenticator, names = self._authenticator, self._namespaces
         with authenticator.slots.slot() as slot:
-            # Of whose endpoint it is, the body tells, and nobody's body is read who is not authenticated.
+            # Of whose endpoint it is, the body tells, and no body of a stranger is read.
             known = await authenticator.caller(request, Tenant("", names.endpoint), slot)
             check_headers(request)
             raw = await authenticator.raw(request, slot, _MAX_BYTES)
@@ -115,7 +115,7 @@ class AuthorizeHandler:
             asked = await met(authenticator.call(of, caller, parsed, marks(request), verified=verified))
             if call.target.unclear is not None:
                 asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
-            verdict = await authenticator.pdp.judge(asked)
+            verdict = await authenticator.pdp.verdict(asked)
             denial = _judged(call, verdict, authenticator.identity.stranger)
             if denial is not None or not collective:
                 return denial
@@ -136,7 +136,7 @@ class AuthorizeHandler:
         for name in sorted(named.ids):
             each = call._replace(target=call.target._replace(name=name))
             judged = replace(asked, call=replace(asked.call, resource=each.resource))
-            denial = _judged(each, await self._authenticator.pdp.judge(judged), self._authenticator.identity.stranger)
+            denial = _judged(each, await self._authenticator.pdp.verdict(judged), self._authenticator.identity.stranger)
             if denial is not None:
                 return denial._replace(message=_NAME_EACH)
         return None
@@ -186,7 +186,7 @@ def _judged(call: ReviewedCall, verdict: Verdict, stranger: str) -> _Denial | No
         return _Denial("forbidden", stranger)
     admitted = call.target.action in _ADMITTED
     if verdict.gate is not None and not admitted:
-        # Nobody would use the approval up.
+        # Nothing would use the approval up.
         return _Denial(
             Reason.APPROVAL_REQUIRED.value, "A rule requires an approval, which cannot be used for a call that reads."
         )
@@ -197,7 +197,8 @@ def _judged(call: ReviewedCall, verdict: Verdict, stranger: str) -> _Denial | No
         k8snames.CREATE,
         k8snames.UNNAMED,
     ) and verdict.reason is Reason.NO_RULE:
-        # A new object's name is in its body. A collection that is deleted has no name anywhere: whoever may delete all
+        # A new object's name is in its body. A collection that is deleted has no name anywhere: a subject that may
+        # delete all
         # of it has a rule that says so, and admission is asked about each object, if it is registered for that.
         untold = True
     return (

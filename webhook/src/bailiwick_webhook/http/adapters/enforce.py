@@ -2,7 +2,7 @@
 
 Contract: `CREATE`, `UPDATE`, `DELETE` and `CONNECT` become `create`, `update`, `delete` and `connect` of the endpoint
 `<namespace of the object>/<--kubernetes-endpoint>`. Holds: who asks is authenticated before the review is read, and
-whoever is not is told the same of every review; every review that can be read is answered 200, so that a registration
+others get the same answer to every review; every review that can be read is answered 200, so that a registration
 that says Ignore lets nothing of a protected namespace through for a failure of ours; no object is built before it is
 known that an enforcer asks about it; a dry run uses and opens nothing; what is ours, and a namespace without the
 endpoint, is let through.
@@ -84,7 +84,7 @@ class EnforceHandler:
         check_headers(request)
         with self._authenticator.slots.slot() as slot:
             try:
-                # Whose endpoint it is, the body tells, and the body of nobody is read who is not authenticated.
+                # Whose endpoint it is, the body tells, and no body of a stranger is read.
                 caller = await self._authenticator.caller(request, Tenant("", self._namespaces.endpoint), slot)
             except Exception as error:
                 slot.take(other(request.remote or ""))
@@ -98,14 +98,14 @@ class EnforceHandler:
             raw = await self._authenticator.raw(request, slot, _MAX_BYTES)
             if raw is None:
                 raise ProblemError(413, "too-large", "Content too large", f"the body is larger than {_MAX_BYTES} bytes")
-            # Read twice: a number that has no canonical form is nobody's business where nothing is protected.
+            # Read twice: a number that has no canonical form does not matter where nothing is protected.
             said = await self._beside(caller.account.username, raw, partial(reviewhead.request_of, raw))
             uid = text(said, "uid", "request")
             if not uid:
                 raise bad_request("must not be empty", "request.uid")
             try:
                 answer = await self._answered(request, slot, raw, said)
-            except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell nobody anything
+            except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and disclose nothing
                 answer = _failed(error)
         return json(200, _review(uid, answer))
 
@@ -134,7 +134,7 @@ class EnforceHandler:
         elif not readable:
             asked = replace(asked, call=replace(asked.call, refused=Reason.UNINSPECTABLE))
         if said.get("dryRun") is True:
-            return _tried(call, await authenticator.pdp.judge(asked), authenticator)
+            return _tried(call, await authenticator.pdp.verdict(asked), authenticator)
         decision = await met(authenticator.pdp.evaluate(asked))
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
             raise forbidden(authenticator.identity.stranger)
@@ -177,7 +177,7 @@ def _arguments(call: ReviewedCall, raw: bytes) -> tuple[dict[str, Any], bool]:
             if call.target.type == _TUNNELS:
                 # Which ports they are is said by each stream, and `ports` is what the client likes to say of them.
                 args.pop("ports", None)
-        # Nobody is shown a Secret, nor is one kept in a grant.
+        # No reviewer is shown a Secret, nor is one kept in a grant.
         return ({ARGS_DIGEST: sha256(args)} if call.target.type == _SECRETS else {ARGS: args}), True
     except (JsonError, NotCanonicalError):
         return {}, False
@@ -201,12 +201,12 @@ def _tried(call: ReviewedCall, verdict: Verdict, authenticator: RequestAuthentic
         raise forbidden(authenticator.identity.stranger)
     if verdict.outcome in {Outcome.ALLOW, Outcome.USE_GRANT}:
         return _Answer(None)
-    # Without a time to come again: nobody was asked for anything.
+    # Without a time to come again: no approval was requested.
     return _Answer(verdict.reason.value, k8sreview.explained(call, verdict.reason, verdict.sentence))
 
 
 def _failed(error: Exception) -> _Answer:
-    """Return what is answered where there is no decision. A defect denies, and tells nobody anything."""
+    """Return what is answered where there is no decision. A defect denies, and discloses nothing."""
     if not isinstance(error, ProblemError):
         _log.error("unforeseen failure", adapter="enforce", exc_info=error)
         return _Answer(_INTERNAL, "The decision point failed; the call is denied.")

@@ -27,7 +27,7 @@ _LONGEST_PORT_NAME: Final = 15
 
 
 class CallTarget(NamedTuple):
-    """What a call is about. `unclear` tells the caller why it cannot be told in one way only; None: it can."""
+    """What a call is about. `unclear` tells the caller why it has no single reading; None: it has one."""
 
     action: str
     type: str

@@ -115,7 +115,7 @@ def _container(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pulled(image: object) -> str:
-    """Return the policy by which the API server has an image pulled where nobody says: by its tag."""
+    """Return the policy by which the API server has an image pulled by default: by its tag."""
     last = str(image).rpartition("/")[2]
     if "@" in last:
         return "IfNotPresent"

@@ -1,7 +1,7 @@
 """What the API server asks about, as action and resource: shared by `/authorize` and `/admission/enforce`.
 
 Holds: both say the same of one call, so that one rule speaks of it in both; the endpoint is that of the object's
-namespace, under a name that is the same in all; our own objects, namespace and accounts are nobody's endpoint.
+namespace, under a name that is the same in all; our own objects, namespace and accounts have no endpoint.
 """
 
 from collections.abc import Mapping

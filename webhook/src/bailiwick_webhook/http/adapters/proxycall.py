@@ -230,7 +230,7 @@ def _hidden(headers: MultiMapping[str], raw: bytes | None) -> str | None:
             "the body is a form, and some upstreams read another method in a form; the route can accept forms"
             " (forms: true) if this upstream does not"
         )
-    # One that is there and empty is told also by proxies that send no body, and do not take it for missing.
+    # One that is there and empty is sent also by proxies that send no body, and do not take it for missing.
     if not all(one.strip() for one in sent) or (raw != b"" and not sent):
         return "the type of the body is missing, and some upstreams read such a body as a form"
     return None

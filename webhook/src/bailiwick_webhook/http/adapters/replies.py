@@ -141,7 +141,7 @@ def refused(problem: ProblemError) -> ProxyReply:
 
 
 def failed() -> ProxyReply:
-    """Return the answer where nobody knows what went wrong."""
+    """Return the answer to an internal error."""
     return _denial(_problem(_FORBIDDEN, _INTERNAL, "The decision point failed. The call is denied."))
 
 

@@ -116,13 +116,13 @@ class RequestAuthenticator:
         self.signer = signer
 
     async def body(self, request: web.BaseRequest, of: Tenant, slot: RequestSlot) -> ParsedBody:
-        """Read the body of whoever has this slot. Raises `ProblemError` (400, 429)."""
+        """Read the body of the request that has this slot. Raises `ProblemError` (400, 429)."""
         raw = await self.whole(request, slot)
         large = len(raw) >= LARGE
         return ParsedBody(await self.parse_beside(raw, of) if large else parse_object(raw), large)
 
     async def whole(self, request: web.BaseRequest, slot: RequestSlot) -> bytes:
-        """Read the body of whoever has this slot, which is said to be JSON. Raises `ProblemError` (400, 429)."""
+        """Read the JSON body of the request that has this slot. Raises `ProblemError` (400, 429)."""
         return await read_whole(request, self._bodies, slot.sender)
 
     async def raw(self, request: web.BaseRequest, slot: RequestSlot, most: int) -> bytes | None:
@@ -290,7 +290,7 @@ class RequestAuthenticator:
         """Return who asks, where that is not known yet: `step` is what `identity.caller` said. Raises as `by_token`."""
         # To prove somebody can take as long as the API server does, so it needs a slot too. By its signature a token
         # tells in whose name: an enforcement point that is new waits beside other enforcers. Without one that is known
-        # it could name anybody, so that whoever connects stands for it.
+        # it could name anybody, so that the address that connects stands for it.
         signed = self.identity.signed(authorization)
         if isinstance(signed, str):
             self._take(of, signed, slot)

@@ -1,4 +1,4 @@
-"""Decision paths: one evaluation and several, whoever serves the request and however its body comes.
+"""Decision paths: one evaluation and several, by whichever protocol the request and its body come.
 
 Standing: over `evaluation` and `evaluations`; under the port's own protocol, which has a request whole, and under
 aiohttp's application, which reads a body in its own time. Holds: who asks is authenticated, and would get a slot,
@@ -46,7 +46,9 @@ class DecisionPaths:
         with authenticator.slots.slot() as slot:
             caller = await authenticator.caller(request, of, slot)
             raw = await authenticator.whole(request, slot)
-            return answers.said(await met(self._decide(operation, of, caller, slot.sender, marks(request), raw)))
+            return answers.json_response(
+                await met(self._decide(operation, of, caller, slot.sender, marks(request), raw))
+            )
 
     def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[WholeAnswer]:
         """Return the answer to a request that is whole, or what has to be awaited for it."""
@@ -70,7 +72,7 @@ class DecisionPaths:
         step = self._decide(sent.operation, of, caller, sender, sent.marked, sent.body)
         if not isinstance(step, Need):
             return step
-        # Now, and not when the need is met: whoever comes in the same turn of the loop finds one slot less. There was
+        # Now, and not when the need is met: the next one in the same turn of the loop finds one slot less. There was
         # one a moment ago, so that this cannot fail.
         slot = authenticator.slots.slot()
         slot.take(sender)

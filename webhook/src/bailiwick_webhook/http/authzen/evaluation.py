@@ -1,7 +1,7 @@
 """One evaluation (AuthZEN 1.0, "Access Evaluation"): from a parsed body to the bytes of its answer.
 
 Standing: under `decisions`, which knows who asks; a batch without items is answered here too. Holds: one synchronous
-function decides, for every caller, body and outcome; a need that it returns is met by whoever serves the request.
+function decides, for every caller, body and outcome; a need that it returns is met by what serves the request.
 """
 
 from collections.abc import Mapping

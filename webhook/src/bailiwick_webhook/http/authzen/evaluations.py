@@ -63,7 +63,7 @@ def parse(body: Mapping[str, Any]) -> Batch | None:
 class ItemSizes:
     """How large the items of one body are, each by itself. What they share is measured once.
 
-    It holds for as long as the items do: parts are told apart by which object they are.
+    It holds for as long as the items do: parts are identified by which object they are.
     """
 
     def __init__(self) -> None:

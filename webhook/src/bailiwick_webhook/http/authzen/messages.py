@@ -185,7 +185,7 @@ def answer(
 ) -> dict[str, Any]:
     """Return the body of the answer. `base` is the URL of the endpoint's tenant, where an approval can be asked for.
 
-    `notice` is told in every answer's context. `binding_token`: of a denial about which can be asked, see `asks`.
+    `notice` is in every answer's context. `binding_token`: of a denial about which can be asked, see `asks`.
     """
     verdict = decision.verdict
     context: dict[str, Any] = {

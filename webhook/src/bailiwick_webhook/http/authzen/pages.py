@@ -1,8 +1,8 @@
-"""Pages of a search: which part of what was found is told, and the token that the next part is asked for with.
+"""Pages of a search: which part of what was found is answered, and the token that the next part is asked for with.
 
 Holds: a token goes on where its page ended and serves only the query that it was made for; one that was altered or
 belongs to another query is 400. It needs no secret and no memory, so that any replica takes it: it says nothing but the
-last name that was told and a digest of the query, and the whole query is decided again for every page.
+last name that was answered and a digest of the query, and the whole query is decided again for every page.
 """
 
 import base64
@@ -84,7 +84,7 @@ def _unpacked(token: str) -> tuple[Page, str] | None:
 
 
 def _check(raw: bytes) -> bytes:
-    """Against accidents and tinkering; whoever computes it anew learns nothing that a plain search would not tell."""
+    """Against accidents and tinkering; a caller that computes it learns nothing that a plain search would not tell."""
     return hashlib.sha256(b"bailiwick page\n" + raw).digest()[:_CHECK]
 
 

@@ -49,7 +49,7 @@ class AccessRequestsHandler:
         asked = await met(self._authenticator.call(of, caller, messages.parse(body), marks(request), large=large))
         denial = _denial(body)
         asked = replace(asked, key=_key(request))
-        verdict = await self._authenticator.pdp.judge(asked)
+        verdict = await self._authenticator.pdp.verdict(asked)
         if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
             raise forbidden(self._authenticator.identity.stranger)
         _offered(body, asked)
@@ -83,7 +83,7 @@ class AccessRequestsHandler:
                 raise tasks.invalid_denial_binding(found.value)
             if denial.evaluation_id not in {None, found.evaluation_id}:
                 raise tasks.invalid_denial_binding(TokenProblem.OTHER.value)
-        # Without a token it is only for correlation, but whoever says that it is over is believed.
+        # Without a token it is only for correlation, but a caller that says that it is over is believed.
         return denial.expires is not None and time.time() - LEEWAY >= denial.expires
 
     def _told(self, of: Tenant, grant: Grant) -> web.StreamResponse:

@@ -1,7 +1,7 @@
 """AuthZEN 1.0, search APIs: which subjects, resources or actions a call could name and be allowed.
 
 Holds: what is searched for is ignored where the body names it; nothing that matches is an empty result, never an error;
-`context.incomplete` says that there may be more than policies name. Subjects who need an approval are told apart, in
+`context.incomplete` says that there may be more than policies name. Subjects who need an approval are listed apart, in
 `context.with_approval`, and share the pages of the others.
 """
 
@@ -106,7 +106,7 @@ class SearchHandler:
         if self._kind is not SearchKind.SUBJECT:
             return await met(self._authenticator.call(of, caller, parsed, marks(request), searching=True, large=large))
         namespace, endpoint = of
-        # Nobody in particular, so that there is nothing to prove, and evidence is not looked at.
+        # No one in particular, so that there is nothing to prove, and evidence is not looked at.
         blank = Party(parsed.subject.type, "", "", {}, parsed.subject.properties, hypothetical=True)
         call = Call(namespace, endpoint, caller.account, blank, parsed.action, parsed.resource, parsed.context)
         marked = marks(request)

@@ -70,7 +70,7 @@ class Bounds:
     def connections_of(self, port: Port) -> Parts:
         """Return how many connections a port may have, with as many descriptors as this process may have.
 
-        Of the admission port all are the others': nobody says there who they are.
+        Of the admission port all are the others': no caller authenticates there.
         """
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OTHERS
         admission = max(_FEWEST, min(self.admission_connections, descriptors // 4))

@@ -25,7 +25,7 @@ class ConnectionShare:
         self.last = False
 
     def begins(self) -> None:
-        """Take note of a request whose head is there: its connection makes room for nobody."""
+        """Take note of a request whose head is there: its connection makes room for no other."""
         entry = self.entry
         # Nothing of an enforcer's connection changes by this, once it has asked for the first time.
         if not entry.enforcer:

@@ -62,7 +62,7 @@ class ConnectionTable:
         self.enforcers = 0
         """How many connections are of enforcers."""
         self._queue: EvictionQueue[TableEntry] = EvictionQueue()
-        # Of addresses from which an enforcer was authenticated lately: on each new connection it has to be anew.
+        # Of addresses from which an enforcer was authenticated lately: on each new connection it has to be again.
         self._known_queue: EvictionQueue[TableEntry] = EvictionQueue()
         self._known: BoundedCache[str, float] = BoundedCache(_MOST_KNOWN)
 
@@ -83,7 +83,7 @@ class ConnectionTable:
         return entry
 
     def begins(self, entry: TableEntry) -> None:
-        """Take note of a request whose head is there: until it is answered, its connection makes room for nobody."""
+        """Take note of a request whose head is there: until it is answered, its connection makes room for no other."""
         if entry.silent is not None:
             # The timer goes too, or a flood of connections would be kept for as long as it runs.
             entry.silent.cancel()
@@ -150,7 +150,7 @@ class ConnectionTable:
 
     def _give_up(self, entry: TableEntry, why: ConnectionLimit) -> None:
         end = entry.end
-        # First, since its end is told a moment later, and others may come until then.
+        # First, since its end is reported a moment later, and others may come until then.
         self.leave(entry)
         self._limited(why, entry.holder)
         end()

@@ -1,7 +1,7 @@
-"""Who makes room: of connections on which nothing is under way, the oldest one of whoever has most of them.
+"""Who makes room: of connections on which nothing is under way, the oldest one of the holder with most of them.
 
-Standing: under `conntable`. Holds: whoever has one connection loses it only when nobody has more than one, and then the
-one whose turn it is longest; each step takes the same time, however many there are.
+Standing: under `conntable`. Holds: a holder of one connection loses it only when no other has more than one, and then
+the one whose turn it is longest; each step takes the same time, however many there are.
 """
 
 from collections.abc import Hashable
@@ -52,7 +52,7 @@ class EvictionQueue(Generic[_Item]):
         else:
             self._levels[count - 1][holder] = None
         if count == self._most and not self._levels[count]:
-            # Whoever was there is one below, or was the last one of all.
+            # Its holder is one below, or was the last one of all.
             self._most -= 1
 
     def first(self) -> tuple[str, _Item]:

@@ -1,6 +1,6 @@
 """A quota: a fixed amount of something, shared among those who ask for it.
 
-Standing: under `slots`, `bodies` and `conntable`. Holds: nobody has more of it than is free, so that one alone has
+Standing: under `slots`, `bodies` and `conntable`. Holds: no name has more of it than is free, so that one alone has
 half of it at most, and two a third each; and no group has more than three times what is free, so that all of one
 together have three quarters at most (the dynamic threshold of Choudhury and Hahne, with a factor of one and of three).
 Who has nothing is not remembered.
@@ -16,7 +16,7 @@ _OF_A_GROUP: Final = 3
 class Quota:
     """An amount. Each piece of it is held under a name, and maybe under a group as well. Lives in one loop.
 
-    Names and groups are told apart by what they look like: `slots` makes sure of that.
+    Names and groups differ in what they look like: `slots` makes sure of that.
     """
 
     __slots__ = ("_held", "free")
@@ -50,7 +50,7 @@ class Quota:
     def give_back(self, name: str, group: str = "", amount: int = 1) -> None:
         """Give back an amount that was taken so."""
         held = self._held
-        # What is left of nothing goes, or whoever comes with a new name each time would be remembered for ever.
+        # What is left of nothing goes, or each new name of a caller would be remembered for ever.
         if left := held[name] - amount:
             held[name] = left
         else:

@@ -1,7 +1,7 @@
 """Rates: how many decisions a second there may be about the endpoints of one namespace.
 
 Standing: under `authenticator`, which asks once it knows how many a body asks for, and before any is made. Holds:
-enforcers, and all who ask about themselves, have a bucket each, so that nobody uses up what another namespace has, nor
+enforcers, and all who ask about themselves, have a bucket each, so that none uses up what another namespace has, nor
 a subject what its enforcers have; what is refused was not decided, recorded or used.
 """
 
@@ -20,20 +20,16 @@ _log: Final = LogLimit()
 
 
 class Rates:
-    """Token buckets of `per_second` tokens each, and as many again each second; 0 is no limit.
-
-    `clock` is monotonic, in seconds.
-    """
+    """Token buckets of `per_second` tokens each, and as many again each second. `clock` is monotonic, in seconds."""
 
     def __init__(self, per_second: int, counts: Counts, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limited = per_second > 0
         self._counts = counts
         self._clock = clock
         self._buckets: TokenBuckets[tuple[str, CallerClass]] = TokenBuckets(per_second, float(per_second))
 
     def take(self, namespace: str, sender: Sender, decisions: int = 1) -> None:
         """Pay for decisions about endpoints of a namespace, of which there are some. Raises `ProblemError` (429)."""
-        if not self._limited or self._buckets.take((namespace, sender.who), self._clock(), decisions):
+        if self._buckets.take((namespace, sender.who), self._clock(), decisions):
             return
         self._counts.overloads[Overload.RATE, sender.who] += 1
         _log.warning("too many decisions per second", namespace=namespace, sender=sender.name, decisions=decisions)

@@ -2,7 +2,7 @@
 
 Standing: under `authenticator`, which takes a slot before it waits for anybody. Holds: enforcers have one part of the
 slots, and all others together the other part. No name has more slots of a part than are free. An enforcer's request
-counts for its account, and for the namespace of the endpoint: whoever may write policies there can name any number of
+counts for its account, and for the namespace of the endpoint: who may write policies there can name any number of
 accounts. A slot is given back once, however its request ends. A request that gets none was not read, used nothing and
 was not decided.
 """
@@ -40,7 +40,7 @@ def enforcer(account: str, namespace: str) -> Sender:
 
 
 def other(name: str) -> Sender:
-    """Return who any other request counts for: an account, or an address where nobody is authenticated."""
+    """Return who any other request counts for: an account, or an address before that."""
     return Sender(_OTHERS, name, "")
 
 
@@ -67,10 +67,10 @@ class RequestSlots:
             raise self.refused(sender, quota, why)
 
     def refused(self, sender: Sender, quota: Quota, why: Overload) -> ProblemError:
-        """Return what a sender is told that gets no slot."""
+        """Return the answer to a sender that gets no slot."""
         who, name, group = sender
         self.counts.overloads[why, who] += 1
-        # By the metric alone nobody could tell whose they are.
+        # The metric alone does not say whose they are.
         _log.warning(
             "too many concurrent requests",
             why=why.value,
@@ -84,7 +84,7 @@ class RequestSlots:
 
 
 class RequestSlot:
-    """One request's slot, as a context manager. Until its sender is authenticated, whoever connects stands for it.
+    """One request's slot, as a context manager. Until its sender is authenticated, its address stands for it.
 
     `sender` holds it; `NOBODY` holds none yet.
     """

@@ -2,8 +2,8 @@
 
 Beside it, unsigned, how many records this process lost.
 Standing: under `health`; the operator asks as the witness, with the size that it knows. Holds: what is signed stands in
-the file; whoever asks learns no line; it is rationed, and nothing of it runs on the loop that could take long; who
-stops is waited for by nobody but the witness, and not for long.
+the file; a caller learns no line; it is rationed, and nothing of it runs on the loop that could take long; a
+process that stops waits for the witness alone, and not for long.
 """
 
 import asyncio
@@ -60,9 +60,9 @@ class CheckpointHandler:
         self._counts = counts
         self.senders: Final = senders or StatusSenders(counts)
         self._rations = Rations(MOST_WAITING, counts)
-        # How many lines the witness was told of, at least, how many losses, and when it asked.
+        # How many lines the witness knows of, at least, how many losses, and when it asked.
         self._told: tuple[int, int, float] | None = None
-        # Whether an operator asked that proves itself: then nobody else counts as the witness.
+        # Whether an operator asked that proves itself: then no other caller counts as the witness.
         self._proven = False
         self._asked = asyncio.Event()
 
@@ -80,7 +80,7 @@ class CheckpointHandler:
         body = await self.senders.body(request, MOST_BYTES)
         if body is None:
             return _refused(413, f"the request body must have at most {MOST_BYTES} bytes")
-        ration = self._rations.of(body)
+        ration = self._rations.ration_for(body)
         with ration.place():
             try:
                 asked = _QUESTION.decode(body.raw)
@@ -100,9 +100,9 @@ class CheckpointHandler:
             return answer
 
     async def farewell(self, most: float) -> None:
-        """Wait until the witness was told of the last line and the last loss, for so many seconds at most.
+        """Wait until the witness knows of the last line and the last loss, for so many seconds at most.
 
-        Nobody is waited for where none has asked lately. To be called when no line comes any more.
+        There is no wait where none has asked lately. To be called when no line comes any more.
         """
         if self._told is None or asyncio.get_running_loop().time() - self._told[2] > _LATELY:
             return
@@ -122,7 +122,7 @@ class CheckpointHandler:
             return _refused(404, _ABSENT)
         refused = None
         if ledger is not None:
-            # The witness cosigns the checkpoints of all processes: by its cosignature alone nobody knows the ledger.
+            # The witness cosigns the checkpoints of all processes: its cosignature alone does not identify the ledger.
             refused = self._notes.refusal(ledger) if proven else NoteRefusal.UNPROVEN
         if refused is not None:
             self._counts.notes_refused += 1
@@ -148,7 +148,7 @@ class CheckpointHandler:
             "lost": lost,
         }
         if refused is not None:
-            # The checkpoint of our own log is given all the same: whoever asks may be an operator of another version.
+            # The checkpoint of our own log is given all the same: the caller may be an operator of another version.
             body["refused"] = refused.value
         return web.Response(body=orjson.dumps(body), content_type="application/json")
 

@@ -41,7 +41,7 @@ def build(
     tls: Certificates | None = None,
     checkpoints: CheckpointHandler | None = None,
 ) -> web.Application:
-    """Return the application of the status port. `notice` is told besides; without `tls` nothing is served by it.
+    """Return the application of the status port. `notice` is added; without `tls` nothing is served by it.
 
     Without `checkpoints` there is no such path, and all who ask are strangers.
     """

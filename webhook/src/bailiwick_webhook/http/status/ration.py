@@ -1,8 +1,8 @@
 """Rations: what may be done for those who ask on the status port, for the operator and for all strangers together.
 
 Standing: under `health`. Holds: of one kind of work one piece is done at a time for each of the two, and after each
-comes a rest that is nine times as long, so that whoever floods gets a tenth of the loop and decisions have the others;
-a few wait for their turn, and whoever else comes is refused. A place is taken when the body is there, never before.
+comes a rest that is nine times as long, so that a flood gets a tenth of the loop and decisions have the others;
+a few wait for their turn, and all others are refused. A place is taken when the body is there, never before.
 """
 
 import asyncio
@@ -75,13 +75,13 @@ class Rations:
     def __init__(self, most: int, counts: Counts) -> None:
         self._operator, self._strangers = Ration(most, counts), Ration(most, counts)
 
-    def of(self, body: StatusBody) -> Ration:
-        """Return the one of whoever sent this."""
+    def ration_for(self, body: StatusBody) -> Ration:
+        """Return the one of the sender."""
         return self._operator if body.operator else self._strangers
 
     @property
     def strangers(self) -> Ration:
-        """Return the one of a request without a body, which proves nobody."""
+        """Return the one of a request without a body, which authenticates no one."""
         return self._strangers
 
 
@@ -92,7 +92,7 @@ async def answered(
     body = await senders.body(request, most)
     if body is None:
         return web.Response(status=413, text=f"the request body must have at most {most} bytes\n")
-    ration = rations.of(body)
+    ration = rations.ration_for(body)
     with ration.place():
         async with ration.turn():
             return answer(body.raw)
@@ -116,6 +116,6 @@ class SharedResult:
 
     async def _made(self) -> bytes:
         async with self._ration.turn():
-            # Whoever asks from now on may want to know of what happens while it is made.
+            # Those who ask from now on may want to know of what happens while it is made.
             self._next = None
             return await asyncio.to_thread(self._make)

@@ -1,7 +1,7 @@
 """`POST /served` of the status port: which generations of which policies this process decides by at the moment.
 
-Standing: under `health`; the operator asks, with a uid and a generation of each policy. Holds: it tells a policy to
-nobody who does not know its uid already; no more is read than an operator sends, and it is rationed.
+Standing: under `health`; the operator asks, with a uid and a generation of each policy. Holds: a caller learns
+nothing of a policy whose uid it does not know; no more is read than an operator sends, and it is rationed.
 """
 
 from collections.abc import Callable

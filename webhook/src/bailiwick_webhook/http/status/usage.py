@@ -1,9 +1,10 @@
 """`POST /usage` of the status port: on which day policies last let a call through, and what candidates came to.
 
-Standing: under `health`; the operator asks, with the uid of each policy and the day that it knows already. Holds: it
-tells a policy to nobody who does not know its uid, of uses no more than a day, and only what is news; no more is read
-than an operator sends, and it is rationed. Counts of a candidate are told as they are now, since those of several
-processes are added up before they are rounded: whoever knows its uid can watch how often its endpoint is called.
+Standing: under `health`; the operator asks, with the uid of each policy and the day that it knows already. Holds: a
+caller learns nothing of a policy whose uid it does not know, of uses no more than a day, and only what is news; no more
+is read than an operator sends, and it is rationed. Counts of a candidate are answered as they are now, since those of
+several processes are added up before they are rounded: a caller that knows its uid can watch how often its endpoint is
+called.
 """
 
 from typing import Any, Final

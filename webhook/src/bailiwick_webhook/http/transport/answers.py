@@ -29,10 +29,10 @@ _limited: Final = LogLimit()
 
 def json(status: int, body: Mapping[str, Any], **headers: str) -> web.Response:
     """Return a JSON answer."""
-    return said(orjson.dumps(body), status, **headers)
+    return json_response(orjson.dumps(body), status, **headers)
 
 
-def said(body: bytes, status: int = 200, **headers: str) -> web.Response:
+def json_response(body: bytes, status: int = 200, **headers: str) -> web.Response:
     """Return an answer of JSON that is written out already."""
     return web.Response(status=status, body=body, content_type=JSON, headers=headers)
 
@@ -95,7 +95,7 @@ def failed(request: web.BaseRequest, error: Exception) -> web.StreamResponse:
 
 
 def _problem(path: str, error: Exception) -> ProblemError | None:
-    """Return what the client is told of an error; None where that is a defect."""
+    """Return the answer to the client for an error; None where that is a defect."""
     match error:
         case ProblemError():
             return error

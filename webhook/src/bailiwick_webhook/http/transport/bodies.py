@@ -1,8 +1,8 @@
 """Bodies that come in pieces: how long one may take, and how many bytes of all of them are kept at a time.
 
-Standing: under `body` and `admission`. Holds: whoever sends slowly holds what a request holds for moments only: a body
-keeps up with a rate, on average and after a short grace, or is not waited for; the bytes that are kept are divided as
-slots are, and what is refused was not decided.
+Standing: under `body` and `admission`. Holds: a client that sends slowly holds what a request holds for moments only: a
+body keeps up with a rate, on average and after a short grace, or is not waited for; the bytes that are kept are divided
+as slots are, and what is refused was not decided.
 """
 
 import asyncio
@@ -107,7 +107,7 @@ class Body:
 
 
 async def paced(request: web.BaseRequest, most: int, pace: Pace, keep: Callable[[int], None]) -> bytes | None:
-    """Return a body, and no more of it than fits; None where it is larger than that. `keep` is told of each piece.
+    """Return a body, and no more of it than fits; None where it is larger than that. `keep` is called with each piece.
 
     Raises `TimeoutError` where it comes too slowly, `TORN` where it breaks off, and what `keep` raises.
     """
@@ -136,7 +136,7 @@ async def _pieces(request: web.BaseRequest, pace: Pace, keep: Callable[[int], No
     began = asyncio.get_running_loop().time()
     while True:
         if request.transport is None and not content.is_eof():
-            # It went away before anybody looked, of which aiohttp tells nobody who looks now.
+            # It went away before this looked, and aiohttp does not report that again.
             raise ConnectionResetError
         try:
             async with asyncio.timeout_at(began + pace.seconds_for(size)):

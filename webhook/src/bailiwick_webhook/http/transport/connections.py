@@ -87,7 +87,7 @@ class Connection(SharedConnection, ClientErrorHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Answer what was asked."""
-        # Before it is sent: who does not read what they are told makes room.
+        # Before it is sent: a client that does not read its answers makes room.
         self.share.rests()
         return await super().finish_response(request, resp, start_time)
 
@@ -165,7 +165,7 @@ class Connections(web.Server):
             connection.end()
         for task in tuple(shared.tasks):
             task.cancel()
-        # aiohttp's requests went on meanwhile, and it may have got connections that it was not told to close. To one
+        # aiohttp's requests went on meanwhile, and it may have got connections after it was closed. To one
         # that it got just now it listens in the next turn.
         await asyncio.sleep(0)
         super().pre_shutdown()
@@ -176,19 +176,19 @@ def _counted(behind: Callable[[web.BaseRequest], Any], counts: Counts) -> Callab
     """Return a handler of requests that counts them on their connection, and their answers by status."""
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        asked(request)
+        note_request(request)
         try:
             response: web.StreamResponse = await behind(request)
         except web.HTTPException as answer:
-            counts.answered(answer.status)
+            counts.count_response(answer.status)
             raise
-        counts.answered(response.status)
+        counts.count_response(response.status)
         return response
 
     return handle
 
 
-def asked(request: web.BaseRequest) -> None:
+def note_request(request: web.BaseRequest) -> None:
     """Count a request on its connection."""
     connection = request.protocol
     if isinstance(connection, SharedConnection):

@@ -100,7 +100,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     @property
     def remote(self) -> str | None:
-        """The address of whoever connected (see `Origin`)."""
+        """The address of the client (see `Origin`)."""
         return self.share.entry.address
 
     @property
@@ -129,7 +129,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         self._idle = self._loop.call_later(port.bounds.idle, self._look)
 
     def connection_lost(self, exc: BaseException | None) -> None:  # noqa: ARG002 - the superclass has it
-        """End. What is under way is driven to its end, and told nobody."""
+        """End. What is under way is driven to its end, and is not answered."""
         self._forget()
         self._kept = b""
         self.share.leave()
@@ -155,7 +155,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             self._read(self._kept)
 
     def pause_writing(self) -> None:
-        """Begin nothing more: whoever does not read its answers is not read from."""
+        """Begin nothing more: a client that does not read its answers is not read from."""
         self._blocked = True
         self._stop_reading()
 
@@ -181,7 +181,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
     def _read(self, data: bytes) -> None:
         """Begin the request that these bytes begin with, or wait for the rest of it, or leave them to aiohttp."""
         if self._over or self.transport is None or self.transport.is_closing():
-            # Its turn may come behind its end, and nobody would be told.
+            # Its turn may come behind its end, and no client would be answered.
             return
         head = head_of(data)
         if head is None:
@@ -231,7 +231,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
             answer = answers.broken(sent.path, error, sent.marked.request_id)
         except asyncio.CancelledError:
-            # Nothing more would be read, and nobody told why.
+            # Nothing more would be read, and the client would not know why.
             if self.transport is not None:
                 self.transport.abort()
             raise
@@ -242,10 +242,10 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     def _answer(self, answer: WholeAnswer) -> None:
         port, share, transport = self._port, self.share, self.transport
-        port.counts.answered(answer.status)
+        port.counts.count_response(answer.status)
         if transport is None or transport.is_closing():
             return
-        # Before it is sent: who does not read what they are told makes room.
+        # Before it is sent: a client that does not read its answers makes room.
         share.rests()
         if self._closes or share.last or port.draining():
             answer = answer.ending()
@@ -312,7 +312,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
             transport.resume_reading()
         successor = self._port.leave(self.share, transport, data)
         if self._blocked:
-            # Which it cannot know: it is told when that changes.
+            # Which it cannot know: it is called when that changes.
             successor.pause_writing()
 
     def _forget(self) -> None:

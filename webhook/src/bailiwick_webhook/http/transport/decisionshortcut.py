@@ -17,7 +17,7 @@ class Origin(Protocol):
 
     @property
     def remote(self) -> str | None:
-        """The address of whoever connected."""
+        """The address of the client."""
 
     @property
     def protocol(self) -> object:

@@ -1,8 +1,8 @@
 """TLS handshakes: one is begun in each turn of the loop, in a fair order (see `scheduler`).
 
-Standing: under `listener`, which accepts. A handshake costs most of a millisecond of the loop, so that whoever comes
-last would wait for all the others. Holds: a handshake is begun only when the client has said something that can be one;
-whatever is given up before hands are shaken is closed at once.
+Standing: under `listener`, which accepts. A handshake costs most of a millisecond of the loop, so that the one who
+comes last would wait for all the others. Holds: a handshake is begun only when the client has said something that can
+be one; whatever is given up before hands are shaken is closed at once.
 """
 
 import asyncio
@@ -109,9 +109,9 @@ class Arrival:
             await handshakes.loop.connect_accepted_socket(lambda: connection, accepted, ssl=handshakes.tls)
             outcome = Handshake.DONE
         except OSError:
-            # Whoever connects may speak no TLS, or another one, or go away: that is no news.
+            # A client may speak no TLS, or another one, or go away: that is no news.
             return
-        except Exception as error:  # noqa: BLE001 - of one connection, and nobody waits for this task
+        except Exception as error:  # noqa: BLE001 - of one connection, and nothing waits for this task
             _log.error("TLS handshake failed", error=repr(error))
         finally:
             handshakes.ended(outcome)

@@ -1,6 +1,6 @@
 """Listener: accepts TLS connections, and has hands shaken on them in a fair order.
 
-Standing: between the sockets and `connections`, in the place of the loop's own server, which tells nobody of a
+Standing: between the sockets and `connections`, in the place of the loop's own server, which reports no
 connection before hands are shaken, and shakes hands in the order in which connections come. Holds: a connection is
 counted, and its time runs, from the moment it is accepted; until its client has said something it costs a descriptor
 and little more. In which order hands are shaken, `handshakes` says.
@@ -17,7 +17,7 @@ from bailiwick_webhook.loglimit import LogLimit
 
 # What the kernel keeps for us while we are busy: where that is full, a client comes again only a second later.
 _BACKLOG: Final = 1_024
-# So many in a row before whoever asks has a turn again: in a flood, where another one makes room for each, that takes
+# So many in a row before those who ask have a turn again: in a flood, where another one makes room for each, that takes
 # some milliseconds.
 _AT_ONCE: Final = 16
 # Where there are no more descriptors, it takes a while until there are.

@@ -78,11 +78,11 @@ class PacedTransport(asyncio.Transport):
         return self._transport.get_write_buffer_size()
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Return from how many on its protocol is told."""
+        """Return from how many on its protocol is paused."""
         return self._transport.get_write_buffer_limits()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set from how many on its protocol is told."""
+        """Set from how many on its protocol is paused."""
         self._transport.set_write_buffer_limits(high, low)
 
     def _follow(self) -> None:

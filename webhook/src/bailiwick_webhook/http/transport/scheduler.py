@@ -16,7 +16,7 @@ _SHARE: Final = 4
 
 
 class ScheduledWork(Hashable, Protocol):
-    """What waits for its turn. It is told apart by which object it is."""
+    """What waits for its turn. It is identified by which object it is."""
 
     def turn(self) -> None:
         """Do it."""
@@ -82,7 +82,7 @@ def _turns(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
     if type(loop).__module__.startswith("uvloop"):
         # The time at which a turn began, in milliseconds: of turns that are shorter several count as one.
         return loop.time
-    # Any other loop's time goes on within a turn. To be told of the next one costs a turn that nobody needs.
+    # Any other loop's time goes on within a turn. To be called in the next one costs a turn of its own.
     count, due = 0, False
 
     def passed() -> None:

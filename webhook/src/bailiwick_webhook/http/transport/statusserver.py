@@ -1,8 +1,8 @@
 """Status server: connections of the status port, the newest few, whatever they ask or do not.
 
-Standing: below `server`, beside `connections`. Holds: a new one is always taken, so that nobody who opens connections,
-or answers slowly, keeps a probe from being answered; it is the oldest that makes room, and one on which the operator
-proved itself only where there is no other.
+Standing: below `server`, beside `connections`. Holds: a new one is always taken, so that no client that opens
+connections, or answers slowly, keeps a probe from being answered; it is the oldest that makes room, and one on which
+the operator proved itself only where there is no other.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class _Connection(ClientErrorHandler):
 
 
 def keep(request: web.Request) -> None:
-    """Let the connection of a request make room for others last: whoever sent it has proven itself."""
+    """Let the connection of a request make room for others last: its sender is authenticated."""
     if isinstance(connection := request.protocol, _Connection):
         connection.known = True
 
@@ -59,10 +59,10 @@ class StatusServer(web.Server):
         self._open[connection] = None
         if len(self._open) > self._most:
             oldest = next((one for one in self._open if not one.known), next(iter(self._open)))
-            # At once, since it is told of its end only later, and another new one needs another's room.
+            # At once, since its end is reported only later, and another new one needs another's room.
             del self._open[oldest]
             if isinstance(transport := oldest.transport, asyncio.WriteTransport):
-                # Not after what it has not read yet: whoever does not read would stay.
+                # Not after what it has not read yet: a client that does not read would stay.
                 transport.abort()
             oldest.force_close()
 

@@ -72,7 +72,7 @@ def parse(token: str) -> CompactToken | None:
 class TokenCache:
     """Takes tokens apart, those that were verified once not again. Keeps what they say by their digests, and no token.
 
-    What is kept is what `parse` returned, and as little to be believed: everything is judged anew.
+    What is kept is what `parse` returned, and as little to be believed: everything is judged again.
     """
 
     def __init__(self) -> None:

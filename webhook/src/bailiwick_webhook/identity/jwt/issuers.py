@@ -48,7 +48,7 @@ class Issuers:
     ) -> None:
         self._by_url = {config.issuer: Issuer(config, clock, now) for config in configs}
 
-    def of(self, url: str | None) -> Issuer | None:
+    def find(self, url: str | None) -> Issuer | None:
         """Return the issuer of this name; None where there is none."""
         return None if url is None else self._by_url.get(url)
 

@@ -63,7 +63,7 @@ def candidates(keys: tuple[PublishedKey, ...], parsed: CompactToken) -> tuple[Pu
 
 
 def _key(listed: object) -> PublishedKey | None:
-    # Whoever publishes a private or a shared key has lost it.
+    # An issuer that publishes a private or a shared key has lost it.
     if not isinstance(listed, Mapping) or "d" in listed or "k" in listed:
         return None
     operations, kid = listed.get("key_ops"), listed.get("kid")
@@ -84,7 +84,7 @@ def _key(listed: object) -> PublishedKey | None:
 
 def _rsa(listed: Mapping[str, Any]) -> tuple[RSAKey, frozenset[str]] | None:
     try:
-        # Before it is imported: a huge modulus would cost whoever verifies by it.
+        # Before it is imported: a huge modulus would make each verification expensive.
         if int.from_bytes(base64.urlsafe_b64decode(listed["n"] + "==")).bit_length() not in _RSA_BITS:
             return None
         key = RSAKey.import_key({"kty": "RSA", "n": listed["n"], "e": listed["e"]})

@@ -1,7 +1,7 @@
 """The keys of one issuer as they are now: fetched, kept, and fetched again where a token names one that is not known.
 
 Holds: keys are read from where the installation says, never from where a token says; an unknown key costs at most one
-fetch in `UNKNOWN_SECONDS`, whoever sends it and how often; keys that could not be read again for `MAX_AGE` are none.
+fetch in `UNKNOWN_SECONDS`, however often it is sent; keys that could not be read again for `MAX_AGE` are none.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class KeySet:
 
     @property
     def current(self) -> IssuerKeys | None:
-        """What is published as far as is known; nobody is asked."""
+        """What is published as far as is known; nothing is fetched."""
         return self._held if self._clock() - self._read <= MAX_AGE else None
 
     async def _read_again(self, gap: float) -> None:
@@ -82,7 +82,7 @@ class KeySet:
             if self._clock() - self._tried < gap:
                 return
             self._reading = asyncio.create_task(self._read_once())
-        # Shielded and shared: many tokens with an unknown key fetch once, and one that goes away fails nobody.
+        # Shielded and shared: many tokens with an unknown key fetch once, and one that goes away fails no other.
         await asyncio.shield(self._reading)
 
     async def _read_once(self) -> None:

@@ -2,7 +2,7 @@
 
 Holds: every check is made on every token that is not remembered; a remembered one is forgotten after `KEPT_SECONDS`, at
 its end and when the issuer's keys change; clocks are given no leeway to accept by, only one to deny by. A token that is
-bound to a key is no bearer token, and proves nobody here.
+bound to a key is no bearer token, and proves nothing here.
 """
 
 from collections.abc import Callable, Mapping

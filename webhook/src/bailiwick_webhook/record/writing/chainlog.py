@@ -1,6 +1,6 @@
 """The chain that the records of this process stand in, and the checkpoints that it signs over them.
 
-Standing: under `writer`, whose thread numbers lines; whoever asks for a checkpoint does so in another. Holds: the key
+Standing: under `writer`, whose thread numbers lines; a checkpoint is made in another. Holds: the key
 is in memory alone and ends with the process; what is signed stands in the file; a line that has a number keeps it, and
 its bytes.
 """
@@ -135,7 +135,7 @@ class ChainLog:
 
     @property
     def unasked(self) -> float:
-        """For how many seconds nobody has asked for a checkpoint, or since the start."""
+        """Seconds since a checkpoint was last requested, or since the start."""
         return self._monotonic() - self._asked
 
     def opening(self, previous: ChainTail | None) -> bytes:

@@ -1,7 +1,7 @@
 """The thread that writes: it numbers the lines of a batch in their chain, and appends them to the file.
 
 Standing: under `writer`, which hands it one batch after the other, and which it tells on the event loop what became of
-each. Holds: numbers and file are this thread's alone. A write that fails is told with its batch; anything else is a
+each. Holds: numbers and file are this thread's alone. A write that fails is reported with its batch; anything else is a
 defect, after which nothing is recorded any more, so it ends the thread, and `broken` ends the process.
 """
 
@@ -50,7 +50,7 @@ class RecordThread:
         self._inbox.put(batch)
 
     def end(self, *, stuck: bool) -> None:
-        """End it, and close the file; not where a write is `stuck`, which nobody waits for."""
+        """End it, and close the file; not where a write is `stuck`, which is not waited for."""
         self._inbox.put(None)
         if not stuck:
             self._thread.join()

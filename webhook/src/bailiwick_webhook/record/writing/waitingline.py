@@ -1,4 +1,4 @@
-"""A line on its way to the file of records, and whoever waits for it.
+"""A line on its way to the file of records, and the answer that waits for it.
 
 Standing: under `writer`, which keeps such lines in order. Holds: frozen; a line that was given up is not taken along.
 """
@@ -18,7 +18,7 @@ class WaitingLine(msgspec.Struct, frozen=True, gc=False):
 
     `kept`: the decision is given whatever happens, so the line is tried until it stands.
     `numbered`: as it is in the chain, where some of it may stand already. `own`: it is no record, but of the chain.
-    `gone`: no answer hangs on it; it is dropped where writing fails, and this is told of it.
+    `gone`: no answer depends on it; it is dropped where writing fails, and this is called then.
     """
 
     data: bytes
@@ -30,7 +30,7 @@ class WaitingLine(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def given_up(self) -> bool:
-        """Whoever waited was told no, so that a record of it would tell of a decision that was not given."""
+        """The answer was no, so that a record of it would be of a decision that was not given."""
         return self.done is not None and not self.kept and self.numbered is None and self.done.done()
 
 
@@ -52,6 +52,6 @@ def taken_along(waiting: list[WaitingLine], most: int) -> tuple[list[WaitingLine
 
 
 def expire(done: asyncio.Future[None], kept: bool) -> None:  # noqa: FBT001 - call_later takes no keywords
-    """Let whoever waits for a line wait no longer."""
+    """End the wait for a line."""
     if not done.done():
         done.set_result(None) if kept else done.set_exception(RecordFailedError("the record was not written in time"))

@@ -1,6 +1,6 @@
 """The writer of records: batches, which a thread of its own appends to one file or pipe.
 
-Holds: a line is written whole and in order, or it is counted as lost and logged; what waits is bounded; nobody waits
+Holds: a line is written whole and in order, or it is counted as lost and logged; what waits is bounded; no answer waits
 longer than the limit. While writing fails, lines that were taken are kept and tried again, and `write` takes no other
 (unless `QueueLimits.required` is off), so that a decision is denied rather than given without its record. Of a line
 that has a number in a chain and may stand, nothing else is written under that number. Lines to spare have an eighth of
@@ -141,7 +141,7 @@ class RecordWriter:
         return self._limits.first or (self._failure is not None and self._limits.required)
 
     def take(self, line: bytes) -> bool:
-        """Take one line for which nobody need wait; False where only `write` can tell what becomes of it."""
+        """Take one line for which no answer need wait; False where only `write` can tell what becomes of it."""
         if self.waits or not self._fits(line):
             return False
         self._waiting.append(WaitingLine(line, None, kept=True))  # As `_soon`, on the way of every decision.
@@ -152,7 +152,7 @@ class RecordWriter:
         return True
 
     def spare(self, line: bytes, gone: Callable[[], None]) -> bool:
-        """Take one line that no answer hangs on, or return False. One that is not written after all is `gone`."""
+        """Take one line that no answer depends on, or return False. One that is not written after all is `gone`."""
         half = self._limits.hold(self.held + 1, self.held_bytes + len(line), part=2)
         spare = self._limits.hold(self._spare + 1, self._spare_bytes + len(line), part=_SPARE)
         if not (half and spare) or self._failure is not None:
@@ -176,7 +176,7 @@ class RecordWriter:
             raise RecordFailedError(self._failure or "too many records are waiting")
         if must or self.waits:
             if self._flying and self._stall is None and not kept:
-                # A write that does not return: whoever comes now would wait in vain.
+                # A write that does not return: what comes now would wait in vain.
                 self._lose(1, self._failure or "")
                 raise RecordFailedError(self._failure)
             await self._written(line, kept=kept)
@@ -260,7 +260,7 @@ class RecordWriter:
             if late:
                 self._hold(late, -1)
                 self._lose(len(late), self._failure or "the record was not written in time")
-        else:  # Nobody waits, so nobody gave up.
+        else:  # No answer waits, so none gave up.
             self._flying, self._waiting = self._waiting, []
         if self._flying:
             self._stall = self._loop.call_later(self._limits.timeout, self._stalled)

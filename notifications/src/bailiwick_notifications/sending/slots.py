@@ -1,6 +1,6 @@
-"""Who may use what there is little of: one place for each holder, in turns, and others for those that were slow.
+"""Slots for what there is little of: one for each holder, in turns, and others for those that were slow.
 
-Holds: a holder that wants many waits for itself; nobody waits for longer than was said. Lives in one loop.
+Holds: a holder that wants many waits for itself; the wait is bounded. Lives in one loop.
 """
 
 import asyncio
@@ -10,12 +10,12 @@ from weakref import WeakValueDictionary
 _LONGEST_WAIT: Final = 30.0
 
 
-class NoPlaceError(Exception):
-    """There was no place in time."""
+class NoSlotError(Exception):
+    """There was no slot in time."""
 
 
-class HeldPlace:
-    """A place that somebody has."""
+class HeldSlot:
+    """A slot that somebody has."""
 
     def __init__(self, turn: asyncio.Lock, lane: asyncio.Semaphore) -> None:
         self._turn = turn
@@ -30,17 +30,17 @@ class HeldPlace:
             self._turn.release()
 
 
-class FairPlaces:
-    """`places` for all, `slow` more for those that were slow or failed last. `wait`: seconds, at most."""
+class FairSlots:
+    """`slots` for all, `slow` more for those that were slow or failed last. `wait`: seconds, at most."""
 
-    def __init__(self, places: int, slow: int, wait: float = _LONGEST_WAIT) -> None:
-        self._lanes = {False: asyncio.Semaphore(places), True: asyncio.Semaphore(slow)}
-        # Whoever has a place or waits for one keeps the lock of its holder alive.
+    def __init__(self, slots: int, slow: int, wait: float = _LONGEST_WAIT) -> None:
+        self._lanes = {False: asyncio.Semaphore(slots), True: asyncio.Semaphore(slow)}
+        # A slot that is held or waited for keeps the lock of its holder alive.
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._wait = wait
 
-    async def take(self, holder: str, *, slow: bool = False) -> HeldPlace:
-        """Return a place. Raises `NoPlaceError`."""
+    async def take(self, holder: str, *, slow: bool = False) -> HeldSlot:
+        """Return a slot. Raises `NoSlotError`."""
         turn = self._turns.setdefault(holder, asyncio.Lock())
         lane = self._lanes[slow]
         try:
@@ -53,5 +53,5 @@ class FairPlaces:
                     turn.release()
                     raise
         except TimeoutError as error:
-            raise NoPlaceError from error
-        return HeldPlace(turn, lane)
+            raise NoSlotError from error
+        return HeldSlot(turn, lane)

@@ -1,7 +1,7 @@
-"""The judge: what the engine makes of one call, from what is known at one moment.
+"""The evaluator: what the engine makes of one call, from what is known at one moment.
 
-Standing: under `pdp`, which uses, records and answers. Holds: nothing is written and nobody is asked; a call that is
-large is judged beside the loop, by the very same snapshot, grants and moment.
+Standing: under `pdp`, which uses, records and answers. Holds: nothing is written, read from elsewhere or asked; a
+call that is large is evaluated beside the loop, by the very same snapshot, grants and moment.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,8 +22,8 @@ from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.store.view import View
 
 
-class Judge:
-    """Judges calls. `now` is the time of day in seconds since the epoch."""
+class Evaluator:
+    """Evaluates calls. `now` is the time of day in seconds since the epoch."""
 
     def __init__(self, store: View, installation: Installation, now: Callable[[], float], offload: Offload) -> None:
         self._store = store
@@ -44,33 +44,33 @@ class Judge:
         """Return the circumstances of a decision at this moment."""
         return self.inputs().around(asked, self._installation)
 
-    def again(self, one: EvaluatedCall, grant: Grant, now: float) -> EvaluatedCall:
-        """Judge a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
+    def reevaluate(self, one: EvaluatedCall, grant: Grant, now: float) -> EvaluatedCall:
+        """Evaluate a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
         inputs = replace(self.inputs(), now=now)
         around = inputs.around(one.asked, self._installation)
         verdict = decide(inputs.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
         return EvaluatedCall(one.asked, inputs, verdict, None)
 
-    def known(self, call: Call) -> Iterable[Grant]:
+    def grants_for(self, call: Call) -> Iterable[Grant]:
         """Return the grants that a call may need."""
         subject_uid = call.subject.uid if isinstance(call.subject, Party) else ""
         return self._store.candidates(call.namespace, call.endpoint, subject_uid, call)
 
-    def at_once(self, asked: EvaluationRequest, inputs: DecisionInputs) -> EvaluatedCall:
-        """Judge a call that is not large."""
+    def evaluate_now(self, asked: EvaluationRequest, inputs: DecisionInputs) -> EvaluatedCall:
+        """Evaluate a call that is not large."""
         call, around = asked.call, inputs.around(asked, self._installation)
-        return EvaluatedCall(asked, inputs, *weighed(inputs.snapshot, call, self.known(call), around))
+        return EvaluatedCall(asked, inputs, *weighed(inputs.snapshot, call, self.grants_for(call), around))
 
-    async def judged(self, asked: EvaluationRequest, inputs: DecisionInputs) -> EvaluatedCall:
-        """Judge a call."""
+    async def evaluate(self, asked: EvaluationRequest, inputs: DecisionInputs) -> EvaluatedCall:
+        """Evaluate a call."""
         if not asked.large:
-            return self.at_once(asked, inputs)
+            return self.evaluate_now(asked, inputs)
         call, around = asked.call, inputs.around(asked, self._installation)
         # Grants are looked up here: the other thread must not see how they change.
-        work = partial(weighed, inputs.snapshot, call, tuple(self.known(call)), around)
+        work = partial(weighed, inputs.snapshot, call, tuple(self.grants_for(call)), around)
         return EvaluatedCall(asked, inputs, *await self._offload.run(call.namespace, work))
 
-    async def explanation(self, asked: EvaluationRequest, snapshot: Snapshot) -> Explanation | None:
+    async def explain(self, asked: EvaluationRequest, snapshot: Snapshot) -> Explanation | None:
         """Explain, where that is asked for: beside the loop, since hundreds of rules are looked at."""
         if not asked.explain:
             return None
