@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import page
-from bailiwick_cli import schemas
+from bailiwick_cli.commands import schema
 
 FOLDER: Final = page.ROOT / "crds" / "schemas"
 
@@ -21,13 +21,13 @@ def path_of(kind: str) -> Path:
 
 def rendered(kind: str) -> str:
     """Return the file of a kind."""
-    return f"{json.dumps(schemas.schema(kind), indent=2, ensure_ascii=False)}\n"
+    return f"{json.dumps(schema.json_schema(kind), indent=2, ensure_ascii=False)}\n"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write or check the files. Returns 0, or 1 when --check found a difference."""
     found = [
-        page.main(path_of(kind), partial(rendered, kind), "the model", __doc__, arguments) for kind in schemas.KINDS
+        page.main(path_of(kind), partial(rendered, kind), "the model", __doc__, arguments) for kind in schema.KINDS
     ]
     return max(found)
 

@@ -23,7 +23,15 @@ MOST_WORDS: Final = 50
 _HISTORY: Final = ("docs/adr/", "CHANGELOG.md")
 # What is shipped, where its code is read as pages are.
 PACKAGES: Final = (
-    *("crds/src/bailiwick_kube", "notifications/src", "process/src", "sdk/src"),
+    *(
+        "cli/src",
+        "console/src",
+        "crds/src/bailiwick_kube",
+        "governance/src",
+        "notifications/src",
+        "process/src",
+        "sdk/src",
+    ),
     *("operator/src/bailiwick_operator/notify", "operator/src/bailiwick_operator/certificates"),
     *(
         f"webhook/src/bailiwick_webhook/{room}"

@@ -11,7 +11,7 @@ from support.console.axe import PageLooks
 from support.console.browser import arrived, follow
 from support.console.inprocess import served
 from support.decisions import MARCH, crm_calls, decided, ledger_of, written
-from unit.cli.console.policies import PAYLOADS
+from unit.console.policies import PAYLOADS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -9,7 +9,7 @@ from support.console.browser import Opens, arrived
 from support.console.inprocess import served
 from support.namespaces import Roles
 from support.pdp.tenant import OWNERS, Tenant
-from unit.cli.console.policies import PAYLOADS, crm, hostile
+from unit.console.policies import PAYLOADS, crm, hostile
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

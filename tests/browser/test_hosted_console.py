@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
+from bailiwick_console.hosted.entrance import SESSION_COOKIE
 from issuer.codes import END_SESSION
 from support.console.axe import violations
 from support.console.browser import arrived, launched

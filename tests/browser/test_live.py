@@ -10,7 +10,7 @@ from support.installation import accepted
 from support.namespaces import Roles
 from support.pdp.tenant import Tenant
 from support.waits import until
-from unit.cli.console.cases import waiting
+from unit.console.cases import waiting
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route

@@ -13,7 +13,7 @@ from support.console.hostiletexts import HostileGrant, hostile_grants, told_of
 from support.console.inprocess import ServedConsole, served
 from support.console.visibility import SCREENS, look, meaning, seen_in, unseen
 from support.objects import Object
-from unit.cli.console.cases import from_now, waiting
+from unit.console.cases import from_now, waiting
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

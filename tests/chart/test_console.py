@@ -6,11 +6,11 @@ from typing import Final
 import pytest
 import yaml
 
-from bailiwick_cli.console.hosted.loginpages import configuration
-from bailiwick_cli.console.hosted.settings import settings_of
-from bailiwick_cli.flags.commandflags import parameters
-from bailiwick_cli.flags.consoleflags import ServeConsoleFlags
+from bailiwick_cli.consolesettings import settings_of
 from bailiwick_cli.options import OPTIONAL
+from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
+from bailiwick_cli.verbs.table import parameters
+from bailiwick_console.hosted.loginpages import configuration
 from support import charts
 from support.charts import Rendering, Values
 from support.objects import Object

@@ -9,9 +9,9 @@ from typing import Any, Final
 import yaml
 
 from bailiwick_cli.commands import test, validate
-from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.policyflags import SuiteFlags, ValidateFlags
-from bailiwick_cli.options import FindingOutput, SuiteOutput
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.verbs.policyverbs import FindingOutput, SuiteFlags, SuiteOutput, ValidateFlags
+from bailiwick_governance.errors import UserError
 from support.commandline import Ran
 from support.objects import Object
 
@@ -50,7 +50,7 @@ def _ran(run: Any) -> Ran:  # noqa: ANN401 - a command
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             code = run()
-        except CliError as error:
+        except UserError as error:
             err.write(f"error: {error}\n")
-            code = error.code
+            code = error.code if isinstance(error, CliError) else Exit.FAILURE
     return Ran(int(code), out.getvalue(), err.getvalue())

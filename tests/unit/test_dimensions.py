@@ -13,8 +13,6 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Rule
-from bailiwick_cli.rights.circumstances import CallPlace
-from bailiwick_cli.rights.questions import who_can
 from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.circumstances import Circumstances
@@ -36,6 +34,8 @@ from bailiwick_evidence.derive.choices import Choices, Unknowns, standing_in
 from bailiwick_evidence.derive.texts import KnownEndpoint
 from bailiwick_evidence.replay.pairs import EndpointPair
 from bailiwick_evidence.replay.projections import Projection
+from bailiwick_governance.rights.circumstances import CallPlace
+from bailiwick_governance.rights.questions import who_can
 from bailiwick_regions.change import ChangeClass
 from bailiwick_regions.compare import compare, worst
 from bailiwick_webhook.record.line import RecordLines

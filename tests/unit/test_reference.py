@@ -11,10 +11,8 @@ import generate_metrics
 import generate_reasons
 import generate_record
 from bailiwick_cli.errors import Exit
-from bailiwick_cli.flags.auditflags import AUDIT
-from bailiwick_cli.flags.commandflags import COMMANDS, option_types
-from bailiwick_cli.flags.notifyflags import NOTIFY
 from bailiwick_cli.options import Flags
+from bailiwick_cli.verbs.table import COMMANDS, GROUPS, option_types
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.metrics.table import METRICS
 from support import commandline
@@ -25,8 +23,8 @@ ROWS: Final = [line for line in generate_reasons.rendered().splitlines() if line
 # In the order in which the page has them.
 EVERY: Final = {
     **COMMANDS,
-    **{f"audit {name}": one for name, one in AUDIT.items()},
-    **{f"notify {name}": one for name, one in NOTIFY.items()},
+    **{f"audit {name}": one for name, one in GROUPS["audit"].items()},
+    **{f"notify {name}": one for name, one in GROUPS["notify"].items()},
 }
 
 FLAG: Final = re.compile(r"(?<!\S)--?[A-Za-z][a-z-]*")
@@ -136,7 +134,7 @@ class TestThePageOfThePlugin:
 
     def test_has_every_command_of_the_audit(self) -> None:
         section = self.PAGE.partition("## Auditing")[2].partition("\n## ")[0]
-        assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE) == list(AUDIT)
+        assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE) == list(GROUPS["audit"])
 
     def test_has_every_exit_code(self) -> None:
         assert [int(code) for code in re.findall(r"^\| (\d) \|", self.PAGE, re.MULTILINE)] == sorted(Exit)

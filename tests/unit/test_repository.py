@@ -57,7 +57,10 @@ class TestTheFolderNamedOperator:
     def test_does_not_shadow_the_standard_library(self) -> None:
         assert Path(operator.__file__).parent == Path(sysconfig.get_path("stdlib"))
 
-    @pytest.mark.parametrize("folder", ["operator", "webhook", "crds", "engine", "notifications", "process", "tests"])
+    @pytest.mark.parametrize(
+        "folder",
+        ["operator", "webhook", "crds", "engine", "notifications", "process", "governance", "console", "tests"],
+    )
     def test_is_no_package_and_neither_are_its_siblings(self, folder: str) -> None:
         assert not (ROOT / folder / "__init__.py").exists()
 

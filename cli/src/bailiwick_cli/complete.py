@@ -13,14 +13,12 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from bailiwick_cli.flags.auditflags import AUDIT
-from bailiwick_cli.flags.commandflags import COMMANDS, option_types
-from bailiwick_cli.flags.notifyflags import NOTIFY
-from bailiwick_cli.grants.grantnames import LIMIT, names
+from bailiwick_cli.grantnames import LIMIT, names
 from bailiwick_cli.options import Flags
+from bailiwick_cli.verbs.table import COMMANDS, GROUPS, option_types
 
 if TYPE_CHECKING:
-    from bailiwick_cli.apiserver.cluster import ClusterClient
+    from bailiwick_governance.apiserver.cluster import ClusterClient
 
 # ruff: noqa: PLC0415 - most completions need no cluster, and its client takes a while to import
 
@@ -43,7 +41,6 @@ _OF_FILES: Final = frozenset(
         "--write",
     }
 )
-_GROUPS: Final = {"audit": AUDIT, "notify": NOTIFY}
 _OF_NAMESPACES: Final = frozenset({"--namespace", "-n", "--installation"})
 _NAMING: Final = frozenset({"approve", "deny", "revoke", "show", "wait"})
 _ON_FILES: Final = frozenset({"diff", "explain", "init", "replay", "suggest", "test", "unused", "validate"})
@@ -77,9 +74,9 @@ def _possible(line: "_Line", typed: str) -> Iterable[str]:
     if typed.startswith("-"):
         return sorted(name for name in (*line.options, "--help") if name.startswith("--"))
     if line.command is None:
-        return (*COMMANDS, *_GROUPS)
-    if line.command in _GROUPS:
-        return _GROUPS[line.command]
+        return (*COMMANDS, *GROUPS)
+    if line.command in GROUPS:
+        return GROUPS[line.command]
     if line.command in _NAMING and not line.arguments:
         return names(line.flags(), only_waiting=line.command in _REVIEWING)
     return ()
@@ -94,7 +91,7 @@ def _values(line: "_Line", option: str) -> Iterable[str]:
 
 
 def _cluster(flags: Flags) -> "ClusterClient":
-    from bailiwick_cli.apiserver.cluster import connect
+    from bailiwick_cli.kubeconfig import connect
 
     return connect(flags)
 
@@ -124,8 +121,8 @@ class _Line:
         elif self.command is None:
             self.command = word
             self.options = option_types(COMMANDS.get(word, Flags))
-        elif self.command in _GROUPS:
-            self.options = option_types(_GROUPS[self.command].get(word, Flags))
+        elif self.command in GROUPS:
+            self.options = option_types(GROUPS[self.command].get(word, Flags))
             self.command = f"{self.command} {word}"
         else:
             self.arguments.append(word)
@@ -135,7 +132,7 @@ class _Line:
         """Whether what the command works on are files."""
         if self.command in _ON_FILES:
             return True
-        return self.command is not None and self.command.removeprefix("audit ") in AUDIT
+        return self.command is not None and self.command.removeprefix("audit ") in GROUPS["audit"]
 
     def flags(self) -> Flags:
         """Return kubectl's own flags."""

@@ -1,11 +1,12 @@
-"""What a command ends with: exit codes, and the one line that tells what to do.
+"""What a command ends with: an exit code, and one line that says what is wrong and what to do.
 
-Holds: nobody sees a traceback; every failure that is foreseen is a `CliError`, whose text says what is wrong and, where
-it is not plain, what to do. Imported by every module and imports nothing.
+Holds: no failure is shown as a traceback; each that is foreseen is a `UserError`. This is on the way of `--help`, and
+imports nothing but that class.
 """
 
-from collections.abc import Sequence
 from enum import IntEnum
+
+from bailiwick_governance.errors import UserError
 
 
 class Exit(IntEnum):
@@ -23,22 +24,9 @@ class Exit(IntEnum):
     """`wait` gave up."""
 
 
-class CliError(Exception):
-    """A command cannot go on. The message is for a person and begins in lower case."""
+class CliError(UserError):
+    """A command cannot go on, and ends with `code`."""
 
     def __init__(self, message: str, code: Exit = Exit.FAILURE) -> None:
         super().__init__(message)
         self.code = code
-
-
-class ApiError(CliError):
-    """The API server refused. `status` is HTTP's, `reason` the machine-readable one of its Status object.
-
-    `causes`: the fields that it refuses (`spec.rules[0].effect`; empty: all of it), each with why.
-    """
-
-    def __init__(self, message: str, status: int, reason: str = "", causes: Sequence[tuple[str, str]] = ()) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
-        self.causes = tuple(causes)

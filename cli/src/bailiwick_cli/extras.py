@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from bailiwick_cli.errors import CliError
 
 
-def need(what: str, modules: tuple[str, ...], extras: str) -> None:
+def require(what: str, modules: tuple[str, ...], extras: str) -> None:
     """Raise `CliError` where one of these modules is not installed. `what` needs them; `extras` bring them."""
     missing = [name for name in modules if find_spec(name) is None]
     if missing:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_cli import arguments
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.policyflags import InitFlags
+from bailiwick_cli.verbs.policyverbs import InitFlags
+from bailiwick_governance import arguments
+from bailiwick_governance.errors import UserError
 
 Answer = TypeVar("Answer")
 
@@ -40,28 +41,26 @@ def first_policy(options: InitFlags) -> FirstPolicy:
     """Return what the flags say, and what a person at the terminal answers for the others. Raises `CliError`."""
     if missing(options) and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise CliError(f"without a terminal, also set {', '.join(missing(options))}")
-    # What is given and cannot be read is told before anybody answers anything.
+    # What is given and cannot be read is an error before the first question.
     for flag, given in (("--enforcer", options.enforcer), ("--subject", options.subject)):
         if given:
             arguments.service_account(given, flag)
-    namespace = options.namespace or _asked(
+    namespace = options.namespace or _ask(
         "The namespace of the endpoint", "crm", _word, default=_label(Path(options.folder).absolute().name)
     )
-    endpoint = options.endpoint or _asked("The name of the endpoint", "crm-api", _word, default=f"{namespace}-api")
+    endpoint = options.endpoint or _ask("The name of the endpoint", "crm-api", _word, default=f"{namespace}-api")
     enforcer = _account(
         options.enforcer, "--enforcer", "The account that requests decisions", default=f"sa:{namespace}/{endpoint}"
     )
     subject = _account(options.subject, "--subject", "The account whose calls are decided", default=None)
-    resource = options.resource or _asked("The type of the resources", "customer", _word, default=None)
+    resource = options.resource or _ask("The type of the resources", "customer", _word, default=None)
     allow, approve = tuple(options.allow or ()), tuple(options.approve or ())
     if not (allow or approve):
-        allow = _asked("Actions to allow, with spaces between", "customers.list", _words, default="")
-        approve = _asked(
-            "Actions that need an approval", "customers.export", _some if not allow else _words, default=""
-        )
+        allow = _ask("Actions to allow, with spaces between", "customers.list", _words, default="")
+        approve = _ask("Actions that need an approval", "customers.export", _some if not allow else _words, default="")
     reviewers = options.reviewers
     if approve and not reviewers:
-        reviewers = _asked("The group whose people approve", "crm-owners", _word, default=f"{namespace}-owners")
+        reviewers = _ask("The group whose people approve", "crm-owners", _word, default=f"{namespace}-owners")
     return FirstPolicy(
         namespace=namespace,
         endpoint=endpoint,
@@ -92,10 +91,10 @@ def _account(given: str | None, flag: str, question: str, *, default: str | None
     def read(text: str) -> ServiceAccountName:
         return arguments.service_account(text, flag)
 
-    return read(given) if given else _asked(question, "sa:agents/crm-agent", read, default=default)
+    return read(given) if given else _ask(question, "sa:agents/crm-agent", read, default=default)
 
 
-def _asked(question: str, example: str, read: Callable[[str], Answer], *, default: str | None) -> Answer:
+def _ask(question: str, example: str, read: Callable[[str], Answer], *, default: str | None) -> Answer:
     """Ask until the answer can be read. `default` is what an empty line means; None: there is no such."""
     hint = f" [{default}]" if default else f" (for example {example})"
     while True:
@@ -107,7 +106,7 @@ def _asked(question: str, example: str, read: Callable[[str], Answer], *, defaul
             raise CliError("the questions were not answered, and nothing is written")
         try:
             return read(line.strip() or default or "")
-        except CliError as error:
+        except UserError as error:
             sys.stderr.write(f"{error}\n")
 
 

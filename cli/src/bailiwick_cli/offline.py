@@ -1,13 +1,14 @@
 """What a command refuses that works on files alone: kubectl's own flags that say nothing there, and stdin twice.
 
-Standing: under the commands. Holds: a flag that would be ignored is an error, so that nobody takes an answer for one of
+Standing: under the commands. Holds: a flag that would be ignored is an error, so that an answer is not taken for one of
 the cluster, or of the namespace, that they named.
 """
 
 from collections.abc import Iterable
 
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.options import STDIN, Flags
+from bailiwick_cli.options import Flags
+from bailiwick_governance.arguments import STDIN
 
 
 def refuse_cluster(options: Flags, what: str) -> None:

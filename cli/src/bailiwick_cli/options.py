@@ -9,10 +9,6 @@ from typing import Annotated, Final
 
 import typer
 
-STDIN: Final = "-"
-"""What stands for standard input where a file is named."""
-
-
 LogArgument = Annotated[
     list[str], typer.Argument(metavar="LOG...", help="Log files, plain or compressed with gzip. - is stdin.")
 ]
@@ -49,44 +45,12 @@ class DocumentOutput(StrEnum):
     JSON = "json"
 
 
-class FindingOutput(StrEnum):
-    """How what is wrong with policies is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    SARIF = "sarif"
-
-
 class ReportOutput(StrEnum):
     """How an answer that people also put into reviews is printed."""
 
     TABLE = "table"
     JSON = "json"
     MARKDOWN = "markdown"
-
-
-class ReplayOutput(StrEnum):
-    """How a replay is printed: for people, for a review, and for CI."""
-
-    TABLE = "table"
-    JSON = "json"
-    JUNIT = "junit"
-    MARKDOWN = "markdown"
-
-
-class SuiteOutput(StrEnum):
-    """How the result of tests is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    JUNIT = "junit"
-
-
-class WaitCondition(StrEnum):
-    """What `wait` waits for."""
-
-    APPROVED = "approved"
-    ENDED = "ended"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,21 +74,6 @@ class Flags:
             "--request-timeout", metavar="TIME", help="Timeout of a single request, such as 30s. 0: no timeout."
         ),
     ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class InForceFlags(Flags):
-    """Of the commands that hold a log against the policies in force (`in_force` reads them)."""
-
-    files: LogArgument
-    file: Annotated[
-        list[str] | None,
-        typer.Option("--filename", "-f", metavar="FILE", help="The policies in force: a file or folder. Repeatable."),
-    ] = None
-    live: Annotated[
-        bool,
-        typer.Option("--live", help="The policies in force are those of the namespace in the cluster."),
-    ] = False
 
 
 OPTIONAL: Final = ("namespace", "context", "kubeconfig", "as_user", "as_group", "request_timeout")

@@ -1,16 +1,13 @@
-"""Printing: tables, objects, and texts that somebody else wrote.
+"""Printing: tables, folded lines and objects.
 
-Holds: data goes to stdout and talk to stderr; every text of others is escaped before it is printed, and none is ever
-read as markup; no colour without a terminal, nor with NO_COLOR.
+Holds: data goes to stdout, and talk to stderr (`display`); no colour without a terminal, nor with NO_COLOR.
 """
 
 import bisect
 import itertools
 import json
 import os
-import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
@@ -22,52 +19,9 @@ from rich.text import Text
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP
 from bailiwick_cli.options import Output
 from bailiwick_engine.approval.display import visible
-
-Line = Sequence[tuple[str, str]]
-"""Pieces of a line: text, already escaped, and style."""
+from bailiwick_governance.display import Line
 
 _GAP: Final = 3
-_SPACES: Final = re.compile(r"^ +| +$|(?<= ) +")
-_PHASES: Final = {"Pending": "yellow", "Active": "green", "Denied": "red", "Revoked": "red"}
-
-
-def of_phase(phase: str) -> tuple[str, str]:
-    """Return a phase with its colour."""
-    return (visible(phase), _PHASES.get(phase, "dim"))
-
-
-def rendered(text: str) -> str:
-    r"""Return a text that the decision point has escaped already: backslashes stay, what is invisible shows."""
-    return "\\".join(visible(part) for part in text.split("\\"))
-
-
-def legible(text: str) -> str:
-    r"""Return a text of others as somebody has to see it who decides by it.
-
-    That is `visible`, with each space that cannot be counted as \u0020: at either end, and after another one. So is a
-    mark at the beginning, which would join what stands before it. A text that is empty stands as `""`.
-    """
-    return _counted(visible(text))
-
-
-def legible_rendered(text: str) -> str:
-    """Return the same of a text that the decision point has escaped already."""
-    return _counted(rendered(text))
-
-
-def _counted(text: str) -> str:
-    if text and unicodedata.category(text[0]).startswith("M"):
-        text = json.dumps(text[0])[1:-1] + text[1:]
-    return _SPACES.sub(lambda found: "\\u0020" * len(found[0]), text) or '""'
-
-
-def quoted(text: str) -> str:
-    """Return `legible` as a part of a sentence of ours: in quotes where it could be taken for more than one word."""
-    shown = legible(text)
-    if not {" ", '"'} & set(shown):
-        return shown
-    escaped = shown.replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def screen(file: IO[str]) -> os.terminal_size | None:
@@ -82,7 +36,7 @@ def screen(file: IO[str]) -> os.terminal_size | None:
     return found if found.columns > 0 else os.terminal_size((80, found.lines))
 
 
-def folded(line: Line, columns: int, gutter: str) -> Iterator[Line]:
+def fold(line: Line, columns: int, gutter: str) -> Iterator[Line]:
     """Yield a line as lines of at most so many columns, of which each but the first begins with the gutter.
 
     So no part of a long text stands where a label stands. A line ends before a space and never with one: a space that
@@ -132,12 +86,6 @@ def write(lines: Iterable[Line], file: IO[str] | None = None) -> None:
     out.flush()
 
 
-def talk(text: str) -> None:
-    """Print a line of talk. What is in it of others is escaped here, if it was not before; line breaks are ours."""
-    sys.stderr.write("\n".join(rendered(line) for line in text.split("\n")) + "\n")
-    sys.stderr.flush()
-
-
 class Table:
     """Lines in columns, as kubectl prints them. The widths only grow, so that rows can come one by one."""
 
@@ -152,9 +100,9 @@ class Table:
         self._head = False
         for row in rows:
             self._widths = [max(width, cell_len(cell)) for width, (cell, _) in zip(self._widths, row, strict=True)]
-        write(self._laid_out(line) for line in lines)
+        write(self._lay_out(line) for line in lines)
 
-    def _laid_out(self, row: Line) -> Line:
+    def _lay_out(self, row: Line) -> Line:
         *first, last = row
         padded = [
             (cell + " " * (width - cell_len(cell) + _GAP), style)
@@ -170,7 +118,7 @@ def document(raw: Mapping[str, Any], output: Output) -> str:
     return yaml.safe_dump(raw, sort_keys=False, allow_unicode=False)
 
 
-def listed(objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def object_list(objects: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return objects as a List of Kubernetes's."""
     return {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": list(objects)}
 

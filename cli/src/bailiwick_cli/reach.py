@@ -1,6 +1,6 @@
-"""Reach: which rules can never decide, because another rule always decides before them, or whom they name is nobody.
+"""Reach: which rules can never decide, because another rule always decides before them, or has no possible subject.
 
-Holds: pure, and by what rules list: said only where it holds of every call. What hangs on a condition, a workload, an
+Holds: pure, and by what rules list: said only where it holds of every call. What depends on a condition, a workload, an
 intent or a property of the other rule is never said.
 """
 
@@ -22,7 +22,7 @@ def unreachable(rules: Sequence[CompiledRule]) -> Iterator[tuple[CompiledRule, s
     for place, rule in enumerate(enforced):
         for other_place, other in certain:
             if other is not rule and _before(other, rule, earlier=other_place < place) and _covers(other, rule):
-                yield rule, _told(rule, other)
+                yield rule, _sentence(rule, other)
                 break
 
 
@@ -36,12 +36,12 @@ def unproven(endpoint: CompiledEndpoint) -> Iterator[tuple[CompiledRule, str]]:
     if settings is None or settings.delegation is not None:
         return
     for rule in endpoint.enforced:
-        nobody = [label(key) for key in sorted(rule.subjects) if not provable(settings, key)]
-        if nobody:
-            yield rule, f"rule {rule.name} can never be about {', '.join(nobody)}: {_taken(settings)}"
+        unprovable = [label(key) for key in sorted(rule.subjects) if not provable(settings, key)]
+        if unprovable:
+            yield rule, f"rule {rule.name} can never be about {', '.join(unprovable)}: {_accepted_subjects(settings)}"
 
 
-def _taken(settings: CompiledSettings) -> str:
+def _accepted_subjects(settings: CompiledSettings) -> str:
     if settings.asserted:
         return "the endpoint takes the enforcer's word, which names entities and service accounts"
     return f"the endpoint accepts subjects of {', '.join(sorted(settings.issuers)) or 'no issuer'}"
@@ -65,15 +65,15 @@ def _covers(other: CompiledRule, rule: CompiledRule) -> bool:
     return (
         other.subjects >= rule.subjects
         and other.actions.covers(rule.actions)
-        and all(any(_within(entry, wider) for wider in other.resources) for entry in rule.resources)
+        and all(any(_is_within(entry, wider) for wider in other.resources) for entry in rule.resources)
     )
 
 
-def _within(entry: CompiledResource, wider: CompiledResource) -> bool:
+def _is_within(entry: CompiledResource, wider: CompiledResource) -> bool:
     return wider.type == entry.type and wider.ids.covers(entry.ids) and not wider.properties
 
 
-def _told(rule: CompiledRule, other: CompiledRule) -> str:
+def _sentence(rule: CompiledRule, other: CompiledRule) -> str:
     by = f"{other.policy.name}/{other.name}"
     if other.effect is Effect.ALLOW:
         return f"rule {rule.name} is not needed: {by} allows every call that it allows"

@@ -13,7 +13,7 @@ import yaml
 
 from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
-from bailiwick_cli.apiserver.cluster import grants_path
+from bailiwick_governance.apiserver.cluster import grants_path
 from demo.ground import KUBECTL
 from support import commandline
 from support.commandline import PROGRAM, Ran

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP
-from bailiwick_cli.console.grants.inbox import PAGE
+from bailiwick_console.grants.inbox import PAGE
 from support.console import consoleprocess
 from support.console.browser import opened
 from support.console.plainhttp import Visit, form_of

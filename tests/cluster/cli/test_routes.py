@@ -50,8 +50,8 @@ def test_who_could_change_the_answer_is_told_beside_who_may(cli: Cli, tenant: Te
 def test_without_the_rights_to_ask_the_answer_stands_and_says_what_it_lacks(cli: Cli) -> None:
     ran = cli("carol", *EXPORT)
     assert (ran.code, "approval" in ran.out, "INDIRECTLY" in ran.out) == (0, True, False), ran
-    assert "note: whoever is named only by clusterrolebindings is not asked about: " in ran.err
-    assert "note: whoever is named only by rolebindings is not asked about: " in ran.err
+    assert "note: subjects named only by clusterrolebindings are left out: " in ran.err
+    assert "note: subjects named only by rolebindings are left out: " in ran.err
 
 
 def test_direct_asks_nobody_else(cli: Cli) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.meta import GROUP
-from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
+from bailiwick_console.hosted.entrance import SESSION_COOKIE
 from support import charts
 from support.console.clusterconsole import RunningHosted
 from support.console.issuertrust import TrustingServer, configured

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 import yaml
 
-from bailiwick_cli.errors import ApiError
+from bailiwick_governance.errors import ApiError
 from support import commandline
 from support.console.inprocess import ServedConsole, served
 from support.console.markup import SHOWN, assert_harmless, plain
@@ -18,7 +18,7 @@ from support.decisions import crm_calls, decided, ledger_of, written
 from support.objects import Object, listed, subject
 from support.pages import DOCS
 from support.waits import until
-from unit.cli.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
+from unit.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
 
 EXAMPLE: Final[Object] = yaml.safe_load((DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8"))
 DAY: Final = 86_400.0
@@ -127,7 +127,7 @@ def test_policies_that_are_younger_than_the_window_propose_nothing_and_say_from_
     text = plain(page.text)
     assert "nothing to suggest" in text
     assert "kubectl patch" not in text
-    assert "not yet known, and left as it is: crm/crm-agent/read" in text
+    assert "not yet known, and left as they are: crm/crm-agent/read" in text
     assert "known only since 2026-03-05T09:00:01Z" in text
     assert "kubectl patch" in looked(visit, path, "from=2026-03-05T09:00:01Z").text
 
@@ -147,7 +147,7 @@ def test_where_suggest_prints_nothing_nothing_is_proposed_and_its_words_say_why(
         (logs / "ledger.log").unlink()
         said = "policies whose texts are known"
     elif damage == "short":
-        query, said = "from=2026-04-04T08:00:00Z", "the day before it counts for nothing"
+        query, said = "from=2026-04-04T08:00:00Z", "the day before it does not count"
     elif damage == "other policy":
         policy, said = live(endpoint="mail", endpointSettings=PEOPLE), "no decision of an endpoint of the policies"
     else:

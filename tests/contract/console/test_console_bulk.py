@@ -11,15 +11,15 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_governance.errors import ApiError, UserError
 from support.console.inprocess import ServedConsole, TableCluster, served
 from support.console.plainhttp import Page, Visit
 from support.objects import Object
 from support.waits import until
-from unit.cli.cases import OWNERS, review
-from unit.cli.console.cases import from_now, waiting
+from unit.console.cases import from_now, waiting
+from unit.governance.cases import OWNERS, review
 
-AWAY: Final = CliError("the API server https://cluster.example does not answer: Connection refused")
+AWAY: Final = UserError("the API server https://cluster.example does not answer: Connection refused")
 NAMES: Final = ("agr-a", "agr-b", "agr-c")
 
 
@@ -263,8 +263,8 @@ def test_a_console_that_is_ended_in_the_midst_sends_no_more_and_tells_what_it_se
     assert [path[-5:] for method, path in table.asked if method == "PATCH"] == ["agr-a", "agr-b"]
     told = capsys.readouterr().err
     assert "carol denied agr-a in crm" in told
-    assert "What was sent of agr-b in crm has no answer yet: look at it again" in told
-    assert "Nothing was written of 2 more." in told
+    assert "The API server has not answered yet about agr-b in crm: look again" in told
+    assert "2 more were not sent." in told
 
 
 def broken(send: Callable[[], Page]) -> None:

@@ -6,13 +6,13 @@ from html import unescape
 
 import pytest
 
-from bailiwick_cli.console.endpoints import shownaccess
-from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_console.endpoints import shownaccess
+from bailiwick_governance.errors import ApiError, UserError
 from support.console.inprocess import ServedConsole, served
 from support.console.markup import SHOWN, assert_harmless, plain
 from support.console.plainhttp import Page, Visit
 from support.objects import Object, rule
-from unit.cli.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
+from unit.console.policies import PAYLOADS, PEOPLE, crm, hostile, stored
 
 ENDPOINT = "/endpoints/crm/crm-api"
 FORBIDDEN = ApiError('endpointpolicies.bailiwick.dev is forbidden: User "carol" cannot list', 403, "Forbidden")
@@ -186,9 +186,9 @@ def test_who_cannot_be_proven_there_can_do_nothing_and_it_is_said_why() -> None:
     with served(policies=[stored(subjects=[far], endpointSettings=PEOPLE)]) as console:
         visit = console.site.visit()
         page = visit.get(ENDPOINT)
-        label = "group:elsewhere/staff the endpoint accepts nobody of this issuer"
+        label = "group:elsewhere/staff the endpoint accepts no subjects of this issuer"
         assert cells(page)[label] == ["\N{EN DASH}"] * 2
-        assert "nobody can prove to be it" in plain(visit.get(link(page, label, 0)).text)
+        assert "the endpoint accepts no subjects of this issuer." in plain(visit.get(link(page, label, 0)).text)
 
 
 def test_a_policy_of_which_the_endpoint_cannot_be_read_denies_the_namespace_and_has_a_place() -> None:
@@ -229,7 +229,7 @@ def test_what_is_suspended_over_budget_or_of_an_earlier_generation_is_told() -> 
 
 
 def test_an_api_server_that_is_away_is_told_and_no_cell_is_claimed(console: ServedConsole, visit: Visit) -> None:
-    console.cluster.fails = lambda *_: CliError("the API server does not answer: refused")
+    console.cluster.fails = lambda *_: UserError("the API server does not answer: refused")
     answer = visit.get(ENDPOINT)
     assert (answer.status, "does not answer" in answer.text, cells(answer)) == (502, True, {})
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_cli.console.records import handlers, scan
+from bailiwick_console.records import handlers, scan
 from bailiwick_engine.call import Action
 from bailiwick_evidence.derive.versions import engine_versions
 from contract.console.test_console_access import EXAMPLE
@@ -22,7 +22,7 @@ from support.console.plainhttp import Page, Visit
 from support.decisions import CRM_CALL, MARCH, crm_calls, decided, ledger_of, written
 from support.evidence.logs import WITNESS_KEY, ProcessLog
 from support.waits import until
-from unit.cli.console.policies import PAYLOADS
+from unit.console.policies import PAYLOADS
 
 ACTIONS: Final = ["customers.list"] * 3 + ["customers.delete", "customers.export"]
 
@@ -308,7 +308,7 @@ def test_while_the_files_are_read_the_page_says_how_far_it_is_and_other_pages_an
         # Of many that were asked for at once, the last two go on.
         for action in ("a", "b", "c"):
             visit.get(f"/decisions?action={action}")
-        given_up = [one.progress for one in console.visitor.shelf.of(handlers.RecordWork).kept.values()]
+        given_up = [one.progress for one in console.visitor.shelf.get(handlers.RecordWork).kept.values()]
         assert [one._given_up for one in given_up] == [True, True, False, False]
     finally:
         go.set()

@@ -9,19 +9,19 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_cli.console.grants.inbox import PAGE
-from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_console.grants.inbox import PAGE
+from bailiwick_governance.errors import ApiError, UserError
+from bailiwick_governance.grants.grantview import GrantView
 from support.console.inprocess import ServedConsole, TableCluster, served
 from support.console.plainhttp import Page, Visit, form_of
 from support.objects import Object
 from support.waits import until
-from unit.cli.cases import OWNERS, SECURITY, review, step
-from unit.cli.console.cases import from_now, waiting
+from unit.console.cases import from_now, waiting
+from unit.governance.cases import OWNERS, SECURITY, review, step
 
 GRANT: Final = "/grants/crm/agr-wanted"
 WHY: Final = "seen with <the> customer\nand twice"
-AWAY: Final = CliError("the API server https://cluster.example does not answer: Connection refused")
+AWAY: Final = UserError("the API server https://cluster.example does not answer: Connection refused")
 
 
 @pytest.fixture
@@ -366,7 +366,7 @@ def test_a_console_that_ends_before_an_answer_tells_its_terminal(capsys: pytest.
         assert hung.wait(20)
     released.set()
     sender.join(20)
-    assert "What was sent of agr-wanted in crm has no answer yet" in capsys.readouterr().err
+    assert "The API server has not answered yet about agr-wanted in crm" in capsys.readouterr().err
 
 
 @contextlib.contextmanager

@@ -12,14 +12,14 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bailiwick_cli.console.markup import pages
-from bailiwick_cli.console.server import CONNECTIONS
-from bailiwick_cli.console.visits.session import IDLE_SECONDS
+from bailiwick_console.markup import pages
+from bailiwick_console.server import CONNECTIONS
+from bailiwick_console.visits.session import IDLE_SECONDS
 from support.console.inprocess import ServedConsole, served
 from support.console.plainhttp import Page, Visit, form_of
 from support.objects import OTHER_DIGEST
 from support.waits import until
-from unit.cli.console.cases import waiting
+from unit.console.cases import waiting
 
 GRANT: Final = "/grants/crm/agr-wanted"
 # What a browser may ask for, each with the status that it has.

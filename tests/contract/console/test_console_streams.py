@@ -9,16 +9,16 @@ from typing import Final
 
 import pytest
 
-from bailiwick_cli.apiserver.cluster import Event
-from bailiwick_cli.console.live import streams
-from bailiwick_cli.console.live.streams import STREAMS, gathered
-from bailiwick_cli.console.live.watch import FeedListener, GrantChange
-from bailiwick_cli.console.visits.session import IDLE_SECONDS
-from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_console.live import streams
+from bailiwick_console.live.streams import STREAMS, gather
+from bailiwick_console.live.watch import FeedListener, GrantChange
+from bailiwick_console.visits.session import IDLE_SECONDS
+from bailiwick_governance.apiserver.cluster import Event
+from bailiwick_governance.errors import ApiError, UserError
 from support.console.inprocess import ServedConsole, served
 from support.console.plainhttp import EventStream, Visit
 from support.waits import until
-from unit.cli.console.cases import waiting
+from unit.console.cases import waiting
 
 GRANT: Final = "crm/agr-wanted"
 
@@ -149,7 +149,7 @@ def test_where_nobody_may_watch_there_is_no_stream(console: ServedConsole, visit
         assert heard(stream) == (None, "")
 
 
-@pytest.mark.parametrize("failure", [CliError("away"), ApiError("no right", 403), KeyError("metadata")])
+@pytest.mark.parametrize("failure", [UserError("away"), ApiError("no right", 403), KeyError("metadata")])
 def test_a_watch_that_fails_ends_its_streams_so_that_pages_ask_by_themselves(
     console: ServedConsole, visit: Visit, failure: Exception
 ) -> None:
@@ -233,11 +233,11 @@ def _ended(console: ServedConsole, watching: threading.Thread) -> bool:
 class TestManyChanges:
     def test_are_told_once_for_each_grant_in_order(self) -> None:
         changes = [GrantChange("1", "a/x"), GrantChange("2", "a/y"), GrantChange("3", "a/x")]
-        assert gathered([*changes]) == [changes[1], changes[2]]
+        assert gather([*changes]) == [changes[1], changes[2]]
 
     def test_are_told_as_a_change_of_anything(self) -> None:
-        assert gathered([GrantChange(str(one), f"a/{one}") for one in range(20)]) == [GrantChange("19")]
-        assert gathered([GrantChange("1", "a/x"), GrantChange("2"), None]) == [GrantChange("2")]
+        assert gather([GrantChange(str(one), f"a/{one}") for one in range(20)]) == [GrantChange("19")]
+        assert gather([GrantChange("1", "a/x"), GrantChange("2"), None]) == [GrantChange("2")]
 
     def test_of_one_who_does_not_keep_up_are_bounded(self) -> None:
         async def flooded() -> list[GrantChange | None]:

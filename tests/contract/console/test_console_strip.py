@@ -9,15 +9,15 @@ from typing import Final
 
 import pytest
 
-from bailiwick_cli.console.strip import keeper
-from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_console.strip import keeper
+from bailiwick_governance.errors import ApiError, UserError
 from support.console.inprocess import ServedConsole, TableCluster, served
 from support.console.plainhttp import Page, Visit, form_of
 from support.objects import stamp
 from support.waits import until
-from unit.cli.cases import NOW
-from unit.cli.console.cases import waiting
-from unit.cli.console.strip.test_strip import VKEY, entry
+from unit.console.cases import waiting
+from unit.console.strip.test_strip import VKEY, entry
+from unit.governance.cases import NOW
 
 GRANT: Final = "/grants/crm/agr-wanted"
 GUARD: Final = "ConfigMap bailiwick-guard in bailiwick-system"
@@ -105,7 +105,7 @@ def test_it_is_read_where_bailiwick_is_installed() -> None:
         (ApiError("forbidden", 403), f"not known: you may not read {GUARD}"),
         (ApiError("gone", 404), f"not known: there is no {GUARD}"),
         (ApiError("etcd <away>", 500), f"not known: {GUARD}: etcd &lt;away&gt;"),
-        (CliError("no answer"), "not known: the API server does not answer"),
+        (UserError("no answer"), "not known: the API server does not answer"),
         (ZeroDivisionError("secret"), "not known: reading it failed (ZeroDivisionError)"),
     ],
 )

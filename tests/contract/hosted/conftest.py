@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.console.manyfold import ManyfoldConsole, manyfold
-from unit.cli.console.cases import waiting
+from unit.console.cases import waiting
 
 
 @pytest.fixture

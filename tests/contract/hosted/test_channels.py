@@ -11,12 +11,12 @@ from typing import Final
 
 import pytest
 
-from bailiwick_cli.apiserver.cluster import with_token
-from bailiwick_cli.console.hosted.certificate import ConsoleCertificate
-from bailiwick_cli.console.hosted.provider import LoginProvider, ProviderError
-from bailiwick_cli.console.hosted.settings import ClientSettings
-from bailiwick_cli.console.server import CONNECTIONS
-from bailiwick_cli.errors import CliError
+from bailiwick_console.hosted.certificate import ConsoleCertificate
+from bailiwick_console.hosted.provider import LoginProvider, ProviderError
+from bailiwick_console.hosted.settings import ClientSettings
+from bailiwick_console.server import CONNECTIONS
+from bailiwick_governance.apiserver.cluster import client_of_token
+from bailiwick_governance.errors import UserError
 from issuer.server import DISCOVERY
 from support.certificates import self_signed
 from support.console.clusterconsole import CLIENT, NAME
@@ -60,15 +60,15 @@ def test_no_proxy_of_the_environment_comes_between(
         monkeypatch.setenv(variable, "")
     monkeypatch.setenv(name, NOWHERE)
     assert console.browser().begin()["state"]
-    assert with_token(console.issuer.signer.url, console.issuer.ca_file, lambda: "t").get(DISCOVERY)["issuer"]
+    assert client_of_token(console.issuer.signer.url, console.issuer.ca_file, lambda: "t").get(DISCOVERY)["issuer"]
 
 
 def test_a_token_goes_to_no_api_server_whom_the_authority_does_not_vouch_for(console: ManyfoldConsole) -> None:
-    assert with_token(console.issuer.signer.url, console.issuer.ca_file, lambda: "t").get(DISCOVERY)
+    assert client_of_token(console.issuer.signer.url, console.issuer.ca_file, lambda: "t").get(DISCOVERY)
     console.issuer.asked.clear()
     for other in (console.site.ca_file, None):
-        with pytest.raises(CliError, match="certificate verify failed"):
-            with_token(console.issuer.signer.url, other, lambda: "t").get(DISCOVERY)
+        with pytest.raises(UserError, match="certificate verify failed"):
+            client_of_token(console.issuer.signer.url, other, lambda: "t").get(DISCOVERY)
     assert console.issuer.asked == []
 
 

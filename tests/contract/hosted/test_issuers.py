@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
+from bailiwick_console.hosted.entrance import SESSION_COOKIE
 from issuer.codes import END_SESSION, TOKEN
 from issuer.server import DISCOVERY, KEYS
 from support.console.clusterconsole import CLIENT, CookieBrowser, led

@@ -7,13 +7,13 @@ from typing import Final
 
 import pytest
 
-from bailiwick_cli.console.hosted.returns import on_the_list
+from bailiwick_console.hosted.logins import is_page
 from bailiwick_notifications.notification import GrantFacts, Notification, NotificationType
 from bailiwick_notifications.words import view_hint
 from support.console.clusterconsole import led
 from support.console.manyfold import ManyfoldConsole
 from support.console.markup import plain
-from unit.cli.console.policies import crm
+from unit.console.policies import crm
 
 DECISION: Final = f"/decisions/{'A' * 22}/7"
 _LINK: Final = re.compile(r' (?:href|action)="(/[^"]*)"')
@@ -51,7 +51,7 @@ def test_every_link_of_a_page_leads_to_a_page_that_is_there(console: ManyfoldCon
 
 @pytest.mark.parametrize("path", ["/decisions", "/decisions?verdict=deny", DECISION])
 def test_a_link_to_a_decision_says_where_decisions_are_found(console: ManyfoldConsole, path: str) -> None:
-    assert on_the_list(path)
+    assert is_page(path)
     newcomer = console.browser()
     assert led(newcomer.load(path, "cross-site")) == path
     assert f'name="to" value="{path}"' in newcomer.load(path).text
@@ -67,4 +67,4 @@ def test_a_link_to_a_decision_says_where_decisions_are_found(console: ManyfoldCo
     ["/decisions/", "/decisions/x/1", f"{DECISION}/", f"{DECISION}x", "/decisions//evil", f"{DECISION}0" + "0" * 16],
 )
 def test_what_is_no_decision_is_on_no_list(path: str) -> None:
-    assert not on_the_list(path)
+    assert not is_page(path)

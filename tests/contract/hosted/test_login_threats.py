@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bailiwick_cli.console.hosted import entrance
-from bailiwick_cli.console.hosted.entrance import LOGIN_COOKIE, SESSION_COOKIE
-from bailiwick_cli.console.hosted.logins import LOGIN_SECONDS
-from bailiwick_cli.console.hosted.strangers import LINES
-from bailiwick_cli.console.visits.security import HEADERS
+from bailiwick_console.hosted import entrance
+from bailiwick_console.hosted.entrance import LOGIN_COOKIE, SESSION_COOKIE
+from bailiwick_console.hosted.logins import LOGIN_SECONDS
+from bailiwick_console.hosted.strangers import LINES
+from bailiwick_console.visits.security import HEADERS
 from issuer.codes import TOKEN
 from issuer.server import DISCOVERY
 from support.console.clusterconsole import NAME, answered, led
@@ -190,7 +190,7 @@ TOKENS: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "of the future": ({"iat": 9_000_000_000, "exp": 9_000_000_999}, "of the future"),
     "of another login": ({"nonce": "another"}, "answers another login"),
     "without a nonce": ({"nonce": None}, "answers another login"),
-    "of nobody": ({"sub": ""}, "names nobody"),
+    "of nobody": ({"sub": ""}, "has no subject"),
 }
 
 

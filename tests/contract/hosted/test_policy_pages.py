@@ -1,11 +1,11 @@
 """The pages of policies for many people: each reads them as themselves, and record files are for one's own machine."""
 
-from bailiwick_cli.errors import ApiError
+from bailiwick_governance.errors import ApiError
 from support.console.clusterconsole import CookieBrowser
 from support.console.manyfold import ManyfoldConsole
 from support.console.markup import plain
 from support.pdp.badtokens import parts_of
-from unit.cli.console.policies import crm
+from unit.console.policies import crm
 
 PATHS = ("/endpoints", "/endpoints/crm/crm-api", "/endpoints/crm/crm-api/together", "/access")
 

@@ -7,16 +7,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from bailiwick_cli.console.hosted.entrance import SESSION_COOKIE
-from bailiwick_cli.console.hosted.people import MOST_OF_ONE, SESSION_SECONDS
-from bailiwick_cli.console.visits.session import IDLE_SECONDS
-from bailiwick_cli.errors import ApiError
+from bailiwick_console.hosted.entrance import SESSION_COOKIE
+from bailiwick_console.hosted.people import MOST_OF_ONE, SESSION_SECONDS
+from bailiwick_console.visits.session import IDLE_SECONDS
+from bailiwick_governance.errors import ApiError
 from support.certificates import self_signed
 from support.console.clusterconsole import NAME, CookieBrowser, answered, led
 from support.console.manyfold import ManyfoldConsole, manyfold
 from support.console.plainhttp import form_of
 from support.pdp.badtokens import parts_of
-from unit.cli.console.cases import waiting
+from unit.console.cases import waiting
 
 GRANT: Final = "/grants/crm/agr-wanted"
 

@@ -102,7 +102,7 @@ def test_of_people_groups_count_where_they_are_named(ask: Ask) -> None:
     rules = [rule(subjects=["staff"])]
     people = settings() | {"identity": {"issuers": ["cluster", "corp"]}}
     ran = ask("what-can", "user:corp/carol", rules=rules, subjects=subjects, endpointSettings=people)
-    assert (ran.code, "note: groups count only where you name them" in ran.err) == (1, True), ran
+    assert (ran.code, "note: groups count only if you name them" in ran.err) == (1, True), ran
     words = ("what-can", "user:corp/carol", "--member-of", "staff")
     ran = ask(*words, rules=rules, subjects=subjects, endpointSettings=people)
     assert (ran.code, "customers.list" in ran.out, ran.err) == (0, True, ""), ran
@@ -127,7 +127,7 @@ def test_delegation_is_said_not_to_be_listed(ask: Ask) -> None:
     ceiling = [{"actions": ["*"], "resources": [{"type": "customer", "ids": ["*"]}]}]
     delegation = {"maxDepth": 1, "principals": ["agent"], "ceiling": ceiling}
     ran = ask(*who(), rules=[rule()], endpointSettings={**settings(), "delegation": delegation})
-    assert (ran.code, "note: calls on behalf of somebody are not listed" in ran.err) == (0, True), ran
+    assert (ran.code, "note: calls on behalf of another party are not listed" in ran.err) == (0, True), ran
 
 
 @pytest.mark.long
@@ -149,7 +149,7 @@ def test_what_was_not_looked_at_is_no_answer(ask: Ask, words: tuple[str, ...]) -
     denies = [rule(f"d{number}", effect="Deny", conditions=[one]) for number, one in enumerate(many)]
     ran = ask(*words, rules=[rule(), *denies])
     assert (ran.code, ran.out) == (2, ""), ran
-    assert f"error: not all of it was looked at: {AGENT}: there is more to look at than is looked at" in ran.err
+    assert f"error: the answer is not complete: {AGENT}: there is more to look at than is looked at" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_what_is_sealed_stays_sealed(tmp_path: Path) -> None:
     found = RecordedCall(tmp_path, spec, "e-1", action=Action("customers.list"), context={"count": 9})
     ran = found.explain()
     assert ran.code == 0, ran
-    assert "condition few cannot be told: context.count < 5; read: context.count is sealed\n" in ran.out
+    assert "condition few is not known: context.count < 5; read: context.count is sealed\n" in ran.out
     said = json.loads(found.explain("-o", "json").out)
     assert (said["follows"], said["near"][0]["held"]) == ("attested", "sealed")
     assert "does not hold" not in ran.out
@@ -315,7 +315,7 @@ def test_of_what_is_sealed_a_contradicted_record_tells_nothing(tmp_path: Path) -
     found.record |= {"reason": "no_rule", "policy": None}
     ran = found.explain()
     assert (ran.code, ran.out) == (1, ""), ran
-    assert "condition few cannot be told: context.count < 5; read: context.count is sealed\n" in ran.err
+    assert "condition few is not known: context.count < 5; read: context.count is sealed\n" in ran.err
 
 
 @pytest.mark.parametrize(

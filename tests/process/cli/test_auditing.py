@@ -47,7 +47,10 @@ def test_what_is_intact_is_told_up_to_the_last_cosignature(folder: Path) -> None
     ran = verify(folder, "b.log", "a.log")
     assert ran.code == 0, ran
     first, *_ = ran.out.splitlines()
-    assert first == "Nothing removed or changed up to 2023-11-14T22:13:23Z (last cosignature); later cannot be told."
+    assert (
+        first
+        == "Nothing removed or changed up to 2023-11-14T22:13:23Z (last cosignature). What came later is not known."
+    )
     assert "(pod-2): intact; 12 lines, witnessed 12 up to 2023-11-14T22:13:32Z" in ran.out
     assert "  tail 3-4: 2 lines after the last cosignature, of which nothing can be told" in ran.out
     assert "17 lines in " in ran.err
@@ -64,7 +67,7 @@ def test_a_file_that_ends_in_its_compression_is_read_as_far_as_it_goes(folder: P
     (folder / "a.log.gz").write_bytes(packed[: len(packed) // 2])
     ran = verify(folder, "a.log.gz", "b.log", "-o", "json")
     assert ran.code == 1
-    assert "a.log.gz ends in the middle of its compression" in ran.err
+    assert "a.log.gz ends in the middle of its gzip data" in ran.err
     assert {one["code"] for one in json.loads(ran.out)["chains"][0]["findings"]} == {"truncated", "unclosed"}
 
 
@@ -112,7 +115,7 @@ def test_what_only_a_key_that_is_not_given_cosigned_is_untold_and_that_is_said(f
     files = [str(folder / name) for name in ("a.log", "b.log")]
     ran = commandline.run("audit", "verify", *files, "--checkpoints", str(folder / "notes"), "--witness-key", other)
     first, *_ = ran.out.splitlines()
-    assert (ran.code, first) == (1, "Nothing can be told of 2 chains: no witness that you trust saw them."), ran
+    assert (ran.code, first) == (1, "Nothing is known of 2 chains: no witness that you trust saw them."), ran
     given = WITNESS_KEY.label
     assert f"checkpoints of 2 chains are cosigned by {given}, whose key is not given" in ran.err
     both = verify(folder, "a.log", "b.log", "--witness-key", other)
@@ -140,7 +143,7 @@ def test_as_many_witnesses_must_agree_as_the_quorum_says(folder: Path) -> None:
         (["no.log"], "no.log cannot be read: No such file or directory"),
         (["plain.txt"], "no line of a chain"),
         (["{a}", "--checkpoints", "{notes}"], "--checkpoints needs --witness-key"),
-        (["{a}", "--checkpoints", "{a}", "--witness-key", "{key}"], "a.log is a log, whose checkpoints"),
+        (["{a}", "--checkpoints", "{a}", "--witness-key", "{key}"], "a.log is a log: name it among the files"),
         (["{a}", "--checkpoints", "{key}", "--witness-key", "{key}"], "no checkpoint found"),
         (["{a}", "--witness-key", "bailiwick+00000000+AAAA"], "not a key of signed notes"),
         (["{a}", "--witness-key", "{process}"], "is not one of a witness"),
@@ -185,7 +188,7 @@ class TestCheckpointsToKeep:
         (folder / "first").write_text(one.checkpoint(5))
         ran = self.kept(folder, "--checkpoints", "first", "--checkpoints", "notes")
         assert (ran.code, notes_of(ran.out)) == (0, sorted(notes_of((folder / "notes").read_text()))), ran
-        assert "checkpoints of 2 chains, the latest of 2023-11-14T22:13:32Z" in ran.err
+        assert "checkpoints of 2 chains, the latest from 2023-11-14T22:13:32Z" in ran.err
         (folder / "kept").write_text(ran.out)
         cut = b"".join((folder / "a.log").read_bytes().splitlines(keepends=True)[:7])
         (folder / "cut.log").write_bytes(cut)
@@ -208,7 +211,7 @@ class TestCheckpointsToKeep:
         (folder / "other.vkey").write_text(str(another))
         for source in (("--checkpoints", "notes"), ("ledger.log",), ("a.log",)):
             ran = self.kept(folder, *source, key="other.vkey")
-            assert (ran.code, ran.out, "there is no checkpoint" in ran.err) == (1, "", True), ran
+            assert (ran.code, ran.out, "witness that you trust cosigned a checkpoint" in ran.err) == (1, "", True), ran
         assert "1 checkpoints of the log are not used" in self.kept(folder, "ledger.log", key="other.vkey").err
 
     def test_are_of_one_witness_so_that_none_is_lost(self, folder: Path) -> None:

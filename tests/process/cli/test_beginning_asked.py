@@ -70,4 +70,4 @@ def test_nobody_answers_questions_beside_a_flag_that_cannot_be_read(tmp_path: Pa
 def test_nobody_answers_questions_for_a_folder_that_has_a_policy(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text("mine")
     ran = at_terminal(tmp_path, typed="crm\n", after="The namespace of the endpoint")
-    assert (ran.code, "is there already" in ran.err, "namespace of" in ran.err) == (2, True, False), ran
+    assert (ran.code, "exists already" in ran.err, "namespace of" in ran.err) == (2, True, False), ran

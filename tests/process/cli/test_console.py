@@ -16,7 +16,7 @@ import pytest
 from bailiwick_cli import extras
 from bailiwick_cli.commands import console as console_command
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.consoleflags import ConsoleFlags
+from bailiwick_cli.verbs.consoleverbs import ConsoleFlags
 from support import commandline
 from support.console import consoleprocess
 from support.decisions import written
@@ -166,7 +166,7 @@ def test_nobody_acts_as_somebody_else_on_a_page(
     config["users"][0]["user"] |= user
     kubeconfig.write_text(json.dumps(config))
     ran = commandline.run("console", "--no-browser", *arguments, kubeconfig=kubeconfig)
-    assert (ran.code, ran.err.startswith("error: the console acts as yourself alone")) == (2, True), ran
+    assert (ran.code, ran.err.startswith("error: the console acts only as you")) == (2, True), ran
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

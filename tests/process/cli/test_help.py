@@ -12,8 +12,7 @@ import pytest
 
 from bailiwick_cli import main
 from bailiwick_cli.commands import list as list_command
-from bailiwick_cli.flags.auditflags import AUDIT
-from bailiwick_cli.flags.commandflags import COMMANDS
+from bailiwick_cli.verbs.table import COMMANDS, GROUPS
 from support import commandline
 from support.pages import DOCS
 
@@ -22,7 +21,7 @@ HEAVY: Final = (
     *("aiohttp", "jinja2"),
     *("bailiwick_api", "bailiwick_engine", "bailiwick_evidence", "cryptography"),
 )
-EVERY: Final = (*COMMANDS, *(f"audit {name}" for name in AUDIT))
+EVERY: Final = (*COMMANDS, *(f"audit {name}" for name in GROUPS["audit"]))
 HELP: Final = """
 import contextlib, io, sys
 from bailiwick_cli.main import main
@@ -45,6 +44,16 @@ def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
     # typer itself takes pydantic once it reads a command's flags, 50 ms; of the plugin's own help not even that.
     heavy = {*HEAVY, "pydantic"} if arguments == ["--help"] else {*HEAVY}
     assert imported.isdisjoint(heavy), imported & heavy
+
+
+@pytest.mark.parametrize("group", [(), ("audit",), ("notify",)], ids=" ".join)
+def test_help_cuts_no_summary_of_a_command_at_80_columns(group: tuple[str, ...]) -> None:
+    ran = commandline.run(*group, "--help", env={"COLUMNS": "80"})
+    _, _, listed = ran.out.partition("\nCommands:\n")
+    names = GROUPS[group[0]] if group else (*COMMANDS, *GROUPS)
+    assert [line.split()[0] for line in listed.splitlines()] == [*names]
+    assert "..." not in listed
+    assert max(map(len, listed.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("name", EVERY)

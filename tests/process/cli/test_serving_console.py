@@ -19,9 +19,9 @@ GIVEN = (
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (("--kubeconfig", "x"), "acts as whoever logs in"),
-        (("--context", "x"), "acts as whoever logs in"),
-        (("--as", "carol"), "acts as whoever logs in"),
+        (("--kubeconfig", "x"), "acts as the person who logs in"),
+        (("--context", "x"), "acts as the person who logs in"),
+        (("--as", "carol"), "acts as the person who logs in"),
         (("--scope", "profile"), "openid is missing"),
         ((), "--api-server: give the URL"),
     ],

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from bailiwick_cli.suggestion.operations import applied
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_governance.suggestion.operations import apply
 from support import commandline
 from support.commandline import Ran
 from support.decisions import CRM_CALL, MARCH, crm_calls, decided, ledger_of, written
@@ -72,7 +72,7 @@ def changes(found: Object) -> dict[tuple[str, str], str]:
 def patched(found: Object, policy: Object) -> Object:
     """Return the spec as the only patch makes it."""
     (one,) = found["patches"]
-    return applied(policy["spec"], one["operations"])
+    return apply(policy["spec"], one["operations"])
 
 
 def changed(**fields: object) -> Object:
@@ -226,7 +226,7 @@ class TestWhatNobodyUsed:
     def test_is_told_and_stays_unless_somebody_says_otherwise(self, folder: Path) -> None:
         ran = suggest(folder)
         assert ran.code == 1
-        said = "note: nobody used, and left as it is: crm/crm-agent/export, crm/crm-agent/notify; --unused says what"
+        said = "note: unused, and left as they are: crm/crm-agent/export, crm/crm-agent/notify; set --unused to"
         assert said in ran.err
 
     def test_is_removed_the_last_rule_first(self, folder: Path) -> None:
@@ -422,14 +422,14 @@ def test_a_log_that_is_not_whole_suggests_nothing_and_says_so(
     (folder / "decisions.log").write_bytes(b"".join(cut(lines)))
     ran = suggest(folder, "--unused", "remove")
     assert (ran.code, ran.out[:18]) == (0, "nothing to suggest"), ran
-    assert "note: the log is not whole, so that nothing is suggested for what it may hold: " in ran.err
-    assert "NotYetKnown, and left as it is: crm/crm-agent/read, crm/crm-agent/export" in ran.err
+    assert "note: the log is not whole, so nothing is suggested for what may be missing: " in ran.err
+    assert "NotYetKnown, and left as they are: crm/crm-agent/read, crm/crm-agent/export" in ran.err
 
 
 def test_a_window_before_the_log_suggests_nothing_and_says_since_when_it_could(folder: Path) -> None:
     ran = suggest(folder, "--since", "2026-01-01")
     assert (ran.code, ran.out[:18]) == (0, "nothing to suggest"), ran
-    assert "note: these policies are known since 2026-03-05T09:00:00Z: set --since to that" in ran.err
+    assert "note: these policies are known only since 2026-03-05T09:00:00Z: set --since to that" in ran.err
     assert suggest(folder, "--since", "2026-03-05T09:00:00Z").code == 1
 
 
@@ -441,7 +441,7 @@ def test_what_is_written_is_narrower_and_turns_nothing_for_the_commands_that_say
     ran = commandline.run("replay", *logs, "--candidate", str(folder / "narrower"), "--fail-on", "any")
     assert (ran.code, ran.out.splitlines()[-1]) == (0, "passes"), ran
     ran = suggest(folder, "--write", str(folder / "narrower"))
-    assert (ran.code, ran.out, "narrower/crm.crm-agent.yaml is there already" in ran.err) == (2, "", True), ran
+    assert (ran.code, ran.out, "narrower/crm.crm-agent.yaml exists already" in ran.err) == (2, "", True), ran
 
 
 def test_what_is_written_says_the_same_to_every_reader_of_yaml(folder: Path) -> None:
@@ -458,7 +458,7 @@ def test_the_patch_is_a_command_for_a_shell(folder: Path) -> None:
     words = shlex.split(ran.out)
     assert words[:3] == ["kubectl", "patch", "endpointpolicies.bailiwick.dev"]
     assert words[3:8] == ["crm-agent", "--namespace", "crm", "--type", "json"]
-    assert applied(STANDS["spec"], json.loads(words[9]))["rules"][0]["actions"] == ["customers.list"]
+    assert apply(STANDS["spec"], json.loads(words[9]))["rules"][0]["actions"] == ["customers.list"]
 
 
 def test_what_is_used_as_it_is_leaves_nothing_to_suggest(folder: Path) -> None:
@@ -489,14 +489,14 @@ def test_denied_calls_and_those_of_others_teach_nothing(folder: Path) -> None:
         (("decisions.log", "-f", "nowhere.yaml"), "nowhere.yaml cannot be read"),
         (("decisions.log", "-f", "empty.log"), "the files have no EndpointPolicy"),
         (("decisions.log", "-f", "bad.yaml"), "the policies of the files cannot be narrowed: fix the problems above"),
-        (("decisions.log", "-f", "deny.yaml"), "no rule of the policies can let anybody through"),
+        (("decisions.log", "-f", "deny.yaml"), "no rule of the policies lets a call through"),
         (("decisions.log", "-f", "other.yaml"), "no decision of an endpoint of the policies, 31 of others"),
         (("decisions.log", "-f", "newer.yaml"), "no decision by policies whose texts are known: give the operator's"),
         (("ledger.log", "-f", "policies"), "no decision of an endpoint of the policies, 0 of others"),
         (("-", "-f", "-"), "standard input can be read only once"),
         (("decisions.log", "-f", "policies", "--since", "soon"), "'soon' is not a duration"),
-        (("decisions.log", "-f", "policies", "--since", "2026-04-04"), "the day before it counts for nothing"),
-        (("decisions.log", "-f", "policies", "-n", "typo"), "no policy of the files is in the namespace 'typo'"),
+        (("decisions.log", "-f", "policies", "--since", "2026-04-04"), "the day before it does not count"),
+        (("decisions.log", "-f", "policies", "-n", "typo"), "no policy in the files is in the namespace 'typo'"),
         (("decisions.log", "-f", "policies", "--unused", "approval"), "name the group that approves with --approvers"),
         (
             ("decisions.log", "-f", "policies", "--unused", "keep", "--approvers", "a"),

@@ -118,7 +118,7 @@ def test_a_log_that_is_not_whole_makes_nothing_unused(folder: Path, cut: Callabl
     (folder / "decisions.log").write_bytes(b"".join(cut(month().lines)))
     ran = unused(folder, "-o", "json")
     assert (ran.code, states(ran)) == (0, {"export": "NotYetKnown", "notify": "NotYetKnown", "read": "Used"}), ran
-    assert "note: not whole, so that nothing is unused for now: " in ran.err
+    assert "note: the log is not whole, so nothing counts as unused for now: " in ran.err
 
 
 def test_what_was_rotated_away_before_the_window_is_not_missed(folder: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_rule_is_no_younger_for_calls_at_another_endpoint_of_the_namespace(fol
 def test_a_suspended_rule_lets_nobody_through_and_is_not_listed(folder: Path) -> None:
     (folder / "policies" / "crm.yaml").write_text(yaml.safe_dump(SUSPENDED), encoding="utf-8")
     ran = unused(folder)
-    assert (ran.code, "no rule of the policies can let anybody through" in ran.err) == (2, True), ran
+    assert (ran.code, "no rule of the policies lets a call through" in ran.err) == (2, True), ran
 
 
 class TestState:
@@ -228,11 +228,11 @@ class TestState:
     @pytest.mark.parametrize(
         ("content", "said"),
         [
-            ("{", "is no UnusedState, and is left as it is"),
-            ("", "is no UnusedState, and is left as it is"),
+            ("{", "is not an UnusedState, and was not changed"),
+            ("", "is not an UnusedState, and was not changed"),
             ('{"kind":"UnusedState","version":2}', "is UnusedState of version 2"),
             ('{"kind":"Other","version":1}', "is Other of version 1"),
-            ('{"kind":"UnusedState","version":1}', "is no UnusedState, and is left as it is"),
+            ('{"kind":"UnusedState","version":1}', "is not an UnusedState, and was not changed"),
         ],
     )
     def test_that_cannot_be_read_is_an_error_and_left_as_it_is(self, folder: Path, content: str, said: str) -> None:
@@ -260,10 +260,10 @@ class TestState:
         (("decisions.log", "-f", "empty.log"), "the files have no EndpointPolicy"),
         (("-", "-f", "-"), "standard input can be read only once"),
         (("decisions.log", "-f", "policies", "--window", "long"), "'long' is not a duration"),
-        (("decisions.log", "-f", "policies", "--window", "0"), "--window: write for how long"),
+        (("decisions.log", "-f", "policies", "--window", "0"), "--window: give how long"),
         (
             ("decisions.log", "-f", "policies", "-n", "typo"),
-            "no policy of the files is in the namespace 'typo': theirs are crm",
+            "no policy in the files is in the namespace 'typo': their namespaces are crm",
         ),
         (("decisions.log", "-f", "policies", "--context", "x"), "unused does not use a cluster: remove --context"),
     ],

@@ -10,11 +10,6 @@ from typing import Any, Final
 
 from hypothesis import given, strategies as st
 
-from bailiwick_cli.rights.answers import AccessRow
-from bailiwick_cli.rights.circumstances import CallPlace
-from bailiwick_cli.rights.matrix import AccessMatrix, MatrixSubject
-from bailiwick_cli.rights.outcomes import AccessLevel
-from bailiwick_cli.rights.questions import what_can, who_can
 from bailiwick_engine.call import Call, Party, Resource
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.circumstances import Circumstances
@@ -23,6 +18,11 @@ from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledCondition, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.truth import Truth
+from bailiwick_governance.rights.answers import AccessRow
+from bailiwick_governance.rights.circumstances import CallPlace
+from bailiwick_governance.rights.matrix import AccessMatrix, MatrixSubject
+from bailiwick_governance.rights.outcomes import AccessLevel
+from bailiwick_governance.rights.questions import what_can, who_can
 from property.regions.kindworld import level
 from property.regions.test_diffs import (
     ACCOUNTS,

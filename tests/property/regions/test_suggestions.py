@@ -13,11 +13,6 @@ from msgspec.structs import replace
 
 from bailiwick_api.documents import policyfiles
 from bailiwick_api.kinds.meta import API_VERSION
-from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.suggestflags import UnusedRules
-from bailiwick_cli.suggestion.operations import applied
-from bailiwick_cli.suggestion.proposals import Proposal, patch
-from bailiwick_cli.suggestion.report import SuggestionReport, SuggestionRequest, report_on
 from bailiwick_engine.call import Action, Call, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
@@ -27,6 +22,11 @@ from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.replay.outcomes import policy_verdict
+from bailiwick_governance.errors import UserError
+from bailiwick_governance.suggestion.operations import apply
+from bailiwick_governance.suggestion.proposals import Proposal, patch
+from bailiwick_governance.suggestion.report import SuggestionReport, SuggestionRequest, report_on
+from bailiwick_governance.suggestion.unusedrules import UnusedRules
 from property.regions.test_diffs import (
     ACCOUNTS,
     ACTIONS,
@@ -126,7 +126,7 @@ def reported(policy: Object, log: ProcessLog, unused: UnusedRules | None) -> Sug
     approvers = ["owners"] if unused is UnusedRules.APPROVAL else []
     try:
         return report_on(SuggestionRequest([("policy.yaml", file)], None, BEGAN, unused, approvers), reading)
-    except CliError as error:
+    except UserError as error:
         if "there is nothing to narrow" not in str(error):
             raise
         return None
@@ -134,7 +134,7 @@ def reported(policy: Object, log: ProcessLog, unused: UnusedRules | None) -> Sug
 
 def with_some(policy: Object, proposals: Sequence[Proposal]) -> Object:
     """Return the policy as some of the proposals would make it."""
-    return {**policy, "spec": applied(policy["spec"], patch(proposals))}
+    return {**policy, "spec": apply(policy["spec"], patch(proposals))}
 
 
 @settings(max_examples=2 * settings().max_examples)

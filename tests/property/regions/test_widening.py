@@ -12,10 +12,10 @@ from hypothesis import assume, given, strategies as st
 
 from bailiwick_api.documents import policyfiles
 from bailiwick_api.documents.policyfiles import File
-from bailiwick_cli.errors import CliError
-from bailiwick_cli.sources.policies import policy_set
-from bailiwick_cli.sources.policysides import read_sides
 from bailiwick_engine.decision.verdict import Verdict
+from bailiwick_governance.errors import UserError
+from bailiwick_governance.sources.policies import policy_set
+from bailiwick_governance.sources.policysides import read_sides
 from bailiwick_regions.change import ChangeClass
 from bailiwick_regions.compare import compare, worst
 from property.regions import kindworld as world
@@ -58,7 +58,7 @@ def is_sound(files: Mapping[str, list[Object]]) -> bool:
     """Tell whether all of these files can be compared."""
     try:
         read_sides([], read(text(files)))[1].refuse_broken("head")
-    except CliError:
+    except UserError:
         return False
     return True
 

@@ -5,7 +5,7 @@ from urllib.parse import urljoin, urlsplit
 
 from hypothesis import given, strategies
 
-from bailiwick_cli.console.hosted.returns import FIRST, on_the_list, returned
+from bailiwick_console.hosted.logins import FIRST, is_page, return_path
 
 READ_OTHERWISE: Final = ("//", "\\", "..", "?", "#", ":", "@", "https:", "%2f", "\t", "\n", " ")
 OURS: Final = ("/", ".", "grants", "decisions", "A" * 22, "crm", "agr-1", "evil.example")
@@ -17,7 +17,7 @@ PIECES = strategies.lists(
 
 @given(PIECES | strategies.text(max_size=20))
 def test_it_is_a_path_of_ours(target: str) -> None:
-    found = returned(target)
+    found = return_path(target)
     assert found in {target, FIRST}
     # As browsers do: tabs and line breaks vanish, and backslashes count as slashes.
     read = "".join(one for one in found if one not in "\t\r\n").replace("\\", "/")
@@ -27,5 +27,5 @@ def test_it_is_a_path_of_ours(target: str) -> None:
 
 @given(PIECES)
 def test_what_is_on_the_list_is_on_it_whatever_way_it_is_read(target: str) -> None:
-    if on_the_list(target):
+    if is_page(target):
         assert urlsplit(urljoin("https://console.example/", target)).path == urlsplit(target).path

@@ -8,8 +8,8 @@ from hypothesis import strategies
 
 from bailiwick_engine.approval.display import MAX_NAME, MAX_VALUE, visible
 from support.objects import Object
-from unit.cli.cases import OWNERS, step
-from unit.cli.console.cases import waiting
+from unit.console.cases import waiting
+from unit.governance.cases import OWNERS, step
 
 _LOOKALIKES: Final = (
     "Approved by carol",

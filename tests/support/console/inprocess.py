@@ -15,16 +15,16 @@ from typing import Any, Final, cast
 
 from aiohttp import web  # noqa: TID251 - serves what the console serves
 
-from bailiwick_cli.apiserver.cluster import ClusterClient, Event
-from bailiwick_cli.apiserver.people import CurrentUser
-from bailiwick_cli.console.app import build
-from bailiwick_cli.console.server import ConsolePort, listen, loopback
-from bailiwick_cli.console.threads.recordfiles import RecordFiles
-from bailiwick_cli.console.visits.entrance import OPENING, LoopbackEntrance
-from bailiwick_cli.console.visits.security import ConsoleAddress
-from bailiwick_cli.console.visits.session import ConsoleSession
-from bailiwick_cli.console.visits.visitor import ConsoleVisitor
-from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_console.app import build
+from bailiwick_console.server import ConsolePort, listen, loopback
+from bailiwick_console.threads.recordfiles import RecordFiles
+from bailiwick_console.visits.entrance import OPENING, LoopbackEntrance
+from bailiwick_console.visits.security import ConsoleAddress
+from bailiwick_console.visits.session import ConsoleSession
+from bailiwick_console.visits.visitor import ConsoleVisitor
+from bailiwick_governance.apiserver.cluster import ClusterClient, Event
+from bailiwick_governance.apiserver.people import CurrentUser
+from bailiwick_governance.errors import ApiError, UserError
 from support.console.plainhttp import Site
 from support.objects import Object
 
@@ -66,7 +66,7 @@ class TableCluster:
             return {"metadata": {"resourceVersion": "100"}, "items": []}
         return copy.deepcopy(self._one(path))
 
-    def listed(self, path: str, **query: str) -> tuple[list[Object], str]:
+    def list_all(self, path: str, **query: str) -> tuple[list[Object], str]:
         self._ask("LIST", path)
         kinds = {"endpointpolicies": self.policies, "endpointdata": self.data}
         stored = kinds.get(path.rpartition("/")[2], self.grants)
@@ -105,7 +105,7 @@ class TableCluster:
         else:
             stored["spec"] |= body["spec"]
         if self.loses:
-            raise CliError("the API server https://cluster.example does not answer: Connection reset")
+            raise UserError("the API server https://cluster.example does not answer: Connection reset")
         return copy.deepcopy(stored)
 
     def _config_map(self, path: str) -> Object:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 from bailiwick_api.accounts import Installation
-from bailiwick_cli.console.hosted.loginpages import configuration
+from bailiwick_console.hosted.loginpages import configuration
 from issuer.server import Server, serving
 from localcluster import build
 from localcluster.access import Cluster

@@ -15,17 +15,17 @@ from typing import Any, Final, cast
 
 from aiohttp import web  # noqa: TID251 - serves what the console serves
 
-from bailiwick_cli.apiserver.cluster import ClusterClient
-from bailiwick_cli.console.app import build
-from bailiwick_cli.console.hosted.certificate import ConsoleCertificate
-from bailiwick_cli.console.hosted.entrance import CALLBACK, HostedEntrance
-from bailiwick_cli.console.hosted.loginpages import LoginPages
-from bailiwick_cli.console.hosted.logins import PendingLogins
-from bailiwick_cli.console.hosted.people import PersonSessions, PersonToken
-from bailiwick_cli.console.hosted.provider import LoginProvider
-from bailiwick_cli.console.hosted.settings import ClientSettings, HostedPlaces, PublicAddress
-from bailiwick_cli.console.server import ConsolePort, listen, loopback
-from bailiwick_cli.errors import ApiError
+from bailiwick_console.app import build
+from bailiwick_console.hosted.certificate import ConsoleCertificate
+from bailiwick_console.hosted.entrance import CALLBACK, HostedEntrance
+from bailiwick_console.hosted.loginpages import LoginPages
+from bailiwick_console.hosted.logins import PendingLogins
+from bailiwick_console.hosted.people import PersonSessions, PersonToken
+from bailiwick_console.hosted.provider import LoginProvider
+from bailiwick_console.hosted.settings import ClientSettings, HostedPlaces, PublicAddress
+from bailiwick_console.server import ConsolePort, listen, loopback
+from bailiwick_governance.apiserver.cluster import ClusterClient
+from bailiwick_governance.errors import ApiError
 from issuer.server import Server, serving
 from support.certificates import self_signed
 from support.console.clusterconsole import CLIENT, NAME, CookieBrowser, HostedSite

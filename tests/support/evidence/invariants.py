@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bailiwick_cli.records.derivations import in_development, versions_of
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.findings import FindingCode
 from bailiwick_evidence.audit.lines import ChainLine, parsed
@@ -19,6 +18,7 @@ from bailiwick_evidence.derive.derive import derive
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.linekinds import DECISIONS, POLICY_LIST
 from bailiwick_evidence.note import VerifierKey
+from bailiwick_governance.records.derivations import in_development, versions_of
 from support.derivations import HOLDS
 
 # Where an operator did not run, or was not told of a process, no witness saw it.

@@ -4,8 +4,7 @@ import pytest
 
 from bailiwick_cli import complete
 from bailiwick_cli.complete import candidates
-from bailiwick_cli.flags.auditflags import AUDIT
-from bailiwick_cli.flags.commandflags import COMMANDS
+from bailiwick_cli.verbs.table import COMMANDS, GROUPS
 from support import commandline
 
 
@@ -29,7 +28,7 @@ from support import commandline
         (["who-can", "-o", ""], ["table", "json", "markdown"]),
         (["who-can", "customers.list", "--on", ""], []),
         (["what-can", "sa:agents/crm-agent", "--mem"], ["--member-of"]),
-        (["audit", ""], list(AUDIT)),
+        (["audit", ""], list(GROUPS["audit"])),
         (["audit", "ch"], ["checkpoint", "check-proof", "check-value"]),
         (["-n", "crm", "audit", "verify", "a.log", "--witness-k"], ["--witness-key"]),
         (["audit", "verify", "--leav"], ["--leaves"]),

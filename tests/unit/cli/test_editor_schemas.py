@@ -12,7 +12,7 @@ import yaml
 import generate_schemas
 from bailiwick_api.documents import positions
 from bailiwick_api.manifests.editorschema import DIALECT
-from bailiwick_cli import schemas
+from bailiwick_cli.commands import schema
 from support.objects import Object, gated_rule, grant, policy, rule, settings, subject
 from support.pages import DOCS, objects
 from support.suites import run_validate, written
@@ -28,7 +28,7 @@ TEST: Final[Object] = {
 }
 
 
-VALIDATORS: Final = {kind: jsonschema.Draft7Validator(schemas.schema(kind)) for kind in schemas.KINDS}
+VALIDATORS: Final = {kind: jsonschema.Draft7Validator(schema.json_schema(kind)) for kind in schema.KINDS}
 
 
 def problems(found: Mapping[str, Any]) -> list[str]:
@@ -40,11 +40,11 @@ def shown() -> Iterator[tuple[str, Object]]:
     """Yield place and value of every object of our kinds in examples and pages, times as the texts that they are."""
     for path in sorted((ROOT / "examples").rglob("*.yaml")):
         for number, document in enumerate(positions.documents(path.read_bytes())):
-            if isinstance(document.data, dict) and document.data.get("kind") in schemas.KINDS:
+            if isinstance(document.data, dict) and document.data.get("kind") in schema.KINDS:
                 yield f"{path.relative_to(ROOT)}-{number}", document.data
     for page in sorted(DOCS.rglob("*.md")):
         for number, found in enumerate(objects(str(page.relative_to(DOCS)))):
-            if found.get("kind") in schemas.KINDS:
+            if found.get("kind") in schema.KINDS:
                 yield f"{page.name}-{number}", json.loads(json.dumps(found, default=_stamp))
 
 
@@ -53,7 +53,7 @@ def _stamp(time: Any) -> str:  # noqa: ANN401 - what YAML makes of a time
 
 
 class TestTheFiles:
-    @pytest.mark.parametrize("kind", schemas.KINDS)
+    @pytest.mark.parametrize("kind", schema.KINDS)
     def test_are_up_to_date_and_schemas(self, kind: str) -> None:
         stored = generate_schemas.path_of(kind).read_text(encoding="utf-8")
         assert stored == generate_schemas.rendered(kind)
@@ -64,7 +64,7 @@ class TestTheFiles:
         assert generate_schemas.main(["--check"]) == 0
         assert capsys.readouterr().out == ""
 
-    @pytest.mark.parametrize("kind", schemas.KINDS)
+    @pytest.mark.parametrize("kind", schema.KINDS)
     def test_stand_alone_and_know_nothing_of_kubernetes(self, kind: str) -> None:
         text = generate_schemas.rendered(kind)
         assert "$ref" not in text
@@ -75,7 +75,7 @@ class TestTheFiles:
 
 def test_what_stands_in_examples_and_pages_passes() -> None:
     found = dict(shown())
-    assert {one["kind"] for one in found.values()} == {*schemas.KINDS}
+    assert {one["kind"] for one in found.values()} == {*schema.KINDS}
     assert len(found) > 100
     assert {where: told for where, one in found.items() if (told := problems(one))} == {}
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_cli import arguments, output
-from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
-from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags.askflags import CheckFlags
+from bailiwick_cli import output
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Output
-from bailiwick_cli.sources import clusterpolicies, policies
+from bailiwick_cli.verbs.askverbs import CallFlags, CheckFlags
 from bailiwick_cli.views.verdictview import EFFECTS, verdict_lines, verdict_object
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.gates import Gate
@@ -30,6 +29,11 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
+from bailiwick_governance import arguments
+from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
+from bailiwick_governance.display import talk
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.sources import clusterpolicies, policies
 
 # What denies is not what somebody wrote, but that it cannot be read or is not whole.
 _BROKEN: Final = {Reason.POLICY_INVALID, Reason.ENDPOINT_UNCONFIGURED}
@@ -55,12 +59,12 @@ class CallCheck:
         """Tell how an approval is asked for, where one is needed."""
         gate = self.verdict.gate
         if self.code is Exit.PENDING and gate is not None and self.verdict.pending is None:
-            output.talk(_how_to_ask(gate, self.call, self.subject))
+            talk(_how_to_ask(gate, self.call, self.subject))
 
 
 def run(options: CheckFlags) -> int:
     """Decide and tell."""
-    found = decided(options)
+    found = check_call(options, options.action, options.resource, options.subject)
     verdict, code = found.verdict, found.code
     if options.output in {Output.JSON, Output.YAML}:
         sys.stdout.write(output.document(verdict_object(verdict, found.explanation, code), options.output))
@@ -72,16 +76,16 @@ def run(options: CheckFlags) -> int:
     return code
 
 
-def decided(options: CheckFlags) -> CallCheck:
-    """Return what the policies decide of the call of the flags. Raises `CliError`."""
+def check_call(options: CallFlags, action: str, resource: str, subject: str) -> CallCheck:
+    """Return what the policies decide for a call of these words and flags. Raises `UserError`."""
     _refuse_mistaken(options)
-    account = arguments.service_account(options.subject, "--subject")
+    account = arguments.service_account(subject, "--subject")
     context = arguments.values(options.members, "--call-context")
     cluster = None if options.file else connect(options)
     if cluster is None:
-        snapshot, namespace = policies.of_files(options.file or (), options.namespace)
+        snapshot, namespace = policies.compile_files(options.file or (), options.namespace)
     else:
-        snapshot, namespace = clusterpolicies.of_cluster(cluster), cluster.namespace
+        snapshot, namespace = clusterpolicies.read_namespace(cluster), cluster.namespace
     name, endpoint = policies.endpoint(snapshot, namespace, options.endpoint)
     if options.arguments:
         context["args"] = arguments.values(options.arguments, "--arg")
@@ -94,8 +98,8 @@ def decided(options: CheckFlags) -> CallCheck:
         subject=Party(
             SERVICE_ACCOUNT, account.username, uid, issuer=None if asserted else CLUSTER, hypothetical=not asserted
         ),
-        action=Action(options.action),
-        resource=_resource(options),
+        action=Action(action),
+        resource=_resource(options, resource),
         context=context,
     )
     around = Circumstances(now=time.time())
@@ -112,8 +116,8 @@ def exit_code(verdict: Verdict, endpoint: CompiledEndpoint) -> Exit:
     return Exit.PENDING if verdict.awaits_approval else Exit.NO
 
 
-def _refuse_mistaken(options: CheckFlags) -> None:
-    """Refuse flags of kubectl's own that say nothing here, so that nobody takes them for something of the call."""
+def _refuse_mistaken(options: CallFlags) -> None:
+    """Refuse flags of kubectl's own that say nothing here, so that they are not taken for something of the call."""
     if "=" in (options.context or ""):
         raise CliError(
             "--context names a kubeconfig context: for the context of the call use --call-context NAME=VALUE"
@@ -125,8 +129,8 @@ def _refuse_mistaken(options: CheckFlags) -> None:
         refuse_stdin_twice(options.file)
 
 
-def _resource(options: CheckFlags) -> Resource:
-    kind, name = arguments.resource(options.resource)
+def _resource(options: CallFlags, resource: str) -> Resource:
+    kind, name = arguments.resource(resource)
     return Resource(kind, name, arguments.values(options.properties, "--property") or None)
 
 
@@ -141,15 +145,15 @@ def _uid(cluster: ClusterClient, account: ServiceAccountName) -> str:
     try:
         return str(cluster.get(account.path)["metadata"]["uid"])
     except ApiError as error:
-        output.talk(f"note: existing approvals are ignored, because the service account cannot be read: {error}")
+        talk(f"note: existing approvals are ignored, because the service account cannot be read: {error}")
         return ""
 
 
 def _grants(cluster: ClusterClient) -> list[Grant]:
     try:
-        items, _ = cluster.listed(grants_path(cluster.namespace))
+        items, _ = cluster.list_all(grants_path(cluster.namespace))
     except ApiError as error:
-        output.talk(f"note: existing approvals are ignored: {error}")
+        talk(f"note: existing approvals are ignored: {error}")
         return []
     return [grant for raw in items if (grant := grants.parse(raw)) is not None]
 

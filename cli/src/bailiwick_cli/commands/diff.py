@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.diffflags import DiffFlags, DiffOutput, FailOn
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
-from bailiwick_cli.options import STDIN
 from bailiwick_cli.sources.gitfiles import files_at
-from bailiwick_cli.sources.policies import files_of
-from bailiwick_cli.sources.policysides import Named, PolicySide, RulePlace, read_sides
+from bailiwick_cli.sources.inforce import namespace_policies
+from bailiwick_cli.verbs.policyverbs import DiffFlags, DiffOutput, FailOn
 from bailiwick_cli.views import diffview
+from bailiwick_governance.arguments import STDIN
+from bailiwick_governance.sources.policies import files_of
+from bailiwick_governance.sources.policysides import Named, PolicySide, RulePlace, read_sides
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import compare, worst
 
 if TYPE_CHECKING:
-    from bailiwick_cli.sources.livepolicies import LivePolicies
+    from bailiwick_governance.sources.livepolicies import LivePolicies
 
 _WIDE: Final = frozenset({ChangeClass.WIDER, ChangeClass.MAY_WIDEN})
 _FAILS: Final = {
@@ -33,14 +34,14 @@ _FAILS: Final = {
 def run(options: DiffFlags) -> int:
     """Compare and tell."""
     _refuse_mistaken(options)
-    live = _live(options)
-    before, after = _named(options, live)
+    live = namespace_policies(options) if options.live else None
+    before, after = _files_of_sides(options, live)
     base, head = read_sides(before, after)
     if live is not None and (kept := [file for name, file in live.data.items() if name not in head.data_named]):
         # Data that no file has is somebody else's, and stays as it is.
         base, head = read_sides(before, [*after, *kept])
     if not head.entries and not head.left_out:
-        raise CliError("the head has no EndpointPolicy: to compare nothing says nothing")
+        raise CliError("the head has no EndpointPolicy, so there is nothing to compare")
     base.refuse_broken("base")
     head.refuse_broken("head")
     namespace = options.namespace if live is None else live.namespace
@@ -71,16 +72,7 @@ def run(options: DiffFlags) -> int:
     return Exit.NO if worst(changes) in _FAILS[options.fail_on] else Exit.OK
 
 
-def _live(options: DiffFlags) -> "LivePolicies | None":
-    if not options.live:
-        return None
-    # Not on the way of whoever compares files: the Kubernetes client takes longer to import than a comparison.
-    from bailiwick_cli.sources.livepolicies import live_policies  # noqa: PLC0415
-
-    return live_policies(options)
-
-
-def _named(options: DiffFlags, live: "LivePolicies | None") -> tuple[Named, Named]:
+def _files_of_sides(options: DiffFlags, live: "LivePolicies | None") -> tuple[Named, Named]:
     """Return the files of both sides."""
     names = options.files
     if options.base is not None:

@@ -13,50 +13,34 @@ from msgspec.structs import replace
 from bailiwick_cli import output
 from bailiwick_cli.commands import check
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.askflags import CheckFlags, ExplainFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import LogOutput
-from bailiwick_cli.records.derivations import RecordDerivation, record_of
-from bailiwick_cli.records.logfiles import LogFiles
-from bailiwick_cli.views.nearview import NearView
-from bailiwick_cli.views.recordview import record_lines, sentence
+from bailiwick_cli.verbs.askverbs import ExplainFlags
 from bailiwick_cli.views.verdictview import verdict_lines, verdict_object
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.decision.explain import Explanation
 from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_evidence.derive.derive import Retrace
+from bailiwick_governance.display import talk
+from bailiwick_governance.records.derivations import RecordDerivation, record_of
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.views.nearview import NearView
+from bailiwick_governance.views.recordview import record_lines, sentence
 
 _WORDS: Final = 2
 
 
 def run(options: ExplainFlags) -> int:
     """Explain what the words name."""
-    return _of_record(options) if options.subject is None else _of_call(options)
+    return _explain_record(options) if options.subject is None else _explain_call(options)
 
 
-def _of_call(options: ExplainFlags) -> int:
+def _explain_call(options: ExplainFlags) -> int:
     if len(options.words) != _WORDS:
         raise CliError("with --subject, name one call: explain ACTION TYPE/ID")
     action, resource = options.words
-    found = check.decided(
-        CheckFlags(
-            namespace=options.namespace,
-            context=options.context,
-            kubeconfig=options.kubeconfig,
-            as_user=options.as_user,
-            as_group=options.as_group,
-            request_timeout=options.request_timeout,
-            action=action,
-            resource=resource,
-            subject=options.subject or "",
-            endpoint=options.endpoint,
-            arguments=options.arguments,
-            properties=options.properties,
-            members=options.members,
-            file=options.file,
-        )
-    )
+    found = check.check_call(options, action, resource, options.subject or "")
     near = NearView(found.endpoint, found.call, found.around.now, found.explanation)
     if options.output is LogOutput.JSON:
         body = verdict_object(found.verdict, found.explanation, found.code)
@@ -67,12 +51,12 @@ def _of_call(options: ExplainFlags) -> int:
     return found.code
 
 
-def _of_record(options: ExplainFlags) -> int:
+def _explain_record(options: ExplainFlags) -> int:
     refuse_cluster(options, "explain of a record")
     refuse_namespace(options, "explain of a record")
     wanted, *files = options.words
     if not files:
-        raise CliError("name the log files that hold the record; of a call, set --subject")
+        raise CliError("name the log files that hold the record; to explain a call, set --subject")
     for flag, value in (
         ("--arg", options.arguments),
         ("--property", options.properties),
@@ -81,11 +65,11 @@ def _of_record(options: ExplainFlags) -> int:
         ("--endpoint", options.endpoint),
     ):
         if value:
-            raise CliError(f"{flag} describes a call: a record says what was called; of a call, set --subject")
+            raise CliError(f"{flag} describes a call, and a record holds its own; to explain a call, set --subject")
     found = record_of(wanted, options.item, LogFiles(files), options.policies)
-    near = None if found.retrace is None else NearView.of(found.retrace)
+    near = None if found.retrace is None else NearView.from_retrace(found.retrace)
     if found.found is not None and found.found.kind is DerivationClass.CONTRADICTED:
-        output.talk(f"error: its own policies do not reproduce this record, so nothing explains it: {found.why}")
+        talk(f"error: its own policies do not reproduce this record, so nothing explains it: {found.why}")
         # What the engine weighed explains its own answer, and not the record.
         output.write(() if near is None else near.lines(), sys.stderr)
         return Exit.NO

@@ -12,11 +12,11 @@ import yaml
 from bailiwick_api.documents.policyfiles import taken
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.policyflags import InitFlags
 from bailiwick_cli.interview import FirstPolicy, first_policy
 from bailiwick_cli.offline import refuse_cluster
 from bailiwick_cli.policytest.model import API_VERSION as TEST_VERSION, KIND
-from bailiwick_cli.sources import policies
+from bailiwick_cli.verbs.policyverbs import InitFlags
+from bailiwick_governance.sources import policies
 
 POLICY: Final = "policy.yaml"
 TEST: Final = "tests/policy_test.yaml"
@@ -30,7 +30,7 @@ def run(options: InitFlags) -> int:
     # Before anybody answers questions.
     for name in (POLICY, TEST):
         if (folder / name).exists():
-            raise CliError(f"{folder / name} is there already, and is not overwritten")
+            raise CliError(f"{folder / name} exists already, and is not overwritten")
     first = first_policy(options)
     files = {
         POLICY: ("What the subject can do. Every other call is denied.", _policy(first)),

@@ -11,16 +11,19 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from bailiwick_cli import output
-from bailiwick_cli.apiserver.cluster import ClusterClient, Object, connect, grants_path
-from bailiwick_cli.apiserver.people import Permissions, who_am_i
-from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags.commandflags import List
-from bailiwick_cli.grants import steps
-from bailiwick_cli.grants.grantrows import COLUMNS, WIDE, listable, row
-from bailiwick_cli.grants.grantview import GrantView
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Output
-from bailiwick_cli.output import Line, Table
+from bailiwick_cli.output import Table
+from bailiwick_cli.verbs.grantverbs import ListFlags
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.apiserver.cluster import ClusterClient, Object, grants_path
+from bailiwick_governance.apiserver.people import Permissions, who_am_i
+from bailiwick_governance.display import Line, talk
+from bailiwick_governance.errors import ApiError, UserError
+from bailiwick_governance.grants import steps
+from bailiwick_governance.grants.grantrows import COLUMNS, WIDE, listable, row
+from bailiwick_governance.grants.grantview import GrantView
 
 _WATCHED: Final = 300.0
 _PAUSE: Final = 1.0
@@ -28,28 +31,28 @@ _PAUSE: Final = 1.0
 Wanted = Callable[[GrantView], bool]
 
 
-def run(options: List) -> int:
+def run(options: ListFlags) -> int:
     """List, and watch where that is asked."""
     cluster = connect(options)
     namespace = None if options.all_namespaces else cluster.namespace
     path = grants_path(namespace)
-    items, version = _listed(cluster, path)
-    wanted = _wanted(options, cluster)
+    items, version = _list_grants(cluster, path)
+    wanted = _filter_of(options, cluster)
     found = [raw for raw in items if listable(raw, time.time()) and wanted(GrantView(raw, time.time()))]
     if options.watch:
         _watch(options, cluster, path, found, version, wanted)
     elif options.output in {Output.JSON, Output.YAML}:
-        sys.stdout.write(output.document(output.listed(found), options.output))
+        sys.stdout.write(output.document(output.object_list(found), options.output))
     else:
         _print(options, found)
         if not found and options.output is not Output.NAME:
-            output.talk(f"No approvals found{'' if namespace is None else f' in {namespace}'}.")
+            talk(f"No approvals found{'' if namespace is None else f' in {namespace}'}.")
     return Exit.OK
 
 
-def _listed(cluster: ClusterClient, path: str) -> tuple[list[Object], str]:
+def _list_grants(cluster: ClusterClient, path: str) -> tuple[list[Object], str]:
     try:
-        return cluster.listed(path)
+        return cluster.list_all(path)
     except ApiError as error:
         if error.status != HTTPStatus.FORBIDDEN or path != grants_path(None):
             raise
@@ -59,7 +62,7 @@ def _listed(cluster: ClusterClient, path: str) -> tuple[list[Object], str]:
         ) from error
 
 
-def _wanted(options: List, cluster: ClusterClient) -> Wanted:
+def _filter_of(options: ListFlags, cluster: ClusterClient) -> Wanted:
     tests: list[Wanted] = []
     if options.active:
         tests.append(lambda grant: grant.phase == "Active")
@@ -79,26 +82,26 @@ def _wanted(options: List, cluster: ClusterClient) -> Wanted:
     return lambda grant: all(test(grant) for test in tests)
 
 
-def _print(options: List, found: Sequence[Object]) -> None:
+def _print(options: ListFlags, found: Sequence[Object]) -> None:
     if options.output is Output.NAME:
         sys.stdout.writelines(output.reference(raw["metadata"]["name"]) + "\n" for raw in found)
     elif found:
         _table(options).add([_row(options, raw) for raw in found])
 
 
-def _table(options: List) -> Table:
+def _table(options: ListFlags) -> Table:
     headers = (*COLUMNS, *(WIDE if options.output is Output.WIDE else ()))
     return Table(("NAMESPACE", *headers) if options.all_namespaces else headers, show_headers=not options.no_headers)
 
 
-def _row(options: List, raw: Object) -> Line:
+def _row(options: ListFlags, raw: Object) -> Line:
     grant = GrantView(raw, time.time())
     cells = row(grant, wide=options.output is Output.WIDE)
     return [(visible(grant.namespace), ""), *cells] if options.all_namespaces else cells
 
 
 def _watch(
-    options: List, cluster: ClusterClient, path: str, found: Sequence[Object], version: str, wanted: Wanted
+    options: ListFlags, cluster: ClusterClient, path: str, found: Sequence[Object], version: str, wanted: Wanted
 ) -> None:
     emit = _emitter(options)
     emit(found)
@@ -107,7 +110,7 @@ def _watch(
             emit([raw])
 
 
-def _emitter(options: List) -> Callable[[Sequence[Object]], None]:
+def _emitter(options: ListFlags) -> Callable[[Sequence[Object]], None]:
     """Return what prints objects as they come."""
     table = _table(options)
 
@@ -133,13 +136,13 @@ def _changes(cluster: ClusterClient, path: str, version: str) -> Iterator[dict[s
         try:
             for event in cluster.watch(path, version, _WATCHED):
                 if event.type == "GONE":
-                    items, version = cluster.listed(path)
+                    items, version = cluster.list_all(path)
                     yield from items
                     break
                 version = event.object["metadata"]["resourceVersion"]
                 if event.type in {"ADDED", "MODIFIED"}:
                     yield event.object
-        except CliError as error:
-            output.talk(f"warning: {error}; retrying")
+        except UserError as error:
+            talk(f"warning: {error}; retrying")
         if time.monotonic() - began < _PAUSE:
             time.sleep(_PAUSE)

@@ -15,11 +15,13 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.accounts import NOTIFICATIONS_SECRET
 from bailiwick_cli import extras, output
-from bailiwick_cli.apiserver.cluster import connect
-from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags.notifyflags import NotifyTestFlags
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import LogOutput, Output
+from bailiwick_cli.verbs.notifyverbs import NotifyTestFlags
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.display import Line
+from bailiwick_governance.errors import ApiError
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_notifications import cloudevent
 from bailiwick_notifications.addresses import AddressRule, Network, networks
@@ -50,7 +52,7 @@ def run(options: NotifyTestFlags) -> int:
     rule = _rule(options)
     console = options.console_url.rstrip("/") if options.console_url else None
     where, found = _targets(options)
-    told = Notification(
+    notification = Notification(
         secrets.token_hex(16),
         NotificationType.TEST,
         datetime.now(UTC),
@@ -61,22 +63,22 @@ def run(options: NotifyTestFlags) -> int:
     if options.dry_run:
         trials += [TargetTrial(one.name, one, _WOULD) for one in found.targets]
     else:
-        trials += asyncio.run(_sent(found.targets, told, source, console, rule))
+        trials += asyncio.run(_send(found.targets, notification, source, console, rule))
     if options.output is LogOutput.JSON:
         body: dict[str, object] = {
             "apiVersion": "cli.bailiwick.dev/v1alpha1",
             "kind": "NotificationTest",
             "secret": where,
-            "id": told.id,
-            "targets": [_said(trial) for trial in trials],
+            "id": notification.id,
+            "targets": [_trial_object(trial) for trial in trials],
         }
         if options.dry_run:
-            body["event"] = json.loads(cloudevent.event_body(told, source, console))
-            body["message"] = message(told, console)._asdict()
+            body["event"] = json.loads(cloudevent.event_body(notification, source, console))
+            body["message"] = message(notification, console)._asdict()
         sys.stdout.write(output.document(body, Output.JSON))
     else:
         if options.dry_run:
-            text = message(told, console)
+            text = message(notification, console)
             sys.stdout.write(f"{text.title}\n{text.body}\n\n")
         output.Table(("TARGET", "SERVICE", "RESULT", "WHY")).add([_row(trial) for trial in trials])
     return Exit.OK if all(trial.good for trial in trials) else Exit.NO
@@ -109,7 +111,7 @@ def _targets(options: NotifyTestFlags) -> tuple[str, TargetSet]:
         if error.status == HTTPStatus.NOT_FOUND:
             raise CliError(f"there is no Secret {where}: see docs/how-to/notifications.md") from error
         raise
-    found = parse(_decoded(secret))
+    found = parse(_decode(secret))
     wanted = options.target
     if wanted is None:
         if not found.targets and not found.problems:
@@ -117,43 +119,43 @@ def _targets(options: NotifyTestFlags) -> tuple[str, TargetSet]:
         return where, found
     known = {one.name for one in found.targets} | {one.entry for one in found.problems}
     if unknown := [one for one in wanted if one not in known]:
-        raise CliError(f"the Secret {where} has no target {visible(unknown[0])}: it has {_listed(known)}")
+        raise CliError(f"the Secret {where} has no target {visible(unknown[0])}: it has {_join_names(known)}")
     return where, TargetSet(
         tuple(one for one in found.targets if one.name in wanted),
         tuple(one for one in found.problems if one.entry in wanted),
     )
 
 
-def _decoded(secret: Mapping[str, Any]) -> dict[str, bytes]:
+def _decode(secret: Mapping[str, Any]) -> dict[str, bytes]:
     try:
         return {name: base64.b64decode(value, validate=True) for name, value in (secret.get("data") or {}).items()}
     except (ValueError, TypeError) as error:
-        raise CliError("the data of the Secret is no base64") from error
+        raise CliError("the data of the Secret is not base64") from error
 
 
-async def _sent(
-    targets: Sequence[Target], told: Notification, source: str, console: str | None, rule: AddressRule
+async def _send(
+    targets: Sequence[Target], notification: Notification, source: str, console: str | None, rule: AddressRule
 ) -> list[TargetTrial]:
-    extras.need("this", ("aiohttp", "apprise"), "cli,notifications")
+    extras.require("this", ("aiohttp", "apprise"), "cli,notifications")
     from bailiwick_notifications.sending.sender import NotificationSender  # noqa: PLC0415 - it stands on an extra
 
     sender = NotificationSender(source, console, rule, DeliveryTerms().timeout)
-    attempts = await asyncio.gather(*(sender.send(one, told, holder=one.name) for one in targets))
+    attempts = await asyncio.gather(*(sender.send(one, notification, holder=one.name) for one in targets))
     return [TargetTrial(one.name, one, made.result, made.why) for one, made in zip(targets, attempts, strict=True)]
 
 
-def _said(trial: TargetTrial) -> dict[str, object]:
+def _trial_object(trial: TargetTrial) -> dict[str, object]:
     said: dict[str, object] = {"name": trial.name, "result": trial.result}
     if trial.target is not None:
         said |= {"via": trial.target.via, "service": trial.target.shown}
     return said | ({"why": trial.why} if trial.why else {})
 
 
-def _row(trial: TargetTrial) -> output.Line:
+def _row(trial: TargetTrial) -> Line:
     service = "" if trial.target is None else visible(trial.target.shown)
     colour = "green" if trial.good else "red"
     return [(visible(trial.name), ""), (service, ""), (trial.result, colour), (visible(trial.why), "")]
 
 
-def _listed(names: set[str]) -> str:
+def _join_names(names: set[str]) -> str:
     return ", ".join(visible(name) for name in sorted(names)) or "none"

@@ -7,32 +7,31 @@ import sys
 import time
 
 from bailiwick_cli import output
-from bailiwick_cli.arguments import moment
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.replayflags import ReplayFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace, refuse_stdin_twice
-from bailiwick_cli.options import STDIN, ReplayOutput
-from bailiwick_cli.records.derivations import LEDGER, texts_of_ledger
-from bailiwick_cli.records.logfiles import LogFiles
-from bailiwick_cli.replay import junitview, view
-from bailiwick_cli.replay.candidates import candidate_of
+from bailiwick_cli.replay import view
 from bailiwick_cli.replay.gate import DEFAULT, ReplayGate
-from bailiwick_cli.replay.logreplay import LogReplay
+from bailiwick_cli.replay.logreplay import LogReplay, candidate_of
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_cli.sources.gitfiles import files_at
-from bailiwick_cli.sources.policies import files_of
-from bailiwick_cli.sources.policytexts import add_files, of_files
+from bailiwick_cli.verbs.logverbs import ReplayFlags, ReplayOutput
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.replay.outcomes import HINDRANCES, hindered
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
+from bailiwick_governance.arguments import STDIN, moment
+from bailiwick_governance.display import talk
+from bailiwick_governance.records.derivations import LEDGER, texts_of_ledger
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.sources.policies import files_of
+from bailiwick_governance.sources.policytexts import add_files, read_texts
 
 
 def run(options: ReplayFlags) -> int:
     """Replay and tell."""
-    gate = ReplayGate.of(options.fail_on or DEFAULT)
+    gate = ReplayGate.parse(options.fail_on or DEFAULT)
     since = None if options.since is None else moment(options.since, "--since")
     _refuse(options)
     named = [one for name in options.candidate for one in files_of(name)]
@@ -55,14 +54,14 @@ def run(options: ReplayFlags) -> int:
         case ReplayOutput.MARKDOWN:
             sys.stdout.write(view.markdown(tally, failures))
         case ReplayOutput.JUNIT:
-            sys.stdout.write(junitview.log(tally, gate))
+            sys.stdout.write(view.junit(tally, gate))
         case _:
             output.write(view.lines(tally, failures))
     took = time.monotonic() - began
-    output.talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")
+    talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")
     for hindrance, said in HINDRANCES.items():
         if tally.codes[hindered(hindrance).code]:
-            output.talk(f"note: {hindrance}: {said}")
+            talk(f"note: {hindrance}: {said}")
     return Exit.NO if failures else Exit.OK
 
 
@@ -74,7 +73,7 @@ def _texts(options: ReplayFlags, files: LogFiles) -> PolicyTexts:
             pass
         texts = texts_of_ledger(audit)
     else:
-        texts = of_files(str(options.policies))
+        texts = read_texts(str(options.policies))
     if options.base is not None:
         count = sum(add_files(texts, files_at(options.base, name)) for name in options.candidate)
         if not count:

@@ -11,16 +11,13 @@ from typing import Any, Final
 
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_api.times import epoch_stamp
-from bailiwick_cli import arguments, output
-from bailiwick_cli.apiserver.cluster import connect, grants_path
-from bailiwick_cli.apiserver.people import who_am_i
+from bailiwick_cli import output
 from bailiwick_cli.commands import wait
-from bailiwick_cli.commands.show import described
+from bailiwick_cli.commands.show import describe
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.commandflags import RequestFlags
-from bailiwick_cli.grants.grantview import GrantView, span
-from bailiwick_cli.options import Output, WaitCondition
-from bailiwick_cli.sources import clusterpolicies, policies
+from bailiwick_cli.kubeconfig import connect
+from bailiwick_cli.options import Output
+from bailiwick_cli.verbs.grantverbs import RequestFlags, WaitCondition
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.approval.gates import Gate, joined, unmeetable
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
@@ -31,6 +28,12 @@ from bailiwick_engine.decision.match import candidates
 from bailiwick_engine.keys import SERVICE_ACCOUNT
 from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
+from bailiwick_governance import arguments
+from bailiwick_governance.apiserver.cluster import grants_path
+from bailiwick_governance.apiserver.people import who_am_i
+from bailiwick_governance.display import talk
+from bailiwick_governance.grants.grantview import GrantView, span
+from bailiwick_governance.sources import clusterpolicies, policies
 
 _MAX_PENDING: Final = 24 * 3600
 _PREFIX: Final = "req-"
@@ -42,11 +45,11 @@ def run(options: RequestFlags) -> int:
     if not options.reason.strip():
         raise CliError("--reason is empty: give a reason for the reviewers")
     # Said before anything is read: what is wrong on the command line needs no cluster.
-    pending = _bounded(options.pending, "--pending", 30, _MAX_PENDING)
+    pending = _parse_bounded(options.pending, "--pending", 30, _MAX_PENDING)
     scope = _scope(options)
     cluster = connect(options)
     me = who_am_i(cluster)
-    snapshot = clusterpolicies.of_cluster(cluster)
+    snapshot = clusterpolicies.read_namespace(cluster)
     _, endpoint = policies.endpoint(snapshot, cluster.namespace, options.endpoint)
     rules = _rules(options, snapshot, cluster.namespace, endpoint, scope)
     gate = joined([rule.gate for rule in rules if rule.gate is not None])
@@ -58,7 +61,7 @@ def run(options: RequestFlags) -> int:
         "spec": {"request": _request(options, scope, me.username, gate, pending), "reviews": []},
     }
     raw = cluster.create(grants_path(cluster.namespace), body)
-    _told(options, raw)
+    _print(options, raw)
     if waits is None:
         return Exit.OK
     return wait.wait(cluster, raw["metadata"]["name"], WaitCondition.APPROVED, waits, quiet=True)
@@ -127,7 +130,7 @@ def _speaking(
 
 
 def _possible(options: RequestFlags, gate: Gate, exact: Sequence[CompiledRule]) -> None:
-    """Refuse what nobody could ever use, and say what is left open."""
+    """Refuse what could never be used, and say what is left open."""
     if exact:
         named = ", ".join(f"{rule.policy.name}/{rule.name}" for rule in exact)
         raise CliError(
@@ -138,15 +141,13 @@ def _possible(options: RequestFlags, gate: Gate, exact: Sequence[CompiledRule]) 
         raise CliError(f"--reason: {wrong}")
     bound = arguments.pairs(options.properties, "--property")
     if left := sorted(gate.scope_properties - bound.keys()):
-        output.talk(
-            f"note: the grant will cover every value of {', '.join(left)}: to bind it, set --property {left[0]}=VALUE"
-        )
+        talk(f"note: the grant will cover every value of {', '.join(left)}: to bind it, set --property {left[0]}=VALUE")
 
 
 def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: Gate, pending: int) -> dict[str, Any]:
     window = gate.window_seconds
     if options.window is not None:
-        window = _bounded(options.window, "--window", 10, gate.window_seconds)
+        window = _parse_bounded(options.window, "--window", 10, gate.window_seconds)
     uses = gate.max_uses if options.uses is None else options.uses
     if uses > gate.max_uses:
         raise CliError(f"--uses: the rules allow at most {gate.max_uses}")
@@ -168,14 +169,14 @@ def _request(options: RequestFlags, scope: dict[str, Any], username: str, gate: 
     return request | ({"intent": options.intent} if options.intent else {})
 
 
-def _bounded(text: str, flag: str, least: int, most: int) -> int:
+def _parse_bounded(text: str, flag: str, least: int, most: int) -> int:
     value = int(arguments.seconds(text, flag))
     if not least <= value <= most:
         raise CliError(f"{flag}: {text} is not between {span(least)} and {span(most)}")
     return value
 
 
-def _told(options: RequestFlags, raw: dict[str, Any]) -> None:
+def _print(options: RequestFlags, raw: dict[str, Any]) -> None:
     name, namespace = raw["metadata"]["name"], raw["metadata"]["namespace"]
     match options.output:
         case Output.JSON | Output.YAML:
@@ -183,7 +184,5 @@ def _told(options: RequestFlags, raw: dict[str, Any]) -> None:
         case Output.NAME:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
-            output.write(described(GrantView(raw, time.time()), screen=output.screen(sys.stdout)))
-    output.talk(
-        f"Requested. To wait for the approval, run `{visible(f'kubectl bailiwick wait {name} -n {namespace}')}`."
-    )
+            output.write(describe(GrantView(raw, time.time()), screen=output.screen(sys.stdout)))
+    talk(f"Requested. To wait for the approval, run `{visible(f'kubectl bailiwick wait {name} -n {namespace}')}`.")

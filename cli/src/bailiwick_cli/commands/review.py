@@ -12,16 +12,18 @@ import time
 from typing import Final
 
 from bailiwick_cli import output
-from bailiwick_cli.apiserver.cluster import connect, grants_path
-from bailiwick_cli.apiserver.people import Permissions, who_am_i
-from bailiwick_cli.arguments import grant_name
-from bailiwick_cli.commands.show import beside, described
+from bailiwick_cli.commands.show import describe, read_context
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.commandflags import ReviewFlags
-from bailiwick_cli.grants import reviews, steps
-from bailiwick_cli.grants.grantview import GrantView
-from bailiwick_cli.grants.reviews import Decision
+from bailiwick_cli.kubeconfig import connect
+from bailiwick_cli.verbs.grantverbs import ReviewFlags
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.apiserver.cluster import grants_path
+from bailiwick_governance.apiserver.people import Permissions, who_am_i
+from bailiwick_governance.arguments import grant_name
+from bailiwick_governance.display import talk
+from bailiwick_governance.grants import reviews, steps
+from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.grants.reviews import Decision
 
 _DIGITS: Final = 8
 # Lines that stand below the request when somebody is asked: empty, what is done, the question.
@@ -29,8 +31,17 @@ _ASKED: Final = 3
 _DONE: Final = {"Approve": "approved", "Deny": "denied"}
 
 
-def run(options: ReviewFlags, decision: Decision) -> int:
-    """Review one grant."""
+def approve(options: ReviewFlags) -> int:
+    """Approve one grant."""
+    return _review(options, "Approve")
+
+
+def deny(options: ReviewFlags) -> int:
+    """Deny one grant."""
+    return _review(options, "Deny")
+
+
+def _review(options: ReviewFlags, decision: Decision) -> int:
     name = one_name(options.names, decision.lower())
     if not options.reason.strip():
         raise CliError("--reason is empty: give a reason for the record")
@@ -38,7 +49,7 @@ def run(options: ReviewFlags, decision: Decision) -> int:
     me = who_am_i(cluster)
     grant = GrantView(cluster.get(grants_path(cluster.namespace, name)), time.time())
     screen = output.screen(sys.stderr)
-    lines = [*described(grant, beside(cluster, grant), screen)]
+    lines = [*describe(grant, read_context(cluster, grant), screen)]
     output.write(lines, sys.stderr)
     if grant.ended:
         raise CliError(f"{grant.name} is {grant.phase}: it can no longer be reviewed")
@@ -47,14 +58,12 @@ def run(options: ReviewFlags, decision: Decision) -> int:
     if right := reviews.missing_right(Permissions(cluster), grant, choice):
         raise CliError(f"{visible(me.username)} is not allowed to {decision.lower()} this: {right} is missing")
     if screen is not None and 0 < screen.lines <= len(lines) + _ASKED:
-        output.talk(
-            f"\nThe request has {len(lines)} lines, more than your terminal shows. Scroll up and read all of it."
-        )
-    output.talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
-    if not _confirmed(options, grant, decision):
-        output.talk("no review was sent")
+        talk(f"\nThe request has {len(lines)} lines, more than your terminal shows. Scroll up and read all of it.")
+    talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
+    if not _confirm(options, grant, decision):
+        talk("no review was sent")
         return Exit.NO
-    _told(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason), decision)
+    _print(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason), decision)
     return Exit.OK
 
 
@@ -65,7 +74,7 @@ def one_name(names: list[str], verb: str) -> str:
     return grant_name(names[0])
 
 
-def _confirmed(options: ReviewFlags, grant: GrantView, decision: Decision) -> bool:
+def _confirm(options: ReviewFlags, grant: GrantView, decision: Decision) -> bool:
     if options.binding is not None:
         _compare(options.binding, grant)
     if options.yes and options.binding is not None:
@@ -115,13 +124,13 @@ def _instead(options: ReviewFlags, grant: GrantView, decision: Decision) -> str:
     return visible(shlex.join([*words, *more, "--yes", "--binding", grant.binding_hex[:_DIGITS]]))
 
 
-def _told(grant: GrantView, decision: Decision) -> None:
+def _print(grant: GrantView, decision: Decision) -> None:
     sys.stdout.write(f"{output.reference(grant.name)} {_DONE[decision]}\n")
     if decision == "Deny":
         return
     open_steps = [f"{step.name} ({step.approvals} of {step.count})" for step in grant.steps if not step.met]
     if open_steps:
-        output.talk(f"It still needs {visible(', '.join(open_steps))}.")
+        talk(f"It still needs {visible(', '.join(open_steps))}.")
     else:
         wait = f"kubectl bailiwick wait {grant.name} -n {grant.namespace}"
-        output.talk(f"All steps are met. To wait until the grant can be used, run `{visible(wait)}`.")
+        talk(f"All steps are met. To wait until the grant can be used, run `{visible(wait)}`.")

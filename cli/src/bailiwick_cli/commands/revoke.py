@@ -4,15 +4,18 @@ import sys
 import time
 
 from bailiwick_cli import output
-from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
-from bailiwick_cli.apiserver.people import who_am_i
 from bailiwick_cli.commands.review import one_name
-from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags.commandflags import RevokeFlags
-from bailiwick_cli.grants import reviews
-from bailiwick_cli.grants.grantview import GrantView
-from bailiwick_cli.grants.overlaps import still_letting
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.kubeconfig import connect
+from bailiwick_cli.verbs.grantverbs import RevokeFlags
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
+from bailiwick_governance.apiserver.people import who_am_i
+from bailiwick_governance.display import talk
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.grants import reviews
+from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.grants.overlaps import find_overlaps
 
 
 def run(options: RevokeFlags) -> int:
@@ -27,21 +30,21 @@ def run(options: RevokeFlags) -> int:
         raise CliError(f"{grant.name} is already revoked")
     reviews.add_revocation(cluster, grant, me.username, options.reason)
     sys.stdout.write(f"{output.reference(grant.name)} {'withdrawn' if grant.phase == 'Pending' else 'revoked'}\n")
-    # What was done by it is done: whoever revokes in a hurry is to hear of that here.
+    # What was done by it is done: a person who revokes in a hurry reads that here.
     if grant.ended or grant.uses:
         before = f"It was already {grant.phase}" if grant.ended else "It was in use"
-        output.talk(f"{before}: {grant.uses} of {grant.max_uses} uses were made.")
+        talk(f"{before}: {grant.uses} of {grant.max_uses} uses were made.")
     _tell_others(cluster, grant)
     return Exit.OK
 
 
 def _tell_others(cluster: ClusterClient, grant: GrantView) -> None:
-    """Tell which approvals still let such a call through: whoever revokes wants it stopped."""
+    """Tell which approvals still let such a call through: a person who revokes wants it stopped."""
     try:
-        items, _ = cluster.listed(grants_path(cluster.namespace))
+        items, _ = cluster.list_all(grants_path(cluster.namespace))
     except ApiError as error:
-        output.talk(f"note: cannot tell whether another approval still allows such a call: {error}")
+        talk(f"note: cannot tell whether another approval still allows such a call: {error}")
         return
-    for other in still_letting(grant, [GrantView(raw, time.time()) for raw in items]):
+    for other in find_overlaps(grant, [GrantView(raw, time.time()) for raw in items]):
         revoke = f"kubectl bailiwick revoke {other.name} -n {other.namespace}"
-        output.talk(f"{visible(other.name)} still allows such a call. To revoke it too, run `{visible(revoke)}`")
+        talk(f"{visible(other.name)} still allows such a call. To revoke it too, run `{visible(revoke)}`")

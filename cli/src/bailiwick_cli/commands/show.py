@@ -15,19 +15,22 @@ from typing import Final
 from rich.cells import cell_len
 
 from bailiwick_api.kinds.meta import ENDPOINT_POLICIES
-from bailiwick_cli import arguments, output
-from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path, policies_path
-from bailiwick_cli.errors import ApiError, Exit
-from bailiwick_cli.flags.commandflags import ShowFlags
-from bailiwick_cli.grants import grantfacts, policyfacts
-from bailiwick_cli.grants.grantfacts import GrantFact, Told
-from bailiwick_cli.grants.grantview import GrantView
-from bailiwick_cli.grants.overlaps import still_letting
-from bailiwick_cli.grants.policyfacts import Policies
-from bailiwick_cli.grants.reviews import unread
-from bailiwick_cli.lookalikes import warnings
+from bailiwick_cli import output
+from bailiwick_cli.errors import Exit
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Output
-from bailiwick_cli.output import Line
+from bailiwick_cli.verbs.grantverbs import ShowFlags
+from bailiwick_governance import arguments
+from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path, policies_path
+from bailiwick_governance.display import Line
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.grants import grantfacts, policyfacts
+from bailiwick_governance.grants.grantfacts import Fact, GrantFact
+from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.grants.overlaps import find_overlaps
+from bailiwick_governance.grants.policyfacts import Policies
+from bailiwick_governance.grants.reviews import unread_reason
+from bailiwick_governance.lookalikes import warnings
 
 _WIDTH: Final = 13
 # A longer name has a line of its own, so that it moves no value away from its column.
@@ -47,7 +50,7 @@ def run(options: ShowFlags) -> int:
             sys.stdout.write(output.reference(name) + "\n")
         case _:
             grant = GrantView(raw, time.time())
-            output.write(described(grant, beside(cluster, grant), output.screen(sys.stdout)))
+            output.write(describe(grant, read_context(cluster, grant), output.screen(sys.stdout)))
     return Exit.OK
 
 
@@ -59,70 +62,70 @@ class GrantContext:
     policies: Policies
 
 
-def beside(cluster: ClusterClient, grant: GrantView) -> GrantContext:
+def read_context(cluster: ClusterClient, grant: GrantView) -> GrantContext:
     """Read what reviewers see beside a grant. What they may not read is shown as not known."""
     try:
-        policies: Policies = cluster.listed(policies_path(grant.namespace))[0]
+        policies: Policies = cluster.list_all(policies_path(grant.namespace))[0]
     except ApiError as error:
-        policies = unread(ENDPOINT_POLICIES, error)
+        policies = unread_reason(ENDPOINT_POLICIES, error)
     return GrantContext(_overlapping(cluster, grant), policies)
 
 
 def _overlapping(cluster: ClusterClient, grant: GrantView) -> list[GrantView] | None:
     """Return which other approvals let such a call through; None where they cannot be listed."""
     try:
-        items, _ = cluster.listed(grants_path(cluster.namespace))
+        items, _ = cluster.list_all(grants_path(cluster.namespace))
     except ApiError:
         return None
-    return still_letting(grant, [GrantView(one, time.time()) for one in items])
+    return find_overlaps(grant, [GrantView(one, time.time()) for one in items])
 
 
-def described(
+def describe(
     grant: GrantView, context: GrantContext | None = None, screen: os.terminal_size | None = None
 ) -> Iterator[Line]:
     """Yield the lines that tell all of a grant. `context` None: show nothing beside it.
 
     `screen`: of the terminal that it is for, whose width no line exceeds.
     """
-    for line, gutter in _laid_out(grant, context):
-        marked = [*_marked(line)]
-        yield from [marked] if screen is None else output.folded(marked, screen.columns, gutter)
+    for line, gutter in _lay_out(grant, context):
+        marked = [*_mark_lookalikes(line)]
+        yield from [marked] if screen is None else output.fold(marked, screen.columns, gutter)
 
 
-def _laid_out(grant: GrantView, context: GrantContext | None) -> Iterator[tuple[Line, str]]:
+def _lay_out(grant: GrantView, context: GrantContext | None) -> Iterator[tuple[Line, str]]:
     """Yield each line, and what begins the lines that it goes on in."""
-    for told in (
-        *grantfacts.named(grant),
-        *grantfacts.act(grant),
+    for fact in (
+        *grantfacts.identity(grant),
+        *grantfacts.action(grant),
         *grantfacts.parties(grant),
         *(() if context is None else policyfacts.proof(grant, context.policies)),
         *grantfacts.arguments(grant),
-        *grantfacts.asked(grant),
+        *grantfacts.origin(grant),
         *(() if context is None else policyfacts.conditions(grant, context.policies)),
-        *grantfacts.gives(grant, () if context is None else context.others),
-        *grantfacts.bound(grant),
+        *grantfacts.permission(grant, () if context is None else context.others),
+        *grantfacts.binding(grant),
         *grantfacts.reviewers(grant),
-        *grantfacts.standing(grant),
+        *grantfacts.status(grant),
     ):
-        yield from _lines(told)
-    if words := grantfacts.words(grant):
+        yield from _lines(fact)
+    if words := grantfacts.requester_words(grant):
         yield [("The requester's own words (unverified):", "bold")], ""
         yield [(_WORDS, "dim"), (words, "italic")], _WORDS
 
 
-def _lines(told: Told) -> Iterator[tuple[Line, str]]:
-    if isinstance(told, GrantFact):
-        label = (f"{told.label}:" if told.label else "").ljust(_WIDTH)
-        yield [(f"{label} ", "bold" if told.label else ""), *told.value], " " * (_WIDTH + 1)
+def _lines(fact: Fact) -> Iterator[tuple[Line, str]]:
+    if isinstance(fact, GrantFact):
+        label = (f"{fact.label}:" if fact.label else "").ljust(_WIDTH)
+        yield [(f"{label} ", "bold" if fact.label else ""), *fact.value], " " * (_WIDTH + 1)
         return
-    note = [(f" {told.note}", "")] if told.note else []
-    yield [(f"{told.label}:", "bold"), *note], " " * (_WIDTH + 1)
-    if not told.aligned:
-        yield from (([("  ", ""), *row], "      ") for row in told.rows)
+    note = [(f" {fact.note}", "")] if fact.note else []
+    yield [(f"{fact.label}:", "bold"), *note], " " * (_WIDTH + 1)
+    if not fact.aligned:
+        yield from (([("  ", ""), *row], "      ") for row in fact.rows)
         return
-    width = max((cell_len(row[0][0]) for row in told.rows if cell_len(row[0][0]) <= _NAME), default=_NAME)
+    width = max((cell_len(row[0][0]) for row in fact.rows if cell_len(row[0][0]) <= _NAME), default=_NAME)
     column = " " * (width + 5)
-    for (name, style), *value in told.rows:
+    for (name, style), *value in fact.rows:
         if (length := cell_len(name)) <= width:
             yield [("  ", ""), (name, style), (" " * (width + 3 - length), ""), *value], column
         else:
@@ -130,7 +133,7 @@ def _lines(told: Told) -> Iterator[tuple[Line, str]]:
             yield [(column, ""), *value], column
 
 
-def _marked(line: Line) -> Iterator[tuple[str, str]]:
+def _mark_lookalikes(line: Line) -> Iterator[tuple[str, str]]:
     """Yield the pieces, each that reads as another text with a word about it."""
     for text, style in line:
         yield text, style

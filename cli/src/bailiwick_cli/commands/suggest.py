@@ -8,23 +8,25 @@ from collections.abc import Iterable
 
 from bailiwick_api import times
 from bailiwick_cli import output
-from bailiwick_cli.arguments import moment
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.suggestflags import SuggestFlags, SuggestOutput, UnusedRules
-from bailiwick_cli.records.logfiles import LogFiles
-from bailiwick_cli.sources.inforce import in_force
-from bailiwick_cli.suggestion import view
-from bailiwick_cli.suggestion.report import SuggestionReport, SuggestionRequest, report_on
+from bailiwick_cli.sources.inforce import read_policies
+from bailiwick_cli.verbs.logverbs import SuggestFlags, SuggestOutput
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_governance.arguments import moment
+from bailiwick_governance.display import talk
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.suggestion import view
+from bailiwick_governance.suggestion.report import SuggestionReport, SuggestionRequest, report_on
+from bailiwick_governance.suggestion.unusedrules import UnusedRules
 
 
 def run(options: SuggestFlags) -> int:
     """Count, narrow, try and tell."""
-    unused = _unused(options)
+    unused = _choose_unused(options)
     since = None if options.since is None else moment(options.since, "--since")
-    named, namespace = in_force(options, "suggest")
+    named, namespace = read_policies(options, "suggest")
     files = LogFiles(options.files, again=True)
 
     def reading(doing: str) -> tuple[LogAudit, Iterable[ChainLine]]:
@@ -52,24 +54,24 @@ def run(options: SuggestFlags) -> int:
 
 
 def _talk(report: SuggestionReport, *, said: bool) -> None:
-    """Say what is not suggested, and why. `said`: what becomes of what nobody used."""
-    output.talk(f"{report.counted} decisions counted")
+    """Say what is not suggested, and why. `said`: what becomes of rules without a use."""
+    talk(f"{report.counted} decisions counted")
     for one in report.left_out:
         what = f"{one.proposal.policy}/{one.proposal.rule} {one.proposal.part} → {one.proposal.then}"
-        output.talk(f"left out: {what}, since {one.why}")
+        talk(f"left out: {what}, since {one.why}")
     for missing in report.missing:
-        output.talk(f"note: the log is not whole, so that nothing is suggested for what it may hold: {missing}")
+        talk(f"note: the log is not whole, so nothing is suggested for what may be missing: {missing}")
     if report.unknown:
-        output.talk(f"note: NotYetKnown, and left as it is: {', '.join(report.unknown)}")
+        talk(f"note: NotYetKnown, and left as they are: {', '.join(report.unknown)}")
         if report.began is not None and report.began > report.window.begin:
-            output.talk(f"note: these policies are known since {times.epoch_stamp(report.began)}: set --since to that")
+            talk(f"note: these policies are known only since {times.epoch_stamp(report.began)}: set --since to that")
     if report.untouched:
-        hint = "" if said else "; --unused says what becomes of it"
-        output.talk(f"note: nobody used, and left as it is: {', '.join(report.untouched)}{hint}")
+        hint = "" if said else "; set --unused to choose what becomes of them"
+        talk(f"note: unused, and left as they are: {', '.join(report.untouched)}{hint}")
 
 
-def _unused(options: SuggestFlags) -> UnusedRules | None:
-    """Return what becomes of what is unused; None where nobody said. Raises `CliError`."""
+def _choose_unused(options: SuggestFlags) -> UnusedRules | None:
+    """Return what becomes of rules without a use; None where no flag says. Raises `CliError`."""
     if options.approvers:
         if options.unused not in {None, UnusedRules.APPROVAL}:
             raise CliError("--approvers is for --unused approval: remove one of them")

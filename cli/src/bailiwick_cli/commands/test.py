@@ -14,9 +14,8 @@ from typing import Final
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.policyflags import SuiteFlags
 from bailiwick_cli.offline import refuse_cluster
-from bailiwick_cli.options import Output, SuiteOutput
+from bailiwick_cli.options import Output
 from bailiwick_cli.policytest import plan, report, trial
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.document import PlacedDocument, UnusableTestError
@@ -25,12 +24,17 @@ from bailiwick_cli.policytest.model import PolicyTest
 from bailiwick_cli.policytest.plan import PlannedCase
 from bailiwick_cli.policytest.report import FileReport, SuiteReport
 from bailiwick_cli.policytest.trial import TriedCase
-from bailiwick_cli.sources import policies, testfiles
-from bailiwick_cli.sources.policies import PolicySet
+from bailiwick_cli.sources import testfiles
+from bailiwick_cli.sources.inforce import namespace_policies
 from bailiwick_cli.sources.testfiles import PolicyShelf, SuiteDocument
+from bailiwick_cli.verbs.policyverbs import SuiteFlags, SuiteOutput
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_governance.display import Line, talk
+from bailiwick_governance.errors import UserError
+from bailiwick_governance.sources import policies
+from bailiwick_governance.sources.policies import PolicySet
 
 _STYLES: Final = {"pass": "green", "fail": "red", "error": "red"}
 
@@ -41,7 +45,7 @@ def run(options: SuiteFlags) -> int:
         refuse_cluster(options, "without --live, test")
     elif options.file:
         raise CliError("--live and -f each say which policies to test: set one")
-    labels = testfiles.listed(options.files)
+    labels = testfiles.list_files(options.files)
     runner = _Runner(options, time.time())
     files = tuple(runner.file(label) for label in labels)
     made = SuiteReport(files, tuple(runner.unstable), runner.coverage)
@@ -54,7 +58,7 @@ def run(options: SuiteFlags) -> int:
     else:
         _table(made)
     for problem in made.problems:
-        output.talk(f"error: {problem}")
+        talk(f"error: {problem}")
     if made.problems:
         return Exit.FAILURE
     return Exit.NO if made.failed or made.unstable else Exit.OK
@@ -85,7 +89,7 @@ class _Runner:
         own = suite.own
         if not own.read.tests and not suite.cases:
             raise own.wrong("", "there is no test in it")
-        found = self._shelf.of(own)
+        found = self._shelf.policies_of(own)
         snapshot = self._sound(found)
         first = self._results(suite, snapshot)
         for seed in range(1, self._options.shuffle + 1):
@@ -106,18 +110,18 @@ class _Runner:
         own = suite.own
         tested = _endpoint(own, snapshot, self._options.namespace)
         now = self._now if own.read.now is None else own.read.now.timestamp()
-        planned = plan.planned(own, Fixtures(own, suite.fixtures, tested), tested)
+        planned = plan.plan_tests(own, Fixtures(own, suite.fixtures, tested), tested)
         for cases in suite.cases:
-            planned += plan.planned_authzen(cases, tested)
-        wanted = list(self._filtered(planned))
+            planned += plan.plan_authzen(cases, tested)
+        wanted = list(self._filter(planned))
         coverage = self.coverage if order is None else None
         if coverage is not None:
             coverage.know(tested.endpoint.rules)
         if order is not None:
             order.shuffle(wanted)
-        return [trial.tried(case, own, snapshot, tested, now, coverage) for case in wanted]
+        return [trial.try_case(case, own, snapshot, tested, now, coverage) for case in wanted]
 
-    def _filtered(self, planned: list[PlannedCase]) -> Iterator[PlannedCase]:
+    def _filter(self, planned: list[PlannedCase]) -> Iterator[PlannedCase]:
         wanted = self._options.filter
         for case in planned:
             if wanted is None or wanted in case.name or ("*" in wanted and fnmatchcase(case.name, wanted)):
@@ -125,7 +129,7 @@ class _Runner:
 
     def _compare(self, suite: SuiteDocument, found: PolicySet, first: list[TriedCase], seed: int) -> None:
         order = random.Random(seed)  # noqa: S311 - to try orders, and the same ones the next time
-        snapshot, _ = _shuffled(found, order).assembled()
+        snapshot, _ = _shuffle(found, order).assembled()
         again = {(case.place, case.name): case for case in self._results(suite, snapshot, order)}
         for case in first:
             if again[case.place, case.name] != case:
@@ -138,14 +142,11 @@ def _shelf(options: SuiteFlags) -> PolicyShelf:
     if not options.live:
         # Standard input can be read but once.
         return PolicyShelf(options.file, cache(policies.files_of))
-    # Not on the way of whoever tests files: the Kubernetes client takes longer to import than most tests to run.
-    from bailiwick_cli.sources.livepolicies import live_policies  # noqa: PLC0415
-
-    live = live_policies(options)
+    live = namespace_policies(options)
     return PolicyShelf([f"the namespace {live.namespace} of the cluster"], lambda _: list(live.files))
 
 
-def _shuffled(found: PolicySet, order: random.Random) -> PolicySet:
+def _shuffle(found: PolicySet, order: random.Random) -> PolicySet:
     """Return policies and their rules in another order."""
     entries = []
     for entry in order.sample(found.entries, len(found.entries)):
@@ -166,7 +167,7 @@ def _endpoint(own: PlacedDocument[PolicyTest], snapshot: Snapshot, namespace: st
     space = wanted or spaces[0]
     try:
         name, endpoint = policies.endpoint(snapshot, space, own.read.endpoint)
-    except CliError as error:
+    except UserError as error:
         raise own.wrong("endpoint", str(error).replace("set --endpoint: ", "is required: ")) from error
     if endpoint.settings is None:
         raise own.wrong("endpoint", f"{space}/{name} has no endpointSettings")
@@ -174,7 +175,7 @@ def _endpoint(own: PlacedDocument[PolicyTest], snapshot: Snapshot, namespace: st
 
 
 def _table(made: SuiteReport) -> None:
-    rows: list[output.Line] = []
+    rows: list[Line] = []
     for file in made.files:
         for case in file.cases:
             result = "fail" if case.failures else "pass"

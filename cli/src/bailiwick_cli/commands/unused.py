@@ -1,4 +1,4 @@
-"""`unused`: which parts of policies let nobody through for a while.
+"""`unused`: which parts of policies let no call through for a while.
 
 Holds: a log that is not whole, or does not reach back far enough, makes nothing unused; the file that remembers uses is
 written last.
@@ -8,24 +8,25 @@ import sys
 from typing import Final
 
 from bailiwick_api.documents.policyfiles import File
-from bailiwick_cli import output
-from bailiwick_cli.arguments import seconds
+from bailiwick_cli import output, statefile
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.usageflags import UnusedFlags
 from bailiwick_cli.options import ReportOutput
-from bailiwick_cli.records.derivations import texts_of_ledger
-from bailiwick_cli.records.logfiles import LogFiles
-from bailiwick_cli.sources.inforce import in_force
-from bailiwick_cli.sources.policysides import read_sides
-from bailiwick_cli.sources.policytexts import add_files
-from bailiwick_cli.usage import statefile, view
-from bailiwick_cli.usage.logusage import LogUsage
-from bailiwick_cli.usage.memory import UseMemory
+from bailiwick_cli.sources.inforce import read_policies
+from bailiwick_cli.verbs.logverbs import UnusedFlags
+from bailiwick_cli.views import usageview
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.usage.attribution import UseAttribution
 from bailiwick_evidence.usage.scopes import RuleScope, ScopeState, ScopeUse, scopes_of
+from bailiwick_governance.arguments import seconds
+from bailiwick_governance.display import talk
+from bailiwick_governance.records.derivations import texts_of_ledger
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.sources.policysides import read_sides
+from bailiwick_governance.sources.policytexts import add_files
+from bailiwick_governance.usage.logusage import LogUsage
+from bailiwick_governance.usage.memory import UseMemory
 
 _GAPS: Final = 100
 """A hundredth of the window may have no line of any chain."""
@@ -35,10 +36,10 @@ def run(options: UnusedFlags) -> int:
     """Count and tell."""
     window = seconds(options.window, "--window")
     if window <= 0:
-        raise CliError("--window: write for how long nobody must have used it, such as 90d")
-    named, namespace = in_force(options, "unused")
+        raise CliError("--window: give how long a rule must be without a use, such as 90d")
+    named, namespace = read_policies(options, "unused")
     scopes = _scopes(named, namespace)
-    memory = UseMemory() if options.state is None else statefile.read(options.state)
+    memory = UseMemory() if options.state is None else statefile.read_memory(options.state)
     files = LogFiles(options.files, again=True)
     first = LogAudit(WitnessBook(()))
     for _ in files.lines(first, "Reading the ledger"):
@@ -53,27 +54,27 @@ def run(options: UnusedFlags) -> int:
         raise CliError(f"{', '.join(files.names)}: no line of a chain, and nothing is remembered")
     begin = memory.covered - window
     missing = tuple(dict.fromkeys(loss.said for loss in losses if loss.until >= begin))
-    lines = tuple(_told(scope, memory, begin) for scope in sorted(scopes))
-    report = view.UsageReport(lines, begin, memory.covered, missing)
+    lines = tuple(_scope_line(scope, memory, begin) for scope in sorted(scopes))
+    report = usageview.UsageReport(lines, begin, memory.covered, missing)
     if options.state is not None:
         statefile.write(options.state, memory)
     match options.output:
         case ReportOutput.JSON:
-            sys.stdout.write(view.document(report))
+            sys.stdout.write(usageview.document(report))
         case ReportOutput.MARKDOWN:
-            sys.stdout.write(view.markdown(report))
+            sys.stdout.write(usageview.markdown(report))
         case _:
-            output.Table(view.HEADERS).add(list(view.rows(report)))
+            output.Table(usageview.HEADERS).add(list(usageview.rows(report)))
             output.write([[(report.headline, "bold")]])
-    output.talk(f"{audit.lines} lines, {usage.counted} decisions counted")
+    talk(f"{audit.lines} lines, {usage.counted} decisions counted")
     for said in missing:
-        output.talk(f"note: not whole, so that nothing is unused for now: {said}")
+        talk(f"note: the log is not whole, so nothing counts as unused for now: {said}")
     return Exit.NO if report.count(ScopeState.UNUSED) else Exit.OK
 
 
-def _told(scope: RuleScope, memory: UseMemory, begin: float) -> view.ScopeLine:
+def _scope_line(scope: RuleScope, memory: UseMemory, begin: float) -> usageview.ScopeLine:
     use = memory.scopes.get(scope, ScopeUse())
-    return view.ScopeLine(scope, use, use.state(begin, whole=memory.whole_since(scope.subject, begin)))
+    return usageview.ScopeLine(scope, use, use.state(begin, whole=memory.whole_since(scope.subject, begin)))
 
 
 def _scopes(named: list[tuple[str, File]], namespace: str | None) -> frozenset[RuleScope]:
@@ -87,7 +88,7 @@ def _scopes(named: list[tuple[str, File]], namespace: str | None) -> frozenset[R
     found = frozenset(scope for policy in here for scope in scopes_of(policy))
     if not here:
         known = ", ".join(sorted({policy.ref.namespace for policy in policies}))
-        raise CliError(f"no policy of the files is in the namespace {namespace!r}: theirs are {known}")
+        raise CliError(f"no policy in the files is in the namespace {namespace!r}: their namespaces are {known}")
     if not found:
-        raise CliError("no rule of the policies can let anybody through: nothing can be unused")
+        raise CliError("no rule of the policies lets a call through: nothing can be unused")
     return found

@@ -7,13 +7,15 @@ import sys
 import time
 
 from bailiwick_cli import output
-from bailiwick_cli.apiserver.cluster import ClusterClient, connect, grants_path
-from bailiwick_cli.arguments import grant_name, seconds
-from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.flags.commandflags import WaitFlags
-from bailiwick_cli.grants.grantview import GrantView, moment
-from bailiwick_cli.options import WaitCondition
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.kubeconfig import connect
+from bailiwick_cli.verbs.grantverbs import WaitCondition, WaitFlags
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
+from bailiwick_governance.arguments import grant_name, seconds
+from bailiwick_governance.display import talk
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.grants.grantview import GrantView, moment
 
 _PAUSE = 0.5
 _NOT_FOUND = 404
@@ -31,19 +33,19 @@ def wait(cluster: ClusterClient, name: str, until: WaitCondition, timeout: float
     deadline = time.monotonic() + timeout
     path = grants_path(cluster.namespace, name)
     grant = GrantView(cluster.get(path), time.time())
-    told = ""
+    shown = ""
     while True:
         phase = grant.phase
-        if phase != told:
-            output.talk(f"{visible(name)} is {visible(phase)}{_progress(grant)}")
-            told = phase
+        if phase != shown:
+            talk(f"{visible(name)} is {visible(phase)}{_progress(grant)}")
+            shown = phase
         if (code := _outcome(grant, until)) is not None:
             if not quiet:
                 sys.stdout.write(f"{output.reference(name)} {visible(phase.lower())}\n")
             return code
         left = deadline - time.monotonic()
         if left <= 0:
-            output.talk(f"error: {visible(name)} is still {visible(phase)}: the wait timed out")
+            talk(f"error: {visible(name)} is still {visible(phase)}: the wait timed out")
             return Exit.TIMED_OUT
         try:
             grant = _next(cluster, path, grant, left)

@@ -6,18 +6,20 @@ Holds: as `who-can`. Groups count only where they are named.
 import sys
 import time
 
-from bailiwick_cli import arguments, output
+from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.askflags import WhatCanFlags
 from bailiwick_cli.options import ReportOutput
-from bailiwick_cli.rights.answers import AccessAnswer
-from bailiwick_cli.rights.questions import what_can
 from bailiwick_cli.sources.policysources import PolicySource, source_of
-from bailiwick_cli.views.rightsview import RightsView, notes
+from bailiwick_cli.verbs.askverbs import WhatCanFlags
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.dimensions.atom import FRESH
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_governance import arguments
+from bailiwick_governance.display import talk
+from bailiwick_governance.rights.answers import AccessAnswer
+from bailiwick_governance.rights.questions import what_can
+from bailiwick_governance.views.rightsview import RightsView, notes
 from bailiwick_regions.parties import accepted
 
 
@@ -26,7 +28,7 @@ def run(options: WhatCanFlags) -> int:
     source = source_of(options)
     party = _party(options, source.endpoint)
     if not accepted(source.endpoint.settings, party.issuer):
-        output.talk(f"the endpoint {'/'.join(source.key)} does not accept subjects of the issuer {party.issuer}")
+        talk(f"the endpoint {'/'.join(source.key)} does not accept subjects of the issuer {party.issuer}")
         return Exit.NO
     answer = what_can(source.key, source.endpoint, party, options.subject, time.time())
     asked = {"namespace": source.key[0], "endpoint": source.key[1], "subject": options.subject}
@@ -40,22 +42,22 @@ def run(options: WhatCanFlags) -> int:
     elif answer.rows:
         output.Table(view.headers()).add(list(view.table()))
     if party.type == USER and not options.member_of:
-        output.talk("note: groups count only where you name them with --member-of")
-    return ended(answer, source, f"{options.subject} can do nothing")
+        talk("note: groups count only if you name them with --member-of")
+    return exit_code(answer, source, f"{options.subject} can do nothing")
 
 
-def ended(answer: AccessAnswer, source: PolicySource, nothing: str) -> Exit:
+def exit_code(answer: AccessAnswer, source: PolicySource, nothing: str) -> Exit:
     """Tell what the answer lacks, and return how the command ends."""
     namespace, name = source.key
     for note in notes(source.key, source.endpoint.settings, answer.rows):
-        output.talk(f"note: {note}")
+        talk(f"note: {note}")
     for one in answer.incomplete:
-        output.talk(f"error: not all of it was looked at: {one}")
+        talk(f"error: the answer is not complete: {one}")
     if answer.incomplete:
         return Exit.FAILURE
     if any(row.way is not None for row in answer.rows):
         return Exit.OK
-    output.talk(f"{nothing} at {namespace}/{name}")
+    talk(f"{nothing} at {namespace}/{name}")
     return Exit.NO
 
 
@@ -71,7 +73,9 @@ def _party(options: WhatCanFlags, endpoint: CompiledEndpoint) -> Party:
         if not (slash and entity and name):
             raise CliError(f"{options.subject!r} is not an entity: write it as entity:TYPE/ID")
         if not asserted:
-            raise CliError("this endpoint takes subjects by their tokens, and knows no entities that an enforcer names")
+            raise CliError(
+                "this endpoint knows subjects by their tokens, and accepts no entities that an enforcer names"
+            )
         return Party(entity, name, FRESH, issuer=None)
     if kind in {"user", "group"}:
         issuer, slash, name = rest.partition("/")
@@ -79,7 +83,7 @@ def _party(options: WhatCanFlags, endpoint: CompiledEndpoint) -> Party:
             raise CliError(f"{options.subject!r} is not a {kind}: write it as {kind}:ISSUER/NAME")
         if asserted:
             raise CliError(
-                "this endpoint takes the enforcer's word for subjects, and knows no users or groups of issuers"
+                "this endpoint takes the enforcer's word for subjects, and has no users or groups of issuers"
             )
         if kind == "group":
             return Party(USER, FRESH, FRESH, issuer=issuer, groups=(name, *groups))

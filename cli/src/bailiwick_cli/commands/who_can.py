@@ -1,20 +1,22 @@
 """`who-can`: who may do something, given what, with whose approval; of a cluster also who could change that.
 
-Holds: nobody who may is left out without a word: what was not looked at is told, and ends with exit code 2.
+Holds: none who may is left out in silence: what was not looked at is named, and ends with exit code 2.
 """
 
 import sys
 import time
 
-from bailiwick_cli import arguments, output
-from bailiwick_cli.apiserver.routes import RouteReport, indirect_routes
-from bailiwick_cli.commands.what_can import ended
-from bailiwick_cli.flags.askflags import WhoCanFlags
+from bailiwick_cli import output
+from bailiwick_cli.commands.what_can import exit_code
 from bailiwick_cli.options import ReportOutput
-from bailiwick_cli.rights.circumstances import CallPlace
-from bailiwick_cli.rights.questions import who_can
+from bailiwick_cli.routes import RouteReport, indirect_routes
 from bailiwick_cli.sources.policysources import source_of
-from bailiwick_cli.views.rightsview import RightsView
+from bailiwick_cli.verbs.askverbs import WhoCanFlags
+from bailiwick_governance import arguments
+from bailiwick_governance.display import talk
+from bailiwick_governance.rights.circumstances import CallPlace
+from bailiwick_governance.rights.questions import who_can
+from bailiwick_governance.views.rightsview import RightsView
 
 
 def run(options: WhoCanFlags) -> int:
@@ -44,5 +46,5 @@ def run(options: WhoCanFlags) -> int:
             output.Table(view.headers()).add(list(view.table()))
         routes.write()
     for note in routes.notes:
-        output.talk(f"note: {note}")
-    return ended(answer, source, f"nobody can {options.action} on {options.resource}")
+        talk(f"note: {note}")
+    return exit_code(answer, source, f"no subject can {options.action} on {options.resource}")

@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from bailiwick_api.documents.positions import Document
 from bailiwick_api.kinds.meta import API_VERSION
-from bailiwick_cli.apiserver.cluster import ClusterClient
-from bailiwick_cli.errors import ApiError, CliError
-from bailiwick_cli.findings.filefindings import FileFinding, FindingSeverity, said
-from bailiwick_cli.sources.policies import PolicySet
+from bailiwick_cli.errors import CliError
+from bailiwick_cli.findings.filefindings import FileFinding, FindingSeverity, place_problem
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.compile.manifests import objects
 from bailiwick_engine.problem import Problem
+from bailiwick_governance.apiserver.cluster import ClusterClient
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.sources.policies import PolicySet
 from bailiwick_kube.paths import data_path, policies_path
 
 _PATHS: Final = {"EndpointPolicy": policies_path, "EndpointData": data_path}
@@ -35,7 +36,7 @@ def server_findings(found: PolicySet, known: Iterable[FileFinding], cluster: Clu
             continue
         for path, obj in objects(document):
             if isinstance(obj, dict) and obj.get("apiVersion") == API_VERSION and obj.get("kind") in _PATHS:
-                yield from _asked(cluster, label, document, path, obj)
+                yield from _ask(cluster, label, document, path, obj)
 
 
 def _holding(found: PolicySet, file: str, line: int) -> int | None:
@@ -44,7 +45,7 @@ def _holding(found: PolicySet, file: str, line: int) -> int | None:
     return id(max(before, key=lambda one: one.start.line)) if before else None
 
 
-def _asked(
+def _ask(
     cluster: ClusterClient, label: str, document: Document, path: str, obj: dict[str, Any]
 ) -> Iterator[FileFinding]:
     metadata = obj["metadata"]
@@ -52,15 +53,15 @@ def _asked(
         cluster.try_apply(_PATHS[obj["kind"]](metadata["namespace"], metadata["name"]), obj)
     except ApiError as error:
         if not _is_refusal(error):
-            where = said(label, document, path, Problem("metadata.name", "the API server was not asked"))
+            where = place_problem(label, document, path, Problem("metadata.name", "the API server was not asked"))
             raise CliError(f"{where}: {error}") from error
         for field, message in error.causes or (("", str(error)),):
-            problem = said(label, document, path, Problem(field, visible(message)))
+            problem = place_problem(label, document, path, Problem(field, visible(message)))
             yield FileFinding(FindingSeverity.ERROR, problem, by_server=True)
 
 
 def _is_refusal(error: ApiError) -> bool:
-    """Tell whether an answer is about the object, and not about whoever asks, or about a server that is not well."""
+    """Tell whether an answer is about the object, and not about the person, or about a server that is not well."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return False
     missing = error.status == HTTPStatus.NOT_FOUND and str(error).startswith("namespaces ")

@@ -13,12 +13,12 @@ from typing import Any, Final
 from bailiwick_api.documents.positions import Document
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.reach import unproven, unreachable
-from bailiwick_cli.sources.policies import PolicySet
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.manifests import objects
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.problem import Problem
+from bailiwick_governance.sources.policies import PolicySet
 
 KIND: Final = "EndpointPolicy"
 _PLACED: Final = re.compile(r"(?P<file>.*?):(?P<line>\d+):(?P<column>\d+): (?P<message>.*)", re.DOTALL)
@@ -61,16 +61,16 @@ def findings(found: PolicySet, now: float) -> Iterator[FileFinding]:
     yield from (FileFinding(FindingSeverity.WARNING, problem) for problem in _warnings(found, snapshot))
 
 
-def said(label: str, document: Document, path: str, problem: Problem) -> str:
+def place_problem(label: str, document: Document, path: str, problem: Problem) -> str:
     """Return a problem with its place. `path` is where its object stands in the document."""
     whole = ".".join(part for part in (path, problem.path) if part)
     line, column = document.place(whole, problem.line, problem.column)
-    told = f"{problem.path}: {problem.message}" if problem.path else problem.message
-    return f"{label}:{line}:{column}: {told}"
+    text = f"{problem.path}: {problem.message}" if problem.path else problem.message
+    return f"{label}:{line}:{column}: {text}"
 
 
 def _warnings(found: PolicySet, snapshot: Snapshot) -> Iterator[str]:
-    """Yield what the engine warns of in each policy, the rules that can never decide, and those that name nobody."""
+    """Yield what the engine warns of in each policy, the rules that can never decide, and those without a subject."""
     lints: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for (namespace, _), endpoint in snapshot.endpoints.items():
         told = [(rule, "name", why) for rule, why in unreachable(endpoint.rules)]
@@ -88,10 +88,10 @@ def _warnings(found: PolicySet, snapshot: Snapshot) -> Iterator[str]:
             ref = PolicyRef(str(names.get("namespace")), str(names.get("name")), "", 0)
             judged = acceptance.judge(ref, obj.get("spec"))
             if not judged.problems:
-                linted = _placed(obj["spec"], lints.get((ref.namespace, ref.name), ()))
-                yield from (said(label, document, path, problem) for problem in (*judged.warnings, *linted))
+                linted = _place_lints(obj["spec"], lints.get((ref.namespace, ref.name), ()))
+                yield from (place_problem(label, document, path, problem) for problem in (*judged.warnings, *linted))
 
 
-def _placed(spec: dict[str, Any], lints: Iterable[tuple[str, str, str]]) -> Iterator[Problem]:
+def _place_lints(spec: dict[str, Any], lints: Iterable[tuple[str, str, str]]) -> Iterator[Problem]:
     places = {rule["name"]: index for index, rule in enumerate(spec["rules"])}
     yield from (Problem(f"spec.rules[{places[name]}].{member}", why) for name, member, why in lints)

@@ -1,4 +1,4 @@
-"""How findings are printed: lines for people, JSON, SARIF for whoever shows them in a change.
+"""How findings are printed: lines for people, JSON, SARIF for programs that show them in a change.
 
 Standing: above `filefindings`. Holds: every text of others is escaped before people see it.
 """
@@ -6,13 +6,12 @@ Standing: above `filefindings`. Holds: every text of others is escaped before pe
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from bailiwick_cli import output
+from bailiwick_cli import output, reportformats
 from bailiwick_cli.findings.filefindings import FileFinding, FindingSeverity
-from bailiwick_cli.formats import sarif
 from bailiwick_cli.options import Output
-from bailiwick_cli.output import Line
-from bailiwick_cli.sources.policies import PolicySet
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.display import Line, show_escaped
+from bailiwick_governance.sources.policies import PolicySet
 
 _STYLES: Final = {FindingSeverity.ERROR: "bold red", FindingSeverity.WARNING: "bold yellow"}
 _SERVER: Final = "refused-by-the-server"
@@ -26,7 +25,7 @@ _MEANINGS: Final = {
 def lines(found: PolicySet, findings: Sequence[FileFinding]) -> Iterator[Line]:
     """Yield a line for each finding, and how many there are."""
     for one in findings:
-        said = output.rendered(f"{one.problem}{_denying(one)}")
+        said = show_escaped(f"{one.problem}{_denying(one)}")
         yield [(one.severity.value, _STYLES[one.severity]), (f": {said}", "")]
     yield [(summary(found, findings), "")]
 
@@ -54,15 +53,15 @@ def document(found: PolicySet, findings: Sequence[FileFinding]) -> str:
 
 def log(findings: Sequence[FileFinding]) -> str:
     """Return a log of SARIF."""
-    return sarif.log("validate", _MEANINGS, [_result(one) for one in findings])
+    return reportformats.sarif_text("validate", _MEANINGS, [_result(one) for one in findings])
 
 
 def _result(one: FileFinding) -> dict[str, Any]:
     rule = _SERVER if one.by_server else one.severity.value
     if one.placed is None:
-        return sarif.result(rule, one.severity.value, f"{one.problem}{_denying(one)}", None)
+        return reportformats.sarif_result(rule, one.severity.value, f"{one.problem}{_denying(one)}", None)
     file, line, column, message = one.placed
-    return sarif.result(rule, one.severity.value, f"{message}{_denying(one)}", (file, line, column))
+    return reportformats.sarif_result(rule, one.severity.value, f"{message}{_denying(one)}", (file, line, column))
 
 
 def _object(one: FileFinding) -> dict[str, Any]:

@@ -33,13 +33,13 @@ class UnfitApprovalError(ValueError):
         self.member = member
 
 
-def opened(snapshot: Snapshot, call: Call, fixture: GrantFixture, at: float, number: int) -> Grant:
+def open_grant(snapshot: Snapshot, call: Call, fixture: GrantFixture, at: float, number: int) -> Grant:
     """Return the grant of a call, opened and reviewed at this time. Raises `UnfitApprovalError`."""
     around = Circumstances(at)
     verdict = decide(snapshot, call, (), around)
     gate, subject = verdict.gate, call.subject
     if gate is None or verdict.digest is None or not verdict.requestable or not isinstance(subject, Party):
-        raise UnfitApprovalError("of", f"nobody can ask for an approval of this call: {verdict.reason.value}")
+        raise UnfitApprovalError("of", f"no approval of this call can be requested: {verdict.reason.value}")
     uid = f"00000000-0000-4000-8000-{number:012}"
     is_person = around.installation.is_person
     scope = grants.scope_of(call.resource, gate) if gate.scope else None
@@ -73,11 +73,11 @@ def opened(snapshot: Snapshot, call: Call, fixture: GrantFixture, at: float, num
     if fixture.uses > gate.max_uses:
         raise UnfitApprovalError("uses", f"the approval can be used {gate.max_uses} times")
     for _ in range(fixture.uses):
-        made = used(made, at)
+        made = count_use(made, at)
     return made
 
 
-def used(grant: Grant, now: float) -> Grant:
+def count_use(grant: Grant, now: float) -> Grant:
     """Return a grant with one use more, as the decision point and then the operator write it."""
     count = (grant.status.uses or 0) + 1
     record = UseRecord(key=f"test-{count}", time=datetime.fromtimestamp(now, UTC), evaluation_id=f"test-{count}")
@@ -87,7 +87,7 @@ def used(grant: Grant, now: float) -> Grant:
     return dataclasses.replace(grant, status=status)
 
 
-def shown(call: Call, grant: Grant) -> Call:
+def show_token(call: Call, grant: Grant) -> Call:
     """Return a call that shows the token of this grant."""
     digest = grant.request.binding.digest
     token = Token(

@@ -51,7 +51,7 @@ class PlacedDocument(Generic[_Read]):
 
     def wrong(self, path: str, message: str) -> UnusableTestError:
         """Return what to raise where a member cannot be."""
-        return UnusableTestError(_said(self.place(path), Problem(path, message)))
+        return UnusableTestError(_sentence(self.place(path), Problem(path, message)))
 
 
 def policy_tests(label: str, raw: bytes) -> list[PlacedDocument[PolicyTest]]:
@@ -65,7 +65,7 @@ def policy_tests(label: str, raw: bytes) -> list[PlacedDocument[PolicyTest]]:
         wrong = [*_kind(label, document)] or None
         one = wrong or _model(label, document, PolicyTest)
         if isinstance(one, PlacedDocument):
-            problems += [_said(one.place(problem.path), problem) for problem in _beyond_schema(one.read)]
+            problems += [_sentence(one.place(problem.path), problem) for problem in _beyond_schema(one.read)]
             read.append(one)
         else:
             problems += one
@@ -106,7 +106,7 @@ def _kind(label: str, document: Document) -> Iterator[str]:
 def _model(label: str, document: Document, model: type[_Read]) -> PlacedDocument[_Read] | list[str]:
     if document.flaws:
         return [
-            _said(f"{label}:{flaw.place.line}:{flaw.place.column}", Problem(flaw.path, flaw.message))
+            _sentence(f"{label}:{flaw.place.line}:{flaw.place.column}", Problem(flaw.path, flaw.message))
             for flaw in document.flaws
         ]
     try:
@@ -115,7 +115,7 @@ def _model(label: str, document: Document, model: type[_Read]) -> PlacedDocument
         problems = []
         for problem in schemaerrors.problems(error, model):
             line, column = document.place(problem.path)
-            problems.append(_said(f"{label}:{line}:{column}", problem))
+            problems.append(_sentence(f"{label}:{line}:{column}", problem))
         return problems
     return PlacedDocument(label, read, document)
 
@@ -128,13 +128,13 @@ def _beyond_schema(read: PolicyTest) -> Iterator[Problem]:
         if case.name in seen:
             yield Problem(f"{path}.name", f"tests[{seen[case.name]}] already has this name")
         seen.setdefault(case.name, index)
-        yield from _of_case(path, case)
+        yield from _problems_of_case(path, case)
     for name, subject in read.subjects.items():
         for path, one in ((f"subjects.{name}", subject), *_actors(name, subject.actors)):
-            yield from _of_party(path, one)
+            yield from _problems_of_party(path, one)
 
 
-def _of_case(path: str, case: PolicyTestCase) -> Iterator[Problem]:
+def _problems_of_case(path: str, case: PolicyTestCase) -> Iterator[Problem]:
     listed = case.subjects and case.resources and case.actions
     if not (case.expect or listed or case.never or case.always):
         yield Problem(path, "tests nothing: it needs expect, never, always, or subjects, resources and actions")
@@ -147,7 +147,7 @@ def _of_case(path: str, case: PolicyTestCase) -> Iterator[Problem]:
         yield from _row(f"{path}.expect[{number}]", number, row)
 
 
-def _of_party(path: str, party: PartyFixture) -> Iterator[Problem]:
+def _problems_of_party(path: str, party: PartyFixture) -> Iterator[Problem]:
     kinds = (party.service_account, party.user, party.entity)
     if sum(kind is not None for kind in kinds) != 1:
         yield Problem(path, "needs exactly one of serviceAccount, user, entity")
@@ -168,5 +168,5 @@ def _actors(name: str, actors: list[PartyFixture]) -> Iterator[tuple[str, PartyF
     yield from ((f"subjects.{name}.actors[{index}]", actor) for index, actor in enumerate(actors))
 
 
-def _said(place: str, problem: Problem) -> str:
+def _sentence(place: str, problem: Problem) -> str:
     return f"{place}: {problem.path}: {problem.message}" if problem.path else f"{place}: {problem.message}"

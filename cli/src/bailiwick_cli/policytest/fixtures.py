@@ -68,23 +68,23 @@ class Fixtures:
     def call(self, names: tuple[str, str, str], path: str, context: Mapping[str, Any]) -> Call:
         """Return the call of a subject, a resource and an action. `path` is where they are named."""
         subject, resource, action = names
-        party, actors = self._known("subject", subject, self._subjects, path)
+        party, actors = self._look_up("subject", subject, self._subjects, path)
         return self._tested.call(
             party,
             actors,
             self._actions.get(action) or Action(action),
-            self._known("resource", resource, self._resources, path),
+            self._look_up("resource", resource, self._resources, path),
             context,
         )
 
     def subject(self, name: str, path: str) -> tuple[Party, tuple[Party, ...]]:
         """Return a subject and its actors. `path` is where it is named."""
-        found: tuple[Party, tuple[Party, ...]] = self._known("subject", name, self._subjects, path)
+        found: tuple[Party, tuple[Party, ...]] = self._look_up("subject", name, self._subjects, path)
         return found
 
     def resource(self, name: str, path: str) -> Resource:
         """Return a resource."""
-        found: Resource = self._known("resource", name, self._resources, path)
+        found: Resource = self._look_up("resource", name, self._resources, path)
         return found
 
     def context(self, index: int) -> dict[str, Any]:
@@ -92,10 +92,10 @@ class Fixtures:
         case = self._own.read.tests[index]
         for name in case.context:
             if name in RESERVED_CONTEXT:
-                raise self._own.wrong(f"tests[{index}].context.{name}", "is no part of a call that is decided")
+                raise self._own.wrong(f"tests[{index}].context.{name}", "is not part of a call")
         return dict(case.context) | ({} if case.intent is None else {"intent": case.intent})
 
-    def _known(self, what: str, name: str, found: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - of either map
+    def _look_up(self, what: str, name: str, found: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - of either map
         if name not in found:
             raise self._own.wrong(path, f"{what}s has no entry {name}{meant(name, sorted(found))}")
         return found[name]

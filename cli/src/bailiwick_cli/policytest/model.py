@@ -35,7 +35,7 @@ class PartyFixture(Model):
     groups: list[Text] = Field(default_factory=list)
     """Of a user, each as `ISSUER/NAME`."""
     username: Username | None = None
-    """What the API server calls a user. Without it nobody can tell a reviewer from the subject."""
+    """What the API server calls a user. Without it a reviewer is not distinguished from the subject."""
     claims: dict[str, Any] | None = None
     properties: dict[str, Any] | None = None
     workload: _Pod | None = None

@@ -1,6 +1,6 @@
 """Parties: the subjects and actors of a test file as the decision point would have verified them.
 
-Holds: nobody is taken for somebody whom this endpoint could not have proven; what the file does not say is unknown.
+Holds: no party is taken for one that this endpoint could not have authenticated; what the file does not say is unknown.
 """
 
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName
@@ -79,7 +79,7 @@ def _account(fixture: PartyFixture, spelled: str, settings: CompiledSettings) ->
 
 
 def _user(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> Party:
-    issuer, name = _of_issuer(spelled, settings)
+    issuer, name = _split_issuer(spelled, settings)
     groups: list[str] = []
     for index, group in enumerate(fixture.groups):
         vouching, _, of_issuer = group_of(group)
@@ -106,7 +106,7 @@ def group_of(spelled: str) -> tuple[str, str, str]:
     return issuer, between, name
 
 
-def _of_issuer(spelled: str, settings: CompiledSettings) -> tuple[str, str]:
+def _split_issuer(spelled: str, settings: CompiledSettings) -> tuple[str, str]:
     """Take `ISSUER/NAME`, or `NAME@ISSUER`, apart: names may hold either character. Raises `UnknownPartyError`."""
     first, slash, rest = spelled.partition("/")
     name, _, last = spelled.rpartition("@")

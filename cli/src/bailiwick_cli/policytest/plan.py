@@ -62,13 +62,15 @@ class PlannedCase:
     regions: tuple[PlannedRegion, ...] = ()
 
 
-def planned(document: PlacedDocument[PolicyTest], fixtures: Fixtures, tested: EndpointUnderTest) -> list[PlannedCase]:
+def plan_tests(
+    document: PlacedDocument[PolicyTest], fixtures: Fixtures, tested: EndpointUnderTest
+) -> list[PlannedCase]:
     """Return the tests of a file. Raises `UnusableTestError`."""
     rules = {(rule.policy.name, rule.name) for rule in tested.endpoint.rules}
     return [_Case(document, fixtures, tested, index, rules).planned() for index, _ in enumerate(document.read.tests)]
 
 
-def planned_authzen(document: PlacedDocument[AuthzenCases], tested: EndpointUnderTest) -> list[PlannedCase]:
+def plan_authzen(document: PlacedDocument[AuthzenCases], tested: EndpointUnderTest) -> list[PlannedCase]:
     """Return the cases of an AuthZEN file, each as a test. Raises `UnusableTestError`."""
     cases = []
     for index, case in enumerate(document.read.evaluation):
@@ -82,7 +84,7 @@ def planned_authzen(document: PlacedDocument[AuthzenCases], tested: EndpointUnde
                 document,
                 f"{path}.expected[{number}]",
                 f"{path}.request.evaluations[{number}]",
-                _merged(batch.request, item),
+                _merge(batch.request, item),
                 expected.decision,
                 tested,
             )
@@ -92,7 +94,7 @@ def planned_authzen(document: PlacedDocument[AuthzenCases], tested: EndpointUnde
     return cases
 
 
-def _merged(batch: AuthzenRequest, item: AuthzenRequest) -> AuthzenRequest:
+def _merge(batch: AuthzenRequest, item: AuthzenRequest) -> AuthzenRequest:
     return AuthzenRequest(
         subject=item.subject or batch.subject,
         action=item.action or batch.action,
@@ -115,7 +117,7 @@ def _authzen_call(
     context = request.context or {}
     for name in context:
         if name in RESERVED_CONTEXT:
-            raise document.wrong(f"{asked}.context.{name}", "is no part of a call that is decided")
+            raise document.wrong(f"{asked}.context.{name}", "is not part of a call")
     try:
         party = asserted_party(subject.type, subject.id, tested.settings, subject.properties)
     except UnknownPartyError as error:
@@ -173,7 +175,7 @@ class _Case:
         return PlannedCase(case.name, place, tuple(calls), grants, tuple(surroundings.data.items()), regions)
 
     def _calls(self) -> Iterator[PlannedCall]:
-        listed = self._listed()
+        listed = self._matrix()
         named: dict[Names, str] = {}
         before: list[Names] = []
         for number, row in enumerate(self._case.expect):
@@ -185,7 +187,7 @@ class _Case:
                         f"{path}.repeat", f"the entry before stands for {len(before)} calls: name the one to repeat"
                     )
             else:
-                before = list(self._named(row, path))
+                before = list(self._calls_of(row, path))
                 for names in before:
                     if names in named:
                         raise self._wrong(
@@ -195,10 +197,10 @@ class _Case:
             yield from (PlannedCall(self._place(path), names, self._call(names, path), row) for names in before)
         for names in listed:
             if names not in named:
-                # What nobody named is where the lists are.
+                # What no entry names is where the lists are.
                 yield PlannedCall(self._place("name"), names, self._call(names, "subjects"), _DENIED)
 
-    def _listed(self) -> list[Names]:
+    def _matrix(self) -> list[Names]:
         case = self._case
         lists = {"subjects": case.subjects, "resources": case.resources, "actions": case.actions}
         for member, entries in lists.items():
@@ -209,7 +211,7 @@ class _Case:
             return []
         return list(product(case.subjects, case.resources, case.actions))
 
-    def _named(self, row: Expectation, path: str) -> Iterator[Names]:
+    def _calls_of(self, row: Expectation, path: str) -> Iterator[Names]:
         """Yield the calls that an entry stands for."""
         case = self._case
         choices: list[list[str]] = []

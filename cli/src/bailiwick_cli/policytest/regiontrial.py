@@ -1,7 +1,7 @@
 """Patterns of a test, held against every region of them.
 
 Standing: under `trial`, over `bailiwick_regions.pattern`. Holds: what there are too many regions of to look at fails,
-since nobody has shown that it holds.
+since it was not shown to hold.
 """
 
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ def tried_region(
     """Look at every region of a pattern, from `now` on."""
     pattern = (region.subjects, region.actions, region.resources)
     found = occurrences((tested.namespace, tested.name), endpoint, pattern, frozenset(region.excluded), now)
-    wrong = [_said(one) for one in found[:_SHOWN]]
+    wrong = [_sentence(one) for one in found[:_SHOWN]]
     if len(found) > _SHOWN:
         wrong.append(f"and {len(found) - _SHOWN} more")
     return TriedRegion(region.place, region.said, tuple(wrong))
 
 
-def _said(one: Change) -> str:
+def _sentence(one: Change) -> str:
     where = " · ".join(f"{name.removeprefix('resource.')} {told(labels)}" for name, labels in one.where.items())
     may = "may be " if one.kind is ChangeClass.MAY_WIDEN else ""
     by = "" if one.rule is None else f" by {'/'.join(one.rule.place)}"

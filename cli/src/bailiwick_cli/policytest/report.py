@@ -1,17 +1,17 @@
 """Report: what the tests of files came to, for people and for programs.
 
-Holds: every text of a file is escaped; a file that could not be run is told of in each format, and is never a pass.
+Holds: every text of a file is escaped; a file that could not be run is named in each format, and is never a pass.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bailiwick_cli.formats.junit import JunitCase, log
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.model import API_VERSION
 from bailiwick_cli.policytest.regiontrial import TriedRegion
 from bailiwick_cli.policytest.trial import TriedCall, TriedCase
+from bailiwick_cli.reportformats import JunitCase, junit_text
 from bailiwick_engine.approval.display import visible
 
 
@@ -26,7 +26,7 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class SuiteReport:
-    """What all files came to. `unstable`: results that hang on an order."""
+    """What all files came to. `unstable`: results that depend on an order."""
 
     files: tuple[FileReport, ...]
     unstable: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class SuiteReport:
 
 
 def failures(report: SuiteReport) -> Iterator[str]:
-    """Yield a line for each call or pattern that came to something else, and for each result that hangs on an order."""
+    """Yield a line for each call or pattern that came to something else, and for each result that varies."""
     for case in report.failed:
         for call in case.failures:
             yield _failure(case, call)
@@ -97,7 +97,7 @@ def junit(report: SuiteReport) -> str:
     if report.unstable:
         shuffled = [JunitCase("shuffle", visible(one), "failure", (visible(one),)) for one in report.unstable]
         suites.append(("shuffle", shuffled))
-    return log("bailiwick test", suites)
+    return junit_text("bailiwick test", suites)
 
 
 def _cases(file: FileReport) -> list[JunitCase]:

@@ -63,7 +63,7 @@ def word(verdict: Verdict) -> VerdictWord:
     return "Approval" if verdict.awaits_approval else "Deny"
 
 
-def tried(
+def try_case(
     case: PlannedCase,
     document: PlacedDocument[PolicyTest],
     snapshot: Snapshot,
@@ -72,12 +72,12 @@ def tried(
     coverage: Coverage | None = None,
 ) -> TriedCase:
     """Make the calls of a test. Raises `UnusableTestError` where an approval or data of it cannot be."""
-    snapshot = _beside(case, document, snapshot, tested)
-    held = _held(case, document, snapshot, now)
+    snapshot = _add_data(case, document, snapshot, tested)
+    held = _open_grants(case, document, snapshot, now)
     around = Circumstances(now)
     calls: list[TriedCall] = []
     for one in case.calls:
-        call = _shown(one, held)
+        call = _call_with_token(one, held)
         verdict, hops = weighed(snapshot, call, held, around)
         if coverage is not None:
             coverage.add(call, verdict, hops or ())
@@ -85,13 +85,13 @@ def tried(
         calls.append(TriedCall(one.place, one.names, word(verdict), reason, _rule(verdict), wrong))
         if verdict.outcome is Outcome.USE_GRANT:
             taken = verdict.grants[0]
-            held = [approvals.used(grant, now) if grant is taken else grant for grant in held]
+            held = [approvals.count_use(grant, now) if grant is taken else grant for grant in held]
     endpoint = snapshot.endpoints[tested.namespace, tested.name]
     regions = tuple(tried_region(one, endpoint, tested, now) for one in case.regions)
     return TriedCase(case.name, case.place, tuple(calls), regions)
 
 
-def _beside(
+def _add_data(
     case: PlannedCase, document: PlacedDocument[PolicyTest], snapshot: Snapshot, tested: EndpointUnderTest
 ) -> Snapshot:
     """Return the snapshot with the data of this test."""
@@ -111,18 +111,20 @@ def _beside(
     return dataclasses.replace(snapshot, endpoints={**snapshot.endpoints, key: tested.endpoint.beside(objects)})
 
 
-def _held(case: PlannedCase, document: PlacedDocument[PolicyTest], snapshot: Snapshot, now: float) -> list[Grant]:
+def _open_grants(
+    case: PlannedCase, document: PlacedDocument[PolicyTest], snapshot: Snapshot, now: float
+) -> list[Grant]:
     held: list[Grant] = []
     for number, one in enumerate(case.grants):
         at = now if one.fixture.at is None else one.fixture.at.timestamp()
         try:
-            held.append(approvals.opened(snapshot, one.call, one.fixture, at, number))
+            held.append(approvals.open_grant(snapshot, one.call, one.fixture, at, number))
         except UnfitApprovalError as error:
             raise document.wrong(f"{one.path}.{error.member}", str(error)) from error
     return held
 
 
-def _shown(one: PlannedCall, held: Iterable[Grant]) -> Call:
+def _call_with_token(one: PlannedCall, held: Iterable[Grant]) -> Call:
     """Return the call, with the token of its approval where the test shows one."""
     if one.expected is None or not one.expected.token:
         return one.call
@@ -131,7 +133,7 @@ def _shown(one: PlannedCall, held: Iterable[Grant]) -> Call:
         bound = digest(one.call, subject)
         for grant in held:
             if approval.answers(grant, one.call, subject, bound):
-                return approvals.shown(one.call, grant)
+                return approvals.show_token(one.call, grant)
     raise UnusableTestError(f"{one.place}: token: with.grants has no approval of this call")
 
 
@@ -150,14 +152,14 @@ def _wrong(one: PlannedCall, verdict: Verdict) -> tuple[str, ...]:
         found.append(f"expected {wanted.is_}, got {got} ({verdict.reason.value}{'' if by is None else f', {by}'})")
     if wanted.reason is not None and verdict.reason.value != wanted.reason:
         found.append(f"expected the reason {wanted.reason}, got {verdict.reason.value}")
-    if wanted.rule is not None and not _named(wanted.rule, verdict):
+    if wanted.rule is not None and not _is_rule_of(wanted.rule, verdict):
         found.append(f"expected the rule {wanted.rule}, got {_rule(verdict) or 'none'}")
     if wanted.steps is not None and not found:
         found += _steps(wanted, verdict)
     return tuple(found)
 
 
-def _named(wanted: str, verdict: Verdict) -> bool:
+def _is_rule_of(wanted: str, verdict: Verdict) -> bool:
     policy, _, rule = wanted.rpartition("/")
     places = [] if verdict.rule is None else [verdict.rule.place]
     places += [] if verdict.gate is None else [(one.policy, one.rule) for one in verdict.gate.rules]

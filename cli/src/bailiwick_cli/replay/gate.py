@@ -1,6 +1,6 @@
 """The gate of a replay: which outcomes make a command fail.
 
-Standing: under the command. Holds: what may be of a class counts as of it; a word that nobody knows is an error. What
+Standing: under the command. Holds: what may be of a class counts as of it; an unknown word is an error. What
 could not be replayed is no evidence, and fails where that is asked for.
 """
 
@@ -38,7 +38,7 @@ class ReplayGate:
     hindered: float | None = None
 
     @classmethod
-    def of(cls, words: Iterable[str]) -> "ReplayGate":
+    def parse(cls, words: Iterable[str]) -> "ReplayGate":
         """Read what `--fail-on` says. Raises `CliError`."""
         kinds: set[ReplayClass] = set()
         slower: float | None = None

@@ -4,18 +4,23 @@ Standing: under the command, above `tally`. Holds: no line is passed over in sil
 decision that could not be replayed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bailiwick_cli.records.derivations import in_development, versions_of
+from bailiwick_cli.errors import CliError
 from bailiwick_cli.replay.tally import ReplayTally
+from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.audit.lines import parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
-from bailiwick_evidence.replay.candidate import Candidate
+from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
 from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, hindered
 from bailiwick_evidence.replay.projections import ReplayBook
+from bailiwick_governance.records.derivations import in_development, versions_of
+from bailiwick_governance.sources.policysides import Named, read_sides
+from bailiwick_governance.sources.policytexts import add_files
 
 
 class LogReplay:
@@ -65,3 +70,27 @@ class LogReplay:
             self.tally.elsewhere += 1
         else:
             self.tally.add(record, outcome)
+
+
+def candidate_of(files: Named, texts: PolicyTexts, *, overlay: bool) -> Candidate:
+    """Read a candidate, and add its texts to those that are known. Raises `CliError`."""
+    _, side = read_sides((), files)
+    if not side.entries:
+        raise CliError("the candidate has no EndpointPolicy, so there is nothing to replay")
+    side.refuse_broken("candidate")
+    found = [
+        CandidatePolicy(policy.ref.namespace, policy.ref.name, policy.endpoint, policy.digest)
+        for entry in side.entries
+        # Any other kind was broken.
+        if isinstance(policy := entry.policy, CompiledPolicy)
+    ]
+    _refuse_twice(found)
+    add_files(texts, files)
+    return Candidate(found, overlay=overlay)
+
+
+def _refuse_twice(found: Sequence[CandidatePolicy]) -> None:
+    names = [(one.namespace, one.name) for one in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise CliError(f"the candidate has the policy {'/'.join(name)} twice")

@@ -75,7 +75,7 @@ class ReplayTally:
 
     @property
     def sealed(self) -> int:
-        """How many hang on a value that nobody can read."""
+        """How many depend on a value that is sealed."""
         return self.codes[ReplayClass.MAYBE] + self.codes[hindered(Hindrance.SEALED).code]
 
     @property

@@ -1,19 +1,23 @@
-"""How a replay is printed: a table for people, JSON, Markdown for a review.
+"""How a replay is printed: a table for people, JSON, Markdown for a review, JUnit XML for CI.
 
-Holds: how much of the log counts comes first; every text of others is escaped before people see it.
+Holds: how much of the log counts comes first; every text of others is escaped before people see it. In JUnit XML a test
+fails where the gate fails, and nowhere else; what could not be replayed is skipped, never passed.
 """
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from bailiwick_api import times
-from bailiwick_cli.formats.markdown import table
-from bailiwick_cli.output import Line
+from bailiwick_cli import reportformats
+from bailiwick_cli.replay.gate import ReplayGate
 from bailiwick_cli.replay.tally import ReplayGroup, ReplaySample, ReplayTally
-from bailiwick_cli.views.verdictview import clause_text
+from bailiwick_cli.reportformats import JunitCase
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.replay.outcomes import WIDER, ReplayClass, ReplaySide
+from bailiwick_governance.display import Line
+from bailiwick_governance.markdown import table
+from bailiwick_governance.views.nearview import clause_text
 
 _STYLES: Final = {
     **{kind.value: "bold red" for kind in WIDER},
@@ -37,14 +41,14 @@ def lines(tally: ReplayTally, failures: Sequence[str]) -> Iterator[Line]:
     """Yield the lines of the table."""
     yield [(headline(tally), "bold")]
     yield [(f"{_plain(tally)}.", "")]
-    for group, count in _told(tally):
+    for group, count in _changed_groups(tally):
         counted = f"  {count:,}  {group.subject} · {group.action}"
         yield [(group.code, _STYLES.get(group.code, "")), (visible(counted), "")]
         for sample in tally.samples.get(group, ()):
-            yield [("    ", ""), (said(sample), "")]
-    for day, step, count in _asked(tally)[-_SHOWN_DAYS:]:
+            yield [("    ", ""), (sample_line(sample), "")]
+    for day, step, count in _steps_by_day(tally)[-_SHOWN_DAYS:]:
         yield [(visible(f"new approvals {day}: {count:,} {step}"), "")]
-    yield [(_speed(tally), "")]
+    yield [(_speed_line(tally), "")]
     yield [(f"fails: {'; '.join(failures)}" if failures else "passes", "bold red" if failures else "bold")]
 
 
@@ -75,7 +79,7 @@ def document(tally: ReplayTally, failures: Sequence[str]) -> str:
             }
             for group, count in sorted(tally.groups.items(), key=lambda one: (-one[1], one[0]))
         ],
-        "newApprovals": [{"day": day, "step": step, "count": count} for day, step, count in _asked(tally)],
+        "newApprovals": [{"day": day, "step": step, "count": count} for day, step, count in _steps_by_day(tally)],
         "time": {"slowdown": tally.slowdown},
         "failures": list(failures),
     }
@@ -84,15 +88,15 @@ def document(tally: ReplayTally, failures: Sequence[str]) -> str:
 
 def markdown(tally: ReplayTally, failures: Sequence[str]) -> str:
     """Return a table of Markdown."""
-    made = [f"**{headline(tally)}**", "", f"{_plain(tally)}. {_speed(tally)}.", ""]
+    made = [f"**{headline(tally)}**", "", f"{_plain(tally)}. {_speed_line(tally)}.", ""]
     rows: list[list[str]] = []
-    for group, count in _told(tally):
-        sample = next((said(one) for one in tally.samples.get(group, ())), "")
+    for group, count in _changed_groups(tally):
+        sample = next((sample_line(one) for one in tally.samples.get(group, ())), "")
         cells = (group.code, f"{count:,}", group.subject, group.action)
         rows.append([*(visible(cell) for cell in cells), sample])
     if rows:
         made += table(("class", "count", "subject", "action", "for example"), rows)
-    if asked := _asked(tally):
+    if asked := _steps_by_day(tally):
         made.append("")
         made += table(("day", "step", "new approvals"), [(day, visible(step), f"{n:,}") for day, step, n in asked])
     made += ["", f"**fails: {'; '.join(failures)}**" if failures else "**passes**"]
@@ -110,7 +114,7 @@ def _plain(tally: ReplayTally) -> str:
     return ", ".join((*counted, *(f"{count:,} {what}" for what, count in more.items() if count)))
 
 
-def _told(tally: ReplayTally) -> Iterator[tuple[ReplayGroup, int]]:
+def _changed_groups(tally: ReplayTally) -> Iterator[tuple[ReplayGroup, int]]:
     """Yield what is not as it was, the widest first, and at last what could not be replayed."""
     order = [*_WIDEST, *(kind for kind in ReplayClass if kind not in WIDER)]
     ranks = {kind.value: rank for rank, kind in enumerate(order)}
@@ -119,7 +123,7 @@ def _told(tally: ReplayTally) -> Iterator[tuple[ReplayGroup, int]]:
     yield from sorted(groups, key=lambda one: (ranks.get(one[0].code, held_back), -one[1], one[0]))
 
 
-def said(sample: ReplaySample) -> str:
+def sample_line(sample: ReplaySample) -> str:
     """Return one record with what either side says of it, escaped."""
     named = visible(f"{sample.evaluation_id} {sample.time} {sample.resource}")
     if sample.old is None:
@@ -165,11 +169,11 @@ def _side_object(side: ReplaySide) -> dict[str, Any]:
     return body
 
 
-def _asked(tally: ReplayTally) -> list[tuple[str, str, int]]:
+def _steps_by_day(tally: ReplayTally) -> list[tuple[str, str, int]]:
     return sorted((day, step, count) for (day, step), count in tally.asked.items())
 
 
-def _speed(tally: ReplayTally) -> str:
+def _speed_line(tally: ReplayTally) -> str:
     if tally.slowdown is None:
         return "time: not measured, since no decision is by changed policies"
     return f"time: the candidate takes {tally.slowdown:.2f} times as long to decide"
@@ -193,3 +197,27 @@ def _span(tally: ReplayTally) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def junit(tally: ReplayTally, gate: ReplayGate) -> str:
+    """Return the replay as one suite."""
+    return reportformats.junit_text("bailiwick replay", [("replay", [*_measures(tally, gate), *_groups(tally, gate)])])
+
+
+def _measures(tally: ReplayTally, gate: ReplayGate) -> Iterator[JunitCase]:
+    for name, why in ((headline(tally), gate.of_coverage(tally)), ("time", gate.of_time(tally))):
+        reasons = tuple(why)
+        yield JunitCase("replay", name, "failure" if reasons else "passed", reasons)
+
+
+def _groups(tally: ReplayTally, gate: ReplayGate) -> Iterator[JunitCase]:
+    for group, count in sorted(tally.groups.items()):
+        named = visible(f"{group.subject} · {group.action}")
+        samples = [sample_line(one) for one in tally.samples.get(group, ())]
+        yield JunitCase(group.code, named, _outcome(group, tally, gate), (f"{count:,} {group.code}: {named}", *samples))
+
+
+def _outcome(group: ReplayGroup, tally: ReplayTally, gate: ReplayGate) -> Literal["passed", "failure", "skipped"]:
+    if gate.fails(group, tally):
+        return "failure"
+    return "skipped" if group.code.startswith(ReplayClass.NOT_REPLAYABLE) else "passed"

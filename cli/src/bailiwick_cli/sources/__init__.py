@@ -1,4 +1,4 @@
-"""Policies and data from where they are: files, a revision of Git, test files, a namespace of the cluster.
+"""Policies and tests from where flags say that they are: a revision of Git, test files, files or a namespace in force.
 
-Standing: under the commands. Holds: the engine compiles them as where they are served; what cannot be read is told.
+Standing: under the commands. Holds: what cannot be read is an error, and never an empty answer.
 """

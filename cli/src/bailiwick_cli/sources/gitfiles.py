@@ -12,7 +12,7 @@ from typing import Final
 from bailiwick_api.documents import policyfiles
 from bailiwick_api.documents.policyfiles import MAX_FILES, File
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.sources.unreadfiles import is_applied_alone, refuse_unread
+from bailiwick_governance.sources.unreadfiles import is_applied_alone, refuse_unread
 
 _LINK: Final = "120000"
 _TIMEOUT: Final = 60.0

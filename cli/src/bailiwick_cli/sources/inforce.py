@@ -3,14 +3,20 @@
 Standing: under `unused` and `suggest`. Holds: it is one of the two, and what says nothing about it is refused.
 """
 
+from typing import TYPE_CHECKING
+
 from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
-from bailiwick_cli.options import InForceFlags
-from bailiwick_cli.sources.policies import files_of
+from bailiwick_cli.options import Flags
+from bailiwick_cli.verbs.logverbs import InForceFlags
+from bailiwick_governance.sources.policies import files_of
+
+if TYPE_CHECKING:
+    from bailiwick_governance.sources.livepolicies import LivePolicies
 
 
-def in_force(options: InForceFlags, what: str) -> tuple[list[tuple[str, File]], str | None]:
+def read_policies(options: InForceFlags, what: str) -> tuple[list[tuple[str, File]], str | None]:
     """Return the files, each with a label, and the one namespace that counts; None: all of the files.
 
     `what` asks. Raises `CliError`.
@@ -22,8 +28,14 @@ def in_force(options: InForceFlags, what: str) -> tuple[list[tuple[str, File]], 
     if not options.live:
         refuse_cluster(options, f"without --live, {what}")
         return [one for name in named for one in files_of(name)], options.namespace
-    # The Kubernetes client takes long to import, and files need none of it.
-    from bailiwick_cli.sources.livepolicies import live_policies  # noqa: PLC0415
-
-    live = live_policies(options)
+    live = namespace_policies(options)
     return list(live.files), live.namespace
+
+
+def namespace_policies(options: Flags) -> "LivePolicies":
+    """Return the policies of the namespace in the cluster that the flags mean. Raises `UserError`."""
+    # The Kubernetes client takes longer to import than most commands on files run.
+    from bailiwick_cli.kubeconfig import connect  # noqa: PLC0415
+    from bailiwick_governance.sources.livepolicies import live_policies  # noqa: PLC0415
+
+    return live_policies(connect(options))

@@ -1,23 +1,20 @@
 """The endpoint that is asked about, and where its rules stand: of files, or of the cluster.
 
-Standing: above `policies` and `policysides`. Holds: of an endpoint that denies every call nothing else is told; files
+Standing: above `policies` and `policysides`. Holds: of an endpoint that denies every call nothing else is said; files
 that cannot be read whole are an error, with file, line and column.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from bailiwick_cli.apiserver.cluster import ClusterClient, connect
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.askflags import AskFlags
+from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
-from bailiwick_cli.sources import clusterpolicies, policies
-from bailiwick_cli.sources.policies import files_of
-from bailiwick_cli.sources.policysides import RulePlace, read_sides
-from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_cli.verbs.askverbs import AskFlags
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
-
-RulePlaces = Callable[[CompiledRule], RulePlace | None]
+from bailiwick_governance.apiserver.cluster import ClusterClient
+from bailiwick_governance.sources import clusterpolicies, policies
+from bailiwick_governance.sources.policies import files_of
+from bailiwick_governance.sources.policysides import RulePlaces, read_sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,9 @@ def source_of(options: AskFlags) -> PolicySource:
             raise CliError(f"the policies belong to several namespaces; choose one with -n: {', '.join(spaces)}")
         return _source(side.snapshot, options.namespace or spaces[0], options.endpoint, side.place, None)
     cluster = connect(options)
-    return _source(clusterpolicies.of_cluster(cluster), cluster.namespace, options.endpoint, lambda _: None, cluster)
+    return _source(
+        clusterpolicies.read_namespace(cluster), cluster.namespace, options.endpoint, lambda _: None, cluster
+    )
 
 
 def _source(

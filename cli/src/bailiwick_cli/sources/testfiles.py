@@ -12,18 +12,19 @@ from typing import Final
 
 from bailiwick_api.documents.policyfiles import SUFFIXES, DirectoryScan, File
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.options import STDIN
 from bailiwick_cli.policytest import document as reading
 from bailiwick_cli.policytest.document import PlacedDocument, UnusableTestError
 from bailiwick_cli.policytest.model import AuthzenCases, PolicyTest
-from bailiwick_cli.sources import policies
-from bailiwick_cli.sources.policies import PolicySet
+from bailiwick_governance.arguments import STDIN
+from bailiwick_governance.errors import UserError
+from bailiwick_governance.sources import policies
+from bailiwick_governance.sources.policies import PolicySet
 
 ENDINGS: Final = tuple(f"_test{suffix}" for suffix in SUFFIXES)
 _JSON: Final = ".json"
 
 
-def listed(names: list[str]) -> list[str]:
+def list_files(names: list[str]) -> list[str]:
     """Return the test files among these: each file, and those of each folder by their names. Raises `CliError`."""
     found: list[str] = []
     for name in names:
@@ -85,7 +86,7 @@ def _include(
 def _bytes(name: str, place: str) -> bytes:
     try:
         ((_, file),) = policies.files_of(name) if not Path(name).is_dir() else ((name, None),)
-    except CliError as error:
+    except UserError as error:
         raise UnusableTestError(str(error) if place == name else f"{place}: {error}") from error
     if file is None or file.unreadable is not None:
         raise UnusableTestError(f"{place}: {name} cannot be read: {'a folder' if file is None else file.unreadable}")
@@ -100,13 +101,13 @@ class PolicyShelf:
         self._read = read
         self._known: dict[tuple[str, ...], PolicySet] = {}
 
-    def of(self, document: PlacedDocument[PolicyTest]) -> PolicySet:
+    def policies_of(self, document: PlacedDocument[PolicyTest]) -> PolicySet:
         """Return the policies of a test file. Raises `UnusableTestError`."""
-        names = tuple(self._instead) if self._instead else self._named(document)
+        names = tuple(self._instead) if self._instead else self._names_of(document)
         if names not in self._known:
             try:
                 files = [file for name in names for file in self._read(name)]
-            except CliError as error:
+            except UserError as error:
                 raise document.wrong("policies", str(error)) from error
             self._known[names] = policies.policy_set(files)
         found = self._known[names]
@@ -114,7 +115,7 @@ class PolicyShelf:
             raise document.wrong("policies", f"there is no EndpointPolicy in {', '.join(names)}")
         return found
 
-    def _named(self, document: PlacedDocument[PolicyTest]) -> tuple[str, ...]:
+    def _names_of(self, document: PlacedDocument[PolicyTest]) -> tuple[str, ...]:
         if not document.read.policies:
             raise document.wrong("policies", "is required, or run the test with -f")
         names: list[str] = []

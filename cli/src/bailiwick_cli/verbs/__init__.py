@@ -1,4 +1,5 @@
-"""How commands come to their names and help: the groups, the console, the commands on logs, and the registration.
+"""The verbs of the command line: one dataclass each, whose fields are its flags and whose docstring is its help.
 
-Standing: between `main` and the commands. Holds: as `main`, a command imports what it needs only when it runs.
+Standing: below `commands`, where each verb runs. Holds: all of it is on the way of `--help`, and imports nothing but
+typer.
 """

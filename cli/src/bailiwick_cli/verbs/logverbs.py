@@ -1,52 +1,147 @@
-"""The commands that look at policies by a log of decisions, and their help. Standing: under `main`, which adds them.
+"""The verbs that look at policies by a log of decisions: what each takes, and its help. Standing: under `table`.
 
-Holds: as `main`.
+Holds: this is on the way of `--help`, so it imports nothing but typer.
 """
 
-from bailiwick_cli.flags import replayflags, suggestflags, usageflags
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
 
-# ruff: noqa: PLC0415 - what a command needs is imported by it, so that nobody waits for it who only wants help
+import typer
+
+from bailiwick_cli.options import Flags, LogArgument, ReportOutput
+from bailiwick_governance.suggestion.unusedrules import UnusedRules
 
 
-def replay(options: replayflags.ReplayFlags) -> int:
-    r"""Show what the decisions of a log would have come to under other policies. Needs no cluster.
+class ReplayOutput(StrEnum):
+    """How a replay is printed: for people, for a review, and for CI."""
 
-    Each recorded call is decided again, by the engine: first by the policies that decided it, then by the candidate. A
-    record that its own policies do not reproduce is no evidence. How much of the log counts stands first. Exits 0 if
-    no decision is of --fail-on, 1 if one is, and 2 if nothing could be replayed.
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
+
+class SuggestOutput(StrEnum):
+    """How suggestions are printed; `patch`: as commands for a shell."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    PATCH = "patch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InForceFlags(Flags):
+    """Of the commands that hold a log against the policies in force (`in_force` reads them)."""
+
+    files: LogArgument
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--filename", "-f", metavar="FILE", help="The policies in force: a file or folder. Repeatable."),
+    ] = None
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="The policies in force are those of the namespace in the cluster."),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayFlags(Flags):
+    """Decide the calls of a log again, under other policies.
+
+    The engine decides each recorded call again: first by the policies that decided it, then by the candidate. A record
+    that its own policies do not reproduce is no evidence. The output begins with how much of the log counts. Needs no
+    cluster. Exits 0 if no decision is of --fail-on, 1 if one is, and 2 if nothing could be replayed.
 
     Examples:
       kubectl bailiwick replay decisions.log* ledger.log --candidate policies/crm
       kubectl bailiwick replay decisions.log ledger.log --candidate crm-agent.yaml --overlay --fail-on 'allow->deny'
       kubectl bailiwick replay decisions.log --policies policies-before --candidate policies --since 7d -o markdown
     """
-    from bailiwick_cli.commands import replay
 
-    return replay.run(options)
+    files: LogArgument
+    candidate: Annotated[
+        list[str],
+        typer.Option(
+            "--candidate", metavar="FILE", help="Policies to try: a file or folder, or - for stdin. Repeatable."
+        ),
+    ]
+    policies: Annotated[
+        str | None,
+        typer.Option(
+            "--policies",
+            metavar="FILE|ledger",
+            help="The policies that decided: of a file or folder, or of the operator's ledger in the log files (the"
+            " default).",
+        ),
+    ] = None
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base", metavar="REV", help="Also take the candidate's files at this Git revision for what decided."
+        ),
+    ] = None
+    overlay: Annotated[
+        bool,
+        typer.Option(
+            "--overlay",
+            help="Put the candidate's policies over those of the same names, and keep all others. Without it they are"
+            " all policies of their endpoints.",
+        ),
+    ] = False
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="TIME", help="Only decisions since: a time in RFC 3339, or such as 24h."),
+    ] = None
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-on",
+            metavar="CLASS",
+            help="Exit with 1 on this: a class such as 'deny->allow', wider (the default), any, not-replayable (also a"
+            " share: not-replayable:5%), or slower:2x. Repeatable.",
+        ),
+    ] = None
+    output: Annotated[ReplayOutput, typer.Option("--output", "-o", help="Output format.")] = ReplayOutput.TABLE
 
 
-def unused(options: usageflags.UnusedFlags) -> int:
-    r"""Show which rules let which subjects through, and which did not for a while. Needs no cluster.
+@dataclass(frozen=True, kw_only=True)
+class UnusedFlags(InForceFlags):
+    """Show which rules were used, for whom, and which were not.
 
     A use is a call that a rule allowed, or that an approval let through. A rule that was not there for all of the
-    window, and every rule of a log that is not whole, is not yet known. Exits 0 if nothing is unused, 1 if something
-    is, and 2 if the command could not answer.
+    window, and every rule of a log that is not whole, is not yet known. Only --live asks a cluster. Exits 0 if nothing
+    is unused, 1 if something is, and 2 if the command could not answer.
 
     Examples:
       kubectl bailiwick unused decisions.log* ledger.log -f policies
       kubectl bailiwick unused decisions.log ledger.log -f policies --state uses.json --window 30d -o json
     """
-    from bailiwick_cli.commands import unused
 
-    return unused.run(options)
+    window: Annotated[
+        str,
+        typer.Option(
+            "--window", metavar="TIME", help="How long no call must have come through by a rule, up to the last line."
+        ),
+    ] = "90d"
+    state: Annotated[
+        str | None,
+        typer.Option(
+            "--state", metavar="FILE", help="Remember the last uses in this file, so that older logs can be left out."
+        ),
+    ] = None
+    output: Annotated[ReportOutput, typer.Option("--output", "-o", help="Output format.")] = ReportOutput.TABLE
 
 
-def suggest(options: suggestflags.SuggestFlags) -> int:
-    r"""Suggest how to narrow policies to what a log shows that they are used for. Needs no cluster.
+@dataclass(frozen=True, kw_only=True)
+class SuggestFlags(InForceFlags):
+    """Suggest narrower policies from the calls in a log.
 
     Suggests shorter lists of actions, resources and subjects, and bounds on numbers, each with the uses that speak for
-    it. What is shown was tried: `diff` says only narrower, and `replay` of the log turns no decision. Nothing is
-    applied. Uses of the last day of the log do not count. What is not yet known (see `unused`) stays as it is.
+    it. Each suggestion was tried: `diff` finds it only narrower, and `replay` of the log changes no decision. The
+    command applies nothing. Uses of the last day of the log do not count. What is not yet known (see `unused`) stays as
+    it is. Only --live asks a cluster.
 
     Exits 0 if there is nothing to suggest, 1 if there is, and 2 if the command could not answer.
 
@@ -55,6 +150,36 @@ def suggest(options: suggestflags.SuggestFlags) -> int:
       kubectl bailiwick suggest decisions.log ledger.log -f policies --since 30d --unused remove --write narrower
       kubectl bailiwick suggest decisions.log ledger.log -f policies --approvers crm-owners -o patch
     """
-    from bailiwick_cli.commands import suggest
 
-    return suggest.run(options)
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since",
+            metavar="TIME",
+            help="Uses since: a time in RFC 3339, or such as 30d. Default: 90 days before the last line.",
+        ),
+    ] = None
+    unused: Annotated[
+        UnusedRules | None,
+        typer.Option(
+            "--unused",
+            help="What becomes of rules without a use: remove them, make them ask for an approval, or keep them."
+            " Subjects that never used a rule that others use are taken out of it; with approval, a rule of their own"
+            " asks; with keep, they stay. Default: approval if you set --approvers, else only rules stay.",
+        ),
+    ] = None
+    approvers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--approvers",
+            metavar="GROUP",
+            help="A group of which one person must approve what is unused. Repeatable.",
+        ),
+    ] = None
+    write: Annotated[
+        str | None,
+        typer.Option(
+            "--write", metavar="DIR", help="Also write the changed policies into this folder, for you to apply."
+        ),
+    ] = None
+    output: Annotated[SuggestOutput, typer.Option("--output", "-o", help="Output format.")] = SuggestOutput.TABLE

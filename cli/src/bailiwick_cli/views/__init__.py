@@ -1,4 +1,4 @@
-"""How answers are printed: audits, differences, near misses, records, rights and verdicts.
+"""How the command line prints verdicts and differences.
 
-Standing: under the commands and the console. Holds: data only; every text of others is escaped.
+Standing: under the commands. Holds: data only; every text of others is escaped.
 """

@@ -1,4 +1,4 @@
-"""How differences are printed: a table for people, JSON, Markdown for a review, SARIF for whoever shows it at its line.
+"""How differences are printed: a table for people, JSON, Markdown for a review, SARIF for other programs.
 
 Holds: data only; every text of others is escaped before people see it.
 """
@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from bailiwick_cli.formats import sarif
-from bailiwick_cli.formats.markdown import table
-from bailiwick_cli.formats.sarif import Level
-from bailiwick_cli.output import Line
-from bailiwick_cli.sources.policysides import RulePlace
+from bailiwick_cli import reportformats
+from bailiwick_cli.reportformats import Level
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.display import Line
+from bailiwick_governance.markdown import table
+from bailiwick_governance.sources.policysides import RulePlace
 from bailiwick_regions.atoms import told
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import worst
@@ -87,7 +87,7 @@ def markdown(changes: Sequence[Change], places: Places) -> str:
 def log(changes: Sequence[Change], places: Places) -> str:
     """Return a log of SARIF."""
     rules = {_id(kind): meaning for kind, meaning in _MEANINGS.items()}
-    return sarif.log("diff", rules, [_result(one, places) for one in changes])
+    return reportformats.sarif_text("diff", rules, [_result(one, places) for one in changes])
 
 
 def _result(change: Change, places: Places) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _result(change: Change, places: Places) -> dict[str, Any]:
     if found is not None:
         file = found.file.partition(":")[2] if not change.of_head and ":" in found.file else found.file
         place = (file, found.line, found.column)
-    return sarif.result(_id(change.kind), _LEVELS[change.kind], text, place)
+    return reportformats.sarif_result(_id(change.kind), _LEVELS[change.kind], text, place)
 
 
 def _id(kind: ChangeClass) -> str:

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bailiwick_cli.errors import Exit
-from bailiwick_cli.grants.gateview import needed
-from bailiwick_cli.output import Line
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.decision.explain import Explanation, RequiredChange
 from bailiwick_engine.decision.verdict import Verdict
-from bailiwick_engine.policy.dimensions.clause import Clause
-from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasons import Reason
+from bailiwick_governance.display import Line
+from bailiwick_governance.grants.grantview import gate_terms
+from bailiwick_governance.views.nearview import clause_text, rule_name
 
 EFFECTS: Final = {
     Exit.OK: ("allow", "green"),
@@ -40,35 +39,21 @@ def verdict_lines(verdict: Verdict, explanation: Explanation, code: Exit) -> Ite
     if code is Exit.OK:
         return
     if verdict.gate is not None and verdict.reason not in _BY_TOKEN:
-        yield [("To allow it: ", "bold"), (needed(verdict.gate), "")]
+        yield [("To allow it: ", "bold"), (gate_terms(verdict.gate), "")]
     if explanation.changes:
         yield [("Nearest miss, and what would have to change:", "bold")]
         for change in explanation.changes:
-            yield from (([("  " + line, "")]) for line in _changed(change))
+            yield from (([("  " + line, "")]) for line in _change_lines(change))
         then = "the call would still need an approval" if explanation.approval else "the call would be allowed"
         yield [(f"  Then {then}.", "")]
 
 
-def _changed(change: RequiredChange) -> Iterator[str]:
+def _change_lines(change: RequiredChange) -> Iterator[str]:
     where = "the delegation ceiling" if change.rule is None else rule_name(change.rule)
     if change.lift:
         yield f"{where} forbids the call"
     for clause in change.clauses:
         yield f"{where}: {clause_text(clause)}"
-
-
-def clause_text(clause: Clause) -> str:
-    """Return what a clause is about, that it does not hold, and what the policy asks for."""
-    name = f" {visible(clause.name)}" if clause.name else ""
-    wanted = ", ".join(visible(" ".join(one.split())) for one in clause.wanted)
-    held = "does not hold" if clause.held is False else "is unknown"
-    said = f" ({visible(clause.message)})" if clause.message else ""
-    return f"{clause.kind}{name} {held}" + (f"; expected: {wanted}" if wanted else "") + said
-
-
-def rule_name(rule: CompiledRule) -> str:
-    """Return policy and rule."""
-    return f"{visible(rule.policy.name)}/{visible(rule.name)}"
 
 
 def verdict_object(verdict: Verdict, explanation: Explanation, code: Exit) -> dict[str, Any]:
@@ -94,7 +79,7 @@ def verdict_object(verdict: Verdict, explanation: Explanation, code: Exit) -> di
         }
     if explanation.changes and code is not Exit.OK:
         body["nearestMiss"] = {
-            "changes": [line for change in explanation.changes for line in _changed(change)],
+            "changes": [line for change in explanation.changes for line in _change_lines(change)],
             "then": "approvalRequired" if explanation.approval else "allow",
         }
     return body

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_cli.apiserver.cluster import ClusterClient
-from bailiwick_cli.errors import ApiError, CliError
+from bailiwick_cli.errors import CliError
 from bailiwick_cli.findings import view
 from bailiwick_cli.findings.dryrun import server_findings
 from bailiwick_cli.findings.filefindings import FileFinding, findings
-from bailiwick_cli.sources import policies
-from bailiwick_cli.sources.policies import PolicySet
+from bailiwick_governance.apiserver.cluster import ClusterClient
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.sources import policies
+from bailiwick_governance.sources.policies import PolicySet
 from support.objects import Object, policy, rule, settings
 from support.suites import written
 

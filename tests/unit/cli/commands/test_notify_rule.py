@@ -4,7 +4,7 @@ import pytest
 
 from bailiwick_cli.commands.notify import _rule
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.notifyflags import NotifyTestFlags
+from bailiwick_cli.verbs.notifyverbs import NotifyTestFlags
 
 
 def flags(**given: list[str]) -> NotifyTestFlags:

@@ -7,11 +7,12 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.times import epoch_stamp
-from bailiwick_cli.apiserver.cluster import Event
 from bailiwick_cli.commands import wait as command
-from bailiwick_cli.errors import ApiError, CliError, Exit
-from bailiwick_cli.options import WaitCondition
-from unit.cli.cases import stored
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.verbs.grantverbs import WaitCondition
+from bailiwick_governance.apiserver.cluster import Event
+from bailiwick_governance.errors import ApiError
+from unit.governance.cases import stored
 
 Object = dict[str, Any]
 

@@ -9,13 +9,14 @@ import pytest
 import yaml
 
 from bailiwick_cli import output
-from bailiwick_cli.commands.show import described
-from bailiwick_cli.grants import grantfacts
-from bailiwick_cli.grants.grantfacts import FactRows
-from bailiwick_cli.grants.grantrows import row
+from bailiwick_cli.commands.show import describe
 from bailiwick_cli.options import Output
-from bailiwick_cli.output import Table, document, rendered
-from unit.cli.cases import DIGEST, at, review, stored, view
+from bailiwick_cli.output import Table, document
+from bailiwick_governance.display import show_escaped
+from bailiwick_governance.grants import grantfacts
+from bailiwick_governance.grants.grantfacts import FactRows
+from bailiwick_governance.grants.grantrows import row
+from unit.governance.cases import DIGEST, at, review, stored, view
 
 # A terminal's escape, a bidi override, a zero-width space, a line break, what rich would take for markup.
 NASTY = "a\x1b[2J\u202eb\u200bc\n[red]d[/red] :smile: \\"
@@ -24,7 +25,7 @@ SHOWN = "a\\u001b[2J\\u202eb\\u200bc\\n[red]d[/red] :smile: \\\\"
 
 def shown(**fields: Any) -> str:  # noqa: ANN401 - as `stored`
     out = io.StringIO()
-    output.write(described(view(**fields)), out)
+    output.write(describe(view(**fields)), out)
     return out.getvalue()
 
 
@@ -65,14 +66,14 @@ def test_what_bailiwick_says_of_a_grant_is_shown() -> None:
 
 def test_a_reviewers_reason_is_escaped() -> None:
     out = io.StringIO()
-    output.write(described(view(review("dave", reason=NASTY))), out)
+    output.write(describe(view(review("dave", reason=NASTY))), out)
     assert f"dave Approve crm-agent.export.owner: {SHOWN}" in out.getvalue()
 
 
 def test_a_review_that_counts_has_the_time_when_it_was_counted() -> None:
     out = io.StringIO()
     status = {"counted": [{"reviewer": "dave", "time": at(-30)}, {"reviewer": "erin"}]}
-    output.write(described(view(review("dave", reason="agreed"), review("erin"), status=status)), out)
+    output.write(describe(view(review("dave", reason="agreed"), review("erin"), status=status)), out)
     lines = out.getvalue().splitlines()
     assert f"  dave Approve crm-agent.export.owner, counted {at(-30)}: agreed" in lines
     assert "  erin Approve crm-agent.export.owner" in lines
@@ -80,8 +81,8 @@ def test_a_review_that_counts_has_the_time_when_it_was_counted() -> None:
 
 def test_what_the_decision_point_escaped_is_not_escaped_again() -> None:
     # As the decision point renders a value, and as somebody else would write it.
-    assert rendered("C:\\\\temp \\u202e") == "C:\\\\temp \\u202e"
-    assert rendered("\u202e") == "\\u202e"
+    assert show_escaped("C:\\\\temp \\u202e") == "C:\\\\temp \\u202e"
+    assert show_escaped("\u202e") == "\\u202e"
     text = shown(display=[{"name": "args.path", "value": "C:\\\\temp"}, {"name": "args.x", "value": "[b]\x1b"}])
     assert "  args.path   C:\\\\temp\n  args.x      [b]\\u001b\n" in text
 
@@ -119,9 +120,9 @@ def test_a_call_without_arguments_is_not_one_whose_arguments_are_hidden(
 
 def test_marks_do_not_pile_up_and_what_is_escaped_once_stays_as_it_is() -> None:
     piled = "e" + "\u0301" * 40
-    once = rendered(piled)
+    once = show_escaped(piled)
     assert once == "e\u0301\u0301" + "\\u0301" * 38
-    assert rendered(once) == once
+    assert show_escaped(once) == once
 
 
 HIDING: dict[str, tuple[list[str], list[dict[str, str]], bool]] = {

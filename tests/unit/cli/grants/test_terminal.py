@@ -13,15 +13,15 @@ from hypothesis import given, settings, strategies
 from rich.cells import cell_len
 
 from bailiwick_cli import output
-from bailiwick_cli.commands.show import GrantContext, described
-from bailiwick_cli.grants.grantview import GrantView
-from bailiwick_cli.grants.reviews import summary
-from bailiwick_cli.grants.steps import StepChoice
-from bailiwick_cli.output import Line
+from bailiwick_cli.commands.show import GrantContext, describe
+from bailiwick_governance.display import Line, legible, legible_escaped
+from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.grants.reviews import summary
+from bailiwick_governance.grants.steps import StepChoice
 from support.console.hostiletexts import HostileGrant, hostile_grants, texts, told_of
 from support.console.visibility import meaning, unseen
 from support.objects import Object, gated_rule, policy, settings as settings_of
-from unit.cli.cases import view
+from unit.governance.cases import view
 
 WIDTHS = (24, 40, 80, 200)
 
@@ -29,7 +29,7 @@ WIDTHS = (24, 40, 80, 200)
 def printed(grant: GrantView, columns: int | None = None) -> list[str]:
     out = io.StringIO()
     screen = None if columns is None else os.terminal_size((columns, 24))
-    output.write(described(grant, screen=screen), out)
+    output.write(describe(grant, screen=screen), out)
     return out.getvalue().split("\n")[:-1]
 
 
@@ -39,8 +39,8 @@ def read(lines: Sequence[Line]) -> list[str]:
 
 @given(text=texts(400, 1), columns=strategies.integers(8, 120), gutter=strategies.integers(0, 20))
 def test_a_line_that_is_folded_fits_and_is_the_same_text(text: str, columns: int, gutter: int) -> None:
-    shown = output.legible(text)
-    first, *more = read([*output.folded([(shown, "")], columns, " " * gutter)])
+    shown = legible(text)
+    first, *more = read([*output.fold([(shown, "")], columns, " " * gutter)])
     begin = gutter if gutter <= columns // 2 else columns // 4
     assert all(cell_len(line) <= columns for line in (first, *more))
     assert all(line[:begin].isspace() or not begin for line in more)
@@ -68,7 +68,7 @@ def test_no_line_of_a_request_is_wider_than_the_terminal_and_none_is_lost(drawn:
 def begun(lines: Sequence[str], columns: int) -> Iterator[str]:
     """Yield how each line begins at this width; what it goes on in begins with spaces."""
     for line in lines:
-        yield read([*output.folded([(line, "")], columns, " ")])[0]
+        yield read([*output.fold([(line, "")], columns, " ")])[0]
 
 
 @settings(max_examples=15)
@@ -79,7 +79,7 @@ def test_each_name_and_value_is_read_to_the_character(drawn: HostileGrant) -> No
     rows = lines[begin : next(at for at in range(begin, len(lines)) if not lines[at].startswith("  "))]
     said = "\n".join(rows)
     for name, value in drawn.arguments.items():
-        shown = [output.legible_rendered(text) for text in escaped(drawn, name)]
+        shown = [legible_escaped(text) for text in escaped(drawn, name)]
         assert [meaning(text) for text in shown] == [name, value]
         assert f"  {shown[0]}" in said
         assert shown[1] in said
@@ -89,7 +89,7 @@ def test_each_name_and_value_is_read_to_the_character(drawn: HostileGrant) -> No
         ] == []
     every = "\n".join(lines)
     for what, text in told_of(drawn.grant).items():
-        assert output.legible(text) in every, what
+        assert legible(text) in every, what
 
 
 def escaped(drawn: HostileGrant, name: str) -> tuple[str, str]:
@@ -128,7 +128,7 @@ def test_what_reads_as_another_text_is_marked(value: str, warning: str) -> None:
     [("", '""'), (" ", "\\u0020"), ("a  b ", "a \\u0020b\\u0020"), ("\u0301a", "\\u0301a"), ("a b", "a b")],
 )
 def test_spaces_that_cannot_be_counted_are_escaped(value: str, shown: str) -> None:
-    assert output.legible(value) == shown
+    assert legible(value) == shown
     assert f"  args.a   {shown}" in printed(view(display=[{"name": "args.a", "value": value}]))
 
 
@@ -156,7 +156,7 @@ def test_the_question_names_the_call_so_that_no_text_goes_on_as_a_sentence() -> 
 
 
 def test_what_cannot_be_read_beside_a_grant_is_said_to_be_unknown() -> None:
-    lines = read([*described(view(), GrantContext(None, "you lack the verb list"))])
+    lines = read([*describe(view(), GrantContext(None, "you lack the verb list"))])
     assert "Overlap:      not known: the other grants of the namespace cannot be listed" in lines
     assert "Verified:     not known: you lack the verb list" in lines
     assert "Conditions:   not known: you lack the verb list" in lines
@@ -176,7 +176,7 @@ def test_who_vouches_for_the_subject_and_what_the_rule_asks_is_told(identity: Ob
     )
     stored["metadata"]["uid"] = "policy-uid"
     grant = view(display=[{"name": "args.amount", "value": "9000"}])
-    lines = read([*described(grant, GrantContext((), [stored]))])
+    lines = read([*describe(grant, GrantContext((), [stored]))])
     assert f"Verified:     {told}" in lines
     assert "Conditions of crm-agent/export: as the rule is now" in lines
     assert "  much                  context.args.amount > 5" in lines
@@ -199,7 +199,7 @@ def test_the_settings_of_a_candidate_say_nothing_of_how_a_subject_is_proven() ->
         ([{**carrier, "spec": None}], none),
     ):
         grant = view(rules=[{"policy": "gone", "rule": "export"}])
-        assert f"Verified:     {told}" in read([*described(grant, GrantContext((), policies))])
+        assert f"Verified:     {told}" in read([*describe(grant, GrantContext((), policies))])
 
 
 def test_a_terminal_says_how_wide_it_is_and_a_file_is_none() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from bailiwick_cli.commands import init
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.flags.policyflags import InitFlags
+from bailiwick_cli.verbs.policyverbs import InitFlags
+from bailiwick_governance.errors import UserError
 from support.suites import run_tests, run_validate
 
 FLAGS: Final[dict[str, Any]] = {
@@ -58,7 +59,7 @@ def test_what_is_written_has_no_anchors(tmp_path: Path) -> None:
     ],
 )
 def test_what_would_be_no_policy_is_not_written(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
-    with pytest.raises(CliError) as refused:
+    with pytest.raises(UserError) as refused:
         begun(tmp_path / "new", **changed)
     assert said in str(refused.value)
     assert list(tmp_path.iterdir()) == []
@@ -67,6 +68,6 @@ def test_what_would_be_no_policy_is_not_written(tmp_path: Path, changed: dict[st
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     begun(tmp_path)
     (tmp_path / "policy.yaml").write_text("mine")
-    with pytest.raises(CliError, match="is there already"):
+    with pytest.raises(CliError, match="exists already"):
         begun(tmp_path)
     assert (tmp_path / "policy.yaml").read_text() == "mine"

@@ -6,11 +6,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from bailiwick_cli.sources import livepolicies
+from bailiwick_cli import kubeconfig
 from support.commandline import Ran
 from support.objects import Object, rule
 from support.suites import run_tests, written
-from unit.cli.sources.test_live_policies import Cluster, over, stored
+from unit.governance.sources.test_live_policies import Cluster, over, stored
 
 SUITE: Final[Object] = {
     "apiVersion": "cli.bailiwick.dev/v1alpha1",
@@ -30,7 +30,7 @@ SUITE: Final[Object] = {
 @pytest.fixture
 def tested(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:  # noqa: ANN401 - a function
     def run(*policies: Object, suite: Object = SUITE, **flags: Any) -> Ran:  # noqa: ANN401 - flags of `test`
-        monkeypatch.setattr(livepolicies, "connect", lambda _: Cluster(list(policies), []))
+        monkeypatch.setattr(kubeconfig, "connect", lambda _: Cluster(list(policies), []))
         written(tmp_path, {"a_test.yaml": yaml.safe_dump(suite)})
         return run_tests(tmp_path / "a_test.yaml", live=True, **flags)
 

@@ -84,14 +84,14 @@ def test_a_rule_that_only_came_nearest_is_not_decisive(folder: Path) -> None:
 def test_a_result_that_hangs_on_an_order_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "differ" not in run_tests(folder, filter="few", shuffle=3).out
     made: list[int] = []
-    honest = trial.tried
+    honest = trial.try_case
 
     def fickle(*given: object) -> TriedCase:
         made.append(0)
         found = honest(*given)  # type: ignore[arg-type]  # as it was given
         return TriedCase(found.name, found.place, found.calls * len(made))
 
-    monkeypatch.setattr(trial, "tried", fickle)
+    monkeypatch.setattr(trial, "try_case", fickle)
     ran = run_tests(folder / "crm_test.yaml", filter="few", shuffle=1)
     assert ran.code == 1
     assert "few: comes to something else with --shuffle 1" in ran.out

@@ -62,7 +62,7 @@ def test_a_party_that_the_endpoint_could_not_have_proven_is_told(
                 "system:serviceaccount:agents:crm-agent",
                 THERE.replace("}}, ", '}, "context": {"approval": {}}}, ', 1),
             ),
-            "context.approval: is no part of a call that is decided",
+            "context.approval: is not part of a call",
         ),
         ("{}", "there is no case"),
         ("", "one JSON object of AuthZEN cases is expected"),

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_cli.sources import policies
 from bailiwick_engine.budget.ledger import Budget
+from bailiwick_governance.sources import policies
 from support.objects import Object, gated_rule, policy, rule, settings
 from support.suites import run_validate, written
 

@@ -117,7 +117,7 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     "an intent twice": (HEAD + TESTS + "  intent: a\n  context: {intent: b}", "tests[0].intent: is also in context"),
     "context that is none of the call's": (
         HEAD + TESTS + "  context: {evidence: {}}",
-        "context.evidence: is no part of a call that is decided",
+        "context.evidence: is not part of a call",
     ),
     "what must always hold of everybody": (
         HEAD + TESTS + "  always: [{is: Allow}]",
@@ -176,7 +176,7 @@ FAULTS: Final[dict[str, tuple[str, str]]] = {
     ),
     "an approval of an Allow": (
         GRANT % (ROW, "approvedBy: [carol]"),
-        "with.grants[0].of: nobody can ask for an approval of this call: allowed",
+        "with.grants[0].of: no approval of this call can be requested: allowed",
     ),
     "a machine for a person": (
         GRANT % (GATED, "approvedBy: ['system:serviceaccount:a:b']"),

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.replay import junitview, tally as tallies, view
+from bailiwick_cli.replay import tally as tallies, view
 from bailiwick_cli.replay.gate import ReplayGate
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_evidence.replay.outcomes import (
@@ -96,7 +96,7 @@ def test_what_is_beyond_the_bound_is_still_counted(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_what_may_be_of_a_class_fails_as_what_is(outcome: ReplayOutcome, words: list[str], failures: list[str]) -> None:
-    assert list(ReplayGate.of(words).failures(tally(outcome))) == failures
+    assert list(ReplayGate.parse(words).failures(tally(outcome))) == failures
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_what_may_be_of_a_class_fails_as_what_is(outcome: ReplayOutcome, words: 
 )
 @pytest.mark.parametrize("outcome", [SAME, ASKED, MAYBE, SEALED], ids=lambda one: one.code)
 def test_a_test_of_junit_fails_where_the_gate_does(outcome: ReplayOutcome, words: list[str]) -> None:
-    made, gate = tally(SAME, outcome), ReplayGate.of(words)
-    suite = ElementTree.fromstring(junitview.log(made, gate))[0]  # noqa: S314 - what we have just written
+    made, gate = tally(SAME, outcome), ReplayGate.parse(words)
+    suite = ElementTree.fromstring(view.junit(made, gate))[0]  # noqa: S314 - what we have just written
     failed = [one.get("classname") for one in suite if one.find("failure") is not None]
     assert bool(failed) == bool(list(gate.failures(made))), failed
     assert suite.get("failures") == str(len(failed))
@@ -116,7 +116,7 @@ def test_a_test_of_junit_fails_where_the_gate_does(outcome: ReplayOutcome, words
 
 def test_junit_tells_a_failure_with_what_both_sides_say() -> None:
     made = tally(ASKED, MAYBE, subjects=("a\x1b|", "b"))
-    suite = ElementTree.fromstring(junitview.log(made, ReplayGate.of(["deny->approval"])))[0]  # noqa: S314 - as above
+    suite = ElementTree.fromstring(view.junit(made, ReplayGate.parse(["deny->approval"])))[0]  # noqa: S314 - as above
     failures = {str(one.get("name")): one.findtext("failure") or "" for one in suite.findall("testcase[failure]")}
     assert set(failures) == {"user:corp/a\\u001b| · x", "user:corp/b · x"}
     assert all("deny (no_rule by no rule) → " in told for told in failures.values())
@@ -125,7 +125,7 @@ def test_junit_tells_a_failure_with_what_both_sides_say() -> None:
 @pytest.mark.parametrize("word", ["", "deny", "unchanged", "slower", "slower:x", "slower:-1x", "allow→allow"])
 def test_a_word_that_nobody_knows_is_an_error(word: str) -> None:
     with pytest.raises(CliError, match="is no class: write one of wider, any, maybe, allow->deny"):
-        ReplayGate.of([word])
+        ReplayGate.parse([word])
 
 
 def test_texts_of_others_are_escaped() -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from bailiwick_api import times
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import CheckProofFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
-from bailiwick_cli.records.witnesses import keys_of
+from bailiwick_cli.verbs.auditverbs import CheckProofFlags
 from bailiwick_evidence.chain import link
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.merkle import included, leaf_hash
 from bailiwick_evidence.note import NoteError, opened
 from bailiwick_evidence.tlogproof import LogProof
+from bailiwick_governance.records.witnesskeys import keys_of
 
 
 def run(options: CheckProofFlags) -> int:
@@ -21,7 +21,7 @@ def run(options: CheckProofFlags) -> int:
     refuse_namespace(options, "audit check-proof")
     keys = keys_of(options.witness_key)
     if not keys:
-        raise CliError("set --witness-key: a proof is worth what the witness is who cosigned it")
+        raise CliError("set --witness-key: a proof is worth as much as the witness who cosigned it")
     try:
         proof = LogProof.parse(_bytes(options.proof).decode(errors="replace"))
     except NoteError as error:
@@ -34,9 +34,9 @@ def run(options: CheckProofFlags) -> int:
     line = _bytes(options.record).removesuffix(b"\n")
     place, named = link(line), chain_of(said.origin)
     if place is None:
-        raise CliError(f"not proven: {options.record} is not one whole line of a log", Exit.NO)
+        raise CliError(f"not proven: {options.record} does not hold exactly one line of a log", Exit.NO)
     if named is None or named[1] != place.id or place.seq != proof.seq:
-        raise CliError("not proven: the proof is of another line", Exit.NO)
+        raise CliError("not proven: the proof is for another line", Exit.NO)
     if not included(leaf_hash(line), proof.seq, said.size, proof.path, said.root):
         raise CliError("not proven: this record is not the one that was cosigned", Exit.NO)
     time = times.epoch_stamp(max(one.time or 0 for one in note.signatures))

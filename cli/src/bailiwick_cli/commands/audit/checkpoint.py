@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from bailiwick_api import times
-from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import CheckpointFlags
-from bailiwick_cli.records.logfiles import LogFiles
-from bailiwick_cli.records.witnesses import CLUSTER, book_of
+from bailiwick_cli.verbs.auditverbs import CheckpointFlags
+from bailiwick_cli.witnesses import CLUSTER, book_of
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_governance.display import talk
+from bailiwick_governance.records.logfiles import LogFiles
 
 _BETWEEN: Final = "\n"
 
@@ -34,13 +34,13 @@ def run(options: CheckpointFlags) -> int:
         pass
     if audit.book.refused > unused:
         count = audit.book.refused - unused
-        output.talk(f"warning: {count} checkpoints of the log are not used: no witness that you trust cosigned them")
+        talk(f"warning: {count} checkpoints of the log are not used: no witness that you trust cosigned them")
     found = list(_newest(audit.book))
     if not found:
-        raise CliError("there is no checkpoint that a witness cosigned whom you trust", Exit.NO)
+        raise CliError("no witness that you trust cosigned a checkpoint", Exit.NO)
     sys.stdout.write(_BETWEEN.join(note for claim in found for note in claim.notes))
     last = times.epoch_stamp(max(claim.time for claim in found))
-    output.talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest of {last}")
+    talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest from {last}")
     return Exit.OK
 
 

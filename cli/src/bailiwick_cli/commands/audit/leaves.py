@@ -7,15 +7,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import LeavesFlags
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
-from bailiwick_cli.records.logfiles import LogFiles
+from bailiwick_cli.verbs.auditverbs import LeavesFlags
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.keptleaves import KeptLeafError, add_leaf_lines, leaf_lines
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_governance.display import talk
+from bailiwick_governance.records.logfiles import LogFiles
 
 
 def run(options: LeavesFlags) -> int:
@@ -28,7 +28,7 @@ def run(options: LeavesFlags) -> int:
     if not audit.lines:
         raise CliError("no line of a chain in these files", Exit.NO)
     sys.stdout.writelines(leaf_lines({name: log.leaves for name, log in audit.chains.items()}))
-    output.talk(f"leaves of {audit.lines} lines of {len(audit.chains)} chains; verify the log before you remove a line")
+    talk(f"leaves of {audit.lines} lines of {len(audit.chains)} chains; verify the log before you remove a line")
     return Exit.OK
 
 

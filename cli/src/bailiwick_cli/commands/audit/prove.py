@@ -7,27 +7,27 @@ import sys
 from pathlib import Path
 
 from bailiwick_api import times
-from bailiwick_cli import output
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.commands.audit.recordline import record_line
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import ProveFlags
-from bailiwick_cli.records.witnesses import book_of
+from bailiwick_cli.verbs.auditverbs import ProveFlags
+from bailiwick_cli.witnesses import book_of
 from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.vouchers import key_of, signed_by
 from bailiwick_evidence.tlogproof import LogProof
+from bailiwick_governance.display import talk
 
 
 def run(options: ProveFlags) -> int:
     """Print the proof."""
     audit = LogAudit(book_of(options.checkpoints, options.witness_key, options), kept_leaves(options.leaves))
     if not audit.book.keys:
-        raise CliError("set --witness-key: a proof is worth what the witness is who cosigned it")
+        raise CliError("set --witness-key: a proof is worth as much as the witness who cosigned it")
     line = record_line(options.files, audit, options.evaluation_id, options.item)
     claim = _claim(audit, line)
-    # Whoever checks it gets the line itself, byte by byte.
+    # The person who checks it gets the line itself, byte by byte.
     log = audit.chains[line.link.id]
     note = next((note for note in claim.notes if signed_by(key_of(log), (note,))), claim.notes[0])
     proof = LogProof(line.link.seq, tuple(log.leaves.inclusion(line.link.seq, claim.size)), note)
@@ -37,7 +37,7 @@ def run(options: ProveFlags) -> int:
         except OSError as error:
             raise CliError(f"{options.record} cannot be written: {error.strerror or error}") from error
     sys.stdout.write(proof.text())
-    output.talk(
+    talk(
         f"line {line.link.seq} of the log {claim.origin}, cosigned {times.epoch_stamp(claim.time)} with"
         f" {claim.size} lines; to check it: kubectl bailiwick audit check-proof PROOF RECORD-FILE --witness-key KEY"
     )
@@ -58,4 +58,4 @@ def _claim(audit: LogAudit, line: ChainLine) -> RootClaim:
         if here and leaves.roots([claim.size])[claim.size] == claim.root:
             return claim
     said = "; ".join(found.place for found in report.findings if found.bad) or "its root is another one"
-    raise CliError(f"chain {name} is not what a witness cosigned ({said}): nothing is proven by it", Exit.NO)
+    raise CliError(f"chain {name} is not what a witness cosigned ({said}): it proves nothing", Exit.NO)

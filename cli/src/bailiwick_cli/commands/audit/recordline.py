@@ -6,11 +6,11 @@ Holds: of two records neither is chosen.
 from collections.abc import Sequence
 
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.records.logfiles import LogFiles
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.lines import ChainLine, parsed
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import body
+from bailiwick_governance.records.logfiles import LogFiles
 
 
 def record_line(files: Sequence[str], audit: LogAudit, wanted: str, item: int | None) -> ChainLine:

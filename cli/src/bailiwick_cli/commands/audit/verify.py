@@ -9,20 +9,20 @@ from collections.abc import Iterator, Sequence
 
 from bailiwick_api import times
 from bailiwick_cli import output
-from bailiwick_cli.arguments import moment
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.flags.auditflags import VerifyFlags
 from bailiwick_cli.options import LogOutput, Output
-from bailiwick_cli.output import Line
-from bailiwick_cli.records.derivations import ContradictedRecord, DerivedRecords
-from bailiwick_cli.records.logfiles import LogFiles
-from bailiwick_cli.records.witnesses import book_of
-from bailiwick_cli.views.auditview import chain_line, headline, hints
-from bailiwick_cli.views.nearview import NearView
+from bailiwick_cli.verbs.auditverbs import VerifyFlags
+from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
+from bailiwick_governance.arguments import moment
+from bailiwick_governance.display import Line, talk
+from bailiwick_governance.records.derivations import ContradictedRecord, DerivedRecords
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.views.auditview import chain_line, headline, hints
+from bailiwick_governance.views.nearview import NearView
 
 
 def run(options: VerifyFlags) -> int:
@@ -39,7 +39,7 @@ def run(options: VerifyFlags) -> int:
     reports = audit.reports(since)
     records = None
     if options.policies is not None:
-        records = DerivedRecords.of(options.policies, audit)
+        records = DerivedRecords.from_source(options.policies, audit)
         again = LogAudit(audit.book)
         for line in files.lines(again, "Deriving decisions"):
             records.add(again.chains[line.link.id], line)
@@ -48,11 +48,11 @@ def run(options: VerifyFlags) -> int:
         sys.stdout.write(output.document(_object(audit, reports, records), Output.JSON))
     else:
         output.write(_lines(audit, reports, records))
-    output.talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
+    talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
     for note in hints(audit, checkpoints=bool(options.checkpoints)):
-        output.talk(f"note: {note}")
+        talk(f"note: {note}")
     for note in () if records is None else records.notes:
-        output.talk(f"note: {note}")
+        talk(f"note: {note}")
     bad = any(report.bad for report in reports) or (records is not None and bool(records.contradicted))
     return Exit.NO if bad else Exit.OK
 
@@ -76,7 +76,7 @@ def _lines(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedReco
     if records is not None:
         for one in records.contradicted:
             yield [(f"{one.place}: ", ""), ("contradicted", "red"), (f": {visible(one.said)}", "")]
-            near = None if one.retrace is None else NearView.of(one.retrace)
+            near = None if one.retrace is None else NearView.from_retrace(one.retrace)
             for line in () if near is None else near.lines():
                 yield [("  ", ""), *line]
 
@@ -101,13 +101,13 @@ def _object(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRec
     }
     if records is not None:
         found["records"] = records.object() | {
-            "contradictedLines": [_contradicted(one) for one in records.contradicted]
+            "contradictedLines": [_contradiction_object(one) for one in records.contradicted]
         }
     return found
 
 
-def _contradicted(one: ContradictedRecord) -> dict[str, object]:
-    near = None if one.retrace is None else NearView.of(one.retrace)
+def _contradiction_object(one: ContradictedRecord) -> dict[str, object]:
+    near = None if one.retrace is None else NearView.from_retrace(one.retrace)
     return {"line": one.place, "message": one.said} | ({} if near is None else near.objects())
 
 

@@ -1,0 +1,230 @@
+"""The verbs of `audit`, on the decision log: what each takes, and its help. Standing: under `table`.
+
+Holds: this is on the way of `--help`, so it imports nothing but typer.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import typer
+
+from bailiwick_cli.options import DocumentOutput, Flags, LogOutput
+
+_FILES: Final = typer.Argument(metavar="FILE...", help="Log files, plain or compressed with gzip. - is stdin.")
+
+
+_CHECKPOINTS: Final = typer.Option(
+    "--checkpoints",
+    metavar="FILE|cluster",
+    help="Where the witness's checkpoints are: a file of notes or of ConfigMaps, or the cluster. Repeatable."
+    " Checkpoints in the log files themselves are always used.",
+)
+
+
+_DOCUMENT: Final = typer.Option("--output", "-o", help="Output format.")
+
+
+_LEAVES: Final = typer.Option(
+    "--leaves",
+    metavar="FILE",
+    help="What `audit leaves` printed of lines that may be removed by now. Repeatable.",
+)
+
+
+_ITEM: Final = typer.Option("--item", metavar="N", help="The item of a batch, from 0.")
+
+
+_WITNESS: Final = typer.Option(
+    "--witness-key",
+    metavar="KEY|FILE",
+    help="The public key of the witness that you trust, or a file of them. Repeatable.",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyFlags(Flags):
+    r"""Verify that the decision log is intact.
+
+    Says of each chain whether it is intact, and what was removed or changed. Files may be rotated, cut anywhere,
+    compressed, and given in any order. The command never says that the log is untouched: it says up to when nothing
+    was removed or changed. Exits 0 if nothing was, 1 if something was, and 2 if the command could not answer.
+
+    Examples:
+      kubectl bailiwick audit verify decisions.log* --checkpoints cluster
+      kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger
+      zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
+          --witness-key witness.vkey -o json
+    """
+
+    files: Annotated[list[str], _FILES]
+    checkpoints: Annotated[list[str] | None, _CHECKPOINTS] = None
+    witness_key: Annotated[list[str] | None, _WITNESS] = None
+    witness_quorum: Annotated[
+        int,
+        typer.Option(
+            "--witness-quorum", metavar="N", min=1, help="How many of the witnesses whose keys are given must agree."
+        ),
+    ] = 1
+    policies: Annotated[
+        str | None,
+        typer.Option(
+            "--policies",
+            metavar="FILE|ledger",
+            help="Derive every decision again, by the policies of a file or folder, or by those that the ledger of the"
+            " operator in the log files holds.",
+        ),
+    ] = None
+    leaves: Annotated[list[str] | None, _LEAVES] = None
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="Do not ask for logs that ended before: a time in RFC 3339, or such as 24h."
+        ),
+    ] = None
+    output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointFlags(Flags):
+    """Print the newest checkpoint of each log, to keep elsewhere.
+
+    Keep the checkpoints where no one in the cluster can write. They are signed notes, which --checkpoints of the other
+    commands reads again. With them you can tell later that lines were removed or changed which the witness saw until
+    now, whatever happens to the cluster and its witness.
+
+    Examples:
+      kubectl bailiwick audit checkpoint > "checkpoints-$(date -I)"
+      kubectl bailiwick audit checkpoint ledger.log --witness-key witness.vkey > checkpoints.notes
+    """
+
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FILE", help="Log files with the operator's ledger, whose checkpoints are used."),
+    ] = None
+    checkpoints: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--checkpoints",
+            metavar="FILE|cluster",
+            help="Where the witness's checkpoints are: a file of notes or of ConfigMaps, or the cluster. Repeatable."
+            " Default without FILE: cluster.",
+        ),
+    ] = None
+    witness_key: Annotated[list[str] | None, _WITNESS] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeavesFlags(Flags):
+    """Print the leaf hash of each line, to keep without the line.
+
+    A leaf says nothing of what stood in the line. With it, `verify --leaves` tells a line that you removed from one
+    that somebody else did, and `prove --leaves` still proves the lines that are left.
+
+    Examples:
+      kubectl bailiwick audit leaves decisions-2025.log > leaves-2025
+    """
+
+    files: Annotated[list[str], _FILES]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProveFlags(Flags):
+    r"""Print a proof that one record is in the log.
+
+    The proof is for somebody who does not have the log: a file of C2SP's tlog-proof. Hand it over with the record and
+    the witness's public key.
+
+    Examples:
+      kubectl bailiwick audit prove 01JD3Z8Q6W decisions.log* --checkpoints checkpoints.yaml \
+          --witness-key witness.vkey --record record.json > record.tlog-proof
+    """
+
+    evaluation_id: Annotated[str, typer.Argument(metavar="EVALUATION_ID")]
+    files: Annotated[list[str], _FILES]
+    checkpoints: Annotated[list[str] | None, _CHECKPOINTS] = None
+    witness_key: Annotated[list[str] | None, _WITNESS] = None
+    leaves: Annotated[list[str] | None, _LEAVES] = None
+    item: Annotated[int | None, _ITEM] = None
+    record: Annotated[
+        str | None, typer.Option("--record", metavar="FILE", help="Also write the record to this file.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckProofFlags(Flags):
+    """Check a proof that a record was in the log.
+
+    The proof holds for the moment when the witness cosigned the log. Needs neither the log nor the cluster. Exits 0 if
+    it is proven, 1 if not, and 2 if there is no proof to read.
+
+    Examples:
+      kubectl bailiwick audit check-proof record.tlog-proof record.json --witness-key witness.vkey
+    """
+
+    proof: Annotated[str, typer.Argument(metavar="PROOF")]
+    record: Annotated[str, typer.Argument(metavar="RECORD-FILE")]
+    witness_key: Annotated[list[str] | None, _WITNESS] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckValueFlags(Flags):
+    r"""Check a value against the HMAC that a record keeps of it.
+
+    You need the key that the decision point sealed it with. Neither the key nor a value is printed. Exits 0 if each
+    value is the sealed one, 1 if one is another, and 2 if the command could not answer.
+
+    Examples:
+      kubectl bailiwick audit check-value 01JD3Z8Q6W decisions.log --hmac-key record.key \
+          --value context.iban=DE89370400440532013000
+      kubectl bailiwick audit check-value 01JD3Z8Q6W decisions.log --hmac-key record.key \
+          --value context.args="$(cat arguments.json)"
+    """
+
+    evaluation_id: Annotated[str, typer.Argument(metavar="EVALUATION_ID")]
+    files: Annotated[list[str], _FILES]
+    hmac_key: Annotated[
+        str,
+        typer.Option(
+            "--hmac-key", metavar="FILE", help="The key of the seals: the decision point's --record-hmac-key-file."
+        ),
+    ]
+    value: Annotated[
+        list[str],
+        typer.Option(
+            "--value",
+            metavar="NAME=VALUE",
+            help="An attribute as the record names it, and its value: JSON, or a text. Repeatable.",
+        ),
+    ]
+    item: Annotated[int | None, _ITEM] = None
+    output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyTextFlags(Flags):
+    """Print a policy by its digest, from the operator's ledger.
+
+    A record names the digest of each policy that was in force. Give at least its first 8 digits.
+
+    Examples:
+      kubectl bailiwick audit policy sha256:9f3ab02c ledger.log
+      kubectl bailiwick audit policy sha256:9f3ab02c ledger.log -o json | jq .spec.rules
+    """
+
+    digest: Annotated[str, typer.Argument(metavar="DIGEST")]
+    files: Annotated[list[str], _FILES]
+    output: Annotated[DocumentOutput, _DOCUMENT] = DocumentOutput.YAML
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedGrantFlags(Flags):
+    """Print how a grant ended, from the operator's ledger.
+
+    Examples:
+      kubectl bailiwick audit grant agr-k3v9 ledger.log -n crm
+      kubectl bailiwick audit grant crm/agr-k3v9 ledger.log -o json | jq -r .phase
+    """
+
+    name: Annotated[str, typer.Argument(metavar="NAME")]
+    files: Annotated[list[str], _FILES]
+    output: Annotated[DocumentOutput, _DOCUMENT] = DocumentOutput.YAML

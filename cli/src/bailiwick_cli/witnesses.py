@@ -1,0 +1,115 @@
+"""What a witness says, from where the flags say: its keys, and its checkpoints in files or in the cluster.
+
+Standing: under the commands of `audit`. Holds: no checkpoint counts without a key that was given; from the cluster
+comes its own key, which is worth as much as the cluster, and a note says so.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import yaml
+
+from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, WITNESS_MONTHS
+from bailiwick_cli.errors import CliError
+from bailiwick_cli.offline import refuse_cluster, refuse_namespace
+from bailiwick_cli.options import INSTALLATION, Flags
+from bailiwick_evidence.audit.claims import (
+    ShownCheckpoint,
+    WitnessBook,
+    checkpoints_of_objects,
+    notes_of,
+)
+from bailiwick_evidence.note import VerifierKey
+from bailiwick_governance.display import talk
+from bailiwick_governance.errors import ApiError
+from bailiwick_governance.records.witnesskeys import keys_of, text_of
+
+CLUSTER: Final = "cluster"
+_NOT_FOUND: Final = 404
+
+
+def book_of(
+    checkpoints: Sequence[str] | None, keys: Sequence[str] | None, flags: Flags, quorum: int = 1
+) -> WitnessBook:
+    """Return the checkpoints that the flags name. Raises `CliError`."""
+    if CLUSTER not in (checkpoints or ()):
+        refuse_cluster(flags, "without --checkpoints cluster, audit")
+        refuse_namespace(flags, "without --checkpoints cluster, audit")
+    trusted = keys_of(keys)
+    shown: list[ShownCheckpoint] = []
+    for source in checkpoints or ():
+        if source == CLUSTER:
+            objects = list(_read_cluster(flags))
+            if not trusted:
+                trusted = _own_keys(objects)
+                talk(
+                    "note: the witness's key is the cluster's own; set --witness-key to one that you keep elsewhere, to"
+                    " find out whether somebody replaced it"
+                )
+            shown += [one for raw in objects for one in checkpoints_of_objects(raw)]
+        else:
+            shown += _read_file(source)
+    if shown and not trusted:
+        raise CliError("--checkpoints needs --witness-key: say whose cosignature you trust")
+    if quorum > max(1, len(names := {key.name for key in trusted})):
+        raise CliError(f"--witness-quorum {quorum}: --witness-key has keys of {len(names)} witnesses; give more")
+    book = WitnessBook(trusted, quorum)
+    for one in shown:
+        book.add(one)
+    if book.refused:
+        talk(f"warning: {book.refused} checkpoints are not used: no witness that you trust cosigned them")
+    return book
+
+
+def _read_file(name: str) -> Iterable[ShownCheckpoint]:
+    """Read notes, ConfigMaps as kubectl prints them, or lines of JSON that hold notes."""
+    text = text_of(name)
+    found = [ShownCheckpoint(note) for note in notes_of(text)] if "\N{EM DASH}" in text else []
+    if text.startswith('{"log":'):
+        raise CliError(f"{name} is a log: name it among the files to verify, and its checkpoints are used")
+    if text.lstrip().startswith("{") or "apiVersion:" in text:
+        found = [one for raw in _objects(name, text) for one in checkpoints_of_objects(raw)]
+    if not found:
+        raise CliError(f"{name}: no checkpoint found; give notes, or ConfigMaps as `kubectl get -o yaml` prints them")
+    return found
+
+
+def _objects(name: str, text: str) -> list[object]:
+    try:
+        if text.lstrip().startswith("{"):
+            return [json.loads(text)]
+        return list(yaml.safe_load_all(text))
+    except (ValueError, yaml.YAMLError) as error:
+        raise CliError(f"{name}: neither JSON nor YAML: {' '.join(str(error).split())}") from error
+
+
+def _read_cluster(flags: Flags) -> Iterator[object]:
+    """Read the ConfigMaps of the witness: of what lives, and one for each month."""
+    # An audit of files needs no client.
+    from bailiwick_cli.kubeconfig import connect  # noqa: PLC0415
+
+    cluster = connect(flags)
+    namespace = flags.namespace or INSTALLATION
+    names = (WITNESS_CONFIG_MAP, *WITNESS_MONTHS)
+    found = 0
+    for name in names:
+        try:
+            yield cluster.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        except ApiError as error:
+            if error.status != _NOT_FOUND:
+                raise
+        else:
+            found += 1
+    if not found:
+        raise CliError(
+            f"there is no ConfigMap {WITNESS_CONFIG_MAP} in {namespace}; use -n to name the namespace of Bailiwick"
+        )
+
+
+def _own_keys(objects: Iterable[object]) -> list[VerifierKey]:
+    for raw in objects:
+        data = raw.get("data") if isinstance(raw, dict) else None
+        if isinstance(data, dict) and isinstance(text := data.get(WITNESS_KEYS_ENTRY), str):
+            return keys_of([text])
+    return []

@@ -1,0 +1,225 @@
+"""What the page of one grant says, and in which order: the ten things that somebody who approves has to have read.
+
+Standing: above `grantfacts`, of which it is one skin; the templates only lay out. Holds: pure; nothing is left out and
+nothing folded in; what is not known is said to be that, and why.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bailiwick_governance.apiserver.people import CurrentUser
+from bailiwick_governance.display import Line, legible, legible_escaped
+from bailiwick_governance.grants import grantfacts, policyfacts, steps
+from bailiwick_governance.grants.grantfacts import Fact, FactRows, GrantFact
+from bailiwick_governance.grants.grantview import GrantStepView, GrantView, exact_span, moment, span
+from bailiwick_governance.grants.overlaps import find_overlaps
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PageSection:
+    """One of the ten. `key` is the anchor of its heading; `words` stand in a box of their own, said to be untrusted."""
+
+    key: str
+    title: str
+    told: tuple[Fact, ...]
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PageContext:
+    """What is known beside the grant. None: it could not be read, and `unread` says why.
+
+    `missing`: for each step that the person lacks a right to review, which one it is.
+    """
+
+    me: CurrentUser
+    grants: Sequence[GrantView] | None
+    policies: Sequence[Object] | None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantPage:
+    """The page. `steps` are those that the person can fill now; where there is none, `cannot` says why.
+
+    `groups`: for each of these steps that names several groups, the one that is recorded.
+    """
+
+    grant: GrantView
+    sections: tuple[PageSection, ...]
+    steps: tuple[GrantStepView, ...]
+    cannot: str
+    revocable: bool
+    sentence: Line
+    groups: Mapping[str, str]
+
+
+def compose(grant: GrantView, context: PageContext) -> GrantPage:
+    """Return the page of a grant as it stands."""
+    mine = tuple(steps.reviewable(grant, context.me))
+    policies = _why("policies", context) if context.policies is None else context.policies
+    others = None if context.grants is None else find_overlaps(grant, context.grants)
+    sections = (
+        PageSection("who", "Who calls", (*grantfacts.parties(grant), *policyfacts.proof(grant, policies))),
+        PageSection("what", "What is to be done", tuple(grantfacts.action(grant))),
+        PageSection("call", "With which arguments", (*grantfacts.arguments(grant), *grantfacts.binding(grant))),
+        PageSection("yes", "What a yes gives", (*grantfacts.permission(grant, others), *_width(grant))),
+        PageSection("why", "Why you are asked", (*grantfacts.origin(grant), *policyfacts.conditions(grant, policies))),
+        PageSection("change", "What is new since your last yes", tuple(_since(grant, context))),
+        PageSection("reviews", "Whose yes is needed", tuple(grantfacts.reviewers(grant))),
+        PageSection("no", "What happens on a no, and on no answer", tuple(_otherwise(grant))),
+        PageSection("words", "What the requester says", (), grantfacts.requester_words(grant) or "Nothing."),
+        PageSection("you", "You act as", tuple(_you(context.me))),
+    )
+    request = grant.request
+    sentence = [
+        *((legible(request["action"]["name"]), "bold"), (" on ", "plain"), *grantfacts.resource_pieces(grant)),
+        *((" by ", "plain"), (legible(request["subject"]["id"]), "bold")),
+    ]
+    allowed = tuple(step for step in mine if step.name not in context.missing)
+    cannot = "" if allowed else _cannot(grant, context, mine)
+    revocable = not grant.ended and grant.raw["spec"].get("revocation") is None
+    return GrantPage(grant, sections, allowed, cannot, revocable, sentence, dict(_groups(allowed, context.me)))
+
+
+def _groups(fillable: Sequence[GrantStepView], me: CurrentUser) -> Iterator[tuple[str, str]]:
+    for step in fillable:
+        group = steps.group_of(step, me)
+        if group is not None and len(step.groups) > 1:
+            yield step.name, group
+
+
+def _cannot(grant: GrantView, context: PageContext, mine: Sequence[GrantStepView]) -> str:
+    me = context.me
+    if grant.phase != "Pending":
+        return f"It is {legible(grant.phase)}: it can no longer be reviewed."
+    if any(review["reviewer"] == me.username for review in grant.reviews):
+        return "You have reviewed it already. Each reviewer can review a request only once."
+    if me.username in grant.parties:
+        return "You have a part in this call, so somebody else has to review it."
+    if not mine:
+        wanted = "; ".join(
+            f"{legible(step.name)} requires a {legible(step.kind)} in"
+            f" {' or '.join(legible(group) for group in step.groups) or 'any group'}"
+            for step in grant.steps
+            if not step.met
+        )
+        return f"You cannot review any of the open steps: {wanted}." if wanted else "Every step is met."
+    return f"You are not allowed to review this: {context.missing[mine[0].name]} is missing."
+
+
+def _width(grant: GrantView) -> Iterator[Fact]:
+    if grant.request["binding"]["mode"] == "Scope":
+        yield _fact("Covers", "a class of calls: every call of this subject, action and resource", "yellow")
+    elif grantfacts.hides(grant):
+        yield _fact("Covers", "exactly this call, to the last byte, also where you are not shown it", "yellow")
+    else:
+        yield _fact("Covers", "exactly this call, to the last byte. A call with other arguments is another request")
+
+
+def _since(grant: GrantView, context: PageContext) -> Iterator[Fact]:
+    if context.grants is None:
+        yield _unknown_fact("Before", "grants", context)
+        return
+    action = legible(grant.request["action"]["name"])
+    before = [
+        other
+        for other in context.grants
+        if other.uid != grant.uid
+        and _kin(grant, other)
+        and any(
+            review["reviewer"] == context.me.username and review["decision"] == "Approve" for review in other.reviews
+        )
+    ]
+    if not before:
+        said = f"You have not approved {action} on this endpoint before, as far as grants are still stored."
+        yield _fact("First time", said, "yellow")
+        return
+    last = max(before, key=lambda other: moment(other.raw["metadata"]["creationTimestamp"]))
+    age = span(grant.now - moment(last.raw["metadata"]["creationTimestamp"]))
+    yield _fact(
+        "Last yes",
+        f"{legible(last.name)}, which was asked for {age} ago (yeses of yours that are still stored: {len(before)})",
+    )
+    if changes := tuple(_changes(_fact_values(last), _fact_values(grant))):
+        yield FactRows("Different now", changes, aligned=True)
+    else:
+        yield _fact("Different now", "nothing that is shown")
+
+
+def _kin(grant: GrantView, other: GrantView) -> bool:
+    mine, its = grant.request, other.request
+    return bool((mine["endpoint"], mine["action"]["name"]) == (its["endpoint"], its["action"]["name"]))
+
+
+def _fact_values(grant: GrantView) -> dict[str, str]:
+    """Return what is compared with the last yes: each value under its name."""
+    request = grant.request
+    values = {str(item["name"]): str(item["value"]) for item in request.get("display") or ()}
+    values |= {f"property {name}": str(value) for name, value in (request["resource"].get("properties") or {}).items()}
+    parties = {"subject": request["subject"]}
+    parties |= {f"actor {number}": actor for number, actor in enumerate(request.get("actors") or (), 1)}
+    for name, party in parties.items():
+        values |= {f"{name}, {member}": str(value) for member, value in party.items() if value}
+    for rule in request["rules"]:
+        values[f"rule {rule['policy']}/{rule['rule']}"] = str(rule.get("ruleDigest") or "asks")
+    for step in grant.steps:
+        groups = " or ".join(step.groups) or "any group"
+        values[f"step {step.name}"] = f"{step.count} {step.kind} of {groups}"
+    return values | {
+        "resource": grant.resource,
+        "requester": f"{request['requester']['username']} ({request['origin']})",
+        "excluded": json.dumps(sorted(grant.excluded)),
+        "bound context": json.dumps(request["binding"].get("members")),
+        "intent": str(request.get("intent") or "none declared"),
+        "binding": str(request["binding"]["mode"]),
+        "uses": str(request["maxUses"]),
+        "window": exact_span(request["windowSeconds"]),
+    }
+
+
+def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[list[tuple[str, str]]]:
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if old != new:
+            told = [_escape(value) for value in (old, new)]
+            yield [(_escape(name), ""), (told[0], "dim"), (" → ", ""), (told[1], "bold")]
+
+
+def _escape(text: str | None) -> str:
+    # What the decision point rendered is escaped already; nothing that cannot be seen gets through either way.
+    return "(not there)" if text is None else legible_escaped(text)
+
+
+def _otherwise(grant: GrantView) -> Iterator[Fact]:
+    if grant.phase != "Pending":
+        yield _fact("Now", f"It is {legible(grant.phase)}. No answer is expected.")
+        yield from grantfacts.status(grant)
+        return
+    yield _fact("On a no", "The request ends for good and the call stays denied. It can be asked for again later.")
+    yield _fact(
+        "On no answer", f"The request ends by itself{grantfacts.deadline_clause(grant)}. Until then the call is denied."
+    )
+    yield from grantfacts.status(grant)
+
+
+def _you(me: CurrentUser) -> Iterator[Fact]:
+    yield _fact("User", legible(me.username), "bold")
+    yield _fact("Groups", ", ".join(legible(group) for group in me.groups) or "none")
+
+
+def _unknown_fact(label: str, what: str, context: PageContext) -> GrantFact:
+    return _fact(label, f"not known: {legible(_why(what, context))}", "yellow")
+
+
+def _why(what: str, context: PageContext) -> str:
+    return context.unread.get(what, "it was not read")
+
+
+def _fact(label: str, value: str, style: str = "") -> GrantFact:
+    return GrantFact(label, [(value, style)])

@@ -1,0 +1,159 @@
+"""What the ConfigMaps of the operator say of guards and logs, in a few words each.
+
+Holds: pure; nothing that is read makes anything here raise. Good is only what was proven or cosigned a short while ago;
+a log is counted only with a cosignature that verifies, by the key that the cluster itself shows.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from bailiwick_api.accounts import WITNESS_KEYS_ENTRY
+from bailiwick_console.strip.losses import EndedLosses, StreamLoss, entries_of, live_losses, loss_sentence
+from bailiwick_evidence.audit.claims import WitnessBook, checkpoints_of_objects, witness_keys
+from bailiwick_evidence.note import NoteError
+from bailiwick_governance.grants.grantview import moment, span
+
+FRESH_SECONDS: Final = 180.0
+"""The operator proves and cosigns at least every minute."""
+_LOST: Final = "Records lost"
+
+
+class StripTone(StrEnum):
+    """How it stands. It is said in words, too."""
+
+    GOOD = "good"
+    DOUBT = "doubt"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StripItem:
+    """One word of the strip, and what there is to say of it."""
+
+    label: str
+    told: str
+    tone: StripTone
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFact:
+    """When the guards were last proven, in seconds since the epoch."""
+
+    proven: float
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessFact:
+    """When each log was last cosigned, in seconds since the epoch, the one that was longest ago first.
+
+    How many entries have no cosignature that verifies, how many logs the witness refused, and how many it began again.
+    And what they lost, but for those that are over.
+    """
+
+    cosigned: tuple[float, ...]
+    unverified: int
+    refused: int
+    anew: int
+    lost: tuple[StreamLoss, ...] = ()
+
+
+Fact = GuardFact | WitnessFact | str
+"""What was found; a text: why nothing was."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripFacts:
+    """What was read, and when, in seconds since the epoch.
+
+    `ended`: what logs lost that are over; a text: why that is not known.
+    """
+
+    guard: Fact
+    witness: Fact
+    time: float
+    ended: EndedLosses | str
+
+
+def guard_fact(config_map: Mapping[str, Any]) -> Fact:
+    """Read when the guards were proven."""
+    try:
+        return GuardFact(moment(config_map["data"]["provenTime"]))
+    except (KeyError, TypeError, ValueError):
+        return "what the operator wrote of the guards cannot be read"
+
+
+def witness_fact(config_map: Mapping[str, Any]) -> Fact:
+    """Read which logs were cosigned, and when."""
+    data = config_map.get("data")
+    if not isinstance(data, Mapping) or WITNESS_KEYS_ENTRY not in data:
+        return "no log was witnessed yet"
+    try:
+        book = WitnessBook(witness_keys(str(data[WITNESS_KEYS_ENTRY])))
+    except NoteError:
+        return "the keys of the witness cannot be read"
+    for one in checkpoints_of_objects(config_map):
+        book.add(one)
+    newest = tuple(sorted(max(float(claim.time) for claim in book.of(chain)) for chain in book.witnessed))
+    anew = sum(bool(entry.get("anew")) for entry in entries_of(data).values())
+    unverified = len(data) - 1 - len(newest)
+    return WitnessFact(newest, unverified, len(book.contradictions), anew, live_losses(data, book))
+
+
+def items(facts: StripFacts | None, now: float) -> tuple[StripItem, ...]:
+    """Return the strip at a moment. None: nothing was read yet."""
+    if facts is None:
+        facts = unknown_facts("it is being read", now)
+    elif now - facts.time > FRESH_SECONDS:
+        old = f"the API server has not answered for {span(now - facts.time)}"
+        facts = unknown_facts(old, facts.time)
+    return (_guard(facts.guard, now), *_witness(facts.witness, now), _loss_item(facts, now))
+
+
+def unknown_facts(why: str, time: float) -> StripFacts:
+    """Return that nothing is known."""
+    return StripFacts(why, why, time, why)
+
+
+def _guard(fact: Fact, now: float) -> StripItem:
+    if not isinstance(fact, GuardFact):
+        return _unknown("Guards", str(fact))
+    ago = span(now - fact.proven)
+    if now - fact.proven > FRESH_SECONDS:
+        return StripItem("Guards", f"in doubt: last proven {ago} ago", StripTone.DOUBT)
+    return StripItem("Guards", f"proven {ago} ago", StripTone.GOOD)
+
+
+def _witness(fact: Fact, now: float) -> Iterator[StripItem]:
+    if not isinstance(fact, WitnessFact):
+        yield _unknown("Logs", str(fact))
+        return
+    fresh = [time for time in fact.cosigned if now - time <= FRESH_SECONDS]
+    stale = [time for time in fact.cosigned if now - time > FRESH_SECONDS]
+    last = f", the last {span(now - fact.cosigned[-1])} ago" if fact.cosigned else ""
+    told = [f"{len(fresh)} witnessed{last}"]
+    if stale:
+        told.append(f"{len(stale)} no longer witnessed, the first since {span(now - stale[0])}")
+    if fact.unverified:
+        told.append(f"{fact.unverified} without a cosignature that verifies")
+    if fact.refused:
+        told.append(f"{fact.refused} refused: a log contradicts itself")
+    if fact.anew:
+        told.append(f"{fact.anew} begun again after a loss")
+    good = fresh and len(told) == 1
+    yield StripItem("Logs", "; ".join(told), StripTone.GOOD if good else StripTone.DOUBT)
+
+
+def _loss_item(facts: StripFacts, now: float) -> StripItem:
+    """Say how many records were lost. Good: every log was asked a short while ago, and each said none."""
+    if not isinstance(facts.witness, WitnessFact):
+        return _unknown(_LOST, str(facts.witness))
+    found = loss_sentence(facts.witness.lost, facts.witness.unverified, facts.ended, now - FRESH_SECONDS)
+    if found.lost:
+        return StripItem(_LOST, found.told, StripTone.DOUBT)
+    return StripItem(_LOST, found.told, StripTone.GOOD if found.known else StripTone.UNKNOWN)
+
+
+def _unknown(label: str, why: str) -> StripItem:
+    return StripItem(label, f"not known: {why}", StripTone.UNKNOWN)

@@ -1,0 +1,55 @@
+"""Texts that read as another one: words that mix alphabets, and letters that are written from right to left.
+
+Standing: terminal and console mark by it. Holds: pure; it marks, and never hides or changes anything. A word in one
+alphabet, whichever, is not marked.
+"""
+
+import json
+import re
+import unicodedata
+from typing import Final
+
+# Those that have letters which look like each other's.
+_ALPHABETS: Final = ("ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "LATIN")
+_WORD: Final = re.compile(r"[^\W\d_]+")
+# Letters and digits that move what stands beside them (UAX 9).
+_FROM_THE_RIGHT: Final = frozenset({"R", "AL", "AN"})
+
+
+def mixed_alphabets(text: str) -> tuple[str, ...]:
+    """Return the alphabets of the first word that mixes them; none where every word keeps to one."""
+    if text.isascii():
+        return ()
+    # A mark, or a line that joins, would cut the one foreign letter out of its word.
+    joined = "".join(letter for letter in text if letter != "_" and not unicodedata.category(letter).startswith("M"))
+    for word in _WORD.findall(joined):
+        found = sorted({alphabet for letter in word if (alphabet := _alphabet(letter)) is not None})
+        if len(found) > 1:
+            return tuple(found)
+    return ()
+
+
+def stored_order(text: str) -> str:
+    r"""Return a text in the order in which it is stored, in ASCII, where a reader meets it in another; else nothing.
+
+    Letters that are written from right to left move the digits and signs around them, without any invisible character.
+    """
+    if text.isascii() or not any(unicodedata.bidirectional(letter) in _FROM_THE_RIGHT for letter in text):
+        return ""
+    return "".join(letter if letter.isascii() else json.dumps(letter)[1:-1] for letter in text)
+
+
+def warnings(text: str) -> tuple[str, ...]:
+    """Return what a reader of this text has to know of it."""
+    found = []
+    if alphabets := mixed_alphabets(text):
+        found.append(f"letters of several alphabets: {', '.join(alphabets)}")
+    if order := stored_order(text):
+        found.append(f"written from right to left, stored as: {order}")
+    return tuple(found)
+
+
+def _alphabet(letter: str) -> str | None:
+    # Full-width and mathematical letters have their alphabet later in the name.
+    name = unicodedata.name(letter, "")
+    return next((alphabet.capitalize() for alphabet in _ALPHABETS if alphabet in name.split()), None)

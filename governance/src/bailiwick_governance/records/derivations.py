@@ -1,0 +1,206 @@
+"""Decisions derived again: each record of a log against the policies' texts, counted, and named where it does not hold.
+
+Standing: under `audit verify` and `explain`, over `bailiwick_evidence.derive`. Holds: what cannot be derived is counted
+by its stable reason; it is no finding. A record that the engine contradicts is.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from bailiwick_engine.approval.display import visible
+from bailiwick_evidence.audit.chaintable import ChainTable
+from bailiwick_evidence.audit.claims import WitnessBook
+from bailiwick_evidence.audit.lines import ChainLine, parsed
+from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.chain import body
+from bailiwick_evidence.derive.derivation import OBSTACLES, Derivation, DerivationClass
+from bailiwick_evidence.derive.derive import Retrace, retraced
+from bailiwick_evidence.derive.differences import NO_RULE, differences, rule_named
+from bailiwick_evidence.derive.texts import PolicyTexts
+from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_evidence.linekinds import DECISIONS, POLICY_LIST
+from bailiwick_governance.errors import UserError
+from bailiwick_governance.records.logfiles import LogFiles
+from bailiwick_governance.sources import policytexts
+
+LEDGER: Final = "ledger"
+DEVELOPMENT: Final = "development"
+# What both sentences name.
+_OF_A_VERDICT: Final = frozenset({"reason", "policy"})
+_RETRACED: Final = 20
+_NAMED: Final = b'"evaluation_id":'
+_LISTS: Final = f'"kind":"{POLICY_LIST}"'.encode()
+
+_SENTENCES: Final = {
+    f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}": (
+        "A decision point with --development decided. It lets anyone request decisions, so the policies do not decide"
+        " alone."
+    ),
+    **{f"{DerivationClass.UNDERIVABLE}:{obstacle}": said for obstacle, said in OBSTACLES.items()},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ContradictedRecord:
+    """A record that the engine contradicts: its place, and what both say. `retrace` of the first ones: how it came."""
+
+    place: str
+    said: str
+    retrace: Retrace | None
+
+
+class DerivedRecords:
+    """What records came to. `contradicted`: those of which the engine says otherwise."""
+
+    def __init__(self, texts: PolicyTexts) -> None:
+        self._texts = texts
+        self.counts: Counter[str] = Counter()
+        self.contradicted: list[ContradictedRecord] = []
+
+    @classmethod
+    def from_source(cls, source: str, audit: LogAudit) -> Self:
+        """Return none yet; the texts are those of the ledger that was read, or of files. Raises `UserError`."""
+        return cls(_texts(source, audit))
+
+    def add(self, log: ChainTable, line: ChainLine) -> None:
+        """Derive a line, if it is the record of a decision."""
+        record = parsed(line.text)
+        kind = record.get("kind")
+        if kind == POLICY_LIST:
+            self._texts.add_list(record)
+        elif kind in DECISIONS and in_development(log.opening):
+            # Where anybody may ask, the policies alone do not decide.
+            self.counts[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] += 1
+        elif kind in DECISIONS:
+            found, retrace = retraced(record, self._texts, versions_of(log.opening))
+            self.counts[found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"] += 1
+            if found.kind is DerivationClass.CONTRADICTED:
+                kept = retrace if len(self.contradicted) < _RETRACED else None
+                place = f"{line.link.id} {line.link.seq}"
+                self.contradicted.append(ContradictedRecord(place, _sentence(record, found), kept))
+
+    @property
+    def totals(self) -> str:
+        """Return the counts in a line."""
+        counted = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.items()))
+        return f"{self.counts.total()} decisions: {counted or 'none'}"
+
+    @property
+    def notes(self) -> list[str]:
+        """Say of each reason why something cannot be derived what it means, and what to do."""
+        return [f"{code}: {said}" for code, said in _SENTENCES.items() if self.counts[code]]
+
+    def object(self) -> dict[str, object]:
+        """Return the counts as an object."""
+        return {"total": self.counts.total(), **dict(sorted(self.counts.items()))}
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDerivation:
+    """One record, and whether its policies reproduce it. `retrace` None: that is not known (`why`)."""
+
+    record: Mapping[str, Any]
+    found: Derivation | None
+    retrace: Retrace | None
+
+    @property
+    def why(self) -> str:
+        """What is in the way, and what would help."""
+        if self.found is None:
+            return _SENTENCES[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"]
+        if self.found.obstacle is not None:
+            return OBSTACLES[self.found.obstacle]
+        return _sentence(self.record, self.found)
+
+
+def record_of(wanted: str, item: int | None, files: LogFiles, source: str) -> RecordDerivation:
+    """Find the record of an evaluation in log files and derive it. Raises `UserError`.
+
+    `item` of a batch; `source`: where the policies' texts are, see `DerivedRecords.from_source`.
+    """
+    audit = LogAudit(WitnessBook(()))
+    records: dict[bytes, tuple[Mapping[str, Any], ChainTable]] = {}
+    lists: list[Mapping[str, Any]] = []
+    sought = _NAMED + json.dumps(wanted).encode()
+    for line in files.lines(audit, "Reading lines"):
+        if _LISTS in line.text:
+            lists.append(parsed(line.text))
+        elif sought in line.text:
+            members = parsed(line.text)
+            if members.get("evaluation_id") == wanted and (item is None or members.get("item") == item):
+                # The same line may stand in several files.
+                records.setdefault(body(line.text), (members, audit.chains[line.link.id]))
+    record, log = _choose_record(records, wanted, files)
+    return derivation_of(record, log, audit, lists, source)
+
+
+def derivation_of(
+    record: Mapping[str, Any], log: ChainTable, audit: LogAudit, lists: Iterable[Mapping[str, Any]], source: str
+) -> RecordDerivation:
+    """Derive a record of a chain. `lists`: the lists of policies that the log has. Raises `UserError`.
+
+    `source`: where the policies' texts are, see `DerivedRecords.from_source`.
+    """
+    if in_development(log.opening):
+        return RecordDerivation(record, None, None)
+    texts = _texts(source, audit)
+    for listed in lists:
+        texts.add_list(listed)
+    return RecordDerivation(record, *retraced(record, texts, versions_of(log.opening)))
+
+
+def _choose_record(
+    records: Mapping[bytes, tuple[Mapping[str, Any], ChainTable]], wanted: str, files: LogFiles
+) -> tuple[Mapping[str, Any], ChainTable]:
+    named = visible(wanted)
+    if not records:
+        names = ", ".join(files.names)
+        raise UserError(f"no record of {named} in {names}: give the files of all decision points of that time")
+    decisions = [one for one in records.values() if one[0].get("kind") in DECISIONS]
+    if not decisions:
+        raise UserError(f"{named} is not a decision on one call: there is nothing to explain")
+    if len(decisions) > 1:
+        raise UserError(f"{len(decisions)} records of {named}: choose one with --item")
+    return decisions[0]
+
+
+def _texts(source: str, audit: LogAudit) -> PolicyTexts:
+    """Return the texts of the ledger that was read, or of files. Raises `UserError`."""
+    return policytexts.read_texts(source) if source != LEDGER else texts_of_ledger(audit)
+
+
+def texts_of_ledger(audit: LogAudit) -> PolicyTexts:
+    """Return the texts of the policies that the operator's ledger holds in the files of an audit."""
+    texts = PolicyTexts()
+    for digest, members in audit.policies.items():
+        if isinstance(text := members.get("text"), str):
+            texts.add(digest, text.encode())
+    return texts
+
+
+def versions_of(opening: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """Return the versions of what decided, as the line says that opens the chain; None without that line."""
+    return None if opening is None else {member: str(opening.get(member)) for member in engine_versions()}
+
+
+def in_development(opening: Mapping[str, Any] | None) -> bool:
+    """Tell whether the line that opens the chain says that anybody may ask."""
+    settings = (opening or {}).get("settings")
+    return isinstance(settings, dict) and settings.get("development") is True
+
+
+def _sentence(record: Mapping[str, Any], found: Derivation) -> str:
+    said = (
+        f"the record of {record.get('evaluation_id')} says {record.get('reason')} by {rule_named(record.get('policy'))}"
+    )
+    answer = found.answer
+    if answer is None:
+        return visible(said)
+    different = differences(record, answer)
+    if any(one.member in _OF_A_VERDICT for one in different):
+        said += f"; the engine says {answer.reason} by {NO_RULE if answer.rule is None else '/'.join(answer.rule)}"
+    others = [str(one) for one in different if one.member not in _OF_A_VERDICT]
+    return visible("; ".join([said, *others]))

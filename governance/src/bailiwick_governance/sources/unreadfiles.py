@@ -1,0 +1,46 @@
+"""Files of a folder that `kubectl apply -f` reads and a decision point does not: hidden ones, and JSON.
+
+Standing: under `policies` and `gitfiles`. Holds: none that may hold an object of ours is passed over in silence.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from bailiwick_api.documents.policyfiles import SUFFIXES, is_read
+from bailiwick_api.documents.positions import MAX_BYTES
+from bailiwick_api.kinds.meta import GROUP
+from bailiwick_governance.errors import UserError
+
+_APPLIED: Final = (*SUFFIXES, ".json")
+_REPOSITORY: Final = ".git"
+
+
+def is_applied_alone(path: str) -> bool:
+    """Tell whether `kubectl apply -f` alone reads a file of a folder, by its path below that folder."""
+    return path.endswith(_APPLIED) and not is_read(path) and not any(_is_passed_over(part) for part in path.split("/"))
+
+
+def refuse_unread(path: str, content: bytes) -> None:
+    """Raise `UserError` for a file that may hold an object of ours. With an escape, a text can spell a name anyhow."""
+    if GROUP.encode() in content or b"\\u" in content or b"\\x" in content:
+        raise UserError(
+            f"{path} may hold objects of {GROUP}, but a decision point reads only the .yaml and .yml files of a folder"
+            " that are not hidden: rename it, move it out of the folder, or name the file itself"
+        )
+
+
+def refuse_unread_of(root: Path) -> None:
+    """Refuse such files of a folder. Raises `UserError`, and `OSError` for what cannot be read."""
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not _is_passed_over(name))
+        for name in sorted(names):
+            path = Path(folder) / name
+            if is_applied_alone(path.relative_to(root).as_posix()) and path.is_file():
+                with path.open("rb") as file:
+                    refuse_unread(str(path), file.read(MAX_BYTES))
+
+
+def _is_passed_over(name: str) -> bool:
+    """Tell whether a name is a repository's, or that of a mounted ConfigMap's own folders."""
+    return name == _REPOSITORY or name.startswith("..")

@@ -1,0 +1,20 @@
+"""Grants of the present, for tests of the console, whose pages look at the clock."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from support.objects import Object, stamp
+from unit.governance.cases import stored
+
+
+def from_now(seconds: float) -> str:
+    """Return the moment so many seconds from now."""
+    return stamp(datetime.fromtimestamp(time.time() + seconds, UTC))
+
+
+def waiting(*reviews: Object, **fields: Any) -> Object:  # noqa: ANN401 - as `stored`
+    """Return a grant that waits for an hour."""
+    raw = stored(*reviews, **{"pendingUntilTime": from_now(3600), **fields})
+    raw["metadata"]["creationTimestamp"] = from_now(-60)
+    return raw
