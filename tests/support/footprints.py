@@ -188,7 +188,7 @@ def main() -> None:
     """Measure every kind, or those that are named."""
     for kind in sys.argv[1:] or KINDS:
         made = KINDS[kind]
-        estimated = footprint(made(1)["spec"]).alone
+        estimated = footprint(made(1)["spec"]).bytes
         count = max(_FEWEST, _BYTES // estimated)
         reading, writing = os.pipe()
         child = os.fork()

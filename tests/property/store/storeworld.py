@@ -55,7 +55,7 @@ KINDS: Final[tuple[dict[str, Any], ...]] = (
     {"mode": "Audit", "replaces": "b", "endpoint": "other", "rules": [rule(effect="Deny")]},
     {"mode": "Audit", "replaces": "a", "endpoint": 7},
 )
-SIZES: Final = [footprint(policy("crm", "a", **kind)["spec"]).alone for kind in KINDS]
+SIZES: Final = [footprint(policy("crm", "a", **kind)["spec"]).bytes for kind in KINDS]
 MOST: Final = max(SIZES)
 BUDGETS: Final = (
     Budget(),

@@ -16,12 +16,7 @@ from bailiwick_engine.steps import Steps
 NAMESPACES: Final = ("a", "b", "c")
 NAMES: Final = ("p", "q", "r", "s")
 
-prints: Final = st.builds(
-    Footprint,
-    st.integers(1, 40),
-    st.sets(st.integers(0, 4), max_size=3).map(lambda one: tuple((key, 3 * key + 1) for key in sorted(one))),
-    st.integers(1, 20),
-)
+prints: Final = st.builds(Footprint, st.integers(1, 40), st.integers(1, 20))
 claims: Final = st.builds(lambda second, made: (second, made), st.sampled_from(["1", "2", "3"]), prints)
 moves: Final = st.tuples(st.sampled_from(NAMESPACES), st.sampled_from(NAMES), claims | claims | claims | st.none())
 budgets: Final = st.builds(
@@ -41,7 +36,7 @@ def within(budget: Budget, found: Iterable[Claim], most: int) -> dict[str, Claim
     for claim in sorted(found, key=lambda claim: (claim.created, claim.name)):
         tried = {**taken, claim.name: claim}
         fits = (
-            (not budget.policy or claim.print.alone <= budget.policy)
+            (not budget.policy or claim.print.bytes <= budget.policy)
             and (not budget.policies or len(tried) <= budget.policies)
             and (not budget.text or sum(one.print.text for one in tried.values()) <= budget.text)
             and (not most or taken_up(tried.values()) <= most)
@@ -52,10 +47,7 @@ def within(budget: Budget, found: Iterable[Claim], most: int) -> dict[str, Claim
 
 
 def taken_up(claims_: Iterable[Claim]) -> int:
-    found = list(claims_)
-    return sum(one.print.own for one in found) + sum(
-        {key: size for one in found for key, size in one.print.expressions}.values()
-    )
+    return sum(claim.print.bytes for claim in claims_)
 
 
 def plainly(budget: Budget, known: Known) -> tuple[set[tuple[str, str]], dict[str, int]]:
@@ -163,7 +155,7 @@ def test_it_says_the_same_where_namespaces_are_settled_side_by_side(
 
 
 def test_a_share_that_changes_while_a_namespace_is_being_settled_counts_for_it() -> None:
-    made, ledger = Footprint(10, (), 10), Ledger(Budget(total=40, namespace=0, policy=0, policies=0))
+    made, ledger = Footprint(10, 10), Ledger(Budget(total=40, namespace=0, policy=0, policies=0))
     for namespace in "ab":
         for name in "pqr":
             ledger.put(namespace, name, Claim("1", name, made))
@@ -196,7 +188,7 @@ def test_a_share_that_changes_a_little_concerns_only_those_whom_it_lets_in_or_ou
         return fill(*of)
 
     monkeypatch.setattr(Ledger, "_filled", counted)
-    namespaces, made = 200, Footprint(100, (), 10)
+    namespaces, made = 200, Footprint(100, 10)
     ledger = Ledger(Budget(total=100 * namespaces, namespace=0, policy=0, policies=0))
     # As a list brings them: one namespace after another, of five policies each, where there is room for one of each.
     for number in range(namespaces):
@@ -284,7 +276,7 @@ def test_what_admission_lets_in_is_over_nowhere_and_makes_nobody_of_its_namespac
 
 def test_what_takes_no_more_than_before_is_never_refused() -> None:
     ledger = Ledger(Budget(total=10, namespace=10, policy=10, policies=1, text=1))
-    small, large = Footprint(20, (), 20), Footprint(21, (), 20)
+    small, large = Footprint(20, 20), Footprint(21, 20)
     assert ledger.refused("a", "p", small, large) is None
     assert ledger.refused("a", "p", small, small) is None
     refused = ledger.refused("a", "p", large, small)

@@ -1,17 +1,11 @@
 """The ledger at its edges: a share of nothing, and questions in the midst of a change."""
 
-from typing import Final
-
-import pytest
-
 from bailiwick_engine.budget.footprint import Footprint
 from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, Limit
 
-_EXPRESSION: Final = (7, 2)
 
-
-def sized(size: int, *expressions: tuple[int, int]) -> Footprint:
-    return Footprint(size, expressions, size)
+def sized(size: int) -> Footprint:
+    return Footprint(size, size)
 
 
 def test_where_the_share_of_each_is_nothing_nobody_is_let_in_and_settling_ends() -> None:
@@ -25,15 +19,14 @@ def test_where_the_share_of_each_is_nothing_nobody_is_let_in_and_settling_ends()
     assert (excess.limit, excess.most) == (Limit.SHARE, 0)
 
 
-@pytest.mark.parametrize("expressions", [(), (_EXPRESSION,)])
-def test_what_may_be_stored_is_known_before_a_change_is_settled(expressions: tuple[tuple[int, int], ...]) -> None:
+def test_what_may_be_stored_is_known_before_a_change_is_settled() -> None:
     ledger = Ledger(Budget(total=0, namespace=10, policy=0))
     ledger.put("a", "old", Claim("1", "old", sized(20)))
     ledger.settle()
-    ledger.put("a", "new", Claim("2", "new", sized(3, *expressions)))
-    before = [ledger.refused("a", "new", sized(size, *expressions), sized(3, *expressions)) for size in (8, 12)]
+    ledger.put("a", "new", Claim("2", "new", sized(3)))
+    before = [ledger.refused("a", "new", sized(size), sized(3)) for size in (8, 12)]
     ledger.settle()
-    after = [ledger.refused("a", "new", sized(size, *expressions), sized(3, *expressions)) for size in (8, 12)]
+    after = [ledger.refused("a", "new", sized(size), sized(3)) for size in (8, 12)]
     assert before == after
     assert [found is None for found in after] == [True, False]
 

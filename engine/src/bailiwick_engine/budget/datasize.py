@@ -37,10 +37,10 @@ def data_footprint(spec: object) -> Footprint:
         raw = orjson.dumps(spec)
     except TypeError:
         # It cannot be read either, and nothing is kept of it.
-        return Footprint(_OBJECT, (), 0)
+        return Footprint(_OBJECT, 0)
     values = sum(map(raw.count, (b",", b":", b"[", b"{")))
     characters = len(raw) if raw.isascii() else _WIDE * len(raw)
-    return Footprint(_OBJECT + characters + _VALUE * values, (), len(raw))
+    return Footprint(_OBJECT + characters + _VALUE * values, len(raw))
 
 
 def data_claim(obj: Mapping[str, Any]) -> Claim:

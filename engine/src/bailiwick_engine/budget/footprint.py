@@ -1,299 +1,170 @@
-"""Footprint: how many bytes a policy takes once it is compiled, estimated from its spec before that is done.
+"""Footprint: how many bytes a policy takes once it is compiled, from the text of its spec, before that is done.
 
-Standing: what `ledger` counts; decision point, operator, admission and command line all ask here. Holds: pure and
-total, whatever the spec is; linear in its text; the same for the same spec, on every machine. It errs upwards, since
-what is counted must fit the memory: tests/process/engine/test_footprint.py holds it against measured memory.
+Standing: what `ledger` counts; decision point, operator, admission and command line all ask here. A class of text has
+one factor: expressions, strings, and the keys that a rule's subjects come to. Holds: pure and total, whatever the spec
+is; linear in its text; the same for the same spec, on every machine. It errs upwards, since what is counted must fit
+the memory: tests/process/engine/test_footprint.py holds it against measured memory.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 
-from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
-from bailiwick_engine.budget.celsize import MOST, expression_bytes, kept
 from bailiwick_engine.policy.index import SPREAD
-from bailiwick_engine.steps import Steps, whole
 
-# Bytes, as measured with Python 3.11 on 64 bits: of the objects themselves, and where they stand in other objects.
-_POLICY: Final = 2_400
-_SETTINGS: Final = 850
-_RULE: Final = 400
-_RESOURCE: Final = 160
-_GATE: Final = 1_800  # twice: of the rule, and of its endpoint with the digest of grants
-_STEP: Final = 1_300
-_CEILING: Final = 160
-_CONDITION: Final = 420
-_VARIABLE: Final = 1_400
-_STRING: Final = 64
-_NAMES: Final = 160
-# Of a key of a subject: in the sets and tables of its endpoint; of a key and an action of a rule: in the index.
-_KEY: Final = 240
+# Bytes, as measured with Python 3.11 on 64 bits: of a policy with the settings of its endpoint, of a rule, of what an
+# approval asks for, and of each of its steps.
+_POLICY: Final = 2_000
+_RULE: Final = 500
+_GATE: Final = 3_600
+_STEP: Final = 1_000
+# Of an expression, of a variable beside its expression, of a node of the tree, and of a byte of the text, which is kept
+# several times.
+_EXPRESSION: Final = 2_000
+_VARIABLE: Final = 400
+_NODE: Final = 740
+_CHARACTER: Final = 5
+# Of a string of the rest, be it a name or a value, and of a byte of that text.
+_STRING: Final = 140
+_BYTE: Final = 3
+# Of a text that is not all ASCII, Python may take four bytes for each character.
+_WIDE: Final = 4
+# Of a key of a subject: where it is kept; in the set of a rule; and in the index, by action or to be tried.
+_KEY: Final = 100
+_LISTED: Final = 64
 _ENTRY: Final = 80
 _TRIED: Final = 24
-_ACTION: Final = 100
-_REQUIREMENT: Final = 200
-# Of a route, of a segment of its path, and of a value with names in braces.
-_ROUTE: Final = 1_180
-_SEGMENT: Final = 130
-_TEMPLATE: Final = 200
-_SLOT: Final = 16
-_SMALL_SET: Final = 216
-_SMALL: Final = 5
-_FEW: Final = 8
-_SHORT: Final = 256
+_MOST: Final = 1 << 40
+"""More than any budget: a number of JSON's that is larger is no size."""
+
+# How many nodes a character of an expression stands for at most, whatever it does there.
+_ONE: Final = b".,=!&|("
+_TWO: Final = b"+-*/%<>?:"
+_BRACKET: Final = b"[{"
+_IN_BRACKET: Final = 4
+# What the library puts in the place of a macro. They are found by name alone, since spaces may stand around it.
+_MACROS: Final = (b"all", b"exists", b"map", b"filter")
+_IN_MACRO: Final = 5
+# These two repeat what they are called on; an expression with more of them does not compile.
+_DOUBLING: Final = ("optM", "optF")
+_MOST_DOUBLING: Final = 6
+_DOUBLED: Final = 8
 
 Json = Any
 
 
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """`own`: bytes of all but expressions. `expressions`: what each that it has is known by, and its bytes.
+class Footprint(NamedTuple):
+    """`bytes`: of a policy, compiled. `text`: bytes of its spec as JSON."""
 
-    Policies of a namespace that have an expression in common keep one between them. `text`: bytes of the spec as JSON.
-    """
-
-    own: int
-    expressions: tuple[tuple[int, int], ...]
+    bytes: int
     text: int
 
-    @property
-    def alone(self) -> int:
-        """The bytes of a policy that has no expression in common with any other."""
-        return self.own + sum(size for _, size in self.expressions)
 
-
-NO_FOOTPRINT: Final = Footprint(0, (), 0)
+NO_FOOTPRINT: Final = Footprint(0, 0)
 """Of what is not there."""
 
 
+@dataclass(slots=True)
+class FootprintSum:
+    """What some policies of a namespace take together."""
+
+    bytes: int = 0
+    text: int = 0
+    count: int = 0
+
+    def add(self, made: Footprint) -> None:
+        """Take one more in."""
+        self.bytes, self.text, self.count = self.bytes + made.bytes, self.text + made.text, self.count + 1
+
+    def remove(self, made: Footprint) -> None:
+        """Take one out that is in."""
+        self.bytes, self.text, self.count = self.bytes - made.bytes, self.text - made.text, self.count - 1
+
+
 def footprint(spec: Json) -> Footprint:
-    """Return what a spec comes to."""
-    return whole(footprint_steps(spec))
-
-
-def footprint_steps(spec: Json) -> Steps[Footprint]:
-    """Return it in steps, each of a rule's length."""
-    text = _length(spec)
-    made = _Estimate()
+    """Return what a spec comes to. It takes some milliseconds for the largest that the API server stores."""
+    text = json_text(spec)
     members = _object(spec)
-    made.variables(_list(members.get("variables")))
-    yield
-    made.subjects(_list(members.get("subjects")))
-    made.settings(members.get("endpointSettings"))
-    yield
-    for rule in _list(members.get("rules")):
-        made.rule(_object(rule))
-        yield
-    made.names(_list(members.get("sensitive")))
-    # Its text waits beside it when it is compiled anew.
-    expressions = tuple(made.expressions.items())
-    return Footprint(min(MOST, made.own + text), _one(expressions) if len(expressions) <= _FEW else expressions, text)
+    keys = _keys_by_subject(members)
+    size = _POLICY + _STRING * (text.count(b'"') // 2) + _BYTE * len(text) * (1 if text.isascii() else _WIDE)
+    size += _KEY * sum(keys.values())
+    for rule in map(_object, _list(members.get("rules"))):
+        size += _RULE + _spread(rule, keys)
+        approval = _object(rule.get("approval"))
+        size += _GATE + _STEP * len(_list(approval.get("steps"))) if approval else 0
+    size += _VARIABLE * len(_list(members.get("variables"))) + expression_bytes(*_expressions(members))
+    return Footprint(min(_MOST, size), len(text))
 
 
-class _Estimate:
-    """A sum on its way."""
-
-    def __init__(self) -> None:
-        self.own = _POLICY
-        self.expressions: dict[int, int] = {}
-        # Stands for the variables that expressions see.
-        self._scope = b""
-        # Of each name of a subject: how many keys, and how many bytes its workload takes.
-        self._subjects: dict[str, tuple[int, int]] = {}
-        self._named: set[frozenset[str]] = set()
-        self._listed: set[tuple[str, ...]] = set()
-
-    def variables(self, listed: list[Json]) -> None:
-        for one in map(_object, listed):
-            name, text = _text(one.get("name")), _text(one.get("expression"))
-            self.own += _VARIABLE + len(name)
-            self._expression(text)
-            # Of the next one, and of all conditions.
-            self._scope = _digest(self._scope, name, text)
-
-    def subjects(self, listed: list[Json]) -> None:
-        for one in map(_object, listed):
-            keys = self._keys(one)
-            workload = _object(one.get("workload"))
-            asked = 0
-            if workload:
-                images = _list(workload.get("imageDigests"))
-                labels = _object(_object(workload.get("podSelector")).get("matchLabels"))
-                asked = _REQUIREMENT
-                self.own += _REQUIREMENT + _strings(images) + _set(len(images)) + _strings((*labels, *labels.values()))
-            name = _text(one.get("name"))
-            known, required = self._subjects.get(name, (0, 0))
-            self._subjects[name] = (known + keys, required + asked)
-
-    def _keys(self, subject: Mapping[str, Json]) -> int:
-        account, user, group, entity = (
-            _object(subject.get(name)) for name in ("serviceAccount", "user", "group", "entity")
-        )
-        ids = [_text(one) for one in _list(entity.get("ids"))]
-        kind = _text(entity.get("type"))
-        spelled = [
-            *(f"{SERVICE_ACCOUNT_PREFIX}{one.get('namespace')}:{one.get('name')}" for one in (account,) if one),
-            *(f"{one.get('issuer')} {one.get('name')}" for one in (user, group) if one),
-            *(kind + one for one in ids),
-        ]
-        self.own += sum(_STRING + _KEY + kept(one) for one in spelled) + _set(len(spelled))
-        return len(spelled)
-
-    def settings(self, given: Json) -> None:
-        settings = _object(given)
-        if not settings:
-            return
-        self.own += _SETTINGS
-        for account in map(_object, _list(settings.get("enforcers"))):
-            certificate = _object(account.get("certificate"))
-            # In the settings, and in the endpoint's own set.
-            self.own += 2 * _SLOT * _SMALL + _STRING + len(f"{SERVICE_ACCOUNT_PREFIX}{account.get('namespace')}")
-            self.own += kept(
-                _text(account.get("name")) or _text(certificate.get("spiffe")) or _text(certificate.get("dns"))
-            )
-        self._routes(_object(settings.get("http")))
-        self.names(_list(_object(settings.get("record")).get("keep")))
-        identity = _object(settings.get("identity"))
-        self.names(_list(identity.get("audiences")))
-        self.names(_list(identity.get("issuers")))
-        delegation = _object(settings.get("delegation"))
-        self.own += _set(sum(self._subjects.get(_text(one), (0, 0))[0] for one in _list(delegation.get("principals"))))
-        for entry in map(_object, _list(delegation.get("ceiling"))):
-            self.own += _CEILING
-            self._names(_list(entry.get("actions")))
-            self._resources(entry)
-            self._conditions(entry)
-
-    def _routes(self, http: Mapping[str, Json]) -> None:
-        self.names(_list(http.get("hosts")))
-        self.own += 2 * kept(_text(http.get("mcpPath")))
-        for route in map(_object, _list(http.get("routes"))):
-            resource = _object(route.get("resource"))
-            path = _text(route.get("path"))
-            self.own += _ROUTE + _SEGMENT * path.count("/") + 3 * kept(path) + kept(_text(route.get("action")))
-            self.names(_list(route.get("methods")))
-            self.own += _TEMPLATE + kept(_text(resource.get("type"))) + 2 * kept(_text(resource.get("id")))
-            for values in (resource.get("properties"), route.get("actionProperties"), route.get("args")):
-                for name, value in _object(values).items():
-                    self.own += _TEMPLATE + kept(name) + 2 * kept(_text(value))
-
-    def rule(self, rule: Mapping[str, Json]) -> None:
-        self.own += _RULE + len(_text(rule.get("name")))
-        listed = frozenset([_text(one) for one in _list(rule.get("subjects"))])
-        found = [self._subjects[name] for name in listed if name in self._subjects]
-        keys = sum([count for count, _ in found])
-        if listed not in self._named:
-            self._named.add(listed)
-            self.own += _set(keys) + sum([asked for _, asked in found])
-        actions = [_text(one) for one in _list(rule.get("actions"))]
-        self._names(actions)
-        self.own += _ACTION * len(actions)
-        spread = keys * len(actions)
-        plain = spread <= SPREAD and not any(one.endswith("*") for one in actions)
-        self.own += spread * _ENTRY if plain else keys * _TRIED
-        self._resources(rule)
-        self.names(_list(rule.get("intents")))
-        self._conditions(rule)
-        self._approval(rule.get("approval"))
-
-    def names(self, listed: list[Json]) -> None:
-        """Count a set of strings of its own."""
-        if listed:
-            self.own += _strings(listed) + _set(len(listed))
-
-    def _names(self, listed: list[Json]) -> None:
-        """Count names that other rules of the policy may list too, and then keep one set between them."""
-        names = tuple([_text(one) for one in listed])
-        if names not in self._listed:
-            self._listed.add(names)
-            self.own += _few_names(names) if len(names) <= _FEW else _names(names)
-
-    def _resources(self, of: Mapping[str, Json]) -> None:
-        for entry in map(_object, _list(of.get("resources"))):
-            self.own += _RESOURCE + kept(_text(entry.get("type")))
-            self._names(_list(entry.get("ids")))
-            properties = _object(entry.get("properties"))
-            self.own += _set(len(properties))
-            for name, values in properties.items():
-                self.own += _STRING + kept(name)
-                self.names(_list(values))
-
-    def _conditions(self, of: Mapping[str, Json]) -> None:
-        for condition in map(_object, _list(of.get("conditions"))):
-            self.own += _CONDITION + kept(_text(condition.get("name")))
-            if message := _text(condition.get("message")):
-                self.own += _STRING + kept(message)
-            self._expression(_text(condition.get("expression")))
-
-    def _expression(self, text: str) -> None:
-        known = _known(self._scope, text) if len(text) > _SHORT else _short_known(self._scope, text)
-        if known not in self.expressions:
-            self.expressions[known] = expression_bytes(text)
-
-    def _approval(self, given: Json) -> None:
-        approval = _object(given)
-        if not approval:
-            return
-        self.own += _GATE + kept(_text(_object(approval.get("reason")).get("pattern")))
-        self.names(_list(approval.get("requiredContext")))
-        self.names(_list(approval.get("show")))
-        for step in map(_object, _list(approval.get("steps"))):
-            self.own += _STEP + kept(_text(step.get("name"))) + _strings(_list(step.get("groups")))
+def expression_bytes(*texts: str) -> int:
+    """Return how many bytes expressions take at most when they are compiled."""
+    # What is alike is counted at once: one by one, thousands of short ones would take long.
+    alike: dict[tuple[int, int], list[str]] = {}
+    for text in texts:
+        doubling = min(_MOST_DOUBLING, sum(map(text.count, _DOUBLING))) if "opt" in text else 0
+        alike.setdefault((doubling, 1 if text.isascii() else _WIDE), []).append(text)
+    size = _EXPRESSION * len(texts)
+    for (doubling, width), group in alike.items():
+        joined = "\n".join(group).encode("utf-8", "replace")
+        nodes = len(group) * (1 + (_DOUBLED if doubling else 0)) + _nodes(joined)
+        size += _NODE * (nodes << doubling) + _CHARACTER * width * len(joined)
+    return min(_MOST, size)
 
 
-def _digest(scope: bytes, *parts: str) -> bytes:
-    """Return what stands for these; the same in every process, since admission compares what two of them found."""
-    made = blake2b(scope, digest_size=8)
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        made.update(len(encoded).to_bytes(4, "big") + encoded)
-    return made.digest()
-
-
-def _known(scope: bytes, text: str) -> int:
-    return int.from_bytes(_digest(scope, text), "big")
-
-
-_short_known: Final = lru_cache(maxsize=1_024)(_known)
-
-
-def _names(names: tuple[str, ...]) -> int:
-    return _NAMES + _strings(names) + _set(len(names)) + _SLOT * len(names)
-
-
-_few_names: Final = lru_cache(maxsize=1_024)(_names)
-
-
-@lru_cache(maxsize=1_024)
-def _one(expressions: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
-    """Return the same object for equal ones, of which thousands of policies have the same few."""
-    return expressions
-
-
-def _length(spec: Json) -> int:
+def json_text(spec: Json) -> bytes:
+    """Return a spec as JSON."""
     try:
-        return len(orjson.dumps(spec))
+        return orjson.dumps(spec)
     except TypeError:
         # Half a character, or a number beyond 64 bits: no API server has let that through, and it does not compile.
-        return len(repr(spec))
+        return repr(spec).encode("utf-8", "replace")
 
 
-def _strings(listed: Iterable[Json]) -> int:
-    return sum([_STRING + kept(_text(one)) for one in listed])
+def _nodes(text: bytes) -> int:
+    """Return how many nodes the trees of expressions have at most beside their first, macros expanded."""
+    while b"((" in text:
+        # Only the last of several is that of a call.
+        text = text.replace(b"((", b"(")
+    count = _count(text, _ONE) + 2 * _count(text, _TWO) + _IN_BRACKET * _count(text, _BRACKET)
+    return count + _IN_MACRO * sum(map(text.count, _MACROS)) + 2 * text.count(b"in")
 
 
-def _set(count: int) -> int:
-    """Return the bytes of a set of so many: its table grows to four times what it holds, in powers of two."""
-    if count < _SMALL:
-        return _SMALL_SET
-    slots = 8
-    while 5 * count >= 3 * (slots - 1):
-        slots = 1 << (4 * ((3 * (slots - 1) + 4) // 5)).bit_length()
-    return _SMALL_SET + _SLOT * slots
+def _count(text: bytes, characters: bytes) -> int:
+    return len(text) - len(text.translate(None, characters))
+
+
+def _expressions(members: Mapping[str, Json]) -> Iterator[str]:
+    """Yield the text of every expression of a spec."""
+    delegation = _object(_object(members.get("endpointSettings")).get("delegation"))
+    for holder in map(_object, (*_list(members.get("rules")), *_list(delegation.get("ceiling")))):
+        yield from _texts(holder.get("conditions"))
+    yield from _texts(members.get("variables"))
+
+
+def _texts(listed: Json) -> Iterator[str]:
+    for one in map(_object, _list(listed)):
+        if isinstance(text := one.get("expression"), str):
+            yield text
+
+
+def _keys_by_subject(members: Mapping[str, Json]) -> dict[str, int]:
+    """Return how many keys the subjects of each name come to."""
+    keys: dict[str, int] = {}
+    for subject in map(_object, _list(members.get("subjects"))):
+        name = subject.get("name")
+        count = max(1, len(_list(_object(subject.get("entity")).get("ids"))))
+        if isinstance(name, str):
+            keys[name] = keys.get(name, 0) + count
+    return keys
+
+
+def _spread(rule: Mapping[str, Json], keys: Mapping[str, int]) -> int:
+    """Return what the subjects of a rule take, for each of which it is found by each of its actions."""
+    count = sum([keys.get(name, 0) for name in _list(rule.get("subjects")) if isinstance(name, str)])
+    actions = len(_list(rule.get("actions")))
+    return count * (_LISTED + (_ENTRY * actions if count * actions <= SPREAD else _TRIED + _ENTRY))
 
 
 def _object(value: Json) -> Mapping[str, Json]:
@@ -302,7 +173,3 @@ def _object(value: Json) -> Mapping[str, Json]:
 
 def _list(value: Json) -> list[Json]:
     return value if isinstance(value, list) else []
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else ""

@@ -7,13 +7,12 @@ namespace that keeps within its fair share never loses to one that does not.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from bailiwick_engine.budget.footprint import Footprint, footprint_steps
-from bailiwick_engine.budget.footprintsum import FootprintSum
+from bailiwick_engine.budget.footprint import Footprint, FootprintSum, footprint
 from bailiwick_engine.steps import Steps, whole
 
 MIB: Final = 1024 * 1024
@@ -55,12 +54,11 @@ class Claim(NamedTuple):
     print: Footprint
 
 
-def claim_steps(obj: Mapping[str, Any]) -> Steps[Claim]:
-    """Return what a stored policy asks for, in steps."""
+def policy_claim(obj: Mapping[str, Any]) -> Claim:
+    """Return what a stored policy asks for."""
     metadata = obj["metadata"]
-    made = yield from footprint_steps(obj.get("spec"))
     created = metadata.get("creationTimestamp")
-    return Claim(created if isinstance(created, str) else "", metadata["name"], made)
+    return Claim(created if isinstance(created, str) else "", metadata["name"], footprint(obj.get("spec")))
 
 
 class Excess(NamedTuple):
@@ -205,23 +203,21 @@ class Ledger:
 
         What takes no more than before may always be stored, so that nobody's suspension or Deny is held up.
         """
-        if old is not None and new.alone <= old.alone and new.text <= old.text:
+        if old is not None and new.bytes <= old.bytes and new.text <= old.text:
             return None
         budget = self.budget
-        if _exceeds(new.alone, budget.policy):
-            return Excess(Limit.POLICY, new.alone, 0, budget.policy)
+        if _exceeds(new.bytes, budget.policy):
+            return Excess(Limit.POLICY, new.bytes, 0, budget.policy)
         account = self._accounts.get(namespace) or _Account()
-        there = FootprintSum(expressions=dict(account.within.expressions))
-        there.own, there.shared = account.within.own, account.within.shared
-        there.text, there.count = account.within.text, account.within.count
+        there = replace(account.within)
         if (counted := account.footprint_within(name)) is not None:
             there.remove(counted)
         if (found := self._excess(Claim("", name, new), there, self._namespace_most)) is not None:
             return found
-        wanted = there.bytes + there.more(new)
+        wanted = there.bytes + new.bytes
         level = self._level_with(account.demand, wanted)
         if level is not None and wanted > level:
-            return Excess(Limit.SHARE, there.more(new), there.bytes, level)
+            return Excess(Limit.SHARE, new.bytes, there.bytes, level)
         return None
 
     @property
@@ -243,6 +239,11 @@ class Ledger:
         """Return what the policies of a namespace take that are not over, and what they may take."""
         account = self._accounts.get(namespace)
         return Usage(0 if account is None else account.within.bytes, self.most)
+
+    def names_over(self, namespace: str) -> AbstractSet[str]:
+        """Return the policies of a namespace that are over."""
+        account = self._accounts.get(namespace)
+        return frozenset() if account is None else account.over.keys()
 
     def over_in(self, namespace: str) -> int:
         """Return how many policies of a namespace are over."""
@@ -280,21 +281,20 @@ class Ledger:
     def _excess(self, claim: Claim, within: FootprintSum, most: int) -> Excess | None:
         """Return of what a policy is over beside these."""
         budget, made = self.budget, claim.print
-        if _exceeds(made.alone, budget.policy):
-            return Excess(Limit.POLICY, made.alone, 0, budget.policy)
+        if _exceeds(made.bytes, budget.policy):
+            return Excess(Limit.POLICY, made.bytes, 0, budget.policy)
         if _exceeds(within.count + 1, budget.policies):
             return Excess(Limit.POLICIES, 1, within.count, budget.policies)
         if _exceeds(within.text + made.text, budget.text):
             return Excess(Limit.TEXT, made.text, within.text, budget.text)
-        more = within.more(made)
         # Not `_exceeds`: a share may be 0, and then nothing fits.
-        if within.bytes + more > most:
+        if within.bytes + made.bytes > most:
             limit = Limit.NAMESPACE if most == self._namespace_most else Limit.SHARE
-            return Excess(limit, more, within.bytes, most)
+            return Excess(limit, made.bytes, within.bytes, most)
         return None
 
     def _is_large(self, claim: Claim) -> bool:
-        return _exceeds(claim.print.alone, self.budget.policy)
+        return _exceeds(claim.print.bytes, self.budget.policy)
 
     def _share_out(self) -> None:
         """Find the fair share anew. Where it is another, all are restless again whom it concerns."""

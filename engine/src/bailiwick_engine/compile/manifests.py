@@ -28,7 +28,7 @@ from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
 from bailiwick_api.kinds.meta import API_VERSION, DNS_LABEL, GROUP
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.datasize import data_claim
-from bailiwick_engine.budget.ledger import Claim, Ledger, claim_steps
+from bailiwick_engine.budget.ledger import Claim, Ledger, policy_claim
 from bailiwick_engine.cel.data import UnknownReason
 from bailiwick_engine.cel.hints import meant
 from bailiwick_engine.compile import schemaerrors
@@ -136,7 +136,7 @@ def claims(document: Document) -> Steps[tuple[tuple[str, Claim], ...]]:
         if isinstance(metadata, dict):
             namespace, name = metadata.get("namespace"), metadata.get("name")
             if isinstance(namespace, str) and isinstance(name, str):
-                claim = data_claim(obj) if is_data(obj) else (yield from claim_steps(obj))
+                claim = data_claim(obj) if is_data(obj) else policy_claim(obj)
                 found.append((namespace, claim))
         yield
     return tuple(found)

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from bailiwick_engine.budget.datasize import data_name, ledger_name
-from bailiwick_engine.budget.footprint import footprint_steps
+from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget, Claim, Excess, Ledger
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.acceptance import CompilationSummary
@@ -155,7 +155,7 @@ class PolicyCompiler:
                 continue
             metadata, state = seen.body["metadata"], _state(seen.body)
             if self._claimed.get(key) != state:
-                made = yield from footprint_steps(seen.body.get("spec"))
+                made = footprint(seen.body.get("spec"))
                 self.ledger.put(*key, Claim(str(metadata.get("creationTimestamp", "")), key.name, made))
                 self._claimed[key] = state
             yield

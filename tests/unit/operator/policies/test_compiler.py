@@ -19,7 +19,7 @@ from support.admission.reviews import large
 from support.objects import Object, policy, rule
 
 BROKEN = rule(conditions=[{"name": "big", "expression": "context.count > nothing.here"}])
-SIZE = footprint(policy("crm", "p0")["spec"]).alone
+SIZE = footprint(policy("crm", "p0")["spec"]).bytes
 
 
 class Operator:
@@ -129,7 +129,7 @@ async def test_what_one_namespace_leaves_another_has() -> None:
 
 async def test_an_older_policy_that_grows_takes_the_room_of_a_newer_one() -> None:
     wide = policy("crm", "p0", rules=[rule(f"r{number}", actions=[f"a.{number}"]) for number in range(20)])
-    most = footprint(wide["spec"]).alone + SIZE // 2
+    most = footprint(wide["spec"]).bytes + SIZE // 2
     async with operator(namespace=most, total=0) as seen:
         bodies = [seen.put(policy("crm", f"p{number}"), created=number) for number in range(2)]
         assert [await seen.over(body) for body in bodies] == [None, None]

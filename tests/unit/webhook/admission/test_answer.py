@@ -226,7 +226,7 @@ def sized(conditions: int, name: str = "sized", **spec: object) -> Object:
 
 
 def size(raw: Object) -> int:
-    return footprint(raw["spec"]).alone
+    return footprint(raw["spec"]).bytes
 
 
 OLD: Final = sized(8, "older")

@@ -208,7 +208,7 @@ def _found(
     endpoint, carries = endpoint_of(spec), carries_settings(spec)
     made = footprint(spec)
     # One that is too large is refused for that, or was there before, and then it is compiled nowhere.
-    large = 0 < most < made.alone
+    large = 0 < most < made.bytes
     judged = CompilationSummary(()) if large else judge(PolicyRef(namespace, name, "", 0), spec)
     wrong = refusal(judged, endpoint, PolicyContext(), carries=carries)
     # What is refused lets nobody anywhere, and what is compiled nowhere denies.

@@ -17,7 +17,7 @@ from bailiwick_webhook.store.policies.sink import Policies
 from support.objects import Object, policy, rule
 from support.pdp.steppedstore import StepClock, finish, is_withheld, step
 
-ONE: Final = footprint(policy("crm", "p", rules=[rule()])["spec"]).alone
+ONE: Final = footprint(policy("crm", "p", rules=[rule()])["spec"]).bytes
 
 
 def sized(namespace: str, name: str) -> Object:
@@ -89,7 +89,7 @@ def test_data_heard_of_while_policies_are_counted_is_counted_before_it_is_in_for
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     large = data("crm", "large", list(range(3_000)))
-    policies = stepping(Budget(total=0, namespace=data_claim(large).print.alone - 1, policy=0))
+    policies = stepping(Budget(total=0, namespace=data_claim(large).print.bytes - 1, policy=0))
     claim = policies._changes.backlog.claim
     told = before_each(claim, lambda: policies.data.apply("ADDED", ("crm", "large"), large))
     monkeypatch.setattr(policies._changes.backlog, "claim", told)
@@ -102,7 +102,7 @@ def test_data_heard_of_while_policies_are_counted_is_counted_before_it_is_in_for
 
 @pytest.mark.parametrize("moment", range(0, 60, 3))
 def test_whose_share_another_changes_while_at_work_is_settled_all_the_same(moment: int) -> None:
-    room = 8 * ONE + 20 * data_claim(data("a", "d0")).print.alone + ONE // 2
+    room = 8 * ONE + 20 * data_claim(data("a", "d0")).print.bytes + ONE // 2
     policies = stepping(Budget(total=room, namespace=0, policy=0))
     for number in range(8):
         hear(policies, "a", f"p{number}")
@@ -139,12 +139,11 @@ def test_data_is_counted_in_the_ledger_that_a_list_brought_meanwhile() -> None:
 def test_what_could_not_be_counted_is_counted_again_before_it_is_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
     policies = stepping(Budget())
 
-    def broken(_: object) -> Iterator[None]:
-        yield
+    def broken(_: object) -> None:
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr(backlog, "claim_steps", broken)
+        patch.setattr(backlog, "policy_claim", broken)
         hear(policies, "crm", "p")
         with pytest.raises(RuntimeError):
             finish(policies)

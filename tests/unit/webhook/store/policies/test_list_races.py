@@ -14,7 +14,7 @@ from bailiwick_webhook.store.policies.sink import Policies
 from support.objects import ENDPOINT, Object, policy, rule, settings
 from support.pdp.steppedstore import StepClock, finish, is_withheld, step
 
-ONE: Final = footprint(policy("crm", "a")["spec"]).alone
+ONE: Final = footprint(policy("crm", "a")["spec"]).bytes
 
 
 def stored(name: str, created: int = 1, generation: int = 1, **spec: object) -> Object:
@@ -97,7 +97,7 @@ def test_nor_is_one_of_half_a_second_list_that_comes_before_the_first_is_served(
 
 def test_a_policy_that_data_put_over_while_the_first_list_was_taken_up_is_withheld() -> None:
     held = data(["x" * ONE])
-    policies = Policies(Budget(namespace=data_claim(held).print.alone + ONE // 2), clock=StepClock())
+    policies = Policies(Budget(namespace=data_claim(held).print.bytes + ONE // 2), clock=StepClock())
     data_listed(policies, held)
     finish(policies)
     # Data is counted between this one and the next.
@@ -114,7 +114,7 @@ def test_a_policy_that_was_over_on_the_way_of_the_first_list_and_is_not_in_the_e
 ) -> None:
     monkeypatch.setattr(store_listing, "_OFTEN", 2)
     large = stored("b", 2, rules=conditional(4))
-    policies = Policies(Budget(namespace=footprint(large["spec"]).alone + ONE // 2), clock=StepClock())
+    policies = Policies(Budget(namespace=footprint(large["spec"]).bytes + ONE // 2), clock=StepClock())
     data_listed(policies)
     # The older and large one is in before the oldest is heard of: then it is over, and what came after it fits.
     whole(listing(policies, stored("a", 3), large, stored("z", 1)))

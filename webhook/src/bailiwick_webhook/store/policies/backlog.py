@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from bailiwick_engine.budget.ledger import Ledger, claim_steps
+from bailiwick_engine.budget.ledger import Ledger, policy_claim
 from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.policies.index import Key, Place, Policy, place_of
@@ -83,7 +83,7 @@ class Backlog:
             if change.text is not None:
                 obj = orjson.loads(change.text)
                 yield
-                claim = yield from claim_steps(obj)
+                claim = policy_claim(obj)
             if self.get(change.key) is change:
                 ledger().put(*change.key, claim)
                 change.claimed = True

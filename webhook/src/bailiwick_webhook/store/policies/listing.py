@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, claim_steps
+from bailiwick_engine.budget.ledger import Budget, Claim, Ledger, policy_claim
 from bailiwick_engine.compile.withheld import withheld, withheld_of
 from bailiwick_engine.steps import Steps
 from bailiwick_webhook.store.policies.backlog import text_of
@@ -45,7 +45,7 @@ class PolicyListing:
         claim = self._known(key, obj["metadata"])
         new = claim is None
         if claim is None:
-            claim = yield from claim_steps(obj)
+            claim = policy_claim(obj)
         self.ledger.put(*key, claim)
         if new and self._first and self.ledger.fits(key[0]):
             self.found[key] = yield from compiled(key, obj)

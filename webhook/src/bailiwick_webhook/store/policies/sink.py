@@ -278,7 +278,7 @@ class Policies:
         claim = self.ledger.claim(*change.key)
         if claim is None or change.text is None or self.ledger.excess(*change.key) is not None:
             return True
-        return self._room.take(change.key[0], claim.print.alone)
+        return self._room.take(change.key[0], claim.print.bytes)
 
     def _leave_room(self, namespace: str) -> None:
         for other in self._room.leave(namespace):
