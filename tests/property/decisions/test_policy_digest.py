@@ -1,17 +1,28 @@
-"""The digest of a policy, made a rule a step, is that of its whole spec."""
+"""The digest of a policy, made an entry of a long list a step, is that of its whole spec."""
 
 import hashlib
 import json
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import given, settings
 
 from bailiwick_engine.approval.binding import sha256
+from bailiwick_engine.compile import policydigest
 from bailiwick_engine.compile.policies import parse_spec, parse_steps
 from bailiwick_engine.compile.policydigest import policy_digest, policy_text
 from bailiwick_engine.steps import whole
 from property.worlds.reference import World
 from property.worlds.strategies import worlds
 from support.full_objects import full_policy
+
+
+@pytest.fixture(params=[False, True], ids=["small ones at once", "all in parts"], autouse=True)
+def few(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param:
+            patch.setattr(policydigest, "_FEW", -1)
+        yield
 
 
 @settings(max_examples=50)

@@ -10,7 +10,15 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bailiwick_api.kinds.endpointpolicy import EndpointPolicy, EndpointPolicySpec, EndpointSettings, Rule, Subject
+from bailiwick_api.kinds.endpointpolicy import (
+    CeilingEntry,
+    EndpointPolicy,
+    EndpointPolicySpec,
+    EndpointSettings,
+    Rule,
+    Subject,
+)
+from bailiwick_api.kinds.httproutes import HttpRoute
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.datascope import scope_steps
 from bailiwick_engine.compile import approvable, checks, schemaerrors
@@ -73,18 +81,33 @@ def parse_spec(raw: object) -> EndpointPolicySpec | tuple[Problem, ...]:
 
 
 def parse_steps(raw: object) -> Steps[EndpointPolicySpec | tuple[Problem, ...]]:
-    """Parse a stored `spec` likewise, a rule a step: of one policy they may hold a million characters."""
-    if isinstance(raw, dict) and isinstance(rules := raw.get("rules"), list):
-        parsed: list[Rule] = []
-        for rule in rules:
+    """Parse a stored `spec` likewise, an entry of a long list a step: they may hold a million characters."""
+    spec = raw
+    for path, entry_type in _LONG_LISTS:
+        listed = _member(spec, path)
+        parsed: list[object] = []
+        for entry in listed if isinstance(listed, list) else ():
             try:
-                parsed.append(_RULE.validate_python(rule))
+                parsed.append(entry_type.validate_python(entry))
             except ValidationError:
                 # So that problems are told in the same words and the same order, whole.
                 return parse_spec(raw)
             yield
-        raw = {**raw, "rules": parsed}
-    return parse_spec(raw)
+        if parsed:
+            spec = _with_member(spec, path, parsed)
+    return parse_spec(spec)
+
+
+def _member(value: object, path: Sequence[str]) -> object:
+    """Return what stands at a path; None where nothing does."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _with_member(value: Any, path: Sequence[str], member: object) -> Any:  # noqa: ANN401 - any JSON
+    """Return a value with another member at a path where there is one."""
+    return {**value, path[0]: _with_member(value[path[0]], path[1:], member)} if path else member
 
 
 def compile_object(raw: Mapping[str, Any]) -> CompiledPolicy | BrokenPolicy:
@@ -284,4 +307,8 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
 
 
 _SUBJECTS = TypeAdapter(list[Subject])
-_RULE = TypeAdapter(Rule)
+_LONG_LISTS: tuple[tuple[tuple[str, ...], TypeAdapter[Any]], ...] = (
+    (("rules",), TypeAdapter(Rule)),
+    (("endpointSettings", "delegation", "ceiling"), TypeAdapter(CeilingEntry)),
+    (("endpointSettings", "http", "routes"), TypeAdapter(HttpRoute)),
+)

@@ -1,19 +1,29 @@
 """Policy digest: what a policy says, as one hash; a decision's record and the policy's status name it.
 
 Holds: `sha256:` and the hex SHA-256 of the canonical form (RFC 8785) of the spec with its defaults written out; it is
-made a rule a step, since one policy may hold a million characters.
+made an entry of a long list a step, since one policy may hold a million characters.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
-from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec
+from pydantic import BaseModel
+
+from bailiwick_api.kinds.endpointpolicy import CeilingEntry, Delegation, EndpointPolicySpec, EndpointSettings, Rule
+from bailiwick_api.kinds.httproutes import HttpSettings
 from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.steps import Steps
 
-_RULES = "rules"
-# Of conditions and of ids: what all of them come to takes a millisecond.
-_FEW = 32
+# Of conditions, ids and routes: what all of them come to takes a millisecond.
+_FEW: Final = 32
+_LONG: Final[Mapping[type[BaseModel], frozenset[str]]] = {
+    EndpointPolicySpec: frozenset({"rules", "endpoint_settings"}),
+    EndpointSettings: frozenset({"delegation", "http"}),
+    Delegation: frozenset({"ceiling"}),
+    HttpSettings: frozenset({"routes"}),
+}
+"""Lists that may be long, and what leads to them."""
 
 
 def policy_digest(spec: EndpointPolicySpec) -> Steps[str]:
@@ -35,26 +45,45 @@ def policy_text(spec: EndpointPolicySpec) -> Steps[bytes]:
 
 
 def _parts(spec: EndpointPolicySpec) -> Iterator[bytes]:
-    """Yield the canonical text in parts, each a rule or less; of a small policy all of it."""
+    """Yield the canonical text in parts, each an entry of a long list or less; of a small policy all of it."""
     if _is_small(spec):
         yield canonical(spec.model_dump(mode="json", exclude_none=True))
-        return
-    members = spec.model_dump(mode="json", exclude_none=True, exclude={_RULES})
-    # By their names, which are all of ASCII, as RFC 8785 has it: those before the rules, the rules, those after them.
-    before = canonical({name: value for name, value in members.items() if name < _RULES})
-    after = canonical({name: value for name, value in members.items() if name > _RULES})
-    yield before[:-1] + b',"rules":'
-    between = b"["
-    for rule in spec.rules:
-        yield between + canonical(rule.model_dump(mode="json", exclude_none=True))
+    else:
+        yield from _parts_of(spec)
+
+
+def _parts_of(model: BaseModel) -> Iterator[bytes]:
+    """Yield the canonical text of a model: its members by their names, all of ASCII, as RFC 8785 has it."""
+    long = _LONG.get(type(model), frozenset())
+    fields = type(model).model_fields
+    members = model.model_dump(mode="json", exclude_none=True, exclude=set(long))
+    apart = {fields[name].alias or name: held for name in long if (held := getattr(model, name)) is not None}
+    text, between = b"{", b""
+    for name in sorted({*members, *apart}):
+        text += between + canonical(name) + b":"
         between = b","
-    yield b"]," + after[1:]
+        if name in members:
+            text += canonical(members[name])
+            continue
+        yield text
+        held = apart[name]
+        if isinstance(held, list):
+            text = b"["
+            for entry in held:
+                yield text + b"".join(_parts_of(entry))
+                text = b","
+            text = b"]" if held else b"[]"
+        else:
+            yield from _parts_of(held)
+            text = b""
+    yield text + b"}"
 
 
 def _is_small(spec: EndpointPolicySpec) -> bool:
-    count = 0
-    for rule in spec.rules:
-        count += len(rule.conditions or ())
-        for entry in rule.resources:
-            count += len(entry.ids)
+    settings = spec.endpoint_settings
+    ceiling = settings.delegation.ceiling if settings is not None and settings.delegation is not None else []
+    count = len((settings.http.routes if settings is not None and settings.http is not None else None) or ())
+    entries: list[Rule | CeilingEntry] = [*spec.rules, *ceiling]
+    for entry in entries:
+        count += len(entry.conditions or ()) + sum(len(resource.ids) for resource in entry.resources)
     return count <= _FEW
