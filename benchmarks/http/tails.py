@@ -24,11 +24,11 @@ from unittest.mock import patch
 import aiohttp
 import orjson
 
-from bailiwick_engine.rotation import FairRotation
+from bailiwick_policystore.controller import PolicyController
+from bailiwick_policystore.rotation import FairRotation
 from bailiwick_webhook.main import main as serve
 from bailiwick_webhook.record.writing.recordthread import RecordThread
 from bailiwick_webhook.record.writing.writer import RecordWriter
-from bailiwick_webhook.store.policies.sink import Policies
 from benchmarks.rig import workload
 from benchmarks.rig.grants import grant
 from benchmarks.rig.load import Round, WireRequests, Wrk
@@ -191,7 +191,7 @@ class _Pauses:
             (_THREAD, RecordThread, ("_append",)),
             # A step, and what follows each.
             (_STEP, FairRotation, ("turn",)),
-            (_STEP, Policies, ("_publish",)),
+            (_STEP, PolicyController, ("_publish",)),
         )
         for kind, of, names in clocked:
             for name in names:

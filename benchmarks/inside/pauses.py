@@ -18,8 +18,8 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from bailiwick_engine.budget.ledger import Budget
+from bailiwick_policystore.controller import PolicyController
 from bailiwick_process.collector import CollectorKeeper
-from bailiwick_webhook.store.policies.sink import Policies
 from benchmarks.rig.ownprocess import measured
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import Row, Section
@@ -65,7 +65,7 @@ async def _turns() -> list[_Turn]:
     objects = [json.loads(json.dumps(shapes[number % len(shapes)])) for number in range(_OBJECTS)]
     # The collector is kept as the process keeps it.
     keeper = CollectorKeeper(lambda: sys.getallocatedblocks() - policies.data.blocks)
-    policies = Policies(Budget(namespace=0, policy=0, total=0), tend=keeper.tend)
+    policies = PolicyController(Budget(namespace=0, policy=0, total=0), tend=keeper.tend)
     working = asyncio.create_task(policies.run())
     for _ in policies.listing().done():
         pass

@@ -16,7 +16,7 @@ from bailiwick_engine.call import Party
 from bailiwick_engine.decision.verdict import Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.steps import whole
-from bailiwick_webhook.store.policies.sink import Policies
+from bailiwick_policystore.controller import PolicyController
 from support.objects import AGENT, Object, rule, settings, subject
 from unit.engine.cases import CALL, stored, verdict_of
 
@@ -47,9 +47,9 @@ def flood() -> dict[Key, Object]:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Policies]:
+async def running() -> AsyncIterator[PolicyController]:
     """Run a store that serves a quiet endpoint already. A namespace may have any number of policies."""
-    policies = Policies(Budget(policies=0))
+    policies = PolicyController(Budget(policies=0))
     task = asyncio.create_task(policies.run())
     quiet_alone(policies)
     await asyncio.wait_for(_first(policies), 10)
@@ -58,25 +58,25 @@ async def running() -> AsyncIterator[Policies]:
     task.cancel()
 
 
-def quiet_alone(policies: Policies) -> None:
+def quiet_alone(policies: PolicyController) -> None:
     """Let a list say that there is nothing but the policy of the quiet endpoint."""
     listing = policies.listing()
-    whole(listing.take(*placed(stored("own", rule(actions=["*"]), endpointSettings=settings()), QUIET)))
+    listing.take(*placed(stored("own", rule(actions=["*"]), endpointSettings=settings()), QUIET))
     whole(listing.done())
 
 
-async def _first(policies: Policies) -> None:
+async def _first(policies: PolicyController) -> None:
     while policies.snapshot is None:  # noqa: ASYNC110 - the store tells nobody; a turn of the loop is all it takes
         await asyncio.sleep(0)
 
 
-def decided(policies: Policies, namespace: str, account: str = AGENT) -> Verdict:
+def decided(policies: PolicyController, namespace: str, account: str = AGENT) -> Verdict:
     assert policies.snapshot is not None
     call = replace(CALL, namespace=namespace, subject=Party("serviceAccount", account, "uid"))
     return verdict_of(policies.snapshot, call)
 
 
-async def served(policies: Policies) -> list[float]:
+async def served(policies: PolicyController) -> list[float]:
     """Wait until the flood is served; all the while the quiet endpoint is decided. Returns the pauses between."""
     pauses = []
     while not policies.settled:

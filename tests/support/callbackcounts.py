@@ -15,13 +15,13 @@ from types import FrameType
 
 import pytest
 
-from bailiwick_engine.rotation import TURN
-from bailiwick_webhook.store import slices
-from bailiwick_webhook.store.policies.sink import Policies
+from bailiwick_policystore import slices
+from bailiwick_policystore.controller import PolicyController
+from bailiwick_policystore.rotation import TURN
 
 
 @contextmanager
-def counted(policies: Policies) -> Iterator[list[int]]:
+def counted(policies: PolicyController) -> Iterator[list[int]]:
     """Count calls and returns in every callback of the loop that begins within. The list grows as they end.
 
     `policies` take one step a turn meanwhile.
@@ -46,7 +46,7 @@ def counted(policies: Policies) -> Iterator[list[int]]:
         # Every step is over its time, and nobody else is waited for.
         patch.setattr(slices, "SECONDS", 0.0)
         patch.setattr(slices, "_OTHERS", 0)
-        patch.setattr(policies._rotation, "_clock", lambda: began + 2 * TURN * next(steps))
+        patch.setattr(policies._queue.rotation, "_clock", lambda: began + 2 * TURN * next(steps))
         before = sys.getprofile()
         sys.setprofile(profile)
         try:

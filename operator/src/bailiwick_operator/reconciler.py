@@ -27,7 +27,6 @@ from bailiwick_operator.loop.inventory import Inventory, Key, Object, ObservedOb
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.workqueue import RetryError, WorkItem, WorkQueue
 from bailiwick_operator.notify.notifier import Notifier
-from bailiwick_operator.policies.compiler import PolicyCompiler
 from bailiwick_operator.policies.data import DataController
 from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.reconcile import endpointpolicy, programmed
@@ -36,6 +35,7 @@ from bailiwick_operator.reconcile.endpointdata import summed_up
 from bailiwick_operator.reconcile.endpointpolicy import shadowing
 from bailiwick_operator.settings import OperatorSettings
 from bailiwick_operator.usage.poller import UsagePoller
+from bailiwick_policystore.summaries import PolicySummaries
 
 _LOG: Final = structlog.get_logger(__name__)
 _WORKERS: Final = 4
@@ -77,8 +77,10 @@ class Reconciler:
         self._history = GrantHistory()
         self.data: Final = DataController(ticks, writer, poller, queue.add, self._endpoint_of)
         self.policies: Final = Inventory(ticks, self._policy_changed)
-        self._judging: Final = PolicyCompiler(settings.budget, self.policies, self._policy_judged, clock.monotonic)
-        self._judging.count_data(self.data.turned)
+        self._judging: Final = PolicySummaries(
+            settings.budget, lambda key: self._policy_body(Key(*key)), self._policy_judged, clock.monotonic
+        )
+        self._judging.count_data(lambda key: self.data.turned(Key(*key)))
         self.data.beside(self._judging)
         self._data_told = False
         # Looks that were broken off, for others to have their turn: the last policy, and when time changes something.
@@ -95,7 +97,7 @@ class Reconciler:
         self.granting: Final = GrantController(
             settings.installation,
             self.grants,
-            Resolver(kube, self.policies, self._judging.of, self._history, settings.issuers),
+            Resolver(kube, self.policies, self._judging.summary_of, self._history, settings.issuers),
             self._writer,
             self._expiries,
             settings.keeping,
@@ -221,6 +223,10 @@ class Reconciler:
         self._judging.changed(key_of(body))
         self.granting.endpoint_changed(*endpoint)
 
+    def _policy_body(self, key: Key) -> Object | None:
+        seen = self.policies.get(key)
+        return None if seen is None else seen.body
+
     def _elsewhere(self, namespace: str, name: str) -> str | None:
         """Return the endpoint of a policy; None where there is none."""
         seen = self.policies.get(Key(namespace, name))
@@ -265,7 +271,7 @@ class Reconciler:
         keys = sorted(self._endpoints.get((work.namespace, work.name), ()))
         found = [seen for key in keys if (seen := self.policies.get(key)) is not None]
         policies = [seen for seen in found if endpointpolicy.endpoint_of(seen.body) == work.name]
-        judged = [self._judging.of(seen.body) for seen in policies]
+        judged = [self._judging.summary_of(seen.body) for seen in policies]
         carriers = tuple(
             seen.body["metadata"]["name"] for seen in policies if endpointpolicy.carries_settings(seen.body)
         )
@@ -333,7 +339,7 @@ class Reconciler:
 
     def _use_due(self, body: Object) -> Status | None:
         """Return what a policy's status should say of its use, where that is another than it says."""
-        judged = self._judging.of(body)
+        judged = self._judging.summary_of(body)
         return (
             None if judged is None else endpointpolicy.use_due(body, judged[0], self._usage.of(body), self._clock.now())
         )

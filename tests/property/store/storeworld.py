@@ -21,10 +21,9 @@ from bailiwick_engine.cel.data import DataObject, over_budget, read
 from bailiwick_engine.compile.policies import compile_object, policy_ref
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.store import slices
-from bailiwick_webhook.store.policies import data, listing, room, sink
-from bailiwick_webhook.store.policies.index import Key, Policy
-from bailiwick_webhook.store.policies.sink import Policies
+from bailiwick_policystore import budget as budgets, controller, data, room, slices
+from bailiwick_policystore.controller import PolicyController
+from bailiwick_policystore.endpoints import Key, Policy
 from support.objects import Object, policy, rule, settings as carried, subject
 
 NAMESPACES: Final = ("crm", "hr")
@@ -167,7 +166,7 @@ class World:
         ticks = itertools.count()
         # Each step takes a millisecond, so that much happens in the middle of another's work.
         self.objects, self.data = WatchedCollection(), WatchedCollection()
-        self.policies = Policies(
+        self.policies = PolicyController(
             budget,
             self.objects.read,
             lambda: f"{self.count}",
@@ -210,8 +209,8 @@ class World:
         known = self.policies
         for _ in range(50_000):
             await asyncio.sleep(0)
-            busy = self.objects.listing or self.data.listing or known._built or len(known._rotation)
-            if known.settled and not busy and not known._missing._keys and not known.data.refetch._keys:
+            busy = self.objects.listing or self.data.listing or known._built or len(known._queue.rotation)
+            if known.settled and not busy and not any(known.missing()) and not any(known.data.missing()):
                 return
         raise AssertionError("it does not settle")
 
@@ -263,11 +262,11 @@ def resting(rests: list[int], *, crowded: bool) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(slices, "SECONDS", 0.0)
         patch.setattr(slices.Slices, "_rest", rest)
-        patch.setattr(listing, "_OFTEN", 2)
-        for module, name in ((ledger, "_STEP"), (sink, "_LOOKED_UP"), (data, "_LOOKED_UP")):
+        for module, name in ((ledger, "_STEP"), (budgets, "_PUT"), (controller, "_LOOKED_UP"), (data, "_LOOKED_UP")):
             patch.setattr(module, name, 1)
         if crowded:
-            patch.setattr(room, "SMALL", 0)
+            for module in (room, controller):
+                patch.setattr(module, "SMALL", 0)
             patch.setattr(room, "MOST", MOST)
         yield
 

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_engine.steps import whole
-from bailiwick_webhook.store.policies.index import Key, Place, Policy, PolicyIndex
+from bailiwick_policystore.endpoints import Key, Place, Policy, PolicyIndex
 from support.objects import Object, policy, rule, settings
 
 NAMES: Final = ("a", "b", "c")

@@ -61,16 +61,11 @@ async def _to_the_end(budget: Budget, first: tuple[list[Any], list[Any]], played
     assert not known.waiting
     assert known.reached is None
     assert known.data.in_force
-    changes_, room_, index, held_ = known._changes, known._room, known._index, known.data
-    left: list[Collection[object]] = [
-        known._unbuilt,
-        known._working,
-        room_._taken,
-        room_._waiting,
-        changes_._compiling,
-        changes_._put,
-    ]
-    left += [changes_._first, changes_._forgotten, index._moves, held_._changes, held_._put, held_._recounted]
+    pending, room_, index, held_ = known._pending, known._room, known._index, known.data
+    left: list[Collection[object]] = [known._heard, known._begun, known._unbuilt, known._queue._working]
+    left += [room_._taken, room_._waiting, known._budget._uncounted, index._moves, held_._changes, held_._put]
+    left += [pending._open, pending._of_policy, pending._heard, pending._begun, pending._put, pending._coming]
+    left += [known._first, known._first_places]
     assert not any(left), left
     assert index._moved.keys() <= index._places.keys()
     assert not task.done()

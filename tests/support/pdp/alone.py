@@ -28,6 +28,7 @@ from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
+from bailiwick_policystore.changes import ChangeAges
 from bailiwick_webhook.admission.bench import PolicyExaminer
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
@@ -52,7 +53,6 @@ from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.signing.signer import Signer
 from bailiwick_webhook.steps import Need, Step
 from bailiwick_webhook.store.grants import Grants
-from bailiwick_webhook.store.policies.staleness import ChangeAges
 from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import StoreState
 from bailiwick_webhook.tls.reload import hardened

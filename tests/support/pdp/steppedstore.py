@@ -4,8 +4,8 @@ Holds: each look at the clock is longer than a turn, so that each step is one, a
 """
 
 from bailiwick_engine.policy.model import BrokenPolicy
-from bailiwick_webhook.store.policies.index import Key
-from bailiwick_webhook.store.policies.sink import Policies
+from bailiwick_policystore.controller import PolicyController
+from bailiwick_policystore.endpoints import Key
 
 
 class StepClock:
@@ -20,22 +20,22 @@ class StepClock:
         return self.now
 
 
-def step(policies: Policies) -> bool:
+def step(policies: PolicyController) -> bool:
     """Take one step, as the store's own task does. Returns whether there is work left."""
-    going = policies._rotation.turn()
+    going = policies._queue.rotation.turn()
     policies._publish(idle=not going)
     return going
 
 
-def finish(policies: Policies) -> None:
+def finish(policies: PolicyController) -> None:
     """Take steps until there is no work left."""
     for _ in range(50_000):
-        if not step(policies) and not len(policies._rotation):
+        if not step(policies) and not len(policies._queue.rotation):
             return
     raise AssertionError("it does not come to an end")
 
 
-def is_withheld(policies: Policies, key: Key) -> bool:
+def is_withheld(policies: PolicyController, key: Key) -> bool:
     """Tell whether nothing is kept of a policy, since it is over budget."""
     found = policies._index.get(key)
     return isinstance(found, BrokenPolicy) and found.withheld

@@ -31,10 +31,13 @@ def data_name(known: str) -> str | None:
     return known.removeprefix(_PREFIX) if known.startswith(_PREFIX) else None
 
 
-def data_footprint(spec: object) -> Footprint:
-    """Return what a spec comes to. It takes a millisecond at most where it keeps the limit of its size."""
+def data_footprint(spec: object, text: bytes | None = None) -> Footprint:
+    """Return what a spec comes to. It takes a millisecond at most where it keeps the limit of its size.
+
+    `text`: the spec as JSON, where it is known.
+    """
     try:
-        raw = orjson.dumps(spec)
+        raw = orjson.dumps(spec) if text is None else text
     except TypeError:
         # It cannot be read either, and nothing is kept of it.
         return Footprint(_OBJECT, 0)
@@ -43,10 +46,12 @@ def data_footprint(spec: object) -> Footprint:
     return Footprint(_OBJECT + characters + _VALUE * values, len(raw))
 
 
-def data_claim(obj: Mapping[str, Any]) -> Claim:
-    """Return what a stored object asks for."""
+def data_claim(obj: Mapping[str, Any], text: bytes | None = None) -> Claim:
+    """Return what a stored object asks for. `text`: its spec as JSON, where it is known."""
     metadata = obj["metadata"]
     created = metadata.get("creationTimestamp")
     return Claim(
-        created if isinstance(created, str) else "", ledger_name(metadata["name"]), data_footprint(obj.get("spec"))
+        created if isinstance(created, str) else "",
+        ledger_name(metadata["name"]),
+        data_footprint(obj.get("spec"), text),
     )

@@ -83,9 +83,12 @@ class FootprintSum:
         self.bytes, self.text, self.count = self.bytes - made.bytes, self.text - made.text, self.count - 1
 
 
-def footprint(spec: Json) -> Footprint:
-    """Return what a spec comes to. It takes some milliseconds for the largest that the API server stores."""
-    text = json_text(spec)
+def footprint(spec: Json, text: bytes | None = None) -> Footprint:
+    """Return what a spec comes to. It takes some milliseconds for the largest that the API server stores.
+
+    `text`: the spec as JSON, where it is known.
+    """
+    text = json_text(spec) if text is None else text
     members = _object(spec)
     keys = _keys_by_subject(members)
     size = _POLICY + _STRING * (text.count(b'"') // 2) + _BYTE * len(text) * (1 if text.isascii() else _WIDE)

@@ -54,11 +54,11 @@ class Claim(NamedTuple):
     print: Footprint
 
 
-def policy_claim(obj: Mapping[str, Any]) -> Claim:
-    """Return what a stored policy asks for."""
+def policy_claim(obj: Mapping[str, Any], text: bytes | None = None) -> Claim:
+    """Return what a stored policy asks for. `text`: its spec as JSON, where it is known."""
     metadata = obj["metadata"]
     created = metadata.get("creationTimestamp")
-    return Claim(created if isinstance(created, str) else "", metadata["name"], footprint(obj.get("spec")))
+    return Claim(created if isinstance(created, str) else "", metadata["name"], footprint(obj.get("spec"), text))
 
 
 class Excess(NamedTuple):

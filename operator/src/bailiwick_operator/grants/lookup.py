@@ -1,6 +1,6 @@
 """Looks up what grants written by hand name, and remembers which of them wait for their endpoint's policies.
 
-Standing: between `PolicyCompiler`, which compiles the policies of all namespaces in turn, and the pure `resolution`.
+Standing: between `PolicySummaries`, which compiles the policies of all namespaces in turn, and the pure `resolution`.
 Holds: nothing is compiled for a grant: it waits until its policies were, and then reads one rule at a time; a service
 account is read from the API server each time, since its uid is what the grant will be bound to.
 """

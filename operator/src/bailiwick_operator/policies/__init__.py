@@ -1,4 +1,4 @@
-"""Policies: compiled by namespace in turn, within their budgets.
+"""Policies: which data they read, and the status of each object of data.
 
-Standing: above `loop` and the engine. Holds: no namespace's policies hold up another's.
+Standing: above `loop`, beside the summaries of policies in `bailiwick_policystore`.
 """

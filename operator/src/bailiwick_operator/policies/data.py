@@ -1,7 +1,7 @@
 """Data: which objects there are, what each came to, which policies read it, and the status of each.
 
-Standing: under the reconciler, beside the compiler whose ledger counts policies and data alike. Holds: of an object no
-more is kept than what it came to; whoever reads one is looked at again when it comes, changes or goes.
+Standing: under the reconciler, over the summaries of policies, whose ledger counts policies and data alike. Holds: of
+an object no more is kept than what it came to; who reads one is looked at again when it comes, changes or goes.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from bailiwick_engine.budget.ledger import Excess
 from bailiwick_operator.loop.inventory import Inventory, Key, Object, Ticks, key_of
 from bailiwick_operator.loop.status import Writer
 from bailiwick_operator.loop.workqueue import WorkItem
-from bailiwick_operator.policies.compiler import PolicyCompiler
 from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.reconcile import endpointdata
+from bailiwick_policystore.summaries import PolicySummaries
 
 
 class DataController:
@@ -34,13 +34,13 @@ class DataController:
         self._poller = poller
         self._add = add
         self._reader_of = reader_of
-        self._compiler: PolicyCompiler | None = None
+        self._summaries: PolicySummaries | None = None
         self._readers: dict[Key, set[Key]] = {}
         self._reads: dict[Key, frozenset[Key]] = {}
 
-    def beside(self, compiler: PolicyCompiler) -> None:
+    def beside(self, summaries: PolicySummaries) -> None:
         """Count what objects take beside policies, from now on."""
-        self._compiler = compiler
+        self._summaries = summaries
 
     def policy_changed(self, key: Key, policy: Object | None) -> None:
         """Say that a policy came, changed or, with None, went."""
@@ -96,8 +96,8 @@ class DataController:
         seen = self.objects.get(key)
         if seen is None:
             self._poller.forget(body["metadata"]["uid"])
-        if self._compiler is not None:
-            self._compiler.data_changed(key, None if seen is None else endpointdata.summary(seen.body).claim)
+        if self._summaries is not None:
+            self._summaries.data_changed(key, None if seen is None else endpointdata.summary(seen.body).claim)
         self._add(WorkItem("EndpointData", *key))
         self._readers_look(key)
 
@@ -108,7 +108,7 @@ class DataController:
                 self._add(work)
 
     def _excess(self, key: Key) -> Excess | None:
-        return None if self._compiler is None else self._compiler.ledger.excess(key.namespace, ledger_name(key.name))
+        return None if self._summaries is None else self._summaries.ledger.excess(key.namespace, ledger_name(key.name))
 
     def _summed_up(self, body: Object) -> Object:
         """Sum up an object; of the same generation again it is what it was, and only its status is another."""

@@ -25,7 +25,7 @@ from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import CallerClass, Overload
 from support.pdp.alone import StaticStore
 from unit.engine.cases import stored
-from unit.webhook.store.policies.test_policies import named
+from unit.policystore.test_controller import named
 
 POLICIES: Final = (named("a", 3), stored("broken", {"name": "not a rule"}))
 

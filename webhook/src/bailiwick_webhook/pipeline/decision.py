@@ -18,9 +18,9 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import NextAction, Reason
+from bailiwick_policystore.changes import SECONDS
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted
-from bailiwick_webhook.store.policies.staleness import SECONDS
 from bailiwick_webhook.store.view import StoreState
 
 # Looked up slowly, and on every decision's way.

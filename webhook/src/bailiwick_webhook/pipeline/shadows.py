@@ -25,6 +25,7 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.fairqueue import FairQueue
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_policystore.slices import Slices
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import ShadowTally
@@ -32,7 +33,6 @@ from bailiwick_webhook.metrics.table import ShadowDrop
 from bailiwick_webhook.pipeline.decision import Decision, EvaluatedCall
 from bailiwick_webhook.pipeline.search import Records
 from bailiwick_webhook.record.shadow import shadow_line
-from bailiwick_webhook.store.slices import Slices
 from bailiwick_webhook.threadturns import TurnTakingPool
 
 MOST_WAITING: Final = 1_024

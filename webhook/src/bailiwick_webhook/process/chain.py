@@ -11,9 +11,9 @@ from typing import Any, Final
 from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.seal import key_id
+from bailiwick_policystore import changes
 from bailiwick_webhook.process.settings import WebhookSettings
 from bailiwick_webhook.record.writing.chainlog import ChainLog
-from bailiwick_webhook.store.policies import staleness
 
 _STANDALONE: Final = "standalone"
 
@@ -74,7 +74,7 @@ def _verdict_settings(given: WebhookSettings) -> VerdictSettings:
     return VerdictSettings(
         given.max_staleness,
         given.hard_staleness,
-        staleness.SECONDS,
+        changes.SECONDS,
         guarded=given.policies is None,
         development=given.development,
         human_username_prefixes=given.installation.human_username_prefixes,

@@ -28,10 +28,10 @@ from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.manifests import ExpiryNotice, ManifestEntry, ManifestFile, Report
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_policystore.changes import EVERYWHERE, ChangeAges
+from bailiwick_policystore.slices import Slices
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store import view
-from bailiwick_webhook.store.policies.staleness import EVERYWHERE, ChangeAges
-from bailiwick_webhook.store.slices import Slices
 
 INTERVAL: Final = 0.5
 SETTLING: Final = 0.1

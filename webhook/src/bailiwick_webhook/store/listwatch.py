@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from bailiwick_engine.steps import Steps
+from bailiwick_policystore.slices import Slices
 from bailiwick_webhook.cluster.client import (
     ApiClient,
     ClusterUnavailableError,
@@ -21,7 +22,6 @@ from bailiwick_webhook.cluster.client import (
     HistoryGoneError,
     SilentWatchError,
 )
-from bailiwick_webhook.store.slices import Slices
 
 SILENCE = 70.0
 NEVER: Final = float("-inf")
@@ -36,7 +36,7 @@ Key = tuple[str, str]
 
 
 class PendingList(Protocol):
-    """A list on its way. One that breaks off is dropped, and nothing has changed."""
+    """A list on its way. Of one that breaks off, what it took may be in force; what it did not come to is as it was."""
 
     def take(self, key: Key, obj: dict[str, Any]) -> Steps[None] | None:
         """Take in one object, of which what is needed is kept: the object is let go. In steps, where it takes long."""

@@ -16,6 +16,9 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_kube.responses import ApiResponse
+from bailiwick_policystore.changes import ChangeAges
+from bailiwick_policystore.controller import PolicyController
+from bailiwick_policystore.refetch import Read
 from bailiwick_webhook.cluster.client import DATA, GRANTS, POLICIES, ApiClient, Collection
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.store import view
@@ -23,9 +26,6 @@ from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import GuardWatch
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
-from bailiwick_webhook.store.policies.refetch import Read
-from bailiwick_webhook.store.policies.sink import Policies
-from bailiwick_webhook.store.policies.staleness import ChangeAges
 
 _LOOK_SECONDS: Final = 1.0
 _UNKNOWN_DATA: Final = "data is unknown, conditions that read it do not hold"
@@ -45,7 +45,7 @@ class Store:
         budget: Budget | None = None,
         tend: Callable[[], None] = lambda: None,
     ) -> None:
-        self.policies = Policies(
+        self.policies = PolicyController(
             budget,
             _reading(cluster.read_policy),
             lambda: self._decided_by[0].resource_version,

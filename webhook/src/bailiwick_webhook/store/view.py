@@ -15,8 +15,8 @@ from bailiwick_engine.budget.ledger import Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_policystore.changes import ChangeAges
 from bailiwick_webhook.signing.keyring import Keyring
-from bailiwick_webhook.store.policies.staleness import ChangeAges
 
 NOTHING_WAITS: Final = ChangeAges()
 """Of a view whose policies never change."""

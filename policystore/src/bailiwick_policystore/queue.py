@@ -1,0 +1,92 @@
+"""Queue: the namespaces that have something to do, each in its turn, for as long as it has.
+
+Standing: over `rotation`, which is pure; the one place that runs work on policies in a loop. Holds: work of one
+namespace is never begun twice at a time; what raises ends the work of one namespace and of no other, and the owner is
+told so that it is tried again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from bailiwick_engine.steps import Steps
+from bailiwick_policystore.rotation import FairRotation
+from bailiwick_policystore.slices import Slices
+
+_AGAIN_SECONDS: Final = 1.0
+# Of no namespace: what is no longer needed is freed in its turn too.
+_NO_NAMESPACE: Final = ""
+
+_log = structlog.get_logger()
+
+
+class NamespaceQueue:
+    """Lives in one loop. `work` returns the steps in which a namespace does what it has to do, until there is nothing.
+
+    `resume` rouses whatever has something to do, after a defect. `clock` is monotonic, in seconds.
+    """
+
+    def __init__(
+        self, work: Callable[[str], Steps[None]], resume: Callable[[], None], clock: Callable[[], float]
+    ) -> None:
+        self._work = work
+        self._resume = resume
+        self.rotation: FairRotation[str] = FairRotation(clock)
+        self._working: set[str] = set()
+        self._woken = asyncio.Event()
+
+    @property
+    def busy(self) -> bool:
+        """There is work left."""
+        return bool(self._working) or len(self.rotation) > 0
+
+    def rouse(self, namespace: str) -> None:
+        """Have a namespace look at what it has to do."""
+        if namespace not in self._working:
+            self._working.add(namespace)
+            self.rotation.add(namespace, self._steps(namespace))
+        self._woken.set()
+
+    def add(self, steps: Steps[None]) -> None:
+        """Have work done that is of no namespace."""
+        self.rotation.add(_NO_NAMESPACE, steps)
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Have `between` called though there may be nothing to do."""
+        self._woken.set()
+
+    async def run(self, between: Callable[[bool], None]) -> None:
+        """Do all work, for ever. `between` is called after each turn, with whether there is work left."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            going, slices = True, Slices(patient=True)
+            while going:
+                going = self._turn()
+                between(going)
+                # Calls that come meanwhile are answered.
+                await slices.turn()
+
+    def drain(self, namespace: str) -> Steps[None]:
+        """Do work until a namespace has none, whoever has its turn meanwhile."""
+        while namespace in self._working:
+            self._turn()
+            yield
+
+    def _turn(self) -> bool:
+        """Work for a turn. Returns whether there is work left."""
+        try:
+            return self.rotation.turn()
+        except Exception:  # noqa: BLE001 - a defect; what it was about goes on to wait, so that it denies
+            _log.exception("policies of a namespace could not be loaded, trying again")
+            asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._resume)
+        return True
+
+    def _steps(self, namespace: str) -> Steps[None]:
+        try:
+            yield from self._work(namespace)
+        finally:
+            self._working.discard(namespace)

@@ -1,0 +1,58 @@
+"""Refetch: objects that were over budget and are not any more. Of those nothing was kept, so they are read again.
+
+Holds: until it was read, such an object goes on to deny, or to be unknown. Nothing that the API server answers ends
+this.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import structlog
+
+from bailiwick_policystore.endpoints import Key
+
+_AGAIN_SECONDS: Final = 1.0
+
+Object = dict[str, Any]
+Read = Callable[[Key], Awaitable[Object | None]]
+
+_log = structlog.get_logger()
+
+
+async def nothing(_: Key) -> Object | None:
+    """Read nothing: there is nowhere to read it from."""
+    return None
+
+
+class ObjectRefetch:
+    """Reads what is missing. `missing` returns the objects that are, at any moment. Lives in one loop.
+
+    `read` returns an object as it is now, None where it is not there.
+    """
+
+    def __init__(self, read: Read, missing: Callable[[], Iterable[Key]], take: Callable[[Key, Object], None]) -> None:
+        self._read = read
+        self._missing = missing
+        self._take = take
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look at what is missing."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Read one after the other, for ever."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            for key in tuple(self._missing()):
+                try:
+                    obj = await self._read(key)
+                except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
+                    _log.warning("policy cannot be read, it continues to deny", key=key, error=str(error))
+                    asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._woken.set)
+                    break
+                # Meanwhile it may have been heard of, or be over again.
+                if obj is not None and key in self._missing():
+                    self._take(key, obj)

@@ -1,0 +1,45 @@
+"""Room: how many bytes of policies may be compiled at once, beside those that they are to take the place of.
+
+Holds: what is small never waits; of what is large, as many as fit go at once, in the order in which they came.
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from bailiwick_engine.budget.ledger import MIB
+
+SMALL: Final = MIB // 4
+MOST: Final = 32 * MIB
+
+
+class Room:
+    """Bytes that are taken by namespaces that compile something large. Each has one at a time."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, int] = {}
+        self._waiting: OrderedDict[str, int] = OrderedDict()
+
+    def take(self, who: str, size: int) -> bool:
+        """Take room, unless it is one's already; False where one has to wait until `leave` names one."""
+        if size <= SMALL or who in self._taken:
+            return True
+        if self._waiting or not self._fits(size):
+            self._waiting[who] = size
+            return False
+        self._taken[who] = size
+        return True
+
+    def leave(self, who: str) -> list[str]:
+        """Give it back. Returns those who waited and have room now."""
+        if self._taken.pop(who, None) is None:
+            return []
+        let_in: list[str] = []
+        while self._waiting and self._fits(next(iter(self._waiting.values()))):
+            other, size = self._waiting.popitem(last=False)
+            self._taken[other] = size
+            let_in.append(other)
+        return let_in
+
+    def _fits(self, size: int) -> bool:
+        # What is larger than all of it goes alone.
+        return not self._taken or sum(self._taken.values()) + size <= MOST
