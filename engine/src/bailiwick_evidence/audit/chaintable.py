@@ -224,7 +224,7 @@ class ChainTable:
 
 def _time(line: bytes) -> float | None:
     found = _TIME.search(line)
-    moment = None if found is None else times.read(found[1].decode())
+    moment = None if found is None else times.parse_time(found[1].decode())
     return None if moment is None else moment.timestamp()
 
 
