@@ -100,7 +100,7 @@ class Worlds:
 
     def has_data(self, name: str) -> bool:
         """Tell whether data of which a side knows nothing can be read in this world."""
-        held: bool = self._choices.of(_data_key(name), (True, False))
+        held: bool = self._choices.outcome_of(_data_key(name), (True, False))
         return held
 
     def begin(self) -> None:
@@ -129,9 +129,9 @@ class Worlds:
                         found = UNKNOWN
                 return found
             case Comparison():
-                sample: _Sample = self._choices.of(_key(formula), self._samples[formula.path])
+                sample: _Sample = self._choices.outcome_of(_key(formula), self._samples[formula.path])
                 return sample.truths[formula]
-        opaque: Truth = self._choices.of(_key(formula), _OUTCOMES)
+        opaque: Truth = self._choices.outcome_of(_key(formula), _OUTCOMES)
         return opaque
 
     @property
@@ -140,13 +140,13 @@ class Worlds:
 
         Then nobody has shown that it is one: the conditions may exclude each other.
         """
-        sides = [self._sides[key] for key in self._choices.made]
+        sides = [self._sides[key] for key in self._choices.outcomes]
         return {0} in sides and {1} in sides
 
     @property
     def told(self) -> tuple[str, ...]:
         """What was asked of this world, and what it said, for people."""
-        return tuple(_told(self._texts[key], outcome) for key, outcome in self._choices.made.items())
+        return tuple(_told(self._texts[key], outcome) for key, outcome in self._choices.outcomes.items())
 
 
 def _data_key(name: str) -> Hashable:

@@ -19,7 +19,7 @@ from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.options import LogOutput, Output
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.claims import WitnessBook
-from bailiwick_evidence.audit.lines import parsed
+from bailiwick_evidence.audit.lines import parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.seal import KEY_BYTES, key_id, key_in, seal_of
 
@@ -32,7 +32,7 @@ def run(options: CheckValueFlags) -> int:
     refuse_namespace(options, "audit check-value")
     key = _key(options.hmac_key)
     line = record_line(options.files, LogAudit(WitnessBook(())), options.evaluation_id, options.item)
-    told = parsed(line.text).get("attributes")
+    told = parse_line(line.text).get("attributes")
     attributes: Mapping[str, Any] = told if isinstance(told, dict) else {}
     given = _given(attributes, options.value)
     found = {name: _same(key, name, attributes[name], value) for name, value in given.items()}

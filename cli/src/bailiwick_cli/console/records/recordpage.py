@@ -18,7 +18,7 @@ from bailiwick_cli.views import auditview
 from bailiwick_cli.views.nearview import NearView
 from bailiwick_cli.views.recordview import record_lines
 from bailiwick_evidence.audit.findings import ChainReport, LogFinding
-from bailiwick_evidence.audit.lines import parsed
+from bailiwick_evidence.audit.lines import parse_line
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_evidence.linekinds import DECISIONS, POLICY_LIST
 
@@ -61,9 +61,9 @@ def compose(reading: LogReading, chain: str, seq: int) -> RecordPage:
     lists: list[Mapping[str, Any]] = []
     for line in lines:
         if _LISTS in line.text:
-            lists.append(parsed(line.text))
+            lists.append(parse_line(line.text))
         elif record is None and (line.link.id, line.link.seq) == (chain, seq):
-            record = parsed(line.text)
+            record = parse_line(line.text)
     if record is None or record.get("kind") not in DECISIONS:
         raise AbsentError("there is no such decision in the record files any more")
     reports = audit.reports()
