@@ -22,7 +22,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 MOST_WORDS: Final = 50
 _HISTORY: Final = ("docs/adr/", "CHANGELOG.md")
 # What is shipped, where its code is read as pages are.
-PACKAGES: Final = ("sdk/src", "crds/src", "engine/src/bailiwick_evidence")
+PACKAGES: Final = ("sdk/src", "crds/src", "engine/src/bailiwick_evidence", "engine/src/bailiwick_regions")
 
 
 @dataclass(frozen=True, slots=True)

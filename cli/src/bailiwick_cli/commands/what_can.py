@@ -18,14 +18,14 @@ from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.dimensions.atom import FRESH
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
-from bailiwick_regions.parties import accepted
+from bailiwick_regions.parties import is_accepted
 
 
 def run(options: WhatCanFlags) -> int:
     """Ask and tell."""
     source = source_of(options)
     party = _party(options, source.endpoint)
-    if not accepted(source.endpoint.settings, party.issuer):
+    if not is_accepted(source.endpoint.settings, party.issuer):
         output.talk(f"the endpoint {'/'.join(source.key)} does not accept subjects of the issuer {party.issuer}")
         return Exit.NO
     answer = what_can(source.key, source.endpoint, party, options.subject, time.time())

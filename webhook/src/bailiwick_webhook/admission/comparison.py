@@ -24,7 +24,7 @@ from bailiwick_engine.policy.model import (
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.steps import Steps
 from bailiwick_regions.change import Change, ChangeClass
-from bailiwick_regions.compare import merged
+from bailiwick_regions.compare import merge_changes
 from bailiwick_regions.settings import settings_changes
 from bailiwick_regions.sides import WalkSide
 from bailiwick_regions.stage import unconditional
@@ -126,7 +126,7 @@ def _of_endpoint(key: EndpointKey, sides: Sequence[CompiledPolicy | None], now: 
     subjects = frozenset(subject for rule in rules for subject in rule.subjects)
     for around in _surroundings(key, subjects, known=base is not None or head is not None):
         alone = _walked(key, sides, around, now, late)
-        yield from (_Told(change, elsewhere=False) for change in merged(alone))
+        yield from (_Told(change, elsewhere=False) for change in merge_changes(alone))
         if sides[0] is not None and any(rule.effect is not Effect.ALLOW for rule in sides[0].rules):
             every = tuple(
                 CompiledResource(kind, _EVERY, {})
@@ -139,7 +139,7 @@ def _of_endpoint(key: EndpointKey, sides: Sequence[CompiledPolicy | None], now: 
             further = [
                 change for change in _walked(key, sides, [*around, beside], now, late) if _place(change) not in told
             ]
-            yield from (_Told(change, elsewhere=True) for change in merged(further))
+            yield from (_Told(change, elsewhere=True) for change in merge_changes(further))
 
 
 def _surroundings(key: EndpointKey, subjects: frozenset[keys.Key], *, known: bool) -> list[list[CompiledPolicy]]:

@@ -20,7 +20,7 @@ from bailiwick_cli.grants.gateview import needed
 from bailiwick_cli.rights.matrix import AccessMatrix, MatrixSubject
 from bailiwick_cli.views import rightsview
 from bailiwick_engine.policy.model import CompiledRule
-from bailiwick_regions.atoms import told
+from bailiwick_regions.atoms import describe_labels
 
 RULES: Final = 20
 
@@ -64,7 +64,7 @@ def compose(
     policies = {raw["metadata"]["name"]: raw for raw in found.items}
     return CellPage(
         subject.label,
-        told((matrix.actions[action],)),
+        describe_labels((matrix.actions[action],)),
         matrixpage.note(subject),
         shownaccess.shown(cell),
         tuple(rightsview.notes(found.key, matrix.settings, cell or ())),
