@@ -22,7 +22,17 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 MOST_WORDS: Final = 50
 _HISTORY: Final = ("docs/adr/", "CHANGELOG.md")
 # What is shipped, where its code is read as pages are.
-PACKAGES: Final = ("sdk/src", "crds/src", "engine/src/bailiwick_evidence", "engine/src/bailiwick_regions")
+PACKAGES: Final = (
+    "sdk/src",
+    "crds/src",
+    "engine/src/bailiwick_evidence",
+    "engine/src/bailiwick_regions",
+    "engine/src/bailiwick_engine/approval",
+    "engine/src/bailiwick_engine/cel",
+    "engine/src/bailiwick_engine/compile",
+    "engine/src/bailiwick_engine/decision",
+    "engine/src/bailiwick_engine/policy",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ CLUSTER: Final = "cluster"
 SERVICE_ACCOUNT: Final = "serviceAccount"
 USER: Final = "user"
 ASSERTED: Final = "asserted"
-"""The issuer of whoever is known by the enforcer's word alone."""
+"""The issuer of parties that only the enforcer asserts."""
 MAX_UID: Final = 128
 """What a grant can hold, in characters."""
 _SEPARATOR: Final = "\x00"

@@ -1,8 +1,8 @@
 """Cool-down: which calls are the same request as one that a reviewer denied.
 
-Standing: over `grants`, for the decision and for opening. Holds: what no rule of the gate reads and no policy shows
-makes no other request of a call, because whoever calls can vary it freely; the arguments and the properties of action
-and resource count as they are where the policy does not say what reviewers see.
+Standing: over `grants`, for the decision and for opening. Holds: an attribute that no rule of the gate reads and no
+policy shows does not make a call another request, because the caller can vary it freely. Unless the policy says what
+reviewers see, the arguments and the properties of action and resource count as they are.
 """
 
 from collections.abc import Callable, Mapping

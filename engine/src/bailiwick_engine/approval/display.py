@@ -1,7 +1,7 @@
-"""Display: what an approver is shown of a call, rendered from the values that are digested.
+"""Display: the parts of a call that reviewers see, rendered from the values that are digested.
 
-Holds: what is shown is shown whole or not at all, nothing is cut; the requester's own prose is never part of it. Less
-than the whole call is shown only where the policy says what.
+Holds: a value is shown whole or not at all, never cut; the requester's own prose is never part of it. Less than the
+whole call is shown only if the policy says what to show.
 """
 
 import json
@@ -47,7 +47,7 @@ def lacking(call: Call, gate: Gate) -> bool:
     """Tell whether the call lacks a member of the context that an approval of it needs. Null is nothing."""
     present = {name for name, value in call.context.items() if value is not None}
     if gate.unseen and ARGS_DIGEST in present:
-        # The digest stands for the arguments, where the policy says that nobody needs to see them.
+        # The digest replaces the arguments, if the policy says that reviewers do not need to see them.
         present.add(ARGS)
     return not gate.required_context <= present
 

@@ -1,7 +1,7 @@
-"""Gates: what an approval takes, of one RequireApproval rule or of several that stand before one call.
+"""Gates: the requirements for an approval, of one RequireApproval rule or of several rules for one call.
 
-Holds: several gates are met together, by one grant that names them all: their steps are united, and of everything else
-the strictest counts.
+Holds: several gates are met together, by one grant that names them all: their steps are combined, and for everything
+else the strictest requirement counts.
 """
 
 from collections.abc import Collection, Iterable
@@ -143,7 +143,7 @@ def joined(gates: Collection[Gate]) -> Gate:
         {rule for gate in gates for rule in gate.rules}, key=lambda rule: (rule.policy, rule.rule, rule.policy_uid)
     )
     steps = {step.name: step for gate in gates for step in gate.steps}
-    # Whoever shows everything shows more than any list of pointers.
+    # A gate that shows everything shows more than any list of pointers.
     pointers = (
         None if any(gate.show is None for gate in gates) else {one: None for gate in gates for one in gate.show or ()}
     )

@@ -73,7 +73,7 @@ class Grant:
 
     @property
     def rules(self) -> frozenset[tuple[str, str]]:
-        """What its rules are known by, as in `Gate.keys`; empty while nobody knows, which fits no gate."""
+        """The keys of its rules, as in `Gate.keys`; empty while they are unknown, which matches no gate."""
         request, resolved = self.request, self.status.resolved
         if not self.by_hand:
             return frozenset((ref.uid, ref.rule_digest) for ref in request.rules if ref.uid and ref.rule_digest)
@@ -110,7 +110,7 @@ class Grant:
 
 
 class Fitness(Enum):
-    """What a grant is to a call. Each but USABLE maps to the reason that a caller is told."""
+    """How a grant fits a call. Each value but USABLE maps to the reason in the caller's answer."""
 
     USABLE = Reason.ALLOWED
     PENDING = Reason.APPROVAL_PENDING

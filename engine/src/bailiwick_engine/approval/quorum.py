@@ -1,6 +1,6 @@
-"""Quorum: what the reviews of a grant amount to. The operator asks before activating, the PDP before every use.
+"""Quorum: the result of a grant's reviews. The operator checks it before activation, the PDP before every use.
 
-Holds: one person counts once and fills one step; an eligible Deny is final; whoever is excluded counts for nothing.
+Holds: one person counts once and completes one step; an eligible Deny is final; excluded reviewers never count.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class Quorum:
 
     @property
     def met(self) -> bool:
-        """Every step has its approvals and nobody denied."""
+        """Every step has its approvals, and no reviewer denied."""
         return self.denied_by is None and all(step.approvals >= step.needed for step in self.steps)
 
 

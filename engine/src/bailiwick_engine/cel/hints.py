@@ -1,6 +1,6 @@
-"""Hints: what is wrong with an expression, and what to write instead, in words for whoever wrote it.
+"""Hints: what is wrong with an expression, and what to write instead, for the author of the policy.
 
-Holds: pure; what the CEL library says is retold only where it is plain what it means, and kept otherwise; no hint is
+Holds: pure; a message of the CEL library is reworded only if its meaning is clear, and kept otherwise; no hint is
 better than a wrong one.
 """
 

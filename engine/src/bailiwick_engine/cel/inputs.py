@@ -1,7 +1,7 @@
-"""Inputs: what conditions see of a call, once for all that are asked of it.
+"""Inputs: the parts of a call that conditions see, made once for all conditions of the call.
 
-Holds: parts of a call are shared, not copied, and nobody writes to them; what the CEL library would take over otherwise
-than it is said, and how large each member is, is known before anything is evaluated.
+Holds: parts of a call are shared, not copied, and no code writes to them. Values that the CEL library would convert to
+something else, and the size of each member, are known before anything is evaluated.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -198,7 +198,7 @@ def inputs(call: Call, subject: Party, now: float, actor: Party | None = None, k
     """
     action, resource, context = call.action, call.resource, call.context
     doing, properties = action.properties, resource.properties
-    # Each as it is where it is a dict already, as almost all are: nobody here writes to it.
+    # Each is passed on if it is a dict already, as almost all are: no code here writes to it.
     return kind.of(
         {
             "subject": _party(subject),

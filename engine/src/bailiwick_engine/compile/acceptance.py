@@ -1,8 +1,8 @@
-"""Acceptance: whether a policy is accepted, and in which words it is told why not.
+"""Acceptance: whether a policy is accepted, and if not, the message that says why.
 
-Standing: the operator writes it into the condition Accepted, admission answers with it, and the command line tells it.
-Holds: pure; the same policy in the same surroundings is told the same, whoever asks. What is wrong with the policy
-itself comes before what is wrong around it; but one that is over budget is not compiled, so that is all that is told.
+Standing: the operator writes it into the condition Accepted, admission answers with it, and the command line prints it.
+Holds: pure; the same policy in the same surroundings has the same result for every caller. Problems of the policy
+itself come before problems of its surroundings. A policy over budget is not compiled, so that is its only problem.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +36,7 @@ class NotAcceptedReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CompilationSummary:
-    """What is told of a compilation, without the compiled rules, which are big.
+    """The reported parts of a compilation, without the compiled rules, which are large.
 
     `gives`: it has a rule that can let a call through. `gated`: the actions of its RequireApproval rules, in order.
     `digests`: of each RequireApproval rule by its name, as the policy alone has it; `meaning`: what the settings that
@@ -63,8 +63,8 @@ class PolicyContext:
     """What is known beside a policy.
 
     `others`: the names of the other policies that carry the settings of its endpoint. `principals`: the issuers of
-    those who may be acted for there. `issuers` says of each configured one whether it has a `kubernetesUsername`; None
-    where nobody told us. `excess`: of what the policy is over budget.
+    parties on whose behalf others can act there. `issuers`: for each configured one, whether it has a
+    `kubernetesUsername`; None if the configuration is unknown. `excess`: the budget that the policy exceeds.
     """
 
     others: Collection[str] = ()
@@ -102,7 +102,7 @@ def judge_steps(ref: PolicyRef, spec: object) -> Steps[CompilationSummary]:
         parsed.expire_time,
         people_of(parsed),
         expiries(parsed),
-        # What is suspended lets nobody through, Audit mode decides nothing, and a Deny gives nothing.
+        # A suspended policy lets no call through, Audit mode decides nothing, and a Deny gives nothing.
         parsed.mode == "Enforce" and not parsed.suspend and any(rule.effect != "Deny" for rule in parsed.rules),
         tuple(sorted({action for rule in parsed.rules if rule.effect == "RequireApproval" for action in rule.actions})),
         _digests(compilation.policy),
@@ -135,7 +135,7 @@ def refusal(judged: CompilationSummary, endpoint: str, around: PolicyContext, *,
 
 
 def conflicted(endpoint: str, others: Collection[str]) -> str:
-    """Return what is told of a policy that carries settings which these policies carry too."""
+    """Return the message for a policy with settings that these policies have too."""
     return (
         f"endpointSettings for {endpoint} are also in {named(others)}: keep them in exactly one policy; until then the"
         " endpoint denies every call"
@@ -143,7 +143,7 @@ def conflicted(endpoint: str, others: Collection[str]) -> str:
 
 
 def unconfigured(endpoint: str) -> str:
-    """Return what is told of an endpoint whose settings no policy carries."""
+    """Return the message for an endpoint whose settings are in no policy."""
     return (
         f"no policy of {endpoint} has spec.endpointSettings, so no enforcer can request decisions: add"
         " endpointSettings.enforcers to exactly one of its policies"

@@ -1,7 +1,7 @@
-"""Assembly: the snapshot that the policies of all files come to, and what is wrong only because of each other.
+"""Assembly: the snapshot of the policies in all files, and the problems that only exist between policies.
 
-Standing: after `manifests`, for whoever decides by files. Holds: nothing that is wrong widens. Of two policies of one
-name neither allows, and what was meant for an unknown namespace denies in each.
+Standing: after `manifests`, for processes that decide by files. Holds: no problem widens. If two policies have one
+name, neither allows; a policy for an unknown namespace denies in every namespace.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -77,7 +77,7 @@ def _unsettled(entries: Iterable[ManifestEntry], snapshot: Snapshot) -> Iterator
 def _unshadowed(
     endpoint: str, found: Sequence[ManifestEntry], elsewhere: Mapping[EndpointKey, Sequence[ManifestEntry]]
 ) -> Iterator[Report]:
-    """Yield which candidates of an endpoint are judged in nobody's place. What does not compile is told already."""
+    """Yield the candidates of an endpoint that replace no policy. One that does not compile is already reported."""
 
     def other(name: str) -> str | None:
         return next((key[1] for key, held in elsewhere.items() if key[0] == namespace and _holds(held, name)), None)
@@ -96,7 +96,7 @@ def _holds(entries: Iterable[ManifestEntry], name: str) -> bool:
 
 
 def _twin(entry: ManifestEntry, same: Sequence[ManifestEntry]) -> ManifestEntry:
-    """Return the entry, broken if another has its name: which of the two was meant, nobody can tell."""
+    """Return the entry, broken if another has its name: it is unknown which of the two was meant."""
     others = [other.where for other in same if other is not entry]
     if not others:
         return entry

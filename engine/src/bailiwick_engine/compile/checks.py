@@ -1,6 +1,6 @@
-"""Checks of a policy that the schema alone cannot say, or that it says again for files that no API server has seen.
+"""Checks of a policy that the schema cannot express, or that repeat the schema for files that no API server has seen.
 
-Holds: each returns problems with the path of what is wrong; none raises.
+Holds: each returns problems with their paths; none raises.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -64,7 +64,7 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """What is told of a policy from `time` on, in seconds since the epoch."""
+    """A problem of a policy from `time` on, in seconds since the epoch."""
 
     time: float
     problem: Problem
@@ -85,7 +85,7 @@ def expiries(spec: EndpointPolicySpec) -> tuple[Expiry, ...]:
 
 
 def expired(end: datetime) -> str:
-    """Return what is told of a whole policy that has expired."""
+    """Return the message for a whole policy that has expired."""
     return f"expired at {stamp(end)}: Allow rules no longer match, RequireApproval rules deny, Deny rules stay"
 
 

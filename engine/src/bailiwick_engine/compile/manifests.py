@@ -1,15 +1,15 @@
-"""Manifests: what a file says, as policies, and whom that denies which cannot be read.
+"""Manifests: the policies in a file, and what an unreadable part of the file denies.
 
-Standing: the decision point without a cluster and `kubectl bailiwick check -f` both read files by it, so that one says
-what the other serves; `assembly` puts the files of a directory together. Files have no API server before them, so its
-part is done here: the shape of the object, types taken strictly, one object of a name. What is wrong is reported as
+Standing: the decision point without a cluster and `kubectl bailiwick check -f` both read files with it, so that one
+reports what the other serves; `assembly` combines the files of a directory. Files do not pass an API server, so this
+module does its checks: the shape of the object, strict types, one object for a name. Problems are reported as
 `file:line:column: path: message`.
 
-Holds: nothing that is wrong widens. An object that parses but is not a sound policy denies its subjects, if all of them
-can be read, else its endpoint, else its namespace. A document that does not parse to its end denies the endpoint that
-was named before the fault, whole: a list of subjects beside a fault may be half of one. Without a namespace it denies
-its endpoint in every namespace, and where not even that can be read, everything. Passed over is only what names itself
-something else: another API group's kind.
+Holds: no problem widens. An object that parses but is not a valid policy denies its subjects, if all of them can be
+read, otherwise its endpoint, otherwise its namespace. A document that does not parse to its end denies the whole
+endpoint that was named before the fault, because a list of subjects beside a fault may be incomplete. Without a
+namespace it denies its endpoint in every namespace, and without a readable endpoint, everything. Only a document that
+names itself as another API group's kind is skipped.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryNotice:
-    """What is told of a sound policy from `time` on, in seconds since the epoch: `file:line:column: path: message`."""
+    """A problem of a valid policy from `time` on, in seconds since the epoch: `file:line:column: path: message`."""
 
     time: float
     problem: str

@@ -1,6 +1,6 @@
-"""Compile: an `EndpointPolicy` as the API server stores it, to rules or to problems with their places.
+"""Compile: an `EndpointPolicy` as the API server stores it, to rules or to problems with their paths.
 
-Holds: never raises on a policy, however broken; what does not compile denies its own subjects and nobody else.
+Holds: never raises on a policy, however broken; a policy that does not compile denies its own subjects and no others.
 """
 
 import re
@@ -80,7 +80,7 @@ def parse_steps(raw: object) -> Steps[EndpointPolicySpec | tuple[Problem, ...]]:
             try:
                 parsed.append(_RULE.validate_python(rule))
             except ValidationError:
-                # So that problems are told in the same words and the same order, whole.
+                # So that all problems are reported, with the same messages and in the same order.
                 return parse_spec(raw)
             yield
         raw = {**raw, "rules": parsed}
@@ -154,7 +154,7 @@ def compilation_steps(ref: PolicyRef, spec: EndpointPolicySpec) -> Steps[Compila
 def _compile(
     ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope, *, suspended: bool
 ) -> Steps[CompiledPolicy | tuple[Problem, ...]]:
-    """Compile without warnings, which nobody reads who only decides."""
+    """Compile without warnings, which a process that only decides does not need."""
     settings, wrong = yield from _settings(ref, spec, scope)
     problems = [*checks.problems(spec, ref.name), *scope.problems, *wrong]
     compiled = []

@@ -1,6 +1,6 @@
-"""Whether those who ask for approvals are known by the names under which people review. Pure.
+"""Whether requesters of approvals are known by the usernames under which people review. Pure.
 
-Holds: where the API server's name of a person is not known, nobody can tell that they approve their own request
+Holds: if the API server's name of a person is unknown, it cannot be detected that they approve their own request
 (invariant 1 of hack/invariants.py), so a policy that gates people of such an issuer is not accepted.
 """
 

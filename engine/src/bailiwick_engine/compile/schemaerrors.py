@@ -1,7 +1,7 @@
-"""Schema errors: what is wrong with an object that does not fit its model, in words for whoever wrote it.
+"""Schema errors: what is wrong with an object that does not fit its model, for the author of the object.
 
-The one place that reads pydantic's errors: the operator, admission, the loader of files and the file of issuers tell
-them by it. Holds: pure, and never raises; a kind of error that is not known here keeps pydantic's words.
+Standing: the only module that reads pydantic's errors. The operator, admission, the loader of files and the file of
+issuers report them with it. Holds: pure, and never raises; an unknown type of error keeps pydantic's message.
 """
 
 import re
@@ -18,7 +18,7 @@ from bailiwick_engine.cel.hints import meant
 from bailiwick_engine.problem import Problem
 
 _HINTED: Final = 20
-"""So many errors are looked at for what was meant: of five thousand nobody reads more."""
+"""The number of errors for which a hint is searched: of five thousand errors, people do not read more."""
 _SHOWN: Final = 60
 _UNTOLD: Final = object()
 _NAMED: Final = 12
@@ -39,7 +39,7 @@ _PATTERNS: Final[Mapping[str, str]] = {
 
 
 def problems(error: ValidationError, model: type[BaseModel], *, values: bool = True) -> tuple[Problem, ...]:
-    """Return all that is wrong with an object of this model. Without `values` no value of it is told."""
+    """Return all problems of an object of this model. Without `values`, no message has a value of the object."""
     entries = error.errors(include_url=False, include_input=values)
     return tuple(
         Problem(path(entry["loc"]), _told(entry, model if index < _HINTED else None))
@@ -107,7 +107,7 @@ def _bare(kind: Any) -> Any:  # noqa: ANN401 - a type, in any of the ways to wri
 
 
 def _shown(given: object) -> str:
-    """Return a value as a word before a message; nothing of one that is no plain value, or must not be told."""
+    """Return a value as a prefix of a message; empty for a value that is not plain, or that must not be shown."""
     if isinstance(given, str):
         return f"'{visible(given if len(given) <= _SHOWN else given[: _SHOWN - 1] + '…')}' "
     return f"{str(given).lower()} " if isinstance(given, bool | int | float) else ""

@@ -36,7 +36,7 @@ def decide(
 ) -> Verdict:
     """Return the verdict on a call. `grants` are those of this endpoint and subject; others change nothing.
 
-    `digest`: of this very call, from an earlier verdict on it. To digest large arguments anew takes long.
+    `digest`: the digest of this same call, from an earlier verdict. To digest large arguments again takes long.
     """
     return weighed(snapshot, call, grants, around, digest)[0]
 
@@ -48,11 +48,11 @@ def weighed(
     endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
     enforcing = endpoint is not None and call.caller.username in endpoint.enforcers
     if endpoint is None or not (enforcing or may_ask(endpoint, call)):
-        # Unknown endpoint and stranger are told the same, so that nobody learns which endpoints exist.
+        # An unknown endpoint and an unknown caller get the same answer, so that no caller learns which endpoints exist.
         return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE), None
     dry_run = not enforcing
     admitted = admit(snapshot, endpoint, call, around)
-    # Asked in this way, and not if it is a reason, it is told at once of almost every call.
+    # A test for a Party, and not for a reason, is fast for almost every call.
     if not isinstance(admitted, Party):
         return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run), None
     passed = hops(endpoint, call, admitted, around.now)
@@ -91,7 +91,7 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
 
 
 def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Reason | None:
-    """Why the endpoint denies everybody, whoever the subject is."""
+    """Return why the endpoint denies every call, for any subject; None if it does not."""
     if around.freshness is _DEAD:
         return Reason.STORE_STALE
     return Reason.POLICY_INVALID if call.namespace in snapshot.unreadable else endpoint.closed
@@ -220,8 +220,8 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     if refusal is not None:
         return replace(denied, reason=refusal)
     judged, alike = _judged(grants, case, gate, digest)
-    # Of all of them: to name another approval, to show a token that is none, or to vary what no rule reads gets nobody
-    # asked again sooner.
+    # Over all of them: a caller cannot ask reviewers again sooner by naming another approval, by showing an invalid
+    # token, or by varying attributes that no rule reads.
     cools_until = _cools_until([*judged, *alike], gate, around.now)
     shown = call.shown
     if shown is not None:
@@ -231,7 +231,7 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     usable = approval.ordered(grant for found, grant in judged if found is Fitness.USABLE)
     if usable:
         if gate.by_token and (shown is None or shown.token is None):
-            # Named, so that whoever asks gets the token of this one.
+            # Named, so that the caller gets the token of this grant.
             return replace(denied, reason=Reason.APPROVAL_TOKEN_REQUIRED, pending=usable[0])
         return replace(
             denied, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED, grants=tuple(usable[:MAX_TRIED_GRANTS])
@@ -273,7 +273,7 @@ def _proves(shown: ShownApproval, call: Call, subject: Party, digest: str) -> bo
 
 
 def _cools_until(judged: Iterable[tuple[Fitness, Grant]], gate: Gate, now: float) -> float | None:
-    """Until when nobody is asked again what a reviewer denied; without end while it is not known since when."""
+    """Return until when reviewers are not asked again after a denial; forever while its time is unknown."""
     denials = [grant.denied_at for found, grant in judged if found is Fitness.DENIED]
     ends = [float("inf") if since is None else since + gate.limits.deny_cooldown_seconds for since in denials]
     return max((end for end in ends if end > now), default=None)
@@ -287,7 +287,7 @@ def _refusal(call: Call, subject: Party, gate: Gate, around: Circumstances) -> R
         return Reason.APPROVAL_UNVERIFIABLE
     people = any(step.kind == "Human" for step in gate.steps)
     if people and any(party.reviewer is None for party in (subject, *call.actors)):
-        # Nobody could tell whether a reviewer approves their own request.
+        # It could not be detected that a reviewer approves their own request.
         return Reason.APPROVAL_UNVERIFIABLE
     if display.lacking(call, gate) or (gate.scope and approval.scope_of(call.resource, gate) is None):
         return Reason.CONTEXT_INSUFFICIENT

@@ -1,6 +1,6 @@
-"""Matching: which rules speak of this call, and how each of them stands. Runs on every decision.
+"""Matching: the rules that apply to this call, and the state of each. Runs on every decision.
 
-Holds: an empty selector matches nothing; what is unknown, over or switched off never widens.
+Holds: an empty selector matches nothing; a rule that is unknown, expired or disabled never widens.
 """
 
 from enum import Enum, auto
@@ -41,10 +41,10 @@ _APPLIES, _SILENT, _DENIES = Standing.APPLIES, Standing.SILENT, Standing.DENIES
 
 
 def candidates(endpoint: CompiledEndpoint, call: Call, party: Party) -> list[tuple[CompiledRule, Truth]]:
-    """Return the rules that may speak of this party, action and resource, in no promised order.
+    """Return the rules that may apply to this party, action and resource, in no particular order.
 
-    With each whether it names the party: UNKNOWN where that hangs on a workload that is not known or not approved. Ask
-    `RuleIndex.too_much` first.
+    Each comes with whether it names the party: UNKNOWN if that depends on a workload that is unknown or not approved.
+    Call `RuleIndex.too_much` first.
     """
     found: list[tuple[CompiledRule, Truth]] = []
     for rule in endpoint.index.speaking_of(party.keys, call.action.name):

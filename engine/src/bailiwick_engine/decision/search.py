@@ -1,8 +1,8 @@
 """Search: which subjects, resources or actions a call could name and be allowed (AuthZEN 1.0, search APIs).
 
-Holds: what is found is what policies name literally and `decide` allows without a grant, so that an evaluation of it
-agrees; what may be there besides, and is not found, makes the answer `incomplete`. Of a subject an evaluation may say
-that an approval is required: such subjects are told too, apart from the others.
+Holds: a result is a name that policies contain literally and that `decide` allows without a grant, so that an
+evaluation agrees. If there may be others that are not found, the answer is `incomplete`. Subjects whose evaluation
+says that an approval is required are also returned, separately from the others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
@@ -107,7 +107,7 @@ def tried(
 ) -> Prospect:
     """Return what an evaluation of this name comes to; of several subjects of one name, the best.
 
-    A subject is hypothetical: nobody has shown a token, so its claims, groups, uid and workload are unknown. A
+    A subject is hypothetical: there is no token, so its claims, groups, uid and workload are unknown. A
     condition that reads claims is unknown, an Allow for a group or a workload does not count, and a Deny for one does.
     """
     answers = {

@@ -1,9 +1,9 @@
-"""Cost: what an expression takes at most, in picoseconds, as a polynomial in the sizes of what it reads of a call.
+"""Cost: the maximum time of an expression, in picoseconds, as a polynomial in the sizes of what it reads of a call.
 
-Standing: under `conditions`, which compiles no expression whose cost is not bounded here and evaluates none whose cost
-for the call at hand is above what may be spent on it. Holds: pure; whatever `functions` does not list is not offered.
-The coefficients are about twice what the library was measured to take, and the property test `test_condition_costs`
-looks for a call that takes longer.
+Standing: under `conditions`, which compiles no expression without a bound from here, and evaluates none whose cost for
+the current call exceeds the budget. Holds: pure; a function that `functions` does not list is not offered. The
+coefficients are about twice the measured times of the library, and the property test `test_condition_costs` searches
+for a call that takes longer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,11 +41,11 @@ Path = tuple[str, ...]
 """From what conditions see (`subject`, `context`, ...) down to one member."""
 
 LIMIT: Final = 5_000_000_000
-"""What the conditions of one call may take together, in picoseconds: half of what a call may hold the event loop."""
+"""The limit for all conditions of one call, in picoseconds: half of the time that a call may block the event loop."""
 LIGHT: Final = 50_000_000
-"""What a condition takes at most that reads nothing of a call, if nobody need count it."""
+"""The maximum time of a condition that reads nothing of a call and need not be counted."""
 DEEPEST: Final = 4
-"""So many names of a path are followed; below them the whole is taken for what is read."""
+"""The number of names of a path that are followed; below that, the whole member counts as read."""
 
 _NODE: Final = 70_000
 _ROUND: Final = 200_000
@@ -71,7 +71,7 @@ REFERENCE: Final = Extent(64, 256, 1_024)
 
 
 class NotOfferedError(Exception):
-    """A function, or a use of one, whose cost nobody can bound. `at` is the node, see `tree.positions`."""
+    """A function, or a use of one, whose cost has no bound. `at` is the node, see `tree.positions`."""
 
     def __init__(self, message: str, at: int) -> None:
         super().__init__(message)
@@ -241,7 +241,7 @@ class _Estimator:
         return self._symbols.of(path)
 
     def _path(self, node: Node, names: Mapping[str, Size]) -> Path | None:
-        """Return which member of the call a node is, followed as deep as it can be told."""
+        """Return the member of the call that a node reads, followed as deep as the tree shows it."""
         fields: list[str] = []
         while True:
             match node:

@@ -1,7 +1,7 @@
-"""Functions: every function and operator that a condition may use, with what it takes and how large its value can be.
+"""Functions: every function and operator that a condition can use, with its cost and the maximum size of its value.
 
-Stands below `estimate`. Holds: pure; a function that is not listed is not offered. Costs are in picoseconds beside what
-every node takes, and about twice what was measured.
+Standing: below `estimate`. Holds: pure; a function that is not listed is not offered. Costs are in picoseconds, in
+addition to the cost of every node, and about twice the measured ones.
 """
 
 import re
@@ -83,7 +83,7 @@ def _quoted(sizes: list[Size], _literals: list[object]) -> CallCost:
 
 
 def _searched(sizes: list[Size], _literals: list[object]) -> CallCost:
-    """What looks for one text in another, anew at each character of it."""
+    """Functions that search one text in another, starting again at each of its characters."""
     cost = product(sizes[0].characters, sizes[1].characters)
     cost = {monomial: coefficient * _SEARCHED_PAIR for monomial, coefficient in cost.items()}
     added(cost, sizes[0].characters, _WALKED_CHARACTER)

@@ -1,4 +1,4 @@
-"""Polynomials: how work and sizes grow with what a call brings, as `estimate` adds them up.
+"""Polynomials: how work and sizes grow with the contents of a call, as `estimate` adds them up.
 
 Holds: pure. Every coefficient is an integer of at least 0, so a polynomial only grows with each of its symbols, and the
 sum of its values at several sizes is never above its value at the sum of them, but for the constant (`folded`).
@@ -15,7 +15,7 @@ Polynomial = dict[Monomial, int]
 _MOST_TERMS: Final = 256
 _HIGHEST_DEGREE: Final = 8
 _CEILING: Final = 10**24
-"""What is larger than any budget need not be told apart, and must not grow into numbers of a million digits."""
+"""Larger values exceed every budget: they need no distinction, and must not grow into numbers of a million digits."""
 
 
 class BoundlessError(Exception):
