@@ -42,7 +42,7 @@ def is_accepted(settings: CompiledSettings | None, issuer: str | None) -> bool:
 
 def provable(settings: CompiledSettings | None, key: Key) -> bool:
     """Tell whether a party with this key can be proven at an endpoint."""
-    kind, *parts = keys.spelled(key)
+    kind, *parts = keys.key_parts(key)
     if kind == SERVICE_ACCOUNT:
         return is_accepted(settings, None) or is_accepted(settings, CLUSTER)
     return is_accepted(settings, None if kind == "entity" else parts[0])
@@ -62,7 +62,7 @@ def parties(
     named = sorted({key for rule in changed for key in rule.subjects})
     issuers: dict[str, None] = {}
     for key in named:
-        kind, *parts = keys.spelled(key)
+        kind, *parts = keys.key_parts(key)
         if kind == SERVICE_ACCOUNT:
             if verified:
                 yield _single(Party(SERVICE_ACCOUNT, parts[0], FRESH), keys.label(key))
@@ -85,7 +85,7 @@ def _people(issuer: str, named: frozenset[Key], related: dict[Key, frozenset[int
     users: dict[str, str] = {FRESH: ""}
     groups: dict[frozenset[int], list[str]] = {}
     for key, rules in sorted(related.items()):
-        kind, _, name = keys.spelled(key)
+        kind, _, name = keys.key_parts(key)
         if kind == USER:
             users[name] = keys.label(key)
         else:

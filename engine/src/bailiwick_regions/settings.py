@@ -79,7 +79,7 @@ def _token_evidence(base: CompiledSettings, head: CompiledSettings, rules: Seque
 def _sees_evidence(rule: CompiledRule) -> bool:
     """Tell whether a rule may have another outcome for the same subject when a token proves it."""
     # A service account that the enforcer names has a key as an entity, too. With a token it has none.
-    as_entity = any(keys.spelled(key)[:2] == ("entity", keys.SERVICE_ACCOUNT) for key in rule.subjects)
+    as_entity = any(keys.key_parts(key)[:2] == ("entity", keys.SERVICE_ACCOUNT) for key in rule.subjects)
     reads_evidence = any(path[0] in {"subject", "actor"} for path in reads_of(rule))
     return bool(rule.conditions or rule.workloads or reads_evidence) or (as_entity and rule.effect is not Effect.ALLOW)
 
@@ -88,7 +88,7 @@ def _delegation(base: CompiledDelegation, head: CompiledDelegation, data: tuple[
     if base.max_depth != head.max_depth:
         kind = _WIDER if head.max_depth > base.max_depth else _NARROWER
         yield kind, f"delegation.maxDepth {base.max_depth} → {head.max_depth}"
-    named = [frozenset(" ".join(keys.spelled(key)) for key in one.principals) for one in (base, head)]
+    named = [frozenset(" ".join(keys.key_parts(key)) for key in one.principals) for one in (base, head)]
     yield from _list_changes("delegation.principal", *named)
     if base.entitled != head.entitled:
         kind = _WIDER if base.entitled else _NARROWER

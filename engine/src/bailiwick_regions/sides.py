@@ -89,5 +89,5 @@ def overlap(one: CompiledRule, other: CompiledRule) -> bool:
 
 def issuer_of(key: Key) -> str | None:
     """Return the issuer of a person or group; None for every other party."""
-    parts = keys.spelled(key)
+    parts = keys.key_parts(key)
     return parts[1] if parts[0] in {"user", "group"} else None

@@ -110,8 +110,8 @@ class Walk:
         after = self._head.endpoint.index.laden if self._head.endpoint is not None else {}
         for issuer in sorted({found for key in before if (found := issuer_of(key)) is not None}):
             of_issuer = [key for key in before if issuer_of(key) == issuer]
-            groups = sum(before[key] for key in of_issuer if keys.spelled(key)[0] != keys.USER)
-            users = max((before[key] for key in of_issuer if keys.spelled(key)[0] == keys.USER), default=0)
+            groups = sum(before[key] for key in of_issuer if keys.key_parts(key)[0] != keys.USER)
+            users = max((before[key] for key in of_issuer if keys.key_parts(key)[0] == keys.USER), default=0)
             if groups + users > MOST_WORK and any(after.get(key, 0) < before[key] for key in of_issuer):
                 region = {"subject": (f"members of several groups of {issuer}",)}
                 why = "their rules cost less, and calls were denied because rules cost too much"

@@ -114,7 +114,7 @@ class TestTheGameFindsIt:
             if not self.heads:
                 real(self)
 
-        monkeypatch.setattr(judgement._Judgement, "_unwitnessed", unwitnessed)
+        monkeypatch.setattr(judgement._Judgement, "_report_unwitnessed", unwitnessed)
         assert self.found()
 
     def test_where_what_a_line_holds_vouches_though_no_witness_cosigned_it(
@@ -151,7 +151,7 @@ class TestTheGameFindsIt:
                 real(self, claims, made)
 
         real = judgement._Judgement._report_ranges
-        monkeypatch.setattr(judgement._Judgement, "_ranged", ranged)
+        monkeypatch.setattr(judgement._Judgement, "_report_ranges", ranged)
         assert self.found(captive=True)
 
     def test_where_a_line_in_another_spelling_is_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:

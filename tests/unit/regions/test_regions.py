@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.cel.data import read
+from bailiwick_engine.cel.data import read_data
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.keys import group
 from bailiwick_engine.names import NameSet
@@ -334,8 +334,8 @@ def test_data_that_is_added_widens_a_condition_that_does_not_need_it() -> None:
     source = {"data": [{"name": "d", "from": "people"}]}
     raw = of(rule(conditions=[{"name": "c", "expression": "context.n < 5 || 'x' in data.d.listed"}]), **source)
     made = snapshot(raw)
-    data = {"people": read("people", "u", 1, {"data": {"listed": []}})}
-    beside = Snapshot({key: one.beside(data) for key, one in made.endpoints.items()})
+    data = {"people": read_data("people", "u", 1, {"data": {"listed": []}})}
+    beside = Snapshot({key: one.with_data(data) for key, one in made.endpoints.items()})
     assert worst(compare(made, beside, NOW)) in {WIDER, MAY}
     # Without the object nothing is allowed.
     assert {one.kind for one in compare(beside, made, NOW)} & {NARROWER, MAY}
@@ -365,8 +365,8 @@ def test_what_data_holds_is_part_of_a_condition() -> None:
 
     def beside(listed: list[str]) -> Snapshot:
         made = snapshot(raw)
-        data = {"people": read("people", "u", 1, {"data": {"listed": listed}})}
-        return Snapshot({key: one.beside(data) for key, one in made.endpoints.items()})
+        data = {"people": read_data("people", "u", 1, {"data": {"listed": listed}})}
+        return Snapshot({key: one.with_data(data) for key, one in made.endpoints.items()})
 
     assert worst(compare(beside(["a"]), beside(["a", "b"]), NOW)) is MAY
     assert compare(beside(["a"]), beside(["a"]), NOW) == ()

@@ -22,7 +22,7 @@ from bailiwick_cli.grants.grantview import GrantView, span
 from bailiwick_cli.options import Output, WaitCondition
 from bailiwick_cli.sources import clusterpolicies, policies
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.approval.gates import Gate, joined, unmeetable
+from bailiwick_engine.approval.gates import Gate, join_gates, unmeetable
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
@@ -49,7 +49,7 @@ def run(options: RequestFlags) -> int:
     snapshot = clusterpolicies.of_cluster(cluster)
     _, endpoint = policies.endpoint(snapshot, cluster.namespace, options.endpoint)
     rules = _rules(options, snapshot, cluster.namespace, endpoint, scope)
-    gate = joined([rule.gate for rule in rules if rule.gate is not None])
+    gate = join_gates([rule.gate for rule in rules if rule.gate is not None])
     _possible(options, gate, [rule for rule in rules if rule.gate is not None and not rule.gate.scope])
     body = {
         "apiVersion": API_VERSION,

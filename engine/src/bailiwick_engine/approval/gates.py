@@ -20,7 +20,7 @@ __all__ = [
     "GateRule",
     "gate_of",
     "in_place_of",
-    "joined",
+    "join_gates",
     "plain_steps",
     "unmeetable",
 ]
@@ -81,7 +81,7 @@ def unmeetable(gates: Collection[Gate]) -> str | None:
     """Return why no one grant can meet all of these gates; None where one can."""
     if len(gates) > MAX_RULES:
         return f"{len(gates)} rules require an approval, but a grant can name at most {MAX_RULES}"
-    reviews = sum(step.count for step in joined(gates).steps)
+    reviews = sum(step.count for step in join_gates(gates).steps)
     if reviews > MOST_REVIEWS:
         return f"the rules together require {reviews} reviews, but a grant holds at most {MOST_REVIEWS}"
     return None
@@ -135,7 +135,7 @@ def in_place_of(gate: Gate, policy: str, uid: str) -> Gate:
     )
 
 
-def joined(gates: Collection[Gate]) -> Gate:
+def join_gates(gates: Collection[Gate]) -> Gate:
     """Return the one gate that several come to, at least one. Its rules may be more than a grant can name."""
     if len(gates) == 1:
         return next(iter(gates))

@@ -39,7 +39,7 @@ def counted_reviewers(status: ApprovalGrantStatus) -> dict[str, datetime | None]
     return {one.reviewer: one.time for one in status.counted or () if one.reviewer not in void}
 
 
-def excluded(request: Request, resolved: ResolvedNames | None = None) -> frozenset[str]:
+def request_exclusions(request: Request, resolved: ResolvedNames | None = None) -> frozenset[str]:
     """Return the usernames that may not review this request: requester, subject, actors and whom the request names.
 
     `resolved`: what the operator found of a grant written by hand, the API server's names of its people too.
@@ -68,7 +68,7 @@ def tally(
     barred: frozenset[str],
     is_person: Callable[[str], bool],
 ) -> Quorum:
-    """Return what these reviews amount to. `barred` are usernames that count for nothing, see `excluded`.
+    """Return what these reviews amount to. `barred` are usernames that count for nothing, see `request_exclusions`.
 
     The rule is the review guard's, judged again: the guard keeps a wrong review out, this keeps one that got in from
     counting (invariants 1, 2, 5, 7, 13 and 27 of hack/invariants.py).

@@ -74,7 +74,7 @@ class Expression:
     data: frozenset[str] = frozenset()
 
 
-def compiled(
+def compile_expression(
     text: str, path: str, declared: Mapping[str, Any], data: Collection[str] = ()
 ) -> Expression | tuple[Problem, ...]:
     """Compile, or find, an expression. `declared` are the types of the variables that it may name, by their names.
@@ -201,7 +201,7 @@ _MATCHES: Final = cel.NewEnv(variables={"text": cel.Type.STRING, "pattern": cel.
 )
 
 
-def evaluated(
+def evaluate_expression(
     expression: Expression,
     bound: Mapping[str, Any],
     inputs: Inputs,

@@ -64,7 +64,7 @@ class Inputs(dict[str, Any]):
 
     def cost(self, cost: Cost) -> int:
         """Return what an expression of this cost takes for this call, in picoseconds."""
-        return cost.at([self._extent(path) for path in cost.reads])
+        return cost.value_at([self._extent(path) for path in cost.reads])
 
     def affords(self, cost: Cost) -> bool:
         """Tell whether an expression of this cost may be evaluated, and count it where that is counted."""
@@ -92,7 +92,7 @@ class Inputs(dict[str, Any]):
         return found
 
     def _measured(self, path: Path) -> Extent:
-        return extent_at(self, path, encoded_extent if self.plain else _walked)
+        return extent_at(self, path, encoded_extent if self.plain else _walk_extent)
 
 
 def extent_at(values: Mapping[str, Any], path: Path, measure: Callable[[Any], Extent]) -> Extent:
@@ -140,7 +140,7 @@ def encoded_extent(value: Any) -> Extent:  # noqa: ANN401 - any JSON value
     return Extent(len(value), nodes, len(raw))
 
 
-def _walked(value: object) -> Extent:
+def _walk_extent(value: object) -> Extent:
     """Measure what is not plain JSON."""
     length = len(value) if isinstance(value, Mapping | list | tuple | set | frozenset) else 0
     nodes = characters = 0

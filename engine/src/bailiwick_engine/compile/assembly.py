@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from bailiwick_engine.cel.data import Data
-from bailiwick_engine.compile.acceptance import conflicted, unconfigured
+from bailiwick_engine.compile.acceptance import conflict_message, unconfigured_message
 from bailiwick_engine.compile.datafiles import DataEntry, by_namespace, missing
 from bailiwick_engine.compile.manifests import ManifestEntry, Report
-from bailiwick_engine.compile.policies import salvaged
+from bailiwick_engine.compile.policies import salvage
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.replacements import Replacement, replaced_by, standings
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot, home
@@ -39,7 +39,7 @@ def assemble(
     reports = [report for entry in judged for report in entry.reports]
     objects, twice = by_namespace(data)
     beside = {
-        key: endpoint.beside(objects.get(key[0], {})) if endpoint.data_names else endpoint
+        key: endpoint.with_data(objects.get(key[0], {})) if endpoint.data_names else endpoint
         for key, endpoint in snapshot.endpoints.items()
     }
     snapshot = replace(snapshot, endpoints=beside)
@@ -68,10 +68,10 @@ def _unsettled(entries: Iterable[ManifestEntry], snapshot: Snapshot) -> Iterator
         carriers = [entry for entry in found if entry.settings]
         denies = f"{namespace}/{endpoint}"
         if not snapshot.endpoints[namespace, endpoint].carriers:
-            yield Report(f"{found[0].named}: spec.endpoint: {unconfigured(endpoint)}", denies)
+            yield Report(f"{found[0].named}: spec.endpoint: {unconfigured_message(endpoint)}", denies)
         for entry in carriers if len(carriers) > 1 else ():
             others = {other.ref.name or other.where for other in carriers if other is not entry}
-            yield Report(f"{entry.settings}: spec.endpointSettings: {conflicted(endpoint, others)}", denies)
+            yield Report(f"{entry.settings}: spec.endpointSettings: {conflict_message(endpoint, others)}", denies)
 
 
 def _unshadowed(
@@ -103,7 +103,7 @@ def _twin(entry: ManifestEntry, same: Sequence[ManifestEntry]) -> ManifestEntry:
     message = f"{entry.where}: metadata.name: {entry.ref.namespace}/{entry.ref.name} is also defined at {others[0]}"
     policy = entry.policy
     if isinstance(policy, CompiledPolicy):
-        policy = salvaged(entry.ref, entry.spec)
+        policy = salvage(entry.ref, entry.spec)
     return replace(entry, policy=policy, problems=(*entry.problems, message))
 
 

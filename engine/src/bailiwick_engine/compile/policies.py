@@ -45,7 +45,7 @@ __all__ = [
     "parse_steps",
     "policy_ref",
     "problem_steps",
-    "salvaged",
+    "salvage",
 ]
 
 
@@ -100,7 +100,7 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
     ref = policy_ref(raw)
     spec = yield from parse_steps(raw.get("spec"))
     if isinstance(spec, tuple):
-        return salvaged(ref, raw.get("spec"))
+        return salvage(ref, raw.get("spec"))
     scope = yield from scope_steps(spec.variables or (), spec.data or ())
     yield
     compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend or "deletionTimestamp" in raw["metadata"])
@@ -110,7 +110,7 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
     return BrokenPolicy(
         ref,
         spec.endpoint,
-        _named(spec.subjects),
+        _named_keys(spec.subjects),
         audit=spec.mode == "Audit",
         settings=settings,
         carries_settings=spec.endpoint_settings is not None,
@@ -241,13 +241,13 @@ def _rule(  # noqa: PLR0913, PLR0917 - the parts of a rule
     return replace(compiled, gate=replace(compiled.gate, reads=reads_beside_resource(compiled)))
 
 
-def _named(subjects: Sequence[Subject]) -> frozenset[Key] | None:
+def _named_keys(subjects: Sequence[Subject]) -> frozenset[Key] | None:
     """Return whom a broken policy speaks of; None where an entry does not say, or there is none: that is everybody."""
     keys = [keys_of(subject) for subject in subjects]
     return frozenset().union(*keys) if keys and all(keys) else None
 
 
-def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
+def salvage(ref: PolicyRef, spec: object) -> BrokenPolicy:
     """Read of an unreadable spec what says whom it concerns; each part that cannot be read makes the denial wider."""
     members = spec if isinstance(spec, Mapping) else {}
     endpoint = members.get("endpoint")
@@ -255,7 +255,7 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
         listed = _SUBJECTS.validate_python(members.get("subjects"))
     except ValidationError:
         listed = []
-    subjects = _named(listed)
+    subjects = _named_keys(listed)
     carries_settings = "endpointSettings" in members
     settings = None
     if carries_settings and isinstance(endpoint, str):

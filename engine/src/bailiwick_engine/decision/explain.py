@@ -130,11 +130,11 @@ def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, values: Inputs
     for rule in rules:
         standing = standings.get(rule, Standing.SILENT)
         if standing is not Standing.SILENT:
-            cheap_ones = clauses.fixed(rule, call, hop.party, now)
+            cheap_ones = clauses.fixed_clauses(rule, call, hop.party, now)
             every = clauses.of_rule(rule, cheap_ones, call, hop.party, now, values)
             deciding.append(WeighedRule(rule, hop.party, every, standing))
         elif rule.effect is not Effect.DENY:
-            cheap.append((tuple(clauses.fixed(rule, call, hop.party, now)), rule))
+            cheap.append((tuple(clauses.fixed_clauses(rule, call, hop.party, now)), rule))
     for fixed, rule in sorted(cheap, key=lambda entry: _likelihood(*entry))[:MAX_EVALUATED]:
         # Conditions can only add to what a rule lacks, so no later rule comes nearer than these.
         if len(silent) >= NEAR and len(unmet(fixed)) >= len(silent[-1].unmet):

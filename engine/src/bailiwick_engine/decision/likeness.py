@@ -69,7 +69,7 @@ class NameKinds:
         """Return the number of all that a decision reads of a rule that covers a name. One without a gate may deny."""
         if rule.gate is not None and not rule.audit:
             return _ALONE
-        off = match.off(rule, self._call, self._now) if rule.limits else None
+        off = match.disabled_reason(rule, self._call, self._now) if rule.limits else None
         conditions: tuple[Expression | Scope, ...] = ()
         for one in rule.conditions:
             conditions += (one.expression, one.scope)

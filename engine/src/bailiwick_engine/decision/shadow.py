@@ -48,7 +48,7 @@ def verdict_class(verdict: Verdict) -> VerdictClass:
     return VerdictClass.APPROVAL if verdict.awaits_approval else VerdictClass.DENY
 
 
-def shadowed(
+def decide_shadow(
     snapshot: Snapshot,
     endpoint: CompiledEndpoint,
     call: Call,

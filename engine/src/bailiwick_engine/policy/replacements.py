@@ -87,11 +87,13 @@ def standings(
         if seen is Replacement.NOT_FOUND and (known := elsewhere(of)) not in {None, endpoint}:
             standing, other = Replacement.OTHER_ENDPOINT, known or ""
         rivals = {rival for rival, its in candidates.items() if its == of and rival != name}
-        found[name] = CandidateStanding(standing, _told(standing, endpoint, of, rivals, other))
+        found[name] = CandidateStanding(standing, _standing_message(standing, endpoint, of, rivals, other))
     return found
 
 
-def _told(standing: Replacement, endpoint: str, replaced: str, rivals: Collection[str], elsewhere: str) -> str:
+def _standing_message(
+    standing: Replacement, endpoint: str, replaced: str, rivals: Collection[str], elsewhere: str
+) -> str:
     """Return the message for a candidate for this policy. `rivals`: the other candidates for it, by name.
 
     `elsewhere` is the endpoint of a policy of another one.

@@ -125,10 +125,10 @@ class CompiledEndpoint:
         """The objects of data that its policies name, candidates among them."""
         return self.reads.union(*(shadow.endpoint.reads for shadow in self.shadows)) if self.shadows else self.reads
 
-    def beside(self, data: Data) -> Self:
+    def with_data(self, data: Data) -> Self:
         """Return the endpoint with these objects of its namespace; those that it does not read are left out."""
         found = {name: data[name] for name in self.reads if name in data}
-        shadows = tuple(replace(shadow, endpoint=shadow.endpoint.beside(data)) for shadow in self.shadows)
+        shadows = tuple(replace(shadow, endpoint=shadow.endpoint.with_data(data)) for shadow in self.shadows)
         return replace(self, data=found, shadows=shadows)
 
     def speaking_of(self, action: str) -> Iterator[CompiledRule]:

@@ -154,7 +154,7 @@ def _verdicts(
         return
 
     def decided(endpoint: CompiledEndpoint) -> tuple[Verdict, CompiledEndpoint]:
-        present = (_with_enforcer(endpoint, call) if unread else endpoint).beside(found.data)
+        present = (_with_enforcer(endpoint, call) if unread else endpoint).with_data(found.data)
         return decide(Snapshot({key: present}), call, (), around), present
 
     wanted: list[Unknowns] = []

@@ -83,7 +83,7 @@ def new_groups(old: CompiledEndpoint | None, new: CompiledEndpoint | None, call:
         return ()
     known = frozenset() if old is None else _named_subjects(old)
     asked = {key for rule in _rules_about(new, call) for key in rule.subjects} | _principals(new)
-    groups = [keys.spelled(key) for key in sorted(asked - known)]
+    groups = [keys.key_parts(key) for key in sorted(asked - known)]
     return tuple(
         (number, parts[2])
         for number, party in enumerate((call.subject, *call.actors))

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Call, Party, UnprovenParty
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.explain import explain
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -284,12 +284,12 @@ class _CallReplay:
                 return
 
     def _decide(self, endpoint: CompiledEndpoint | None, call: Call) -> tuple[Verdict, tuple[Hop, ...] | None]:
-        return weighed(self._snapshot(endpoint, call), call, (), Circumstances(self.shape.now or 0.0))
+        return evaluate_hops(self._snapshot(endpoint, call), call, (), Circumstances(self.shape.now or 0.0))
 
     def _snapshot(self, endpoint: CompiledEndpoint | None, call: Call) -> Snapshot:
         if endpoint is None:
             return Snapshot({})
-        return Snapshot({(call.namespace, call.endpoint): endpoint.beside(self.found.data)})
+        return Snapshot({(call.namespace, call.endpoint): endpoint.with_data(self.found.data)})
 
     def _times(self) -> tuple[int, int]:
         """Return how long each state takes to decide, the shortest of several runs."""
@@ -302,7 +302,7 @@ class _CallReplay:
         for turn in range(2 * _TIMED):
             side = turn % 2
             began = self.clock()
-            weighed(snapshots[side], call, (), around)
+            evaluate_hops(snapshots[side], call, (), around)
             best[side] = min(best[side], self.clock() - began)
         return best[0], best[1]
 

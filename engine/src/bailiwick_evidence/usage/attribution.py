@@ -12,7 +12,7 @@ import orjson
 
 from bailiwick_engine.call import Party
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.uses import used_rules
 from bailiwick_engine.keys import Key
@@ -109,9 +109,9 @@ class UseAttribution:
         if not isinstance(known, KnownEndpoint) or found is None or found.sealed or shape.limits is not None:
             return None
         call = found.call
-        endpoint = known.compiled.beside(found.data)
+        endpoint = known.compiled.with_data(found.data)
         snapshot = Snapshot({(call.namespace, call.endpoint): endpoint})
-        verdict, passed = weighed(snapshot, call, (), Circumstances(shape.now or 0.0))
+        verdict, passed = evaluate_hops(snapshot, call, (), Circumstances(shape.now or 0.0))
         return passed if fit(shape, verdict, found) is not None else None
 
 

@@ -16,7 +16,7 @@ import structlog
 
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, Installation
 from bailiwick_api.times import stamp
-from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shorten
 from bailiwick_evidence.chainentry import ChainRefusal, CosignedCheckpoint, Cosigners, WitnessedChain, witness_name
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import cosign_note
@@ -342,7 +342,7 @@ class Witness:
         self.changes += reason.startswith("Witness")
         _LOG.error("evidence", reason=reason, problem=note)
         self._parts.ledger.say("witness", reason=reason, note=note)
-        self._tell_event(EventDraft("Warning", _ACTION, reason, shortened(note, NOTE_LENGTH)))
+        self._tell_event(EventDraft("Warning", _ACTION, reason, shorten(note, NOTE_LENGTH)))
 
 
 def _printed_of(entry: WitnessedChain, checkpoint: Checkpoint) -> tuple[object, ...]:

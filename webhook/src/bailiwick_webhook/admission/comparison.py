@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_engine import keys
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shorten
 from bailiwick_engine.compile.policies import compile_steps
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import (
@@ -149,7 +149,7 @@ def _surroundings(key: EndpointKey, subjects: frozenset[keys.Key], *, known: boo
     """
     if known:
         return [[]]
-    kinds = {keys.spelled(subject)[0] for subject in subjects}
+    kinds = {keys.key_parts(subject)[0] for subject in subjects}
     asserted = "entity" in kinds
     proofs = [True] if asserted else []
     if not asserted or kinds & {keys.USER, "group"}:
@@ -191,4 +191,4 @@ def _line(one: _Told) -> str:
     if rule is not None and rule.policy.name != _NOBODY:
         lead += f" (rule {rule.name}, {change.why})"
     parts = (lead, change.what.replace(" → ", " to "), " | ".join(region(change)))
-    return shortened(visible(": ".join(part for part in parts if part)), LENGTH)
+    return shorten(visible(": ".join(part for part in parts if part)), LENGTH)

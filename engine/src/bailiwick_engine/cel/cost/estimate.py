@@ -16,9 +16,9 @@ from bailiwick_engine.cel.cost.polynomials import (
     Monomial,
     Polynomial,
     Symbol,
-    added,
+    add_to,
     constant,
-    folded,
+    fold_constant,
     product,
     symbol,
     total,
@@ -102,9 +102,9 @@ class Cost:
     @property
     def light(self) -> bool:
         """It reads nothing of the call, and takes next to nothing."""
-        return not self.reads and self.at(()) <= LIGHT
+        return not self.reads and self.value_at(()) <= LIGHT
 
-    def at(self, extents: Iterable[Extent]) -> int:
+    def value_at(self, extents: Iterable[Extent]) -> int:
         """Return the cost in picoseconds where the members that it reads are this large, in the order of `reads`."""
         return value(self.terms, _sizes(extents))
 
@@ -120,7 +120,7 @@ class Symbols:
     _paths: dict[Path, int] = field(default_factory=dict)
     _elements: int = 0
 
-    def of(self, path: Path) -> Size:
+    def size_of(self, path: Path) -> Size:
         """Return the size of a member."""
         number = self._paths.setdefault(path, len(self._paths)) * len(Extent._fields)
         return Size(*(symbol(number + offset) for offset in range(len(Extent._fields))))
@@ -142,7 +142,7 @@ class Estimate:
     cost: Polynomial
     size: Size
 
-    def bound(self) -> Polynomial:
+    def bound_cost(self) -> Polynomial:
         """Return what it takes to evaluate it and to bind its value again, as is done with a variable."""
         return total(self.cost, _taken(self.size), _taken(self.size))
 
@@ -157,7 +157,7 @@ def estimate(tree: Node, roots: Iterable[str], variables: Mapping[str, Size], sy
     cost: Polynomial = constant(_EVALUATION)
     size = estimator.size(tree, {}, cost)
     for path in estimator.read:
-        added(cost, _taken(symbols.of(path)))
+        add_to(cost, _taken(symbols.size_of(path)))
     return Estimate(cost, size)
 
 
@@ -183,8 +183,8 @@ def without_inner(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 def _taken(size: Size) -> Polynomial:
     """What it takes the library to take over a value."""
     found: Polynomial = {}
-    added(found, size.nodes, NODE_TAKEN)
-    added(found, size.characters, CHARACTER_TAKEN)
+    add_to(found, size.nodes, NODE_TAKEN)
+    add_to(found, size.characters, CHARACTER_TAKEN)
     return found
 
 
@@ -238,7 +238,7 @@ class _Estimator:
 
     def _member(self, path: Path) -> Size:
         self.read[path] = None
-        return self._symbols.of(path)
+        return self._symbols.size_of(path)
 
     def _path(self, node: Node, names: Mapping[str, Size]) -> Path | None:
         """Return the member of the call that a node reads, followed as deep as the tree shows it."""
@@ -268,7 +268,7 @@ class _Estimator:
         found = formula(sizes, literals)
         if isinstance(found, str):
             raise NotOfferedError(found, node.at)
-        added(cost, found.cost)
+        add_to(cost, found.cost)
         return found.size
 
     def _loop(self, loop: Comprehension, names: Mapping[str, Size], cost: Polynomial) -> Size:
@@ -304,11 +304,11 @@ class _Estimator:
             self.size(part, named, body)
         gathered = self.size(one, named, body)
         parts = self._left(over, body, element, cost)
-        added(cost, product(over.length, over.length), _GROWING)
+        add_to(cost, product(over.length, over.length), _GROWING)
         return Size(
             over.length,
-            total(constant(1), folded(gathered.nodes, over.length, parts)),
-            folded(gathered.characters, over.length, parts),
+            total(constant(1), fold_constant(gathered.nodes, over.length, parts)),
+            fold_constant(gathered.characters, over.length, parts),
         )
 
     def _entered(
@@ -330,5 +330,5 @@ class _Estimator:
     ) -> Mapping[Symbol, Polynomial]:
         self._loops -= 1
         parts = {element[0]: over.nodes, element[1]: over.characters}
-        added(cost, folded(body, over.length, parts))
+        add_to(cost, fold_constant(body, over.length, parts))
         return parts
