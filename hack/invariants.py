@@ -31,7 +31,7 @@ INVARIANTS: Final = (
         " of an account. Who runs an agent is known to you and not to the API server: keep them out of its groups.",
         (
             reviewing("you cannot review your own request"),
-            Code("bailiwick_engine.approval.quorum.excluded"),
+            Code("bailiwick_engine.approval.quorum.request_exclusions"),
             Code("bailiwick_engine.approval.grants.excluded_reviewers"),
             _TALLY,
         ),
@@ -218,7 +218,7 @@ INVARIANTS: Final = (
         16,
         "Of several rules that match the strictest counts, whatever their order and age, by one function. Where several"
         " ask for an approval, one grant meets all of them.",
-        (_DECIDE, Code("bailiwick_engine.approval.gates.joined"), SchemaRule(cel.STEP_POLICY_KNOWN)),
+        (_DECIDE, Code("bailiwick_engine.approval.gates.join_gates"), SchemaRule(cel.STEP_POLICY_KNOWN)),
     ),
     Invariant(
         17,
@@ -299,7 +299,7 @@ INVARIANTS: Final = (
         (
             Field("EndpointPolicy", "spec.rules[].approval.steps[].count"),
             Field("EndpointPolicy", "spec.rules[].approval.steps[].groups"),
-            Code("bailiwick_engine.compile.reviewers.unmapped"),
+            Code("bailiwick_engine.compile.reviewers.unmapped_issuers"),
         ),
     ),
     Invariant(

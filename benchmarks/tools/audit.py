@@ -84,7 +84,7 @@ def _tree(count: int) -> Row:
     before = _resident()
     leaves, leaf = LeafTable(), leaf_hash(b"")
     for seq in range(count):
-        leaves.put(seq, leaf)
+        leaves.set(seq, leaf)
     held = _resident() - before
     cells = (f"{count:,}", NONE, NONE, NONE, f"{held:.0f}", f"{32 * count / 1e6:.0f} MB of hashes")
     return Row("the leaves of a tree", cells, data={"lines": count, "mb": held})

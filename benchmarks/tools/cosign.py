@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bailiwick_evidence.chain import ChainWriter, chain_id
 from bailiwick_evidence.checkpoint import Checkpoint, origin
-from bailiwick_evidence.note import SignatureType, cosigned, signed, verifier_key
+from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, verifier_key
 
 _WITNESS: Final = "bailiwick/bench/witness"
 
@@ -36,7 +36,7 @@ class WitnessedChain:
         """Write what a witness cosigned of all lines, and its key, and return the flags of `audit verify`."""
         witness, notes, key = Ed25519PrivateKey.generate(), folder / "notes", folder / "key"
         text = Checkpoint(self._origin, self._writer.size, self._writer.forest.root).text()
-        note = signed(text, self._origin, self._process)
-        notes.write_text(cosigned(note, _WITNESS, witness, int(time.time())), encoding="utf-8")
+        note = sign_note(text, self._origin, self._process)
+        notes.write_text(cosign_note(note, _WITNESS, witness, int(time.time())), encoding="utf-8")
         key.write_text(str(verifier_key(_WITNESS, SignatureType.COSIGNATURE, witness)), encoding="utf-8")
         return "--checkpoints", str(notes), "--witness-key", str(key)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.derive.versions import engine_versions
@@ -116,7 +116,7 @@ def _bodies(policy: Object) -> Iterator[bytes]:
                     action=Action(action),
                     resource=Resource("order", _ID.decode(), {"amount": amount, "currency": "EUR"}),
                 )
-                verdict, passed = weighed(snapshot, made, (), around)
+                verdict, passed = evaluate_hops(snapshot, made, (), around)
                 yield lines.line(
                     made,
                     verdict,

@@ -12,7 +12,7 @@ import orjson
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.cost.estimate import REFERENCE, Extent
-from bailiwick_engine.cel.expressions import FAILED, Expression, compiled, evaluated
+from bailiwick_engine.cel.expressions import FAILED, Expression, compile_expression, evaluate_expression
 from bailiwick_engine.cel.inputs import inputs
 from bailiwick_engine.problem import Problem
 
@@ -61,14 +61,14 @@ def tried(text: str) -> CelTrial:
     found = expression(text)
     if (cost := found.cost) is None:
         raise ValueError(f"{text}: it has no cost of its own")
-    held = evaluated(found, {}, INPUTS)
-    costs = [f"{cost.at([extent] * len(cost.reads)) / _PICOSECONDS:.0f} µs" for extent in (SMALL, REFERENCE)]
+    held = evaluate_expression(found, {}, INPUTS)
+    costs = [f"{cost.value_at([extent] * len(cost.reads)) / _PICOSECONDS:.0f} µs" for extent in (SMALL, REFERENCE)]
     return CelTrial(str(found.yields.name()).lower(), "unknown" if held is FAILED else spelled(held), *costs)
 
 
 def expression(text: str) -> Expression:
     """Compile an expression. Raises `ValueError` with what the compiler says."""
-    match compiled(text, "expression", {}):
+    match compile_expression(text, "expression", {}):
         case Expression() as found:
             return found
         case wrong:

@@ -110,7 +110,7 @@ def _template(path: str, document: Object) -> str:
         f' "labels" (dict{_pairs(metadata.get("labels"))}) "annotations" (dict{_pairs(metadata.get("annotations"))}))'
         " | nindent 2 }}"
     )
-    _, _, text = generate.rendered([marks.on(marked)]).partition("---\n")
+    _, _, text = generate.render([marks.on(marked)]).partition("---\n")
     return f"{{{{- if {condition} }}}}\n---\n{marks.resolved(text)}{{{{- end }}}}\n"
 
 

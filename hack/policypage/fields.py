@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from bailiwick_api.manifests.editorschema import resolved
+from bailiwick_api.manifests.editorschema import model_schema
 from policypage import bounds
 
 WORDS: Final = Path(__file__).with_name("words.toml")
@@ -95,7 +95,7 @@ def told(kind: str, row: FieldRow) -> tuple[str, Words]:
 
 
 def _nodes(model: type[BaseModel]) -> Iterator[tuple[str, Schema, bool]]:
-    yield from _below("", resolved(model), required=True)
+    yield from _below("", model_schema(model), required=True)
 
 
 def _below(path: str, node: Schema, *, required: bool) -> Iterator[tuple[str, Schema, bool]]:

@@ -210,7 +210,7 @@ class TestAb36AStranger:
                 further = there.pop("warnings")
                 assert "lets calls further (rule all, new): Deny to Allow" in further[0]
                 assert there == {"uid": UID, "allowed": True}
-                assert nowhere == there | {"warnings": [*further, acceptance.unconfigured("crm-api")]}
+                assert nowhere == there | {"warnings": [*further, acceptance.unconfigured_message("crm-api")]}
 
     def test_changes_nothing(self, pdp: Bailiwick, tenant: Tenant) -> None:
         judged(pdp, sent(policy(tenant.namespace, "stranger", rules=[rule("all", actions=["*"])])))

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET
-from bailiwick_api.signingkeys import SigningKey, read
+from bailiwick_api.signingkeys import SigningKey, read_keys
 from bailiwick_api.statusproof import HEADER, header_for
 from support.installation import accepted
 from support.pdp.processes import Bailiwick
@@ -21,7 +21,7 @@ FLOODERS: Final = 16
 
 def signing_key(pdp: Bailiwick) -> SigningKey:
     path = f"/api/v1/namespaces/{pdp.installation.namespace}/secrets/{SIGNING_KEYS_SECRET}"
-    return min(read(accepted(pdp.callers.admin.get(path))["data"]), key=lambda key: key.age)
+    return min(read_keys(accepted(pdp.callers.admin.get(path))["data"]), key=lambda key: key.age)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 import generate_chart
 from bailiwick_api.accounts import Installation
-from bailiwick_engine.approval.fingerprint import deviations, shipped
+from bailiwick_engine.approval.fingerprint import deviations, shipped_fingerprint
 from chartmaker import templates, values
 from support import charts
 from support.charts import Values
@@ -159,7 +159,7 @@ def test_a_role_of_the_operator_that_cannot_be_narrowed_is_refused(gone: str) ->
 
 def test_the_rendered_guards_are_all_that_the_fingerprint_covers() -> None:
     names = charts.render().names()
-    assert {f"{one['kind']}/{one['metadata']['name']}" for one in shipped(Installation())} <= names
+    assert {f"{one['kind']}/{one['metadata']['name']}" for one in shipped_fingerprint(Installation())} <= names
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_webhook.record.line import RecordLines
@@ -56,7 +56,7 @@ def decided(
     snapshot, lines = Snapshot.of(made), RecordLines(b"k" * 32)
     for number, call in enumerate(calls):
         now = began + number * every
-        verdict, passed = weighed(snapshot, call, (), Circumstances(now))
+        verdict, passed = evaluate_hops(snapshot, call, (), Circumstances(now))
         told = {"evaluation_id": f"eval-{number}", "now": now, "judged": now, "weighed": passed, **fields}
         for line in lines_of(lines, snapshot, call, verdict, **told):
             log.add(**json.loads(line))

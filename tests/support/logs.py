@@ -11,11 +11,11 @@ from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bailiwick_evidence.base64text import encoded
+from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.chain import ChainWriter, chain_id
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import Forest, consistency
-from bailiwick_evidence.note import SignatureType, signed, verifier_key
+from bailiwick_evidence.note import SignatureType, sign_note, verifier_key
 from support.httpthreads import Reply, ThreadedServer
 
 Answer = tuple[int, dict[str, Any]]
@@ -69,7 +69,7 @@ class LoggedProcess:
         return other.grow(lines)
 
     def note(self) -> str:
-        return signed(
+        return sign_note(
             Checkpoint(self.origin, self.size, self._forest(0, self.size).root).text(), self.origin, self.signer
         )
 
@@ -84,7 +84,7 @@ class LoggedProcess:
             self.told.append(question["ledger"])
         if since > self.size or since in self.forgets:
             return HTTPStatus.CONFLICT, {"error": "not kept", "sizes": [self.size]}
-        proof = [encoded(one) for one in self.proof(since)] if since else []
+        proof = [encode_base64(one) for one in self.proof(since)] if since else []
         body = {"checkpoint": self.note(), "from": since, "proof": proof, "key": self.key, "pod": self.pod}
         return HTTPStatus.OK, body if self.lost is None else {**body, "lost": self.lost}
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc.jwk import ECKey
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
-from bailiwick_api.signingkeys import SigningKey, written
+from bailiwick_api.signingkeys import SigningKey, secret_data
 from bailiwick_webhook.signing.keyring import Keyring, keyring_of
 from support.objects import Object
 
@@ -29,10 +29,10 @@ def signing_key(now: float, *, begins: float = 0.0, ends: float | None = None) -
 
 def ring(*keys: SigningKey) -> Keyring:
     """Return a ring of these keys."""
-    return keyring_of(written(keys))
+    return keyring_of(secret_data(keys))
 
 
 def secret(keys: Iterable[SigningKey], installation: Installation = Installation()) -> Object:  # noqa: B008 - frozen
     """Return the Secret that holds these keys."""
     metadata = {"name": SIGNING_KEYS_SECRET, "namespace": installation.namespace}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": written(keys)}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": secret_data(keys)}

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 import generate_cel_reference
 from bailiwick_engine.cel.cost.estimate import LIMIT, REFERENCE
 from bailiwick_engine.cel.cost.functions import FUNCTIONS
-from bailiwick_engine.cel.expressions import Expression, evaluated
+from bailiwick_engine.cel.expressions import Expression, evaluate_expression
 from bailiwick_engine.cel.inputs import inputs
 from bailiwick_engine.cel.tree import Invocation, tree, walk
 from celpage import examples, trial
@@ -109,7 +109,7 @@ class TestTheExpressions:
     def test_say_the_same_for_less(self, refusal: examples.CelRefusal, lists: tuple[str, ...]) -> None:
         given = {name: [*letters] for name, letters in zip("abc", lists, strict=True)}
         call = replace(CALL, context=given)
-        held = evaluated(trial.expression(refusal.instead), {}, inputs(call, trial._CAROL, NOW))
+        held = evaluate_expression(trial.expression(refusal.instead), {}, inputs(call, trial._CAROL, NOW))
         a, b, c = (set(letters) for letters in lists)
         assert held is bool(a & b & c if "context.c" in refusal.text else a & b)
 

@@ -18,10 +18,10 @@ from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.digestfields import EXCEPTIONS, STAND_INS
 from bailiwick_engine.compile.policies import parse_spec, policy_ref
-from bailiwick_engine.decision.clauses import fixed, of_rule
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.clauses import fixed_clauses, of_rule
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.hops import seen
-from bailiwick_engine.decision.match import off
+from bailiwick_engine.decision.match import disabled_reason
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.dimensions.clause import CallView
 from bailiwick_engine.policy.dimensions.dimension import Dimension, RuleSource
@@ -187,12 +187,12 @@ def endpoint(raw: Object) -> CompiledEndpoint:
 
 
 def is_allowed(raw: Object, call: Call, now: float) -> bool:
-    return weighed(snapshot(raw), call, (), Circumstances(now=now))[0].outcome is Outcome.ALLOW
+    return evaluate_hops(snapshot(raw), call, (), Circumstances(now=now))[0].outcome is Outcome.ALLOW
 
 
 def record(raw: Object, call: Call, now: float) -> dict[str, Any]:
     on = snapshot(raw)
-    verdict, passed = weighed(on, call, (), Circumstances(now=now))
+    verdict, passed = evaluate_hops(on, call, (), Circumstances(now=now))
     (line,) = lines_of(RecordLines(b"key"), on, call, verdict, now=now, weighed=passed)
     made: dict[str, Any] = json.loads(line)
     return made
@@ -280,7 +280,7 @@ class TestAFieldThatDecides:
             (compiled,) = sound(raw).rules
             values = seen(endpoint(raw), call, party, case.outside_at)
             own = list(dimension.clauses(compiled, CallView(compiled.effect, call, party, case.outside_at, values)))
-            cheap = fixed(compiled, call, party, case.outside_at)
+            cheap = fixed_clauses(compiled, call, party, case.outside_at)
             every = of_rule(compiled, cheap, call, party, case.outside_at, values)
             assert all(clause.met for clause in own) is met
             assert all(clause.met for clause in every if clause not in own)
@@ -326,10 +326,10 @@ def test_a_limit_on_what_is_not_known_gives_each_of_its_reasons_and_none(monkeyp
     found = set()
     choices.reset()
     while True:
-        found.add(off(limited, CALL, NOW))
+        found.add(disabled_reason(limited, CALL, NOW))
         # The same in one run, however often it is asked.
-        assert off(replace_rule(limited, suspended=False), CALL, NOW) in found
+        assert disabled_reason(replace_rule(limited, suspended=False), CALL, NOW) in found
         if not choices.more():
             break
     assert found == {None, Reason.INTENT_MISMATCH}
-    assert off(replace_rule(limited, suspended=True), CALL, NOW) is Reason.POLICY_SUSPENDED
+    assert disabled_reason(replace_rule(limited, suspended=True), CALL, NOW) is Reason.POLICY_SUSPENDED

@@ -203,7 +203,7 @@ def _all_of(namespace: str) -> str:
 
 
 def _account(key: keys.Key) -> ServiceAccountName | None:
-    kind, *parts = keys.spelled(key)
+    kind, *parts = keys.key_parts(key)
     return ServiceAccountName.parse(parts[0]) if kind == keys.SERVICE_ACCOUNT else None
 
 

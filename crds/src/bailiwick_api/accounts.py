@@ -1,6 +1,6 @@
-"""The two service accounts of an installation, as guards, RBAC and both processes know them.
+"""The two service accounts of an installation, for guards, RBAC and both processes.
 
-Holds: the account names are parameters of an installation; every expression that names one takes it from here.
+Holds: the account names are parameters of an installation; every expression that names one takes the name from here.
 """
 
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ GUARD_CONFIG_MAP: Final = "bailiwick-guard"
 SIGNING_KEYS_SECRET: Final = "bailiwick-keys"  # noqa: S105 - a name
 SIGNING_KEYS_TYPE: Final = "Opaque"
 SIGNING_KEYS_MANIFEST: Final = "crds/rbac/accounts.yaml"
-"""Where the Secret comes from, for those who are told that it is not there; those of certificates too."""
+"""Where the Secret comes from, for messages about a missing one; the Secrets of certificates too."""
 SERVING_SECRET: Final = "bailiwick-serving"  # noqa: S105 - a name
-"""The decision point's certificate, its key and what to trust: `tls.crt`, `tls.key`, `ca.crt`."""
+"""The decision point's certificate, its key and its authorities: `tls.crt`, `tls.key`, `ca.crt`."""
 CA_SECRET: Final = "bailiwick-ca"  # noqa: S105 - a name
-"""The certificate authorities with their keys; for the operator alone."""
+"""The certificate authorities with their keys; only the operator reads it."""
 CA_CONFIG_MAP: Final = "bailiwick-ca"
 CA_ENTRY: Final = "ca.crt"
 """What callers of the decision point trust, in the ConfigMap and in the Secret of the certificate."""
 CERTIFICATE_ENTRY: Final = "tls.crt"
 CERTIFICATE_KEY_ENTRY: Final = "tls.key"
 WITNESS_SECRET: Final = "bailiwick-witness"  # noqa: S105 - a name
-"""The keys that the witness of the decision log cosigns by; for the operator alone."""
+"""The keys with which the witness of the decision log cosigns; only the operator reads it."""
 WITNESS_CONFIG_MAP: Final = "bailiwick-witness"
 """The newest cosigned checkpoint of each log, by the id of its chain."""
 WITNESS_MONTHS: Final = tuple(f"{WITNESS_CONFIG_MAP}-{month:02}" for month in range(1, 13))
-"""The same of logs that are over, by the month in which they were put away. RBAC cannot name what is not known."""
+"""The same for logs that have ended, by the month in which they were archived. Their names are fixed, for RBAC."""
 WITNESS_KEYS_ENTRY: Final = "witness.vkey"
 """What verifies the cosignatures: a `vkey` of C2SP signed notes on each line."""
 WITNESS_MONTH_ENTRY: Final = "month"
-"""Of which year the ConfigMap of a month is: `2026-11`."""
+"""The year and month of such a ConfigMap: `2026-11`."""
 NOTIFICATIONS_SECRET: Final = "bailiwick-notifications"  # noqa: S105 - a name
-"""The targets of notifications: of a namespace by this name, of the installation usually."""
+"""The targets of notifications. A namespace's Secret has this name, and usually the installation's too."""
 VALIDATING_CONFIGURATION: Final = "bailiwick-endpointpolicies"
 VALIDATING_WEBHOOK: Final = "endpointpolicies.bailiwick.dev"
 CANARY_GRANT: Final = "bailiwick-canary"
@@ -45,7 +45,8 @@ ENFORCER_AUDIENCE: Final = "bailiwick"
 class Installation:
     """Where Bailiwick is installed and as whom it runs.
 
-    `human_username_prefixes` says which usernames are people; empty: whatever does not begin with `system:`.
+    Usernames that begin with one of `human_username_prefixes` are people. Empty: every username that does not begin
+    with `system:`.
     """
 
     namespace: str = "bailiwick-system"

@@ -1,7 +1,7 @@
-"""Other issuers than the cluster: whom an administrator lets vouch for people, by a file that both processes read.
+"""Issuers besides the cluster, which an administrator trusts to identify people, in a file that both processes read.
 
-Holds: the file is closed (an unknown member is an error) and read once at start, so that no tenant can add an issuer;
-two of them never share a name or a URL.
+Holds: the file is closed (an unknown member is an error) and read once at start, so that no tenant can add an issuer.
+Two issuers never share a name or a URL.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ MAX_LEEWAY: Final = 30.0
 
 
 class IssuersError(Exception):
-    """The file of issuers cannot be used; the message says what to mend."""
+    """The file of issuers cannot be used; the message says what to fix."""
 
 
 class ClaimMapping(Model):
@@ -110,31 +110,31 @@ def load(path: Path, problems: Callable[[ValidationError, type[Model]], Sequence
         raise IssuersError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
         raise IssuersError(f"{path}: {problems(error, IssuersFile)[0]}") from error
-    return tuple(_beside(path, config) for config in parsed.issuers)
+    return tuple(_resolve_paths(path, config) for config in parsed.issuers)
 
 
 def namings(configs: Iterable[IssuerConfig]) -> dict[str, UsernameTemplate]:
-    """Return of each issuer, by its name, how its people are named."""
+    """Return, by the name of each issuer, how its people are named."""
     return {config.name: config.naming for config in configs}
 
 
-def mapped(named: Mapping[str, UsernameTemplate] | None) -> dict[str, bool] | None:
-    """Return of each issuer whether the API server's names of its people are known; None where no file tells of any."""
-    return {name: naming.template is not None for name, naming in (named or {}).items()} or None
+def mapped_issuers(templates: Mapping[str, UsernameTemplate] | None) -> dict[str, bool] | None:
+    """Return, for each issuer, whether the API server's names of its people are known; None if no file has issuers."""
+    return {name: naming.template is not None for name, naming in (templates or {}).items()} or None
 
 
-def _beside(path: Path, config: IssuerConfig) -> IssuerConfig:
+def _resolve_paths(path: Path, config: IssuerConfig) -> IssuerConfig:
     folder = path.absolute().parent
-    moved = {
-        name: folder / found
-        for name, found in (("jwks_file", config.jwks_file), ("ca_file", config.ca_file))
-        if found is not None
+    absolute = {
+        name: folder / file
+        for name, file in (("jwks_file", config.jwks_file), ("ca_file", config.ca_file))
+        if file is not None
     }
-    return config.model_copy(update=moved)
+    return config.model_copy(update=absolute)
 
 
 def problem_of_url(url: str) -> str | None:
-    """Return what speaks against a URL; None where nothing does."""
+    """Return why a URL cannot be used; None if it can."""
     try:
         parts = urlsplit(url)
         _ = parts.port

@@ -1,6 +1,6 @@
 """One JSON list in one entry of a Secret, so that it is replaced whole or not at all: signing keys, authorities.
 
-Holds: content of which any part cannot be read is unreadable as a whole; what is wrong is said without a byte of it.
+Holds: if any part of the content cannot be read, all of it is unreadable. No message repeats a byte of the content.
 """
 
 import base64
@@ -13,43 +13,43 @@ from typing import Any, Final
 from bailiwick_api import times
 
 MOST: Final = 16
-"""How many a list may hold, and at least one."""
+"""The maximum length of a list; the minimum is one."""
 
 
 class UnreadableListError(ValueError):
-    """The content is not what the operator writes; the message says where, and repeats nothing of it."""
+    """The content is not what the operator writes; the message says where, and does not repeat it."""
 
 
-def read(data: Mapping[str, Any] | None, entry: str, what: str) -> Sequence[dict[str, Any]]:
+def read_list(data: Mapping[str, Any] | None, entry: str, what: str) -> Sequence[dict[str, Any]]:
     """Return the objects in a Secret's base64 `data`; `what` is their name, plural. Raises `UnreadableListError`."""
-    found = (data or {}).get(entry)
-    if not isinstance(found, str):
+    encoded = (data or {}).get(entry)
+    if not isinstance(encoded, str):
         raise UnreadableListError(f"entry {entry} is missing")
     try:
-        listed = json.loads(base64.b64decode(found, validate=True))
+        objects = json.loads(base64.b64decode(encoded, validate=True))
     except (binascii.Error, ValueError, RecursionError):
-        # Without its cause, which would quote the content.
+        # Without the cause, which would quote the content.
         raise UnreadableListError(f"{entry} is not valid JSON") from None
-    if not isinstance(listed, list) or not 0 < len(listed) <= MOST:
+    if not isinstance(objects, list) or not 0 < len(objects) <= MOST:
         raise UnreadableListError(f"{entry} is not a list of 1 to {MOST} {what}")
-    for index, each in enumerate(listed):
-        if not isinstance(each, dict):
+    for index, member in enumerate(objects):
+        if not isinstance(member, dict):
             raise UnreadableListError(f"{place(entry, index)} is not an object")
-    return listed
+    return objects
 
 
-def written(entry: str, listed: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def secret_entry(entry: str, objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the entry of a Secret's `data` that holds these objects."""
-    return {entry: base64.b64encode(json.dumps(list(listed), indent=1).encode()).decode()}
+    return {entry: base64.b64encode(json.dumps(list(objects), indent=1).encode()).decode()}
 
 
 def place(entry: str, index: int) -> str:
-    """Return how one object of a list is called in messages."""
+    """Return the name of one object of a list for messages."""
     return f"{entry}[{index}]"
 
 
 def time(entry: str, index: int, value: object) -> datetime:
     """Return a time of one object. Raises `UnreadableListError`."""
-    if (found := times.read(value)) is None:
+    if (found := times.parse_time(value)) is None:
         raise UnreadableListError(f"{place(entry, index)} has an invalid time")
     return found

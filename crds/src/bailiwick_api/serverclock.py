@@ -1,8 +1,8 @@
-"""The API server's clock, as its answers tell it (`Date`, RFC 9110, 6.6.1), and whether ours is the same.
+"""The API server's clock, from the `Date` of its answers (RFC 9110, 6.6.1), and whether ours agrees with it.
 
-Standing: beside `times`; operator and decision point keep one each, and tell it of every answer. Holds: clocks agree
-only where that is certain, so before the first answer they do not; a step of our own clock shows at once, since the API
-server's is followed by the monotonic clock, which nobody sets.
+Standing: beside `times`; operator and decision point have one each, and record every answer in it. Holds: clocks agree
+only if that is certain, so before the first answer they do not. A step of our own clock is noticed immediately, since
+the API server's time is tracked with the monotonic clock, which cannot be set.
 """
 
 import time
@@ -13,12 +13,12 @@ from typing import Final
 
 MAX_SKEW: Final = 30.0
 """Seconds that two clocks may be apart, in either direction."""
-# Two sound clocks drift apart by far less; one that is being slewed drifts by about this much.
+# Two correct clocks drift apart by far less; a clock that is being slewed drifts by about this much.
 _DRIFT: Final = 0.001
 
 
 def read_date(header: str | None) -> float | None:
-    """Return the moment of a `Date` header, in seconds since the epoch; None where there is none that can be read."""
+    """Return the time of a `Date` header, in seconds since the epoch; None if it is missing or unreadable."""
     try:
         return None if header is None else parsedate_to_datetime(header).timestamp()
     except (ValueError, OverflowError):
@@ -27,7 +27,7 @@ def read_date(header: str | None) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Offset:
-    """By how much the API server's clock is ahead of the monotonic one: surely within these, as of `at`."""
+    """By how much the API server's clock is ahead of the monotonic one: certainly within these bounds, as of `at`."""
 
     at: float
     low: float
@@ -39,44 +39,45 @@ class ServerClock:
 
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.wall: Final = wall
-        """Ours alone, which somebody may set."""
+        """Our own clock, which an administrator can set."""
         self.monotonic: Final = monotonic
-        """What `began` of `heard` is read from."""
+        """What `began` of `record_answer` is read from."""
         self._offset: _Offset | None = None
 
-    def heard(self, date: float | None, began: float) -> None:
-        """Take the `Date` of an answer that has just come, to a request that was begun then. None: it had none."""
+    def record_answer(self, date: float | None, began: float) -> None:
+        """Record the `Date` of an answer that has just arrived, to a request that began at `began`. None: no date."""
         if date is None:
             return
         now = self.monotonic()
-        # The header has whole seconds: what it says was up to a second ago when it was written, and that was between.
+        # The header has whole seconds: its time was up to a second old when it was written, and it was written between
+        # the beginning of the request and now.
         low, high = date - now, date + 1.0 - began
         known = self._offset
         if known is not None:
             drift = (now - known.at) * _DRIFT
             within = max(low, known.low - drift), min(high, known.high + drift)
-            # Where the two exclude each other a clock was set, or another API server answered: the latest counts.
+            # If the two exclude each other, a clock was set or another API server answered: the latest answer counts.
             low, high = within if within[0] <= within[1] else (low, high)
         self._offset = _Offset(now, low, high)
 
     @property
     def ahead(self) -> float | None:
-        """By how many seconds our clock is ahead of the API server's, negative: behind. None before the first answer.
+        """By how many seconds our clock is ahead of the API server's; negative: behind. None before the first answer.
 
-        Exact to about the time that an answer takes, or to half a second.
+        Accurate to about the duration of a call, or to half a second.
         """
         bounds = self._bounds()
         return None if bounds is None else (bounds[0] + bounds[1]) / 2
 
     @property
     def agree(self) -> bool:
-        """Whether the clocks are surely at most `MAX_SKEW` apart."""
+        """Whether the clocks are certainly at most `MAX_SKEW` apart."""
         bounds = self._bounds()
         return bounds is not None and bounds[0] >= -MAX_SKEW and bounds[1] <= MAX_SKEW
 
     @property
     def problem(self) -> str | None:
-        """Why the clocks do not agree, for a person; None where they do."""
+        """Why the clocks do not agree, for a person; None if they do."""
         if self.agree:
             return None
         ahead = self.ahead
@@ -86,9 +87,9 @@ class ServerClock:
         return f"this clock is {abs(ahead):.0f} s {how} the API server's clock; the limit is {MAX_SKEW:.0f} s"
 
     def latest(self) -> float:
-        """Return the time that it may be at the latest: by ours or by the API server's; where they disagree, by theirs.
+        """Return the latest time that it can be now, by both clocks; if they disagree, by the API server's.
 
-        Never before what the API server stamped until now, so nothing that is judged by it is judged too early.
+        It is never before a time that the API server has stamped, so nothing is decided too early by it.
         """
         ours = self.wall()
         if self._offset is None:
@@ -97,7 +98,7 @@ class ServerClock:
         return max(ours, theirs) if self.agree else theirs
 
     def _bounds(self) -> tuple[float, float] | None:
-        """Return between what and what our clock is ahead."""
+        """Return the bounds of how far our clock is ahead."""
         if self._offset is None:
             return None
         ours = self.wall() - self.monotonic()

@@ -1,7 +1,7 @@
-"""Service accounts as the API server calls them, `system:serviceaccount:<namespace>:<name>`: spelled, and taken apart.
+"""Usernames of service accounts, `system:serviceaccount:<namespace>:<name>`: written and parsed.
 
-Holds: what is parsed has a namespace and a name that a path of the API can hold as they are; everybody else's username
-is None.
+Holds: a parsed name has a namespace and a name that a path of the API can contain unescaped. Every other username is
+None.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 SERVICE_ACCOUNT_PREFIX: Final = "system:serviceaccount:"
-# Namespaces are labels of DNS, names of service accounts are its subdomains.
+# Namespaces are DNS labels, names of service accounts are DNS subdomains.
 _USERNAME: Final = re.compile(SERVICE_ACCOUNT_PREFIX + r"([a-z0-9][-a-z0-9]*):([a-z0-9][-a-z0-9.]*)")
 
 
@@ -22,13 +22,13 @@ class ServiceAccountName:
 
     @classmethod
     def parse(cls, username: str) -> Self | None:
-        """Take a username apart; None where it is no service account's."""
+        """Parse a username; None if it is not that of a service account."""
         found = _USERNAME.fullmatch(username)
         return None if found is None else cls(found[1], found[2])
 
     @property
     def username(self) -> str:
-        """What the API server calls it."""
+        """Its username at the API server."""
         return f"{SERVICE_ACCOUNT_PREFIX}{self.namespace}:{self.name}"
 
     @property
@@ -38,5 +38,5 @@ class ServiceAccountName:
 
     @property
     def path(self) -> str:
-        """Where the API server has the object."""
+        """The path of the object at the API server."""
         return f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{self.name}"

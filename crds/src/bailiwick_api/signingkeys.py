@@ -1,8 +1,8 @@
 """The signing keys of an installation, as the operator writes them to their Secret and the decision point reads them.
 
-Holds: of the keys that have begun to sign, the youngest signs, and every key that has not ended is accepted, before it
-signs too; content of which any part cannot be read is unreadable as a whole. What is wrong is said without a byte of
-the content. Whether a PEM is a key is for those to say who have a library for it.
+Holds: of the keys that have begun to sign, the youngest signs. Every key that has not ended is accepted, even before it
+signs. If any part of the content cannot be read, all of it is unreadable, and no message repeats a byte of it. Callers
+with a cryptographic library check whether a PEM is a key.
 """
 
 import base64
@@ -21,18 +21,18 @@ KEYS_ENTRY: Final = "keys.json"
 ALGORITHM: Final = "ES256"
 CURVE: Final = "P-256"
 JWKS_MAX_AGE: Final = timedelta(seconds=300)
-"""For how long clients may keep the published keys."""
+"""How long clients can cache the published keys."""
 MAX_TOKEN_LIFETIME: Final = timedelta(hours=24)
-"""No token that is signed by these keys lives longer: a grant's window has at most that."""
+"""No token signed with these keys is valid longer: it is the maximum window of a grant."""
 MAX_SKEW: Final = timedelta(seconds=60)
-"""How far the clocks of our processes and of a client may be apart, taken together."""
+"""How far the clocks of our processes and of a client may be apart in total."""
 MAX_KEYS: Final = secretlist.MOST
 _COORDINATE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One key. `kid` is its RFC 7638 thumbprint, `pem` the private key in PKCS8. `until` None: while it is the last."""
+    """One key. `kid` is its RFC 7638 thumbprint, `pem` the private key in PKCS8. `until` None: it has no successor."""
 
     kid: str
     pem: str = field(repr=False)
@@ -42,31 +42,31 @@ class SigningKey:
 
     @property
     def age(self) -> tuple[datetime, datetime, str]:
-        """What the keys are ordered by, the same for everybody who reads them."""
+        """The order of the keys, the same for every reader."""
         return (self.sign_from, self.created, self.kid)
 
-    def accepted(self, now: datetime) -> bool:
-        """Tell whether what it signed is accepted at this moment."""
+    def is_accepted(self, now: datetime) -> bool:
+        """Tell whether its signatures are accepted at this moment."""
         return self.until is None or now < self.until
 
 
 def signing(keys: Iterable[SigningKey], now: datetime) -> SigningKey | None:
-    """Return the key that signs at this moment: the youngest that has begun; None where none has, or it has ended."""
-    begun = [key for key in keys if key.sign_from <= now and key.accepted(now)]
-    return max(begun, key=lambda key: key.age, default=None)
+    """Return the key that signs at this moment: the youngest that has begun and not ended; None if there is none."""
+    candidates = [key for key in keys if key.sign_from <= now and key.is_accepted(now)]
+    return max(candidates, key=lambda key: key.age, default=None)
 
 
-def read(data: Mapping[str, Any] | None) -> tuple[SigningKey, ...]:
+def read_keys(data: Mapping[str, Any] | None) -> tuple[SigningKey, ...]:
     """Return the keys of a Secret's `data`, which is base64. Raises `UnreadableListError`."""
-    keys = tuple(_key(index, each) for index, each in enumerate(secretlist.read(data, KEYS_ENTRY, "keys")))
+    keys = tuple(_key(index, entry) for index, entry in enumerate(secretlist.read_list(data, KEYS_ENTRY, "keys")))
     if len({key.kid for key in keys}) != len(keys):
         raise UnreadableListError(f"{KEYS_ENTRY} has a duplicate key")
     return keys
 
 
-def written(keys: Iterable[SigningKey]) -> dict[str, str]:
+def secret_data(keys: Iterable[SigningKey]) -> dict[str, str]:
     """Return the entry of a Secret's `data` that holds these keys."""
-    listed = [
+    entries = [
         {
             "kid": key.kid,
             "pem": key.pem,
@@ -76,7 +76,7 @@ def written(keys: Iterable[SigningKey]) -> dict[str, str]:
         }
         for key in keys
     ]
-    return secretlist.written(KEYS_ENTRY, listed)
+    return secretlist.secret_entry(KEYS_ENTRY, entries)
 
 
 def thumbprint(x: int, y: int) -> str:

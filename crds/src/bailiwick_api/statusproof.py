@@ -1,9 +1,9 @@
-"""How the operator proves itself on the status port of the decision point: a header that only it can write.
+"""The header with which the operator authenticates at the status port of the decision point.
 
-Standing: both processes read the Secret of the signing keys, and nobody else does; the status port speaks plain HTTP to
-kubelets and to Prometheus, and has no certificate in some installations. Holds: nothing secret is sent; a header is for
-one path and one body, and for `LIFETIME` seconds. It gives a place, and lets the checkpoints of the operator's log
-into the chain; what the operator is told, anybody is.
+Standing: only the two processes read the Secret of the signing keys. The status port serves plain HTTP to kubelets and
+Prometheus, and has no certificate in some installations. Holds: nothing secret is sent. A header is valid for one path
+and one body, for `LIFETIME` seconds. It reserves a place for the operator, and admits the checkpoints of the operator's
+log to the chain. The operator gets no answer that other clients of the port do not get.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _PARTS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class StatusProof:
-    """A header, taken apart. Nothing of it is believed before `proves` says so. `body` is a SHA-256 in hex."""
+    """A parsed header. Nothing in it is trusted before `proves` returns true. `body` is a SHA-256 in hex."""
 
     kid: str
     time: int
@@ -32,14 +32,14 @@ class StatusProof:
 
     @classmethod
     def parse(cls, header: str | None) -> "StatusProof | None":
-        """Take a header apart; None where it is none."""
+        """Parse a header; None if it is malformed."""
         parts = header.split(" ") if header is not None and header.isascii() and len(header) <= _LONGEST else []
         if len(parts) != _PARTS or not parts[1].isdecimal():
             return None
         return cls(parts[0], int(parts[1]), parts[2], parts[3])
 
     def proves(self, key: SigningKey, path: str, now: float) -> bool:
-        """Tell whether the holder of this key wrote it for this path, lately."""
+        """Tell whether the holder of this key wrote it for this path within `LIFETIME`."""
         made = _mac(key, path, self.time, self.body)
         return abs(now - self.time) <= LIFETIME and hmac.compare_digest(made, self.mac)
 
@@ -51,11 +51,11 @@ def header_for(key: SigningKey, path: str, body: bytes, now: float) -> str:
 
 
 def body_digest(body: bytes) -> str:
-    """Return what a header says of a body."""
+    """Return the digest of a body, as a header has it."""
     return hashlib.sha256(body).hexdigest()
 
 
 def _mac(key: SigningKey, path: str, time: int, body: str) -> str:
-    # A key of its own for this purpose: what is made here signs nothing else.
+    # A key derived for this purpose: a MAC from here is valid for nothing else.
     own = hmac.digest(key.pem.encode(), _PURPOSE, "sha256")
     return hmac.digest(own, f"{path}\n{time}\n{body}".encode(), "sha256").hex()

@@ -1,7 +1,7 @@
-"""How the API server names people of an issuer: the template `claims.kubernetesUsername` of the issuers file.
+"""The API server's usernames of an issuer's people: the template `claims.kubernetesUsername` of the issuers file.
 
-Standing: below decision point and operator, which read that file. Pure. Holds: nobody is named `system:...` by it, as
-the API server would not have it either.
+Standing: below decision point and operator, which read that file. Pure. Holds: it makes no username that begins with
+`system:`; the API server refuses such usernames too.
 """
 
 import re
@@ -13,12 +13,12 @@ _PLACE: Final = re.compile(r"\{([A-Za-z0-9_.:/-]{1,63})\}")
 _BRACES: Final = re.compile(r"[{}]")
 _SYSTEM: Final = "system:"
 NAME_CLAIM: Final = "sub"
-"""What names somebody in policies and grants, where an issuer's entry does not say."""
+"""The claim that names a person in policies and grants, unless the issuer's entry has another."""
 _LONGEST: Final = 512
 
 
 def problem_of(template: str) -> str | None:
-    """Return what is wrong with a template; None where it will do."""
+    """Return what is wrong with a template; None if it can be used."""
     if _BRACES.search(_PLACE.sub("", template)):
         return "contains a brace that encloses no claim"
     if not _PLACE.search(template):
@@ -27,16 +27,16 @@ def problem_of(template: str) -> str | None:
 
 
 def claims_of(template: str) -> frozenset[str]:
-    """Return the claims that a template names."""
+    """Return the names of the claims in a template."""
     return frozenset(_PLACE.findall(template))
 
 
-def filled(template: str, claims: Mapping[str, str]) -> str | None:
-    """Return the username that these claims make; None where one is missing, or it would be of the system."""
+def fill_template(template: str, claims: Mapping[str, str]) -> str | None:
+    """Return the username with these claims; None if a claim is missing or the username begins with `system:`."""
     if not claims_of(template) <= claims.keys():
         return None
-    found = _PLACE.sub(lambda place: claims[place[1]], template)
-    return None if found.startswith(_SYSTEM) else found
+    username = _PLACE.sub(lambda place: claims[place[1]], template)
+    return None if username.startswith(_SYSTEM) else username
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class UsernameTemplate:
     template: str | None = None
 
     def username(self, name: str) -> str | None:
-        """Return the API server's name of somebody; None where that takes more than the name to know."""
+        """Return a person's username at the API server; None if it takes more than the name to know."""
         if self.template is None:
             return None
-        found = filled(self.template, {self.claim: name})
-        return found if found is not None and len(found) <= _LONGEST else None
+        username = fill_template(self.template, {self.claim: name})
+        return username if username is not None and len(username) <= _LONGEST else None

@@ -1,4 +1,6 @@
-"""Where the API server is and as whom we call it: from a kubeconfig, or as a pod. Both processes start from here.
+"""The address of the API server and the identity of its client, from a kubeconfig or a pod's files.
+
+Standing: both processes start from here.
 
 Holds: the token is read again for every use, because it rotates; it is never kept, logged or shown by repr.
 """
@@ -13,7 +15,7 @@ from typing import Any, Final
 import yaml
 
 _POD: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-# What a kubeconfig's user may hold besides; silently leaving one out would call the API server as somebody else.
+# Other credentials of a kubeconfig's user. To ignore one silently would call the API server as another user.
 _UNSUPPORTED: Final = ("client-certificate", "client-certificate-data", "exec", "auth-provider", "username", "as")
 
 
@@ -23,7 +25,7 @@ class AccessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach the API server. `ca_file` None: by `ca_data` (PEM), or by what this system trusts."""
+    """How to reach the API server. With `ca_file` None, `ca_data` (PEM) is trusted, or else what this system trusts."""
 
     server: str
     ca_file: Path | None = None
@@ -84,9 +86,9 @@ def from_kubeconfig(path: Path) -> Access:
     data = cluster.get("certificate-authority-data")
     return Access(
         server=server,
-        ca_file=_beside(path, cluster.get("certificate-authority")),
+        ca_file=_resolve(path, cluster.get("certificate-authority")),
         ca_data=base64.b64decode(data).decode() if data else None,
-        token_file=_beside(path, user.get("tokenFile")),
+        token_file=_resolve(path, user.get("tokenFile")),
         static_token=user.get("token"),
     )
 
@@ -94,12 +96,12 @@ def from_kubeconfig(path: Path) -> Access:
 def _entry(content: Mapping[str, Any], kind: str, name: str) -> Mapping[str, Any]:
     for entry in content[f"{kind}s"]:
         if entry["name"] == name:
-            found: Mapping[str, Any] = entry[kind]
-            return found
+            member: Mapping[str, Any] = entry[kind]
+            return member
     message = f"it has no {kind} {name}"
     raise KeyError(message)
 
 
-def _beside(path: Path, named: str | None) -> Path | None:
-    """A relative path counts from the folder of the kubeconfig, as it does for kubectl."""
-    return path.absolute().parent / named if named else None
+def _resolve(path: Path, reference: str | None) -> Path | None:
+    """Resolve a relative path against the folder of the kubeconfig, as kubectl does."""
+    return path.absolute().parent / reference if reference else None

@@ -1,8 +1,9 @@
-"""How a body is written for the API server: as JSON that is YAML of the same meaning. Every client of ours uses this.
+"""Bodies for the API server: JSON that has the same meaning as YAML.
 
-Holds: a server-side apply is read as YAML. That knows no pair of surrogates, takes no control characters, not even
-U+007F, and reads U+0085 as a space, which makes another name of a name. So a character beyond the Basic Multilingual
-Plane is sent as it is, in UTF-8, and every other one that is not ASCII as one escape, which both read alike.
+Standing: every client of the API server in this project writes its bodies here. Holds: the API server reads a
+server-side apply as YAML. YAML has no surrogate pairs, allows no control characters (not even U+007F), and reads U+0085
+as a space, which changes a name. So a character beyond the Basic Multilingual Plane is sent as it is, in UTF-8. Every
+other character that is not ASCII is sent as one escape, which JSON and YAML read alike.
 """
 
 import json
@@ -12,9 +13,9 @@ from typing import Final
 _ESCAPED: Final = re.compile("[\x7f-\uffff]")
 
 
-def encoded(body: object) -> bytes:
+def encode_body(body: object) -> bytes:
     """Return the JSON of a body in UTF-8. Raises `ValueError` for what no JSON can hold (NaN)."""
     text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # Outside of strings JSON is ASCII, and within them an escape may stand for any character. A lone surrogate, which
-    # nothing that the API server stores can have, stays an escape: it is for the API server to refuse.
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+    # Outside strings JSON is ASCII, and inside them any character may be an escape. No object that the API server
+    # stores can contain a lone surrogate; it stays an escape, and the API server refuses it.
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode()

@@ -1,9 +1,9 @@
 """The connections of the two processes to the API server, on the Kubernetes client's TLS and aiohttp.
 
-Holds: every call has a deadline; the token is read again for each; no redirection is followed, and no proxy that the
-environment names is asked, so the token goes to the API server alone; every answer tells the time. Nothing is repeated
-here, but aiohttp sends a PUT or DELETE once more where a kept connection breaks: those carry a resourceVersion or a
-uid, so the second one conflicts or finds nothing.
+Holds: every call has a deadline, and reads the token again. No redirect is followed, and no proxy from the environment
+is used, so only the API server receives the token. Every answer updates the server clock. This module retries nothing,
+but aiohttp sends a PUT or DELETE again if a kept connection breaks. Those carry a resourceVersion or a uid, so the
+second one conflicts or finds nothing.
 """
 
 from collections.abc import AsyncIterator
@@ -17,18 +17,18 @@ from kubernetes.aio.client.rest import RESTClientObject, RESTResponse
 
 from bailiwick_api.serverclock import ServerClock, read_date
 from bailiwick_kube.access import Access, AccessError
-from bailiwick_kube.bodies import encoded
-from bailiwick_kube.responses import ApiResponse, parsed
+from bailiwick_kube.bodies import encode_body
+from bailiwick_kube.responses import ApiResponse, parse_response
 from bailiwick_kube.transport import JSON, ApiRequest, ApiStream, SilentStreamError, TooLongError, UnreachableError
 
-# For calls of a library that has no limit of its own; every call of ours has one.
+# For calls by the Kubernetes client, which sets no limit. Every call of this project sets one.
 _LONGEST_SECONDS: Final = 300.0
 
 
 class ApiConnections(RESTClientObject):
-    """The connections, for a client of the library too. `clock` learns the time of each answer.
+    """The connections, also for the Kubernetes client. They pass the time of each answer to `clock`.
 
-    The library's own request writes bodies as ASCII, which a server-side apply does not read (see `bodies`).
+    The library's own request writes bodies as ASCII, which the API server misreads in a server-side apply (`bodies`).
     """
 
     def __init__(self, configuration: Configuration, clock: ServerClock) -> None:
@@ -38,15 +38,15 @@ class ApiConnections(RESTClientObject):
     async def send(
         self, method: str, url: str, headers: dict[str, str], body: object, limits: aiohttp.ClientTimeout
     ) -> aiohttp.ClientResponse:
-        """Send a request, and return once the head of its answer is there."""
+        """Send a request, and return when the head of its answer has arrived."""
         if self.pool_manager is None:
             self.pool_manager = self._create_pool_manager()
-        data = None if body is None else encoded(body)
+        data = None if body is None else encode_body(body)
         began = self._clock.monotonic()
         response = await self.pool_manager.request(
             method, url, headers=headers, data=data, timeout=limits, allow_redirects=False
         )
-        self._clock.heard(read_date(response.headers.get("Date")), began)
+        self._clock.record_answer(read_date(response.headers.get("Date")), began)
         return response
 
     async def request(
@@ -71,7 +71,7 @@ class HttpTransport:
             host=access.server,
             ssl_ca_cert=str(access.ca_file) if access.ca_file else None,
             ca_cert_data=access.ca_data,
-            # Straight to the API server, as kopf does it; a proxy that the environment names is for the outside.
+            # Connect to the API server directly, as kopf does: a proxy from the environment is for external hosts.
             client_session_kwargs={"trust_env": False},
         )
         self.clock: Final = ServerClock()
@@ -92,12 +92,12 @@ class HttpTransport:
                 raw = await (response.read() if most is None else _at_most(response, most))
         except (aiohttp.ClientError, AccessError, TimeoutError, OSError, ValueError) as error:
             raise UnreachableError(self._problem(request, error)) from error
-        return parsed(response.status, raw, read_date(response.headers.get("Date")))
+        return parse_response(response.status, raw, read_date(response.headers.get("Date")))
 
     @asynccontextmanager
     async def stream(self, request: ApiRequest, *, silence: float) -> AsyncIterator[ApiStream]:
         """Open a stream that may be silent for so many seconds. Raises `UnreachableError`."""
-        # No total deadline: a stream is meant to stay; a silent one is noticed by sock_read.
+        # No total deadline: a stream stays open. `sock_read` ends a silent one.
         limits = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=silence)
         try:
             response = await self._send(request, limits)
@@ -106,8 +106,8 @@ class HttpTransport:
         try:
             yield ApiStream(response.status, self._lines(request, response))
         finally:
-            # One that ended has given its connection back. One that is given up is cut: TLS would wait half a minute
-            # for the goodbye of a server that is silent.
+            # A stream that ended has returned its connection. Abort that of an abandoned one: TLS would wait half a
+            # minute for the close_notify of a silent server.
             connection = response.connection
             if connection is not None and connection.transport is not None:
                 connection.transport.abort()
@@ -146,7 +146,7 @@ async def _at_most(response: aiohttp.ClientResponse, most: int) -> bytes:
     async for chunk in response.content.iter_any():
         raw += chunk
         if len(raw) > most:
-            # What is left would have to be read before anything else on this connection.
+            # The rest would have to be read before the connection could be used again.
             response.close()
             raise TooLongError
     return bytes(raw)

@@ -1,7 +1,7 @@
-"""Lists in pages: how large a page is, and how a whole list is read.
+"""Lists in pages: the size of a page, and how to read a whole list.
 
-Holds: what one answer holds is parsed in one go, and while it is, no caller is answered and no lease renewed: so a page
-has at most `PAGE` objects and `PAGE_BYTES`, unless it is one object alone.
+Holds: one answer is parsed in one go, and meanwhile the process answers no caller and renews no lease. So a page has at
+most `PAGE` objects and `PAGE_BYTES` bytes, unless it is a single object.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -26,14 +26,14 @@ class RefusedListError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of a list, and the resource version that a watch goes on from: that of the last page."""
+    """One page of a list. A watch continues from the resource version of the last page."""
 
     items: list[dict[str, Any]]
     resource_version: str
 
 
 def continuation(body: Mapping[str, Any]) -> str:
-    """Return what the next page is asked for by; empty after the last."""
+    """Return the `continue` token for the next page; empty after the last page."""
     return str((body.get("metadata") or {}).get("continue") or "")
 
 
@@ -41,20 +41,20 @@ async def pages(transport: Transport, path: str, query: Mapping[str, str] | None
     """Yield every object of a list, page by page. Raises `RefusedListError` and `UnreachableError`."""
     more, limit = "", PAGE
     while True:
-        asked = {**(query or {}), "limit": str(limit)} | ({"continue": more} if more else {})
+        parameters = {**(query or {}), "limit": str(limit)} | ({"continue": more} if more else {})
         try:
-            response = await transport.call(ApiRequest("GET", path, asked), most=PAGE_BYTES if limit > 1 else None)
+            response = await transport.call(ApiRequest("GET", path, parameters), most=PAGE_BYTES if limit > 1 else None)
         except TooLongError:
-            # A tenant that stores large objects makes its own pages small, and holds up no other.
+            # Large objects only make pages smaller; they never block the event loop for long.
             limit = max(1, limit // _FEWER)
             continue
         limit = min(PAGE, limit * _MORE)
         if not response.ok:
             raise RefusedListError(path, response)
-        found, metadata = response.body.get("items"), response.body.get("metadata") or {}
-        if not isinstance(found, list | None) or "resourceVersion" not in metadata:
+        items, metadata = response.body.get("items"), response.body.get("metadata") or {}
+        if not isinstance(items, list | None) or "resourceVersion" not in metadata:
             raise RefusedListError(path, response, "the answer is not a list")
-        yield ListPage(found or [], metadata["resourceVersion"])
+        yield ListPage(items or [], metadata["resourceVersion"])
         more = continuation(response.body)
         if not more:
             return

@@ -1,6 +1,6 @@
 """Paths of the API server. Pure.
 
-Holds: whatever a name holds stays one segment of the path.
+Holds: a name stays one segment of the path, whatever characters it contains.
 """
 
 from typing import Final

@@ -1,7 +1,7 @@
-"""What the API server answered, and what kind of an answer that is. Pure.
+"""Responses of the API server, and what kind of answer each one is. Pure.
 
-Holds: what is no answer to the question (`unanswered`) differs from a refusal, which is one: after a refusal nothing
-has happened, and asking again brings the same.
+Holds: a response that does not answer the question (`unanswered`) is kept apart from a refusal, which does: after a
+refusal nothing has changed, and the same request is refused again.
 """
 
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from typing import Any, Final
 import orjson
 
 _OK: Final = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
-# Our own token is accepted no longer; or there are too many requests.
+# The API server no longer accepts our token, or there are too many requests.
 _NOT_NOW: Final = {HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS}
 
 
-def succeeded(status: int) -> bool:
+def is_success(status: int) -> bool:
     """Tell whether a status is 2xx."""
     return status in _OK
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What the API server said. `body` is empty where it was no JSON object.
+    """A response of the API server. `body` is empty if it was not a JSON object.
 
-    `date` is its clock, in seconds since the epoch; None where it sent none. `readable` False: the body was no JSON,
-    so it is not the word of an API server that serves the kind; something in between may have answered.
+    `date` is the server's time in seconds since the epoch; None if it sent none. With `readable` False, the body was
+    not JSON, so no API server that serves the kind wrote it; a proxy in between may have answered.
     """
 
     status: int
@@ -35,27 +35,27 @@ class ApiResponse:
 
     @property
     def ok(self) -> bool:
-        """Whether it did what was asked (2xx)."""
+        """Whether the API server carried out the request (2xx)."""
         return self.status in _OK
 
     @property
     def missing(self) -> bool:
-        """Whether there is no such object, or no such kind (404)."""
+        """Whether the object or its kind does not exist (404)."""
         return self.status == HTTPStatus.NOT_FOUND
 
     @property
     def conflict(self) -> bool:
-        """Whether the object is not, or no longer, the one that the call was about (409)."""
+        """Whether the object is not, or is no longer, the one that the call expected (409)."""
         return self.status == HTTPStatus.CONFLICT
 
     @property
     def gone(self) -> bool:
-        """Whether it has forgotten the version that was asked for (410): list again."""
+        """Whether the API server no longer has the requested version (410): list again."""
         return self.status == HTTPStatus.GONE
 
     @property
     def unanswered(self) -> bool:
-        """Whether it says nothing of the object: our own 401, 429, 5xx, and a redirection, which is never followed."""
+        """Whether it says nothing about the object: our own 401, 429, 5xx, or a redirect, which is never followed."""
         return (
             self.status in _NOT_NOW
             or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -64,7 +64,7 @@ class ApiResponse:
 
     @property
     def message(self) -> str:
-        """Its words, for a person."""
+        """The message for a person."""
         if not self.readable:
             hint = ": make sure that the CRDs in crds/ are applied" if self.missing else ""
             return f"status {self.status}, and the body is not JSON{hint}"
@@ -72,12 +72,12 @@ class ApiResponse:
 
     @property
     def reason(self) -> str:
-        """Its word for programs, such as `NotFound`; empty where it has none."""
+        """The reason for programs, such as `NotFound`; empty if it has none."""
         return str(self.body.get("reason") or "")
 
 
-def parsed(status: int, raw: bytes, date: float | None = None) -> ApiResponse:
-    """Return the response that these bytes are the body of."""
+def parse_response(status: int, raw: bytes, date: float | None = None) -> ApiResponse:
+    """Return the response with these bytes as its body."""
     try:
         body = orjson.loads(raw) if raw else {}
     except ValueError:

@@ -1,7 +1,7 @@
-"""What a client of the API server stands on: a call and a stream. Pure; `connections` is the one that opens sockets.
+"""The transport of an API server client: calls and streams. Pure; only `connections` opens sockets.
 
-Holds: a call has a deadline and is made once: whether to make it again is for the caller, which knows what it does, and
-after `UnreachableError` it is unknown whether it happened.
+Holds: a call has a deadline and is made once. The caller, which knows what the call does, decides whether to repeat it:
+after `UnreachableError` it is unknown whether the call happened.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -24,15 +24,15 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class UnreachableError(Exception):
-    """The API server did not respond, or we have no token to ask with."""
+    """The API server did not respond, or there is no token for the call."""
 
 
 class SilentStreamError(UnreachableError):
-    """A stream that stood said nothing for as long as it may be silent."""
+    """An open stream sent nothing for longer than it may be silent."""
 
 
 class TooLongError(Exception):
-    """An answer has more bytes than are read at once."""
+    """An answer has more bytes than the caller accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,18 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApiStream:
-    """An answer that goes on. `lines` raises `SilentStreamError` and `UnreachableError`."""
+    """An answer that continues. `lines` raises `SilentStreamError` and `UnreachableError`."""
 
     status: int
     lines: AsyncIterator[bytes]
 
 
 class Transport(Protocol):
-    """Takes requests to one API server, as somebody. Close it when done."""
+    """Sends requests to one API server, as one account. Close it when done."""
 
     @property
     def clock(self) -> ServerClock:
-        """Ours beside the API server's; every answer tells it the time."""
+        """Our clock and the API server's; every answer updates it."""
 
     async def call(self, request: ApiRequest, *, most: int | None = None) -> ApiResponse:
         """Make a call, once. Raises `UnreachableError`, and `TooLongError` for an answer of more than `most` bytes."""

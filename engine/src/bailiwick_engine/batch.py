@@ -44,7 +44,7 @@ class Semantic(StrEnum):
         return count
 
 
-def merged(defaults: Mapping[str, Json], item: Mapping[str, Json]) -> dict[str, Json]:
+def merge_defaults(defaults: Mapping[str, Json], item: Mapping[str, Json]) -> dict[str, Json]:
     """Return an item with the batch's defaults for the members that it lacks; null is as absent.
 
     The certification scenario (3.2.7) asks for one thing beside whole members: `type` and `id` of a subject or resource

@@ -1,7 +1,7 @@
-"""A cache of so many entries, for answers that can be found again.
+"""A cache with a maximum number of entries, for answers that can be computed again.
 
-Holds: it never has more entries than that; the one goes first that was put or touched the longest time ago. It knows no
-time: how long an entry serves, whoever looks it up says.
+Holds: it never exceeds that number; the least recently used entry is evicted first. It has no clock: the caller decides
+how long an entry is valid.
 """
 
 from collections import OrderedDict

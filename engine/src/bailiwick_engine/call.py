@@ -1,6 +1,7 @@
-"""A call: everything that one decision is made about, after the edge has parsed and verified it.
+"""A call: all inputs of one decision about it, after the edge has parsed and verified them.
 
-Holds: `subject` and `caller` are verified values; what could not be verified is an `UnprovenParty`, never a guess.
+Holds: `subject` and `caller` are verified values; a party that could not be verified is an `UnprovenParty`, never a
+guess.
 """
 
 from collections.abc import Mapping
@@ -36,9 +37,9 @@ class Party(msgspec.Struct, frozen=True, gc=False):
     """A party of the call (AuthZEN `subject`, or one actor of RFC 8693 `act`).
 
     `uid` is the cluster's for a service account, and `<issuer>#<name>` for anybody else. `issuer` is the installation's
-    name of who vouches, None on the enforcer's word. `username` is the API server's name of this party, None where it
-    is not known. `claims` are verified, `properties` are the enforcer's word. `workload` None: not known.
-    `hypothetical`: a name that nobody has shown a token of, so that its claims are unknown (see `search`).
+    name of the issuer, None if the enforcer asserts the party. `username` is the API server's name of this party, None
+    if it is unknown. `claims` are verified, `properties` are asserted by the enforcer. `workload` None: unknown.
+    `hypothetical`: a name without a token, so that its claims are unknown (see `search`).
     """
 
     type: str
@@ -119,7 +120,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     `actors` act for the subject, the outermost first: it presents the call, and is a service account. Empty: the
     subject calls for itself. `context` is AuthZEN's, without the members that only carry evidence or steer the answer
     (`RESERVED_CONTEXT`); it may hold `args`, the call's arguments as the enforcer sent them. `shown`: what was
-    shown of an approval. `refused`: what is asked for cannot be told, and so it is denied, whoever asks.
+    shown of an approval. `refused`: the request has no single meaning, so it is denied for every caller.
     """
 
     namespace: str

@@ -16,7 +16,7 @@ CLUSTER: Final = "cluster"
 SERVICE_ACCOUNT: Final = "serviceAccount"
 USER: Final = "user"
 ASSERTED: Final = "asserted"
-"""The issuer of whoever is known by the enforcer's word alone."""
+"""The issuer of parties that only the enforcer asserts."""
 MAX_UID: Final = 128
 """What a grant can hold, in characters."""
 _SEPARATOR: Final = "\x00"
@@ -48,7 +48,7 @@ def entity(kind: str, name: str) -> Key:
     return Key(_SEPARATOR.join(("entity", kind, name)))
 
 
-def spelled(key: Key) -> tuple[str, ...]:
+def key_parts(key: Key) -> tuple[str, ...]:
     """Return a key in its parts: kind and name of a service account, else kind, issuer or entity's type, and name."""
     parts = tuple(key.split(_SEPARATOR))
     return parts if len(parts) > 1 else (SERVICE_ACCOUNT, key)
@@ -59,7 +59,7 @@ def label(key: Key) -> str:
 
     What is in it of others is not escaped.
     """
-    kind, *parts = spelled(key)
+    kind, *parts = key_parts(key)
     if kind == SERVICE_ACCOUNT:
         account = ServiceAccountName.parse(parts[0])
         return f"sa:{parts[0]}" if account is None else account.short

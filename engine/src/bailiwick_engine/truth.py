@@ -1,7 +1,7 @@
-"""Truth of three values (Kleene): what a rule asks of a call holds, does not, or cannot be told.
+"""Truth with three values (Kleene): a requirement of a rule holds, does not hold, or is unknown.
 
-Holds: what cannot be told is never taken for either: it has no truth of its own, so that `if`, `and` and `not` of it
-are errors. Compare by identity.
+Holds: unknown is never taken for either of the others: it has no truth value, so that `if`, `and` and `not` on it are
+errors. Compare by identity.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ Truth = bool | Indeterminate
 
 
 def any_of(truths: Iterable[Truth]) -> Truth:
-    """Return True where one is, else UNKNOWN where one cannot be told, else False."""
+    """Return True if one is true, otherwise UNKNOWN if one is unknown, otherwise False."""
     found: Truth = False
     for truth in truths:
         if truth is True:

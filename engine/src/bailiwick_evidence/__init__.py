@@ -1,5 +1,5 @@
-"""Evidence: what makes a log of records prove itself, and what reads such a log.
+"""Evidence: it makes logs of records verifiable, and reads such logs.
 
-Standing: above the engine, below the decision point, the operator and the command line, which all three use it. Holds:
-pure; nothing here reads a clock, a file or a connection.
+Standing: above the engine, below the decision point, the operator and the command line, which all use it. Holds: pure;
+nothing here reads a clock, a file or a connection.
 """

@@ -4,15 +4,15 @@ import base64
 import binascii
 
 
-def encoded(held: bytes) -> str:
+def encode_base64(held: bytes) -> str:
     """Return bytes as base64."""
     return base64.b64encode(held).decode()
 
 
-def decoded(text: str) -> bytes | None:
+def decode_base64(text: str) -> bytes | None:
     """Return the bytes; None if it is not base64, or not the one way to write them."""
     try:
         held = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return held if encoded(held) == text else None
+    return held if encode_base64(held) == text else None

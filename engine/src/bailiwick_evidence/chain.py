@@ -15,21 +15,21 @@ from typing import Final, NamedTuple
 from bailiwick_evidence.merkle import Forest
 
 MOST_BYTES: Final = 65_535
-"""Of a line, without its newline: what fits into an entry of a tiled log (C2SP tlog-tiles)."""
+"""The maximum length of a line without its newline, which fits into an entry of a tiled log (C2SP tlog-tiles)."""
 
 _LINK: Final = re.compile(
     rb'\{"log":\{"id":"([A-Za-z0-9_-]{22})","seq":(0|[1-9][0-9]{0,15}),"prev":(?:null|"([A-Za-z0-9_-]{43})")\},'
 )
-# What `base64.urlsafe_b64encode` does, in half of its time: it is done for each line.
+# As `base64.urlsafe_b64encode`, in half the time: it runs for each line.
 _URLSAFE: Final = bytes.maketrans(b"+/", b"-_")
-# hashlib lets other threads run while it hashes so many bytes at once: a microsecond that costs ten to come back from.
+# hashlib releases the GIL to hash this many bytes at once: for one microsecond, which costs ten to get it back.
 _ALONE: Final = 2_047
 
 _HASH: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class ChainLink(NamedTuple):
-    """Where a line stands in which chain. `prev`: 32 bytes; None in the first line."""
+    """The place of a line in a chain. `prev`: 32 bytes; None in the first line."""
 
     id: str
     seq: int
@@ -42,7 +42,7 @@ def chain_id(held: bytes) -> str:
 
 
 def link(line: bytes) -> ChainLink | None:
-    """Read where a line says that it stands; None if it says nothing of a chain. It need not be whole, or JSON."""
+    """Read the place that a line claims; None if it names no chain. The line need not be whole, or JSON."""
     found = _LINK.match(line)
     if found is None:
         return None
@@ -51,21 +51,21 @@ def link(line: bytes) -> ChainLink | None:
 
 
 def body(line: bytes) -> bytes:
-    """Return a line of a chain as it was before it stood in one."""
+    """Return a line of a chain as it was before it was added to one."""
     found = _LINK.match(line)
     return line if found is None else b"{" + line[found.end() :]
 
 
 def hash_of(text: str) -> bytes | None:
-    """Read a hash as `prev` has it; None if it is none."""
+    """Read a hash in the form of `prev`; None if it is malformed."""
     return _hash(text.encode()) if _HASH.fullmatch(text) else None
 
 
 class ChainWriter:
-    """Puts lines in a chain, one after the other. Not for two threads at once.
+    """Adds lines to a chain, one after the other. Not safe for two threads at once.
 
-    `forest` is over all lines, or over those behind its start where somebody gave it another; `head` is the leaf hash
-    of the latest, None before the first.
+    `forest` covers all lines, or those after its start if a caller has replaced it; `head` is the leaf hash of the
+    latest line, None before the first.
     """
 
     __slots__ = ("_begins", "forest", "head", "id")
@@ -78,19 +78,19 @@ class ChainWriter:
 
     @property
     def size(self) -> int:
-        """How many lines there are."""
+        """The number of lines."""
         return self.forest.size
 
     def append(self, line: bytes) -> bytes:
-        """Take the next line, a JSON object with a member and a newline, and return it as it stands in the chain."""
+        """Add the next line, a JSON object with a member and a newline, and return it as it is in the chain."""
         return self.extend((line,))[0]
 
     def extend(self, lines: Iterable[bytes]) -> list[bytes]:
-        """Take the next lines, as `append` does each."""
+        """Add the next lines, each as `append` does."""
         begins, head, seq = self._begins, self.head, self.forest.size
         made: list[bytes] = []
         leaves: list[bytes] = []
-        # Most of what a record costs the chain is done here: no call in it that can be spared.
+        # Most of the chain's cost for a record is here, so the loop makes no avoidable call.
         for line in lines:
             prev = b"null" if head is None else b'"%b"' % b2a_base64(head).translate(_URLSAFE)[:43]
             whole = b'%b%d,"prev":%b},%b' % (begins, seq, prev, line[1:])
@@ -104,7 +104,7 @@ class ChainWriter:
 
 
 def _leaf_hash_alone(line: bytes) -> bytes:
-    """Return the leaf hash of a long line with its newline, and let no other thread run meanwhile."""
+    """Return the leaf hash of a long line with its newline, without releasing the GIL."""
     made, rest = sha256(b"\x00"), memoryview(line)[:-1]
     for start in range(0, len(rest), _ALONE):
         made.update(rest[start : start + _ALONE])

@@ -1,23 +1,23 @@
-"""What a witness keeps of each chain: which process it is of, the key, and the newest checkpoint that it cosigned.
+"""The entry of a witness for each chain: its process, the process's key, and the newest cosigned checkpoint.
 
-Standing: the operator writes it as one entry of a ConfigMap, by the chain's id; auditors read it. Holds: an entry is
-believed in nothing that `verified` did not check, since whoever writes the ConfigMap may edit it.
+Standing: the operator writes it as one entry of a ConfigMap, by the chain's id; auditors read it. Holds: only what
+`verify_entry` has checked in an entry is trusted, since anyone who can write the ConfigMap can edit it.
 """
 
 import json
 from typing import Any, Final, NamedTuple
 
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, opened
+from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_note
 
-# Where two lead for a moment, one may cosign by the key that the other has just replaced.
+# While two operators lead for a moment, one may cosign with the key that the other has just replaced.
 _HANDOVER: Final = 120
-# Of what is counted: what every reader of JSON takes for a whole number.
+# The largest count: every reader of JSON reads it as an exact whole number.
 _MOST_LOST: Final = 2**53 - 1
 
 
 class ChainRefusal(NamedTuple):
-    """Why a chain is cosigned no more, since when (RFC 3339), and the signed checkpoint that shows it."""
+    """Why a chain is no longer cosigned, since when (RFC 3339), and the signed checkpoint that shows it."""
 
     why: str
     time: str
@@ -27,8 +27,8 @@ class ChainRefusal(NamedTuple):
 class WitnessedChain(NamedTuple):
     """`key` is the process's `vkey`, `note` the cosigned checkpoint, `replica` the uid of its pod, or its URL.
 
-    `opened`: when it was seen first (RFC 3339). `anew`: why what was witnessed before that is not known any more.
-    `lost`: how many records the process said that it lost, which nobody signed; None: it never said.
+    `opened`: when it was first seen (RFC 3339). `anew`: why earlier cosignatures are no longer known.
+    `lost`: how many records the process says that it lost, without a signature; None: it has not said.
     """
 
     chain: str
@@ -81,7 +81,7 @@ class WitnessedChain(NamedTuple):
 
 
 def lost_count(told: object) -> int | None:
-    """Return how many records somebody says were lost; None where that is no such number."""
+    """Return a reported number of lost records; None if it is not such a number."""
     if not isinstance(told, int) or isinstance(told, bool) or not 0 <= told <= _MOST_LOST:
         return None
     return told
@@ -95,12 +95,12 @@ class CosignedCheckpoint(NamedTuple):
 
 
 def witness_name(installation: str) -> str:
-    """Return the name of the key that the witness of an installation cosigns by."""
+    """Return the name of the key with which the witness of an installation cosigns."""
     return f"bailiwick/{installation}/witness"
 
 
 class Cosigners(NamedTuple):
-    """Whose cosignatures count. `ends`: until when each key cosigned, in seconds since the epoch, None: still."""
+    """The keys whose cosignatures count. `ends`: until when each cosigned, in seconds since the epoch; None: still."""
 
     keys: tuple[VerifierKey, ...]
     ends: tuple[int | None, ...]
@@ -110,15 +110,15 @@ class Cosigners(NamedTuple):
         return "".join(f"{key}\n" for key in self.keys)
 
     def refuses(self, one: NoteSignature) -> bool:
-        """Tell whether a cosignature says that it was made when its key had been replaced two minutes ago, or more."""
+        """Tell whether a cosignature was made, by its own time, two minutes or more after its key was replaced."""
         end = dict(zip(self.keys, self.ends, strict=True)).get(one.key)
         return end is not None and one.time is not None and one.time > end + _HANDOVER
 
 
-def verified(entry: WitnessedChain, witnesses: Cosigners) -> CosignedCheckpoint:
-    """Return what an entry's process signed and one of these witnesses cosigned. Raises `NoteError`."""
+def verify_entry(entry: WitnessedChain, witnesses: Cosigners) -> CosignedCheckpoint:
+    """Return the checkpoint that an entry's process signed and one of these witnesses cosigned. Raises `NoteError`."""
     key = VerifierKey.parse(entry.key)
-    note = opened(entry.note, [key, *witnesses.keys])
+    note = open_note(entry.note, [key, *witnesses.keys])
     checkpoint = Checkpoint.parse(note.text)
     named = chain_of(checkpoint.origin)
     if named is None or named[1] != entry.chain or key.name != checkpoint.origin:

@@ -7,7 +7,7 @@ origin names the installation and the chain, so that no two logs are confused.
 import re
 from typing import Final, NamedTuple
 
-from bailiwick_evidence.base64text import decoded, encoded
+from bailiwick_evidence.base64text import decode_base64, encode_base64
 from bailiwick_evidence.note import NoteError
 
 _HASH: Final = 32
@@ -24,13 +24,13 @@ class Checkpoint(NamedTuple):
 
     def text(self) -> str:
         """Return the text of the note."""
-        return f"{self.origin}\n{self.size}\n{encoded(self.root)}\n"
+        return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
 
     @classmethod
     def parse(cls, text: str) -> "Checkpoint":
         """Read the text of a note. Raises `NoteError`. Lines behind the third are for others, and are skipped."""
         origin, size, root, *_ = [*text.split("\n"), "", "", ""]
-        held = decoded(root)
+        held = decode_base64(root)
         if not origin or not _SIZE.fullmatch(size) or held is None or len(held) != _HASH:
             message = "not a checkpoint: an origin, a size and a root, a line each"
             raise NoteError(message)

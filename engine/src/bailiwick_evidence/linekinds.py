@@ -1,6 +1,6 @@
 """The kinds of lines in logs of decision points and operators.
 
-Standing: under every room that reads logs. Holds: a kind that is not here was written by a version that knows more.
+Standing: under every room that reads logs. Holds: a kind that is not here was written by a newer version.
 """
 
 from typing import Final
@@ -11,10 +11,10 @@ SEARCH: Final = "search"
 POLICY_LIST: Final = "policies"
 """A list of policies, which later records name by its digest."""
 OF_CHAINS: Final = frozenset({"open", "close", "ledger", "hash"})
-"""What a chain says of itself."""
+"""Lines of a chain about itself."""
 OF_LEDGERS: Final = frozenset({"checkpoint", "policy", "mode", "grant", "keys", "guard", "witness", "dropped"})
-"""What an operator says in its ledger."""
+"""Lines of an operator's ledger."""
 SHADOW: Final = "shadow"
-"""What a candidate would have made of a call."""
+"""The decision that a candidate would have made on a call."""
 BESIDE_DECISIONS: Final = OF_CHAINS | OF_LEDGERS | {SHADOW}
-"""Lines that say nothing of a decision that was made."""
+"""Lines that do not record a decision."""

@@ -1,7 +1,7 @@
-"""The Merkle tree over the lines of a log: hashes, proofs, and what a writer keeps to make them.
+"""The Merkle tree over the lines of a log: hashes, proofs, and the state that a writer keeps for them.
 
 Source: RFC 6962 section 2.1 (hashes, inclusion, consistency), RFC 9162 section 2.1.3.2 and 2.1.4.2 (how to verify).
-Holds: a hash is 32 bytes; whatever grows with the log is a logarithm of it, but for `inclusion`, which is given leaves.
+Holds: a hash is 32 bytes. State and proofs grow with the logarithm of the log; only `inclusion` receives all leaves.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,9 +23,9 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Forest:
-    """The largest complete subtrees of the leaves `[start, size)`, in order: a logarithm of the leaves that it is of.
+    """The largest complete subtrees of the leaves `[start, size)`, in order: their number is logarithmic.
 
-    Of `start` 0 it gives the root. Of a later one it gives what a proof of consistency from `start` needs.
+    With `start` 0 it yields the root. With a later start it yields what a proof of consistency from `start` needs.
     """
 
     __slots__ = ("_trees", "size", "start")
@@ -36,7 +36,7 @@ class Forest:
         self.size = start + sum(count for count, _ in self._trees)
 
     def append(self, leaf: bytes, count: int = 1) -> None:
-        """Take one more leaf, by its hash, or the next complete subtree of so many."""
+        """Add one more leaf, by its hash, or the next complete subtree of `count` leaves."""
         trees = self._trees
         self.size = size = self.size + count
         # Two of one size are a subtree of the whole tree only where they end at a multiple of their sum.
@@ -46,7 +46,7 @@ class Forest:
         trees.append((count, leaf))
 
     def append_leaves(self, leaves: Iterable[bytes]) -> None:
-        """Take more leaves, by their hashes. As `append` of each, without a call a leaf: every record comes by here."""
+        """Add leaves, by their hashes. As `append` for each, but without a call a leaf: every record passes here."""
         trees, size = self._trees, self.size
         for leaf in leaves:
             size += 1
@@ -58,23 +58,23 @@ class Forest:
         self.size = size
 
     def extend(self, other: "Forest") -> None:
-        """Take the leaves of another, which starts where this one ends."""
+        """Add the leaves of another forest, which starts where this one ends."""
         for count, tree in other.trees:
             self.append(tree, count)
 
     def copy(self) -> Self:
-        """Return one that grows by itself from here."""
+        """Return an independent copy."""
         return type(self)(self.start, self._trees)
 
     @property
     def trees(self) -> tuple[tuple[int, bytes], ...]:
-        """Each subtree: how many leaves, and the hash over them."""
+        """The number of leaves of each subtree, and the hash over them."""
         return tuple(self._trees)
 
     @property
     def root(self) -> bytes:
         """The hash over all leaves, `start` being 0."""
-        return _joined([tree for _, tree in self._trees]) if self._trees else EMPTY
+        return _join_trees([tree for _, tree in self._trees]) if self._trees else EMPTY
 
 
 def root(leaves: Iterable[bytes]) -> bytes:
@@ -85,7 +85,7 @@ def root(leaves: Iterable[bytes]) -> bytes:
 
 
 def consistency(before: Forest, since: Forest) -> list[bytes]:
-    """Return the proof that the tree of `before` is a beginning of the one that `since` was added to.
+    """Return the proof that the tree of `before` is a prefix of the tree to which `since` was added.
 
     `before` has the leaves `[0, m)` and `since` `[m, n)`. Source: RFC 6962, section 2.1.2.
     """
@@ -93,44 +93,44 @@ def consistency(before: Forest, since: Forest) -> list[bytes]:
         return []
     left, right = list(before.trees), list(since.trees)
     proof: list[bytes] = []
-    # The smallest subtree on the left is where both trees meet; it need not be told where it is all of the older tree.
+    # Both trees meet at the smallest subtree on the left; the proof omits it if it is the whole older tree.
     meeting = left.pop()
     if left:
         proof.append(meeting[1])
     start, count = before.size - meeting[0], meeting[0]
     end = since.size
-    # From there upwards: what stands beside, to the left or to the right, until it is the whole.
+    # From there upwards: the sibling to the left or to the right, up to the root.
     while start > 0 or start + count < end:
         if left and not _is_left(start, count, end):
             size, tree = left.pop()
             proof.append(tree)
             start, count = start - size, count + size
         else:
-            taken, beside = _beside(right, start, count, end)
+            taken, beside = _take_sibling(right, start, count, end)
             proof.append(beside)
             count += taken
     return proof
 
 
 def _is_left(start: int, count: int, end: int) -> bool:
-    """Tell whether the subtree that begins here and is complete, or ends the tree, has its sibling to the right."""
+    """Tell whether a subtree that begins here, and is complete or ends the tree, has its sibling to the right."""
     whole = 1 << (count - 1).bit_length()
     return start % (2 * whole) == 0 and start + count < end
 
 
-def _beside(trees: list[tuple[int, bytes]], start: int, count: int, end: int) -> tuple[int, bytes]:
-    """Take from the front the subtrees that are the right sibling of what begins here, and hash them to one."""
+def _take_sibling(trees: list[tuple[int, bytes]], start: int, count: int, end: int) -> tuple[int, bytes]:
+    """Remove from the front the subtrees of the right sibling of the subtree that begins here, and hash them to one."""
     most = min(count, end - start - count)
     taken, hashes = 0, []
     while taken < most:
         size, tree = trees.pop(0)
         hashes.append(tree)
         taken += size
-    return taken, _joined(hashes)
+    return taken, _join_trees(hashes)
 
 
 def inclusion(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Return the proof that a leaf is in the tree of these, by their hashes. Source: RFC 6962, section 2.1.1."""
+    """Return the proof that a leaf is in the tree of these leaf hashes. Source: RFC 6962, section 2.1.1."""
     proof: list[bytes] = []
     start, end = 0, len(leaves)
     while end - start > 1:
@@ -144,8 +144,8 @@ def inclusion(leaves: Sequence[bytes], index: int) -> list[bytes]:
     return proof[::-1]
 
 
-def included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> bool:
-    """Tell whether a proof shows that the tree of a size and a root has this leaf. Source: RFC 9162, 2.1.3.2."""
+def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> bool:
+    """Tell whether a proof shows that the tree with this size and root has this leaf. Source: RFC 9162, 2.1.3.2."""
     if not 0 <= index < size:
         return False
     first, last, found = index, size - 1, leaf
@@ -162,8 +162,8 @@ def included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expecte
     return last == 0 and found == expected
 
 
-def consistent(old_size: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Tell whether a proof shows that the older tree is a beginning of the newer one. Source: RFC 9162, 2.1.4.2."""
+def is_consistent(old_size: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> bool:
+    """Tell whether a proof shows that the older tree is a prefix of the newer one. Source: RFC 9162, 2.1.4.2."""
     if old_size in {0, size}:
         return old_root == (EMPTY if old_size == 0 else new_root) and not proof
     if not 0 < old_size < size:
@@ -190,8 +190,8 @@ def consistent(old_size: int, old_root: bytes, size: int, new_root: bytes, proof
     return last == 0 and older == old_root and newer == new_root
 
 
-def _joined(trees: list[bytes]) -> bytes:
-    """Hash subtrees of falling sizes to one, from the right."""
+def _join_trees(trees: list[bytes]) -> bytes:
+    """Hash subtrees with decreasing sizes to one, from the right."""
     *rest, found = trees
     for tree in reversed(rest):
         found = node_hash(tree, found)

@@ -1,7 +1,7 @@
-"""Signed notes: a text and the lines of those who signed it, Ed25519 and timestamped cosignatures of Ed25519.
+"""Signed notes: a text with lines of signatures, Ed25519 and timestamped cosignatures of Ed25519.
 
-Source: C2SP signed-note and tlog-cosignature. Holds: what is not signed by a key that is asked for is never returned;
-lines of other keys are skipped, one of a known key that does not verify spoils the note.
+Source: C2SP signed-note and tlog-cosignature. Holds: a note is returned only if a requested key has signed it. Lines of
+other keys are skipped. A line of a requested key that does not verify makes the whole note invalid.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from bailiwick_evidence.base64text import decoded, encoded
+from bailiwick_evidence.base64text import decode_base64, encode_base64
 
 MOST_BYTES: Final = 64 * 1024
 MOST_SIGNATURES: Final = 64
@@ -26,18 +26,18 @@ _TIME: Final = 8
 
 
 class NoteError(ValueError):
-    """A note that is malformed, or that nobody signed who was asked for. Its text says which."""
+    """A note that is malformed, or that no requested key has signed. Its text says which."""
 
 
 class SignatureType(IntEnum):
-    """The byte that tells kinds of keys apart; both are Ed25519 here."""
+    """The byte that distinguishes types of keys; both are Ed25519 here."""
 
     ED25519 = 0x01
     COSIGNATURE = 0x04
 
 
 class VerifierKey(NamedTuple):
-    """A public key, 32 bytes, and what it is used for under which name."""
+    """A public key, 32 bytes, with its name and use."""
 
     name: str
     kind: SignatureType
@@ -50,26 +50,26 @@ class VerifierKey(NamedTuple):
 
     @property
     def label(self) -> str:
-        """Name and key id, as a `vkey` begins; the key behind them may have plus signs of its own."""
+        """Name and key id, as a `vkey` begins; the key after them may itself contain plus signs."""
         return f"{self.name}+{self.id.hex()}"
 
     def __str__(self) -> str:
-        """Spell it as a `vkey`: name, key id in hexadecimal, and the key, with plus signs between."""
-        return f"{self.label}+{encoded(bytes([self.kind]) + self.public)}"
+        """Return it as a `vkey`: name, key id in hexadecimal, and the key, with plus signs between."""
+        return f"{self.label}+{encode_base64(bytes([self.kind]) + self.public)}"
 
     @classmethod
     def parse(cls, text: str) -> "VerifierKey":
         """Read a `vkey`. Raises `NoteError`."""
         name, _, rest = text.partition("+")
         key_id, _, key = rest.partition("+")
-        held = decoded(key)
+        held = decode_base64(key)
         if not _NAME.fullmatch(name) or held is None or len(held) != 1 + _ED25519:
             message = "not a key of signed notes: write it as <name>+<key id>+<base64>, for Ed25519"
             raise NoteError(message)
         try:
             found = cls(name, SignatureType(held[0]), held[1:])
         except ValueError as error:
-            message = f"the key of {name} is of a type that is not known: {held[0]:#04x}"
+            message = f"the key of {name} has an unknown type: {held[0]:#04x}"
             raise NoteError(message) from error
         if found.id.hex() != key_id:
             message = f"the key of {name} has the id {found.id.hex()}, not {key_id}"
@@ -78,45 +78,45 @@ class VerifierKey(NamedTuple):
 
 
 class NoteSignature(NamedTuple):
-    """A signature that was verified. `time`: seconds since the epoch, of a cosignature."""
+    """A verified signature. `time` of a cosignature: seconds since the epoch."""
 
     key: VerifierKey
     time: int | None
 
 
 class Note(NamedTuple):
-    """A text, which ends with a newline, and the signatures of the keys that were asked for."""
+    """A text, which ends with a newline, and the signatures of the requested keys."""
 
     text: str
     signatures: tuple[NoteSignature, ...]
 
 
 def verifier_key(name: str, kind: SignatureType, key: Ed25519PrivateKey) -> VerifierKey:
-    """Return what verifies what a private key signs under a name. Raises `NoteError` if there cannot be such a name."""
+    """Return the key that verifies a private key's signatures under a name. Raises `NoteError` for an invalid name."""
     if not _NAME.fullmatch(name):
         message = f"not a name of a key: {name!r}"
         raise NoteError(message)
     return VerifierKey(name, kind, key.public_key().public_bytes_raw())
 
 
-def signed(text: str, name: str, key: Ed25519PrivateKey) -> str:
-    """Return a text as a note that is signed once. Raises `NoteError` if it cannot be the text of a note."""
+def sign_note(text: str, name: str, key: Ed25519PrivateKey) -> str:
+    """Return a text as a note with one signature. Raises `NoteError` if it cannot be the text of a note."""
     if not text.endswith("\n") or _CONTROL.search(text):
-        message = "the text of a note ends with a newline, and has no other control character"
+        message = "the text of a note must end with a newline, and have no other control character"
         raise NoteError(message)
     held = verifier_key(name, SignatureType.ED25519, key)
     return f"{text}\n{_line(held, key.sign(text.encode()))}"
 
 
-def cosigned(note: str, name: str, key: Ed25519PrivateKey, now: int) -> str:
-    """Return a note with a cosignature of this time, in seconds since the epoch, behind the others."""
+def cosign_note(note: str, name: str, key: Ed25519PrivateKey, now: int) -> str:
+    """Return a note with an additional cosignature of this time, in seconds since the epoch."""
     held = verifier_key(name, SignatureType.COSIGNATURE, key)
-    made = key.sign(_said(split(note)[0], now))
+    made = key.sign(_signed_bytes(split(note)[0], now))
     return note + _line(held, now.to_bytes(_TIME, "big") + made)
 
 
 def split(note: str) -> tuple[str, list[str]]:
-    """Return the text of a note and its lines of signatures, of which nothing is verified. Raises `NoteError`."""
+    """Return the text of a note and its lines of signatures, without verifying them. Raises `NoteError`."""
     if len(note) > MOST_BYTES or _CONTROL.search(note):
         message = "the note is too long, or has a control character in it"
         raise NoteError(message)
@@ -129,12 +129,12 @@ def split(note: str) -> tuple[str, list[str]]:
 
 
 def signers(note: str) -> list[str]:
-    """Return who claims to have signed a note: name and key id, as a `vkey` begins. Raises `NoteError`."""
+    """Return who claims to have signed a note: names and key ids, as a `vkey` begins. Raises `NoteError`."""
     return [f"{name}+{held[:_KEY_ID].hex()}" for name, held in map(_signature, split(note)[1])]
 
 
-def opened(note: str, keys: Iterable[VerifierKey]) -> Note:
-    """Return what these keys signed. Raises `NoteError` if none did, or if one of theirs does not verify."""
+def open_note(note: str, keys: Iterable[VerifierKey]) -> Note:
+    """Return the note that these keys signed. Raises `NoteError` if none did, or if a signature does not verify."""
     text, lines = split(note)
     known = {(key.name, key.id): key for key in keys}
     verified: dict[tuple[str, bytes], NoteSignature] = {}
@@ -142,29 +142,29 @@ def opened(note: str, keys: Iterable[VerifierKey]) -> Note:
         name, held = _signature(line)
         called = (name, held[:_KEY_ID])
         if (key := known.get(called)) is not None and called not in verified:
-            verified[called] = _verified(text, key, held[_KEY_ID:])
+            verified[called] = _verify_signature(text, key, held[_KEY_ID:])
     if not verified:
-        message = "no signature of a key that is trusted here"
+        message = "no trusted key signed it"
         raise NoteError(message)
     return Note(text, tuple(verified.values()))
 
 
 def _signature(line: str) -> tuple[str, bytes]:
-    """Return the name on a line of a note, and the key id with the signature behind it. Raises `NoteError`."""
+    """Return the name on a line of a note, and the key id followed by the signature. Raises `NoteError`."""
     name, _, made = line.removeprefix(_BEGINS).partition(" ")
-    held = decoded(made)
+    held = decode_base64(made)
     if not line.startswith(_BEGINS) or not _NAME.fullmatch(name) or held is None or len(held) <= _KEY_ID:
         message = f"not a signature of a note: {line[:80]!r}"
         raise NoteError(message)
     return name, held
 
 
-def _verified(text: str, key: VerifierKey, made: bytes) -> NoteSignature:
+def _verify_signature(text: str, key: VerifierKey, made: bytes) -> NoteSignature:
     time = None
     said = text.encode()
     if key.kind is SignatureType.COSIGNATURE:
         time, made = int.from_bytes(made[:_TIME], "big"), made[_TIME:]
-        said = _said(text, time)
+        said = _signed_bytes(text, time)
     try:
         Ed25519PublicKey.from_public_bytes(key.public).verify(made, said)
     except InvalidSignature as error:
@@ -173,9 +173,9 @@ def _verified(text: str, key: VerifierKey, made: bytes) -> NoteSignature:
     return NoteSignature(key, time)
 
 
-def _said(text: str, time: int) -> bytes:
+def _signed_bytes(text: str, time: int) -> bytes:
     return f"cosignature/v1\ntime {time}\n{text}".encode()
 
 
 def _line(key: VerifierKey, made: bytes) -> str:
-    return f"{_BEGINS}{key.name} {encoded(key.id + made)}\n"
+    return f"{_BEGINS}{key.name} {encode_base64(key.id + made)}\n"

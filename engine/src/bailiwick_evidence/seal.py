@@ -1,7 +1,7 @@
-"""Seals: the HMAC that stands in a record for a value that must not be read. The one rule of how it is made.
+"""Seals: the HMAC that replaces a value in a record that must not be read. Only this module computes it.
 
-Standing: under the decision point, which writes seals, and the command line, which checks a value that somebody gives.
-Holds: equal only for equal values of one name under one key; nobody learns a value or the key from it.
+Standing: under the decision point, which writes seals, and the command line, which checks a given value against one.
+Holds: seals are equal only for equal values of one name under one key. A seal reveals neither the value nor the key.
 """
 
 import hashlib
@@ -11,17 +11,17 @@ from typing import Any, Final
 from bailiwick_engine.approval.binding import NotCanonicalError, canonical
 
 KEY_BYTES: Final = 32
-"""So many bytes a key needs at least."""
+"""The minimum length of a key in bytes."""
 
 
 def key_in(held: bytes) -> bytes | None:
-    """Return the key that a file holds, without the white space around it; None if that is too short for one."""
+    """Return the key in a file, without surrounding white space; None if it is too short."""
     key = held.strip()
     return key if len(key) >= KEY_BYTES else None
 
 
 def key_id(key: bytes) -> str:
-    """Return the eight hexadecimal digits that stand before each HMAC of this key, and tell it from the one before."""
+    """Return the eight hexadecimal digits before each HMAC of this key, which distinguish it from an earlier key."""
     return hmac.new(key, b"bailiwick record key", hashlib.sha256).hexdigest()[:8]
 
 

@@ -1,12 +1,12 @@
-"""Proofs in files: that one line is in a log, to be verified by a third party without the log.
+"""Proof files: they prove to a third party, without the log, that one line is in it.
 
-Source: C2SP tlog-proof. Holds: the line itself is not in the file; `extra` is not authenticated by it.
+Source: C2SP tlog-proof. Holds: the line itself is not in the file; the proof does not authenticate `extra`.
 """
 
 import re
 from typing import Final, NamedTuple
 
-from bailiwick_evidence.base64text import decoded, encoded
+from bailiwick_evidence.base64text import decode_base64, encode_base64
 from bailiwick_evidence.note import NoteError
 
 _FIRST: Final = "c2sp.org/tlog-proof@v1"
@@ -27,8 +27,8 @@ class LogProof(NamedTuple):
         """Return the file."""
         lines = [_FIRST]
         if self.extra:
-            lines.append(f"extra {encoded(self.extra)}")
-        lines += [f"index {self.seq}", *map(encoded, self.path), "", self.checkpoint]
+            lines.append(f"extra {encode_base64(self.extra)}")
+        lines += [f"index {self.seq}", *map(encode_base64, self.path), "", self.checkpoint]
         return "\n".join(lines)
 
     @classmethod
@@ -38,9 +38,9 @@ class LogProof(NamedTuple):
         first, *lines = head.split("\n")
         extra: bytes | None = b""
         if lines and lines[0].startswith("extra "):
-            extra = decoded(lines.pop(0).removeprefix("extra "))
+            extra = decode_base64(lines.pop(0).removeprefix("extra "))
         index = _INDEX.fullmatch(lines.pop(0)) if lines else None
-        path = [decoded(line) for line in lines]
+        path = [decode_base64(line) for line in lines]
         whole = [one for one in path if one is not None and len(one) == _HASH]
         if first != _FIRST or not found or index is None or extra is None or len(whole) != len(path):
             message = (
@@ -48,6 +48,6 @@ class LogProof(NamedTuple):
             )
             raise NoteError(message)
         if len(path) > _MOST:
-            message = "not a proof: no log is so large"
+            message = "not a proof: its index is too large"
             raise NoteError(message)
         return cls(int(index[1]), tuple(whole), checkpoint, extra)

@@ -1,6 +1,6 @@
-"""Atoms: for each dimension of a call the few values that stand for all others, of the rules that may speak of it.
+"""Atoms: for each dimension of a call, the few values that stand for all others under the rules that may apply.
 
-Holds: two calls whose atoms are the same meet the same rules; a fresh name is one that nobody lists.
+Holds: two calls with the same atoms match the same rules; a fresh name is one that no rule lists.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
@@ -20,9 +20,9 @@ _NOT_MEANT = "\0"
 
 
 def names(sets: Iterable[NameSet], before: str = "") -> dict[str, str]:
-    """Return names with their labels: each that is listed, one fresh under each prefix, and one outside all.
+    """Return names with their labels: each listed name, one fresh name under each prefix, and one outside all.
 
-    A fresh name's label has the labels that are under its pattern and not meant, see `told`. `before` begins each.
+    A fresh name's label has the labels that its pattern excludes, see `describe_labels`. `before` is their prefix.
     """
     exact: set[str] = set()
     prefixes = {""}
@@ -40,7 +40,7 @@ def names(sets: Iterable[NameSet], before: str = "") -> dict[str, str]:
     found = {name: before + name for name in sorted(exact)}
     for prefix in sorted(prefixes):
         fresh = prefix + FRESH
-        # Nobody lists it, and no longer prefix begins it.
+        # No rule lists it, and it does not begin with a longer prefix.
         while fresh in exact or any(len(one) > len(prefix) and fresh.startswith(one) for one in prefixes):
             fresh += "~"
             if len(fresh) > len(prefix) + _LONGEST:
@@ -49,7 +49,7 @@ def names(sets: Iterable[NameSet], before: str = "") -> dict[str, str]:
     return found
 
 
-def told(labels: Iterable[str]) -> str:
+def describe_labels(labels: Iterable[str]) -> str:
     """Return labels in words: `a/* except a/1, b`."""
     parts = {label.partition(_NOT_MEANT)[0]: label.split(_NOT_MEANT)[1:] for label in labels}
     inner = {one for excluded in parts.values() for one in excluded}
@@ -73,7 +73,7 @@ def products(values: Mapping[str, Mapping[str | None, str]]) -> Iterator[dict[st
         yield dict(zip(order, chosen, strict=True))
 
 
-def told_apart(rules: Sequence[CompiledRule], keys: AbstractSet[Key]) -> dict[str, Sequence[CallAtom]]:
+def distinct_atoms(rules: Sequence[CompiledRule], keys: AbstractSet[Key]) -> dict[str, Sequence[CallAtom]]:
     """Return the atoms of each dimension but those of time, by its name in regions. `keys`: see `Dimension`.
 
     Raises `TooManyError`.
@@ -84,12 +84,12 @@ def told_apart(rules: Sequence[CompiledRule], keys: AbstractSet[Key]) -> dict[st
 def drafts(
     rules: Sequence[CompiledRule], keys: AbstractSet[Key], now: float
 ) -> Iterator[tuple[CallDraft, dict[str, str]]]:
-    """Yield every draft of a call that these rules tell apart, from now on, with its labels.
+    """Yield every draft of a call that these rules distinguish, from now on, with its labels.
 
     Raises `TooManyError`.
     """
     moments = {_region_key(one): one.atoms(rules, keys, now) for one in _MOMENTS}
-    yield from drafts_of({**told_apart(rules, keys), **moments}, CallDraft(now))
+    yield from drafts_of({**distinct_atoms(rules, keys), **moments}, CallDraft(now))
 
 
 def drafts_of(told: Mapping[str, Sequence[CallAtom]], first: CallDraft) -> Iterator[tuple[CallDraft, dict[str, str]]]:
@@ -102,7 +102,7 @@ def drafts_of(told: Mapping[str, Sequence[CallAtom]], first: CallDraft) -> Itera
 
 
 def ends(rules: Sequence[CompiledRule], now: float) -> list[float]:
-    """Return the moments to come from which on some of these rules say something else."""
+    """Return the future times at which some of these rules change their outcome."""
     found = {atom.put(CallDraft(now)).now for one in _MOMENTS for atom in one.atoms(rules, frozenset(), now)}
     return sorted(found - {now})
 
@@ -115,4 +115,4 @@ _BY_ASPECT: Final = sorted((one for one in DIMENSIONS if one.atoms is not any_ca
 _TIMELESS: Final = [one for one in _BY_ASPECT if one.aspect is not Aspect.MOMENT]
 _MOMENTS: Final = [one for one in _BY_ASPECT if one.aspect is Aspect.MOMENT]
 TOLD_APART: Final = frozenset(map(_region_key, _TIMELESS))
-"""What `told_apart` has the atoms of."""
+"""What `distinct_atoms` has the atoms of."""

@@ -1,4 +1,4 @@
-"""Changes: what a comparison comes to. Holds: the classes are in order, the one that a gate must stop first."""
+"""Changes: the results of a comparison. Holds: the classes are in order; the first is the one that a gate must stop."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from bailiwick_engine.policy.model import CompiledRule
 
 
 class ChangeClass(StrEnum):
-    """How the head stands to the base, the worst first."""
+    """How the head compares with the base, the worst first."""
 
     WIDER = "wider"
-    """A call exists that the head lets further than the base."""
+    """There is a call that gets further with the head than with the base."""
     MAY_WIDEN = "may widen"
-    """It is not shown that there is none."""
+    """It is not proven that there is no such call."""
     CHANGED = "changed"
-    """An approval is asked for in another way: stricter in one respect, less strict in another."""
+    """An approval is requested in another way: stricter in one respect, less strict in another."""
     NARROWER = "narrower"
     SAME = "same"
 

@@ -1,7 +1,7 @@
-"""Compare: all endpoints of two snapshots, and the regions that differ, merged back to few.
+"""Compare: all endpoints of two snapshots, and the regions that differ, merged into few.
 
-Standing: above all else here; what a command asks. Holds: the worst comes first; an endpoint that denies whole on one
-side is told as that.
+Standing: above all other modules here; commands call it. Holds: the worst change comes first; an endpoint that denies
+every call on one side is reported as one change.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,9 @@ _ORDER = {kind: rank for rank, kind in enumerate(ChangeClass)}
 def compare(
     base: Snapshot, head: Snapshot, now: float, limit: int = MOST_REGIONS, *, ceiling: bool = False
 ) -> tuple[Change, ...]:
-    """Return what the head changes. `now`: from when on, in seconds since the epoch.
+    """Return the changes of the head. `now`: from when on, in seconds since the epoch.
 
-    `ceiling`: the base serves nobody, and where it has no settings of an endpoint it says nothing of them.
+    `ceiling`: the base serves no calls; if it has no settings of an endpoint, they are not compared.
     """
     found: list[Change] = []
     for key in sorted(base.endpoints.keys() | head.endpoints.keys()):
@@ -31,7 +31,7 @@ def compare(
 
 
 def worst(changes: Iterable[Change]) -> ChangeClass:
-    """Return the class of the whole."""
+    """Return the worst class of the changes."""
     return min((one.kind for one in changes), key=_ORDER.__getitem__, default=ChangeClass.SAME)
 
 
@@ -47,36 +47,36 @@ def _endpoint(
             base = WalkSide(None)
         elif base.settings is not None and head.settings is not None:
             found += settings_changes(key, base.settings, head.settings, (base.data, head.data), head.rules)
-    return found + merged(list(Walk(key, base, head, now, limit).changes()))
+    return found + merge_changes(list(Walk(key, base, head, now, limit).changes()))
 
 
-def merged(changes: list[Change]) -> list[Change]:
-    """Return the changes with the regions joined that differ in one dimension only."""
-    own = {_rest(one, ()) for one in changes if not _subject(one).startswith(BEHALF)}
+def merge_changes(changes: list[Change]) -> list[Change]:
+    """Return the changes, with regions joined that differ in only one dimension."""
+    own = {_merge_key(one, ()) for one in changes if not _subject(one).startswith(BEHALF)}
     kept = [
         one
         for one in changes
         if not (subject := _subject(one)).startswith(BEHALF)
-        or _rest(_of(one, subject.removeprefix(BEHALF)), ()) not in own
+        or _merge_key(_with_subject(one, subject.removeprefix(BEHALF)), ()) not in own
     ]
     for name in dict.fromkeys(name for one in kept for name in one.where):
         groups: dict[object, list[Change]] = {}
         for one in kept:
-            groups.setdefault(_rest(one, (name,)), []).append(one)
-        kept = [_joined(some, name) for some in groups.values()]
+            groups.setdefault(_merge_key(one, (name,)), []).append(one)
+        kept = [_join_changes(some, name) for some in groups.values()]
     return kept
 
 
-def _of(change: Change, subject: str) -> Change:
+def _with_subject(change: Change, subject: str) -> Change:
     return replace(change, where={**change.where, "subject": (subject,)})
 
 
-def _rest(change: Change, without: Sequence[str]) -> object:
+def _merge_key(change: Change, without: Sequence[str]) -> object:
     region = tuple((name, label) for name, label in change.where.items() if name not in without)
     return (change.kind, change.what, id(change.rule), change.why, change.when, region, tuple(change.where))
 
 
-def _joined(changes: Sequence[Change], name: str) -> Change:
+def _join_changes(changes: Sequence[Change], name: str) -> Change:
     first = changes[0]
     if name not in first.where:
         return first

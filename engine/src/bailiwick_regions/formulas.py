@@ -1,8 +1,8 @@
 """Formulas: a condition as conjunctions, disjunctions and negations of atoms, read from its checked expression.
 
-Standing: under `worlds`. Holds: what CEL makes of errors in `&&`, `||` and `!` is Kleene's, so that a formula says what
-its condition says, whatever its atoms come to. What the tree does not hold whole is one atom, by its text. A variable
-is written out only where its value is certain to be bound as what it is: of any other, using it can be an error.
+Standing: under `worlds`. Holds: CEL treats errors in `&&`, `||` and `!` by Kleene's logic, so that a formula has the
+outcome of its condition for all outcomes of its atoms. A part that the tree does not contain as a whole is one atom, by
+its text. A variable is expanded only if its value is certain to be bound unchanged; using any other can be an error.
 """
 
 from collections.abc import Hashable, Iterator, Mapping
@@ -43,7 +43,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class OpaqueAtom:
-    """An expression of which only is known if it is the same one. `text` is for people, and no part of it."""
+    """An expression that can only be compared for identity. `text` is for people, and not a part of it."""
 
     key: Hashable
     text: str
@@ -82,7 +82,7 @@ Formula = Literal | OpaqueAtom | Comparison | Junction | Negation
 
 
 def formula_of(condition: CompiledCondition, data: Data) -> Formula:
-    """Return what a condition asks, with its variables written out. `data`: what expressions of it may read."""
+    """Return the formula of a condition, with its variables expanded. `data`: what its expressions can read."""
     scope, expression = condition.scope, condition.expression
     node, named = scope.trees(expression)
     sources = scope.sources if isinstance(scope, DataScope) else {}
@@ -104,7 +104,7 @@ def data_read(condition: CompiledCondition) -> frozenset[str]:
 
 
 def is_unknown(name: str, data: Data) -> bool:
-    """Tell whether this side knows nothing of a data object: then a condition that reads it is unknown as a whole."""
+    """Tell whether a data object is unknown on this side: then every condition that reads it is unknown as a whole."""
     held = data.get(name)
     return held is None or held.value is None
 

@@ -1,4 +1,4 @@
-"""Parties: whom changed rules can speak of, as the fewest parties that stand for all.
+"""Parties: the parties to which changed rules can apply, as the fewest parties that stand for all.
 
 Holds: a service account or an asserted subject has one name; a person has one name and any groups of their issuer, so
 that rules for two of their groups meet.
@@ -19,9 +19,9 @@ _MOST_GROUPS = 10
 
 @dataclass(frozen=True, slots=True)
 class NamedParty:
-    """A party and its label. `capped`: of its issuer there are more groups than can be combined.
+    """A party and its label. `capped`: its issuer has more groups than can be combined.
 
-    It stands for whoever has a key of each of its `parts`.
+    It stands for every party that has a key of each of its `parts`.
     """
 
     party: Party
@@ -30,10 +30,10 @@ class NamedParty:
     capped: bool = False
 
 
-def accepted(settings: CompiledSettings | None, issuer: str | None) -> bool:
-    """Tell whether an endpoint takes subjects of an issuer: nobody else's can be proven there.
+def is_accepted(settings: CompiledSettings | None, issuer: str | None) -> bool:
+    """Tell whether an endpoint accepts subjects of an issuer. Subjects of other issuers cannot be proven there.
 
-    `issuer` None: on the enforcer's word.
+    `issuer` None: the enforcer asserts the subject.
     """
     if settings is None:
         return False
@@ -41,11 +41,11 @@ def accepted(settings: CompiledSettings | None, issuer: str | None) -> bool:
 
 
 def provable(settings: CompiledSettings | None, key: Key) -> bool:
-    """Tell whether anybody can be proven at an endpoint who has this key."""
-    kind, *parts = keys.spelled(key)
+    """Tell whether a party with this key can be proven at an endpoint."""
+    kind, *parts = keys.key_parts(key)
     if kind == SERVICE_ACCOUNT:
-        return accepted(settings, None) or accepted(settings, CLUSTER)
-    return accepted(settings, None if kind == "entity" else parts[0])
+        return is_accepted(settings, None) or is_accepted(settings, CLUSTER)
+    return is_accepted(settings, None if kind == "entity" else parts[0])
 
 
 def parties(
@@ -62,7 +62,7 @@ def parties(
     named = sorted({key for rule in changed for key in rule.subjects})
     issuers: dict[str, None] = {}
     for key in named:
-        kind, *parts = keys.spelled(key)
+        kind, *parts = keys.key_parts(key)
         if kind == SERVICE_ACCOUNT:
             if verified:
                 yield _single(Party(SERVICE_ACCOUNT, parts[0], FRESH), keys.label(key))
@@ -85,7 +85,7 @@ def _people(issuer: str, named: frozenset[Key], related: dict[Key, frozenset[int
     users: dict[str, str] = {FRESH: ""}
     groups: dict[frozenset[int], list[str]] = {}
     for key, rules in sorted(related.items()):
-        kind, _, name = keys.spelled(key)
+        kind, _, name = keys.key_parts(key)
         if kind == USER:
             users[name] = keys.label(key)
         else:

@@ -1,7 +1,7 @@
-"""Pattern: whether a verdict occurs anywhere among the calls of a pattern, over all regions of it.
+"""Pattern: whether a verdict occurs anywhere among the calls of a pattern, over all of its regions.
 
-Standing: beside `compare`, over the walk. Holds: conditions, purposes, properties, workloads and times are any; what
-there are too many regions of to look at is told as what may occur, and nothing about it is taken for proven.
+Standing: beside `compare`, over the walk. Holds: conditions, purposes, properties, workloads and times are arbitrary.
+If there are too many regions to evaluate, the verdict may occur; nothing is taken for proven.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledResource, CompiledRule, Effect, PolicyRef
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
 from bailiwick_regions.change import Change, ChangeClass
-from bailiwick_regions.compare import merged
+from bailiwick_regions.compare import merge_changes
 from bailiwick_regions.parties import NamedParty
 from bailiwick_regions.sides import WalkSide
 from bailiwick_regions.stage import unconditional
@@ -39,9 +39,9 @@ def occurrences(
     The pattern is subjects, actions and resources. Grants do not count: what one would let through is `Approval`. Of
     calls that others make on behalf of a subject, `Deny` is not looked for. `wider` occurs; `may widen` may occur.
     """
-    # Its effect says nothing: it marks the regions in which to look.
+    # Its effect does not matter: it marks the regions in which to look.
     probe = unconditional(PolicyRef(key[0], "~", "~", 0), Effect.DENY, *pattern)
-    return merged(list(_PatternWalk(key, endpoint, probe, verdicts, now, limit).changes()))
+    return merge_changes(list(_PatternWalk(key, endpoint, probe, verdicts, now, limit).changes()))
 
 
 class _PatternWalk(Walk):
@@ -63,7 +63,7 @@ class _PatternWalk(Walk):
         if _DENY in self._verdicts:
             yield Change(ChangeClass.WIDER, self._key, _DENY, {"subject": (named.label,)})
 
-    def _why(self, leaf: WalkLeaf) -> str:  # noqa: ARG002 - nothing changed
+    def _reason(self, leaf: WalkLeaf) -> str:  # noqa: ARG002 - nothing changed
         return ""
 
     def _leaf(self, call: Call, time: float, snapshots: Sequence[Snapshot], worlds: Worlds) -> WalkLeaf:
@@ -73,17 +73,17 @@ class _PatternWalk(Walk):
         while True:
             verdict = decide(snapshots[1], call, (), around, DIGEST)
             found = LEVELS[level(verdict)]
-            if found == _ALLOW and call.actors and _ALLOW not in wanted and self._gated(call):
-                # What the person may do may still be let through by an approval alone for whoever acts for them.
+            if found == _ALLOW and call.actors and _ALLOW not in wanted and self._is_gated(call):
+                # A call that the person may make may still need an approval when another party makes it for them.
                 found = _APPROVAL
             if found in wanted:
-                return WalkLeaf(ChangeClass.WIDER, found, verdict.rule, when=worlds.told)
+                return WalkLeaf(ChangeClass.WIDER, found, verdict.rule, when=worlds.descriptions)
             if not worlds.more():
                 return _NOTHING
             self._count()
 
-    def _gated(self, call: Call) -> bool:
-        """Tell whether any rule asks for an approval of a call of this action and resource, whoever makes it."""
+    def _is_gated(self, call: Call) -> bool:
+        """Tell whether any rule requires an approval for a call of this action and resource, for any caller."""
         endpoint = self._head.endpoint
         speaking = endpoint.speaking_of(call.action.name) if endpoint is not None else ()
         return any(one.effect is Effect.REQUIRE_APPROVAL and one.covers(call.resource) for one in speaking)

@@ -1,6 +1,6 @@
-"""Settings: what a change of an endpoint's settings does, each field with its sign.
+"""Settings: the effect of a change of an endpoint's settings, by field.
 
-Holds: what lets more callers, proofs or chains through is wider; what cannot be compared may widen.
+Holds: a change that lets more callers, proofs or chains through is wider; one that cannot be compared may widen.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,20 +35,20 @@ def settings_changes(
     rules: Sequence[CompiledRule],
 ) -> Iterator[Change]:
     """Yield a change for each setting that differs. `rules` are those of the head that are enforced."""
-    for kind, what in _signed(base, head, data, rules):
+    for kind, what in _signed_changes(base, head, data, rules):
         yield Change(kind, key, f"endpointSettings: {what}")
 
 
-def _signed(
+def _signed_changes(
     base: CompiledSettings, head: CompiledSettings, data: tuple[Data, Data], rules: Sequence[CompiledRule]
 ) -> Signed:
-    yield from _listed("enforcer", base.enforcers, head.enforcers)
+    yield from _list_changes("enforcer", base.enforcers, head.enforcers)
     if head.asserted and not base.asserted:
         yield _WIDER, "verification Token → Asserted"
     elif base.asserted and not head.asserted:
         yield from _token_evidence(base, head, rules)
-    yield from _listed("issuer", base.issuers, head.issuers)
-    yield from _listed("audience", base.audiences, head.audiences)
+    yield from _list_changes("issuer", base.issuers, head.issuers)
+    yield from _list_changes("audience", base.audiences, head.audiences)
     if base.routes != head.routes:
         yield ChangeClass.MAY_WIDEN, "http changed: which action a path stands for is not compared"
     if base.delegation is None or head.delegation is None:
@@ -60,10 +60,10 @@ def _signed(
 
 
 def _token_evidence(base: CompiledSettings, head: CompiledSettings, rules: Sequence[CompiledRule]) -> Signed:
-    """Yield what it comes to that a token proves subjects whom the enforcer named before.
+    """Yield the effect of requiring tokens for subjects that the enforcer asserted before.
 
-    A token proves people and groups that an enforcer cannot name, and says of a subject what its word does not: claims,
-    the workload, for whom it acts. So this is narrower only where no rule of the head looks at any of that.
+    A token proves people and groups that an enforcer cannot name. It also has evidence that an assertion lacks: claims,
+    the workload, for whom the subject acts. So this is narrower only if no rule of the head reads any of that.
     """
     what = "verification Asserted → Token"
     giving = {key for rule in rules if rule.effect is not Effect.DENY for key in rule.subjects}
@@ -77,9 +77,9 @@ def _token_evidence(base: CompiledSettings, head: CompiledSettings, rules: Seque
 
 
 def _sees_evidence(rule: CompiledRule) -> bool:
-    """Tell whether a rule may say something else of the same subject when a token proves it."""
+    """Tell whether a rule may have another outcome for the same subject when a token proves it."""
     # A service account that the enforcer names has a key as an entity, too. With a token it has none.
-    as_entity = any(keys.spelled(key)[:2] == ("entity", keys.SERVICE_ACCOUNT) for key in rule.subjects)
+    as_entity = any(keys.key_parts(key)[:2] == ("entity", keys.SERVICE_ACCOUNT) for key in rule.subjects)
     reads_evidence = any(path[0] in {"subject", "actor"} for path in reads_of(rule))
     return bool(rule.conditions or rule.workloads or reads_evidence) or (as_entity and rule.effect is not Effect.ALLOW)
 
@@ -88,8 +88,8 @@ def _delegation(base: CompiledDelegation, head: CompiledDelegation, data: tuple[
     if base.max_depth != head.max_depth:
         kind = _WIDER if head.max_depth > base.max_depth else _NARROWER
         yield kind, f"delegation.maxDepth {base.max_depth} → {head.max_depth}"
-    named = [frozenset(" ".join(keys.spelled(key)) for key in one.principals) for one in (base, head)]
-    yield from _listed("delegation.principal", *named)
+    named = [frozenset(" ".join(keys.key_parts(key)) for key in one.principals) for one in (base, head)]
+    yield from _list_changes("delegation.principal", *named)
     if base.entitled != head.entitled:
         kind = _WIDER if base.entitled else _NARROWER
         yield kind, f"delegation.principalMustBeEntitled {_bool(base.entitled)} → {_bool(head.entitled)}"
@@ -98,16 +98,16 @@ def _delegation(base: CompiledDelegation, head: CompiledDelegation, data: tuple[
         for side, held in zip((base, head), data, strict=True)
     )
     for entry, asked in after:
-        if not any(_within(entry, asked, *other) for other in before):
+        if not any(_is_covered(entry, asked, *other) for other in before):
             near = any(_meet(entry, other) for other, _ in before)
             kind = ChangeClass.MAY_WIDEN if near else _WIDER
-            yield kind, f"delegation.ceiling allows {_told(entry)}"
+            yield kind, f"delegation.ceiling allows {_describe(entry)}"
     for entry, asked in before:
-        if not any(_within(entry, asked, *other) for other in after):
-            yield _NARROWER, f"delegation.ceiling no longer allows all of {_told(entry)}"
+        if not any(_is_covered(entry, asked, *other) for other in after):
+            yield _NARROWER, f"delegation.ceiling no longer allows all of {_describe(entry)}"
 
 
-def _within(
+def _is_covered(
     entry: CompiledCeiling, asked: frozenset[Formula], other: CompiledCeiling, of_other: frozenset[Formula]
 ) -> bool:
     """Tell whether all that an entry covers falls under another one."""
@@ -132,14 +132,14 @@ def _meet(one: CompiledCeiling, other: CompiledCeiling) -> bool:
     )
 
 
-def _listed(what: str, base: frozenset[str], head: frozenset[str]) -> Signed:
+def _list_changes(what: str, base: frozenset[str], head: frozenset[str]) -> Signed:
     for name in sorted(head - base):
         yield _WIDER, f"{what} {name} added"
     for name in sorted(base - head):
         yield _NARROWER, f"{what} {name} removed"
 
 
-def _told(entry: CompiledCeiling) -> str:
+def _describe(entry: CompiledCeiling) -> str:
     sets = [entry.actions, *(one.ids for one in entry.resources)]
     texts = [_names(one.exact, one.prefixes, everything=one.everything) for one in sets]
     resources = ", ".join(f"{one.type}/{ids}" for one, ids in zip(entry.resources, texts[1:], strict=True))
@@ -150,5 +150,5 @@ def _names(exact: Iterable[str], prefixes: Iterable[str], *, everything: bool) -
     return ",".join([*(("*",) if everything else ()), *(f"{one}*" for one in prefixes), *sorted(exact)])
 
 
-def _bool(value: bool) -> str:  # noqa: FBT001 - it is what is told
+def _bool(value: bool) -> str:  # noqa: FBT001 - it is the value to format
     return "true" if value else "false"

@@ -1,6 +1,6 @@
-"""Sides: one state of an endpoint as the walk sees it, and the rules of which the other side has none like.
+"""Sides: one state of an endpoint for the walk, and the rules that have no equal on the other side.
 
-Holds: two rules are alike only if no decision can tell them apart; their names do not count.
+Holds: two rules are equal only if no decision can differ between them; their names do not count.
 """
 
 from collections import Counter
@@ -46,7 +46,7 @@ class WalkSide:
 
 
 def differing(base: WalkSide, head: WalkSide) -> tuple[tuple[CompiledRule, ...], tuple[CompiledRule, ...]]:
-    """Return the rules of each side that the other has none like, told apart by all that they say."""
+    """Return the rules of each side that have no equal on the other, compared by their whole meaning."""
     other = {
         name
         for name in base.data.keys() | head.data.keys()
@@ -55,11 +55,13 @@ def differing(base: WalkSide, head: WalkSide) -> tuple[tuple[CompiledRule, ...],
         or base.data[name].digest != head.data[name].digest
     }
     both = {id(rule) for rule in base.rules} & {id(rule) for rule in head.rules}
-    # A rule that both sides have in common says something else beside other data.
+    # A rule that both sides share can have another outcome with other data.
     known = (
         {id(rule) for rule in base.rules if id(rule) in both and other.isdisjoint(_data_of(rule))} if other else both
     )
-    sides = [[(rule, said(rule, side.data)) for rule in side.rules if id(rule) not in known] for side in (base, head)]
+    sides = [
+        [(rule, rule_meaning(rule, side.data)) for rule in side.rules if id(rule) not in known] for side in (base, head)
+    ]
     counts = [Counter(meant for _, meant in side) for side in sides]
     left = [counts[0] - counts[1], counts[1] - counts[0]]
     removed, added = (
@@ -72,20 +74,20 @@ def _data_of(rule: CompiledRule) -> Iterator[str]:
     return (name for one in rule.conditions for name in data_read(one))
 
 
-def said(rule: CompiledRule, data: Data) -> Hashable:
-    """Return all of a rule that a decision can hang on, names left out."""
+def rule_meaning(rule: CompiledRule, data: Data) -> Hashable:
+    """Return all parts of a rule on which a decision can depend, without names."""
     meanings = Meanings(lambda condition: formula_of(condition, data), meaning)
     return tuple(dimension.meaning(rule, meanings) for dimension in DIMENSIONS)
 
 
 def overlap(one: CompiledRule, other: CompiledRule) -> bool:
-    """Tell whether one call may be of both, as far as action and resource say."""
+    """Tell whether one call can match both, by action and resource."""
     return one.actions.overlaps(other.actions) and any(
         left.type == right.type and left.ids.overlaps(right.ids) for left in one.resources for right in other.resources
     )
 
 
 def issuer_of(key: Key) -> str | None:
-    """Return who vouches for a person or group; None for anybody else."""
-    parts = keys.spelled(key)
+    """Return the issuer of a person or group; None for every other party."""
+    parts = keys.key_parts(key)
     return parts[1] if parts[0] in {"user", "group"} else None

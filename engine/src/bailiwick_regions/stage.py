@@ -1,7 +1,7 @@
-"""The stage: an endpoint of a few rules alone, on which the engine decides for the walk.
+"""The stage: an endpoint with only a few rules, on which the engine decides for the walk.
 
-Holds: nothing stands on it that lets anybody through but the rules that are compared; where somebody acts for others,
-that hop is free, so that only the rules for the others decide.
+Holds: only the rules that are compared let calls through on it. If a party acts for others, its own hop is free, so
+that only the rules for the others decide.
 """
 
 from collections.abc import Iterable
@@ -29,12 +29,12 @@ CALLER: Final = ServiceAccount(_ENFORCER, "~")
 
 
 def snapshot_of(key: EndpointKey, rules: list[CompiledRule], party: Party, every: CompiledCeiling | None) -> Snapshot:
-    """Return an endpoint of these rules alone; with `every`, that may be done on this party's behalf."""
+    """Return an endpoint with only these rules. With `every`, others may do that on this party's behalf."""
     ref = PolicyRef(key[0], "~", "~", 0)
     delegation = None
     if every is not None:
         delegation = CompiledDelegation(1, party.keys, (every,), entitled=False, scope=Scope.of(()))
-        # What lets the one through who acts for somebody: of that hop nothing is asked here.
+        # The rule that lets the acting party through: its hop is not evaluated here.
         rules = [*rules, unconditional(ref, Effect.ALLOW, ACTOR.keys, every.actions, every.resources)]
     settings = CompiledSettings(
         ref,
@@ -66,7 +66,7 @@ def calling_from(party: Party, workload: PodWorkload | None) -> Party:
 def unconditional(
     ref: PolicyRef, effect: Effect, subjects: frozenset[Key], actions: NameSet, resources: tuple[CompiledResource, ...]
 ) -> CompiledRule:
-    """Return a rule that no policy has: of these calls, whatever else is in them."""
+    """Return a rule that no policy has: for these calls, regardless of their other parts."""
     return CompiledRule(
         policy=ref,
         policy_digest="",

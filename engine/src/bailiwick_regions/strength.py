@@ -1,7 +1,7 @@
-"""Strength: what two approvals take, compared component by component.
+"""Strength: a comparison of the requirements of two approvals, component by component.
 
-Holds: an approval is stronger only if nothing of it asks for less; what is neither is incomparable, and never passed
-off as either. One component that is stronger makes up for no other that lets a call further.
+Holds: an approval is stronger only if no component requires less. Components that are neither stronger nor weaker are
+incomparable, and never reported as either. A stronger component never outweighs another that lets a call get further.
 """
 
 from collections.abc import Hashable, Sequence
@@ -16,7 +16,7 @@ SAME: Final = 0
 STRONGER: Final = 1
 WEAKER: Final = -1
 Components = dict[str, int | None]
-# How an approval is asked for. What a review lets through, and whose review counts, does not depend on it.
+# How an approval is requested. It affects neither what a review lets through, nor whose review counts.
 _ASKING: Final = frozenset(
     {
         "pendingSeconds",
@@ -27,22 +27,22 @@ _ASKING: Final = frozenset(
         "limits.denyCooldownSeconds",
     }
 )
-# Patterns that take every reason of one line.
+# Patterns that match every reason of one line.
 _ANY_REASON: Final = frozenset({None, "", ".*", "^.*$", "(?s).*", "(?s:.*)", ".*?", "[\\s\\S]*"})
 
 
-def compared(base: Gate, head: Gate) -> Components:
-    """Return how the head's stands to the base's, by component: STRONGER, WEAKER, None if incomparable; no SAME."""
+def compare_gates(base: Gate, head: Gate) -> Components:
+    """Return how the head compares with the base, by component: STRONGER, WEAKER, None if incomparable; no SAME."""
     found: Components = {
         "steps": _steps(base.steps, head.steps),
-        "binding": _order(_bound(base), _bound(head)),
+        "binding": _order(_binding_order(base), _binding_order(head)),
         "scope properties": _order(base.scope_properties, head.scope_properties) if base.scope and head.scope else SAME,
         "maxUses": _less(base.max_uses, head.max_uses),
         "windowSeconds": _less(base.window_seconds, head.window_seconds),
         "pendingSeconds": _less(base.pending_seconds, head.pending_seconds),
         "reason": _reasons_order(base.reasons, head.reasons),
         "requiredContext": _order(base.required_context, head.required_context),
-        "show": _shown(base, head),
+        "show": _shown_order(base, head),
         "allowUnseen": _less(base.unseen, head.unseen),
         "presentation": _order(base.by_token, head.by_token),
         "open": _less(base.on_deny, head.on_deny),
@@ -54,11 +54,11 @@ def compared(base: Gate, head: Gate) -> Components:
 
 
 def approval_change(components: Components) -> ChangeClass:
-    """Return what components that differ come to together.
+    """Return the class of all differing components together.
 
-    A weaker or another answer to who may approve, how many must, what an approval is bound to, what reviewers see or
-    how often it may be used lets some call further, whatever else is stronger. Of how an approval is asked for, some of
-    it stronger and some weaker is only another approval.
+    If who can approve, how many must, what an approval is bound to, what reviewers see, or how often it can be used is
+    weaker or incomparable, some call gets further, even if other components are stronger. If only the way of requesting
+    is stronger in parts and weaker in others, it is just another approval.
     """
     deciding = {outcome for name, outcome in components.items() if name not in _ASKING}
     asking = {outcome for name, outcome in components.items() if name in _ASKING}
@@ -72,7 +72,7 @@ def approval_change(components: Components) -> ChangeClass:
 
 
 def meaning(gate: Gate) -> Hashable:
-    """Return all that `compared` looks at, so that equal meanings compare as the same."""
+    """Return everything that `compare_gates` compares, so that gates with equal meanings compare as the same."""
     return (
         tuple(sorted((one.policy, one.kind, tuple(sorted(one.groups or ())), one.count) for one in gate.steps)),
         (gate.scope, gate.scope_properties, gate.max_uses, gate.window_seconds, gate.pending_seconds),
@@ -96,7 +96,7 @@ def _less(base: int, head: int) -> int | None:
     return _order(head, base)
 
 
-def _bound(gate: Gate) -> int:
+def _binding_order(gate: Gate) -> int:
     return 0 if gate.scope else 1
 
 
@@ -116,7 +116,7 @@ def _reasons_order(base: Sequence[ReasonRequirement], head: Sequence[ReasonRequi
 
 
 def _reasons_met(weak: Sequence[ReasonRequirement], strong: Sequence[ReasonRequirement]) -> bool:
-    """Tell whether a reason that the strong ones take is one that the weak ones take."""
+    """Tell whether the weak requirements accept every reason that the strong ones accept."""
     return all(
         any(
             (other.required or not one.required) and (not one.pattern or one.pattern == other.pattern)
@@ -127,7 +127,7 @@ def _reasons_met(weak: Sequence[ReasonRequirement], strong: Sequence[ReasonRequi
     )
 
 
-def _shown(base: Gate, head: Gate) -> int | None:
+def _shown_order(base: Gate, head: Gate) -> int | None:
     """Everything is more than any list."""
     if base.show is None or head.show is None:
         return _order(base.show is None, head.show is None)
@@ -135,25 +135,25 @@ def _shown(base: Gate, head: Gate) -> int | None:
 
 
 def _steps(base: Sequence[GrantStep], head: Sequence[GrantStep]) -> int | None:
-    up, down = _met(base, head), _met(head, base)
+    up, down = _steps_met(base, head), _steps_met(head, base)
     if up and down:
         return SAME
     return STRONGER if up else WEAKER if down else None
 
 
-def _met(weak: Sequence[GrantStep], strong: Sequence[GrantStep]) -> bool:
-    """Tell whether each step of the one has a step of its own in the other that asks for as much."""
+def _steps_met(weak: Sequence[GrantStep], strong: Sequence[GrantStep]) -> bool:
+    """Tell whether each weak step has its own strong step that requires at least as much."""
     if not weak:
         return True
     first, *others = weak
     return any(
-        _as_much(first, one) and _met(others, [*strong[:place], *strong[place + 1 :]])
+        _as_much(first, one) and _steps_met(others, [*strong[:place], *strong[place + 1 :]])
         for place, one in enumerate(strong)
     )
 
 
 def _as_much(weak: GrantStep, strong: GrantStep) -> bool:
-    """Tell whether everybody who may review the one may review the other, and as many must."""
+    """Tell whether every reviewer of the strong step can review the weak one, and at least as many must."""
     if (weak.policy, weak.kind) != (strong.policy, strong.kind) or strong.count < weak.count:
         return False
     return not weak.groups or (bool(strong.groups) and set(strong.groups or ()) <= set(weak.groups))

@@ -1,7 +1,7 @@
-"""The walk: every region of an endpoint in which changed rules speak, and what the engine decides there on both sides.
+"""The walk: every region of an endpoint in which changed rules apply, and the engine's decisions there on both sides.
 
-Standing: above all else here but `compare`. Holds: a region is decided by `decide`, on the engine's own rules, for a
-call that stands for all calls of it and in each world of its conditions; regions beyond the limit are "may widen".
+Standing: above all other modules here but `compare`. Holds: `decide` decides each region on the engine's own rules, for
+a call that stands for all calls of the region, in each world of its conditions. Regions beyond the limit "may widen".
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.parties import NamedParty, parties
 from bailiwick_regions.sides import WalkSide, differing, issuer_of, overlap
 from bailiwick_regions.stage import ACTOR, CALLER, calling_from, everything, snapshot_of
-from bailiwick_regions.strength import STRONGER, WEAKER, approval_change, compared
+from bailiwick_regions.strength import STRONGER, WEAKER, approval_change, compare_gates
 from bailiwick_regions.worlds import Worlds
 
 BEHALF: Final = "on behalf of "
@@ -38,7 +38,7 @@ _ORDER: Final = list(ChangeClass)
 
 @dataclass(frozen=True, slots=True)
 class WalkLeaf:
-    """What one region comes to."""
+    """The result for one region."""
 
     kind: ChangeClass
     what: str
@@ -48,9 +48,9 @@ class WalkLeaf:
 
 
 class Walk:
-    """Walks one endpoint. `about`: the rules in whose regions to look, of a side or none; by default what differs.
+    """Walks one endpoint. `about`: the rules in whose regions to look, of a side or none; by default those that differ.
 
-    `late` is asked at every region: from when it says so on, the rest is as regions beyond the limit.
+    `late` is called for every region: once it returns true, the remaining regions count as beyond the limit.
     """
 
     def __init__(
@@ -76,15 +76,15 @@ class Walk:
         )
 
     def changes(self) -> Iterator[Change]:
-        """Yield every region that is not the same, for a call of one's own and, where others may act, for theirs."""
+        """Yield every region that differs, for a party's own calls and, if others can act for it, for theirs."""
         if not self._changed:
             return
-        yield from self._freed()
+        yield from self._freed_issuers()
         settings = [side.settings for side in (self._base, self._head) if side.settings is not None]
         asserted = any(one.asserted for one in settings)
         verified = not settings or any(not one.asserted for one in settings)
         principals = frozenset[Key]().union(*(one.delegation.principals for one in settings if one.delegation))
-        beside = partial(self._beside, principals)
+        beside = partial(self._overlapping_keys, principals)
         for named in parties(self._changed, beside, verified=verified, asserted=asserted):
             if self._late():
                 yield self._unknown(named)
@@ -99,10 +99,10 @@ class Walk:
             if named.capped:
                 yield self._unknown(named)
 
-    def _freed(self) -> Iterator[Change]:
-        """Yield the issuers of whose people some may have been denied for the cost of their rules, and no longer are.
+    def _freed_issuers(self) -> Iterator[Change]:
+        """Yield the issuers with people who may have been denied for the cost of their rules, and no longer are.
 
-        Of all their groups, not only of those that the changed rules name: the cost of a decision counts each of them.
+        All of their groups count, not only those in the changed rules: the cost of a decision includes each of them.
         """
         if self._base.endpoint is None:
             return
@@ -110,8 +110,8 @@ class Walk:
         after = self._head.endpoint.index.laden if self._head.endpoint is not None else {}
         for issuer in sorted({found for key in before if (found := issuer_of(key)) is not None}):
             of_issuer = [key for key in before if issuer_of(key) == issuer]
-            groups = sum(before[key] for key in of_issuer if keys.spelled(key)[0] != keys.USER)
-            users = max((before[key] for key in of_issuer if keys.spelled(key)[0] == keys.USER), default=0)
+            groups = sum(before[key] for key in of_issuer if keys.key_parts(key)[0] != keys.USER)
+            users = max((before[key] for key in of_issuer if keys.key_parts(key)[0] == keys.USER), default=0)
             if groups + users > MOST_WORK and any(after.get(key, 0) < before[key] for key in of_issuer):
                 region = {"subject": (f"members of several groups of {issuer}",)}
                 why = "their rules cost less, and calls were denied because rules cost too much"
@@ -119,12 +119,12 @@ class Walk:
 
     @cached_property
     def _giving(self) -> tuple[CompiledRule, ...]:
-        """The rules of both sides that can let somebody through where a changed one speaks."""
+        """The rules of both sides that can let calls through where a changed rule applies."""
         found = (rule for side in (self._base, self._head) for rule in side.rules if rule.effect is not Effect.DENY)
         return tuple(dict.fromkeys(rule for rule in found if any(overlap(rule, one) for one in self._changed)))
 
     def _new(self, named: NamedParty, found: Iterable[Change]) -> Iterator[Change]:
-        """Yield what was not found already of a party with fewer keys: of a group, before one of its members."""
+        """Yield the changes that were not found for a party with fewer keys: a group comes before its members."""
         own = named.party.keys - {keys.user(named.party.issuer or "", FRESH)}
         for change in found:
             region = tuple((name, labels) for name, labels in change.where.items() if name != "subject")
@@ -136,13 +136,13 @@ class Walk:
 
     def _unknown(self, named: NamedParty) -> Change:
         rule = next((rule for rule in self.added if not named.party.keys.isdisjoint(rule.subjects)), None)
-        why = "there are more regions than are looked at"
+        why = "there are too many regions to compare"
         return Change(ChangeClass.MAY_WIDEN, self._key, NOT_COMPARED, {"subject": (named.label,)}, rule, why=why)
 
-    def _beside(self, principals: frozenset[Key], issuer: str) -> Iterator[tuple[Key, frozenset[int]]]:
+    def _overlapping_keys(self, principals: frozenset[Key], issuer: str) -> Iterator[tuple[Key, frozenset[int]]]:
         """Yield the keys of an issuer that rules name which overlap a changed one, with the rules, and the principals.
 
-        Somebody may be called for by one group, and spoken of by another.
+        One group of a person may be a principal, and rules may name another.
         """
         found: dict[Key, set[int]] = {key: {0} for key in principals if issuer_of(key) == issuer}
         for rule in dict.fromkeys((*self._base.rules, *self._head.rules, *self._changed)):
@@ -169,7 +169,7 @@ class Walk:
             return
         worlds = Worlds(base, head, (self._base.data, self._head.data))
         both = list(dict.fromkeys((*base, *head, *changed)))
-        # Where others act for somebody, what lets those through tells regions apart too.
+        # If others can act for the party, the rules that let them through also distinguish regions.
         apart = list(dict.fromkeys((*both, *self._giving))) if principal else both
         every = everything(both) if principal else None
         snapshots = tuple(
@@ -181,12 +181,12 @@ class Walk:
                 leaf = self._by_others(leaf, call)
             if leaf.kind is not ChangeClass.SAME:
                 on = {"subject": f"{BEHALF}{named.label}" if principal else named.label, **where}
-                why = self._why(leaf)
+                why = self._reason(leaf)
                 region = {name: (label,) for name, label in on.items()}
                 yield Change(leaf.kind, self._key, leaf.what, region, leaf.rule, leaf.of_head, why, leaf.when)
 
     def _denied_whole(self, named: NamedParty) -> Iterator[Change]:  # noqa: ARG002 - for who looks for denials
-        """Yield what differs for a party that the head denies whatever it asks: nothing that lets anybody further."""
+        """Yield the changes for a party that the head denies every call: none of them lets a call get further."""
         yield from ()
 
     def _too_much(self, side: WalkSide, party: Party) -> bool:
@@ -207,9 +207,9 @@ class Walk:
                         continue
                     where = {"action": told, "resource": label}
                     place = (action, kind, name)
-                    yield from self._within(party, at, touched, place, where, principal=principal)
+                    yield from self._regions_within(party, at, touched, place, where, principal=principal)
 
-    def _within(
+    def _regions_within(
         self,
         party: Party,
         at: Sequence[tuple[CompiledRule, CompiledResource]],
@@ -227,7 +227,7 @@ class Walk:
             resource = Resource(kind, name, held or None)
             rules = [rule for rule in listed if rule.covers(resource)]
             if not any(rule in touched for rule in rules):
-                # Of many properties there are more such than could ever be looked at.
+                # With many properties, there are more of them than could ever be evaluated.
                 self._count()
                 continue
             told = where | {f"resource.properties.{key}": label for key, (_, label) in chosen.items()}
@@ -246,9 +246,9 @@ class Walk:
                 yield (call, draft.now), told | labels
 
     def _by_others(self, leaf: WalkLeaf, call: Call) -> WalkLeaf:
-        """Return what the person's own rules come to for somebody who acts for them.
+        """Return the effect of a person's own rules on calls by a party that acts for them.
 
-        Without a rule that lets anybody through they change nothing. With one, nobody has shown that it does.
+        Without a rule that lets calls through they change nothing. With one, it is not proven that one is let through.
         """
         wider = leaf.kind in {ChangeClass.WIDER, ChangeClass.MAY_WIDEN}
         side = self._head if wider else self._base
@@ -271,12 +271,12 @@ class Walk:
         worlds.begin()
         while True:
             base, head = (decide(one, call, (), around, DIGEST) for one in snapshots)
-            kind, what = _between(base, head)
+            kind, what = _compare_verdicts(base, head)
             if kind is ChangeClass.WIDER and worlds.differ:
                 kind = ChangeClass.MAY_WIDEN
             if _ORDER.index(kind) < _ORDER.index(worst.kind):
                 rule, of_head = self._cause(base, head)
-                worst = WalkLeaf(kind, what, rule, of_head, worlds.told)
+                worst = WalkLeaf(kind, what, rule, of_head, worlds.descriptions)
             if worst.kind is ChangeClass.WIDER or not worlds.more():
                 return worst
             self._count()
@@ -291,7 +291,7 @@ class Walk:
                         return one, of_head
         return (head.rule, True) if head.rule is not None else (base.rule, False)
 
-    def _why(self, leaf: WalkLeaf) -> str:
+    def _reason(self, leaf: WalkLeaf) -> str:
         if leaf.rule is None:
             return ""
         place = leaf.rule.place
@@ -302,14 +302,14 @@ class Walk:
         return "changed" if place in self._names[0] else "removed"
 
 
-def _between(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
+def _compare_verdicts(base: Verdict, head: Verdict) -> tuple[ChangeClass, str]:
     before, after = level(base), level(head)
     if before != after:
         kind = ChangeClass.WIDER if after > before else ChangeClass.NARROWER
         return kind, f"{LEVELS[before]} → {LEVELS[after]}"
     if base.gate is None or head.gate is None:
         return ChangeClass.SAME, ""
-    found = compared(base.gate, head.gate)
+    found = compare_gates(base.gate, head.gate)
     if not found:
         return ChangeClass.SAME, ""
     signs = {WEAKER: "weaker", STRONGER: "stronger", None: "other"}

@@ -1,6 +1,6 @@
-"""Worlds: what the conditions of two states of an endpoint can come to, one combination after the other.
+"""Worlds: the possible outcomes of the conditions of two states of an endpoint, one combination after the other.
 
-Standing: between `formulas` and the walk; the engine's own rules ask it by `StoodCondition`. Holds: an atom has one
+Standing: between `formulas` and the walk; the engine's own rules query it with `StoodCondition`. Holds: an atom has one
 outcome in a world, on both sides; comparisons of one member agree with each other, as the engine itself evaluates them.
 """
 
@@ -39,14 +39,14 @@ _MIDDLE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class StoodCondition(CompiledCondition):
-    """A condition whose outcome is the world's. `missing`: data that it reads, and of which its side knows nothing."""
+    """A condition whose outcome the world decides. `missing`: data that it reads and that is unknown on its side."""
 
     formula: Formula
     missing: frozenset[str]
     worlds: "Worlds"
 
     def outcome(self, inputs: Inputs) -> Truth:  # noqa: ARG002 - of all inputs at once
-        """Return what it comes to in this world."""
+        """Return its outcome in this world."""
         if not all(self.worlds.has_data(name) for name in sorted(self.missing)):
             return UNKNOWN
         return self.worlds.truth(self.formula)
@@ -54,14 +54,14 @@ class StoodCondition(CompiledCondition):
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """A value of a member, and what each comparison of it comes to."""
+    """A value of a member, and the outcome of each comparison with it."""
 
     value: Any
     truths: Mapping[Comparison, Truth]
 
 
 class Worlds:
-    """All combinations of outcomes: `begin`, ask, and again while `more`. Build it of the rules of both sides."""
+    """All combinations of outcomes: `begin`, evaluate, and repeat while `more`. Build it from both sides' rules."""
 
     def __init__(self, base: Iterable[CompiledRule], head: Iterable[CompiledRule], data: tuple[Data, Data]) -> None:
         self._choices = Choices()
@@ -81,10 +81,10 @@ class Worlds:
         for path, comparisons in found.items():
             self._samples[path] = _samples(sorted(comparisons, key=repr))
         self.base, self.head = (
-            {rule: self._stood(rule, some, side) for rule, some in formulas[side].items()} for side in range(2)
+            {rule: self._with_world(rule, some, side) for rule, some in formulas[side].items()} for side in range(2)
         )
 
-    def _stood(self, rule: CompiledRule, formulas: tuple[Formula, ...], side: int) -> CompiledRule:
+    def _with_world(self, rule: CompiledRule, formulas: tuple[Formula, ...], side: int) -> CompiledRule:
         conditions = tuple(
             StoodCondition(*one.parts, formula, self._missing(one, side), self)
             for one, formula in zip(rule.conditions, formulas, strict=True)
@@ -99,8 +99,8 @@ class Worlds:
         return names
 
     def has_data(self, name: str) -> bool:
-        """Tell whether data of which a side knows nothing can be read in this world."""
-        held: bool = self._choices.of(_data_key(name), (True, False))
+        """Tell whether data that is unknown on a side can be read in this world."""
+        held: bool = self._choices.outcome_of(_data_key(name), (True, False))
         return held
 
     def begin(self) -> None:
@@ -108,11 +108,11 @@ class Worlds:
         self._choices.reset()
 
     def more(self) -> bool:
-        """Go on to the next world that differs in what was asked; False where there is none."""
+        """Go on to the next world that differs in an outcome that was used; False if there is none."""
         return self._choices.more()
 
     def truth(self, formula: Formula) -> Truth:
-        """Return what a formula comes to in this world (Kleene)."""
+        """Return the outcome of a formula in this world (Kleene)."""
         match formula:
             case Literal(value):
                 return value
@@ -129,24 +129,24 @@ class Worlds:
                         found = UNKNOWN
                 return found
             case Comparison():
-                sample: _Sample = self._choices.of(_key(formula), self._samples[formula.path])
+                sample: _Sample = self._choices.outcome_of(_key(formula), self._samples[formula.path])
                 return sample.truths[formula]
-        opaque: Truth = self._choices.of(_key(formula), _OUTCOMES)
+        opaque: Truth = self._choices.outcome_of(_key(formula), _OUTCOMES)
         return opaque
 
     @property
     def differ(self) -> bool:
-        """Whether this world hangs on conditions of which only the base knows, and on others that only the head does.
+        """Whether this world depends on conditions that only the base has, and on others that only the head has.
 
-        Then nobody has shown that it is one: the conditions may exclude each other.
+        Then it is not proven that the world is possible: the conditions may exclude each other.
         """
-        sides = [self._sides[key] for key in self._choices.made]
+        sides = [self._sides[key] for key in self._choices.outcomes]
         return {0} in sides and {1} in sides
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """What was asked of this world, and what it said, for people."""
-        return tuple(_told(self._texts[key], outcome) for key, outcome in self._choices.made.items())
+    def descriptions(self) -> tuple[str, ...]:
+        """The outcomes that were used in this world, for people."""
+        return tuple(_describe(self._texts[key], outcome) for key, outcome in self._choices.outcomes.items())
 
 
 def _data_key(name: str) -> Hashable:
@@ -157,7 +157,7 @@ def _key(atom: OpaqueAtom | Comparison) -> OpaqueAtom | MemberPath:
     return atom.path if isinstance(atom, Comparison) else OpaqueAtom(atom.key, "")
 
 
-def _told(text: str, outcome: object) -> str:
+def _describe(text: str, outcome: object) -> str:
     if isinstance(outcome, _Sample):
         return f"{text} missing" if outcome.value is _ABSENT else f"{text} = {json.dumps(outcome.value)}"
     said = "true" if outcome is True else "false" if outcome is False else "unknown"
@@ -165,7 +165,7 @@ def _told(text: str, outcome: object) -> str:
 
 
 def _samples(comparisons: list[Comparison]) -> tuple[_Sample, ...]:
-    """Return one value of each kind that these comparisons of one member tell apart."""
+    """Return one value of each kind that these comparisons of one member distinguish."""
     constants = [value for one in comparisons for _, value in one.constants]
     numbers = sorted({value for value in constants if isinstance(value, int | float) and not isinstance(value, bool)})
     texts = sorted({value for value in constants if isinstance(value, str)})

@@ -31,7 +31,7 @@ def seconds(text: str, flag: str) -> float:
 
 def moment(text: str, flag: str) -> float:
     """Read a time in RFC 3339, a day, or how long ago it was. Returns seconds since the epoch."""
-    found = times.read(text if "T" in text else f"{text}T00:00:00Z")
+    found = times.parse_time(text if "T" in text else f"{text}T00:00:00Z")
     return found.timestamp() if found is not None else time.time() - seconds(text, flag)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bailiwick_api.times import read
+from bailiwick_api.times import parse_time
 from bailiwick_notifications.notification import GrantFacts, Notification, NotificationType, inert
 
 Object = Mapping[str, Any]
@@ -56,9 +56,9 @@ def _events_of(grant: Object, now: datetime, lead: timedelta | None) -> GrantEve
     if phase == "Pending":
         return _pending(grant, now, lead)
     due: list[DueEvent] = []
-    if phase in _APPROVED and (approved := read(status.get("approvedTime"))) is not None:
+    if phase in _APPROVED and (approved := parse_time(status.get("approvedTime"))) is not None:
         counted = tuple(str(one["reviewer"]) for one in status.get("counted") or ())
-        facts = _facts(grant, read(status.get("notAfterTime")), counted)
+        facts = _facts(grant, parse_time(status.get("notAfterTime")), counted)
         due.append(_due(grant, NotificationType.GRANT_APPROVED, facts, approved))
     if phase == "Denied":
         denied = tuple(str(one["reviewer"]) for one in _reviews(grant) if one.get("decision") == "Deny")
@@ -76,12 +76,12 @@ def _pending(grant: Object, now: datetime, lead: timedelta | None) -> GrantEvent
     if ready.get("reason") == _UNRESOLVED:
         # It cannot be reviewed yet.
         return _NONE
-    until, born = read(request["pendingUntilTime"]), read(grant["metadata"]["creationTimestamp"])
+    until, born = parse_time(request["pendingUntilTime"]), parse_time(grant["metadata"]["creationTimestamp"])
     if until is None or born is None or now >= until:
         return _NONE
     facts = _facts(grant, until, ())
     # One that was written by hand waits from when its names were resolved, which no time says.
-    since = None if request.get("origin") == "PreApproved" else read(ready.get("lastTransitionTime"))
+    since = None if request.get("origin") == "PreApproved" else parse_time(ready.get("lastTransitionTime"))
     due = [_due(grant, NotificationType.GRANT_PENDING, facts, since)]
     ending = until - ((until - born) / SHARE if lead is None else lead)
     if ending <= born:
@@ -94,7 +94,7 @@ def _pending(grant: Object, now: datetime, lead: timedelta | None) -> GrantEvent
 
 
 def _due(grant: Object, type_: NotificationType, facts: GrantFacts, since: datetime | None) -> DueEvent:
-    uid, born = str(grant["metadata"]["uid"]), read(grant["metadata"]["creationTimestamp"])
+    uid, born = str(grant["metadata"]["uid"]), parse_time(grant["metadata"]["creationTimestamp"])
     at = since or born
     if at is None:
         raise ValueError(uid)
@@ -123,7 +123,7 @@ def _reviews(grant: Object) -> Iterator[Object]:
 
 
 def _since(status: Object, name: str) -> datetime | None:
-    return read(_condition(status, name).get("lastTransitionTime"))
+    return parse_time(_condition(status, name).get("lastTransitionTime"))
 
 
 def _condition(status: Object, name: str) -> Object:

@@ -23,9 +23,9 @@ from bailiwick_api.signingkeys import (
     JWKS_MAX_AGE,
     KEYS_ENTRY,
     SigningKey,
-    read,
+    read_keys,
+    secret_data,
     thumbprint,
-    written,
 )
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
@@ -155,7 +155,7 @@ class KeyKeeper:
                 _LOG.info("no signing keys yet: creating the first one", secret=SIGNING_KEYS_SECRET)
             return _StoredSecret(answer.body, ())
         try:
-            keys = read(data)
+            keys = read_keys(data)
             for key in keys:
                 check(key)
             self._known = True
@@ -173,7 +173,7 @@ class KeyKeeper:
         # Labels, annotations and other entries are other people's; only this entry is ours.
         ours = ("metadata", "type", "immutable")
         kept: Object = {name: stored.secret[name] for name in ours if name in stored.secret}
-        data = (stored.secret.get("data") or {}) | written(keys)
+        data = (stored.secret.get("data") or {}) | secret_data(keys)
         answer = await self._kube.replace(self._path, {"apiVersion": "v1", "kind": "Secret", **kept, "data": data})
         if answer.conflict or answer.missing:
             return False

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from bailiwick_api.issuers import mapped
+from bailiwick_api.issuers import mapped_issuers
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile.acceptance import CompilationSummary
 from bailiwick_kube.transport import UnreachableError
@@ -67,7 +67,7 @@ class Reconciler:
         self._notifier = notifier
         self._chronicle = chronicle
         self._clock = clock
-        self._issuers = mapped(settings.issuers)
+        self._issuers = mapped_issuers(settings.issuers)
         self._queue = queue
         self._expiries: Expiries[WorkItem] = Expiries(self._queue.add, clock.now)
         self._programming = poller

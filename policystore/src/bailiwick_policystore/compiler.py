@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from bailiwick_engine.compile.policies import compile_steps, salvaged
+from bailiwick_engine.compile.policies import compile_steps, salvage
 from bailiwick_engine.policy.model import BrokenPolicy, PolicyRef
 from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.steps import Steps
@@ -41,7 +41,7 @@ def _denying(key: Key, obj: dict[str, Any]) -> BrokenPolicy:
     """Return what is denied where compiling raised: its subjects, its endpoint, or else the namespace."""
     ref, spec = ref_of(key, obj), obj.get("spec")
     try:
-        return salvaged(ref, spec)
+        return salvage(ref, spec)
     except Exception:  # noqa: BLE001 - as above; it is logged already
         endpoint = spec.get("endpoint") if isinstance(spec, dict) else None
         return BrokenPolicy(

@@ -136,7 +136,7 @@ class PolicyIndex:
         for endpoint in self._readers.get(key, ()):
             found = self._current(endpoint)
             if found is not None:
-                self._staged[endpoint] = found.beside(self._data.get(namespace, {}))
+                self._staged[endpoint] = found.with_data(self._data.get(namespace, {}))
 
     def build(self, place: Place) -> Steps[None]:
         """Build a place for the next snapshot, as it is in the end."""
@@ -170,7 +170,7 @@ class PolicyIndex:
         for name in made.data_names if made is not None else ():
             self._readers.setdefault((key[0], name), {})[key] = made is not None and name in made.reads
         if made is not None and made.data_names:
-            made = made.beside(self._data.get(key[0], {}))
+            made = made.with_data(self._data.get(key[0], {}))
         self._staged[key] = made
 
     def publish(self, revision: str) -> Snapshot:

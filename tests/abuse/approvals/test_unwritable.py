@@ -82,7 +82,7 @@ def guards(ours: Bailiwick) -> Iterator[Guards]:
 def recorded(ours: Bailiwick) -> VoidGrants:
     """Return which grants are void by name."""
     data = accepted(ours.callers.admin.get(record_path(ours.installation)))["data"]
-    found = VoidGrants.read(data["void"])
+    found = VoidGrants.parse(data["void"])
     assert found is not None
     return found
 

@@ -92,8 +92,8 @@ def bare(tenant: Tenant) -> Iterator[None]:
 @pytest.mark.usefixtures("bare")
 def test_settings_that_nobody_carries_or_two_do_are_told_and_are_no_plain_denial(check: Cli) -> None:
     ran = check("customers.list", "customer/1", "--endpoint", "bare")
-    assert (ran.code, f"error: {acceptance.unconfigured('bare')}" in ran.err) == (2, True), ran
+    assert (ran.code, f"error: {acceptance.unconfigured_message('bare')}" in ran.err) == (2, True), ran
     ran = check("customers.list", "customer/1", "--endpoint", "both")
     assert (ran.code, ran.out.splitlines()[0]) == (2, "deny  policy_invalid"), ran
-    assert f"error: the policy one: {acceptance.conflicted('both', ['two'])}" in ran.err
+    assert f"error: the policy one: {acceptance.conflict_message('both', ['two'])}" in ran.err
     assert "warning: the policy two: spec.rules[0].expireTime: rule read expired at" in ran.err

@@ -58,9 +58,9 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     def wait(*of: Any) -> Iterable[ShadowVerdict]:  # noqa: ANN401 - as `shadowed`
         ended.wait(timeout=30)
-        return engine.shadowed(*of)
+        return engine.decide_shadow(*of)
 
-    monkeypatch.setattr(pipeline, "shadowed", wait)
+    monkeypatch.setattr(pipeline, "decide_shadow", wait)
     try:
         yield
     finally:
@@ -227,7 +227,7 @@ async def test_a_defect_of_it_is_counted_and_told_to_nobody_who_asks(monkeypatch
     def fail(*of: object) -> Iterable[ShadowVerdict]:
         raise RuntimeError("of ours")
 
-    monkeypatch.setattr(pipeline, "shadowed", fail)
+    monkeypatch.setattr(pipeline, "decide_shadow", fail)
     alone = Alone([LIVE, candidate(rule(effect="Deny"))])
     async with asking(alone) as pdp:
         assert (await pdp.post("evaluation", body())).decision is True

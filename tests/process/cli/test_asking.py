@@ -323,7 +323,7 @@ def test_of_what_is_sealed_a_contradicted_record_tells_nothing(tmp_path: Path) -
     [
         ({"wanted": "e-2"}, "no record of e-2 in "),
         ({"kind": "search"}, "e-1 is not a decision on one call"),
-        ({"now": None}, "does not contain what the rules read"),
+        ({"now": None}, "The record lacks an attribute that the rules read"),
     ],
     ids=["unknown", "a search", "no time"],
 )
@@ -337,9 +337,9 @@ def test_what_cannot_be_explained_says_what_to_do(tmp_path: Path, change: Object
 
 def test_a_policy_text_that_is_not_at_hand_is_told(tmp_path: Path) -> None:
     ran = RecordedCall(tmp_path, spec_of(rule()), "e-1").explain(ledger=False)
-    assert (ran.code, ran.out, "The text of a policy is not at hand. Give the ledger" in ran.err) == (2, "", True), ran
+    assert (ran.code, ran.out, "is missing. Give the operator's ledger" in ran.err) == (2, "", True), ran
     ran = RecordedCall(tmp_path, spec_of(rule()), "e-1").explain("--policies", str(EXAMPLE))
-    assert (ran.code, ran.out, "The text of a policy is not at hand" in ran.err) == (2, "", True), ran
+    assert (ran.code, ran.out, "The text of a policy is missing" in ran.err) == (2, "", True), ran
 
 
 def test_where_anybody_could_ask_policies_alone_explain_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_evidence.audit.claims import notes_of
-from bailiwick_evidence.note import SignatureType, VerifierKey, cosigned, verifier_key
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, verifier_key
 from support import commandline
 from support.commandline import Ran
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog, private_key, written
@@ -52,7 +52,7 @@ def test_what_is_intact_is_told_up_to_the_last_cosignature(folder: Path) -> None
         == "Nothing removed or changed up to 2023-11-14T22:13:23Z (last cosignature). What came later is not known."
     )
     assert "(pod-2): intact; 12 lines, witnessed 12 up to 2023-11-14T22:13:32Z" in ran.out
-    assert "  tail 3-4: 2 lines after the last cosignature, of which nothing can be told" in ran.out
+    assert "  tail 3-4: 2 lines after the last cosignature cannot be verified yet" in ran.out
     assert "17 lines in " in ran.err
 
 
@@ -76,11 +76,11 @@ def test_a_finding_exits_with_1_and_has_its_place_in_both_shapes(folder: Path) -
     (folder / "cut.log").write_bytes(b"".join([*lines[:4], *lines[6:]]))
     ran = verify(folder, "cut.log", "b.log")
     assert (ran.code, ran.out.splitlines()[0]) == (1, "This log is not what it was: 1 finding.")
-    assert "\n  gap 4-5: 2 lines are not here, though later ones are\n" in ran.out
+    assert "\n  gap 4-5: 2 lines are missing before later ones\n" in ran.out
     body = json.loads(verify(folder, "cut.log", "b.log", "-o", "json").out)
     assert body["kind"] == "LogAudit"
     assert body["chains"][0]["findings"] == [
-        {"code": "gap", "bad": True, "message": "2 lines are not here, though later ones are", "first": 4, "last": 5}
+        {"code": "gap", "bad": True, "message": "2 lines are missing before later ones", "first": 4, "last": 5}
     ]
     assert [chain["intact"] for chain in body["chains"]] == [False, True]
 
@@ -126,9 +126,9 @@ def test_as_many_witnesses_must_agree_as_the_quorum_says(folder: Path) -> None:
     outside, name = private_key(8), "example.org/witness"
     key = str(verifier_key(name, SignatureType.COSIGNATURE, outside))
     lacking = verify(folder, "a.log", "b.log", "--witness-key", key, "--witness-quorum", "2")
-    assert (lacking.code, "1 of the 2 witnesses that are needed saw the chain" in lacking.out) == (1, True), lacking
+    assert (lacking.code, "1 of the 2 required witnesses saw the chain" in lacking.out) == (1, True), lacking
     notes = (folder / "notes").read_text()
-    seen = [cosigned(f"{note.strip()}\n", name, outside, BEGAN + 90) for note in notes_of(notes)]
+    seen = [cosign_note(f"{note.strip()}\n", name, outside, BEGAN + 90) for note in notes_of(notes)]
     (folder / "outside").write_text("\n".join(seen))
     given = ("--witness-key", key, "--witness-quorum", "2", "--checkpoints", str(folder / "outside"))
     ran = verify(folder, "a.log", "b.log", *given)
@@ -194,7 +194,7 @@ class TestCheckpointsToKeep:
         (folder / "cut.log").write_bytes(cut)
         files = [str(folder / "cut.log"), str(folder / "b.log"), "--witness-key", str(folder / "witness.vkey")]
         found = commandline.run("audit", "verify", *files, "--checkpoints", str(folder / "kept"))
-        assert (found.code, "truncated 7-11: a witness saw 12 lines, and 7 are here" in found.out) == (1, True), found
+        assert (found.code, "7-11: a witness saw 12 lines, but only 7 are here" in found.out) == (1, True), found
 
     def test_come_from_the_ledger_too(self, folder: Path) -> None:
         ran = self.kept(folder, "ledger.log")

@@ -39,7 +39,7 @@ def test_leaves_prove_that_nothing_else_is_missing(folder: Path) -> None:
     first, *_ = ran.out.splitlines()
     assert first.startswith("Nothing changed, and nothing removed but 9 lines whose leaves you gave, up to 2023-11-14T")
     assert ": intact; 7 lines, 5 removed, witnessed 12 up to " in ran.out
-    assert "\n  removed 0-4: 5 lines are not here, and their leaves prove it\n" in ran.out
+    assert "\n  removed 0-4: 5 lines were removed, and their leaves prove that no other line is missing\n" in ran.out
     body = json.loads(run(folder, "verify", "--leaves", str(folder / "leaves"), "-o", "json").out)
     assert sorted((one["lines"], one["removed"], one["intact"]) for one in body["chains"]) == [
         (0, 4, True),

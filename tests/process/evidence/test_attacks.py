@@ -19,12 +19,12 @@ import yaml
 from joserfc.jwk import ECKey
 
 from bailiwick_evidence.audit.findings import ChainReport
-from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.base64text import decode_base64
 from bailiwick_evidence.chain import ChainWriter, body, link
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.linekinds import DECISIONS
-from bailiwick_evidence.merkle import Forest, consistency, consistent, leaf_hash, root
-from bailiwick_evidence.note import VerifierKey, cosigned, opened
+from bailiwick_evidence.merkle import Forest, consistency, is_consistent, leaf_hash, root
+from bailiwick_evidence.note import VerifierKey, cosign_note, open_note
 from support import commandline
 from support.derivations import texts_of
 from support.evidence.attacks import ATTACKS, table
@@ -118,12 +118,12 @@ def agents() -> dict[str, Any]:
 def witnessed(point: Process, size: int, notes: Sequence[str]) -> str:
     """Ask a process for its checkpoint, verify it as a witness must, and cosign it."""
     said = requests.get(f"http://127.0.0.1:{point.status_port}/checkpoint?from={size}", timeout=5).json()
-    found = Checkpoint.parse(opened(said["checkpoint"], [VerifierKey.parse(said["key"])]).text)
+    found = Checkpoint.parse(open_note(said["checkpoint"], [VerifierKey.parse(said["key"])]).text)
     if notes:
         before = Checkpoint.parse(notes[-1].partition("\n\n")[0] + "\n")
-        proof = [decoded(one) or b"" for one in said["proof"]]
-        assert consistent(before.size, before.root, found.size, found.root, proof)
-    return cosigned(said["checkpoint"], WITNESS_NAME, WITNESS, int(time.time()))
+        proof = [decode_base64(one) or b"" for one in said["proof"]]
+        assert is_consistent(before.size, before.root, found.size, found.root, proof)
+    return cosign_note(said["checkpoint"], WITNESS_NAME, WITNESS, int(time.time()))
 
 
 def counted(point: Process) -> int:
@@ -188,7 +188,7 @@ class TestWithTheRecordFile:
         other = ProcessLog(7).records(3).close()
         _, reports = audited([b"".join(other.lines)], [*real.notes, other.checkpoint()])
         assert [places(report) for report in reports] == [[attack("drop")], []]
-        assert "and no line of them is here" in reports[0].findings[0].said
+        assert "but none of them is here" in reports[0].findings[0].said
 
     def test_a_record_is_edited_and_all_hashes_are_made_anew(self, real: RealLog) -> None:
         lines = rewritten([*real.lines[:5], denied(real.lines[5]), *real.lines[6:]])
@@ -298,8 +298,8 @@ class TestWithTheRightsOfTheDecisionPoint:
             since.append(leaf)
         proof = consistency(before, since)
         held = root(leaf_hash(line[:-1]) for line in process.lines[:6])
-        assert consistent(6, before.root, len(leaves), root(leaves), proof)
-        assert not consistent(6, held, len(leaves), root(leaves), proof)
+        assert is_consistent(6, before.root, len(leaves), root(leaves), proof)
+        assert not is_consistent(6, held, len(leaves), root(leaves), proof)
 
     def test_a_checkpoint_without_a_witness_is_handed_over(self) -> None:
         process, anew = self.story()
@@ -348,7 +348,7 @@ class TestWithTheRightsOfTheOperator:
     def test_another_story_is_cosigned(self) -> None:
         process = ProcessLog().records(8)
         anew = rewritten([*process.lines[:4], denied(process.lines[4]), *process.lines[5:]])
-        note = cosigned(process.signed(anew, private_key(9)), WITNESS_NAME, WITNESS, BEGAN)
+        note = cosign_note(process.signed(anew, private_key(9)), WITNESS_NAME, WITNESS, BEGAN)
         assert bad(anew, [note]) == [attack("cosign anew")]
 
     def test_the_checkpoints_are_set_back_and_the_log_is_cut_to_them(self) -> None:
@@ -385,7 +385,7 @@ class TestWithTheRightsOfTheOperator:
 def test_with_the_rights_of_both_all_is_rewritten() -> None:
     process = ProcessLog().records(8)
     anew = rewritten([*process.lines[:4], denied(process.lines[4]), *process.lines[5:]])
-    second = cosigned(process.signed(anew), WITNESS_NAME, WITNESS, BEGAN + 50)
+    second = cosign_note(process.signed(anew), WITNESS_NAME, WITNESS, BEGAN + 50)
     assert bad(anew, [second]) == []
     assert attack("all") in bad(anew, [second, process.checkpoint()])
 

@@ -10,9 +10,9 @@ from typing import Final
 
 import pytest
 
-from bailiwick_evidence.base64text import encoded
+from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.merkle import Forest, consistency, inclusion, leaf_hash, root
-from bailiwick_evidence.note import SignatureType, VerifierKey, opened, verifier_key
+from bailiwick_evidence.note import SignatureType, VerifierKey, open_note, verifier_key
 from bailiwick_evidence.tlogproof import LogProof
 from localcluster import build
 from support.evidence.logs import WITNESS_KEY, ProcessLog
@@ -56,23 +56,23 @@ def test_a_checkpoint_that_was_changed_is_refused_by_both(notary: Notary, change
 def test_a_note_of_gos_is_opened_by_us(notary: Notary) -> None:
     private, public = notary("generate", "example.org/log").stdout.decode().split()
     made = notary("sign", private, given=b"any\n\ntext\n").stdout.decode()
-    note = opened(made, [VerifierKey.parse(public)])
+    note = open_note(made, [VerifierKey.parse(public)])
     assert (note.text, str(note.signatures[0].key)) == ("any\n\ntext\n", public)
 
 
 @pytest.mark.parametrize("size", [0, *SIZES])
 def test_the_root_over_lines_is_the_same(notary: Notary, size: int) -> None:
     found = notary("root", given=b"".join(PROCESS.lines[:size])).stdout.decode().strip()
-    assert found == encoded(root(LEAVES[:size]))
+    assert found == encode_base64(root(LEAVES[:size]))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_proof_that_a_line_is_in_the_log_is_accepted_and_of_another_line_it_is_not(notary: Notary, size: int) -> None:
     for index in {0, size // 2, size - 1}:
         proof = LogProof.parse(LogProof(index, tuple(inclusion(LEAVES[:size], index)), "-\n").text())
-        top, path = encoded(root(LEAVES[:size])), [encoded(one) for one in proof.path]
-        assert notary("included", index, size, top, encoded(LEAVES[index]), *path).returncode == 0
-        assert notary("included", index, size, top, encoded(leaf_hash(b"other")), *path).returncode == 1
+        top, path = encode_base64(root(LEAVES[:size])), [encode_base64(one) for one in proof.path]
+        assert notary("included", index, size, top, encode_base64(LEAVES[index]), *path).returncode == 0
+        assert notary("included", index, size, top, encode_base64(leaf_hash(b"other")), *path).returncode == 1
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -82,10 +82,10 @@ def test_a_proof_that_the_log_only_grew_is_accepted_and_of_another_log_it_is_not
         before.append(leaf)
     for leaf in LEAVES[size:]:
         since.append(leaf)
-    path = [encoded(one) for one in consistency(before, since)]
-    old, new = encoded(before.root), encoded(root(LEAVES))
+    path = [encode_base64(one) for one in consistency(before, since)]
+    old, new = encode_base64(before.root), encode_base64(root(LEAVES))
     assert notary("consistent", size, len(LEAVES), old, new, *path).returncode == 0
-    assert notary("consistent", size, len(LEAVES), encoded(leaf_hash(b"other")), new, *path).returncode == 1
+    assert notary("consistent", size, len(LEAVES), encode_base64(leaf_hash(b"other")), new, *path).returncode == 1
 
 
 def test_what_the_program_is_made_of_is_pinned_by_hash() -> None:

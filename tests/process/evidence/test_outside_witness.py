@@ -15,10 +15,10 @@ import pytest
 import requests
 
 from bailiwick_evidence.audit.claims import notes_of
-from bailiwick_evidence.base64text import encoded
+from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import Forest, consistency, leaf_hash
-from bailiwick_evidence.note import SignatureType, VerifierKey, cosigned, split, verifier_key
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, split, verifier_key
 from support import commandline
 from support.commandline import Ran
 from support.evidence.litewitness import Litewitness, litewitness
@@ -57,7 +57,7 @@ def outside(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Witness]
 
 def posted(outside: Witness, old: int, proof: Sequence[bytes], note: str) -> int:
     """Ask for a cosignature, and return the status of the answer."""
-    lines = [f"old {old}", *map(encoded, proof), "", note]
+    lines = [f"old {old}", *map(encode_base64, proof), "", note]
     return requests.post(f"{outside.url}/add-checkpoint", "\n".join(lines).encode(), timeout=10).status_code
 
 
@@ -125,7 +125,7 @@ def test_its_cosignatures_count_beside_those_of_the_operator(point: Process, out
     cosigned_sizes = sizes(tmp_path)
     assert (len(cosigned_sizes), sorted({*cosigned_sizes})) == (3, cosigned_sizes)
     inside = requests.get(f"http://127.0.0.1:{point.status_port}/checkpoint", timeout=5).json()["checkpoint"]
-    (tmp_path / "inside.notes").write_text(cosigned(inside, WITNESS_NAME, WITNESS, int(time.time())))
+    (tmp_path / "inside.notes").write_text(cosign_note(inside, WITNESS_NAME, WITNESS, int(time.time())))
     both = audited(tmp_path, point, outside, "inside.notes", "outside.notes")
     found = json.loads(both.out)["chains"][0]
     assert (both.code, found["intact"], found["witnessed"]) == (0, True, size), both

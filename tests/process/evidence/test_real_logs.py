@@ -18,7 +18,7 @@ import requests
 import yaml
 
 from bailiwick_evidence.audit.findings import ChainReport
-from bailiwick_evidence.note import cosigned
+from bailiwick_evidence.note import cosign_note
 from process.evidence.test_attacks import witnessed
 from support.disks import ROOM, mounted
 from support.evidence.logs import WITNESS, WITNESS_NAME, audited, places
@@ -53,7 +53,7 @@ class Site:
         note = witnessed(point, size, self.notes if size else ())
         if ago:
             own, _, _ = note.rpartition(f"\N{EM DASH} {WITNESS_NAME} ")
-            note = cosigned(own, WITNESS_NAME, WITNESS, int(time.time() - ago))
+            note = cosign_note(own, WITNESS_NAME, WITNESS, int(time.time() - ago))
         self.notes.append(note)
 
     def reports(self, *files: bytes) -> list[ChainReport]:

@@ -13,10 +13,10 @@ import pytest
 import requests
 import yaml
 
-from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.base64text import decode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.merkle import consistent, leaf_hash, root
-from bailiwick_evidence.note import VerifierKey, opened
+from bailiwick_evidence.merkle import is_consistent, leaf_hash, root
+from bailiwick_evidence.note import VerifierKey, open_note
 from support import chains
 from support.disks import ROOM
 from support.objects import gated_rule, policy, rule, settings
@@ -90,10 +90,10 @@ def checkpoint(point: Process, size: int = 0) -> dict[str, Any]:
 
 
 def verified(said: dict[str, Any], before: Checkpoint | None = None) -> Checkpoint:
-    found = Checkpoint.parse(opened(said["checkpoint"], [VerifierKey.parse(said["key"])]).text)
+    found = Checkpoint.parse(open_note(said["checkpoint"], [VerifierKey.parse(said["key"])]).text)
     if before is not None:
-        proof = [held for held in map(decoded, said["proof"]) if held is not None]
-        assert consistent(before.size, before.root, found.size, found.root, proof)
+        proof = [held for held in map(decode_base64, said["proof"]) if held is not None]
+        assert is_consistent(before.size, before.root, found.size, found.root, proof)
     return found
 
 

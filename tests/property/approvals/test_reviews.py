@@ -7,7 +7,7 @@ from hypothesis import given, strategies as st
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.approvalgrant import Request, Review
-from bailiwick_engine.approval.quorum import Quorum, excluded, tally
+from bailiwick_engine.approval.quorum import Quorum, request_exclusions, tally
 from support.objects import DIGEST, OTHER_DIGEST, opened_grant
 
 NAMES: Final = ("carol", "dave", "erin", "system:admin", "system:serviceaccount:ci:r1", "system:serviceaccount:ci:r2")
@@ -110,4 +110,4 @@ def test_requester_and_subject_never_count(request: Request, given_reviews: list
         raw = request.model_dump(mode="json", exclude_none=True)
         own = Request.model_validate({**raw, field: people[field]})
         others = [review for review in given_reviews if review.reviewer != name]
-        assert amounts(own, given_reviews, excluded(own)) == amounts(own, others, excluded(own))
+        assert amounts(own, given_reviews, request_exclusions(own)) == amounts(own, others, request_exclusions(own))

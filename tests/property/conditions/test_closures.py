@@ -191,7 +191,7 @@ def spelled(value: object) -> str:
 
 
 def compiled(scope: Scope, text: str) -> Expression | None:
-    made = library.compiled(text, "here", scope._declared)
+    made = library.compile_expression(text, "here", scope._declared)
     return made if isinstance(made, Expression) else None
 
 
@@ -203,7 +203,7 @@ def answered(expression: Expression, bindings: Inputs, counts: Counter[str]) -> 
         return
     expected = by_library(expression, bindings)
     counts["evaluations"] += 1
-    found = library.evaluated(expression, {}, bindings)
+    found = library.evaluate_expression(expression, {}, bindings)
     # What cannot be taken over fails only where it is read.
     assert same(found, expected) or (not bindings.plain and expected is library.FAILED)
     if not bindings.plain or expression.closure is None:

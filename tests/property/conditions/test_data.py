@@ -8,9 +8,9 @@ from hypothesis import given, settings as hypothesis_settings, strategies as st
 from bailiwick_api.kinds.endpointdata import MOST_BYTES, DataSource
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.cel import expressions
-from bailiwick_engine.cel.data import Data, DataObject, over_budget, read
+from bailiwick_engine.cel.data import Data, DataObject, over_budget, read_data
 from bailiwick_engine.cel.datascope import scope_of
-from bailiwick_engine.cel.expressions import DEFERRED, FAILED, Expression, evaluated
+from bailiwick_engine.cel.expressions import DEFERRED, FAILED, Expression, evaluate_expression
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome
@@ -50,7 +50,7 @@ RULES: Final = st.lists(
 
 
 def beside(compiled: Snapshot, data: Data) -> Snapshot:
-    return Snapshot({key: endpoint.beside(data) for key, endpoint in compiled.endpoints.items()})
+    return Snapshot({key: endpoint.with_data(data) for key, endpoint in compiled.endpoints.items()})
 
 
 def unknown(name: str, why: str) -> DataObject | None:
@@ -59,7 +59,7 @@ def unknown(name: str, why: str) -> DataObject | None:
         return None
     if why == "over budget":
         return over_budget(name, "u", 2, "the namespace has no room")
-    return read(name, "u", 2, {"data": UNREADABLE[why]})
+    return read_data(name, "u", 2, {"data": UNREADABLE[why]})
 
 
 def governing(rules: list[tuple[str, str]]) -> Snapshot:
@@ -98,7 +98,7 @@ def test_data_gone_unknown_never_allows_what_was_denied(
     rules: list[tuple[str, str]], one: dict[str, Any], two: dict[str, Any], gone: str, why: str
 ) -> None:
     compiled = governing(rules)
-    data = {"one": read("one", "u", 1, {"data": one}), "two": read("two", "u", 1, {"data": two})}
+    data = {"one": read_data("one", "u", 1, {"data": one}), "two": read_data("two", "u", 1, {"data": two})}
     instead = {name: unknown(name, why) if gone in {name, "both"} else held for name, held in data.items()}
     left = {name: held for name, held in instead.items() if held is not None}
     states = [beside(compiled, data), beside(compiled, left)]
@@ -113,10 +113,10 @@ def test_data_gone_unknown_never_allows_what_was_denied(
 @pytest.mark.parametrize("why", ["missing", "over budget", "without the member", *UNREADABLE])
 def test_a_gate_whose_data_went_unknown_denies_with_an_approval_and_without(why: str) -> None:
     compiled = governing([("RequireApproval", "data.one.open == true")])
-    is_open = beside(compiled, {"one": read("one", "u", 1, {"data": {"open": True}})})
+    is_open = beside(compiled, {"one": read_data("one", "u", 1, {"data": {"open": True}})})
     grants = approved_by_carol(is_open)
     assert decide(is_open, CALL, grants, AROUND).outcome is Outcome.USE_GRANT
-    held = read("one", "u", 2, {"data": {"by": {}}}) if why == "without the member" else unknown("one", why)
+    held = read_data("one", "u", 2, {"data": {"by": {}}}) if why == "without the member" else unknown("one", why)
     gone = beside(compiled, {} if held is None else {"one": held})
     for shown in ((), grants):
         verdict = decide(gone, CALL, shown, AROUND)
@@ -142,7 +142,7 @@ def test_closures_read_data_as_the_library_does(text: str, one: dict[str, Any], 
     party = {"type": "t", "id": "i", "properties": {}}
     values = {"subject": party, "resource": {"type": "t", "id": CALL.resource.id, "properties": {}}, "context": {}}
     seen, bound = Inputs.of(values, 0.0), {"data.one": one, "data.two": two}
-    by_closure = evaluated(expression, bound, seen, handed=False)
+    by_closure = evaluate_expression(expression, bound, seen, handed=False)
     by_library = expressions._by_library(expression, bound, seen)
     if by_closure is not DEFERRED:
         assert by_closure is by_library if by_library is FAILED else by_closure == by_library

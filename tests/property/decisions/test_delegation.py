@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
-from bailiwick_engine.decision.decide import decide, weighed
+from bailiwick_engine.decision.decide import decide, evaluate_hops
 from bailiwick_engine.decision.match import candidates
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledPolicy
@@ -360,7 +360,7 @@ def test_a_chain_passes_exactly_where_each_hop_of_it_does(
 def test_what_was_weighed_are_the_candidates_of_every_party(spec: Object, call: Call) -> None:
     # A record tells what the candidates read, by what was weighed.
     snapshot = compiled(json.dumps(spec))
-    verdict, hops = weighed(snapshot, call, (), Circumstances(NOW))
+    verdict, hops = evaluate_hops(snapshot, call, (), Circumstances(NOW))
     assert verdict == verdict_of(spec, call)
     person = call.subject
     if hops is None or not isinstance(person, Party):

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource
-from bailiwick_engine.cel.data import read
+from bailiwick_engine.cel.data import read_data
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision import search
 from bailiwick_engine.decision.decide import decide
@@ -170,8 +170,8 @@ def policies(draw: st.DrawFn, kind: SearchKind) -> Snapshot:
         made.append(stored("broken", {"name": "x"}, subjects=[subject("denied", account="denied")]))
     on = snapshot(*made)
     held = {"open": draw(st.booleans()), "names": ["a.1", "b.1"]}
-    data = {} if draw(mostly(False, True, odds=4)) else {"incident": read("incident", "uid", 1, {"data": held})}
-    return dataclasses.replace(on, endpoints={**on.endpoints, KEY: on.endpoints[KEY].beside(data)})
+    data = {} if draw(mostly(False, True, odds=4)) else {"incident": read_data("incident", "uid", 1, {"data": held})}
+    return dataclasses.replace(on, endpoints={**on.endpoints, KEY: on.endpoints[KEY].with_data(data)})
 
 
 @st.composite

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Action, Call, Party, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import admit, decide, may_ask
-from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, tried
+from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, try_name
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -32,7 +32,7 @@ def found(on: Snapshot, kind: SearchKind, call: Call) -> tuple[set[str], set[str
     if endpoint is None or not may_ask(endpoint, call) or isinstance(admit(on, endpoint, call, AROUND), Reason):
         return set(), set(), False
     listed = candidates(endpoint, kind, call, NOW)
-    outcomes = {name: tried(on, endpoint, kind, call, name, AROUND) for name in listed.names}
+    outcomes = {name: try_name(on, endpoint, kind, call, name, AROUND) for name in listed.names}
     hits = {name for name, outcome in outcomes.items() if outcome is Prospect.ALLOWED}
     return hits, set(listed.names) - hits, listed.hidden or Prospect.HIDDEN in outcomes.values()
 
@@ -43,7 +43,9 @@ def with_approval(on: Snapshot, call: Call) -> list[str]:
     if endpoint is None or not may_ask(endpoint, call) or isinstance(admit(on, endpoint, call, AROUND), Reason):
         return []
     listed = candidates(endpoint, SearchKind.SUBJECT, call, NOW).names
-    return [name for name in listed if tried(on, endpoint, SearchKind.SUBJECT, call, name, AROUND) is Prospect.APPROVAL]
+    return [
+        name for name in listed if try_name(on, endpoint, SearchKind.SUBJECT, call, name, AROUND) is Prospect.APPROVAL
+    ]
 
 
 def named(kind: SearchKind, call: Call, name: str) -> Call:

@@ -6,7 +6,7 @@ from typing import Final
 from hypothesis import assume, given, strategies as st
 
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.decision.shadow import ShadowVerdict, shadowed, verdict_class
+from bailiwick_engine.decision.shadow import ShadowVerdict, decide_shadow, verdict_class
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from property.worlds.reference import Facts, World
@@ -53,7 +53,7 @@ def shadows_of(world: World) -> list[ShadowVerdict]:
     around = Circumstances(world.now, Freshness[world.freshness.upper()], world.guard_proven)
     endpoint = snapshot.endpoints.get(KEY)
     call = call_of(world.call)
-    return [] if endpoint is None else list(shadowed(snapshot, endpoint, call, grants_of(world), around))
+    return [] if endpoint is None else list(decide_shadow(snapshot, endpoint, call, grants_of(world), around))
 
 
 @given(worlds(), policies("z", carries=False), st.data())

@@ -11,10 +11,10 @@ from unittest.mock import patch
 
 from hypothesis import given, settings as hypothesis, strategies as st
 
-from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.base64text import decode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.merkle import EMPTY, consistent, leaf_hash, root
-from bailiwick_evidence.note import VerifierKey, opened
+from bailiwick_evidence.merkle import EMPTY, is_consistent, leaf_hash, root
+from bailiwick_evidence.note import VerifierKey, open_note
 from bailiwick_webhook.record.writing import writer as module
 from bailiwick_webhook.record.writing.chainlog import ChainLog, SignedCheckpoint
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
@@ -103,8 +103,8 @@ async def _chained(lines: list[tuple[int, bool, bool, bool]], faults: Faults, *,
     assert [number for number in short if number in taken] == [number for number in taken if number not in long]
     leaves = [leaf_hash(line) for line in stream.chains[chain.id]]
     for before, note in notes:
-        checkpoint = Checkpoint.parse(opened(note.note, [VerifierKey.parse(chain.key)]).text)
+        checkpoint = Checkpoint.parse(open_note(note.note, [VerifierKey.parse(chain.key)]).text)
         assert checkpoint.root == root(leaves[: checkpoint.size])
-        proof = [found for found in map(decoded, note.proof) if found is not None]
+        proof = [found for found in map(decode_base64, note.proof) if found is not None]
         older = EMPTY if not before else root(leaves[:before])
-        assert before == 0 or consistent(before, older, checkpoint.size, checkpoint.root, proof)
+        assert before == 0 or is_consistent(before, older, checkpoint.size, checkpoint.root, proof)

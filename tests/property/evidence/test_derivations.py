@@ -11,7 +11,7 @@ from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.compile.policies import compile_object
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.derive.derivation import DerivationClass
@@ -32,7 +32,7 @@ def recorded(
     snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances, key: bytes | None, *, known: bool
 ) -> list[bytes]:
     """Decide and return the lines of the record. `known`: it is told what the verdict came from."""
-    verdict, passed = weighed(snapshot, call, grants, around)
+    verdict, passed = evaluate_hops(snapshot, call, grants, around)
     used = None
     if verdict.outcome is Outcome.USE_GRANT and not verdict.dry_run:
         grant = verdict.grants[0]

@@ -108,13 +108,13 @@ class TestTheGameFindsIt:
         return False
 
     def test_where_a_chain_vouches_for_another_that_it_names(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        real = judgement._Judgement._unwitnessed
+        real = judgement._Judgement._report_unwitnessed
 
         def unwitnessed(self: judgement._Judgement) -> None:
             if not self.heads:
                 real(self)
 
-        monkeypatch.setattr(judgement._Judgement, "_unwitnessed", unwitnessed)
+        monkeypatch.setattr(judgement._Judgement, "_report_unwitnessed", unwitnessed)
         assert self.found()
 
     def test_where_what_a_line_holds_vouches_though_no_witness_cosigned_it(
@@ -125,7 +125,7 @@ class TestTheGameFindsIt:
             for one in list(self._held.values()):
                 for told in one:
                     claim = RootClaim(told.chain, told.size, told.root, told.time or 1, told.origin, (told.note,))
-                    self._put(claim._replace(seen=((told.by, told.time or 1),)))
+                    self._merge_claim(claim._replace(seen=((told.by, told.time or 1),)))
 
         real = WitnessBook.add_of_line
         monkeypatch.setattr(WitnessBook, "add_of_line", added)
@@ -133,8 +133,8 @@ class TestTheGameFindsIt:
 
     def test_where_a_later_note_takes_the_place_of_a_better_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def added(self: WitnessBook, note: str, by: str, seq: int) -> None:
-            name, held = chain_named(note), self.held(chain_named(note))
-            for one in [*held] if self._opened(note, None) is None else ():
+            name, held = chain_named(note), self.checkpoints_held_of(chain_named(note))
+            for one in [*held] if self._keep_claim(note, None) is None else ():
                 if note.startswith(split(one.note)[0]):
                     self._claims.get(name, {}).pop((one.size, one.root), None)
                     held.remove(one)
@@ -150,8 +150,8 @@ class TestTheGameFindsIt:
             if any(claim.size > good for claim in claims):
                 real(self, claims, made)
 
-        real = judgement._Judgement._ranged
-        monkeypatch.setattr(judgement._Judgement, "_ranged", ranged)
+        real = judgement._Judgement._report_ranges
+        monkeypatch.setattr(judgement._Judgement, "_report_ranges", ranged)
         assert self.found(captive=True)
 
     def test_where_a_line_in_another_spelling_is_passed_over(self, monkeypatch: pytest.MonkeyPatch) -> None:

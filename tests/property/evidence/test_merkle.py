@@ -6,9 +6,9 @@ from bailiwick_evidence.merkle import (
     EMPTY,
     Forest,
     consistency,
-    consistent,
-    included,
     inclusion,
+    is_consistent,
+    is_included,
     leaf_hash,
     node_hash,
     root,
@@ -57,7 +57,7 @@ def test_the_proof_from_what_a_writer_keeps_is_that_of_the_rfc(one: int, other: 
     old, new = sorted((one, other))
     proof = consistency(_forest(0, old), _forest(old, new))
     assert proof == (defined_proof(old, LEAVES[:new]) if old else [])
-    assert consistent(old, root(LEAVES[:old]), new, root(LEAVES[:new]), proof)
+    assert is_consistent(old, root(LEAVES[:old]), new, root(LEAVES[:new]), proof)
 
 
 @given(SIZES, SIZES, SIZES)
@@ -76,8 +76,8 @@ def test_a_history_that_was_changed_has_no_proof(one: int, other: int, data: st.
     changed = data.draw(st.integers(0, old - 1))
     leaves = [*LEAVES[:changed], leaf_hash(b"else"), *LEAVES[changed + 1 : new]]
     proof = defined_proof(old, leaves)
-    assert not consistent(old, root(LEAVES[:old]), new, root(leaves), proof)
-    assert not consistent(old, root(LEAVES[:old]), new, root(leaves), defined_proof(old, LEAVES[:new]))
+    assert not is_consistent(old, root(LEAVES[:old]), new, root(leaves), proof)
+    assert not is_consistent(old, root(LEAVES[:old]), new, root(leaves), defined_proof(old, LEAVES[:new]))
 
 
 @given(SIZES, SIZES, st.data())
@@ -92,7 +92,7 @@ def test_a_proof_that_was_changed_is_refused(one: int, other: int, data: st.Data
             del spoilt[data.draw(st.integers(0, len(spoilt) - 1))]
         case "change" if spoilt:
             spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = bytes(32)
-    assert spoilt == proof or not consistent(old, root(LEAVES[:old]), new, root(LEAVES[:new]), spoilt)
+    assert spoilt == proof or not is_consistent(old, root(LEAVES[:old]), new, root(LEAVES[:new]), spoilt)
 
 
 @given(st.integers(1, 300), st.data())
@@ -100,22 +100,22 @@ def test_a_leaf_is_in_the_tree_at_its_place_and_at_no_other(size: int, data: st.
     index, other = data.draw(st.integers(0, size - 1)), data.draw(st.integers(0, size - 1))
     leaves = LEAVES[:size]
     proof = inclusion(leaves, index)
-    assert included(leaves[index], index, size, proof, root(leaves))
-    assert included(leaves[index], other, size, proof, root(leaves)) is (index == other)
-    assert included(leaves[other], index, size, proof, root(leaves)) is (index == other)
-    assert not included(leaves[index], index, size, [*proof, bytes(32)], root(leaves))
+    assert is_included(leaves[index], index, size, proof, root(leaves))
+    assert is_included(leaves[index], other, size, proof, root(leaves)) is (index == other)
+    assert is_included(leaves[other], index, size, proof, root(leaves)) is (index == other)
+    assert not is_included(leaves[index], index, size, [*proof, bytes(32)], root(leaves))
 
 
 @given(st.integers(2, 300))
 def test_sizes_that_cannot_be_are_refused(size: int) -> None:
     top = root(LEAVES[:size])
-    assert not included(LEAVES[0], -1, size, [], top)
-    assert not included(LEAVES[0], size, size, [], top)
-    assert not consistent(size, top, size - 1, root(LEAVES[: size - 1]), [])
-    assert not consistent(-1, top, size, top, [])
-    assert not consistent(0, top, size, top, [])
-    assert not consistent(size, top, size, top, [bytes(32)])
-    assert not consistent(size - 1, top, size, top, [])
+    assert not is_included(LEAVES[0], -1, size, [], top)
+    assert not is_included(LEAVES[0], size, size, [], top)
+    assert not is_consistent(size, top, size - 1, root(LEAVES[: size - 1]), [])
+    assert not is_consistent(-1, top, size, top, [])
+    assert not is_consistent(0, top, size, top, [])
+    assert not is_consistent(size, top, size, top, [bytes(32)])
+    assert not is_consistent(size - 1, top, size, top, [])
 
 
 @given(SIZES, SIZES)

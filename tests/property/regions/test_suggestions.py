@@ -122,7 +122,7 @@ def reported(policy: Object, log: ProcessLog, unused: UnusedRules | None) -> Sug
 
         return audit, lines()
 
-    file = policyfiles.taken(json.dumps(filed(policy)).encode())
+    file = policyfiles.policy_file(json.dumps(filed(policy)).encode())
     approvers = ["owners"] if unused is UnusedRules.APPROVAL else []
     try:
         return report_on(SuggestionRequest([("policy.yaml", file)], None, BEGAN, unused, approvers), reading)

@@ -51,7 +51,7 @@ def text(files: Mapping[str, list[Object]]) -> Files:
 
 def read(files: Files) -> list[tuple[str, File]]:
     """Return them as they lie in a folder."""
-    return [(name, policyfiles.taken(content.encode())) for name, content in files]
+    return [(name, policyfiles.policy_file(content.encode())) for name, content in files]
 
 
 def is_sound(files: Mapping[str, list[Object]]) -> bool:

@@ -17,7 +17,7 @@ from bailiwick_engine.budget import ledger
 from bailiwick_engine.budget.datasize import data_claim, ledger_name
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget, Claim, Ledger
-from bailiwick_engine.cel.data import DataObject, over_budget, read
+from bailiwick_engine.cel.data import DataObject, over_budget, read_data
 from bailiwick_engine.compile.policies import compile_object, policy_ref
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -235,10 +235,11 @@ class World:
         for (namespace, name), obj in there.items():
             uid, generation = state(obj)
             over = judge.excess(namespace, ledger_name(name)) is not None
-            made = over_budget(name, uid, generation, "") if over else read(name, uid, generation, obj["spec"])
+            made = over_budget(name, uid, generation, "") if over else read_data(name, uid, generation, obj["spec"])
             held.setdefault(namespace, {})[name] = made
         return Snapshot(
-            {key: one.beside(held.get(key[0], {})) for key, one in found.endpoints.items()}, unreadable=found.unreadable
+            {key: one.with_data(held.get(key[0], {})) for key, one in found.endpoints.items()},
+            unreadable=found.unreadable,
         )
 
     def compiled(self, obj: Object) -> Policy:

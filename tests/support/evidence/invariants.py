@@ -12,7 +12,7 @@ from typing import Final
 
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.findings import FindingCode
-from bailiwick_evidence.audit.lines import ChainLine, parsed
+from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.derive import derive
 from bailiwick_evidence.derive.texts import PolicyTexts
@@ -36,7 +36,7 @@ def verify(files: Iterable[Path], texts: PolicyTexts) -> Counter[str]:
     counts: Counter[str] = Counter()
     wrong: list[str] = []
     for line in _lines(audit, held):
-        record = parsed(line.text)
+        record = parse_line(line.text)
         if record.get("kind") == POLICY_LIST:
             texts.add_list(record)
         opening = audit.chains[line.link.id].opening
@@ -58,7 +58,7 @@ def verify(files: Iterable[Path], texts: PolicyTexts) -> Counter[str]:
 
 def keys_told(logs: Sequence[bytes]) -> list[VerifierKey]:
     """Return the keys of witnesses that ledgers tell of."""
-    lines = (parsed(line) for log in logs for line in log.splitlines() if b'"kind":"keys"' in line)
+    lines = (parse_line(line) for log in logs for line in log.splitlines() if b'"kind":"keys"' in line)
     names = {name: None for line in lines for name in line.get("witness", ())}
     return list(map(VerifierKey.parse, names))
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from bailiwick_evidence.base64text import encoded
+from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.merkle import root
 from bailiwick_evidence.note import VerifierKey
 from localcluster import build
@@ -38,7 +38,7 @@ class Litewitness:
     def know(self, key: VerifierKey) -> None:
         """Have it cosign the log of this key, from its beginning."""
         with closing(sqlite3.connect(self._database, timeout=10)) as database, database:
-            database.execute("INSERT INTO log VALUES (?, 0, ?)", (key.name, encoded(root([]))))
+            database.execute("INSERT INTO log VALUES (?, 0, ?)", (key.name, encode_base64(root([]))))
             database.execute("INSERT INTO key VALUES (?, ?)", (key.name, str(key)))
 
 

@@ -14,7 +14,7 @@ from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import ChainWriter, chain_id
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import leaf_hash, root
-from bailiwick_evidence.note import SignatureType, VerifierKey, cosigned, signed, verifier_key
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, sign_note, verifier_key
 
 INSTALLATION: Final = "5a1e"
 BEGAN: Final = 1_700_000_000
@@ -81,12 +81,12 @@ class ProcessLog:
     def checkpoint(self, size: int | None = None, *, now: int | None = None, by: Ed25519PrivateKey = WITNESS) -> str:
         """Return a checkpoint over the first so many lines as the process signed and a witness cosigned it."""
         count = len(self.lines) if size is None else size
-        return cosigned(self.signed(self.lines[:count]), WITNESS_NAME, by, BEGAN + count if now is None else now)
+        return cosign_note(self.signed(self.lines[:count]), WITNESS_NAME, by, BEGAN + count if now is None else now)
 
     def signed(self, lines: Sequence[bytes], key: Ed25519PrivateKey | None = None) -> str:
         """Return a checkpoint over these lines with the signature of the process, or of this key under its name."""
         text = Checkpoint(self.origin, len(lines), root(leaf_hash(line[:-1]) for line in lines)).text()
-        return signed(text, self.origin, key or self.key)
+        return sign_note(text, self.origin, key or self.key)
 
 
 def rewritten(lines: Iterable[bytes]) -> list[bytes]:

@@ -17,7 +17,7 @@ from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.call import Action, Call, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -73,7 +73,7 @@ def _decide(policy: Object, log: ProcessLog) -> Iterator[Object]:
     for number, (day, hour, action, customer, approver) in enumerate(CALLS):
         now = _moment(day, hour)
         call = replace(CRM_CALL, action=Action(action), resource=Resource("customer", customer))
-        verdict, passed = weighed(snapshot, call, (), Circumstances(now))
+        verdict, passed = evaluate_hops(snapshot, call, (), Circumstances(now))
         used: Grant | None = None
         if approver is not None:
             grant = _grant(call, verdict, now, approver, f"eval-{number}")

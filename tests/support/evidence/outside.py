@@ -9,10 +9,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.base64text import decode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.merkle import consistent
-from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, cosigned, opened, split, verifier_key
+from bailiwick_evidence.merkle import is_consistent
+from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, cosign_note, open_note, split, verifier_key
 from support.httpthreads import Reply, ThreadedServer
 
 Said = tuple[int, str]
@@ -58,16 +58,16 @@ class OutsideWitness(ThreadedServer):
         if (key := self._known.get(checkpoint.origin)) is None:
             return self.unknown, ""
         try:
-            opened(note, [key])
+            open_note(note, [key])
         except NoteError:
             return HTTPStatus.FORBIDDEN, ""
         before = self._held.get(checkpoint.origin)
         if int(size) != (0 if before is None else before.size):
             return HTTPStatus.CONFLICT, f"{0 if before is None else before.size}\n"
-        hashes = [one for line in proof if (one := decoded(line)) is not None]
+        hashes = [one for line in proof if (one := decode_base64(line)) is not None]
         if len(hashes) != len(proof) or (before is None and proof):
             return HTTPStatus.BAD_REQUEST, ""
-        if before is not None and not consistent(before.size, before.root, checkpoint.size, checkpoint.root, hashes):
+        if before is not None and not is_consistent(before.size, before.root, checkpoint.size, checkpoint.root, hashes):
             return HTTPStatus.UNPROCESSABLE_ENTITY, ""
         self._held[checkpoint.origin] = checkpoint
-        return HTTPStatus.OK, cosigned(note, self._name, self._key, int(time.time())).removeprefix(note)
+        return HTTPStatus.OK, cosign_note(note, self._name, self._key, int(time.time())).removeprefix(note)

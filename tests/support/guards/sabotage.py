@@ -11,7 +11,7 @@ from typing import Any, Final
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.manifests.guards import NAMES, REVIEW
 from bailiwick_engine.approval import apiroutes
-from bailiwick_engine.approval.fingerprint import fingerprint, paths, shipped
+from bailiwick_engine.approval.fingerprint import fingerprint, paths, shipped_fingerprint
 from localcluster.rest import Rest
 from support.callers import Callers
 from support.installation import accepted, await_guards
@@ -57,7 +57,7 @@ class Guards:
 
     def put_back(self) -> None:
         """Put them back as shipped, field by field the same; they are in force a moment later."""
-        for path, document in zip(paths(self._installed), shipped(self._installed), strict=True):
+        for path, document in zip(paths(self._installed), shipped_fingerprint(self._installed), strict=True):
             # Not by apply: what another manager added would stay beside what is ours.
             stored = self._admin.get(path)
             if stored.ok:

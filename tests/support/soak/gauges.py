@@ -123,7 +123,7 @@ def longest_unwitnessed(ledger: Path, began: float, ended: float) -> float:
     `began` and `ended`, in seconds since the epoch, count as cosignatures.
     """
     told = [line for line in ledger.read_bytes().splitlines() if _CHECKPOINT in line]
-    moments = [times.read(orjson.loads(line)["time"]) for line in told]
+    moments = [times.parse_time(orjson.loads(line)["time"]) for line in told]
     stamps = [moment.timestamp() for moment in moments if moment is not None]
     inside = sorted(stamp for stamp in stamps if began < stamp < ended)
     return max(after - before for before, after in pairwise((began, *inside, ended)))

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.manifests.generate import main, manifests, rendered, serving
+from bailiwick_api.manifests.generate import main, manifests, render, serving
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -89,5 +89,5 @@ def test_writing_mends_what_the_check_found(out: Path, capsys: pytest.CaptureFix
 
 def test_no_file_has_anchors() -> None:
     shared: dict[str, Any] = {"verbs": ["get"]}
-    text = rendered([{"first": shared, "second": shared}])
+    text = render([{"first": shared, "second": shared}])
     assert text.endswith("---\nfirst:\n  verbs:\n  - get\nsecond:\n  verbs:\n  - get\n")

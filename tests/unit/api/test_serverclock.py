@@ -29,7 +29,7 @@ class World:
         self.passed += before
         date = float(int(START + self.passed + self.theirs))
         self.passed += after
-        self.clock.heard(date, began)
+        self.clock.record_answer(date, began)
 
     def answers(self, count: int) -> None:
         for _ in range(count):
@@ -94,7 +94,7 @@ def test_an_answer_that_took_long_says_less_and_takes_nothing_back() -> None:
 
 def test_an_answer_without_a_date_says_nothing() -> None:
     world = World()
-    world.clock.heard(None, world.passed)
+    world.clock.record_answer(None, world.passed)
     assert world.clock.ahead is None
 
 

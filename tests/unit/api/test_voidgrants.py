@@ -22,7 +22,7 @@ def many(namespace: str, count: int, first: int = 0) -> dict[str, VoidGrant]:
 
 @given(lists)
 def test_a_list_is_read_as_it_was_written(void: VoidGrants) -> None:
-    assert VoidGrants.read(void.text()) == void
+    assert VoidGrants.parse(void.text()) == void
 
 
 def test_it_holds_the_very_grant_and_all_of_a_namespace() -> None:
@@ -49,18 +49,18 @@ def test_it_holds_the_very_grant_and_all_of_a_namespace() -> None:
     ],
 )
 def test_what_cannot_be_read_is_not_the_empty_list(text: Any) -> None:  # noqa: ANN401 - whatever is stored
-    assert VoidGrants.read(text) is None
+    assert VoidGrants.parse(text) is None
 
 
 def test_nothing_is_the_empty_list() -> None:
-    assert VoidGrants.read("") == NONE
+    assert VoidGrants.parse("") == NONE
     assert NONE.text() == ""
 
 
 class TestBounds:
     def test_a_namespace_with_too_many_is_void_whole_and_the_others_are_not(self) -> None:
         of_others = many("hr", PER_NAMESPACE)
-        bounded = VoidGrants({**many("crm", PER_NAMESPACE + 1), **of_others}).bounded()
+        bounded = VoidGrants({**many("crm", PER_NAMESPACE + 1), **of_others}).within_limits()
         assert bounded == VoidGrants(of_others, frozenset({"crm"}))
 
     def test_of_too_many_namespaces_those_with_the_most_are_void_whole(self) -> None:
@@ -68,23 +68,23 @@ class TestBounds:
         for number in range(ALL // PER_NAMESPACE + 5):
             grants |= many(f"ns-{number:03}", PER_NAMESPACE)
         grants |= many("small", 3)
-        bounded = VoidGrants(grants).bounded()
+        bounded = VoidGrants(grants).within_limits()
         assert len(bounded.grants) <= ALL
         assert "small" not in bounded.namespaces
         assert all(bounded.holds(named.namespace, uid) for uid, named in grants.items())
 
     @given(lists)
     def test_whatever_was_void_stays_void(self, void: VoidGrants) -> None:
-        bounded = void.bounded()
+        bounded = void.within_limits()
         assert all(bounded.holds(named.namespace, uid) for uid, named in void.grants.items())
         assert bounded.namespaces >= void.namespaces
-        assert bounded.bounded() == bounded
+        assert bounded.within_limits() == bounded
 
     def test_the_longest_list_fits_into_a_config_map(self) -> None:
         grants = {}
         for number in range(ALL):
             namespace = f"{number // PER_NAMESPACE:02}" + "n" * 61
             grants[UID.format(number)] = VoidGrant(namespace, "a" * 249 + f"{number:04}")
-        bounded = VoidGrants(grants).bounded()
+        bounded = VoidGrants(grants).within_limits()
         assert len(bounded.grants) == ALL
         assert len(bounded.text()) < 1024 * 1024 * 3 // 4

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_engine.batch import Semantic, merged
+from bailiwick_engine.batch import Semantic, merge_defaults
 
 ALICE = {"type": "user", "id": "alice", "properties": {"role": "admin"}}
 DEFAULTS = {"subject": ALICE, "resource": {"type": "record", "id": "1", "properties": {"a": 1}}, "context": {"n": 1}}
@@ -15,7 +15,7 @@ DEFAULTS = {"subject": ALICE, "resource": {"type": "record", "id": "1", "propert
 class TestADefault:
     @pytest.mark.parametrize("item", [{}, {"subject": None, "resource": None, "context": None}])
     def test_serves_an_item_that_lacks_the_member(self, item: Mapping[str, Any]) -> None:
-        assert merged(DEFAULTS, item) == DEFAULTS
+        assert merge_defaults(DEFAULTS, item) == DEFAULTS
 
     @pytest.mark.parametrize(
         ("member", "own"),
@@ -28,7 +28,7 @@ class TestADefault:
         ],
     )
     def test_gives_way_as_a_whole(self, member: str, own: object) -> None:
-        assert merged(DEFAULTS, {member: own}) == {**DEFAULTS, member: own}
+        assert merge_defaults(DEFAULTS, {member: own}) == {**DEFAULTS, member: own}
 
     @pytest.mark.parametrize(
         ("own", "whole"),
@@ -40,21 +40,21 @@ class TestADefault:
         ],
     )
     def test_lends_type_and_id_and_nothing_else(self, own: object, whole: object) -> None:
-        assert merged(DEFAULTS, {"resource": own})["resource"] == whole
+        assert merge_defaults(DEFAULTS, {"resource": own})["resource"] == whole
 
     def test_lends_no_name_to_an_action(self) -> None:
-        assert merged({"action": {"name": "read"}}, {"action": {}}) == {"action": {}}
+        assert merge_defaults({"action": {"name": "read"}}, {"action": {}}) == {"action": {}}
 
     def test_is_not_mixed_into_what_is_no_object(self) -> None:
-        assert merged(DEFAULTS, {"subject": "bob"})["subject"] == "bob"
-        assert merged({"subject": "bob"}, {"subject": {"id": "x"}})["subject"] == {"id": "x"}
+        assert merge_defaults(DEFAULTS, {"subject": "bob"})["subject"] == "bob"
+        assert merge_defaults({"subject": "bob"}, {"subject": {"id": "x"}})["subject"] == {"id": "x"}
 
     def test_is_never_changed(self) -> None:
-        merged(DEFAULTS, {"resource": {"id": "2"}})
+        merge_defaults(DEFAULTS, {"resource": {"id": "2"}})
         assert DEFAULTS["resource"] == {"type": "record", "id": "1", "properties": {"a": 1}}
 
     def test_is_one_of_four_members_and_others_are_dropped(self) -> None:
-        assert merged({"options": {}, "evaluations": [], "x": 1}, {"y": 2}) == {}
+        assert merge_defaults({"options": {}, "evaluations": [], "x": 1}, {"y": 2}) == {}
 
 
 @pytest.mark.parametrize(

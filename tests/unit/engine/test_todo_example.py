@@ -74,5 +74,5 @@ def test_both_give_the_answers_of_the_scenario(by_data: Snapshot, inline: Snapsh
 
 
 def test_without_the_directory_nobody_may_do_anything(by_data: Snapshot) -> None:
-    less = Snapshot({key: endpoint.beside({}) for key, endpoint in by_data.endpoints.items()})
+    less = Snapshot({key: endpoint.with_data({}) for key, endpoint in by_data.endpoints.items()})
     assert not any(allows(less, user, action, user) for user, action in product(IDS, ACTIONS))

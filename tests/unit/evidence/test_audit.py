@@ -10,7 +10,7 @@ from bailiwick_evidence.audit.chaintable import BRIEF_LINES
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
 from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.merkle import leaf_hash
-from bailiwick_evidence.note import SignatureType, cosigned, verifier_key
+from bailiwick_evidence.note import SignatureType, cosign_note, verifier_key
 from support.evidence.logs import (
     BEGAN,
     WITNESS,
@@ -323,7 +323,7 @@ class TestWhatWasDone:
         notes = [one.checkpoint(4), one.checkpoint(), other.checkpoint()]
         _, (gone, rest) = audited([b"".join(other.lines)], notes)
         assert (gone.chain, places(gone), gone.lines, gone.witnessed) == (one.id, ["missing"], 0, 22)
-        assert "22 lines from 2023-11-14T22:13:24Z to 2023-11-14T22:13:42Z" in gone.findings[0].said
+        assert "from 2023-11-14T22:13:24Z to 2023-11-14T22:13:42Z" in gone.findings[0].said
         assert places(rest) == []
 
     def test_a_chain_that_no_witness_saw_is_unknown(self) -> None:
@@ -428,7 +428,7 @@ class TestCheckpoints:
     def test_that_the_process_did_not_sign_are_forged(self) -> None:
         process = log()
         anew = rewritten([*process.lines[:4], edited(process.lines[4]), *process.lines[5:]])
-        note = cosigned(process.signed(anew, private_key(9)), WITNESS_NAME, WITNESS, BEGAN + 99)
+        note = cosign_note(process.signed(anew, private_key(9)), WITNESS_NAME, WITNESS, BEGAN + 99)
         assert only(anew, note) == ["forged"]
         assert only(anew, note, process.checkpoint()) == [
             "altered 0-11",
@@ -491,7 +491,10 @@ class TestAKeyOfTheWitnessThatWasReplaced:
         audit, (first, second) = audited([b"".join([*over.lines, *on.lines])], notes, (self.NEXT_KEY,))
         assert (first.chain, places(first), first.intact) == (over.id, ["unknown"], False)
         name = WITNESS_KEY.label
-        assert first.findings[0].said == f"of those who say that they saw the chain, no key was given: {name}"
+        assert (
+            first.findings[0].said
+            == f"you did not give the key of a witness that claims to have seen the chain: {name}"
+        )
         # The newest checkpoint is over all of it.
         assert (second.chain, places(second), second.whole) == (on.id, [], True)
         assert (audit.book.strangers[over.id], audit.book.refused) == (name, 2)
@@ -522,7 +525,7 @@ class TestAQuorumOfWitnesses:
 
     def outside(self, process: ProcessLog, size: int, now: int) -> str:
         """Return a checkpoint as a witness outside of the cluster cosigned it."""
-        return cosigned(process.signed(process.lines[:size]), self.OUTSIDE_KEY.name, self.OUTSIDE, BEGAN + now)
+        return cosign_note(process.signed(process.lines[:size]), self.OUTSIDE_KEY.name, self.OUTSIDE, BEGAN + now)
 
     def judged(self, process: ProcessLog, *notes: str, quorum: int = 2) -> ChainReport:
         _, (report,) = audited([b"".join(process.lines)], notes, self.KEYS, quorum=quorum)
@@ -543,7 +546,7 @@ class TestAQuorumOfWitnesses:
         size = len(process.lines)
         notes = [process.checkpoint(now=BEGAN + 500), self.outside(process, size, 100), self.outside(process, size, 90)]
         if both:
-            notes = [cosigned(self.outside(process, size, 100), WITNESS_NAME, WITNESS, BEGAN + 500)]
+            notes = [cosign_note(self.outside(process, size, 100), WITNESS_NAME, WITNESS, BEGAN + 500)]
         report = self.judged(process, *notes)
         assert (places(report), report.witnessed, report.upto, report.whole) == ([], size, BEGAN + 100, True)
 
@@ -553,7 +556,7 @@ class TestAQuorumOfWitnesses:
         notes = [process.checkpoint(), process.checkpoint(by=private_key(9))]
         _, (report,) = audited([b"".join(process.lines)], notes, (WITNESS_KEY, next_key), quorum=2)
         assert (places(report), report.witnessed) == (["unknown"], None)
-        assert report.findings[0].said == "1 of the 2 witnesses that are needed saw the chain"
+        assert report.findings[0].said == "1 of the 2 required witnesses saw the chain"
 
     def test_finds_what_any_of_them_saw(self) -> None:
         process = ProcessLog().records(20).close()
@@ -565,7 +568,7 @@ class TestAQuorumOfWitnesses:
 
     def test_contradicts_itself_where_two_saw_two_logs_of_one_size(self) -> None:
         process = ProcessLog().records(20).close()
-        other = cosigned(process.signed([*process.lines[:-1], b"{}\n"]), "example.org/witness", self.OUTSIDE, BEGAN)
+        other = cosign_note(process.signed([*process.lines[:-1], b"{}\n"]), "example.org/witness", self.OUTSIDE, BEGAN)
         report = self.judged(process, process.checkpoint(), other)
         assert (places(report), report.bad) == (["contradicted"], True)
 
@@ -573,7 +576,7 @@ class TestAQuorumOfWitnesses:
         one = ProcessLog(2).records(20)
         link = {"id": one.id, "seq": 20, "head": _spelled(one)}
         other = ProcessLog(3, previous=link).records(2).close()
-        notes = [cosigned(other.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90)]
+        notes = [cosign_note(other.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90)]
         for quorum in (1, 2):
             _, reports = audited([b"".join([*one.lines, *other.lines])], notes, self.KEYS, quorum=quorum)
             expected = {one.id: ["unknown", "unclosed"], other.id: []}
@@ -587,7 +590,7 @@ class TestAQuorumOfWitnesses:
                 point.add(kind="ledger", note=log.checkpoint())
                 point.close()
             files = [b"".join(one.lines) for one in (log, *points)]
-            notes = [cosigned(one.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90) for one in points]
+            notes = [cosign_note(one.checkpoint(), "example.org/witness", self.OUTSIDE, BEGAN + 90) for one in points]
             _, reports = audited(files, notes, self.KEYS, quorum=2)
             found = {report.chain: places(report) for report in reports}
             assert [found[one.id] for one in (log, *points)] == [expected, [], []]
@@ -601,7 +604,8 @@ class TestAQuorumOfWitnesses:
         for sizes, expected in (((22, 22), []), ((22, 21), ["unknown"])):
             pairs = zip(points, sizes, strict=True)
             notes = [
-                cosigned(one.checkpoint(size), "example.org/witness", self.OUTSIDE, BEGAN + 90) for one, size in pairs
+                cosign_note(one.checkpoint(size), "example.org/witness", self.OUTSIDE, BEGAN + 90)
+                for one, size in pairs
             ]
             _, reports = audited(files, notes, self.KEYS, quorum=2)
             (report,) = (one for one in reports if one.chain == log.id)

@@ -6,9 +6,9 @@ from typing import Any, Final
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bailiwick_evidence.chainentry import Cosigners, WitnessedChain, verified, witness_name
+from bailiwick_evidence.chainentry import Cosigners, WitnessedChain, verify_entry, witness_name
 from bailiwick_evidence.checkpoint import Checkpoint, origin
-from bailiwick_evidence.note import NoteError, SignatureType, cosigned, signed, verifier_key
+from bailiwick_evidence.note import NoteError, SignatureType, cosign_note, sign_note, verifier_key
 
 INSTALLATION: Final = "bailiwick-system"
 CHAIN: Final = "A" * 22
@@ -25,9 +25,9 @@ COSIGNERS: Final = Cosigners(
 
 def entry(*cosignatures: tuple[Ed25519PrivateKey, int]) -> WitnessedChain:
     name = origin(INSTALLATION, CHAIN)
-    note = signed(Checkpoint(name, 3, bytes(32)).text(), name, PROCESS)
+    note = sign_note(Checkpoint(name, 3, bytes(32)).text(), name, PROCESS)
     for private, time in cosignatures:
-        note = cosigned(note, witness_name(INSTALLATION), private, time)
+        note = cosign_note(note, witness_name(INSTALLATION), private, time)
     vkey = str(verifier_key(name, SignatureType.ED25519, PROCESS))
     return WitnessedChain(CHAIN, vkey, note, "uid", "pod", "2027-01-15T08:00:00Z", None)
 
@@ -38,19 +38,19 @@ def entry(*cosignatures: tuple[Ed25519PrivateKey, int]) -> WitnessedChain:
     ids=["the old one until its end", "while two led", "the new one", "the new one later", "both"],
 )
 def test_a_cosignature_counts_while_its_key_cosigned(cosignatures: list[tuple[Ed25519PrivateKey, int]]) -> None:
-    found = verified(entry(*cosignatures), COSIGNERS)
+    found = verify_entry(entry(*cosignatures), COSIGNERS)
     assert (found.checkpoint.size, found.time) == (3, max(time for _, time in cosignatures))
 
 
 @pytest.mark.parametrize("more", [[], [(NEW, END + 121)]], ids=["alone", "beside the one that cosigns"])
 def test_a_cosignature_by_a_key_that_was_replaced_before_is_refused(more: list[tuple[Ed25519PrivateKey, int]]) -> None:
     with pytest.raises(NoteError, match="cosigned by a key of the witness that was replaced before"):
-        verified(entry((OLD, END + 121), *more), COSIGNERS)
+        verify_entry(entry((OLD, END + 121), *more), COSIGNERS)
 
 
 def test_an_entry_that_only_its_process_signed_is_refused() -> None:
     with pytest.raises(NoteError, match="not signed by its process and the witness"):
-        verified(entry(), COSIGNERS)
+        verify_entry(entry(), COSIGNERS)
 
 
 def test_an_entry_keeps_what_its_process_said_it_lost() -> None:
@@ -72,4 +72,4 @@ def test_what_is_no_number_of_records_is_not_known_and_the_entry_is_good(told: A
     raw = json.dumps({**json.loads(entry((NEW, END)).text()), "lost": told})
     found = WitnessedChain.parse(CHAIN, raw)
     assert found.lost is None
-    assert verified(found, COSIGNERS).checkpoint.size == 3
+    assert verify_entry(found, COSIGNERS).checkpoint.size == 3

@@ -8,9 +8,9 @@ from bailiwick_evidence.note import (
     NoteError,
     SignatureType,
     VerifierKey,
-    cosigned,
-    opened,
-    signed,
+    cosign_note,
+    open_note,
+    sign_note,
     verifier_key,
 )
 
@@ -31,22 +31,22 @@ TEXT = "one\n\ntwo\n"
 
 def test_a_note_that_go_signed_is_opened() -> None:
     key = VerifierKey.parse(GO_KEY)
-    note = opened(GO_NOTE, [key])
+    note = open_note(GO_NOTE, [key])
     assert note.text == GO_TEXT
     assert [signature.key for signature in note.signatures] == [key]
     assert str(key) == GO_KEY
 
 
 def test_a_note_is_opened_by_whom_it_was_signed_and_cosigned() -> None:
-    note = opened(cosigned(signed(TEXT, "log", KEY), "witness", OTHER, 1_700_000_000), [OURS, WITNESS])
+    note = open_note(cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, 1_700_000_000), [OURS, WITNESS])
     assert note.text == TEXT
     assert {(one.key.name, one.time) for one in note.signatures} == {("log", None), ("witness", 1_700_000_000)}
 
 
 def test_signatures_of_others_are_skipped() -> None:
-    note = cosigned(signed(TEXT, "log", KEY), "witness", OTHER, 5)
-    assert [one.key for one in opened(note, [OURS]).signatures] == [OURS]
-    assert [one.time for one in opened(note, [WITNESS]).signatures] == [5]
+    note = cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, 5)
+    assert [one.key for one in open_note(note, [OURS]).signatures] == [OURS]
+    assert [one.time for one in open_note(note, [WITNESS]).signatures] == [5]
 
 
 @pytest.mark.parametrize(
@@ -61,56 +61,56 @@ def test_signatures_of_others_are_skipped() -> None:
     ],
 )
 def test_a_note_that_was_changed_is_refused(changed: str, to: str) -> None:
-    note = signed(TEXT, "log", KEY)
+    note = sign_note(TEXT, "log", KEY)
     assert changed in note
     with pytest.raises(NoteError):
-        opened(note.replace(changed, to), [OURS])
+        open_note(note.replace(changed, to), [OURS])
 
 
 @pytest.mark.parametrize(
-    "note", ["", "\n", "text\n", "text\n\n", "\n\n\N{EM DASH} log AAAA", signed(TEXT, "log", KEY)[:-1]]
+    "note", ["", "\n", "text\n", "text\n\n", "\n\n\N{EM DASH} log AAAA", sign_note(TEXT, "log", KEY)[:-1]]
 )
 def test_what_is_no_note_is_refused(note: str) -> None:
     with pytest.raises(NoteError):
-        opened(note, [OURS])
+        open_note(note, [OURS])
 
 
 def test_a_cosignature_of_another_time_is_refused() -> None:
-    early = cosigned(signed(TEXT, "log", KEY), "witness", OTHER, 5)
-    late = cosigned(signed(TEXT, "log", KEY), "witness", OTHER, 6)
+    early = cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, 5)
+    late = cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, 6)
     head, made = early.rstrip("\n").rsplit(" ", 1)
     other = late.rstrip("\n").rsplit(" ", 1)[1]
     # The time of one, the signature of the other: sixteen characters hold key id and time.
     with pytest.raises(NoteError, match="witness does not verify"):
-        opened(f"{head} {other[:16]}{made[16:]}\n", [WITNESS])
+        open_note(f"{head} {other[:16]}{made[16:]}\n", [WITNESS])
 
 
 def test_a_known_key_that_signed_something_else_spoils_the_note() -> None:
-    one, other = signed(TEXT, "log", KEY), signed("else\n", "log", KEY)
+    one, other = sign_note(TEXT, "log", KEY), sign_note("else\n", "log", KEY)
     note = one[: -len(one.rsplit("\n", 2)[1]) - 1] + other.rsplit("\n", 2)[1] + "\n"
     with pytest.raises(NoteError, match="log does not verify"):
-        opened(cosigned(note, "witness", OTHER, 5), [OURS, WITNESS])
+        open_note(cosign_note(note, "witness", OTHER, 5), [OURS, WITNESS])
 
 
 def test_a_note_has_room_for_sixteen_signatures_and_more_and_not_for_any_number() -> None:
-    note = signed(TEXT, "log", KEY)
+    note = sign_note(TEXT, "log", KEY)
     for time in range(MOST_SIGNATURES - 1):
-        note = cosigned(note, "witness", OTHER, time)
-    assert opened(note, [WITNESS]).signatures[0].time == 0
+        note = cosign_note(note, "witness", OTHER, time)
+    assert open_note(note, [WITNESS]).signatures[0].time == 0
     with pytest.raises(NoteError):
-        opened(cosigned(note, "witness", OTHER, 0), [WITNESS])
+        open_note(cosign_note(note, "witness", OTHER, 0), [WITNESS])
 
 
 @pytest.mark.parametrize("text", ["no newline", "a\ttab\n", "", "carriage\r\n"])
 def test_what_cannot_be_the_text_of_a_note_is_not_signed(text: str) -> None:
     with pytest.raises(NoteError):
-        signed(text, "log", KEY)
+        sign_note(text, "log", KEY)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a+b", "a\nb"])
 def test_a_name_that_a_line_could_not_hold_is_refused(name: str) -> None:
     with pytest.raises(NoteError):
-        signed(TEXT, name, KEY)
+        sign_note(TEXT, name, KEY)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.keptleaves import KeptLeafError, add_leaf_lines, leaf_lines
 from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.merkle import leaf_hash
-from bailiwick_evidence.note import SignatureType, cosigned, verifier_key
+from bailiwick_evidence.note import SignatureType, cosign_note, verifier_key
 from support.evidence.logs import BEGAN, WITNESS, WITNESS_KEY, ProcessLog, audited, places, private_key
 
 
@@ -24,7 +24,7 @@ def leaves(process: ProcessLog, numbers: Iterable[int]) -> dict[str, LeafTable]:
     """Return what was kept of these lines."""
     table = LeafTable()
     for number in numbers:
-        table.put(number, leaf_hash(process.lines[number][:-1]))
+        table.set(number, leaf_hash(process.lines[number][:-1]))
     return {process.id: table}
 
 
@@ -76,7 +76,7 @@ def test_a_line_of_which_no_leaf_was_kept_is_a_gap_with_all_of_the_others() -> N
 def test_a_leaf_that_is_not_the_lines_own_proves_nothing() -> None:
     process = log()
     kept = leaves(process, range(12))
-    kept[process.id].put(3, leaf_hash(b"another line"))
+    kept[process.id].set(3, leaf_hash(b"another line"))
     assert places(judged(process, range(5, 12), kept)) == ["gap 0-4"]
 
 
@@ -147,14 +147,14 @@ def next_prev(process: ProcessLog) -> str:
 def test_leaves_of_lines_that_are_here_say_nothing() -> None:
     process = log()
     kept = leaves(process, range(5))
-    kept[process.id].put(8, leaf_hash(b"another line"))
+    kept[process.id].set(8, leaf_hash(b"another line"))
     assert places(judged(process, range(5, 12), kept)) == ["removed 0-4"]
 
 
 def test_as_many_witnesses_as_are_asked_for_must_have_seen_what_was_removed() -> None:
     process, outside, name = log(), private_key(8), "example.org/witness"
     key = verifier_key(name, SignatureType.COSIGNATURE, outside)
-    seen = cosigned(process.signed(process.lines[:6]), name, outside, BEGAN + 90)
+    seen = cosign_note(process.signed(process.lines[:6]), name, outside, BEGAN + 90)
     here = b"".join(process.lines[:3] + process.lines[4:8] + process.lines[9:])
     for quorum, bad in ((1, []), (2, ["gap at 8"])):
         notes, keys = [process.checkpoint(), seen], (WITNESS_KEY, key)
@@ -169,7 +169,7 @@ def test_a_chain_is_intact_exactly_if_every_line_that_is_gone_has_its_own_leaf(
     process = log()
     table = leaves(process, kept)
     if wrong is not None:
-        table[process.id].put(wrong, leaf_hash(b"another line"))
+        table[process.id].set(wrong, leaf_hash(b"another line"))
     report = judged(process, [seq for seq in range(12) if seq not in lost], table)
     assert report.intact == (lost <= kept - {wrong})
     assert report.removed == (len(lost) if report.intact else 0)
@@ -181,7 +181,7 @@ def test_what_is_written_of_leaves_is_read_again(chains: dict[int, set[int]]) ->
     for number, seqs in chains.items():
         table = tables[ProcessLog(number + 2).id] = LeafTable()
         for seq in seqs:
-            table.put(seq, leaf_hash(b"%d" % seq))
+            table.set(seq, leaf_hash(b"%d" % seq))
     text, found = list(leaf_lines(tables)), dict[str, LeafTable]()
     add_leaf_lines([*text, *text], found)
     assert list(leaf_lines(found)) == text
@@ -198,5 +198,5 @@ def test_what_is_no_leaf_is_refused_with_its_line(line: str) -> None:
 
 def test_two_leaves_of_one_line_are_refused() -> None:
     one, other = (next(leaf_lines(leaves(log(), [number]))) for number in (0, 1))
-    with pytest.raises(KeptLeafError, match="line 2: another leaf of line 0 of chain"):
+    with pytest.raises(KeptLeafError, match="line 2: an earlier line has a different leaf for line 0 of chain"):
         add_leaf_lines([one, other.replace(" 1 ", " 0 ")], {})

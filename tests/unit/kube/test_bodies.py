@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hypothesis import given, strategies as st
 
-from bailiwick_kube.bodies import encoded
+from bailiwick_kube.bodies import encode_body
 
 NAMES: Final = {
     "beyond the basic plane": "\U0002083f",
@@ -32,7 +32,7 @@ NAMES: Final = {
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_json_and_yaml_read_the_same(name: str) -> None:
     body = {"counted": [{"reviewer": name}], name: 1}
-    data = encoded(body)
+    data = encode_body(body)
     assert json.loads(data) == body
     # The loader in Python knows only what YAML 1.1 lets stand as it is, which is all that is left here.
     assert yaml.safe_load(data.decode()) == body
@@ -45,16 +45,16 @@ def test_json_and_yaml_read_the_same(name: str) -> None:
     )
 )
 def test_any_body_reads_as_it_was_and_has_no_surrogates(body: object) -> None:
-    data = encoded(body)
+    data = encode_body(body)
     assert json.loads(data) == body
     escapes = [int(found, 16) for found in re.findall(r"(?<!\\)(?:\\\\)*\\u([0-9a-f]{4})", data.decode())]
     assert not any(0xD800 <= code <= 0xDFFF for code in escapes)
 
 
 def test_a_lone_surrogate_stays_an_escape_and_is_for_the_api_server_to_refuse() -> None:
-    assert encoded(["\ud842"]) == b'["\\ud842"]'
+    assert encode_body(["\ud842"]) == b'["\\ud842"]'
 
 
 def test_what_no_json_can_hold_is_not_sent() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        encoded({"n": float("nan")})
+        encode_body({"n": float("nan")})

@@ -89,7 +89,7 @@ def reconciled(
 def right_clock(wall: Callable[[], float] = time.time) -> Clock:
     """Return a clock beside an API server that has just told the real time."""
     server = ServerClock(wall)
-    server.heard(time.time(), time.monotonic())
+    server.record_answer(time.time(), time.monotonic())
     return Clock(server)
 
 

@@ -11,7 +11,7 @@ from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.manifests.canary import canary, probes
 from bailiwick_api.voidgrants import PER_NAMESPACE
 from bailiwick_engine.approval import apiroutes
-from bailiwick_engine.approval.fingerprint import paths, shipped
+from bailiwick_engine.approval.fingerprint import paths, shipped_fingerprint
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, Method
 from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
@@ -45,7 +45,7 @@ class FakeApi:
         self.client = OperatorClient(FakeTransport(self._answer), lambda: self.leading)
         self.revision = 100
         self.guards: dict[str, Object] = {}
-        for path, document in zip(paths(INSTALLATION), shipped(INSTALLATION), strict=True):
+        for path, document in zip(paths(INSTALLATION), shipped_fingerprint(INSTALLATION), strict=True):
             self.guards[path] = copy.deepcopy({**document})
             self.guards[path]["metadata"] = {"name": document["metadata"]["name"], "uid": path, "generation": 1}
         self.routes = api_services()

@@ -10,7 +10,7 @@ import pytest
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.manifests.rbac import accounts
-from bailiwick_api.signingkeys import read
+from bailiwick_api.signingkeys import read_keys
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.keys import KeyKeeper
@@ -80,7 +80,7 @@ def keeper(api: FakeSecrets, every: float = 3600, publish: float = 600) -> KeyKe
 
 def kids(api: FakeSecrets) -> list[str]:
     assert api.secret is not None
-    return [key.kid for key in read(api.secret["data"])]
+    return [key.kid for key in read_keys(api.secret["data"])]
 
 
 async def test_what_is_as_it_should_be_is_read_and_not_written(api: FakeSecrets) -> None:
@@ -123,7 +123,7 @@ async def test_what_another_wrote_in_between_is_read_again(api: FakeSecrets) -> 
 
     api.before_write = move
     await keeper(api).round()
-    assert kids(api) == [key.kid for key in read(stored["data"])]
+    assert kids(api) == [key.kid for key in read_keys(stored["data"])]
 
 
 @pytest.mark.parametrize("when", ["before it is read", "between read and write"])

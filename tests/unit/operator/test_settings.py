@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_api.issuers import mapped
+from bailiwick_api.issuers import mapped_issuers
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_operator.reconcile.certificates import Terms
@@ -74,7 +74,7 @@ def test_the_file_of_issuers_is_the_decision_points(tmp_path: Path) -> None:
         "helpdesk": UsernameTemplate("email"),
         "plain": UsernameTemplate(),
     }
-    assert mapped(found) == {"corp": True, "helpdesk": False, "plain": False}
+    assert mapped_issuers(found) == {"corp": True, "helpdesk": False, "plain": False}
     assert parse([], {}).issuers is None
 
 

@@ -160,7 +160,7 @@ async def test_where_even_reading_what_is_denied_fails_the_endpoint_or_the_names
         listed(policies, {key("a"): named("a")})
         await settle()
         monkeypatch.setattr(store, "compile_steps", defective)
-        monkeypatch.setattr(store, "salvaged", defective)
+        monkeypatch.setattr(store, "salvage", defective)
         policies.apply("ADDED", key("poison"), named("poison") | {"spec": spec})
         await settle()
         assert policies.snapshot is not None

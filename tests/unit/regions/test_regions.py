@@ -5,13 +5,13 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.cel.data import read
+from bailiwick_engine.cel.data import read_data
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.keys import group
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledPolicy, CompiledResource
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_regions.atoms import told
+from bailiwick_regions.atoms import describe_labels
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import compare, worst
 from bailiwick_regions.pattern import occurrences
@@ -334,8 +334,8 @@ def test_data_that_is_added_widens_a_condition_that_does_not_need_it() -> None:
     source = {"data": [{"name": "d", "from": "people"}]}
     raw = of(rule(conditions=[{"name": "c", "expression": "context.n < 5 || 'x' in data.d.listed"}]), **source)
     made = snapshot(raw)
-    data = {"people": read("people", "u", 1, {"data": {"listed": []}})}
-    beside = Snapshot({key: one.beside(data) for key, one in made.endpoints.items()})
+    data = {"people": read_data("people", "u", 1, {"data": {"listed": []}})}
+    beside = Snapshot({key: one.with_data(data) for key, one in made.endpoints.items()})
     assert worst(compare(made, beside, NOW)) in {WIDER, MAY}
     # Without the object nothing is allowed.
     assert {one.kind for one in compare(beside, made, NOW)} & {NARROWER, MAY}
@@ -365,8 +365,8 @@ def test_what_data_holds_is_part_of_a_condition() -> None:
 
     def beside(listed: list[str]) -> Snapshot:
         made = snapshot(raw)
-        data = {"people": read("people", "u", 1, {"data": {"listed": listed}})}
-        return Snapshot({key: one.beside(data) for key, one in made.endpoints.items()})
+        data = {"people": read_data("people", "u", 1, {"data": {"listed": listed}})}
+        return Snapshot({key: one.with_data(data) for key, one in made.endpoints.items()})
 
     assert worst(compare(beside(["a"]), beside(["a", "b"]), NOW)) is MAY
     assert compare(beside(["a"]), beside(["a"]), NOW) == ()
@@ -376,7 +376,7 @@ def test_rules_for_two_groups_of_one_person_meet() -> None:
     allow = rule("allow", subjects=["staff"])
     deny = rule("deny", effect="Deny", subjects=["leads"])
     (found,) = changes(of(allow, deny, subjects=PEOPLE), of(allow, subjects=PEOPLE))
-    assert (found.kind, told(found.where["subject"])) == (WIDER, "group:corp/leads & group:corp/staff")
+    assert (found.kind, describe_labels(found.where["subject"])) == (WIDER, "group:corp/leads & group:corp/staff")
 
 
 @pytest.mark.parametrize(
@@ -390,7 +390,7 @@ def test_a_pattern_of_a_group_that_no_rule_names_is_looked_at(verdict: str, labe
     resources = (CompiledResource("customer", NameSet.of(("*",)), {}),)
     pattern = (frozenset((group("corp", "elsewhere"),)), NameSet.of(("customers.list",)), resources)
     found = occurrences(key, endpoint, pattern, frozenset((verdict,)), NOW)
-    assert [told(one.where["subject"]) for one in found] == labels
+    assert [describe_labels(one.where["subject"]) for one in found] == labels
 
 
 def test_more_groups_than_can_be_combined_may_widen() -> None:
@@ -406,18 +406,18 @@ def test_of_many_properties_no_more_is_looked_at_than_the_limit_either() -> None
     named = {f"p{number}": ["x"] for number in range(16)}
     head = of(rule("one", resources=[{"type": "customer", "ids": ["*"], "properties": named}]))
     (found,) = changes(of(rule("none", actions=["unheard"])), head, limit=1000)[-1:]
-    assert (found.kind, found.why) == (MAY, "there are more regions than are looked at")
+    assert (found.kind, found.why) == (MAY, "there are too many regions to compare")
 
 
 def test_regions_beyond_the_limit_may_widen() -> None:
     head = of(rule(resources=[{"type": "customer", "ids": [str(n) for n in range(50)]}]))
     (found,) = changes(of(rule("none", actions=["unheard"])), head, limit=20)[-1:]
-    assert (worst(changes(of(), head, limit=20)), found.why) == (MAY, "there are more regions than are looked at")
+    assert (worst(changes(of(), head, limit=20)), found.why) == (MAY, "there are too many regions to compare")
 
 
 def test_an_end_that_is_to_come_cuts_time() -> None:
     (found,) = changes(of(rule(expireTime=at(60))), of(rule(expireTime=at(120))))
-    assert (found.kind, found.what, told(found.where["from"])) == (WIDER, "Deny → Allow", at(60))
+    assert (found.kind, found.what, describe_labels(found.where["from"])) == (WIDER, "Deny → Allow", at(60))
 
 
 def test_a_candidate_beside_the_policy_that_it_replaces_changes_nothing() -> None:

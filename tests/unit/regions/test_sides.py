@@ -14,7 +14,7 @@ from bailiwick_api.kinds.approvalrequirement import Limits, ReasonRequirement
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledRule, Effect, PolicyRef, WorkloadRequirement
-from bailiwick_regions.sides import said
+from bailiwick_regions.sides import rule_meaning
 from support.objects import gated_rule
 from unit.engine.cases import sound, stored
 
@@ -58,7 +58,7 @@ CHANGES: Final[dict[str, Any]] = {
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(CompiledRule) if field.init])
 def test_a_field_of_a_rule_tells_two_rules_apart_or_is_an_exception(field: str) -> None:
     other = replace(FIRST, **{field: CHANGES[field]})
-    assert (said(other, {}) == said(FIRST, {})) is (field in EXCEPTIONS)
+    assert (rule_meaning(other, {}) == rule_meaning(FIRST, {})) is (field in EXCEPTIONS)
 
 
 GATE_CHANGES: Final[dict[str, Any]] = {
@@ -92,4 +92,4 @@ GATE_EXCEPTIONS: Final[dict[str, str]] = {
 def test_a_field_of_a_gate_tells_two_gates_apart_or_is_an_exception(field: str) -> None:
     assert FIRST.gate is not None
     other = replace(FIRST, gate=replace(FIRST.gate, **{field: GATE_CHANGES[field]}))
-    assert (said(other, {}) == said(FIRST, {})) is (field in GATE_EXCEPTIONS)
+    assert (rule_meaning(other, {}) == rule_meaning(FIRST, {})) is (field in GATE_EXCEPTIONS)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from bailiwick_api.issuers import mapped, namings
+from bailiwick_api.issuers import mapped_issuers, namings
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_kube.access import AccessError, access
 from bailiwick_kube.connections import HttpTransport
@@ -140,7 +140,7 @@ async def _run(given: WebhookSettings) -> None:
             # First: once we are ready, the API server may ask.
             bench = PolicyExaminer(command(given.budget))
             stack.push_async_callback(bench.close)
-            validate = ValidateHandler(bench, store, mapped(namings(given.issuers)), pdp.counts).__call__
+            validate = ValidateHandler(bench, store, mapped_issuers(namings(given.issuers)), pdp.counts).__call__
             authenticator = RequestAuthenticator(
                 pdp, identity, given.external_url, signer, app.ADMISSION_BOUNDS, Port.ADMISSION
             )

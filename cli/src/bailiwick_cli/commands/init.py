@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from bailiwick_api.documents.policyfiles import taken
+from bailiwick_api.documents.policyfiles import policy_file
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.interview import FirstPolicy, first_policy
@@ -37,7 +37,7 @@ def run(options: InitFlags) -> int:
         TEST: (f"bailiwick test {options.folder}", _test(first)),
     }
     texts = {name: f"# {said}\n{yaml.safe_dump(made, sort_keys=False)}" for name, (said, made) in files.items()}
-    _, reports = policies.policy_set([(POLICY, taken(texts[POLICY].encode()))]).assembled()
+    _, reports = policies.policy_set([(POLICY, policy_file(texts[POLICY].encode()))]).assembled()
     if reports:
         raise CliError("; ".join(report.problem.partition(": ")[2] for report in reports))
     try:

@@ -18,7 +18,7 @@ from bailiwick_cli.verbs.logverbs import ReplayFlags, ReplayOutput
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.texts import PolicyTexts
-from bailiwick_evidence.replay.outcomes import HINDRANCES, hindered
+from bailiwick_evidence.replay.outcomes import HINDRANCES, not_replayable
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
 from bailiwick_governance.arguments import STDIN, moment
@@ -60,7 +60,7 @@ def run(options: ReplayFlags) -> int:
     took = time.monotonic() - began
     talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")
     for hindrance, said in HINDRANCES.items():
-        if tally.codes[hindered(hindrance).code]:
+        if tally.codes[not_replayable(hindrance).code]:
             talk(f"note: {hindrance}: {said}")
     return Exit.NO if failures else Exit.OK
 

@@ -19,7 +19,7 @@ from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Output
 from bailiwick_cli.verbs.grantverbs import RequestFlags, WaitCondition
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.approval.gates import Gate, joined, unmeetable
+from bailiwick_engine.approval.gates import Gate, join_gates, unmeetable
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
@@ -52,7 +52,7 @@ def run(options: RequestFlags) -> int:
     snapshot = clusterpolicies.read_namespace(cluster)
     _, endpoint = policies.endpoint(snapshot, cluster.namespace, options.endpoint)
     rules = _rules(options, snapshot, cluster.namespace, endpoint, scope)
-    gate = joined([rule.gate for rule in rules if rule.gate is not None])
+    gate = join_gates([rule.gate for rule in rules if rule.gate is not None])
     _possible(options, gate, [rule for rule in rules if rule.gate is not None and not rule.gate.scope])
     body = {
         "apiVersion": API_VERSION,

@@ -29,4 +29,4 @@ def run(options: SchemaFlags) -> int:
 
 def json_schema(kind: str) -> dict[str, Any]:
     """Return the schema of a kind. Raises `KeyError` for one that is none of `KINDS`."""
-    return editorschema.written(PolicyTest) if kind == KIND else editorschema.stored(kind)
+    return editorschema.file_schema(PolicyTest) if kind == KIND else editorschema.kind_schema(kind)

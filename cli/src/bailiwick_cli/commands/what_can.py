@@ -20,14 +20,14 @@ from bailiwick_governance.display import talk
 from bailiwick_governance.rights.answers import AccessAnswer
 from bailiwick_governance.rights.questions import what_can
 from bailiwick_governance.views.rightsview import RightsView, notes
-from bailiwick_regions.parties import accepted
+from bailiwick_regions.parties import is_accepted
 
 
 def run(options: WhatCanFlags) -> int:
     """Ask and tell."""
     source = source_of(options)
     party = _party(options, source.endpoint)
-    if not accepted(source.endpoint.settings, party.issuer):
+    if not is_accepted(source.endpoint.settings, party.issuer):
         talk(f"the endpoint {'/'.join(source.key)} does not accept subjects of the issuer {party.issuer}")
         return Exit.NO
     answer = what_can(source.key, source.endpoint, party, options.subject, time.time())

@@ -175,7 +175,7 @@ def _phase(grant: Grant, call: Call, subject: Party, is_person: Callable[[str], 
         grant.request,
         grant.reviews,
         binding=quorum.binding_of(grant.request, grant.uid),
-        barred=quorum.excluded(grant.request) | grants.excluded_reviewers(call, subject),
+        barred=quorum.request_exclusions(grant.request) | grants.excluded_reviewers(call, subject),
         is_person=is_person,
     )
     if grant.revoked:

@@ -11,7 +11,7 @@ from bailiwick_cli.policytest.document import PlacedDocument
 from bailiwick_cli.policytest.model import PolicyTest, SubjectFixture
 from bailiwick_cli.policytest.parties import UnknownPartyError, is_named, party_of
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Call, Party, Resource, ServiceAccount
-from bailiwick_engine.cel.hints import meant
+from bailiwick_engine.cel.hints import suggest_name
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 
@@ -97,7 +97,7 @@ class Fixtures:
 
     def _look_up(self, what: str, name: str, found: Mapping[str, Any], path: str) -> Any:  # noqa: ANN401 - of either map
         if name not in found:
-            raise self._own.wrong(path, f"{what}s has no entry {name}{meant(name, sorted(found))}")
+            raise self._own.wrong(path, f"{what}s has no entry {name}{suggest_name(name, sorted(found))}")
         return found[name]
 
 

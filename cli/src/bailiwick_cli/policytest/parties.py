@@ -10,7 +10,7 @@ from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
-from bailiwick_regions.parties import accepted
+from bailiwick_regions.parties import is_accepted
 
 
 class UnknownPartyError(ValueError):
@@ -62,7 +62,7 @@ def _account(fixture: PartyFixture, spelled: str, settings: CompiledSettings) ->
     account = ServiceAccountName.parse(SERVICE_ACCOUNT_PREFIX + spelled.replace("/", ":"))
     if account is None:
         raise UnknownPartyError("serviceAccount", "must be NAMESPACE/NAME")
-    if not (settings.asserted or accepted(settings, CLUSTER)):
+    if not (settings.asserted or is_accepted(settings, CLUSTER)):
         raise UnknownPartyError("serviceAccount", refusal(settings, CLUSTER))
     username = account.username
     workload = fixture.workload
@@ -112,7 +112,7 @@ def _split_issuer(spelled: str, settings: CompiledSettings) -> tuple[str, str]:
     name, _, last = spelled.rpartition("@")
     read = {(first, rest)} if slash and first and rest else set()
     read |= {(last, name)} if name and last else set()
-    known = {one for one in read if accepted(settings, one[0])}
+    known = {one for one in read if is_accepted(settings, one[0])}
     if not read:
         raise UnknownPartyError("user", "must be ISSUER/NAME, with the issuer's name in the installation")
     if len(known) > 1:
@@ -127,6 +127,6 @@ def _entity(fixture: PartyFixture, spelled: str, settings: CompiledSettings) -> 
     kind, _, name = spelled.partition("/")
     if not (kind and name):
         raise UnknownPartyError("entity", "must be TYPE/ID")
-    if not accepted(settings, None):
+    if not is_accepted(settings, None):
         raise UnknownPartyError("entity", "the endpoint takes subjects by their tokens: use serviceAccount or user")
     return Party(kind, name, keys.uid_of(ASSERTED, name), properties=fixture.properties, issuer=None)

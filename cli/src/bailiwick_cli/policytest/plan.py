@@ -22,7 +22,7 @@ from bailiwick_cli.policytest.model import (
 from bailiwick_cli.policytest.parties import UnknownPartyError, asserted_party
 from bailiwick_cli.policytest.regionplan import PlannedRegion, planned_regions
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Call, Resource
-from bailiwick_engine.cel.hints import meant
+from bailiwick_engine.cel.hints import suggest_name
 from bailiwick_engine.reasons import Reason
 
 Names = tuple[str, str, str]
@@ -223,20 +223,24 @@ class _Case:
             if given is None and listed is None:
                 raise self._wrong(path, f"{member} is required, because the test does not list {member}s")
             if given is not None and listed is not None and given not in listed:
-                raise self._wrong(f"{path}.{member}", f"{member}s of this test has no {given}{meant(given, listed)}")
+                raise self._wrong(
+                    f"{path}.{member}", f"{member}s of this test has no {given}{suggest_name(given, listed)}"
+                )
             choices.append([given] if given is not None else list(listed or ()))
         yield from ((subject, resource, action) for subject, resource, action in product(*choices))
 
     def _check(self, row: Expectation, path: str) -> None:
         if row.reason is not None and row.reason not in set(Reason):
-            raise self._wrong(f"{path}.reason", f"{row.reason} is no reason code{meant(row.reason, list(Reason))}")
+            raise self._wrong(
+                f"{path}.reason", f"{row.reason} is no reason code{suggest_name(row.reason, list(Reason))}"
+            )
         if row.steps is not None and row.is_ != "Approval":
             raise self._wrong(f"{path}.steps", f"only an Approval has steps, and {row.is_} is expected")
         if row.rule is not None:
             policy, _, rule = row.rule.rpartition("/")
             if not any(name == rule and policy in {"", of} for of, name in self._rules):
                 known = [f"{of}/{name}" if policy else name for of, name in sorted(self._rules)]
-                raise self._wrong(f"{path}.rule", f"there is no rule {row.rule}{meant(row.rule, known)}")
+                raise self._wrong(f"{path}.rule", f"there is no rule {row.rule}{suggest_name(row.rule, known)}")
 
     def _call(self, names: Names, path: str) -> Call:
         return self._fixtures.call(names, f"{self._path}.{path}", self._context)

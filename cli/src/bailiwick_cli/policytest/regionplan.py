@@ -20,7 +20,7 @@ from bailiwick_cli.policytest.model import (
 )
 from bailiwick_cli.policytest.parties import group_of, refusal
 from bailiwick_engine import keys
-from bailiwick_engine.cel.hints import meant
+from bailiwick_engine.cel.hints import suggest_name
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledResource
@@ -109,7 +109,7 @@ class _Planner:
             raise self._document.wrong(f"{path}.group", refusal(self._tested.settings, issuer))
         known = {f"{spelled[1]}{between}{spelled[2]}" for spelled in self._groups()}
         if subject.group not in known:
-            hint = meant(subject.group, sorted(known))
+            hint = suggest_name(subject.group, sorted(known))
             raise self._document.wrong(f"{path}.group", f"no policy names the group {subject.group}{hint}")
         return frozenset((key,))
 
@@ -117,7 +117,7 @@ class _Planner:
         covered = [rule.actions for rule in self._tested.endpoint.enforced]
         if "*" not in action and not any(action in names for names in covered):
             near = [name for names in covered for name in names.exact if _alike(action, name)]
-            if hint := meant(action, sorted(set(near))):
+            if hint := suggest_name(action, sorted(set(near))):
                 raise self._document.wrong(
                     path, f"no policy names the action {action}{hint} If you mean another action, write {action}*"
                 )
@@ -127,7 +127,7 @@ class _Planner:
         delegation = self._tested.settings.delegation
         named = frozenset[Key]() if delegation is None else delegation.principals
         every = named.union(*(rule.subjects for rule in self._tested.endpoint.enforced))
-        return [spelled for key in every if (spelled := keys.spelled(key))[0] == "group"]
+        return [spelled for key in every if (spelled := keys.key_parts(key))[0] == "group"]
 
     def _resources(self, path: str, resource: str | ResourcePattern | None) -> tuple[CompiledResource, ...]:
         kinds = sorted({entry.type for rule in self._tested.endpoint.enforced for entry in rule.resources})
@@ -137,7 +137,7 @@ class _Planner:
             found = self._fixtures.resource(resource, path)
             resource = ResourcePattern(type=found.type, id=found.id)
         if resource.type not in kinds:
-            hint = meant(resource.type, kinds)
+            hint = suggest_name(resource.type, kinds)
             raise self._document.wrong(
                 path, f"no policy names the type {resource.type}{hint}: every call of it is denied, and always will be"
             )
@@ -148,4 +148,4 @@ def _alike(action: str, name: str) -> bool:
     """Tell whether one word of an action is a slip of the other's. Actions that share a prefix are not alike for it."""
     words, others = action.split("."), name.split(".")
     apart = [pair for pair in zip(words, others, strict=False) if pair[0] != pair[1]]
-    return len(words) == len(others) and len(apart) == 1 and bool(meant(apart[0][0], [apart[0][1]]))
+    return len(words) == len(others) and len(apart) == 1 and bool(suggest_name(apart[0][0], [apart[0][1]]))

@@ -10,7 +10,7 @@ from typing import Final
 from bailiwick_cli.policytest.fixtures import EndpointUnderTest
 from bailiwick_cli.policytest.regionplan import PlannedRegion
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
-from bailiwick_regions.atoms import told
+from bailiwick_regions.atoms import describe_labels
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.pattern import occurrences
 
@@ -39,7 +39,9 @@ def tried_region(
 
 
 def _sentence(one: Change) -> str:
-    where = " · ".join(f"{name.removeprefix('resource.')} {told(labels)}" for name, labels in one.where.items())
+    where = " · ".join(
+        f"{name.removeprefix('resource.')} {describe_labels(labels)}" for name, labels in one.where.items()
+    )
     may = "may be " if one.kind is ChangeClass.MAY_WIDEN else ""
     by = "" if one.rule is None else f" by {'/'.join(one.rule.place)}"
     when = f" when {', '.join(one.when)}" if one.when else ""

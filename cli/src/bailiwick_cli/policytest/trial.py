@@ -20,9 +20,9 @@ from bailiwick_engine.approval import grants as approval
 from bailiwick_engine.approval.binding import digest
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Party
-from bailiwick_engine.cel.data import read
+from bailiwick_engine.cel.data import read_data
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.snapshot import Snapshot
 
@@ -78,7 +78,7 @@ def try_case(
     calls: list[TriedCall] = []
     for one in case.calls:
         call = _call_with_token(one, held)
-        verdict, hops = weighed(snapshot, call, held, around)
+        verdict, hops = evaluate_hops(snapshot, call, held, around)
         if coverage is not None:
             coverage.add(call, verdict, hops or ())
         reason, wrong = verdict.reason.value, _wrong(one, verdict)
@@ -103,12 +103,12 @@ def _add_data(
         if value is None:
             objects.pop(name, None)
             continue
-        made = read(name, f"test-{name}", 1, {"data": value})
+        made = read_data(name, f"test-{name}", 1, {"data": value})
         if made.unknown is not None:
             raise document.wrong(f"tests[{index}].with.data.{name}", str(made.unknown.problem))
         objects[name] = made
     key = (tested.namespace, tested.name)
-    return dataclasses.replace(snapshot, endpoints={**snapshot.endpoints, key: tested.endpoint.beside(objects)})
+    return dataclasses.replace(snapshot, endpoints={**snapshot.endpoints, key: tested.endpoint.with_data(objects)})
 
 
 def _open_grants(

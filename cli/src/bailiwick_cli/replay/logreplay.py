@@ -10,13 +10,13 @@ from typing import Any
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_engine.policy.model import CompiledPolicy
-from bailiwick_evidence.audit.lines import parsed
+from bailiwick_evidence.audit.lines import parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
 from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
-from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, hindered
+from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, not_replayable
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_governance.records.derivations import in_development, versions_of
 from bailiwick_governance.sources.policysides import Named, read_sides
@@ -34,7 +34,7 @@ class LogReplay:
 
     def add(self, text: bytes, opening: Mapping[str, Any] | None) -> None:
         """Take a line of a chain. `opening`: the chain's first line, where it is known."""
-        record = parsed(text)
+        record = parse_line(text)
         kind = record.get("kind")
         if kind in DECISIONS or kind == SEARCH:
             if not self._before(record):
@@ -56,14 +56,14 @@ class LogReplay:
     def _outcome(self, record: Mapping[str, Any], opening: Mapping[str, Any] | None) -> ReplayOutcome | None:
         if record["kind"] == SEARCH:
             namespace, _, endpoint = str(record.get("endpoint")).partition("/")
-            return hindered(Hindrance.SEARCH) if self._candidate.concerns(namespace, endpoint, {}) else None
+            return not_replayable(Hindrance.SEARCH) if self._candidate.concerns(namespace, endpoint, {}) else None
         versions = versions_of(opening)
         found = self._book.outcome(record, versions)
         if found is None:
             return None
         self.tally.others += versions != engine_versions()
         # Where anybody may ask, the policies alone do not decide.
-        return hindered(Hindrance.STATE) if in_development(opening) else found
+        return not_replayable(Hindrance.STATE) if in_development(opening) else found
 
     def _count(self, record: Mapping[str, Any], outcome: ReplayOutcome | None) -> None:
         if outcome is None:

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_engine import keys
-from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, ReplayOutcome, ReplaySide, hindered
+from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, ReplayOutcome, ReplaySide, not_replayable
 
 SAMPLES: Final = 3
 MOST_GROUPS: Final = 20_000
@@ -76,7 +76,7 @@ class ReplayTally:
     @property
     def sealed(self) -> int:
         """How many depend on a value that is sealed."""
-        return self.codes[ReplayClass.MAYBE] + self.codes[hindered(Hindrance.SEALED).code]
+        return self.codes[ReplayClass.MAYBE] + self.codes[not_replayable(Hindrance.SEALED).code]
 
     @property
     def hindered(self) -> int:
@@ -95,7 +95,7 @@ class ReplayTally:
     def unread(self, count: int) -> None:
         """Count lines that cannot be read, of which each may be a decision."""
         if count:
-            self.codes[hindered(Hindrance.UNREADABLE).code] += count
+            self.codes[not_replayable(Hindrance.UNREADABLE).code] += count
 
     def add(self, record: Mapping[str, Any], outcome: ReplayOutcome) -> None:
         """Count a record."""

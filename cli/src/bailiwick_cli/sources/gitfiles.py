@@ -47,7 +47,7 @@ def files_at(revision: str, name: str) -> list[tuple[str, File]]:
         refuse_unread(label, content)
     texts = iter(_contents(folder, [digest for _, mode, digest in named if mode != _LINK]))
     linked = File("unreadable: a link", unreadable="a link, which is not followed in a revision")
-    return [(label, linked if mode == _LINK else policyfiles.taken(next(texts))) for label, mode, _ in named]
+    return [(label, linked if mode == _LINK else policyfiles.policy_file(next(texts))) for label, mode, _ in named]
 
 
 def _contents(folder: Path, digests: Sequence[str]) -> list[bytes]:

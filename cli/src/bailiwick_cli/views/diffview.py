@@ -13,7 +13,7 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_governance.display import Line
 from bailiwick_governance.markdown import table
 from bailiwick_governance.sources.policysides import RulePlace
-from bailiwick_regions.atoms import told
+from bailiwick_regions.atoms import describe_labels
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import worst
 from bailiwick_regions.words import region
@@ -111,7 +111,7 @@ def _object(change: Change, place: RulePlace | None) -> dict[str, Any]:
         "verdict": change.what,
         "namespace": namespace,
         "endpoint": endpoint,
-        "region": {name: told(labels) for name, labels in change.where.items()},
+        "region": {name: describe_labels(labels) for name, labels in change.where.items()},
     }
     if change.rule is not None:
         body["rule"] = {"policy": change.rule.policy.name, "rule": change.rule.name, "is": change.why}

@@ -20,7 +20,7 @@ from bailiwick_governance.apiserver.cluster import Object
 from bailiwick_governance.grants.grantview import gate_terms
 from bailiwick_governance.rights.matrix import AccessMatrix, MatrixSubject
 from bailiwick_governance.views import rightsview
-from bailiwick_regions.atoms import told
+from bailiwick_regions.atoms import describe_labels
 
 RULES: Final = 20
 
@@ -64,7 +64,7 @@ def compose(
     policies = {raw["metadata"]["name"]: raw for raw in found.items}
     return CellPage(
         subject.label,
-        told((matrix.actions[action],)),
+        describe_labels((matrix.actions[action],)),
         matrixpage.note(subject),
         shownaccess.access_table(cell),
         tuple(rightsview.notes(found.key, matrix.settings, cell or ())),

@@ -14,7 +14,7 @@ from bailiwick_engine import keys
 from bailiwick_governance.rights.answers import AccessRow
 from bailiwick_governance.rights.matrix import MOST_OF_A_CELL, AccessMatrix, Cell, MatrixSubject
 from bailiwick_governance.rights.outcomes import AccessLevel, AccessWay
-from bailiwick_regions.atoms import told
+from bailiwick_regions.atoms import describe_labels
 
 ROWS: Final = 25
 COLUMNS: Final = 10
@@ -68,7 +68,7 @@ class MatrixPage:
 
 def compose(matrix: AccessMatrix, asked: MatrixQuestion) -> MatrixPage:
     """Return the part that is asked for. Subjects that no rule names stand last on each page."""
-    labels = {action: told((label,)) for action, label in matrix.actions.items()}
+    labels = {action: describe_labels((label,)) for action, label in matrix.actions.items()}
     actions = [action for action, label in labels.items() if asked.action in label]
     columns = page_of(actions, asked.columns, COLUMNS)
     listed = [key for key in matrix.keys if asked.subject in keys.label(key)]
@@ -145,4 +145,4 @@ def _marks(ways: Sequence[tuple[AccessRow, AccessWay]]) -> Iterator[str]:
 
 
 def _everything(row: AccessRow) -> bool:
-    return all(one.partition("/")[2] == "*" for one in told(row.where["resource"]).split(", "))
+    return all(one.partition("/")[2] == "*" for one in describe_labels(row.where["resource"]).split(", "))

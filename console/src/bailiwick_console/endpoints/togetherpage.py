@@ -12,7 +12,7 @@ from bailiwick_console.endpoints.matrixpage import COLUMNS, MatrixRow
 from bailiwick_console.markup.addressnames import name_of
 from bailiwick_console.markup.listpages import ShownPart, page_of
 from bailiwick_governance.rights.matrix import MOST_OF_A_CELL, AccessMatrix
-from bailiwick_regions.atoms import told
+from bailiwick_regions.atoms import describe_labels
 
 _MOST: Final = 60_000
 
@@ -59,4 +59,4 @@ def compose(matrix: AccessMatrix, wanted: str) -> TogetherPage:
 
 
 def _headers(actions: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple((name_of(action), told((label,))) for action, label in actions)
+    return tuple((name_of(action), describe_labels((label,))) for action, label in actions)

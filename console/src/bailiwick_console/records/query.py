@@ -144,7 +144,7 @@ def _moment(record: Mapping[str, Any]) -> float | None:
     now = record.get("now")
     if isinstance(now, int | float) and not isinstance(now, bool) and 0 <= now < _LATEST:
         return float(now)
-    told = times.read(record.get("time"))
+    told = times.parse_time(record.get("time"))
     return None if told is None else told.timestamp()
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from bailiwick_console.grants.source import AbsentError
 from bailiwick_console.threads.recordfiles import LogReading
 from bailiwick_evidence.audit.findings import ChainReport, LogFinding
-from bailiwick_evidence.audit.lines import parsed
+from bailiwick_evidence.audit.lines import parse_line
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_evidence.linekinds import DECISIONS, POLICY_LIST
 from bailiwick_governance.display import Line
@@ -61,9 +61,9 @@ def compose(reading: LogReading, chain: str, seq: int) -> RecordPage:
     lists: list[Mapping[str, Any]] = []
     for line in lines:
         if _LISTS in line.text:
-            lists.append(parsed(line.text))
+            lists.append(parse_line(line.text))
         elif record is None and (line.link.id, line.link.seq) == (chain, seq):
-            record = parsed(line.text)
+            record = parse_line(line.text)
     if record is None or record.get("kind") not in DECISIONS:
         raise AbsentError("there is no such decision in the record files any more")
     reports = audit.reports()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bailiwick_console.records.query import ListedRecord, RecordFilter, RecordQuery
-from bailiwick_evidence.audit.lines import parsed, whole
+from bailiwick_evidence.audit.lines import parse_line, whole
 from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
 
 MOST: Final = 1_000
@@ -87,7 +87,7 @@ def scan(lines: Iterable[tuple[str, int, bytes]], asked: RecordQuery) -> RecordS
             continue
         count += 1
         found = whole(text)
-        record = {} if found is None else parsed(found.text)
+        record = {} if found is None else parse_line(found.text)
         kind = record.get("kind")
         if found is None or not isinstance(kind, str) or kind not in DECISIONS | _KNOWN:
             damages += 1

@@ -95,7 +95,7 @@ def witness_fact(config_map: Mapping[str, Any]) -> Fact:
         return "the keys of the witness cannot be read"
     for one in checkpoints_of_objects(config_map):
         book.add(one)
-    newest = tuple(sorted(max(float(claim.time) for claim in book.of(chain)) for chain in book.witnessed))
+    newest = tuple(sorted(max(float(claim.time) for claim in book.claims_of(chain)) for chain in book.witnessed_chains))
     anew = sum(bool(entry.get("anew")) for entry in entries_of(data).values())
     unverified = len(data) - 1 - len(newest)
     return WitnessFact(newest, unverified, len(book.contradictions), anew, live_losses(data, book))

@@ -51,7 +51,7 @@ def entries_of(data: Mapping[str, Any]) -> Entries:
 
 def live_losses(data: Mapping[str, Any], book: WitnessBook) -> tuple[StreamLoss, ...]:
     """Return what each log lost of which `book` verified the checkpoint in `data`."""
-    claims = (max(book.of(chain), key=lambda claim: claim.time) for chain in book.witnessed)
+    claims = (max(book.claims_of(chain), key=lambda claim: claim.time) for chain in book.witnessed_chains)
     times = {note: float(claim.time) for claim in claims for note in claim.notes}
     found = {
         note: StreamLoss(times[note], lost_count(entry.get("lost")))
@@ -117,4 +117,4 @@ def _readable(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]
 def _verifies(text: str, book: WitnessBook) -> bool:
     for shown in checkpoints_of_objects({"data": {"entry": text}}):
         book.add(shown)
-    return bool(book.witnessed)
+    return bool(book.witnessed_chains)

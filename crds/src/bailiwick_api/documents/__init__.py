@@ -1,4 +1,4 @@
 """YAML documents with positions, and the directories that hold them.
 
-Standing: under whoever reads files of people. Holds: what is found wrong has its line and column.
+Standing: under every module that reads files which people write. Holds: each problem has its line and column.
 """

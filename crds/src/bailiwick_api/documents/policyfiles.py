@@ -1,10 +1,10 @@
-"""Policy files: what files a directory of policies holds at this moment, and whether that is a change.
+"""Policy files: the files that a directory of policies holds at this moment, and whether they have changed.
 
-Standing: the decision point and `kubectl bailiwick check -f` read the same files of a folder by it.
+Standing: the decision point and `kubectl bailiwick check -f` read the same files of a folder with it.
 
-Holds: a file is read again whenever its inode, size or times differ, and as long as they are too young to tell two
-writes apart. Hidden names are passed over, links are followed: a mounted ConfigMap is links into a hidden folder,
-`..data`, that is itself a link and swapped whole.
+Holds: a file is read again if its inode, size or times differ, and while its times are too recent to distinguish two
+writes. Hidden names are skipped, and links are followed: a mounted ConfigMap consists of links into a hidden folder,
+`..data`, which is itself a link that is replaced as a whole.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ Signature = tuple[int, ...]
 
 
 class TooMuchError(OSError):
-    """More files than `MAX_FILES`, or deeper than `MAX_DEPTH`: this is hardly a directory of policies."""
+    """More files than `MAX_FILES`, or deeper than `MAX_DEPTH`: probably not a directory of policies."""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file and its content; `unreadable` says why there is none. `digest` is of either."""
+    """A file and its content, or why it is `unreadable`. `digest` is the digest of either."""
 
     digest: str
     content: bytes = b""
@@ -41,7 +41,7 @@ class File:
 
 
 class DirectoryScan:
-    """Looks at one directory, again and again."""
+    """Scans one directory repeatedly."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -49,49 +49,49 @@ class DirectoryScan:
 
     def look(self) -> dict[str, File]:
         """Return every file by its path, that of the root included. Blocks. Raises `OSError` for a folder."""
-        found: dict[str, tuple[Signature, File]] = {}
+        files: dict[str, tuple[Signature, File]] = {}
         for path in _paths(self._root, frozenset(), 0):
-            if len(found) >= MAX_FILES:
+            if len(files) >= MAX_FILES:
                 raise TooMuchError(f"{self._root} has more than {MAX_FILES} files")
-            found[path] = self._file(path)
-        self._known = found
-        return {path: file for path, (_, file) in sorted(found.items())}
+            files[path] = self._file(path)
+        self._known = files
+        return {path: file for path, (_, file) in sorted(files.items())}
 
     def _file(self, path: str) -> tuple[Signature, File]:
         try:
             now = time.time_ns()
-            there = os.stat(path)  # noqa: PTH116 - of thousands of files, twice a second
-            known = self._known.get(path)
-            signature = _signature(there)
+            status = os.stat(path)  # noqa: PTH116 - of thousands of files, twice a second
+            previous = self._known.get(path)
+            signature = _signature(status)
             if (
-                known is not None
-                and known[0] == signature
-                and now - max(there.st_mtime_ns, there.st_ctime_ns) > (_YOUNG_NANOSECONDS)
+                previous is not None
+                and previous[0] == signature
+                and now - max(status.st_mtime_ns, status.st_ctime_ns) > (_YOUNG_NANOSECONDS)
             ):
-                return known
-            if not stat.S_ISREG(there.st_mode):
-                return signature, _unreadable("not a file")
-            return signature, _read(path)
+                return previous
+            if not stat.S_ISREG(status.st_mode):
+                return signature, _unreadable_file("not a file")
+            return signature, _read_file(path)
         except OSError as error:
-            # A link to nothing, or no right to read: what it ought to say is unknown.
-            return (), _unreadable((error.strerror or "cannot be read").lower())
+            # A dangling link, or no permission to read: the content is unknown.
+            return (), _unreadable_file((error.strerror or "cannot be read").lower())
 
 
 def _paths(folder: Path | str, above: frozenset[tuple[int, int]], depth: int) -> Iterator[str]:
-    there = os.stat(folder)  # noqa: PTH116 - likewise
-    here = (there.st_dev, there.st_ino)
-    if here in above:
-        # A link to a folder that we are in.
+    status = os.stat(folder)  # noqa: PTH116 - likewise
+    identity = (status.st_dev, status.st_ino)
+    if identity in above:
+        # A link to one of the folders above.
         return
     if depth > MAX_DEPTH:
         raise TooMuchError(f"{folder} is more than {MAX_DEPTH} folders deep")
     with os.scandir(folder) as entries:
-        listed = sorted(entries, key=lambda entry: entry.name)
-    for entry in listed:
+        children = sorted(entries, key=lambda entry: entry.name)
+    for entry in children:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield from _paths(entry.path, above | {here}, depth + 1)
+            yield from _paths(entry.path, above | {identity}, depth + 1)
         elif entry.name.endswith(SUFFIXES):
             yield entry.path
 
@@ -101,23 +101,23 @@ def is_read(path: str) -> bool:
     return path.endswith(SUFFIXES) and not any(part.startswith(".") for part in path.split("/"))
 
 
-def taken(content: bytes, most: int = MAX_BYTES) -> File:
-    """Return the file of this content, of which at most `most` and one more byte need be read."""
+def policy_file(content: bytes, most: int = MAX_BYTES) -> File:
+    """Return the file with this content. The caller needs to read at most `most` + 1 bytes."""
     if len(content) > most:
-        return _unreadable(f"larger than {most} bytes")
+        return _unreadable_file(f"larger than {most} bytes")
     return File(hashlib.sha256(content).hexdigest(), content)
 
 
-def _read(path: str) -> File:
-    # Not to wait for whoever writes into a pipe that took the file's place.
+def _read_file(path: str) -> File:
+    # Do not wait for the writer of a pipe that has replaced the file.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
-        return taken(file.read(MAX_BYTES + 1))
+        return policy_file(file.read(MAX_BYTES + 1))
 
 
-def _unreadable(why: str) -> File:
+def _unreadable_file(why: str) -> File:
     return File(f"unreadable: {why}", unreadable=why)
 
 
-def _signature(there: os.stat_result) -> Signature:
-    return (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
+def _signature(status: os.stat_result) -> Signature:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

@@ -1,12 +1,12 @@
-"""YAML with positions: a stream as plain data, and for each path of it the line and column where it stands.
+"""YAML with positions: a stream as plain data, with the line and column of each path in it.
 
-Read as `kubectl apply` reads it, and stricter: what two readers of YAML could take for different things is a flaw, not
-a guess. Refused are a key that stands twice, tags, merge keys, directives, keys that are no strings, and plain scalars
-that YAML 1.1 and 1.2 read differently (yes, off, 017, 1_000, 1:30): quotes say what is meant. A timestamp is a string.
+It reads YAML as `kubectl apply` does, but more strictly: content that two YAML readers could interpret differently is a
+flaw. It refuses duplicate keys, tags, merge keys, directives, keys that are not strings, and plain scalars that YAML
+1.1 and 1.2 read differently (yes, off, 017, 1_000, 1:30); quotes make them clear. A timestamp is a string.
 
-Holds: pure, and bounded in size, depth and what aliases expand to. A document that cannot be parsed to its end keeps
-what stands before, marked as not `complete`, and spoils none of its neighbours; a member with a flaw is None, so that
-nobody takes half of what was said for the whole.
+Holds: pure, and bounded in size, depth and expansion of aliases. A document that cannot be parsed to its end keeps the
+part before the problem, marked as not `complete`, and does not affect the other documents. A member with a flaw is
+None, so that no reader takes a part of its value for the whole.
 """
 
 import re
@@ -29,7 +29,7 @@ from yaml.events import (
 from bailiwick_api.documents import scalars
 from bailiwick_api.documents.scalars import Position, Source
 
-# Of a document, and of a file; what a person pipes in may be longer as a whole.
+# The limits of a document, and of a file. A stream that a person pipes in can be longer.
 MAX_BYTES: Final = 1024 * 1024
 MAX_STREAM_BYTES: Final = 16 * MAX_BYTES
 MAX_DOCUMENTS: Final = 1000
@@ -37,19 +37,19 @@ MAX_DOCUMENTS: Final = 1000
 MAX_DEPTH: Final = 32
 MAX_VALUES: Final = 50_000
 MAX_CHARACTERS: Final = 2 * MAX_BYTES
-# Of one document; who has so many wants to see the first ones.
+# For one document: with so many flaws, a person only needs the first ones.
 MAX_FLAWS: Final = 20
 
-# Where a document stands that was read elsewhere.
+# The position of a document that was read from somewhere else.
 _BEGIN: Final = Position(1, 1)
-# A line that begins so ends the document whatever it is in (YAML 1.2.2, 9.1.2, c-forbidden): cutting there is exact.
+# A line that begins so ends the document in every context (YAML 1.2.2, 9.1.2, c-forbidden), so a cut there is exact.
 _MARKER: Final = re.compile(r"^(?:---|\.\.\.)(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _ANCHOR: Final = re.compile(r"&\S+[ \t]*(?:\r?\n[ \t]*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
-    """What is wrong with the YAML itself. `path` is empty where it is no member's matter."""
+    """A problem of the YAML itself. `path` is empty if it does not belong to a member."""
 
     path: str
     message: str
@@ -58,7 +58,7 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """Where a member stands: its key, if it has one, and its value; `text` and `style` where that is a scalar."""
+    """The position of a member: its key, if any, and its value; `text` and `style` if the value is a scalar."""
 
     key: int | None
     start: int
@@ -69,7 +69,7 @@ class _Spot:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document: JSON values. Not `complete`: parsing stopped before its end, and `data` is what came before."""
+    """One document of JSON values. Not `complete`: parsing stopped early, and `data` is the part before that."""
 
     data: Any
     complete: bool = True
@@ -79,11 +79,11 @@ class Document:
     _spots: dict[str, _Spot] = field(default_factory=dict, repr=False, compare=False)
 
     def place(self, path: str, line: int = 0, column: int = 0) -> Position:
-        """Return where a member stands (`spec.rules[2].conditions[0].expression`).
+        """Return the position of a member (`spec.rules[2].conditions[0].expression`).
 
-        With `line` and `column`, from 1, the place of that character of a string: exact where it can be (see
-        `scalars`), else where the string begins. A list or mapping stands at its key; what is not there, at the
-        nearest that is, outwards.
+        With `line` and `column`, both from 1, it is the position of that character of a string: exact where possible
+        (see `scalars`), otherwise that of the start of the string. The position of a list or mapping is its key. A
+        missing member has the position of the nearest parent that exists.
         """
         spot = self._spots.get(path)
         if spot is None:
@@ -110,40 +110,40 @@ class Document:
 
 
 def documents(raw: bytes) -> tuple[Document, ...]:
-    """Parse a stream. Never raises; of what cannot be read at all there is one document, not complete, without data.
+    """Parse a stream. Never raises: an unreadable stream is one document without data that is not complete.
 
-    Empty documents are left out.
+    Empty documents are omitted.
     """
     if len(raw) > MAX_STREAM_BYTES:
-        return (_refused(Source(""), 0, f"the file is larger than {MAX_STREAM_BYTES} bytes"),)
+        return (_refused_document(Source(""), 0, f"the file is larger than {MAX_STREAM_BYTES} bytes"),)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         readable = error.object[: error.start].decode("utf-8")
-        return (_refused(Source(readable), len(readable), "not UTF-8"),)
+        return (_refused_document(Source(readable), len(readable), "not UTF-8"),)
     source = Source(text)
     markers = [0, *(found.end() if found[0] == "..." else found.start() for found in _MARKER.finditer(text))]
     cuts = list(dict.fromkeys([*markers, len(text)]))
     if len(cuts) > MAX_DOCUMENTS:
-        return (_refused(Source(""), 0, f"more than {MAX_DOCUMENTS} documents in one file"),)
+        return (_refused_document(Source(""), 0, f"more than {MAX_DOCUMENTS} documents in one file"),)
     composed = (_document(source, begin, end) for begin, end in pairwise(cuts))
     return tuple(document for document in composed if document.data is not None or document.flaws)
 
 
 def _document(source: Source, begin: int, end: int) -> Document:
-    # A character has at most four bytes, so that few are encoded for this.
+    # A character has at most four bytes, so only few documents are encoded for this.
     if 4 * (end - begin) > MAX_BYTES and len(source.text[begin:end].encode()) > MAX_BYTES:
-        return _refused(source, begin, f"the document is larger than {MAX_BYTES} bytes")
+        return _refused_document(source, begin, f"the document is larger than {MAX_BYTES} bytes")
     return _Composer(source, begin, end).document()
 
 
-def _refused(source: Source, index: int, message: str) -> Document:
+def _refused_document(source: Source, index: int, message: str) -> Document:
     place = source.place(index)
     return Document(None, complete=False, flaws=(Flaw("", message, place),), start=place, _source=source, _spots={})
 
 
 class _AnchorUse(NamedTuple):
-    """What an anchor names, and how much of each bound it takes."""
+    """The value of an anchor, and how much of each limit it uses."""
 
     value: Any
     values: int
@@ -180,7 +180,7 @@ class _Composer:
                     self._document(whole)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            self._flaw("", _said(error), self._begin + mark.index if mark else self._begin)
+            self._flaw("", _parser_message(error), self._begin + mark.index if mark else self._begin)
             complete = False
         except yaml.reader.ReaderError as error:
             self._flaw("", "YAML does not allow this character", self._begin + error.position)
@@ -205,8 +205,8 @@ class _Composer:
         self._node(next(self._events), "", None, 1, put)
 
     def _node(self, event: Event, path: str, key: int | None, depth: int, put: Callable[[Any], None]) -> None:
-        """Compose one node. Containers are put before they are filled: what was read stays when parsing stops."""
-        assert isinstance(event, NodeEvent)  # noqa: S101 - the parser's grammar: a node is what stands here
+        """Compose one node. Containers are stored before they are filled, so that a stop keeps what was read."""
+        assert isinstance(event, NodeEvent)  # noqa: S101 - the parser's grammar: only a node can follow
         start, end = self._span(event)
         before = (self._values, self._characters, self._deepest)
         self._deepest = 0
@@ -256,20 +256,20 @@ class _Composer:
             self._node(event, f"{path}[{index}]", None, depth + 1, put)
 
     def _mapping(self, members: dict[str, Any], path: str, depth: int) -> None:
-        seen: set[str] = set()
+        names: set[str] = set()
         for event in self._events:
             if isinstance(event, CollectionEndEvent):
                 return
             start, _ = self._span(event)
             name = self._key(event, path, start)
-            place = _joined(path, name)
-            if name in seen:
+            place = _join_path(path, name)
+            if name in names:
                 self._flaw(place, "duplicate key", start)
                 members[name] = None
-                # Composed all the same, for the flaws in it, and put nowhere.
+                # Composed for the flaws in it, but not stored.
                 self._node(next(self._events), place, start, depth + 1, lambda _: None)
                 continue
-            seen.add(name)
+            names.add(name)
 
             def put(value: object, name: str = name) -> None:
                 members[name] = value
@@ -277,7 +277,7 @@ class _Composer:
             self._node(next(self._events), place, start, depth + 1, put)
 
     def _key(self, event: Event, path: str, start: int) -> str:
-        """Return the key. One that cannot be read ends it all: nobody knows which member is then missing."""
+        """Return the key. An unreadable key stops the parsing, because it is unknown which member is missing."""
         if not isinstance(event, ScalarEvent) or event.tag is not None or event.anchor is not None:
             self._stop(path, "a key must be a plain or quoted string, without an anchor or a tag", start)
         self._count(1, len(event.value), path, start)
@@ -327,8 +327,8 @@ class _Composer:
         return self._begin + start.index, self._begin + end.index
 
     def _after_anchor(self, event: ScalarEvent, start: int) -> int:
-        found = _ANCHOR.match(self._source.text, start) if event.anchor is not None else None
-        return start if found is None else found.end()
+        anchor = _ANCHOR.match(self._source.text, start) if event.anchor is not None else None
+        return start if anchor is None else anchor.end()
 
     def _flaw(self, path: str, message: str, index: int) -> None:
         self._flaws.append(Flaw(path, message, self._source.place(index)))
@@ -340,11 +340,11 @@ class _Composer:
         raise _StoppedError
 
 
-def _joined(path: str, name: str) -> str:
+def _join_path(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _said(error: yaml.MarkedYAMLError) -> str:
-    """Return the parser's words on one line, without the places that it repeats."""
-    said = [part for part in (error.problem, error.context) if part]
-    return ", ".join(said) or "not valid YAML"
+def _parser_message(error: yaml.MarkedYAMLError) -> str:
+    """Return the parser's message on one line, without the positions that it repeats."""
+    parts = [part for part in (error.problem, error.context) if part]
+    return ", ".join(parts) or "not valid YAML"

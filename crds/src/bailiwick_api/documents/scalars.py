@@ -1,8 +1,8 @@
-"""Scalars of YAML: what a plain one means, and where each character of one stands in the text. `positions` asks.
+"""Scalars of YAML: the meaning of a plain scalar, and the position of each of its characters. `positions` uses it.
 
-Holds: what YAML 1.1 and 1.2 read differently means nothing. For its places a scalar is read again, beside the parser,
-and only if both read the same text is anything said of its inside: what this reading does not know costs exactness,
-never correctness.
+Holds: a scalar that YAML 1.1 and 1.2 read differently has no value. To find positions inside a scalar, this module
+reads it a second time, independently of the parser, and returns positions only if both readings agree. Syntax that this
+reading does not know makes positions less exact, but never wrong.
 """
 
 import math
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE: Final = frozenset({"true", "True", "TRUE"})
 _FALSE: Final = frozenset({"false", "False", "FALSE"})
-# As JSON writes it: what every reader takes for the same number.
+# As JSON writes it: every reader reads the same number.
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _AMBIGUOUS: Final = re.compile(
     r"(?i:y|n|yes|no|on|off|[-+]?\.inf|\.nan)"
@@ -43,14 +43,14 @@ class Position(NamedTuple):
 
 
 class Source:
-    """The whole text, and what line an index of it is on."""
+    """The whole text, and the line of each index in it."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._starts = [0, *(found.end() for found in re.finditer("\n", text))]
 
     def place(self, index: int) -> Position:
-        """Return where the character of this index stands."""
+        """Return the position of the character at this index."""
         line = bisect_right(self._starts, index)
         return Position(line, index - self._starts[line - 1] + 1)
 
@@ -84,7 +84,7 @@ def plain(text: str) -> str | float | bool | UnclearScalar | None:
 
 
 def offsets(text: str, start: int, end: int, style: str | None, value: str) -> Sequence[int] | None:
-    """Return, for each character of `value` and for its end, the index in `text`; None where that is not certain.
+    """Return, for each character of `value` and for its end, the index in `text`; None if that is not certain.
 
     `start` and `end` are those of the scalar, quotes or indicator included; `style` is None, ', ", | or >.
     """
@@ -115,7 +115,7 @@ def _flow(text: str, start: int, end: int, quote: str) -> Characters:
     while at < end:
         character = text[at]
         if character in _SPACE:
-            at = _folded(text, at, end, read)
+            at = _read_blanks(text, at, end, read)
         elif quote == "'" and character == "'":
             read.append(("'", at))
             at += 2
@@ -127,8 +127,8 @@ def _flow(text: str, start: int, end: int, quote: str) -> Characters:
     return read
 
 
-def _folded(text: str, at: int, end: int, read: Characters) -> int:
-    """Read blanks: as they are within a line; around breaks one break is a space, and n are n - 1 breaks."""
+def _read_blanks(text: str, at: int, end: int, read: Characters) -> int:
+    """Read blanks. Within a line they stay; one break becomes a space, and n breaks become n - 1."""
     after = at
     while after < end and text[after] in _SPACE:
         after += 1
@@ -149,7 +149,7 @@ def _escape(text: str, at: int, end: int, read: Characters) -> int:
         read.append((chr(int(text[at + 2 : after], 16)), at))
         return after
     if code and code in "\r\n":
-        # An escaped break is none; those of empty lines after it stay.
+        # An escaped break disappears; the breaks of empty lines after it stay.
         after = at + 1
         while after < end and text[after] in _SPACE:
             after += 1

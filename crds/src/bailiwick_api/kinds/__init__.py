@@ -1,5 +1,5 @@
-"""The kinds as pydantic models, and the CEL rules that hang on them: what `kubectl apply` sends.
+"""The kinds as pydantic models with their CEL rules: what `kubectl apply` sends.
 
-Standing: under everything that reads or writes an object. Holds: a field is described here alone, and schemas,
+Standing: under everything that reads or writes an object. Holds: only this package describes a field; schemas,
 manifests and pages are generated from it.
 """

@@ -1,4 +1,4 @@
-"""`ApprovalGrant`: one request for approval, its reviews, and every use that was made of it.
+"""`ApprovalGrant`: one request for approval, its reviews, and each use of it.
 
 Holds: `spec.request` is one required, immutable object; reviews and use records only grow; a terminal phase is final.
 """
@@ -26,7 +26,7 @@ from bailiwick_api.kinds.meta import (
 )
 
 Digest = Annotated[str, Field(max_length=80, pattern="^sha256:[a-f0-9]{64}$")]
-# v1: of grants that were opened by releases whose digest did not have the settings of the endpoint; they fit no rule.
+# v1: grants of releases whose digest did not include the settings of the endpoint; they match no rule.
 RuleDigest = Annotated[str, Field(max_length=80, pattern="^v[12]:[a-f0-9]{64}$")]
 ShortText = Annotated[str, Field(max_length=1024)]
 Phase = Literal["Pending", "Active", "Denied", "Expired", "Withdrawn", "Consumed", "Lapsed", "Revoked"]
@@ -35,7 +35,7 @@ TERMINAL_PHASES: Final = frozenset({"Denied", "Expired", "Withdrawn", "Consumed"
 MAX_REASON: Final = 4_096
 """Characters of a requester's own words."""
 GUARD_UNPROVEN: Final = "GuardUnproven"
-"""Why a grant is not ready that was written to while the guards were not proven: nothing that it says is believed."""
+"""Why a grant is not ready that was written while the guards were not proven: nothing in it is trusted."""
 
 
 class RuleRef(Model):

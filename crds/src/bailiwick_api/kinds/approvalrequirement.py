@@ -1,6 +1,6 @@
 """What an approval of a rule requires: steps, reviewers, limits, and how long and how often it can be used.
 
-Standing: under `endpointpolicy`. Holds: what a rule leaves out is the safe choice.
+Standing: under `endpointpolicy`. Holds: the default of each field is the safe choice.
 """
 
 from typing import Annotated, Literal
@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.meta import SET, GroupName, Label, Model, list_map
 
-# RFC 6901, into the call's context, properties or intent: what there is to be shown.
+# RFC 6901, into the call's context, properties or intent: the values that reviewers can see.
 POINTER_PATTERN = r"^/(subject/properties|action/properties|resource/properties|context)(/[^\x00-\x1f\x7f/]+){1,8}$"
 
 StepKind = Literal["Human", "System"]

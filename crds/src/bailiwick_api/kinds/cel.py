@@ -1,7 +1,7 @@
-"""Every `x-kubernetes-validations` rule of policies and grants; `endpointpolicy` and `approvalgrant` hang it on models.
+"""Every `x-kubernetes-validations` rule of policies and grants; `endpointpolicy` and `approvalgrant` attach them.
 
-Holds: a rule stands on a *required* parent, because a transition rule on an optional field is skipped when the field is
-added or removed. Each rule has a test on a real API server that goes red without it (tests/cluster/crds).
+Holds: a rule belongs to a *required* parent, because the API server skips a transition rule on an optional field when
+the field is added or removed. Each rule has a test on a real API server that fails without it (tests/cluster/crds).
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ ENDPOINT_IMMUTABLE: Final = CelRule(
     "self == oldSelf", "endpoint is immutable: create a new policy for another endpoint"
 )
 RULE_SUBJECTS_KNOWN: Final = CelRule(
-    # Not by exists in exists: with 64 names of 63 letters that passes the cost limit of one call.
+    # Nested exists would exceed the cost limit of one call with 64 names of 63 letters.
     "self.rules.all(r, sets.contains(self.subjects.map(x, x.name), r.subjects))",
     "a rule names a subject that is not in spec.subjects",
 )

@@ -1,7 +1,7 @@
 """`EndpointData`: attributes from outside the policy, such as a directory of people or the state of an incident.
 
-Holds: the CRD is generated from these models (`schema`). Below `spec.data` the schema is open: what is there is checked
-by whoever reads it (`bailiwick_engine.cel.data`), and by admission with the same function.
+Holds: the CRD is generated from these models (`schema`). Below `spec.data` the schema is open: every reader checks the
+content (`bailiwick_engine.cel.data`), and so does admission, with the same function.
 """
 
 from typing import Annotated, Any, Final
@@ -12,9 +12,9 @@ from bailiwick_api.kinds.meta import SET, Condition, Model, ObjectName, list_map
 
 KIND: Final = "EndpointData"
 MOST_BYTES: Final = 256 * 1024
-"""Of `spec.data`, written as JSON without spaces."""
+"""The size of `spec.data`, written as JSON without spaces."""
 MOST_CONTAINERS: Final = 20_000
-"""Objects and lists in it: to parse more of them, or to walk over them, would keep callers waiting."""
+"""Objects and lists in it. To parse or walk over more of them would keep callers waiting."""
 MOST_READERS: Final = 64
 
 

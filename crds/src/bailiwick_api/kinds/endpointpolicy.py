@@ -27,10 +27,10 @@ from bailiwick_api.kinds.policystatus import EndpointPolicyStatus
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
 # Exact, "*", or a trailing * after one of . : / ; so `customers.*` covers `customers.a.b` and not `customers`.
-# No \s in patterns: the API server's has five characters, pydantic's all of Unicode's.
+# No \s in patterns: it matches five characters in the API server, and all spaces of Unicode in pydantic.
 ACTION_PATTERN = r"^(\*|[^*\x00-\x20\x7f]+([.:/]\*)?)$"
 RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
-# What records hold of a call besides what identifies it. A part of a path is the name of a member.
+# Parts of a call that records contain besides those that identify it. A part of a path is the name of a member.
 ATTRIBUTE_PATTERN = (
     r"^(context|data|(subject|actor)\.(claims|properties)|(action|resource)\.properties)"
     r"(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
@@ -53,7 +53,7 @@ PropertyValue = Annotated[str, Field(max_length=253)]
 IssuerName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 Effect = Literal["Allow", "RequireApproval", "Deny"]
 
-# Of a call: of data, records have the digest. A part of a path is the name of a member.
+# Paths into a call: of data, records contain only the digest. A part of a path is the name of a member.
 KEPT_PATTERN: Final = (
     r"^(context|(subject|actor)\.(claims|properties)|(action|resource)\.properties)"
     r"(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"

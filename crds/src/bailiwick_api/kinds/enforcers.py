@@ -1,7 +1,7 @@
-"""Enforcers: who may ask about an endpoint, by a service account or by a name of a client certificate.
+"""Enforcers: the service accounts and client certificates that can request decisions for an endpoint.
 
-Standing: below `endpointpolicy`. Holds: a name of a certificate is spelled as no username of an API server is, so that
-neither is ever taken for the other.
+Standing: below `endpointpolicy`. Holds: the username of a certificate has a form that no username of an API server has,
+so that neither can be taken for the other.
 """
 
 from typing import Annotated, Final
@@ -28,12 +28,12 @@ class CertificateName(Model):
 
     @property
     def username(self) -> str:
-        """What whoever shows that certificate is called here: `bailiwick:certificate:<name>`."""
+        """The username of a client with that certificate: `bailiwick:certificate:<name>`."""
         return certificate_username(self.spiffe or self.dns or "")
 
 
 def certificate_username(name: str) -> str:
-    """Return what a name of a certificate is called: no API server has usernames like it, and no DNS name a colon."""
+    """Return the username for a name of a certificate. No API server has such usernames; DNS names have no colon."""
     return f"bailiwick:certificate:{name}"
 
 
@@ -48,7 +48,7 @@ class Enforcer(Model):
 
     @property
     def username(self) -> str:
-        """What it is called when it asks."""
+        """The username with which it requests decisions."""
         if self.certificate is not None:
             return self.certificate.username
         return ServiceAccountName(self.namespace or "", self.name or "").username

@@ -1,7 +1,7 @@
-"""HTTP routes of an endpoint: how a call that a proxy asks about becomes an action and a resource.
+"""HTTP routes of an endpoint: how a proxied call becomes an action and a resource.
 
-Standing: below `endpointpolicy`, which hangs them on `endpointSettings`. Holds: every list and every string is bounded;
-what a route says of names that its path does not have, the compiler tells.
+Standing: below `endpointpolicy`, which has them in `endpointSettings`. Holds: every list and every string is bounded;
+the compiler reports a route that uses names which its path does not have.
 """
 
 from typing import Annotated, Final
@@ -11,14 +11,14 @@ from pydantic import ConfigDict, Field
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.meta import LIST_ATOMIC, SET, Model
 
-# Characters that stand for themselves in a path, in one spelling only (RFC 3986, 3.3), less ; and * ; a {name} is a
-# whole segment.
+# Characters that mean themselves in a path and have only one spelling (RFC 3986, 3.3), without ; and * ; a {name} is
+# a whole segment.
 PATH_PATTERN: Final = r"^(/|(/([A-Za-z0-9._~!$&'()+,=:@-]+|\{[A-Za-z_][A-Za-z0-9_]*\}))+/?)$"
 # The same without names.
 LITERAL_PATH_PATTERN: Final = r"^(/|(/[A-Za-z0-9._~!$&'()+,=:@-]+)+/?)$"
-# {name} is of the path, {query.name} of the query and {header.name} of a header.
+# {name} comes from the path, {query.name} from the query and {header.name} from a header.
 VALUE_PATTERN: Final = r"^([^{}\x00-\x1f\x7f]|\{([A-Za-z_][A-Za-z0-9_]*|query\.[A-Za-z0-9_-]+|header\.[a-z0-9-]+)\})+$"
-# RFC 6901, into the body; the empty one is all of it. Or one name in braces, as in a value.
+# RFC 6901, into the body; the empty pointer is the whole body. Or one name in braces, as in a value.
 ARGUMENT_PATTERN: Final = (
     r"^((/[^\x00-\x1f\x7f/]*)*|\{([A-Za-z_][A-Za-z0-9_]*|query\.[A-Za-z0-9_-]+|header\.[a-z0-9-]+)\})$"
 )

@@ -1,6 +1,7 @@
-"""Names and shapes that all kinds share. Stands below everything else in the project.
+"""Names and shapes that all kinds share.
 
-Holds: names here are the only spelling of group, version and plurals; every model is frozen and closed.
+Standing: below everything else in the project. Holds: only this module spells group, version and plurals; every model
+is frozen and closed.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -15,12 +16,12 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 ENDPOINT_POLICIES: Final = "endpointpolicies"
 APPROVAL_GRANTS: Final = "approvalgrants"
 ENDPOINT_DATA: Final = "endpointdata"
-# By it the requests for one subject of one endpoint are found.
+# It selects the requests for one subject of one endpoint.
 SUBJECT_LABEL: Final = f"{GROUP}/subject"
 
 DNS_LABEL: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-# RFC 3339 within years that every clock can hold. The API server's format date-time alone lets more through than
-# anybody can read: an offset of 99 hours, the year 0, anything after a second T.
+# RFC 3339 within years that every clock can hold. The API server's format date-time alone accepts values that no reader
+# can parse: an offset of 99 hours, the year 0, anything after a second T.
 TIME_PATTERN: Final = (
     r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$"
@@ -50,29 +51,29 @@ def list_map(*keys: str) -> dict[str, Any]:
 LIST_ATOMIC: Final[dict[str, Any]] = {"x-kubernetes-list-type": "atomic"}
 
 
-def _distinct(entries: list[Any] | None) -> list[Any] | None:
-    """Raise where a list has an entry twice, as the API server does for a set."""
+def _require_distinct(entries: list[Any] | None) -> list[Any] | None:
+    """Raise if a list has an entry twice, as the API server does for a set."""
     if entries is not None and len(entries) > 1 and len(set(entries)) < len(entries):
         first = {entry: index for index, entry in reversed([*enumerate(entries)])}
         again = next(index for index, entry in enumerate(entries) if first[entry] != index)
-        # Told by their places: whoever reads it may not be one to read values.
+        # The message has positions, not values: its reader may not be allowed to see values.
         message = "has the same entry twice, at [{first}] and at [{again}]: remove one"
         raise PydanticCustomError("duplicate_entry", message, {"first": first[entries[again]], "again": again})
     return entries
 
 
 class _ListSet:
-    """Marks a list, in its annotation, as one that the API server and the model keep as a set."""
+    """Marks a list, in its annotation, as a set for the API server and the model."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: ANN401 - any type
-        return core_schema.no_info_after_validator_function(_distinct, handler(source))
+        return core_schema.no_info_after_validator_function(_require_distinct, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {**handler(schema), "x-kubernetes-list-type": "set"}
 
 
 SET: Final = _ListSet()
-"""No entry of this list stands twice: files are refused for what the API server refuses."""
+"""A list without duplicates: files are refused as the API server refuses objects."""
 
 Time = Annotated[AwareDatetime, Field(json_schema_extra={"pattern": TIME_PATTERN})]
 Label = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]

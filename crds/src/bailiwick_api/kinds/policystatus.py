@@ -1,6 +1,6 @@
-"""The status of an `EndpointPolicy`: whether it holds, what it has in short, how it is used. The operator writes it.
+"""The status of an `EndpointPolicy`: whether it is in force, a summary, and its use. The operator writes it.
 
-Standing: under `endpointpolicy`. Holds: the numbers are for people and decide nothing; none tells of another namespace.
+Standing: under `endpointpolicy`. Holds: the numbers are for people and decide nothing; none is about another namespace.
 """
 
 from typing import Annotated, Final

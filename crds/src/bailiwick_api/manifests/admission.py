@@ -1,8 +1,8 @@
-"""The webhook configuration by which the API server asks before it stores an `EndpointPolicy` or its data.
+"""The webhook configuration with which the API server calls us before it stores an `EndpointPolicy` or its data.
 
-Holds: it is for policies and data alone, whole and never for their status, so that its outage blocks no review, no
-revocation and nothing of the operator's; every field that the API server would default is written out, and `caBundle`
-is not there: whoever holds the certificates writes it, and what stands here would be applied over it.
+Holds: it covers only policies and data, and never their status, so that its outage blocks no review, no revocation and
+no write of the operator. Every field that the API server would default is written out. `caBundle` is absent: the holder
+of the certificates writes it, and a value here would overwrite that one with each apply.
 """
 
 from typing import Any, Final
@@ -11,7 +11,7 @@ from bailiwick_api.accounts import VALIDATING_CONFIGURATION, VALIDATING_WEBHOOK,
 from bailiwick_api.kinds.meta import ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP
 
 PATH: Final = "/admission/validate"
-# Of the Service, and of the decision point itself: not the port of decisions, which anybody may reach.
+# The port of the Service and of the decision point. It is not the port of decisions, which every pod may reach.
 PORT: Final = 9443
 TIMEOUT_SECONDS: Final = 5
 REVIEW_VERSION: Final = "v1"
@@ -36,10 +36,10 @@ def policies(installation: Installation) -> dict[str, Any]:
                 "rules": [
                     {
                         "apiGroups": [GROUP],
-                        # Whatever is served: of a version that the decision point does not know, it stores nothing.
+                        # All served versions: the API server stores no version that the decision point does not know.
                         "apiVersions": ["*"],
                         "operations": ["CREATE", "UPDATE"],
-                        # Not endpointpolicies/status: the operator reports while the decision point is away.
+                        # Not endpointpolicies/status: the operator also reports while the decision point is down.
                         "resources": [ENDPOINT_POLICIES, ENDPOINT_DATA],
                         "scope": "Namespaced",
                     }

@@ -1,7 +1,7 @@
-"""The canary grant and the dry runs that must be refused: proof that the guards are not only present but in force.
+"""The canary grant, and dry runs that the API server must refuse: proof that the guards are present and in force.
 
-Holds: each guard has a probe; each probe is one that the operator's RBAC lets through, so that a refusal with the
-guard's own message can only come from the guard.
+Holds: each guard has a probe. The operator's RBAC allows each probe, so that a refusal with the guard's own message can
+only come from the guard.
 """
 
 from collections.abc import Mapping
@@ -35,9 +35,9 @@ def canary(installation: Installation, now: datetime) -> dict[str, Any]:
 
 
 def is_canary(grant: Mapping[str, Any]) -> bool:
-    """Tell whether a grant is the canary of some installation: by what it asks for, which approves nothing.
+    """Tell whether a grant is the canary of any installation, by its request, which approves nothing.
 
-    Not by its name alone: that would hide whatever somebody calls so.
+    The name alone is not enough: otherwise every grant with that name would be hidden.
     """
     spec, metadata = grant.get("spec"), grant.get("metadata")
     request = spec.get("request") if isinstance(spec, Mapping) else None

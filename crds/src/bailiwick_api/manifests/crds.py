@@ -1,6 +1,6 @@
 """The CustomResourceDefinitions, from the models. `generate` writes them to `crds/`.
 
-Holds: every field that the API server would default is written out, so that what is stored equals what is shipped.
+Holds: every field that the API server would default is written out, so that the stored object equals the shipped one.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ def endpoint_policies() -> dict[str, Any]:
             "categories": ["bailiwick"],
         },
         schema=structural(EndpointPolicy),
-        # Of a date kubectl prints how long ago it was, and of what is yet to come `<invalid>`.
+        # For a column of type date, kubectl prints the age, and `<invalid>` for a time in the future.
         columns=[
             _column("Endpoint", ".spec.endpoint"),
             _column("Mode", ".spec.mode"),

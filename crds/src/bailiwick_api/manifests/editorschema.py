@@ -1,7 +1,7 @@
-"""JSON Schemas of the kinds, for editors: what a file may hold, before anybody compiles it.
+"""JSON Schemas of the kinds, for editors: they check a file before it is compiled.
 
-Standing: beside `schema`, which makes what the API server takes. Holds: draft 7 without references, since editors know
-that best; closed wherever the models are; a rule that spans fields is left to the compiler.
+Standing: beside `schema`, which makes the schemas for the API server. Holds: draft 7 without references, which editors
+support best; closed where the models are closed; rules across fields are left to the compiler.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
 }
 """The kinds that the API server keeps, by name."""
 _OF_KUBERNETES: Final = "x-kubernetes-"
-# A file that is rendered has one of the two.
+# A rendered file has one of the two.
 _METADATA: Final[dict[str, Any]] = {
     "type": "object",
     "description": "Name and namespace of the object, labels and annotations.",
@@ -35,9 +35,9 @@ _METADATA: Final[dict[str, Any]] = {
 }
 
 
-def stored(kind: str) -> dict[str, Any]:
-    """Return the schema of a kind that the API server keeps. Raises `KeyError` for another."""
-    own = written(MODELS[kind])
+def kind_schema(kind: str) -> dict[str, Any]:
+    """Return the schema of a kind that the API server stores. Raises `KeyError` for any other kind."""
+    own = file_schema(MODELS[kind])
     return own | {
         "properties": {
             "apiVersion": {"const": API_VERSION},
@@ -49,29 +49,31 @@ def stored(kind: str) -> dict[str, Any]:
     }
 
 
-def written(model: type[BaseModel]) -> dict[str, Any]:
+def file_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return the schema of a whole file that is an instance of this model."""
-    return {"$schema": DIALECT, **_translated(resolved(model))}
+    return {"$schema": DIALECT, **_without_extensions(model_schema(model))}
 
 
-def resolved(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema of a model without references and titles; what is optional is left out, and never null."""
+def model_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a model without references and titles. An optional field can be absent, never null."""
     document = model.model_json_schema(by_alias=True, mode="validation")
-    found: dict[str, Any] = _resolved(document, document.get("$defs", {}))
-    return found
+    schema: dict[str, Any] = _resolve_node(document, document.get("$defs", {}))
+    return schema
 
 
-def _resolved(node: Any, definitions: Mapping[str, Any], *, null: bool = False) -> Any:  # noqa: ANN401 - any part
-    """Resolve a node. `null`: it is the value of a map, where null says something else than absence."""
+def _resolve_node(node: Any, definitions: Mapping[str, Any], *, null: bool = False) -> Any:  # noqa: ANN401 - any part
+    """Resolve a node. `null`: the node is the value of a map, where null and absence mean different things."""
     if isinstance(node, list):
-        return [_resolved(one, definitions) for one in node]
+        return [_resolve_node(child, definitions) for child in node]
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
         target = definitions[node["$ref"].removeprefix("#/$defs/")]
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
-    node = {key: _named(key, value, definitions) for key, value in node.items() if key not in {"$defs", "title"}}
-    choices = [one for one in node.get("anyOf", ()) if null or one.get("type") != "null"]
+    node = {
+        key: _resolve_keyword(key, value, definitions) for key, value in node.items() if key not in {"$defs", "title"}
+    }
+    choices = [child for child in node.get("anyOf", ()) if null or child.get("type") != "null"]
     if len(choices) == 1:
         node = {**choices[0], **{key: value for key, value in node.items() if key != "anyOf"}}
     elif choices:
@@ -81,22 +83,22 @@ def _resolved(node: Any, definitions: Mapping[str, Any], *, null: bool = False) 
     return node
 
 
-def _named(key: str, value: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - likewise
-    """Resolve the value of a keyword; below `properties`, a name is a field's, and may be `title`."""
+def _resolve_keyword(key: str, value: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - likewise
+    """Resolve the value of a keyword. Below `properties` each name is a field, which may be called `title`."""
     if key == "properties":
-        return {name: _resolved(child, definitions) for name, child in value.items()}
-    return _resolved(value, definitions, null=key == "additionalProperties")
+        return {name: _resolve_node(child, definitions) for name, child in value.items()}
+    return _resolve_node(value, definitions, null=key == "additionalProperties")
 
 
-def _translated(node: Any) -> Any:  # noqa: ANN401 - likewise
-    """Return a node without what only the API server reads; a set has each value once."""
+def _without_extensions(node: Any) -> Any:  # noqa: ANN401 - likewise
+    """Return a node without the keywords that only the API server reads; a set has unique items."""
     if isinstance(node, list):
-        return [_translated(one) for one in node]
+        return [_without_extensions(child) for child in node]
     if not isinstance(node, dict):
         return node
-    kept = {key: _translated(value) for key, value in node.items() if not key.startswith(_OF_KUBERNETES)}
-    if kept.get("format") == "int64":
-        del kept["format"]
+    standard = {key: _without_extensions(value) for key, value in node.items() if not key.startswith(_OF_KUBERNETES)}
+    if standard.get("format") == "int64":
+        del standard["format"]
     if node.get(f"{_OF_KUBERNETES}list-type") == "set":
-        kept["uniqueItems"] = True
-    return kept
+        standard["uniqueItems"] = True
+    return standard

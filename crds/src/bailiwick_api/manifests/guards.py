@@ -1,7 +1,8 @@
-"""The four ValidatingAdmissionPolicies that the API server itself runs on grants: open, review, status, delete.
+"""The four ValidatingAdmissionPolicies that the API server runs on grants: open, review, status, delete.
 
-Holds: they are the only place where "who may write what on a grant" is spelled for admission; the operator proves that
-they are in force (fingerprint and canary), and every defaultable field is written out, so that stored equals shipped.
+Holds: for admission, only this module defines who can write which part of a grant. The operator proves that the guards
+are in force (fingerprint and canary). Every field with a default is written out, so that the stored object equals the
+shipped one.
 """
 
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ MAX_RULES: Final = 4
 NAMES_RESERVED: Final = f"names that begin with {GRANT_NAME_PREFIX} are reserved for the decision point"
 REVIEW_NAMES_AUTHOR: Final = "reviewer must be you"
 USES_ARE_THE_PDPS: Final = "only the decision point can change uses"
-# These two are long, and named elsewhere too.
+# These two are long, and used elsewhere too.
 ANNOTATED: Final = "only the account that wrote a grant by hand can change its annotations"
 FIELDS_OWNED: Final = "only the account that wrote a grant by hand can change managedFields alone"
 ONLY_ENDED_DELETED: Final = "the operator can delete only a grant that has ended"
@@ -33,7 +34,7 @@ ONLY_ENDED_DELETED: Final = "the operator can delete only a grant that has ended
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """One expression of a guard. `message_expression`, if given, says more; `message` stands where it fails."""
+    """One expression of a guard. `message_expression`, if given, has more detail; `message` is shown if it fails."""
 
     expression: str
     message: str
@@ -71,7 +72,7 @@ _NO_OWNERS = Validation(
     "a grant cannot have owner references or finalizers",
 )
 
-# 1. Who opens a grant, and how it looks at birth.
+# 1. Who can open a grant, and what a new grant contains.
 
 
 def _open_variables(installation: Installation) -> dict[str, str]:
@@ -80,7 +81,7 @@ def _open_variables(installation: Installation) -> dict[str, str]:
         "r": "object.spec.request",
         "born": "timestamp(object.metadata.creationTimestamp)",
     }
-    # One authorization check costs a third of what one expression may cost, so each rule has a variable of its own.
+    # One authorization check costs a third of the limit of one expression, so each rule has its own variable.
     for index in range(MAX_RULES):
         policy = f"variables.r.rules[{index}].policy"
         variables[f"mayRequest{index}"] = f"variables.r.rules.size() <= {index} || {_may('request', policy)}"
@@ -109,7 +110,7 @@ _OPEN = (
         "a grant written by hand must have origin PreApproved; only the decision point sets Requested and OnDeny",
     ),
     Validation(
-        # Else anybody's grants could be counted, and read, among those that are asked for in a subject's name.
+        # Otherwise other accounts' grants could be counted, and read, among those requested for a subject.
         f"variables.pdp || !('{SUBJECT_LABEL}' in object.metadata.?labels.orValue({{}}))",
         f"the label {SUBJECT_LABEL} is reserved for the decision point",
     ),
@@ -172,9 +173,9 @@ _REVIEW = (
         "labels of a grant are immutable",
     ),
     Validation("variables.old.all(o, variables.new.exists(x, x == o))", "reviews are append-only"),
-    # Each write makes a new version, and a use is a write at the version that was judged: whoever could write without
-    # end would keep others from using it. Its author could revoke it as well, and tools that keep it in Git go on
-    # writing their annotations after it is approved.
+    # Each write makes a new version, and a use is a write at the version that was evaluated. An account that could
+    # write without limit would keep others from using the grant. Its author is exempt: the author could revoke it as
+    # well, and tools that keep it in Git still write their annotations after it is approved.
     Validation(
         "variables.own || object.metadata.?annotations.orValue({}) == oldObject.metadata.?annotations.orValue({})",
         ANNOTATED,
@@ -197,7 +198,7 @@ _REVIEW = (
         "reviewerUID must be your uid",
     ),
     Validation("variables.quiet || variables.steps.size() == 1", "the grant has no such step", reason="Invalid"),
-    # What no other request could mend comes first: people read one refusal at a time.
+    # First what no other request could fix: people read one refusal at a time.
     Validation(
         "variables.quiet || !(variables.me in (variables.r.?excludedReviewers.orValue([])"
         " + [variables.r.requester.username, variables.r.subject.id]"
@@ -230,8 +231,8 @@ _REVIEW = (
         reason="Invalid",
     ),
     Validation(
-        # Until then nobody can tell of which rules the review would be. Late in the list: the canary is never resolved,
-        # and its probes look for what comes before.
+        # Until then it is unknown which rules the review would be for. This is late in the list because the canary is
+        # never resolved, and its probes expect the messages of the expressions before.
         "variables.quiet || variables.r.origin != 'PreApproved' || object.?status.?resolved.hasValue()",
         "the operator has not yet resolved the names in this grant: check its conditions and try again",
         reason="Invalid",

@@ -1,7 +1,7 @@
-"""What the two service accounts may do, and the narrow roles for people. `generate` writes it to `crds/rbac/`.
+"""The permissions of the two service accounts, and narrow roles for people. `generate` writes them to `crds/rbac/`.
 
-Holds: neither of our accounts holds the verbs approve, revoke or (outside its own namespace) request; no role here
-aggregates into admin or edit, because `*` on endpointpolicies would carry `approve` with it.
+Holds: neither account has the verbs approve, revoke or (outside its own namespace) request. No role here aggregates
+into admin or edit, because `*` on endpointpolicies would include `approve`.
 """
 
 from typing import Any
@@ -31,12 +31,12 @@ _READ = ["get", "list", "watch"]
 
 
 def accounts(installation: Installation) -> list[dict[str, Any]]:
-    """Return the namespace, the two service accounts, and what the operator fills: Secrets, and the witness's memory.
+    """Return the namespace, the two service accounts, and the objects that the operator fills: Secrets, a ConfigMap.
 
-    Neither account mounts a token it was not asked to mount. The Secrets come from here and not from the operator,
-    since RBAC cannot tie `create` to a name or a type: who may create one could make it a token of any account of the
-    namespace. They have no `data`, so that applying them again takes nothing away. The ConfigMap comes from here too,
-    so that one that is not there was deleted.
+    Neither account mounts a token unless the pod asks for it. The Secrets are manifests and not created by the
+    operator, since RBAC cannot restrict `create` to a name or a type: an account with `create` could make a token of
+    any account of the namespace. They have no `data`, so that applying them again removes nothing. The ConfigMap of
+    the witness is a manifest too, so that a missing one was deleted.
     """
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": installation.namespace}},
@@ -67,10 +67,10 @@ def accounts(installation: Installation) -> list[dict[str, Any]]:
 
 
 def webhook(installation: Installation) -> list[dict[str, Any]]:
-    """Return the decision point's roles: the kinds and the guard, grants and uses, whose a token is, who may see.
+    """Return the decision point's roles: read the kinds and the guard, write grants and uses, review tokens and access.
 
-    `get pods` is for the whole cluster, since whoever calls may run anywhere, and `get` alone: without list and watch
-    only a pod whose name a token tells can be looked at.
+    `get pods` is for the whole cluster, since callers can run in every namespace. Without list and watch, the decision
+    point can only read a pod whose name is in a token.
     """
     name = installation.webhook_name
     return [
@@ -79,16 +79,16 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
             name,
             [
                 _rule(GROUP, [ENDPOINT_POLICIES, ENDPOINT_DATA], _READ),
-                # Patching is for withdrawing what it opened, and the guard lets it do nothing else.
+                # It patches only to withdraw what it opened; the guard refuses every other patch.
                 _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "create", "patch"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["update"]),
                 *_guard_reading(),
                 _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
-                # To explain a decision to those only who may see the policies.
+                # To explain a decision only to accounts that can read the policies.
                 _rule("authorization.k8s.io", ["subjectaccessreviews"], ["create"]),
                 _rule("", ["pods"], ["get"]),
                 # Bound to every service account by default (system:service-account-issuer-discovery), but some
-                # installations take that away.
+                # installations remove that binding.
                 {"nonResourceURLs": ["/.well-known/openid-configuration", "/openid/v1/jwks"], "verbs": ["get"]},
             ],
         ),
@@ -104,9 +104,9 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
 
 
 def operator(installation: Installation) -> list[dict[str, Any]]:
-    """Return the operator's roles: status, events, retention, whom grants name, by what our webhook is trusted.
+    """Return the operator's roles: status, events, retention, accounts that grants name, the webhook's caBundle.
 
-    At home: lease, proof, keys, certificates, canary, what was witnessed of the decision log.
+    In its own namespace: lease, proof, keys, certificates, canary, the memory of the witness.
     """
     name = installation.operator_name
     return [
@@ -116,13 +116,13 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
             [
                 _rule(GROUP, [ENDPOINT_POLICIES, ENDPOINT_DATA], _READ),
                 _rule(GROUP, [f"{ENDPOINT_POLICIES}/status", f"{ENDPOINT_DATA}/status"], ["patch"]),
-                # Deleting is retention's, and the guard lets it delete only what has ended.
+                # It deletes for retention; the guard lets it delete only grants that have ended.
                 _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "delete"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["patch"]),
-                # The uid of the account that a grant written by hand names. `get` alone: no lists of them.
+                # To read the uid of the account that a grant written by hand names. It cannot list accounts.
                 _rule("", ["serviceaccounts"], ["get"]),
                 _rule("events.k8s.io", ["events"], ["create"]),
-                # For its caBundle. Without `create`, which an apply of one that is gone would need.
+                # To write its caBundle. There is no `create`, so the operator's apply cannot restore a deleted one.
                 _rule(_ADMISSION, ["validatingwebhookconfigurations"], ["get", "patch"], [VALIDATING_CONFIGURATION]),
                 *_guard_reading(),
             ],
@@ -135,17 +135,17 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule("coordination.k8s.io", ["leases"], ["get", "update"], [OPERATOR_LEASE]),
                 _rule("", ["configmaps"], ["create"]),
                 _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP, CA_CONFIG_MAP]),
-                # What was witnessed of the decision log, which whoever writes that log must not write.
+                # The memory of the witness. The decision point, which writes the log, must not write it.
                 _rule("", ["configmaps"], ["get", "update"], [WITNESS_CONFIG_MAP, *WITNESS_MONTHS]),
                 # No `create` (see `accounts`), and an update cannot change a Secret's type.
                 _rule("", ["secrets"], ["get", "update"], [SIGNING_KEYS_SECRET, WITNESS_SECRET]),
-                # Apart, since where somebody else issues the certificate the chart leaves only the reading of it.
+                # A rule of its own: if another issuer provides the certificate, the chart keeps only `get` here.
                 _rule("", ["secrets"], ["get", "update"], [CA_SECRET, SERVING_SECRET]),
                 # The canary grant and the dry runs against it: RBAC must let them through for the guard to refuse them.
                 _rule(GROUP, [APPROVAL_GRANTS], ["create"]),
                 _rule(GROUP, [APPROVAL_GRANTS], ["patch"], [CANARY_GRANT]),
                 _rule(GROUP, [ENDPOINT_POLICIES], ["request"], [CANARY_GRANT]),
-                # Where the decision point's processes are, to ask them which policies they serve.
+                # To find the decision point's processes, and ask them which policies they serve.
                 _rule("discovery.k8s.io", ["endpointslices"], ["list"]),
             ],
         ),
@@ -184,9 +184,9 @@ def people() -> list[dict[str, Any]]:
 
 
 def notifications() -> list[dict[str, Any]]:
-    """Return the role to read where a namespace wants to be told, which nobody has until it is bound.
+    """Return the role to read a namespace's targets of notifications. No account has it until you bind it.
 
-    One Secret by its name, and `get` alone: no list of Secrets, and none that was made for something else.
+    It allows only `get`, on one Secret by name: no list of Secrets, and no Secret that has another purpose.
     """
     return [_bare_role(NOTIFICATIONS_SECRET, [_rule("", ["secrets"], ["get"], [NOTIFICATIONS_SECRET])])]
 
@@ -195,7 +195,7 @@ def _guard_reading() -> list[dict[str, Any]]:
     return [
         _rule(_ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], _READ),
         _rule("apiextensions.k8s.io", ["customresourcedefinitions"], _READ, [APPROVAL_GRANTS_CRD]),
-        # Whether the API server serves these groups itself. Not by name: an added version of ours has any name.
+        # Whether the API server serves these groups itself. Not by name: the APIService of a version can have any name.
         _rule("apiregistration.k8s.io", ["apiservices"], _READ),
     ]
 

@@ -1,4 +1,4 @@
-"""Pydantic models to structural OpenAPI v3, as apiextensions.k8s.io/v1 wants it. `crds` wraps the result.
+"""Pydantic models to structural OpenAPI v3, as apiextensions.k8s.io/v1 requires. `crds` wraps the result.
 
 Holds: the result has no $ref, no anyOf and no title; every list, map and string is bounded, or `structural` raises.
 """
@@ -36,13 +36,13 @@ class UnboundedSchemaError(ValueError):
 
 
 def structural(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the structural schema of a model. Raises `UnboundedSchemaError` naming the path of what has no bound."""
+    """Return the structural schema of a model. Raises `UnboundedSchemaError` with the path of an unbounded part."""
     document = model.model_json_schema(by_alias=True, mode="validation")
     return _node(document, document.get("$defs", {}), model.__name__)
 
 
 def _node(node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[str, Any]:
-    node = _resolved(node, definitions)
+    node = _resolve_node(node, definitions)
     out = {key: node[key] for key in _KEPT if key in node}
     if "const" in node:
         out["enum"] = [node["const"]]
@@ -50,44 +50,44 @@ def _node(node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[
         del out["default"]
     if "enum" in out:
         out["type"] = "string"
-    # No schema can bound the bytes of what is open: admission does, and every reader.
-    return out if _OPEN in out else _filled(out, node, definitions, path)
+    # A schema cannot limit the bytes of an open object. Admission does, and every reader.
+    return out if _OPEN in out else _fill_node(out, node, definitions, path)
 
 
-def _filled(out: dict[str, Any], node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return a node with what is below it."""
+def _fill_node(out: dict[str, Any], node: dict[str, Any], definitions: dict[str, Any], path: str) -> dict[str, Any]:
+    """Return a node with its children."""
     match out.get("type"):
         case "object" if "properties" in node:
             out["properties"] = {
                 name: _node(child, definitions, f"{path}.{name}") for name, child in node["properties"].items()
             }
         case "object":
-            _bounded(out, "maxProperties", path)
+            _require_bound(out, "maxProperties", path)
             out["additionalProperties"] = _node(node["additionalProperties"], definitions, f"{path}[*]")
         case "array":
-            _bounded(out, "maxItems", path)
+            _require_bound(out, "maxItems", path)
             if "x-kubernetes-list-type" not in out:
                 message = f"{path}: a list needs x-kubernetes-list-type"
                 raise UnboundedSchemaError(message)
             out["items"] = _node(node["items"], definitions, f"{path}[]")
         case "string" if out.get("format") == "date-time":
             # The format bounds nothing, see meta.TIME_PATTERN.
-            _bounded(out, "pattern", path)
+            _require_bound(out, "pattern", path)
         case "string" if "enum" not in out:
-            _bounded(out, "maxLength", path)
+            _require_bound(out, "maxLength", path)
         case _:
             pass
     return out
 
 
-def _bounded(out: dict[str, Any], bound: str, path: str) -> None:
+def _require_bound(out: dict[str, Any], bound: str, path: str) -> None:
     if bound not in out:
         message = f"{path}: {bound} is missing"
         raise UnboundedSchemaError(message)
 
 
-def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Follow $ref and fold `X | None` to X: absence, not null, is how an optional field is left out."""
+def _resolve_node(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Follow $ref and fold `X | None` to X: an optional field is absent, not null."""
     if "anyOf" in node:
         choices = [choice for choice in node["anyOf"] if choice.get("type") != "null"]
         if len(choices) != 1:
@@ -95,6 +95,6 @@ def _resolved(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
             raise UnboundedSchemaError(message)
         node = {**choices[0], **{key: value for key, value in node.items() if key != "anyOf"}}
     if "$ref" in node:
-        target = _resolved(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
+        target = _resolve_node(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
         node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
     return node

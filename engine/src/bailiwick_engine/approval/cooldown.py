@@ -1,8 +1,8 @@
 """Cool-down: which calls are the same request as one that a reviewer denied.
 
-Standing: over `grants`, for the decision and for opening. Holds: what no rule of the gate reads and no policy shows
-makes no other request of a call, because whoever calls can vary it freely; the arguments and the properties of action
-and resource count as they are where the policy does not say what reviewers see.
+Standing: over `grants`, for the decision and for opening. Holds: an attribute that no rule of the gate reads and no
+policy shows does not make a call another request, because the caller can vary it freely. Unless the policy says what
+reviewers see, the arguments and the properties of action and resource count as they are.
 """
 
 from collections.abc import Callable, Mapping
@@ -47,7 +47,7 @@ def request_digest(call: Call, subject: Party, gate: Gate) -> str:
         },
         "context": call.context,
     }
-    said["members"] = [[list(path), _member(whole, path)] for path in sorted(_compared(gate))]
+    said["members"] = [[list(path), _member(whole, path)] for path in sorted(_compared_paths(gate))]
     return sha256(said)
 
 
@@ -59,16 +59,16 @@ def same_request(call: Call, subject: Party, gate: Gate) -> Callable[[Grant], bo
     digest = cache(lambda: request_digest(call, subject, gate))
 
     def same(grant: Grant) -> bool:
-        return _denied(grant) and _same(grant, call, subject, gate, digest)
+        return _was_denied(grant) and _is_same_request(grant, call, subject, gate, digest)
 
     return same
 
 
-def _denied(grant: Grant) -> bool:
+def _was_denied(grant: Grant) -> bool:
     return grant.phase == "Denied" or any(review.decision == "Deny" for review in grant.reviews)
 
 
-def _same(grant: Grant, call: Call, subject: Party, gate: Gate, digest: Callable[[], str]) -> bool:
+def _is_same_request(grant: Grant, call: Call, subject: Party, gate: Gate, digest: Callable[[], str]) -> bool:
     request = grant.request
     if not concerns(grant, call, subject):
         return False
@@ -84,7 +84,7 @@ def _same(grant: Grant, call: Call, subject: Party, gate: Gate, digest: Callable
     return call.resource.id in NameSet.of((request.resource.id,))
 
 
-def _compared(gate: Gate) -> frozenset[_Path]:
+def _compared_paths(gate: Gate) -> frozenset[_Path]:
     pointers = gate.show or ()
     shown = _SHOWN_WHOLE if gate.show is None else frozenset(_path(pointer) for pointer in pointers)
     required = frozenset(("context", name) for name in gate.required_context)

@@ -1,7 +1,7 @@
-"""Display: what an approver is shown of a call, rendered from the values that are digested.
+"""Display: the parts of a call that reviewers see, rendered from the values that are digested.
 
-Holds: what is shown is shown whole or not at all, nothing is cut; the requester's own prose is never part of it. Less
-than the whole call is shown only where the policy says what.
+Holds: a value is shown whole or not at all, never cut; the requester's own prose is never part of it. Less than the
+whole call is shown only if the policy says what to show.
 """
 
 import json
@@ -47,7 +47,7 @@ def lacking(call: Call, gate: Gate) -> bool:
     """Tell whether the call lacks a member of the context that an approval of it needs. Null is nothing."""
     present = {name for name, value in call.context.items() if value is not None}
     if gate.unseen and ARGS_DIGEST in present:
-        # The digest stands for the arguments, where the policy says that nobody needs to see them.
+        # The digest replaces the arguments, if the policy says that reviewers do not need to see them.
         present.add(ARGS)
     return not gate.required_context <= present
 
@@ -94,9 +94,9 @@ def items_of(call: Call, gate: Gate) -> Iterator[dict[str, str]]:
         return
     absent = []
     for pointer in gate.show:
-        found, value = _resolved(call, pointer)
+        found, value = _resolve(call, pointer)
         if found:
-            yield {"name": visible(pointer), "value": _rendered(value)}
+            yield {"name": visible(pointer), "value": _render(value)}
         else:
             absent.append(visible(pointer))
     if absent:
@@ -121,10 +121,10 @@ def _everything(call: Call) -> Iterator[dict[str, str]]:
                 # Empty is not absent: their digests differ.
                 yield {"name": prefix, "value": "{}"}
             for name in sorted(members):
-                yield {"name": f"{prefix}.{_named(name)}", "value": _rendered(members[name])}
+                yield {"name": f"{prefix}.{_name_members(name)}", "value": _render(members[name])}
 
 
-def _resolved(call: Call, pointer: str) -> tuple[bool, Json]:
+def _resolve(call: Call, pointer: str) -> tuple[bool, Json]:
     """Return whether the call has what a pointer points at, and what it is (RFC 6901)."""
     subject = call.subject.properties if isinstance(call.subject, Party) else None
     value: Json = {
@@ -144,7 +144,7 @@ def _resolved(call: Call, pointer: str) -> tuple[bool, Json]:
     return True, value
 
 
-def _rendered(value: Json) -> str:
+def _render(value: Json) -> str:
     """Strings as they are, but quoted where they would read as another value; anything else as it is digested.
 
     What is too long is not escaped: no text gets shorter by that, and a megabyte of it would hold up everybody.
@@ -156,7 +156,7 @@ def _rendered(value: Json) -> str:
     return text if len(text) > MAX_VALUE else visible(text)
 
 
-def _named(name: str) -> str:
+def _name_members(name: str) -> str:
     return name if len(name) > MAX_NAME else visible(name)
 
 

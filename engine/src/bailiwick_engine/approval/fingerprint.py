@@ -33,16 +33,16 @@ _PLURALS: Final = {
 }
 
 
-def shipped(installation: Installation) -> tuple[Object, ...]:
+def shipped_fingerprint(installation: Installation) -> tuple[Object, ...]:
     """Return what an installation ships: the four policies with their bindings, and the definition of the grants.
 
     The objects are the caller's own.
     """
-    return tuple(orjson.loads(_shipped(installation)))
+    return tuple(orjson.loads(_shipped_fingerprint(installation)))
 
 
 @lru_cache(maxsize=4)
-def _shipped(installation: Installation) -> bytes:
+def _shipped_fingerprint(installation: Installation) -> bytes:
     # Made from the models in some thirty milliseconds, which are the loop's, and wanted several times a minute.
     return orjson.dumps([*guards(installation), approval_grants()])
 
@@ -51,7 +51,7 @@ def paths(installation: Installation) -> tuple[str, ...]:
     """Return the API server's paths of the objects that the fingerprint covers."""
     return tuple(
         f"/apis/{_GROUPS[document['kind']]}/{_PLURALS[document['kind']]}/{document['metadata']['name']}"
-        for document in shipped(installation)
+        for document in shipped_fingerprint(installation)
     )
 
 
@@ -85,12 +85,12 @@ def deviations(objects: Iterable[Object], installation: Installation) -> tuple[s
     stored = {(document["kind"], document["metadata"]["name"]): document for document in objects}
     return tuple(
         deviation
-        for document in shipped(installation)
-        for deviation in _of(stored.get((document["kind"], document["metadata"]["name"])), document)
+        for document in shipped_fingerprint(installation)
+        for deviation in _fingerprint_of(stored.get((document["kind"], document["metadata"]["name"])), document)
     )
 
 
-def _of(stored: Object | None, wanted: Object) -> Iterator[str]:
+def _fingerprint_of(stored: Object | None, wanted: Object) -> Iterator[str]:
     name = f"{wanted['kind']} {wanted['metadata']['name']}"
     if stored is None:
         yield f"{name} is missing"

@@ -1,7 +1,7 @@
-"""Gates: what an approval takes, of one RequireApproval rule or of several that stand before one call.
+"""Gates: the requirements for an approval, of one RequireApproval rule or of several rules for one call.
 
-Holds: several gates are met together, by one grant that names them all: their steps are united, and of everything else
-the strictest counts.
+Holds: several gates are met together, by one grant that names them all: their steps are combined, and for everything
+else the strictest requirement counts.
 """
 
 from collections.abc import Collection, Iterable
@@ -20,7 +20,7 @@ __all__ = [
     "GateRule",
     "gate_of",
     "in_place_of",
-    "joined",
+    "join_gates",
     "plain_steps",
     "unmeetable",
 ]
@@ -81,7 +81,7 @@ def unmeetable(gates: Collection[Gate]) -> str | None:
     """Return why no one grant can meet all of these gates; None where one can."""
     if len(gates) > MAX_RULES:
         return f"{len(gates)} rules require an approval, but a grant can name at most {MAX_RULES}"
-    reviews = sum(step.count for step in joined(gates).steps)
+    reviews = sum(step.count for step in join_gates(gates).steps)
     if reviews > MOST_REVIEWS:
         return f"the rules together require {reviews} reviews, but a grant holds at most {MOST_REVIEWS}"
     return None
@@ -135,7 +135,7 @@ def in_place_of(gate: Gate, policy: str, uid: str) -> Gate:
     )
 
 
-def joined(gates: Collection[Gate]) -> Gate:
+def join_gates(gates: Collection[Gate]) -> Gate:
     """Return the one gate that several come to, at least one. Its rules may be more than a grant can name."""
     if len(gates) == 1:
         return next(iter(gates))
@@ -143,7 +143,7 @@ def joined(gates: Collection[Gate]) -> Gate:
         {rule for gate in gates for rule in gate.rules}, key=lambda rule: (rule.policy, rule.rule, rule.policy_uid)
     )
     steps = {step.name: step for gate in gates for step in gate.steps}
-    # Whoever shows everything shows more than any list of pointers.
+    # A gate that shows everything shows more than any list of pointers.
     pointers = (
         None if any(gate.show is None for gate in gates) else {one: None for gate in gates for one in gate.show or ()}
     )

@@ -73,7 +73,7 @@ class Grant:
 
     @property
     def rules(self) -> frozenset[tuple[str, str]]:
-        """What its rules are known by, as in `Gate.keys`; empty while nobody knows, which fits no gate."""
+        """The keys of its rules, as in `Gate.keys`; empty while they are unknown, which matches no gate."""
         request, resolved = self.request, self.status.resolved
         if not self.by_hand:
             return frozenset((ref.uid, ref.rule_digest) for ref in request.rules if ref.uid and ref.rule_digest)
@@ -110,7 +110,7 @@ class Grant:
 
 
 class Fitness(Enum):
-    """What a grant is to a call. Each but USABLE maps to the reason that a caller is told."""
+    """How a grant fits a call. Each value but USABLE maps to the reason in the caller's answer."""
 
     USABLE = Reason.ALLOWED
     PENDING = Reason.APPROVAL_PENDING
@@ -163,7 +163,7 @@ def answers(grant: Grant, call: Call, subject: Party, digest: str) -> bool:
     if not concerns(grant, call, subject):
         return False
     if request.binding.mode == "Scope":
-        return _within(grant, call)
+        return _covers_call(grant, call)
     return (
         request.resource.id == call.resource.id
         and request.intent == call.intent
@@ -186,7 +186,7 @@ def concerns(grant: Grant, call: Call, subject: Party) -> bool:
     )
 
 
-def _within(grant: Grant, call: Call) -> bool:
+def _covers_call(grant: Grant, call: Call) -> bool:
     """Tell whether a call falls under the scope of a grant for its action and type."""
     request, held = grant.request, call.resource.properties or {}
     if any(held.get(name) != value for name, value in (request.resource.properties or {}).items()):
@@ -247,7 +247,7 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
     if not current(grant, gate):
         return Fitness.OUTDATED
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
-    barred = quorum.excluded(grant.request, grant.status.resolved) | excluded_reviewers(call, subject)
+    barred = quorum.request_exclusions(grant.request, grant.status.resolved) | excluded_reviewers(call, subject)
     counted = quorum.counted_reviewers(grant.status)
     tally = quorum.tally(
         grant.request,
@@ -304,7 +304,7 @@ def current(grant: Grant, gate: Gate) -> bool:
     return plain_steps(request.steps) == plain_steps(gate.steps)
 
 
-def ordered(grants: Iterable[Grant]) -> list[Grant]:
+def order_grants(grants: Iterable[Grant]) -> list[Grant]:
     """Return candidates in the order in which they are tried: Exact before Scope, the earliest end, then the name."""
     return sorted(
         grants,

@@ -1,7 +1,8 @@
-"""The times of a grant, each judged from both ends: not too early, not too late (invariant 12 of hack/invariants.py).
+"""The times of a grant, each checked at both ends: not too early, not too late (invariant 12 of hack/invariants.py).
 
-Standing: under `grants`, which says what a wrong one makes of a grant. Pure; times are seconds since the epoch. Holds:
-whose clock stamped a time does not matter. It must fit the creation, which the API server stamps, and the present.
+Standing: under `grants`, which decides what a wrong time means for a grant. Pure; times are seconds since the epoch.
+Holds: it does not matter which clock stamped a time. The time must fit the creation, which the API server stamps, and
+the present.
 """
 
 from collections.abc import Iterable
@@ -14,9 +15,9 @@ LONGEST_PENDING: Final = 86_400.0
 
 
 def waits_no_longer(created: float, pending_until: float, longest: float) -> bool:
-    """Tell whether a grant waits for its reviews for no longer than it may, `longest`, in seconds.
+    """Tell whether a grant waits for its reviews at most `longest` seconds.
 
-    Whoever opens it stamps the deadline, by a clock that may be off by `MAX_SKEW`.
+    The account that opens it stamps the deadline, with a clock that may be off by `MAX_SKEW`.
     """
     return 0 < pending_until - created <= longest + MAX_SKEW
 

@@ -1,6 +1,6 @@
-"""Quorum: what the reviews of a grant amount to. The operator asks before activating, the PDP before every use.
+"""Quorum: the result of a grant's reviews. The operator checks it before activation, the PDP before every use.
 
-Holds: one person counts once and fills one step; an eligible Deny is final; whoever is excluded counts for nothing.
+Holds: one person counts once and completes one step; an eligible Deny is final; excluded reviewers never count.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class Quorum:
 
     @property
     def met(self) -> bool:
-        """Every step has its approvals and nobody denied."""
+        """Every step has its approvals, and no reviewer denied."""
         return self.denied_by is None and all(step.approvals >= step.needed for step in self.steps)
 
 
@@ -39,7 +39,7 @@ def counted_reviewers(status: ApprovalGrantStatus) -> dict[str, datetime | None]
     return {one.reviewer: one.time for one in status.counted or () if one.reviewer not in void}
 
 
-def excluded(request: Request, resolved: ResolvedNames | None = None) -> frozenset[str]:
+def request_exclusions(request: Request, resolved: ResolvedNames | None = None) -> frozenset[str]:
     """Return the usernames that may not review this request: requester, subject, actors and whom the request names.
 
     `resolved`: what the operator found of a grant written by hand, the API server's names of its people too.
@@ -68,7 +68,7 @@ def tally(
     barred: frozenset[str],
     is_person: Callable[[str], bool],
 ) -> Quorum:
-    """Return what these reviews amount to. `barred` are usernames that count for nothing, see `excluded`.
+    """Return what these reviews amount to. `barred` are usernames that count for nothing, see `request_exclusions`.
 
     The rule is the review guard's, judged again: the guard keeps a wrong review out, this keeps one that got in from
     counting (invariants 1, 2, 5, 7, 13 and 27 of hack/invariants.py).

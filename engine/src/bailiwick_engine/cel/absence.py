@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from bailiwick_engine.cel.tree import Constant, Ident, Invocation, Node, Select, Sequence
-from bailiwick_engine.cel.values import ORDERS, DeferredError, FailedError, ordered, same
+from bailiwick_engine.cel.values import ORDERS, DeferredError, FailedError, is_same, ordered
 
 _UNKNOWN: Final = object()
 _NOTHING: Final = object()
@@ -136,13 +136,15 @@ class _Absent:
             case ("@in", [item, _]) if isinstance(operands[1], Sequence) and not operands[1].optional:
                 return self._among(item, operands[1])
             case (_, [left, right]) if left is not _UNKNOWN and right is not _UNKNOWN:
-                return _compared(function, left, right)
+                return _is_comparison(function, left, right)
         return _UNKNOWN
 
     def _among(self, item: Any, listed: Sequence) -> Any:  # noqa: ANN401 - likewise
         if item is _UNKNOWN:
             return _UNKNOWN
-        return _logical([_compared("_==_", item, self.value(element)) for element in listed.elements], decides=True)
+        return _logical(
+            [_is_comparison("_==_", item, self.value(element)) for element in listed.elements], decides=True
+        )
 
 
 def _logical(values: list[Any], *, decides: bool) -> Any:  # noqa: ANN401 - likewise
@@ -151,12 +153,12 @@ def _logical(values: list[Any], *, decides: bool) -> Any:  # noqa: ANN401 - like
     return not decides if all(value is (not decides) for value in values) else _UNKNOWN
 
 
-def _compared(function: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - likewise
+def _is_comparison(function: str, left: Any, right: Any) -> Any:  # noqa: ANN401 - likewise
     if any(value is _UNKNOWN or value is _NOTHING for value in (left, right)):
         return _UNKNOWN
     try:
         if function in {"_==_", "_!=_"}:
-            return same(left, right) is (function == "_==_")
+            return is_same(left, right) is (function == "_==_")
         return ordered(ORDERS[function], left, right) if function in ORDERS else _UNKNOWN
     except (FailedError, DeferredError):
         return _UNKNOWN

@@ -29,8 +29,8 @@ from bailiwick_engine.cel.values import (
     TEXTS,
     DeferredError,
     FailedError,
+    is_same,
     ordered,
-    same,
     truth,
     unfit,
     within,
@@ -202,7 +202,7 @@ def _equality(function: str, left: Node, right: Node, names: Collection[str]) ->
         one, other = first(bindings), second(bindings)
         if type(one) is str and type(other) is str:
             return (one == other) is wanted
-        return same(one, other) is wanted
+        return is_same(one, other) is wanted
 
     return equal
 
@@ -212,7 +212,7 @@ def _equal_to(read: Closure, text: str, *, wanted: bool) -> Closure:
         value = read(bindings)
         if type(value) is str:
             return (value == text) is wanted
-        return same(value, text) is wanted
+        return is_same(value, text) is wanted
 
     return equal
 
@@ -241,13 +241,13 @@ def _order_to(compare: Callable[[Any, Any], bool], read: Closure, number: int) -
 def _membership(_function: str, item: Node, collection: Node, names: Collection[str]) -> Closure:
     wanted = _value(item, names)
     if not isinstance(collection, Sequence) or collection.optional:
-        return _within(wanted, _value(collection, names))
+        return _membership_closure(wanted, _value(collection, names))
     literals = [element.value for element in collection.elements if isinstance(element, Constant)]
     texts = frozenset(value for value in literals if isinstance(value, str))
     if len(literals) == len(collection.elements) and all(isinstance(value, str) for value in literals):
         return _among(wanted, texts)
     elements = tuple(_value(element, names) for element in collection.elements)
-    return _within(wanted, lambda bindings: [element(bindings) for element in elements])
+    return _membership_closure(wanted, lambda bindings: [element(bindings) for element in elements])
 
 
 def _among(wanted: Closure, texts: frozenset[str]) -> Closure:
@@ -262,7 +262,7 @@ def _among(wanted: Closure, texts: frozenset[str]) -> Closure:
     return among
 
 
-def _within(wanted: Closure, collection: Closure) -> Closure:
+def _membership_closure(wanted: Closure, collection: Closure) -> Closure:
     def evaluate(bindings: Bindings) -> bool:
         return within(wanted(bindings), collection(bindings))
 

@@ -14,7 +14,7 @@ from bailiwick_api.kinds.endpointpolicy import Variable
 from bailiwick_engine.cel import hints
 from bailiwick_engine.cel.cost.estimate import Cost
 from bailiwick_engine.cel.cost.judge import PolicyCosts
-from bailiwick_engine.cel.expressions import ANY, FAILED, ROOTS, Expression, compiled, evaluated
+from bailiwick_engine.cel.expressions import ANY, FAILED, ROOTS, Expression, compile_expression, evaluate_expression
 from bailiwick_engine.cel.inputs import Inputs
 from bailiwick_engine.cel.tree import Node, tree
 from bailiwick_engine.problem import Problem
@@ -53,7 +53,7 @@ class Scope:
         """Declare variables, one a step."""
         for index, variable in enumerate(variables):
             where = f"{path}[{index}].expression"
-            made = compiled(variable.expression, where, self._declared, self.data)
+            made = compile_expression(variable.expression, where, self._declared, self.data)
             found: tuple[Problem, ...] = ()
             if isinstance(made, Expression):
                 wrong = self._declare(variable.name, made, where)
@@ -97,7 +97,7 @@ class Scope:
 
     def condition(self, text: str, path: str) -> Expression | tuple[Problem, ...]:
         """Compile a condition; it must be of type bool. Returns the problems instead where there are any."""
-        made = compiled(text, path, self._declared, self.data)
+        made = compile_expression(text, path, self._declared, self.data)
         if isinstance(made, tuple) or made.uses & self._broken:
             return made
         kind = made.yields.name()
@@ -169,7 +169,7 @@ class Scope:
             if cost is None or not inputs.affords(cost):
                 return TOO_COSTLY
         bound = self._bindings(expression, inputs) if expression.uses else _NOTHING
-        held = evaluated(expression, bound, inputs)
+        held = evaluate_expression(expression, bound, inputs)
         return held if isinstance(held, bool) else UNKNOWN
 
     def _bindings(self, expression: Expression, inputs: Inputs) -> Mapping[str, Any]:
@@ -179,7 +179,7 @@ class Scope:
         # In the order in which they are written: a variable sees only earlier ones.
         for name, variable in self._variables.items():
             if name in reached:
-                value = evaluated(variable, bound, inputs)
+                value = evaluate_expression(variable, bound, inputs)
                 if value is not FAILED:
                     bound[f"variables.{name}"] = value
         return bound

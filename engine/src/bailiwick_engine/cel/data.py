@@ -78,17 +78,17 @@ Data = Mapping[str, DataObject]
 NO_DATA: Final[Data] = {}
 
 
-def read(name: str, uid: str, generation: int, spec: object) -> DataObject:
+def read_data(name: str, uid: str, generation: int, spec: object) -> DataObject:
     """Return what a stored `spec` comes to. Never raises."""
     return whole(read_steps(name, uid, generation, spec))
 
 
 def read_steps(name: str, uid: str, generation: int, spec: object) -> Steps[DataObject]:
     """Return it in steps, each of some hundred values: there may be a hundred thousand."""
-    found = _checked(spec)
+    found = _check_shape(spec)
     if isinstance(found, Unknown):
         return DataObject(name, uid, generation, None, unknown=found)
-    looked = yield from _looked(found)
+    looked = yield from _look_through(found)
     if looked.unknown is not None:
         return DataObject(name, uid, generation, None, unknown=looked.unknown)
     made = hashlib.sha256()
@@ -108,7 +108,7 @@ def over_budget(name: str, uid: str, generation: int, message: str) -> DataObjec
     return DataObject(name, uid, generation, None, unknown=unknown)
 
 
-def _checked(spec: object) -> dict[str, Any] | Unknown:
+def _check_shape(spec: object) -> dict[str, Any] | Unknown:
     """Return the data of a spec of the right shape and size."""
     if not isinstance(spec, dict):
         return Unknown(UnknownReason.UNREADABLE, Problem("spec", "must be an object"))
@@ -122,7 +122,7 @@ def _checked(spec: object) -> dict[str, Any] | Unknown:
     try:
         size = len(orjson.dumps(data))
     except TypeError:
-        # Half a character, an integer beyond 64 bits, or too deep: `_looked` says where.
+        # Half a character, an integer beyond 64 bits, or too deep: `_look_through` says where.
         return data
     if size > MOST_BYTES:
         message = f"needs {size:,} bytes as JSON, but the limit is {MOST_BYTES:,} bytes: split it into several objects"
@@ -138,7 +138,7 @@ class _Look:
     unknown: Unknown | None = None
 
 
-def _looked(data: dict[str, Any]) -> Steps[_Look]:
+def _look_through(data: dict[str, Any]) -> Steps[_Look]:
     """Look at every value and name, until one cannot be read by everybody."""
     found = _Look()
     names: list[object] = []
@@ -164,7 +164,7 @@ def _looked(data: dict[str, Any]) -> Steps[_Look]:
                     break
                 wrong = f"is nested more than {DEEPEST} levels deep"
             if wrong is not None:
-                found.unknown = Unknown(UnknownReason.UNREADABLE, Problem(_spelled((*names, name)), wrong))
+                found.unknown = Unknown(UnknownReason.UNREADABLE, Problem(_spell_path((*names, name)), wrong))
                 return found
         else:
             waiting.pop()
@@ -192,7 +192,7 @@ _KINDS: Final = frozenset({str, int, float, bool, type(None), dict, list})
 _LARGEST: Final = 1.7976931348623157e308
 
 
-def _spelled(path: tuple[object, ...]) -> str:
+def _spell_path(path: tuple[object, ...]) -> str:
     told = "spec.data"
     for name in path:
         if isinstance(name, str):

@@ -15,7 +15,7 @@ from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.cost.estimate import CHARACTER_TAKEN, NODE_TAKEN, Cost, Extent
 from bailiwick_engine.cel.cost.judge import PolicyCosts
 from bailiwick_engine.cel.data import NO_DATA, Data
-from bailiwick_engine.cel.expressions import DEFERRED, FAILED, ROOTS, Expression, evaluated
+from bailiwick_engine.cel.expressions import DEFERRED, FAILED, ROOTS, Expression, evaluate_expression
 from bailiwick_engine.cel.inputs import ABSENT, Inputs
 from bailiwick_engine.cel.members import DATA
 from bailiwick_engine.cel.tree import Invocation, tree, walk
@@ -74,7 +74,7 @@ class DataInputs(Inputs):
         return (
             cost.looking
             + cost.character * held
-            + cost.at([ABSENT if ours else extent for extent, ours in zip(extents, whose, strict=True)])
+            + cost.value_at([ABSENT if ours else extent for extent, ours in zip(extents, whose, strict=True)])
         )
 
     def _measured(self, path: tuple[str, ...]) -> Extent:
@@ -177,12 +177,12 @@ class DataScope(Scope):
         reached = self._reached((expression,))
         for name, variable in self._variables.items():
             if name in reached:
-                value = evaluated(variable, bound, inputs, handed=handed)
+                value = evaluate_expression(variable, bound, inputs, handed=handed)
                 if value is DEFERRED:
                     return DEFERRED
                 if value is not FAILED:
                     bound[f"variables.{name}"] = value
-        return evaluated(expression, bound, inputs, handed=handed)
+        return evaluate_expression(expression, bound, inputs, handed=handed)
 
 
 def scope_steps(variables: Sequence[Variable], sources: Sequence[DataSource]) -> Steps[Scope]:

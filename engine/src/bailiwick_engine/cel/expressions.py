@@ -1,7 +1,7 @@
 """CEL expressions: the one module that knows the CEL library.
 
-Holds: an expression is compiled once, and evaluating it yields a value that can be bound again, or FAILED; an error, a
-missing value and a value that would come back as something else are all FAILED.
+Holds: an expression is compiled once, and evaluating it yields a value that can be bound again, or FAILED. An error, a
+missing value and a value that would change when it is bound again are all FAILED.
 """
 
 import re
@@ -45,9 +45,9 @@ _NOW = re.compile(r"\bnow\b")
 # Each of these doubles what stands before it while the library parses, so that a chain of them takes for ever.
 _DOUBLING = re.compile(r"\boptM|\boptF")
 _MOST_DOUBLING: Final = 6
-# Of one expression: nobody reads more, and each is looked at for what was meant.
+# For one expression: people do not read more, and a hint is searched for each.
 _MOST_PROBLEMS: Final = 20
-# Values of these types, and lists and maps of them, are bound again as what they are, whatever type was declared.
+# Values of these types, and lists and maps of them, are bound again unchanged, whatever type was declared.
 _UNTYPED: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "DYN", "LIST", "MAP"})
 _TYPE_NAME = re.compile(r"[A-Za-z_.]+")
 
@@ -74,7 +74,7 @@ class Expression:
     data: frozenset[str] = frozenset()
 
 
-def compiled(
+def compile_expression(
     text: str, path: str, declared: Mapping[str, Any], data: Collection[str] = ()
 ) -> Expression | tuple[Problem, ...]:
     """Compile, or find, an expression. `declared` are the types of the variables that it may name, by their names.
@@ -138,7 +138,7 @@ def compiled(
         cost=cost,
         data=read,
     )
-    # Whoever came first stays: what is shared must be one object.
+    # The first one stays: a shared expression must be one object.
     return _EXPRESSIONS.setdefault(key, made) if shared else made
 
 
@@ -201,7 +201,7 @@ _MATCHES: Final = cel.NewEnv(variables={"text": cel.Type.STRING, "pattern": cel.
 )
 
 
-def evaluated(
+def evaluate_expression(
     expression: Expression,
     bound: Mapping[str, Any],
     inputs: Inputs,

@@ -1,6 +1,6 @@
-"""Hints: what is wrong with an expression, and what to write instead, in words for whoever wrote it.
+"""Hints: what is wrong with an expression, and what to write instead, for the author of the policy.
 
-Holds: pure; what the CEL library says is retold only where it is plain what it means, and kept otherwise; no hint is
+Holds: pure; a message of the CEL library is reworded only if its meaning is clear, and kept otherwise; no hint is
 better than a wrong one.
 """
 
@@ -66,7 +66,7 @@ _TYPES: Final = {
 }
 
 
-def meant(word: str, names: Collection[str]) -> str:
+def suggest_name(word: str, names: Collection[str]) -> str:
     """Return the question whether one of the names is meant; empty where none is like the word."""
     if len(word) > _LONGEST_WORD:
         return ""
@@ -108,7 +108,7 @@ def _unknown_function(name: str) -> str:
         return f"{name} is used incorrectly: write it like {_MACROS[name]}"
     if name in _METHODS:
         return f"call {name} on a value, for example context.a.{name}(...)"
-    return f"unknown function {name}{meant(name, _CALLABLE)}"
+    return f"unknown function {name}{suggest_name(name, _CALLABLE)}"
 
 
 def _unknown_name(name: str, names: Collection[str]) -> str:
@@ -120,11 +120,11 @@ def _unknown_name(name: str, names: Collection[str]) -> str:
         word = rest.partition(".")[0]
         if word in declared:
             return f"unknown variable {word}; write variables.{word} without spaces"
-        near = meant(word, declared).replace("did you mean ", "did you mean variables.")
+        near = suggest_name(word, declared).replace("did you mean ", "did you mean variables.")
         return f"unknown variable {word}{near or '; declare variables in spec.variables, before you use them'}"
     roots = [one for one in names if "." not in one]
     listed = f"; a condition can use {', '.join(roots)} and variables; write strings in quotes"
-    return f"unknown name {first}{meant(first, roots) or listed}"
+    return f"unknown name {first}{suggest_name(first, roots) or listed}"
 
 
 def _unknown_data(word: str, names: Collection[str]) -> str:
@@ -132,7 +132,7 @@ def _unknown_data(word: str, names: Collection[str]) -> str:
     advice = "; name an EndpointData of the namespace in spec.data, and read it as data.<name>"
     if not word:
         return f"data can only be read by the names that spec.data declares{advice if not declared else ''}"
-    near = meant(word, declared).replace("did you mean ", "did you mean data.")
+    near = suggest_name(word, declared).replace("did you mean ", "did you mean data.")
     return f"unknown data {word}{near or advice}"
 
 

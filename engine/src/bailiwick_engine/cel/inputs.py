@@ -1,7 +1,7 @@
-"""Inputs: what conditions see of a call, once for all that are asked of it.
+"""Inputs: the parts of a call that conditions see, made once for all conditions of the call.
 
-Holds: parts of a call are shared, not copied, and nobody writes to them; what the CEL library would take over otherwise
-than it is said, and how large each member is, is known before anything is evaluated.
+Holds: parts of a call are shared, not copied, and no code writes to them. Values that the CEL library would convert to
+something else, and the size of each member, are known before anything is evaluated.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +64,7 @@ class Inputs(dict[str, Any]):
 
     def cost(self, cost: Cost) -> int:
         """Return what an expression of this cost takes for this call, in picoseconds."""
-        return cost.at([self._extent(path) for path in cost.reads])
+        return cost.value_at([self._extent(path) for path in cost.reads])
 
     def affords(self, cost: Cost) -> bool:
         """Tell whether an expression of this cost may be evaluated, and count it where that is counted."""
@@ -92,7 +92,7 @@ class Inputs(dict[str, Any]):
         return found
 
     def _measured(self, path: Path) -> Extent:
-        return extent_at(self, path, encoded_extent if self.plain else _walked)
+        return extent_at(self, path, encoded_extent if self.plain else _walk_extent)
 
 
 def extent_at(values: Mapping[str, Any], path: Path, measure: Callable[[Any], Extent]) -> Extent:
@@ -140,7 +140,7 @@ def encoded_extent(value: Any) -> Extent:  # noqa: ANN401 - any JSON value
     return Extent(len(value), nodes, len(raw))
 
 
-def _walked(value: object) -> Extent:
+def _walk_extent(value: object) -> Extent:
     """Measure what is not plain JSON."""
     length = len(value) if isinstance(value, Mapping | list | tuple | set | frozenset) else 0
     nodes = characters = 0
@@ -198,7 +198,7 @@ def inputs(call: Call, subject: Party, now: float, actor: Party | None = None, k
     """
     action, resource, context = call.action, call.resource, call.context
     doing, properties = action.properties, resource.properties
-    # Each as it is where it is a dict already, as almost all are: nobody here writes to it.
+    # Each is passed on if it is a dict already, as almost all are: no code here writes to it.
     return kind.of(
         {
             "subject": _party(subject),

@@ -1,7 +1,7 @@
-"""Members: which attributes of a call, and which data, the text of an expression can read.
+"""Members: the attributes of a call, and the data, that the text of an expression can read.
 
-Stands below `expressions` and `reads`. Holds: nothing that is read is left out. Where the text does not say which
-member is read, the whole that holds it is named; a name that only looks like an attribute may be named too much.
+Standing: below `expressions` and `reads`. Holds: no member that is read is left out. If the text does not show which
+member is read, the whole that contains it is returned. A name that only looks like an attribute may be returned too.
 """
 
 import re
@@ -62,7 +62,7 @@ def _path(tokens: list[_Token], at: int) -> Path:
 
 
 def _step(tokens: list[_Token], at: int) -> tuple[str, int] | None:
-    """Return the member that is selected from here on, and where that ends; None where it cannot be told."""
+    """Return the member that is selected from here on, and where that ends; None if the text does not show it."""
     spelled = [token[1] for token in tokens[at : at + 4]]
     if spelled[:1] == ["."]:
         at += 2 if spelled[1:2] == ["?"] else 1

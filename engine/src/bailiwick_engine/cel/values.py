@@ -50,7 +50,7 @@ def truth(value: Value) -> bool:
     raise unfit(value)
 
 
-def same(left: Value, right: Value) -> bool:
+def is_same(left: Value, right: Value) -> bool:
     """CEL's equality: numbers by their value whatever their type, else only within a type."""
     kind, other = type(left), type(right)
     if kind not in KINDS or other not in KINDS:
@@ -82,7 +82,7 @@ def within(value: Value, values: Value) -> bool:
         if len(values) > LONGEST:
             raise DeferredError
         # Each, so that none defers unseen behind one that is the same.
-        return True in [same(value, one) for one in values]
+        return True in [is_same(value, one) for one in values]
     if type(values) is not dict:
         raise unfit(value, values)
     if type(value) is not str:

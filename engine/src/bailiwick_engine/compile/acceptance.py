@@ -1,8 +1,8 @@
-"""Acceptance: whether a policy is accepted, and in which words it is told why not.
+"""Acceptance: whether a policy is accepted, and if not, the message that says why.
 
-Standing: the operator writes it into the condition Accepted, admission answers with it, and the command line tells it.
-Holds: pure; the same policy in the same surroundings is told the same, whoever asks. What is wrong with the policy
-itself comes before what is wrong around it; but one that is over budget is not compiled, so that is all that is told.
+Standing: the operator writes it into the condition Accepted, admission answers with it, and the command line prints it.
+Holds: pure; the same policy in the same surroundings has the same result for every caller. Problems of the policy
+itself come before problems of its surroundings. A policy over budget is not compiled, so that is its only problem.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ from typing import Any, Final
 from bailiwick_engine.budget.ledger import MIB, Excess, Limit
 from bailiwick_engine.compile.checks import Expiry, expiries
 from bailiwick_engine.compile.policies import compilation_steps, parse_steps
-from bailiwick_engine.compile.reviewers import NOBODY, People, people_of, unmapped
+from bailiwick_engine.compile.reviewers import NOBODY, People, people_of, unmapped_issuers
 from bailiwick_engine.policy.model import CompiledPolicy, PolicyRef, SettingsMeaning
 from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.problem import Problem
@@ -36,7 +36,7 @@ class NotAcceptedReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CompilationSummary:
-    """What is told of a compilation, without the compiled rules, which are big.
+    """The reported parts of a compilation, without the compiled rules, which are large.
 
     `gives`: it has a rule that can let a call through. `gated`: the actions of its RequireApproval rules, in order.
     `digests`: of each RequireApproval rule by its name, as the policy alone has it; `meaning`: what the settings that
@@ -63,8 +63,8 @@ class PolicyContext:
     """What is known beside a policy.
 
     `others`: the names of the other policies that carry the settings of its endpoint. `principals`: the issuers of
-    those who may be acted for there. `issuers` says of each configured one whether it has a `kubernetesUsername`; None
-    where nobody told us. `excess`: of what the policy is over budget.
+    parties on whose behalf others can act there. `issuers`: for each configured one, whether it has a
+    `kubernetesUsername`; None if the configuration is unknown. `excess`: the budget that the policy exceeds.
     """
 
     others: Collection[str] = ()
@@ -102,7 +102,7 @@ def judge_steps(ref: PolicyRef, spec: object) -> Steps[CompilationSummary]:
         parsed.expire_time,
         people_of(parsed),
         expiries(parsed),
-        # What is suspended lets nobody through, Audit mode decides nothing, and a Deny gives nothing.
+        # A suspended policy lets no call through, Audit mode decides nothing, and a Deny gives nothing.
         parsed.mode == "Enforce" and not parsed.suspend and any(rule.effect != "Deny" for rule in parsed.rules),
         tuple(sorted({action for rule in parsed.rules if rule.effect == "RequireApproval" for action in rule.actions})),
         _digests(compilation.policy),
@@ -123,27 +123,29 @@ def refusal(judged: CompilationSummary, endpoint: str, around: PolicyContext, *,
         return over_budget(around.excess)
     if judged.problems:
         costly = all(problem.costly for problem in judged.problems)
-        return Refusal(NotAcceptedReason.TOO_COSTLY if costly else NotAcceptedReason.INVALID, listed(judged.problems))
+        return Refusal(
+            NotAcceptedReason.TOO_COSTLY if costly else NotAcceptedReason.INVALID, list_problems(judged.problems)
+        )
     if carries and around.others:
         return Refusal(
             NotAcceptedReason.CONFLICTED,
-            conflicted(endpoint, around.others),
+            conflict_message(endpoint, around.others),
         )
-    if (wrong := unmapped(judged.people, around.principals, around.issuers)) is not None:
+    if (wrong := unmapped_issuers(judged.people, around.principals, around.issuers)) is not None:
         return Refusal(NotAcceptedReason.UNMAPPED, wrong)
     return None
 
 
-def conflicted(endpoint: str, others: Collection[str]) -> str:
-    """Return what is told of a policy that carries settings which these policies carry too."""
+def conflict_message(endpoint: str, others: Collection[str]) -> str:
+    """Return the message for a policy with settings that these policies have too."""
     return (
-        f"endpointSettings for {endpoint} are also in {named(others)}: keep them in exactly one policy; until then the"
-        " endpoint denies every call"
+        f"endpointSettings for {endpoint} are also in {list_names(others)}: keep them in exactly one policy; until then"
+        " the endpoint denies every call"
     )
 
 
-def unconfigured(endpoint: str) -> str:
-    """Return what is told of an endpoint whose settings no policy carries."""
+def unconfigured_message(endpoint: str) -> str:
+    """Return the message for an endpoint whose settings are in no policy."""
     return (
         f"no policy of {endpoint} has spec.endpointSettings, so no enforcer can request decisions: add"
         " endpointSettings.enforcers to exactly one of its policies"
@@ -152,10 +154,10 @@ def unconfigured(endpoint: str) -> str:
 
 def over_budget(excess: Excess) -> Refusal:
     """Return the refusal of a policy that is over budget: what is taken, by how much it is over, and what to do."""
-    return Refusal(NotAcceptedReason.OVER_BUDGET, _over(excess))
+    return Refusal(NotAcceptedReason.OVER_BUDGET, _budget_message(excess))
 
 
-def _over(excess: Excess) -> str:
+def _budget_message(excess: Excess) -> str:
     needs, used, most = _size(excess.needs), _size(excess.used), _size(excess.most)
     over = f"{_size(excess.needs + excess.used - excess.most)} over the limit"
     match excess.limit:
@@ -199,18 +201,18 @@ def endpoint_of(spec: object) -> str:
     return endpoint if isinstance(endpoint, str) else ""
 
 
-def listed(problems: Sequence[Problem]) -> str:
+def list_problems(problems: Sequence[Problem]) -> str:
     """Return problems in one sentence: the first ones, each cut to what can be read, and how many more there are."""
-    told = "; ".join(shortened(str(problem), _MESSAGE) for problem in problems[:_TOLD])
+    told = "; ".join(shorten(str(problem), _MESSAGE) for problem in problems[:_TOLD])
     return f"{told}; and {len(problems) - _TOLD} more" if len(problems) > _TOLD else told
 
 
-def named(names: Collection[str]) -> str:
+def list_names(names: Collection[str]) -> str:
     """Return names in order: the first ones, and how many more there are."""
     told = ", ".join(sorted(names)[:_TOLD])
     return f"{told} and {len(names) - _TOLD} more" if len(names) > _TOLD else told
 
 
-def shortened(message: str, length: int) -> str:
+def shorten(message: str, length: int) -> str:
     """Cut a message to a length."""
     return message if len(message) <= length else message[: length - 1] + "…"

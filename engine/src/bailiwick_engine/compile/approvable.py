@@ -1,9 +1,10 @@
-"""Whether an approval that a rule asks for can be given at all (invariant 23 of hack/invariants.py).
+"""Whether an approval that a rule requires can be given at all (invariant 23 of hack/invariants.py).
 
-Holds: only what a policy itself decides is a problem. Whom a step finds is decided elsewhere: who is in a group, by
-whoever authenticates people; who holds the verb approve, by RBAC; who asks, by the call. So that nobody but the
-requester could approve shows in no policy: a requester is one account, a step names groups, and every group that takes
-one service account, or one person, is open to others. What shows is a group that takes nobody of the step's kind.
+Holds: only what a policy itself decides is a problem. The reviewers of a step are decided elsewhere: the authenticator
+of people decides who is in a group, RBAC decides who has the verb approve, and the call decides who the requester is.
+So a policy cannot show that only the requester could approve: a requester is one account, a step names groups, and
+every group that accepts one service account, or one person, is open to others. It can show a group that accepts no
+reviewer of the step's kind.
 """
 
 from typing import Final
@@ -18,12 +19,12 @@ _FEW: Final = 4
 _TOLD: Final = 5
 _ACCOUNTS: Final = "system:serviceaccounts"
 _AUTHENTICATED: Final = "system:authenticated"
-# The API server puts nobody else than these into them.
+# The API server puts only service accounts and nodes into them.
 _MACHINES: Final = frozenset({_ACCOUNTS, "system:nodes"})
 
 
 def problems(rule: Rule, path: str) -> list[Problem]:
-    """Return why nobody could ever approve what this rule gates."""
+    """Return why no reviewer could ever approve the calls that this rule gates."""
     if rule.approval is None:
         return []
     found = [

@@ -1,7 +1,7 @@
-"""Assembly: the snapshot that the policies of all files come to, and what is wrong only because of each other.
+"""Assembly: the snapshot of the policies in all files, and the problems that only exist between policies.
 
-Standing: after `manifests`, for whoever decides by files. Holds: nothing that is wrong widens. Of two policies of one
-name neither allows, and what was meant for an unknown namespace denies in each.
+Standing: after `manifests`, for processes that decide by files. Holds: no problem widens. If two policies have one
+name, neither allows; a policy for an unknown namespace denies in every namespace.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from bailiwick_engine.cel.data import Data
-from bailiwick_engine.compile.acceptance import conflicted, unconfigured
+from bailiwick_engine.compile.acceptance import conflict_message, unconfigured_message
 from bailiwick_engine.compile.datafiles import DataEntry, by_namespace, missing
 from bailiwick_engine.compile.manifests import ManifestEntry, Report
-from bailiwick_engine.compile.policies import salvaged
+from bailiwick_engine.compile.policies import salvage
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.replacements import Replacement, replaced_by, standings
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot, home
@@ -39,7 +39,7 @@ def assemble(
     reports = [report for entry in judged for report in entry.reports]
     objects, twice = by_namespace(data)
     beside = {
-        key: endpoint.beside(objects.get(key[0], {})) if endpoint.data_names else endpoint
+        key: endpoint.with_data(objects.get(key[0], {})) if endpoint.data_names else endpoint
         for key, endpoint in snapshot.endpoints.items()
     }
     snapshot = replace(snapshot, endpoints=beside)
@@ -68,16 +68,16 @@ def _unsettled(entries: Iterable[ManifestEntry], snapshot: Snapshot) -> Iterator
         carriers = [entry for entry in found if entry.settings]
         denies = f"{namespace}/{endpoint}"
         if not snapshot.endpoints[namespace, endpoint].carriers:
-            yield Report(f"{found[0].named}: spec.endpoint: {unconfigured(endpoint)}", denies)
+            yield Report(f"{found[0].named}: spec.endpoint: {unconfigured_message(endpoint)}", denies)
         for entry in carriers if len(carriers) > 1 else ():
             others = {other.ref.name or other.where for other in carriers if other is not entry}
-            yield Report(f"{entry.settings}: spec.endpointSettings: {conflicted(endpoint, others)}", denies)
+            yield Report(f"{entry.settings}: spec.endpointSettings: {conflict_message(endpoint, others)}", denies)
 
 
 def _unshadowed(
     endpoint: str, found: Sequence[ManifestEntry], elsewhere: Mapping[EndpointKey, Sequence[ManifestEntry]]
 ) -> Iterator[Report]:
-    """Yield which candidates of an endpoint are judged in nobody's place. What does not compile is told already."""
+    """Yield the candidates of an endpoint that replace no policy. One that does not compile is already reported."""
 
     def other(name: str) -> str | None:
         return next((key[1] for key, held in elsewhere.items() if key[0] == namespace and _holds(held, name)), None)
@@ -96,14 +96,14 @@ def _holds(entries: Iterable[ManifestEntry], name: str) -> bool:
 
 
 def _twin(entry: ManifestEntry, same: Sequence[ManifestEntry]) -> ManifestEntry:
-    """Return the entry, broken if another has its name: which of the two was meant, nobody can tell."""
+    """Return the entry, broken if another has its name: it is unknown which of the two was meant."""
     others = [other.where for other in same if other is not entry]
     if not others:
         return entry
     message = f"{entry.where}: metadata.name: {entry.ref.namespace}/{entry.ref.name} is also defined at {others[0]}"
     policy = entry.policy
     if isinstance(policy, CompiledPolicy):
-        policy = salvaged(entry.ref, entry.spec)
+        policy = salvage(entry.ref, entry.spec)
     return replace(entry, policy=policy, problems=(*entry.problems, message))
 
 

@@ -1,6 +1,6 @@
-"""Checks of a policy that the schema alone cannot say, or that it says again for files that no API server has seen.
+"""Checks of a policy that the schema cannot express, or that repeat the schema for files that no API server has seen.
 
-Holds: each returns problems with the path of what is wrong; none raises.
+Holds: each returns problems with their paths; none raises.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,7 +30,7 @@ from bailiwick_engine.problem import Problem
 def problems(spec: EndpointPolicySpec, name: str) -> list[Problem]:
     """Return every problem of a policy of this name but those of expressions."""
     names = {subject.name for subject in spec.subjects}
-    found = _replacing(spec, name) + _repeated(spec)
+    found = _replacing(spec, name) + _repeated_names(spec)
     for index, subject in enumerate(spec.subjects):
         found += _subject(spec, subject, f"spec.subjects[{index}]")
     delegation = spec.endpoint_settings.delegation if spec.endpoint_settings else None
@@ -64,7 +64,7 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """What is told of a policy from `time` on, in seconds since the epoch."""
+    """A problem of a policy from `time` on, in seconds since the epoch."""
 
     time: float
     problem: Problem
@@ -74,7 +74,7 @@ def expiries(spec: EndpointPolicySpec) -> tuple[Expiry, ...]:
     """Return what expires, the policy or single rules of it, and what each then no longer does."""
     found = []
     if (end := spec.expire_time) is not None:
-        problem = Problem("spec.expireTime", expired(end))
+        problem = Problem("spec.expireTime", expiry_message(end))
         found.append(Expiry(end.timestamp(), problem))
     for index, rule in enumerate(spec.rules):
         if (end := rule.expire_time) is not None:
@@ -84,8 +84,8 @@ def expiries(spec: EndpointPolicySpec) -> tuple[Expiry, ...]:
     return tuple(found)
 
 
-def expired(end: datetime) -> str:
-    """Return what is told of a whole policy that has expired."""
+def expiry_message(end: datetime) -> str:
+    """Return the message for a whole policy that has expired."""
     return f"expired at {stamp(end)}: Allow rules no longer match, RequireApproval rules deny, Deny rules stay"
 
 
@@ -158,7 +158,7 @@ def _replacing(spec: EndpointPolicySpec, name: str) -> list[Problem]:
     return [Problem("spec.replaces", "a policy cannot replace itself")] if spec.replaces == name else []
 
 
-def _repeated(spec: EndpointPolicySpec) -> list[Problem]:
+def _repeated_names(spec: EndpointPolicySpec) -> list[Problem]:
     """Of two subjects of one name only one would be meant, and one reviewer would fill two steps of one name."""
     lists: list[tuple[str, list[str]]] = [
         ("spec.subjects", [subject.name for subject in spec.subjects]),

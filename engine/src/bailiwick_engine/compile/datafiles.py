@@ -1,8 +1,8 @@
-"""Data files: what a file says of an `EndpointData`, for whoever decides by files.
+"""Data files: the `EndpointData` objects in files, for processes that decide by files.
 
-Standing: under `manifests`, which finds the objects; `assembly` puts them beside the policies. Holds: what is wrong
-with an object makes it unknown, and denies what its readers would allow, and nothing else; of two of one name neither
-is read, since nobody can tell which was meant.
+Standing: under `manifests`, which finds the objects; `assembly` puts them beside the policies. Holds: a problem of an
+object makes the object unknown, which denies what its readers would allow, and nothing else. If two objects have one
+name, neither is read, since it is unknown which was meant.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -65,7 +65,7 @@ def data_steps(
 
 
 def by_namespace(entries: Iterable[DataEntry]) -> tuple[dict[str, dict[str, DataObject]], list[str]]:
-    """Return the objects that can be read by namespace and name, and what is told of those that stand there twice."""
+    """Return the readable objects by namespace and name, and the problems of duplicate ones."""
     found: dict[str, dict[str, DataObject]] = {}
     first: dict[str, DataEntry] = {}
     problems: list[str] = []

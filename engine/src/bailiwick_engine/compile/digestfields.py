@@ -1,4 +1,4 @@
-"""Digest fields: a part of a policy as plain JSON that is equal exactly if nothing differs that a grant depends on.
+"""Digest fields: a part of a policy as plain JSON that is equal exactly if everything a grant depends on is equal.
 
 Standing: below `ruledigest` and `settingsdigest`. Holds: every field counts, a new one too, but for the exceptions
 that dimensions and this module name; the order of a list never counts, nor does a default that is written out.
@@ -20,8 +20,8 @@ _DIMENSIONS_STAND_INS: Final = {field: why for one in DIMENSIONS for field, why 
 
 EXCEPTIONS: Final[Mapping[tuple[str, str], str]] = {
     **_DIMENSIONS_EXCEPTIONS,
-    ("EndpointSettings", "enforcers"): "They say who can ask. A grant is bound to what is asked for, whoever asks.",
-    ("EndpointSettings", "record"): "It says what records hold, and nothing of what is allowed.",
+    ("EndpointSettings", "enforcers"): "They say who can request decisions. A grant is bound to the request alone.",
+    ("EndpointSettings", "record"): "It says what records contain, not what is allowed.",
 }
 """Fields that do not count, by class and name, each with the reason."""
 

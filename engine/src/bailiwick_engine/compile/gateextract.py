@@ -1,8 +1,8 @@
-"""Gate extract: what one rule of a policy asks of an approval, read again from a policy that was compiled before.
+"""Gate extract: the approval requirements of one rule, read again from a policy that was compiled before.
 
-Standing: over `policies`, for who keeps digests instead of compiled policies. Holds: no expression is compiled here, so
-that it takes as long as one rule without conditions; the digest is the one of the whole compilation and is never made
-anew.
+Standing: over `policies`, for callers that keep digests instead of compiled policies. Holds: no expression is compiled
+here, so that it takes as long as one rule without conditions. The digest is that of the whole compilation and is never
+computed again.
 """
 
 from collections.abc import Mapping

@@ -1,15 +1,15 @@
-"""Manifests: what a file says, as policies, and whom that denies which cannot be read.
+"""Manifests: the policies in a file, and what an unreadable part of the file denies.
 
-Standing: the decision point without a cluster and `kubectl bailiwick check -f` both read files by it, so that one says
-what the other serves; `assembly` puts the files of a directory together. Files have no API server before them, so its
-part is done here: the shape of the object, types taken strictly, one object of a name. What is wrong is reported as
+Standing: the decision point without a cluster and `kubectl bailiwick check -f` both read files with it, so that one
+reports what the other serves; `assembly` combines the files of a directory. Files do not pass an API server, so this
+module does its checks: the shape of the object, strict types, one object for a name. Problems are reported as
 `file:line:column: path: message`.
 
-Holds: nothing that is wrong widens. An object that parses but is not a sound policy denies its subjects, if all of them
-can be read, else its endpoint, else its namespace. A document that does not parse to its end denies the endpoint that
-was named before the fault, whole: a list of subjects beside a fault may be half of one. Without a namespace it denies
-its endpoint in every namespace, and where not even that can be read, everything. Passed over is only what names itself
-something else: another API group's kind.
+Holds: no problem widens. An object that parses but is not a valid policy denies its subjects, if all of them can be
+read, otherwise its endpoint, otherwise its namespace. A document that does not parse to its end denies the whole
+endpoint that was named before the fault, because a list of subjects beside a fault may be incomplete. Without a
+namespace it denies its endpoint in every namespace, and without a readable endpoint, everything. Only a document that
+names itself as another API group's kind is skipped.
 """
 
 import hashlib
@@ -30,12 +30,12 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.ledger import Claim, Ledger, policy_claim
 from bailiwick_engine.cel.data import UnknownReason
-from bailiwick_engine.cel.hints import meant
+from bailiwick_engine.cel.hints import suggest_name
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.acceptance import carries_settings, over_budget
 from bailiwick_engine.compile.checks import expiries
 from bailiwick_engine.compile.datafiles import DataEntry, data_steps, is_data
-from bailiwick_engine.compile.policies import compile_steps, parse_steps, problem_steps, salvaged
+from bailiwick_engine.compile.policies import compile_steps, parse_steps, problem_steps, salvage
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, PolicyRef
 from bailiwick_engine.policy.replacements import replaced_by
@@ -62,7 +62,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ExpiryNotice:
-    """What is told of a sound policy from `time` on, in seconds since the epoch: `file:line:column: path: message`."""
+    """A problem of a valid policy from `time` on, in seconds since the epoch: `file:line:column: path: message`."""
 
     time: float
     problem: str
@@ -214,7 +214,7 @@ class _Reading:
         elif not problems:
             problems, policy = yield from self._compiled(ref, spec)
         elif ref.namespace and self._document.complete:
-            policy = _salvaged(ref, spec)
+            policy = _salvage(ref, spec)
         elif ref.namespace:
             policy = BrokenPolicy(ref, _endpoint(spec), None, audit=False)
         return ManifestEntry(
@@ -257,9 +257,9 @@ class _Reading:
         return tuple(ExpiryNotice(expiry.time, self._said(expiry.problem)) for expiry in found)
 
     def _compiled(self, ref: PolicyRef, spec: object) -> Steps[tuple[list[str], CompiledPolicy | BrokenPolicy]]:
-        problems = _mistyped(spec)
+        problems = _type_problems(spec)
         if problems:
-            return [self._said(problem) for problem in problems], _salvaged(ref, spec)
+            return [self._said(problem) for problem in problems], _salvage(ref, spec)
         metadata = {"namespace": ref.namespace, "name": ref.name, "uid": ref.uid, "generation": ref.generation}
         yield
         policy = yield from compile_steps({"metadata": metadata, "spec": spec})
@@ -278,7 +278,7 @@ class _Reading:
                 instead = f", not '{visible(found)}'" if isinstance(found, str) and len(found) <= _MAX_LABEL else ""
                 yield Problem(member, f"must be {wanted}{instead}")
         for member in sorted(self._object.keys() - set(_MEMBERS)):
-            yield Problem(member, f"unknown field{meant(member, _MEMBERS)}")
+            yield Problem(member, f"unknown field{suggest_name(member, _MEMBERS)}")
         if not ref.namespace:
             yield Problem(
                 "metadata.namespace", "is required and must be a DNS label, because a file has no current namespace"
@@ -324,12 +324,12 @@ def _endpoint(spec: object) -> str | None:
     return found if _is_label(found) else None
 
 
-def _salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
+def _salvage(ref: PolicyRef, spec: object) -> BrokenPolicy:
     """Return what is denied by a spec that parsed. An endpoint that cannot be one may have been meant for any."""
-    return salvaged(ref, {**spec, "endpoint": _endpoint(spec)} if isinstance(spec, dict) else spec)
+    return salvage(ref, {**spec, "endpoint": _endpoint(spec)} if isinstance(spec, dict) else spec)
 
 
-def _mistyped(spec: object) -> tuple[Problem, ...]:
+def _type_problems(spec: object) -> tuple[Problem, ...]:
     """Return what the API server would refuse and the engine, which reads only what passed it, would convert."""
     try:
         EndpointPolicy.model_validate_json(json.dumps({"spec": spec}), strict=True)

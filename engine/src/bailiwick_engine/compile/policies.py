@@ -1,6 +1,6 @@
-"""Compile: an `EndpointPolicy` as the API server stores it, to rules or to problems with their places.
+"""Compile: an `EndpointPolicy` as the API server stores it, to rules or to problems with their paths.
 
-Holds: never raises on a policy, however broken; what does not compile denies its own subjects and nobody else.
+Holds: never raises on a policy, however broken; a policy that does not compile denies its own subjects and no others.
 """
 
 import re
@@ -53,7 +53,7 @@ __all__ = [
     "parse_steps",
     "policy_ref",
     "problem_steps",
-    "salvaged",
+    "salvage",
 ]
 
 
@@ -90,7 +90,7 @@ def parse_steps(raw: object) -> Steps[EndpointPolicySpec | tuple[Problem, ...]]:
             try:
                 parsed.append(entry_type.validate_python(entry))
             except ValidationError:
-                # So that problems are told in the same words and the same order, whole.
+                # So that all problems are reported, with the same messages and in the same order.
                 return parse_spec(raw)
             yield
         if parsed:
@@ -123,7 +123,7 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
     ref = policy_ref(raw)
     spec = yield from parse_steps(raw.get("spec"))
     if isinstance(spec, tuple):
-        return salvaged(ref, raw.get("spec"))
+        return salvage(ref, raw.get("spec"))
     scope = yield from scope_steps(spec.variables or (), spec.data or ())
     yield
     compiled = yield from _compile(ref, spec, scope, suspended=spec.suspend or "deletionTimestamp" in raw["metadata"])
@@ -133,7 +133,7 @@ def compile_steps(raw: Mapping[str, Any]) -> Steps[CompiledPolicy | BrokenPolicy
     return BrokenPolicy(
         ref,
         spec.endpoint,
-        _named(spec.subjects),
+        _named_keys(spec.subjects),
         audit=spec.mode == "Audit",
         settings=settings,
         carries_settings=spec.endpoint_settings is not None,
@@ -177,7 +177,7 @@ def compilation_steps(ref: PolicyRef, spec: EndpointPolicySpec) -> Steps[Compila
 def _compile(
     ref: PolicyRef, spec: EndpointPolicySpec, scope: Scope, *, suspended: bool
 ) -> Steps[CompiledPolicy | tuple[Problem, ...]]:
-    """Compile without warnings, which nobody reads who only decides."""
+    """Compile without warnings, which a process that only decides does not need."""
     settings, wrong = yield from _settings(ref, spec, scope)
     problems = [*checks.problems(spec, ref.name), *scope.problems, *wrong]
     compiled = []
@@ -264,13 +264,13 @@ def _rule(  # noqa: PLR0913, PLR0917 - the parts of a rule
     return replace(compiled, gate=replace(compiled.gate, reads=reads_beside_resource(compiled)))
 
 
-def _named(subjects: Sequence[Subject]) -> frozenset[Key] | None:
+def _named_keys(subjects: Sequence[Subject]) -> frozenset[Key] | None:
     """Return whom a broken policy speaks of; None where an entry does not say, or there is none: that is everybody."""
     keys = [keys_of(subject) for subject in subjects]
     return frozenset().union(*keys) if keys and all(keys) else None
 
 
-def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
+def salvage(ref: PolicyRef, spec: object) -> BrokenPolicy:
     """Read of an unreadable spec what says whom it concerns; each part that cannot be read makes the denial wider."""
     members = spec if isinstance(spec, Mapping) else {}
     endpoint = members.get("endpoint")
@@ -278,7 +278,7 @@ def salvaged(ref: PolicyRef, spec: object) -> BrokenPolicy:
         listed = _SUBJECTS.validate_python(members.get("subjects"))
     except ValidationError:
         listed = []
-    subjects = _named(listed)
+    subjects = _named_keys(listed)
     carries_settings = "endpointSettings" in members
     settings = None
     if carries_settings and isinstance(endpoint, str):

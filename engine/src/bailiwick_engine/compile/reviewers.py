@@ -1,6 +1,6 @@
-"""Whether those who ask for approvals are known by the names under which people review. Pure.
+"""Whether requesters of approvals are known by the usernames under which people review. Pure.
 
-Holds: where the API server's name of a person is not known, nobody can tell that they approve their own request
+Holds: if the API server's name of a person is unknown, it cannot be detected that they approve their own request
 (invariant 1 of hack/invariants.py), so a policy that gates people of such an issuer is not accepted.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Subject
-from bailiwick_engine.keys import CLUSTER, Key, spelled
+from bailiwick_engine.keys import CLUSTER, Key, key_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ def people_of(spec: EndpointPolicySpec) -> People:
 
 def issuers_of(keys: Iterable[Key]) -> frozenset[str]:
     """Return the issuers of people by their keys, as `people_of` returns them of a policy."""
-    parts = [spelled(key) for key in keys]
+    parts = [key_parts(key) for key in keys]
     return frozenset(part[1] for part in parts if part[0] in {"user", "group"} and part[1] != CLUSTER)
 
 
-def unmapped(people: People, principals: Collection[str], issuers: Mapping[str, bool] | None) -> str | None:
+def unmapped_issuers(people: People, principals: Collection[str], issuers: Mapping[str, bool] | None) -> str | None:
     """Return what is wrong; None where nothing is, or nothing is known of issuers.
 
     `principals` are the issuers of those who may be acted for at the endpoint; `issuers` says of each one that is

@@ -1,7 +1,7 @@
-"""Schema errors: what is wrong with an object that does not fit its model, in words for whoever wrote it.
+"""Schema errors: what is wrong with an object that does not fit its model, for the author of the object.
 
-The one place that reads pydantic's errors: the operator, admission, the loader of files and the file of issuers tell
-them by it. Holds: pure, and never raises; a kind of error that is not known here keeps pydantic's words.
+Standing: the only module that reads pydantic's errors. The operator, admission, the loader of files and the file of
+issuers report them with it. Holds: pure, and never raises; an unknown type of error keeps pydantic's message.
 """
 
 import re
@@ -14,11 +14,11 @@ from pydantic_core import ErrorDetails
 
 from bailiwick_api.kinds import approvalrequirement, endpointpolicy, meta
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.cel.hints import meant
+from bailiwick_engine.cel.hints import suggest_name
 from bailiwick_engine.problem import Problem
 
 _HINTED: Final = 20
-"""So many errors are looked at for what was meant: of five thousand nobody reads more."""
+"""The number of errors for which a hint is searched: of five thousand errors, people do not read more."""
 _SHOWN: Final = 60
 _UNTOLD: Final = object()
 _NAMED: Final = 12
@@ -39,10 +39,10 @@ _PATTERNS: Final[Mapping[str, str]] = {
 
 
 def problems(error: ValidationError, model: type[BaseModel], *, values: bool = True) -> tuple[Problem, ...]:
-    """Return all that is wrong with an object of this model. Without `values` no value of it is told."""
+    """Return all problems of an object of this model. Without `values`, no message has a value of the object."""
     entries = error.errors(include_url=False, include_input=values)
     return tuple(
-        Problem(path(entry["loc"]), _told(entry, model if index < _HINTED else None))
+        Problem(path(entry["loc"]), _message(entry, model if index < _HINTED else None))
         for index, entry in enumerate(entries)
     )
 
@@ -52,15 +52,15 @@ def path(location: tuple[int | str, ...]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
-def _told(entry: ErrorDetails, model: type[BaseModel] | None) -> str:
+def _message(entry: ErrorDetails, model: type[BaseModel] | None) -> str:
     """Return what is wrong. Without `model` nothing is looked up."""
     kind, given, context = entry["type"], entry.get("input", _UNTOLD), entry.get("ctx", {})
     if kind == "extra_forbidden":
         return _unknown_field(entry["loc"], model)
     if kind == "literal_error":
         words = _WORDS.findall(str(context.get("expected", "")))
-        hint = meant(given, words) if model is not None and isinstance(given, str) else ""
-        return f"{_shown(given)}is not one of {', '.join(words)}{hint}"
+        hint = suggest_name(given, words) if model is not None and isinstance(given, str) else ""
+        return f"{_value_prefix(given)}is not one of {', '.join(words)}{hint}"
     if (found := _BY_KIND.get(kind)) is not None:
         return found(given, context)
     return entry["msg"]
@@ -75,7 +75,7 @@ def _unknown_field(location: tuple[int | str, ...], model: type[BaseModel] | Non
     wanted = str(location[-1])
     # As the models call them, which is how Python spells them.
     alias = {name: field.alias or name for name, field in found.model_fields.items()}.get(wanted)
-    hint = f"; did you mean {alias}?" if alias is not None else meant(wanted, names)
+    hint = f"; did you mean {alias}?" if alias is not None else suggest_name(wanted, names)
     listed = f"; the fields here are {', '.join(names)}" if len(names) <= _NAMED else ""
     return told + (hint or listed)
 
@@ -106,8 +106,8 @@ def _bare(kind: Any) -> Any:  # noqa: ANN401 - a type, in any of the ways to wri
             return kind
 
 
-def _shown(given: object) -> str:
-    """Return a value as a word before a message; nothing of one that is no plain value, or must not be told."""
+def _value_prefix(given: object) -> str:
+    """Return a value as a prefix of a message; empty for a value that is not plain, or that must not be shown."""
     if isinstance(given, str):
         return f"'{visible(given if len(given) <= _SHOWN else given[: _SHOWN - 1] + '…')}' "
     return f"{str(given).lower()} " if isinstance(given, bool | int | float) else ""
@@ -135,7 +135,7 @@ def _time(_given: object, context: Mapping[str, Any]) -> str:
 
 def _pattern(given: object, context: Mapping[str, Any]) -> str:
     pattern = str(context.get("pattern", ""))
-    return f"{_shown(given)}{_PATTERNS.get(pattern, f'must match {pattern}')}"
+    return f"{_value_prefix(given)}{_PATTERNS.get(pattern, f'must match {pattern}')}"
 
 
 def _many(count: object, one: str, more: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from bailiwick_engine.compile.policies import salvaged
+from bailiwick_engine.compile.policies import salvage
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy, CompiledSettings, PolicyRef, SettingsMeaning
 
@@ -24,7 +24,7 @@ def withheld(ref: PolicyRef, spec: object) -> BrokenPolicy:
         # With what may be done on somebody's behalf, which may be most of it, only the endpoint is denied.
         members = {**members, "endpointSettings": {**settings, "delegation": None}}
     delegates = isinstance(settings, dict) and settings.get("delegation") is not None
-    found = salvaged(ref, {**members, "subjects": _named(members)})
+    found = salvage(ref, {**members, "subjects": _named(members)})
     return _small(found, found.settings, found.subjects, delegates=delegates)
 
 

@@ -24,7 +24,7 @@ def unmet(clauses: Iterable[Clause]) -> tuple[Clause, ...]:
     return tuple(clause for clause in clauses if not clause.met)
 
 
-def fixed(rule: CompiledRule, call: Call, party: Party, now: float) -> Iterator[Clause]:
+def fixed_clauses(rule: CompiledRule, call: Call, party: Party, now: float) -> Iterator[Clause]:
     """Yield every clause of a rule but its conditions: they cost little and bound from below what a rule lacks."""
     view = CallView(rule.effect, call, party, now)
     for dimension in _CHEAP:
@@ -34,7 +34,7 @@ def fixed(rule: CompiledRule, call: Call, party: Party, now: float) -> Iterator[
 def of_rule(
     rule: CompiledRule, cheap: Iterable[Clause], call: Call, party: Party, now: float, values: Inputs
 ) -> tuple[Clause, ...]:
-    """Return all clauses of a rule, given those of `fixed`."""
+    """Return all clauses of a rule, given those of `fixed_clauses`."""
     view = CallView(rule.effect, call, party, now, values)
     return (*cheap, *(clause for dimension in _COSTLY for clause in dimension.clauses(rule, view)))
 

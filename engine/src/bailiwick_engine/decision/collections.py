@@ -1,8 +1,8 @@
-"""Collections: the objects that rules name, where a call is about all objects of a type and names none.
+"""Collections: the objects that rules name, for a call about all objects of a type that names none of them.
 
-Holds: what a Deny or a RequireApproval can say of any object of the collection is said of one that is returned here, or
-`unknown` is true; an Allow adds nothing, since the question about all objects is one that it must allow itself, by a
-condition that does not read which object it is (`reads_id`).
+Holds: if a Deny or a RequireApproval can apply to any object of the collection, it applies to one that is returned
+here, or `unknown` is true. An Allow adds nothing: it must itself allow the call about all objects, with a condition
+that does not read which object it is (`reads_id`).
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def named_objects(endpoint: CompiledEndpoint, party: Party, action: str, kind: s
 
 
 def reads_id(rule: CompiledRule) -> bool:
-    """Tell whether what a rule says of a call hangs on the id of the resource by a condition."""
+    """Tell whether the outcome of a rule depends on the id of the resource through a condition."""
     return any(path[:2] in {_ID, _ID[:1]} for condition in rule.conditions for path in condition.reads)
 
 

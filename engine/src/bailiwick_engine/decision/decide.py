@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from bailiwick_engine.approval import display, grants as approval
 from bailiwick_engine.approval.binding import NotCanonicalError, digest as digest_of, hash_of
 from bailiwick_engine.approval.cooldown import same_request
-from bailiwick_engine.approval.gates import Gate, joined, unmeetable
+from bailiwick_engine.approval.gates import Gate, join_gates, unmeetable
 from bailiwick_engine.approval.grants import Fitness, Grant
 from bailiwick_engine.call import Call, Party, ShownApproval
 from bailiwick_engine.circumstances import Circumstances, Freshness
@@ -36,32 +36,32 @@ def decide(
 ) -> Verdict:
     """Return the verdict on a call. `grants` are those of this endpoint and subject; others change nothing.
 
-    `digest`: of this very call, from an earlier verdict on it. To digest large arguments anew takes long.
+    `digest`: the digest of this same call, from an earlier verdict. To digest large arguments again takes long.
     """
-    return weighed(snapshot, call, grants, around, digest)[0]
+    return evaluate_hops(snapshot, call, grants, around, digest)[0]
 
 
-def weighed(
+def evaluate_hops(
     snapshot: Snapshot, call: Call, grants: Iterable[Grant], around: Circumstances, digest: str | None = None
 ) -> tuple[Verdict, tuple[Hop, ...] | None]:
     """Return the verdict and what was weighed for it; None where it was denied before any rule was looked at."""
     endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
     enforcing = endpoint is not None and call.caller.username in endpoint.enforcers
     if endpoint is None or not (enforcing or may_ask(endpoint, call)):
-        # Unknown endpoint and stranger are told the same, so that nobody learns which endpoints exist.
+        # An unknown endpoint and an unknown caller get the same answer, so that no caller learns which endpoints exist.
         return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE), None
     dry_run = not enforcing
     admitted = admit(snapshot, endpoint, call, around)
-    # Asked in this way, and not if it is a reason, it is told at once of almost every call.
+    # A test for a Party, and not for a reason, is fast for almost every call.
     if not isinstance(admitted, Party):
         return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run), None
     passed = hops(endpoint, call, admitted, around.now)
-    audit = _audited(passed) if endpoint.audits else ()
+    audit = _audit_rules(passed) if endpoint.audits else ()
     verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest, endpoint), grants)
-    return _outdated(verdict) if around.outdated else verdict, passed
+    return _deny_while_outdated(verdict) if around.outdated else verdict, passed
 
 
-def _outdated(verdict: Verdict) -> Verdict:
+def _deny_while_outdated(verdict: Verdict) -> Verdict:
     """Return the verdict where a change of the policies is not compiled yet: what would let through denies.
 
     So does what is used up: the call that took the last use may come again, and is let through by that.
@@ -76,7 +76,7 @@ def _outdated(verdict: Verdict) -> Verdict:
 
 def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Party | Reason:
     """Return the proven subject, or why the call is denied before any rule is looked at."""
-    closed = _closed(snapshot, endpoint, call, around)
+    closed = _closed_reason(snapshot, endpoint, call, around)
     if closed is not None:
         return closed
     if not isinstance(call.subject, Party):
@@ -90,8 +90,8 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
     return call.subject if call.refused is None else call.refused
 
 
-def _closed(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Reason | None:
-    """Why the endpoint denies everybody, whoever the subject is."""
+def _closed_reason(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Reason | None:
+    """Return why the endpoint denies every call, for any subject; None if it does not."""
     if around.freshness is _DEAD:
         return Reason.STORE_STALE
     return Reason.POLICY_INVALID if call.namespace in snapshot.unreadable else endpoint.closed
@@ -164,29 +164,29 @@ def _effects(passed: Iterable[Hop]) -> _Effects:
 def _weigh(passed: Iterable[Hop], case: _Case, grants: Iterable[Grant]) -> Verdict:
     found = _effects(passed)
     if found.denying:
-        return _denied(found.denying, case)
+        return _deny(found.denying, case)
     if (hop := found.stopped) is not None:
-        return _missed(case, hop) if hop.refused is None else case.deny(hop.refused, hop=hop)
+        return _deny_without_rule(case, hop) if hop.refused is None else case.deny(hop.refused, hop=hop)
     if found.gated:
         gated = dict(sorted(found.gated.items(), key=lambda one: one[0].place))
         rule = next(iter(gated))
         # Before they are joined: one namespace may have thousands of such rules.
         if unmeetable(gated.values()) is not None:
             return case.deny(Reason.MULTIPLE_GATES, rule)
-        return _gated(rule, joined([case.endpoint.gate(*one) for one in gated.items()]), case, grants)
+        return _decide_gate(rule, join_gates([case.endpoint.gate(*one) for one in gated.items()]), case, grants)
     if not found.allowing:
         return case.deny(Reason.NO_RULE)
     allowed = found.allowing[0] if len(found.allowing) == 1 else min(found.allowing, key=lambda rule: rule.place)
     return Verdict(outcome=_ALLOWED, reason=_BY_RULE, rule=allowed, dry_run=case.dry_run, audit=case.audit)
 
 
-def _denied(denying: Iterable[tuple[Finding, Hop]], case: _Case) -> Verdict:
+def _deny(denying: Iterable[tuple[Finding, Hop]], case: _Case) -> Verdict:
     """Deny by what weighs most: a Deny before a gate that is shut, of either the first."""
     finding, hop = min(denying, key=lambda one: (one[0].standing is _DENIES, _precedence(one[0])))
     return case.deny(finding.reason or Reason.POLICY_DENIED, finding.rule, finding.message, hop)
 
 
-def _missed(case: _Case, hop: Hop) -> Verdict:
+def _deny_without_rule(case: _Case, hop: Hop) -> Verdict:
     """Deny for want of a rule, and name the one that came nearest."""
     silent = [finding for finding in hop.findings if not finding.rule.audit and finding.rule.effect is Effect.ALLOW]
     if not silent:
@@ -200,7 +200,7 @@ def _precedence(finding: Finding) -> tuple[int, tuple[str, str]]:
     return (-1 if finding.reason is None else _RANK[finding.reason], finding.rule.place)
 
 
-def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant]) -> Verdict:
+def _decide_gate(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant]) -> Verdict:
     call, subject, around = case.call, case.subject, case.around
     try:
         digest = case.digest or digest_of(call, subject)
@@ -219,24 +219,24 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     refusal = _refusal(call, subject, gate, around)
     if refusal is not None:
         return replace(denied, reason=refusal)
-    judged, alike = _judged(grants, case, gate, digest)
-    # Of all of them: to name another approval, to show a token that is none, or to vary what no rule reads gets nobody
-    # asked again sooner.
+    judged, alike = _judge_grants(grants, case, gate, digest)
+    # Over all of them: a caller cannot ask reviewers again sooner by naming another approval, by showing an invalid
+    # token, or by varying attributes that no rule reads.
     cools_until = _cools_until([*judged, *alike], gate, around.now)
     shown = call.shown
     if shown is not None:
         if not _proves(shown, call, subject, digest):
             return replace(denied, reason=Reason.APPROVAL_TOKEN_INVALID, cools_until=cools_until)
         judged = [(found, grant) for found, grant in judged if grant.id == shown.id]
-    usable = approval.ordered(grant for found, grant in judged if found is Fitness.USABLE)
+    usable = approval.order_grants(grant for found, grant in judged if found is Fitness.USABLE)
     if usable:
         if gate.by_token and (shown is None or shown.token is None):
-            # Named, so that whoever asks gets the token of this one.
+            # Named, so that the caller gets the token of this grant.
             return replace(denied, reason=Reason.APPROVAL_TOKEN_REQUIRED, pending=usable[0])
         return replace(
             denied, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED, grants=tuple(usable[:MAX_TRIED_GRANTS])
         )
-    waiting = approval.ordered(grant for found, grant in judged if found is Fitness.PENDING)
+    waiting = approval.order_grants(grant for found, grant in judged if found is Fitness.PENDING)
     if waiting:
         return replace(denied, reason=Reason.APPROVAL_PENDING, pending=waiting[0])
     latest = approval.latest_ended(grant for _, grant in judged)
@@ -245,7 +245,7 @@ def _gated(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[Grant])
     return replace(denied, reason=found.value, cools_until=cools_until)
 
 
-def _judged(
+def _judge_grants(
     grants: Iterable[Grant], case: _Case, gate: Gate, digest: str
 ) -> tuple[list[tuple[Fitness, Grant]], list[tuple[Fitness, Grant]]]:
     """Return the grants of this very call, and those whose denial would be one of this call too."""
@@ -273,7 +273,7 @@ def _proves(shown: ShownApproval, call: Call, subject: Party, digest: str) -> bo
 
 
 def _cools_until(judged: Iterable[tuple[Fitness, Grant]], gate: Gate, now: float) -> float | None:
-    """Until when nobody is asked again what a reviewer denied; without end while it is not known since when."""
+    """Return until when reviewers are not asked again after a denial; forever while its time is unknown."""
     denials = [grant.denied_at for found, grant in judged if found is Fitness.DENIED]
     ends = [float("inf") if since is None else since + gate.limits.deny_cooldown_seconds for since in denials]
     return max((end for end in ends if end > now), default=None)
@@ -287,14 +287,14 @@ def _refusal(call: Call, subject: Party, gate: Gate, around: Circumstances) -> R
         return Reason.APPROVAL_UNVERIFIABLE
     people = any(step.kind == "Human" for step in gate.steps)
     if people and any(party.reviewer is None for party in (subject, *call.actors)):
-        # Nobody could tell whether a reviewer approves their own request.
+        # It could not be detected that a reviewer approves their own request.
         return Reason.APPROVAL_UNVERIFIABLE
     if display.lacking(call, gate) or (gate.scope and approval.scope_of(call.resource, gate) is None):
         return Reason.CONTEXT_INSUFFICIENT
     return None if display.inspectable(call, gate) else Reason.UNINSPECTABLE
 
 
-def _audited(passed: Iterable[Hop]) -> tuple[tuple[str, str, str], ...]:
+def _audit_rules(passed: Iterable[Hop]) -> tuple[tuple[str, str, str], ...]:
     return tuple(
         sorted(
             (finding.rule.policy.name, finding.rule.name, finding.rule.effect.value)

@@ -1,8 +1,8 @@
 """Explain: each near rule clause by clause, and the nearest miss.
 
-Holds: what applies is what `decide` found to apply; no token, claim, argument or property of the call is shown, only
-what policies say and whether it held; where every change of the nearest miss is made, the call is allowed, or needs an
-approval where `approval` says so.
+Holds: the rules that apply are those that `decide` found to apply. No token, claim, argument or property of the call is
+shown, only the contents of policies and whether they held. With every change of the nearest miss, the call is allowed,
+or needs an approval if `approval` says so.
 """
 
 from collections.abc import Iterable
@@ -68,10 +68,10 @@ class RequiredChange:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`near`: nearest first. `changes`: the nearest miss; empty where the call is allowed, or no rule could mend it.
+    """`near`: nearest first. `changes`: the nearest miss; empty if the call is allowed, or if no rule could allow it.
 
-    `approval`: the gates that stand before the call once the changes are made. `refused`: denied before any rule.
-    `incomplete`: the endpoint has more rules than are looked at.
+    `approval`: the gates of the call once the changes are made. `refused`: denied before any rule. `incomplete`: the
+    endpoint has more rules than are evaluated.
     """
 
     near: tuple[WeighedRule, ...] = ()
@@ -82,7 +82,7 @@ class Explanation:
 
 
 def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanation | None:
-    """Explain the decision on a call; None for whoever may not ask. A Deny that does not apply is not shown."""
+    """Explain the decision on a call; None for a caller who may not ask. A Deny that does not apply is not shown."""
     endpoint = snapshot.endpoints.get((call.namespace, call.endpoint))
     if endpoint is None or not may_ask(endpoint, call):
         return None
@@ -130,13 +130,13 @@ def _weighed(rules: Iterable[CompiledRule], call: Call, hop: Hop, values: Inputs
     for rule in rules:
         standing = standings.get(rule, Standing.SILENT)
         if standing is not Standing.SILENT:
-            cheap_ones = clauses.fixed(rule, call, hop.party, now)
+            cheap_ones = clauses.fixed_clauses(rule, call, hop.party, now)
             every = clauses.of_rule(rule, cheap_ones, call, hop.party, now, values)
             deciding.append(WeighedRule(rule, hop.party, every, standing))
         elif rule.effect is not Effect.DENY:
-            cheap.append((tuple(clauses.fixed(rule, call, hop.party, now)), rule))
+            cheap.append((tuple(clauses.fixed_clauses(rule, call, hop.party, now)), rule))
     for fixed, rule in sorted(cheap, key=lambda entry: _likelihood(*entry))[:MAX_EVALUATED]:
-        # Conditions can only add to what a rule lacks, so nobody further down comes nearer than these.
+        # Conditions can only add to what a rule lacks, so no later rule comes nearer than these.
         if len(silent) >= NEAR and len(unmet(fixed)) >= len(silent[-1].unmet):
             break
         every = clauses.of_rule(rule, fixed, call, hop.party, now, values)

@@ -1,7 +1,7 @@
-"""Hops: a call is judged for each actor of its chain, and the verdict is the meet over all.
+"""Hops: a call is evaluated for each actor of its chain, and the verdict is the strictest of all.
 
-Holds: no chain is ever wider than any hop of it; only the key that is matched changes from hop to hop, CEL's `subject`
-is always the one whom the call is for.
+Holds: no chain is ever wider than any of its hops. Only the matched key changes from hop to hop; CEL's `subject` is
+always the party for whom the call is made.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,10 +27,10 @@ _UNCOUNTED: Final = 16
 
 
 class Hop(msgspec.Struct, frozen=True, gc=False):
-    """One party and how the rules stand to it. `must_allow`: without an Allow or a gate of its own the call is denied.
+    """One party and its rules. `must_allow`: without an Allow or a gate of its own the call is denied.
 
-    `actor` is the party where it acts for somebody, as conditions see it; `refused` is a reason that no rule can mend.
-    `seen` is what conditions saw, where there were any.
+    `actor` is the party if it acts for another, as conditions see it; `refused` is a reason that no rule can override.
+    `seen`: the inputs of its conditions, if there were any.
     """
 
     party: Party

@@ -1,7 +1,7 @@
-"""Likeness: names of one search about which `decide` says the same, told by the rules that speak of each.
+"""Likeness: names of one search for which `decide` has the same verdict, by the rules that apply to each.
 
-Standing: under `search`, which decides about one name of each kind. Holds: two names have one kind only if a decision
-reads the same of both, but for the names of rules; where that cannot be told, a name has none and is decided by itself.
+Standing: under `search`, which decides one name of each kind. Holds: two names have one kind only if a decision reads
+the same of both, except for the names of rules. If that is uncertain, a name has no kind and is decided by itself.
 """
 
 from collections.abc import Collection, Sequence
@@ -69,7 +69,7 @@ class NameKinds:
         """Return the number of all that a decision reads of a rule that covers a name. One without a gate may deny."""
         if rule.gate is not None and not rule.audit:
             return _ALONE
-        off = match.off(rule, self._call, self._now) if rule.limits else None
+        off = match.disabled_reason(rule, self._call, self._now) if rule.limits else None
         conditions: tuple[Expression | Scope, ...] = ()
         for one in rule.conditions:
             conditions += (one.expression, one.scope)

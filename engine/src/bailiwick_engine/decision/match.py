@@ -1,6 +1,6 @@
-"""Matching: which rules speak of this call, and how each of them stands. Runs on every decision.
+"""Matching: the rules that apply to this call, and the state of each. Runs on every decision.
 
-Holds: an empty selector matches nothing; what is unknown, over or switched off never widens.
+Holds: an empty selector matches nothing; a rule that is unknown, expired or disabled never widens.
 """
 
 from enum import Enum, auto
@@ -41,10 +41,10 @@ _APPLIES, _SILENT, _DENIES = Standing.APPLIES, Standing.SILENT, Standing.DENIES
 
 
 def candidates(endpoint: CompiledEndpoint, call: Call, party: Party) -> list[tuple[CompiledRule, Truth]]:
-    """Return the rules that may speak of this party, action and resource, in no promised order.
+    """Return the rules that may apply to this party, action and resource, in no particular order.
 
-    With each whether it names the party: UNKNOWN where that hangs on a workload that is not known or not approved. Ask
-    `RuleIndex.too_much` first.
+    Each comes with whether it names the party: UNKNOWN if that depends on a workload that is unknown or not approved.
+    Call `RuleIndex.too_much` first.
     """
     found: list[tuple[CompiledRule, Truth]] = []
     for rule in endpoint.index.speaking_of(party.keys, call.action.name):
@@ -86,16 +86,16 @@ def standing(
         return Finding(rule, _SILENT, Reason.CONDITION_FALSE, message)
     if effect is _ALLOW:
         if held is not True:
-            return Finding(rule, _SILENT, _undecided(held), message)
-        why = off(rule, call, now) if rule.limits else None
+            return Finding(rule, _SILENT, _undecided_reason(held), message)
+        why = disabled_reason(rule, call, now) if rule.limits else None
         return Finding(rule, _APPLIES) if why is None else Finding(rule, _SILENT, why)
     if effect is _DENY:
-        return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else _undecided(held))
+        return Finding(rule, _APPLIES, Reason.POLICY_DENIED if held is True else _undecided_reason(held))
     # A gate for an approved workload is no way through for one that is not known, with an approval or without.
-    why = Reason.WORKLOAD_UNAPPROVED if named is not True else off(rule, call, now)
+    why = Reason.WORKLOAD_UNAPPROVED if named is not True else disabled_reason(rule, call, now)
     if why is None and held is not True:
         # Nor is one whose condition cannot be evaluated: it may be false, and then no approval would let through.
-        return Finding(rule, _DENIES, _undecided(held), message)
+        return Finding(rule, _DENIES, _undecided_reason(held), message)
     return Finding(rule, _DENIES, why) if why else Finding(rule, _APPLIES)
 
 
@@ -115,11 +115,11 @@ def _conditions(rule: CompiledRule, inputs: Inputs | None) -> _Held:
     return held
 
 
-def _undecided(held: Truth) -> Reason:
+def _undecided_reason(held: Truth) -> Reason:
     return Reason.TOO_COSTLY if held is TOO_COSTLY else Reason.CONDITION_ERROR
 
 
-def off(rule: CompiledRule, call: Call, now: float) -> Reason | None:
+def disabled_reason(rule: CompiledRule, call: Call, now: float) -> Reason | None:
     """Return why a rule that is no Deny does not hold for a call at this moment, whatever its conditions say."""
     for limit in rule.limits:
         if (reason := limit(rule, call, now)) is not None:

@@ -1,8 +1,8 @@
 """Search: which subjects, resources or actions a call could name and be allowed (AuthZEN 1.0, search APIs).
 
-Holds: what is found is what policies name literally and `decide` allows without a grant, so that an evaluation of it
-agrees; what may be there besides, and is not found, makes the answer `incomplete`. Of a subject an evaluation may say
-that an approval is required: such subjects are told too, apart from the others.
+Holds: a result is a name that policies contain literally and that `decide` allows without a grant, so that an
+evaluation agrees. If there may be others that are not found, the answer is `incomplete`. Subjects whose evaluation
+says that an approval is required are also returned, separately from the others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Set as AbstractSet
@@ -19,7 +19,7 @@ from bailiwick_engine.call import Action, Call, Json, Party, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.likeness import ACTION_NAME, RESOURCE_ID, NameKind, NameKinds
-from bailiwick_engine.decision.match import off
+from bailiwick_engine.decision.match import disabled_reason
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.names import NameSet
@@ -89,7 +89,7 @@ def candidates(endpoint: CompiledEndpoint, kind: SearchKind, call: Call, now: fl
             if _gives(rule, call, now):
                 names |= given
                 hidden = hidden or covered is None
-    found = _listed(names, hidden=hidden)
+    found = _list_candidates(names, hidden=hidden)
     # A subject that is hypothetical is decided about twice, see `_prospect`.
     if len(found.names) <= _FEW or call.subject.hypothetical:
         return found
@@ -97,17 +97,17 @@ def candidates(endpoint: CompiledEndpoint, kind: SearchKind, call: Call, now: fl
     return Candidates(found.names, found.hidden, kinds)
 
 
-def _listed(names: Iterable[str], *, hidden: bool) -> Candidates:
+def _list_candidates(names: Iterable[str], *, hidden: bool) -> Candidates:
     ordered = sorted(names)
     return Candidates(tuple(ordered[:MAX_CANDIDATES]), hidden or len(ordered) > MAX_CANDIDATES)
 
 
-def tried(
+def try_name(
     snapshot: Snapshot, endpoint: CompiledEndpoint, kind: SearchKind, call: Call, name: str, around: Circumstances
 ) -> Prospect:
     """Return what an evaluation of this name comes to; of several subjects of one name, the best.
 
-    A subject is hypothetical: nobody has shown a token, so its claims, groups, uid and workload are unknown. A
+    A subject is hypothetical: there is no token, so its claims, groups, uid and workload are unknown. A
     condition that reads claims is unknown, an Allow for a group or a workload does not count, and a Deny for one does.
     """
     answers = {
@@ -132,12 +132,12 @@ class Prospects:
         found: Candidates,
         around: Circumstances,
     ) -> None:
-        self._tried = partial(tried, snapshot, endpoint, kind, call, around=around)
+        self._tried = partial(try_name, snapshot, endpoint, kind, call, around=around)
         self._kinds = found.kinds
         self._known: dict[NameKind, Prospect] = {}
 
     def prospect(self, name: str) -> Prospect:
-        """Return what an evaluation of one of the names comes to, see `tried`."""
+        """Return what an evaluation of one of the names comes to, see `try_name`."""
         kind = None if self._kinds is None else self._kinds.kind(name)
         if kind is None:
             return self._tried(name)
@@ -178,15 +178,19 @@ def _subject_candidates(endpoint: CompiledEndpoint, call: Call, now: float) -> C
     for rule in endpoint.speaking_of(call.action.name):
         if not _gives(rule, call, now) or not rule.covers(call.resource):
             continue
-        named = [(spelled, _of_type(endpoint, call, spelled)) for spelled in map(keys.spelled, rule.subjects)]
+        named = [(spelled, _of_type(endpoint, call, spelled)) for spelled in map(keys.key_parts, rule.subjects)]
         hidden = hidden or any(held and spelled[0] == "group" for spelled, held in named)
         names.update(spelled[-1] for spelled, held in named if held and spelled[0] != "group")
-    return _listed(names, hidden=hidden)
+    return _list_candidates(names, hidden=hidden)
 
 
 def _gives(rule: CompiledRule, call: Call, now: float) -> bool:
     """Tell whether a name that a rule gives may be allowed by it: it is enforced, no Deny, and in force."""
-    return not rule.audit and rule.effect is not Effect.DENY and (not rule.limits or off(rule, call, now) is None)
+    return (
+        not rule.audit
+        and rule.effect is not Effect.DENY
+        and (not rule.limits or disabled_reason(rule, call, now) is None)
+    )
 
 
 def _open(names: NameSet) -> bool:
@@ -267,7 +271,7 @@ def _reads_what_is_known(rule: CompiledRule) -> bool:
 
 def _groups(snapshot: Snapshot, call: Call, issuer: str | None) -> tuple[str, ...]:
     endpoint = snapshot.endpoints[call.namespace, call.endpoint]
-    spelled = [keys.spelled(key) for key in endpoint.named_subjects | endpoint.broken.keys()]
+    spelled = [keys.key_parts(key) for key in endpoint.named_subjects | endpoint.broken.keys()]
     return tuple(sorted(name for kind, *of, name in spelled if kind == "group" and of == [issuer]))
 
 

@@ -1,7 +1,7 @@
-"""Shadow: a call decided once more, with a candidate in place of the policy that it replaces.
+"""Shadow: decide a call again, with a candidate in place of the policy that it replaces.
 
-Standing: over `decide`, which it asks; whoever answers never does. Holds: pure; what the candidate would need to know
-and nobody asked is undecided, and never told as a verdict.
+Standing: over `decide`, which it calls; the code that answers calls never uses it. Holds: pure; if the candidate needs
+an input that was not read for the live decision, the result is undecided, and never reported as a verdict.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from bailiwick_engine.policy.snapshot import CompiledEndpoint, ShadowEndpoint, S
 
 
 class VerdictClass(StrEnum):
-    """What a verdict comes to for whoever asked."""
+    """What a verdict means for the caller."""
 
     ALLOW = "allow"
     APPROVAL = "approval"
@@ -33,9 +33,9 @@ class ShadowVerdict(msgspec.Struct, frozen=True):
     verdict: Verdict | None
 
     def differs(self, live: Verdict) -> bool:
-        """Tell whether whoever asked would have been told something else: another verdict, or another reason.
+        """Tell whether the caller would have got a different answer: another verdict, or another reason.
 
-        Another rule that says the same is none: that is what `diff` is for.
+        Another rule with the same answer is not a difference: that is what `diff` is for.
         """
         verdict = self.verdict
         return verdict is not None and ((verdict_class(verdict), verdict.reason) != (verdict_class(live), live.reason))
@@ -48,7 +48,7 @@ def verdict_class(verdict: Verdict) -> VerdictClass:
     return VerdictClass.APPROVAL if verdict.awaits_approval else VerdictClass.DENY
 
 
-def shadowed(
+def decide_shadow(
     snapshot: Snapshot,
     endpoint: CompiledEndpoint,
     call: Call,
@@ -70,7 +70,7 @@ def shadowed(
 
 
 def _asks_more(shadow: CompiledEndpoint, live: CompiledEndpoint, call: Call) -> bool:
-    """Tell whether the candidate asks what a party calls from and no live rule does: then nobody has looked."""
+    """Tell whether the candidate needs a party's workload and no live rule does: then it was not looked up."""
     parties = [party for party in (call.subject, *call.actors) if isinstance(party, Party) and party.workload is None]
     return any(
         shadow.asks_workload(call.action.name, call.resource, party)

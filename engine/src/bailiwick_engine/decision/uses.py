@@ -1,7 +1,7 @@
-"""Uses: by which rules each party of a call passed that was let through.
+"""Uses: the rules that let each party of an allowed call pass.
 
-Standing: over `hops`, for whoever counts uses: of the record of a call, or of the call itself. Holds: pure; a rule in
-Audit mode lets nobody through.
+Standing: over `hops`, for code that counts uses, from the record of a call or from the call itself. Holds: pure; a rule
+in Audit mode lets no call through.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Verdict: what a decision comes to. Every adapter turns it into its own words.
+"""Verdict: the result of a decision. Every adapter translates it into its own protocol.
 
 Holds: a verdict that is not ALLOW opens nothing; USE_GRANT allows only after a use was recorded on one of its grants.
 """
@@ -27,8 +27,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `hop` is the party of a delegated call at which it failed. `message` is the policy's own word (a condition's
     message) and may be None. `audit` names the rules of Audit-mode policies that would have applied, as (policy, rule,
-    effect). `cools_until`: a reviewer denied this very request, and until then (seconds since the epoch) nobody is
-    asked again.
+    effect). `cools_until`: a reviewer denied this same request, and until then (seconds since the epoch) no
+    reviewer is asked again.
     """
 
     outcome: Outcome

@@ -1,9 +1,9 @@
-"""MCP messages: from the body of a proxied call to the action and the resource that it stands for.
+"""MCP messages: map the body of a proxied call to an action and a resource.
 
 Standing: beside `routes`, for endpoints with `http.mcp` (JSON-RPC 2.0; MCP 2026-07-28, and 2025-11-25 for `initialize`
-and `ping`). Holds: a method is one that is known here, or the call is denied, and so is a notification, about which
-nobody could be told; a message that two readers could take differently is refused; whatever reaches a tool, a resource
-or a prompt is in the question.
+and `ping`). Holds: a call with an unknown method is denied. So is a notification, because it has no response that could
+report a denial. A message that two readers could interpret differently is refused. Everything that reaches a tool, a
+resource or a prompt is part of the evaluated call.
 """
 
 import base64
@@ -85,7 +85,7 @@ def _mapped(method: str, params: Mapping[str, Json], server: str) -> MappedCall 
             return _of_resource(_named(method, params, "uri", "resource", "resources/read"))
         case _ if method in OF_SERVER:
             return MappedCall(Action(method), Resource(SERVER, server), None)
-    return RouteRefusal(Reason.UNMAPPED, "nobody has said what this method does")
+    return RouteRefusal(Reason.UNMAPPED, "this MCP method is unknown")
 
 
 def _of_resource(found: MappedCall | RouteRefusal) -> MappedCall | RouteRefusal:
@@ -107,7 +107,7 @@ def _named(
         return _refused("params.arguments is not an object")
     unknown = unknown_member(method, params)
     if unknown is not None:
-        return RouteRefusal(Reason.UNMAPPED, f"nobody has said what the member {unknown} of this method does")
+        return RouteRefusal(Reason.UNMAPPED, f"the member {unknown} of this MCP method is unknown")
     reserved = reserved_argument(args or {})
     if reserved is not None:
         return _refused(f"the argument {reserved[:64]} has a reserved name")

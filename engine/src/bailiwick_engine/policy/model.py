@@ -1,7 +1,7 @@
-"""What a policy becomes: frozen rules that matching and deciding only look things up in. `compile` makes them.
+"""Compiled policies: frozen rules for matching and deciding. `compile` makes them.
 
-Standing: over `dimensions`, of whose parts a rule is made. Holds: nothing here changes after it was made; a snapshot is
-swapped whole.
+Standing: over `dimensions`, whose parts make up a rule. Holds: nothing here changes after it was made; a snapshot is
+replaced as a whole.
 """
 
 import hashlib
@@ -159,7 +159,7 @@ class BrokenPolicy:
     `endpoint` None: every endpoint of its namespace is denied. `subjects` None: everybody is. Settings that can be read
     hold all the same; where they cannot be read, the endpoint is denied, whatever the mode. `withheld`: it is over
     budget, and was not compiled. `data` are the objects that its settings may read. `replaces`: it is a candidate, and
-    denies nobody.
+    denies no call.
     """
 
     ref: PolicyRef

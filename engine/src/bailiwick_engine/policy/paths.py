@@ -1,9 +1,9 @@
-r"""Paths, queries and hosts of proxied calls, in the one reading that every reader has; all else is refused.
+r"""Paths, queries and hosts of proxied calls that every reader interprets in the same way; all others are refused.
 
-Standing: below `routes`; the only normalisation of paths there is. Holds: an accepted path stays as it is under every
-canonicalisation of RFC 3986, and nothing in it means something else to a reader who decodes once more, removes
-parameters, takes \ for / or folds letters that look the same. Nothing is ever put right: what is not canonical is
-refused, since what we made of it need not be what the upstream makes of it.
+Standing: below `routes`; the only module that canonicalises paths. Holds: an accepted path is unchanged by every
+canonicalisation of RFC 3986, and no part of it means something else to a reader that decodes once more, removes
+parameters, reads \ as / or folds letters that look the same. No path is ever corrected: one that is not canonical is
+refused, since the upstream may correct it in another way.
 """
 
 import re
@@ -26,7 +26,7 @@ _HOST: Final = re.compile(
 
 
 class PathDefect(StrEnum):
-    """Why a path is refused, as the caller is told."""
+    """Why a path is refused, as in the caller's answer."""
 
     LONG = "the path is too long"
     FORM = segments.FORM

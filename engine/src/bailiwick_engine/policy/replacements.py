@@ -1,7 +1,8 @@
-"""Replacing: which candidates, policies with `replaces`, are judged in place of another, and what the others are told.
+"""Replacing: which candidates, policies with `replaces`, are evaluated in place of another, and messages for the rest.
 
-Standing: lowest of its folder, for whoever judges by it or tells of it. Holds: who stands for whom hangs on the names
-of one endpoint's policies alone, so that operator, decision point and command line say the same of the same policies.
+Standing: lowest of its folder, for code that evaluates candidates or reports on them. Holds: which candidate replaces
+which policy depends only on the names of one endpoint's policies, so that operator, decision point and command line
+agree.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -20,7 +21,7 @@ class Replacement(StrEnum):
     IN_PLACE = "InPlace"
     NOT_FOUND = "ReplacedNotFound"
     OTHER_ENDPOINT = "ReplacedOnOtherEndpoint"
-    """Told only where the other endpoints are known; it is judged as one that is not found."""
+    """Reported only if the other endpoints are known; the candidate is treated as NOT_FOUND."""
     CANDIDATE = "ReplacedIsCandidate"
     CONTESTED = "SeveralCandidates"
     TOO_MANY = "TooManyCandidates"
@@ -39,8 +40,8 @@ def candidate_for(mode: object, replaces: object) -> str | None:
 def replacements(candidates: Mapping[str, str], others: Collection[str]) -> dict[str, Replacement]:
     """Return how each candidate of one endpoint stands. `candidates`: what each replaces, by its own name.
 
-    `others` are the names of the endpoint's other policies. Where more than one name a policy, none stands for it:
-    nobody could tell whose record it is.
+    `others` are the names of the endpoint's other policies. If several candidates name one policy, none replaces it:
+    its records could not be attributed to one of them.
     """
     claimed: dict[str, int] = {}
     for replaced in candidates.values():
@@ -64,7 +65,7 @@ def replacements(candidates: Mapping[str, str], others: Collection[str]) -> dict
 
 @dataclass(frozen=True, slots=True)
 class CandidateStanding:
-    """How a candidate stands, and what is told of it."""
+    """The state of a candidate, and its message."""
 
     standing: Replacement
     message: str
@@ -86,12 +87,14 @@ def standings(
         if seen is Replacement.NOT_FOUND and (known := elsewhere(of)) not in {None, endpoint}:
             standing, other = Replacement.OTHER_ENDPOINT, known or ""
         rivals = {rival for rival, its in candidates.items() if its == of and rival != name}
-        found[name] = CandidateStanding(standing, _told(standing, endpoint, of, rivals, other))
+        found[name] = CandidateStanding(standing, _standing_message(standing, endpoint, of, rivals, other))
     return found
 
 
-def _told(standing: Replacement, endpoint: str, replaced: str, rivals: Collection[str], elsewhere: str) -> str:
-    """Return what is told of a candidate for this policy. `rivals`: the other candidates for it, by name.
+def _standing_message(
+    standing: Replacement, endpoint: str, replaced: str, rivals: Collection[str], elsewhere: str
+) -> str:
+    """Return the message for a candidate for this policy. `rivals`: the other candidates for it, by name.
 
     `elsewhere` is the endpoint of a policy of another one.
     """

@@ -1,8 +1,8 @@
-"""Routes, compiled: from a proxied HTTP call to the action and the resource that it stands for.
+"""Routes, compiled: map a proxied HTTP call to an action and a resource.
 
-Standing: in an endpoint's settings; `compile.routes` makes the table, `paths` reads what is asked. Holds: a call that
-no route fits, or that two fit of which neither says more, comes to no action; what is absent is left out, so that it is
-unknown to rules, and what has two readings is refused.
+Standing: in an endpoint's settings; `compile.routes` makes the table, `paths` parses the call. Holds: a call has no
+action if no route matches it, or if two match and neither is more specific. An absent value is left out, so that it is
+unknown to rules. A value with two readings is refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -194,7 +194,7 @@ class RouteTable:
             route for route in self.by_length.get((method, len(path.segments), path.slash), ()) if route.fits(path)
         ]
         if not fitting:
-            # A query that names another method is told of first: by it the upstream may take the call for another.
+            # A query that names another method is reported first: with it the upstream may run another method.
             readable = query_values(query, ()) is not None
             return RouteRefusal(Reason.UNMAPPED if readable else Reason.AMBIGUOUS_REQUEST)
         chosen = [one for one in fitting if all(one is other or one.says_more_than(other) for other in fitting)]
@@ -225,7 +225,7 @@ class RouteTable:
 
 
 class _Filler:
-    """Puts values in the place of names. `ambiguous`: a header of which there are two, or that nobody can print."""
+    """Replaces names by values. `ambiguous`: a header that occurs twice, or that is not printable."""
 
     def __init__(self, values: Values, headers: Headers) -> None:
         self._values = values

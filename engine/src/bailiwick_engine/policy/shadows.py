@@ -1,7 +1,7 @@
-"""Shadows: the same endpoint with a candidate in place of the policy that it replaces, for a second decision.
+"""Shadows: an endpoint with a candidate in place of the policy that it replaces, for a second decision.
 
-Standing: over `index`, under `snapshot`, which builds an endpoint with its shadows. Holds: a candidate is no part of
-the endpoint that answers; its shadow takes room for its own rules alone, since all others are looked up where they are.
+Standing: over `index`, under `snapshot`, which builds an endpoint with its shadows. Holds: a candidate is not a part of
+the endpoint that answers. Its shadow needs memory only for its own rules, since all others are shared.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from bailiwick_engine.steps import Steps
 
 @dataclass(frozen=True, slots=True)
 class OverlaidIndex(RuleIndex):
-    """The rules of a candidate, and those of `base` but for the policy `without`.
+    """The rules of a candidate, and those of `base` except for the policy `without`.
 
-    What is `laden` counts the rules left out too: at the limit of what a decision may look at, it is told rather early.
+    `laden` also counts the rules that are left out, so it may report the limit of a decision slightly early.
     """
 
     base: RuleIndex

@@ -1,7 +1,7 @@
-"""Snapshot: every policy compiled and indexed by endpoint. Immutable; the store swaps it whole.
+"""Snapshot: every policy, compiled and indexed by endpoint. Immutable; the store replaces it as a whole.
 
-Holds: an endpoint's answers depend on all its policies but for candidates, and on nothing else; a broken policy denies
-only its subjects.
+Holds: an endpoint's answers depend on all of its policies except candidates, and on nothing else; a broken policy
+denies only its subjects.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set as AbstractSet
@@ -36,10 +36,10 @@ Policy = CompiledPolicy | BrokenPolicy
 class CompiledEndpoint:
     """One endpoint: its settings and its rules, indexed by subject and by action.
 
-    `settings` None: nobody carries them, or more than one of the `carriers` does (`conflicted`); either way the
-    endpoint denies, and `enforcers` are those of every carrier, so that they are told so. `broken` are the policies
+    `settings` None: no policy has them, or more than one of the `carriers` does (`conflicted`); either way the
+    endpoint denies, and `enforcers` are those of every carrier, so that they get that answer. `broken` are the policies
     that deny a subject. `rules` are all of them, in order of place, `enforced` those not of Audit-mode policies.
-    `exact` and `patterns` are for questions about no subject in particular. `workload_keys`: whose workload any rule
+    `exact` and `patterns` are for questions about no particular subject. `workload_keys`: whose workload any rule
     asks for. `gates`: by rule, its gate with the digest of grants, which takes long to make (see `gate`). `reads` are
     the objects of data that its policies name, `data` those of them that there are. `shadows`: the same once more for
     each candidate, which is part of nothing else here. `closed`: why it denies everybody; None: it does not. `audits`:
@@ -67,7 +67,7 @@ class CompiledEndpoint:
     audits: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        """Tell once what every decision asks: so it reads none of what this hangs on, which no cache holds."""
+        """Compute once what every decision needs, so that decisions do not read the underlying, uncached members."""
         closed = Reason.ENDPOINT_UNCONFIGURED if self.settings is None else None
         if self.conflicted or self.denied_whole is not None:
             closed = Reason.POLICY_INVALID
@@ -82,7 +82,7 @@ class CompiledEndpoint:
     @classmethod
     def steps(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Steps[Self]:
         """Build it in steps, each of a rule or of some hundred names: an endpoint may have thousands of policies."""
-        # In order of name, so that what is told of several hangs on nothing else.
+        # In order of name, so that messages about several policies depend on nothing else.
         known: list[Policy] = sorted((*policies, *broken), key=lambda policy: policy.ref.name)
         yield
         live = [policy for policy in known if policy.replaces is None]
@@ -116,7 +116,7 @@ class CompiledEndpoint:
 
     @property
     def ceiling(self) -> tuple[CompiledCeiling, ...]:
-        """What calls on behalf of others are held to; nothing where nobody may make any."""
+        """The limit of calls on behalf of others; empty if no party may make any."""
         delegation = self.settings.delegation if self.settings else None
         return () if delegation is None else delegation.ceiling
 
@@ -125,14 +125,14 @@ class CompiledEndpoint:
         """The objects of data that its policies name, candidates among them."""
         return self.reads.union(*(shadow.endpoint.reads for shadow in self.shadows)) if self.shadows else self.reads
 
-    def beside(self, data: Data) -> Self:
+    def with_data(self, data: Data) -> Self:
         """Return the endpoint with these objects of its namespace; those that it does not read are left out."""
         found = {name: data[name] for name in self.reads if name in data}
-        shadows = tuple(replace(shadow, endpoint=shadow.endpoint.beside(data)) for shadow in self.shadows)
+        shadows = tuple(replace(shadow, endpoint=shadow.endpoint.with_data(data)) for shadow in self.shadows)
         return replace(self, data=found, shadows=shadows)
 
     def speaking_of(self, action: str) -> Iterator[CompiledRule]:
-        """Yield the rules whose actions hold this one, whomever they name, each once."""
+        """Yield the rules whose actions include this one, for any subject, each once."""
         yield from self.exact.get(action, ())
         for rule in self.patterns:
             if action not in rule.actions.exact and action in rule.actions:
@@ -150,7 +150,7 @@ class CompiledEndpoint:
         return made
 
     def asks_workload(self, action: str, resource: Resource, party: Party) -> bool:
-        """Tell whether a rule that may speak of this call hangs on the workload that the party calls from."""
+        """Tell whether a rule that may apply to this call depends on the workload of the party."""
         keys = party.keys
         return not keys.isdisjoint(self.workload_keys) and any(
             not keys.isdisjoint(rule.workloads) and rule.covers(resource)
@@ -162,8 +162,8 @@ class CompiledEndpoint:
 class ShadowEndpoint:
     """An endpoint as it would be with a candidate, of this digest, in place of the policy `replaced`.
 
-    Its `endpoint` is for `decide` alone, which looks rules up in the index: it lists none, and names no subjects, so
-    that whoever would enforce it no longer is a stranger to it.
+    Its `endpoint` is only for `decide`, which looks rules up in the index: it lists none, and names no subjects. So a
+    caller that the candidate no longer has as an enforcer is unknown to it.
     """
 
     candidate: PolicyRef
@@ -173,7 +173,7 @@ class ShadowEndpoint:
 
 
 class _Standing(NamedTuple):
-    """What hangs on an endpoint's policies as wholes: the first members of `CompiledEndpoint`, in its order."""
+    """What depends on an endpoint's policies as wholes: the first members of `CompiledEndpoint`, in its order."""
 
     settings: CompiledSettings | None
     enforcers: frozenset[str]
@@ -265,7 +265,7 @@ def endpoint_steps(policies: Iterable[CompiledPolicy | BrokenPolicy]) -> Steps[C
 
 
 def _in_order(policies: Sequence[CompiledPolicy]) -> Steps[tuple[CompiledRule, ...]]:
-    """Return all rules in order of place, of policies in order. One sort of all of them nobody could interrupt."""
+    """Return all rules in order of place, from policies in order. A single sort of all of them could not be paused."""
     rules: list[CompiledRule] = []
     for policy in policies:
         rules += sorted(policy.rules, key=lambda rule: rule.name)
@@ -289,10 +289,10 @@ def _by_action(
 
 
 def denies_namespace(policy: CompiledPolicy | BrokenPolicy) -> bool:
-    """Tell whether a policy denies its whole namespace, since nobody knows of which endpoint it speaks.
+    """Tell whether a policy denies its whole namespace, because its endpoint is unknown.
 
-    Not so in Audit mode, which is never part of an answer, unless the policy carries some endpoint's settings. What a
-    candidate carries holds nowhere.
+    It does not in Audit mode, which is never part of an answer, unless the policy has an endpoint's settings. The
+    settings of a candidate never count.
     """
     if not isinstance(policy, BrokenPolicy) or policy.endpoint is not None or policy.replaces is not None:
         return False

@@ -1,7 +1,7 @@
-"""One chain as its lines were read, in any order: hashes, names of lines before that do not fit yet, second versions.
+"""The lines that were read of one chain, in any order: hashes, references that do not fit yet, second versions.
 
-Standing: above `leaves`, under `logaudit`, which gives it lines, and `judgement`, which says what became of it. Holds:
-a line that comes again byte by byte changes nothing.
+Standing: above `leaves`, under `logaudit`, which adds lines, and `judgement`, which reports on the chain. Holds: a line
+that is added again, byte for byte, changes nothing.
 """
 
 import re
@@ -11,15 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_api import times
 from bailiwick_evidence.audit.leaves import LeafTable
-from bailiwick_evidence.audit.lines import ChainLine, is_beginning, parsed
+from bailiwick_evidence.audit.lines import ChainLine, is_beginning, parse_line
 from bailiwick_evidence.chain import ChainLink
 from bailiwick_evidence.merkle import leaf_hash
 
 NOTHING: Final = b""
-"""In place of the hash that a line names, where it names none."""
+"""Replaces the hash of the previous line if a line names none."""
 
 BRIEF_LINES: Final = 1_000
-"""A chain of more lines is not taken for one that was over soon, whatever its times say."""
+"""A chain with more lines is never taken for a short one, whatever its times say."""
 
 _BEGINNING: Final = 256
 _TIME: Final = re.compile(rb'"time":"([0-9T:.+Z-]{19,40})"')
@@ -33,13 +33,13 @@ class OtherLine(NamedTuple):
 
 
 class ChainTable:
-    """What was read of a chain. `unfit`: the hash that a line names, by its number, where that is not the one before.
+    """The lines that were read of a chain. `unfit`: by number, the hash that a line names, if the line before differs.
 
-    `others`: further lines of the same number; `repeated` and `torn` count lines that came again or were cut off;
-    `hashed`: the hash of a long line that a line stands for; `opening` and `closing` are the chain's first and last
-    line, parsed, and `closed` is the number of the last; `polled`: the operator told the process of its own log;
-    `removed`: first and last numbers of lines whose leaves alone are here; `strays`: how many lines name the chain that
-    no process writes so.
+    `others`: further lines of the same number. `repeated` and `torn` count lines that were repeated or cut off.
+    `hashed`: the hash of a long line that a line stands for. `opening` and `closing` are the chain's first and last
+    line, parsed, and `closed` is the number of the last. `polled`: the operator passed its own checkpoint to the
+    process. `removed`: first and last numbers of lines of which only the leaves are here. `strays`: how many lines name
+    the chain in a form that no process writes.
     """
 
     __slots__ = (
@@ -81,20 +81,20 @@ class ChainTable:
         self._times: dict[int, float] = {}
 
     @property
-    def began(self) -> float | None:
-        """When the first line says that it was written, in seconds since the epoch."""
+    def start_time(self) -> float | None:
+        """When the first line was written, by its own time, in seconds since the epoch."""
         return _time(self.oldest)
 
     @property
-    def ended(self) -> float | None:
-        """When the line of the highest number says that it was written."""
+    def end_time(self) -> float | None:
+        """When the line with the highest number was written, by its own time."""
         return _time(self.newest)
 
     @property
-    def lived(self) -> float | None:
-        """How many seconds went by from the first line to the last, at least, even where the clock was set back.
+    def lifetime(self) -> float | None:
+        """The minimum number of seconds from the first line to the last, even if the clock was set back.
 
-        None if that cannot be told: of too many lines, or of such whose first or last has no time.
+        None if that is unknown: there are too many lines, or the first or last one has no time.
         """
         if not {0, self.leaves.size - 1} <= self._times.keys():
             return None
@@ -102,18 +102,18 @@ class ChainTable:
         return sum(max(0.0, after - before) for before, after in pairwise(told))
 
     def add(self, link: ChainLink, line: bytes) -> bool:
-        """Take a line, whose link this is. Returns whether it is the first one of its number."""
+        """Add a line with its link. Returns whether it is the first line with its number."""
         seq, leaf = link.seq, leaf_hash(line)
         prev = NOTHING if link.prev is None else link.prev
         held = self.leaves.get(seq) if seq < self.leaves.size else None
         if held is not None:
-            self._again(seq, held, OtherLine(leaf, prev), line)
+            self._add_again(seq, held, OtherLine(leaf, prev), line)
             return False
         if not self.leaves.count or seq >= self.leaves.size:
             self.newest = line[:_BEGINNING]
         if seq == 0:
             self.oldest = line[:_BEGINNING]
-        self.leaves.put(seq, leaf)
+        self.leaves.set(seq, leaf)
         if self.leaves.count > BRIEF_LINES:
             self._times.clear()
         elif (moment := _time(line[:_BEGINNING])) is not None:
@@ -129,7 +129,7 @@ class ChainTable:
         return True
 
     def fits(self, link: ChainLink, line: bytes) -> bool | None:
-        """Tell whether a line that was put together of two pieces is the one that stood here; None if it may be."""
+        """Tell whether a line that was joined from two pieces is the one that was here; None if it may be."""
         leaf, held = leaf_hash(line), self.leaves.get(link.seq)
         if self.leaves.get(link.seq + 1) is not None:
             return self.unfit.get(link.seq + 1, held) == leaf
@@ -139,34 +139,34 @@ class ChainTable:
         return None if before is None or before == link.prev else False
 
     def doubt(self, link: ChainLink, line: bytes) -> None:
-        """Take a line that may have stood here, and may be made of pieces of two."""
+        """Add a line that may have been here, or may be joined from pieces of two lines."""
         self.doubtful[leaf_hash(line)] = ChainLine(link, line)
         self.add(link, line)
 
     def remember(self, kept: LeafTable, below: int) -> None:
-        """Take the leaves of lines that are not here, of numbers below this one, from those that somebody kept."""
+        """Add kept leaves for missing lines with numbers below this one."""
         ends = [(0, 0), *((start, end) for start, end in self.leaves.runs() if start < below), (below, below)]
         for (_, end), (start, _) in pairwise(ends):
-            for seq, leaf in enumerate(kept.between(end, start), end):
-                self.leaves.put(seq, leaf)
+            for seq, leaf in enumerate(kept.hashes_between(end, start), end):
+                self.leaves.set(seq, leaf)
             if end < start:
                 self.removed.append((end, start - 1))
                 if self.unfit.get(start) == self.leaves.get(start - 1):
                     del self.unfit[start]
 
     def believe(self) -> None:
-        """Read the first and the last line, where it is one of the doubtful ones that was found to be the right one."""
+        """Read the first and the last line, if it was doubtful and has turned out to be the right one."""
         for leaf, line in self.doubtful.items():
             seq = line.link.seq
             if self.leaves.get(seq) == leaf and (seq == 0 or seq == self.leaves.size - 1):
-                members = parsed(line.text)
+                members = parse_line(line.text)
                 if seq == 0 and members.get("kind") == "open":
                     self.opening = members
                 elif members.get("kind") == "close":
                     self.closing, self.closed = members, seq
 
     def forks(self) -> list[int]:
-        """Return the numbers that two lines have which stood somewhere, in order."""
+        """Return, in order, the numbers that two different lines have."""
         found = []
         for seq, others in self.others.items():
             leaves = {self.leaves.get(seq), *(one.leaf for one in others)}
@@ -174,17 +174,17 @@ class ChainTable:
                 found.append(seq)
         return sorted(found)
 
-    def _again(self, seq: int, held: bytes, other: OtherLine, line: bytes) -> None:
+    def _add_again(self, seq: int, held: bytes, other: OtherLine, line: bytes) -> None:
         if other.leaf == held or any(one.leaf == other.leaf for one in self.others.get(seq, ())):
             self.repeated += 1
         elif _begins_with(line, held):
-            # What came first was the beginning of this one, and looked whole.
+            # The earlier line was the beginning of this one, and looked whole.
             self.torn += 1
-            self.leaves.put(seq, other.leaf)
+            self.leaves.set(seq, other.leaf)
             self._fit(seq, other)
             self._last = (-1, NOTHING)
         elif is_beginning(line):
-            # The beginning of a line that came before.
+            # The beginning of an earlier line.
             self.torn += 1
         else:
             self.others.setdefault(seq, []).append(other)
@@ -198,12 +198,12 @@ class ChainTable:
             del self.unfit[seq + 1]
 
     def choose(self, seq: int, index: int) -> None:
-        """Put another line of a number in the place of the first one, which becomes another."""
+        """Replace the first line with a number by another one, and keep the first one among the others."""
         leaf = self.leaves.get(seq) or NOTHING
         before = NOTHING if seq == 0 else (self.leaves.get(seq - 1) or NOTHING)
         first = OtherLine(leaf, self.unfit.get(seq, before))
         chosen, self.others[seq][index] = self.others[seq][index], first
-        self.leaves.put(seq, chosen.leaf)
+        self.leaves.set(seq, chosen.leaf)
         after = self.unfit.get(seq + 1, leaf)
         self._fit(seq, chosen)
         if self.leaves.get(seq + 1) is not None:
@@ -212,11 +212,11 @@ class ChainTable:
                 self.unfit[seq + 1] = after
 
     def remove(self, seq: int) -> None:
-        """Take the first line of a number away; another one of that number comes in its place."""
+        """Remove the first line with a number; another line with that number replaces it."""
         self.unfit.pop(seq, None)
         self.leaves.drop(seq)
         if others := self.others.pop(seq, []):
-            self.leaves.put(seq, others[0].leaf)
+            self.leaves.set(seq, others[0].leaf)
             self._fit(seq, others[0])
             if others[1:]:
                 self.others[seq] = others[1:]
@@ -224,12 +224,12 @@ class ChainTable:
 
 def _time(line: bytes) -> float | None:
     found = _TIME.search(line)
-    moment = None if found is None else times.read(found[1].decode())
+    moment = None if found is None else times.parse_time(found[1].decode())
     return None if moment is None else moment.timestamp()
 
 
 def _begins_with(line: bytes, leaf: bytes) -> bool:
-    """Tell whether a beginning of a line that ends as an object does has this hash."""
+    """Tell whether a beginning of a line has this hash, if the beginning ends as an object does."""
     at = line.find(b"}")
     while 0 <= at < len(line) - 1:
         if leaf_hash(line[: at + 1]) == leaf:

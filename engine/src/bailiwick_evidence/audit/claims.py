@@ -1,8 +1,8 @@
-"""What others say of a chain: checkpoints that a witness cosigned, and lines of other chains that name its last line.
+"""Claims of others about a chain: checkpoints that a witness cosigned, and lines of other chains that name its head.
 
 Standing: under `vouchers` and `judgement`. Holds: a checkpoint vouches for lines only with a cosignature of a trusted
-key, which is verified here; every note of a checkpoint is kept that differs in who else signed it, so that no later
-note takes the place of a better one.
+key, which this module verifies. Notes of one checkpoint with different other signers are all kept, so that a later note
+never replaces a better one.
 """
 
 import re
@@ -12,15 +12,15 @@ from typing import Final, NamedTuple
 import orjson
 
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opened, signers, split
+from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, open_note, signers, split
 
 _NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
 
 
 class ShownCheckpoint(NamedTuple):
-    """A signed note of a checkpoint, and what stands beside it where it is kept. Nothing of it is verified.
+    """A signed note of a checkpoint, and the members that are stored with it. Nothing in it is verified.
 
-    `refused`: a checkpoint that the process signed too and that contradicts this one.
+    `refused`: a checkpoint that the process also signed and that contradicts this one.
     """
 
     note: str
@@ -29,9 +29,9 @@ class ShownCheckpoint(NamedTuple):
 
 
 class RootClaim(NamedTuple):
-    """A checkpoint that a witness cosigned at `time`, in seconds since the epoch: so many lines, and the root.
+    """A checkpoint that a witness cosigned at `time`, in seconds since the epoch: number of lines, and the root.
 
-    `notes`: each note of it, with a cosignature that was verified. `pod`: where the process ran, as far as it is told.
+    `notes`: each note of it, with a cosignature that was verified. `pod`: where the process ran, if that is known.
     `seen`: each witness that cosigned it, by name, and when.
     """
 
@@ -46,7 +46,7 @@ class RootClaim(NamedTuple):
 
 
 class HeldCheckpoint(NamedTuple):
-    """A checkpoint that line `seq` of the chain `by` holds. `time`: when a witness cosigned it; None: none did."""
+    """A checkpoint in line `seq` of the chain `by`. `time`: when a witness cosigned it; None: no witness did."""
 
     chain: str
     size: int
@@ -59,7 +59,7 @@ class HeldCheckpoint(NamedTuple):
 
 
 class HeadClaim(NamedTuple):
-    """A line of another chain that says how many lines there were and the hash of the last. `by`: of which chain."""
+    """A line of the chain `by` that has the number of lines of another chain and the hash of its last line."""
 
     chain: str
     size: int
@@ -68,10 +68,10 @@ class HeadClaim(NamedTuple):
 
 
 class WitnessBook:
-    """Every checkpoint that was shown. `refused`: how many had no cosignature of these keys, or were none at all.
+    """All checkpoints that were given. `refused`: how many had no cosignature of these keys, or were not checkpoints.
 
-    `quorum`: so many witnesses of different names must have seen a line; the keys that one has had count once.
-    `strangers`: by chain, who claims to have cosigned one of those, as a `vkey` begins. Nothing of it is verified.
+    `quorum`: the number of witnesses with different names that must have seen a line; all keys of one name count once.
+    `strangers`: by chain, who claims to have cosigned a refused one, as a `vkey` begins. Nothing of it is verified.
     """
 
     def __init__(self, keys: Sequence[VerifierKey], quorum: int = 1) -> None:
@@ -85,16 +85,16 @@ class WitnessBook:
         self._held: dict[str, list[HeldCheckpoint]] = {}
 
     def add(self, shown: ShownCheckpoint) -> None:
-        """Take a checkpoint, if a witness cosigned it."""
-        claim = self._opened(shown.note, shown.pod)
+        """Add a checkpoint if a witness cosigned it."""
+        claim = self._keep_claim(shown.note, shown.pod)
         if claim is None:
             self.refused += 1
         elif shown.refused is not None:
             self.contradictions[claim.chain] = shown.refused
 
     def add_of_line(self, note: str, by: str, seq: int) -> None:
-        """Take a checkpoint that a line of a chain holds. Its cosignature counts wherever the note stands."""
-        claim = self._opened(note, None)
+        """Add a checkpoint from a line of a chain. Its cosignature counts wherever the note is."""
+        claim = self._keep_claim(note, None)
         try:
             said = Checkpoint.parse(split(note)[0])
         except NoteError:
@@ -104,10 +104,10 @@ class WitnessBook:
             held = HeldCheckpoint(named[1], said.size, said.root, said.origin, note, by, seq, time)
             self._held.setdefault(named[1], []).append(held)
 
-    def _opened(self, note: str, pod: str | None) -> RootClaim | None:
-        """Keep a checkpoint and return it; None if no witness cosigned it, or it is of no log of ours."""
+    def _keep_claim(self, note: str, pod: str | None) -> RootClaim | None:
+        """Keep a checkpoint and return it; None if no witness cosigned it, or its log is not one of Bailiwick's."""
         try:
-            found = opened(note, self.keys)
+            found = open_note(note, self.keys)
             said = Checkpoint.parse(found.text)
         except NoteError:
             self._refuse(note)
@@ -118,11 +118,11 @@ class WitnessBook:
         seen = tuple((one.key.name, one.time or 0) for one in found.signatures)
         time = max(when for _, when in seen)
         claim = RootClaim(named[1], said.size, said.root, time, said.origin, (note,), pod, seen)
-        self._put(claim)
+        self._merge_claim(claim)
         return claim
 
     def _refuse(self, note: str) -> None:
-        """Remember whose key would be needed to tell what a checkpoint is worth."""
+        """Remember whose key would be needed to verify a checkpoint."""
         try:
             origin = Checkpoint.parse(split(note)[0]).origin
             names = signers(note)
@@ -132,51 +132,51 @@ class WitnessBook:
         if (named := chain_of(origin)) is not None and others:
             self.strangers[named[1]] = others[-1]
 
-    def _put(self, claim: RootClaim) -> None:
+    def _merge_claim(self, claim: RootClaim) -> None:
         held = self._claims.setdefault(claim.chain, {})
         before = held.get((claim.size, claim.root))
         if before is None:
             held[claim.size, claim.root] = claim
             return
-        # One that was only cosigned again, as each minute, is the same note, and the later of the two is kept.
+        # A note that was only cosigned again, as happens each minute, is the same note; the later one is kept.
         late, early = (claim, before) if claim.time > before.time else (before, claim)
-        notes = {self._others(note): note for note in (*late.notes, *early.notes)[::-1]}
+        notes = {self._other_signatures(note): note for note in (*late.notes, *early.notes)[::-1]}
         seen = dict(sorted((*before.seen, *claim.seen), key=lambda one: one[1]))
         held[claim.size, claim.root] = RootClaim(
             *late[:5], tuple(notes.values())[::-1], late.pod or early.pod, tuple(seen.items())
         )
 
-    def _others(self, note: str) -> tuple[str, ...]:
+    def _other_signatures(self, note: str) -> tuple[str, ...]:
         """Return the lines of a note by keys other than those of the witnesses."""
         lines = split(note)[1]
         return tuple(line for line, label in zip(lines, signers(note), strict=True) if label not in self._labels)
 
     @property
     def newest(self) -> int | None:
-        """When a witness cosigned anything for the last time, in seconds since the epoch."""
+        """The time of the newest cosignature, in seconds since the epoch."""
         return max((claim.time for claims in self._claims.values() for claim in claims.values()), default=None)
 
-    def of(self, chain: str) -> list[RootClaim]:
-        """Return what witnesses cosigned of a chain, the smallest first."""
+    def claims_of(self, chain: str) -> list[RootClaim]:
+        """Return the checkpoints of a chain that witnesses cosigned, the smallest first."""
         return sorted(self._claims.get(chain, {}).values(), key=lambda claim: (claim.size, claim.time))
 
-    def held(self, chain: str) -> list[HeldCheckpoint]:
-        """Return the checkpoints of a chain that lines of other chains hold."""
+    def checkpoints_held_of(self, chain: str) -> list[HeldCheckpoint]:
+        """Return the checkpoints of a chain in lines of other chains."""
         return self._held.get(chain, [])
 
     @property
-    def witnessed(self) -> frozenset[str]:
-        """Every chain of which a witness saw a line."""
+    def witnessed_chains(self) -> frozenset[str]:
+        """Every chain that has a line which a witness saw."""
         return frozenset(name for name, claims in self._claims.items() if any(size for size, _ in claims))
 
 
 def notes_of(text: str) -> list[str]:
-    """Return the notes of a file, which stand one after the other with empty lines between."""
+    """Return the notes of a file, which are separated by empty lines."""
     return [found[0] if found[0].endswith("\n") else found[0] + "\n" for found in _NOTE.finditer(text)]
 
 
 def checkpoints_of_objects(raw: object) -> Iterator[ShownCheckpoint]:
-    """Yield the checkpoints in the data of ConfigMaps: of one, or of a list of them."""
+    """Yield the checkpoints in the data of a ConfigMap, or of a list of ConfigMaps."""
     if not isinstance(raw, Mapping):
         return
     items = raw.get("items")
@@ -191,7 +191,7 @@ def checkpoints_of_objects(raw: object) -> Iterator[ShownCheckpoint]:
 
 
 def _entry(text: str) -> Iterator[ShownCheckpoint]:
-    """Yield what an entry of the witness holds."""
+    """Yield the checkpoint in an entry of the witness."""
     try:
         held = orjson.loads(text)
     except ValueError:
@@ -207,14 +207,14 @@ def _entry(text: str) -> Iterator[ShownCheckpoint]:
 def signed_by_process(note: str, key: str) -> bool:
     """Tell whether the process that opened a chain, with this key, signed a checkpoint of it."""
     try:
-        opened(note, [VerifierKey.parse(key)])
+        open_note(note, [VerifierKey.parse(key)])
     except NoteError:
         return False
     return True
 
 
 def witness_keys(text: str) -> list[VerifierKey]:
-    """Read keys of witnesses, one a line. Raises `NoteError` for one that is none, or that signs no cosignatures."""
+    """Read keys of witnesses, one a line. Raises `NoteError` if one is malformed, or is not for cosignatures."""
     found = [VerifierKey.parse(line.strip()) for line in text.splitlines() if line.strip() and line[0] != "#"]
     for key in found:
         if key.kind is not SignatureType.COSIGNATURE:

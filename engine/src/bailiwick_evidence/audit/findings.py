@@ -1,7 +1,7 @@
-"""What is found out about a chain, in words and codes that are stable.
+"""The findings of an audit about a chain, with stable codes.
 
-Standing: under `judgement`, which makes them, and the command line, which prints them. Holds: nothing says that nobody
-tampered; the best that is said is what can be told, and up to when.
+Standing: under `judgement`, which makes them, and the command line, which prints them. Holds: no finding claims that a
+log was not tampered with; a report only says what is proven, and up to which time.
 """
 
 from dataclasses import dataclass
@@ -10,34 +10,34 @@ from typing import Final
 
 
 class FindingCode(StrEnum):
-    """What became of a chain, or of a part of it."""
+    """The state of a chain, or of a part of it."""
 
     TRUNCATED = "truncated"
-    """The last lines that somebody saw are not here."""
+    """The last lines that a witness or another chain saw are missing."""
     GAP = "gap"
-    """Lines are not here that stand before others."""
+    """Lines before others are missing."""
     ALTERED = "altered"
-    """A line is not as it was written."""
+    """A line differs from what was written."""
     FORKED = "forked"
-    """Two lines have one number."""
+    """Two lines have the same number."""
     MISSING = "missing"
-    """A witness saw the chain, and no line of it is here."""
+    """A witness saw the chain, but all of its lines are missing."""
     UNKNOWN = "unknown"
-    """Lines of the chain are here, and no witness saw it."""
+    """Lines of the chain are here, but no witness saw it."""
     FORGED = "forged"
     """A checkpoint has the cosignature of a witness, but not the signature of the process."""
     CONTRADICTED = "contradicted"
-    """A process signed, or a witness cosigned, two checkpoints that cannot both be true."""
+    """A process signed, or a witness cosigned, two checkpoints that contradict each other."""
     TAIL = "tail"
-    """Lines stand after the last cosignature: of these nothing can be told."""
+    """There are lines after the last cosignature, which cannot be verified."""
     REMOVED = "removed"
-    """Lines are not here, and the hashes that were kept of them prove that nothing else is missing."""
+    """Lines are missing, and their kept hashes prove that nothing else is missing."""
     BRIEF = "brief"
-    """The chain was over before a witness asked for the first time."""
+    """The chain ended before a witness first polled the process."""
     UNCLOSED = "unclosed"
     """The chain has no line that closes it: the process was killed, or still runs."""
     STALE = "stale"
-    """The last cosignature is long before the last line, or before what others wrote or cosigned."""
+    """The last cosignature is much older than the last line, or than lines and cosignatures of other chains."""
     LOST = "lost"
     """The process says that it could not write all of its records."""
 
@@ -54,12 +54,12 @@ BAD: Final = frozenset(
         FindingCode.CONTRADICTED,
     }
 )
-"""What an honest process and an honest witness do not leave behind."""
+"""Findings that an honest process and an honest witness never cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogFinding:
-    """One of them, in a sentence. `first` and `last`: the numbers of the lines, where it is of lines."""
+    """A finding with its sentence. `first` and `last`: the numbers of the lines, if it is about lines."""
 
     code: FindingCode
     said: str
@@ -68,7 +68,7 @@ class LogFinding:
 
     @property
     def bad(self) -> bool:
-        """Whether the log is not what it was."""
+        """Whether the finding shows that the log was changed."""
         return self.code in BAD
 
     @property
@@ -83,9 +83,9 @@ class LogFinding:
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What is known of one chain. Times in seconds since the epoch; `witnessed`: lines at the last cosignature.
+    """The report on one chain. Times in seconds since the epoch; `witnessed`: lines at the last cosignature.
 
-    `removed`: how many lines were removed, whose leaves are here. `pod`: where the process ran, as far as anybody says.
+    `removed`: how many lines were removed whose leaves are here. `pod`: where the process ran, if a line or entry says.
     """
 
     chain: str
@@ -103,15 +103,15 @@ class ChainReport:
 
     @property
     def intact(self) -> bool:
-        """Whether nothing was removed or changed of what a witness saw."""
+        """Whether no line that a witness saw was removed or changed."""
         return not any(found.bad or found.code is FindingCode.BRIEF for found in self.findings)
 
     @property
     def bad(self) -> bool:
-        """Whether there is something that must be looked at."""
+        """Whether a person must look at the chain."""
         return any(found.bad for found in self.findings)
 
     @property
     def whole(self) -> bool:
-        """Whether a witness saw all of it, to its end: nothing can be added or taken away any more."""
+        """Whether a witness saw all of it, to its end: a line that is added or removed later is noticed."""
         return self.intact and self.closed and self.witnessed == self.lines + self.removed

@@ -1,7 +1,8 @@
-"""What became of one chain: its lines against what they say of each other, and against what others say of them.
+"""The judgement of one chain: compare its lines with each other, and with the claims of others about them.
 
-Standing: above `chaintable` and `vouchers`, under `logaudit`. Holds: a line is called altered where another names it
-otherwise; what only a root tells is told as the range in which it lies; the least is called altered that explains all.
+Standing: above `chaintable` and `vouchers`, under `logaudit`. Holds: a line is altered if another line names a
+different hash for it. A change that only a root shows is reported as the range that contains it. The smallest set of
+lines that explains everything is called altered.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,30 +13,30 @@ from bailiwick_api import times
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFinding
-from bailiwick_evidence.audit.ranges import ranges, without
+from bailiwick_evidence.audit.ranges import ranges, ranges_without
 from bailiwick_evidence.audit.sayings import OtherSayings
 from bailiwick_evidence.audit.vouchers import LEDGER, key_of, latest, signed_by
 
 POLL_SECONDS: Final = 10
-"""How often a witness asks each process."""
+"""How often a witness polls each process."""
 
 STALE_SECONDS: Final = 120
-"""A checkpoint comes each minute, even of an unchanged log: after twice that one is late."""
+"""A checkpoint is due each minute, even for an unchanged log: after twice that time it is late."""
 
 _FREE: Final = 3
 
 
-def judged(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
-    """Say what became of a chain of which there is at least one line. `unread`: lines that stand for ones not found."""
+def judge_chain(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ()) -> ChainReport:
+    """Report on a chain with at least one line. `unread`: lines that stand for long lines which were not found."""
     return _Judgement(log, said, unread).report()
 
 
-def missing(chain: str, roots: Sequence[RootClaim]) -> ChainReport:
-    """Say that no line is here of a chain that a witness saw."""
+def missing_chain(chain: str, roots: Sequence[RootClaim]) -> ChainReport:
+    """Report on a chain that a witness saw, but of which no line is here."""
     last = roots[-1]
     said = (
-        f"a witness saw {last.size} lines from {times.epoch_stamp(roots[0].time)} to {times.epoch_stamp(last.time)}"
-        f" of {last.pod or last.origin}, and no line of them is here"
+        f"a witness saw {last.size} lines of {last.pod or last.origin} from {times.epoch_stamp(roots[0].time)}"
+        f" to {times.epoch_stamp(last.time)}, but none of them is here"
     )
     return ChainReport(chain, 0, last.size, last.time, (LogFinding(FindingCode.MISSING, said),), pod=last.pod)
 
@@ -53,7 +54,7 @@ class _Judgement:
         if len(self.unsigned) == len(said.roots):
             others = set()
         known = {(one.size, one.root) for one in said.roots}
-        # What the process itself signed its log must agree with, whoever shows it.
+        # The log must agree with every checkpoint that the process itself signed, no matter where it comes from.
         own = [
             RootClaim(one.chain, one.size, one.root, one.time or 0, one.origin, (one.note,))
             for one in said.held
@@ -70,7 +71,7 @@ class _Judgement:
         self.quorum = said.quorum
         self.newest = said.newest
         self.findings: list[LogFinding] = []
-        self.altered = dict.fromkeys(unread, "the long line behind it, of which it has the hash, is not here")
+        self.altered = dict.fromkeys(unread, "the long line that it has the hash of is missing")
         self.numbered: dict[int, int] = {}
 
     def report(self) -> ChainReport:
@@ -90,7 +91,7 @@ class _Judgement:
         if log.strays:
             said = f"{log.strays} lines name the chain in another form than a process writes"
             self.findings.append(LogFinding(FindingCode.ALTERED, said))
-        began, ended = log.began, log.ended
+        began, ended = log.start_time, log.end_time
         witnessed = latest(self.vouchers, self.quorum)
         self._honest_witness()
         self._ends(witnessed, ended)
@@ -110,7 +111,7 @@ class _Judgement:
         )
 
     def _stray(self) -> None:
-        """Put lines back whose own number was changed: the line that they name is here, and the next one is not."""
+        """Restore lines whose number was changed: the line that they name is here, and the one after it is missing."""
         log = self.log
         lone = {seq: prev for seq, prev in log.unfit.items() if prev and log.leaves.get(seq - 1) is None}
         second = {
@@ -121,7 +122,7 @@ class _Judgement:
         }
         if not lone and not second:
             return
-        named = log.leaves.found(frozenset({*lone.values(), *second.values()}))
+        named = log.leaves.numbers_of(frozenset({*lone.values(), *second.values()}))
         for seq, prev in lone.items():
             self._restore(named.get(prev), seq)
             if seq in self.numbered.values():
@@ -139,15 +140,15 @@ class _Judgement:
             self.numbered[before + 1] = seq
 
     def _forks(self) -> None:
-        """Of lines of one number, put that one in place which the next one names, or a witness."""
+        """For lines with the same number, choose the one that the next line or a witness names."""
         log = self.log
         forked = sorted(log.others, reverse=True)
         for first, last in ranges(log.forks()):
-            said = "there are two different lines of one number: two writers, or a copy that was changed"
+            said = "two different lines have the same number: there were two writers, or a copy was changed"
             self.findings.append(LogFinding(FindingCode.FORKED, said, first, last))
         self._settle(forked)
-        # Where no line comes after, each story is tried, from its end.
-        for top in (seq for seq in forked if not self._named(seq)):
+        # If no line follows, each version is tried, from its end.
+        for top in (seq for seq in forked if not self._claimed_hashes(seq)):
             tries = 0
             while not self._fits(forked[-1]) and tries < len(log.others[top]):
                 log.choose(top, tries)
@@ -155,23 +156,23 @@ class _Judgement:
                 tries += 1
 
     def _settle(self, forked: Sequence[int]) -> None:
-        """Follow the names from the end."""
+        """Follow the references from the end."""
         log = self.log
         for seq in forked:
-            wanted = self._named(seq)
+            wanted = self._claimed_hashes(seq)
             if log.leaves.get(seq) not in wanted:
                 fitting = (index for index, one in enumerate(log.others[seq]) if one.leaf in wanted)
                 if (index := next(fitting, None)) is not None:
                     log.choose(seq, index)
 
     def _fits(self, seq: int) -> bool:
-        """Tell whether the root is the cosigned one over a line, as far as it can be told."""
+        """Tell whether the root over a line is the cosigned one, as far as the lines allow."""
         end = next((end for start, end in self.log.leaves.runs()[:1] if start == 0), 0)
         claims = [claim for claim in self.roots if claim.seen and seq < claim.size <= end]
         return not claims or self.log.leaves.roots([claims[-1].size])[claims[-1].size] == claims[-1].root
 
-    def _named(self, seq: int) -> set[bytes]:
-        """Return the hashes that others say a line has."""
+    def _claimed_hashes(self, seq: int) -> set[bytes]:
+        """Return the hashes of a line by the claims of others."""
         log = self.log
         found = {claim.head for claim in self.heads if claim.size == seq + 1}
         own = log.leaves.get(seq)
@@ -180,17 +181,17 @@ class _Judgement:
         return found
 
     def _links(self) -> None:
-        """Find lines that others name otherwise: the next one, or one of another chain."""
+        """Find lines for which the next line, or a line of another chain, names a different hash."""
         log = self.log
         for seq, prev in log.unfit.items():
             if seq == 0 or not prev:
-                self.altered[seq] = "the line does not name the one before it as a line of its number does"
+                self.altered[seq] = "its reference to the previous line does not fit its number"
             elif log.leaves.get(seq - 1) is not None:
-                self.altered[seq - 1] = f"line {seq} names another one before it"
+                self.altered[seq - 1] = f"line {seq} names a different previous line"
         for claim in self.heads:
             leaf = log.leaves.get(claim.size - 1)
             if leaf is not None and leaf != claim.head:
-                self.altered[claim.size - 1] = f"the chain {claim.by} names another line"
+                self.altered[claim.size - 1] = f"chain {claim.by} names a different line"
         for seq, given in self.numbered.items():
             self.altered[seq] = f"its number was changed to {given}"
 
@@ -198,28 +199,28 @@ class _Judgement:
         ends = [(0, 0), *runs]
         for (_, end), (start, _) in pairwise(ends):
             # A line whose number was changed is here.
-            for first, last in without(end, start, self.numbered):
-                said = f"{last - first + 1} lines are not here, though later ones are"
+            for first, last in ranges_without(end, start, self.numbered):
+                said = f"{last - first + 1} lines are missing before later ones"
                 self.findings.append(LogFinding(FindingCode.GAP, said, first, last))
         size = self.log.leaves.size
-        seen = self._seen()
+        seen = self._seen_size()
         if seen > size and not all(seq in self.numbered for seq in range(size, min(seen, size + 1_000))):
             by = "a witness" if any(claim.size == seen for claim in self.roots) else "another chain"
-            said = f"{by} saw {seen} lines, and {size} are here"
+            said = f"{by} saw {seen} lines, but only {size} are here"
             self.findings.append(LogFinding(FindingCode.TRUNCATED, said, size, seen - 1))
 
-    def _seen(self) -> int:
-        """Return how many lines anybody saw."""
+    def _seen_size(self) -> int:
+        """Return how many lines a witness or another chain saw."""
         return max([0, *(claim.size for claim in self.roots), *(claim.size for claim in self.heads)])
 
-    def _fixed(self) -> int:
-        """Return how many lines somebody saw whose word for it is witnessed."""
+    def _witnessed_size(self) -> int:
+        """Return how many lines a witness saw, or another chain whose line is itself witnessed."""
         return max([0, *(claim.size for claim in self.vouchers), *(claim.size for claim in self.fixed)])
 
     def _true_roots(self, runs: Sequence[tuple[int, int]]) -> None:
-        """Compare the root with each cosigned one, as far as every hash is known: from a line, or from the next one."""
+        """Compare the root with each cosigned one, as far as all hashes are known from a line or from the next one."""
         log = self.log
-        # What the next line says is known also of a line that is not here.
+        # The next line has the hash of a missing line too.
         known = {seq - 1: prev for seq, prev in log.unfit.items() if seq and prev}
         known |= {claim.size - 1: claim.head for claim in self.heads if claim.size - 1 not in known}
         end = 0
@@ -244,29 +245,29 @@ class _Judgement:
                 for seq in honest:
                     self.altered.pop(seq, None)
                 return
-        self._ranged(claims, best)
+        self._report_ranges(claims, best)
 
     def _guesses(self, changed: Mapping[int, bytes]) -> Iterator[tuple[int, ...]]:
-        """Yield sets of lines that may be as they were: such whose next one is altered, and names them wrongly."""
+        """Yield sets of lines that may be unchanged, because the next line is altered and names them wrongly."""
         free = [seq for seq in sorted(changed) if seq + 1 in self.altered]
         if len(free) > _FREE:
             free = []
         for count in range(len(free), -1, -1):
             yield from combinations(free, count)
 
-    def _ranged(self, claims: Sequence[RootClaim], made: Mapping[int, bytes]) -> None:
-        """Say where lines are altered, by the word of witnesses and by that of the process: neither hides the other."""
+    def _report_ranges(self, claims: Sequence[RootClaim], made: Mapping[int, bytes]) -> None:
+        """Report altered ranges, by the witnesses' roots and by those of the process: neither hides the other."""
         for cosigned in (True, False):
             told = [claim for claim in claims if bool(claim.seen) is cosigned]
             fitting = {claim.size for claim in told if made[claim.size] == claim.root}
-            # Of two checkpoints of one size, of which one fits, the witness has contradicted itself.
+            # If one of two checkpoints with the same size fits, the witness has contradicted itself.
             wrong = next((claim.size for claim in told if claim.size not in fitting), None)
             if wrong is None:
                 continue
             good = max((size for size in fitting if size < wrong), default=0)
             if not any(good <= seq < wrong for seq in self.altered):
                 by = "cosigned" if cosigned else "signed by its own process"
-                said = f"the root over {wrong} lines is not the one that was {by}"
+                said = f"the root over {wrong} lines differs from the one that was {by}"
                 self.findings.append(LogFinding(FindingCode.ALTERED, said, good, wrong - 1))
                 return
 
@@ -276,7 +277,7 @@ class _Judgement:
                 said = f"a witness cosigned two roots over {one.size} lines"
                 self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
         if self.contradiction is not None and self.key is not None and signed_by(self.key, (self.contradiction,)):
-            said = "the process signed a checkpoint that contradicts what was witnessed before: the witness refused it"
+            said = "the process signed a checkpoint that contradicts an earlier one: the witness refused it"
             self.findings.append(LogFinding(FindingCode.CONTRADICTED, said))
         last = latest(self.unsigned)
         if last is not None and 0 not in self.altered:
@@ -286,57 +287,58 @@ class _Judgement:
     def _ends(self, witnessed: RootClaim | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size
         if witnessed is None:
-            self._unwitnessed()
-        seen = self._fixed() if self.quorum == 1 else 0 if witnessed is None else witnessed.size
+            self._report_unwitnessed()
+        seen = self._witnessed_size() if self.quorum == 1 else 0 if witnessed is None else witnessed.size
         if 0 < seen < size:
-            said = f"{size - seen} lines after the last cosignature, of which nothing can be told"
+            said = f"{size - seen} lines after the last cosignature cannot be verified yet"
             self.findings.append(LogFinding(FindingCode.TAIL, said, seen, size - 1))
         if log.closed is None:
             self.findings.append(LogFinding(FindingCode.UNCLOSED, "no line closes the chain"))
             self._stale(witnessed, ended)
         elif log.closed < size - 1:
-            said = f"lines stand after line {log.closed}, which closes the chain"
+            said = f"there are lines after line {log.closed}, which closes the chain"
             self.findings.append(LogFinding(FindingCode.ALTERED, said, log.closed, size - 1))
         lost = (log.closing or {}).get("lost")
         if isinstance(lost, int) and lost > 0:
             self.findings.append(LogFinding(FindingCode.LOST, f"the process could not write {lost} records"))
 
-    def _unwitnessed(self) -> None:
-        """Say why the chain does not count as seen. That another chain names it tells nothing of who wrote it."""
+    def _report_unwitnessed(self) -> None:
+        """Report why the chain does not count as seen. A reference from another chain does not show who wrote it."""
         log = self.log
-        # Of one that was told of the operator's log, a witness has asked.
-        brief = log.lived is not None and log.lived < POLL_SECONDS and not log.polled
+        # A witness has polled a process that received the operator's checkpoint.
+        brief = log.lifetime is not None and log.lifetime < POLL_SECONDS and not log.polled
         saw = "no witness saw the chain"
         if (log.opening or {}).get("component") == LEDGER:
             saw = "no witness that you trust cosigned this log of the operator"
         if self.stranger is not None:
-            saw, brief = f"of those who say that they saw the chain, no key was given: {self.stranger}", False
+            saw = f"you did not give the key of a witness that claims to have seen the chain: {self.stranger}"
+            brief = False
         if self.vouchers:
             count = len({name for claim in self.vouchers for name, _ in claim.seen})
-            saw, brief = f"{count} of the {self.quorum} witnesses that are needed saw the chain", False
+            saw, brief = f"{count} of the {self.quorum} required witnesses saw the chain", False
         if brief and self.asked and not any(found.bad for found in self.findings):
-            said = "no witness saw the chain, which was over before one asks for the first time"
+            said = "no witness saw the chain, which ended before a witness first polls a process"
             self.findings.append(LogFinding(FindingCode.BRIEF, said))
         else:
             self.findings.append(LogFinding(FindingCode.UNKNOWN, saw))
 
     def _stale(self, witnessed: RootClaim | None, ended: float | None) -> None:
-        """Compare the newest cosignature with what came later, here or elsewhere: an idle process writes nothing."""
+        """Compare the newest cosignature with later lines, here or in other chains: an idle process writes nothing."""
         if witnessed is None:
             return
         said = f"no checkpoint since {times.epoch_stamp(witnessed.time)}"
         if ended is not None and ended - witnessed.time > STALE_SECONDS:
             self.findings.append(LogFinding(FindingCode.STALE, said))
         elif not self.fixed and self.newest is not None and self.newest - witnessed.time > STALE_SECONDS:
-            # Of one that another chain names, as a witness saw, the process is gone.
+            # If a witnessed line of another chain names the chain, its process has ended.
             until = times.epoch_stamp(int(self.newest))
-            said += f", and others go on until {until}: the process was killed, or the witness does not reach it"
+            said += f", but other logs go on until {until}: the process was killed, or the witness cannot reach it"
             self.findings.append(LogFinding(FindingCode.STALE, said))
 
 
 def _pod(opening: Mapping[str, Any] | None) -> str | None:
-    """Return where the process ran, as its first line says: the pod, or what the operator's ledger calls itself."""
-    told = opening or {}
-    pod = told.get("pod")
-    found = pod.get("name") if isinstance(pod, Mapping) else told.get("identity") or told.get("component")
-    return str(found) if found else None
+    """Return where the process ran, from its first line: the pod, or the identity of the operator's ledger."""
+    members = opening or {}
+    pod = members.get("pod")
+    name = pod.get("name") if isinstance(pod, Mapping) else members.get("identity") or members.get("component")
+    return str(name) if name else None

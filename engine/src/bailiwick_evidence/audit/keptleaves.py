@@ -1,7 +1,7 @@
-"""Leaf hashes that were kept of lines that may be gone: as text, one a line, by chain and number.
+"""Kept leaf hashes of lines that may have been removed: as text, one a line, by chain and number.
 
-Standing: lowest in the audit, beside `leaves`. Holds: what is read here proves nothing by itself; a hash is believed
-only where the root over it is one that was cosigned.
+Standing: lowest in the audit, beside `leaves`. Holds: a hash from here proves nothing by itself; it is trusted only if
+a cosigned root covers it.
 """
 
 import re
@@ -16,7 +16,7 @@ _LINE: Final = re.compile(r"([A-Za-z0-9_-]{22}) (0|[1-9][0-9]{0,15}) ([A-Za-z0-9
 
 
 class KeptLeafError(ValueError):
-    """A line is no leaf, or says another one than a line before it. Has its number, from 1."""
+    """A line is not a leaf, or differs from an earlier line for the same leaf. Has its line number, from 1."""
 
 
 def leaf_lines(chains: Mapping[str, LeafTable]) -> Iterator[str]:
@@ -24,12 +24,12 @@ def leaf_lines(chains: Mapping[str, LeafTable]) -> Iterator[str]:
     for name in sorted(chains):
         leaves = chains[name]
         for start, end in leaves.runs():
-            for seq, leaf in enumerate(leaves.between(start, end), start):
+            for seq, leaf in enumerate(leaves.hashes_between(start, end), start):
                 yield f"{name} {seq} {urlsafe_b64encode(leaf).rstrip(b'=').decode()}\n"
 
 
 def add_leaf_lines(lines: Iterable[str], into: dict[str, LeafTable]) -> None:
-    """Read what `leaf_lines` wrote, beside what was read before. Raises `KeptLeafError`."""
+    """Read lines of `leaf_lines` into the tables that were read before. Raises `KeptLeafError`."""
     for number, line in enumerate(lines, 1):
         found = _LINE.fullmatch(line)
         leaf = None if found is None else hash_of(found[3])
@@ -38,6 +38,6 @@ def add_leaf_lines(lines: Iterable[str], into: dict[str, LeafTable]) -> None:
             raise KeptLeafError(message)
         leaves, seq = into.setdefault(found[1], LeafTable()), int(found[2])
         if leaves.get(seq) not in {None, leaf}:
-            message = f"line {number}: another leaf of line {seq} of chain {found[1]} came before"
+            message = f"line {number}: an earlier line has a different leaf for line {seq} of chain {found[1]}"
             raise KeptLeafError(message)
-        leaves.put(seq, leaf)
+        leaves.set(seq, leaf)

@@ -1,7 +1,7 @@
-"""The leaf hashes of one chain by number, in pages, whatever order they come in.
+"""The leaf hashes of one chain by number, in pages, added in any order.
 
-Standing: lowest in the audit. Holds: 32 bytes a line and nothing per object; a number far beyond the others costs one
-page, so that a forged one fills no memory.
+Standing: lowest in the audit. Holds: 32 bytes a line and nothing per object. A number far beyond the others costs one
+page, so that a forged number does not fill the memory.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,12 +12,12 @@ from bailiwick_evidence.merkle import Forest
 _HASH: Final = 32
 _PAGE: Final = 256
 _BYTES: Final = _PAGE * _HASH
-# No hash is so, and bytes that were never written are.
+# Bytes that were never written are zeros; no hash is.
 _ABSENT: Final = bytes(_HASH)
 
 
 class LeafTable:
-    """Hashes by number, from 0. `count`: how many are there; `size`: the highest number and one."""
+    """Hashes by number, from 0. `count`: the number of hashes; `size`: the highest number plus one."""
 
     __slots__ = ("_pages", "count", "size")
 
@@ -35,7 +35,7 @@ class LeafTable:
         found = bytes(page[at : at + _HASH])
         return None if found == _ABSENT else found
 
-    def put(self, seq: int, leaf: bytes) -> None:
+    def set(self, seq: int, leaf: bytes) -> None:
         """Set a hash, which is not all zeros."""
         page = self._pages.get(seq // _PAGE)
         if page is None:
@@ -47,19 +47,19 @@ class LeafTable:
         if seq >= self.size:
             self.size = seq + 1
 
-    def filled(self, other: "LeafTable") -> "LeafTable":
-        """Return a table with these hashes, and those of another where there are none here."""
+    def filled_from(self, other: "LeafTable") -> "LeafTable":
+        """Return a table with these hashes, and the other table's hashes for the numbers that are missing here."""
         made = LeafTable()
         made._pages = {number: bytearray(page) for number, page in self._pages.items()}
         made.count, made.size = self.count, self.size
         for start, end in other.runs():
-            for seq, leaf in enumerate(other.between(start, end), start):
+            for seq, leaf in enumerate(other.hashes_between(start, end), start):
                 if made.get(seq) is None:
-                    made.put(seq, leaf)
+                    made.set(seq, leaf)
         return made
 
     def drop(self, seq: int) -> None:
-        """Forget a hash that is there."""
+        """Remove a hash that is present."""
         at = seq % _PAGE * _HASH
         self._pages[seq // _PAGE][at : at + _HASH] = _ABSENT
         self.count -= 1
@@ -67,7 +67,7 @@ class LeafTable:
             self.size = max((end for _, end in self.runs()), default=0)
 
     def runs(self) -> list[tuple[int, int]]:
-        """Return where hashes stand without a gap, each as its first number and the one after its last."""
+        """Return the runs of hashes without a gap, each as its first number and the one after its last."""
         found: list[tuple[int, int]] = []
         for number in sorted(self._pages):
             start, page = number * _PAGE, self._pages[number]
@@ -80,8 +80,8 @@ class LeafTable:
                     _extend(found, start + place, start + place + 1)
         return found
 
-    def between(self, start: int, end: int, instead: Mapping[int, bytes] | None = None) -> Iterator[bytes]:
-        """Yield the hashes of `[start, end)`, of which each is here or in `instead`, which goes first."""
+    def hashes_between(self, start: int, end: int, instead: Mapping[int, bytes] | None = None) -> Iterator[bytes]:
+        """Yield the hashes of `[start, end)`. Each is in `instead`, which takes precedence, or in this table."""
         other = instead or {}
         for number in range(start // _PAGE, -(-end // _PAGE)):
             page = bytes(self._pages.get(number) or _BYTES)
@@ -90,33 +90,33 @@ class LeafTable:
                 at = (seq - first) * _HASH
                 yield other[seq] if other and seq in other else page[at : at + _HASH]
 
-    def found(self, wanted: frozenset[bytes]) -> dict[bytes, int]:
-        """Return the numbers of those hashes that are here."""
+    def numbers_of(self, wanted: frozenset[bytes]) -> dict[bytes, int]:
+        """Return the numbers of these hashes, for those that are in this table."""
         return {
             leaf: seq
             for start, end in self.runs()
-            for seq, leaf in enumerate(self.between(start, end), start)
+            for seq, leaf in enumerate(self.hashes_between(start, end), start)
             if leaf in wanted
         }
 
     def roots(self, sizes: Iterable[int], instead: Mapping[int, bytes] | None = None) -> dict[int, bytes]:
-        """Return the root over the first so many, of each size; all of them must be there."""
+        """Return, for each size, the root over that many first hashes, which must all be present."""
         forest, found = Forest(), {}
         for size in sorted(set(sizes)):
-            for leaf in self.between(forest.size, size, instead):
+            for leaf in self.hashes_between(forest.size, size, instead):
                 forest.append(leaf)
             found[size] = forest.root
         return found
 
     def inclusion(self, seq: int, size: int) -> list[bytes]:
-        """Return the proof that a leaf is in the tree over the first so many. Source: RFC 6962, section 2.1.1."""
+        """Return the proof that a leaf is in the tree over the first `size` leaves. Source: RFC 6962, section 2.1.1."""
         proof: list[bytes] = []
         start, end = 0, size
         while end - start > 1:
             middle = start + (1 << (end - start - 1).bit_length() - 1)
             left = seq < middle
             beside = Forest()
-            for leaf in self.between(middle, end) if left else self.between(start, middle):
+            for leaf in self.hashes_between(middle, end) if left else self.hashes_between(start, middle):
                 beside.append(leaf)
             proof.append(beside.root)
             start, end = (start, middle) if left else (middle, end)

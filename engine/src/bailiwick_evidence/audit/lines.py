@@ -1,8 +1,8 @@
-"""Files and streams as the lines of chains that are in them: torn ones, ones that were cut in two, and what is neither.
+"""The lines of chains in files and streams, also torn lines, and lines that were cut in two.
 
-Standing: under `logaudit`. Holds: a file may be cut anywhere and files may come in any order; what is kept of a file is
-its first and its last piece of a line, and a line that is too long for a chain is passed over. What counts as torn is
-the beginning of an object and no object, so that no reader of JSON finds a record in what the audit passes over.
+Standing: under `logaudit`. Holds: files may be cut anywhere and may come in any order. Of a file, only its first and
+its last piece of a line are kept; a line that is too long for a chain is skipped. A torn line is the beginning of an
+object and not a whole object, so that no reader of JSON finds a record in text that the audit skips.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ _BEGINS: Final = b'{"log":{"id":"'
 _OPEN: Final = b"{"
 _CLOSE: Final = b"}"
 _DECISIONS: Final = (b'"kind":"evaluation"', b'"kind": "evaluation"', b'"kind":"request"', b'"kind": "request"')
-# A line of about this length is told by its hash alone, and follows behind in no chain.
+# A line of about this length is in the chain only by its hash; the line itself follows outside every chain.
 _LONG: Final = MOST_BYTES - 512
 _ID: Final = slice(len(_BEGINS), len(_BEGINS) + 22)
-# What the parser says of text that ended before its value did, and of no other text.
+# The parser's message for text that ended before its value did, and for no other text.
 _CUT_OFF: Final = "EOF while parsing"
 _LENIENT: Final = json.JSONDecoder(strict=False)
-# What some readers pass over before a value; the first is a byte order mark.
+# Some readers skip these before a value; the first is a byte order mark.
 _BLANK: Final = "\ufeff \t\r\n\v\f"
 
 
@@ -38,7 +38,7 @@ class ChainLine(NamedTuple):
 
 
 class _Joint(NamedTuple):
-    """A line of two pieces, and the pieces: an end of a file, and the number of that which begins one."""
+    """A line joined from two pieces, and the pieces: an end of a file, and the number of a beginning of a file."""
 
     tail: tuple[bytes, int | None]
     head: int
@@ -48,11 +48,11 @@ class _Joint(NamedTuple):
 class LineReader:
     """Finds lines of chains. `torn`: beginnings of lines; `foreign`: lines that are in no chain.
 
-    `unchained`: those of them that look like the record of a decision all the same; `strays`: how many of them name
-    a chain, by its id, though no process writes such a line.
-    `long`: the SHA-256, in hexadecimal, of lines that are too long to be in one.
+    `unchained`: the foreign lines that still look like the record of a decision; `strays`: how many of them name a
+    chain, by its id, although no process writes such a line.
+    `long`: the SHA-256, in hexadecimal, of lines that are too long for a chain.
 
-    For each file in turn: `feed` what it holds, in pieces of any length, then `end`; after all files, `finish`.
+    For each file in turn: `feed` its content, in pieces of any length, then call `end`; after all files, `finish`.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class LineReader:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             if self._passed is not None:
-                # The end of what was passed over.
+                # The end of the skipped text.
                 self._passed.update(line)
                 self.long.add(self._passed.hexdigest())
                 self._passed = None
@@ -104,7 +104,7 @@ class LineReader:
         self._first = True
         self._files += 1
         found = whole(rest)
-        # Without its newline, what looks whole may lack a brace of which there is one more in a text.
+        # Without its newline, a line that looks whole may lack a brace, if a string contains one.
         if found is not None and is_json(rest):
             yield found
         elif rest:
@@ -113,21 +113,21 @@ class LineReader:
     def finish(
         self, fits: Callable[[ChainLine], bool | None], doubt: Callable[[ChainLine], None]
     ) -> Iterator[ChainLine]:
-        """Join the pieces that are left, of lines that were cut between files.
+        """Join the remaining pieces of lines that were cut between files.
 
-        `fits` says whether a line is the one that was cut, None if it may be: two pieces of two lines may well make a
-        third one. `doubt` is given each line that one of several may be.
+        `fits` says whether a line is the one that was cut; None: it may be, since pieces of two lines can make a third
+        line. `doubt` receives each line that is only one of several candidates.
         """
         if self._cut:
             self._tails.append((self._cut, None))
             self._cut = b""
-        # What is found may tell of the line before it.
-        while (found := next(self._joined(fits, certain=True), None)) is not None:
-            yield self._used(found)
-        left = list(self._joined(fits, certain=False))
+        # A line that is found may identify the line before it.
+        while (found := next(self._join_pieces(fits, certain=True), None)) is not None:
+            yield self._use_joint(found)
+        left = list(self._join_pieces(fits, certain=False))
         while len(left) == 1:
-            yield self._used(left[0])
-            left = list(self._joined(fits, certain=False))
+            yield self._use_joint(left[0])
+            left = list(self._join_pieces(fits, certain=False))
         for one in left:
             doubt(one.line)
             # Each is used in some of them.
@@ -137,9 +137,9 @@ class LineReader:
             self._unread(piece)
         self._tails, self._heads = [], {}
 
-    def _joined(self, fits: Callable[[ChainLine], bool | None], *, certain: bool) -> Iterator["_Joint"]:
+    def _join_pieces(self, fits: Callable[[ChainLine], bool | None], *, certain: bool) -> Iterator["_Joint"]:
         for tail in self._tails:
-            # The file that came next is the likeliest.
+            # The next file is the most likely one.
             for number in sorted(self._heads, key=lambda number, after=tail[1]: number != after):  # type: ignore[misc]
                 found = whole(tail[0] + self._heads[number])
                 if found is not None and is_json(found.text):
@@ -147,7 +147,7 @@ class LineReader:
                     if fitting or (fitting is None and not certain):
                         yield _Joint(tail, number, found)
 
-    def _used(self, joint: "_Joint") -> ChainLine:
+    def _use_joint(self, joint: "_Joint") -> ChainLine:
         self._tails.remove(joint.tail)
         del self._heads[joint.head]
         return joint.line
@@ -166,7 +166,7 @@ class LineReader:
             self._heads[self._files] = line
 
     def _odd(self, line: bytes) -> Iterator[ChainLine]:
-        """Take what is no whole line: behind what a process that was killed began, there may be another's."""
+        """Take a line that is not whole: after what a killed process began, a line of another process may follow."""
         at = line.rfind(_BEGINS)
         if at > 0 and (found := whole(line[at:])) is not None:
             self._unread(line[:at])
@@ -196,18 +196,18 @@ class LineReader:
 
 
 def whole(line: bytes) -> ChainLine | None:
-    """Return a line as one of a chain, if it is: with its place, in the length of a line, and an object to its end."""
+    """Return a line of a chain: with its place, within the maximum length, and a whole object; else None."""
     found = link(line)
     if found is None or not line.endswith(_CLOSE) or len(line) > MOST_BYTES:
         return None
-    # The beginning of an object has more braces that open than that close, where no text has any.
+    # The beginning of an object has more opening braces than closing ones, unless strings contain braces.
     if line.count(_OPEN) != line.count(_CLOSE) and not is_json(line):
         return None
     return ChainLine(found, line)
 
 
 def is_beginning(line: bytes) -> bool:
-    """Tell whether a line is what a process leaves that was stopped while it wrote: JSON that ends too early."""
+    """Tell whether a line is what a process leaves if it is stopped while it writes: JSON that ends too early."""
     try:
         from_json(line, allow_inf_nan=False)
     except ValueError as error:
@@ -224,8 +224,8 @@ def is_json(line: bytes) -> bool:
     return True
 
 
-def parsed(line: bytes) -> dict[str, Any]:
-    """Return the members of a line; none where it is no object."""
+def parse_line(line: bytes) -> dict[str, Any]:
+    """Return the members of a line; empty if it is not an object."""
     try:
         found = orjson.loads(line)
     except ValueError:
@@ -234,7 +234,7 @@ def parsed(line: bytes) -> dict[str, Any]:
 
 
 def _named_chain(line: bytes) -> str | None:
-    """Return the id of the chain that a reader would take a line for one of, be the reader lenient."""
+    """Return the id of the chain to which a lenient reader would assign a line."""
     if line.startswith(_BEGINS):
         return line[_ID].decode(errors="replace")
     try:

@@ -1,7 +1,7 @@
-"""The audit of a set of files: lines of every chain in, a report of each chain out.
+"""The audit of a set of files: it reads the lines of all chains and reports on each chain.
 
 Standing: the top of the audit, which the command line and tests use. Holds: one pass, in any order; only lines that
-open and close chains, and those of a ledger, are parsed.
+open or close a chain, and those of a ledger, are parsed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +11,10 @@ from typing import Any, Final
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
-from bailiwick_evidence.audit.judgement import judged, missing
+from bailiwick_evidence.audit.judgement import judge_chain, missing_chain
 from bailiwick_evidence.audit.leaves import LeafTable
-from bailiwick_evidence.audit.lines import ChainLine, LineReader, parsed
-from bailiwick_evidence.audit.removal import fill, told
+from bailiwick_evidence.audit.lines import ChainLine, LineReader, parse_line
+from bailiwick_evidence.audit.removal import fill, report_removal
 from bailiwick_evidence.audit.sayings import OtherSayings
 from bailiwick_evidence.audit.vouchers import vouchers, witnessed_size
 from bailiwick_evidence.chain import hash_of
@@ -25,7 +25,7 @@ _PARSED: Final = frozenset({b"open", b"close", b"checkpoint", b"policy", b"grant
 
 
 class LogAudit:
-    """Reads files and judges what is in them. `book` has the checkpoints that are known from elsewhere.
+    """Reads files and judges their chains. `book` has the checkpoints from other sources.
 
     `kept`: by chain, leaf hashes of lines that may have been removed.
     `policies` and `grants` are the members of a ledger's lines, by digest and by `namespace/name`.
@@ -59,15 +59,15 @@ class LogAudit:
 
     def feed(self, data: bytes) -> Iterator[ChainLine]:
         """Take the next piece of a file; yields each line of a chain that is new."""
-        return self._taken(self._reader.feed(data))
+        return self._take_lines(self._reader.feed(data))
 
     def end(self) -> Iterator[ChainLine]:
         """Take the end of a file."""
-        return self._taken(self._reader.end())
+        return self._take_lines(self._reader.end())
 
     def finish(self) -> Iterator[ChainLine]:
         """Take the end of all files."""
-        return self._taken(self._reader.finish(self._fits, self._doubt))
+        return self._take_lines(self._reader.finish(self._fits, self._doubt))
 
     def _fits(self, line: ChainLine) -> bool | None:
         log = self.chains.get(line.link.id)
@@ -78,33 +78,33 @@ class LogAudit:
         log.doubt(line.link, line.text)
 
     def reports(self, since: float | None = None) -> list[ChainReport]:
-        """Judge each chain, that was read or that a witness saw; of the latter only what it saw since then."""
-        # Before a chain is judged, which puts some lines in the place of others.
+        """Judge each chain that was read, and each that a witness has seen since this time."""
+        # First, because judging a chain replaces some lines by others.
         self._witnessed = {name: self._witnessed_size(name) for name in self._naming()}
         heads: dict[str, list[HeadClaim]] = {}
         for claim in self._heads:
             heads.setdefault(claim.chain, []).append(claim)
         for name, log in self.chains.items():
             log.strays = self._reader.strays[name]
-        ends = [log.ended for log in self.chains.values()]
+        ends = [log.end_time for log in self.chains.values()]
         newest = max((time for time in (*ends, self.book.newest) if time is not None), default=None)
-        found = [self._judged(log, heads.get(name, ()), newest) for name, log in self.chains.items()]
-        gone = [self.book.of(name) for name in sorted(self.book.witnessed - self.chains.keys())]
-        found += [self._gone(roots, heads) for roots in gone if since is None or roots[-1].time >= since]
+        found = [self._report(log, heads.get(name, ()), newest) for name, log in self.chains.items()]
+        gone = [self.book.claims_of(name) for name in sorted(self.book.witnessed_chains - self.chains.keys())]
+        found += [self._report_missing(roots, heads) for roots in gone if since is None or roots[-1].time >= since]
         return sorted(found, key=lambda report: (not report.bad, report.began or 0.0, report.chain))
 
-    def _gone(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:
-        """Judge a chain of which no line is here, by the leaves that were kept of it."""
+    def _report_missing(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:
+        """Judge a chain without lines, by its kept leaves."""
         log = ChainTable(roots[0].chain)
-        report = self._judged(log, heads.get(log.id, ()), None)
-        # Of the end of a chain that is gone, nothing says that it was closed.
+        report = self._report(log, heads.get(log.id, ()), None)
+        # Nothing can say whether a removed chain was closed.
         findings = tuple(one for one in report.findings if one.code is not FindingCode.UNCLOSED)
         whole = report.removed == max(claim.size for claim in roots)
-        return replace(report, findings=findings) if whole else missing(log.id, roots)
+        return replace(report, findings=findings) if whole else missing_chain(log.id, roots)
 
-    def _judged(self, log: ChainTable, heads: Sequence[HeadClaim], newest: float | None) -> ChainReport:
+    def _report(self, log: ChainTable, heads: Sequence[HeadClaim], newest: float | None) -> ChainReport:
         book = self.book
-        roots, held = book.of(log.id), book.held(log.id)
+        roots, held = book.claims_of(log.id), book.checkpoints_held_of(log.id)
         said = OtherSayings(
             roots,
             vouchers(log, roots, held, book.quorum, self._is_witnessed),
@@ -120,21 +120,23 @@ class LogAudit:
         if (kept := self._kept.get(log.id)) is not None and not log.removed:
             fill(log, kept, said.vouchers, book.quorum)
         gone = [seq for seq, digest in log.hashed.items() if digest not in self._reader.long]
-        return told(judged(log, said, gone), log)
+        return report_removal(judge_chain(log, said, gone), log)
 
     def _naming(self) -> set[str]:
-        """Return the chains whose lines say something of others."""
-        held = {one.by for name in self.chains for one in self.book.held(name)} if self.book.quorum > 1 else set()
-        return held | {claim.by for claim in self._heads}
+        """Return the chains whose lines make claims about others."""
+        holders = {claim.by for claim in self._heads}
+        if self.book.quorum > 1:
+            holders |= {held.by for name in self.chains for held in self.book.checkpoints_held_of(name)}
+        return holders
 
     def _witnessed_size(self, chain: str) -> int:
-        return witnessed_size(self.chains[chain], self.book.of(chain), self.book.quorum)
+        return witnessed_size(self.chains[chain], self.book.claims_of(chain), self.book.quorum)
 
     def _is_witnessed(self, chain: str, seq: int) -> bool:
-        """Tell whether the line that was read at this place is one that the witnesses cosigned."""
+        """Tell whether the witnesses cosigned the line that was read at this place."""
         return seq < self._witnessed.get(chain, 0)
 
-    def _taken(self, lines: Iterator[ChainLine]) -> Iterator[ChainLine]:
+    def _take_lines(self, lines: Iterator[ChainLine]) -> Iterator[ChainLine]:
         chains = self.chains
         for line in lines:
             self.lines += 1
@@ -146,12 +148,12 @@ class LogAudit:
                 at = text.find(_KIND, 0, _WITHIN) + len(_KIND)
                 kind = text[at : text.find(b'"', at)]
                 if kind in _PARSED:
-                    self._read(log, line, kind.decode())
+                    self._take_own_claims(log, line, kind.decode())
                 yield line
 
-    def _read(self, log: ChainTable, line: ChainLine, kind: str) -> None:
-        """Take what a line says of its own chain."""
-        members = parsed(line.text)
+    def _take_own_claims(self, log: ChainTable, line: ChainLine, kind: str) -> None:
+        """Take the claims of a line about its own chain."""
+        members = parse_line(line.text)
         if members.get("kind") != kind:
             return
         if kind == "open" and line.link.seq == 0:
@@ -162,10 +164,10 @@ class LogAudit:
         elif kind == "hash":
             log.hashed[line.link.seq] = str(members.get("sha256"))
         else:
-            self._told(log, line, members, kind)
+            self._take_other_claims(log, line, members, kind)
 
-    def _told(self, log: ChainTable, line: ChainLine, members: Mapping[str, Any], kind: str) -> None:
-        """Take what a line says of other chains, of policies and of grants."""
+    def _take_other_claims(self, log: ChainTable, line: ChainLine, members: Mapping[str, Any], kind: str) -> None:
+        """Take the claims of a line about other chains, policies and grants."""
         note, digest = members.get("note"), members.get("digest")
         if kind == "checkpoint" and isinstance(note, str):
             pod = members.get("pod")
@@ -179,7 +181,7 @@ class LogAudit:
             self.grants[f"{members.get('namespace')}/{members.get('name')}"] = members
 
     def _head(self, previous: object, log: ChainTable) -> None:
-        """Take what the first line of a chain says of the one that the file had before."""
+        """Take the claim of a chain's first line about the previous chain in its file."""
         if not isinstance(previous, Mapping):
             return
         chain, seq, head = previous.get("id"), previous.get("seq"), previous.get("head")
@@ -189,9 +191,9 @@ class LogAudit:
 
 
 def known_upto(reports: Sequence[ChainReport]) -> int | None:
-    """Return up to when it is told what was removed or changed, in seconds since the epoch; None if nothing is told.
+    """Return up to when removals and changes are detected, in seconds since the epoch; None if they never are.
 
-    It is the last cosignature of the chain that a witness saw last longest ago, of those that could still go on.
+    It is the oldest last cosignature among the chains that could still go on.
     """
     upto = [report.upto for report in reports if report.upto is not None]
     going = [report.upto for report in reports if report.upto is not None and not report.whole]

@@ -6,8 +6,8 @@ Standing: under `judgement`. Holds: no number is in two ranges, and none is lost
 from collections.abc import Iterator, Mapping, Sequence
 
 
-def without(start: int, end: int, left_out: Mapping[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield what is between, first and last, but for a few numbers."""
+def ranges_without(start: int, end: int, left_out: Mapping[int, int]) -> Iterator[tuple[int, int]]:
+    """Yield the numbers of `[start, end)` as ranges, first and last, without a few numbers."""
     for seq in sorted(seq for seq in left_out if start <= seq < end):
         if seq > start:
             yield start, seq - 1

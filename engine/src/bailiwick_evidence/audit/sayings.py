@@ -1,6 +1,6 @@
-"""What others say of a chain, put together for its judgement.
+"""The claims of others about a chain, collected for its judgement.
 
-Standing: above `claims`, under `judgement`; `logaudit` fills it. Holds: what is witnessed stands apart from the rest.
+Standing: above `claims`, under `judgement`; `logaudit` fills it. Holds: witnessed claims are separate from the others.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,16 @@ from bailiwick_evidence.audit.claims import HeadClaim, HeldCheckpoint, RootClaim
 
 
 class OtherSayings(NamedTuple):
-    """What others say of a chain. `contradiction`: a checkpoint for which the witness refused the chain.
+    """The claims of others about a chain. `contradiction`: a checkpoint for which the witness refused the chain.
 
-    `roots`: what witnesses cosigned; `vouchers`: by which of it the chain counts as seen, see `vouchers.vouchers`;
-    `held`: checkpoints in lines of other chains. `heads`: lines of others that name a line of it; `fixed`: those of
-    them that are witnessed. What is not witnessed can show that something was removed or changed, and nothing else.
+    `roots`: the checkpoints that witnesses cosigned; `vouchers`: those by which the chain counts as seen, see
+    `vouchers.vouchers`; `held`: checkpoints in lines of other chains. `heads`: lines of other chains that name a line
+    of it; `fixed`: those of them that are witnessed. A claim that is not witnessed can only show that something was
+    removed or changed.
 
-    `asked`: a witness is known, and would have seen a chain that lived long enough. `stranger`: a witness whose key was
-    not given claims to have seen it. `quorum`: so many must have. `newest`: when the newest cosignature or line of any
-    chain was made, in seconds since the epoch.
+    `asked`: a witness is known, and would have seen a chain that lasted long enough. `stranger`: a witness whose key
+    was not given claims to have seen it. `quorum`: how many must have seen it. `newest`: the time of the newest
+    cosignature or line of any chain, in seconds since the epoch.
     """
 
     roots: Sequence[RootClaim] = ()

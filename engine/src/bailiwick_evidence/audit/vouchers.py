@@ -1,8 +1,8 @@
-"""Whose word vouches for the lines of a chain, and which lines of other chains are witnessed themselves.
+"""Which checkpoints vouch for the lines of a chain, and which lines of other chains are witnessed themselves.
 
-Standing: above `chaintable` and `claims`, under `judgement` and `removal`. Holds: a chain never vouches for another by
-its own word: what it holds vouches for nothing unless a witness cosigned it, and where several witnesses are needed,
-unless so many also cosigned the line that holds it.
+Standing: above `chaintable` and `claims`, under `judgement` and `removal`. Holds: a chain alone never vouches for
+another chain. A checkpoint in it vouches for nothing unless a witness cosigned that checkpoint. If several witnesses
+are required, that many must also have cosigned the line that contains the checkpoint.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,9 +16,9 @@ LEDGER: Final = "operator"
 
 
 def latest(claims: Iterable[RootClaim], quorum: int = 1) -> RootClaim | None:
-    """Return the largest checkpoint up to which so many have seen a log, of equal ones the newest; None: fewer saw it.
+    """Return the largest checkpoint that `quorum` witnesses have seen, the newest of equal ones; None: fewer saw it.
 
-    Its time is that of whoever of them looked last the longest ago.
+    Its time is the oldest of these witnesses' last cosignatures.
     """
     largest: dict[str, RootClaim] = {}
     for claim in claims:
@@ -30,9 +30,9 @@ def latest(claims: Iterable[RootClaim], quorum: int = 1) -> RootClaim | None:
 
 
 def witnessed_size(log: ChainTable, claims: Sequence[RootClaim], quorum: int = 1) -> int:
-    """Return how many of the first lines of a chain are the ones that so many witnesses cosigned.
+    """Return how many of the first lines of a chain are the ones that `quorum` witnesses cosigned.
 
-    To be asked before the chain is judged, while each line that was read stands in its place.
+    Call it before the chain is judged, while each line is still at the place at which it was read.
     """
     end = next((end for start, end in log.leaves.runs()[:1] if start == 0), 0)
     reached = [claim for claim in claims if claim.size <= end]
@@ -42,12 +42,12 @@ def witnessed_size(log: ChainTable, claims: Sequence[RootClaim], quorum: int = 1
 
 
 def signed_by(key: str | None, notes: Iterable[str]) -> bool:
-    """Tell whether the process with this key signed one of these; of one whose key is not known, nobody can deny it."""
+    """Tell whether the process with this key signed one of these. With an unknown key, that cannot be ruled out."""
     return key is None or any(signed_by_process(note, key) for note in notes)
 
 
 def key_of(log: ChainTable) -> str | None:
-    """Return the key that the first line of a chain names, as a `vkey`; None if it names none, or is not here."""
+    """Return the key in the first line of a chain, as a `vkey`; None if the line has no key, or is missing."""
     key = None if log.opening is None else log.opening.get("key")
     return key if isinstance(key, str) else None
 
@@ -59,11 +59,11 @@ def vouchers(
     quorum: int,
     witnessed: Callable[[str, int], bool],
 ) -> list[RootClaim]:
-    """Return the checkpoints by which a chain counts as seen, with who saw it.
+    """Return the checkpoints by which a chain counts as seen, with the witnesses that saw it.
 
-    `roots` are what witnesses cosigned, `held` what lines of other chains hold of it. Of the operator's own log, which
-    no witness outside of the cluster asks for, decision points are the witnesses where a quorum is needed: each whose
-    line that holds the checkpoint is itself witnessed, as `witnessed` tells of a line by its chain and number.
+    `roots` are the checkpoints that witnesses cosigned, `held` those in lines of other chains. No witness outside the
+    cluster polls the operator's own log. If a quorum is required, the decision points are its witnesses: each one whose
+    line with the checkpoint is itself witnessed. `witnessed` tells that for a line by its chain and number.
     """
     if quorum == 1 or log.opening is None or log.opening.get("component") != LEDGER:
         return [*roots]

@@ -1,4 +1,4 @@
-"""Re-derivation: whether the verdict of a record follows from the record and the text of the policies that it names.
+"""Re-derivation: whether the verdict of a record follows from the record and the texts of the policies that it names.
 
-Holds: it is the engine that serves which is asked, never a second encoding of its rules.
+Holds: the same engine decides as in the decision point, never a second encoding of its rules.
 """

@@ -1,7 +1,7 @@
-"""Choices: every outcome of what a record does not tell, one after the other, for as many as are asked for.
+"""Choices: all outcomes of the values that a record does not contain, one combination after the other.
 
-Standing: stands in for conditions and properties of resources in the engine's own rules. Holds: what is the same to the
-engine has the same outcome; a run asks for few, since the engine stops at the first that decides.
+Standing: they replace conditions and resource properties in the engine's own rules. Holds: values that are the same for
+the engine have the same outcome. A run needs few choices, since the engine stops at the first that decides.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -29,20 +29,20 @@ _OTHER: Final = object()
 
 
 class Choices:
-    """Runs through all combinations: `begin`, ask, and again while `more`."""
+    """Runs through all combinations: `reset`, run, and run again while `more`."""
 
     def __init__(self) -> None:
         self._places: list[list[int]] = []
         self._made: dict[Hashable, Any] = {}
 
     @property
-    def asked(self) -> bool:
-        """Whether this run hung on any."""
+    def has_choices(self) -> bool:
+        """Whether this run depended on a choice."""
         return bool(self._made)
 
     @property
-    def made(self) -> Mapping[Hashable, Any]:
-        """What this run hung on, with its outcomes, in the order in which it was asked."""
+    def outcomes(self) -> Mapping[Hashable, Any]:
+        """The choices on which this run depended, with their outcomes, in the order of the engine's queries."""
         return self._made
 
     def reset(self) -> None:
@@ -51,7 +51,7 @@ class Choices:
         self._made = {}
 
     def more(self) -> bool:
-        """Go on to the next combination; False where there is none."""
+        """Go on to the next combination; False if there is none."""
         del self._places[len(self._made) :]
         while self._places and self._places[-1][0] + 1 == self._places[-1][1]:
             self._places.pop()
@@ -61,8 +61,8 @@ class Choices:
         self._places[-1][0] += 1
         return True
 
-    def of(self, key: Hashable, options: Sequence[Any]) -> Any:  # noqa: ANN401 - of these options
-        """Return the outcome of this one in this run."""
+    def outcome_of(self, key: Hashable, options: Sequence[Any]) -> Any:  # noqa: ANN401 - of these options
+        """Return the outcome of this choice in this run."""
         if key in self._made:
             return self._made[key]
         at = len(self._made)
@@ -74,25 +74,25 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class ConditionStandIn(CompiledCondition):
-    """A condition of which not everything is known. `costly`: only if it was evaluated at all is not known."""
+    """A condition with unknown inputs. `costly`: it is only unknown whether it was evaluated at all."""
 
     choices: Choices
     costly: bool
 
     def outcome(self, inputs: Inputs) -> Truth:
-        """Return one of its outcomes. It may be another for each actor, if it reads of them."""
+        """Return one of its outcomes. It may differ for each actor, if it reads the actor."""
         actor = inputs["actor"] if self.costly or any(path[0] == "actor" for path in self.reads) else {}
         key = (id(self.expression), id(self.scope), actor.get("type"), actor.get("id"))
         options = _OUTCOMES
         if self.costly:
             options = (self.scope.evaluate(self.expression, inputs, self.cost, light=self.light), TOO_COSTLY)
-        found: Truth = self.choices.of(key, options)
+        found: Truth = self.choices.outcome_of(key, options)
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceStandIn(CompiledResource):
-    """An entry of a rule's resources that asks for properties of which the values are not known.
+    """An entry of a rule's resources with properties whose values are unknown.
 
     `sealed`: by name, all values that any rule lists.
     """
@@ -101,22 +101,22 @@ class ResourceStandIn(CompiledResource):
     sealed: dict[str, tuple[str, ...]]
 
     def property_held(self, name: str, resource: Resource) -> Truth:
-        """Tell whether the resource has the property, for one of the values that tell entries apart."""
+        """Tell whether the resource has the property, for one of the values that distinguish entries."""
         if name not in self.sealed:
             return CompiledResource.property_held(self, name, resource)
-        value = self.choices.of(("property", name), (*self.sealed[name], _OTHER, None))
+        value = self.choices.outcome_of(("property", name), (*self.sealed[name], _OTHER, None))
         return UNKNOWN if value is None else value in self.properties[name]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class RuleStandIn(CompiledRule):
-    """A rule of which some limits hang on what is not known. `hidden`: the names of their dimensions."""
+    """A rule some of whose limits depend on unknown values. `hidden`: the names of their dimensions."""
 
     choices: Choices
     hidden: frozenset[str]
 
     def __post_init__(self) -> None:
-        """Put a choice in place of each limit that is hidden."""
+        """Replace each hidden limit by a choice."""
         CompiledRule.__post_init__(self)
         found = [(one, one.limit(self)) for one in reversed(DIMENSIONS)]
         limits = [
@@ -128,7 +128,7 @@ class RuleStandIn(CompiledRule):
 
 
 class _ChosenLimit:
-    """A limit that gives one of its reasons, or none. Limits that ask the same give the same."""
+    """A limit that returns one of its reasons, or None. Equal limits return the same."""
 
     def __init__(self, dimension: Dimension[Any], rule: CompiledRule, choices: Choices) -> None:
         self._key = ("limit", dimension.name, tuple(getattr(rule, one.name) for one in fields(dimension.part)))
@@ -136,23 +136,23 @@ class _ChosenLimit:
         self._choices = choices
 
     def __call__(self, rule: CompiledRule, call: Call, now: float) -> Reason | None:  # noqa: ARG002 - as every limit
-        reason: Reason | None = self._choices.of(self._key, self._outcomes)
+        reason: Reason | None = self._choices.outcome_of(self._key, self._outcomes)
         return reason
 
 
 @dataclass(frozen=True, slots=True)
 class Unknowns:
-    """What is not known of a call. `paths` are sealed; `every`: of every condition, by what its outcomes are."""
+    """The unknown parts of a call. `paths` are sealed; `every`: each condition is unknown, by its possible outcomes."""
 
     paths: frozenset[Path]
     limits: str | None = None
 
     def __bool__(self) -> bool:
-        """Anything is not known."""
+        """Tell whether anything is unknown."""
         return bool(self.paths) or self.limits is not None
 
     def hides(self, reads: frozenset[Path]) -> bool:
-        """Tell whether some of what is read is sealed."""
+        """Tell whether any of these paths is sealed."""
         return any(meets(read, path) for read in reads for path in self.paths)
 
     def property_names(self) -> frozenset[str]:
@@ -163,7 +163,7 @@ class Unknowns:
 def standing_in(
     policy: CompiledPolicy, unknown: Unknowns, choices: Choices, listed: dict[str, tuple[str, ...]]
 ) -> CompiledPolicy:
-    """Return a policy in which choices stand in for what is not known. `listed`: see `ResourceStandIn.sealed`."""
+    """Return a policy with choices in place of unknown values. `listed`: see `ResourceStandIn.sealed`."""
 
     def conditions(found: Sequence[CompiledCondition]) -> tuple[CompiledCondition, ...]:
         return tuple(_condition(one, unknown, choices) for one in found)
@@ -172,7 +172,7 @@ def standing_in(
         return tuple(_resource(one, choices, listed) for one in found)
 
     rules: list[CompiledRule] = [
-        _limited(
+        _rule_stand_in(
             replace(rule, conditions=conditions(rule.conditions), resources=resources(rule.resources)), unknown, choices
         )
         for rule in policy.rules
@@ -188,7 +188,7 @@ def standing_in(
 
 
 def values_listed(policies: Sequence[CompiledPolicy], names: frozenset[str]) -> dict[str, tuple[str, ...]]:
-    """Return what any rule of these policies lists for these properties."""
+    """Return all values that rules of these policies list for these properties."""
     found: dict[str, set[str]] = {name: set() for name in names}
     for policy in policies:
         ceiling = policy.settings.delegation.ceiling if policy.settings and policy.settings.delegation else ()
@@ -212,7 +212,7 @@ def _condition(condition: CompiledCondition, unknown: Unknowns, choices: Choices
     )
 
 
-def _limited(rule: CompiledRule, unknown: Unknowns, choices: Choices) -> CompiledRule:
+def _rule_stand_in(rule: CompiledRule, unknown: Unknowns, choices: Choices) -> CompiledRule:
     """Return a rule with choices in place of limits that are hidden."""
     hidden = frozenset(one.name for one in DIMENSIONS if one.limits_with and unknown.hides(one.reads(rule)))
     if not hidden:
@@ -228,7 +228,7 @@ def _resource(entry: CompiledResource, choices: Choices, listed: dict[str, tuple
 
 
 def meets(read: Path, path: Path) -> bool:
-    """Tell whether one is within the other. Of actors a condition reads whichever is judged."""
+    """Tell whether one path is within the other. A condition reads the actor that is being evaluated."""
     if path[0].startswith("actors["):
         path = ("actor", *path[1:])
     return path[: len(read)] == read[: len(path)]

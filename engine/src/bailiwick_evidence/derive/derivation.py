@@ -1,4 +1,4 @@
-"""Derivation: what came of deriving one record again.
+"""Derivation: the result of deriving one record again.
 
 Holds: codes are stable; each obstacle has a sentence that says what would help.
 """
@@ -11,7 +11,7 @@ from bailiwick_engine.decision.verdict import Verdict
 
 
 class DerivationClass(StrEnum):
-    """DERIVED: verdict, reason and rule follow. ATTESTED: they can, but hang on what only the decision point knew."""
+    """DERIVED: verdict, reason and rule follow. ATTESTED: they can, depending on what only the decision point knew."""
 
     DERIVED = "derived"
     ATTESTED = "attested"
@@ -38,22 +38,22 @@ class Obstacle(StrEnum):
 OBSTACLES: Final[dict[Obstacle, str]] = {
     Obstacle.NOT_A_DECISION: "The line is not the record of a decision on one call.",
     Obstacle.RECORD_UNREADABLE: "A member of the record is missing or has another type than it always has.",
-    Obstacle.ATTRIBUTE_MISSING: "The record does not contain what the rules read of the call, or when it was decided.",
+    Obstacle.ATTRIBUTE_MISSING: "The record lacks an attribute that the rules read, or the time of the decision.",
     Obstacle.REASON_UNKNOWN: "This engine does not know the reason of the record. Use a newer version.",
-    Obstacle.POLICY_TEXT_MISSING: "The text of a policy is not at hand. Give the ledger of the operator of that time.",
-    Obstacle.POLICY_TEXT_WRONG: "The text that was given for a policy does not have the digest of the record.",
-    Obstacle.POLICY_LIST_MISSING: "The line that lists the endpoint's policies is not at hand. Give earlier files.",
-    Obstacle.POLICY_ELSEWHERE: "A policy that the record names is of another endpoint.",
-    Obstacle.POLICY_BROKEN: "The policy with the endpoint's settings did not compile, and its text is not on record.",
-    Obstacle.ENGINE_VERSION_UNKNOWN: "Another version of the engine decided, and this one decides otherwise.",
-    Obstacle.TOO_MANY_UNKNOWN: "Too many conditions hang on sealed values to try all of their outcomes.",
+    Obstacle.POLICY_TEXT_MISSING: "The text of a policy is missing. Give the operator's ledger of that time.",
+    Obstacle.POLICY_TEXT_WRONG: "The text given for a policy does not have the digest in the record.",
+    Obstacle.POLICY_LIST_MISSING: "The line that lists the endpoint's policies is missing. Give earlier files.",
+    Obstacle.POLICY_ELSEWHERE: "The record names a policy of another endpoint.",
+    Obstacle.POLICY_BROKEN: "The policy with the settings did not compile, and its text is not in the record.",
+    Obstacle.ENGINE_VERSION_UNKNOWN: "Another version of the engine decided, and this version decides differently.",
+    Obstacle.TOO_MANY_UNKNOWN: "Too many conditions depend on sealed values to try all outcomes.",
 }
-"""What to tell of each."""
+"""The sentence for each obstacle."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineAnswer:
-    """What the engine says of a record's call. `rule` is policy and name of the rule that decided, or came nearest.
+    """The engine's answer for a record's call. `rule`: policy and name of the rule that decided, or came nearest.
 
     `audit`: policy, rule and effect of each rule in Audit mode. `gated`: a grant decides.
     """
@@ -68,7 +68,7 @@ class EngineAnswer:
 
     @classmethod
     def of(cls, verdict: Verdict) -> "EngineAnswer":
-        """Return what of a verdict a record tells."""
+        """Return the parts of a verdict that a record contains."""
         rule = None if verdict.rule is None else verdict.rule.place
         gated = verdict.gate is not None
         return cls(
@@ -78,7 +78,7 @@ class EngineAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """What a record came to. `obstacle` of one that is underivable, `answer` of one that is contradicted."""
+    """The result for a record. An underivable one has an `obstacle`, a contradicted one has an `answer`."""
 
     kind: DerivationClass
     obstacle: Obstacle | None = None
@@ -86,5 +86,5 @@ class Derivation:
 
 
 def underivable(obstacle: Obstacle) -> Derivation:
-    """Return that there is an obstacle."""
+    """Return the result for a record with an obstacle."""
     return Derivation(DerivationClass.UNDERIVABLE, obstacle)

@@ -1,7 +1,8 @@
-"""Derive: the verdict of one record once more, by the engine that serves, from the record and the policies' texts.
+"""Derive: decide the call of one record again, with the serving engine, from the record and the policies' texts.
 
-Holds: pure. What the record does not tell is tried in every way that there is, up to a bound; what no record can tell
-(grants, limits, clocks, the store, tokens) is taken from its reason, and only where the engine gets as far as to ask.
+Holds: pure. All possible values of what the record does not contain are tried, up to a limit. What no record can
+contain (the state of grants, limits, clocks, the store, tokens) is taken from its reason, and only if the engine gets
+far enough to need it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,15 +27,15 @@ from bailiwick_evidence.derive.derivation import (
     underivable,
 )
 from bailiwick_evidence.derive.grantfit import grant_fits
-from bailiwick_evidence.derive.rebuild import CallOnRecord, rebuilt
-from bailiwick_evidence.derive.shape import RecordShape, parsed
+from bailiwick_evidence.derive.rebuild import CallOnRecord, rebuild_call
+from bailiwick_evidence.derive.shape import RecordShape, parse_record
 from bailiwick_evidence.derive.texts import KnownEndpoint, PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.linekinds import DECISIONS
 
 _REASONS: Final = frozenset(reason.value for reason in Reason)
 MOST_RUNS: Final = 4_096
-"""So many combinations of what is not known are tried."""
+"""The maximum number of combinations of unknown values that are tried."""
 # What an adapter could not read as a call.
 REFUSALS: Final = reasons_of(ReasonState.ADAPTER)
 _UNPROVEN: Final = reasons_of(ReasonState.IDENTITY)
@@ -44,10 +45,10 @@ _ATTESTED: Final = Derivation(DerivationClass.ATTESTED)
 
 
 class Retrace(NamedTuple):
-    """A call on record, and what the engine says of it without grants: what makes the record follow, if anything does.
+    """A recorded call and the engine's verdict on it without grants: the verdict from which the record follows, if any.
 
-    `endpoint` as it was then, None: the decision point knew none. Conditions and properties that hang on what is
-    `sealed` come to what makes the record follow, for as long as nothing else is derived by the same texts.
+    `endpoint` as it was then; None: the decision point knew none. Conditions and properties that depend on `sealed`
+    values have the outcomes from which the record follows, until something else is derived with the same texts.
     """
 
     call: Call
@@ -60,20 +61,20 @@ class Retrace(NamedTuple):
 def derive(
     record: Mapping[str, Any], policies: PolicyTexts, engine: Mapping[str, str] | None = engine_versions()
 ) -> Derivation:
-    """Return what a record comes to. `engine`: the versions that decided, as the line says that opens the chain.
+    """Return the result for a record. `engine`: the versions that decided, from the line that opens the chain.
 
     Without that line it is None. A record of another engine is derived as any, but never contradicted.
     """
-    return retraced(record, policies, engine)[0]
+    return retrace_record(record, policies, engine)[0]
 
 
-def retraced(
+def retrace_record(
     record: Mapping[str, Any], policies: PolicyTexts, engine: Mapping[str, str] | None = engine_versions()
 ) -> tuple[Derivation, Retrace | None]:
-    """Return what a record comes to as `derive` does, and its call where the record follows or is contradicted."""
+    """Return the result for a record as `derive` does, and its call if the record follows or is contradicted."""
     if record.get("kind") not in DECISIONS:
         return underivable(Obstacle.NOT_A_DECISION), None
-    shape = parsed(record)
+    shape = parse_record(record)
     if shape is None:
         return underivable(Obstacle.RECORD_UNREADABLE), None
     if shape.now is None:
@@ -83,19 +84,19 @@ def retraced(
     known = endpoint_on_record(shape, policies)
     if isinstance(known, Obstacle):
         return underivable(known), None
-    # The settings are those of a policy that does not compile, so that nobody can look them up.
-    unread = known is not None and not known.configured and _broken(shape, policies)
-    found, retrace = _judged(shape, known, unread=unread)
+    # The settings are those of a policy that does not compile, so they are unknown.
+    unread = known is not None and not known.configured and _has_broken_policy(shape, policies)
+    found, retrace = _compare_verdicts(shape, known, unread=unread)
     if found.kind is not DerivationClass.CONTRADICTED or (engine == engine_versions() and not unread):
         return found, retrace
     return underivable(Obstacle.POLICY_BROKEN if unread else Obstacle.ENGINE_VERSION_UNKNOWN), None
 
 
 def endpoint_on_record(shape: RecordShape, policies: PolicyTexts) -> KnownEndpoint | Obstacle | None:
-    """Return the endpoint; None where the decision point knew none."""
+    """Return the endpoint; None if the decision point knew none."""
     listed: Mapping[str, str | None] | None = shape.policies
     if shape.policies_digest is not None:
-        listed = policies.listed(shape.policies_digest)
+        listed = policies.find_list(shape.policies_digest)
         if listed is None:
             return Obstacle.POLICY_LIST_MISSING
     if listed is None:
@@ -106,18 +107,20 @@ def endpoint_on_record(shape: RecordShape, policies: PolicyTexts) -> KnownEndpoi
     return policies.endpoint(namespace, name, listed, shape.suspended)
 
 
-def _broken(shape: RecordShape, policies: PolicyTexts) -> bool:
+def _has_broken_policy(shape: RecordShape, policies: PolicyTexts) -> bool:
     """Tell whether one of the policies did not compile."""
-    listed = shape.policies if shape.policies_digest is None else policies.listed(shape.policies_digest)
+    listed = shape.policies if shape.policies_digest is None else policies.find_list(shape.policies_digest)
     return None in (listed or {}).values()
 
 
-def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) -> tuple[Derivation, Retrace | None]:
-    """Hold the record against every verdict that its call can have. `unread`: nobody knows the settings."""
+def _compare_verdicts(
+    shape: RecordShape, known: KnownEndpoint | None, *, unread: bool
+) -> tuple[Derivation, Retrace | None]:
+    """Compare the record with every verdict that its call can have. `unread`: the settings are unknown."""
     first: Retrace | None = None
     reason = Reason(shape.reason)
     for refused in (None, reason) if reason in REFUSALS else (None,):
-        found = rebuilt(shape, refused)
+        found = rebuild_call(shape, refused)
         if found is None:
             return underivable(Obstacle.RECORD_UNREADABLE), None
         if known is not None and shape.attributes is None and shape.subject is not None and _reads(known.compiled):
@@ -135,14 +138,14 @@ def _judged(shape: RecordShape, known: KnownEndpoint | None, *, unread: bool) ->
 
 
 def _reads(endpoint: CompiledEndpoint) -> bool:
-    """Tell whether a rule reads anything of a call, so that its record says what."""
+    """Tell whether a rule reads attributes of a call, so that its record contains them."""
     return any(rule.conditions or reads_of(rule) for rule in endpoint.rules)
 
 
 def _verdicts(
     shape: RecordShape, found: CallOnRecord, known: KnownEndpoint | None, *, unread: bool
 ) -> Iterator[tuple[Verdict, bool, CompiledEndpoint | None]]:
-    """Yield each verdict that the engine can come to, whether it hangs on what is not known, and on which endpoint."""
+    """Yield each verdict that the engine can reach, whether it depends on unknown values, and for which endpoint."""
     call = found.call
     around = Circumstances(shape.now or 0.0)
     key = (call.namespace, call.endpoint)
@@ -151,12 +154,12 @@ def _verdicts(
         return
 
     def decided(endpoint: CompiledEndpoint) -> tuple[Verdict, CompiledEndpoint]:
-        present = (_presumed(endpoint, call) if unread else endpoint).beside(found.data)
+        present = (_with_enforcer(endpoint, call) if unread else endpoint).with_data(found.data)
         return decide(Snapshot({key: present}), call, (), around), present
 
     wanted: list[Unknowns] = []
     if shape.limits != "nul":
-        # First as if every condition was evaluated: most are, however large the call is.
+        # First as if every condition had been evaluated: most are, however large the call is.
         if found.sealed:
             wanted.append(Unknowns(found.sealed))
         else:
@@ -168,13 +171,13 @@ def _verdicts(
         endpoint, choices = known.standing_in(unknown)
         while True:
             verdict, present = decided(endpoint)
-            yield verdict, unread or choices.asked, present
+            yield verdict, unread or choices.has_choices, present
             if not choices.more():
                 break
 
 
-def _presumed(endpoint: CompiledEndpoint, call: Call) -> CompiledEndpoint:
-    """Return the endpoint with settings by which the caller is an enforcer, as the decision point must have found."""
+def _with_enforcer(endpoint: CompiledEndpoint, call: Call) -> CompiledEndpoint:
+    """Return the endpoint with settings that make the caller an enforcer, as it must have been for the decision."""
     caller = frozenset({call.caller.username})
     carrier = PolicyRef(call.namespace, "", "", 0)
     settings = CompiledSettings(carrier, caller, frozenset(), asserted=False, issuers=frozenset(), delegation=None)
@@ -182,7 +185,7 @@ def _presumed(endpoint: CompiledEndpoint, call: Call) -> CompiledEndpoint:
 
 
 def fit(shape: RecordShape, verdict: Verdict, found: CallOnRecord) -> Derivation | None:
-    """Return how the record follows from a verdict without grants, in good circumstances; None if it does not."""
+    """Return how the record follows from a verdict without grants, in a normal state; None if it does not."""
     if (shape.disposition_id == Disposition.UNAUTHORIZED) != (verdict.outcome is Outcome.FORBIDDEN):
         return None
     if shape.dry_run != verdict.dry_run:
@@ -205,7 +208,7 @@ def fit(shape: RecordShape, verdict: Verdict, found: CallOnRecord) -> Derivation
 
 def _footing(shape: RecordShape, verdict: Verdict) -> Derivation | None:
     if verdict.outcome is Outcome.FORBIDDEN:
-        # A stranger is one, whoever the subject is.
+        # A caller that is not an enforcer stays one for every subject.
         return _DERIVED
     return (
         _ATTESTED if shape.subject is not None or verdict.reason in _UNPROVEN | {Reason.ENDPOINT_UNCONFIGURED} else None
@@ -213,7 +216,7 @@ def _footing(shape: RecordShape, verdict: Verdict) -> Derivation | None:
 
 
 def _state(shape: RecordShape, reason: Reason, verdict: Verdict) -> Derivation | None:
-    """Return that a denial is the decision point's word for a state in which it denies whatever the rules say."""
+    """Return the result for a denial that the decision point gives in a state, regardless of the rules."""
     if verdict.outcome is Outcome.FORBIDDEN:
         return None
     if reason is Reason.STORE_STALE or reason is Reason.POLICY_INVALID:
@@ -232,14 +235,14 @@ def _same_place(shape: RecordShape, verdict: Verdict) -> bool:
 
 
 def _gate_passed(shape: RecordShape, reason: Reason, verdict: Verdict, found: CallOnRecord) -> bool:
-    """Tell whether a grant can have let the call through, or kept it from that."""
+    """Tell whether a grant can have let the call through, or can have been missing for it."""
     if reason is not Reason.ALLOWED:
         return not shape.decision
     if shape.kind == "request":
         return not shape.decision
     if not shape.decision or verdict.gate is None:
         return False
-    # A dry run uses none.
+    # A dry run uses no grant.
     return shape.dry_run or (
         shape.grant is not None and grant_fits(shape.grant, shape.digest, verdict.gate, found.call)
     )

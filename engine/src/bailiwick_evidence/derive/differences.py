@@ -1,7 +1,6 @@
-"""In which members a record differs from what the engine says of its call, for a person to read.
+"""The members in which a record differs from the engine's answer, for a person to read.
 
-Standing: over `derivation`, under the command line. Holds: of a record that the engine contradicts at least one member
-is named.
+Standing: over `derivation`, under the command line. Holds: a contradicted record has at least one such member.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,19 +14,19 @@ NO_RULE: Final = "no rule"
 
 
 class MemberDifference(NamedTuple):
-    """A member of a record, what stands there, and what the engine says in its place."""
+    """A member of a record, its recorded value, and the engine's value."""
 
     member: str
     recorded: str
     engine: str
 
     def __str__(self) -> str:
-        """Say it in a part of a sentence."""
-        return f"{self.member} is {self.recorded} in the record and {self.engine} by the engine"
+        """Return the difference as a part of a sentence."""
+        return f"{self.member} is {self.recorded} in the record, but {self.engine} by the engine"
 
 
 def differences(record: Mapping[str, Any], answer: EngineAnswer) -> tuple[MemberDifference, ...]:
-    """Return in which members a record differs, in the order of `docs/reference/record.md`."""
+    """Return the members in which a record differs, in the order of `docs/reference/record.md`."""
     allowed = answer.outcome == Outcome.ALLOW and record.get("kind") == "evaluation"
     forbidden = answer.outcome == Outcome.FORBIDDEN
     recorded_forbidden = record.get("disposition_id") == Disposition.UNAUTHORIZED
@@ -37,24 +36,24 @@ def differences(record: Mapping[str, Any], answer: EngineAnswer) -> tuple[Member
         "disposition_id": (_disposition(recorded_forbidden), _disposition(forbidden)),
         "policy": (rule_named(record.get("policy")), "/".join(answer.rule) if answer.rule else NO_RULE),
         "hop": (_text(record.get("hop")), _text(answer.hop)),
-        "audit": (_audit(record.get("audit")), _listed(answer.audit)),
+        "audit": (_audit(record.get("audit")), _rule_list(answer.audit)),
         "dry_run": (_text(record.get("dry_run")), _text(answer.dry_run)),
     }
     if answer.gated and record.get("reason") == Reason.ALLOWED:
-        # Whether a grant let the call through is not the engine's word.
+        # The engine does not decide whether a grant let the call through.
         told["decision"] = (_text(record.get("decision")), _text(record.get("kind") == "evaluation"))
         grant = record.get("grant")
         name = grant.get("name") if isinstance(grant, Mapping) else None
-        told["grant"] = (_text(name), "one that this gate takes for this call")
+        told["grant"] = (_text(name), "one that this gate accepts for this call")
     elif answer.gated:
         told["decision"] = (_text(record.get("decision")), "false")
     found = tuple(MemberDifference(name, *both) for name, both in told.items() if both[0] != both[1])
-    # What else must be on record of a call that came as far as to the rules.
-    return found or (MemberDifference("subject", _text(record.get("subject")), "a party that is known"),)
+    # The record of a call that reached the rules must contain it.
+    return found or (MemberDifference("subject", _text(record.get("subject")), "a known party"),)
 
 
 def rule_named(policy: object) -> str:
-    """Return the policy and the rule that a record names."""
+    """Return the policy and the rule in a record."""
     return f"{policy.get('name')}/{policy.get('rule')}" if isinstance(policy, Mapping) else NO_RULE
 
 
@@ -65,12 +64,12 @@ def _disposition(forbidden: bool) -> str:  # noqa: FBT001 - what is said of one
 
 def _audit(rules: object) -> str:
     listed = rules if isinstance(rules, list) else ()
-    return _listed(
+    return _rule_list(
         [str(one.get(key)) for key in ("policy", "rule", "effect")] for one in listed if isinstance(one, Mapping)
     )
 
 
-def _listed(rules: Iterable[Iterable[str]]) -> str:
+def _rule_list(rules: Iterable[Iterable[str]]) -> str:
     return ", ".join("/".join(rule) for rule in rules) or "absent"
 
 

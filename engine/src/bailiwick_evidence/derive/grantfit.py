@@ -1,7 +1,7 @@
-"""Grant fit: whether the grant on a record can have let the call through that gate.
+"""Grant fit: whether the grant in a record can have let the call through that gate.
 
-Standing: under `derive`. Holds: rules, steps and reviews are compared by what the engine itself asks of a grant. That
-it was there, in time and not revoked, is the decision point's word.
+Standing: under `derive`. Holds: rules, steps and reviews are compared with the engine's own requirements for a grant.
+Only the decision point attests that the grant existed, was in time and was not revoked.
 """
 
 from typing import Any, Final
@@ -17,7 +17,7 @@ _USED: Final = frozenset({"Active", "Consumed"})
 
 
 def grant_fits(grant: GrantState, digest: str | None, gate: Gate, call: Call) -> bool:
-    """Tell whether a grant that was used is one of this gate, with its steps filled, bound to `digest`."""
+    """Tell whether a used grant is for this gate, with all steps complete, and bound to `digest`."""
     if grant.phase not in _USED or not 0 < (grant.uses or 0) <= grant.max_uses or grant.max_uses < 1:
         return False
     if not 0 <= (grant.uses or 0) - grant.uses_before <= 1:
@@ -50,6 +50,6 @@ def grant_fits(grant: GrantState, digest: str | None, gate: Gate, call: Call) ->
         reviews,
         binding=grant.uid,
         barred=excluded_reviewers(call, call.subject),
-        # Which names are people's, the installation says, and no record.
+        # The installation defines which usernames are people; no record contains that.
         is_person=lambda _: True,
     ).met

@@ -1,6 +1,6 @@
-"""Rebuild: the call of a record, as the engine takes it, and which of its attributes are sealed.
+"""Rebuild: the call of a record, as an input of the engine, and which of its attributes are sealed.
 
-Holds: an attribute stands where its name says, and nowhere else; what the record does not tell is absent.
+Holds: an attribute is only at the path of its name; an attribute that the record does not contain is absent.
 """
 
 import ast
@@ -20,9 +20,9 @@ _SEALS: Final = ({"hmac"}, {"redacted"})
 
 
 class CallOnRecord(NamedTuple):
-    """A call as its record has it. `sealed` are attributes of which only an HMAC or a mark is left.
+    """A call from its record. `sealed` attributes have only an HMAC or a mark.
 
-    `data`: of each object that was known, what was read of it.
+    `data`: the parts that were read of each object that was known.
     """
 
     call: Call
@@ -30,17 +30,17 @@ class CallOnRecord(NamedTuple):
     data: Data
 
 
-def rebuilt(shape: RecordShape, refused: Reason | None = None) -> CallOnRecord | None:
-    """Return the call of a record; None where its attributes fit no call. `refused`: see `Call`.
+def rebuild_call(shape: RecordShape, refused: Reason | None = None) -> CallOnRecord | None:
+    """Return the call of a record; None if its attributes fit no call. `refused`: see `Call`.
 
-    A subject that is null was not proven, and the record's reason says why.
+    A null subject was not proven; the record's reason says why.
     """
     namespace, _, endpoint = shape.endpoint.partition("/")
     seen: dict[str, Any] = {}
     sealed: set[Path] = set()
     for name, value in (shape.attributes or {}).items():
         path = spelled_path(name)
-        if path is None or not _put(seen, sealed, path, value):
+        if path is None or not _put_value(seen, sealed, path, value):
             return None
     data = _data(shape.data or {}, seen.get("data", {}), {path[1] for path in sealed if path[0] == "data"})
     if data is None:
@@ -65,7 +65,7 @@ def rebuilt(shape: RecordShape, refused: Reason | None = None) -> CallOnRecord |
 
 
 def spelled_path(name: str) -> Path | None:
-    """Return the path that an attribute's name spells; None where it spells none."""
+    """Return the path in an attribute's name; None if it is not a path."""
     root = _ROOT.match(name)
     if root is None:
         return None
@@ -79,8 +79,8 @@ def spelled_path(name: str) -> Path | None:
     return tuple(path)
 
 
-def _put(seen: dict[str, Any], sealed: set[Path], path: Path, value: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Put a value at its place; False where something else is there, or no record has a value like it."""
+def _put_value(seen: dict[str, Any], sealed: set[Path], path: Path, value: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Put a value at its path; False if another value is there, or if no record can contain such a value."""
     if isinstance(value, dict) and value:
         sealed.add(path)
         return set(value) in _SEALS
@@ -99,7 +99,7 @@ def _put(seen: dict[str, Any], sealed: set[Path], path: Path, value: Any) -> boo
 
 
 def _data(digests: Mapping[str, str | None], seen: Mapping[str, Any], sealed: set[str]) -> Data | None:
-    """Return the objects that were known; None where something was read of one that was not."""
+    """Return the objects that were known; None if a part of an unknown object was read."""
     known = {name for name, digest in digests.items() if digest is not None}
     if not known.issuperset(seen) or not known.issuperset(sealed):
         return None
@@ -125,6 +125,6 @@ def _party(party: RecordParty, seen: Mapping[str, Any], root: str) -> Party:
 
 
 def _workload(workload: RecordWorkload) -> PodWorkload:
-    # What is not listed is no image of any policy.
+    # An image that is not listed is not in any policy.
     more = {f"image {number}" for number in range(min(workload.more_images, 1))}
     return PodWorkload(frozenset({*workload.images, *more}), workload.labels)

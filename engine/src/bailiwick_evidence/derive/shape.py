@@ -1,6 +1,6 @@
-"""Shape: the members of a record that a verdict is derived from, as `docs/reference/record.md` has them.
+"""Shape: the members of a record from which a verdict is derived, as in `docs/reference/record.md`.
 
-Holds: parsed once, at the edge; what has another shape is no record.
+Holds: parsed once, at the edge; a line with another shape is not a record.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,14 @@ import msgspec
 
 
 class RecordAccount(msgspec.Struct, frozen=True):
-    """Who asked."""
+    """The caller."""
 
     id: str
     uid: str
 
 
 class RecordWorkload(msgspec.Struct, frozen=True):
-    """What a party calls from. `more_images`: so many are not listed."""
+    """The workload from which a party calls. `more_images`: how many images are not listed."""
 
     images: tuple[str, ...]
     labels: dict[str, str] = {}
@@ -25,7 +25,7 @@ class RecordWorkload(msgspec.Struct, frozen=True):
 
 
 class RecordParty(msgspec.Struct, frozen=True):
-    """Subject or actor. `workload` "unknown": it was asked for, and could not be read."""
+    """Subject or actor. `workload` "unknown": a rule needed it, and it could not be read."""
 
     type: str
     id: str
@@ -36,7 +36,7 @@ class RecordParty(msgspec.Struct, frozen=True):
 
 
 class RecordResource(msgspec.Struct, frozen=True):
-    """To what it was to be done."""
+    """The resource of the call."""
 
     type: str
     id: str
@@ -59,14 +59,14 @@ class RecordAudit(msgspec.Struct, frozen=True):
 
 
 class RecordSnapshot(msgspec.Struct, frozen=True):
-    """What was decided by. `pending_seconds`: so long a change had not been in force."""
+    """The snapshot of the decision. `pending_seconds`: how long a change had been waiting to take effect."""
 
     revision: str
     pending_seconds: float | None = None
 
 
 class GrantRuleState(msgspec.Struct, frozen=True):
-    """A rule that a grant is of."""
+    """A rule that a grant covers."""
 
     policy: str
     rule: str
@@ -99,7 +99,7 @@ class GrantBindingState(msgspec.Struct, frozen=True):
 
 
 class GrantState(msgspec.Struct, frozen=True):
-    """The grant that was used or opened. `reviews` of one that was used."""
+    """The grant that was used or opened. A used grant has `reviews`."""
 
     name: str
     uid: str
@@ -143,8 +143,8 @@ class RecordShape(msgspec.Struct, frozen=True):
     data: dict[str, str | None] | None = None
 
 
-def parsed(record: Mapping[str, Any]) -> RecordShape | None:
-    """Return the members of a record; None where one is missing or is something else."""
+def parse_record(record: Mapping[str, Any]) -> RecordShape | None:
+    """Return the members of a record; None if one is missing or has another type."""
     try:
         return msgspec.convert(record, RecordShape)
     except msgspec.ValidationError:

@@ -1,7 +1,7 @@
-"""Policy texts: from the digests that records name to compiled endpoints.
+"""Policy texts: compiled endpoints for the digests in records.
 
-Standing: filled from the operator's ledger, or from whatever holds the canonical texts (`policydigest.policy_text`).
-Holds: a text is taken only where it has the digest that it is given for; what was compiled once is kept.
+Standing: filled from the operator's ledger, or from another source of canonical texts (`policydigest.policy_text`).
+Holds: a text is accepted only if it has the digest for which it is given; each text is compiled once.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _STAND_INS: Final = 256
 
 
 class KnownEndpoint:
-    """An endpoint whose policies' texts are known. `configured`: one of them has its settings."""
+    """An endpoint whose policies' texts are known. `configured`: one of the policies has its settings."""
 
     def __init__(self, policies: Sequence[CompiledPolicy]) -> None:
         self.policies = tuple(policies)
@@ -34,7 +34,7 @@ class KnownEndpoint:
         self.configured = any(policy.settings is not None for policy in self.policies)
 
     def standing_in(self, unknown: Unknowns) -> tuple[CompiledEndpoint, Choices]:
-        """Return the endpoint with choices in place of what is not known, and the choices."""
+        """Return the endpoint with choices in place of unknown values, and the choices."""
         found = self._stand_ins.get(unknown)
         if found is None:
             choices = Choices()
@@ -61,32 +61,32 @@ class PolicyTexts:
         self._texts.setdefault(digest, text)
 
     def add_list(self, line: Mapping[str, Any]) -> None:
-        """Add what a line of the kind `policies` lists; one that does not have its digest is not taken."""
+        """Add the list in a line of the kind `policies`; a list that does not have its digest is ignored."""
         digest, listed = line.get("policies_digest"), line.get("policies")
         if isinstance(digest, str) and isinstance(listed, dict):
             made = "sha256:" + hashlib.sha256(orjson.dumps(dict(sorted(listed.items())))).hexdigest()
             if made == digest:
                 self._lists[digest] = listed
 
-    def listed(self, digest: str) -> Listed | None:
-        """Return the list of policies that has this digest."""
+    def find_list(self, digest: str) -> Listed | None:
+        """Return the list of policies with this digest."""
         return self._lists.get(digest)
 
     def endpoint(self, namespace: str, name: str, listed: Listed, suspended: Iterable[str]) -> KnownEndpoint | Obstacle:
-        """Return an endpoint as these policies make it; those without a digest are left out."""
+        """Return the endpoint of these policies; a policy without a digest is left out."""
         off = frozenset(suspended)
         key = (namespace, name, tuple(sorted((one, digest or "") for one, digest in listed.items())), off)
         found = self._endpoints.get(key)
         if found is None:
-            found = self._endpoints[key] = self._built(namespace, name, listed, off)
+            found = self._endpoints[key] = self._build(namespace, name, listed, off)
         return found
 
-    def _built(self, namespace: str, name: str, listed: Listed, off: frozenset[str]) -> KnownEndpoint | Obstacle:
+    def _build(self, namespace: str, name: str, listed: Listed, off: frozenset[str]) -> KnownEndpoint | Obstacle:
         policies: list[CompiledPolicy] = []
         for policy, digest in sorted(listed.items()):
             if digest is None:
                 continue
-            made = self._compiled(namespace, policy, digest, off=policy in off)
+            made = self._find_compiled(namespace, policy, digest, off=policy in off)
             if isinstance(made, Obstacle):
                 return made
             if made.endpoint != name:
@@ -94,7 +94,7 @@ class PolicyTexts:
             policies.append(made)
         return KnownEndpoint(policies)
 
-    def _compiled(self, namespace: str, name: str, digest: str, *, off: bool) -> CompiledPolicy | Obstacle:
+    def _find_compiled(self, namespace: str, name: str, digest: str, *, off: bool) -> CompiledPolicy | Obstacle:
         key = (namespace, name, digest, off)
         found = self._policies.get(key)
         if found is None:
@@ -107,10 +107,10 @@ class PolicyTexts:
             return Obstacle.POLICY_TEXT_MISSING
         if "sha256:" + hashlib.sha256(text).hexdigest() != digest:
             return Obstacle.POLICY_TEXT_WRONG
-        # No record has the uids of all policies, and no verdict hangs on them but through grants.
+        # No record has the uids of all policies, and a verdict depends on them only through grants.
         metadata = {"namespace": namespace, "name": name, "uid": name}
         if off:
-            # As it is where a policy is suspended in its text: one that goes is as good as that.
+            # As if the policy were suspended in its text: a policy that is being deleted has the same effect.
             metadata["deletionTimestamp"] = "gone"
         made = compile_object({"metadata": metadata, "spec": json.loads(text)})
         # The engine that wrote the digest could compile it.

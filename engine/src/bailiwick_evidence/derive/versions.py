@@ -1,6 +1,6 @@
-"""Versions of what decides: the same policies may come to another verdict under another engine.
+"""The versions of the engine: another version can decide differently on the same policies.
 
-Holds: read once a process, since they cannot change within one.
+Holds: read once for each process, since they cannot change within one.
 """
 
 from functools import cache

@@ -1,5 +1,5 @@
-"""Replay: what a recorded decision would have come to under other policies, by the engine that serves.
+"""Replay: what the serving engine would have decided on a recorded call under other policies.
 
-Holds: a record whose own policies do not reproduce it is no evidence; what is not on record is never taken to be
-absent.
+Holds: a record that its own policies do not reproduce is not evidence. An attribute that is not in the record is never
+taken to be absent.
 """

@@ -1,6 +1,6 @@
-"""The candidate: policies that were never in force, in place of those of a record or over them.
+"""The candidate: policies that were never in force, which replace a record's policies or are added to them.
 
-Standing: under `pairs`. Holds: a policy of which the text is the same stays in the state that the record tells of it.
+Standing: under `pairs`. Holds: a policy with an unchanged text keeps the state that it has in the record.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ class CandidatePolicy:
 
 
 class Candidate:
-    """All policies of each endpoint that one of them names; with `overlay`, only those of their own names."""
+    """All policies of each endpoint that one of them names; with `overlay`, only the policies with their names."""
 
     def __init__(self, policies: Iterable[CandidatePolicy], *, overlay: bool = False) -> None:
         self.policies = tuple(policies)
@@ -30,13 +30,13 @@ class Candidate:
             self._names.setdefault(one.namespace, set()).add(one.name)
 
     def concerns(self, namespace: str, endpoint: str, before: Mapping[str, str | None]) -> bool:
-        """Tell whether a decision of an endpoint can change, whose policies were these."""
+        """Tell whether a decision can change for an endpoint that had these policies."""
         if (namespace, endpoint) in self._listed:
             return True
         return self._overlay and not self._names.get(namespace, set()).isdisjoint(before)
 
-    def over(self, namespace: str, endpoint: str, before: Mapping[str, str | None]) -> dict[str, str]:
-        """Return the digests of the endpoint's policies as they would be. A broken one that stays is left out."""
+    def candidate_digests(self, namespace: str, endpoint: str, before: Mapping[str, str | None]) -> dict[str, str]:
+        """Return the digests of the endpoint's policies under the candidate. A broken policy that stays is left out."""
         own = self._listed.get((namespace, endpoint), {})
         if not self._overlay:
             return dict(own)

@@ -1,7 +1,7 @@
-"""Knowledge: what a record tells of its call, and what the candidate asks that the record does not tell.
+"""Knowledge: what a record contains of its call, and what the candidate reads that the record does not contain.
 
-Standing: under `replay`. Holds: an attribute is known to be absent only where a rule that was weighed would have had it
-written; anything else that is read is not known.
+Standing: under `replay`. Holds: an attribute is known to be absent only if an evaluated rule would have recorded it;
+every other attribute that is read is unknown.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ from bailiwick_evidence.derive.rebuild import CallOnRecord
 from bailiwick_evidence.derive.shape import RecordShape
 from bailiwick_evidence.replay.pairs import settings_of
 
-# Of these the record has members of its own.
+# The record has its own members for these.
 _SAID: Final = frozenset(
     {("action", "name")} | {(party, member) for party in ("subject", "actor", "resource") for member in ("type", "id")}
 )
@@ -28,10 +28,10 @@ _INTENT: Final[Path] = ("context", "intent")
 _GROUP: Final = "group"
 
 
-def told(endpoint: CompiledEndpoint | None, call: Call, passed: Sequence[Hop] | None) -> frozenset[Path]:
-    """Return what the record of a call has, or else lacks because the call lacked it.
+def recorded_paths(endpoint: CompiledEndpoint | None, call: Call, passed: Sequence[Hop] | None) -> frozenset[Path]:
+    """Return the paths that the record of a call contains, or lacks only because the call lacked them.
 
-    `passed` is what the engine weighed; None where it denied before any rule was looked at.
+    `passed` are the hops that the engine evaluated; None if it denied before it evaluated any rule.
     """
     if endpoint is None or not isinstance(call.subject, Party):
         return frozenset()
@@ -50,17 +50,17 @@ def told(endpoint: CompiledEndpoint | None, call: Call, passed: Sequence[Hop] | 
     return frozenset(found | _ceiling(endpoint, call))
 
 
-def not_told(
+def unrecorded_paths(
     endpoint: CompiledEndpoint | None, found: CallOnRecord, shape: RecordShape, has: Iterable[Path]
 ) -> set[Path]:
-    """Return what the rules of an endpoint can ask of a call and its record does not tell.
+    """Return the paths that the rules of an endpoint can read of a call, but that its record does not contain.
 
-    `has`: see `told`. What stands under something that is sealed is sealed, and not left out here.
+    `has`: see `recorded_paths`. A path under a sealed one is sealed too, and is included.
     """
     if endpoint is None:
         return set()
     call, held = found.call, frozenset(has)
-    asked = {path for rule in _about(endpoint, call) for path in reads_of(rule)}
+    asked = {path for rule in _rules_about(endpoint, call) for path in reads_of(rule)}
     return {
         path
         for path in asked | _ceiling(endpoint, call)
@@ -78,12 +78,12 @@ def covers(paths: Iterable[Path], path: Path) -> bool:
 
 
 def new_groups(old: CompiledEndpoint | None, new: CompiledEndpoint | None, call: Call) -> tuple[tuple[int, str], ...]:
-    """Return the groups that only the candidate names, by the party that may be in them: 0 is the subject."""
+    """Return the groups that only the candidate names, with the party that may be in them: 0 is the subject."""
     if new is None or not isinstance(call.subject, Party):
         return ()
-    known = frozenset() if old is None else _named(old)
-    asked = {key for rule in _about(new, call) for key in rule.subjects} | _principals(new)
-    groups = [keys.spelled(key) for key in sorted(asked - known)]
+    known = frozenset() if old is None else _named_subjects(old)
+    asked = {key for rule in _rules_about(new, call) for key in rule.subjects} | _principals(new)
+    groups = [keys.key_parts(key) for key in sorted(asked - known)]
     return tuple(
         (number, parts[2])
         for number, party in enumerate((call.subject, *call.actors))
@@ -92,13 +92,15 @@ def new_groups(old: CompiledEndpoint | None, new: CompiledEndpoint | None, call:
     )
 
 
-def workload_untold(old: CompiledEndpoint | None, new: CompiledEndpoint | None, call: Call, shape: RecordShape) -> bool:
-    """Tell whether the candidate asks for a workload, or for labels of one, that the record does not have."""
+def workload_unrecorded(
+    old: CompiledEndpoint | None, new: CompiledEndpoint | None, call: Call, shape: RecordShape
+) -> bool:
+    """Tell whether the candidate requires a workload, or labels of one, that the record does not have."""
     if new is None or shape.subject is None or not isinstance(call.subject, Party):
         return False
     labels = set() if old is None else {name for rule in old.rules for name in _labels(rule)}
     for party, recorded in zip((call.subject, *call.actors), (shape.subject, *shape.actors), strict=True):
-        asking = [rule for rule in _about(new, call) if not party.keys.isdisjoint(rule.workloads)]
+        asking = [rule for rule in _rules_about(new, call) if not party.keys.isdisjoint(rule.workloads)]
         if not asking or isinstance(recorded.workload, str):
             continue
         if recorded.workload is None or not labels.issuperset(name for rule in asking for name in _labels(rule)):
@@ -107,7 +109,7 @@ def workload_untold(old: CompiledEndpoint | None, new: CompiledEndpoint | None, 
 
 
 def proofs_alike(old: CompiledEndpoint | None, new: CompiledEndpoint | None, call: Call) -> bool:
-    """Tell whether the parties of a call would be proven, or not, as they were."""
+    """Tell whether the proof of each party of a call would have the same result."""
     before, after = settings_of(old), settings_of(new)
     if before is None or after is None:
         return before is after
@@ -123,8 +125,8 @@ def _issuers(call: Call) -> set[str]:
     return {party.issuer for party in parties if isinstance(party, Party) and party.issuer is not None}
 
 
-def _about(endpoint: CompiledEndpoint, call: Call) -> Iterator[CompiledRule]:
-    """Yield the rules that can speak of a call, whoever its parties are, and whatever is not known."""
+def _rules_about(endpoint: CompiledEndpoint, call: Call) -> Iterator[CompiledRule]:
+    """Yield the rules that can apply to a call, for any parties and any unknown values."""
     for rule in endpoint.speaking_of(call.action.name):
         if any(entry.type == call.resource.type and call.resource.id in entry.ids for entry in rule.resources):
             yield rule
@@ -137,12 +139,12 @@ def _ceiling(endpoint: CompiledEndpoint, call: Call) -> frozenset[Path]:
 
 
 def _of_unknown_data(path: Path, shape: RecordShape) -> bool:
-    """Tell whether a path is of data that the record says was unknown."""
+    """Tell whether a path belongs to data that was unknown by the record."""
     data = shape.data or {}
     return path[0] == DATA and len(path) > 1 and path[1] in data and data[path[1]] is None
 
 
-def _named(endpoint: CompiledEndpoint) -> frozenset[keys.Key]:
+def _named_subjects(endpoint: CompiledEndpoint) -> frozenset[keys.Key]:
     return frozenset().union(endpoint.broken, _principals(endpoint), *(rule.subjects for rule in endpoint.rules))
 
 

@@ -1,6 +1,7 @@
-"""Outcomes: what came of replaying one record, by classes that are stable.
+"""Outcomes: the result of replaying one record, in stable classes.
 
-Standing: under all else here. Holds: what a policy says of a call is one of three; that a grant was used changes none.
+Standing: under all other modules here. Holds: the policies' verdict on a call is one of three; the use of a grant does
+not change it.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ from bailiwick_engine.reasons import Reason
 
 
 class PolicyVerdict(StrEnum):
-    """What the policies alone say: let it through, ask somebody, or neither."""
+    """The verdict of the policies alone: allow, require an approval, or deny."""
 
     ALLOW = "allow"
     APPROVAL = "approval"
@@ -22,7 +23,7 @@ class PolicyVerdict(StrEnum):
 
 
 class ReplayClass(StrEnum):
-    """How the candidate's verdict stands to the old one. MAYBE: a sealed value decides."""
+    """How the candidate's verdict compares with the old one. MAYBE: a sealed value decides."""
 
     UNCHANGED = "unchanged"
     ALLOW_DENY = "allow→deny"
@@ -49,19 +50,19 @@ class Hindrance(StrEnum):
 
 
 HINDRANCES: Final[dict[Hindrance, str]] = {
-    Hindrance.POLICY_MISSING: "The text of a policy that decided is not at hand. Give the operator's ledger of that"
+    Hindrance.POLICY_MISSING: "The text of a policy that decided is missing. Give the operator's ledger of that"
     " time, or --policies.",
-    Hindrance.ATTRIBUTE_NOT_RECORDED: "The candidate reads something of the call that the record does not have. Keep it"
+    Hindrance.ATTRIBUTE_NOT_RECORDED: "The candidate reads an attribute that the record does not have. Keep it"
     " with endpointSettings.record.keep.",
-    Hindrance.SEALED: "Too many conditions hang on sealed values to try all of their outcomes.",
+    Hindrance.SEALED: "Too many conditions depend on sealed values to try all outcomes.",
     Hindrance.STATE: "The store, the proof of an identity or a change in progress decided, and not the rules alone.",
     Hindrance.SEARCH: "A search has no single verdict.",
-    Hindrance.ENGINE_VERSION: "Another version of the engine decided, and this one decides otherwise or cannot tell.",
-    Hindrance.BASELINE_DIFFERS: "The policies that the record names do not come to its verdict: it is no evidence."
-    " `audit verify --policies` tells which records these are.",
-    Hindrance.UNREADABLE: "The line is torn, in no chain, or no record as this version knows it.",
+    Hindrance.ENGINE_VERSION: "Another version of the engine decided, and this one decides differently or cannot tell.",
+    Hindrance.BASELINE_DIFFERS: "The policies in the record do not lead to its verdict: it is not evidence."
+    " `audit verify --policies` lists such records.",
+    Hindrance.UNREADABLE: "The line is torn, in no chain, or not a record of this version.",
 }
-"""What to tell of each."""
+"""The sentence for each hindrance."""
 
 FLIPS: Final[dict[tuple[PolicyVerdict, PolicyVerdict], ReplayClass]] = {
     (PolicyVerdict.ALLOW, PolicyVerdict.DENY): ReplayClass.ALLOW_DENY,
@@ -72,11 +73,11 @@ FLIPS: Final[dict[tuple[PolicyVerdict, PolicyVerdict], ReplayClass]] = {
     (PolicyVerdict.DENY, PolicyVerdict.APPROVAL): ReplayClass.DENY_APPROVAL,
 }
 WIDER: Final = frozenset({ReplayClass.DENY_ALLOW, ReplayClass.DENY_APPROVAL, ReplayClass.APPROVAL_ALLOW})
-"""A call goes further than it did."""
+"""Classes in which a call gets further than before."""
 
 
 class NearestRule(NamedTuple):
-    """The rule that came nearest to letting a call through, by policy and name, and the first clause that it lacks."""
+    """The rule that came nearest to allowing a call, by policy and name, and its first clause that does not hold."""
 
     place: tuple[str, str]
     lacks: Clause
@@ -84,9 +85,9 @@ class NearestRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReplaySide:
-    """What one side says. `rule`: policy and name of the rule that decided, or came nearest; `steps` of an approval.
+    """One side's answer. `rule`: policy and name of the rule that decided, or came nearest; `steps` of an approval.
 
-    `near`: of a denial that is no rule's, where nothing of it is sealed.
+    `near`: for a denial by no rule, if no part of it is sealed.
     """
 
     verdict: PolicyVerdict
@@ -97,7 +98,7 @@ class ReplaySide:
 
     @classmethod
     def of(cls, verdict: Verdict) -> "ReplaySide":
-        """Return what of a verdict is told."""
+        """Return the parts of a verdict that are reported."""
         rule = None if verdict.rule is None else verdict.rule.place
         steps = () if verdict.gate is None else tuple(step.name for step in verdict.gate.steps)
         return cls(policy_verdict(verdict), verdict.reason.value, rule, steps)
@@ -105,9 +106,9 @@ class ReplaySide:
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """What a record came to. `news`: what the candidate says; of MAYBE, each that it may say. `may`: MAYBE's classes.
+    """The result for a record. `news`: the candidate's answer, or for MAYBE each possible one; `may`: MAYBE's classes.
 
-    `old_ns`, `new_ns`: how long each side took to decide, in nanoseconds; 0 where that was not measured.
+    `old_ns`, `new_ns`: how long each side took to decide, in nanoseconds; 0 if that was not measured.
     """
 
     kind: ReplayClass
@@ -120,24 +121,24 @@ class ReplayOutcome:
 
     @property
     def code(self) -> str:
-        """The class, with the reason of one that is not replayable."""
+        """The class, with the reason if the record is not replayable."""
         return self.kind.value if self.hindrance is None else f"{self.kind}:{self.hindrance}"
 
 
 def policy_verdict(verdict: Verdict) -> PolicyVerdict:
-    """Return what the policies say, by a verdict that was made without grants."""
+    """Return the verdict of the policies, from a verdict that was made without grants."""
     if verdict.outcome is Outcome.ALLOW:
         return PolicyVerdict.ALLOW
-    # What is to be approved cannot be shown: a gate stands there all the same.
+    # The call cannot be shown to reviewers, but an approval is still required.
     shown = verdict.reason is Reason.UNINSPECTABLE and verdict.rule is not None
     return PolicyVerdict.APPROVAL if verdict.gate is not None or shown else PolicyVerdict.DENY
 
 
-def hindered(hindrance: Hindrance) -> ReplayOutcome:
-    """Return that a record cannot be replayed."""
+def not_replayable(hindrance: Hindrance) -> ReplayOutcome:
+    """Return the result for a record that cannot be replayed."""
     return ReplayOutcome(ReplayClass.NOT_REPLAYABLE, hindrance)
 
 
-def compared(old: ReplaySide, news: Iterable[ReplaySide]) -> frozenset[ReplayClass]:
-    """Return the classes that the candidate can come to."""
+def compare_sides(old: ReplaySide, news: Iterable[ReplaySide]) -> frozenset[ReplayClass]:
+    """Return the classes that the candidate can have."""
     return frozenset(FLIPS.get((old.verdict, new.verdict), ReplayClass.UNCHANGED) for new in news)

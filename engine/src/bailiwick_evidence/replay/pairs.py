@@ -1,6 +1,6 @@
-"""Pairs: one endpoint as it was and as it would be, also with choices that both share in place of what is not known.
+"""Pairs: one endpoint as it was and as it would be, with shared choices in place of unknown values.
 
-Standing: under `knowledge`. Holds: what is the same to the engine on both sides has the same outcome on both.
+Standing: under `knowledge`. Holds: a value that is the same for the engine on both sides has the same outcome on both.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ JointSides = tuple[CompiledEndpoint | None, CompiledEndpoint | None, Choices]
 
 
 class EndpointPair:
-    """Both states. None: no policy is for the endpoint."""
+    """Both states. None: the endpoint has no policies."""
 
     def __init__(self, old: KnownEndpoint | None, new: KnownEndpoint | None) -> None:
         self.old = None if old is None else old.compiled
@@ -27,11 +27,11 @@ class EndpointPair:
 
     @property
     def endpoints(self) -> tuple[CompiledEndpoint, ...]:
-        """The states that there are."""
+        """The states that exist."""
         return tuple(side for side in (self.old, self.new) if side is not None)
 
     def joint(self, unknown: Unknowns) -> JointSides:
-        """Return both with choices in place of what is not known, and the choices, at their first combination."""
+        """Return both with choices in place of unknown values, and the choices, at their first combination."""
         found = self._stand_ins.get(unknown)
         if found is None:
             choices = Choices()

@@ -1,7 +1,7 @@
-"""Projections: of a record only what either state of its endpoint reads, so that equal ones are replayed once.
+"""Projections: the parts of a record that either state of its endpoint reads, so that equal ones are replayed once.
 
-Standing: the top of the replay. Holds: what is left out of a projection decides nothing, on either side; a member of
-another shape than it always has is never left out; the memory that projections take is bounded.
+Standing: the top of the replay. Holds: a member that is left out of a projection decides nothing, on either side. A
+member with an unusual shape is never left out. The memory of projections is bounded.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ from bailiwick_engine.policy.dimensions.table import DIMENSIONS, reads_of
 from bailiwick_engine.policy.model import CompiledCeiling, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_evidence.derive.rebuild import spelled_path
-from bailiwick_evidence.derive.shape import parsed
-from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, hindered
+from bailiwick_evidence.derive.shape import parse_record
+from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, not_replayable
 from bailiwick_evidence.replay.pairs import EndpointPair
-from bailiwick_evidence.replay.replay import EndpointStates, replayed
+from bailiwick_evidence.replay.replay import EndpointStates, replay_record
 
 MOST_KEPT: Final = 200_000
-"""Outcomes that are kept; beyond them all are forgotten, and found anew."""
+"""The number of cached outcomes. When it is reached, the cache is cleared."""
 _MOST_STATES: Final = 4_096
 _ALWAYS: Final = (
     "kind",
@@ -41,7 +41,7 @@ _ALWAYS: Final = (
 
 
 class Projection:
-    """What of a record two states of its endpoint read."""
+    """The parts of a record that two states of its endpoint read."""
 
     def __init__(self, pair: EndpointPair) -> None:
         parts = [part for endpoint in pair.endpoints for part in _parts(endpoint)]
@@ -53,7 +53,7 @@ class Projection:
         self._read: dict[str, bool] = {}
 
     def key(self, record: Mapping[str, Any]) -> bytes | None:
-        """Return what is told apart; None for a record that is like no other."""
+        """Return the key that equal records share; None for a record that equals no other."""
         resource, now = record.get("resource"), record.get("now")
         if not isinstance(resource, dict) or not isinstance(now, float | int):
             return None
@@ -76,7 +76,7 @@ class Projection:
         return hashlib.blake2b(orjson.dumps(told), digest_size=16).digest()
 
     def _attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those that are read; of a sealed one only that it is."""
+        """Return the attributes that are read; of a sealed one only that it is sealed."""
         read = self._read
         found = {}
         for name, value in attributes.items():
@@ -97,7 +97,7 @@ class Projection:
 
 
 class ReplayBook:
-    """Replays one record after the other, equal projections once. `evaluated`: so many were not equal."""
+    """Replays one record after the other, equal projections once. `evaluated`: the number of distinct ones."""
 
     def __init__(self, states: EndpointStates) -> None:
         self._states = states
@@ -106,16 +106,16 @@ class ReplayBook:
         self.evaluated = 0
 
     def outcome(self, record: Mapping[str, Any], engine: Mapping[str, str] | None) -> ReplayOutcome | None:
-        """Return what a record comes to; None where the candidate says nothing of its endpoint.
+        """Return the result for a record; None if the candidate does not concern its endpoint.
 
-        `engine`: the versions that decided, as the line says that opens the chain.
+        `engine`: the versions that decided, from the line that opens the chain.
         """
         state = orjson.dumps(
             [record.get(member) for member in ("endpoint", "policies", "policies_digest", "suspended")]
             + [None if engine is None else sorted(engine.items())]
         )
         if state not in self._projections and not self._note(state, record):
-            return hindered(Hindrance.UNREADABLE)
+            return not_replayable(Hindrance.UNREADABLE)
         projection = self._projections[state]
         if not isinstance(projection, Projection):
             return projection
@@ -125,7 +125,7 @@ class ReplayBook:
         if found is not None:
             return found
         self.evaluated += 1
-        found = replayed(record, self._states, engine)
+        found = replay_record(record, self._states, engine)
         if found is not None and key is not None:
             if len(self._outcomes) >= MOST_KEPT:
                 self._outcomes.clear()
@@ -133,14 +133,14 @@ class ReplayBook:
         return found
 
     def learn(self, line: Mapping[str, Any]) -> None:
-        """Take a line of the kind `policies`, by which records of later lines name their policies."""
+        """Add a line of the kind `policies`, with which later records name their policies."""
         self._states.texts.add_list(line)
-        # What lacked it before may not lack it any more.
+        # Records that lacked it before may now have it.
         self._projections = {state: one for state, one in self._projections.items() if isinstance(one, Projection)}
 
     def _note(self, state: bytes, record: Mapping[str, Any]) -> bool:
-        """Find out what is read of all records of this state; False where this one has not the shape of a record."""
-        shape = parsed(record)
+        """Find out what is read of all records of this state; False if this one does not have the shape of a record."""
+        shape = parse_record(record)
         if shape is None:
             return False
         if len(self._projections) >= _MOST_STATES:
@@ -149,10 +149,10 @@ class ReplayBook:
         if isinstance(pair, EndpointPair):
             self._projections[state] = Projection(pair)
         else:
-            self._projections[state] = None if pair is None else hindered(pair)
+            self._projections[state] = None if pair is None else not_replayable(pair)
         return True
 
 
 def _parts(endpoint: CompiledEndpoint) -> tuple[CompiledRule | CompiledCeiling, ...]:
-    """Return all that has conditions and resources."""
+    """Return all parts that have conditions and resources."""
     return (*endpoint.rules, *endpoint.ceiling)

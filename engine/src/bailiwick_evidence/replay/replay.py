@@ -1,8 +1,8 @@
-"""Replay: one record by the policies that decided it, and by the candidate.
+"""Replay: decide one record's call with the policies that decided it, and with the candidate.
 
-Standing: under `projections`. Holds: the old text is asked first, and another verdict than the recorded one is no
-evidence; of what is not known every outcome is tried on both sides at once, up to a bound, and those that do not come
-to the record are left out.
+Standing: under `projections`. Holds: the old policies decide first; if their verdict differs from the record, the
+record is not evidence. All outcomes of unknown values are tried on both sides at once, up to a limit. Combinations that
+do not lead to the record are left out.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Call, Party, UnprovenParty
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.explain import explain
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -25,11 +25,18 @@ from bailiwick_engine.reasons import Reason, ReasonState, reasons_of
 from bailiwick_evidence.derive.choices import Choices, Unknowns
 from bailiwick_evidence.derive.derivation import Derivation, Obstacle
 from bailiwick_evidence.derive.derive import REFUSALS, derive, endpoint_on_record, fit
-from bailiwick_evidence.derive.rebuild import CallOnRecord, rebuilt
-from bailiwick_evidence.derive.shape import RecordShape, parsed
+from bailiwick_evidence.derive.rebuild import CallOnRecord, rebuild_call
+from bailiwick_evidence.derive.shape import RecordShape, parse_record
 from bailiwick_evidence.derive.texts import KnownEndpoint, PolicyTexts
 from bailiwick_evidence.replay.candidate import Candidate
-from bailiwick_evidence.replay.knowledge import covers, new_groups, not_told, proofs_alike, told, workload_untold
+from bailiwick_evidence.replay.knowledge import (
+    covers,
+    new_groups,
+    proofs_alike,
+    recorded_paths,
+    unrecorded_paths,
+    workload_unrecorded,
+)
 from bailiwick_evidence.replay.outcomes import (
     Hindrance,
     NearestRule,
@@ -37,8 +44,8 @@ from bailiwick_evidence.replay.outcomes import (
     ReplayClass,
     ReplayOutcome,
     ReplaySide,
-    compared,
-    hindered,
+    compare_sides,
+    not_replayable,
     policy_verdict,
 )
 from bailiwick_evidence.replay.pairs import EndpointPair, settings_of
@@ -57,18 +64,18 @@ _OBSTACLES: Final[Mapping[Obstacle, Hindrance]] = {
     Obstacle.ENGINE_VERSION_UNKNOWN: Hindrance.ENGINE_VERSION,
     Obstacle.TOO_MANY_UNKNOWN: Hindrance.SEALED,
 }
-# These the decision point says of a state of its own, and the rules are not all that decided.
+# Reasons for a state of the decision point: not only the rules decided.
 _STATES: Final = reasons_of(ReasonState.PROCESS)
 _TIMED: Final = 5
 _LONGEST: Final = 10**18
 MOST_TRIED: Final = 512
-"""So many combinations of what is not known are tried of one record."""
+"""The maximum number of combinations of unknown values that are tried for one record."""
 
 
 class EndpointStates:
-    """The pairs of states by what records name. Both sides are made of the same texts.
+    """The pairs of states, by the policies in records. Both sides are made from the same texts.
 
-    `clock`: what time it is, in nanoseconds since some moment; without it nothing is measured.
+    `clock`: a monotonic time in nanoseconds; without it nothing is measured.
     """
 
     def __init__(self, texts: PolicyTexts, candidate: Candidate, clock: Callable[[], int] | None = None) -> None:
@@ -78,11 +85,11 @@ class EndpointStates:
         self._pairs: dict[tuple[int, int], EndpointPair] = {}
 
     def pair(self, shape: RecordShape) -> EndpointPair | Hindrance | None:
-        """Return the states of a record's endpoint; None where the candidate says nothing of it."""
+        """Return the states of a record's endpoint; None if the candidate does not concern it."""
         namespace, _, name = shape.endpoint.partition("/")
         listed: Mapping[str, str | None] | None = shape.policies
         if shape.policies_digest is not None:
-            listed = self.texts.listed(shape.policies_digest)
+            listed = self.texts.find_list(shape.policies_digest)
             if listed is None and not self.candidate.concerns(namespace, name, {}):
                 return None
         before = listed or {}
@@ -91,8 +98,8 @@ class EndpointStates:
         old = endpoint_on_record(shape, self.texts)
         if isinstance(old, Obstacle):
             return _OBSTACLES[old]
-        after = self.candidate.over(namespace, name, before)
-        # A policy of which nothing changes is as it was, also where it was being deleted.
+        after = self.candidate.candidate_digests(namespace, name, before)
+        # An unchanged policy stays as it was, even if it was being deleted.
         off = [one for one in shape.suspended if after.get(one) == before.get(one)]
         new = self.texts.endpoint(namespace, name, after, off) if after else None
         if isinstance(new, Obstacle):
@@ -100,9 +107,9 @@ class EndpointStates:
         if old is not None and not old.configured and None in before.values():
             # Its settings were those of a policy that did not compile.
             return Hindrance.POLICY_MISSING
-        return self._paired(old, new)
+        return self._find_pair(old, new)
 
-    def _paired(self, old: KnownEndpoint | None, new: KnownEndpoint | None) -> EndpointPair:
+    def _find_pair(self, old: KnownEndpoint | None, new: KnownEndpoint | None) -> EndpointPair:
         key = (id(old), id(new))
         found = self._pairs.get(key)
         if found is None:
@@ -110,29 +117,29 @@ class EndpointStates:
         return found
 
 
-def replayed(
+def replay_record(
     record: Mapping[str, Any], states: EndpointStates, engine: Mapping[str, str] | None
 ) -> ReplayOutcome | None:
-    """Return what a record comes to; None where the candidate says nothing of its endpoint. `engine`: see `derive`."""
-    shape = parsed(record)
+    """Return the result for a record; None if the candidate does not concern its endpoint. `engine`: see `derive`."""
+    shape = parse_record(record)
     if shape is None:
-        return hindered(Hindrance.UNREADABLE)
+        return not_replayable(Hindrance.UNREADABLE)
     pair = states.pair(shape)
     if pair is None:
         return None
     if isinstance(pair, Hindrance):
-        return hindered(pair)
+        return not_replayable(pair)
     derived = derive(record, states.texts, engine)
     if (hindrance := _hindrance(shape, derived)) is not None:
-        return hindered(hindrance)
+        return not_replayable(hindrance)
     reason = Reason(shape.reason)
     for refused in (None, reason) if reason in REFUSALS else (None,):
-        found = rebuilt(shape, refused)
+        found = rebuild_call(shape, refused)
         if found is not None:
             outcome = _CallReplay(shape, found, pair, states.clock).outcome()
             if outcome is not None:
                 return outcome
-    return hindered(Hindrance.BASELINE_DIFFERS)
+    return not_replayable(Hindrance.BASELINE_DIFFERS)
 
 
 def _hindrance(shape: RecordShape, derived: Derivation) -> Hindrance | None:
@@ -144,7 +151,7 @@ def _hindrance(shape: RecordShape, derived: Derivation) -> Hindrance | None:
 
 
 class _Run(NamedTuple):
-    """A combination of what is not known that comes to the record. `has`: what the record would have under it."""
+    """A combination of unknown values that leads to the record. `has`: the paths that the record would have with it."""
 
     old: Verdict
     has: frozenset[Path]
@@ -159,25 +166,25 @@ class _CallReplay:
     clock: Callable[[], int] | None
 
     def outcome(self) -> ReplayOutcome | None:
-        """Return what the call comes to; None where the old state does not come to the record."""
+        """Return the result for the call; None if the old state does not lead to the record."""
         tried = self._runs(Unknowns(self.found.sealed, self._limits), (), new=False)
         if self.pair.same:
-            # One is as good as all of them: both sides say the same of each.
+            # One combination stands for all: both sides give the same answer for each.
             one = next((run for run in tried if run is not None), None)
             side = None if one is None else ReplaySide.of(one.old)
             return None if side is None else ReplayOutcome(ReplayClass.UNCHANGED, old=side, news=(side,))
         first = list(itertools.islice(tried, MOST_TRIED))
         if len(first) == MOST_TRIED:
-            return hindered(Hindrance.SEALED)
+            return not_replayable(Hindrance.SEALED)
         fitting = [run for run in first if run is not None]
         if not fitting:
             return None
         has = frozenset.intersection(*(run.has for run in fitting))
         call, (old, new) = self.found.call, (self.pair.old, self.pair.new)
-        more = not_told(new, self.found, self.shape, has)
+        more = unrecorded_paths(new, self.found, self.shape, has)
         groups = new_groups(old, new, call)
-        if len(groups) > _MOST_GROUPS or workload_untold(old, new, call, self.shape):
-            return hindered(Hindrance.ATTRIBUTE_NOT_RECORDED)
+        if len(groups) > _MOST_GROUPS or workload_unrecorded(old, new, call, self.shape):
+            return not_replayable(Hindrance.ATTRIBUTE_NOT_RECORDED)
         missing = frozenset(path for path in more if not covers(has, path))
         unsure = Hindrance.ATTRIBUTE_NOT_RECORDED if missing or groups else None
         return self._joint(Unknowns(self.found.sealed | more, self._limits), groups, missing, unsure)
@@ -193,25 +200,25 @@ class _CallReplay:
         missing: frozenset[Path],
         unsure: Hindrance | None,
     ) -> ReplayOutcome:
-        """Return what both sides together come to. `unsure`: what more than one class means; None: MAYBE."""
+        """Return the result of both sides. `unsure`: the result if several classes are possible; None: MAYBE."""
         runs: list[_Run] = []
         may: set[ReplayClass] = set()
         for count, run in enumerate(self._runs(unknown, groups, new=True)):
             if count >= MOST_TRIED:
-                return hindered(unsure or Hindrance.SEALED)
-            # What would be on record is known not to be as it would have to be for that.
+                return not_replayable(unsure or Hindrance.SEALED)
+            # The record would contain a value for this, and does not.
             if run is None or any(covers(run.has, path) for path in missing):
                 continue
             runs.append(run)
-            may |= compared(ReplaySide.of(run.old), (ReplaySide.of(run.new),))
+            may |= compare_sides(ReplaySide.of(run.old), (ReplaySide.of(run.new),))
             if len(may) == len(PolicyVerdict) or (unsure is not None and len(may) > 1):
                 break
         if not runs:
-            return hindered(Hindrance.ATTRIBUTE_NOT_RECORDED)
+            return not_replayable(Hindrance.ATTRIBUTE_NOT_RECORDED)
         if (hindrance := self._unproven(runs)) is not None:
-            return hindered(hindrance)
+            return not_replayable(hindrance)
         if len(may) > 1 and unsure is not None:
-            return hindered(unsure)
+            return not_replayable(unsure)
         old, news = ReplaySide.of(runs[0].old), tuple(dict.fromkeys(ReplaySide.of(run.new) for run in runs))
         if len(may) > 1:
             return ReplayOutcome(ReplayClass.MAYBE, old=old, news=news, may=frozenset(may))
@@ -220,33 +227,33 @@ class _CallReplay:
         return self._certain(may.pop(), old, news[0])
 
     def _certain(self, kind: ReplayClass, old: ReplaySide, new: ReplaySide) -> ReplayOutcome:
-        """Return what a call comes to of which all is known that either side reads."""
+        """Return the result for a call if all that either side reads is known."""
         if kind is not ReplayClass.UNCHANGED:
-            old, new = self._explained(old, self.pair.old), self._explained(new, self.pair.new)
+            old, new = self._explain(old, self.pair.old), self._explain(new, self.pair.new)
         before, after = self._times()
         return ReplayOutcome(kind, old=old, news=(new,), old_ns=before, new_ns=after)
 
-    def _explained(self, side: ReplaySide, endpoint: CompiledEndpoint | None) -> ReplaySide:
-        """Return what a side says with the rule that came nearest, where it is a denial that is no rule's."""
+    def _explain(self, side: ReplaySide, endpoint: CompiledEndpoint | None) -> ReplaySide:
+        """Return a side's answer with the rule that came nearest, if it is a denial by no rule."""
         if side.verdict is not PolicyVerdict.DENY or side.rule is not None:
             return side
         call = self.found.call
         found = explain(self._snapshot(endpoint, call), call, Circumstances(self.shape.now or 0.0))
         for one in () if found is None else found.near:
-            # What only other rules read is not on record, and would be unknown; it is not what the call lacks.
+            # Attributes that only other rules read are not in the record and would be unknown; the call may have them.
             lacks = next((clause for clause in one.unmet if clause.held is False), None)
             if lacks is not None:
                 return dataclasses.replace(side, near=NearestRule(one.rule.place, lacks))
         return side
 
     def _unproven(self, runs: list[_Run]) -> Hindrance | None:
-        """Return what keeps the candidate's verdict from counting, where it hangs on what the edge would have said."""
+        """Return why the candidate's verdict does not count, if it depends on the result of authentication."""
         call, (old, new) = self.found.call, (self.pair.old, self.pair.new)
         closed = all(run.new.outcome is Outcome.FORBIDDEN for run in runs) or settings_of(new) is None
         if closed:
             return None
         if isinstance(call.subject, UnprovenParty):
-            # Who it was is not on record.
+            # The record does not contain who it was.
             strange = any(run.old.outcome is Outcome.FORBIDDEN for run in runs) or settings_of(old) is None
             if strange or not proofs_alike(old, new, call):
                 return Hindrance.ATTRIBUTE_NOT_RECORDED
@@ -259,50 +266,50 @@ class _CallReplay:
         return None if denied or proofs_alike(old, new, call) else Hindrance.STATE
 
     def _runs(self, unknown: Unknowns, groups: tuple[tuple[int, str], ...], *, new: bool) -> Iterator[_Run | None]:
-        """Yield each combination of what is not known; None for one that does not come to the record.
+        """Yield each combination of unknown values; None for one that does not lead to the record.
 
-        `new`: ask the candidate too; else its verdict is the old one.
+        `new`: evaluate the candidate too; otherwise its verdict is the old one.
         """
         plain = (self.pair.old, self.pair.new, Choices())
         old, after, choices = self.pair.joint(unknown) if unknown or groups else plain
         call = self.found.call
         while True:
-            verdict, passed = self._decided(old, call)
+            verdict, passed = self._decide(old, call)
             if fit(self.shape, verdict, self.found) is None:
                 yield None
             else:
-                other = self._decided(after, _in_groups(call, groups, choices))[0] if new else verdict
-                yield _Run(verdict, told(old, call, passed), other)
+                other = self._decide(after, _in_groups(call, groups, choices))[0] if new else verdict
+                yield _Run(verdict, recorded_paths(old, call, passed), other)
             if not choices.more():
                 return
 
-    def _decided(self, endpoint: CompiledEndpoint | None, call: Call) -> tuple[Verdict, tuple[Hop, ...] | None]:
-        return weighed(self._snapshot(endpoint, call), call, (), Circumstances(self.shape.now or 0.0))
+    def _decide(self, endpoint: CompiledEndpoint | None, call: Call) -> tuple[Verdict, tuple[Hop, ...] | None]:
+        return evaluate_hops(self._snapshot(endpoint, call), call, (), Circumstances(self.shape.now or 0.0))
 
     def _snapshot(self, endpoint: CompiledEndpoint | None, call: Call) -> Snapshot:
         if endpoint is None:
             return Snapshot({})
-        return Snapshot({(call.namespace, call.endpoint): endpoint.beside(self.found.data)})
+        return Snapshot({(call.namespace, call.endpoint): endpoint.with_data(self.found.data)})
 
     def _times(self) -> tuple[int, int]:
-        """Return how long each state takes to decide, the shortest of some times."""
+        """Return how long each state takes to decide, the shortest of several runs."""
         if self.clock is None:
             return 0, 0
         call, around = self.found.call, Circumstances(self.shape.now or 0.0)
         snapshots = [self._snapshot(endpoint, call) for endpoint in (self.pair.old, self.pair.new)]
         best = [_LONGEST, _LONGEST]
-        # In turns, so that what slows the machine down for a while slows both.
+        # Alternate, so that a temporary slowdown of the machine affects both.
         for turn in range(2 * _TIMED):
             side = turn % 2
             began = self.clock()
-            weighed(snapshots[side], call, (), around)
+            evaluate_hops(snapshots[side], call, (), around)
             best[side] = min(best[side], self.clock() - began)
         return best[0], best[1]
 
 
 def _in_groups(call: Call, groups: tuple[tuple[int, str], ...], choices: Choices) -> Call:
-    """Return the call with its parties in some of these groups, as the choices have it."""
-    taken = [(number, name) for number, name in groups if choices.of(("group", number, name), (False, True))]
+    """Return the call with its parties in some of these groups, by the choices."""
+    taken = [(number, name) for number, name in groups if choices.outcome_of(("group", number, name), (False, True))]
     if not taken:
         return call
     parties = [call.subject, *call.actors]

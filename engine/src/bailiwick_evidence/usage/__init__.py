@@ -1,4 +1,4 @@
 """Usage: which parts of policies let calls through, by the records of a log.
 
-Holds: what only may have been used never counts as unused.
+Holds: a part that may have been used never counts as unused.
 """

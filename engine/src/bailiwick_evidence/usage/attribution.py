@@ -1,8 +1,8 @@
-"""Attribution: the scopes by which a recorded call was let through, and those that were in force.
+"""Attribution: the scopes that let a recorded call through, and those that were in force.
 
-Standing: above `scopes`. Holds: a use is an answer that let a call through, by a rule or by a grant; what a dry run, a
-search, a denial or a rule in Audit mode would have used is none. Who acts for somebody is asked of the engine; where it
-cannot tell, all of their scopes are in doubt.
+Standing: above `scopes`. Holds: a use is an answer that let a call through, by a rule or by a grant. A dry run, a
+search, a denial or a rule in Audit mode uses nothing. For calls on behalf of another party the engine decides which
+scopes were used; if it cannot, all scopes of the parties are in doubt.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,14 +12,14 @@ import orjson
 
 from bailiwick_engine.call import Party
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.uses import used_rules
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_evidence.derive.derive import endpoint_on_record, fit
-from bailiwick_evidence.derive.rebuild import rebuilt
-from bailiwick_evidence.derive.shape import RecordParty, RecordShape, parsed
+from bailiwick_evidence.derive.rebuild import rebuild_call
+from bailiwick_evidence.derive.shape import RecordParty, RecordShape, parse_record
 from bailiwick_evidence.derive.texts import KnownEndpoint, PolicyTexts
 from bailiwick_evidence.usage.scopes import RuleScope, scopes_of
 
@@ -28,7 +28,7 @@ _EVALUATION: Final = "evaluation"
 
 
 class CallUse(NamedTuple):
-    """What a record used. `doubtful`: whose scopes it may have used besides."""
+    """The scopes that a record used. `doubtful`: the subjects whose scopes it may also have used."""
 
     scopes: tuple[RuleScope, ...]
     doubtful: frozenset[Key] = frozenset()
@@ -38,7 +38,7 @@ NOTHING: Final = CallUse(())
 
 
 class UseAttribution:
-    """Attributes records, by the texts of the policies that they name."""
+    """Attributes records to scopes, with the texts of the policies that they name."""
 
     def __init__(self, texts: PolicyTexts) -> None:
         self.texts = texts
@@ -46,11 +46,11 @@ class UseAttribution:
         self._scopes: dict[tuple[str, str, str], frozenset[RuleScope] | None] = {}
 
     def use(self, record: Mapping[str, Any]) -> CallUse | None:
-        """Return what a record used; None where it is no record as this version knows it."""
+        """Return the scopes that a record used; None if it is not a record of this version."""
         if record.get("kind") != _EVALUATION or record.get("decision") is False or record.get("dry_run") is True:
             return NOTHING
         if record.get("actors"):
-            return self._attributed(record)
+            return self._attribute(record)
         grant = record.get("grant")
         rules = grant.get("rules") if isinstance(grant, dict) else None
         told = [record.get(member) for member in ("endpoint", "subject", "policy", "policies", "policies_digest")]
@@ -58,16 +58,16 @@ class UseAttribution:
         if key not in self._uses:
             if len(self._uses) >= _MOST_KEPT:
                 self._uses.clear()
-            self._uses[key] = self._attributed(record)
+            self._uses[key] = self._attribute(record)
         return self._uses[key]
 
     def in_force(self, endpoint: str, listed: Mapping[str, Any]) -> Iterator[RuleScope]:
-        """Yield the scopes of the policies that were listed. Of a text that is not known, none."""
+        """Yield the scopes of the listed policies; none for a policy with an unknown text."""
         for policy, digest in listed.items():
-            yield from self._given(endpoint, policy, digest) or ()
+            yield from self._scopes_given(endpoint, policy, digest) or ()
 
-    def _given(self, endpoint: str, policy: str, digest: object) -> frozenset[RuleScope] | None:
-        """Return what a policy gave; None where its text is not known."""
+    def _scopes_given(self, endpoint: str, policy: str, digest: object) -> frozenset[RuleScope] | None:
+        """Return the scopes that a policy gave; None if its text is unknown."""
         if not isinstance(digest, str):
             return None
         key = (endpoint, policy, digest)
@@ -78,8 +78,8 @@ class UseAttribution:
             self._scopes[key] = None if held is None else frozenset(scope for one in held for scope in scopes_of(one))
         return self._scopes[key]
 
-    def _attributed(self, record: Mapping[str, Any]) -> CallUse | None:
-        shape = parsed(record)
+    def _attribute(self, record: Mapping[str, Any]) -> CallUse | None:
+        shape = parse_record(record)
         if shape is None:
             return None
         namespace = shape.endpoint.partition("/")[0]
@@ -88,7 +88,7 @@ class UseAttribution:
             places += [(rule.policy, rule.rule) for rule in shape.grant.rules]
         parties = [one for one in (shape.subject, *shape.actors) if one is not None]
         named = frozenset().union(*(_keys(one) for one in parties))
-        passed = self._passed(shape) if shape.actors else None
+        passed = self._passed_hops(shape) if shape.actors else None
         if passed is not None:
             return CallUse(tuple(dict.fromkeys(_of_hops(namespace, passed))))
         named_by = [RuleScope(namespace, *place, key) for place in places for key in sorted(named)]
@@ -96,27 +96,27 @@ class UseAttribution:
         return CallUse(found, named if shape.actors else frozenset())
 
     def _is_given(self, shape: RecordShape, scope: RuleScope) -> bool:
-        """Tell whether there was such a scope. Whoever is named by a group is not named by name too."""
+        """Tell whether there was such a scope. A party that is named by its group is not also named by its name."""
         listed: Mapping[str, str | None] | None = shape.policies
         if shape.policies_digest is not None:
-            listed = self.texts.listed(shape.policies_digest)
-        given = self._given(shape.endpoint, scope.policy, (listed or {}).get(scope.policy))
+            listed = self.texts.find_list(shape.policies_digest)
+        given = self._scopes_given(shape.endpoint, scope.policy, (listed or {}).get(scope.policy))
         return given is None or scope in given
 
-    def _passed(self, shape: RecordShape) -> Sequence[Hop] | None:
-        """Return what the engine weighs for a call on behalf of another; None where that cannot be told."""
-        known, found = endpoint_on_record(shape, self.texts), rebuilt(shape)
+    def _passed_hops(self, shape: RecordShape) -> Sequence[Hop] | None:
+        """Return the hops that the engine evaluates for a call on behalf of another party; None if they are unknown."""
+        known, found = endpoint_on_record(shape, self.texts), rebuild_call(shape)
         if not isinstance(known, KnownEndpoint) or found is None or found.sealed or shape.limits is not None:
             return None
         call = found.call
-        endpoint = known.compiled.beside(found.data)
+        endpoint = known.compiled.with_data(found.data)
         snapshot = Snapshot({(call.namespace, call.endpoint): endpoint})
-        verdict, passed = weighed(snapshot, call, (), Circumstances(shape.now or 0.0))
+        verdict, passed = evaluate_hops(snapshot, call, (), Circumstances(shape.now or 0.0))
         return passed if fit(shape, verdict, found) is not None else None
 
 
 def _of_hops(namespace: str, passed: Iterable[Hop]) -> Iterator[RuleScope]:
-    """Yield the scopes by which each party of a call passed."""
+    """Yield the scopes that let each party of a call pass."""
     for party, rule in used_rules(passed):
         for key in sorted(party.keys & rule.subjects):
             yield RuleScope(namespace, *rule.place, key)

@@ -1,6 +1,6 @@
-"""Scopes: what one rule gives to one subject, when that was used, and what can be said of it.
+"""Scopes: what one rule gives to one subject, when it was used, and its state in a window.
 
-Standing: under `attribution`. Holds: a scope is unused only where a whole window is known, in which it was there.
+Standing: under `attribution`. Holds: a scope is unused only if it was in force for a whole window whose uses are known.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from bailiwick_engine.policy.model import CompiledPolicy, Effect
 
 
 class RuleScope(NamedTuple):
-    """A rule that gives something, and one subject that it names."""
+    """A rule that lets calls through, and one subject that it names."""
 
     namespace: str
     policy: str
@@ -22,7 +22,7 @@ class RuleScope(NamedTuple):
 
 
 class ScopeState(StrEnum):
-    """What can be said of a scope within a window."""
+    """The state of a scope within a window."""
 
     USED = "Used"
     UNUSED = "Unused"
@@ -42,21 +42,21 @@ class ScopeUse:
     endpoint: str | None = None
 
     def see(self, moment: float) -> None:
-        """Take that it was in force."""
+        """Record that it was in force."""
         self.first_seen = moment if self.first_seen is None else min(self.first_seen, moment)
 
     def miss(self, moment: float) -> None:
-        """Take that it was not in force: what was seen before begins anew."""
+        """Record that it was not in force: it counts as new from the next sighting."""
         if self.first_seen is not None and self.first_seen <= moment:
             self.first_seen = None
 
     def use(self, moment: float) -> None:
-        """Take a use."""
+        """Record a use."""
         self.last_use = moment if self.last_use is None else max(self.last_use, moment)
         self.uses += 1
 
     def state(self, begin: float, *, whole: bool) -> ScopeState:
-        """Return what can be said of the window since `begin`. `whole`: all of its uses are known."""
+        """Return the state in the window since `begin`. `whole`: all uses in the window are known."""
         if self.last_use is not None and self.last_use >= begin:
             return ScopeState.USED
         known = whole and self.first_seen is not None and self.first_seen <= begin
@@ -64,7 +64,7 @@ class ScopeUse:
 
 
 def scopes_of(policy: CompiledPolicy) -> Iterator[RuleScope]:
-    """Yield what a policy gives. A Deny and a suspended rule give nothing, and Audit mode decides nothing."""
+    """Yield the scopes of a policy. Deny rules and suspended rules give nothing, and Audit mode decides nothing."""
     for rule in policy.rules:
         if rule.effect is not Effect.DENY and not (rule.audit or rule.suspended):
             for subject in sorted(rule.subjects):

@@ -1,7 +1,7 @@
-"""Sightings: what the uses of one rule were, in memory that does not grow with their number, and what would do.
+"""Sightings: the uses of one rule, in memory that does not grow with their number, and a narrower rule for them.
 
-Standing: beside `scopes`. Holds: what is proposed covers every use that was taken, and nothing that the rule does not
-cover; of what cannot be written as a policy writes it, or is not known of every use, nothing is proposed.
+Standing: beside `scopes`. Holds: a proposal covers every recorded use, and nothing that the rule does not cover. There
+is no proposal for a part that a policy cannot express, or that is not known for every use.
 """
 
 import math
@@ -15,13 +15,13 @@ from bailiwick_engine.cel.members import Path
 from bailiwick_engine.names import NameSet
 
 MOST_LISTED: Final = 5
-"""So many names are listed one by one; of more, what they have in common is asked for."""
+"""Up to this many names are listed one by one; more names are covered by their common prefix."""
 _ENDS: Final = ".:/"
 _LITERAL: Final = re.compile(r"[^*\x00-\x1f\x7f]+")
-# More than is ever listed, and few enough to be looked through for each use.
+# More than is ever listed, and few enough to be searched for each use.
 _REMEMBERED: Final = 64
 _DIGITS: Final = 2
-# A number of CEL that stands for itself, whole or not.
+# A number literal of CEL, whole or not.
 _LARGEST: Final = 2**53
 _SMALLEST: Final = Decimal("1e-9")
 _PROPERTIES: Final[Path] = ("resource", "properties")
@@ -29,7 +29,7 @@ _PROPERTIES: Final[Path] = ("resource", "properties")
 
 @dataclass(slots=True)
 class NamesSeen:
-    """The names that one pattern covered: a few of them, and with what all of them begin."""
+    """The names that one pattern covered: a few of them, and their common prefix."""
 
     pattern: str
     few: set[str] = field(default_factory=set)
@@ -37,7 +37,7 @@ class NamesSeen:
     _shortest: int = 0
 
     def add(self, name: str) -> None:
-        """Take a name."""
+        """Record a name."""
         if name in self.few:
             return
         if not self.few:
@@ -48,8 +48,8 @@ class NamesSeen:
         if len(self.few) <= MOST_LISTED:
             self.few.add(name)
 
-    def narrowed(self) -> tuple[str, ...]:
-        """Return the patterns that do for these names: none, the names themselves, a longer prefix, or as it is."""
+    def narrow_patterns(self) -> tuple[str, ...]:
+        """Return the patterns that suffice for these names: none, the names, a longer prefix, or the same pattern."""
         if not self.pattern.endswith("*") or not self.few:
             return (self.pattern,) if self.few else ()
         if not all(_LITERAL.fullmatch(name) for name in self.few):
@@ -77,7 +77,7 @@ class PatternsSeen:
         return any(name in names for names, _ in self._seen)
 
     def add(self, name: str) -> None:
-        """Take a use. A name is taken for every pattern that covers it: none of them must be left without it."""
+        """Record a use. A name is recorded for every pattern that covers it, so that none of them misses it."""
         self.count += 1
         if name in self._taken:
             return
@@ -89,30 +89,30 @@ class PatternsSeen:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Some of the names, for whoever looks at the evidence: one more than is listed of each pattern."""
+        """Some of the names, as evidence for a reader: one more than is listed for each pattern."""
         return tuple(sorted({name for _, seen in self._seen for name in seen.few}))
 
-    def narrowed(self, most: int) -> tuple[str, ...]:
-        """Return the list as it would do, in its order; as it is, where that would be more than `most`."""
-        found = tuple(dict.fromkeys(one for _, seen in self._seen for one in seen.narrowed()))
+    def narrow_patterns(self, most: int) -> tuple[str, ...]:
+        """Return a sufficient list, in its order; the same list, if that one would have more than `most` patterns."""
+        found = tuple(dict.fromkeys(one for _, seen in self._seen for one in seen.narrow_patterns()))
         return found if len(found) <= most else self.patterns
 
 
 @dataclass(slots=True)
 class ValuesSeen:
-    """The values of one property that an entry lists, of which each use had one. `unknown`: of one use it is not."""
+    """The values of one property in an entry, of which each use had one. `unknown`: one use has no known value."""
 
     listed: Sequence[str]
     seen: set[str] = field(default_factory=set)
     unknown: bool = False
 
-    def narrowed(self) -> tuple[str, ...]:
-        """Return the values that were there, in their order."""
+    def narrow_values(self) -> tuple[str, ...]:
+        """Return the values that were used, in their order."""
         return tuple(self.listed) if self.unknown else tuple(one for one in self.listed if one in self.seen)
 
 
 class EntrySeen:
-    """One entry of a rule's resources and the uses that may have been by it."""
+    """One entry of a rule's resources, and the uses that it may have covered."""
 
     def __init__(self, kind: str, ids: Iterable[str], properties: Mapping[str, Sequence[str]]) -> None:
         self.kind: Final = kind
@@ -120,7 +120,7 @@ class EntrySeen:
         self.properties: Final = {name: ValuesSeen(values) for name, values in properties.items()}
 
     def add(self, kind: str, name: str, attributes: Mapping[Path, Any]) -> bool:
-        """Take a use, if it may have been by this entry."""
+        """Record a use if this entry may have covered it."""
         if kind != self.kind or not self.ids.covers(name):
             return False
         told = {one: attributes.get((*_PROPERTIES, one)) for one in self.properties}
@@ -137,14 +137,14 @@ class EntrySeen:
 
 @dataclass(slots=True)
 class LargestSeen:
-    """The largest number that stood at one place, of so many uses. `unknown`: in one of them there was none."""
+    """The largest number at one path, over a number of uses. `unknown`: one of them had no number there."""
 
     count: int = 0
     largest: float | int = -math.inf
     unknown: bool = False
 
     def add(self, value: object) -> None:
-        """Take what a use had."""
+        """Record the value of a use."""
         self.count += 1
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             self.unknown = True
@@ -152,16 +152,16 @@ class LargestSeen:
             self.largest = value
 
     @property
-    def bound(self) -> str | None:
-        """The largest, rounded up to two digits, as CEL writes it; None where that would not hold of every use."""
+    def upper_bound(self) -> str | None:
+        """The largest number, rounded up to two digits, as CEL writes it; None if it would not hold for every use."""
         return None if self.unknown or not self.count else rounded_up(self.largest)
 
 
 def rounded_up(value: float) -> str | None:
-    """Return a number that is no smaller, of two digits that are not zero; None where CEL has none that is exact."""
+    """Return a number that is not smaller, with two significant digits; None if CEL cannot write it exactly."""
     if abs(value) >= _LARGEST:
         return None
-    # As it is written: the digits behind those are of the machine.
+    # As it is written: further digits come from the binary representation.
     exact = Decimal(repr(value))
     if exact and abs(exact) < _SMALLEST:
         return None
@@ -173,6 +173,6 @@ def rounded_up(value: float) -> str | None:
 
 
 def _beginning(one: str, other: str) -> str:
-    """Return with what both begin."""
+    """Return the common prefix of both."""
     length = min(len(one), len(other))
     return one[: next((place for place in range(length) if one[place] != other[place]), length)]

@@ -22,10 +22,10 @@ from kubernetes.client import ApiClient, Configuration
 
 from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_governance.errors import ApiError, UserError
-from bailiwick_kube.bodies import encoded
+from bailiwick_kube.bodies import encode_body
 from bailiwick_kube.lists import PAGE, continuation
 from bailiwick_kube.paths import object_path
-from bailiwick_kube.responses import ApiResponse, parsed, succeeded
+from bailiwick_kube.responses import ApiResponse, is_success, parse_response
 from bailiwick_kube.transport import APPLY, JSON, JSON_PATCH, MERGE_PATCH
 
 Object = dict[str, Any]
@@ -163,7 +163,7 @@ class ClusterClient:
             response = self._client.rest_client.pool_manager.request(
                 method,
                 f"{configuration.host}{path}{'?' + urlencode(query) if query else ''}",
-                body=None if body is None else encoded(body),
+                body=None if body is None else encode_body(body),
                 headers=headers,
                 timeout=urllib3.Timeout(connect=min(timeout or 10.0, 10.0), read=timeout),
                 retries=False,
@@ -172,8 +172,8 @@ class ClusterClient:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UserError(f"the API server {configuration.host} does not answer: {_why(error)}") from error
-        if not succeeded(response.status):
-            refusal = _refusal(parsed(response.status, response.data), configuration.host, path)
+        if not is_success(response.status):
+            refusal = _refusal(parse_response(response.status, response.data), configuration.host, path)
             raise self._add_namespace(refusal, path)
         return response
 

@@ -13,11 +13,11 @@ from typing import Any, Final, Self
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import WitnessBook
-from bailiwick_evidence.audit.lines import ChainLine, parsed
+from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import body
 from bailiwick_evidence.derive.derivation import OBSTACLES, Derivation, DerivationClass
-from bailiwick_evidence.derive.derive import Retrace, retraced
+from bailiwick_evidence.derive.derive import Retrace, retrace_record
 from bailiwick_evidence.derive.differences import NO_RULE, differences, rule_named
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
@@ -67,7 +67,7 @@ class DerivedRecords:
 
     def add(self, log: ChainTable, line: ChainLine) -> None:
         """Derive a line, if it is the record of a decision."""
-        record = parsed(line.text)
+        record = parse_line(line.text)
         kind = record.get("kind")
         if kind == POLICY_LIST:
             self._texts.add_list(record)
@@ -75,7 +75,7 @@ class DerivedRecords:
             # Where anybody may ask, the policies alone do not decide.
             self.counts[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] += 1
         elif kind in DECISIONS:
-            found, retrace = retraced(record, self._texts, versions_of(log.opening))
+            found, retrace = retrace_record(record, self._texts, versions_of(log.opening))
             self.counts[found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"] += 1
             if found.kind is DerivationClass.CONTRADICTED:
                 kept = retrace if len(self.contradicted) < _RETRACED else None
@@ -127,9 +127,9 @@ def record_of(wanted: str, item: int | None, files: LogFiles, source: str) -> Re
     sought = _NAMED + json.dumps(wanted).encode()
     for line in files.lines(audit, "Reading lines"):
         if _LISTS in line.text:
-            lists.append(parsed(line.text))
+            lists.append(parse_line(line.text))
         elif sought in line.text:
-            members = parsed(line.text)
+            members = parse_line(line.text)
             if members.get("evaluation_id") == wanted and (item is None or members.get("item") == item):
                 # The same line may stand in several files.
                 records.setdefault(body(line.text), (members, audit.chains[line.link.id]))
@@ -149,7 +149,7 @@ def derivation_of(
     texts = _texts(source, audit)
     for listed in lists:
         texts.add_list(listed)
-    return RecordDerivation(record, *retraced(record, texts, versions_of(log.opening)))
+    return RecordDerivation(record, *retrace_record(record, texts, versions_of(log.opening)))
 
 
 def _choose_record(

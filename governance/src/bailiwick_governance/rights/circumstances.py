@@ -60,7 +60,7 @@ class CallCircumstances:
     def of(cls, place: CallPlace, rules: Sequence[CompiledRule], keys: AbstractSet[Key]) -> "CallCircumstances":
         """Return those that these rules tell apart, of who has some of these keys. Raises `TooManyError`."""
         found = properties(entry for _, entry in place.entries(rules))
-        told = atoms.told_apart(rules, keys)
+        told = atoms.distinct_atoms(rules, keys)
         if place.intent is not None:
             told[INTENT.name] = (intent_atom(place.intent, ""),)
         return cls(place, {name: values for name, values in found.items() if name not in place.properties}, told)

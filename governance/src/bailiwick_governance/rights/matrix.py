@@ -20,7 +20,7 @@ from bailiwick_governance.rights.circumstances import CallCircumstances
 from bailiwick_governance.rights.outcomes import MOST_DECISIONS, EndpointOutcomes
 from bailiwick_governance.rights.questions import FoundWays, keys_beside, places, rows_of_action, same, together
 from bailiwick_regions import atoms
-from bailiwick_regions.parties import NamedParty, accepted, parties
+from bailiwick_regions.parties import NamedParty, is_accepted, parties
 
 MOST_OF_A_CELL: Final = 4_000
 """So many decisions one cell may take among others; alone it may take as many as a question."""
@@ -165,7 +165,7 @@ class AccessMatrix:
         return settings is not None and settings.asserted
 
     def _accepts(self, named: NamedParty) -> bool:
-        return accepted(self._endpoint.settings, named.party.issuer)
+        return is_accepted(self._endpoint.settings, named.party.issuer)
 
     def _party(self, key: Key) -> NamedParty | None:
         """Return the party that has this one key."""

@@ -17,7 +17,7 @@ from bailiwick_governance.rights.answers import AccessAnswer, AccessRow, join_ro
 from bailiwick_governance.rights.circumstances import CallCircumstances, CallLabels, CallPlace
 from bailiwick_governance.rights.outcomes import MOST_DECISIONS, AccessWay, EndpointOutcomes, absorb
 from bailiwick_regions import atoms
-from bailiwick_regions.parties import NamedParty, accepted, parties
+from bailiwick_regions.parties import NamedParty, is_accepted, parties
 from bailiwick_regions.sides import issuer_of
 
 _KNOWN: Final = (("action", "name"), ("resource", "type"), ("resource", "id"))
@@ -41,7 +41,7 @@ def who_can(place: CallPlace, endpoint: CompiledEndpoint, now: float, *, limit: 
     known: list[tuple[NamedParty, FoundWays]] = []
     rows: list[AccessRow] = []
     incomplete: list[str] = []
-    for named in _once(one for one in listed if accepted(endpoint.settings, one.party.issuer)):
+    for named in _once(one for one in listed if is_accepted(endpoint.settings, one.party.issuer)):
         if named.capped and (capped := f"{named.party.issuer}: {_CAPPED}") not in incomplete:
             incomplete.append(capped)
         try:

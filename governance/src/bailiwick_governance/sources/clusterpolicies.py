@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.cel.data import read
+from bailiwick_engine.cel.data import read_data
 from bailiwick_engine.compile import acceptance
 from bailiwick_engine.compile.acceptance import NotAcceptedReason
 from bailiwick_engine.compile.checks import expiries
@@ -46,9 +46,9 @@ def compile_objects(
     for (_, name), found in snapshot.endpoints.items():
         if found.conflicted:
             first, *others = sorted(carrier.name for carrier in found.carriers)
-            tell(f"error: the policy {visible(first)}: {visible(acceptance.conflicted(name, others))}")
+            tell(f"error: the policy {visible(first)}: {visible(acceptance.conflict_message(name, others))}")
         elif not found.carriers:
-            tell(f"error: {visible(acceptance.unconfigured(name))}")
+            tell(f"error: {visible(acceptance.unconfigured_message(name))}")
     return snapshot
 
 
@@ -67,13 +67,13 @@ def _add_data(data: Callable[[], Iterable[Object]], snapshot: Snapshot, tell: Te
     for raw in items:
         metadata = raw["metadata"]
         if metadata["name"] in wanted:
-            made = read(metadata["name"], metadata["uid"], metadata["generation"], raw.get("spec"))
+            made = read_data(metadata["name"], metadata["uid"], metadata["generation"], raw.get("spec"))
             objects[made.name] = made
             if made.unknown is not None:
                 tell(f"error: the EndpointData {visible(made.name)}: {visible(str(made.unknown.problem))}")
     for name in sorted(wanted - objects.keys()):
         tell(f"error: there is no EndpointData {visible(name)}: conditions that read it are unknown")
-    return replace(snapshot, endpoints={key: found.beside(objects) for key, found in snapshot.endpoints.items()})
+    return replace(snapshot, endpoints={key: found.with_data(objects) for key, found in snapshot.endpoints.items()})
 
 
 def _compile(raw: Object, tell: Tell, compiler: Compiler) -> CompiledPolicy | BrokenPolicy:

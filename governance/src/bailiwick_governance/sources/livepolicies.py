@@ -49,7 +49,7 @@ def render_files(
 ) -> LivePolicies:
     """Return policies of a namespace as files, with its data, which is read if one asks for it. Raises `UserError`."""
     found = _objects(policies, data)
-    files = [(f"{kind} {_name(raw)} in the cluster", policyfiles.taken(_text(kind, raw))) for kind, raw in found]
+    files = [(f"{kind} {_name(raw)} in the cluster", policyfiles.policy_file(_text(kind, raw))) for kind, raw in found]
     held = {_name(raw): file for (kind, raw), file in zip(found, files, strict=True) if kind == _DATA}
     return LivePolicies(namespace, tuple(files), held)
 

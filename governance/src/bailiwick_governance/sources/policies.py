@@ -95,12 +95,12 @@ def files_of(name: str) -> list[tuple[str, File]]:
         if name == STDIN:
             # A rendered chart with all its other objects; each document keeps the bound of a file.
             given = sys.stdin.buffer.read(MAX_STREAM_BYTES + 1)
-            return [("standard input", policyfiles.taken(given, MAX_STREAM_BYTES))]
+            return [("standard input", policyfiles.policy_file(given, MAX_STREAM_BYTES))]
         if Path(name).is_dir():
             refuse_unread_of(Path(name))
             return list(DirectoryScan(Path(name)).look().items())
         with Path(name).open("rb") as file:
-            return [(name, policyfiles.taken(file.read(MAX_BYTES + 1)))]
+            return [(name, policyfiles.policy_file(file.read(MAX_BYTES + 1)))]
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror or error}") from error
 

@@ -20,7 +20,7 @@ from bailiwick_evidence.usage.scopes import RuleScope, scopes_of
 from bailiwick_evidence.usage.sightings import EntrySeen, LargestSeen, PatternsSeen
 from bailiwick_governance.suggestion.listings import PolicyListings
 from bailiwick_governance.suggestion.policybook import PolicyBook, PolicyInForce, PolicyName
-from bailiwick_regions.sides import said
+from bailiwick_regions.sides import rule_meaning
 
 _NUMBERED: Final = (("resource", "properties"), ("context",))
 _ARGS: Final[Path] = ("context", "args")
@@ -165,7 +165,9 @@ def _rules(book: PolicyBook) -> Iterator[tuple[tuple[PolicyName, str], RuleSeen]
 def _sayings(policy: CompiledPolicy, namespace: str) -> Iterator[tuple[RuleScope, Hashable]]:
     """Yield what a policy gives, each with all that its rule says of that one subject."""
     rules = {rule.name: rule for rule in policy.rules}
-    told = {name: said(replace(rule, subjects=frozenset(), workloads={}), _NO_DATA) for name, rule in rules.items()}
+    told = {
+        name: rule_meaning(replace(rule, subjects=frozenset(), workloads={}), _NO_DATA) for name, rule in rules.items()
+    }
     for scope in scopes_of(policy):
         workloads = rules[scope.rule].workloads.get(scope.subject)
         yield scope._replace(namespace=namespace), (told[scope.rule], workloads)

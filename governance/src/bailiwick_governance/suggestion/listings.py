@@ -26,7 +26,7 @@ class PolicyListings:
         key, now = (namespace, endpoint), record["now"]
         if key not in self._newest or self._newest[key][0] <= now:
             digest, suspended = record.get("policies_digest"), record.get("suspended")
-            listed = self._texts.listed(digest) if isinstance(digest, str) else record.get("policies")
+            listed = self._texts.find_list(digest) if isinstance(digest, str) else record.get("policies")
             off = frozenset(suspended if isinstance(suspended, list) else ())
             self._newest[key] = (now, listed if isinstance(listed, Mapping) else None, off)
 

@@ -157,7 +157,7 @@ class _RuleProposals:
 
     def _actions(self) -> Iterator[Proposal]:
         now = tuple(self.raw["actions"])
-        then = self.seen.actions.narrowed(_MOST_NAMES)
+        then = self.seen.actions.narrow_patterns(_MOST_NAMES)
         if then and then != now:
             changes = self._with_tests("actions", operations.replace(f"{self.path}/actions", list(then)))
             yield self._proposal(Part.ACTIONS, ", ".join(now), ", ".join(then), changes)
@@ -175,7 +175,7 @@ class _RuleProposals:
         conditions: Sequence[Object] = self.raw.get("conditions") or ()
         names = [one["name"] for one in conditions]
         for path, largest in self.seen.largest.items():
-            if largest.count < MOST_LISTED or (bound := largest.bound) is None or len(names) >= _MOST_CONDITIONS:
+            if largest.count < MOST_LISTED or (bound := largest.upper_bound) is None or len(names) >= _MOST_CONDITIONS:
                 continue
             expression = f"{'.'.join(path)} <= {bound}"
             before = [float(found[1]) for one in conditions if (found := _bound(path).fullmatch(one["expression"]))]
@@ -249,9 +249,9 @@ def approval(approvers: Sequence[str]) -> Object:
 
 def _entry(raw: Object, seen: EntrySeen) -> Object:
     """Return an entry of resources that does for its uses."""
-    made: Object = {**raw, "ids": list(seen.ids.narrowed(_MOST_NAMES))}
+    made: Object = {**raw, "ids": list(seen.ids.narrow_patterns(_MOST_NAMES))}
     if seen.properties:
-        made["properties"] = {name: list(values.narrowed()) for name, values in seen.properties.items()}
+        made["properties"] = {name: list(values.narrow_values()) for name, values in seen.properties.items()}
     return made
 
 

@@ -18,11 +18,11 @@ from bailiwick_engine.policy.index import RuleIndex
 from bailiwick_engine.policy.model import Effect
 from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_engine.steps import whole
-from bailiwick_evidence.audit.lines import parsed
+from bailiwick_evidence.audit.lines import parse_line
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.linekinds import DECISIONS, POLICY_LIST
 from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
-from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, ReplayOutcome, hindered
+from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, ReplayOutcome, not_replayable
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
 from bailiwick_governance.records.derivations import in_development, versions_of
@@ -169,7 +169,7 @@ class ProposalTrial:
         found: dict[int, Counter[str]] = {}
         self.replayed = 0
         for text, opening in lines():
-            record = parsed(text)
+            record = parse_line(text)
             kind = record.get("kind")
             if kind == POLICY_LIST:
                 for side in sides:
@@ -180,7 +180,7 @@ class ProposalTrial:
                     continue
                 if in_development(opening):
                     # Where anybody may ask, the policies alone do not decide.
-                    then = hindered(Hindrance.STATE)
+                    then = not_replayable(Hindrance.STATE)
                 self.replayed += then.kind is not ReplayClass.NOT_REPLAYABLE
                 if _is_turned(record, now, then):
                     for at in self._at_fault(proposals, record):

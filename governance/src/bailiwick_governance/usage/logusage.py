@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from bailiwick_evidence.audit.findings import FindingCode, LogFinding
-from bailiwick_evidence.audit.lines import ChainLine, parsed
+from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
 from bailiwick_evidence.usage.attribution import CallUse, UseAttribution
@@ -51,7 +51,7 @@ class LogUsage:
 
     def add(self, line: ChainLine) -> None:
         """Take a line of a chain."""
-        record = parsed(line.text)
+        record = parse_line(line.text)
         kind = record.get("kind")
         if kind == POLICY_LIST:
             self._attribution.texts.add_list(record)
@@ -119,7 +119,7 @@ class LogUsage:
         listed: object = record.get("policies")
         digest = record.get("policies_digest")
         if isinstance(digest, str):
-            listed = self._attribution.texts.listed(digest)
+            listed = self._attribution.texts.find_list(digest)
         if isinstance(listed, Mapping):
             self._presence.take(chain, endpoint, listed, now)
 

@@ -58,5 +58,5 @@ def hints(audit: LogAudit, *, checkpoints: bool) -> Iterator[str]:
             f"checkpoints of {len(strangers)} chains are cosigned by {names}, whose key is not given; if you"
             " trust it, as one that was replaced, add it with --witness-key"
         )
-    elif not audit.book.witnessed and not checkpoints:
+    elif not audit.book.witnessed_chains and not checkpoints:
         yield "no checkpoint in these files: set --checkpoints, or add the operator's ledger to the files"

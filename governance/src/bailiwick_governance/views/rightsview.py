@@ -19,7 +19,7 @@ from bailiwick_governance.grants.grantview import gate_terms
 from bailiwick_governance.rights.answers import AccessRow
 from bailiwick_governance.rights.outcomes import AccessLevel, GivenCondition
 from bailiwick_governance.sources.policysides import RulePlaces
-from bailiwick_regions.atoms import told
+from bailiwick_regions.atoms import describe_labels
 
 _STYLES: Final = {AccessLevel.ALLOW: "green", AccessLevel.APPROVAL: "yellow"}
 _DENIED: Final = "deny"
@@ -65,7 +65,7 @@ class RightsView:
         return json.dumps(body, indent=2) + "\n"
 
     def _cells(self, row: AccessRow) -> list[str]:
-        first = [row.subject if name == "subject" else told(row.where[name]) for _, name in self.columns]
+        first = [row.subject if name == "subject" else describe_labels(row.where[name]) for _, name in self.columns]
         way = row.way
         if way is None:
             return [*map(visible, first), _DENIED, self._where(row), "", "", ""]
@@ -82,7 +82,7 @@ class RightsView:
     def _where(self, row: AccessRow) -> str:
         names = {name for _, name in self.columns}
         return " and ".join(
-            f"{visible(name)}: {visible(told(row.where[name]))}" for name in row.where if name not in names
+            f"{visible(name)}: {visible(describe_labels(row.where[name]))}" for name in row.where if name not in names
         )
 
     def _rule(self, rule: CompiledRule) -> str:
@@ -94,7 +94,7 @@ class RightsView:
         body: dict[str, Any] = {
             "subject": row.subject,
             "verdict": _DENIED if row.way is None else row.way.level.value,
-            "where": {name: told(labels) for name, labels in row.where.items()},
+            "where": {name: describe_labels(labels) for name, labels in row.where.items()},
         }
         way = row.way
         if way is None:

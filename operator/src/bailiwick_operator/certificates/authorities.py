@@ -18,7 +18,7 @@ AUTHORITIES_ENTRY: Final = "authorities.json"
 
 def read(data: Mapping[str, Any]) -> tuple[Authority, ...]:
     """Return the CAs of a Secret's `data`, which is base64. Raises `UnreadableListError`."""
-    listed = secretlist.read(data, AUTHORITIES_ENTRY, "authorities")
+    listed = secretlist.read_list(data, AUTHORITIES_ENTRY, "authorities")
     found = tuple(_read(index, each) for index, each in enumerate(listed))
     if len({authority.id for authority in found}) != len(found):
         raise UnreadableListError(f"{AUTHORITIES_ENTRY} lists an authority twice")
@@ -36,7 +36,7 @@ def written(authorities: Iterable[Authority]) -> dict[str, str]:
         }
         for authority in authorities
     ]
-    return secretlist.written(AUTHORITIES_ENTRY, listed)
+    return secretlist.secret_entry(AUTHORITIES_ENTRY, listed)
 
 
 def _read(index: int, entry: Mapping[str, Any]) -> Authority:

@@ -31,7 +31,7 @@ from bailiwick_api.accounts import (
     Installation,
 )
 from bailiwick_api.secretlist import UnreadableListError
-from bailiwick_api.times import read as read_time
+from bailiwick_api.times import parse_time as read_time
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.certificates import authorities, issuer

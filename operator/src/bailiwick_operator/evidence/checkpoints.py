@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Literal
 
-from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.base64text import decode_base64
 from bailiwick_evidence.chainentry import lost_count
 from bailiwick_operator.programmed.replicas import Replica, ReplicaClient, SilentReplicaError
 from bailiwick_operator.reconcile.witness import CheckpointAnswer, HeldChain, claimed_size, named_chain
@@ -76,7 +76,7 @@ class CheckpointClient:
 def _answer(replica: Replica, size: int, known: int, text: bytes) -> CheckpointAnswer:
     said = json.loads(text)
     note, key, since = said["checkpoint"], said["key"], said["from"]
-    proof = [decoded(one) for one in said["proof"]]
+    proof = [decode_base64(one) for one in said["proof"]]
     whole = tuple(one for one in proof if one is not None and len(one) == _HASH)
     if not isinstance(note, str) or not isinstance(key, str) or len(whole) != len(proof) or len(proof) > _MOST_HASHES:
         raise ValueError

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bailiwick_api import secretlist
 from bailiwick_api.accounts import SIGNING_KEYS_MANIFEST, SIGNING_KEYS_TYPE, WITNESS_SECRET, Installation
 from bailiwick_api.secretlist import UnreadableListError
-from bailiwick_api.times import read as read_time, stamp
+from bailiwick_api.times import parse_time as read_time, stamp
 from bailiwick_evidence.chainentry import Cosigners, witness_name
 from bailiwick_evidence.note import SignatureType, VerifierKey
 from bailiwick_kube.paths import CORE, object_path
@@ -219,7 +219,7 @@ class WitnessKeyring:
     async def _write(self, secret: Object, keys: WitnessKeys, *, begun: bool) -> bool:
         listed = [key.entry() for key in keys.all]
         kept: Object = {name: secret[name] for name in ("metadata", "type", "immutable") if name in secret}
-        data = (secret.get("data") or {}) | secretlist.written(WITNESS_ENTRY, listed)
+        data = (secret.get("data") or {}) | secretlist.secret_entry(WITNESS_ENTRY, listed)
         if begun:
             data[BEGUN_ENTRY] = base64.b64encode(b"true").decode()
         answer = await self._kube.replace(self._path, {"apiVersion": "v1", "kind": "Secret", **kept, "data": data})
@@ -248,7 +248,7 @@ def _keys(secret: Object) -> tuple[WitnessKeys | None, str | None]:
     if set(data) == {BEGUN_ENTRY}:
         return None, f"entry {WITNESS_ENTRY} is missing"
     try:
-        *older, last = (_key(each) for each in secretlist.read(data, WITNESS_ENTRY, "keys"))
+        *older, last = (_key(each) for each in secretlist.read_list(data, WITNESS_ENTRY, "keys"))
     except UnreadableListError as error:
         return None, str(error)
     if isinstance(last, FormerKey):

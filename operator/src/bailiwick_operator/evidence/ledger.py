@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from bailiwick_evidence.chain import MOST_BYTES, ChainWriter, chain_id
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import Forest
-from bailiwick_evidence.note import SignatureType, signed, verifier_key
+from bailiwick_evidence.note import SignatureType, sign_note, verifier_key
 
 _LOG: Final = structlog.get_logger(__name__)
 _LINK_BYTES: Final = 160
@@ -123,7 +123,7 @@ class OperatorLedger:
     def checkpoint(self) -> str:
         """Return its newest checkpoint, signed: over the lines that are written, and none that wait."""
         text = Checkpoint(self._origin, self._stands.size, self._stands.root).text()
-        return signed(text, self._origin, self._key)
+        return sign_note(text, self._origin, self._key)
 
     def close(self, reason: str) -> None:
         """Write the closing line, if there is any other, and nothing after it."""

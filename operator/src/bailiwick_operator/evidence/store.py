@@ -19,7 +19,7 @@ from bailiwick_api.accounts import (
     WITNESS_MONTHS,
     Installation,
 )
-from bailiwick_evidence.chainentry import Cosigners, WitnessedChain, verified
+from bailiwick_evidence.chainentry import Cosigners, WitnessedChain, verify_entry
 from bailiwick_evidence.note import NoteError
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
@@ -116,7 +116,7 @@ class WitnessStore:
             try:
                 if before is None or before[0] != keys:
                     entry = WitnessedChain.parse(chain, text)
-                    before = keys, HeldChain(entry, verified(entry, keys))
+                    before = keys, HeldChain(entry, verify_entry(entry, keys))
             except NoteError:
                 broken[chain] = text
                 continue

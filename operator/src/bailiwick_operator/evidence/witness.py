@@ -16,10 +16,10 @@ import structlog
 
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, Installation
 from bailiwick_api.times import stamp
-from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shorten
 from bailiwick_evidence.chainentry import ChainRefusal, CosignedCheckpoint, Cosigners, WitnessedChain, witness_name
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.note import cosigned
+from bailiwick_evidence.note import cosign_note
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.evidence.checkpoints import CheckpointClient, NoCheckpoint
 from bailiwick_operator.evidence.keys import WitnessKeyring, WitnessKeys
@@ -162,7 +162,7 @@ class Witness:
     async def _answers(self, keys: WitnessKeys, replicas: Sequence[Replica], held: Mapping[str, HeldChain]) -> Answers:
         # By its cosignature decision points and auditors know the ledger for ours.
         now = int(self._now().timestamp())
-        ledger = cosigned(self._parts.ledger.checkpoint(), witness_name(self._name), keys.signing.private, now)
+        ledger = cosign_note(self._parts.ledger.checkpoint(), witness_name(self._name), keys.signing.private, now)
         newest = witness.newest(held) | self._of
         before = (held.get(newest.get(replica.uid, "")) for replica in replicas)
         asked = (self._parts.client.newest(one, known, ledger) for one, known in zip(replicas, before, strict=True))
@@ -260,7 +260,7 @@ class Witness:
         self, keys: WitnessKeys, before: HeldChain, checkpoint: Checkpoint, answer: CheckpointAnswer
     ) -> HeldChain:
         now = int(self._now().timestamp())
-        note = cosigned(witness.plain(answer), witness_name(self._name), keys.signing.private, now)
+        note = cosign_note(witness.plain(answer), witness_name(self._name), keys.signing.private, now)
         return HeldChain(before.entry._replace(note=note), CosignedCheckpoint(checkpoint, now))
 
     def _refused(self, before: HeldChain, why: str, note: str) -> HeldChain:
@@ -342,7 +342,7 @@ class Witness:
         self.changes += reason.startswith("Witness")
         _LOG.error("evidence", reason=reason, problem=note)
         self._parts.ledger.say("witness", reason=reason, note=note)
-        self._tell_event(EventDraft("Warning", _ACTION, reason, shortened(note, NOTE_LENGTH)))
+        self._tell_event(EventDraft("Warning", _ACTION, reason, shorten(note, NOTE_LENGTH)))
 
 
 def _printed_of(entry: WitnessedChain, checkpoint: Checkpoint) -> tuple[object, ...]:

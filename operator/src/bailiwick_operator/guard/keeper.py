@@ -37,7 +37,7 @@ import structlog
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.voidgrants import NONE
-from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shorten
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.prover import Prover, UnprovenError
@@ -249,7 +249,7 @@ class GuardKeeper:
             return
         self._down = True
         self.falls += 1
-        self._tell(EventDraft("Warning", _PROVE, "GuardNotProven", shortened(problem, NOTE_LENGTH)))
+        self._tell(EventDraft("Warning", _PROVE, "GuardNotProven", shorten(problem, NOTE_LENGTH)))
 
     def _report(self, problem: str | None) -> None:
         if problem != self.problem:

@@ -78,7 +78,7 @@ class Voider:
                     fell += outcome == "void"
             if not moved:
                 break
-        return version, fell + len(named) - len(known.grants), VoidGrants(named, known.namespaces).bounded()
+        return version, fell + len(named) - len(known.grants), VoidGrants(named, known.namespaces).within_limits()
 
     async def try_again(self, known: VoidGrants) -> VoidGrants:
         """Try a few of those that are void by name again, now and then; return which are left."""
@@ -96,7 +96,7 @@ class Voider:
                     del named[uid]
         except UnreachableError as error:
             _LOG.info("retrying the grants that are void by name later", why=str(error))
-        return VoidGrants(named, frozenset(namespaces)).bounded()
+        return VoidGrants(named, frozenset(namespaces)).within_limits()
 
     def _in_turn(self, uids: list[str]) -> list[str]:
         """Return the next few, so that all have their turn."""

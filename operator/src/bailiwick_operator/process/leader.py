@@ -26,7 +26,7 @@ from kubernetes.aio.leaderelection.leaderelectionrecord import LeaderElectionRec
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
 from bailiwick_api.accounts import OPERATOR_LEASE
-from bailiwick_api.times import read, stamp
+from bailiwick_api.times import parse_time, stamp
 from bailiwick_kube.access import Access, AccessError
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_operator.settings import LeaseTimes
@@ -99,8 +99,8 @@ class Leadership:
         """Wait until the lease is ours (True), or until we are told to stop (False)."""
         while not stop.is_set():
             if await self._try(stop, self._times.renew_deadline):
-                self.before = read(self._lock.before.get(OBSERVED))
-                self.notified = read(self._lock.before.get(NOTIFIED))
+                self.before = parse_time(self._lock.before.get(OBSERVED))
+                self.notified = parse_time(self._lock.before.get(NOTIFIED))
                 _LOG.info("leading", identity=self._lock.identity, lease=OPERATOR_LEASE)
                 return True
             self._tell(self._lock.problem or f"the lease is held by {self._holder()}")

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
 from bailiwick_api.times import stamp
-from bailiwick_engine.approval.quorum import Quorum, binding_of, excluded, tally
+from bailiwick_engine.approval.quorum import Quorum, binding_of, request_exclusions, tally
 from bailiwick_engine.compile import schemaerrors
-from bailiwick_engine.compile.acceptance import listed
+from bailiwick_engine.compile.acceptance import list_problems
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, parsed
 from bailiwick_operator.reconcile.resolution import OverLimit, Resolution, ResolvedStatus, UnresolvedReason, unnamed
 
@@ -85,7 +85,7 @@ def _read(grant: Object) -> ApprovalGrant:
     try:
         return ApprovalGrant.model_validate({key: grant[key] for key in ("spec", "status") if key in grant})
     except ValidationError as error:
-        raise UnreadableGrantError(listed(schemaerrors.problems(error, ApprovalGrant))) from error
+        raise UnreadableGrantError(list_problems(schemaerrors.problems(error, ApprovalGrant))) from error
 
 
 def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> GrantPlan:
@@ -183,7 +183,7 @@ def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: GrantOb
         request,
         [review for review in model.spec.reviews or () if review.reviewer in judged],
         binding=binding_of(request, uid),
-        barred=excluded(request, status.resolved if status is not None else None),
+        barred=request_exclusions(request, status.resolved if status is not None else None),
         is_person=observed.is_person,
     )
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from bailiwick_api.times import stamp
-from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shorten
 
 Status = dict[str, Any]
 _MESSAGE_LENGTH: Final = 4096
@@ -46,7 +46,7 @@ def entries(
                 "observedGeneration": generation,
                 "lastTransitionTime": before["lastTransitionTime"] if before is not None and stays else stamp(now),
                 "reason": condition.reason,
-                "message": shortened(condition.message, _MESSAGE_LENGTH),
+                "message": shorten(condition.message, _MESSAGE_LENGTH),
             }
         )
     return out

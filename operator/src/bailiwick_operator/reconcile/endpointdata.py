@@ -12,8 +12,8 @@ from typing import Any, Final
 from bailiwick_api.kinds.endpointdata import MOST_READERS
 from bailiwick_engine.budget.datasize import data_claim
 from bailiwick_engine.budget.ledger import Claim, Excess
-from bailiwick_engine.cel.data import UnknownReason, read
-from bailiwick_engine.compile.acceptance import over_budget, shortened
+from bailiwick_engine.cel.data import UnknownReason, read_data
+from bailiwick_engine.compile.acceptance import over_budget, shorten
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries
 from bailiwick_operator.reconcile.programmed import ServedGeneration
@@ -48,12 +48,12 @@ def summed_up(body: Object) -> Object:
     spec, metadata = body.get("spec"), body["metadata"]
     if isinstance(spec, dict) and isinstance(spec.get(_SUMMARY), DataSummary):
         return body
-    made = read(metadata["name"], metadata["uid"], metadata["generation"], spec)
+    made = read_data(metadata["name"], metadata["uid"], metadata["generation"], spec)
     unknown = made.unknown
     told = DataSummary(
         made.digest,
         None if unknown is None else unknown.why,
-        "" if unknown is None else shortened(str(unknown.problem), _MESSAGE),
+        "" if unknown is None else shorten(str(unknown.problem), _MESSAGE),
         data_claim(body),
     )
     return body | {"spec": {_SUMMARY: told}}

@@ -15,8 +15,14 @@ from bailiwick_api.kinds.policystatus import MOST_GATED_ACTIONS
 from bailiwick_api.times import stamp
 from bailiwick_engine.budget.ledger import Excess
 from bailiwick_engine.compile import acceptance
-from bailiwick_engine.compile.acceptance import CompilationSummary, NotAcceptedReason, PolicyContext, listed, named
-from bailiwick_engine.compile.checks import expired
+from bailiwick_engine.compile.acceptance import (
+    CompilationSummary,
+    NotAcceptedReason,
+    PolicyContext,
+    list_names,
+    list_problems,
+)
+from bailiwick_engine.compile.checks import expiry_message
 from bailiwick_engine.policy.replacements import Replacement, replaced_by, standings
 from bailiwick_operator.reconcile import programmed as programming
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, truth
@@ -153,7 +159,7 @@ def _accepted(policy: Object, observed: PolicyObservation) -> DesiredCondition:
     refused = acceptance.refusal(judged, endpoint_of(policy), around, carries=carries_settings(policy))
     if refused is not None:
         return DesiredCondition("Accepted", "False", refused.why, refused.message)
-    warnings = f"; warnings: {listed(judged.warnings)}" if judged.warnings else ""
+    warnings = f"; warnings: {list_problems(judged.warnings)}" if judged.warnings else ""
     return DesiredCondition("Accepted", "True", "Compiled", f"{_many(judged.rules, 'rule')} compiled{warnings}")
 
 
@@ -177,14 +183,14 @@ def _ready(
             "Ready",
             "False",
             "EndpointUnconfigured",
-            acceptance.unconfigured(endpoint),
+            acceptance.unconfigured_message(endpoint),
         )
     if len(observed.carriers) > 1:
         return DesiredCondition(
             "Ready",
             "False",
             "Conflicted",
-            f"endpointSettings of {endpoint} are set in {named(observed.carriers)}: set them in only one policy",
+            f"endpointSettings of {endpoint} are set in {list_names(observed.carriers)}: set them in only one policy",
         )
     reason, message = _in_force(observed.judged, now)
     if reason != "Expired" and programmed.status != "True":
@@ -212,7 +218,7 @@ def _deleting(policy: Object) -> bool:
 
 def _in_force(judged: CompilationSummary, now: datetime) -> tuple[str, str]:
     if judged.expire_time is not None and now >= judged.expire_time:
-        return "Expired", expired(judged.expire_time)
+        return "Expired", expiry_message(judged.expire_time)
     until = f" until {stamp(judged.expire_time)}" if judged.expire_time is not None else ""
     if judged.audit:
         return "Audit", f"evaluated and recorded{until}, but never affects a decision"

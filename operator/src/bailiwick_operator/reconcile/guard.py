@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
-from bailiwick_api.times import read as read_time, stamp
+from bailiwick_api.times import parse_time as read_time, stamp
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
 from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, entries
@@ -51,7 +51,7 @@ def read_record(config_map: Object | None) -> Record | None:
     """Return the record of a ConfigMap; None where there is none, or none that can be read."""
     data = (config_map or {}).get("data") or {}
     try:
-        void = VoidGrants.read(data.get(VOID_ENTRY, ""))
+        void = VoidGrants.parse(data.get(VOID_ENTRY, ""))
         told = data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"]
         return None if void is None else Record(*told, void)
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -49,7 +49,7 @@ def reconcile(
     """Return the keys as they should be. `make` is called for each new key; `present` is empty where there are none."""
     # One that begins later than any that we would make now was stamped by a clock that ran ahead. It signed nothing.
     latest = now + rotation.publish + MAX_SKEW
-    keys = sorted((key for key in present if key.accepted(now) and key.sign_from <= latest), key=_age)
+    keys = sorted((key for key in present if key.is_accepted(now) and key.sign_from <= latest), key=_age)
     if signing(keys, now + MAX_SKEW) is None:
         begins = now.replace(microsecond=0)
         keys = [_new(make(), now, begins), *keys]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shorten
 from bailiwick_operator.reconcile.conditions import DesiredCondition
 
 Object = dict[str, Any]
@@ -93,6 +93,6 @@ def condition(policy: Object, serving: ServedGeneration | None, *, denies: str |
 def _silence(silent: Collection[str]) -> str:
     if not silent:
         return ""
-    told = ", ".join(shortened(why, _WHY) for why in sorted(silent)[:_TOLD])
+    told = ", ".join(shorten(why, _WHY) for why in sorted(silent)[:_TOLD])
     more = f" and {len(silent) - _TOLD} more" if len(silent) > _TOLD else ""
     return f"; no answer from {told}{more}"

@@ -14,7 +14,7 @@ from bailiwick_api.kinds.approvalgrant import Actor, Request, ResolvedNames as G
 from bailiwick_api.kinds.endpointpolicy import RESOURCE_ID_PATTERN
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine import keys
-from bailiwick_engine.approval.gates import Gate, joined, plain_steps, unmeetable
+from bailiwick_engine.approval.gates import Gate, join_gates, plain_steps, unmeetable
 from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, USER, Key
 from bailiwick_engine.names import NameSet
@@ -117,7 +117,7 @@ def _gates(request: Request, known: ResolutionInput) -> list[tuple[CompiledRule,
     gates = [gate for _, gate in rules]
     if (why := unmeetable(gates)) is not None:
         raise _UnfitError(why)
-    _fits(request, joined(gates))
+    _fits(request, join_gates(gates))
     return rules
 
 
@@ -140,7 +140,7 @@ def _resolved(request: Request, known: ResolutionInput) -> ResolvedStatus:
             for found in gate.rules
         ],
     }
-    gate = joined([gate for _, gate in rules])
+    gate = join_gates([gate for _, gate in rules])
     return ResolvedStatus(status, RuleLimits(gate.limits, gate.scope_properties, gate.intents))
 
 
@@ -309,9 +309,9 @@ def _by_cluster(actor: Actor) -> bool:
 
 def _names(rule: CompiledRule, party: frozenset[Key]) -> bool:
     """Tell whether a rule may speak of a party. Who is in a group shows when they call, so it may be anybody's."""
-    issuers = {parts[1] for key in party if (parts := keys.spelled(key))[0] == USER}
+    issuers = {parts[1] for key in party if (parts := keys.key_parts(key))[0] == USER}
     return not party.isdisjoint(rule.subjects) or any(
-        parts[0] == "group" and parts[1] in issuers for parts in map(keys.spelled, rule.subjects)
+        parts[0] == "group" and parts[1] in issuers for parts in map(keys.key_parts, rule.subjects)
     )
 
 

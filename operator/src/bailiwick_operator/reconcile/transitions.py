@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN
-from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shorten
 from bailiwick_operator.reconcile.conditions import Status
 
 NOTE_LENGTH: Final = 1024
@@ -72,7 +72,7 @@ def _told(reason: str, action: str, message: str, *, bad: bool) -> EventDraft:
 
 def _fitting(message: str) -> str:
     """Cut a message to what an event takes: the API server counts bytes."""
-    encoded = shortened(message, NOTE_LENGTH).encode()
+    encoded = shorten(message, NOTE_LENGTH).encode()
     return encoded[: NOTE_LENGTH - 3].decode(errors="ignore") + "…" if len(encoded) > NOTE_LENGTH else encoded.decode()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from bailiwick_api.times import read, stamp
+from bailiwick_api.times import parse_time, stamp
 
 Object = dict[str, Any]
 Status = dict[str, Any]
@@ -39,7 +39,7 @@ NOTHING_KNOWN: Final = PolicyUse()
 
 def last_day(policy: Object) -> int:
     """Return the day of the last use that the status names, since the epoch; 0: it names none."""
-    found = read(_of(policy, "usage").get("lastUsedTime"))
+    found = parse_time(_of(policy, "usage").get("lastUsedTime"))
     return 0 if found is None else int(found.timestamp() // _SECONDS)
 
 
@@ -50,7 +50,7 @@ def usage(policy: Object, use: PolicyUse, now: datetime, *, gives: bool) -> Stat
     day = min(max(use.day, last_day(policy)), today)
     told: Status = {"lastUsedTime": stamp(_begin(day))} if day > 0 else {}
     if gives and use.since is not None:
-        before = read(_of(policy, "usage").get("observedSince"))
+        before = parse_time(_of(policy, "usage").get("observedSince"))
         since = now if before is None else min(max(before, use.since), now)
         told["observedSince"] = stamp(since)
         if day == 0:
@@ -70,7 +70,7 @@ def shadow(policy: Object, use: PolicyUse, now: datetime) -> Status:
         for name, found in (("compared", use.compared), ("different", use.different))
     }
     # Of the generation before as well: whoever writes the candidate again and again has no more written.
-    updated = read(present.get("lastUpdateTime"))
+    updated = parse_time(present.get("lastUpdateTime"))
     if counts != {name: _count(before.get(name)) for name in counts}:
         if updated is None or not now - _SHADOW_PAUSE < updated <= now:
             updated = now

@@ -12,8 +12,8 @@ from typing import Final
 
 from bailiwick_evidence.chainentry import CosignedCheckpoint, WitnessedChain
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.merkle import consistent
-from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opened, split
+from bailiwick_evidence.merkle import is_consistent
+from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, open_note, split
 
 COSIGN_SECONDS: Final = 60
 """A checkpoint that did not change is cosigned again after so long, as a sign of life."""
@@ -95,7 +95,7 @@ def judge(installation: str, held: Mapping[str, HeldChain], answer: CheckpointAn
     """Judge an answer by what is held now, which may be newer than when it was asked."""
     try:
         key = VerifierKey.parse(answer.key)
-        text = opened(answer.note, [key]).text
+        text = open_note(answer.note, [key]).text
         checkpoint = Checkpoint.parse(text)
     except NoteError as error:
         return AnswerRejection(str(error))
@@ -129,7 +129,7 @@ def _continued(chain: str, before: HeldChain, checkpoint: Checkpoint, answer: Ch
         return AnswerRejection(f"chain {chain} has {checkpoint.size} lines and had {old.size}")
     if answer.since != old.size:
         return OtherSize(chain)
-    if consistent(old.size, old.root, checkpoint.size, checkpoint.root, answer.proof):
+    if is_consistent(old.size, old.root, checkpoint.size, checkpoint.root, answer.proof):
         return Cosignable(chain, checkpoint)
     # A proof is not signed: one that is wrong may be somebody else's, as long as another can still come.
     return AnswerRejection(
@@ -164,7 +164,7 @@ def plain(answer: CheckpointAnswer) -> str:
     for line in lines:
         note = f"{text}\n{line}\n"
         try:
-            opened(note, [key])
+            open_note(note, [key])
         except NoteError:
             continue
         return note

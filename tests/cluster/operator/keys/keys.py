@@ -4,7 +4,7 @@ from typing import Any
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.manifests import rbac
-from bailiwick_api.signingkeys import SigningKey, read
+from bailiwick_api.signingkeys import SigningKey, read_keys
 from support.callers import Callers
 from support.installation import accepted, apply
 from support.waits import until
@@ -23,7 +23,7 @@ class Secret:
         return found
 
     def held(self) -> tuple[SigningKey, ...]:
-        return read(self.body().get("data"))
+        return read_keys(self.body().get("data"))
 
     def exists(self) -> bool:
         return self._admin.get(self.path).ok

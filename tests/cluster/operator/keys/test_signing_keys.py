@@ -17,7 +17,7 @@ import requests
 
 from bailiwick_api.accounts import SIGNING_KEYS_SECRET, Installation
 from bailiwick_api.manifests.rbac import accounts
-from bailiwick_api.signingkeys import SigningKey, signing, written
+from bailiwick_api.signingkeys import SigningKey, secret_data, signing
 from bailiwick_operator.keys import make
 from cluster.operator.keys.keys import Secret
 from cluster.operator.operatorprocess import Operator
@@ -192,7 +192,7 @@ def test_a_key_in_the_name_of_another_is_replaced(operator: Operator, secret: Se
     until(secret.names, "keys")
     one, other = make(), make()
     forged = SigningKey(one.kid, other.pem, now(), now(), None)
-    secret.write(written([forged]))
+    secret.write(secret_data([forged]))
     secret.await_others({one.kid})
 
 
@@ -201,7 +201,7 @@ def test_a_key_that_has_ended_is_removed(operator: Operator, secret: Secret) -> 
     old = make()
     ended = SigningKey(old.kid, old.pem, now() - timedelta(days=32), now() - timedelta(days=32), now())
     kept = secret.held()
-    secret.write(written([ended, *kept]))
+    secret.write(secret_data([ended, *kept]))
     until(lambda: old.kid not in secret.names(), "the ended key is gone")
     assert secret.held() == kept
     assert operator.await_said("signing key removed")[-1]["kid"] == old.kid

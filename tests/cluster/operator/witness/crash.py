@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.note import VerifierKey, opened, split
+from bailiwick_evidence.note import VerifierKey, open_note, split
 from cluster.operator.operatorprocess import NewOperator, Operator
 from support.faultkinds import Exchange, Held, NotedRequests
 from support.faultproxy import FaultFront, FaultProxy
@@ -98,7 +98,7 @@ class Steps:
             if _CHAIN.fullmatch(chain)
         ]
         for note in [*sent, *notes]:
-            yield Checkpoint.parse(opened(note, keys).text)
+            yield Checkpoint.parse(open_note(note, keys).text)
 
     def stored_sizes(self, chain: str) -> list[int]:
         """Return the sizes of a chain in what was sent to be stored, in the order of sending."""

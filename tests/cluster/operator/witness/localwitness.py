@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, WITNESS_SECRET, Installation
-from bailiwick_evidence.chainentry import CosignedCheckpoint, Cosigners, WitnessedChain, verified
+from bailiwick_evidence.chainentry import CosignedCheckpoint, Cosigners, WitnessedChain, verify_entry
 from bailiwick_evidence.note import VerifierKey
 from bailiwick_kube.access import from_kubeconfig
 from bailiwick_kube.connections import HttpTransport
@@ -130,7 +130,7 @@ class Memory:
 
     def of(self, chain: str) -> CosignedCheckpoint:
         """Return what is stored of a chain, verified as an auditor would."""
-        return verified(WitnessedChain.parse(chain, self.data()[chain]), self.cosigners())
+        return verify_entry(WitnessedChain.parse(chain, self.data()[chain]), self.cosigners())
 
     def entry(self, chain: str) -> WitnessedChain:
         return WitnessedChain.parse(chain, self.data()[chain])

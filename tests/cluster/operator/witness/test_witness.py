@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
-from bailiwick_evidence.chainentry import Cosigners, verified
+from bailiwick_evidence.chainentry import Cosigners, verify_entry
 from bailiwick_operator.evidence.store import MOST_BYTES, size_of
 from cluster.operator.witness.localwitness import NOON, Memory, OneWitness, Pods
 from support.callers import Callers
@@ -214,12 +214,12 @@ async def test_a_key_that_is_replaced_on_request_is_told_of_and_what_it_cosigned
     (new,) = memory.verifiers()[1:]
     # Until it is cosigned again, the one before verifies it: it is neither lost nor begun anew.
     await one.round(60)
-    assert verified(memory.entry(log.id), Cosigners((new,), (None,))).checkpoint.size == 3
-    assert verified(memory.entry(over.id), Cosigners((old,), (None,))).checkpoint.size == 2
+    assert verify_entry(memory.entry(log.id), Cosigners((new,), (None,))).checkpoint.size == 3
+    assert verify_entry(memory.entry(over.id), Cosigners((old,), (None,))).checkpoint.size == 2
     log.grow()
     await one.round(600)
-    assert verified(memory.entry(log.id), Cosigners((new,), (None,))).checkpoint.size == 4
-    assert verified(memory.away(over.id), Cosigners((old,), (None,))).checkpoint.size == 2
+    assert verify_entry(memory.entry(log.id), Cosigners((new,), (None,))).checkpoint.size == 4
+    assert verify_entry(memory.away(over.id), Cosigners((old,), (None,))).checkpoint.size == 2
     assert [line["witness"] for line in one.said("keys")] == [[str(old)], [str(old), str(new)]]
     (event,) = one.events
     assert (event.type, event.reason, str(new) in event.note) == ("Normal", "WitnessKeyRotated", True)

@@ -15,7 +15,7 @@ import pytest
 
 from bailiwick_api.accounts import WITNESS_CONFIG_MAP, Installation
 from bailiwick_evidence.chain import link
-from bailiwick_evidence.chainentry import verified
+from bailiwick_evidence.chainentry import verify_entry
 from bailiwick_evidence.merkle import leaf_hash, root
 from bailiwick_evidence.note import VerifierKey
 from bailiwick_operator.reconcile.witness import GONE_SECONDS
@@ -282,7 +282,7 @@ def test_while_a_chain_that_is_over_is_put_away(
     steps.start(clock=clock)
     until(lambda: over.id not in memory.data(), "it is put away", 60)
     assert memory.away(over.id, month) == entry
-    assert verified(entry, memory.cosigners()).checkpoint.size == over.size
+    assert verify_entry(entry, memory.cosigners()).checkpoint.size == over.size
     assert steps.said("witness", "dropped") == []
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_evidence.chain import link
-from bailiwick_evidence.chainentry import Cosigners, verified
+from bailiwick_evidence.chainentry import Cosigners, verify_entry
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import leaf_hash, root
-from bailiwick_evidence.note import NoteError, VerifierKey, opened
+from bailiwick_evidence.note import NoteError, VerifierKey, open_note
 from cluster.operator.grants.grants import Grants
 from cluster.operator.witness.localwitness import Memory
 from demo.stack import DecisionPoint, Stack
@@ -116,7 +116,7 @@ def test_the_log_of_the_process_vouches_for_the_ledger(stack: Stack, memory: Mem
     note = told()[0]["note"]
     logs = [lines(stack.ledger(one.name)) for one in stack.processes if one.name.startswith("operator")]
     (ledger,) = (log for log in logs if note.startswith(f"{_key(log).name}\n"))
-    checkpoint = Checkpoint.parse(opened(note, [_key(ledger)]).text)
+    checkpoint = Checkpoint.parse(open_note(note, [_key(ledger)]).text)
     assert checkpoint.root == root(map(leaf_hash, ledger[: checkpoint.size]))
 
 
@@ -198,13 +198,13 @@ def test_a_key_that_is_replaced_as_the_runbook_says_leaves_all_of_the_log_intact
 
     def goes_on() -> bool:
         try:
-            found = verified(memory.entry(chain(point)), Cosigners((new,), (None,)))
+            found = verify_entry(memory.entry(chain(point)), Cosigners((new,), (None,)))
         except NoteError:
             return False
         return found.checkpoint.size == len(lines(point.records))
 
     until(goes_on, "the new key cosigned all of it")
-    assert verified(memory.entry(chain(over)), Cosigners(tuple(old), (None,) * len(old))).checkpoint.size > 0
+    assert verify_entry(memory.entry(chain(over)), Cosigners(tuple(old), (None,) * len(old))).checkpoint.size > 0
     ledger = [json.loads(line) for line in lines(stack.ledger(operator(stack)))]
     assert [line["witness"][-1] for line in ledger if line["kind"] == "keys" and "witness" in line][-1] == str(new)
     events = accepted(callers.admin.get("/apis/events.k8s.io/v1/namespaces/bailiwick-system/events"))["items"]

@@ -15,7 +15,7 @@ import requests
 from joserfc import jws
 from joserfc.jwk import KeySet
 
-from bailiwick_api.signingkeys import read
+from bailiwick_api.signingkeys import read_keys
 from cluster.operator.keys.keys import Secret
 from demo.stack import DecisionPoint
 from localcluster import process
@@ -42,7 +42,7 @@ def disturbed(pdp: Bailiwick, secret: Secret) -> Iterator[Secret]:
     before = secret.body()["data"]
     yield secret
     put(pdp, secret, {"data": before})
-    await_kids(pdp, {key.kid for key in read(before)})
+    await_kids(pdp, {key.kid for key in read_keys(before)})
 
 
 def put(pdp: Bailiwick, secret: Secret, changed: Object) -> None:

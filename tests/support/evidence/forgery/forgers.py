@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bailiwick_evidence.chain import ChainWriter, body, link
-from bailiwick_evidence.note import SignatureType, cosigned, signed, split, verifier_key
+from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, split, verifier_key
 from support.evidence.forgery.histories import History, Log, junk_line, text_of
 from support.evidence.logs import BEGAN, INSTALLATION, WITNESS_KEY, WITNESS_NAME, moment, private_key, written
 
@@ -162,7 +162,7 @@ def another_key(one: Forger) -> None:
             _chained(file, place.id)
         note = text_of(origin, one.lines_of(place.id))
         if one.chance.random() < 0.5:
-            one.notes.append(signed(note, origin, _OWN))
+            one.notes.append(sign_note(note, origin, _OWN))
         return
 
 
@@ -275,7 +275,7 @@ def forge_log(one: Forger) -> None:
     else:
         one.files.append(log.lines)
     if one.chance.random() < 0.5:
-        one.notes.append(signed(text_of(log.origin, log.lines), log.origin, log.key))
+        one.notes.append(sign_note(text_of(log.origin, log.lines), log.origin, log.key))
 
 
 def show_prepared(one: Forger) -> None:
@@ -337,7 +337,7 @@ def sign_anew(one: Forger) -> None:
     at = one.chance.randrange(len(lines))
     lines[at] = _edited(lines[at], one.chance)
     lines = _rewritten([*lines, *(_fresh(one, log.id) for _ in range(one.chance.randint(0, 2)))], log.id)
-    note = signed(text_of(log.origin, lines[: one.chance.randint(at, len(lines))]), log.origin, log.key)
+    note = sign_note(text_of(log.origin, lines[: one.chance.randint(at, len(lines))]), log.origin, log.key)
     _replace(one, log.id, lines)
     if one.chance.random() < 0.3:
         one.notes.append(note)
@@ -391,12 +391,12 @@ def _note(one: Forger) -> str:
     if what == 0:
         note = f"{text}\n{junk_line(log.origin, process.id, chance)}"
     elif what == 1:
-        note = signed(text, log.origin, _OWN)
+        note = sign_note(text, log.origin, _OWN)
     elif what == 2:
         # Of the captive process, it may sign what it likes.
         log = one.history.captive or log
         key = log.key if log is one.history.captive else _OWN
-        note = signed(text_of(log.origin, one.lines_of(log.id)[: chance.randint(0, 99)]), log.origin, key)
+        note = sign_note(text_of(log.origin, one.lines_of(log.id)[: chance.randint(0, 99)]), log.origin, key)
     elif what == 3:
         note = f"{text}\n{junk_line(WITNESS_NAME, WITNESS_KEY.id, chance, size=72)}"
     elif what == 4 and log.cosignatures:
@@ -412,7 +412,7 @@ def _note(one: Forger) -> str:
     else:
         note = chance.choice(one.known_notes())
     if chance.random() < 0.2:
-        note = cosigned(note, chance.choice([WITNESS_NAME, "other"]), _OWN, BEGAN + chance.randint(0, 90))
+        note = cosign_note(note, chance.choice([WITNESS_NAME, "other"]), _OWN, BEGAN + chance.randint(0, 90))
     return note
 
 

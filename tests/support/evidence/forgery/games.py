@@ -81,7 +81,7 @@ def answer_of_command(code: int, said: Mapping[str, Any]) -> Answer:
         )
         for one in said["chains"]
     }
-    upto = times.read(said["upTo"])
+    upto = times.parse_time(said["upTo"])
     return Answer(code == 0, None if upto is None else int(upto.timestamp()), chains)
 
 

@@ -12,11 +12,11 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bailiwick_evidence.base64text import encoded
+from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.chain import ChainWriter, chain_id, link
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import leaf_hash, root
-from bailiwick_evidence.note import SignatureType, cosigned, signed, split, verifier_key
+from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, split, verifier_key
 from support.evidence.logs import BEGAN, INSTALLATION, WITNESS, WITNESS_NAME, moment, private_key, written
 
 POLL: Final = 10
@@ -78,7 +78,7 @@ class Log:
     def cosign(self, seconds: int) -> str:
         """Have the witness see all lines; return what it cosigned."""
         text = Checkpoint(self.origin, self.writer.size, self.writer.forest.root).text()
-        note = cosigned(signed(text, self.origin, self.key), WITNESS_NAME, WITNESS, BEGAN + seconds)
+        note = cosign_note(sign_note(text, self.origin, self.key), WITNESS_NAME, WITNESS, BEGAN + seconds)
         self.cosignatures.append(Cosignature(self.writer.size, BEGAN + seconds, note))
         return note
 
@@ -98,7 +98,7 @@ def text_of(name: str, lines: list[bytes]) -> str:
 
 def junk_line(name: str, identity: bytes, chance: random.Random, *, size: int = 64) -> str:
     """Return a line of a note that claims to be of a key, and is not signed."""
-    return f"\N{EM DASH} {name} {encoded(identity + chance.randbytes(size))}\n"
+    return f"\N{EM DASH} {name} {encode_base64(identity + chance.randbytes(size))}\n"
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class _Teller:
             return f"{split(chance.choice(log.cosignatures[-2:]).note)[0]}\n{junk_line(log.origin, key.id, chance)}"
         text = text_of(log.origin, log.lines[: chance.randint(0, len(log.lines))])
         if log is self.forged[0]:
-            return signed(text_of(log.origin, log.lines), log.origin, log.key)
+            return sign_note(text_of(log.origin, log.lines), log.origin, log.key)
         return f"{text}\n{junk_line(log.origin, key.id, chance)}"
 
 

@@ -15,7 +15,7 @@ from bailiwick_evidence.replay.outcomes import (
     ReplayClass,
     ReplayOutcome,
     ReplaySide,
-    hindered,
+    not_replayable,
 )
 
 DENY = ReplaySide(PolicyVerdict.DENY, "no_rule", None)
@@ -25,7 +25,7 @@ ASKED = ReplayOutcome(ReplayClass.DENY_APPROVAL, old=DENY, news=(ASK,), old_ns=1
 MAYBE = ReplayOutcome(
     ReplayClass.MAYBE, old=DENY, news=(DENY, ASK), may=frozenset({ReplayClass.UNCHANGED, ReplayClass.DENY_APPROVAL})
 )
-SEALED = hindered(Hindrance.SEALED)
+SEALED = not_replayable(Hindrance.SEALED)
 
 
 def tally(*outcomes: ReplayOutcome, subjects: Iterable[str] = ("a",)) -> ReplayTally:
@@ -42,7 +42,7 @@ def tally(*outcomes: ReplayOutcome, subjects: Iterable[str] = ("a",)) -> ReplayT
 
 
 def test_coverage_is_what_is_certain_and_sealed_what_nobody_can_read() -> None:
-    made = tally(SAME, ASKED, MAYBE, SEALED, hindered(Hindrance.STATE))
+    made = tally(SAME, ASKED, MAYBE, SEALED, not_replayable(Hindrance.STATE))
     assert (made.total, made.replayed, made.sealed) == (5, 2, 2)
     assert view.headline(made) == "40.0 % of 5 decisions of 4 d replayed; 40.0 % sealed"
 

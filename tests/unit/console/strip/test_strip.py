@@ -19,7 +19,7 @@ from bailiwick_console.strip.facts import (
 )
 from bailiwick_console.strip.losses import EndedLosses, ended_losses
 from bailiwick_evidence.checkpoint import Checkpoint, origin
-from bailiwick_evidence.note import SignatureType, cosigned, signed, verifier_key
+from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, verifier_key
 from unit.governance.cases import NOW, at
 
 WITNESS: Final = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
@@ -35,8 +35,8 @@ MONTH: Final = datetime.fromtimestamp(NOW, UTC).strftime("%Y-%m")
 def entry(chain: str, ago: float, by: Ed25519PrivateKey = WITNESS, **more: Any) -> str:  # noqa: ANN401 - of the entry
     named = origin("test", chain.ljust(22, "A"))
     process = Ed25519PrivateKey.from_private_bytes(bytes([9]) * 32)
-    note = signed(Checkpoint(named, 5, bytes(32)).text(), named, process)
-    return json.dumps({"checkpoint": cosigned(note, NAME, by, int(NOW - ago)), "pod": "p", **more})
+    note = sign_note(Checkpoint(named, 5, bytes(32)).text(), named, process)
+    return json.dumps({"checkpoint": cosign_note(note, NAME, by, int(NOW - ago)), "pod": "p", **more})
 
 
 def config_map(**entries: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.approval.gates import in_place_of, joined
+from bailiwick_engine.approval.gates import in_place_of, join_gates
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -120,7 +120,7 @@ class TestOfEverythingElse:
 
 def test_one_gate_joined_is_itself() -> None:
     gate = gate_of(BOTH)
-    assert joined([gate]) is gate
+    assert join_gates([gate]) is gate
 
 
 def test_a_gate_in_the_place_of_another_policy_is_known_as_that_one_and_asks_the_same() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.approvalgrant import Request, ResolvedNames, Review
-from bailiwick_engine.approval.quorum import Quorum, StepProgress, binding_of, excluded, tally
+from bailiwick_engine.approval.quorum import Quorum, StepProgress, binding_of, request_exclusions, tally
 from support.objects import DIGEST, OTHER_DIGEST, Object, opened_grant
 
 RULE: Final = "v1:" + "0" * 64
@@ -150,17 +150,17 @@ class TestTheExcluded:
             actors=[{"id": "actor-1"}, {"id": "actor-2"}],
             excludedReviewers=["excluded"],
         )
-        assert excluded(of) == {"requester", "subject", "actor-1", "actor-2", "excluded"}
+        assert request_exclusions(of) == {"requester", "subject", "actor-1", "actor-2", "excluded"}
 
     def test_are_also_whom_the_operator_found_by_another_name(self) -> None:
         names = {"subjectUID": "corp#heidi", "rules": [{"policy": "p", "rule": "r", "uid": "u", "ruleDigest": RULE}]}
         resolved = ResolvedNames.model_validate({**names, "excludedReviewers": ["oidc:heidi"]})
         of = request(requester={"username": "carol"}, subject={"type": "user", "id": "heidi"})
-        assert excluded(of, resolved) == {"carol", "heidi", "oidc:heidi"}
-        assert excluded(of, ResolvedNames.model_validate(names)) == {"carol", "heidi"}
+        assert request_exclusions(of, resolved) == {"carol", "heidi", "oidc:heidi"}
+        assert request_exclusions(of, ResolvedNames.model_validate(names)) == {"carol", "heidi"}
 
     def test_are_at_least_requester_and_subject(self) -> None:
-        assert excluded(request(requester={"username": "a"}, subject={"type": "t", "id": "b"})) == {"a", "b"}
+        assert request_exclusions(request(requester={"username": "a"}, subject={"type": "t", "id": "b"})) == {"a", "b"}
 
 
 @pytest.mark.invariant(7)

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.approval.grants import answers, excluded_reviewers, ordered, scope_digest, scope_of
+from bailiwick_engine.approval.grants import answers, excluded_reviewers, order_grants, scope_digest, scope_of
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
@@ -210,7 +210,7 @@ class TestByHand:
 def test_what_is_exact_is_tried_before_a_scope() -> None:
     exact = read(active(asked(ON)))
     scope = read(opened())
-    assert ordered([scope, exact]) == ordered([exact, scope]) == [exact, scope]
+    assert order_grants([scope, exact]) == order_grants([exact, scope]) == [exact, scope]
 
 
 class TestTheDigestOfAScope:

@@ -9,7 +9,7 @@ import rfc8785
 from bailiwick_api.kinds.endpointdata import DataSource
 from bailiwick_api.kinds.endpointpolicy import Variable
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
-from bailiwick_engine.cel.data import Data, DataObject, read, read_steps
+from bailiwick_engine.cel.data import Data, DataObject, read_data, read_steps
 from bailiwick_engine.cel.datascope import DataInputs, scope_of
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import inputs
@@ -25,7 +25,7 @@ MANY: Final = {f"person-{number}": {"groups": ["a", "b"], "level": 1} for number
 
 
 def made(name: str, value: object) -> DataObject:
-    return read(name, f"{name}-uid", 1, {"data": value})
+    return read_data(name, f"{name}-uid", 1, {"data": value})
 
 
 def said(text: str, data: Data, *variables: Variable) -> Truth:
@@ -160,8 +160,8 @@ def test_what_is_nested_too_deep_or_has_other_members_is_not_read() -> None:
         deep = {"a": deep}
     assert made("x", deep).value is not None
     assert made("x", {"a": deep}).value is None
-    assert read("x", "u", 1, {"data": {}, "more": 1}).unknown is not None
-    assert read("x", "u", 1, "spec").unknown is not None
+    assert read_data("x", "u", 1, {"data": {}, "more": 1}).unknown is not None
+    assert read_data("x", "u", 1, "spec").unknown is not None
 
 
 def test_data_of_more_than_256_kib_is_not_read() -> None:

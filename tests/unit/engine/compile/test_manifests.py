@@ -41,7 +41,7 @@ def test_settings_that_two_policies_carry_are_told_at_both_and_deny_the_endpoint
     found = problems(CARRIER, policy("crm", "first"), policy("crm", "second", endpointSettings=settings()))
     assert found == [
         (
-            f"p.yaml:{line}:3: spec.endpointSettings: {acceptance.conflicted('crm-api', [other])}",
+            f"p.yaml:{line}:3: spec.endpointSettings: {acceptance.conflict_message('crm-api', [other])}",
             "crm/crm-api",
         )
         for line, other in ((24, "second"), (76, "carrier"))
@@ -57,7 +57,7 @@ def test_an_endpoint_without_settings_is_told_once() -> None:
     (told,) = problems(
         policy("crm", "first"), policy("crm", "second"), policy("elsewhere", endpointSettings=settings())
     )
-    assert told == (f"p.yaml:7:13: spec.endpoint: {acceptance.unconfigured('crm-api')}", "crm/crm-api")
+    assert told == (f"p.yaml:7:13: spec.endpoint: {acceptance.unconfigured_message('crm-api')}", "crm/crm-api")
 
 
 def test_a_candidate_in_the_place_of_a_policy_is_no_problem_though_it_carries_settings_too() -> None:
@@ -100,7 +100,7 @@ EXPIRED: Final[dict[str, tuple[Object, list[str]]]] = {
     "the whole policy": (
         policy("crm", rules=[rule(), gated_rule(expireTime=at(-5))], expireTime=at(0)),
         [
-            f"p.yaml:40:15: spec.expireTime: {checks.expired(datetime.fromtimestamp(NOW, UTC))}",
+            f"p.yaml:40:15: spec.expireTime: {checks.expiry_message(datetime.fromtimestamp(NOW, UTC))}",
             (
                 f"p.yaml:39:17: spec.rules[1].expireTime: rule export expired at {at(-5)}: it denies every call that it"
                 " covers"

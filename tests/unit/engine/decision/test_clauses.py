@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.call import Call, Party, PodWorkload, Resource
 from bailiwick_engine.cel.inputs import inputs
-from bailiwick_engine.decision.clauses import fixed, of_ceiling
+from bailiwick_engine.decision.clauses import fixed_clauses, of_ceiling
 from bailiwick_engine.policy.dimensions.action import ACTION_CLAUSE
 from bailiwick_engine.policy.dimensions.clause import Clause
 from bailiwick_engine.policy.dimensions.condition import CONDITION_CLAUSE
@@ -36,7 +36,7 @@ def clauses(of: CompiledRule, call: Call = CALL, party: Party | None = None) -> 
     """Return the clauses of the call's subject, by kind and name."""
     subject_ = call.subject
     assert isinstance(subject_, Party)
-    return {(one.kind, one.name): one for one in fixed(of, call, party or subject_, NOW)}
+    return {(one.kind, one.name): one for one in fixed_clauses(of, call, party or subject_, NOW)}
 
 
 def one(of: CompiledRule, kind: str, name: str | None = None, call: Call = CALL) -> Clause:

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Party
-from bailiwick_engine.cel.data import read
+from bailiwick_engine.cel.data import read_data
 from bailiwick_engine.decision.explain import explain
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -27,8 +27,8 @@ def on(*rules: Object, ceiling: Object = ALL, incident: bool = True) -> Snapshot
     subjects = [subject(), {"name": "carol", "user": {"issuer": "corp", "name": "carol"}}]
     made = snapshot(stored("p", *rules, subjects=subjects, endpointSettings=carried, data=[{"name": "incident"}]))
     key = (NAMESPACE, ENDPOINT)
-    held = {"incident": read("incident", "uid", 1, {"data": {"open": incident}})}
-    return dataclasses.replace(made, endpoints={**made.endpoints, key: made.endpoints[key].beside(held)})
+    held = {"incident": read_data("incident", "uid", 1, {"data": {"open": incident}})}
+    return dataclasses.replace(made, endpoints={**made.endpoints, key: made.endpoints[key].with_data(held)})
 
 
 def export(name: str = "export", **fields: object) -> Object:

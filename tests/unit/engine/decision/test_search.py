@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.decision import search
 from bailiwick_engine.decision.decide import decide
-from bailiwick_engine.decision.search import MAX_CANDIDATES, Prospect, Prospects, SearchKind, candidates, tried
+from bailiwick_engine.decision.search import MAX_CANDIDATES, Prospect, Prospects, SearchKind, candidates, try_name
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
@@ -25,7 +25,7 @@ ROBOT: Final = {"podSelector": {"matchLabels": {"app": "x"}}}
 def found(on: Snapshot, kind: SearchKind, call: Call) -> tuple[list[str], bool]:
     endpoint = on.endpoints[NAMESPACE, ENDPOINT]
     listed = candidates(endpoint, kind, call, NOW)
-    outcomes = [tried(on, endpoint, kind, call, name, AROUND) for name in listed.names]
+    outcomes = [try_name(on, endpoint, kind, call, name, AROUND) for name in listed.names]
     hits = [name for name, outcome in zip(listed.names, outcomes, strict=True) if outcome is Prospect.ALLOWED]
     return hits, listed.hidden or not {Prospect.APPROVAL, Prospect.HIDDEN}.isdisjoint(outcomes)
 

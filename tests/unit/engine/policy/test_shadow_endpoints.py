@@ -7,11 +7,11 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Call, PodWorkload
-from bailiwick_engine.cel.data import Data, read
+from bailiwick_engine.cel.data import Data, read_data
 from bailiwick_engine.compile.acceptance import carries_settings, judge
 from bailiwick_engine.compile.policies import compile_object, policy_ref
 from bailiwick_engine.compile.withheld import withheld, withheld_of
-from bailiwick_engine.decision.shadow import VerdictClass, shadowed, verdict_class
+from bailiwick_engine.decision.shadow import VerdictClass, decide_shadow, verdict_class
 from bailiwick_engine.policy.replacements import MOST_CANDIDATES
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot, denies_namespace
 from support.objects import Object, changed, rule, settings, subject
@@ -33,7 +33,7 @@ def judged(*policies: Object) -> list[tuple[str, str]]:
 
 def told(on: Snapshot, call: Call = CALL) -> list[VerdictClass | None]:
     """Return what each shadow makes of a call."""
-    found = shadowed(on, on.endpoints[KEY], call, (), AROUND)
+    found = decide_shadow(on, on.endpoints[KEY], call, (), AROUND)
     return [None if one.verdict is None else verdict_class(one.verdict) for one in found]
 
 
@@ -129,8 +129,8 @@ class TestAShadow:
         assert (endpoint.reads, endpoint.data_names) == (frozenset(), frozenset({"desk"}))
         assert told(on) == ["deny"]
         for value, expected in ((True, "allow"), (False, "deny")):
-            data: Data = {"desk": read("desk", "uid", 1, {"data": {"open": value}})}
-            beside = endpoint.beside(data)
+            data: Data = {"desk": read_data("desk", "uid", 1, {"data": {"open": value}})}
+            beside = endpoint.with_data(data)
             assert beside.data == {}
             assert told(Snapshot({KEY: beside})) == [expected]
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_engine.cel.data import read
+from bailiwick_engine.cel.data import read_data
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
@@ -37,9 +37,9 @@ def reader(expression: str) -> Object:
 
 def record(stored: Object, objects: Mapping[str, Any]) -> Object:
     """Return the record of a decision beside these objects."""
-    data = {name: read(name, f"{name}-uid", 1, {"data": value}) for name, value in objects.items()}
+    data = {name: read_data(name, f"{name}-uid", 1, {"data": value}) for name, value in objects.items()}
     compiled = Snapshot.of([compile_object(stored)])
-    snapshot = Snapshot({key: endpoint.beside(data) for key, endpoint in compiled.endpoints.items()})
+    snapshot = Snapshot({key: endpoint.with_data(data) for key, endpoint in compiled.endpoints.items()})
     verdict = decide(snapshot, CALL, (), Circumstances(NOW))
     (line,) = lines_of(RecordLines(b"k" * 32), snapshot, CALL, verdict, now=NOW)
     found: Object = json.loads(line)

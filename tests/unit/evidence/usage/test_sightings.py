@@ -49,20 +49,20 @@ def seen(patterns: Iterable[str], names: Iterable[str]) -> PatternsSeen:
 def test_a_list_is_narrowed_to_what_was_seen(
     patterns: Sequence[str], names: Sequence[str], narrowed: Sequence[str]
 ) -> None:
-    assert list(seen(patterns, names).narrowed(64)) == list(narrowed)
+    assert list(seen(patterns, names).narrow_patterns(64)) == list(narrowed)
 
 
 def test_a_list_that_would_be_too_long_stays() -> None:
     found = seen(["p/*", "q/*"], ["p/a", "p/b", "q/a"])
-    assert found.narrowed(3) == ("p/a", "p/b", "q/a")
-    assert found.narrowed(2) == ("p/*", "q/*")
+    assert found.narrow_patterns(3) == ("p/a", "p/b", "q/a")
+    assert found.narrow_patterns(2) == ("p/*", "q/*")
 
 
 def test_no_more_names_are_kept_than_are_told_apart() -> None:
     found = NamesSeen("*")
     for number in range(10_000):
         found.add(f"p/{number}")
-    assert (len(found.few), found.narrowed()) == (6, ("p/*",))
+    assert (len(found.few), found.narrow_patterns()) == (6, ("p/*",))
 
 
 NAMES = st.text("ab.:/-*", min_size=1, max_size=6)
@@ -75,7 +75,7 @@ def test_a_narrowed_list_covers_what_was_seen_and_nothing_that_was_not_given(
 ) -> None:
     before = NameSet.of(patterns)
     used = [name for name in names if name in before]
-    narrowed = NameSet.of(seen(patterns, used).narrowed(64))
+    narrowed = NameSet.of(seen(patterns, used).narrow_patterns(64))
     assert all(name in narrowed for name in used)
     assert before.covers(narrowed)
 
@@ -86,9 +86,9 @@ class TestEntries:
         env, tier = ("resource", "properties", "env"), ("resource", "properties", "tier")
         assert entry.add("order", "1", {env: "test", tier: "1"})
         assert entry.add("order", "2", {env: "test"})
-        assert entry.properties["env"].narrowed() == ("test",)
+        assert entry.properties["env"].narrow_values() == ("test",)
         # Of the second use the tier is not known.
-        assert entry.properties["tier"].narrowed() == ("1", "2")
+        assert entry.properties["tier"].narrow_values() == ("1", "2")
 
     @pytest.mark.parametrize(
         ("kind", "name", "value"), [("invoice", "1", "prod"), ("order", "x", "prod"), ("order", "1", "other")]
@@ -140,6 +140,6 @@ def test_a_rounded_number_is_no_smaller(value: float) -> None:
 def test_what_is_no_number_leaves_no_bound(value: object) -> None:
     largest = LargestSeen()
     largest.add(8)
-    assert largest.bound == "8"
+    assert largest.upper_bound == "8"
     largest.add(value)
-    assert largest.bound is None
+    assert largest.upper_bound is None

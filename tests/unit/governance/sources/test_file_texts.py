@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_api.documents.policyfiles import taken
+from bailiwick_api.documents.policyfiles import policy_file
 from bailiwick_governance.sources.filetext import FileText
 from support.objects import rule
 from unit.engine.cases import stored
@@ -37,18 +37,18 @@ spec: {{endpoint: crm-api}}
     ],
 )
 def test_it_is_the_same(text: str) -> None:
-    file = taken(text.encode())
+    file = policy_file(text.encode())
     assert FileText(file).quick == FileText(file).claims
 
 
 def test_a_number_for_a_name_is_none_in_either() -> None:
-    assert FileText(taken(NAMED.format(namespace="crm", name="123").encode())).quick == ()
-    assert len(FileText(taken(json.dumps(POLICY).encode())).quick) == 1
+    assert FileText(policy_file(NAMED.format(namespace="crm", name="123").encode())).quick == ()
+    assert len(FileText(policy_file(json.dumps(POLICY).encode())).quick) == 1
 
 
 @pytest.mark.parametrize(
     "text", [NAMED.format(namespace="crm", name="1e3"), NAMED.format(namespace="!!str crm", name="p")]
 )
 def test_what_the_exact_reading_refuses_may_count_and_then_the_exact_one_is_asked(text: str) -> None:
-    found = FileText(taken(text.encode()))
+    found = FileText(policy_file(text.encode()))
     assert (len(found.quick), found.claims) == (1, ())

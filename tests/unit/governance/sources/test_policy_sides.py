@@ -23,7 +23,7 @@ ELSEWHERE = policy("hr", "else", endpoint="else", rules=[rule()], endpointSettin
 
 def files(*objects: Object | str) -> list[tuple[str, File]]:
     texts = [one if isinstance(one, str) else yaml.safe_dump(one) for one in objects]
-    return [(f"{number}.yaml", policyfiles.taken(text.encode())) for number, text in enumerate(texts)]
+    return [(f"{number}.yaml", policyfiles.policy_file(text.encode())) for number, text in enumerate(texts)]
 
 
 OPEN = {"name": "incident", "from": "incident"}

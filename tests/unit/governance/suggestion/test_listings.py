@@ -15,7 +15,7 @@ from support.objects import policy, settings
 
 CRM: Final = ("crm", "crm-api")
 FILE: Final = {**policy("crm", endpointSettings=settings()), "metadata": {"namespace": "crm", "name": "crm-agent"}}
-BOOK: Final = PolicyBook([("policy.yaml", policyfiles.taken(json.dumps(FILE).encode()))])
+BOOK: Final = PolicyBook([("policy.yaml", policyfiles.policy_file(json.dumps(FILE).encode()))])
 ((_, OURS),) = BOOK.policies.items()
 SAME: Final = {"crm-agent": OURS.compiled.digest}
 MORE: Final = {**SAME, "other": "sha256:0"}

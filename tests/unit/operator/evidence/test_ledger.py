@@ -12,7 +12,7 @@ import pytest
 from bailiwick_evidence.chain import MOST_BYTES, link
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import leaf_hash, root
-from bailiwick_evidence.note import VerifierKey, opened
+from bailiwick_evidence.note import VerifierKey, open_note
 from bailiwick_operator.evidence import ledger
 from bailiwick_operator.evidence.ledger import OperatorLedger, output
 
@@ -82,7 +82,7 @@ def test_its_checkpoint_is_over_what_it_wrote() -> None:
     one = opened_ledger(place)
     for number in range(20):
         one.say("keys", published=[str(number)])
-        checkpoint = Checkpoint.parse(opened(one.checkpoint(), [VerifierKey.parse(one.key)]).text)
+        checkpoint = Checkpoint.parse(open_note(one.checkpoint(), [VerifierKey.parse(one.key)]).text)
         assert (checkpoint.size, checkpoint.root) == (number + 2, root(map(leaf_hash, place.lines)))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval import apiroutes
-from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths, shipped
+from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths, shipped_fingerprint
 
 INSTALLATION = Installation()
 
@@ -17,7 +17,7 @@ def stored(installation: Installation = INSTALLATION) -> list[dict[str, Any]]:
     """Return what is shipped, as the API server would have it."""
     return [
         copy.deepcopy({**document, "metadata": {**document["metadata"], "uid": f"uid-{index}", "generation": 1}})
-        for index, document in enumerate(shipped(installation))
+        for index, document in enumerate(shipped_fingerprint(installation))
     ]
 
 

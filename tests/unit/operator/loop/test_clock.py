@@ -32,7 +32,7 @@ class World:
         self.agreed += 1
 
     def answer(self) -> None:
-        self.server.heard(float(int(START + self.passed)), self.passed)
+        self.server.record_answer(float(int(START + self.passed)), self.passed)
 
     def seconds(self, count: int) -> None:
         for _ in range(count):

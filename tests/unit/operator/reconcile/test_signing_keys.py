@@ -17,9 +17,9 @@ from bailiwick_api.signingkeys import (
     MAX_SKEW,
     MAX_TOKEN_LIFETIME,
     SigningKey,
-    read,
+    read_keys,
+    secret_data,
     signing,
-    written,
 )
 from bailiwick_operator.keys import check, make
 from bailiwick_operator.reconcile.keys import KeyPlan, KeyRotation, NewKey, reconcile
@@ -124,7 +124,7 @@ def lives(draw: st.DrawFn) -> tuple[KeyRotation, list[tuple[datetime, tuple[Sign
     history = []
     for _ in range(draw(st.integers(1, 40))):
         outcome = reconcile(keys, now, rotation, made)
-        keys = read(written(outcome.keys))
+        keys = read_keys(secret_data(outcome.keys))
         history.append((now, keys))
         due = max(outcome.wake, now + SECOND)
         late = timedelta(milliseconds=draw(st.sampled_from([0, 0, 1, 700, 60_000, 90_000_000])))
@@ -149,7 +149,7 @@ def test_every_token_verifies_to_its_end_wherever_the_keys_were_read_lately(
     expires = issued + data.draw(st.integers(0, int(MAX_TOKEN_LIFETIME.total_seconds()))) * SECOND
     verified = min(issued + (expires - issued) * data.draw(st.floats(0, 1)), expires)
     known = seen(verified - data.draw(stale, "the verifier is behind by"))
-    assert any(one.kid == signer.kid and one.accepted(verified) for one in known)
+    assert any(one.kid == signer.kid and one.is_accepted(verified) for one in known)
 
 
 def entry(text: str) -> dict[str, str]:
@@ -167,7 +167,7 @@ NOT_OURS: Final[dict[str, tuple[dict[str, Any] | None, str]]] = {
     "very deep": (entry("[" * 100_000), "not valid JSON"),
     "no list": (entry("{}"), "not a list"),
     "an empty list": (entry("[]"), "not a list"),
-    "too many": (written([replace(key(), kid=f"{number}") for number in range(MAX_KEYS + 1)]), "not a list"),
+    "too many": (secret_data([replace(key(), kid=f"{number}") for number in range(MAX_KEYS + 1)]), "not a list"),
     "a key that is a number": (entry("[1]"), "not an object"),
     "a key without a name": (entry('[{"pem": "p"}]'), "no kid"),
     "a key without itself": (entry('[{"kid": "k"}]'), "no pem"),
@@ -180,19 +180,19 @@ NOT_OURS: Final[dict[str, tuple[dict[str, Any] | None, str]]] = {
         entry('[{"kid": "k", "pem": "p", "createdTime": "0001-01-01T00:00:00+23:00"}]'),
         "an invalid time",
     ),
-    "a key twice": (written([key(), key()]), "has a duplicate key"),
+    "a key twice": (secret_data([key(), key()]), "has a duplicate key"),
 }
 
 
 class TestContent:
     def test_what_is_written_is_read(self) -> None:
         keys = come_to(key(since=ROTATION.every)).keys
-        assert read(written(keys)) == keys
+        assert read_keys(secret_data(keys)) == keys
 
     @pytest.mark.parametrize(("data", "why"), NOT_OURS.values(), ids=NOT_OURS)
     def test_what_is_not_ours_is_unreadable_as_a_whole(self, data: dict[str, Any] | None, why: str) -> None:
         with pytest.raises(UnreadableListError, match=why):
-            read(data)
+            read_keys(data)
 
     def test_a_made_key_is_one_that_can_sign(self) -> None:
         fresh = make()

@@ -10,7 +10,7 @@ from hypothesis import given, strategies as st
 
 from bailiwick_evidence.chainentry import ChainRefusal, CosignedCheckpoint, WitnessedChain
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.note import SignatureType, cosigned, signed, verifier_key
+from bailiwick_evidence.note import SignatureType, cosign_note, sign_note, verifier_key
 from bailiwick_operator.reconcile.witness import (
     AnswerRejection,
     ChainRefused,
@@ -142,11 +142,11 @@ def of_another_installation(log: LoggedProcess) -> CheckpointAnswer:
 def key_of_another_name(log: LoggedProcess) -> CheckpointAnswer:
     text = Checkpoint.parse(log.note()).text()
     key = verifier_key("somebody", SignatureType.ED25519, log.signer)
-    return answer(log, note=signed(text, "somebody", log.signer), key=str(key))
+    return answer(log, note=sign_note(text, "somebody", log.signer), key=str(key))
 
 
 def with_more_in_it(log: LoggedProcess) -> CheckpointAnswer:
-    return answer(log, note=signed(Checkpoint.parse(log.note()).text() + "more\n", log.origin, log.signer))
+    return answer(log, note=sign_note(Checkpoint.parse(log.note()).text() + "more\n", log.origin, log.signer))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_of_two_chains_of_a_pod_the_one_that_was_heard_of_last_is_asked_for() ->
 
 def test_signatures_of_others_are_left_out_of_what_is_stored() -> None:
     log = LoggedProcess(2)
-    more = cosigned(log.note(), "somebody/else", Ed25519PrivateKey.generate(), 1)
+    more = cosign_note(log.note(), "somebody/else", Ed25519PrivateKey.generate(), 1)
     assert plain(answer(log, note=more)) == log.note()
 
 

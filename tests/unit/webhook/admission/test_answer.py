@@ -124,7 +124,7 @@ class TestTheSettingsOfAnEndpoint:
     def test_that_nobody_carries_are_told_and_hold_up_nothing(self, stored: tuple[Object, ...]) -> None:
         outcome, response = answered(policy("crm", "first"), *stored)
         assert outcome is Admission.ALLOWED
-        assert response["warnings"] == [acceptance.unconfigured("crm-api")]
+        assert response["warnings"] == [acceptance.unconfigured_message("crm-api")]
 
     def test_that_go_with_this_very_change_are_told(self) -> None:
         _, response = answered(changed(CARRIER, "spec.endpointSettings", ...), CARRIER, old=CARRIER)
@@ -185,7 +185,7 @@ def test_what_a_policy_lets_further_is_told_first_where_it_is_allowed_and_nowher
     found = structs.replace(found, widening=("lets calls further",))
     told = answer(found, snapshot(), Ledger(ANY), None, NOW)
     assert told.outcome is Admission.ALLOWED
-    assert told.body["response"]["warnings"] == ["lets calls further", acceptance.unconfigured("crm-api")]
+    assert told.body["response"]["warnings"] == ["lets calls further", acceptance.unconfigured_message("crm-api")]
     wrong = acceptance.Refusal(acceptance.NotAcceptedReason.INVALID, "no")
     told = answer(structs.replace(found, refusal=wrong), snapshot(), Ledger(ANY), None, NOW)
     assert "warnings" not in told.body["response"]

@@ -202,7 +202,7 @@ class TestTime:
 
 
 def test_a_defect_is_no_all_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparing, "merged", lambda _: 1 / 0)
+    monkeypatch.setattr(comparing, "merge_changes", lambda _: 1 / 0)
     assert told(of()) == (UNCOMPARED,)
 
 

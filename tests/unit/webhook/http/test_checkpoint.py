@@ -15,10 +15,10 @@ import structlog
 
 from bailiwick_api.signingkeys import SigningKey
 from bailiwick_api.statusproof import HEADER, header_for
-from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.base64text import decode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
-from bailiwick_evidence.merkle import consistent
-from bailiwick_evidence.note import VerifierKey, opened
+from bailiwick_evidence.merkle import is_consistent
+from bailiwick_evidence.note import VerifierKey, open_note
 from bailiwick_operator.keys import make
 from bailiwick_webhook.http.status import checkpoint, health
 from bailiwick_webhook.http.status.checkpoint import MOST_BYTES, MOST_NOTE, CheckpointHandler
@@ -87,11 +87,11 @@ class Witness:
         assert status == 200
         assert set(said) == {"checkpoint", "from", "proof", "key", "pod", "lost"}
         assert (said["from"], said["pod"]) == (size, "bailiwick-webhook-0")
-        found = Checkpoint.parse(opened(said["checkpoint"], [VerifierKey.parse(said["key"])]).text)
+        found = Checkpoint.parse(open_note(said["checkpoint"], [VerifierKey.parse(said["key"])]).text)
         assert found.origin == VerifierKey.parse(said["key"]).name
-        proof = [held for held in map(decoded, said["proof"]) if held is not None]
+        proof = [held for held in map(decode_base64, said["proof"]) if held is not None]
         if before is not None:
-            assert consistent(before.size, before.root, found.size, found.root, proof)
+            assert is_consistent(before.size, before.root, found.size, found.root, proof)
         if not forgets:
             self.latest = found
         return found

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.call import Party
-from bailiwick_engine.decision.decide import weighed
+from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_webhook.metrics import counts
 from bailiwick_webhook.metrics.counts import ShadowTally, UsageTally
@@ -41,7 +41,7 @@ def test_what_is_remembered_of_a_call_on_behalf_of_another_is_each_partys_policy
         stored("strangers", {**export, "actions": ["customers.list"]}),
     )
     assert isinstance(CALL.subject, Party)
-    verdict, passed = weighed(on, replace(CALL, subject=CAROL, actors=(CALL.subject,)), (), AROUND)
+    verdict, passed = evaluate_hops(on, replace(CALL, subject=CAROL, actors=(CALL.subject,)), (), AROUND)
     assert verdict.outcome == "allow"
     tally = UsageTally({})
     tally.use(verdict, passed, 5.0)

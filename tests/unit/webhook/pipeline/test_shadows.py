@@ -15,8 +15,8 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.call import Action, Call
 from bailiwick_engine.circumstances import Freshness
-from bailiwick_engine.decision.decide import weighed
-from bailiwick_engine.decision.shadow import ShadowVerdict, VerdictClass, shadowed
+from bailiwick_engine.decision.decide import evaluate_hops
+from bailiwick_engine.decision.shadow import ShadowVerdict, VerdictClass, decide_shadow
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.counts import ShadowTally
@@ -62,7 +62,7 @@ class Point:
 
     def judged(self, call: Call = LIST, *grants: Grant, large: bool = False) -> EvaluatedCall:
         inputs = DecisionInputs(self.snapshot, NOW, StaticStore([]).glance())
-        verdict, hops = weighed(self.snapshot, call, grants, AROUND)
+        verdict, hops = evaluate_hops(self.snapshot, call, grants, AROUND)
         return EvaluatedCall(EvaluationRequest(call, None, live_identity=True, large=large), inputs, verdict, hops)
 
     def put(self, call: Call = LIST, *grants: Grant, large: bool = False) -> bool:
@@ -250,9 +250,9 @@ async def test_each_tenant_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None
 
     def noted(on: Snapshot, endpoint: object, call: Call, *more: object) -> Iterable[ShadowVerdict]:
         order.append(call.namespace)
-        return shadowed(on, endpoint, call, *more)  # type: ignore[arg-type]  # as it was given
+        return decide_shadow(on, endpoint, call, *more)  # type: ignore[arg-type]  # as it was given
 
-    monkeypatch.setattr(pipeline, "shadowed", noted)
+    monkeypatch.setattr(pipeline, "decide_shadow", noted)
     point = Point(*elsewhere("many"), *elsewhere("few"))
     for _ in range(20):
         point.put(of_tenant("many"))

@@ -390,8 +390,8 @@ def test_data_stands_by_its_digests_and_what_the_rules_read_of_it() -> None:
         "has(data.incident.no.more)",
     )
     of = compiled(stored(data=sources, endpointSettings=settings(), rules=[reading(*conditions, "data.gone.x == 1")]))
-    held = data.read("incident-state", "u", 1, {"data": {"open": True, "people": {"42": "x"}}})
-    beside = Snapshot({key: endpoint.beside({"incident-state": held}) for key, endpoint in of.endpoints.items()})
+    held = data.read_data("incident-state", "u", 1, {"data": {"open": True, "people": {"42": "x"}}})
+    beside = Snapshot({key: endpoint.with_data({"incident-state": held}) for key, endpoint in of.endpoints.items()})
     (told,) = recorded(beside, call())
     assert told["data"] == {"gone": None, "incident-state": held.digest}
     read = told["attributes"]
@@ -406,8 +406,8 @@ def test_sensitive_data_stands_as_an_hmac_and_an_endpoint_without_data_has_no_su
     conditions = reading("data.incident.open == true")
     spec: dict[str, Any] = {"data": [{"name": "incident"}], "endpointSettings": settings(), "rules": [conditions]}
     of = compiled(stored(**spec), sensitive=("data.incident.open",))
-    held = data.read("incident", "u", 1, {"data": {"open": True}})
-    beside = Snapshot({key: endpoint.beside({"incident": held}) for key, endpoint in of.endpoints.items()})
+    held = data.read_data("incident", "u", 1, {"data": {"open": True}})
+    beside = Snapshot({key: endpoint.with_data({"incident": held}) for key, endpoint in of.endpoints.items()})
     (told,) = recorded(beside, call())
     assert told["attributes"]["data.incident.open"]["hmac"]
     (plain,) = recorded(compiled(stored(endpointSettings=settings(), rules=[rule()])), call())

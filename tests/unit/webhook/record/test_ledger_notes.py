@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from bailiwick_evidence.note import SignatureType, cosigned, verifier_key
+from bailiwick_evidence.note import SignatureType, cosign_note, verifier_key
 from bailiwick_webhook.record.ledgernotes import PATIENCE, LedgerNotes, NoteRefusal
 from support.evidence.logs import BEGAN, INSTALLATION, WITNESS, WITNESS_KEY, WITNESS_NAME, ProcessLog, private_key
 
@@ -26,7 +26,7 @@ def test_what_the_operator_cosigned_is_taken() -> None:
     [
         LOG.signed(LOG.lines),
         LOG.checkpoint(by=OTHER),
-        cosigned(LOG.signed(LOG.lines), "example.org/witness", OTHER, BEGAN),
+        cosign_note(LOG.signed(LOG.lines), "example.org/witness", OTHER, BEGAN),
         LOG.checkpoint().replace("\n10\n", "\n9\n"),
         LOG.checkpoint()[:-6] + "AAA=\n",
     ],

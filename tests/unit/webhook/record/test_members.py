@@ -9,7 +9,7 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.search import SearchKind
-from bailiwick_engine.decision.shadow import shadowed
+from bailiwick_engine.decision.shadow import decide_shadow
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.record.members import DECISION, POLICIES, SEARCH, SHADOW
 from bailiwick_webhook.record.search import search_line
@@ -66,7 +66,7 @@ def test_of_a_shadow_decision() -> None:
     candidate["metadata"]["name"] = "next"
     snapshot = Snapshot.of(compile_object(one) for one in (carrier(), candidate))
     endpoint = snapshot.endpoints["crm", "crm-api"]
-    (found,) = shadowed(snapshot, endpoint, CALL, (), Circumstances(NOW))
+    (found,) = decide_shadow(snapshot, endpoint, CALL, (), Circumstances(NOW))
     live = decide(snapshot, CALL, (), Circumstances(NOW))
     assert found.verdict is not None
     line = shadow_line("e", "crm/crm-api", live, found.shadow, found.verdict, revision="1/1", now=NOW)

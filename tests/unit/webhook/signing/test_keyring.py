@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc.jwk import ECKey, KeySet
 
 from bailiwick_api.secretlist import UnreadableListError
-from bailiwick_api.signingkeys import written
+from bailiwick_api.signingkeys import secret_data
 from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.jwks import PublishedKey
 from bailiwick_webhook.metrics.table import TokenProblem
@@ -163,5 +163,5 @@ DAMAGED: Final = {
 @pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
 def test_a_ring_with_one_key_that_cannot_be_used_is_no_ring(damaged: object) -> None:
     with pytest.raises(UnreadableListError) as refused:
-        keyring_of(written([OLD, damaged]))  # type: ignore[list-item]
+        keyring_of(secret_data([OLD, damaged]))  # type: ignore[list-item]
     assert "PRIVATE" not in str(refused.value)

@@ -470,7 +470,7 @@ async def test_two_copies_of_a_carrier_conflict(files: Files) -> None:
 
 
 def _refusing(path: Path) -> Callable[[str], policyfiles.File]:
-    read = policyfiles._read
+    read = policyfiles._read_file
 
     def refusing(asked: str) -> policyfiles.File:
         if asked == str(path):
@@ -490,7 +490,7 @@ async def test_a_file_that_cannot_be_read_denies_everything(
         case "no right":
             path.write_text("")
             # Not by its mode: whoever runs the tests may be allowed everything.
-            monkeypatch.setattr(policyfiles, "_read", _refusing(path))
+            monkeypatch.setattr(policyfiles, "_read_file", _refusing(path))
         case "a link to nothing":
             path.symlink_to("nowhere")
         case "a pipe":

@@ -9,7 +9,7 @@ from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Install
 from bailiwick_api.manifests import guards
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_engine.approval.apiroutes import REQUIRED
-from bailiwick_engine.approval.fingerprint import fingerprint, shipped
+from bailiwick_engine.approval.fingerprint import fingerprint, shipped_fingerprint
 from bailiwick_webhook.store.guard import GuardObjects, GuardWatch
 from support.objects import Object
 
@@ -28,7 +28,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.guard = GuardWatch(INSTALLATION)
-        self.objects = [copy.deepcopy(dict(document)) for document in shipped(INSTALLATION)]
+        self.objects = [copy.deepcopy(dict(document)) for document in shipped_fingerprint(INSTALLATION)]
         for number, document in enumerate(self.objects):
             document["metadata"] = {**document["metadata"], "uid": f"uid-{number}", "generation": 1}
         for name in REQUIRED:

@@ -22,7 +22,7 @@ from bailiwick_engine.compile.acceptance import (
     Refusal,
     over_budget,
     refusal,
-    unconfigured,
+    unconfigured_message,
 )
 from bailiwick_engine.compile.reviewers import People, issuers_of
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -128,7 +128,7 @@ def _unsettled(found: PolicyFinding, snapshot: Snapshot) -> tuple[str, ...]:
     endpoint = snapshot.endpoints.get((found.namespace, found.endpoint))
     carriers = () if endpoint is None else endpoint.carriers
     carried = found.carries or any(carrier.name != found.name for carrier in carriers)
-    return () if carried else (unconfigured(found.endpoint),)
+    return () if carried else (unconfigured_message(found.endpoint),)
 
 
 def _budgeted(found: PolicyFinding, ledger: Ledger) -> tuple[Refusal | None, tuple[str, ...]]:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_engine import keys
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.compile.acceptance import shortened
+from bailiwick_engine.compile.acceptance import shorten
 from bailiwick_engine.compile.policies import compile_steps
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import (
@@ -24,7 +24,7 @@ from bailiwick_engine.policy.model import (
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.steps import Steps
 from bailiwick_regions.change import Change, ChangeClass
-from bailiwick_regions.compare import merged
+from bailiwick_regions.compare import merge_changes
 from bailiwick_regions.settings import settings_changes
 from bailiwick_regions.sides import WalkSide
 from bailiwick_regions.stage import unconditional
@@ -126,7 +126,7 @@ def _of_endpoint(key: EndpointKey, sides: Sequence[CompiledPolicy | None], now: 
     subjects = frozenset(subject for rule in rules for subject in rule.subjects)
     for around in _surroundings(key, subjects, known=base is not None or head is not None):
         alone = _walked(key, sides, around, now, late)
-        yield from (_Told(change, elsewhere=False) for change in merged(alone))
+        yield from (_Told(change, elsewhere=False) for change in merge_changes(alone))
         if sides[0] is not None and any(rule.effect is not Effect.ALLOW for rule in sides[0].rules):
             every = tuple(
                 CompiledResource(kind, _EVERY, {})
@@ -139,7 +139,7 @@ def _of_endpoint(key: EndpointKey, sides: Sequence[CompiledPolicy | None], now: 
             further = [
                 change for change in _walked(key, sides, [*around, beside], now, late) if _place(change) not in told
             ]
-            yield from (_Told(change, elsewhere=True) for change in merged(further))
+            yield from (_Told(change, elsewhere=True) for change in merge_changes(further))
 
 
 def _surroundings(key: EndpointKey, subjects: frozenset[keys.Key], *, known: bool) -> list[list[CompiledPolicy]]:
@@ -149,7 +149,7 @@ def _surroundings(key: EndpointKey, subjects: frozenset[keys.Key], *, known: boo
     """
     if known:
         return [[]]
-    kinds = {keys.spelled(subject)[0] for subject in subjects}
+    kinds = {keys.key_parts(subject)[0] for subject in subjects}
     asserted = "entity" in kinds
     proofs = [True] if asserted else []
     if not asserted or kinds & {keys.USER, "group"}:
@@ -191,4 +191,4 @@ def _line(one: _Told) -> str:
     if rule is not None and rule.policy.name != _NOBODY:
         lead += f" (rule {rule.name}, {change.why})"
     parts = (lead, change.what.replace(" → ", " to "), " | ".join(region(change)))
-    return shortened(visible(": ".join(part for part in parts if part)), LENGTH)
+    return shorten(visible(": ".join(part for part in parts if part)), LENGTH)

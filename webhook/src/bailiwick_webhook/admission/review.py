@@ -27,7 +27,7 @@ from bailiwick_engine.compile.acceptance import (
     endpoint_of,
     judge,
     refusal,
-    shortened,
+    shorten,
 )
 from bailiwick_engine.compile.reviewers import NOBODY, People, people_of
 from bailiwick_engine.policy.model import PolicyRef
@@ -144,7 +144,7 @@ def examine(raw: bytes, most: int = 0) -> Examination:
     except (JsonError, _UnreadableError) as error:
         return Examination(MalformedReview(error.detail, error.where))
     except Exception as error:  # noqa: BLE001 - the last line: nobody's policy ends the worker
-        return Examination(ReviewDefect(f"{type(error).__name__}: {shortened(str(error), _LENGTH)}"))
+        return Examination(ReviewDefect(f"{type(error).__name__}: {shorten(str(error), _LENGTH)}"))
 
 
 def _examined(review: dict[str, Any], most: int) -> Examination:
@@ -182,7 +182,7 @@ def _examined(review: dict[str, Any], most: int) -> Examination:
 def _data(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None) -> DataFinding:
     metadata = _member(new, "metadata", dict, "request.object")
     name, namespace = _text(metadata, "name", "request.object.metadata"), _text(request, "namespace", "request")
-    unknown = data.read(name, "", 0, new.get("spec")).unknown
+    unknown = data.read_data(name, "", 0, new.get("spec")).unknown
     return DataFinding(
         uid,
         namespace,
@@ -251,7 +251,7 @@ def _placed(problem: Problem) -> str:
 
 
 def _told(text: str) -> str:
-    return visible(shortened(text, _LENGTH))
+    return visible(shorten(text, _LENGTH))
 
 
 def _member(of: dict[str, Any], name: str, kind: type, path: str) -> Any:  # noqa: ANN401 - of the kind that was asked for

@@ -15,7 +15,7 @@ from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.approval import apiroutes
 from bailiwick_kube.lists import ListPage, RefusedListError, pages
 from bailiwick_kube.paths import CORE, data_path, grants_path, object_path, policies_path
-from bailiwick_kube.responses import ApiResponse, succeeded
+from bailiwick_kube.responses import ApiResponse, is_success
 from bailiwick_kube.transport import MERGE_PATCH, ApiRequest, SilentStreamError, Transport, UnreachableError
 
 _TOKEN_REVIEWS = object_path("authentication.k8s.io/v1", "tokenreviews")
@@ -95,7 +95,7 @@ class ApiClient:
             async with self._transport.stream(ApiRequest("GET", collection.path, query), silence=silence) as stream:
                 if stream.status == HTTPStatus.GONE:
                     raise HistoryGoneError(collection.path)
-                if not succeeded(stream.status):
+                if not is_success(stream.status):
                     message = f"watch {collection.path}: {stream.status}"
                     raise ClusterUnavailableError(message)
                 async for line in stream.lines:

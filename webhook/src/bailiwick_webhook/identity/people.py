@@ -54,7 +54,7 @@ def _username(template: str, claims: Mapping[str, Any]) -> str | None:
     used = {name: value for name in usernames.claims_of(template) if readable(value := claims.get(name))}
     if _EMAIL in used and not _email_verified(claims):
         return None
-    return usernames.filled(template, used)
+    return usernames.fill_template(template, used)
 
 
 def _email_verified(claims: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import decide, weighed
+from bailiwick_engine.decision.decide import decide, evaluate_hops
 from bailiwick_engine.decision.explain import Explanation, explain
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -59,7 +59,7 @@ class Evaluator:
     def evaluate_now(self, asked: EvaluationRequest, inputs: DecisionInputs) -> EvaluatedCall:
         """Evaluate a call that is not large."""
         call, around = asked.call, inputs.around(asked, self._installation)
-        return EvaluatedCall(asked, inputs, *weighed(inputs.snapshot, call, self.grants_for(call), around))
+        return EvaluatedCall(asked, inputs, *evaluate_hops(inputs.snapshot, call, self.grants_for(call), around))
 
     async def evaluate(self, asked: EvaluationRequest, inputs: DecisionInputs) -> EvaluatedCall:
         """Evaluate a call."""
@@ -67,7 +67,7 @@ class Evaluator:
             return self.evaluate_now(asked, inputs)
         call, around = asked.call, inputs.around(asked, self._installation)
         # Grants are looked up here: the other thread must not see how they change.
-        work = partial(weighed, inputs.snapshot, call, tuple(self.grants_for(call)), around)
+        work = partial(evaluate_hops, inputs.snapshot, call, tuple(self.grants_for(call)), around)
         return EvaluatedCall(asked, inputs, *await self._offload.run(call.namespace, work))
 
     async def explain(self, asked: EvaluationRequest, snapshot: Snapshot) -> Explanation | None:

@@ -20,7 +20,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.shadow import ShadowVerdict, shadowed, verdict_class
+from bailiwick_engine.decision.shadow import ShadowVerdict, decide_shadow, verdict_class
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.fairqueue import FairQueue
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
@@ -254,7 +254,7 @@ def _decided(waiting: Sequence[_QueuedCall]) -> tuple[list[tuple[ShadowVerdict, 
     for one in waiting:
         of = one.of
         try:
-            found = shadowed(of.apart, of.endpoint, of.asked.call, of.grants, of.around, of.verdict.digest)
+            found = decide_shadow(of.apart, of.endpoint, of.asked.call, of.grants, of.around, of.verdict.digest)
             done.append(tuple(found))
         except Exception as error:  # noqa: BLE001 - a defect of ours must not end what decides the others
             done.append(error)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, opened, split
+from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, open_note, split
 
 MOST_SECONDS: Final = 600
 """How far the time of a cosignature may be from ours: clocks differ, and nothing older is worth a line."""
@@ -86,7 +86,7 @@ class LedgerNotes:
             return NoteRefusal.NO_KEY
         self._keyless_since = None
         try:
-            made = max(one.time or 0 for one in opened(note, keys).signatures)
+            made = max(one.time or 0 for one in open_note(note, keys).signatures)
         except NoteError:
             return NoteRefusal.UNSIGNED
         if abs(made - self._now()) > MOST_SECONDS:

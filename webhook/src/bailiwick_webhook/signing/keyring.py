@@ -50,7 +50,7 @@ class Keyring:
     def accepted(self, kid: str | None, now: float) -> PublishedKey | None:
         """Return the public half of a key whose signatures are accepted."""
         moment = _time(now)
-        if any(key.kid == kid and key.accepted(moment) for key in self.keys):
+        if any(key.kid == kid and key.is_accepted(moment) for key in self.keys):
             return self.held[str(kid)].public
         return None
 
@@ -82,7 +82,7 @@ class Keyring:
                     "alg": ALGORITHM,
                 }
                 for key in self.keys
-                if key.accepted(moment)
+                if key.is_accepted(moment)
             ]
         }
 
@@ -92,7 +92,7 @@ NO_KEYS: Final = Keyring((), {})
 
 def keyring_of(data: Mapping[str, Any] | None) -> Keyring:
     """Return the ring of a Secret's `data`. Raises `UnreadableListError`."""
-    keys = signingkeys.read(data)
+    keys = signingkeys.read_keys(data)
     return Keyring(keys, {key.kid: _held(key) for key in keys})
 
 

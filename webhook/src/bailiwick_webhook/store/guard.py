@@ -138,7 +138,7 @@ class GuardWatch:
 
     def _void(self) -> VoidGrants | None:
         proof = self._proof.found.get(GUARD_CONFIG_MAP) or {}
-        return VoidGrants.read((proof.get("data") or {}).get(VOID_ENTRY, ""))
+        return VoidGrants.parse((proof.get("data") or {}).get(VOID_ENTRY, ""))
 
 
 def _version_of(document: dict[str, Any]) -> RouteVersion:

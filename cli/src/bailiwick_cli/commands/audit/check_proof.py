@@ -9,8 +9,8 @@ from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.verbs.auditverbs import CheckProofFlags
 from bailiwick_evidence.chain import link
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.merkle import included, leaf_hash
-from bailiwick_evidence.note import NoteError, opened
+from bailiwick_evidence.merkle import is_included, leaf_hash
+from bailiwick_evidence.note import NoteError, open_note
 from bailiwick_evidence.tlogproof import LogProof
 from bailiwick_governance.records.witnesskeys import keys_of
 
@@ -27,7 +27,7 @@ def run(options: CheckProofFlags) -> int:
     except NoteError as error:
         raise CliError(f"{options.proof}: {error}") from error
     try:
-        note = opened(proof.checkpoint, keys)
+        note = open_note(proof.checkpoint, keys)
         said = Checkpoint.parse(note.text)
     except NoteError as error:
         raise CliError(f"not proven: {error}", Exit.NO) from error
@@ -37,7 +37,7 @@ def run(options: CheckProofFlags) -> int:
         raise CliError(f"not proven: {options.record} does not hold exactly one line of a log", Exit.NO)
     if named is None or named[1] != place.id or place.seq != proof.seq:
         raise CliError("not proven: the proof is for another line", Exit.NO)
-    if not included(leaf_hash(line), proof.seq, said.size, proof.path, said.root):
+    if not is_included(leaf_hash(line), proof.seq, said.size, proof.path, said.root):
         raise CliError("not proven: this record is not the one that was cosigned", Exit.NO)
     time = times.epoch_stamp(max(one.time or 0 for one in note.signatures))
     witness = ", ".join(sorted({one.key.name for one in note.signatures}))

@@ -18,7 +18,7 @@ from bailiwick_cli.options import LogOutput, Output
 from bailiwick_cli.verbs.auditverbs import CheckValueFlags
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.claims import WitnessBook
-from bailiwick_evidence.audit.lines import parsed
+from bailiwick_evidence.audit.lines import parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.seal import KEY_BYTES, key_id, key_in, seal_of
 from bailiwick_governance.arguments import json_or_text
@@ -33,7 +33,7 @@ def run(options: CheckValueFlags) -> int:
     refuse_namespace(options, "audit check-value")
     key = _key(options.hmac_key)
     line = record_line(options.files, LogAudit(WitnessBook(())), options.evaluation_id, options.item)
-    members = parsed(line.text).get("attributes")
+    members = parse_line(line.text).get("attributes")
     attributes: Mapping[str, Any] = members if isinstance(members, dict) else {}
     given = _parse_values(attributes, options.value)
     found = {name: _same(key, name, attributes[name], value) for name, value in given.items()}

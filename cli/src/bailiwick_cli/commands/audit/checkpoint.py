@@ -46,6 +46,6 @@ def run(options: CheckpointFlags) -> int:
 
 def _newest(book: WitnessBook) -> Iterator[RootClaim]:
     """Yield, of each chain that a witness saw, what it cosigned over the most lines."""
-    for chain in sorted(book.witnessed):
-        claims = book.of(chain)
+    for chain in sorted(book.witnessed_chains):
+        claims = book.claims_of(chain)
         yield from (claim for claim in claims if claim.size == claims[-1].size)

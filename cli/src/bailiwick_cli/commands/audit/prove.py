@@ -47,7 +47,7 @@ def run(options: ProveFlags) -> int:
 def _claim(audit: LogAudit, line: ChainLine) -> RootClaim:
     """Return the first checkpoint that covers a line and whose root is that of the lines that are here."""
     name, seq = line.link.id, line.link.seq
-    claims = [claim for claim in audit.book.of(name) if claim.size > seq]
+    claims = [claim for claim in audit.book.claims_of(name) if claim.size > seq]
     if not claims:
         raise CliError(f"no cosigned checkpoint covers line {seq} of chain {name} yet: nothing proves it", Exit.NO)
     (report,) = (one for one in audit.reports() if one.chain == name)

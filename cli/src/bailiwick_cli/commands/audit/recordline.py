@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_engine.approval.display import visible
-from bailiwick_evidence.audit.lines import ChainLine, parsed
+from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import body
 from bailiwick_governance.records.logfiles import LogFiles
@@ -19,9 +19,9 @@ def record_line(files: Sequence[str], audit: LogAudit, wanted: str, item: int | 
     found = [
         line
         for line in LogFiles(files).lines(audit, "Reading lines")
-        if sought in line.text and parsed(line.text).get("evaluation_id") == wanted
+        if sought in line.text and parse_line(line.text).get("evaluation_id") == wanted
     ]
-    lines = [line for line in found if item is None or parsed(line.text).get("item") == item]
+    lines = [line for line in found if item is None or parse_line(line.text).get("item") == item]
     if not lines:
         raise CliError(f"no record of {visible(wanted)} in these files", Exit.NO)
     # The same record may stand twice; what differs is another item, or another line of the decision.

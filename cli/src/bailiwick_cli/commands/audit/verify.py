@@ -34,7 +34,7 @@ def run(options: VerifyFlags) -> int:
     began = time.monotonic()
     for _ in files.lines(audit, "Reading lines"):
         pass
-    if not audit.lines and not audit.book.witnessed:
+    if not audit.lines and not audit.book.witnessed_chains:
         raise CliError(f"{', '.join(files.names)}: no line of a chain, and no checkpoint that says that there was one")
     reports = audit.reports(since)
     records = None

@@ -1,9 +1,9 @@
-"""Cost: what an expression takes at most, in picoseconds, as a polynomial in the sizes of what it reads of a call.
+"""Cost: the maximum time of an expression, in picoseconds, as a polynomial in the sizes of what it reads of a call.
 
-Standing: under `conditions`, which compiles no expression whose cost is not bounded here and evaluates none whose cost
-for the call at hand is above what may be spent on it. Holds: pure; whatever `functions` does not list is not offered.
-The coefficients are about twice what the library was measured to take, and the property test `test_condition_costs`
-looks for a call that takes longer.
+Standing: under `conditions`, which compiles no expression without a bound from here, and evaluates none whose cost for
+the current call exceeds the budget. Holds: pure; a function that `functions` does not list is not offered. The
+coefficients are about twice the measured times of the library, and the property test `test_condition_costs` searches
+for a call that takes longer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ from bailiwick_engine.cel.cost.polynomials import (
     Monomial,
     Polynomial,
     Symbol,
-    added,
+    add_to,
     constant,
-    folded,
+    fold_constant,
     product,
     symbol,
     total,
@@ -41,11 +41,11 @@ Path = tuple[str, ...]
 """From what conditions see (`subject`, `context`, ...) down to one member."""
 
 LIMIT: Final = 5_000_000_000
-"""What the conditions of one call may take together, in picoseconds: half of what a call may hold the event loop."""
+"""The limit for all conditions of one call, in picoseconds: half of the time that a call may block the event loop."""
 LIGHT: Final = 50_000_000
-"""What a condition takes at most that reads nothing of a call, if nobody need count it."""
+"""The maximum time of a condition that reads nothing of a call and need not be counted."""
 DEEPEST: Final = 4
-"""So many names of a path are followed; below them the whole is taken for what is read."""
+"""The number of names of a path that are followed; below that, the whole member counts as read."""
 
 _NODE: Final = 70_000
 _ROUND: Final = 200_000
@@ -71,7 +71,7 @@ REFERENCE: Final = Extent(64, 256, 1_024)
 
 
 class NotOfferedError(Exception):
-    """A function, or a use of one, whose cost nobody can bound. `at` is the node, see `tree.positions`."""
+    """A function, or a use of one, whose cost has no bound. `at` is the node, see `tree.positions`."""
 
     def __init__(self, message: str, at: int) -> None:
         super().__init__(message)
@@ -102,9 +102,9 @@ class Cost:
     @property
     def light(self) -> bool:
         """It reads nothing of the call, and takes next to nothing."""
-        return not self.reads and self.at(()) <= LIGHT
+        return not self.reads and self.value_at(()) <= LIGHT
 
-    def at(self, extents: Iterable[Extent]) -> int:
+    def value_at(self, extents: Iterable[Extent]) -> int:
         """Return the cost in picoseconds where the members that it reads are this large, in the order of `reads`."""
         return value(self.terms, _sizes(extents))
 
@@ -120,7 +120,7 @@ class Symbols:
     _paths: dict[Path, int] = field(default_factory=dict)
     _elements: int = 0
 
-    def of(self, path: Path) -> Size:
+    def size_of(self, path: Path) -> Size:
         """Return the size of a member."""
         number = self._paths.setdefault(path, len(self._paths)) * len(Extent._fields)
         return Size(*(symbol(number + offset) for offset in range(len(Extent._fields))))
@@ -142,7 +142,7 @@ class Estimate:
     cost: Polynomial
     size: Size
 
-    def bound(self) -> Polynomial:
+    def bound_cost(self) -> Polynomial:
         """Return what it takes to evaluate it and to bind its value again, as is done with a variable."""
         return total(self.cost, _taken(self.size), _taken(self.size))
 
@@ -157,7 +157,7 @@ def estimate(tree: Node, roots: Iterable[str], variables: Mapping[str, Size], sy
     cost: Polynomial = constant(_EVALUATION)
     size = estimator.size(tree, {}, cost)
     for path in estimator.read:
-        added(cost, _taken(symbols.of(path)))
+        add_to(cost, _taken(symbols.size_of(path)))
     return Estimate(cost, size)
 
 
@@ -183,8 +183,8 @@ def without_inner(paths: tuple[Path, ...]) -> tuple[Path, ...]:
 def _taken(size: Size) -> Polynomial:
     """What it takes the library to take over a value."""
     found: Polynomial = {}
-    added(found, size.nodes, NODE_TAKEN)
-    added(found, size.characters, CHARACTER_TAKEN)
+    add_to(found, size.nodes, NODE_TAKEN)
+    add_to(found, size.characters, CHARACTER_TAKEN)
     return found
 
 
@@ -238,10 +238,10 @@ class _Estimator:
 
     def _member(self, path: Path) -> Size:
         self.read[path] = None
-        return self._symbols.of(path)
+        return self._symbols.size_of(path)
 
     def _path(self, node: Node, names: Mapping[str, Size]) -> Path | None:
-        """Return which member of the call a node is, followed as deep as it can be told."""
+        """Return the member of the call that a node reads, followed as deep as the tree shows it."""
         fields: list[str] = []
         while True:
             match node:
@@ -268,7 +268,7 @@ class _Estimator:
         found = formula(sizes, literals)
         if isinstance(found, str):
             raise NotOfferedError(found, node.at)
-        added(cost, found.cost)
+        add_to(cost, found.cost)
         return found.size
 
     def _loop(self, loop: Comprehension, names: Mapping[str, Size], cost: Polynomial) -> Size:
@@ -304,11 +304,11 @@ class _Estimator:
             self.size(part, named, body)
         gathered = self.size(one, named, body)
         parts = self._left(over, body, element, cost)
-        added(cost, product(over.length, over.length), _GROWING)
+        add_to(cost, product(over.length, over.length), _GROWING)
         return Size(
             over.length,
-            total(constant(1), folded(gathered.nodes, over.length, parts)),
-            folded(gathered.characters, over.length, parts),
+            total(constant(1), fold_constant(gathered.nodes, over.length, parts)),
+            fold_constant(gathered.characters, over.length, parts),
         )
 
     def _entered(
@@ -330,5 +330,5 @@ class _Estimator:
     ) -> Mapping[Symbol, Polynomial]:
         self._loops -= 1
         parts = {element[0]: over.nodes, element[1]: over.characters}
-        added(cost, folded(body, over.length, parts))
+        add_to(cost, fold_constant(body, over.length, parts))
         return parts

@@ -1,7 +1,7 @@
-"""Functions: every function and operator that a condition may use, with what it takes and how large its value can be.
+"""Functions: every function and operator that a condition can use, with its cost and the maximum size of its value.
 
-Stands below `estimate`. Holds: pure; a function that is not listed is not offered. Costs are in picoseconds beside what
-every node takes, and about twice what was measured.
+Standing: below `estimate`. Holds: pure; a function that is not listed is not offered. Costs are in picoseconds, in
+addition to the cost of every node, and about twice the measured ones.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from bailiwick_engine.cel.cost import patterns
-from bailiwick_engine.cel.cost.polynomials import Polynomial, added, constant, product, total
+from bailiwick_engine.cel.cost.polynomials import Polynomial, add_to, constant, product, total
 from bailiwick_engine.cel.cost.sizes import ONE, Size, summed
 
 _COMPARED_NODE: Final = 50_000
@@ -43,7 +43,7 @@ def _scalar(_sizes: list[Size], _literals: list[object]) -> CallCost:
     return CallCost({}, ONE)
 
 
-def _kept(sizes: list[Size], _literals: list[object]) -> CallCost:
+def _kept_cost(sizes: list[Size], _literals: list[object]) -> CallCost:
     """What yields one of its operands, or a member of one."""
     return CallCost({}, summed(sizes))
 
@@ -52,71 +52,71 @@ def _member(sizes: list[Size], _literals: list[object]) -> CallCost:
     return CallCost({}, sizes[0].part())
 
 
-def _compared(sizes: list[Size], _literals: list[object]) -> CallCost:
+def _compared_cost(sizes: list[Size], _literals: list[object]) -> CallCost:
     """What looks at all of its operands once; `in` too, since what differs ends a comparison."""
     cost: Polynomial = {}
     for size in sizes:
-        added(cost, size.nodes, _COMPARED_NODE)
-        added(cost, size.characters, _COMPARED_CHARACTER)
+        add_to(cost, size.nodes, _COMPARED_NODE)
+        add_to(cost, size.characters, _COMPARED_CHARACTER)
     return CallCost(cost, ONE)
 
 
 def _put_together(sizes: list[Size], _literals: list[object]) -> CallCost:
     """`+`, and conversions between texts and bytes."""
     size, cost = summed(sizes), Polynomial()
-    added(cost, size.nodes, _COPIED_NODE)
-    added(cost, size.characters, _COPIED_CHARACTER)
+    add_to(cost, size.nodes, _COPIED_NODE)
+    add_to(cost, size.characters, _COPIED_CHARACTER)
     return CallCost(cost, Size(size.length, size.nodes, total(size.characters, constant(64))))
 
 
-def _walked(sizes: list[Size], _literals: list[object]) -> CallCost:
+def _walked_cost(sizes: list[Size], _literals: list[object]) -> CallCost:
     """What goes through a text character by character, and yields no more than that."""
     cost: Polynomial = {}
-    added(cost, sizes[0].characters, _WALKED_CHARACTER)
+    add_to(cost, sizes[0].characters, _WALKED_CHARACTER)
     return CallCost(cost, Size({}, constant(1), total(sizes[0].characters, constant(64))))
 
 
-def _quoted(sizes: list[Size], _literals: list[object]) -> CallCost:
+def _quoted_cost(sizes: list[Size], _literals: list[object]) -> CallCost:
     cost: Polynomial = {}
-    added(cost, sizes[0].characters, _WALKED_CHARACTER)
+    add_to(cost, sizes[0].characters, _WALKED_CHARACTER)
     return CallCost(cost, Size({}, constant(1), total(constant(2), *([sizes[0].characters] * 4))))
 
 
-def _searched(sizes: list[Size], _literals: list[object]) -> CallCost:
-    """What looks for one text in another, anew at each character of it."""
+def _searched_cost(sizes: list[Size], _literals: list[object]) -> CallCost:
+    """Functions that search one text in another, starting again at each of its characters."""
     cost = product(sizes[0].characters, sizes[1].characters)
     cost = {monomial: coefficient * _SEARCHED_PAIR for monomial, coefficient in cost.items()}
-    added(cost, sizes[0].characters, _WALKED_CHARACTER)
-    added(cost, sizes[1].characters, _WALKED_CHARACTER)
+    add_to(cost, sizes[0].characters, _WALKED_CHARACTER)
+    add_to(cost, sizes[1].characters, _WALKED_CHARACTER)
     return CallCost(cost, ONE)
 
 
-def _replaced(sizes: list[Size], literals: list[object]) -> CallCost:
+def _replaced_cost(sizes: list[Size], literals: list[object]) -> CallCost:
     text, _, new, *_ = sizes
     size = Size({}, constant(1), total(text.characters, new.characters, product(text.characters, new.characters)))
-    cost = _searched(sizes, literals).cost
-    added(cost, text.characters, _SPLIT_CHARACTER)
-    added(cost, size.characters, _COPIED_CHARACTER)
+    cost = _searched_cost(sizes, literals).cost
+    add_to(cost, text.characters, _SPLIT_CHARACTER)
+    add_to(cost, size.characters, _COPIED_CHARACTER)
     return CallCost(cost, size)
 
 
 def _split(sizes: list[Size], literals: list[object]) -> CallCost:
     pieces = total(sizes[0].characters, constant(2))
-    cost = _searched(sizes, literals).cost
-    added(cost, pieces, _SPLIT_CHARACTER)
+    cost = _searched_cost(sizes, literals).cost
+    add_to(cost, pieces, _SPLIT_CHARACTER)
     return CallCost(cost, Size(pieces, pieces, sizes[0].characters))
 
 
-def _joined(sizes: list[Size], _literals: list[object]) -> CallCost:
+def _joined_cost(sizes: list[Size], _literals: list[object]) -> CallCost:
     listed, between = sizes[0], sizes[1].characters if len(sizes) > 1 else {}
     characters = total(listed.characters, product(listed.length, between))
     cost: Polynomial = {}
-    added(cost, listed.nodes, _COPIED_NODE)
-    added(cost, characters, _COPIED_CHARACTER)
+    add_to(cost, listed.nodes, _COPIED_NODE)
+    add_to(cost, characters, _COPIED_CHARACTER)
     return CallCost(cost, Size({}, constant(1), characters))
 
 
-def _matched(sizes: list[Size], literals: list[object]) -> CallCost | str:
+def _matched_cost(sizes: list[Size], literals: list[object]) -> CallCost | str:
     pattern = literals[1]
     if not isinstance(pattern, str):
         return (
@@ -130,11 +130,11 @@ def pattern_cost(pattern: str, characters: Polynomial) -> Polynomial:
     """Return what it takes to compile an RE2 pattern and to hold it against a text of so many characters."""
     states = patterns.states(pattern)
     cost = constant(_PATTERN + states * _PATTERN_STATE)
-    added(cost, characters, states * _PATTERN_STATE_CHARACTER)
+    add_to(cost, characters, states * _PATTERN_STATE_CHARACTER)
     return cost
 
 
-def _formatted(sizes: list[Size], literals: list[object]) -> CallCost | str:
+def _formatted_cost(sizes: list[Size], literals: list[object]) -> CallCost | str:
     template = literals[0]
     if not isinstance(template, str) or _PRECISE.search(template):
         return (
@@ -143,10 +143,10 @@ def _formatted(sizes: list[Size], literals: list[object]) -> CallCost | str:
     directives = len(_DIRECTIVES.findall(template))
     characters: Polynomial = constant(len(template) + directives * _PRINTED)
     # Each argument may be printed once, with quotes and commas around each value in it.
-    added(characters, sizes[1].characters, 4)
-    added(characters, sizes[1].nodes, 64)
+    add_to(characters, sizes[1].characters, 4)
+    add_to(characters, sizes[1].nodes, 64)
     cost: Polynomial = {}
-    added(cost, characters, _WALKED_CHARACTER)
+    add_to(cost, characters, _WALKED_CHARACTER)
     return CallCost(cost, Size({}, constant(1), characters))
 
 
@@ -177,19 +177,19 @@ OF_TIME: Final = frozenset(
 FUNCTIONS: Final[Mapping[str, Formula]] = {
     **dict.fromkeys(("_&&_", "_||_", "!_", "@not_strictly_false", "hasValue", "optional.none"), _scalar),
     **dict.fromkeys(("_-_", "_*_", "_/_", "_%_", "-_"), _scalar),
-    **dict.fromkeys(("type", "size"), _walked),
-    **dict.fromkeys(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith", "@in"), _compared),
-    **dict.fromkeys(("_?_:_", "orValue", "or", "optional.of", "optional.ofNonZeroValue", "value", "dyn"), _kept),
+    **dict.fromkeys(("type", "size"), _walked_cost),
+    **dict.fromkeys(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "startsWith", "endsWith", "@in"), _compared_cost),
+    **dict.fromkeys(("_?_:_", "orValue", "or", "optional.of", "optional.ofNonZeroValue", "value", "dyn"), _kept_cost),
     **dict.fromkeys(("_[_]", "_?._", "_[?_]"), _member),
     **dict.fromkeys(("_+_", "string", "bytes"), _put_together),
-    **dict.fromkeys(("int", "uint", "double", "bool", "timestamp", "duration"), _walked),
-    **dict.fromkeys(("charAt", "lowerAscii", "upperAscii", "substring", "trim", "reverse"), _walked),
-    **dict.fromkeys(("contains", "indexOf", "lastIndexOf"), _searched),
-    "strings.quote": _quoted,
-    "replace": _replaced,
+    **dict.fromkeys(("int", "uint", "double", "bool", "timestamp", "duration"), _walked_cost),
+    **dict.fromkeys(("charAt", "lowerAscii", "upperAscii", "substring", "trim", "reverse"), _walked_cost),
+    **dict.fromkeys(("contains", "indexOf", "lastIndexOf"), _searched_cost),
+    "strings.quote": _quoted_cost,
+    "replace": _replaced_cost,
     "split": _split,
-    "join": _joined,
-    "format": _formatted,
-    "matches": _matched,
+    "join": _joined_cost,
+    "format": _formatted_cost,
+    "matches": _matched_cost,
     **dict.fromkeys(OF_TIME, _of_time),
 }

@@ -36,9 +36,9 @@ class PolicyCosts:
             cost = Cost.of(found.cost, self._symbols)
         except (NotOfferedError, BoundlessError) as error:
             return self._refused(error, tree, serialized, text, path)
-        if cost.at([REFERENCE] * len(cost.reads)) > LIMIT:
+        if cost.value_at([REFERENCE] * len(cost.reads)) > LIMIT:
             return self._costly(cost, tree, serialized, text, path)
-        self._sizes[name], self._bounds[name] = found.size, found.bound()
+        self._sizes[name], self._bounds[name] = found.size, found.bound_cost()
         return None
 
     def cost(self, tree: Node, reached: Iterable[str], serialized: bytes, text: str, path: str) -> Cost | Problem:
@@ -51,7 +51,7 @@ class PolicyCosts:
             cost = Cost.of(total(own, *(self._bounds.get(name, {}) for name in reached)), self._symbols)
         except (NotOfferedError, BoundlessError) as error:
             return self._refused(error, tree, serialized, text, path)
-        if cost.at([REFERENCE] * len(cost.reads)) > LIMIT:
+        if cost.value_at([REFERENCE] * len(cost.reads)) > LIMIT:
             return self._costly(cost, tree, serialized, text, path)
         return cost
 
@@ -66,7 +66,7 @@ class PolicyCosts:
         return self._costly(None, tree, serialized, text, path)
 
     def _costly(self, cost: Cost | None, tree: Node, serialized: bytes, text: str, path: str) -> Problem:
-        takes = None if cost is None else cost.at([REFERENCE] * len(cost.reads)) // _MILLISECOND
+        takes = None if cost is None else cost.value_at([REFERENCE] * len(cost.reads)) // _MILLISECOND
         told = "more than 1,000,000 ms" if takes is None or takes > 10**6 else f"up to {takes:,} ms"
         culprit = _place(text, serialized, self._culprit(tree).at)
         return Problem(path, f"the expression could take {told}: {_BOUND}; {_ADVICE}", *culprit, costly=True)
@@ -76,7 +76,7 @@ class PolicyCosts:
         for part in _parts(tree):
             try:
                 cost = Cost.of(self._estimate(part).cost, self._symbols)
-                if cost.at([REFERENCE] * len(cost.reads)) <= LIMIT:
+                if cost.value_at([REFERENCE] * len(cost.reads)) <= LIMIT:
                     continue
             except NotOfferedError:
                 continue

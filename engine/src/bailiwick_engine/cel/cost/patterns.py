@@ -1,7 +1,7 @@
-"""Regular expressions: how large the program of an RE2 pattern is at most, told from its text.
+"""Regular expressions: the maximum size of an RE2 pattern's program, from the text of the pattern.
 
-Stands beside `functions`. Holds: never less than what RE2 makes of it, as far as that was measured; a pattern that
-RE2 would not take may come out as anything, since it is refused all the same.
+Standing: beside `functions`. Holds: never less than RE2's own size, as far as that was measured. A pattern that RE2
+does not accept can have any result, since it is refused anyway.
 """
 
 import re

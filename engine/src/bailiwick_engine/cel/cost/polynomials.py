@@ -1,7 +1,7 @@
-"""Polynomials: how work and sizes grow with what a call brings, as `estimate` adds them up.
+"""Polynomials: how work and sizes grow with the contents of a call, as `estimate` adds them up.
 
 Holds: pure. Every coefficient is an integer of at least 0, so a polynomial only grows with each of its symbols, and the
-sum of its values at several sizes is never above its value at the sum of them, but for the constant (`folded`).
+sum of its values at several sizes is never above its value at the sum of them, but for the constant (`fold_constant`).
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ Polynomial = dict[Monomial, int]
 _MOST_TERMS: Final = 256
 _HIGHEST_DEGREE: Final = 8
 _CEILING: Final = 10**24
-"""What is larger than any budget need not be told apart, and must not grow into numbers of a million digits."""
+"""Larger values exceed every budget: they need no distinction, and must not grow into numbers of a million digits."""
 
 
 class BoundlessError(Exception):
@@ -32,7 +32,7 @@ def symbol(number: Symbol) -> Polynomial:
     return {(number,): 1}
 
 
-def added(into: Polynomial, other: Mapping[Monomial, int], times: int = 1) -> None:
+def add_to(into: Polynomial, other: Mapping[Monomial, int], times: int = 1) -> None:
     """Add a polynomial to one, in place. Raises `BoundlessError`."""
     for monomial, coefficient in other.items():
         into[monomial] = min(into.get(monomial, 0) + coefficient * times, _CEILING)
@@ -44,7 +44,7 @@ def total(*parts: Mapping[Monomial, int]) -> Polynomial:
     """Return the sum. Raises `BoundlessError`."""
     found: Polynomial = {}
     for part in parts:
-        added(found, part)
+        add_to(found, part)
     return found
 
 
@@ -62,7 +62,7 @@ def product(one: Mapping[Monomial, int], other: Mapping[Monomial, int]) -> Polyn
     return found
 
 
-def folded(
+def fold_constant(
     body: Mapping[Monomial, int], rounds: Mapping[Monomial, int], parts: Mapping[Symbol, Polynomial]
 ) -> Polynomial:
     """Return what `body` comes to over all rounds of a loop. Raises `BoundlessError`.
@@ -80,7 +80,7 @@ def folded(
         for one in monomial:
             if one in parts:
                 term = product(term, parts[one])
-        added(found, term)
+        add_to(found, term)
     return found
 
 

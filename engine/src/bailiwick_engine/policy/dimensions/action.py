@@ -1,6 +1,6 @@
-"""The action: by which names a rule lists what is to be done.
+"""The action: the names of actions in a rule.
 
-Holds: an empty list names nothing. The index finds rules by it; regions are told apart by it before all else.
+Holds: an empty list names nothing. The index finds rules by it; regions are distinguished by it first.
 """
 
 from collections.abc import Hashable, Iterable

@@ -1,7 +1,7 @@
-"""Dimension: one of the things by which a rule says of which calls it speaks, and all that must be known of it.
+"""Dimension: one of the criteria by which a rule selects calls, and everything that the engine needs of it.
 
-Standing: over `clause` and `atom`; each module beside it has one. Holds: a dimension that leaves out one of its parts
-cannot be made; who asks something of a rule asks every dimension of `table`, and keeps no list of fields.
+Standing: over `clause` and `atom`; each module beside it has one. Holds: a dimension without one of its parts cannot be
+created; code that needs a property of a rule goes through every dimension of `table`, and keeps no list of fields.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set as AbstractSet
@@ -80,12 +80,12 @@ class Dimension(Generic[PartT]):
     `clauses`: what a rule asks of a call, and whether it held. `is_costly`: they take so long that they are asked for
     last, and of few rules.
 
-    `meaning`: all that a decision can hang on, for the comparison of rules. `atoms`: the values that stand for all, of
-    rules that speak of one action and resource, for parties with these keys and from a moment on; `any_call` where
-    calls are told apart by other means: by whom rules name, by their place, or by worlds of conditions.
+    `meaning`: everything on which a decision can depend, for the comparison of rules. `atoms`: the values that stand
+    for all others, for rules on one action and resource, for parties with these keys, from a time on; `any_call` if
+    calls are distinguished by other means: by the parties in rules, by their place, or by worlds of conditions.
 
-    `reads`: the attributes of a call that a rule reads, and that are no members of every record. `record_reader`: what
-    else rules tell of a record apart, beside its parties and its action, given all attributes that they read.
+    `reads`: the attributes of a call that a rule reads and that are not members of every record. `record_reader`: what
+    else of a record rules distinguish, besides its parties and its action, given all attributes that they read.
 
     `weight`: how much there is to look at, in parts that take some tenths of a microsecond each.
 
@@ -128,7 +128,7 @@ def no_clauses(_rule: object, _view: CallView) -> tuple[Clause, ...]:
 
 
 def any_call(_rules: Sequence[object], _keys: AbstractSet[Key], _now: float) -> tuple[CallAtom, ...]:
-    """Of a dimension by which no drafts of calls are told apart."""
+    """Return the atoms of a dimension that does not distinguish drafts of calls."""
     return _ANY_CALL
 
 

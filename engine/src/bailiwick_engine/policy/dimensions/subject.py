@@ -1,6 +1,7 @@
-"""The subject: by which keys a rule names parties.
+"""The subject: the keys by which a rule names parties.
 
-Holds: every kind of subject has its keys here. Parties are told apart by whom rules name, see `bailiwick_regions`.
+Holds: every kind of subject has its keys here. Parties are distinguished by the names in rules, see
+`bailiwick_regions`.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""The workload: from where the subjects that a rule names must call.
+"""The workload: from where the subjects in a rule must call.
 
-Holds: a workload narrows a service account and nothing else; one that is not known is neither met nor unmet.
+Holds: a workload narrows a service account and nothing else; an unknown workload is neither met nor unmet.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
@@ -65,7 +65,7 @@ class WorkloadPart(SubjectPart):
     workloads: Mapping[Key, tuple[WorkloadRequirement, ...]] = field(default_factory=dict)
 
     def names(self, party: Party) -> Truth:
-        """Tell whether the rule speaks of this party; UNKNOWN where that hangs on a workload that is not known."""
+        """Tell whether the rule names this party; UNKNOWN if that depends on an unknown workload."""
         named = party.keys & self.subjects
         if not named or not self.workloads:
             return bool(named)

@@ -13,7 +13,7 @@ import pytest
 from bailiwick_evidence.chain import MOST_BYTES, link
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.merkle import leaf_hash
-from bailiwick_evidence.note import VerifierKey, opened
+from bailiwick_evidence.note import VerifierKey, open_note
 from bailiwick_webhook.record.writing.chainlog import ChainLog, PodName, SignedCheckpoint
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 from bailiwick_webhook.record.writing.writer import QueueLimits, RecordWriter
@@ -36,7 +36,7 @@ async def written(file: Path, *lines: bytes, chain: ChainLog | None = None) -> S
 
 
 def told(note: str, key: str) -> Checkpoint:
-    return Checkpoint.parse(opened(note, [VerifierKey.parse(key)]).text)
+    return Checkpoint.parse(open_note(note, [VerifierKey.parse(key)]).text)
 
 
 async def test_the_first_line_says_whose_chain_it_is_and_the_last_how_it_ended(tmp_path: Path) -> None:

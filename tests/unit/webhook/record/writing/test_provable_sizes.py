@@ -4,7 +4,7 @@ from typing import Final
 
 from hypothesis import given, strategies as st
 
-from bailiwick_evidence.merkle import Forest, consistent, leaf_hash, root
+from bailiwick_evidence.merkle import Forest, is_consistent, leaf_hash, root
 from bailiwick_webhook.record.writing.provablesizes import MOST, ProvableSizes
 
 LEAVES: Final = [leaf_hash(b"%d" % number) for number in range(400)]
@@ -32,7 +32,7 @@ class Grower:
         leaves = (LEAVES * (1 + self.size // len(LEAVES)))[: proven.size]
         assert proven.root == root(leaves)
         if size:
-            assert consistent(size, root(leaves[:size]), proven.size, proven.root, proven.proof)
+            assert is_consistent(size, root(leaves[:size]), proven.size, proven.root, proven.proof)
         return proven.size
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from bailiwick_engine.batch import MAX_ITEMS, Semantic, merged
+from bailiwick_engine.batch import MAX_ITEMS, Semantic, merge_defaults
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
@@ -211,6 +211,6 @@ def _item(body: Mapping[str, Any], item: object) -> Evaluation | ProblemError:
     if not isinstance(item, dict):
         return bad_request("must be an object", "evaluation")
     try:
-        return messages.parse(merged(body, item))
+        return messages.parse(merge_defaults(body, item))
     except ProblemError as problem:
         return problem

@@ -16,7 +16,7 @@ import msgspec
 import orjson
 from aiohttp import web
 
-from bailiwick_evidence.base64text import decoded
+from bailiwick_evidence.base64text import decode_base64
 from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.note import NoteError, split
 from bailiwick_webhook.http.status.ration import Ration, Rations
@@ -163,7 +163,7 @@ def _is_checkpoint(note: str) -> bool:
     except (NoteError, UnicodeEncodeError):
         return False
     made = [found[1] for line in signatures if (found := _SIGNATURE.fullmatch(line)) is not None]
-    return len(made) == len(signatures) and None not in map(decoded, made)
+    return len(made) == len(signatures) and None not in map(decode_base64, made)
 
 
 def _refused(status: int, why: str, **more: object) -> web.Response:

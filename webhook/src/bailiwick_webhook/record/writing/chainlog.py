@@ -19,11 +19,11 @@ from typing import Any, Final, NamedTuple
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bailiwick_evidence.base64text import encoded
+from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.chain import MOST_BYTES, ChainWriter, body, chain_id, link
 from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.merkle import Forest, leaf_hash
-from bailiwick_evidence.note import SignatureType, signed, verifier_key
+from bailiwick_evidence.note import SignatureType, sign_note, verifier_key
 from bailiwick_webhook.record.writing.provablesizes import ProvableSizes
 
 _ID_BYTES: Final = 16
@@ -204,7 +204,7 @@ class ChainLog:
             self.signed += 1
             self._asked = self._monotonic()
         text = Checkpoint(self.origin, proven.size, proven.root).text()
-        return SignedCheckpoint(signed(text, self.origin, self._signer), tuple(map(encoded, proven.proof)))
+        return SignedCheckpoint(sign_note(text, self.origin, self._signer), tuple(map(encode_base64, proven.proof)))
 
     def _take(self, lines: bytes) -> None:
         """Put lines in the chain that have their number already."""
