@@ -106,17 +106,17 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
         sys.stderr.write(f"bailiwick-operator: --ledger-file {settings.ledger_file}: {error.strerror}\n")
         return _USAGE
     try:
-        async with health.served(settings.health_port):
+        async with health.serve(settings.health_port):
             if not await leadership.acquire(stop):
                 code = 0
                 return code
             # The lease is asked at each write.
             kube = OperatorClient(transport, leadership.valid)
             observation = UsageObservation(leadership.before)
-            leadership.marked(lambda: observation.mark)
+            leadership.add_mark(lambda: observation.mark)
             clock = Clock(transport.clock)
             notifier = _notifier(settings, kube, clock, leadership)
-            leadership.marked(lambda: notifier.mark, NOTIFIED)
+            leadership.add_mark(lambda: notifier.mark, NOTIFIED)
             leader = _leader(settings, kube, clock, asker, ledger, observation, notifier)
             health.lead(leader, _watched(settings, leader))
             watch = _watch(where, kube, leader.reconciler)
@@ -162,8 +162,10 @@ def _notifier(settings: OperatorSettings, kube: OperatorClient, clock: Clock, le
     own, namespace = settings.notify, settings.installation.namespace
     source, seconds = f"/bailiwick/{namespace}", own.terms.timeout
     senders: dict[Scope, NotificationSender] = {
-        "installation": NotificationSender(source, own.console, AddressRule(public_only=False), seconds, clock.ours),
-        "namespace": NotificationSender(source, own.console, own.rule, seconds, clock.ours),
+        "installation": NotificationSender(
+            source, own.console, AddressRule(public_only=False), seconds, clock.local_now
+        ),
+        "namespace": NotificationSender(source, own.console, own.rule, seconds, clock.local_now),
     }
     sources = TargetSources(kube, own.folder, namespaces=own.namespaces, clock=clock.monotonic)
     return Notifier(own, sources, senders, clock, before=leadership.notified, may_send=leadership.valid)
@@ -198,7 +200,7 @@ def _leader(
         now=clock.now,
         clock=clock.monotonic,
         proven=unproven.release,
-        fallen=writer.fallen,
+        fallen=writer.report_void,
         tell=tell,
         recorded=chronicle.guard_recorded,
     )
@@ -224,7 +226,7 @@ def _leader(
         installation,
         settings.key_rotation,
         interval=settings.key_interval,
-        now=clock.ours,
+        now=clock.local_now,
         changed=chronicle.keys_changed,
     )
     asker.prove_by(lambda: keys.own)
@@ -232,7 +234,7 @@ def _leader(
         WitnessParts(kube, replicas, CheckpointClient(asker), ledger, guard.publish),
         installation,
         interval=settings.witness_interval,
-        now=clock.ours,
+        now=clock.local_now,
         tell=_both(partial(events.tell_of_witness, installation.namespace), notifier.tell),
     )
     certificates = _certificates(settings, kube, clock)
@@ -274,7 +276,11 @@ def _both(*told: Callable[[EventDraft], None]) -> Callable[[EventDraft], None]:
 def _certificates(settings: OperatorSettings, kube: OperatorClient, clock: Clock) -> Keeper:
     if settings.tls_mode == "external":
         return ExternalCertificate(
-            kube, settings.installation, interval=settings.certificate_interval, now=clock.ours, clock=clock.monotonic
+            kube,
+            settings.installation,
+            interval=settings.certificate_interval,
+            now=clock.local_now,
+            clock=clock.monotonic,
         )
     return SelfManaged(
         kube,
@@ -282,7 +288,7 @@ def _certificates(settings: OperatorSettings, kube: OperatorClient, clock: Clock
         settings.webhook_service,
         settings.certificates,
         interval=settings.certificate_interval,
-        now=clock.ours,
+        now=clock.local_now,
     )
 
 

@@ -316,7 +316,7 @@ class Reconciler:
         replacing = candidates.get(seen.body["metadata"]["name"])
         observed = endpointpolicy.PolicyObservation(
             *(judged[0], carriers, serving, principals, self._issuers, judged[1], unknowns, replacing),
-            self._usage.of(seen.body),
+            self._usage.policy_use(seen.body),
         )
         outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
         if outcome.asks:
@@ -335,7 +335,9 @@ class Reconciler:
         """Return what a policy's status should say of its use, where that is another than it says."""
         judged = self._judging.of(body)
         return (
-            None if judged is None else endpointpolicy.use_due(body, judged[0], self._usage.of(body), self._clock.now())
+            None
+            if judged is None
+            else endpointpolicy.use_due(body, judged[0], self._usage.policy_use(body), self._clock.now())
         )
 
     def _carriers(self, namespace: str, endpoint: str) -> tuple[Key, ...]:

@@ -38,7 +38,7 @@ class EventDraft:
     note: str
 
 
-def of_grant(before: Status, after: Status) -> tuple[EventDraft, ...]:
+def grant_events(before: Status, after: Status) -> tuple[EventDraft, ...]:
     """Return what a written status of a grant has to tell."""
     phase = after.get("phase")
     if phase == before.get("phase") or phase is None:
@@ -50,7 +50,7 @@ def of_grant(before: Status, after: Status) -> tuple[EventDraft, ...]:
     return (_told(reason, _ACTIONS.get(reason, _JUDGE), str(ready.get("message", "")), bad=reason in _WARNINGS),)
 
 
-def of_policy(before: Status, after: Status) -> tuple[EventDraft, ...]:
+def policy_events(before: Status, after: Status) -> tuple[EventDraft, ...]:
     """Return what a written status of a policy has to tell: Accepted or Ready give another reason, each reason once.
 
     While the decision point is taking a policy up, Ready says no more than Programmed, and nobody is called for that.
