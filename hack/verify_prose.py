@@ -24,7 +24,10 @@ _HISTORY: Final = ("docs/adr/", "CHANGELOG.md")
 # What is shipped, where its code is read as pages are.
 PACKAGES: Final = (
     *("crds/src/bailiwick_kube", "notifications/src", "process/src", "sdk/src"),
-    *(f"operator/src/bailiwick_operator/{room}" for room in ("certificates", "loop", "notify", "process", "usage")),
+    *(
+        f"operator/src/bailiwick_operator/{room}"
+        for room in ("certificates", "loop", "notify", "process", "reconcile", "usage")
+    ),
     *(
         f"webhook/src/bailiwick_webhook/{room}"
         for room in ("grpc", "http/shares", "ijson", "metrics", "pipeline", "tls")

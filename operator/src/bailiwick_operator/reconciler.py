@@ -33,7 +33,7 @@ from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.reconcile import endpointpolicy, programmed
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status
 from bailiwick_operator.reconcile.endpointdata import summed_up
-from bailiwick_operator.reconcile.endpointpolicy import shadowing
+from bailiwick_operator.reconcile.endpointpolicy import shadowing_conditions
 from bailiwick_operator.settings import OperatorSettings
 from bailiwick_operator.usage.poller import UsagePoller
 
@@ -108,7 +108,7 @@ class Reconciler:
         await self._first_list()
         # Before anything is told, so that what is served everywhere is told so at once.
         for seen in self.policies.all():
-            if programmed.held(seen.body) is None:
+            if programmed.programmed_condition(seen.body) is None:
                 metadata, endpoint = seen.body["metadata"], endpointpolicy.endpoint_of(seen.body)
                 work = WorkItem("EndpointPolicy", metadata["namespace"], endpoint)
                 self._programming.want(metadata["uid"], metadata["generation"], work)
@@ -120,7 +120,7 @@ class Reconciler:
             tasks.create_task(self._expiries.run())
             tasks.create_task(self._chronicle.run())
             tasks.create_task(self._programming.run())
-            tasks.create_task(self._usage.run(self.policies.all, self._use_due, self._policy_due))
+            tasks.create_task(self._usage.run(self.policies.all, self._changed_use, self._policy_due))
             tasks.create_task(self._audit(relist))
 
     async def _first_list(self) -> None:
@@ -276,7 +276,9 @@ class Reconciler:
                     # Whoever may be acted for, all of them are told by that: looked at again once it is judged.
                     return
                 principals |= one[0].people.principals
-        candidates = shadowing(work.name, [seen.body for seen in policies], partial(self._elsewhere, work.namespace))
+        candidates = shadowing_conditions(
+            work.name, [seen.body for seen in policies], partial(self._elsewhere, work.namespace)
+        )
         last, wake = self._looked.pop(work, _FROM_THE_FIRST)
         refused, until = [], self._clock.monotonic() + _LOOK_SECONDS
         for seen, one in zip(policies, judged, strict=True):
@@ -331,13 +333,13 @@ class Reconciler:
             return outcome, str(error)
         return outcome, None
 
-    def _use_due(self, body: Object) -> Status | None:
+    def _changed_use(self, body: Object) -> Status | None:
         """Return what a policy's status should say of its use, where that is another than it says."""
         judged = self._judging.of(body)
         return (
             None
             if judged is None
-            else endpointpolicy.use_due(body, judged[0], self._usage.policy_use(body), self._clock.now())
+            else endpointpolicy.changed_use_status(body, judged[0], self._usage.policy_use(body), self._clock.now())
         )
 
     def _carriers(self, namespace: str, endpoint: str) -> tuple[Key, ...]:

@@ -38,7 +38,7 @@ def final_state(grant: Object, digests: Mapping[str, str]) -> Object:
     """
     metadata, spec, status = grant["metadata"], grant.get("spec") or {}, grant.get("status") or {}
     request = spec.get("request") or {}
-    ended = retention.ended(grant)
+    ended = retention.ended_grant(grant)
     binding = request.get("binding") or {}
     revocation = spec.get("revocation") or {}
     return {

@@ -163,7 +163,7 @@ class Witness:
         # By its cosignature decision points and auditors know the ledger for ours.
         now = int(self._now().timestamp())
         ledger = cosigned(self._parts.ledger.checkpoint(), witness_name(self._name), keys.signing.private, now)
-        newest = witness.newest(held) | self._of
+        newest = witness.newest_chains(held) | self._of
         before = (held.get(newest.get(replica.uid, "")) for replica in replicas)
         asked = (self._parts.client.newest(one, known, ledger) for one, known in zip(replicas, before, strict=True))
         return [*zip(replicas, await asyncio.gather(*asked), strict=True)]
@@ -178,7 +178,7 @@ class Witness:
     ) -> dict[str, HeldChain]:
         """Return what is stored, with what this process knows to be lacking there."""
         held = dict(stored.held)
-        lost = witness.lost(self._life, held)
+        lost = witness.lost_chains(self._life, held)
         removed = {chain for chain in lost if chain not in held}
         if removed:
             away = await self._store.find(removed, verifiers)
@@ -188,7 +188,7 @@ class Witness:
                 lost.pop(chain)
         for chain in (self._life.keys() & held.keys()) - lost.keys():
             stood = held[chain].entry.lost
-            held[chain] = witness.with_lost(held[chain], self._life[chain].entry.lost)
+            held[chain] = witness.with_losses(held[chain], self._life[chain].entry.lost)
             # A leader of an older version leaves it out, and may lead for a moment besides.
             if stood is not None and stood != held[chain].entry.lost:
                 self._warn(
@@ -211,7 +211,7 @@ class Witness:
 
     def _parted(self, held: dict[str, HeldChain], stored: StoredChains) -> None:
         """Refuse the chains of which another leader stored another log than we did."""
-        for chain, why in witness.parted(self._life, stored.held).items():
+        for chain, why in witness.contradicting_chains(self._life, stored.held).items():
             held[chain] = self._refused(held[chain], why, self._life[chain].entry.note)
 
     async def _judge(
@@ -229,18 +229,18 @@ class Witness:
                 case witness.Cosignable(chain, checkpoint):
                     self._of[answer.replica] = chain
                     before = held.get(chain) or self._first(checkpoint, answer, stored)
-                    held[chain] = before = witness.with_told(before, answer)
+                    held[chain] = before = witness.with_reported_losses(before, answer)
                     if witness.is_due(before, checkpoint, int(self._now().timestamp())):
                         held[chain] = self._cosigned(keys, before, checkpoint, answer)
                 case witness.LogContradiction(chain, why):
-                    held[chain] = self._refused(held[chain], why, witness.plain(answer))
+                    held[chain] = self._refused(held[chain], why, witness.plain_note(answer))
                 case witness.AnswerRejection(why):
                     rejected.add(answer.replica)
                     if answer.replica not in self._rejected:
                         note = f"the checkpoint of {answer.pod or answer.replica} is not used: {why}"
                         self._warn("LogRejected", note)
                 case witness.ChainRefused(chain):
-                    held[chain] = witness.with_told(held[chain], answer)
+                    held[chain] = witness.with_reported_losses(held[chain], answer)
                 case witness.OtherSize(_):
                     pass
         self._rejected = rejected
@@ -260,7 +260,7 @@ class Witness:
         self, keys: WitnessKeys, before: HeldChain, checkpoint: Checkpoint, answer: CheckpointAnswer
     ) -> HeldChain:
         now = int(self._now().timestamp())
-        note = cosigned(witness.plain(answer), witness_name(self._name), keys.signing.private, now)
+        note = cosigned(witness.plain_note(answer), witness_name(self._name), keys.signing.private, now)
         return HeldChain(before.entry._replace(note=note), CosignedCheckpoint(checkpoint, now))
 
     def _refused(self, before: HeldChain, why: str, note: str) -> HeldChain:
@@ -275,7 +275,7 @@ class Witness:
         self, held: dict[str, HeldChain], replicas: Sequence[Replica], verifiers: Cosigners
     ) -> dict[str, HeldChain]:
         now = self._now()
-        over = witness.over(held, {one.uid for one in replicas}, self._of, int(now.timestamp()))
+        over = witness.finished_chains(held, {one.uid for one in replicas}, self._of, int(now.timestamp()))
         if not over:
             return held
         for chain, text in await self._store.put_away(over.values(), verifiers, now):

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from bailiwick_api.manifests.canary import is_canary
 from bailiwick_operator.loop.inventory import Key, Object, key_of
-from bailiwick_operator.reconcile.conditions import parsed
+from bailiwick_operator.reconcile.conditions import parse_time
 
 BOUNDS: Final = (10, 30, 60, 300, 900, 1800, 3600, 7200, 21600, 86400)
 """Seconds: from a service account that reviews at once to a person on the next day."""
@@ -42,7 +42,7 @@ class PendingGrants:
         phase = (body.get("status") or {}).get("phase", "Pending")
         opened = self._opened.get(key.namespace, {}).get(key.name)
         if not gone and phase == "Pending" and "deletionTimestamp" not in body["metadata"] and not is_canary(body):
-            self._opened.setdefault(key.namespace, {})[key.name] = parsed(body["metadata"]["creationTimestamp"])
+            self._opened.setdefault(key.namespace, {})[key.name] = parse_time(body["metadata"]["creationTimestamp"])
             return
         if opened is None:
             return

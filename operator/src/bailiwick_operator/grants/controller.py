@@ -113,7 +113,7 @@ class GrantController:
     async def _resolution(
         self, work: WorkItem, seen: ObservedObject, carriers: Callable[[str, str], tuple[Key, ...]], *, proven: bool
     ) -> Resolution | None:
-        request = approvalgrant.to_resolve(seen.body)
+        request = approvalgrant.unresolved_request(seen.body)
         if request is None:
             self._resolver.forget(work)
             return None
@@ -130,12 +130,14 @@ class GrantController:
 
     async def _retain(self, seen: ObservedObject) -> datetime | None:
         """Delete a grant that was kept for long enough; return until when it is kept, None where it is not over."""
-        one = retention.ended(seen.body)
+        one = retention.ended_grant(seen.body)
         if one is None:
             return None
         for pushed in self._kept.add(one):
-            self._expiries.set(WorkItem("ApprovalGrant", pushed.namespace, pushed.name), self._kept.until(pushed))
-        until, now = self._kept.until(one), self._clock.now()
+            self._expiries.set(
+                WorkItem("ApprovalGrant", pushed.namespace, pushed.name), self._kept.deletion_time(pushed)
+            )
+        until, now = self._kept.deletion_time(one), self._clock.now()
         if now < until:
             return until
         gone = await self._writer.delete(self._grants, seen)

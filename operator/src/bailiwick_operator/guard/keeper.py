@@ -48,9 +48,9 @@ from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import (
     Proof,
     Record,
+    is_recorded_guard,
     new_record,
     read_record,
-    untouched_since,
     void_after,
 )
 from bailiwick_operator.reconcile.transitions import NOTE_LENGTH, EventDraft
@@ -156,7 +156,7 @@ class GuardKeeper:
         try:
             proof = await self._prover.prove()
             stored = await self._read()
-            if stored.record is not None and untouched_since(stored.record, proof):
+            if stored.record is not None and is_recorded_guard(stored.record, proof):
                 void = await self._voider.try_again(stored.record.void)
                 await self._write(stored, new_record(proof, proof.floor, self._now(), void))
                 self._covered = began

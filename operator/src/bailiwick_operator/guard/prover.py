@@ -19,7 +19,7 @@ from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from bailiwick_kube.paths import grants_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient, RefusedError
-from bailiwick_operator.reconcile.guard import Proof, pristine, voided
+from bailiwick_operator.reconcile.guard import Proof, is_pristine, void_status
 
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
 # Applying would leave what somebody added to a guard, and say that all is well.
@@ -115,7 +115,7 @@ class Prover:
         """
         answer = await self._kube.get(self._canary)
         if answer.ok:
-            if pristine(answer.body, canary(self._installation, now)):
+            if is_pristine(answer.body, canary(self._installation, now)):
                 return
             await self._remove_canary(answer.body, now)
         elif not answer.missing:
@@ -129,7 +129,7 @@ class Prover:
     async def _remove_canary(self, found: Object, now: datetime) -> None:
         # The guard lets us delete only what is over.
         if (found.get("status") or {}).get("phase") not in TERMINAL_PHASES:
-            await self._kube.apply_status("ApprovalGrant", found, voided(found, now))
+            await self._kube.apply_status("ApprovalGrant", found, void_status(found, now))
         removed = await self._kube.delete(self._canary)
         if not removed.ok and not removed.missing:
             message = f"the canary grant {self._canary} was changed and cannot be deleted: {removed.message}"

@@ -21,7 +21,7 @@ from bailiwick_kube.paths import grants_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.guard import is_canary, is_over, must_void, voided
+from bailiwick_operator.reconcile.guard import is_canary, is_over, must_void, void_status
 
 _LOG: Final = structlog.get_logger(__name__)
 _ROUNDS: Final = 10
@@ -140,7 +140,7 @@ class Voider:
     async def _void(self, grant: Object) -> Outcome:
         metadata = grant["metadata"]
         name = f"{metadata['namespace']}/{metadata['name']}"
-        status = voided(grant, self._now())
+        status = void_status(grant, self._now())
         answer = await self._kube.apply_status("ApprovalGrant", grant, status)
         if answer.ok:
             self._fallen(grant, status)
@@ -156,7 +156,7 @@ class Voider:
             return
         metadata = grant["metadata"]
         named[metadata["uid"]] = _named(grant)
-        self._fallen(grant, voided(grant, self._now()))
+        self._fallen(grant, void_status(grant, self._now()))
         _LOG.error(
             "grant is void by name: its status cannot be written",
             grant=f"{metadata['namespace']}/{metadata['name']}",

@@ -13,7 +13,7 @@ from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.guard import is_over, must_void, voided
+from bailiwick_operator.reconcile.guard import is_over, must_void, void_status
 from bailiwick_operator.reconcile.transitions import grant_events
 from support.objects import Object
 from unit.operator.cases import INSTALLATION, NOW, active, grant, right_clock
@@ -210,6 +210,6 @@ members = st.dictionaries(
 def test_no_object_makes_anybody_raise(status: object, spec: object) -> None:
     body: Object = {**grant(), "spec": spec, "status": status}
     assert must_void(body, 0, INSTALLATION, NOW) is not is_over(body, NOW)
-    fallen = voided(body, NOW)
+    fallen = void_status(body, NOW)
     assert fallen["phase"] in {"Lapsed", "Expired", "Consumed"}
     grant_events(status if isinstance(status, dict) else {}, fallen)

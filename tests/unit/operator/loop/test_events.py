@@ -45,7 +45,7 @@ class TestAGrant:
 
     def test_that_fell_void_warns(self) -> None:
         body = grant("dave", status=active())
-        (told,) = grant_events(body["status"], guard.voided(body, NOW))
+        (told,) = grant_events(body["status"], guard.void_status(body, NOW))
         assert (told.type, told.reason, told.action) == ("Warning", "GuardUnproven", "Void")
 
     def test_tells_nothing_in_a_second_pass(self) -> None:
