@@ -26,7 +26,10 @@ PACKAGES: Final = (
     *("crds/src/bailiwick_kube", "notifications/src", "process/src", "sdk/src"),
     *(
         f"operator/src/bailiwick_operator/{room}"
-        for room in ("certificates", "loop", "notify", "process", "reconcile", "usage")
+        for room in (
+            *("certificates", "evidence", "grants", "guard", "loop"),
+            *("notify", "process", "programmed", "reconcile", "usage"),
+        )
     ),
     *(
         f"webhook/src/bailiwick_webhook/{room}"

@@ -102,7 +102,7 @@ class TestAGrantThatCannotBeWritten:
         api.unwritable["stuck"] = REFUSALS["too large"]
         fallen: list[tuple[str, Status]] = []
         going_on = keeper(api)
-        going_on._voider._fallen = lambda grant, status: fallen.append((grant["metadata"]["name"], status))
+        going_on._voider._report = lambda grant, status: fallen.append((grant["metadata"]["name"], status))
         with structlog.testing.capture_logs() as log:
             for _ in range(3):
                 await going_on.round()
