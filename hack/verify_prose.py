@@ -33,7 +33,7 @@ PACKAGES: Final = (
     ),
     *(
         f"webhook/src/bailiwick_webhook/{room}"
-        for room in ("grpc", "http/shares", "ijson", "metrics", "pipeline", "tls")
+        for room in ("grpc", "http/shares", "ijson", "metrics", "pipeline", "process", "tls")
     ),
 )
 
