@@ -1,4 +1,4 @@
-"""What the dimensions of a purpose and of a workload add to a comparison of policies and to a replay of records.
+"""What a rule's purposes, workloads, validity, actions and approval add to comparisons of policies and to replays.
 
 A value that is left out here is a widening that no diff and no replay shows.
 """
@@ -12,12 +12,16 @@ import pytest
 from bailiwick_engine.call import Party, PodWorkload
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.keys import Key
+from bailiwick_engine.names import NameSet
+from bailiwick_engine.policy.dimensions.action import ACTION
+from bailiwick_engine.policy.dimensions.approval import APPROVAL
 from bailiwick_engine.policy.dimensions.atom import CallDraft, TooManyError
 from bailiwick_engine.policy.dimensions.dimension import Meanings
 from bailiwick_engine.policy.dimensions.intent import INTENT, IntentPart
+from bailiwick_engine.policy.dimensions.validity import VALIDITY
 from bailiwick_engine.policy.dimensions.workload import WORKLOAD, WorkloadPart, WorkloadRequirement
 from bailiwick_engine.truth import UNKNOWN
-from support.objects import gated_rule
+from support.objects import gated_rule, rule
 from unit.engine.cases import sound, stored
 
 (RULE,) = sound(stored("p", gated_rule())).rules
@@ -126,3 +130,45 @@ class TestAWorkload:
         assert WORKLOAD.atoms([rule_for(*pairs)], frozenset({KEY}), 0.0)
         with pytest.raises(TooManyError):
             WORKLOAD.atoms([rule_for(*pairs, required("sha256:e"))], frozenset({KEY}), 0.0)
+
+
+class TestAnEnd:
+    def test_is_reached_at_its_moment_and_never_without_one(self) -> None:
+        assert [replace(RULE, expires=10.0).over(now) for now in (9.0, 10.0)] == [False, True]
+        assert replace(RULE, expires=None).over(1e12) is False
+
+    def test_limits_only_a_rule_that_ends_or_is_suspended(self) -> None:
+        assert VALIDITY.limit(replace(RULE, expires=None, suspended=False)) is None
+        assert VALIDITY.limit(replace(RULE, expires=10.0)) is not None
+        assert VALIDITY.limit(replace(RULE, suspended=True)) is not None
+
+    @pytest.mark.parametrize(("effect", "limited"), [("Deny", False), ("Allow", True)])
+    def test_and_a_suspension_of_the_policy_never_reach_a_deny(self, effect: str, *, limited: bool) -> None:
+        body = stored("p", rule(effect=effect), suspend=True, expireTime="2026-01-01T00:00:00Z")
+        (compiled,) = sound(body).rules
+        assert (compiled.expires is not None, compiled.suspended) == (limited, limited)
+
+    def test_is_compared_from_now_on_and_from_each_that_is_to_come(self) -> None:
+        rules = [replace(RULE, expires=expires) for expires in (None, 5.0, 10.0, 20.0)]
+        atoms = VALIDITY.atoms(rules, frozenset(), 10.0)
+        assert [(atom.label, atom.put(DRAFT).now) for atom in atoms] == [("", 0.0), ("1970-01-01T00:00:20Z", 20.0)]
+
+    def test_of_a_record_is_read_where_a_rule_has_one(self) -> None:
+        assert VALIDITY.record_reader([replace(RULE, expires=None)], set()) is None
+        reader = VALIDITY.record_reader([replace(RULE, expires=ends) for ends in (None, 20.0, 10.0)], set())
+        assert reader is not None
+        assert [reader({"now": now}) for now in (9.0, 10.0, 19.0, 20.0)] == [0, 1, 1, 2]
+
+
+def test_other_actions_mean_another_rule() -> None:
+    meanings = Meanings(condition=id, gate=id)
+    names = (["a"], ["b"], ["a*"], ["*"])
+    rules = [replace(RULE, actions=NameSet.of(listed)) for listed in names]
+    assert len({ACTION.meaning(each, meanings) for each in rules}) == len(names)
+
+
+def test_an_approval_means_what_its_gate_means_and_none_means_nothing() -> None:
+    meanings = Meanings(condition=id, gate=lambda gate: ("gate", gate.max_uses))
+    assert RULE.gate is not None
+    assert APPROVAL.meaning(RULE, meanings) == ("gate", RULE.gate.max_uses)
+    assert APPROVAL.meaning(replace(RULE, gate=None), meanings) is None
