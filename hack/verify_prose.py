@@ -23,15 +23,8 @@ MOST_WORDS: Final = 50
 _HISTORY: Final = ("docs/adr/", "CHANGELOG.md")
 # What is shipped, where its code is read as pages are.
 PACKAGES: Final = (
-    *("cli/src", "console/src", "crds/src", "governance/src", "notifications/src", "process/src", "sdk/src"),
-    *("engine/src/bailiwick_evidence", "engine/src/bailiwick_regions"),
-    *(f"engine/src/bailiwick_engine/{room}" for room in ("approval", "cel", "compile", "decision", "policy")),
-    *("operator/src/bailiwick_operator/notify", "operator/src/bailiwick_operator/certificates"),
-    *(
-        f"webhook/src/bailiwick_webhook/{room}"
-        for room in ("approvals", "cluster", "grpc", "http", "identity", "ijson", "metrics")
-    ),
-    *(f"webhook/src/bailiwick_webhook/{room}" for room in ("pipeline", "record", "signing", "tls")),
+    *("cli/src", "console/src", "crds/src", "engine/src", "governance/src", "notifications/src", "operator/src"),
+    *("policystore/src", "process/src", "sdk/src", "webhook/src"),
 )
 
 

@@ -40,7 +40,7 @@ from bailiwick_webhook.http.transport.decisionprotocol import DecisionProtocol
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.pipeline.decision import Decision, settle
 from bailiwick_webhook.process import settings
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from benchmarks.rig import workload
 from benchmarks.rig.ownprocess import measured
 from benchmarks.rig.plan import Plan
@@ -224,12 +224,12 @@ async def _parts(authenticator: RequestAuthenticator, requests: Sequence[Request
     for request in requests:
         raw, authorization = request.encoded(), ours.as_itself(request)["Authorization"]
         of = Tenant(request.place.namespace, workload.ENDPOINT)
-        caller = await met(authenticator.identity.caller(authorization))
+        caller = await resolve(authenticator.identity.caller(authorization))
         if not isinstance(caller, AuthenticatedAccount):
             raise TypeError(caller)
         parsed = messages.parse(parse_object(raw))
         marked = CorrelationIds(None, None)
-        asked = await met(authenticator.call(of, caller, parsed, marked))
+        asked = await resolve(authenticator.call(of, caller, parsed, marked))
         inputs = evaluator.inputs()
         one = evaluator.evaluate_now(asked, inputs)
         settled = settle(one, None)

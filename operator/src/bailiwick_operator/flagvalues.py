@@ -1,4 +1,4 @@
-"""Values of flags that argparse itself cannot tell from others: URLs, names, networks. Pure."""
+"""Checks of flag values that argparse itself does not check: URLs, names, networks. Pure."""
 
 import ipaddress
 import re
@@ -9,7 +9,7 @@ _DNS_NAME: Final = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9](
 
 
 def is_url(text: str) -> bool:
-    """Tell whether it is a URL of HTTP."""
+    """Tell whether it is an HTTP or HTTPS URL."""
     try:
         parts = urlsplit(text)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -29,7 +29,7 @@ def is_name(text: str) -> bool:
 
 
 def is_network(text: str) -> bool:
-    """Tell whether it is a network in CIDR notation, with no bit set beside it."""
+    """Tell whether it is a network in CIDR notation, with no host bit set."""
     try:
         ipaddress.ip_network(text)
     except ValueError:

@@ -1,9 +1,9 @@
 """The keeper of the signing keys: one Secret, filled, rotated and cleared by the leader alone.
 
 Holds: the Secret itself comes with the manifests, and nothing is written where it is missing or of another type than
-theirs (`bailiwick_api.manifests.rbac.accounts` says why); it is written upon the very version that was read, so that
-two who lead for a moment never lose each other's keys; keys that cannot be read are replaced, since nobody signs with
-them any more, and that is said; no key is ever logged.
+theirs (`bailiwick_api.manifests.rbac.accounts` says why). It is written upon the very version that was read, so that
+two processes that lead for a moment never lose each other's keys. Keys that cannot be read are replaced, because no
+decision point signs with them any more, and that is logged. No key is ever logged.
 """
 
 import asyncio
@@ -35,22 +35,22 @@ from bailiwick_operator.reconcile.keys import KeyRotation, NewKey, reconcile
 _LOG: Final = structlog.get_logger(__name__)
 _RETRY_SECONDS: Final = 5.0
 _MAX_TRIES: Final = 5
-# A wake that is due now is worked on at once all the same, but never in a circle.
+# Even a wake that is already due waits this long, so that the loop never spins.
 _SHORTEST: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _StoredSecret:
-    """The Secret as it was read, and its keys; none where there are none yet, or they cannot be read."""
+    """The Secret as it was read, and its keys; empty where there are none yet, or they cannot be read."""
 
     secret: Object
     keys: tuple[SigningKey, ...]
 
 
 class KeyKeeper:
-    """Looks at intervals, and when something is due, by `now`. Lives in the main loop.
+    """Looks at intervals, and when a change is due, by `now`. Lives in the main loop.
 
-    `changed` hears which keys were published and which removed, by their thumbprints.
+    `changed` is called with the thumbprints of the published and of the removed keys.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class KeyKeeper:
         self.problem: str | None = "not checked yet"
         """What is wrong, for a person; None while the keys are as they should be."""
         self.rounds = 0
-        """How many rounds have come to an end, however they ended. For the health of the process."""
+        """How many rounds have ended, whatever their outcome. For the health of the process."""
 
     async def run(self) -> None:
         """Keep the keys until cancelled."""
@@ -90,9 +90,9 @@ class KeyKeeper:
             await asyncio.sleep(wait)
 
     async def round(self) -> float:
-        """Look once, and put right what is not. Returns the seconds until the next look; `problem` says what is wrong.
+        """Check the keys once, and correct them. Returns the seconds until the next look; `problem` says what is wrong.
 
-        Somebody else may write between our read and our write, so it is tried more than once.
+        Another writer may write between our read and our write, so it is tried more than once.
         """
         problem: str | None = "another writer changed the signing keys at each attempt: retrying"
         wait = _RETRY_SECONDS
@@ -110,12 +110,12 @@ class KeyKeeper:
         return wait
 
     async def _try(self) -> datetime | None:
-        """Read and write once. Returns when to look again; None where somebody else wrote in between."""
+        """Read and write once. Returns when to look again; None where another writer wrote in between."""
         stored = await self._read()
         outcome = reconcile(stored.keys, self._now(), self._rotation, make)
         if outcome.keys != stored.keys and not await self._write(stored, outcome.keys):
             return None
-        # The oldest: every decision point has heard of it for longest.
+        # The oldest key: decision points have known it for longest.
         self.own = min(outcome.keys, key=lambda key: key.age, default=None)
         if outcome.keys == stored.keys:
             return outcome.wake
@@ -170,7 +170,7 @@ class KeyKeeper:
 
     async def _write(self, stored: _StoredSecret, keys: tuple[SigningKey, ...]) -> bool:
         """Write the keys over the version that was read. Returns whether they are stored; raises `RefusedError`."""
-        # Labels, annotations and other entries are other people's; only this entry is ours.
+        # Labels, annotations and other entries belong to others; only this entry is ours.
         ours = ("metadata", "type", "immutable")
         kept: Object = {name: stored.secret[name] for name in ours if name in stored.secret}
         data = (stored.secret.get("data") or {}) | secret_data(keys)

@@ -1,7 +1,7 @@
-"""The operator's only client of the API server, but for kopf's watches: raw JSON out, an `ApiResponse` back.
+"""The operator's only client of the API server, except kopf's watches: raw JSON out, an `ApiResponse` back.
 
-Holds: an answer is a value whatever its status, only the lack of one raises (`UnreachableError`); nothing is repeated
-here (see `bailiwick_kube`); a write is sent only while the lease holds.
+Holds: an answer is a value with any status, and only a missing answer raises (`UnreachableError`); nothing is retried
+here (see `bailiwick_kube`); a write is sent only while the lease is valid.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ class KubeList:
 class OperatorClient:
     """Calls as the operator's service account.
 
-    `may_write` is asked before every write: a process that slept through its lease must not wake up writing.
+    `may_write` is called before every write: a process that was suspended past its lease must not write when it wakes.
     """
 
     def __init__(self, transport: Transport, may_write: Callable[[], bool]) -> None:
@@ -65,18 +65,18 @@ class OperatorClient:
         self,
         path: str,
         selector: Mapping[str, str] | None = None,
-        kept: Callable[[Object], Object] = lambda body: body,
+        reduce: Callable[[Object], Object] = lambda body: body,
     ) -> KubeList:
         """Read a whole collection, in pages of one moment. Raises `RefusedError`, also when it took too long (410).
 
-        `kept` returns what is kept of an object: all of them would be too large.
+        `reduce` returns the part of an object to keep, where whole objects would be too large together.
         """
         items: list[Object] = []
         version: int | None = None
         try:
             async for page in pages(self._transport, path, selector):
-                items += map(kept, page.items)
-                # Of the first: nothing that is newer than that was judged by whoever reads this list.
+                items += map(reduce, page.items)
+                # Of the first page: a caller must not claim to have judged anything newer than that.
                 version = int(page.resource_version) if version is None else version
         except RefusedListError as error:
             raise RefusedError(str(error)) from error
@@ -87,7 +87,7 @@ class OperatorClient:
         return await self._write("POST", path, _options(dry_run=dry_run), body)
 
     async def replace(self, path: str, body: Object) -> ApiResponse:
-        """Put an object in the place of the one whose resourceVersion it carries."""
+        """Replace the object whose resourceVersion this one carries."""
         return await self._write("PUT", path, _options(), body)
 
     async def patch(self, path: str, patch: Sequence[Object], *, dry_run: bool = False) -> ApiResponse:
@@ -114,9 +114,9 @@ class OperatorClient:
         return await self._write("PATCH", path, _options() | {"force": "true"}, body, APPLY)
 
     async def apply_fields(self, path: str, judged: Object, fields: Object, manager: str) -> ApiResponse:
-        """Server-side apply of fields as a manager of their own, only upon the very version that was judged (else 409).
+        """Server-side apply of fields under a manager of their own, only upon the version that was judged (else 409).
 
-        Without that an apply would make the object where it is gone.
+        Without that precondition an apply would create the object where it is gone.
         """
         metadata = {key: judged["metadata"][key] for key in ("name", "uid", "resourceVersion")}
         body = {"apiVersion": judged["apiVersion"], "kind": judged["kind"], "metadata": metadata, **fields}

@@ -1,7 +1,7 @@
-"""The process: flags, lease, then everything that a leader does, side by side in one task group.
+"""The process: flags, lease, then everything that a leader does, concurrently in one task group.
 
-Holds: only a leader starts any of it; a lost lease ends the process with a code other than 0, so that nothing goes on
-from what it knew. SIGTERM ends it cleanly, and gives the lease up.
+Holds: only a leader starts any of it; a lost lease ends the process with a code other than 0, so that it cannot act on
+stale state. SIGTERM ends it cleanly, and gives the lease up.
 """
 
 import asyncio
@@ -63,18 +63,19 @@ _ASK_SECONDS: Final = 3.0
 _LIBRARIES: Final = {"kopf._core.reactor.running": logging.ERROR, "kubernetes": logging.CRITICAL}
 
 
-class _Told(Exception):  # noqa: N818 - nothing is wrong: it ends the task group
-    """We are told to stop."""
+class _StopSignal(Exception):  # noqa: N818 - not an error: it ends the task group
+    """The process received a signal to stop."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the operator.
 
-    Returns 0 when told to stop, 1 when the lease was lost or an error of ours ends it, 2 when it was started wrongly.
+    Returns 0 after a signal to stop, 1 when the lease was lost or on an internal error, 2 when it was started wrongly.
     """
     settings = parse(sys.argv[1:] if arguments is None else arguments)
     logs.configure(settings.log_level, levels=_LIBRARIES)
-    # The modules stay: walked over with all that an operator holds, they stopped its loop ten times a minute.
+    # Modules are permanent: when the collector scanned them with all other objects, it paused the loop ten times a
+    # minute.
     gc.collect()
     gc.freeze()
     try:
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 async def operate(settings: OperatorSettings, where: Access) -> int:
-    """Wait for the lease, lead until told to stop or until it is lost. Returns the exit code."""
+    """Wait for the lease, then lead until a signal to stop or until it is lost. Returns the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -106,17 +107,17 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
         sys.stderr.write(f"bailiwick-operator: --ledger-file {settings.ledger_file}: {error.strerror}\n")
         return _USAGE
     try:
-        async with health.served(settings.health_port):
+        async with health.serve(settings.health_port):
             if not await leadership.acquire(stop):
                 code = 0
                 return code
-            # The lease is asked at each write.
+            # The lease is checked at each write.
             kube = OperatorClient(transport, leadership.valid)
             observation = UsageObservation(leadership.before)
-            leadership.marked(lambda: observation.mark)
+            leadership.add_mark(lambda: observation.mark)
             clock = Clock(transport.clock)
             notifier = _notifier(settings, kube, clock, leadership)
-            leadership.marked(lambda: notifier.mark, NOTIFIED)
+            leadership.add_mark(lambda: notifier.mark, NOTIFIED)
             leader = _leader(settings, kube, clock, asker, ledger, observation, notifier)
             health.lead(leader, _watched(settings, leader))
             watch = _watch(where, kube, leader.reconciler)
@@ -136,12 +137,12 @@ async def _until_it_ends(leading: Awaitable[None]) -> int:
     code = _FAILED
     try:
         await leading
-    except* _Told:
+    except* _StopSignal:
         _LOG.info("stopping on a signal")
         code = 0
     except* LostLeaseError as lost:
         _LOG.error("lost leadership, exiting", why=str(lost.exceptions[0]))
-    except* Exception:  # noqa: BLE001 - the next process starts from nothing, this one would go on from it
+    except* Exception:  # noqa: BLE001 - the next process starts afresh, this one would continue in a bad state
         _LOG.exception("internal error, exiting")
     return code
 
@@ -162,8 +163,10 @@ def _notifier(settings: OperatorSettings, kube: OperatorClient, clock: Clock, le
     own, namespace = settings.notify, settings.installation.namespace
     source, seconds = f"/bailiwick/{namespace}", own.terms.timeout
     senders: dict[Scope, NotificationSender] = {
-        "installation": NotificationSender(source, own.console, AddressRule(public_only=False), seconds, clock.ours),
-        "namespace": NotificationSender(source, own.console, own.rule, seconds, clock.ours),
+        "installation": NotificationSender(
+            source, own.console, AddressRule(public_only=False), seconds, clock.local_now
+        ),
+        "namespace": NotificationSender(source, own.console, own.rule, seconds, clock.local_now),
     }
     sources = TargetSources(kube, own.folder, namespaces=own.namespaces, clock=clock.monotonic)
     return Notifier(own, sources, senders, clock, before=leadership.notified, may_send=leadership.valid)
@@ -178,9 +181,9 @@ def _leader(
     observation: UsageObservation,
     notifier: Notifier,
 ) -> Leader:
-    """Return what a leader runs. Each part is made with all that it needs, so those below come first.
+    """Return the parts of a leader. Each part is made with all that it needs, so lower layers come first.
 
-    Grants wait for the guard and the clock, which call them back: between them stand the wait lists.
+    Grants wait for the guard and the clock, which call them back: the wait lists connect them.
     """
     ticks, installation = Ticks(), settings.installation
     queue: WorkQueue[WorkItem] = WorkQueue(lambda work: work.namespace)
@@ -198,7 +201,7 @@ def _leader(
         now=clock.now,
         clock=clock.monotonic,
         proven=unproven.release,
-        fallen=writer.fallen,
+        report_void=writer.report_void,
         tell=tell,
         recorded=chronicle.guard_recorded,
     )
@@ -224,7 +227,7 @@ def _leader(
         installation,
         settings.key_rotation,
         interval=settings.key_interval,
-        now=clock.ours,
+        now=clock.local_now,
         changed=chronicle.keys_changed,
     )
     asker.prove_by(lambda: keys.own)
@@ -232,7 +235,7 @@ def _leader(
         WitnessParts(kube, replicas, CheckpointClient(asker), ledger, guard.publish),
         installation,
         interval=settings.witness_interval,
-        now=clock.ours,
+        now=clock.local_now,
         tell=_both(partial(events.tell_of_witness, installation.namespace), notifier.tell),
     )
     certificates = _certificates(settings, kube, clock)
@@ -263,10 +266,10 @@ async def _lead(leader: Leader, watch: KopfWatch, leadership: Leadership, relist
         tasks.create_task(_run(leader.reconciler, watch))
 
 
-def _both(*told: Callable[[EventDraft], None]) -> Callable[[EventDraft], None]:
+def _both(*listeners: Callable[[EventDraft], None]) -> Callable[[EventDraft], None]:
     def tell(draft: EventDraft) -> None:
-        for one in told:
-            one(draft)
+        for listener in listeners:
+            listener(draft)
 
     return tell
 
@@ -274,7 +277,11 @@ def _both(*told: Callable[[EventDraft], None]) -> Callable[[EventDraft], None]:
 def _certificates(settings: OperatorSettings, kube: OperatorClient, clock: Clock) -> Keeper:
     if settings.tls_mode == "external":
         return ExternalCertificate(
-            kube, settings.installation, interval=settings.certificate_interval, now=clock.ours, clock=clock.monotonic
+            kube,
+            settings.installation,
+            interval=settings.certificate_interval,
+            now=clock.local_now,
+            clock=clock.monotonic,
         )
     return SelfManaged(
         kube,
@@ -282,20 +289,20 @@ def _certificates(settings: OperatorSettings, kube: OperatorClient, clock: Clock
         settings.webhook_service,
         settings.certificates,
         interval=settings.certificate_interval,
-        now=clock.ours,
+        now=clock.local_now,
     )
 
 
 async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
     await leadership.hold(stop)
-    raise _Told
+    raise _StopSignal
 
 
 def _watch(where: Access, kube: OperatorClient, reconciler: Reconciler) -> KopfWatch:
-    listed = reconciler.listed_anew
+    listed = reconciler.note_relist
     kinds = (reconciler.policies, reconciler.grants, reconciler.data.objects)
-    sinks = (_into(inventory, listed, reconciler.note_event) for inventory in kinds)
-    return KopfWatch(where, partial(_served, kube), *sinks)
+    sinks = (_sink(inventory, listed, reconciler.note_event) for inventory in kinds)
+    return KopfWatch(where, partial(_find_kinds, kube), *sinks)
 
 
 async def _run(reconciler: Reconciler, watch: KopfWatch) -> None:
@@ -303,8 +310,8 @@ async def _run(reconciler: Reconciler, watch: KopfWatch) -> None:
     await watch.run()
 
 
-async def _served(kube: OperatorClient) -> ServedKinds | None:
-    """Return whether data is served beside the other two kinds; None until those are."""
+async def _find_kinds(kube: OperatorClient) -> ServedKinds | None:
+    """Return whether data is served beside the other two kinds; None until those are served."""
     try:
         answers = [await kube.get(path, {"limit": "1"}) for path in (POLICIES_PATH, GRANTS_PATH, DATA_PATH)]
     except UnreachableError:
@@ -313,7 +320,7 @@ async def _served(kube: OperatorClient) -> ServedKinds | None:
     return ServedKinds(data=data) if all(needed) else None
 
 
-def _into(inventory: Inventory, listed: Callable[[], None], note_event: Callable[[], None]) -> Sink:
+def _sink(inventory: Inventory, listed: Callable[[], None], note_event: Callable[[], None]) -> Sink:
     def take(kind: str | None, body: dict[str, Any]) -> None:
         note_event()
         if kind is None:

@@ -28,61 +28,61 @@ class NotifySettings:
 
     @property
     def on(self) -> bool:
-        """Whether anybody can be told."""
+        """Whether notifications can have a target."""
         return self.folder is not None or self.namespaces
 
 
-def add(parser: argparse.ArgumentParser, given: Callable[[str, str], str]) -> None:
-    """Add the flags. `given`: the value of a flag's variable, or the default."""
+def add(parser: argparse.ArgumentParser, default: Callable[[str, str], str]) -> None:
+    """Add the flags. `default` returns the value of a flag's variable, or else the given default."""
     parser.add_argument(
         "--notifications-dir",
         type=Path,
-        default=given("notifications-dir", "") or None,
+        default=default("notifications-dir", "") or None,
         metavar="DIR",
         help="folder with the targets of the installation's notifications: a mounted Secret (default: none)",
     )
     parser.add_argument(
         "--console-url",
-        default=given("console-url", ""),
+        default=default("console-url", ""),
         metavar="URL",
         help="public URL of the console, for links in notifications (default: they name a kubectl command)",
     )
     parser.add_argument(
         "--notify-namespaces",
         choices=("true", "false"),
-        default=given("notify-namespaces", "false"),
+        default=default("notify-namespaces", "false"),
         help="whether to read targets from the Secret bailiwick-notifications of a grant's namespace (default: false)",
     )
     for name, meaning in (
-        ("allowed", "that targets of namespaces can be called at although it is not public"),
-        ("refused", "that targets of namespaces are never called at"),
+        ("allowed", "in which targets of namespaces can be, although it is not public"),
+        ("refused", "in which targets of namespaces are never called"),
     ):
         flag = f"notify-{name}-cidr"
         parser.add_argument(f"--{flag}", action="append", metavar="CIDR", help=f"network {meaning}; repeatable")
-        parser.set_defaults(**{f"environment_{name}_cidr": [one for one in given(flag, "").split(",") if one]})
+        parser.set_defaults(**{f"environment_{name}_cidr": [cidr for cidr in default(flag, "").split(",") if cidr]})
     parser.add_argument(
         "--notify-lead-seconds",
         type=int,
-        default=given("notify-lead-seconds", "0"),
-        help="how long before its end an unanswered request is told of; 0: a fifth of the time that it waits"
-        " (default: 0)",
+        default=default("notify-lead-seconds", "0"),
+        help="seconds before an unanswered request expires at which reviewers are notified; 0: a fifth of the time that"
+        " it waits (default: 0)",
     )
     parser.add_argument(
         "--notify-per-minute",
         type=int,
-        default=given("notify-per-minute", str(_TERMS.per_minute)),
-        help="messages that one target gets in a minute; a digest counts what is beyond"
+        default=default("notify-per-minute", str(_TERMS.per_minute)),
+        help="messages per minute to one target; a digest counts the messages above that"
         f" (default: {_TERMS.per_minute})",
     )
 
 
-def wrong(options: argparse.Namespace) -> str | None:
-    """Return what is wrong with them."""
+def problem(options: argparse.Namespace) -> str | None:
+    """Return what is wrong with the options; None where nothing is."""
     if options.console_url and not is_url(options.console_url):
         return f"--console-url {options.console_url}: must be a URL such as https://approvals.example.com"
     for cidr in (*_cidrs(options, "allowed"), *_cidrs(options, "refused")):
         if not is_network(cidr):
-            return f"--notify-allowed-cidr and --notify-refused-cidr: {cidr} is no network such as 10.0.0.0/8"
+            return f"--notify-allowed-cidr and --notify-refused-cidr: {cidr} is not a network such as 10.0.0.0/8"
     if options.notify_namespaces not in {"true", "false"}:
         return "--notify-namespaces must be true or false"
     if not 0 <= options.notify_lead_seconds <= _LONGEST_LEAD:
@@ -93,7 +93,7 @@ def wrong(options: argparse.Namespace) -> str | None:
 
 
 def read(options: argparse.Namespace) -> NotifySettings:
-    """Return the settings of options of which nothing is wrong."""
+    """Return the settings of valid options."""
     seconds = options.notify_lead_seconds
     return NotifySettings(
         folder=options.notifications_dir,
@@ -110,5 +110,5 @@ def read(options: argparse.Namespace) -> NotifySettings:
 
 
 def _cidrs(options: argparse.Namespace, name: str) -> list[str]:
-    found: list[str] = getattr(options, f"notify_{name}_cidr") or getattr(options, f"environment_{name}_cidr")
-    return found
+    cidrs: list[str] = getattr(options, f"notify_{name}_cidr") or getattr(options, f"environment_{name}_cidr")
+    return cidrs

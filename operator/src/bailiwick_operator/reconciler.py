@@ -1,7 +1,7 @@
-"""Puts it together: inventories fill the queue, workers reconcile the freshest bodies, statuses are written.
+"""Connects the parts: inventories fill the queue, workers reconcile the freshest bodies, statuses are written.
 
-Holds: everything is known before anything is reconciled; a status is written only where it differs; one object that
-fails never holds up the others.
+Holds: everything is listed before anything is reconciled; a status is written only where it differs; one object that
+fails never delays the others.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from bailiwick_operator.programmed.poller import ProgrammedPoller
 from bailiwick_operator.reconcile import endpointpolicy, programmed
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status
 from bailiwick_operator.reconcile.endpointdata import summed_up
-from bailiwick_operator.reconcile.endpointpolicy import shadowing
+from bailiwick_operator.reconcile.endpointpolicy import shadowing_conditions
 from bailiwick_operator.settings import OperatorSettings
 from bailiwick_operator.usage.poller import UsagePoller
 from bailiwick_policystore.summaries import PolicySummaries
@@ -46,7 +46,7 @@ _FROM_THE_FIRST: Final[tuple[Key | None, datetime | None]] = (None, None)
 
 
 class Reconciler:
-    """Everything that the leader knows and does, but for the proofs. Lives in the main loop."""
+    """Everything that the leader knows and does, except the proofs. Lives in the main loop."""
 
     def __init__(  # noqa: PLR0913 - the parts of what a leader does
         self,
@@ -82,15 +82,15 @@ class Reconciler:
         )
         self._judging.count_data(lambda key: self.data.turned(Key(*key)))
         self.data.beside(self._judging)
-        self._data_told = False
-        # Looks that were broken off, for others to have their turn: the last policy, and when time changes something.
+        self._data_warned = False
+        # Looks that were interrupted to give others their turn: the last policy, and when time changes something.
         self._looked: dict[WorkItem, tuple[Key, datetime | None]] = {}
         self._endpoints: dict[tuple[str, str], set[Key]] = {}
-        self._listed_anew = asyncio.Event()
+        self._relisted = asyncio.Event()
         self.ghosts = 0
-        """How many objects a full list showed to be gone of which no watch had told so."""
+        """How many deletions a full list showed that no watch had reported."""
         self.heard: float | None = None
-        """When a watch last told of an object, by the monotonic clock."""
+        """When a watch last reported an event, by the monotonic clock."""
         self.listed: Final = asyncio.Event()
         """Set when everything is known; the watches start then."""
         self.grants: Final = Inventory(ticks, self._grant_changed)
@@ -108,9 +108,9 @@ class Reconciler:
     async def run(self, relist: float) -> None:
         """Work until cancelled."""
         await self._first_list()
-        # Before anything is told, so that what is served everywhere is told so at once.
+        # Before any status is written, so that policies that are served everywhere are reported so at once.
         for seen in self.policies.all():
-            if programmed.held(seen.body) is None:
+            if programmed.programmed_condition(seen.body) is None:
                 metadata, endpoint = seen.body["metadata"], endpointpolicy.endpoint_of(seen.body)
                 work = WorkItem("EndpointPolicy", metadata["namespace"], endpoint)
                 self._programming.want(metadata["uid"], metadata["generation"], work)
@@ -122,21 +122,21 @@ class Reconciler:
             tasks.create_task(self._expiries.run())
             tasks.create_task(self._chronicle.run())
             tasks.create_task(self._programming.run())
-            tasks.create_task(self._usage.run(self.policies.all, self._use_due, self._policy_due))
+            tasks.create_task(self._usage.run(self.policies.all, self._changed_use, self._policy_due))
             tasks.create_task(self._audit(relist))
 
     async def _first_list(self) -> None:
-        """Know everything before anything is reconciled: half an endpoint would be told that it has no settings."""
-        told = False
+        """List everything before anything is reconciled: a partly listed endpoint would seem to have no settings."""
+        warned = False
         while True:
             try:
                 await self._list()
             except (RefusedError, UnreachableError) as error:
-                if not told:
+                if not warned:
                     _LOG.warning(
                         "waiting for the custom resources: apply crds/ and the roles of Bailiwick", why=str(error)
                     )
-                told = True
+                warned = True
                 await asyncio.sleep(_FIRST_LIST_SECONDS)
             else:
                 self._notifier.listed()
@@ -144,7 +144,7 @@ class Reconciler:
                 return
 
     async def _list(self) -> tuple[int, int]:
-        """Take in full lists of both kinds. Returns how many objects were gone without notice, and how many missing."""
+        """Take in full lists of all kinds. Returns how many objects were gone without notice, and how many missing."""
         ghosts = missing = 0
         for path, inventory in ((POLICIES_PATH, self.policies), (GRANTS_PATH, self.grants)):
             inventory.before_list()
@@ -155,51 +155,51 @@ class Reconciler:
         return ghosts + gone, missing + came
 
     async def _list_data(self) -> tuple[int, int]:
-        """Take in a full list of data. Without the right to it, or its CRD, policies go on without data."""
+        """Take in a full list of data. Without permission, or without its CRD, policies continue without data."""
         self.data.objects.before_list()
         try:
-            listed = await self._kube.list(DATA_PATH, kept=summed_up)
+            listed = await self._kube.list(DATA_PATH, reduce=summed_up)
         except RefusedError as error:
-            if not self._data_told:
+            if not self._data_warned:
                 _LOG.warning("data cannot be listed: apply crds/ and the roles of Bailiwick", why=str(error))
-            self._data_told = True
+            self._data_warned = True
             return 0, 0
-        self._data_told = False
+        self._data_warned = False
         return self.data.objects.audit(listed.items, listed.version)
 
     def note_event(self) -> None:
-        """Take note of an event of a watch."""
+        """Note that a watch reported an event."""
         self.heard = self._clock.monotonic()
 
-    def listed_anew(self) -> None:
-        """Say that the watch listed: what was deleted before that, it will never tell."""
-        self._listed_anew.set()
+    def note_relist(self) -> None:
+        """Note that the watch listed: it will never report what was deleted before that."""
+        self._relisted.set()
 
     async def _audit(self, interval: float) -> None:
         while True:
-            if await self._set_within(interval * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
-                # Not while it still lists: what it has yet to tell is not lost.
+            if await self._relists_within(interval * random.uniform(0.8, 1.2)):  # noqa: S311 - jitter
+                # Not while it still lists: objects that it has yet to report are not lost.
                 lists = True
                 while lists:
-                    lists = await self._set_within(_AFTER_LIST_SECONDS)
-            # A watch that lists anew says nothing of what was deleted meanwhile.
+                    lists = await self._relists_within(_AFTER_LIST_SECONDS)
+            # A watch that lists again does not report what was deleted in the meantime.
             try:
                 ghosts, missing = await self._list()
                 self.ghosts += ghosts
                 if ghosts or missing:
-                    # Missing ones may just be on their way; ghosts were deleted while nobody watched.
+                    # Events of missing objects may be on their way; ghosts were deleted while no watch was running.
                     _LOG.info("the full list differed from the watched state", ghosts=ghosts, missing=missing)
             except (RefusedError, UnreachableError) as error:
                 _LOG.warning("the full list failed", why=str(error))
 
-    async def _set_within(self, seconds: float) -> bool:
+    async def _relists_within(self, seconds: float) -> bool:
         """Wait for the watch to list; returns whether it did."""
         try:
             async with asyncio.timeout(seconds):
-                await self._listed_anew.wait()
+                await self._relisted.wait()
         except TimeoutError:
             return False
-        self._listed_anew.clear()
+        self._relisted.clear()
         return True
 
     def _policy_changed(self, body: Object) -> None:
@@ -218,7 +218,7 @@ class Reconciler:
         if not keys:
             del self._endpoints[endpoint]
             self._expiries.set(WorkItem("EndpointPolicy", *endpoint), None)
-        # A look at the others: of this one nothing is known before it is judged.
+        # This looks at the other policies: nothing is known of this one before it is judged.
         self._queue.add(WorkItem("EndpointPolicy", *endpoint))
         self._judging.changed(key_of(body))
         self.granting.endpoint_changed(*endpoint)
@@ -233,7 +233,7 @@ class Reconciler:
         return None if seen is None else endpointpolicy.endpoint_of(seen.body)
 
     def _endpoint_of(self, key: Key) -> WorkItem | None:
-        """Return the look that concerns a policy."""
+        """Return the work item of a policy's endpoint."""
         seen = self.policies.get(key)
         return (
             None if seen is None else WorkItem("EndpointPolicy", key.namespace, endpointpolicy.endpoint_of(seen.body))
@@ -241,7 +241,7 @@ class Reconciler:
 
     def _policy_judged(self, body: Object) -> None:
         self._policy_due(body)
-        # Grants by hand wait for what it came to.
+        # Grants written by hand wait for the outcome.
         self.granting.endpoint_changed(body["metadata"]["namespace"], endpointpolicy.endpoint_of(body))
 
     def _policy_due(self, body: Object) -> None:
@@ -279,10 +279,12 @@ class Reconciler:
         for seen, one in zip(policies, judged, strict=True):
             if endpointpolicy.carries_settings(seen.body):
                 if one is None:
-                    # Whoever may be acted for, all of them are told by that: looked at again once it is judged.
+                    # The principals of the endpoint affect all its policies, so look again once this one is judged.
                     return
                 principals |= one[0].people.principals
-        candidates = shadowing(work.name, [seen.body for seen in policies], partial(self._elsewhere, work.namespace))
+        candidates = shadowing_conditions(
+            work.name, [seen.body for seen in policies], partial(self._elsewhere, work.namespace)
+        )
         last, wake = self._looked.pop(work, _FROM_THE_FIRST)
         refused, until = [], self._clock.monotonic() + _LOOK_SECONDS
         for seen, one in zip(policies, judged, strict=True):
@@ -293,10 +295,10 @@ class Reconciler:
             if outcome.wake is not None:
                 wake = outcome.wake if wake is None else min(wake, outcome.wake)
             if why is not None:
-                # One that is refused must not keep its siblings from being told.
+                # A refused write must not keep the status of its siblings from being written.
                 refused.append(why)
             if self._clock.monotonic() >= until and not refused and seen is not policies[-1]:
-                # Others wait; it goes on from here when it is this one's turn again.
+                # Others wait: continue from here at the next turn.
                 self._looked[work] = (key, wake)
                 self._queue.add(work)
                 return
@@ -315,14 +317,14 @@ class Reconciler:
         principals: set[str],
         candidates: dict[str, DesiredCondition],
     ) -> tuple[endpointpolicy.PolicyPlan, str | None]:
-        """Tell a policy how it stands. Returns the outcome, and why the status could not be written, if so."""
+        """Write the status of a policy. Returns the outcome, and why the status could not be written, if so."""
         uid, generation = seen.body["metadata"]["uid"], seen.body["metadata"]["generation"]
         serving = self._programming.serving(uid, generation)
         unknowns = self.data.unknowns(seen.body["metadata"]["namespace"], seen.body)
         replacing = candidates.get(seen.body["metadata"]["name"])
         observed = endpointpolicy.PolicyObservation(
             *(judged[0], carriers, serving, principals, self._issuers, judged[1], unknowns, replacing),
-            self._usage.of(seen.body),
+            self._usage.policy_use(seen.body),
         )
         outcome = endpointpolicy.reconcile(seen.body, observed, self._clock.now())
         if outcome.asks:
@@ -337,11 +339,13 @@ class Reconciler:
             return outcome, str(error)
         return outcome, None
 
-    def _use_due(self, body: Object) -> Status | None:
-        """Return what a policy's status should say of its use, where that is another than it says."""
+    def _changed_use(self, body: Object) -> Status | None:
+        """Return the status fields of a policy's use where the stored status differs; None where it does not."""
         judged = self._judging.summary_of(body)
         return (
-            None if judged is None else endpointpolicy.use_due(body, judged[0], self._usage.of(body), self._clock.now())
+            None
+            if judged is None
+            else endpointpolicy.changed_use_status(body, judged[0], self._usage.policy_use(body), self._clock.now())
         )
 
     def _carriers(self, namespace: str, endpoint: str) -> tuple[Key, ...]:

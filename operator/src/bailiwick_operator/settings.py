@@ -1,6 +1,6 @@
-"""What the operator is told at its start: flags first, then environment, then defaults. Read by `main`, passed down.
+"""The operator's settings: from flags first, then environment, then defaults. Read by `main`, passed down.
 
-Holds: a `OperatorSettings` that exists is valid; nothing below `main` reads a flag or the environment.
+Holds: an `OperatorSettings` that exists is valid; nothing below `main` reads a flag or the environment.
 """
 
 import argparse
@@ -44,7 +44,7 @@ _JITTER: Final = 1.2  # of the election library, which wants this many retries w
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """Seconds: how long a lease holds, within what time a renewal must succeed, and how often it is tried."""
+    """Seconds: how long a lease is valid, within what time a renewal must succeed, and how often it is tried."""
 
     duration: int = 15
     renew_deadline: int = 10
@@ -55,8 +55,8 @@ class LeaseTimes:
 class OperatorSettings:
     """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none.
 
-    `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`. `issuers` says
-    of each configured one how its people are named; None: nobody told us of issuers. `witness_interval` 0 means: the
+    `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`. `issuers`: for
+    each configured issuer, how its people are named; None: issuers are not configured. `witness_interval` 0 means: the
     logs of the decision point are not witnessed. `ledger_file` None means: stdout.
     """
 
@@ -88,12 +88,12 @@ class OperatorSettings:
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> OperatorSettings:
     """Return the settings. Every flag `--some-name` has a variable `BAILIWICK_SOME_NAME`; the flag wins.
 
-    What is wrong is said on stderr, and `SystemExit(2)` raised.
+    Prints what is wrong to stderr and raises `SystemExit(2)`.
     """
     parser = _parser(environment)
     options = parser.parse_args(list(arguments))
-    if wrong := _wrong(options):
-        parser.error(wrong)
+    if (problem := _problem(options)) is not None:
+        parser.error(problem)
     try:
         configured = issuers.load(options.issuers, schemaerrors.problems) if options.issuers else None
     except issuers.IssuersError as error:
@@ -146,13 +146,13 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
 
 
 def _serving_names(options: argparse.Namespace) -> frozenset[str]:
-    """Return the names that the decision point is called by within the cluster."""
+    """Return the names by which clients in the cluster reach the decision point."""
     name = f"{options.webhook_service}.{options.namespace}"
     return frozenset((options.webhook_service, name, f"{name}.svc", f"{name}.svc.cluster.local"))
 
 
-def _wrong(options: argparse.Namespace) -> str | None:
-    """Return what is wrong with flags that argparse itself takes."""
+def _problem(options: argparse.Namespace) -> str | None:
+    """Return what is wrong with flags that argparse itself accepts; None where nothing is."""
     for name in ("namespace", "webhook_account", "operator_account", "webhook_service"):
         if not getattr(options, name):
             return f"{_flag(name)} must not be empty"
@@ -167,13 +167,13 @@ def _wrong(options: argparse.Namespace) -> str | None:
             return f"--serving-name {name}: must be a DNS name or an IP address"
     prefixes = options.human_username_prefix or options.environment_prefixes
     problems = {
-        # As the election library would say it, but with the names of the flags.
+        # The checks of the election library, with the names of the flags.
         "--lease-seconds must exceed --renew-seconds, which must exceed 1.2 times --retry-seconds, which must be at"
         " least 1": not (options.lease_seconds > options.renew_seconds > _JITTER * options.retry_seconds >= _JITTER),
         f"--health-port {options.health_port}: must be between 1 and 65535, or 0 to disable the port": not (
             0 <= options.health_port <= _LAST_PORT
         ),
-        # A default that comes from a variable is not compared with the choices.
+        # argparse does not compare a default from a variable with the choices.
         f"--log-level {options.log_level}: must be one of {', '.join(_LEVELS)}": options.log_level not in _LEVELS,
         f"--grant-retention-seconds must be between 1 second and {MOST_DAYS} days": not (
             0 < options.grant_retention_seconds <= MOST_DAYS * _DAY
@@ -202,7 +202,7 @@ def _wrong(options: argparse.Namespace) -> str | None:
             not prefix or prefix.startswith("system:") for prefix in prefixes
         ),
     }
-    return next((problem for problem, holds in problems.items() if holds), None) or notifyflags.wrong(options)
+    return next((problem for problem, holds in problems.items() if holds), None) or notifyflags.problem(options)
 
 
 def _flag(name: str) -> str:
@@ -210,7 +210,7 @@ def _flag(name: str) -> str:
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    def given(flag: str, default: str) -> str:
+    def from_environment(flag: str, default: str) -> str:
         return environment.get(_ENVIRONMENT + flag.upper().replace("-", "_"), default)
 
     parser = argparse.ArgumentParser(
@@ -222,17 +222,19 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
 
     def text(flag: str, default: str, meaning: str) -> None:
-        parser.add_argument(f"--{flag}", default=given(flag, default), help=f"{meaning} (default: {default})")
+        parser.add_argument(
+            f"--{flag}", default=from_environment(flag, default), help=f"{meaning} (default: {default})"
+        )
 
     def number(flag: str, kind: type[int | float], default: float, meaning: str) -> None:
-        # argparse converts a default that is text, so a bad variable is refused as a bad flag is.
-        told = f"{meaning} (default: {default})"
-        parser.add_argument(f"--{flag}", type=kind, default=given(flag, str(default)), help=told)
+        # argparse converts a default that is text, so a bad variable is refused like a bad flag.
+        help_text = f"{meaning} (default: {default})"
+        parser.add_argument(f"--{flag}", type=kind, default=from_environment(flag, str(default)), help=help_text)
 
     text("namespace", _DEFAULTS.namespace, "namespace in which Bailiwick is installed")
     text("webhook-account", _DEFAULTS.webhook_name, "service account of the decision point")
     text("operator-account", _DEFAULTS.operator_name, "service account of the operator")
-    prefixes = [prefix for prefix in given("human-username-prefix", "").split(",") if prefix]
+    prefixes = [prefix for prefix in from_environment("human-username-prefix", "").split(",") if prefix]
     parser.add_argument(
         "--human-username-prefix",
         action="append",
@@ -243,11 +245,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--kubeconfig",
         metavar="FILE",
         type=Path,
-        default=given("kubeconfig", "") or None,
+        default=from_environment("kubeconfig", "") or None,
         help="kubeconfig with the server, CA, and token or tokenFile (default: the projected token of the pod)",
     )
     text("webhook-service", _DEFAULTS.webhook_name, "Service of the decision point, to poll its ready processes")
-    replicas = [url for url in given("replica", "").split(",") if url]
+    replicas = [url for url in from_environment("replica", "").split(",") if url]
     parser.add_argument(
         "--replica",
         action="append",
@@ -256,7 +258,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--identity",
-        default=given("identity", ""),
+        default=from_environment("identity", ""),
         help="name of this process in the lease (default: the host name with a random suffix)",
     )
     number("lease-seconds", int, 15, "seconds for which the lease is valid without renewal")
@@ -275,11 +277,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--tls-mode",
         choices=_MODES,
-        default=given("tls-mode", "self-managed"),
+        default=from_environment("tls-mode", "self-managed"),
         help="issuer of the decision point's certificate: the operator (self-managed), or cert-manager or a person"
         " (external). Either way, the operator publishes the CA (default: self-managed)",
     )
-    names = [name for name in given("serving-name", "").split(",") if name]
+    names = [name for name in from_environment("serving-name", "").split(",") if name]
     parser.add_argument(
         "--serving-name",
         action="append",
@@ -303,7 +305,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--issuers",
         type=Path,
-        default=given("issuers", "") or None,
+        default=from_environment("issuers", "") or None,
         metavar="FILE",
         help="issuers file of the decision point. It says how the API server names the people of each issuer, which"
         " prevents people from approving their own requests",
@@ -318,16 +320,16 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--ledger-file",
         type=Path,
-        default=given("ledger-file", "") or None,
+        default=from_environment("ledger-file", "") or None,
         metavar="FILE",
         help="file that the operator's own log is appended to (default: stdout)",
     )
-    notifyflags.add(parser, given)
+    notifyflags.add(parser, from_environment)
     number("health-port", int, 0, "port of /healthz and /metrics; 0 disables it")
     parser.add_argument(
         "--log-level",
         choices=_LEVELS,
-        default=given("log-level", "info"),
+        default=from_environment("log-level", "info"),
         help="minimum level of the JSON lines that are logged to stderr (default: info)",
     )
     parser.set_defaults(environment_prefixes=prefixes, environment_replicas=replicas, environment_names=names)

@@ -1,9 +1,9 @@
-"""Runs kopf in a thread and a loop of its own, hands each event over, and starts kopf again when it fails.
+"""Runs kopf in a thread and a loop of its own, hands each event over, and restarts kopf when it fails.
 
 Standing: the only module that knows kopf. Holds: kopf never shares our loop, because it cancels every task that is
-younger than itself when it stops; events come over by `call_soon_threadsafe`, in order. When it starts again it lists
-anew, so nothing is missed but deletions, and the periodic full list finds those. Handlers decide nothing, annotate
-nothing and finalize nothing, and return None, since kopf writes whatever a handler returns into the object's status.
+younger than itself when it stops; events come over by `call_soon_threadsafe`, in order. When it restarts it lists
+again, so only deletions are missed, and the periodic full list finds those. Handlers decide nothing, annotate nothing
+and finalize nothing, and return None, because kopf writes any value that a handler returns into the object's status.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ Sink = Callable[[str | None, dict[str, Any]], None]
 """Takes an event: the type that kopf gives, which is None for an object that a list contained, and the object."""
 
 _LOG: Final = structlog.get_logger(__name__)
-# Kopf's name for itself, which means nothing where a lease says who leads. Left to itself it asks the password file who
-# we are, and in a pod our user has no line there.
+# Kopf's own identity, which is meaningless here because the lease decides who leads. By default kopf looks up the user
+# in the password file, and in a pod our user has no entry there.
 _IDENTITY: Final = "bailiwick-operator"
 _STOP_SECONDS: Final = 4.0
 _AGAIN_SECONDS: Final = 2.0
@@ -36,27 +36,28 @@ _TOKEN_LOOK: Final = timedelta(minutes=10)
 
 
 class ServedKinds(NamedTuple):
-    """What the API server serves to us beside policies and grants."""
+    """Which kinds the API server serves to us beside policies and grants."""
 
     data: bool
 
 
 class KopfWatch:
-    """Watches all kinds, once `served` says that they are; without data where that is not, with a warning.
+    """Watches all kinds once they are served; without data, with a warning, where data is not served.
 
-    The sinks are called in the loop that runs `run`.
+    `find_kinds` returns the kinds that are served; None until policies and grants are. The sinks are called in the loop
+    that runs `run`.
     """
 
     def __init__(
         self,
         access: Access,
-        served: Callable[[], Awaitable[ServedKinds | None]],
+        find_kinds: Callable[[], Awaitable[ServedKinds | None]],
         policies: Sink,
         grants: Sink,
         data: Sink,
     ) -> None:
         self._access = access
-        self._served = served
+        self._find_kinds = find_kinds
         self._policies = policies
         self._grants = grants
         self._data = data
@@ -64,13 +65,13 @@ class KopfWatch:
     async def run(self) -> None:
         """Watch until cancelled. kopf's own loop has ended when this returns, or is left behind after a few seconds."""
         while True:
-            # kopf looks for the kinds once, at its start; one that is not there then it would never watch.
-            while (found := await self._served()) is None:
+            # kopf discovers the kinds once, at its start; it would never watch a kind that is missing then.
+            while (served := await self._find_kinds()) is None:
                 await self._pause()
-            if not found.data:
+            if not served.data:
                 _LOG.warning("data is not watched: apply crds/ and the roles of Bailiwick, then restart the operator")
-            data = self._here(self._data) if found.data else None
-            thread = _Thread(self._access, self._here(self._policies), self._here(self._grants), data)
+            data = self._in_this_loop(self._data) if served.data else None
+            thread = _Thread(self._access, self._in_this_loop(self._policies), self._in_this_loop(self._grants), data)
             thread.start()
             try:
                 await thread.ended
@@ -90,7 +91,7 @@ class KopfWatch:
         await asyncio.sleep(_AGAIN_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
 
     @staticmethod
-    def _here(sink: Sink) -> Sink:
+    def _in_this_loop(sink: Sink) -> Sink:
         loop = asyncio.get_running_loop()
 
         def hand_over(kind: str | None, body: dict[str, Any]) -> None:
@@ -129,9 +130,9 @@ class _Thread:
         try:
             asyncio.run(self._operate())
             why = "kopf ended"
-        except Exception as error:  # noqa: BLE001 - whatever it is, the watches start again and the log says it
+        except Exception as error:  # noqa: BLE001 - on any error the watches restart, and the log has it
             why = f"{type(error).__name__}: {error}"
-        # The starting loop may be gone when the process is on its way out.
+        # The starting loop may be closed when the process is exiting.
         if not self._starting_loop.is_closed():
             self._starting_loop.call_soon_threadsafe(self._set_ended, why)
 
@@ -176,7 +177,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.chunk_size = 500
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 10
-    # Never reached with raw event handlers; should one of another sort slip in, it writes under our name.
+    # Not used by raw event handlers; if a handler of another kind is added by mistake, it writes under our name.
     settings.persistence.finalizer = f"{GROUP}/kopf"
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
@@ -204,9 +205,9 @@ def _login(access: Access) -> Callable[..., Awaitable[kopf.ConnectionInfo]]:
 
 
 def _use_until(token: str, now: datetime) -> datetime:
-    """Return when to read the token anew: well before its end, where it says so, for at its end the streams break.
+    """Return when to read the token again: well before its end, if it has one, because at its end the streams break.
 
-    The token is only looked at, never believed: the API server verifies it.
+    The token is only read, never trusted: the API server verifies it.
     """
     try:
         body = token.split(".")[1]

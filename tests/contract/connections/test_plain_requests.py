@@ -33,7 +33,7 @@ from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.metrics.counts import UsageTally
-from bailiwick_webhook.steps import Need, Step, met
+from bailiwick_webhook.steps import Need, Step, resolve
 from contract.asking_alone import AGENT, PEP, STRANGER, body, stored
 from contract.connections.test_front import BODIES, HEADERS, PLAIN, SPELLED, alike, request, whole
 from support.objects import Object, gated_rule, rule
@@ -140,7 +140,7 @@ class ServedPdp:
 
         async def waits(asked: Any) -> Any:  # noqa: ANN401 - as it is called
             await goes_on.wait()
-            return await met(evaluate(asked))
+            return await resolve(evaluate(asked))
 
         monkeypatch.setattr(self.alone.pdp, "evaluate", lambda asked: Need(partial(waits, asked)))
         return goes_on

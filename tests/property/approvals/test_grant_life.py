@@ -23,7 +23,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.decision import Decision
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from property.approvals.lifereplica import INSTALLATION, Flight, Replica
 from property.approvals.lifeserver import Op, Server, Use, phase
 from support.objects import Object, gated_rule
@@ -84,7 +84,7 @@ class GrantLife(RuleBasedStateMachine):
     @rule(replica=which_replica, request_id=st.sampled_from([None, None, "a", "b"]))
     def ask(self, replica: int, request_id: str | None) -> None:
         asked = EvaluationRequest(CALL, request_id, live_identity=True)
-        self._fly(replica, request_id, met(self.replicas[replica].pdp.evaluate(asked)))
+        self._fly(replica, request_id, resolve(self.replicas[replica].pdp.evaluate(asked)))
 
     @rule(request_id=st.sampled_from([None, None, "a", "b"]))
     def ask_everybody(self, request_id: str | None) -> None:

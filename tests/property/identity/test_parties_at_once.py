@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_webhook.identity.subject import ClaimedSubject
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
-from bailiwick_webhook.steps import Need, met
+from bailiwick_webhook.steps import Need, resolve
 from unit.webhook.identity.world import (
     AGENT,
     AUDIENCE,
@@ -70,19 +70,19 @@ async def test_what_was_verified_at_one_endpoint_changes_nothing_at_another(
     world = World(tmp_path)
     claimed = ClaimedSubject("serviceAccount", AGENT, None, token, None)
     for first in ENDPOINTS:
-        await met(world.identity.verify(claimed, caller, first))
+        await resolve(world.identity.verify(claimed, caller, first))
     for settings in ENDPOINTS:
         for properties, actor in SAID:
             said = replace(claimed, properties=properties, actor_token=actor)
             # One that has verified nothing before.
-            expected = await met(World(tmp_path).identity.verify(said, caller, settings))
-            assert await met(world.identity.verify(said, caller, settings)) == expected
+            expected = await resolve(World(tmp_path).identity.verify(said, caller, settings))
+            assert await resolve(world.identity.verify(said, caller, settings)) == expected
 
 
 async def test_a_token_that_was_verified_is_known_and_for_that_audience_alone(tmp_path: Path) -> None:
     world = World(tmp_path)
     claimed = ClaimedSubject("serviceAccount", AGENT, None, TOKENS[1], None)
     assert isinstance(world.identity.verify(claimed, ENFORCER, ENDPOINTS[0]), Need)
-    parties = await met(world.identity.verify(claimed, ENFORCER, ENDPOINTS[0]))
+    parties = await resolve(world.identity.verify(claimed, ENFORCER, ENDPOINTS[0]))
     assert world.identity.verify(claimed, ENFORCER, ENDPOINTS[0]) == parties
     assert isinstance(world.identity.verify(claimed, ENFORCER, ENDPOINTS[4]), Need)

@@ -17,7 +17,7 @@ from bailiwick_engine.call import Party
 from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.subject import Parties
 from bailiwick_webhook.identity.tokens import RefusedToken
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from unit.webhook.identity.forgery import compact as written, part, signing
 from unit.webhook.identity.world import (
     AGENT,
@@ -233,4 +233,4 @@ def test_where_no_keys_are_known_no_content_of_a_token_stops_what_asks_the_api_s
     refusing: World, run: Run, header: dict[str, Any], said: dict[str, Any]
 ) -> None:
     token, _ = _signed("serviceAccount", header, said)
-    assert isinstance(run(met(refusing.identity.caller(f"Bearer {token}"))), RefusedToken)
+    assert isinstance(run(resolve(refusing.identity.caller(f"Bearer {token}"))), RefusedToken)

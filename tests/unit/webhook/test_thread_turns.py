@@ -27,15 +27,15 @@ async def test_the_loop_pauses_again_and_again_while_any_work_is_under_way() -> 
     turns = ThreadTurns(pauses.append)
     await busy_for(0.01)
     assert pauses == []
-    turns.begun("a record")
-    turns.begun("a large call")
+    turns.begin("a record")
+    turns.begin("a large call")
     await busy(lambda: len(pauses) == 3)
-    turns.ended("a record")
+    turns.end("a record")
     await busy(lambda: len(pauses) == 6)
-    turns.ended("a large call")
+    turns.end("a large call")
     await busy_for(0.01)
     assert (len(pauses), {*pauses}) == (6, {0.0002})
-    turns.begun("another record")
+    turns.begin("another record")
     await busy(lambda: len(pauses) == 7)
 
 
@@ -44,7 +44,7 @@ async def test_the_loop_pauses_as_rarely_for_many_pieces_of_work_as_for_one() ->
     turns = ThreadTurns(lambda _: pauses.append(loop.time()))
     pauses[:] = [loop.time()]
     for work in range(100):
-        turns.begun(work)
+        turns.begin(work)
     await busy(lambda: len(pauses) == 5)
     apart = [later - earlier for earlier, later in pairwise(pauses)]
     assert min(apart) > 0.002
@@ -79,8 +79,8 @@ async def test_work_that_comes_from_a_thread_is_done_and_changes_nothing_for_the
     pauses: list[float] = []
     turns = ThreadTurns(pauses.append)
     with pytest.raises(RuntimeError):
-        await asyncio.to_thread(turns.begun, "work")
-    turns.begun("more")
+        await asyncio.to_thread(turns.begin, "work")
+    turns.begin("more")
     await busy(lambda: len(pauses) == 2)
 
 

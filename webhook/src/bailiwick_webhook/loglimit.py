@@ -1,8 +1,8 @@
-"""A limit of log lines, for whatever a caller or a broken disk can cause as often as it likes.
+"""A limit of log lines, for events that a caller or a broken disk can cause without limit.
 
-Standing: what serves strangers, or asks the API server at a caller's word, logs by it. Holds: of one event a line is
-written at most once in `SECONDS`, and the next line says how many were left out, so that no flood of requests fills a
-disk.
+Standing: parts that serve unauthenticated callers, or call the API server for a caller, log by it. Holds: of one event
+a line is written at most once in `SECONDS`, and the next line says how many were left out, so that no flood of requests
+fills a disk.
 """
 
 import time
@@ -21,7 +21,7 @@ class LogLimit:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # By event, which is a text of ours, so that there are as many as there are calls in the source.
+        # By event. Events are our own constant texts, so there are only as many as calls in the source.
         self._windows: dict[str, RateWindow] = {}
         self._left_out: dict[str, int] = {}
 
@@ -34,11 +34,11 @@ class LogLimit:
         return self._log("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - likewise
-        """Log what somebody has to know."""
+        """Log what an operator has to know."""
         return self._log("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> bool:  # noqa: ANN401 - likewise
-        """Log what somebody has to fix."""
+        """Log what an operator has to fix."""
         return self._log("error", event, fields)
 
     def _log(self, level: str, event: str, fields: dict[str, Any]) -> bool:
@@ -50,6 +50,6 @@ class LogLimit:
             return False
         if left_out := self._left_out.pop(event, 0):
             fields["left_out"] = left_out
-        # Asked for each time, since `logs` configures it after this module was imported.
+        # Fetched each time, because `logs` configures it after this module was imported.
         getattr(structlog.get_logger(), level)(event, **fields)
         return True

@@ -1,6 +1,7 @@
 """`bailiwick-webhook`: start, become ready, serve, drain, stop.
 
-Holds: nothing is answered before the first list was compiled; SIGTERM makes us unready first and deaf only later.
+Holds: no request is answered before the first list was compiled; after SIGTERM the process is unready first, and closes
+its ports only later.
 """
 
 import asyncio
@@ -44,9 +45,9 @@ from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import Port
 from bailiwick_webhook.pipeline.observer import Observer, unobserved
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
-from bailiwick_webhook.process import settings, standalone
+from bailiwick_webhook.process import standalone
 from bailiwick_webhook.process.chain import chain_log
-from bailiwick_webhook.process.settings import WebhookSettings
+from bailiwick_webhook.process.settings import WebhookSettings, parse
 from bailiwick_webhook.record.ledgernotes import LedgerNotes
 from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.signing.signer import Signer
@@ -63,170 +64,170 @@ _log = structlog.get_logger()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT. Returns 0, or 1 with a line on stderr where it could not start."""
-    given = settings.parse(arguments)
-    logs.configure(given.log_level, plain=given.development)
-    if given.development:
+    settings = parse(arguments)
+    logs.configure(settings.log_level, plain=settings.development)
+    if settings.development:
         sys.stderr.write(standalone.BANNER)
-    # What is done beside the loop gives the interpreter's lock back after so long, in place of 5 ms.
+    # Threads beside the loop release the interpreter's lock after so long, instead of after 5 ms.
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            # What is looked at or made in a thread gets done beside a busy loop.
+            # Work in a thread makes progress beside a busy loop.
             runner.get_loop().set_default_executor(TurnTakingPool(thread_name_prefix="beside"))
-            runner.run(_run(given))
+            runner.run(_run(settings))
     except (AccessError, OSError) as error:
         sys.stderr.write(f"bailiwick-webhook: cannot start: {error}\n")
         return 1
     return 0
 
 
-async def _run(given: WebhookSettings) -> None:
+async def _run(settings: WebhookSettings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tls = _certificates(given)
-    # The status port outlives all else: the witness is still to see the line that closes the records.
+    tls = _certificates(settings)
+    # The status port is closed last: the witness still has to see the line that closes the records.
     async with contextlib.AsyncExitStack() as last, contextlib.AsyncExitStack() as stack:
-        records = await stack.enter_async_context(_writer(given))
-        observe = _observer(given, stack)
+        records = await stack.enter_async_context(_writer(settings))
+        observe = _observer(settings, stack)
         store, identity, pdp, keysets = (
-            standalone.parts(given, given.policies, records, observe)
-            if given.policies is not None
-            else _clustered(given, records, stack, observe)
+            standalone.parts(settings, settings.policies, records, observe)
+            if settings.policies is not None
+            else _cluster_parts(settings, records, stack, observe)
         )
-        # Before the records end, which it adds to.
+        # Before the records are closed, because it writes to them.
         stack.push_async_callback(pdp.shadows.close)
         listening = asyncio.Event()
 
-        def serving() -> bool:
+        def is_serving() -> bool:
             # Unready before the first port closes, also where a defect ends the process.
             return listening.is_set() and not (stop.is_set() or watching.done() or records.broken.done())
 
-        checkpoints = _checkpoints(given, store, records, pdp.counts)
+        checkpoints = _checkpoints(settings, store, records, pdp.counts)
         status = await serve(
             health.build(
                 store,
-                serving,
+                is_serving,
                 identity.notice,
                 Exposition(store, records, pdp.counts, tls),
                 pdp.counts,
                 tls,
                 checkpoints,
             ),
-            given.status_host,
-            given.status_port,
+            settings.status_host,
+            settings.status_port,
         )
         last.push_async_callback(status.stop)
-        last.push_async_callback(checkpoints.farewell, given.witness_wait)
+        last.push_async_callback(checkpoints.farewell, settings.witness_wait)
         filled = stack.enter_context(collector.filling())
         watching = asyncio.create_task(store.run())
         stack.callback(watching.cancel)
-        # Not waited for: until the cluster's keys are known the API server alone says whose a token is, and until an
-        # issuer's are, its tokens are refused.
+        # Not awaited: until the cluster's keys are known, only the API server verifies tokens, and until an issuer's
+        # keys are known, its tokens are refused.
         reading = [asyncio.create_task(keys.run()) for keys in keysets]
         for task in reading:
             stack.callback(task.cancel)
         if tls is not None:
             stack.callback(asyncio.create_task(tls.run()).cancel)
-        await _first(_ready(store, tls), stop.wait(), watching, records.broken)
+        await _wait_for_first(_until_ready(store, tls), stop.wait(), watching, records.broken)
         if stop.is_set():
             return
         filled()
-        listen = functools.partial(serve, host=given.host, tls=None if tls is None else tls.listening)
+        listen = functools.partial(serve, host=settings.host, tls=None if tls is None else tls.listening)
         signer = Signer(lambda: store.keyring, lambda: store.guard_proven, lambda: store.void)
-        namespaces = ProtectedNamespaces(given.kubernetes_endpoint, given.installation)
+        namespaces = ProtectedNamespaces(settings.kubernetes_endpoint, settings.installation)
         admission = None
-        if given.policies is None:
+        if settings.policies is None:
             # First: once we are ready, the API server may ask.
-            bench = PolicyExaminer(command(given.budget))
+            bench = PolicyExaminer(command(settings.budget))
             stack.push_async_callback(bench.close)
-            validate = ValidateHandler(bench, store, mapped_issuers(namings(given.issuers)), pdp.counts).__call__
+            validate = ValidateHandler(bench, store, mapped_issuers(namings(settings.issuers)), pdp.counts).__call__
             authenticator = RequestAuthenticator(
-                pdp, identity, given.external_url, signer, app.ADMISSION_BOUNDS, Port.ADMISSION
+                pdp, identity, settings.external_url, signer, app.ADMISSION_BOUNDS, Port.ADMISSION
             )
             enforce = EnforceHandler(authenticator, namespaces).__call__
-            asked = app.build_admission(validate, stop.is_set, pdp.counts, given.bounds, enforce=enforce)
-            admission = await listen(asked, port=given.admission_port)
+            asked = app.build_admission(validate, stop.is_set, pdp.counts, settings.bounds, enforce=enforce)
+            admission = await listen(asked, port=settings.admission_port)
             stack.push_async_callback(admission.stop)
         decisions = app.build(
-            pdp, identity, given.external_url, stop.is_set, signer, bounds=given.bounds, namespaces=namespaces
+            pdp, identity, settings.external_url, stop.is_set, signer, bounds=settings.bounds, namespaces=namespaces
         )
-        server = await listen(decisions, port=given.port)
+        server = await listen(decisions, port=settings.port)
         stack.push_async_callback(server.stop)
         ports = {"port": server.port, "status_port": status.port}
-        ports |= await _serve_grpc(given, decisions[app.AUTHENTICATOR], tls, stack)
+        ports |= await _serve_grpc(settings, decisions[app.AUTHENTICATOR], tls, stack)
         listening.set()
         if admission is not None:
             ports["admission_port"] = admission.port
-        _log.info("serving", **ports, tls=given.tls, url=given.external_url)
-        await _first(stop.wait(), watching, records.broken, *reading)
-        _log.info("draining", seconds=given.drain_seconds)
-        # Unready from now on, but answering: who routes to us needs a moment to notice.
-        await _first(asyncio.sleep(given.drain_seconds), records.broken)
+        _log.info("serving", **ports, tls=settings.tls, url=settings.external_url)
+        await _wait_for_first(stop.wait(), watching, records.broken, *reading)
+        _log.info("draining", seconds=settings.drain_seconds)
+        # Unready from now on, but still answering: load balancers need a moment to notice.
+        await _wait_for_first(asyncio.sleep(settings.drain_seconds), records.broken)
 
 
 async def _serve_grpc(
-    given: WebhookSettings,
+    settings: WebhookSettings,
     authenticator: RequestAuthenticator,
     tls: Certificates | None,
     stack: contextlib.AsyncExitStack,
 ) -> dict[str, int]:
-    """Serve gRPC until the stack ends, if it is asked for; return the port by name. Raises `OSError`."""
-    if not given.grpc_port:
+    """Serve gRPC until the stack ends, if it is enabled; return the port by name. Raises `OSError`."""
+    if not settings.grpc_port:
         return {}
     try:
         from bailiwick_webhook.grpc import server  # noqa: PLC0415 - 20 MB that only those load who ask for the port
     except ImportError as error:
         message = f"--grpc-port needs the extra bailiwick[grpc]: {error}"
         raise OSError(message) from error
-    listening = await server.serve(authenticator, given.bounds, given.host, given.grpc_port, tls)
+    listening = await server.serve(authenticator, settings.bounds, settings.host, settings.grpc_port, tls)
     stack.push_async_callback(listening.stop)
     return {"grpc_port": listening.port}
 
 
-def _writer(given: WebhookSettings) -> RecordWriter:
+def _writer(settings: WebhookSettings) -> RecordWriter:
     """Open the file of records. Raises `OSError` that names the flag."""
     try:
         return RecordWriter(
-            given.record_file,
-            fsync=given.record_fsync,
-            limits=given.record_limits,
-            chain=chain_log(given),
+            settings.record_file,
+            fsync=settings.record_fsync,
+            limits=settings.record_limits,
+            chain=chain_log(settings),
         )
     except OSError as error:
-        message = f"--record-file {given.record_file}: {error.strerror or error}"
+        message = f"--record-file {settings.record_file}: {error.strerror or error}"
         raise OSError(message) from error
 
 
-def _observer(given: WebhookSettings, stack: contextlib.AsyncExitStack) -> Observer:
+def _observer(settings: WebhookSettings, stack: contextlib.AsyncExitStack) -> Observer:
     """Return what observes the pipeline: spans where a collector is named, else nothing. Raises `OSError`."""
-    if given.otlp_endpoint is None:
+    if settings.otlp_endpoint is None:
         return unobserved
     try:
         from bailiwick_webhook import telemetry  # noqa: PLC0415 - 20 MB that only those load who ask for spans
     except ImportError as error:
         message = f"--otlp-endpoint needs the extra bailiwick[tracing]: {error}"
         raise OSError(message) from error
-    export = telemetry.SpanExport(given.otlp_endpoint)
+    export = telemetry.SpanExport(settings.otlp_endpoint)
     stack.push_async_callback(export.close)
     return export.observer
 
 
-def _clustered(
-    given: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack, observe: Observer
+def _cluster_parts(
+    settings: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack, observe: Observer
 ) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
-    cluster = ApiClient(HttpTransport(access(given.kubeconfig), given.api_timeout, _USER_AGENT))
+    cluster = ApiClient(HttpTransport(access(settings.kubeconfig), settings.api_timeout, _USER_AGENT))
     stack.push_async_callback(cluster.close)
-    # Data grows without anything for the collector in it.
+    # EndpointData grows without objects that the collector tracks.
     keeper = collector.CollectorKeeper(lambda: sys.getallocatedblocks() - store.policies.data.blocks)
     store = Store(
         cluster,
-        given.installation,
-        max_staleness=given.max_staleness,
-        hard_staleness=given.hard_staleness,
-        relist=given.relist_interval,
-        budget=given.budget,
+        settings.installation,
+        max_staleness=settings.max_staleness,
+        hard_staleness=settings.hard_staleness,
+        relist=settings.relist_interval,
+        budget=settings.budget,
         tend=keeper.tend,
     )
     pdp = Pdp(
@@ -235,23 +236,23 @@ def _clustered(
         Opener(
             cluster,
             store,
-            given.installation,
+            settings.installation,
             time.time,
-            given.pending_grants,
+            settings.pending_grants,
             skewed=lambda: not cluster.clock.agree,
         ),
         records,
-        given.installation,
+        settings.installation,
         permits=Permits(cluster),
-        record_key=given.record_key,
-        shadow_share=given.shadow_share,
+        record_key=settings.record_key,
+        shadow_share=settings.shadow_share,
         observe=observe,
     )
-    keys, issuers = KeySet(CLUSTER, publisher(cluster)), Issuers(given.issuers)
+    keys, issuers = KeySet(CLUSTER, publisher(cluster)), Issuers(settings.issuers)
     tokens = Tokens(
         cluster,
         Verifier(keys, RULES, clock=time.monotonic, now=time.time),
-        max_staleness=given.max_staleness,
+        max_staleness=settings.max_staleness,
         clock=time.monotonic,
         now=time.time,
         counts=pdp.counts,
@@ -259,34 +260,36 @@ def _clustered(
     return store, ByToken(tokens, issuers, Workloads(cluster)), pdp, (keys, *issuers.keysets)
 
 
-def _checkpoints(given: WebhookSettings, store: View, records: RecordWriter, counts: Counts) -> CheckpointHandler:
-    """Return what answers the witness. Without an operator no checkpoint of its log is taken: none is signed."""
+def _checkpoints(settings: WebhookSettings, store: View, records: RecordWriter, counts: Counts) -> CheckpointHandler:
+    """Return the handler for the witness. Without an operator it accepts no checkpoint of an operator's log."""
     notes = LedgerNotes(
-        lambda: store.guard.witness_keys if isinstance(store, Store) else "", given.installation.namespace
+        lambda: store.guard.witness_keys if isinstance(store, Store) else "", settings.installation.namespace
     )
     return CheckpointHandler(records, counts, notes, StatusSenders(counts, lambda: store.keyring.keys))
 
 
-async def _first(*awaited: Awaitable[object]) -> None:
+async def _wait_for_first(*awaitables: Awaitable[object]) -> None:
     """Wait for the first of these; a task among them that failed raises here."""
-    done, _ = await asyncio.wait([asyncio.ensure_future(one) for one in awaited], return_when=asyncio.FIRST_COMPLETED)
+    done, _ = await asyncio.wait(
+        [asyncio.ensure_future(awaitable) for awaitable in awaitables], return_when=asyncio.FIRST_COMPLETED
+    )
     for task in done:
         task.result()
 
 
-def _certificates(given: WebhookSettings) -> Certificates | None:
-    if given.tls_cert_file is None or given.tls_key_file is None:
+def _certificates(settings: WebhookSettings) -> Certificates | None:
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
         return None
     return Certificates(
-        given.tls_cert_file,
-        given.tls_key_file,
-        interval=given.tls_poll_seconds,
-        names=given.tls_server_names,
-        clients=given.client_ca_file,
+        settings.tls_cert_file,
+        settings.tls_key_file,
+        interval=settings.tls_poll_seconds,
+        names=settings.tls_server_names,
+        clients=settings.client_ca_file,
     )
 
 
-async def _ready(store: View, tls: Certificates | None) -> None:
+async def _until_ready(store: View, tls: Certificates | None) -> None:
     """Wait for the first lists, and for a certificate: its Secret is mounted before the operator has filled it."""
     if tls is not None:
         await tls.first()

@@ -1,7 +1,7 @@
-"""Steps: an answer that is there at once, or a need: what must be awaited before there is one.
+"""Steps: an answer that is available at once, or a need: what must be awaited before there is one.
 
-Standing: under identity, the request authenticator and the pipeline, so that each decides in one synchronous function,
-whatever drives it. Holds: a need is met once, by the one that gets it; one that is not met has used, recorded and
+Standing: under identity, the request authenticator and the pipeline, so that each decides in one synchronous function
+for every driver. Holds: a need is met once, by the caller that gets it; a need that is not met has used, recorded and
 answered nothing.
 """
 
@@ -26,17 +26,17 @@ class Need(Generic[_T_co]):
 Step: TypeAlias = _T | Need[_T]
 
 
-async def met(step: Step[_T]) -> _T:
-    """Return the answer, and await whatever it needs."""
+async def resolve(step: Step[_T]) -> _T:
+    """Return the answer, after awaiting everything that it needs."""
     while isinstance(step, Need):
         step = await step.meet()
     return step
 
 
 def then(need: Need[_T], follow: Callable[[_T], Step[_U]]) -> Need[_U]:
-    """Return a need for what follows from the answer to this one."""
-    return Need(partial(_followed, need, follow))
+    """Return a need for the step that follows from the answer to this one."""
+    return Need(partial(_follow, need, follow))
 
 
-async def _followed(need: Need[_T], follow: Callable[[_T], Step[_U]]) -> Step[_U]:
-    return follow(await met(need))
+async def _follow(need: Need[_T], follow: Callable[[_T], Step[_U]]) -> Step[_U]:
+    return follow(await resolve(need))

@@ -1,9 +1,9 @@
-"""Spans of decisions: made of what the pipeline reports, and sent to a collector by OTLP over HTTP, in batches.
+"""Spans of decisions: made from the pipeline's reports, and sent to a collector by OTLP over HTTP, in batches.
 
-Standing: beside `main`, which loads it where a collector is named. Holds: no argument, no token, no id of a resource
-and no name of a subject is ever an attribute; a collector that is away or slow costs spans and never a decision, since
-what waits is bounded, and stopping waits a few seconds at most. The rest is set as the library has it, by OTEL_*
-variables: headers, certificate, sampler.
+Standing: beside `main`, which loads it where a collector is configured. Holds: no argument, no token, no id of a
+resource and no name of a subject is ever an attribute; an unreachable or slow collector loses spans and never a
+decision, because the queue is bounded, and shutdown waits a few seconds at most. The library's own OTEL_* variables set
+the rest: headers, certificate, sampler.
 """
 
 import asyncio
@@ -56,12 +56,12 @@ class SpanObserver:
 
     @contextlib.contextmanager
     def __call__(self, stage: Stage, asked: EvaluationRequest | None) -> Iterator[Report]:
-        """Be the observer."""
+        """Open the span of a stage, and yield the function that reports its result."""
         name, kind = _SPANS[stage]
         context, attributes = None, {}
         if kind is SpanKind.SERVER:
             sent = {} if asked is None or asked.trace is None else {"traceparent": asked.trace}
-            # Without a trace of the caller's it is a trace of its own, whatever is under way here.
+            # Without a trace from the caller, start a new trace, regardless of the current one.
             context = _PROPAGATOR.extract(sent)
             attributes = {} if asked is None else _call_attributes(asked)
         with self._tracer.start_as_current_span(name, context, kind, attributes) as span:
@@ -69,11 +69,11 @@ class SpanObserver:
 
 
 class SpanExport:
-    """The spans of this process on their way out."""
+    """Sends the spans of this process."""
 
     def __init__(self, endpoint: str) -> None:
         """Prepare; nothing is sent before there are spans. `endpoint`: the collector's base URL, as http[s]://host."""
-        # It complains of each batch that it cannot send, with a traceback at times.
+        # It logs each batch that it cannot send, sometimes with a traceback.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         exporter: Any = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + _PATH, timeout=_EXPORT_SECONDS)
         self._provider = TracerProvider(resource=Resource.create({"service.name": _NAME}))
@@ -81,11 +81,11 @@ class SpanExport:
 
     @property
     def observer(self) -> SpanObserver:
-        """What makes spans."""
+        """The observer that makes spans."""
         return SpanObserver(self._provider.get_tracer(_NAME))
 
     async def close(self) -> None:
-        """Send what waits, for a few seconds at most."""
+        """Send the waiting spans, for a few seconds at most."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
                 await asyncio.to_thread(self._provider.shutdown)

@@ -1,6 +1,6 @@
-"""Asks one process of the decision point for its newest checkpoint, and tells it the ledger's.
+"""Asks one process of the decision point for its newest checkpoint, and sends it the ledger's.
 
-Holds: whatever is asked has a time limit and a size limit; whatever a process answers, or does not, is a value.
+Holds: every request has a time limit and a size limit; any answer of a process, and no answer too, is a value.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ Why = Literal["no_chain", "other_size", "silent"]
 
 @dataclass(frozen=True, slots=True)
 class NoCheckpoint:
-    """What came instead of a checkpoint. `no_chain`: it has no log; `other_size`: it keeps nothing of that size."""
+    """Why there is no checkpoint. `no_chain`: the process has no log; `other_size`: it keeps nothing of that size."""
 
     why: Why
     message: str
@@ -41,16 +41,16 @@ class CheckpointClient:
     ) -> CheckpointAnswer | NoCheckpoint:
         """Ask a process that is believed to keep this chain; never raises but when cancelled."""
         size = 0 if before is None else before.size
-        found = await self._ask(replica, size, size, ledger)
-        if before is None or isinstance(found, CheckpointAnswer) or found.why != "other_size":
-            return found
-        # Another process in the same pod, most likely: from nothing on, each one answers and says which chain it is.
-        anew = await self._ask(replica, 0, size, None)
-        if isinstance(anew, NoCheckpoint) or named_chain(anew) != before.entry.chain:
-            return anew
-        # The same one after all, which cannot show that it goes on from what was witnessed. That it is smaller now,
-        # or another of the same size, its own signature shows.
-        return found if claimed_size(anew) > size else anew
+        continued = await self._ask(replica, size, size, ledger)
+        if before is None or isinstance(continued, CheckpointAnswer) or continued.why != "other_size":
+            return continued
+        # Most likely another process in the same pod: asked from size 0, each one answers and names its chain.
+        restarted = await self._ask(replica, 0, size, None)
+        if isinstance(restarted, NoCheckpoint) or named_chain(restarted) != before.entry.chain:
+            return restarted
+        # The same chain after all, which cannot prove that it continues from what was witnessed. If it is smaller now,
+        # or another of the same size, its own signature proves that.
+        return continued if claimed_size(restarted) > size else restarted
 
     async def _ask(
         self, replica: Replica, size: int, known: int, ledger: str | None
@@ -74,15 +74,15 @@ class CheckpointClient:
 
 
 def _answer(replica: Replica, size: int, known: int, text: bytes) -> CheckpointAnswer:
-    said = json.loads(text)
-    note, key, since = said["checkpoint"], said["key"], said["from"]
-    proof = [decode_base64(one) for one in said["proof"]]
-    whole = tuple(one for one in proof if one is not None and len(one) == _HASH)
-    if not isinstance(note, str) or not isinstance(key, str) or len(whole) != len(proof) or len(proof) > _MOST_HASHES:
+    answer = json.loads(text)
+    note, key, since = answer["checkpoint"], answer["key"], answer["from"]
+    proof = [decode_base64(step) for step in answer["proof"]]
+    hashes = tuple(step for step in proof if step is not None and len(step) == _HASH)
+    if not isinstance(note, str) or not isinstance(key, str) or len(hashes) != len(proof) or len(proof) > _MOST_HASHES:
         raise ValueError
     if since != size or isinstance(since, bool):
         raise ValueError
-    # Which pod it is, the API server says and not the process. One of an older version does not say what it lost, and
-    # one that says something else is witnessed all the same.
-    lost = lost_count(said.get("lost"))
-    return CheckpointAnswer(replica.uid, replica.name, known, size, note, key, whole, lost)
+    # The name of the pod comes from the API server and not from the process. A process of an older version does not
+    # report its losses, and one that reports something else is witnessed all the same.
+    lost = lost_count(answer.get("lost"))
+    return CheckpointAnswer(replica.uid, replica.name, known, size, note, key, hashes, lost)

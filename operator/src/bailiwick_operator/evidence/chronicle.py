@@ -1,8 +1,8 @@
-"""What the ledger says beside checkpoints: policies by their digest, ended grants, keys, guards and modes.
+"""The ledger's lines beside checkpoints: policies by their digest, ended grants, keys, guards and modes.
 
-Standing: beside `witness`, over `ledger`; those who know of a change call it. Holds: telling never waits; a text is
-printed once for each digest in the life of a process, and each ended grant once: a line more often is no fault, one
-that is lacking is. What takes long, a policy's text, is made in pieces by `run`.
+Standing: beside `witness`, over `ledger`; the parts that notice a change call it. Holds: a call never waits; a text is
+printed once for each digest in the life of a process, and each ended grant once. A repeated line is harmless, a missing
+one is a defect. The text of a policy takes long, so `run` makes it in pieces.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ _REQUEST: Final = ("origin", "pendingUntilTime", "windowSeconds", "maxUses")
 
 
 def final_state(grant: Object, digests: Mapping[str, str]) -> Object:
-    """Return the members of a grant's last line, by which it can be told later what a use of it rested on.
+    """Return the members of a grant's last line, which show later what a use of it was based on.
 
-    `digests`: of each policy by its uid, as it is known now. No value that reviewers were shown, no words of
-    theirs and no argument of the call is in it.
+    `digests`: of each policy by its uid, as it is known now. It has no value that reviewers were shown, no comment of
+    theirs and no argument of the call.
     """
     metadata, spec, status = grant["metadata"], grant.get("spec") or {}, grant.get("status") or {}
     request = spec.get("request") or {}
-    ended = retention.ended(grant)
+    ended = retention.ended_grant(grant)
     binding = request.get("binding") or {}
     revocation = spec.get("revocation") or {}
     return {
@@ -80,12 +80,12 @@ class Chronicle:
         self._generations: dict[str, int] = {}
         self._modes: dict[str, Object] = {}
         self._digests: dict[str, str] = {}
-        self._said: set[str] = set()
+        self._printed: set[str] = set()
         self._ended: set[str] = set()
         self._guard: str | None = None
 
     def policy_changed(self, policy: Object, *, gone: bool) -> None:
-        """Say that a policy came, changed or went."""
+        """Record that a policy came, changed or went."""
         metadata, spec = policy["metadata"], policy.get("spec")
         uid = metadata["uid"]
         if gone:
@@ -106,7 +106,7 @@ class Chronicle:
         self._woken.set()
 
     def grant_changed(self, grant: Object, *, gone: bool) -> None:
-        """Say that a grant came, changed or went."""
+        """Record that a grant came, changed or went."""
         uid, phase = grant["metadata"]["uid"], (grant.get("status") or {}).get("phase")
         if (phase in TERMINAL_PHASES or gone) and uid not in self._ended:
             self._ended.add(uid)
@@ -115,17 +115,17 @@ class Chronicle:
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 _LOG.error("a grant cannot be read: the ledger does not say how it ended", uid=uid, problem=str(error))
                 members = {"uid": uid, "phase": phase}
-            # One that had not ended was deleted by somebody who may do that.
+            # A grant that had not ended was deleted by someone who has the right to.
             self._ledger.say("grant", **members, **({} if phase in TERMINAL_PHASES else {"deleted": True}))
         if gone:
             self._ended.discard(uid)
 
     def keys_changed(self, published: Iterable[str], removed: Iterable[str]) -> None:
-        """Say which signing keys came and went, by their thumbprints."""
+        """Record which signing keys were published and removed, by their thumbprints."""
         self._ledger.say("keys", published=sorted(published), removed=sorted(removed))
 
     def guard_recorded(self, fingerprint: str) -> None:
-        """Say that the guards over grants are recorded by this fingerprint."""
+        """Record the fingerprint by which the guards over grants are recorded."""
         if fingerprint != self._guard:
             self._ledger.say("guard", fingerprint=fingerprint, was=self._guard)
             self._guard = fingerprint
@@ -139,18 +139,18 @@ class Chronicle:
                 policy = self._waiting.pop(next(iter(self._waiting)))
                 try:
                     await self._print(policy)
-                except Exception:  # noqa: BLE001 - a policy that nobody thought of must not stop all the others
+                except Exception:  # noqa: BLE001 - one policy of an unforeseen shape must not stop all the others
                     _LOG.exception("internal error while printing a policy to the ledger")
 
     async def _print(self, policy: Object) -> None:
-        text = await self._made(_text(policy.get("spec")))
+        text = await self._run_steps(_text(policy.get("spec")))
         if text is None:
-            # It does not parse, so nothing was ever decided by it.
+            # It does not parse, so no call was ever decided by it.
             return
         digest = f"sha256:{hashlib.sha256(text).hexdigest()}"
         self._digests[policy["metadata"]["uid"]] = digest
-        if digest not in self._said:
-            self._said.add(digest)
+        if digest not in self._printed:
+            self._printed.add(digest)
             self._ledger.say(
                 "policy",
                 digest=digest,
@@ -160,14 +160,14 @@ class Chronicle:
                 text=text.decode(),
             )
 
-    async def _made(self, steps: Steps[bytes | None]) -> bytes | None:
+    async def _run_steps(self, steps: Steps[bytes | None]) -> bytes | None:
         until = self._clock() + _TURN
         while True:
             try:
                 next(steps)
             except StopIteration as end:
-                made: bytes | None = end.value
-                return made
+                text: bytes | None = end.value
+                return text
             if self._clock() >= until:
                 await asyncio.sleep(0)
                 until = self._clock() + _TURN

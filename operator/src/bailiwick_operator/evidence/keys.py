@@ -1,9 +1,9 @@
-"""The keys that the witness cosigns by: one Secret, filled by the leader alone.
+"""The keys with which the witness cosigns: one Secret, filled by the leader alone.
 
 Standing: like `bailiwick_operator.keys`, whose discipline it follows. Holds: the Secret comes with the manifests and is
 written upon the very version that was read; a key that this process has used is put back where it is gone; no private
-key is ever logged. Of a key that was replaced since somebody asked for that, what verifies stays, and what signs does
-not. One that is replaced since it is lost is a break in what can be shown, so that is always told.
+key is ever logged. Of a key that was replaced on request, the public key stays and the private key is removed. A key
+that is replaced because it was lost breaks the chain of proof, so that is always reported.
 """
 
 import base64
@@ -29,23 +29,23 @@ _LOG: Final = structlog.get_logger(__name__)
 WITNESS_ENTRY: Final = "witness.json"
 BEGUN_ENTRY: Final = "begun"
 RENEW_ANNOTATION: Final = "bailiwick.dev/renew-before"
-"""On the Secret: a key that was made before this time is replaced, once the time has come."""
+"""On the Secret: a key that was made before this time is replaced, once this time is past."""
 KEPT: Final = timedelta(days=400)
-"""How long what verifies stays at least: the ConfigMaps of twelve months hold what it cosigned."""
+"""How long a former public key stays at least: the ConfigMaps of twelve months hold what it cosigned."""
 _TRIES: Final = 3
 _RAW: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class WitnessKey:
-    """One that cosigns. `created`: RFC 3339."""
+    """A key that cosigns. `created`: RFC 3339."""
 
     private: Ed25519PrivateKey
     created: str
 
     @property
     def public(self) -> bytes:
-        """What verifies its cosignatures."""
+        """The public key, which verifies its cosignatures."""
         return self.private.public_key().public_bytes_raw()
 
     @property
@@ -58,13 +58,13 @@ class WitnessKey:
         return {"seed": base64.b64encode(self.seed).decode(), "createdTime": self.created}
 
     def former(self, until: str) -> "FormerKey":
-        """Return what is left of it once another one cosigns."""
+        """Return what is kept of it once another key cosigns."""
         return FormerKey(self.public, self.created, until)
 
 
 @dataclass(frozen=True, slots=True)
 class FormerKey:
-    """One that cosigned, of which the private key is gone. `created`, `until`: RFC 3339."""
+    """A key that cosigned, whose private key was removed. `created`, `until`: RFC 3339."""
 
     public: bytes
     created: str
@@ -78,7 +78,7 @@ class FormerKey:
 
 @dataclass(frozen=True, slots=True)
 class WitnessKeys:
-    """All that there are, the last of which cosigns. `begun`: something was witnessed already."""
+    """All keys; `signing` is the one that cosigns. `begun`: a log was witnessed already."""
 
     older: tuple[WitnessKey | FormerKey, ...]
     signing: WitnessKey
@@ -90,16 +90,16 @@ class WitnessKeys:
         return (*self.older, self.signing)
 
     def verifiers(self, installation: str) -> Cosigners:
-        """Return what verifies what any of them cosigned, while it was the one to cosign."""
+        """Return the verifiers of all cosignatures, each with the time until which its key cosigned."""
         name = witness_name(installation)
         keys = tuple(VerifierKey(name, SignatureType.COSIGNATURE, key.public) for key in self.all)
         ends = (read_time(key.until) if isinstance(key, FormerKey) else None for key in self.all)
         return Cosigners(keys, tuple(None if end is None else int(end.timestamp()) for end in ends))
 
-    def rotated(self, now: datetime) -> "WitnessKeys | None":
-        """Return these with a new one that cosigns, and no other private key.
+    def rotate(self, now: datetime) -> "WitnessKeys | None":
+        """Return these with a new key that cosigns, and no other private key.
 
-        Of too many, those go that ended `KEPT` ago; None: there are too many that did not.
+        If there are too many, those that ended `KEPT` ago are removed; None: too many ended later than that.
         """
         older = [key.former(stamp(now)) if isinstance(key, WitnessKey) else key for key in self.all]
         while len(older) >= secretlist.MOST:
@@ -107,13 +107,13 @@ class WitnessKeys:
             if end is not None and now - end < KEPT:
                 return None
             del older[0]
-        return WitnessKeys(tuple(older), _made(stamp(now)), self.begun)
+        return WitnessKeys(tuple(older), _new_key(stamp(now)), self.begun)
 
 
 class WitnessKeyring:
-    """Reads the Secret, fills it where it is empty, and replaces its key where somebody asked for that.
+    """Reads the Secret, fills it where it is empty, and replaces its key on request.
 
-    `told` hears what a person must know: the reason of an Event, and a note.
+    `warn` is called with what a person must know: the reason of an Event, and a note.
     """
 
     def __init__(
@@ -121,36 +121,36 @@ class WitnessKeyring:
         kube: OperatorClient,
         installation: Installation,
         now: Callable[[], datetime],
-        told: Callable[[str, str], None],
+        warn: Callable[[str, str], None],
     ) -> None:
         self._kube = kube
         self._now = now
-        self._told = told
+        self._warn = warn
         self._known: WitnessKeys | None = None
         self._misread: str | None = None
         self._full = False
         self._path = object_path(CORE, "secrets", installation.namespace, WITNESS_SECRET)
 
     async def current(self) -> WitnessKeys:
-        """Return the keys. Raises `RefusedError` where there is no Secret to have them from, `UnreachableError`."""
-        return await self._settled(begun=False)
+        """Return the keys. Raises `RefusedError` where the Secret is missing, and `UnreachableError`."""
+        return await self._keep(begun=False)
 
     async def begin(self) -> None:
-        """Remember that something was witnessed. Raises as `current` does."""
-        await self._settled(begun=True)
+        """Remember that a log was witnessed. Raises as `current` does."""
+        await self._keep(begun=True)
 
-    async def _settled(self, *, begun: bool) -> WitnessKeys:
+    async def _keep(self, *, begun: bool) -> WitnessKeys:
         for _ in range(_TRIES):
             secret = await self._read()
-            found, problem = _keys(secret)
+            stored, problem = _keys(secret)
             was = BEGUN_ENTRY in (secret.get("data") or {})
             begun = begun or was
-            sound = found is not None and _holds(found, self._known)
-            held = found if sound else self._known
-            keys = WitnessKeys((), _made(stamp(self._now()))) if held is None else held
+            sound = stored is not None and _holds(stored, self._known)
+            held = stored if sound else self._known
+            keys = WitnessKeys((), _new_key(stamp(self._now()))) if held is None else held
             due = held is not None and self._is_due(secret, keys.signing)
             if due:
-                after = self._rotated(keys)
+                after = self._rotate(keys)
                 keys, due = after or keys, after is not None
             if not sound or due or begun is not was:
                 if not await self._write(secret, keys, begun=begun):
@@ -163,39 +163,39 @@ class WitnessKeyring:
         raise RefusedError(message)
 
     def _is_due(self, secret: Object, key: WitnessKey) -> bool:
-        """Tell whether somebody wants another key than this one. What cannot be read as a time is told once."""
+        """Tell whether a replacement of this key was requested. A value that is not a time is reported once."""
         text = (secret["metadata"].get("annotations") or {}).get(RENEW_ANNOTATION)
         wanted, created = read_time(text), read_time(key.created)
         misread = text if text is not None and wanted is None else None
         if misread is not None and misread != self._misread:
             note = f"the key of the witness is not replaced: {RENEW_ANNOTATION} is not a time of RFC 3339"
-            self._told("RenewalMisread", note)
+            self._warn("RenewalMisread", note)
         self._misread = misread
         if wanted is None or wanted > self._now():
             return False
         # A key's own time has no fractions.
         return created is None or created < wanted.replace(microsecond=0)
 
-    def _rotated(self, keys: WitnessKeys) -> WitnessKeys | None:
-        after = keys.rotated(self._now())
+    def _rotate(self, keys: WitnessKeys) -> WitnessKeys | None:
+        after = keys.rotate(self._now())
         if after is None and not self._full:
             note = (
                 f"the key of the witness is not replaced: the Secret holds {secretlist.MOST} keys, all of which"
                 f" cosigned within {KEPT.days} days, and each still verifies something"
             )
-            self._told("WitnessKeysFull", note)
+            self._warn("WitnessKeysFull", note)
         self._full = after is None
         return after
 
     def _tell(self, problem: str | None, *, put_back: bool) -> None:
         if put_back:
             note = f"the keys of the witness in Secret {WITNESS_SECRET} were removed or changed, and are put back"
-            self._told("WitnessKeyLost", note)
+            self._warn("WitnessKeyLost", note)
         elif problem is not None:
-            self._told(
+            self._warn(
                 "WitnessKeyLost",
                 f"the keys of the witness in Secret {WITNESS_SECRET} cannot be read ({problem}) and are replaced: what"
-                " was witnessed until now cannot be verified here any more",
+                " was witnessed until now can no longer be verified here",
             )
         else:
             _LOG.info("the key of the witness was made", secret=WITNESS_SECRET)
@@ -231,17 +231,17 @@ class WitnessKeyring:
         return True
 
 
-def _made(now: str) -> WitnessKey:
+def _new_key(now: str) -> WitnessKey:
     return WitnessKey(Ed25519PrivateKey.generate(), now)
 
 
-def _holds(found: WitnessKeys, known: WitnessKeys | None) -> bool:
-    """Tell whether those that were used are among the keys."""
-    return known is None or {key.public for key in known.all} <= {key.public for key in found.all}
+def _holds(stored: WitnessKeys, known: WitnessKeys | None) -> bool:
+    """Tell whether the keys that were used are among the stored ones."""
+    return known is None or {key.public for key in known.all} <= {key.public for key in stored.all}
 
 
 def _keys(secret: Object) -> tuple[WitnessKeys | None, str | None]:
-    """Return the keys of a Secret, none where it is empty; and what is wrong with what it holds."""
+    """Return the keys of a Secret, none where it is empty; and what is wrong with its content."""
     data = secret.get("data")
     if not data:
         return None, None

@@ -1,9 +1,9 @@
 """The operator's own log: a chain of lines on stdout or in a file, so that it leaves the cluster with the logs.
 
-Standing: under `witness` and `chronicle`, which say what stands in it. Holds: a line that has its number is written, or
-tried again, and never given up; what finds no room before it has a number is counted, and the closing line says how
-many. A ledger is the life of one process; its key is made with it and never stored. A process that never led has
-nothing to say, and leaves no chain that nobody could have witnessed.
+Standing: under `witness` and `chronicle`, which provide its lines. Holds: a line that has its number is written, or
+tried again, and never given up; a line for which there is no room before it has a number is counted, and the closing
+line says how many. A ledger is the life of one process; its key is made with it and never stored. A process that never
+led writes no line, and so leaves no chain that no witness could have seen.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ LedgerOutput = Callable[[bytes], int]
 
 
 def output(path: Path | None) -> LedgerOutput:
-    """Return what appends to a file, or to stdout where none is named. Raises `OSError`."""
+    """Return a function that appends to a file, or to stdout where none is named. Raises `OSError`."""
     number = _STDOUT if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
 
     def write(held: bytes) -> int:
@@ -43,9 +43,10 @@ def output(path: Path | None) -> LedgerOutput:
 
 
 class OperatorLedger:
-    """Takes what is to be said, numbers it and writes it. Lives in one loop. `now` is the time of day.
+    """Numbers lines and writes them. Lives in one loop. `now` is the time of day.
 
-    `installation` names it among others; `members` stand in the opening line, which comes with the first other one.
+    `installation` distinguishes it from others; `members` are part of the opening line, which is written before the
+    first other one.
     """
 
     def __init__(self, installation: str, write: LedgerOutput, now: Callable[[], datetime], **members: object) -> None:
@@ -55,11 +56,11 @@ class OperatorLedger:
         self._key: Final = Ed25519PrivateKey.generate()
         self._origin: Final = origin(installation, self._chain.id)
         self._unwritten = bytearray()
-        self._stands = Forest()
+        self._written_forest = Forest()
         self.written = 0
         """How many lines there are."""
         self.lost = 0
-        """How many were given up since the output takes nothing."""
+        """How many were given up because the output takes nothing."""
         self.problem: str | None = None
         """Why lines wait to be written; None while none does."""
         self._opening: dict[str, object] | None = {
@@ -86,7 +87,7 @@ class OperatorLedger:
             self.lost += 1
             return
         if len(line) + _LINK_BYTES > MOST_BYTES:
-            # Too long for an entry of a log: it follows behind an entry with its hash.
+            # Too long for an entry of a log: it follows after an entry with its hash.
             hashed = {"sha256": hashlib.sha256(line[:-1]).hexdigest(), "bytes": len(line) - 1}
             self._unwritten += self._chain.append(self._line("hash", hashed)) + line
         else:
@@ -112,7 +113,7 @@ class OperatorLedger:
             problem = f"the ledger cannot be written: {error.strerror or error}"
         else:
             problem = None
-            self._stands = self._chain.forest.copy()
+            self._written_forest = self._chain.forest.copy()
         if problem != self.problem:
             if problem is None:
                 _LOG.info("the ledger is written again")
@@ -121,17 +122,17 @@ class OperatorLedger:
         self.problem = problem
 
     def checkpoint(self) -> str:
-        """Return its newest checkpoint, signed: over the lines that are written, and none that wait."""
-        text = Checkpoint(self._origin, self._stands.size, self._stands.root).text()
+        """Return its newest checkpoint, signed: over the lines that are written, without those that wait."""
+        text = Checkpoint(self._origin, self._written_forest.size, self._written_forest.root).text()
         return sign_note(text, self._origin, self._key)
 
     def close(self, reason: str) -> None:
-        """Write the closing line, if there is any other, and nothing after it."""
+        """Write the closing line, if there is any other line, and nothing after it."""
         if self._opening is None:
             self.say("close", reason=reason, written=self.written, lost=self.lost)
         self._opening = None
-        self._write = _closed
+        self._write = _discard
 
 
-def _closed(held: bytes) -> int:
+def _discard(held: bytes) -> int:
     return len(held)

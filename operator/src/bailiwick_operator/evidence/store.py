@@ -1,9 +1,8 @@
-"""Where the witness keeps what it cosigned: a ConfigMap of what lives, and one for each month of what is over.
+"""Where the witness keeps what it cosigned: a ConfigMap of live chains, and one for each month of finished ones.
 
-Standing: under `witness`. Holds: what is read is believed only where our own cosignature verifies; what is written is
-written upon the very version that was read, so that two who lead for a moment never set each other back. A ConfigMap
-of last year's month is taken for this year's; what stood in it is handed back to be printed, and so is what finds no
-room.
+Standing: under `witness`. Holds: an entry is believed only where our own cosignature verifies; a write applies only to
+the very version that was read, so that two processes that lead for a moment never set each other back. The ConfigMap of
+a month is reused a year later; its old entries are returned to be printed, and so are entries that do not fit.
 """
 
 import re
@@ -34,7 +33,7 @@ _KEPT: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class StoredChains:
-    """What was read. `config_map` None: there is none. `broken`: entries that do not verify, as they stand."""
+    """The stored chains. `config_map` None: there is none. `broken`: entries that do not verify, unchanged."""
 
     config_map: Object | None
     held: Mapping[str, HeldChain]
@@ -53,27 +52,29 @@ class WitnessStore:
         self._kube = kube
         self._namespace = installation.namespace
         self._path = object_path(CORE, "configmaps", installation.namespace)
-        # Of what was verified before: the same text by the same keys is as good as it was.
+        # Results of earlier verifications: the same text under the same keys still verifies.
         self._verified: dict[tuple[str, str], tuple[Cosigners, HeldChain]] = {}
 
     async def read(self, keys: Cosigners) -> StoredChains:
-        """Read what lives. Raises `RefusedError` and `UnreachableError`."""
-        return self._parsed(await self._get(WITNESS_CONFIG_MAP), keys)
+        """Read the live chains. Raises `RefusedError` and `UnreachableError`."""
+        return self._parse(await self._get(WITNESS_CONFIG_MAP), keys)
 
     async def write(self, stored: StoredChains, held: Mapping[str, HeldChain], keys: Cosigners) -> bool:
-        """Write what lives, upon what was read; False where that is not the newest any more. Raises `RefusedError`."""
+        """Write the live chains upon what was read; False where that is not the newest. Raises `RefusedError`."""
         data = data_of(held, stored.broken, keys)
         if stored.config_map is not None and data == stored.data:
             return True
         return await self._put(WITNESS_CONFIG_MAP, stored.config_map, data)
 
-    async def put_away(self, over: Iterable[HeldChain], keys: Cosigners, now: datetime) -> tuple[tuple[str, str], ...]:
-        """Add chains that are over to this month's, before they are taken out of what lives.
+    async def put_away(
+        self, finished: Iterable[HeldChain], keys: Cosigners, now: datetime
+    ) -> tuple[tuple[str, str], ...]:
+        """Add finished chains to this month's ConfigMap, before they are taken out of the live ones.
 
-        Returns what had to go for that, each by its chain and as it stood.
+        Returns the entries that had to be removed for that: chain and text.
         """
         name, month = WITNESS_MONTHS[now.month - 1], now.strftime("%Y-%m")
-        added = {one.entry.chain: one.entry.text() for one in over}
+        added = {chain.entry.chain: chain.entry.text() for chain in finished}
         for _ in range(_TRIES):
             config_map = await self._get(name)
             data: dict[str, str] = dict((config_map or {}).get("data") or {})
@@ -94,17 +95,17 @@ class WitnessStore:
 
     async def find(self, chains: set[str], keys: Cosigners) -> dict[str, HeldChain]:
         """Return those of these chains that were put away. Raises `RefusedError` and `UnreachableError`."""
-        found: dict[str, HeldChain] = {}
+        newest: dict[str, HeldChain] = {}
         for name in WITNESS_MONTHS:
             config_map = await self._get(name)
             data = (config_map or {}).get("data") or {}
             wanted = {chain: data[chain] for chain in chains if chain in data}
-            for chain, held in self._parsed({"data": wanted}, keys).held.items():
-                if chain not in found or found[chain].size < held.size:
-                    found[chain] = held
-        return found
+            for chain, held in self._parse({"data": wanted}, keys).held.items():
+                if chain not in newest or newest[chain].size < held.size:
+                    newest[chain] = held
+        return newest
 
-    def _parsed(self, config_map: Object | None, keys: Cosigners) -> StoredChains:
+    def _parse(self, config_map: Object | None, keys: Cosigners) -> StoredChains:
         held: dict[str, HeldChain] = {}
         broken: dict[str, str] = {}
         if len(self._verified) > _KEPT:
@@ -139,7 +140,7 @@ class WitnessStore:
         if config_map is None:
             answer = await self._kube.create(self._path, body)
         else:
-            # Labels and annotations are other people's; only the data is ours.
+            # Labels and annotations belong to others; only the data is ours.
             body["metadata"] = config_map["metadata"]
             answer = await self._kube.replace(f"{self._path}/{name}", body)
         if answer.conflict or answer.missing:
@@ -151,8 +152,8 @@ class WitnessStore:
 
 
 def data_of(held: Mapping[str, HeldChain], broken: Mapping[str, str], keys: Cosigners) -> dict[str, str]:
-    """Return the `data` of what lives. What cannot be read stays as it is, until its chain is seen again."""
-    entries = {chain: one.entry.text() for chain, one in held.items()}
+    """Return the `data` of the live chains. Unreadable entries stay as they are until their chain is seen again."""
+    entries = {chain: kept.entry.text() for chain, kept in held.items()}
     return {**broken, **entries, WITNESS_KEYS_ENTRY: keys.text()}
 
 

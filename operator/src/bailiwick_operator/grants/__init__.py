@@ -1,5 +1,4 @@
-"""Grants: what becomes of an ApprovalGrant, and what the names in one written by hand stand for.
+"""Grants: reconciles ApprovalGrants, and resolves the names in those written by hand.
 
-Standing: above `loop` and the pure rules in `reconcile`. Holds: nothing is counted or ended here that `reconcile`
-does not say.
+Standing: above `loop` and the pure rules in `reconcile`. Holds: only `reconcile` decides what is counted or ended.
 """

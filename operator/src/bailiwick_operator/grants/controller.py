@@ -1,8 +1,8 @@
-"""Looks at one grant at a time: what it names, what phase it is in, and whether it has been kept for long enough.
+"""Reconciles one grant at a time: what its names stand for, its phase, and whether it was kept for long enough.
 
-Holds: reviews count, and grants become active, only behind a proof of the guard; a grant is deleted only as the very
+Holds: reviews count, and grants become active, only after a proof of the guard; a grant is deleted only as the very
 version that was judged to have ended, and the canary is never touched; while the clock is not trusted nothing is
-counted, approved, expired or deleted, and what waits for that is looked at again when it is.
+counted, approved, expired or deleted, and grants that wait for the clock are reconciled again when it is trusted.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ _MOVED: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class GrantBarriers:
-    """What grants wait for: that the guard is proven, and that the clock is trusted; and which of them do."""
+    """What grants wait for, a proven guard and a trusted clock; and the lists of those that wait."""
 
     guard: GuardKeeper
     unproven: WaitList[WorkItem]
@@ -41,7 +41,7 @@ class GrantBarriers:
 
 
 class GrantController:
-    """What the leader does with grants. Lives in the main loop; `again` asks for a look."""
+    """Reconciles grants. Lives in the main loop; `again` queues a grant."""
 
     def __init__(  # noqa: PLR0913 - the parts of what a leader does with grants
         self,
@@ -66,7 +66,7 @@ class GrantController:
         self._unproven, self._untimed = barriers.unproven, barriers.untimed
 
     def endpoint_changed(self, namespace: str, endpoint: str) -> None:
-        """Look again at what waited for other policies."""
+        """Queue the grants that waited for policies of this endpoint."""
         for work in self._resolver.waiting((namespace, endpoint)):
             self._again(work)
 
@@ -79,7 +79,7 @@ class GrantController:
         proven = self._guard.covers(seen.at)
         try:
             resolution = await self._resolution(work, seen, carriers, proven=proven)
-            # After the last await, so that no clock was set between this look at it and the judgement.
+            # After the last await, so that the clock cannot be set between this check and the judgement.
             timed = self._timed(work)
             observed = approvalgrant.GrantObservation(proven, self._installation.is_person, resolution, timed=timed)
             outcome = approvalgrant.reconcile(seen.body, observed, self._clock.now())
@@ -92,7 +92,7 @@ class GrantController:
             self._guard.ask()
         wake = outcome.wake
         if outcome.status is not None:
-            # What is written comes back as a newer version, and only that one may be deleted.
+            # The write comes back as a newer version, and only that one may be deleted.
             await self._writer.write("ApprovalGrant", self._grants, seen, outcome.status)
         elif timed:
             kept_until = await self._retain(seen)
@@ -100,12 +100,12 @@ class GrantController:
         self._expiries.set(work, wake if timed else None)
 
     def _void_by_name(self, seen: ObservedObject) -> bool:
-        """Tell whether the keeper of the guard tries to make this void, and nobody else has to do with it."""
+        """Tell whether the keeper of the guard is making this void, so that it alone deals with it."""
         metadata = seen.body["metadata"]
         return self._guard.void.holds(metadata["namespace"], metadata["uid"])
 
     def _timed(self, work: WorkItem) -> bool:
-        """Tell whether this may be judged by the time; if not, it is looked at again when it may."""
+        """Tell whether this may be judged by the time; if not, it is queued once it may."""
         trusted = self._clock.trusted
         (self._untimed.discard if trusted else self._untimed.add)(work)
         return trusted
@@ -113,11 +113,11 @@ class GrantController:
     async def _resolution(
         self, work: WorkItem, seen: ObservedObject, carriers: Callable[[str, str], tuple[Key, ...]], *, proven: bool
     ) -> Resolution | None:
-        request = approvalgrant.to_resolve(seen.body)
+        request = approvalgrant.unresolved_request(seen.body)
         if request is None:
             self._resolver.forget(work)
             return None
-        # Before anything is read, so that a change which comes meanwhile brings it back.
+        # Before anything is read, so that a change in the meantime queues it again.
         self._resolver.wait(work, (work.namespace, request.endpoint))
         if not proven and (seen.body.get("status") or {}).get("phase") != "Pending":
             return None
@@ -125,17 +125,19 @@ class GrantController:
         return await self._resolver.resolution(key, request, carried, self._trusted_now)
 
     def _trusted_now(self) -> float | None:
-        """Return the time of day in seconds since the epoch; None while it may not be judged by."""
+        """Return the time of day in seconds since the epoch; None while the clock is not trusted."""
         return self._clock.now().timestamp() if self._clock.trusted else None
 
     async def _retain(self, seen: ObservedObject) -> datetime | None:
         """Delete a grant that was kept for long enough; return until when it is kept, None where it is not over."""
-        one = retention.ended(seen.body)
-        if one is None:
+        grant = retention.ended_grant(seen.body)
+        if grant is None:
             return None
-        for pushed in self._kept.add(one):
-            self._expiries.set(WorkItem("ApprovalGrant", pushed.namespace, pushed.name), self._kept.until(pushed))
-        until, now = self._kept.until(one), self._clock.now()
+        for pushed in self._kept.add(grant):
+            self._expiries.set(
+                WorkItem("ApprovalGrant", pushed.namespace, pushed.name), self._kept.deletion_time(pushed)
+            )
+        until, now = self._kept.deletion_time(grant), self._clock.now()
         if now < until:
             return until
         gone = await self._writer.delete(self._grants, seen)

@@ -1,7 +1,7 @@
-"""Grant history: what grants of each endpoint ask for, so that limits of those written by hand can be judged.
+"""Grant history: the requests of the grants of each endpoint, to judge the limits of those written by hand.
 
-Standing: told by the reconciler of every version of a grant, beside `backlog`. Holds: it decides nothing; what was
-resolved a moment ago counts before its status is written.
+Standing: beside `backlog`; the reconciler passes it every version of a grant. Holds: it decides nothing; a grant that
+was just resolved counts before its status is written.
 """
 
 from collections.abc import Iterable
@@ -58,10 +58,10 @@ class GrantHistory:
 def asked_grant(raw: Object) -> AskedGrant | None:
     """Return what a stored grant asks for; None where it cannot be read, and then it never counts."""
     grant = grants.parse(raw)
-    return None if grant is None else _asked(grant)
+    return None if grant is None else _request_of(grant)
 
 
-def _asked(grant: Grant) -> AskedGrant:
+def _request_of(grant: Grant) -> AskedGrant:
     request = grant.request
     over = grant.revoked or grant.deleting or grant.phase != "Pending"
     return AskedGrant(

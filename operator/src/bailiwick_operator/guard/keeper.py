@@ -1,28 +1,29 @@
-"""The keeper of the proof that the guards of grants are in force: fingerprint, dry runs, record, and what falls void.
+"""The keeper of the proof that the guards of grants are in force: fingerprint, dry runs, record, and void grants.
 
 A review or a grant counts if the last proof before it was first seen and the first proof after it have the same
-fingerprint. That is kept by these invariants:
+fingerprint. These invariants ensure that:
 
 1. A proof covers a version of a grant only if it *began* after that version was seen (`covers`), and only if its
-   fingerprint is the recorded one. Uid and generation are in the fingerprint and never come back, so between the
-   record and the proof the guards were these, untouched; the version was written in between, so they judged it.
+   fingerprint is the recorded one. Uid and generation are in the fingerprint and never come back. So between the record
+   and the proof the guards were these, unchanged; the version was written in between, so they judged it.
 2. A fingerprint is recorded only after everything that is newer than the last record has been made void, or, where
    its status cannot be written, together with its name (`voider`); what is void by name is never counted. What is
    older was written under the old guard, and stays. A crash in between leaves the old record, so the next process
    finds the same difference and makes the same things void again; it never counts them.
 3. The version that is recorded was read before the guards were (the same guard), or is that of the list whose every
    newer grant has been made void (another guard): what is at most as new is known to be good, or over.
-4. Without a proof that succeeded last, nothing is covered, so nothing counts and nothing becomes active; the record
-   stands still, and when the guard is put back its generation or uid has moved on, so (2) makes void what came in.
+4. Unless the last proof succeeded, nothing is covered, so nothing counts and nothing becomes active. The record does
+   not change, and when the guard is put back its generation or uid has changed, so (2) makes void what came in.
 5. Without a record that speaks of these grants (none, unreadable, or of another collection) everything that is not
    over is void: to lose approvals is a nuisance, to count a forged one is a breach.
-6. A status is written upon the very version that was judged. Whatever moves in between makes the write fail (409).
+6. A status is written upon the very version that was judged. Any change in between makes the write fail (409).
 
-Beside the record stands what verifies the witness, for the decision points: whether the guards are proven or not.
+The verifier keys of the witness are published beside the record, for the decision points, even while the guards are not
+proven.
 
-Whoever may write ConfigMaps in our namespace is trusted: they could start pods as the operator just as well.
+Anyone who can write ConfigMaps in our namespace is trusted: they could just as well start pods as the operator.
 
-The API server takes up a changed guard about a second after it was stored, and each replica of it in its own time.
+The API server loads a changed guard about a second after it was stored, and each replica of it in its own time.
 The dry runs show that this replica has; `settle` is the time that the others are given before (2).
 """
 
@@ -48,9 +49,9 @@ from bailiwick_operator.reconcile.conditions import Status
 from bailiwick_operator.reconcile.guard import (
     Proof,
     Record,
+    is_recorded_guard,
     new_record,
     read_record,
-    untouched_since,
     void_after,
 )
 from bailiwick_operator.reconcile.transitions import NOTE_LENGTH, EventDraft
@@ -73,7 +74,7 @@ class _StoredConfigMap:
 class GuardKeeper:
     """Proves at intervals and on request. Lives in the main loop."""
 
-    def __init__(  # noqa: PLR0913 - whom it proves for, how often, and whom it tells
+    def __init__(  # noqa: PLR0913 - what it proves, how often, and whom it notifies
         self,
         kube: OperatorClient,
         installation: Installation,
@@ -83,8 +84,8 @@ class GuardKeeper:
         settle: float,
         now: Callable[[], datetime],
         proven: Callable[[], None],
-        fallen: Callable[[Object, Status], None] = lambda _grant, _status: None,
-        tell: Callable[[EventDraft], None] = lambda _told: None,
+        report_void: Callable[[Object, Status], None] = lambda _grant, _status: None,
+        tell: Callable[[EventDraft], None] = lambda _draft: None,
         recorded: Callable[[str], None] = lambda _fingerprint: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -98,7 +99,7 @@ class GuardKeeper:
         self._proven = proven
         self._tell = tell
         self._recorded = recorded
-        self._voider = Voider(kube, installation, now, fallen, again=interval, clock=clock)
+        self._voider = Voider(kube, installation, now, report_void, again=interval, clock=clock)
         self._asked = asyncio.Event()
         self._down = False
         self._keys = self._published = ""
@@ -107,13 +108,13 @@ class GuardKeeper:
         self.problem: str | None = "not proven yet"
         """What is wrong, for a person; None after a proof that succeeded."""
         self.rounds = 0
-        """How many rounds have come to an end, however they ended. For the health of the process."""
+        """How many rounds have ended, whatever their outcome. For the health of the process."""
         self.falls = 0
         """How often the guards were found not to be in force, or not those that were recorded."""
         self.made_void = 0
         """How many grants were made void."""
         self.void = NONE
-        """Which grants are void by name, as it is recorded."""
+        """Which grants are void by name, as recorded."""
 
     def covers(self, seen: Tick) -> bool:
         """Tell whether a version that was seen at this tick may be judged (invariant 1)."""
@@ -124,7 +125,7 @@ class GuardKeeper:
         self._asked.set()
 
     def publish(self, keys: str) -> None:
-        """Publish what verifies the witness, soon. `keys`: a `vkey` on each line."""
+        """Publish the verifier keys of the witness, soon. `keys`: a `vkey` on each line."""
         self._keys = keys
         self.ask()
 
@@ -135,7 +136,7 @@ class GuardKeeper:
             self._asked.clear()
             settled = await self.round()
             if self.problem is not None:
-                # Nobody's asking makes a broken guard whole, so it waits here whoever asks.
+                # A request for a proof does not repair a broken guard, so wait here regardless of requests.
                 await asyncio.sleep(retry)
                 retry = min(2 * retry, _RETRY_LAST)
                 continue
@@ -156,7 +157,7 @@ class GuardKeeper:
         try:
             proof = await self._prover.prove()
             stored = await self._read()
-            if stored.record is not None and untouched_since(stored.record, proof):
+            if stored.record is not None and is_recorded_guard(stored.record, proof):
                 void = await self._voider.try_again(stored.record.void)
                 await self._write(stored, new_record(proof, proof.floor, self._now(), void))
                 self._covered = began
@@ -165,12 +166,12 @@ class GuardKeeper:
                 await self._take_over(stored, proof)
             self._report(None)
         except UnreachableError as error:
-            # Nothing is known of the guards, which is no word against them.
+            # The guards are unknown then, not found wrong.
             self._covered = None
             self._report(str(error))
         except (UnprovenError, RefusedError) as error:
             self._covered = None
-            self._fell(str(error))
+            self._note_fall(str(error))
             self._report(str(error))
         self.rounds += 1
         if self._covered is not None:
@@ -178,7 +179,7 @@ class GuardKeeper:
         return self._covered is not None
 
     async def _publish(self) -> None:
-        """Write the keys of the witness, where others stand. That the guards are not proven is no hindrance."""
+        """Write the keys of the witness in place of the published ones, even while the guards are not proven."""
         if self._keys == self._published:
             return
         try:
@@ -191,11 +192,11 @@ class GuardKeeper:
         """Make void what another guard than this one let in, then record this one (invariant 2)."""
         after = void_after(stored.record, proof)
         before = stored.record.fingerprint if stored.record else None
-        # The first proof of an installation is nobody's business, unless it makes something void.
+        # The first proof of an installation is not worth a warning, unless it makes something void.
         tell = _LOG.info if before is None else _LOG.warning
         tell("the guards are not the recorded ones", recorded=before, now=proof.fingerprint, void_after=after)
         await asyncio.sleep(self._settle)
-        # Once more, since it may have been changed or have lost its effect while it settled.
+        # Prove again: the guards may have been changed or have lost their effect while they settled.
         if (again := await self._prover.prove()).fingerprint != proof.fingerprint:
             message = "the guards over grants changed during the proof: proving them again"
             raise UnprovenError(message)
@@ -221,8 +222,8 @@ class GuardKeeper:
 
     async def _write(self, stored: _StoredConfigMap, record: Record) -> None:
         """Record a proof over the very version that was read: another leader's record is never overwritten."""
-        standing = ((stored.config_map or {}).get("data") or {}).get(WITNESS_KEYS_ENTRY)
-        await self._put(stored, record.data() | ({} if standing is None else {WITNESS_KEYS_ENTRY: standing}))
+        published = ((stored.config_map or {}).get("data") or {}).get(WITNESS_KEYS_ENTRY)
+        await self._put(stored, record.data() | ({} if published is None else {WITNESS_KEYS_ENTRY: published}))
         self.void = record.void
         self._recorded(record.fingerprint)
 
@@ -235,7 +236,7 @@ class GuardKeeper:
         if stored.config_map is None:
             answer = await self._kube.create(self._config_maps, body)
         else:
-            # Labels and annotations are other people's; only the data is ours.
+            # Labels and annotations belong to others; only the data is ours.
             body["metadata"] = stored.config_map["metadata"]
             answer = await self._kube.replace(f"{self._config_maps}/{GUARD_CONFIG_MAP}", body)
         if not answer.ok:
@@ -243,8 +244,8 @@ class GuardKeeper:
             raise UnprovenError(message)
         self._published = keys
 
-    def _fell(self, problem: str) -> None:
-        """Count and tell once that the guards are not in force, until they are again."""
+    def _note_fall(self, problem: str) -> None:
+        """Count and report once that the guards are not in force, until they are again."""
         if self._down or self.rounds == 0:
             return
         self._down = True

@@ -1,7 +1,7 @@
 """One proof that the guards of grants are in force: stored as shipped, in a group served here, refusing what they must.
 
 Holds: the version of the grants is read before the guards, the guards before the dry runs; a proof is returned only
-where every guard refused its dry run with its own message. What is recorded and counted from it, `guard` decides.
+where every guard refused its dry run with its own message. `keeper` decides what to record and count by it.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from bailiwick_kube.paths import grants_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient, RefusedError
-from bailiwick_operator.reconcile.guard import Proof, pristine, voided
+from bailiwick_operator.reconcile.guard import Proof, is_pristine, void_status
 
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
-# Applying would leave what somebody added to a guard, and say that all is well.
+# An apply would keep what someone added to a guard, and report success.
 _REMEDY: Final = (
     "Restore them with kubectl replace, and create the missing ones, from the crds/guards and"
     " crds/approvalgrants.yaml of"
@@ -41,7 +41,7 @@ class UnprovenError(Exception):
 
 
 class Prover:
-    """Asks the API server. Two proofs never run at once."""
+    """Asks the API server. Run one proof at a time."""
 
     def __init__(self, kube: OperatorClient, installation: Installation, now: Callable[[], datetime]) -> None:
         self._kube = kube
@@ -82,14 +82,14 @@ class Prover:
     async def _probe(self) -> None:
         now = self._now()
         await self._ensure_canary(now)
-        asked = probes(self._installation, now)
-        answers = await asyncio.gather(*(self._ask(probe) for probe in asked))
-        for probe, answer in zip(asked, answers, strict=True):
+        dry_runs = probes(self._installation, now)
+        answers = await asyncio.gather(*(self._ask(probe) for probe in dry_runs))
+        for probe, answer in zip(dry_runs, answers, strict=True):
             if answer.status in _REFUSALS and probe.refusal in answer.message and probe.guard in answer.message:
                 continue
-            said = "allowed" if answer.ok else f"refused by something else ({answer.message})"
+            result = "allowed" if answer.ok else f"refused by something else ({answer.message})"
             message = (
-                f"{probe.guard} is not in force: its dry run ({probe.verb} on the canary grant) was {said}. A guard"
+                f"{probe.guard} is not in force: its dry run ({probe.verb} on the canary grant) was {result}. A guard"
                 " takes a moment to come into force. If this persists, check that the API server's admission plugin"
                 " ValidatingAdmissionPolicy is enabled, and that nothing else refuses grants"
             )
@@ -109,28 +109,28 @@ class Prover:
                 assert_never(probe.verb)
 
     async def _ensure_canary(self, now: datetime) -> None:
-        """Have a canary as it was made: on another one, other rules than the guards' may be the first to refuse.
+        """Ensure that the canary is as it was created: on a changed one, other rules may refuse before the guards.
 
-        It is the one grant that never falls void, so it must not be able to hold anything either.
+        It is the one grant that is never made void, so it must not be able to hold anything either.
         """
         answer = await self._kube.get(self._canary)
         if answer.ok:
-            if pristine(answer.body, canary(self._installation, now)):
+            if is_pristine(answer.body, canary(self._installation, now)):
                 return
             await self._remove_canary(answer.body, now)
         elif not answer.missing:
             message = f"the canary grant cannot be read: {answer.message}"
             raise RefusedError(message)
-        made = await self._kube.create(self._grants, canary(self._installation, now))
-        if not made.ok:
-            message = f"the canary grant {self._canary} cannot be created: {made.message}"
+        created = await self._kube.create(self._grants, canary(self._installation, now))
+        if not created.ok:
+            message = f"the canary grant {self._canary} cannot be created: {created.message}"
             raise UnprovenError(message)
 
-    async def _remove_canary(self, found: Object, now: datetime) -> None:
-        # The guard lets us delete only what is over.
-        if (found.get("status") or {}).get("phase") not in TERMINAL_PHASES:
-            await self._kube.apply_status("ApprovalGrant", found, voided(found, now))
-        removed = await self._kube.delete(self._canary)
-        if not removed.ok and not removed.missing:
-            message = f"the canary grant {self._canary} was changed and cannot be deleted: {removed.message}"
+    async def _remove_canary(self, stored: Object, now: datetime) -> None:
+        # The guard lets us delete only a grant that is over.
+        if (stored.get("status") or {}).get("phase") not in TERMINAL_PHASES:
+            await self._kube.apply_status("ApprovalGrant", stored, void_status(stored, now))
+        deletion = await self._kube.delete(self._canary)
+        if not deletion.ok and not deletion.missing:
+            message = f"the canary grant {self._canary} was changed and cannot be deleted: {deletion.message}"
             raise UnprovenError(message)

@@ -1,8 +1,9 @@
 """Makes grants void: by their status, and where that cannot be written, by their name in the guard's record.
 
-Standing: under `keeper`, which says what falls and keeps the record. Holds: no single object ends a round: one that the
-API server refuses to change, that moves each time before it is written, or that has a shape which nobody thought of, is
-named alone; what was named is tried again, a few at a time, until its own status says that it is void or it is gone.
+Standing: under `keeper`, which says what to make void and keeps the record. Holds: no single object ends a round. An
+object that the API server refuses to change, that changes each time before it is written, or that has an unforeseen
+shape, is named alone. What was named is tried again, a few at a time, until its own status says that it is void or it
+is gone.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from bailiwick_kube.paths import grants_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.guard import is_canary, is_over, must_void, voided
+from bailiwick_operator.reconcile.guard import is_canary, is_over, must_void, void_status
 
 _LOG: Final = structlog.get_logger(__name__)
 _ROUNDS: Final = 10
@@ -33,7 +34,7 @@ Outcome = Literal["void", "gone", "moved", "refused"]
 
 
 class Voider:
-    """Lives in the main loop. `fallen` is told of each grant that fell, with its status as it is or should be.
+    """Lives in the main loop. `report` is called with each void grant, and with its status as it is or should be.
 
     `again`: seconds between two tries of what is void by name, by `clock`, which is monotonic.
     """
@@ -43,7 +44,7 @@ class Voider:
         kube: OperatorClient,
         installation: Installation,
         now: Callable[[], datetime],
-        fallen: Callable[[Object, Status], None],
+        report: Callable[[Object, Status], None],
         *,
         again: float,
         clock: Callable[[], float] = time.monotonic,
@@ -51,7 +52,7 @@ class Voider:
         self._kube = kube
         self._installation = installation
         self._now = now
-        self._fallen = fallen
+        self._report = report
         self._again = again
         self._clock = clock
         self._tried_again = float("-inf")
@@ -60,25 +61,25 @@ class Voider:
     async def make_void(self, after: int, known: VoidGrants) -> tuple[int, int, VoidGrants]:
         """Make void what is newer than a resourceVersion.
 
-        Returns the version of a list of which nothing newer is left that is not void, how many fell, and which are
-        void by name, with those that were known. Raises `RefusedError` and `UnreachableError` for the list alone.
+        Returns the version of a list whose newer grants are all void, how many were made void, and which are void by
+        name, with those that were known. Raises `RefusedError` and `UnreachableError` for the list alone.
         """
-        version, fell, moves, named = after, 0, Counter[str](), dict(known.grants)
+        version, count, moves, named = after, 0, Counter[str](), dict(known.grants)
         for turn in range(1, _ROUNDS + 1):
             listed = await self._kube.list(GRANTS_PATH)
             version, moved = listed.version, False
-            for batch in _batches(grant for grant in listed.items if self._falls(grant, after, known, named)):
+            for batch in _batches(grant for grant in listed.items if self._must_void(grant, after, known, named)):
                 for grant, outcome in zip(batch, await self._void_all(batch), strict=True):
-                    # Somebody wrote it between list and write, so its new version was judged by nobody: list again.
+                    # It was changed between list and write, so its new version was not judged: list again.
                     if outcome == "moved":
                         moved, uid = True, grant["metadata"]["uid"]
                         moves[uid] = _MOST_MOVES if turn == _ROUNDS else moves[uid] + 1
                     if outcome == "refused" or moves[grant["metadata"]["uid"]] >= _MOST_MOVES:
                         self._name(grant, named)
-                    fell += outcome == "void"
+                    count += outcome == "void"
             if not moved:
                 break
-        return version, fell + len(named) - len(known.grants), VoidGrants(named, known.namespaces).within_limits()
+        return version, count + len(named) - len(known.grants), VoidGrants(named, known.namespaces).within_limits()
 
     async def try_again(self, known: VoidGrants) -> VoidGrants:
         """Try a few of those that are void by name again, now and then; return which are left."""
@@ -122,28 +123,28 @@ class Voider:
             return False
         return await self._void(answer.body) in {"moved", "refused"}
 
-    def _falls(self, grant: Object, after: int, known: VoidGrants, named: dict[str, VoidGrant]) -> bool:
+    def _must_void(self, grant: Object, after: int, known: VoidGrants, named: dict[str, VoidGrant]) -> bool:
         metadata = grant["metadata"]
         if metadata["uid"] in named or metadata["namespace"] in known.namespaces:
             return False
         return must_void(grant, after, self._installation, self._now())
 
     async def _void_all(self, batch: list[Object]) -> list[Outcome]:
-        """Try each. Raises `UnreachableError` where several have no answer: that is no matter of one object."""
+        """Try each. Raises `UnreachableError` where several have no answer: then the cause is not one object."""
         answers = await asyncio.gather(*(self._void(grant) for grant in batch), return_exceptions=True)
         silent = [answer for answer in answers if isinstance(answer, UnreachableError)]
         if len(silent) > 1:
             raise silent[0]
-        # Of one alone it may be the object. If it is not, nothing can be recorded either.
+        # If only one has no answer, the cause may be the object. If it is not, nothing can be recorded either.
         return ["refused" if isinstance(answer, BaseException) else answer for answer in answers]
 
     async def _void(self, grant: Object) -> Outcome:
         metadata = grant["metadata"]
         name = f"{metadata['namespace']}/{metadata['name']}"
-        status = voided(grant, self._now())
+        status = void_status(grant, self._now())
         answer = await self._kube.apply_status("ApprovalGrant", grant, status)
         if answer.ok:
-            self._fallen(grant, status)
+            self._report(grant, status)
             _LOG.warning("grant made void", grant=name, version=metadata["resourceVersion"])
             return "void"
         if answer.missing or answer.conflict:
@@ -156,7 +157,7 @@ class Voider:
             return
         metadata = grant["metadata"]
         named[metadata["uid"]] = _named(grant)
-        self._fallen(grant, voided(grant, self._now()))
+        self._report(grant, void_status(grant, self._now()))
         _LOG.error(
             "grant is void by name: its status cannot be written",
             grant=f"{metadata['namespace']}/{metadata['name']}",

@@ -1,4 +1,5 @@
-"""The loop of a controller: what is known, what is to be looked at and when, and what is written.
+"""The loop of a controller: the objects that are known, the keys to reconcile and when, and the writes.
 
-Standing: under all that looks. Holds: one look at a key at a time; a status is written only where it differs.
+Standing: under every controller. Holds: a key is reconciled by one worker at a time; a status is written only where it
+differs.
 """

@@ -1,9 +1,9 @@
 """What time it is, and whether the operator may believe it: its clock beside the API server's.
 
 Standing: under everything of the operator that judges by time, and nothing there asks the system itself. Holds: while
-the two clocks are not surely within 30 s of each other, in either direction, `trusted` is False, and whoever counts,
-approves, ends or deletes by time waits; it goes on by itself when they agree again. What is said of it is said once for
-each change.
+the two clocks are not surely within 30 s of each other, in either direction, `trusted` is False, and every part that
+counts, approves, ends or deletes by time waits. It continues by itself when they agree again. Each change is reported
+once.
 """
 
 import asyncio
@@ -18,19 +18,19 @@ from bailiwick_operator.reconcile.transitions import EventDraft
 
 _LOG: Final = structlog.get_logger(__name__)
 _LOOK_SECONDS: Final = 1.0
-# Behind a balancer one API server of several may be off: nobody begins anew at every other answer.
+# Behind a balancer the clock of one API server of several may be off: do not resume after every other answer.
 _STEADY_SECONDS: Final = 3.0
 _COMPARE: Final = "Compare"
 _UNTIL: Final = "No grant is approved, expired or deleted until the clocks agree"
 
 
 class Clock:
-    """The operator's clock, which everybody asks. `SkewMonitor` tells people that it is off."""
+    """The operator's one clock. `SkewMonitor` reports when it is off."""
 
     def __init__(self, server: ServerClock) -> None:
         self._server = server
         self.monotonic: Final = server.monotonic
-        """Seconds from anywhere, which nobody sets: how long ago something was."""
+        """Seconds since an arbitrary start, by a clock that cannot be set: for measuring how long ago something was."""
         self._apart_at = float("-inf")
         self._waited_for = False
 
@@ -38,11 +38,11 @@ class Clock:
         """Return the later of the two clocks' times; where they do not agree, the API server's."""
         return datetime.fromtimestamp(self._server.latest(), UTC)
 
-    def ours(self) -> datetime:
+    def local_now(self) -> datetime:
         """Return our own clock's time: for keys and certificates.
 
-        They are compared with nothing that the API server stamped, and what is made or removed by an API server's
-        clock that jumps cannot be taken back.
+        They are not compared with times that the API server stamped. A key or certificate that is made or removed
+        because an API server's clock jumped cannot be restored.
         """
         return datetime.fromtimestamp(self._server.wall(), UTC)
 
@@ -62,19 +62,20 @@ class Clock:
 
     @property
     def difference(self) -> str | None:
-        """Why the two clocks do not agree at the moment, for a person; None where they do, or nobody knows."""
+        """Why the two clocks do not agree at the moment, for a person; None where they agree, or it is not known."""
         return self._server.problem
 
     def take_waiters(self) -> bool:
-        """Return whether anybody was told since the last time that it is not trusted."""
+        """Return whether any part has found the clock untrusted since the last call, and so waits for it."""
         waited, self._waited_for = self._waited_for, False
         return waited
 
 
 class SkewMonitor:
-    """Tells people when the clock is off and when it is right again, and lets those go on who waited for that.
+    """Reports when the clock is off and when it is right again, and then resumes the parts that waited for it.
 
-    It is no part of `Clock`, since those whom it calls are made with one. `problem` is why the clock is not trusted.
+    It is not part of `Clock`, because the parts that it calls are made with one. `problem` is why the clock is not
+    trusted.
     """
 
     def __init__(self, clock: Clock, *, tell: Callable[[EventDraft], None], agree_again: Callable[[], None]) -> None:

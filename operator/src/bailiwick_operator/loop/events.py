@@ -1,8 +1,8 @@
-"""Writes Kubernetes Events (events.k8s.io/v1) beside the object that they are about. Nothing hangs on them.
+"""Writes Kubernetes Events (events.k8s.io/v1) beside the object that they are about. Nothing depends on them.
 
-Holds: telling never waits and never fails whoever tells; an event that cannot be written is logged and forgotten; their
-times are in the order in which they were told; of a flood a namespace gets a bounded number of each kind, and the log
-says how many were dropped.
+Holds: `tell` never waits, and never fails its caller; an event that cannot be written is logged and forgotten; the
+times of events are in the order of the calls; of a flood, a namespace gets a bounded number of events for each kind,
+and the log says how many were dropped.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ _QUEUED: Final = 500
 _NAME: Final = 230  # of the 253 letters of a name, with room for a dot and what makes it unique
 _INSTANCE: Final = 128
 _BUCKETS: Final = 1000
-# The API server's time is known to within a second at first, and the time that its answer took. Each answer narrows
-# that, which sets it back by as much.
+# At first the API server's time is known to within a second plus the time that its answer took. Each answer narrows
+# that, which sets the known time back by as much.
 _SET_BACK: Final = timedelta(seconds=2)
 _NEXT: Final = timedelta(microseconds=1)  # eventTime is a MicroTime
 
 
 class Events:
-    """Takes what is to be told, and writes it from `run`. Lives in one loop. `now` is the time of day."""
+    """Queues events, and writes them from `run`. Lives in one loop. `now` is the time of day."""
 
     def __init__(
         self,
@@ -58,27 +58,27 @@ class Events:
         self._left_out: Counter[tuple[str, str]] = Counter()
         self._last: datetime | None = None
         self.dropped = 0
-        """How many were not written since there were too many."""
+        """How many were not written because there were too many."""
 
-    def tell(self, kind: Kind, of: Object, told: Iterable[EventDraft]) -> None:
-        """Tell of an object, as it was when it was judged."""
-        metadata = of["metadata"]
+    def tell(self, kind: Kind, body: Object, drafts: Iterable[EventDraft]) -> None:
+        """Queue events about an object, as it was when it was judged."""
+        metadata = body["metadata"]
         about = {"namespace": metadata["namespace"], "name": metadata["name"], "uid": metadata["uid"]}
-        self._tell({"apiVersion": API_VERSION, "kind": kind, **about}, told)
+        self._tell({"apiVersion": API_VERSION, "kind": kind, **about}, drafts)
 
-    def tell_of_guard(self, namespace: str, told: EventDraft) -> None:
-        """Tell of what concerns all grants, the guards over them or the clock, beside the record of the proofs."""
-        self._tell({"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": GUARD_CONFIG_MAP}, [told])
+    def tell_of_guard(self, namespace: str, draft: EventDraft) -> None:
+        """Queue an event about all grants, the guards over them or the clock, beside the record of the proofs."""
+        self._tell({"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": GUARD_CONFIG_MAP}, [draft])
 
-    def tell_of_witness(self, namespace: str, told: EventDraft) -> None:
-        """Tell of what concerns the logs of the decision point, beside what was witnessed of them."""
+    def tell_of_witness(self, namespace: str, draft: EventDraft) -> None:
+        """Queue an event about the logs of the decision point, beside what was witnessed of them."""
         self._tell(
-            {"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": WITNESS_CONFIG_MAP}, [told]
+            {"apiVersion": "v1", "kind": "ConfigMap", "namespace": namespace, "name": WITNESS_CONFIG_MAP}, [draft]
         )
 
-    def _tell(self, about: Object, told: Iterable[EventDraft]) -> None:
+    def _tell(self, about: Object, drafts: Iterable[EventDraft]) -> None:
         namespace, kind = about["namespace"], about["kind"]
-        for one in told:
+        for draft in drafts:
             key = namespace, kind
             if not self._buckets.take(key, self._clock()):
                 self._drop(key)
@@ -88,7 +88,7 @@ class Events:
             if dropped := self._left_out.pop(key, 0):
                 _LOG.warning("events were dropped", namespace=namespace, kind=kind, dropped=dropped)
             try:
-                self._queue.put_nowait(self._event(about, one))
+                self._queue.put_nowait(self._event(about, draft))
             except asyncio.QueueFull:
                 self._drop(key)
 
@@ -102,7 +102,7 @@ class Events:
             event = await self._queue.get()
             try:
                 await self._write(event)
-            except Exception:  # noqa: BLE001 - nothing hangs on an event, least of all everything else
+            except Exception:  # noqa: BLE001 - nothing depends on an event, so none must stop the others
                 _LOG.exception("writing an event failed")
 
     async def _write(self, event: Object) -> None:
@@ -115,7 +115,7 @@ class Events:
         if why is not None:
             _LOG.info("an event was not written", reason=event["reason"], of=event["regarding"]["name"], why=why)
 
-    def _event(self, about: Object, told: EventDraft) -> Object:
+    def _event(self, about: Object, draft: EventDraft) -> Object:
         return {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
@@ -126,10 +126,10 @@ class Events:
             "eventTime": self._time().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance,
-            "type": told.type,
-            "action": told.action,
-            "reason": told.reason,
-            "note": told.note,
+            "type": draft.type,
+            "action": draft.action,
+            "reason": draft.reason,
+            "note": draft.note,
             "regarding": about,
         }
 

@@ -1,4 +1,4 @@
-"""Expiries: which keys time alone will change, in a heap, and one task that waits for the next.
+"""Expiries: the keys that time alone will change, in a heap, and one task that waits for the next.
 
 Holds: a key has at most one live entry, the one set last; an entry that comes early or twice only costs a look.
 """
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
-# The wall clock may be set, and a machine may sleep: nobody waits longer than this without looking at it again.
+# The wall clock may be set, and a machine may sleep: never wait longer than this without reading the clock again.
 _LONGEST: Final = 30.0
 
 
@@ -42,7 +42,7 @@ class Expiries(Generic[K]):
         """Wait for the next, for ever."""
         while True:
             self._earlier.clear()
-            wait = min(self._until_next(self._now()), _LONGEST)
+            wait = min(self._seconds_to_next(self._now()), _LONGEST)
             try:
                 async with asyncio.timeout(wait):
                     await self._earlier.wait()
@@ -58,5 +58,5 @@ class Expiries(Generic[K]):
                 del self._live[key]
                 self._due(key)
 
-    def _until_next(self, now: datetime) -> float:
+    def _seconds_to_next(self, now: datetime) -> float:
         return max(0.0, (self._heap[0][0] - now).total_seconds()) if self._heap else _LONGEST

@@ -22,7 +22,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ObservedObject:
-    """A version of an object, and the tick at which it came in. Nobody changes the body."""
+    """A version of an object, and the tick at which it came in. The body is never changed."""
 
     body: Object
     at: Tick
@@ -50,21 +50,21 @@ def key_of(body: Object) -> Key:
 
 
 def _slim(body: Object) -> Object:
-    """Leave out who wrote which field: it is half of an object, and nobody here asks."""
+    """Leave out who wrote which field: it is half of an object, and is not used here."""
     return body | {"metadata": {key: value for key, value in body["metadata"].items() if key != "managedFields"}}
 
 
 class Inventory:
-    """The objects of one kind. Lives in the main loop; `changed` is told of each that came, went or moved on.
+    """The objects of one kind. Lives in the main loop; `changed` is called with each that came, went or moved on.
 
-    `kept` returns what is kept of an object.
+    `reduce` returns the part of an object to keep.
     """
 
     def __init__(
-        self, ticks: Ticks, changed: Callable[[Object], None], kept: Callable[[Object], Object] = lambda body: body
+        self, ticks: Ticks, changed: Callable[[Object], None], reduce: Callable[[Object], Object] = lambda body: body
     ) -> None:
         self._ticks = ticks
-        self._kept = kept
+        self._reduce = reduce
         self._changed = changed
         self._seen: dict[Key, ObservedObject] = {}
         self._gone: set[str] = set()
@@ -87,9 +87,9 @@ class Inventory:
         old = self._seen.get(key_of(body))
         if old is not None and int(body["metadata"]["resourceVersion"]) <= old.version:
             return
-        new = ObservedObject(_slim(self._kept(body)), self._ticks())
+        new = ObservedObject(_slim(self._reduce(body)), self._ticks())
         if old is not None and old.body["metadata"]["uid"] != body["metadata"]["uid"]:
-            # Another object under the same name: whatever hangs on the old one must hear that it is gone.
+            # Another object under the same name: everything that depends on the old one must learn that it is gone.
             self.forget(old.body)
         self._seen[key_of(body)] = new
         self._changed(new.body)

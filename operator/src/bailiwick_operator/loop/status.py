@@ -1,7 +1,7 @@
-"""Writes what was judged, a status or a deletion, and tells of it: to the log, and to people by an Event.
+"""Writes the outcome of a judgement, a status or a deletion, and reports it in the log and by an Event.
 
-Holds: nothing is written but upon the very version that was judged; a conflict is dropped, because the event of
-whatever was newer brings the key back. Nothing is told before it is written.
+Holds: a write applies only to the very version that was judged; a conflict is dropped, because the watch event of the
+newer version brings the key back. Nothing is reported before it is written.
 """
 
 from collections import Counter
@@ -63,9 +63,9 @@ class Writer:
         grants.forget(seen.body)
         return True
 
-    def fallen(self, grant: Object, status: Status) -> None:
-        """Tell of a grant that the keeper of the guard made void."""
-        self._events.tell("ApprovalGrant", grant, transitions.of_grant(_status(grant), status))
+    def report_void(self, grant: Object, status: Status) -> None:
+        """Report a grant that the keeper of the guard made void."""
+        self._events.tell("ApprovalGrant", grant, transitions.grant_events(_status(grant), status))
 
     def _tell(self, kind: Kind, name: str, body: Object, status: Status) -> None:
         was = _status(body)
@@ -74,16 +74,16 @@ class Writer:
             return
         if kind == "EndpointPolicy":
             if status["conditions"] == was.get("conditions"):
-                # Nothing but its use, which is written every day.
+                # Only its use changed, which is written every day.
                 return
             _LOG.info(
                 "policy", policy=name, **{entry["type"].lower(): entry["reason"] for entry in status["conditions"]}
             )
-            self._events.tell(kind, body, transitions.of_policy(was, status))
+            self._events.tell(kind, body, transitions.policy_events(was, status))
             return
         if status.get("phase") != was.get("phase"):
             _LOG.info("grant", grant=name, phase=status["phase"], was=was.get("phase"))
-        self._events.tell(kind, body, transitions.of_grant(was, status))
+        self._events.tell(kind, body, transitions.grant_events(was, status))
 
 
 def _outcome(answer: ApiResponse) -> str:

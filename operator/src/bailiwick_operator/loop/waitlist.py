@@ -1,7 +1,7 @@
-"""What waits for something that is the same for all: the next proof of the guard, or a clock that is right again.
+"""Keys that all wait for the same thing: the next proof of the guard, or a clock that is right again.
 
-Standing: between who waits (`grants`) and who knows when it is over (`guard`, `loop.clock`), each of which would else
-have to be made before the other. Lives in the main loop.
+Standing: between the part that waits (`grants`) and the parts that end the wait (`guard`, `loop.clock`). Without it,
+each would have to be made before the other. Lives in the main loop.
 """
 
 from collections.abc import Callable, Hashable

@@ -1,4 +1,4 @@
-"""The queue between what changes and who looks at it: keys, not events, so that only the last state matters.
+"""The queue between changes and the workers that reconcile them: keys, not events, so that only the last state matters.
 
 Holds: a key is worked on by one worker at a time; a key that is added while it is worked on comes again afterwards;
 a failure comes again later and later, and never holds up the others. Shares have their turns one after the other
@@ -25,7 +25,7 @@ _QUIET_FAILURES: Final = 3
 
 
 class WorkItem(NamedTuple):
-    """What a worker looks at: one grant by its name, or all policies of one endpoint, which hang together."""
+    """What a worker looks at: one grant by its name, or all policies of one endpoint, which are judged together."""
 
     kind: Kind
     namespace: str
@@ -67,10 +67,10 @@ class WorkQueue(Generic[K]):
             try:
                 await look(key)
             except RetryError as error:
-                self._later(key, str(error))
-            except Exception:  # noqa: BLE001 - one object that nobody thought of must not stop all the others
+                self._retry_later(key, str(error))
+            except Exception:  # noqa: BLE001 - one object of an unforeseen shape must not stop all the others
                 _LOG.exception("reconciling failed", key=key)
-                self._later(key, "internal error, logged above")
+                self._retry_later(key, "internal error, logged above")
             else:
                 self._failures.pop(key, None)
             finally:
@@ -79,7 +79,7 @@ class WorkQueue(Generic[K]):
                     self._again.discard(key)
                     self.add(key)
 
-    def _later(self, key: K, why: str) -> None:
+    def _retry_later(self, key: K, why: str) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(_LAST, _FIRST * 2 ** (failures - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
         _LOG.log(

@@ -1,7 +1,7 @@
-"""`/healthz`: whether the process still comes round; and `/metrics`. A tiny HTTP/1.0 answer is all that they need.
+"""`/healthz`: whether the process still makes progress; and `/metrics`. A tiny HTTP/1.0 answer is all that they need.
 
-Holds: a broken guard or an unreachable API server is told in the body and is no failure: a restart would mend neither.
-Only a loop that stands still is, and that is judged by what it does, not by this server being able to answer.
+Holds: a broken guard or an unreachable API server is shown in the body and is no failure: a restart would fix neither.
+Only a loop that is stuck is a failure. It is judged by the loop's progress, not by whether this server can answer.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _FOLLOWING: Final = {
 
 
 class HealthPortError(Exception):
-    """The port is taken, or not ours to take."""
+    """The port is in use, or we may not use it."""
 
 
 class Progress:
@@ -39,18 +39,18 @@ class Progress:
         self._at = clock()
 
     def age(self) -> float:
-        """Return the seconds since it was last seen to have moved. Looking is what notices."""
+        """Return the seconds since it was last seen to have moved. Only a call of this notices that it did."""
         if (count := self._count()) != self._last:
             self._last, self._at = count, self._clock()
         return self._clock() - self._at
 
-    def stands_still(self) -> bool:
-        """Tell whether that is too long."""
+    def is_stuck(self) -> bool:
+        """Tell whether it has not moved for too long."""
         return self.age() > self._limit
 
 
 class Health:
-    """What `/healthz` says, of a process that leads or waits for it. `lease`: how the election comes on."""
+    """What `/healthz` says of a process that leads or waits to lead. `lease`: the progress of the election."""
 
     def __init__(self, lease: Progress) -> None:
         self._watched = {"lease": lease}
@@ -58,14 +58,14 @@ class Health:
         self._metrics: Final = Metrics()
 
     def lead(self, leader: Leader, watched: Mapping[str, Progress]) -> None:
-        """Say that it leads from now on, and what has to move besides: it was asked before that too."""
+        """Report from now on that the process leads, and what else has to move. It was asked before that too."""
         self._leader = leader
         self._watched |= watched
         self._metrics.lead(leader)
 
     def report(self) -> tuple[int, dict[str, Any]]:
         """Return status and body. What moves decides the status, everything else is for people."""
-        still = [name for name, progress in self._watched.items() if progress.stands_still()]
+        stuck = [name for name, progress in self._watched.items() if progress.is_stuck()]
         leader = self._leader
         parts = _FOLLOWING if leader is None else _parts(leader)
         ends = None if leader is None else leader.certificates.not_after
@@ -75,22 +75,22 @@ class Health:
             "certificateNotAfter": None if ends is None else ends.isoformat(),
             "lastProgressSeconds": {name: round(progress.age(), 1) for name, progress in self._watched.items()},
         }
-        return (503 if still else 200), body
+        return (503 if stuck else 200), body
 
     @contextlib.asynccontextmanager
-    async def served(self, port: int) -> AsyncIterator[None]:
+    async def serve(self, port: int) -> AsyncIterator[None]:
         """Serve while the block runs; port 0 serves nothing. Raises `HealthPortError`."""
         if not port:
             yield
             return
-        async with self.listening(port):
+        async with self.listen(port):
             yield
 
     @contextlib.asynccontextmanager
-    async def listening(self, port: int, host: str | None = None) -> AsyncIterator[int]:
+    async def listen(self, port: int, host: str | None = None) -> AsyncIterator[int]:
         """Serve while the block runs, which is given the port; for 0 the kernel chooses. Raises `HealthPortError`."""
         try:
-            # Without a host all addresses: the kubelet asks by the pod's.
+            # Without a host, on all addresses: the kubelet uses the pod's.
             server = await asyncio.start_server(self._answer, host, port)
         except OSError as error:
             message = f"cannot listen on --health-port {port}: {error.strerror}"
@@ -108,7 +108,7 @@ class Health:
                 progress.age()
             await asyncio.sleep(1)
 
-    def _said(self, path: bytes) -> tuple[int, str, bytes]:
+    def _response(self, path: bytes) -> tuple[int, str, bytes]:
         """Return status, content type and content."""
         if path == b"/metrics":
             return 200, CONTENT_TYPE, self._metrics.text()
@@ -120,7 +120,7 @@ class Health:
         try:
             async with asyncio.timeout(_REQUEST_SECONDS):
                 line = (await reader.readline()).split()
-                status, content_type, content = self._said(line[1] if line[:1] == [b"GET"] else b"")
+                status, content_type, content = self._response(line[1] if line[:1] == [b"GET"] else b"")
                 head = f"HTTP/1.0 {status} -\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n\r\n"
                 writer.write(head.encode() + content)
                 await writer.drain()

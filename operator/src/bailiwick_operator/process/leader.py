@@ -1,7 +1,7 @@
-"""Leadership by a Lease: one process of an installation reconciles, the others wait. On the client's own election.
+"""Leadership by a Lease: one process of an installation reconciles, the others wait. It uses the client's election.
 
-Holds: nobody leads on a lease that was not renewed within the deadline, by the monotonic clock from the *start* of the
-last renewal; an API server that cannot be reached is waited for while following, and is a failed renewal while leading.
+Holds: no process leads on a lease that it did not renew within the deadline, by the monotonic clock from the *start* of
+the last renewal. A follower waits for an API server that cannot be reached; for a leader it is a failed renewal.
 
 The library decides who holds the lease. Its loops are not used: they ask without a time limit, let connection errors
 through, log `.reason` of errors that have none, and measure the deadline by the wall clock from the end of a renewal.
@@ -35,7 +35,7 @@ _LOG: Final = structlog.get_logger(__name__)
 OBSERVED: Final = "bailiwick.dev/uses-observed"
 """The annotation of the lease that says up to when uses were observed without a break."""
 NOTIFIED: Final = "bailiwick.dev/notified"
-"""The one that says up to when people were told of what happened."""
+"""The annotation that says up to when people were notified of what happened."""
 _UNREACHABLE: Final = (aiohttp.ClientError, AccessError, TimeoutError, OSError)
 
 
@@ -55,7 +55,7 @@ def election_client(access: Access, transport: HttpTransport) -> ApiClient:
 
 
 class LostLeaseError(Exception):
-    """Somebody else may lead now. The process must end, not go on."""
+    """Another process may lead now. This one must end, not continue."""
 
 
 class Leadership:
@@ -73,30 +73,30 @@ class Leadership:
         self._times = times
         self._lock = _Lock(OPERATOR_LEASE, namespace, identity, client)
         self._election = LeaderElection(
-            Config(self._lock, times.duration, times.renew_deadline, times.retry_period, _nothing, _nothing)
+            Config(self._lock, times.duration, times.renew_deadline, times.retry_period, _do_nothing, _do_nothing)
         )
         self._renewed = float("-inf")
-        self._told: str | None = None
+        self._reported: str | None = None
         self.tries = 0
-        """How many tries have come to an end, however they ended. For the health of the process."""
+        """How many tries have ended, whatever their outcome. For the health of the process."""
         self.before: datetime | None = None
         """Up to when uses were observed without a break before the lease was ours; None where it is not known."""
         self.notified: datetime | None = None
-        """Up to when people were told before the lease was ours; None where it is not known."""
+        """Up to when people were notified before the lease was ours; None where it is not known."""
 
-    def marked(self, mark: Callable[[], datetime | None], annotation: str = OBSERVED) -> None:
-        """Have the lease say with each renewal up to when something was seen through; None: it was not.
+    def add_mark(self, mark: Callable[[], datetime | None], annotation: str = OBSERVED) -> None:
+        """Write into the lease, with each renewal, up to when some work is complete; None: it is not.
 
-        Of `OBSERVED` that uses are observed without a break.
+        For `OBSERVED`, the work is to observe uses without a break.
         """
         self._lock.marks[annotation] = mark
 
     def valid(self) -> bool:
-        """Tell whether the lease still holds by our clock. A process that was stopped and continued learns it here."""
+        """Tell whether the lease is still ours by our clock. A process that was paused and continued learns it here."""
         return self._clock() < self._renewed + self._times.duration
 
     async def acquire(self, stop: asyncio.Event) -> bool:
-        """Wait until the lease is ours (True), or until we are told to stop (False)."""
+        """Wait until the lease is ours (True), or until `stop` is set (False)."""
         while not stop.is_set():
             if await self._try(stop, self._times.renew_deadline):
                 self.before = parse_time(self._lock.before.get(OBSERVED))
@@ -108,11 +108,11 @@ class Leadership:
         return False
 
     async def hold(self, stop: asyncio.Event) -> None:
-        """Renew until told to stop. Raises `LostLeaseError`."""
+        """Renew until `stop` is set. Raises `LostLeaseError`."""
         while not await _wait(stop, self._times.retry_period):
             deadline = self._renewed + self._times.renew_deadline
             if await self._try(stop, max(0.1, deadline - self._clock())):
-                self._told = None
+                self._reported = None
                 continue
             if stop.is_set():
                 return
@@ -134,24 +134,24 @@ class Leadership:
             await asyncio.wait_for(self._lock.give_up(), self._times.retry_period)
 
     async def _try(self, stop: asyncio.Event, seconds: float) -> bool:
-        """Try once, for so long at most; being told to stop ends it too, since an API server may hang."""
+        """Try once, for at most so many seconds. `stop` ends it too, since an API server may hang."""
         began = self._clock()
         self._lock.problem = None
         won = False
         attempt = asyncio.create_task(self._election.try_acquire_or_renew())
-        told = asyncio.create_task(stop.wait())
+        stopped = asyncio.create_task(stop.wait())
         try:
-            done, _ = await asyncio.wait({attempt, told}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({attempt, stopped}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if attempt in done and (error := attempt.exception()) is None:
                 won = attempt.result()
             elif attempt in done:
-                # Whatever it is, it is no renewal. The library asserts, and parses what others wrote into the lease.
+                # Any error is a failed renewal. The library asserts, and parses what others wrote into the lease.
                 self._lock.problem = f"{type(error).__name__}: {error}"
-            elif told not in done:
+            elif stopped not in done:
                 self._lock.problem = f"no answer within {seconds:.1f} s"
         finally:
             attempt.cancel()
-            told.cancel()
+            stopped.cancel()
             self.tries += 1
         if won:
             self._renewed = began
@@ -162,9 +162,9 @@ class Leadership:
         return record.holder_identity if record is not None else None
 
     def _tell(self, why: str) -> None:
-        if why != self._told:
+        if why != self._reported:
             _LOG.warning("not leading" if self._renewed < 0 else "renewing", why=why)
-        self._told = why
+        self._reported = why
 
 
 class _Lock(LeaseLock):
@@ -177,33 +177,35 @@ class _Lock(LeaseLock):
         self.before: dict[str, str] = {}
         """The annotations, as they were read."""
         self.marks: dict[str, Callable[[], datetime | None]] = {}
-        """What says up to when something was seen through, by annotation."""
+        """The functions that return up to when some work is complete, by annotation."""
 
     async def get(self, name: str, namespace: str) -> tuple[bool, Any]:
         try:
-            found, what = await super().get(name, namespace)
+            exists, result = await super().get(name, namespace)
         except _UNREACHABLE as error:
             # Not a 404, so the library neither creates nor takes anything.
-            found, what = False, ApiException(status=0, reason=str(error) or type(error).__name__)
-        if not found and isinstance(what, ApiException) and what.status != HTTPStatus.NOT_FOUND:
-            self.problem = _said(what) if what.status else what.reason
-        if found:
+            exists, result = False, ApiException(status=0, reason=str(error) or type(error).__name__)
+        if not exists and isinstance(result, ApiException) and result.status != HTTPStatus.NOT_FOUND:
+            self.problem = _message(result) if result.status else result.reason
+        if exists:
             self.before = self._annotations
-        return found, what
+        return exists, result
 
     async def create(self, name: str, namespace: str, election_record: LeaderElectionRecord) -> bool:
         # Not the library's own, which cannot work: it says `pretty=True` where its client takes only a text.
         lease = V1Lease(metadata=V1ObjectMeta(name=name), spec=self.update_lease(election_record))
-        return await self._reached(self.api_instance.create_namespaced_lease(namespace, lease))
+        return await self._succeeds(self.api_instance.create_namespaced_lease(namespace, lease))
 
     async def update(self, name: str, namespace: str, updated_record: LeaderElectionRecord) -> bool:
         lease = self.lease_reference
         if self.marks and lease is not None and lease.metadata is not None:
-            # That the lease is renewed shows that somebody leads, and not that every process answers.
-            marks = {one: mark() for one, mark in self.marks.items()}
-            others = {one: value for one, value in self._annotations.items() if one not in marks}
-            lease.metadata.annotations = others | {one: stamp(at) for one, at in marks.items() if at is not None}
-        return await self._reached(super().update(name, namespace, updated_record))
+            # A renewed lease shows that a process leads, and not that every process of the decision point answers.
+            marks = {annotation: mark() for annotation, mark in self.marks.items()}
+            others = {annotation: value for annotation, value in self._annotations.items() if annotation not in marks}
+            lease.metadata.annotations = others | {
+                annotation: stamp(at) for annotation, at in marks.items() if at is not None
+            }
+        return await self._succeeds(super().update(name, namespace, updated_record))
 
     @property
     def _annotations(self) -> dict[str, str]:
@@ -219,12 +221,12 @@ class _Lock(LeaseLock):
             # With the resourceVersion that was read, so that a successor's name is never taken out.
             await self.api_instance.replace_namespaced_lease(self.name, self.namespace, lease)
 
-    async def _reached(self, call: Awaitable[object]) -> bool:
+    async def _succeeds(self, call: Awaitable[object]) -> bool:
         try:
             done = await call
         except ApiException as error:
-            # Mostly 409: somebody else was quicker.
-            self.problem = _said(error)
+            # Mostly 409: another process was quicker.
+            self.problem = _message(error)
             return False
         except _UNREACHABLE as error:
             self.problem = str(error) or type(error).__name__
@@ -232,8 +234,8 @@ class _Lock(LeaseLock):
         return done is not False
 
 
-def _said(error: ApiException) -> str:
-    """Return status and the API server's words, which name the missing namespace, or the right that is lacking."""
+def _message(error: ApiException) -> str:
+    """Return status and the API server's message, which names the missing namespace or the missing permission."""
     try:
         message = json.loads(error.body or "")["message"]
     except (ValueError, LookupError, TypeError):
@@ -242,7 +244,7 @@ def _said(error: ApiException) -> str:
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait; returns whether we are told to stop."""
+    """Wait for so many seconds at most; returns whether `stop` is set."""
     try:
         async with asyncio.timeout(seconds):
             await stop.wait()
@@ -251,5 +253,5 @@ async def _wait(stop: asyncio.Event, seconds: float) -> bool:
     return True
 
 
-async def _nothing() -> None:
-    """The library wants to be told what to run; we run it ourselves."""
+async def _do_nothing() -> None:
+    """The library requires a function to run while leading; we run our own."""

@@ -1,7 +1,7 @@
 """Metrics of the operator: the table of them, and how Prometheus reads them when it asks.
 
-Standing: beside `health`, on whose port they are served. Holds: what is counted is counted in plain numbers by whoever
-does it; only a leader has more to say than that it does not lead; no name of an object is ever a label.
+Standing: beside `health`, on whose port they are served. Holds: each part counts what it does, in plain numbers; a
+process that does not lead reports only that; no name of an object is ever a label.
 """
 
 import itertools
@@ -149,8 +149,8 @@ LEDGER_LOST: Final = Metric(
 NOTIFIED: Final = Metric(
     "bailiwick_operator_notifications_total",
     "counter",
-    "What came of notifications. failed: an attempt that is made again. refused: the target will not take it. expired:"
-    " given up after the last attempt. counted: told in a digest. dropped: the target is gone, or there were too many.",
+    "Outcomes of notifications. failed: an attempt that will be retried. refused: the target rejected it. expired:"
+    " given up after the last attempt. counted: part of a digest. dropped: the target is gone, or there were too many.",
     (("scope", SCOPES), ("outcome", DELIVERIES)),
 )
 UNNOTIFIED: Final = Metric(
@@ -201,7 +201,7 @@ class Metrics(Collector):
         ProcessCollector(registry=self._registry)
 
     def lead(self, leader: Leader) -> None:
-        """Say that it leads from now on: it was asked before that too."""
+        """Report from now on that the process leads. It was asked before that too."""
         self._leader = leader
 
     def text(self) -> bytes:

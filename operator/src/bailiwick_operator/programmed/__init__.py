@@ -1,4 +1,4 @@
-"""Programmed: whether every process of the decision point decides by a policy, asked of each.
+"""Programmed: asks each process of the decision point whether it decides by a policy.
 
-Standing: below `policies`. Holds: an answer that did not come counts as no.
+Standing: below `policies`. Holds: a missing answer counts as no.
 """

@@ -1,7 +1,7 @@
 """Asks the decision point's processes which policies they serve, for as long as there is a policy to ask about.
 
-Holds: one request for each process and round, about everything that is pending; rounds come later and later while
-nothing changes, and none comes when nothing is pending. What was found is handed to the reconciler, which decides.
+Holds: one request for each process and round, about everything that is pending; the pauses grow while nothing changes,
+and there is no round while nothing is pending. The findings go to the reconciler, which decides.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _MOST: Final = 10_000
 
 @dataclass(slots=True)
 class _PendingPolicy(Generic[W]):
-    """What is to be known about the present generation of a policy, and who is to be told."""
+    """The present generation of a policy, how it is served as far as is known, and the work to queue on a change."""
 
     generation: int
     work: W
@@ -35,18 +35,18 @@ class _PendingPolicy(Generic[W]):
 
 
 class ProgrammedPoller(Generic[W]):
-    """What is pending and what was found. Lives in one loop; `changed` is told whose answer is another now."""
+    """Pending policies and the findings. Lives in one loop; `changed` is called for each whose answer changed."""
 
     def __init__(self, replicas: Replicas, asker: ReplicaClient, changed: Callable[[W], None]) -> None:
         self._replicas = replicas
         self._asker = asker
         self._changed = changed
         self._pending: dict[str, _PendingPolicy[W]] = {}
-        # Served everywhere, and kept until the status says so.
+        # Served everywhere; kept until the status says so.
         self._settled: dict[str, _PendingPolicy[W]] = {}
-        self._nobody: ServedGeneration | None = None
+        self._none_ready: ServedGeneration | None = None
         self._new = asyncio.Event()
-        self._told: str | None = None
+        self._reported: str | None = None
 
     def want(self, uid: str, generation: int, work: W) -> None:
         """Ask about a policy from now on, until it is forgotten."""
@@ -62,9 +62,9 @@ class ProgrammedPoller(Generic[W]):
         self._settled.pop(uid, None)
 
     def serving(self, uid: str, generation: int) -> ServedGeneration | None:
-        """Return how it is served as far as is known; None where nobody was asked yet, and there is somebody."""
+        """Return how it is served as far as is known; None where processes are ready and none was asked yet."""
         known = self._known(uid, generation)
-        return known.serving if known is not None else self._nobody
+        return known.serving if known is not None else self._none_ready
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -74,7 +74,7 @@ class ProgrammedPoller(Generic[W]):
                 self._new.clear()
                 await self._new.wait()
                 pause = _FIRST
-            # What comes with it, or right after, is asked about in the same request.
+            # Policies that come with it, or right after, are part of the same request.
             await asyncio.sleep(_FIRST)
             self._new.clear()
             pause = _FIRST if await self.look() else min(2 * pause, _LAST)
@@ -86,26 +86,26 @@ class ProgrammedPoller(Generic[W]):
                 pass
 
     async def look(self) -> bool:
-        """Ask once about everything that is pending. Returns whether anything is other than it was."""
-        # Those that were not asked about for longest first, in case there are more than are asked about at once.
+        """Ask once about everything that is pending. Returns whether any answer changed."""
+        # The ones that have waited longest first, in case there are more than fit in one request.
         asked = {uid: self._pending[uid].generation for uid in [*self._pending][:_MOST]}
         replies = await self._replies([*asked.items()])
         if replies is None:
             return False
-        # What a policy that nobody asked about yet would come to, where nobody is there to be asked.
-        nobody = tally(replies, ("", 0))
-        self._nobody = None if nobody.ready else nobody
+        # If no process is ready, this is the finding for policies that no process was asked about yet.
+        none_ready = tally(replies, ("", 0))
+        self._none_ready = None if none_ready.ready else none_ready
         news = False
         for uid, generation in asked.items():
             pending = self._pending.pop(uid, None)
             if pending is None:
                 continue
-            found = tally(replies, (uid, generation))
-            # Edited while we asked: the answers are about what it was.
+            serving = tally(replies, (uid, generation))
+            # If it was edited while we asked, the answers are about the previous generation.
             current = pending.generation == generation
-            (self._settled if current and found.everywhere else self._pending)[uid] = pending
-            if current and found != pending.serving:
-                pending.serving, news = found, True
+            (self._settled if current and serving.everywhere else self._pending)[uid] = pending
+            if current and serving != pending.serving:
+                pending.serving, news = serving, True
                 self._changed(pending.work)
         return news
 
@@ -117,7 +117,7 @@ class ProgrammedPoller(Generic[W]):
         try:
             replicas = await self._replicas.find()
         except UnreachableError as error:
-            # Nor could a status be written.
+            # A status could not be written either.
             self._tell(str(error))
             return None
         except RefusedError as error:
@@ -127,6 +127,6 @@ class ProgrammedPoller(Generic[W]):
         return await asyncio.gather(*(self._asker.ask(replica, asked) for replica in replicas))
 
     def _tell(self, why: str | None) -> None:
-        if why is not None and why != self._told:
+        if why is not None and why != self._reported:
             _LOG.warning("the processes of the decision point cannot be found", why=why)
-        self._told = why
+        self._reported = why

@@ -1,7 +1,7 @@
-"""Where the processes of the decision point are, and what one of them says about which policies it serves.
+"""Finds the processes of the decision point, and asks one of them which policies it serves.
 
-Holds: whatever is asked has a time limit and a size limit; whatever a process answers, or does not, is a `Reply`. It is
-a matter of status alone: an answer that somebody forged would grant nothing.
+Holds: every request has a time limit and a size limit; any answer of a process, and no answer too, is a `Reply`. It
+affects status alone: a forged answer would grant nothing.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _FAMILIES: Final = ("IPv4", "IPv6")
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One process. `vouched`: somebody says that it is ready, so that not to be reachable is no excuse.
+    """One process. `vouched`: an EndpointSlice says that it is ready, so it counts even if it cannot be reached.
 
     `uid` of its pod; of a process that is no pod, its URL.
     """
@@ -41,18 +41,18 @@ class Replica:
 
 
 class Replicas(Protocol):
-    """Knows where the processes are."""
+    """Finds the processes."""
 
     async def find(self) -> tuple[Replica, ...]:
-        """Return those that are said to be ready. Raises `UnreachableError` and `RefusedError`."""
+        """Return the processes that are listed as ready. Raises `UnreachableError` and `RefusedError`."""
 
     async def everyone(self) -> tuple[Replica, ...]:
-        """Return those too that are not ready, among them those that end. Raises likewise."""
+        """Return also those that are not ready, such as those that are ending. Raises likewise."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListedReplicas:
-    """Processes that the operator was told of by URL, outside a cluster. Those that run answer."""
+    """Processes that were configured by URL, outside a cluster. Those that run answer."""
 
     urls: tuple[str, ...]
 
@@ -89,17 +89,17 @@ class OfService:
 def in_slices(slices: Iterable[dict[str, Any]], *, every: bool = False) -> tuple[Replica, ...]:
     """Return the processes in EndpointSlices: one for each ready endpoint, at the port named `status`.
 
-    A pod of two address families stands in two slices and is one endpoint. `every`: also those that are not ready, for
-    whom nobody vouches.
+    A pod of two address families is in two slices and is one endpoint. `every`: also those that are not ready, which
+    are not vouched for.
     """
-    found: dict[str, Replica] = {}
-    for one in sorted(slices, key=lambda one: str(one.get("addressType"))):
-        family = one.get("addressType")
-        port = next((port.get("port") for port in one.get("ports") or () if port.get("name") == PORT_NAME), None)
+    replicas: dict[str, Replica] = {}
+    for piece in sorted(slices, key=lambda piece: str(piece.get("addressType"))):
+        family = piece.get("addressType")
+        port = next((port.get("port") for port in piece.get("ports") or () if port.get("name") == PORT_NAME), None)
         if family not in _FAMILIES or not port:
             continue
-        for endpoint in one.get("endpoints") or ():
-            # Not said means ready, by the definition of the kind.
+        for endpoint in piece.get("endpoints") or ():
+            # Absent means ready, by the definition of the kind.
             ready = (endpoint.get("conditions") or {}).get("ready", True) is not False
             if not (ready or every) or not endpoint.get("addresses"):
                 continue
@@ -108,12 +108,12 @@ def in_slices(slices: Iterable[dict[str, Any]], *, every: bool = False) -> tuple
             host = f"[{address}]" if family == "IPv6" else address
             uid = str(target.get("uid") or address)
             replica = Replica(str(target.get("name") or address), f"http://{host}:{port}", vouched=ready, uid=uid)
-            found.setdefault(uid, replica)
-    return tuple(found.values())
+            replicas.setdefault(uid, replica)
+    return tuple(replicas.values())
 
 
 class SilentReplicaError(Exception):
-    """A process gives no answer, or more than is read; the message says which."""
+    """A process gives no answer, or one that is too long; the message says which."""
 
 
 class AbsentReplicaError(SilentReplicaError):
@@ -121,9 +121,9 @@ class AbsentReplicaError(SilentReplicaError):
 
 
 class ReplicaClient:
-    """Asks processes which generations they serve, and whatever else. Close it when done.
+    """Sends requests to processes, such as which generations they serve. Close it when done.
 
-    Until `prove_by` is called it asks as a stranger.
+    Until `prove_by` is called its requests are unauthenticated.
     """
 
     def __init__(self, timeout: float) -> None:
@@ -132,7 +132,7 @@ class ReplicaClient:
         self._seconds = timeout
         self._places = asyncio.Semaphore(_AT_ONCE)
         # No proxy that the environment names, no cookies: these are our own processes.
-        # One request in each round, and a connection that was kept may be to a process that is gone.
+        # There is one request in each round, and a kept connection may lead to a process that is gone.
         self._session = aiohttp.ClientSession(
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -144,20 +144,20 @@ class ReplicaClient:
         await self._session.close()
 
     def prove_by(self, key: Callable[[], SigningKey | None]) -> None:
-        """Prove from now on that the operator asks, by the signing key that `key` returns; None: there is none yet."""
+        """Sign requests from now on with the key that `key` returns; None: there is none yet."""
         self._key = key
 
     async def ask(self, replica: Replica, asked: Collection[Generation]) -> Reply:
-        """Ask one process. Never raises but when cancelled."""
+        """Ask one process. Never raises, except when cancelled."""
         body = json.dumps([*asked], separators=(",", ":")).encode()
         async with self._places:
             try:
                 return await self._ask(replica, frozenset(asked), body)
             except TimeoutError:
-                # Something is there: it may well decide, by what it knew when it fell silent.
+                # A process is there: it may still decide, by the policies that it had when it went silent.
                 return Reply(replica.name, ready=True, silent=f"timeout after {self._seconds:g} s")
             except aiohttp.ClientConnectorError as error:
-                # Nothing listens there. Where nobody says that something should, there is no process.
+                # Nothing listens there. Unless the process is vouched for, there is none.
                 return Reply(replica.name, ready=replica.vouched, silent=error.strerror or "no connection")
             except (aiohttp.ClientError, OSError, SilentReplicaError) as error:
                 return Reply(replica.name, ready=True, silent=str(error) or type(error).__name__)
@@ -197,6 +197,6 @@ class ReplicaClient:
         status, text = await self._post(replica, "/served", body, _ANSWER_BYTES)
         if not HTTPStatus.OK <= status < HTTPStatus.BAD_REQUEST:
             return Reply(replica.name, ready=True, silent=f"status {status}")
-        said = json.loads(text)
-        served = frozenset((str(uid), int(generation)) for uid, generation in said["served"])
-        return Reply(replica.name, ready=said["ready"] is True, served=served & asked)
+        answer = json.loads(text)
+        served = frozenset((str(uid), int(generation)) for uid, generation in answer["served"])
+        return Reply(replica.name, ready=answer["ready"] is True, served=served & asked)

@@ -1,9 +1,9 @@
 """The life of an ApprovalGrant as a pure state machine: which phase follows, and what its status then says.
 
-Holds: a terminal phase is final; a revocation beats a denial, and both beat an approval; only a proven guard counts
-reviews or activates. Whatever ends a grant needs no proof. While the time is not to be trusted only a revocation and
-the last use end a grant. A grant written by hand is resolved first (`resolution`): until its status says what its names
-stand for no review of it counts, and one that came before never will.
+Holds: a terminal phase is final; a revocation beats a denial, and both beat an approval; reviews count, and a grant
+becomes active, only under a proven guard. To end a grant needs no proof. While the clock is not trusted, only a
+revocation and the last use end a grant. A grant written by hand is resolved first (`resolution`): until its status says
+what its names stand for, no review of it counts, and a review that came before never will.
 """
 
 from collections.abc import Callable
@@ -18,8 +18,14 @@ from bailiwick_api.times import stamp
 from bailiwick_engine.approval.quorum import Quorum, binding_of, request_exclusions, tally
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.acceptance import list_problems
-from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, parsed
-from bailiwick_operator.reconcile.resolution import OverLimit, Resolution, ResolvedStatus, UnresolvedReason, unnamed
+from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, parse_time
+from bailiwick_operator.reconcile.resolution import (
+    OverLimit,
+    Resolution,
+    ResolvedStatus,
+    UnresolvedReason,
+    people_without_username,
+)
 
 OWNED: Final = (
     "observedGeneration",
@@ -43,8 +49,8 @@ Object = dict[str, Any]
 class GrantObservation:
     """What is known beside the grant. `proven`: a proof of the guard began after this version of the grant was seen.
 
-    `resolution`: what a grant written by hand names, where that is yet to be said (`to_resolve`). `timed`: the clock is
-    the API server's, so that the time may be judged by.
+    `resolution`: what a grant written by hand names, where that is not resolved yet (`unresolved_request`). `timed`:
+    our clock agrees with the API server's, so that the grant may be judged by the time.
     """
 
     proven: bool
@@ -68,11 +74,11 @@ class GrantPlan:
 
 
 class UnreadableGrantError(ValueError):
-    """The stored object is not a grant that these models know; it is left alone and never counts."""
+    """The stored object is not a grant that these models can read; it is left as it is and never counts."""
 
 
-def to_resolve(grant: Object) -> Request | None:
-    """Return the request of a grant written by hand that is yet to be resolved. Raises `UnreadableGrantError`."""
+def unresolved_request(grant: Object) -> Request | None:
+    """Return the request of a grant written by hand that is not resolved yet. Raises `UnreadableGrantError`."""
     status, spec = grant.get("status") or {}, grant.get("spec") or {}
     if "resolved" in status or "revocation" in spec or status.get("phase", "Pending") != "Pending":
         return None
@@ -95,19 +101,21 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
     generation: int = grant["metadata"]["generation"]
     status = model.status or ApprovalGrantStatus()
     if status.phase in TERMINAL_PHASES:
-        # Final, conditions and all. Only the generation moves on, so that nobody waits for us to look at it.
-        kept = _kept(present) | {"observedGeneration": generation}
-        return GrantPlan(kept if differs(kept, present, OWNED, TYPES) else None)
+        # Final, with its conditions. Only the observed generation moves on, so that clients do not wait for it.
+        final = _owned(present) | {"observedGeneration": generation}
+        return GrantPlan(final if differs(final, present, OWNED, TYPES) else None)
     named = model.spec.request.origin != "PreApproved" or status.resolved is not None
-    judged = _judged(model, status, observed) if named else [entry.reviewer for entry in status.counted or ()]
+    judged = (
+        _counting_reviewers(model, status, observed) if named else [entry.reviewer for entry in status.counted or ()]
+    )
     quorum = _quorum(model, grant["metadata"]["uid"], judged, observed)
-    born = parsed(grant["metadata"]["creationTimestamp"])
-    phase = _next(model, status, quorum, observed, now, named=named, born=born)
+    created = parse_time(grant["metadata"]["creationTimestamp"])
+    phase = _next_phase(model, status, quorum, observed, now, named=named, created=created)
     if phase is None:
         return GrantPlan(None, model.spec.request.pending_until_time, needs_proof=observed.timed)
-    wanted = _kept(present) | {"observedGeneration": generation, "phase": phase}
+    wanted = _owned(present) | {"observedGeneration": generation, "phase": phase}
     if judged:
-        # Each keeps the time when it was counted first.
+        # Each review keeps the time when it was first counted.
         before = {entry["reviewer"]: entry for entry in present.get("counted", ())}
         wanted["counted"] = [before.get(who) or {"reviewer": who, "time": stamp(now)} for who in judged]
     unresolved = None
@@ -118,29 +126,29 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
         wanted["approvedTime"] = stamp(now)
         wanted["notAfterTime"] = stamp(now + timedelta(seconds=model.spec.request.window_seconds))
     approved = "approvedTime" in wanted
-    words = _words(model, phase, quorum, wanted, unresolved)
+    reason_and_message = _reason_and_message(model, phase, quorum, wanted, unresolved)
     if phase == "Withdrawn" and model.spec.revocation is None and isinstance(observed.resolution, OverLimit):
-        words = OVER_LIMIT, f"withdrawn before any review: {observed.resolution.why}"
-    conditions = _conditions(words, phase, wanted, approved)
+        reason_and_message = OVER_LIMIT, f"withdrawn before any review: {observed.resolution.why}"
+    conditions = _conditions(reason_and_message, phase, wanted, approved)
     wanted["conditions"] = entries(conditions, present, generation, now)
-    wake = _wake(model, phase, wanted)
-    if phase == "Pending" and now < born:
-        wake = born
+    wake = _wake_time(model, phase, wanted)
+    if phase == "Pending" and now < created:
+        wake = created
     return GrantPlan(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         min(wake, now + RESOLVE_AGAIN) if unresolved is not None and wake is not None else wake,
-        needs_proof=observed.timed and not observed.proven and named and _waits(model, status, phase, quorum),
+        needs_proof=observed.timed and not observed.proven and named and _needs_proof(model, status, phase, quorum),
     )
 
 
 def _resolve(model: ApprovalGrant, resolution: Resolution | None, wanted: Status) -> str | None:
-    """Put into the status what a grant written by hand names; return why not."""
+    """Put into the status what the names in a grant written by hand stand for; return why that is not possible."""
     if wanted.get("counted"):
         return "reviews were counted before the operator resolved this grant: write a new grant"
     match resolution:
-        case ResolvedStatus(found):
-            wanted["resolved"] = found
-            # The guard takes none before, so one that is there did not pass it.
+        case ResolvedStatus(resolved):
+            wanted["resolved"] = resolved
+            # The guard refuses reviews before this, so a review that is there did not pass the guard.
             voided = [entry["reviewer"] for entry in wanted.get("voided", ())]
             voided += [review.reviewer for review in model.spec.reviews or () if review.reviewer not in voided]
             if voided:
@@ -149,27 +157,27 @@ def _resolve(model: ApprovalGrant, resolution: Resolution | None, wanted: Status
         case UnresolvedReason(why) | OverLimit(why):
             return why
         case None:
-            # What was said before holds until there is more to say.
+            # The reason that was given before holds until there is another.
             return (
                 _unresolved_before(wanted) or "the operator is waiting until the policies of these rules are compiled"
             )
 
 
 def _unresolved_before(present: Status) -> str | None:
-    """Return why it was not resolved when that was last said."""
+    """Return the reason that the status gives for not being resolved."""
     for entry in present.get("conditions") or ():
         if entry["type"] == "Ready" and entry["reason"] == UNRESOLVED:
             return str(entry["message"]).removeprefix(_UNRESOLVED_PREFIX)
     return None
 
 
-def _kept(present: Status) -> Status:
-    """What we own of the present status: a server-side apply gives up what it does not name."""
+def _owned(present: Status) -> Status:
+    """Return the fields of the present status that we own: a server-side apply gives up what it does not name."""
     return {name: present[name] for name in OWNED if name in present}
 
 
-def _judged(model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation) -> list[str]:
-    """Return the reviewers that count, in the order in which they were counted."""
+def _counting_reviewers(model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation) -> list[str]:
+    """Return the reviewers whose reviews count, in the order in which they were counted."""
     counted = [entry.reviewer for entry in status.counted or ()]
     if observed.counts:
         known = {*counted, *(entry.reviewer for entry in status.voided or ())}
@@ -188,7 +196,7 @@ def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: GrantOb
     )
 
 
-def _next(
+def _next_phase(
     model: ApprovalGrant,
     status: ApprovalGrantStatus,
     quorum: Quorum,
@@ -196,9 +204,9 @@ def _next(
     now: datetime,
     *,
     named: bool,
-    born: datetime,
+    created: datetime,
 ) -> Phase | None:
-    """Return the phase that follows; None while it is open whether the grant itself counts."""
+    """Return the phase that follows; None while it is not known whether the grant itself counts."""
     request = model.spec.request
     active = status.phase == "Active"
     over_limit = isinstance(observed.resolution, OverLimit) and not named and observed.timed
@@ -214,14 +222,15 @@ def _next(
         return "Lapsed" if status.not_after_time is None or now >= status.not_after_time else "Active"
     if now >= request.pending_until_time:
         return "Expired"
-    # A decision point refuses what was approved before it was made: another API server's clock may be a little ahead.
-    if observed.counts and quorum.met and named and now >= born:
+    # A decision point refuses a grant that was approved before it was created: another API server's clock may be a
+    # little ahead.
+    if observed.counts and quorum.met and named and now >= created:
         return "Active"
     return "Pending" if observed.proven or status.phase == "Pending" else None
 
 
-def _waits(model: ApprovalGrant, status: ApprovalGrantStatus, phase: Phase, quorum: Quorum) -> bool:
-    """Whether a proof could change anything: reviews are not judged yet, or only the proof is missing."""
+def _needs_proof(model: ApprovalGrant, status: ApprovalGrantStatus, phase: Phase, quorum: Quorum) -> bool:
+    """Tell whether a proof could change anything: reviews are not judged yet, or only the proof is missing."""
     if phase in TERMINAL_PHASES:
         return False
     known = {entry.reviewer for entry in (*(status.counted or ()), *(status.voided or ()))}
@@ -229,19 +238,19 @@ def _waits(model: ApprovalGrant, status: ApprovalGrantStatus, phase: Phase, quor
     return unjudged or (phase == "Pending" and quorum.met)
 
 
-def _wake(model: ApprovalGrant, phase: Phase, wanted: Status) -> datetime | None:
+def _wake_time(model: ApprovalGrant, phase: Phase, wanted: Status) -> datetime | None:
     if phase == "Pending":
         return model.spec.request.pending_until_time
     return datetime.fromisoformat(wanted["notAfterTime"]) if phase == "Active" else None
 
 
 def _conditions(
-    words: tuple[str, str],
+    reason_and_message: tuple[str, str],
     phase: Phase,
     wanted: Status,
     approved: bool,  # noqa: FBT001
 ) -> list[DesiredCondition]:
-    reason, message = words
+    reason, message = reason_and_message
     conditions = []
     if approved:
         conditions.append(DesiredCondition("Approved", "True", "QuorumMet", f"approved at {wanted['approvedTime']}"))
@@ -252,7 +261,7 @@ def _conditions(
     return conditions
 
 
-def _words(
+def _reason_and_message(
     model: ApprovalGrant, phase: Phase, quorum: Quorum, wanted: Status, unresolved: str | None
 ) -> tuple[str, str]:
     request, revocation = model.spec.request, model.spec.revocation
@@ -261,9 +270,15 @@ def _words(
             return UNRESOLVED, f"{_UNRESOLVED_PREFIX}{unresolved}"
         case "Pending":
             steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)
-            return "AwaitingReviews", f"reviews: {steps}; until {stamp(request.pending_until_time)}{_own(model)}"
+            return (
+                "AwaitingReviews",
+                f"reviews: {steps}; until {stamp(request.pending_until_time)}{_uncounted_note(model)}",
+            )
         case "Active":
-            return "Approved", f"can be used {_times(request.max_uses)} until {wanted['notAfterTime']}{_own(model)}"
+            return (
+                "Approved",
+                f"can be used {_times(request.max_uses)} until {wanted['notAfterTime']}{_uncounted_note(model)}",
+            )
         case "Denied":
             return "Denied", f"denied by {quorum.denied_by}"
         case "Expired":
@@ -273,17 +288,20 @@ def _words(
         case "Lapsed":
             return "Lapsed", f"not usable after {wanted.get('notAfterTime', 'it was approved')}"
         case "Withdrawn" | "Revoked":
-            by = revocation.by if revocation else "nobody"
+            by = revocation.by if revocation else "the operator"
             at_the_word_of = f" at the request of {revocation.for_}" if revocation and revocation.for_ else ""
             return phase, f"{phase.lower()} by {by}{at_the_word_of}"
 
 
-def _own(model: ApprovalGrant) -> str:
-    """Say whose reviews will not count, where only the decision point can tell which they are, by their token."""
+def _uncounted_note(model: ApprovalGrant) -> str:
+    """Return a note about the reviewers whose reviews will not count.
+
+    They are people whom only the decision point recognizes, by their token.
+    """
     request, resolved = model.spec.request, model.status.resolved if model.status is not None else None
     if resolved is None or all(step.kind != "Human" for step in request.steps):
         return ""
-    people = unnamed(request, resolved)
+    people = people_without_username(request, resolved)
     return "".join(f"; a review by {name} does not count when the grant is used" for name in people)
 
 

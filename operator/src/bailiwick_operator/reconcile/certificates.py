@@ -1,13 +1,13 @@
-"""Which CAs and which serving certificate there should be, by those that there are and the time. Pure.
+"""Plans which CAs and which serving certificate there should be, from those that exist and the time. Pure.
 
-`bailiwick_operator.certificates.keeper` looks and does it; `bailiwick_operator.certificates.issuer` makes what is
-asked for here.
+`bailiwick_operator.certificates.keeper` observes and carries out the plan; `bailiwick_operator.certificates.issuer`
+makes the keys and certificates that the plan asks for.
 
-Holds: a CA issues only after it has been seen in everything that is published for `settle`, and an older one
-stays published for `settle` after the certificate that it issued was replaced, so that nobody who read what was
-published in the meantime ever meets a certificate that they do not trust. Only where nothing could be served is
-issued at once: at the start, and after a loss. A CA whose successor issues has its key destroyed. Nothing
-that a clock stamped which ran ahead is believed.
+Holds: a CA issues only after it has been seen for `settle` in everything that is published. An older CA stays published
+for `settle` after the certificate that it issued was replaced. So no client that read what was published in the
+meantime ever meets a certificate that it does not trust. A CA issues at once only where nothing could be served: at the
+start, and after a loss. A CA whose successor issues has its key destroyed. No time is believed that was stamped by a
+clock that ran ahead.
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ from typing import Final, Protocol
 BACKDATE: Final = timedelta(minutes=5)
 """How long before it is issued a certificate begins, for clients whose clocks are behind."""
 SKEW: Final = timedelta(seconds=60)
-# Nobody waits for the last moment: in the last tenth of its life a certificate is replaced whoever can issue.
+# Do not wait for the last moment: in the last tenth of its life a certificate is replaced by any CA that can issue.
 _LAST: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How long a CA and a certificate live, how long what is published settles, and for which names."""
+    """How long a CA and a certificate live, how long a published CA settles, and for which names."""
 
     names: frozenset[str]
     authority_life: timedelta = timedelta(days=5 * 365)
@@ -34,10 +34,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """One CA. `id` is the SHA-256 of its certificate, which is PEM as its key is.
+    """One CA. `id` is the SHA-256 of its certificate. Certificate and key are PEM.
 
     `key` None: it issues no more. `published`: since when it has been seen in everything that is published.
-    `until`: when it is taken out of that, None while what it issued may be in use.
+    `until`: when it is removed from that; None while certificates that it issued may be in use.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Authority:
 
     @property
     def age(self) -> tuple[datetime, str]:
-        """What CAs are ordered by."""
+        """The key by which CAs are sorted."""
         return (self.not_before, self.id)
 
     def lives(self, now: datetime) -> bool:
@@ -82,7 +82,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class RotationRequest:
-    """What somebody asked for by hand: whatever was made before this moment is replaced. None: nothing was asked."""
+    """A rotation that was requested by hand: replace what was made before this moment. None: no request."""
 
     authority: datetime | None = None
     leaf: datetime | None = None
@@ -90,9 +90,9 @@ class RotationRequest:
 
 @dataclass(frozen=True, slots=True)
 class ObservedCertificates:
-    """What there is. `leaf` None: none that fits its key and was signed by one of `authorities`.
+    """What exists. `leaf` None: there is none that fits its key and was signed by one of `authorities`.
 
-    `bundled`: the ids of those that are in everything that is published.
+    `bundled`: the ids of the CAs that are in everything that is published.
     """
 
     authorities: tuple[Authority, ...] = ()
@@ -103,14 +103,14 @@ class ObservedCertificates:
 
 @dataclass(frozen=True, slots=True)
 class CertificatePlan:
-    """What there should be: the CAs, oldest first, all of which are published, and the certificate."""
+    """The plan: the CAs, oldest first, all of which are published, and the serving certificate."""
 
     authorities: tuple[Authority, ...]
     leaf: Leaf
 
     @property
     def bundle(self) -> str:
-        """What is published, as PEM."""
+        """The certificates to publish, as PEM."""
         return "".join(authority.certificate for authority in self.authorities)
 
 
@@ -118,35 +118,37 @@ class Maker(Protocol):
     """Makes keys and certificates."""
 
     def authority(self, now: datetime) -> Authority:
-        """Return a new CA, which nobody has seen yet."""
+        """Return a new CA, which no client has seen yet."""
 
     def leaf(self, issuer: Authority, now: datetime) -> Leaf:
         """Return a new certificate of a CA that has a key; it ends before its issuer does."""
 
 
-def reconcile(found: ObservedCertificates, now: datetime, terms: Terms, make: Maker) -> CertificatePlan:
-    """Return what there should be, with a stamp where something was seen for the first time."""
-    held = sorted((_seen(each, found, now, terms) for each in found.authorities if each.lives(now)), key=_age)
-    leaf = found.leaf if found.leaf is not None and _usable(found.leaf, held, now) else None
+def reconcile(observed: ObservedCertificates, now: datetime, terms: Terms, make: Maker) -> CertificatePlan:
+    """Return the plan, with a time stamp on each CA that was seen for the first time."""
+    held = sorted(
+        (_with_times(each, observed, now, terms) for each in observed.authorities if each.lives(now)), key=_age
+    )
+    leaf = observed.leaf if observed.leaf is not None and _is_usable(observed.leaf, held, now) else None
     able = [each for each in held if each.key is not None and each.until is None]
-    if not able or (leaf is not None and _succeeded(able[-1], leaf, found.asked, now, terms)):
+    if not able or (leaf is not None and _needs_successor(able[-1], leaf, observed.asked, now, terms)):
         new = make.authority(now)
         held.append(new)
         able.append(new)
-    # The one that issued what is served is known to whoever is served.
-    known = [each for each in able if _settled(each, now, terms) or (leaf is not None and each.id == leaf.issuer)]
+    # Every client that is served knows the CA that issued the certificate being served.
+    known = [each for each in able if _is_settled(each, now, terms) or (leaf is not None and each.id == leaf.issuer)]
     if leaf is None:
-        # Of those that nobody may know yet, the oldest is known to most.
+        # If it is not certain that clients know any of them, most clients know the oldest.
         leaf = make.leaf(known[-1] if known else able[0], now)
-    elif known and _replaced(leaf, known[-1], found.asked, now, terms):
+    elif known and _needs_replacement(leaf, known[-1], observed.asked, now, terms):
         leaf = make.leaf(known[-1], now)
     else:
-        # What is served was issued by the last of those that are known, if any is: so those before it have nothing left
-        # to issue, and those without a key never had.
+        # The certificate being served was issued by the last of the known CAs, if there is one. So the CAs before it
+        # have nothing left to issue, and those without a key never had.
         # Certificates know whole seconds alone: of two that were made in one, neither came before the other.
         last = (known[-1] if known else held[0]).not_before
         held = [
-            _ended(each, now, terms)
+            _retire(each, now, terms)
             if each.id != leaf.issuer and (each.key is None or each.not_before < last)
             else each
             for each in held
@@ -155,7 +157,7 @@ def reconcile(found: ObservedCertificates, now: datetime, terms: Terms, make: Ma
 
 
 def due(created: datetime, not_after: datetime, life: timedelta) -> datetime:
-    """Return when something is to have a successor: after two thirds of its life, or of that which it should have."""
+    """Return when to make a successor: after two thirds of the actual life or of the intended one, if that is less."""
     return created + min(not_after - created, life) * 2 / 3
 
 
@@ -163,10 +165,10 @@ def _age(authority: Authority) -> tuple[datetime, str]:
     return authority.age
 
 
-def _seen(authority: Authority, found: ObservedCertificates, now: datetime, terms: Terms) -> Authority:
-    """Return a CA with the time since when it has been published, and without times that cannot be."""
+def _with_times(authority: Authority, observed: ObservedCertificates, now: datetime, terms: Terms) -> Authority:
+    """Return a CA with the time since when it has been published, and with impossible times corrected."""
     published, until = authority.published, authority.until
-    if authority.id not in found.bundled:
+    if authority.id not in observed.bundled:
         published = None
     elif published is None or published > now + SKEW:
         published = now.replace(microsecond=0)
@@ -175,43 +177,43 @@ def _seen(authority: Authority, found: ObservedCertificates, now: datetime, term
     return replace(authority, published=published, until=until)
 
 
-def _usable(leaf: Leaf, held: Iterable[Authority], now: datetime) -> bool:
+def _is_usable(leaf: Leaf, held: Iterable[Authority], now: datetime) -> bool:
     """Tell whether clients accept a certificate now and for a while."""
-    # In this order: a time at the end of all times has none after it.
+    # In this order: arithmetic on the latest time that can be represented would overflow.
     if now < leaf.not_before or not any(each.id == leaf.issuer for each in held):
         return False
     return now < leaf.not_after - (leaf.not_after - leaf.created) / _LAST
 
 
-def _settled(authority: Authority, now: datetime, terms: Terms) -> bool:
+def _is_settled(authority: Authority, now: datetime, terms: Terms) -> bool:
     return authority.published is not None and authority.published + terms.settle <= now
 
 
-def _succeeded(youngest: Authority, leaf: Leaf, asked: RotationRequest, now: datetime, terms: Terms) -> bool:
-    """Tell whether the youngest CA is to have a successor: one at a time, so only once it is in use."""
+def _needs_successor(youngest: Authority, leaf: Leaf, asked: RotationRequest, now: datetime, terms: Terms) -> bool:
+    """Tell whether the youngest CA needs a successor: one at a time, so only once it is in use."""
     if youngest.id != leaf.issuer:
         return False
-    return _wanted(asked.authority, youngest.created, now) or now >= due(
+    return _is_requested(asked.authority, youngest.created, now) or now >= due(
         youngest.created, youngest.not_after, terms.authority_life
     )
 
 
-def _replaced(leaf: Leaf, issuer: Authority, asked: RotationRequest, now: datetime, terms: Terms) -> bool:
-    """Tell whether a certificate that is still good is to be replaced by one of this CA."""
+def _needs_replacement(leaf: Leaf, issuer: Authority, asked: RotationRequest, now: datetime, terms: Terms) -> bool:
+    """Tell whether a certificate that is still usable is to be replaced by one of this CA."""
     return (
         leaf.issuer != issuer.id
         or leaf.names != terms.names
-        or _wanted(asked.leaf, leaf.created, now)
+        or _is_requested(asked.leaf, leaf.created, now)
         or now >= due(leaf.created, leaf.not_after, terms.leaf_life)
     )
 
 
-def _wanted(asked: datetime | None, created: datetime, now: datetime) -> bool:
-    # Certificates know whole seconds alone: what was made upon the asking must not look older than that.
-    return asked is not None and created < asked.replace(microsecond=0) <= now
+def _is_requested(moment: datetime | None, created: datetime, now: datetime) -> bool:
+    # Certificates have whole seconds alone: what was made because of the request must not look older than it.
+    return moment is not None and created < moment.replace(microsecond=0) <= now
 
 
-def _ended(authority: Authority, now: datetime, terms: Terms) -> Authority:
-    """Return a CA that issues no more, and goes when every process serves what its successor issued."""
+def _retire(authority: Authority, now: datetime, terms: Terms) -> Authority:
+    """Return a CA that issues no more, and is removed when every process serves what its successor issued."""
     until = authority.until or now.replace(microsecond=0) + terms.settle
     return replace(authority, key=None, until=until)

@@ -1,6 +1,6 @@
 """Conditions and the comparison of statuses, for all kinds. Pure.
 
-Holds: lastTransitionTime changes only with a condition's status; what differs in nothing else is not written.
+Holds: lastTransitionTime changes only with a condition's status; a status that differs in nothing else is not written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ def truth(value: bool) -> Literal["True", "False"]:  # noqa: FBT001 - it is the 
 def entries(
     wanted: Iterable[DesiredCondition], present: Status, generation: int, now: datetime
 ) -> list[dict[str, Any]]:
-    """Return the list for `status.conditions`. A status that stays keeps the time since when it holds."""
+    """Return the list for `status.conditions`. A condition whose status does not change keeps its transition time."""
     since = {entry["type"]: entry for entry in present.get("conditions") or ()}
     out = []
     for condition in wanted:
@@ -62,8 +62,8 @@ def differs(wanted: Status, present: Status, owned: Sequence[str], types: frozen
     )
 
 
-def parsed(text: str) -> datetime:
-    """Read a moment as Kubernetes writes it."""
+def parse_time(text: str) -> datetime:
+    """Return a time as Kubernetes writes it."""
     return datetime.fromisoformat(text)
 
 

@@ -1,7 +1,7 @@
-"""What the status of an EndpointData says: whether it can be read, who reads it, and if every process has it. Pure.
+"""The status of an EndpointData: whether it can be read, which policies read it, and if every process has it. Pure.
 
-And what the condition DataReady says of a policy that names data. Holds: the data itself is not kept, only what it came
-to; the same function reads it here, in admission and in the decision point, so that all say the same.
+Also the condition DataReady of a policy that names data. Holds: the data itself is not kept, only a summary of it; the
+same function reads it here, in admission and in the decision point, so that all report the same.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DataSummary:
-    """What an object came to: its digest, or why it is unknown, and what it asks of the budget."""
+    """The summary of an object: its digest, or why it is unknown, and its claim on the budget."""
 
     digest: str | None
     why: UnknownReason | None
@@ -37,51 +37,51 @@ class DataSummary:
 
 @dataclass(frozen=True, slots=True)
 class DataPlan:
-    """`status` is None where nothing is to be written. `asks`: the stored one does not say that it is programmed."""
+    """`status` is None where nothing is to be written. `asks`: the stored status does not say that it is programmed."""
 
     status: Status | None
     asks: bool
 
 
 def summed_up(body: Object) -> Object:
-    """Return an object without its data, which is large, and with what that came to."""
+    """Return an object with a summary in place of its data, which is large."""
     spec, metadata = body.get("spec"), body["metadata"]
     if isinstance(spec, dict) and isinstance(spec.get(_SUMMARY), DataSummary):
         return body
-    made = read_data(metadata["name"], metadata["uid"], metadata["generation"], spec)
-    unknown = made.unknown
-    told = DataSummary(
-        made.digest,
+    data = read_data(metadata["name"], metadata["uid"], metadata["generation"], spec)
+    unknown = data.unknown
+    summarized = DataSummary(
+        data.digest,
         None if unknown is None else unknown.why,
         "" if unknown is None else shorten(str(unknown.problem), _MESSAGE),
         data_claim(body),
     )
-    return body | {"spec": {_SUMMARY: told}}
+    return body | {"spec": {_SUMMARY: summarized}}
 
 
 def summary(body: Object) -> DataSummary:
-    """Return what an object came to that was summed up."""
-    found: DataSummary = body["spec"][_SUMMARY]
-    return found
+    """Return the summary of an object that `summed_up` returned."""
+    stored: DataSummary = body["spec"][_SUMMARY]
+    return stored
 
 
 def names(policy: Object) -> tuple[tuple[str, str], ...]:
-    """Return the data that a policy names, each with its object; what cannot be read is left out."""
+    """Return the data that a policy names, each with its object; entries that cannot be read are left out."""
     spec = policy.get("spec")
     listed = spec.get("data") if isinstance(spec, dict) else None
-    found = []
-    for one in listed if isinstance(listed, list) else ():
-        name = one.get("name") if isinstance(one, dict) else None
-        source = one.get("from") or name if isinstance(one, dict) else None
+    named = []
+    for entry in listed if isinstance(listed, list) else ():
+        name = entry.get("name") if isinstance(entry, dict) else None
+        source = entry.get("from") or name if isinstance(entry, dict) else None
         if isinstance(name, str) and isinstance(source, str):
-            found.append((name, source))
-    return tuple(found)
+            named.append((name, source))
+    return tuple(named)
 
 
 def reconcile(
     body: Object, readers: Sequence[str], excess: Excess | None, serving: ServedGeneration | None, now: datetime
 ) -> DataPlan:
-    """Return what the status should be. `excess`: of what it is over budget."""
+    """Return what the status should be. `excess`: the budget that it exceeds."""
     present: Status = body.get("status") or {}
     generation: int = body["metadata"]["generation"]
     why = unknown(body, excess)
@@ -101,7 +101,7 @@ def reconcile(
     if digest is not None and excess is None:
         wanted["digest"] = digest
     differing = differs(wanted, {"readers": [], **present}, OWNED, TYPES)
-    return DataPlan(wanted if differing else None, programming.held(body) is None)
+    return DataPlan(wanted if differing else None, programming.programmed_condition(body) is None)
 
 
 def unknown(body: Object | None, excess: Excess | None) -> tuple[str, str] | None:
@@ -110,8 +110,8 @@ def unknown(body: Object | None, excess: Excess | None) -> tuple[str, str] | Non
         return UnknownReason.NOT_FOUND.value, "there is no such EndpointData in the namespace: create it"
     if excess is not None:
         return UnknownReason.OVER_BUDGET.value, over_budget(excess).message
-    told = summary(body)
-    return None if told.why is None else (told.why.value, told.message)
+    known = summary(body)
+    return None if known.why is None else (known.why.value, known.message)
 
 
 def data_ready(named: Iterable[tuple[str, str]], unknowns: Mapping[str, tuple[str, str]]) -> DesiredCondition | None:
@@ -123,6 +123,6 @@ def data_ready(named: Iterable[tuple[str, str]], unknowns: Mapping[str, tuple[st
     if not wrong:
         objects = ", ".join(sorted({source for _, source in listed}))
         return DesiredCondition("DataReady", "True", "Ready", f"conditions can read {objects}")
-    told = "; ".join(f"EndpointData {source}: {message}" for source, _, message in wrong)
-    message = f"{told}. Until then, conditions that read it are unknown: Allow rules do not match, Deny rules apply"
+    problems = "; ".join(f"EndpointData {source}: {message}" for source, _, message in wrong)
+    message = f"{problems}. Until then, conditions that read it are unknown: Allow rules do not match, Deny rules apply"
     return DesiredCondition("DataReady", "False", wrong[0][1], message)

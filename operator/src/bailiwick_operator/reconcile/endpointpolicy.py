@@ -1,9 +1,10 @@
-"""What the status of an EndpointPolicy says: whether it compiles, is served, and its endpoint can be asked about. Pure.
+"""The status of an EndpointPolicy: whether it compiles, is served, and its endpoint can be asked about. Pure.
 
-Holds: an endpoint has settings from exactly one policy; where two carry them both are told, and where none does each
-policy says what to add. Expiry, suspension and Audit are told, and do not make a policy any less accepted; one that is
-being deleted is as good as suspended. Ready sums up: it is true once all of it is as the policy wants it, and every
-process decides by it. A candidate is told besides whether it is judged in place of the policy that it names.
+Holds: an endpoint has settings from exactly one policy. Where two policies carry them, both statuses say so; where none
+does, each status says what to add. Expiry, suspension and Audit are reported, and leave a policy accepted; a policy
+that is being deleted counts as suspended. Ready sums up: it is true once everything is as the policy wants it, and
+every process decides by it. The status of a candidate also says whether it is judged in place of the policy that it
+names.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -35,7 +36,7 @@ OWNED: Final = (
     *("usage", "shadow", "conditions"),
 )
 TYPES: Final = frozenset({"Accepted", "DataReady", "Programmed", "Ready", "Shadowing"})
-# Told before data: nothing is read where they hold.
+# Reasons that take precedence over data: where they hold, no data is read.
 _FIRST: Final = frozenset({"Deleting", "Expired", *NotAcceptedReason})
 Object = dict[str, Any]
 
@@ -44,10 +45,11 @@ Object = dict[str, Any]
 class PolicyObservation:
     """What is known beside the policy: its compilation, who carries the endpoint's settings, and who serves it.
 
-    `principals` are the issuers of those who may be acted for at the endpoint; `issuers` says of each configured one
-    whether it has a `kubernetesUsername`, None where nobody told us. `excess`: of what it is over budget, so that it
-    was not compiled. `unknowns`: of the data that it names, reason and message for each object that is unknown.
-    `replacing`: how it stands to the policy that it replaces, None where it replaces none. `use`: what is known of it.
+    `principals` are the issuers of the principals for whom agents may act at the endpoint. `issuers`: for each
+    configured issuer, whether it has a `kubernetesUsername`; None where issuers are not configured. `excess`: the
+    budget that it exceeds, so that it was not compiled. `unknowns`: of the data that it names, reason and message for
+    each object that is unknown. `replacing`: its condition as a candidate, None where it replaces no policy. `use`: its
+    known use.
     """
 
     judged: CompilationSummary
@@ -79,14 +81,14 @@ def carries_settings(policy: Object) -> bool:
 
 
 def is_asserted(policy: Object) -> bool:
-    """Tell whether it says, as the carrier of its endpoint's settings, that the enforcer's word is taken."""
+    """Tell whether it carries its endpoint's settings and accepts the enforcer's assertion of who calls."""
     settings = _spec(policy).get("endpointSettings")
     identity = settings.get("identity") if isinstance(settings, dict) else None
     return isinstance(identity, dict) and identity.get("verification") == "Asserted"
 
 
 def endpoint_of(policy: Object) -> str:
-    """Return the endpoint that it speaks of; one that cannot be read shares the empty name."""
+    """Return the name of its endpoint; policies whose endpoint cannot be read share the empty name."""
     return acceptance.endpoint_of(policy.get("spec"))
 
 
@@ -95,17 +97,17 @@ def reconcile(policy: Object, observed: PolicyObservation, now: datetime) -> Pol
     present: Status = policy.get("status") or {}
     generation: int = policy["metadata"]["generation"]
     judged = observed.judged
-    accepted = _accepted(policy, observed)
+    accepted = _accepted_condition(policy, observed)
     denies = "it is over budget" if observed.excess is not None else "it does not compile" if judged.problems else None
     programmed = programming.condition(policy, observed.serving, denies=denies)
     data = data_ready(names(policy), observed.unknowns)
-    ready = _ready(accepted, programmed, policy, observed, now)
+    ready = _ready_condition(accepted, programmed, policy, observed, now)
     if data is not None and data.status != "True" and ready.reason not in _FIRST:
         ready = DesiredCondition("Ready", "False", "DataNotReady", data.message)
-    conditions = [accepted, data, programmed, ready, _shadowing(accepted, programmed, observed.replacing)]
+    conditions = [accepted, data, programmed, ready, _shadowing_condition(accepted, programmed, observed.replacing)]
     wanted: Status = {
         "observedGeneration": generation,
-        "conditions": entries([one for one in conditions if one is not None], present, generation, now),
+        "conditions": entries([entry for entry in conditions if entry is not None], present, generation, now),
     }
     if judged.digest is not None:
         wanted |= {
@@ -114,22 +116,22 @@ def reconcile(policy: Object, observed: PolicyObservation, now: datetime) -> Pol
             "gatedActionCount": len(judged.gated),
             "gatedActions": list(judged.gated[:MOST_GATED_ACTIONS]),
         }
-    wanted |= _of_use(policy, judged, observed.use, now)
-    expires = None if _deleting(policy) else judged.expire_time
+    wanted |= _use_status(policy, judged, observed.use, now)
+    expires = None if _is_deleting(policy) else judged.expire_time
     return PolicyPlan(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         expires if expires is not None and expires > now else None,
-        programming.held(policy) is None,
+        programming.programmed_condition(policy) is None,
     )
 
 
-def use_due(policy: Object, judged: CompilationSummary, use: PolicyUse, now: datetime) -> Status | None:
-    """Return what the status should say of the policy's use where it says something else; None where it says so."""
-    wanted, present = _of_use(policy, judged, use, now), policy.get("status") or {}
+def changed_use_status(policy: Object, judged: CompilationSummary, use: PolicyUse, now: datetime) -> Status | None:
+    """Return the status fields of the policy's use where the stored status differs; None where it does not."""
+    wanted, present = _use_status(policy, judged, use, now), policy.get("status") or {}
     return None if all(wanted.get(name) == present.get(name) for name in ("usage", "shadow")) else wanted
 
 
-def shadowing(
+def shadowing_conditions(
     endpoint: str, policies: Iterable[Object], elsewhere: Callable[[str], str | None]
 ) -> dict[str, DesiredCondition]:
     """Return the condition of each candidate among all policies of one endpoint, by name.
@@ -138,36 +140,38 @@ def shadowing(
     """
     replaced = {policy["metadata"]["name"]: replaced_by(policy.get("spec")) for policy in policies}
     return {
-        name: DesiredCondition("Shadowing", truth(told.standing is Replacement.IN_PLACE), told.standing, told.message)
-        for name, told in standings(endpoint, replaced, elsewhere).items()
+        name: DesiredCondition(
+            "Shadowing", truth(candidate.standing is Replacement.IN_PLACE), candidate.standing, candidate.message
+        )
+        for name, candidate in standings(endpoint, replaced, elsewhere).items()
     }
 
 
-def _of_use(policy: Object, judged: CompilationSummary, use: PolicyUse, now: datetime) -> Status:
-    told: Status = {}
-    if (used := usage(policy, use, now, gives=judged.gives and not judged.problems)) is not None:
-        told["usage"] = used
+def _use_status(policy: Object, judged: CompilationSummary, use: PolicyUse, now: datetime) -> Status:
+    status: Status = {}
+    if (uses := usage(policy, use, now, gives=judged.gives and not judged.problems)) is not None:
+        status["usage"] = uses
     if judged.digest is not None and replaced_by(policy.get("spec")) is not None:
-        told["shadow"] = shadow(policy, use, now)
-    return told
+        status["shadow"] = shadow(policy, use, now)
+    return status
 
 
-def _accepted(policy: Object, observed: PolicyObservation) -> DesiredCondition:
+def _accepted_condition(policy: Object, observed: PolicyObservation) -> DesiredCondition:
     judged = observed.judged
     others = set(observed.carriers) - {policy["metadata"]["name"]}
-    around = PolicyContext(others, observed.principals, observed.issuers, observed.excess)
-    refused = acceptance.refusal(judged, endpoint_of(policy), around, carries=carries_settings(policy))
-    if refused is not None:
-        return DesiredCondition("Accepted", "False", refused.why, refused.message)
+    context = PolicyContext(others, observed.principals, observed.issuers, observed.excess)
+    refusal = acceptance.refusal(judged, endpoint_of(policy), context, carries=carries_settings(policy))
+    if refusal is not None:
+        return DesiredCondition("Accepted", "False", refusal.why, refusal.message)
     warnings = f"; warnings: {list_problems(judged.warnings)}" if judged.warnings else ""
-    return DesiredCondition("Accepted", "True", "Compiled", f"{_many(judged.rules, 'rule')} compiled{warnings}")
+    return DesiredCondition("Accepted", "True", "Compiled", f"{_count(judged.rules, 'rule')} compiled{warnings}")
 
 
-def _ready(
+def _ready_condition(
     accepted: DesiredCondition, programmed: DesiredCondition, policy: Object, observed: PolicyObservation, now: datetime
 ) -> DesiredCondition:
     endpoint = endpoint_of(policy)
-    if _deleting(policy):
+    if _is_deleting(policy):
         return DesiredCondition(
             "Ready",
             "False",
@@ -192,17 +196,17 @@ def _ready(
             "Conflicted",
             f"endpointSettings of {endpoint} are set in {list_names(observed.carriers)}: set them in only one policy",
         )
-    reason, message = _in_force(observed.judged, now)
+    reason, message = _enforcement(observed.judged, now)
     if reason != "Expired" and programmed.status != "True":
-        # kstatus: what is not served everywhere yet is in progress.
+        # kstatus: a policy that is not served everywhere yet is in progress.
         return DesiredCondition("Ready", programmed.status, programmed.reason, programmed.message)
     return DesiredCondition("Ready", truth(reason != "Expired"), reason, message)
 
 
-def _shadowing(
+def _shadowing_condition(
     accepted: DesiredCondition, programmed: DesiredCondition, replacing: DesiredCondition | None
 ) -> DesiredCondition | None:
-    """Return whether the policy is judged in place of another: once every process has it, and if it can be at all."""
+    """Return whether the policy is judged in place of another: only once it compiles and every process has it."""
     if replacing is None or replacing.status != "True":
         return replacing
     if accepted.status != "True":
@@ -212,11 +216,11 @@ def _shadowing(
     return replacing
 
 
-def _deleting(policy: Object) -> bool:
+def _is_deleting(policy: Object) -> bool:
     return "deletionTimestamp" in policy["metadata"]
 
 
-def _in_force(judged: CompilationSummary, now: datetime) -> tuple[str, str]:
+def _enforcement(judged: CompilationSummary, now: datetime) -> tuple[str, str]:
     if judged.expire_time is not None and now >= judged.expire_time:
         return "Expired", expiry_message(judged.expire_time)
     until = f" until {stamp(judged.expire_time)}" if judged.expire_time is not None else ""
@@ -235,5 +239,5 @@ def _spec(policy: Object) -> Object:
     return spec if isinstance(spec, dict) else {}
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,8 +1,8 @@
 """Limits of grants written by hand: how many may wait for a subject, and how soon one may follow a denial. Pure.
 
-Standing: beside `resolution`, which says whose a grant is and what its rules allow. Holds: one that is over a limit is
-withdrawn before anybody can review it; grants by hand and requests of the decision point are counted apart, so that
-neither keeps the other out, but a denial holds for both (invariant 19 of hack/invariants.py).
+Standing: beside `resolution`, which finds the subject of a grant and what its rules allow. Holds: a grant that is over
+a limit is withdrawn before it can be reviewed; grants by hand and requests of the decision point are counted apart, so
+that neither blocks the other, but a denial applies to both (invariant 19 of hack/invariants.py).
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ HOUR: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class AskedGrant:
-    """What a grant asks for, and what became of it. Times are seconds since the epoch.
+    """The request of a grant, and its outcome. Times are seconds since the epoch.
 
     `subject_uid` None: it is not resolved, and counts for no subject. `denied`: a reviewer denied it; `denied_at` when,
     None where that is not known.
@@ -42,7 +42,7 @@ class AskedGrant:
 
 @dataclass(frozen=True, slots=True)
 class RuleLimits:
-    """The limits of all rules of a grant together, and what of a request its rules read: properties, and intents."""
+    """The limits of all rules of a grant together, and which parts of a request its rules read: properties, intents."""
 
     limits: Limits
     properties: frozenset[str]
@@ -50,9 +50,9 @@ class RuleLimits:
 
 
 def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant], now: float) -> str | None:
-    """Return which limit a grant written by hand is over, for its author; None: it is within all of them.
+    """Return which limit a grant written by hand exceeds, for its author; None: it is within all of them.
 
-    `others`: grants of the same endpoint; itself may be among them.
+    `others`: grants of the same endpoint; the grant itself may be among them.
     """
     pending = lately = 0
     limits = rules.limits
@@ -60,7 +60,7 @@ def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant],
         if other.uid == asked.uid or other.subject_uid != asked.subject_uid:
             continue
         same = _overlaps(asked, other, rules)
-        if same and other.denied and _cools(other, limits, now):
+        if same and other.denied and _is_cooling_down(other, limits, now):
             return (
                 f"grant {other.name} for such a call was denied, and denyCooldownSeconds is"
                 f" {limits.deny_cooldown_seconds}: write a new grant after that time"
@@ -81,12 +81,12 @@ def exceeded(asked: AskedGrant, rules: RuleLimits, others: Iterable[AskedGrant],
     return None
 
 
-def _cools(denied: AskedGrant, limits: Limits, now: float) -> bool:
+def _is_cooling_down(denied: AskedGrant, limits: Limits, now: float) -> bool:
     return denied.denied_at is None or now < denied.denied_at + limits.deny_cooldown_seconds
 
 
 def _overlaps(one: AskedGrant, other: AskedGrant, rules: RuleLimits) -> bool:
-    """Tell whether one call could fall under both, but for what no rule reads: its author can vary that freely."""
+    """Tell whether one call could fall under both, ignoring what no rule reads: authors can vary that freely."""
     if (one.actors, one.action, one.resource_type) != (other.actors, other.action, other.resource_type):
         return False
     if rules.intents and None not in {one.intent, other.intent} and one.intent != other.intent:
@@ -96,7 +96,7 @@ def _overlaps(one: AskedGrant, other: AskedGrant, rules: RuleLimits) -> bool:
         return False
     wanted = NameSet.of((one.resource_id,))
     if not other.by_hand:
-        # Of one resource, whatever its id looks like.
+        # It is about one resource, even if its id looks like a pattern.
         return other.resource_id in wanted
     before = NameSet.of((other.resource_id,))
     return wanted.covers(before) or before.covers(wanted)

@@ -1,8 +1,8 @@
-"""What a proof of the guard means for the record and for the grants. Pure; `bailiwick_operator.guard.keeper` does it.
+"""What a proof of the guard means for the record and for the grants. Pure; `guard.keeper` carries it out.
 
-Holds: while the recorded fingerprint is that of the guard now, everything newer than the record was written under it.
-Where it is not, nothing newer than the record can be shown to have passed a guard, so all of it is void for good. What
-is stored is believed in nothing, not even in its shape: no object makes anything here raise.
+Holds: while the recorded fingerprint is that of the present guard, everything newer than the record was written under
+that guard. Where it is not, nothing newer than the record can be shown to have passed a guard, so all of it is void for
+good. Nothing about a stored object is usable, not even its shape: no object makes anything here raise.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, entries
 
 Object = dict[str, Any]
-# The decision point lets a call that took a use through again for 30 s; the rest is room for clocks.
+# For 30 s the decision point allows the same call again that took a use; the rest is tolerance for clocks.
 _REPEATABLE: Final = timedelta(hours=1)
 
 
@@ -26,8 +26,8 @@ class Record:
     """The last proof, as the ConfigMap holds it.
 
     `version` is a resourceVersion of the collection of grants at which this guard was in force; `store` is the uid of
-    the CRD of grants: another CRD is another collection, whose versions say nothing about this one's.
-    `void`: grants that fell, and whose status cannot say so.
+    the CRD of grants: another CRD is another collection, whose versions cannot be compared with this one's.
+    `void`: grants that are void, but whose status cannot say so.
     """
 
     fingerprint: str
@@ -48,12 +48,12 @@ class Record:
 
 
 def read_record(config_map: Object | None) -> Record | None:
-    """Return the record of a ConfigMap; None where there is none, or none that can be read."""
+    """Return the record in a ConfigMap; None where there is none, or none that can be read."""
     data = (config_map or {}).get("data") or {}
     try:
         void = VoidGrants.parse(data.get(VOID_ENTRY, ""))
-        told = data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"]
-        return None if void is None else Record(*told, void)
+        entries_ = data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"]
+        return None if void is None else Record(*entries_, void)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
@@ -67,33 +67,33 @@ class Proof:
     floor: int
 
 
-def untouched_since(record: Record | None, proof: Proof) -> bool:
-    """Tell whether the guard is the one that the record speaks of, so that what came in since then counts."""
-    trusted = _trusted(record, proof)
-    return trusted is not None and trusted.fingerprint == proof.fingerprint
+def is_recorded_guard(record: Record | None, proof: Proof) -> bool:
+    """Tell whether the guard is the recorded one, so that grants and reviews written since then count."""
+    usable = _usable_record(record, proof)
+    return usable is not None and usable.fingerprint == proof.fingerprint
 
 
 def void_after(record: Record | None, proof: Proof) -> int:
-    """Return the resourceVersion after which everything is void, under a guard that is not the recorded one."""
-    trusted = _trusted(record, proof)
-    return trusted.version if trusted else 0
+    """Return the resourceVersion after which everything is void, where the guard is not the recorded one."""
+    usable = _usable_record(record, proof)
+    return usable.version if usable else 0
 
 
-def _trusted(record: Record | None, proof: Proof) -> Record | None:
-    """Return the record if it speaks of this collection: one that was restored from elsewhere has other versions."""
+def _usable_record(record: Record | None, proof: Proof) -> Record | None:
+    """Return the record if it is about this collection: one that was restored from elsewhere has other versions."""
     if record is None or record.store != proof.store or record.version > proof.floor:
         return None
     return record
 
 
 def is_canary(grant: Object, installation: Installation) -> bool:
-    """Tell whether this is the grant that the dry runs aim at."""
+    """Tell whether this is the grant that the dry runs use."""
     metadata = grant["metadata"]
     return bool(metadata["namespace"] == installation.namespace and metadata["name"] == CANARY_GRANT)
 
 
-def pristine(found: Object, made: Object) -> bool:
-    """Tell whether a stored canary is as it is made, but for its time, and nobody wrote to it."""
+def is_pristine(found: Object, made: Object) -> bool:
+    """Tell whether a stored canary is as it was created, except for its time, so that no client wrote to it."""
 
     def timeless(grant: Object) -> Object:
         return {key: value for key, value in grant["spec"]["request"].items() if key != "pendingUntilTime"}
@@ -103,7 +103,7 @@ def pristine(found: Object, made: Object) -> bool:
 
 
 def must_void(grant: Object, after: int, installation: Installation, now: datetime) -> bool:
-    """Tell whether a grant falls: not over yet, not the canary, and written after the last proof of the old guard."""
+    """Tell whether to make a grant void: not over, not the canary, written after the last proof of the old guard."""
     if is_canary(grant, installation) or is_over(grant, now):
         return False
     version = grant["metadata"]["resourceVersion"]
@@ -111,9 +111,9 @@ def must_void(grant: Object, after: int, installation: Installation, now: dateti
 
 
 def is_over(grant: Object, now: datetime) -> bool:
-    """Tell whether a grant lets nobody through any more, whatever wrote it.
+    """Tell whether a grant allows no call any more, regardless of what wrote it.
 
-    One that is used up is not over while the call that used it may come again.
+    A grant that is used up is not over while the call that used it may be repeated.
     """
     status = _mapping(grant.get("status"))
     phase = status.get("phase")
@@ -125,15 +125,15 @@ def is_over(grant: Object, now: datetime) -> bool:
 
 def _repeatable(record: object, now: datetime) -> bool:
     used = read_time(_mapping(record).get("time"))
-    # What is no time was written by nobody of ours, and falls too.
+    # A value that is not a time was not written by Bailiwick, so this grant is made void too.
     return used is None or used > now - _REPEATABLE
 
 
-def voided(grant: Object, now: datetime) -> Status:
-    """Return the status of a grant that falls: it is over, and no review that was not counted will ever count.
+def void_status(grant: Object, now: datetime) -> Status:
+    """Return the status that makes a grant void: it is over, and no review that was not counted will ever count.
 
-    Reads the stored JSON alone: what was written while the guard was loose need not be anything that the models know.
-    Should the API server refuse what comes out, the grant is void by name.
+    Reads the stored JSON alone: what was written while the guard was off may not fit the models.
+    If the API server refuses the status, the grant is void by name.
     """
     present = _mapping(grant.get("status"))
     judged = {*_reviewers(present.get("counted")), *_reviewers(present.get("voided"))}

@@ -1,9 +1,9 @@
-"""Which signing keys there should be, by those that there are and the time. Pure; `bailiwick_operator.keys` does it.
+"""Plans which signing keys there should be, from the present ones and the time. Pure; `keys` of the operator does it.
 
 Holds: a new key is published some time before it signs, so that every replica and every client knows it by then; an
-older one stays until the last token that it signed is over. Only where nothing could sign does a key sign at once: the
-first one, and the one after a loss. Whoever cannot read the keys issues and accepts nothing, so a loss costs tokens
-and opens nothing.
+older key stays until the last token that it signed has expired. A key signs at once only where no key could sign: the
+first one, and the one after a loss. A replica that cannot read the keys issues and accepts no token, so a loss
+invalidates tokens and allows nothing.
 """
 
 from collections.abc import Callable
@@ -47,20 +47,20 @@ def reconcile(
     present: tuple[SigningKey, ...], now: datetime, rotation: KeyRotation, make: Callable[[], NewKey]
 ) -> KeyPlan:
     """Return the keys as they should be. `make` is called for each new key; `present` is empty where there are none."""
-    # One that begins later than any that we would make now was stamped by a clock that ran ahead. It signed nothing.
+    # A key that begins later than any that we would make now was stamped by a clock that ran ahead. It signed nothing.
     latest = now + rotation.publish + MAX_SKEW
     keys = sorted((key for key in present if key.is_accepted(now) and key.sign_from <= latest), key=_age)
     if signing(keys, now + MAX_SKEW) is None:
         begins = now.replace(microsecond=0)
-        keys = [_new(make(), now, begins), *keys]
-    elif now >= _due(keys[-1], now, rotation) and len(keys) < MAX_KEYS:
-        keys.append(_new(make(), now, _ceiled(now + rotation.publish)))
+        keys = [_new_key(make(), now, begins), *keys]
+    elif now >= _successor_time(keys[-1], now, rotation) and len(keys) < MAX_KEYS:
+        keys.append(_new_key(make(), now, _round_up(now + rotation.publish)))
     keys.sort(key=_age)
-    ended = [_ended(key, keys[index + 1 :]) for index, key in enumerate(keys)]
+    ended = [_with_end(key, keys[index + 1 :]) for index, key in enumerate(keys)]
     wakes = [key.until for key in ended if key.until is not None]
-    # While there are too many, the oldest must go first.
+    # At the maximum, the oldest key must be removed first.
     if len(ended) < MAX_KEYS:
-        wakes.append(_due(ended[-1], now, rotation))
+        wakes.append(_successor_time(ended[-1], now, rotation))
     return KeyPlan(tuple(ended), min(wakes))
 
 
@@ -68,25 +68,25 @@ def _age(key: SigningKey) -> tuple[datetime, datetime, str]:
     return key.age
 
 
-def _due(youngest: SigningKey, now: datetime, rotation: KeyRotation) -> datetime:
+def _successor_time(youngest: SigningKey, now: datetime, rotation: KeyRotation) -> datetime:
     """Return when the successor of the youngest key is to be published."""
-    # It has an end only by somebody's hand, or because its successor was taken away.
+    # The youngest key has an end only because it was edited by hand, or because its successor was removed.
     if youngest.until is not None:
         return now
     return max(youngest.created, youngest.sign_from) + rotation.every
 
 
-def _new(fresh: NewKey, now: datetime, begins: datetime) -> SigningKey:
+def _new_key(fresh: NewKey, now: datetime, begins: datetime) -> SigningKey:
     return SigningKey(fresh.kid, fresh.pem, now.replace(microsecond=0), begins, None)
 
 
-def _ended(key: SigningKey, younger: list[SigningKey]) -> SigningKey:
-    """Return a key with its end: the last token that it signs begins when the next key does."""
+def _with_end(key: SigningKey, younger: list[SigningKey]) -> SigningKey:
+    """Return a key with its end: it signs its last token when the next key begins to sign."""
     if key.until is not None or not younger:
         return key
     return replace(key, until=younger[0].sign_from + MAX_TOKEN_LIFETIME + MAX_SKEW)
 
 
-def _ceiled(moment: datetime) -> datetime:
+def _round_up(moment: datetime) -> datetime:
     whole = moment.replace(microsecond=0)
     return whole if whole == moment else whole + _SECOND

@@ -1,7 +1,8 @@
 """Whether a policy is Programmed: every ready process of the decision point decides by its generation. Pure.
 
-Holds: once true for a generation it stays true for it, whoever starts or ends later; with no process ready nothing is
-known, which is neither true nor false. A policy that does not compile is served like any other: it is denied by.
+Holds: once true for a generation, it stays true for it, even if processes start or end later. With no process ready it
+is unknown, which is neither true nor false. A policy that does not compile is served like any other: processes deny by
+it.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,15 +15,15 @@ from bailiwick_operator.reconcile.conditions import DesiredCondition
 Object = dict[str, Any]
 Generation = tuple[str, int]
 """A policy's uid and its generation."""
-_TOLD: Final = 3
+_MOST_NAMED: Final = 3
 _WHY: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back from one process that was asked; `silent`: why nothing did.
+    """The reply of one process that was asked; `silent`: why there is no answer.
 
-    `ready` without an answer: it should be there, and what it decides by is not known.
+    `ready` without an answer: the process should be there, and what it decides by is not known.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class ServedGeneration:
-    """How one generation is served: by how many of the processes that are ready, and what is told besides."""
+    """How one generation is served: by how many of the ready processes. `silent`: those without an answer, and why."""
 
     ready: int
     serving: int
@@ -46,7 +47,7 @@ class ServedGeneration:
 
 
 def tally(replies: Sequence[Reply], generation: Generation) -> ServedGeneration:
-    """Count. A process that should be ready and says nothing counts as one that does not serve it."""
+    """Count replies. A process that should be ready and does not answer counts as one that does not serve it."""
     counted = [reply for reply in replies if reply.ready]
     return ServedGeneration(
         len(counted),
@@ -55,20 +56,23 @@ def tally(replies: Sequence[Reply], generation: Generation) -> ServedGeneration:
     )
 
 
-def held(policy: Object) -> Object | None:
+def programmed_condition(policy: Object) -> Object | None:
     """Return the condition that says that the present generation is programmed; None where there is none."""
     generation = policy["metadata"]["generation"]
     for entry in (policy.get("status") or {}).get("conditions") or ():
-        told = (entry.get("type"), entry.get("status"), entry.get("observedGeneration"))
-        if told == ("Programmed", "True", generation):
-            found: Object = entry
-            return found
+        if (entry.get("type"), entry.get("status"), entry.get("observedGeneration")) == (
+            "Programmed",
+            "True",
+            generation,
+        ):
+            programmed: Object = entry
+            return programmed
     return None
 
 
 def condition(policy: Object, serving: ServedGeneration | None, *, denies: str | None = None) -> DesiredCondition:
-    """Return the condition. `serving` None: nobody was asked about this generation yet. `denies`: why it denies."""
-    before = held(policy)
+    """Return the condition. `serving` None: no process was asked about this generation yet. `denies`: why it denies."""
+    before = programmed_condition(policy)
     if before is not None:
         return DesiredCondition("Programmed", "True", str(before.get("reason")), str(before.get("message")))
     generation = policy["metadata"]["generation"]
@@ -93,6 +97,6 @@ def condition(policy: Object, serving: ServedGeneration | None, *, denies: str |
 def _silence(silent: Collection[str]) -> str:
     if not silent:
         return ""
-    told = ", ".join(shorten(why, _WHY) for why in sorted(silent)[:_TOLD])
-    more = f" and {len(silent) - _TOLD} more" if len(silent) > _TOLD else ""
-    return f"; no answer from {told}{more}"
+    names = ", ".join(shorten(why, _WHY) for why in sorted(silent)[:_MOST_NAMED])
+    more = f" and {len(silent) - _MOST_NAMED} more" if len(silent) > _MOST_NAMED else ""
+    return f"; no answer from {names}{more}"

@@ -1,8 +1,8 @@
 """How long a grant that has ended is kept, and what the log keeps of it then. Pure.
 
-Holds: only what has ended goes, and never sooner than an hour after that, unless the installation keeps grants for less
-than an hour anyway; a denial stays a day whatever is set, since a call that was denied cannot be asked for again for up
-to that long.
+Holds: only an ended grant is deleted, and never sooner than an hour after its end, unless the installation keeps grants
+for less than an hour anyway; a denial stays a day regardless of the settings, since a call that was denied cannot be
+requested again for up to that long.
 """
 
 from bisect import bisect_left, insort
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
-from bailiwick_operator.reconcile.conditions import parsed
+from bailiwick_operator.reconcile.conditions import parse_time
 
 MOST_DAYS: Final = 30
 _AT_LEAST: Final = timedelta(hours=1)
@@ -25,7 +25,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RetentionPeriods:
-    """What is kept: each grant for so long, and so many of a policy."""
+    """How long each grant is kept, and how many of a policy."""
 
     lasting: timedelta = timedelta(days=1)
     per_policy: int = 500
@@ -33,7 +33,7 @@ class RetentionPeriods:
 
 @dataclass(frozen=True, slots=True, order=True)
 class EndedGrant:
-    """A grant that has ended, in the order in which they go."""
+    """A grant that has ended. Sorts in the order in which they are deleted."""
 
     at: datetime
     namespace: str
@@ -43,7 +43,7 @@ class EndedGrant:
     policies: tuple[str, ...] = field(compare=False)
 
 
-def ended(grant: Object) -> EndedGrant | None:
+def ended_grant(grant: Object) -> EndedGrant | None:
     """Return when a grant ended and of which policies it is; None where it has not."""
     status, metadata = grant.get("status") or {}, grant["metadata"]
     phase = status.get("phase")
@@ -51,7 +51,7 @@ def ended(grant: Object) -> EndedGrant | None:
         return None
     rules = grant["spec"]["request"]["rules"]
     return EndedGrant(
-        _ended_at(grant, phase),
+        _end_time(grant, phase),
         metadata["namespace"],
         metadata["name"],
         metadata["uid"],
@@ -60,77 +60,77 @@ def ended(grant: Object) -> EndedGrant | None:
     )
 
 
-def _ended_at(grant: Object, phase: str) -> datetime:
+def _end_time(grant: Object, phase: str) -> datetime:
     conditions = {entry.get("type"): entry for entry in grant["status"].get("conditions") or ()}
     times = [
-        parsed(entry["lastTransitionTime"])
+        parse_time(entry["lastTransitionTime"])
         for entry in (conditions.get("Ready"), conditions.get(_CONDITION_OF.get(phase, phase)))
         if entry is not None
     ]
     ready = conditions.get("Ready") or {}
     if phase == "Expired" and ready.get("reason") == "Expired":
-        # It was not ready before either, so its condition does not say since when it is over.
-        times.append(parsed(grant["spec"]["request"]["pendingUntilTime"]))
-    return max(times) if times else parsed(grant["metadata"]["creationTimestamp"]) + _LONGEST_LIFE
+        # It was not ready before either, so the condition's transition time is not its end.
+        times.append(parse_time(grant["spec"]["request"]["pendingUntilTime"]))
+    return max(times) if times else parse_time(grant["metadata"]["creationTimestamp"]) + _LONGEST_LIFE
 
 
 class RetainedGrants:
-    """What has ended and is still there, by policy, oldest first."""
+    """The grants that have ended and still exist, by policy, oldest first."""
 
     def __init__(self, keeping: RetentionPeriods) -> None:
         self._keeping = keeping
         self._known: dict[tuple[str, str], EndedGrant] = {}
-        self._of: dict[tuple[str, str], list[EndedGrant]] = {}
+        self._by_policy: dict[tuple[str, str], list[EndedGrant]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def add(self, one: EndedGrant) -> tuple[EndedGrant, ...]:
-        """Take one in; return whose end came nearer by that."""
-        key = (one.namespace, one.name)
-        if self._known.get(key) == one and self._known[key].uid == one.uid:
+    def add(self, grant: EndedGrant) -> tuple[EndedGrant, ...]:
+        """Take a grant in; return the grants that are now to be deleted sooner."""
+        key = (grant.namespace, grant.name)
+        if self._known.get(key) == grant and self._known[key].uid == grant.uid:
             return ()
         self.remove(*key)
-        self._known[key] = one
+        self._known[key] = grant
         pushed = []
-        for policy in one.policies:
-            line = self._of.setdefault((one.namespace, policy), [])
-            insort(line, one)
+        for policy in grant.policies:
+            line = self._by_policy.setdefault((grant.namespace, policy), [])
+            insort(line, grant)
             surplus = len(line) - self._keeping.per_policy
-            if surplus > 0 and line[surplus - 1] is not one:
+            if surplus > 0 and line[surplus - 1] is not grant:
                 pushed.append(line[surplus - 1])
         return tuple(pushed)
 
     def remove(self, namespace: str, name: str) -> None:
-        """Take one out: it is gone."""
-        one = self._known.pop((namespace, name), None)
-        for policy in one.policies if one is not None else ():
-            line = self._of[namespace, policy]
-            assert one is not None  # noqa: S101 - it has policies
-            del line[bisect_left(line, one)]
+        """Take out a grant that was deleted."""
+        grant = self._known.pop((namespace, name), None)
+        for policy in grant.policies if grant is not None else ():
+            line = self._by_policy[namespace, policy]
+            assert grant is not None  # noqa: S101 - it has policies
+            del line[bisect_left(line, grant)]
             if not line:
-                del self._of[namespace, policy]
+                del self._by_policy[namespace, policy]
 
-    def until(self, one: EndedGrant) -> datetime:
-        """Return until when it is kept."""
+    def deletion_time(self, grant: EndedGrant) -> datetime:
+        """Return when to delete a grant."""
         lasting = self._keeping.lasting
-        if any(self._is_surplus(one, line) for line in self._lines(one)):
+        if any(self._is_surplus(grant, line) for line in self._lines(grant)):
             lasting = min(lasting, _AT_LEAST)
-        return one.at + (max(lasting, _DENIAL_AT_LEAST) if one.denied else lasting)
+        return grant.at + (max(lasting, _DENIAL_AT_LEAST) if grant.denied else lasting)
 
-    def _lines(self, one: EndedGrant) -> Iterable[list[EndedGrant]]:
-        return (self._of.get((one.namespace, policy), []) for policy in one.policies)
+    def _lines(self, grant: EndedGrant) -> Iterable[list[EndedGrant]]:
+        return (self._by_policy.get((grant.namespace, policy), []) for policy in grant.policies)
 
-    def _is_surplus(self, one: EndedGrant, line: list[EndedGrant]) -> bool:
-        return bisect_left(line, one) < len(line) - self._keeping.per_policy
+    def _is_surplus(self, grant: EndedGrant, line: list[EndedGrant]) -> bool:
+        return bisect_left(line, grant) < len(line) - self._keeping.per_policy
 
 
 def record(grant: Object) -> Object:
-    """Return what the log keeps of a grant that is deleted: who asked for what, who said what, and how it ended."""
+    """Return what the log keeps of a deleted grant: who requested what, the reviews, and how it ended."""
     request, status = grant["spec"]["request"], grant.get("status") or {}
     return {
         "uid": grant["metadata"]["uid"],
-        "ended": _ended_at(grant, str(status.get("phase"))).isoformat(),
+        "ended": _end_time(grant, str(status.get("phase"))).isoformat(),
         "phase": status.get("phase"),
         "endpoint": request.get("endpoint"),
         "rules": [f"{rule.get('policy')}/{rule.get('rule')}" for rule in request.get("rules") or ()],

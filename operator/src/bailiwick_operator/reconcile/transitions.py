@@ -1,7 +1,7 @@
-"""What people are told by Kubernetes Events: a grant that moved on, a policy that is judged otherwise. Pure.
+"""Drafts Kubernetes Events: a grant entered another phase, a policy is judged differently. Pure.
 
-Holds: only a difference between the status that was and the one that was written says anything, so a second pass,
-which writes nothing, says nothing. Messages are those of the conditions.
+Holds: an event needs a difference between the previous status and the written one, so a second pass, which writes
+nothing, has no events. Messages are those of the conditions.
 """
 
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ class EventDraft:
     note: str
 
 
-def of_grant(before: Status, after: Status) -> tuple[EventDraft, ...]:
-    """Return what a written status of a grant has to tell."""
+def grant_events(before: Status, after: Status) -> tuple[EventDraft, ...]:
+    """Return the events of a written status of a grant."""
     phase = after.get("phase")
     if phase == before.get("phase") or phase is None:
         return ()
@@ -47,31 +47,31 @@ def of_grant(before: Status, after: Status) -> tuple[EventDraft, ...]:
     reason = {"Pending": "Requested", "Active": "Approved"}.get(phase, str(phase))
     if ready.get("reason") == GUARD_UNPROVEN:
         reason = GUARD_UNPROVEN
-    return (_told(reason, _ACTIONS.get(reason, _JUDGE), str(ready.get("message", "")), bad=reason in _WARNINGS),)
+    return (_draft(reason, _ACTIONS.get(reason, _JUDGE), str(ready.get("message", "")), bad=reason in _WARNINGS),)
 
 
-def of_policy(before: Status, after: Status) -> tuple[EventDraft, ...]:
-    """Return what a written status of a policy has to tell: Accepted or Ready give another reason, each reason once.
+def policy_events(before: Status, after: Status) -> tuple[EventDraft, ...]:
+    """Return the events of a written status of a policy: Accepted or Ready has another reason. Each reason once.
 
-    While the decision point is taking a policy up, Ready says no more than Programmed, and nobody is called for that.
+    While the decision point is loading a policy, Ready repeats Programmed, which is not worth an event.
     """
     bad = _condition(after, "Accepted").get("status") == "False"
     programmed = _condition(after, "Programmed").get("reason")
-    told: dict[str, EventDraft] = {}
+    drafts: dict[str, EventDraft] = {}
     for name in ("Accepted", "Ready"):
         entry, reason = _condition(after, name), str(_condition(after, name).get("reason", ""))
         settling = name == "Ready" and reason == programmed
         if reason and not settling and reason != _condition(before, name).get("reason"):
-            told.setdefault(reason, _told(reason, _JUDGE, str(entry.get("message", "")), bad=bad))
-    return tuple(told.values())
+            drafts.setdefault(reason, _draft(reason, _JUDGE, str(entry.get("message", "")), bad=bad))
+    return tuple(drafts.values())
 
 
-def _told(reason: str, action: str, message: str, *, bad: bool) -> EventDraft:
-    return EventDraft("Warning" if bad else "Normal", action, reason, _fitting(message))
+def _draft(reason: str, action: str, message: str, *, bad: bool) -> EventDraft:
+    return EventDraft("Warning" if bad else "Normal", action, reason, _shorten(message))
 
 
-def _fitting(message: str) -> str:
-    """Cut a message to what an event takes: the API server counts bytes."""
+def _shorten(message: str) -> str:
+    """Cut a message to the length of an event's note, which the API server counts in bytes."""
     encoded = shorten(message, NOTE_LENGTH).encode()
     return encoded[: NOTE_LENGTH - 3].decode(errors="ignore") + "…" if len(encoded) > NOTE_LENGTH else encoded.decode()
 

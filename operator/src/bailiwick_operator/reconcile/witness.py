@@ -1,9 +1,9 @@
 """Which checkpoint of a process may be cosigned, given the one that was cosigned last. Pure; `evidence.witness` asks.
 
-Holds: nothing is cosigned but what the pinned key signed and what continues the log that is held. A chain is refused
-for good only by two checkpoints of its own process that cannot both be true; an answer that anybody in between could
-have made up, or kept, refuses itself and no chain. An answer that is older than what is held says nothing, since two
-who lead for a moment may both ask.
+Holds: a checkpoint is cosigned only if the pinned key signed it and it continues the log that is held. A chain is
+refused for good only because of two checkpoints of its own process that cannot both be true. An answer that someone on
+the network path could have forged or replayed is rejected itself, and refuses no chain. An answer that is older than
+what is held proves nothing, since two leaders may both ask for a moment.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,16 +16,16 @@ from bailiwick_evidence.merkle import is_consistent
 from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, open_note, split
 
 COSIGN_SECONDS: Final = 60
-"""A checkpoint that did not change is cosigned again after so long, as a sign of life."""
+"""A checkpoint that did not change is cosigned again after so many seconds, as a sign of life."""
 GONE_SECONDS: Final = 600
-"""A chain of which nothing came for so long, and whose process is not found, is over."""
+"""A chain that was silent for so many seconds, and whose process does not exist, is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckpointAnswer:
-    """What a process said. `since`: the size that its proof is from. `known`: the size that was held at that time.
+    """What a process answered. `since`: the size that its proof is from. `known`: the size that was held at that time.
 
-    `lost`: how many records it lost, by its own word; None: it did not say.
+    `lost`: how many records it reports as lost; None: it did not report that.
     """
 
     replica: str
@@ -40,7 +40,7 @@ class CheckpointAnswer:
 
 @dataclass(frozen=True, slots=True)
 class HeldChain:
-    """What is held of a chain: the entry, and what was verified of it."""
+    """What is held of a chain: the entry, and its verified checkpoint."""
 
     entry: WitnessedChain
     cosigned: CosignedCheckpoint
@@ -53,7 +53,7 @@ class HeldChain:
 
 @dataclass(frozen=True, slots=True)
 class Cosignable:
-    """It may be cosigned."""
+    """The checkpoint may be cosigned."""
 
     chain: str
     checkpoint: Checkpoint
@@ -61,7 +61,7 @@ class Cosignable:
 
 @dataclass(frozen=True, slots=True)
 class LogContradiction:
-    """The process signed what contradicts what it signed before: its chain is refused from now on."""
+    """The process signed a checkpoint that contradicts an earlier one: its chain is refused from now on."""
 
     chain: str
     why: str
@@ -83,7 +83,7 @@ class AnswerRejection:
 
 @dataclass(frozen=True, slots=True)
 class OtherSize:
-    """Nothing can be said yet: it must be asked from the size that is held of this chain."""
+    """No verdict yet: the process must be asked again, from the size that is held of this chain."""
 
     chain: str
 
@@ -113,10 +113,10 @@ def judge(installation: str, held: Mapping[str, HeldChain], answer: CheckpointAn
         return AnswerRejection(f"chain {named[1]} is signed by another key than the one that was seen first")
     if before.entry.refused is not None:
         return ChainRefused(named[1])
-    return _continued(named[1], before, checkpoint, answer)
+    return _judge_continuation(named[1], before, checkpoint, answer)
 
 
-def _continued(chain: str, before: HeldChain, checkpoint: Checkpoint, answer: CheckpointAnswer) -> Verdict:
+def _judge_continuation(chain: str, before: HeldChain, checkpoint: Checkpoint, answer: CheckpointAnswer) -> Verdict:
     old = before.cosigned.checkpoint
     if checkpoint.size == old.size:
         if checkpoint.root == old.root:
@@ -125,40 +125,41 @@ def _continued(chain: str, before: HeldChain, checkpoint: Checkpoint, answer: Ch
     if checkpoint.size < old.size:
         if answer.known < old.size:
             return OtherSize(chain)
-        # Signed it was once, and whoever stands in between may show it again: it proves nothing against the process.
+        # The process did sign it once, and someone on the network path may replay it: it proves nothing against the
+        # process.
         return AnswerRejection(f"chain {chain} has {checkpoint.size} lines and had {old.size}")
     if answer.since != old.size:
         return OtherSize(chain)
     if is_consistent(old.size, old.root, checkpoint.size, checkpoint.root, answer.proof):
         return Cosignable(chain, checkpoint)
-    # A proof is not signed: one that is wrong may be somebody else's, as long as another can still come.
+    # A proof is not signed: a wrong one may be a forgery, as long as a right one can still come.
     return AnswerRejection(
-        f"chain {chain}, of {checkpoint.size} lines, is not shown to begin with the {old.size} that were witnessed"
+        f"chain {chain}, of {checkpoint.size} lines, is not proven to continue the {old.size} that were witnessed"
     )
 
 
 def named_chain(answer: CheckpointAnswer) -> str | None:
-    """Return the chain that an answer claims to be of; None where it claims none. Nothing of it is verified."""
-    claimed = _claimed(answer)
+    """Return the chain that an answer claims to be of; None where it claims none. It is not verified."""
+    claimed = _claimed_checkpoint(answer)
     named = None if claimed is None else chain_of(claimed.origin)
     return None if named is None else named[1]
 
 
 def claimed_size(answer: CheckpointAnswer) -> int:
-    """Return the size that an answer claims, 0 where it claims none. Nothing of it is verified."""
-    claimed = _claimed(answer)
+    """Return the size that an answer claims, 0 where it claims none. It is not verified."""
+    claimed = _claimed_checkpoint(answer)
     return 0 if claimed is None else claimed.size
 
 
-def _claimed(answer: CheckpointAnswer) -> Checkpoint | None:
+def _claimed_checkpoint(answer: CheckpointAnswer) -> Checkpoint | None:
     try:
         return Checkpoint.parse(split(answer.note)[0])
     except NoteError:
         return None
 
 
-def plain(answer: CheckpointAnswer) -> str:
-    """Return the note with the signature of its process alone, once that was judged."""
+def plain_note(answer: CheckpointAnswer) -> str:
+    """Return the note with the signature of its process alone, after it was judged."""
     key = VerifierKey.parse(answer.key)
     text, lines = split(answer.note)
     for line in lines:
@@ -172,62 +173,65 @@ def plain(answer: CheckpointAnswer) -> str:
 
 
 def is_due(before: HeldChain, checkpoint: Checkpoint, now: int) -> bool:
-    """Tell whether a checkpoint is to be cosigned: it is another one, was cosigned a while ago, or never."""
+    """Tell whether to cosign a checkpoint: it is a new one, was cosigned a while ago, or never."""
     if before.cosigned.checkpoint != checkpoint:
         return True
-    # Also where the clock was set back, or the hour that it claims would never be over.
+    # Also where the clock was set back: else a time in the future would put it off until then.
     return not 0 <= now - before.cosigned.time < COSIGN_SECONDS
 
 
-def with_lost(before: HeldChain, lost: int | None) -> HeldChain:
-    """Return what is held of a chain, with the most losses that its process told: an older answer takes none back."""
+def with_losses(before: HeldChain, lost: int | None) -> HeldChain:
+    """Return what is held of a chain, with the most losses that were reported: an older answer takes none back."""
     known = before.entry.lost
     if lost is None or (known is not None and known >= lost):
         return before
     return replace(before, entry=before.entry._replace(lost=lost))
 
 
-def with_told(before: HeldChain, answer: CheckpointAnswer) -> HeldChain:
-    """Return it with the losses that an answer tells. Anybody can show its checkpoint: only its process is believed."""
-    return with_lost(before, answer.lost) if answer.replica == before.entry.replica else before
+def with_reported_losses(before: HeldChain, answer: CheckpointAnswer) -> HeldChain:
+    """Return it with the losses that an answer reports, if the answer is from its own process.
+
+    Others can show its checkpoint too, so their figure is not believed.
+    """
+    return with_losses(before, answer.lost) if answer.replica == before.entry.replica else before
 
 
-def over(
-    held: Mapping[str, HeldChain], found: Collection[str], current: Mapping[str, str], now: int
+def finished_chains(
+    held: Mapping[str, HeldChain], replicas: Collection[str], current: Mapping[str, str], now: int
 ) -> dict[str, HeldChain]:
-    """Return the chains that can be put away. `found`: the processes that are there; `current`: the chain of each."""
+    """Return the chains that can be put away. `replicas`: the present processes; `current`: the chain of each."""
     return {
-        chain: one
-        for chain, one in held.items()
-        if now - one.cosigned.time >= GONE_SECONDS
-        and (one.entry.replica not in found or current.get(one.entry.replica, chain) != chain)
+        chain: kept
+        for chain, kept in held.items()
+        if now - kept.cosigned.time >= GONE_SECONDS
+        and (kept.entry.replica not in replicas or current.get(kept.entry.replica, chain) != chain)
     }
 
 
-def newest(held: Mapping[str, HeldChain]) -> dict[str, str]:
-    """Return by process the chain that was last heard of."""
-    found: dict[str, str] = {}
-    for chain, one in sorted(held.items(), key=lambda item: (item[1].cosigned.time, item[1].entry.opened)):
-        found[one.entry.replica] = chain
-    return found
+def newest_chains(held: Mapping[str, HeldChain]) -> dict[str, str]:
+    """Return the most recently witnessed chain of each process."""
+    by_replica: dict[str, str] = {}
+    for chain, kept in sorted(held.items(), key=lambda item: (item[1].cosigned.time, item[1].entry.opened)):
+        by_replica[kept.entry.replica] = chain
+    return by_replica
 
 
-def lost(life: Mapping[str, HeldChain], stored: Mapping[str, HeldChain]) -> dict[str, str]:
-    """Return the chains that are not stored as this process stored them, and why; what is newer is another leader's."""
-    found: dict[str, str] = {}
+def lost_chains(life: Mapping[str, HeldChain], stored: Mapping[str, HeldChain]) -> dict[str, str]:
+    """Return the chains that are not stored as this process stored them, and why. A newer one is another leader's."""
+    whys: dict[str, str] = {}
     for chain, mine in life.items():
         theirs = stored.get(chain)
         if theirs is None:
-            found[chain] = "it was removed"
+            whys[chain] = "it was removed"
         elif theirs.size < mine.size:
-            found[chain] = f"it was set back from {mine.size} lines to {theirs.size}"
+            whys[chain] = f"it was set back from {mine.size} lines to {theirs.size}"
         elif mine.entry.refused is not None and theirs.entry.refused is None:
-            found[chain] = "it was refused, and that was removed"
-    return found
+            whys[chain] = "it was refused, and that was removed"
+    return whys
 
 
-def parted(life: Mapping[str, HeldChain], stored: Mapping[str, HeldChain]) -> dict[str, str]:
-    """Return the chains of which two different logs of one size were cosigned, by us and by whoever led besides."""
+def contradicting_chains(life: Mapping[str, HeldChain], stored: Mapping[str, HeldChain]) -> dict[str, str]:
+    """Return the chains of which two different logs of one size were cosigned: by us and by another leader."""
     return {
         chain: f"two different logs of {mine.size} lines were signed"
         for chain, mine in life.items()

@@ -1,4 +1,4 @@
-"""Usage: when policies were last used and what candidates came to, asked of each process of the decision point.
+"""Usage: when policies were last used and what candidates would decide, read from each process of the decision point.
 
-Standing: beside `policies`, by the client of `programmed`. Holds: it is a matter of status alone.
+Standing: beside `policies`; it uses the client of `programmed`. Holds: it affects status alone.
 """

@@ -1,7 +1,7 @@
-"""What processes said of uses, put together. Nobody is asked here.
+"""Adds up what processes reported of uses. Pure: no process is asked here.
 
-Holds: of days the latest stays, and counts of a candidate are added over all memories of processes, those that ended
-too; no more is kept than of policies that there are.
+Holds: the latest day is kept, and the counts of a candidate are added over all memories of processes, including those
+that ended; nothing is kept of policies that do not exist.
 """
 
 from collections.abc import Collection
@@ -16,7 +16,10 @@ _NOTHING: Final = (0, 0)
 
 @dataclass(frozen=True, slots=True)
 class ReplicaUsage:
-    """What one process said. `memory`: which counts are of one life of it. Days are since the epoch, in UTC."""
+    """What one process reported. `memory` names one life of it, whose counts belong together.
+
+    Days are since the epoch, in UTC.
+    """
 
     memory: str
     used: dict[str, int] = field(default_factory=dict)
@@ -26,7 +29,7 @@ class ReplicaUsage:
 
 @dataclass(slots=True)
 class _CandidateCounts:
-    """Of one generation, by memory. `ended`: what is added of those that there are too many of."""
+    """Of one generation, by memory. `ended`: the sum of the memories that were dropped because there were too many."""
 
     generation: int
     by_memory: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -41,23 +44,25 @@ class UsageMemory:
         self._counts: dict[str, _CandidateCounts] = {}
 
     def day(self, uid: str) -> int:
-        """Return the day of the last use that was told of a policy; 0: none was."""
+        """Return the day of the last reported use of a policy; 0: none was reported."""
         return self._days.get(uid, 0)
 
-    def of(self, uid: str, generation: int) -> PolicyUse:
-        """Return what was told of a policy; counts of this generation alone."""
+    def policy_use(self, uid: str, generation: int) -> PolicyUse:
+        """Return the reported use of a policy; counts of this generation alone."""
         counts = self._counts.get(uid)
         if counts is None or counts.generation != generation:
             return PolicyUse(self.day(uid))
-        told = (counts.ended, *counts.by_memory.values())
-        return PolicyUse(self.day(uid), sum(one for one, _ in told), sum(other for _, other in told))
+        parts = (counts.ended, *counts.by_memory.values())
+        return PolicyUse(
+            self.day(uid), sum(compared for compared, _ in parts), sum(different for _, different in parts)
+        )
 
-    def known(self) -> set[str]:
-        """Return the uids of the policies of which something was told."""
+    def uids(self) -> set[str]:
+        """Return the uids of the policies of which something was reported."""
         return self._days.keys() | self._counts.keys()
 
     def take(self, report: ReplicaUsage, asked: Collection[str]) -> None:
-        """Take in what a process said of the policies that it was asked about."""
+        """Take in what a process reported of the policies that it was asked about."""
         for uid, day in report.used.items():
             if uid in asked and day > self.day(uid):
                 self._days[uid] = day
@@ -76,10 +81,10 @@ class UsageMemory:
         self._counts.pop(uid, None)
 
 
-def _count(counts: _CandidateCounts, memory: str, told: tuple[int, int]) -> None:
+def _count(counts: _CandidateCounts, memory: str, reported: tuple[int, int]) -> None:
     before = counts.by_memory.pop(memory, _NOTHING)
-    counts.by_memory[memory] = (max(before[0], told[0]), max(before[1], told[1]))
+    counts.by_memory[memory] = (max(before[0], reported[0]), max(before[1], reported[1]))
     if len(counts.by_memory) > _MOST_MEMORIES:
-        # Of whom nothing was heard for longest.
+        # The one that has been silent for longest.
         gone = counts.by_memory.pop(next(iter(counts.by_memory)))
         counts.ended = (counts.ended[0] + gone[0], counts.ended[1] + gone[1])

@@ -1,8 +1,9 @@
-"""Observation: since when uses have been observed without a break. Nobody is asked here; times are given.
+"""Observation: since when uses have been observed without a break. Pure: no process is asked here; times are given.
 
-Holds: a process that could not be asked for longer than `BREAK` before it ended, or began anew, may have seen uses
-that nobody learns of: the observation is broken then, and begins anew on the next day, so that a process that comes and
-goes has little written. It is broken, too, where so long never all of them answered, though each was silent for less.
+Holds: a process that could not be asked for longer than `BREAK` before it ended or restarted may have seen uses that
+were never reported. The observation is broken then, and begins again on the next day, so that a process that comes and
+goes causes few writes. It is broken, too, where for so long not all processes answered in one round, even if each was
+silent for less.
 """
 
 from collections.abc import Collection, Mapping
@@ -29,7 +30,7 @@ class UsageObservation:
 
     def __init__(self, before: datetime | None) -> None:
         self.mark = before
-        """When all answered last and nothing was broken, for whoever leads next; None: what is observed is broken."""
+        """When all answered last and nothing was broken, for the next leader; None: the observation is broken."""
         self._before = before
         self._floor: datetime | None = None
         self._again: datetime | None = None
@@ -38,12 +39,12 @@ class UsageObservation:
         self._whole = _NEVER
 
     def since(self, moment: float) -> datetime | None:
-        """Return since when what a status calls observed has been so; None: it is not known whether it is."""
+        """Return since when uses have been observed, as a status reports it; None: not known whether they are."""
         return None if self._is_stale(moment) else self._floor
 
     def take(self, now: datetime, moment: float, answered: Mapping[str, str], silent: Collection[str]) -> None:
         """Take in a round. `answered`: the memory of each process, by its uid; `silent` should have answered."""
-        # What `since` took away comes back on another day, or those that are silent in turn have it written on and on.
+        # What `since` withdrew comes back on another day. Else processes that are silent in turn cause endless writes.
         broken = self._is_stale(moment) and self._whole != _NEVER
         for uid, memory in answered.items():
             last = self._heard.get(uid)
@@ -64,15 +65,15 @@ class UsageObservation:
         if answered and not silent:
             self._whole = moment
             if self._floor is None and (self._again is None or now >= self._again):
-                self._floor = self._first(now)
+                self._floor = self._beginning(now)
             if self._floor is not None:
                 self.mark = now
 
     def _is_stale(self, moment: float) -> bool:
         return moment - self._whole > BREAK
 
-    def _first(self, now: datetime) -> datetime:
-        """Return since when, as of the first round in which nobody is silent, or the first after a break."""
+    def _beginning(self, now: datetime) -> datetime:
+        """Return since when, as of the first round in which no process is silent, or the first after a break."""
         if self._before is not None and abs((now - self._before).total_seconds()) <= BREAK:
             # Another leader observed until a moment ago, and statuses say since when.
             return datetime.fromtimestamp(0, UTC)

@@ -1,8 +1,8 @@
-"""Asks the decision point's processes which policies were used, and has those looked at whose status is to change.
+"""Asks the decision point's processes which policies were used, and queues those whose status is to change.
 
-Holds: one request for each process and ten thousand policies in a round; rounds come the later the more policies there
-are. No more looks are asked for in a round than `_MOST_LOOKS`, of each namespace in turn; what is to be written is
-asked for once, so that a write that changes nothing is not repeated.
+Holds: one request for each process and ten thousand policies in a round; the more policies there are, the longer the
+pause between rounds. A round queues at most `_MOST_LOOKS` policies, of each namespace in turn; the same content is
+queued once, so that a write that changes nothing is not repeated.
 """
 
 import asyncio
@@ -56,12 +56,12 @@ class UsagePoller:
         self._memory = UsageMemory()
         self._asked_for: dict[str, object] = {}
         self._places = asyncio.Semaphore(_AT_ONCE)
-        self._told: str | None = None
+        self._reported: str | None = None
 
-    def of(self, policy: Object) -> PolicyUse:
+    def policy_use(self, policy: Object) -> PolicyUse:
         """Return what is known of a policy."""
-        known = self._memory.of(policy["metadata"]["uid"], policy["metadata"]["generation"])
-        return replace(known, since=self._observation.since(self._clock.monotonic()))
+        use = self._memory.policy_use(policy["metadata"]["uid"], policy["metadata"]["generation"])
+        return replace(use, since=self._observation.since(self._clock.monotonic()))
 
     def forget(self, uid: str) -> None:
         """Forget a policy that is gone."""
@@ -79,16 +79,16 @@ class UsagePoller:
             await asyncio.sleep(min(_MOST, max(_LEAST, len(policies()) / _A_SECOND)))
             try:
                 await self.ask(policies())
-                for body in await self._changed(policies(), due):
+                for body in await self._next_looks(policies(), due):
                     look(body)
             except Exception:  # noqa: BLE001 - a defect here must not end the leader, nor what it knows
                 _LOG.exception("internal error while asking for uses")
             self._forget_all_but(policies())
 
     def _forget_all_but(self, policies: Iterable[ObservedObject]) -> None:
-        """Forget those that went while somebody was asked about them, and came back with the answer."""
+        """Forget policies that were deleted while a process was asked about them, and came back with its answer."""
         there = {seen.body["metadata"]["uid"] for seen in policies}
-        for uid in (self._memory.known() | self._asked_for.keys()) - there:
+        for uid in (self._memory.uids() | self._asked_for.keys()) - there:
             self.forget(uid)
 
     async def ask(self, policies: Iterable[ObservedObject]) -> None:
@@ -106,83 +106,83 @@ class UsagePoller:
             return
         answered: dict[str, str] = {}
         silent: dict[str, str] = {}
-        for replica, said in zip(
+        for replica, answer in zip(
             replicas, await asyncio.gather(*(self._ask(replica, bodies) for replica in replicas)), strict=True
         ):
-            if isinstance(said, str):
-                silent[replica.uid] = f"{replica.name}: {said}"
+            if isinstance(answer, str):
+                silent[replica.uid] = f"{replica.name}: {answer}"
                 continue
-            for report in said:
+            for report in answer:
                 self._memory.take(report, days.keys())
-                # Each is there, so that it is known of even where it has nothing to tell.
+                # A process without uses is listed too, so that it is known to have answered.
                 answered[replica.uid] = report.memory
         self._tell(next(iter(silent.values()), None))
         self._observation.take(self._clock.now(), self._clock.monotonic(), answered, silent)
 
     async def _ask(self, replica: Replica, bodies: list[bytes]) -> list[ReplicaUsage] | str:
-        """Return what a process says; nothing, where there is none; a text: why it says nothing."""
-        found = []
+        """Return the reports of a process; an empty list where there is none; a text says why it did not answer."""
+        reports = []
         async with self._places:
             for body in bodies:
                 try:
                     status, text = await self._asker.post(replica, "/usage", body, _ANSWER_BYTES)
                     if status != HTTPStatus.OK:
                         return f"status {status}"
-                    found.append(_report(json.loads(text)))
+                    reports.append(_report(json.loads(text)))
                 except AbsentReplicaError as error:
                     return str(error) if replica.vouched else []
                 except SilentReplicaError as error:
                     return str(error)
                 except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
                     return "unexpected answer"
-        return found
+        return reports
 
-    async def _changed(
+    async def _next_looks(
         self, policies: Iterable[ObservedObject], due: Callable[[Object], Mapping[str, Any] | None]
     ) -> list[Object]:
         """Return the policies to look at now, of each namespace in turn."""
-        found: dict[str, list[tuple[Object, object]]] = {}
+        by_namespace: dict[str, list[tuple[Object, object]]] = {}
         for count, seen in enumerate(policies):
             metadata = seen.body["metadata"]
             wanted = due(seen.body)
-            if wanted is not None and self._asked_for.get(metadata["uid"]) != (what := _what(wanted)):
-                found.setdefault(metadata["namespace"], []).append((seen.body, what))
+            if wanted is not None and self._asked_for.get(metadata["uid"]) != (content := _content(wanted)):
+                by_namespace.setdefault(metadata["namespace"], []).append((seen.body, content))
             if count % _SLICE == 0:
                 # The lease and the probes must get their turn.
                 await asyncio.sleep(0)
-        in_turn = (one for one in chain.from_iterable(zip_longest(*found.values())) if one is not None)
+        in_turn = (look for look in chain.from_iterable(zip_longest(*by_namespace.values())) if look is not None)
         looks = []
-        for body, what in islice(in_turn, _MOST_LOOKS):
-            self._asked_for[body["metadata"]["uid"]] = what
+        for body, content in islice(in_turn, _MOST_LOOKS):
+            self._asked_for[body["metadata"]["uid"]] = content
             looks.append(body)
         return looks
 
     def _tell(self, why: str | None) -> None:
-        if why is not None and why != self._told:
+        if why is not None and why != self._reported:
             _LOG.warning("not every process of the decision point can be asked for uses", why=why)
-        self._told = why
+        self._reported = why
 
 
-def _body(asked: list[tuple[str, int]]) -> bytes:
-    return json.dumps(asked, separators=(",", ":")).encode()
+def _body(days: list[tuple[str, int]]) -> bytes:
+    return json.dumps(days, separators=(",", ":")).encode()
 
 
-def _report(said: Any) -> ReplicaUsage:  # noqa: ANN401 - any JSON
-    """Return what was said. Raises whatever, where it is not of the form."""
-    memory = said["memory"]
+def _report(answer: Any) -> ReplicaUsage:  # noqa: ANN401 - any JSON
+    """Return the report in an answer. Raises any error where it does not have the form."""
+    memory = answer["memory"]
     if not isinstance(memory, str) or not 0 < len(memory) <= _LONGEST_NAME:
         message = "memory must be a short text"
         raise ValueError(message)
-    used = {str(uid): int(day) for uid, day in said["used"]}
+    used = {str(uid): int(day) for uid, day in answer["used"]}
     shadows = {
         str(uid): (int(generation), int(compared), int(different))
-        for uid, generation, compared, different in said["shadows"]
+        for uid, generation, compared, different in answer["shadows"]
     }
     return ReplicaUsage(memory, used, shadows)
 
 
-def _what(wanted: Mapping[str, Any]) -> object:
-    """Return what is to be written, but for moments that are those of the writing."""
+def _content(wanted: Mapping[str, Any]) -> object:
+    """Return what is to be written, without the times of the writing itself."""
     usage, shadow = wanted.get("usage") or {}, wanted.get("shadow") or {}
     counts = [shadow.get(name) for name in ("observedGeneration", "compared", "different")]
     return usage.get("lastUsedTime"), sorted(usage), counts

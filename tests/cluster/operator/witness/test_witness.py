@@ -447,5 +447,5 @@ class TestWhatIsStoredIsBroken:
         await one.round(60)
         assert memory.of(log.id).checkpoint.size == 3
         assert server.processes["p2"].id not in memory.data()
-        assert one.witness.problem == "ConfigMap bailiwick-witness is full: not every log finds room in it"
+        assert one.witness.problem == "ConfigMap bailiwick-witness is full: some logs do not fit in it"
         assert "WitnessFull" in one.reasons

@@ -139,7 +139,7 @@ async def test_keys_that_nobody_knows_any_more_are_replaced_and_that_is_told(
     api.secret["data"] = data
     await api.keyring().current()
     ((_, told),) = api.told
-    assert "are replaced: what was witnessed until now cannot be verified here any more" in told
+    assert "are replaced: what was witnessed until now can no longer be verified here" in told
 
 
 async def test_nothing_is_made_where_the_secret_is_missing_or_of_another_type(api: FakeSecret) -> None:

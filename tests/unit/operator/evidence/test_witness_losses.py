@@ -36,11 +36,11 @@ async def test_of_a_log_only_its_own_process_tells_what_was_lost(
     state: Callable[[HeldChain], HeldChain], teller: str, lost: int | None
 ) -> None:
     clock, log = right_clock(), LoggedProcess(9)
-    ledger = OperatorLedger("bailiwick-system", len, clock.ours)
+    ledger = OperatorLedger("bailiwick-system", len, clock.local_now)
     parts = WitnessParts(FakeApi().client, ListedReplicas(()), cast("Any", None), ledger)
-    witness = Witness(parts, INSTALLATION, interval=10, now=clock.ours, tell=lambda _told: None)
+    witness = Witness(parts, INSTALLATION, interval=10, now=clock.local_now, tell=lambda _told: None)
     # Cosigned just now, so that nothing is to be signed.
-    chains = {log.id: state(held(log, time=int(clock.ours().timestamp()), replica=OWN))}
+    chains = {log.id: state(held(log, time=int(clock.local_now().timestamp()), replica=OWN))}
     said = answer(log, replica=teller, lost=7)
     keys = cast("Any", SimpleNamespace())
     await witness._judge(keys, chains, StoredChains(None, {}, {}), [(cast("Any", None), said)])

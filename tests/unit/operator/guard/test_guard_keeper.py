@@ -95,7 +95,7 @@ class TestTheFirstProof:
             settle=0,
             now=right_clock().now,
             proven=lambda: None,
-            fallen=fallen,
+            report_void=fallen,
         )
         await fresh.round()
         await fresh.round()

@@ -13,8 +13,8 @@ from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.guard import is_over, must_void, voided
-from bailiwick_operator.reconcile.transitions import of_grant
+from bailiwick_operator.reconcile.guard import is_over, must_void, void_status
+from bailiwick_operator.reconcile.transitions import grant_events
 from support.objects import Object
 from unit.operator.cases import INSTALLATION, NOW, active, grant, right_clock
 from unit.operator.fakeapi import FakeApi
@@ -102,13 +102,13 @@ class TestAGrantThatCannotBeWritten:
         api.unwritable["stuck"] = REFUSALS["too large"]
         fallen: list[tuple[str, Status]] = []
         going_on = keeper(api)
-        going_on._voider._fallen = lambda grant, status: fallen.append((grant["metadata"]["name"], status))
+        going_on._voider._report = lambda grant, status: fallen.append((grant["metadata"]["name"], status))
         with structlog.testing.capture_logs() as log:
             for _ in range(3):
                 await going_on.round()
         told = [entry for entry in log if entry["event"] == "grant is void by name: its status cannot be written"]
         assert [entry["grant"] for entry in told] == ["crm/stuck"]
-        assert [(name, of_grant({}, status)[0].reason) for name, status in fallen] == [("stuck", "GuardUnproven")]
+        assert [(name, grant_events({}, status)[0].reason) for name, status in fallen] == [("stuck", "GuardUnproven")]
 
     async def test_of_which_there_are_too_many_takes_its_namespace_along_and_no_other(self) -> None:
         names = [f"stuck-{number:03}" for number in range(PER_NAMESPACE + 1)]
@@ -210,6 +210,6 @@ members = st.dictionaries(
 def test_no_object_makes_anybody_raise(status: object, spec: object) -> None:
     body: Object = {**grant(), "spec": spec, "status": status}
     assert must_void(body, 0, INSTALLATION, NOW) is not is_over(body, NOW)
-    fallen = voided(body, NOW)
+    fallen = void_status(body, NOW)
     assert fallen["phase"] in {"Lapsed", "Expired", "Consumed"}
-    of_grant(status if isinstance(status, dict) else {}, fallen)
+    grant_events(status if isinstance(status, dict) else {}, fallen)

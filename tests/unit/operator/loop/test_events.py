@@ -15,7 +15,7 @@ from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.reconcile import guard
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, entries
-from bailiwick_operator.reconcile.transitions import EventDraft, of_grant, of_policy
+from bailiwick_operator.reconcile.transitions import EventDraft, grant_events, policy_events
 from support.objects import Object
 from support.transport import FakeTransport
 from unit.operator.cases import NOW, active, applied, grant, reconciled
@@ -32,7 +32,7 @@ def status_in(phase: str, reason: str = "Because", message: str = "in words") ->
 class TestAGrant:
     @pytest.mark.parametrize("phase", ["Pending", "Active", *sorted(TERMINAL_PHASES)])
     def test_tells_its_new_phase_in_the_words_of_its_condition(self, phase: str) -> None:
-        (told,) = of_grant({}, status_in(phase))
+        (told,) = grant_events({}, status_in(phase))
         assert told.reason == REASONS.get(phase, phase)
         assert told.type == ("Warning" if phase in WARNINGS else "Normal")
         assert told.note == "in words"
@@ -41,23 +41,23 @@ class TestAGrant:
 
     @pytest.mark.parametrize("phase", ["Pending", "Active", *sorted(TERMINAL_PHASES)])
     def test_tells_nothing_where_its_phase_stays(self, phase: str) -> None:
-        assert of_grant(status_in(phase), status_in(phase, "Another", "in others")) == ()
+        assert grant_events(status_in(phase), status_in(phase, "Another", "in others")) == ()
 
     def test_that_fell_void_warns(self) -> None:
         body = grant("dave", status=active())
-        (told,) = of_grant(body["status"], guard.voided(body, NOW))
+        (told,) = grant_events(body["status"], guard.void_status(body, NOW))
         assert (told.type, told.reason, told.action) == ("Warning", "GuardUnproven", "Void")
 
     def test_tells_nothing_in_a_second_pass(self) -> None:
         body = grant("dave")
         outcome = reconciled(body)
         assert outcome.status is not None
-        assert [told.reason for told in of_grant({}, outcome.status)] == ["Approved"]
+        assert [told.reason for told in grant_events({}, outcome.status)] == ["Approved"]
         again = reconciled(applied(body, outcome))
         assert again.status is None
 
     def test_tells_no_more_than_an_event_takes(self) -> None:
-        (told,) = of_grant({}, status_in("Denied", message="\u00e4" * 2000))
+        (told,) = grant_events({}, status_in("Denied", message="\u00e4" * 2000))
         assert len(told.note.encode()) <= 1024
         assert told.note.endswith("\u2026")
 
@@ -92,7 +92,7 @@ class TestAPolicy:
     def test_tells_where_accepted_or_ready_have_another_reason(
         self, before: Status, after: Status, told: list[tuple[str, str]]
     ) -> None:
-        assert [(one.type, one.reason) for one in of_policy(before, after)] == told
+        assert [(one.type, one.reason) for one in policy_events(before, after)] == told
 
 
 class Api:

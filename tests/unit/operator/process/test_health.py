@@ -68,7 +68,7 @@ def test_who_does_not_lead_says_so() -> None:
     [("GET /healthz HTTP/1.1", 200), ("GET / HTTP/1.1", 404), ("POST /healthz HTTP/1.1", 404), ("", 404)],
 )
 async def test_is_asked_over_http(request_line: str, status: int) -> None:
-    async with following().listening(0, "127.0.0.1") as port:
+    async with following().listen(0, "127.0.0.1") as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"{request_line}\r\nHost: me\r\n\r\n".encode())
         answer = (await reader.read()).decode()
@@ -81,21 +81,21 @@ async def test_is_asked_over_http(request_line: str, status: int) -> None:
 
 
 async def test_port_nought_serves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Health, "listening", None)
-    async with following().served(0):
+    monkeypatch.setattr(Health, "listen", None)
+    async with following().serve(0):
         pass
 
 
 async def test_a_port_that_is_taken_is_named() -> None:
-    async with following().listening(0, "127.0.0.1") as port:
+    async with following().listen(0, "127.0.0.1") as port:
         with pytest.raises(HealthPortError, match=f"cannot listen on --health-port {port}"):
-            async with following().served(port):
+            async with following().serve(port):
                 pass
 
 
 async def test_whoever_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bailiwick_operator.process.health._REQUEST_SECONDS", 0.05)
-    async with following().listening(0, "127.0.0.1") as port:
+    async with following().listen(0, "127.0.0.1") as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == b""
         writer.close()

@@ -130,8 +130,8 @@ class TestLeading:
         api: Any = SimpleNamespace(read_namespaced_lease=read, replace_namespaced_lease=replace)
         leadership._lock.api_instance = api
         await leadership.acquire(stop)
-        leadership.marked(lambda: marks.pop(0))
-        leadership.marked(lambda: began, NOTIFIED)
+        leadership.add_mark(lambda: marks.pop(0))
+        leadership.add_mark(lambda: began, NOTIFIED)
         await leadership.hold(stop)
         told = {"x": "y", NOTIFIED: "2026-11-25T12:00:00Z"}
         assert said == [{"x": "y"}, {**told, OBSERVED: "2026-11-25T12:00:00Z"}, told]

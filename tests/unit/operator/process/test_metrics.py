@@ -39,12 +39,12 @@ def leading() -> tuple[Metrics, Leader]:
     settings, clock = parse([], {}), right_clock()
     queue: WorkQueue[WorkItem] = WorkQueue()
     events = Events(api.client, "me", now=clock.now)
-    ledger = OperatorLedger("bailiwick-system", len, clock.ours)
+    ledger = OperatorLedger("bailiwick-system", len, clock.local_now)
     witness = Witness(
         WitnessParts(api.client, ListedReplicas(()), cast("Any", None), ledger),
         INSTALLATION,
         interval=10,
-        now=clock.ours,
+        now=clock.local_now,
         tell=lambda _told: None,
     )
     writer, guard = Writer(api.client, events), keeper(api)
@@ -68,7 +68,7 @@ def leading() -> tuple[Metrics, Leader]:
         chronicle=Chronicle(ledger),
         notifier=notifier,
     )
-    keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=clock.ours)
+    keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=clock.local_now)
     skew = SkewMonitor(clock, tell=lambda _told: None, agree_again=lambda: None)
     leader = Leader(guard, keys, cast("Any", None), reconciler, writer, events, clock, skew, witness, ledger, notifier)
     metrics = Metrics()
@@ -187,7 +187,7 @@ def test_how_long_a_grant_was_pending_is_told_once_when_it_is_decided(phase: str
 
 async def test_they_are_served_beside_the_health() -> None:
     health = Health(Progress(lambda: 0, 60))
-    async with health.listening(0, "127.0.0.1") as port:
+    async with health.listen(0, "127.0.0.1") as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /metrics HTTP/1.1\r\nHost: me\r\n\r\n")
         head, _, body = (await reader.read()).decode().partition("\r\n\r\n")

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
-from bailiwick_operator.reconcile.approvalgrant import to_resolve
+from bailiwick_operator.reconcile.approvalgrant import unresolved_request
 from bailiwick_operator.reconcile.resolution import OverLimit, Resolution, ResolvedStatus, UnresolvedReason
 from support.objects import RULE_DIGEST, Object, changed, use_record
 from unit.operator.cases import (
@@ -202,7 +202,7 @@ class TestItIsLookedUp:
             opened = changed(body, "spec.request.rules.0", RULE)
             opened = changed(opened, "spec.request.subject.uid", "agent-uid")
             body = changed(opened, "spec.request.display", [{"name": "resource.id", "value": "42"}])
-        assert (to_resolve(body) is not None) is asked
+        assert (unresolved_request(body) is not None) is asked
 
     def test_again_after_a_while(self) -> None:
         assert reconciled(by_hand(), resolution=NOT_YET).wake == NOW + timedelta(seconds=30)

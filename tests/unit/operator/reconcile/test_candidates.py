@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from bailiwick_engine.policy.replacements import MOST_CANDIDATES
-from bailiwick_operator.reconcile.endpointpolicy import shadowing
+from bailiwick_operator.reconcile.endpointpolicy import shadowing_conditions
 from support.objects import Object, policy
 
 LIVE: Final = policy("crm", "crm-agent")
@@ -17,7 +17,7 @@ def candidate(name: str = "next", replaces: object = "crm-agent", mode: str = "A
 
 
 def told(*policies: Object, elsewhere: Mapping[str, str] | None = None) -> dict[str, tuple[str, str]]:
-    found = shadowing("crm-api", policies, (elsewhere or {}).get)
+    found = shadowing_conditions("crm-api", policies, (elsewhere or {}).get)
     assert {one.type for one in found.values()} <= {"Shadowing"}
     return {name: (one.status, one.reason) for name, one in found.items()}
 
@@ -64,13 +64,13 @@ def test_a_candidate_is_told_how_it_stands(policies: list[Object], expected: dic
 
 
 def test_one_for_a_policy_of_another_endpoint_is_told_so() -> None:
-    found = shadowing("crm-api", [candidate(replaces="billing")], {"billing": "billing-api"}.get)["next"]
+    found = shadowing_conditions("crm-api", [candidate(replaces="billing")], {"billing": "billing-api"}.get)["next"]
     assert (found.status, found.reason) == ("False", "ReplacedOnOtherEndpoint")
     assert "billing is a policy of billing-api" in found.message
 
 
 def test_rivals_are_named() -> None:
-    found = shadowing("crm-api", [LIVE, candidate("a"), candidate("b"), candidate("c")], lambda _: None)
+    found = shadowing_conditions("crm-api", [LIVE, candidate("a"), candidate("b"), candidate("c")], lambda _: None)
     assert "crm-agent is also replaced by a, c, so none of them is shadowed" in found["b"].message
 
 

@@ -10,13 +10,13 @@ from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
 from bailiwick_operator.reconcile.guard import (
     Proof,
     Record,
+    is_pristine,
+    is_recorded_guard,
     must_void,
     new_record,
-    pristine,
     read_record,
-    untouched_since,
     void_after,
-    voided,
+    void_status,
 )
 from support.objects import Object, changed
 from unit.operator.cases import INSTALLATION, NOW, active, at, condition, grant, reconciled, stored
@@ -54,7 +54,7 @@ class TestTheRecord:
 
     def test_of_the_same_guard_lets_everything_count(self) -> None:
         for version in (RECORD.version, PROOF.floor):
-            assert untouched_since(replace(RECORD, version=version), PROOF)
+            assert is_recorded_guard(replace(RECORD, version=version), PROOF)
 
     @pytest.mark.parametrize(
         ("record", "after"),
@@ -67,7 +67,7 @@ class TestTheRecord:
         ids=["none", "another guard", "another collection", "from the future"],
     )
     def test_of_anything_else_makes_what_is_newer_void(self, record: Record | None, after: int) -> None:
-        assert not untouched_since(record, PROOF)
+        assert not is_recorded_guard(record, PROOF)
         assert void_after(record, PROOF) == after
 
     def test_of_a_proof_says_when_and_up_to_where(self) -> None:
@@ -140,7 +140,7 @@ class TestAVoidGrant:
         ids=["new", "pending", "active", "used up"],
     )
     def test_is_over_and_says_why(self, before: Object | None, phase: str) -> None:
-        status = voided(grant("dave", status=before), NOW)
+        status = void_status(grant("dave", status=before), NOW)
         assert status["phase"] == phase
         assert (condition(status, "Ready")["status"], condition(status, "Ready")["reason"]) == (
             "False",
@@ -149,19 +149,19 @@ class TestAVoidGrant:
 
     def test_keeps_every_review_that_was_not_counted_from_ever_counting(self) -> None:
         before = {"phase": "Pending", "counted": [{"reviewer": "erin"}], "voided": [{"reviewer": "grace"}]}
-        status = voided(grant("dave", "erin", "grace", status=before), NOW)
+        status = void_status(grant("dave", "erin", "grace", status=before), NOW)
         assert status["counted"] == [{"reviewer": "erin"}]
         assert status["voided"] == [{"reviewer": "grace"}, {"reviewer": "dave"}]
 
     def test_keeps_its_times(self) -> None:
-        status = voided(grant(status=active()), NOW)
+        status = void_status(grant(status=active()), NOW)
         assert {key: status[key] for key in ("approvedTime", "notAfterTime")} == {
             key: active()[key] for key in ("approvedTime", "notAfterTime")
         }
 
     def test_stays_so_when_it_is_reconciled(self) -> None:
         body = grant("dave")
-        body = body | {"status": voided(body, NOW)}
+        body = body | {"status": void_status(body, NOW)}
         assert reconciled(body).status is None
 
     @pytest.mark.parametrize(
@@ -171,16 +171,16 @@ class TestAVoidGrant:
     )
     def test_may_have_any_shape(self, path: str, value: object) -> None:
         body = changed(grant("dave"), path, value)
-        assert voided(body, NOW)["phase"] == "Expired"
+        assert void_status(body, NOW)["phase"] == "Expired"
 
     def test_believes_no_time_that_somebody_wrote_into_its_conditions(self) -> None:
         forged = active(conditions=[{"type": "Ready", "status": "False", "lastTransitionTime": at(days=-1)}])
-        assert condition(voided(grant(status=forged), NOW), "Ready")["lastTransitionTime"] == at()
+        assert condition(void_status(grant(status=forged), NOW), "Ready")["lastTransitionTime"] == at()
 
 
 class TestTheCanary:
     def test_is_pristine_as_it_is_made_whenever_that_was(self) -> None:
-        assert pristine(changed(CANARY, "spec.request.pendingUntilTime", at(days=-9)), canary(INSTALLATION, NOW))
+        assert is_pristine(changed(CANARY, "spec.request.pendingUntilTime", at(days=-9)), canary(INSTALLATION, NOW))
 
     @pytest.mark.parametrize(
         ("path", "value"),
@@ -193,4 +193,4 @@ class TestTheCanary:
         ids=["reviewed", "revoked", "with a status", "another request"],
     )
     def test_that_somebody_wrote_to_is_not(self, path: str, value: object) -> None:
-        assert not pristine(changed(CANARY, path, value), canary(INSTALLATION, NOW))
+        assert not is_pristine(changed(CANARY, path, value), canary(INSTALLATION, NOW))

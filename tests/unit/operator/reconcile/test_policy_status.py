@@ -113,7 +113,7 @@ class TestTheUseOfAPolicy:
         return status
 
     def due(self, body: Object, use: PolicyUse = USED, minutes: float = 0) -> Status | None:
-        return endpointpolicy.use_due(body, compile_stored(body), use, NOW + timedelta(minutes=minutes))
+        return endpointpolicy.changed_use_status(body, compile_stored(body), use, NOW + timedelta(minutes=minutes))
 
     def test_is_written_and_then_nothing_is_due(self) -> None:
         status = self.of(CARRIER)

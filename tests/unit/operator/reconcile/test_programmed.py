@@ -176,7 +176,7 @@ def test_only_those_that_are_ready_count_and_silence_is_no_yes(
 
 def test_a_status_of_another_generation_or_another_word_holds_nothing() -> None:
     body = after(POLICY, ServedGeneration(2, 2))
-    assert programmed.held(body) is not None
-    assert programmed.held(changed(body, "metadata.generation", 5)) is None
-    assert programmed.held(after(POLICY, ServedGeneration(2, 1))) is None
-    assert programmed.held(POLICY | {"status": {}}) is None
+    assert programmed.programmed_condition(body) is not None
+    assert programmed.programmed_condition(changed(body, "metadata.generation", 5)) is None
+    assert programmed.programmed_condition(after(POLICY, ServedGeneration(2, 1))) is None
+    assert programmed.programmed_condition(POLICY | {"status": {}}) is None

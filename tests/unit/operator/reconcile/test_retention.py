@@ -43,7 +43,7 @@ class TestWhenItEnded:
         status = body["status"] if body.get("status", {}).get("phase") == "Active" else before["status"]
         after = over(body | {"status": status}, moment)
         assert after["status"]["phase"] == phase
-        found = retention.ended(after)
+        found = retention.ended_grant(after)
         assert found is not None
         # An expired one was not ready before, so its time is that until which it waited.
         assert found.at == (PENDING_UNTIL if phase == "Expired" else moment)
@@ -51,24 +51,24 @@ class TestWhenItEnded:
 
     @pytest.mark.parametrize("body", [grant(), grant(status={"phase": "Pending"}), grant(status=active())])
     def test_is_never_while_it_has_not(self, body: Object) -> None:
-        assert retention.ended(body) is None
+        assert retention.ended_grant(body) is None
 
     def test_is_when_it_was_made_void_though_it_could_have_waited_longer(self) -> None:
         body = grant(status={"phase": "Pending"})
-        void = body | {"status": guard.voided(body, NOW)}
-        found = retention.ended(void)
+        void = body | {"status": guard.void_status(body, NOW)}
+        found = retention.ended_grant(void)
         assert found is not None
         assert found.at == NOW
 
     def test_is_at_the_latest_that_it_can_have_been_where_nothing_says(self) -> None:
         body = changed(grant(status={"phase": "Consumed"}), "metadata.creationTimestamp", at(days=-3))
-        found = retention.ended(body)
+        found = retention.ended_grant(body)
         assert found is not None
         assert found.at == NOW - DAY
 
     def test_is_known_with_each_of_its_policies_once(self) -> None:
         rules = [rule_reference("b", "x"), rule_reference("a", "x"), rule_reference("a", "y")]
-        found = retention.ended(over(grant(revoked=True, rules=rules)))
+        found = retention.ended_grant(over(grant(revoked=True, rules=rules)))
         assert found is not None
         assert found.policies == ("a", "b")
 
@@ -83,55 +83,55 @@ class TestItIsKept:
     def test_for_as_long_as_the_installation_says(self) -> None:
         kept, one = RetainedGrants(RetentionPeriods(2 * DAY, 500)), ended(1)
         assert kept.add(one) == ()
-        assert kept.until(one) == one.at + 2 * DAY
+        assert kept.deletion_time(one) == one.at + 2 * DAY
 
     def test_for_an_hour_where_there_are_too_many_newer_ones(self) -> None:
         kept = RetainedGrants(RetentionPeriods(DAY, 2))
         first, second, third = ended(1), ended(2), ended(3)
         assert kept.add(first) == kept.add(second) == ()
         assert kept.add(third) == (first,)
-        assert kept.until(first) == first.at + HOUR
-        assert kept.until(second) == second.at + DAY
+        assert kept.deletion_time(first) == first.at + HOUR
+        assert kept.deletion_time(second) == second.at + DAY
 
     def test_for_less_than_an_hour_only_where_the_installation_keeps_all_for_less(self) -> None:
         kept, one = RetainedGrants(RetentionPeriods(timedelta(minutes=5), 0)), ended(1)
         kept.add(one)
-        assert kept.until(one) == one.at + timedelta(minutes=5)
+        assert kept.deletion_time(one) == one.at + timedelta(minutes=5)
 
     @pytest.mark.invariant(19)
     def test_for_a_day_where_it_was_denied_since_that_is_how_long_it_cannot_be_asked_for_again(self) -> None:
         for keeping in (RetentionPeriods(3 * DAY, 0), RetentionPeriods(HOUR, 0), RetentionPeriods(HOUR, 500)):
             kept, one = RetainedGrants(keeping), ended(1, denied=True)
             kept.add(one)
-            assert kept.until(one) == one.at + DAY
+            assert kept.deletion_time(one) == one.at + DAY
 
     def test_by_the_policy_that_has_most(self) -> None:
         kept, one = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1, "a", "b")
         kept.add(one)
         assert kept.add(ended(2, "c")) == ()
-        assert kept.until(one) == one.at + DAY
+        assert kept.deletion_time(one) == one.at + DAY
         assert kept.add(ended(3, "b")) == (one,)
-        assert kept.until(one) == one.at + HOUR
+        assert kept.deletion_time(one) == one.at + HOUR
 
     def test_not_by_the_grants_of_another_namespace(self) -> None:
         kept, one = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1)
         kept.add(one)
         kept.add(EndedGrant(NOW + HOUR, "other", "g", "u", denied=False, policies=("p",)))
-        assert kept.until(one) == one.at + DAY
+        assert kept.deletion_time(one) == one.at + DAY
 
     def test_longer_again_when_a_newer_one_is_gone(self) -> None:
         kept, one = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1)
         kept.add(one)
         kept.add(ended(2))
         kept.remove("crm", "g2")
-        assert kept.until(one) == one.at + DAY
+        assert kept.deletion_time(one) == one.at + DAY
 
     def test_and_counts_once_however_often_it_is_looked_at(self) -> None:
         kept, one = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1)
         for _ in range(3):
             assert kept.add(one) == ()
         assert len(kept) == 1
-        assert kept.until(one) == one.at + DAY
+        assert kept.deletion_time(one) == one.at + DAY
 
     def test_anew_under_the_name_of_one_that_is_gone(self) -> None:
         kept, old = RetainedGrants(RetentionPeriods(DAY, 1)), ended(1)
@@ -166,14 +166,14 @@ def test_whatever_comes_and_goes_those_beyond_are_the_oldest_and_nobody_goes_wit
         )
         there[number] = one
         for pushed in kept.add(one):
-            due[int(pushed.name[1:])] = kept.until(pushed)
-        due[number] = kept.until(one)
+            due[int(pushed.name[1:])] = kept.deletion_time(pushed)
+        due[number] = kept.deletion_time(one)
         line = sorted(there.values())
         for other in line:
             surplus = line.index(other) < len(line) - most
-            assert kept.until(other) == other.at + (HOUR if surplus else DAY)
+            assert kept.deletion_time(other) == other.at + (HOUR if surplus else DAY)
             # Whoever waits for what was told waits for no longer than this.
-            assert not surplus or due[int(other.name[1:])] == kept.until(other)
+            assert not surplus or due[int(other.name[1:])] == kept.deletion_time(other)
 
 
 class TestTheLog:
@@ -198,4 +198,4 @@ def test_no_order_of_arrival_changes_who_goes_first() -> None:
         kept = RetainedGrants(RetentionPeriods(DAY, 2))
         for one in order:
             kept.add(one)
-        assert [kept.until(one) - one.at for one in line] == [HOUR, HOUR, DAY, DAY]
+        assert [kept.deletion_time(one) - one.at for one in line] == [HOUR, HOUR, DAY, DAY]

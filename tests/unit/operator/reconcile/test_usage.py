@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.usage import PolicyUse, last_day, rounded, shadow, usage
+from bailiwick_operator.reconcile.usage import PolicyUse, last_day, round_down, shadow, usage
 from support.objects import Object, policy
 from unit.operator.cases import stored
 
@@ -149,12 +149,12 @@ class TestACandidate:
 
 @given(st.integers(0, 10**15))
 def test_a_rounded_count_is_at_most_the_count_and_more_than_a_third_of_it(count: int) -> None:
-    assert rounded(count) <= count
-    assert rounded(count) * 5 >= 2 * count
-    assert rounded(rounded(count)) == rounded(count)
-    assert str(rounded(count)).rstrip("0") in {"", "1", "2", "5"}
+    assert round_down(count) <= count
+    assert round_down(count) * 5 >= 2 * count
+    assert round_down(round_down(count)) == round_down(count)
+    assert str(round_down(count)).rstrip("0") in {"", "1", "2", "5"}
 
 
 @pytest.mark.parametrize("count", [-1, 10**15, 10**40])
 def test_a_count_that_nobody_can_have_counted_fits_the_schema(count: int) -> None:
-    assert 0 <= rounded(count) < 2**63
+    assert 0 <= round_down(count) < 2**63

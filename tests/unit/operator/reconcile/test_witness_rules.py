@@ -19,14 +19,14 @@ from bailiwick_operator.reconcile.witness import (
     HeldChain,
     LogContradiction,
     OtherSize,
+    contradicting_chains,
+    finished_chains,
     is_due,
     judge,
-    lost,
-    newest,
-    over,
-    parted,
-    plain,
-    with_lost,
+    lost_chains,
+    newest_chains,
+    plain_note,
+    with_losses,
 )
 from support.logs import LoggedProcess
 
@@ -103,8 +103,8 @@ def test_a_chain_is_refused_for_two_checkpoints_of_its_process_that_cannot_both_
     ("lie", "why"),
     [
         (shrunk, "has 5 lines and had 9"),
-        (without_proof, "of 10 lines, is not shown to begin with the 9 that were witnessed"),
-        (proof_of_something_else, "of 14 lines, is not shown to begin with the 9 that were witnessed"),
+        (without_proof, "of 10 lines, is not proven to continue the 9 that were witnessed"),
+        (proof_of_something_else, "of 14 lines, is not proven to continue the 9 that were witnessed"),
     ],
 )
 def test_what_somebody_in_between_could_have_kept_or_spoilt_refuses_itself_and_no_chain(
@@ -199,39 +199,41 @@ def test_a_chain_is_over_ten_minutes_after_its_process_went_and_never_while_it_i
     first, second = held(LoggedProcess(2), time=1000), held(LoggedProcess(3), time=1000)
     chains = {one.entry.chain: one for one in (first, second)}
     a, b = chains
-    assert over(chains, {"uid-p1"}, {}, 9999) == {}
-    assert over(chains, {"uid-p1"}, {"uid-p1": b}, 9999) == {a: first}
-    assert over(chains, set(), {}, 1599) == {}
-    assert over(chains, set(), {}, 1600) == chains
+    assert finished_chains(chains, {"uid-p1"}, {}, 9999) == {}
+    assert finished_chains(chains, {"uid-p1"}, {"uid-p1": b}, 9999) == {a: first}
+    assert finished_chains(chains, set(), {}, 1599) == {}
+    assert finished_chains(chains, set(), {}, 1600) == chains
 
 
 def test_what_this_process_stored_and_does_not_find_is_told() -> None:
     log = LoggedProcess(9)
     mine = held(log)
     refused = HeldChain(mine.entry._replace(refused=ChainRefusal("w", "t", "n")), mine.cosigned)
-    assert lost({log.id: mine}, {}) == {log.id: "it was removed"}
-    assert lost({log.id: refused}, {log.id: mine}) == {log.id: "it was refused, and that was removed"}
+    assert lost_chains({log.id: mine}, {}) == {log.id: "it was removed"}
+    assert lost_chains({log.id: refused}, {log.id: mine}) == {log.id: "it was refused, and that was removed"}
     later = held(log.grow())
-    assert lost({log.id: later}, {log.id: mine}) == {log.id: "it was set back from 10 lines to 9"}
-    assert lost({log.id: mine}, {log.id: later}) == {}
+    assert lost_chains({log.id: later}, {log.id: mine}) == {log.id: "it was set back from 10 lines to 9"}
+    assert lost_chains({log.id: mine}, {log.id: later}) == {}
 
 
 def test_two_leaders_to_whom_a_process_told_two_stories_find_it_out() -> None:
     log = LoggedProcess(9)
     other = log.forked(3, 6)
-    assert parted({log.id: held(log)}, {log.id: held(log)}) == {}
-    assert parted({log.id: held(log)}, {log.id: held(other)}) == {log.id: "two different logs of 9 lines were signed"}
+    assert contradicting_chains({log.id: held(log)}, {log.id: held(log)}) == {}
+    assert contradicting_chains({log.id: held(log)}, {log.id: held(other)}) == {
+        log.id: "two different logs of 9 lines were signed"
+    }
 
 
 def test_of_two_chains_of_a_pod_the_one_that_was_heard_of_last_is_asked_for() -> None:
     first, second = held(LoggedProcess(2), time=2000), held(LoggedProcess(3), time=1000)
-    assert newest({one.entry.chain: one for one in (first, second)}) == {"uid-p1": first.entry.chain}
+    assert newest_chains({one.entry.chain: one for one in (first, second)}) == {"uid-p1": first.entry.chain}
 
 
 def test_signatures_of_others_are_left_out_of_what_is_stored() -> None:
     log = LoggedProcess(2)
     more = cosign_note(log.note(), "somebody/else", Ed25519PrivateKey.generate(), 1)
-    assert plain(answer(log, note=more)) == log.note()
+    assert plain_note(answer(log, note=more)) == log.note()
 
 
 @pytest.mark.parametrize(
@@ -242,6 +244,6 @@ def test_what_a_process_said_it_lost_is_kept_and_never_grows_less(
     before: int | None, told: int | None, after: int | None
 ) -> None:
     one = held(LoggedProcess(3))
-    kept = with_lost(replace(one, entry=one.entry._replace(lost=before)), told)
+    kept = with_losses(replace(one, entry=one.entry._replace(lost=before)), told)
     assert kept.entry.lost == after
     assert replace(kept, entry=kept.entry._replace(lost=None)) == one

@@ -69,7 +69,7 @@ class Bench:
 
     @property
     def known(self) -> Any:  # noqa: ANN401 - a use
-        return self.poller.of(self.policies.all()[0].body)
+        return self.poller.policy_use(self.policies.all()[0].body)
 
 
 async def test_each_process_is_asked_about_every_policy_and_told_what_is_known_already() -> None:
@@ -79,7 +79,7 @@ async def test_each_process_is_asked_about_every_policy_and_told_what_is_known_a
     await bench.ask()
     assert bench.asked == [[["crm-0", TODAY - 5], ["crm-1", 0]]] * 2
     assert (bench.known.day, bench.known.since is not None) == (TODAY, True)
-    other = bench.poller.of(bench.policies.all()[1].body)
+    other = bench.poller.policy_use(bench.policies.all()[1].body)
     assert (other.compared, other.different) == (7, 2)
     await bench.ask()
     assert bench.asked[-1][0] == ["crm-0", TODAY]
@@ -207,7 +207,7 @@ class TestRounds:
 
         bench.answers["a"], bench.due = goes_meanwhile, due
         await self.run(bench, 15)
-        assert (bench.poller._memory.known(), bench.poller._asked_for) == (set(), {})
+        assert (bench.poller._memory.uids(), bench.poller._asked_for) == (set(), {})
 
     async def test_go_on_after_a_defect_of_ours(self, virtual_time: VirtualTime) -> None:
         bench = Bench(virtual_time)

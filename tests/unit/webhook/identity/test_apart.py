@@ -8,7 +8,7 @@ from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Party
 from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from unit.webhook.identity.world import AGENT, NOW, World, account_token, person_token, reason_of
 
 
@@ -81,7 +81,7 @@ async def test_a_known_token_with_another_signature_is_another(tmp_path: Path) -
 async def test_a_caller_is_whom_a_bearer_token_names(tmp_path: Path, scheme: str, taken: bool) -> None:
     world = World(tmp_path)
     shown = scheme + account_token(aud=[ENFORCER_AUDIENCE])
-    found = await met(world.identity.caller(shown))
+    found = await resolve(world.identity.caller(shown))
     assert isinstance(found, AuthenticatedAccount) is taken
     again = world.identity.caller(shown)
     assert again == found

@@ -7,7 +7,7 @@ import pytest
 
 from bailiwick_webhook.identity.jwt import compact
 from bailiwick_webhook.identity.tokens import RefusedToken
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from unit.webhook.identity.world import (
     AGENT,
     AUDIENCE,
@@ -95,7 +95,7 @@ async def test_a_token_that_is_bound_to_a_key_proves_no_caller_and_no_subject_wh
     world.cluster.keys_down = keys_down
     world.cluster.says = GOOD
     bound = account_token(cnf={"jkt": "x"})
-    found = await met(world.identity.caller(f"Bearer {bound}"))
+    found = await resolve(world.identity.caller(f"Bearer {bound}"))
     assert isinstance(found, RefusedToken)
     assert found.reason.value == "possession_unproven"
     assert reason_of(await world.verify(bound, kind="serviceAccount", name=AGENT)) == "possession_unproven"
@@ -106,7 +106,7 @@ async def test_a_token_that_is_bound_to_a_key_proves_no_caller_and_no_subject_wh
 async def test_a_caller_who_shows_no_token_is_nobody(tmp_path: Path, text: str) -> None:
     world = World(tmp_path)
     for _ in range(2):
-        found = await met(world.identity.caller(f"Bearer {text}"))
+        found = await resolve(world.identity.caller(f"Bearer {text}"))
         assert isinstance(found, RefusedToken)
         assert found.reason.value == INVALID
     assert world.cluster.reviewed == []

@@ -13,7 +13,7 @@ from bailiwick_webhook.identity.jwt.issuers import Issuer
 from bailiwick_webhook.identity.jwt.jwks import PublishedKey
 from bailiwick_webhook.identity.offline import Offline
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
-from bailiwick_webhook.steps import Need, met
+from bailiwick_webhook.steps import Need, resolve
 from unit.webhook.identity.forgery import compact, signing
 from unit.webhook.identity.world import AGENT, AUDIENCE, CLUSTER_URL, EC, NEXT_EC, NOW, jwks
 
@@ -48,7 +48,7 @@ class World:
         return compact({"alg": "ES256", "kid": EC.kid}, made, signing(EC, "ES256"))
 
     async def prove(self, token: str) -> AuthenticatedAccount | RefusedToken:
-        return await met(self.offline.authenticate(token, WANTED))
+        return await resolve(self.offline.authenticate(token, WANTED))
 
     def known(self, token: str, audiences: frozenset[str] = WANTED) -> AuthenticatedAccount | RefusedToken | None:
         """Return what is told of a token without a look at it; None where it has to be verified."""
@@ -85,7 +85,7 @@ async def test_what_is_known_of_a_token_serves_no_other_audience(world: World) -
     token, other = world.token(), frozenset({"other.crm"})
     assert isinstance(await world.prove(token), AuthenticatedAccount)
     assert world.known(token, other) == RefusedToken(Reason.AUDIENCE_MISMATCH)
-    assert await met(world.offline.authenticate(token, other)) == RefusedToken(Reason.AUDIENCE_MISMATCH)
+    assert await resolve(world.offline.authenticate(token, other)) == RefusedToken(Reason.AUDIENCE_MISMATCH)
 
 
 async def test_what_is_known_of_a_token_ends_when_its_issuer_withdraws_the_key(world: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_webhook.identity.tokens import FRESH, AuthenticatedAccount, RefusedToken
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from unit.webhook.identity.world import AGENT, CORP, NEXT_RSA, NOW, OTHER, World, account_token
 
 TOKEN: Final = account_token(aud=[ENFORCER_AUDIENCE])
@@ -24,7 +24,7 @@ REFUSED: Final = {
 async def known_keys(folder: Path) -> World:
     """Return a world that has read the cluster's keys, as it does soon after it started."""
     world = World(folder)
-    await met(world.identity.caller(f"Bearer {account_token(username=OTHER, aud=[ENFORCER_AUDIENCE])}"))
+    await resolve(world.identity.caller(f"Bearer {account_token(username=OTHER, aud=[ENFORCER_AUDIENCE])}"))
     world.cluster.reviewed.clear()
     return world
 
@@ -39,7 +39,7 @@ async def test_the_signature_tells_whose_place_a_request_takes_and_asks_nobody(t
 async def test_what_the_caller_would_be_refused_for_is_refused_at_once(tmp_path: Path, what: str) -> None:
     world = await known_keys(tmp_path)
     assert isinstance(world.identity.signed(f"Bearer {REFUSED[what]}"), RefusedToken)
-    assert isinstance(await met(world.identity.caller(f"Bearer {REFUSED[what]}")), RefusedToken)
+    assert isinstance(await resolve(world.identity.caller(f"Bearer {REFUSED[what]}")), RefusedToken)
     assert world.cluster.reviewed == []
 
 
@@ -62,13 +62,13 @@ async def test_without_keys_a_token_that_was_confirmed_before_still_tells(tmp_pa
     world = World(tmp_path)
     world.cluster.keys_down = True
     assert world.identity.signed(f"Bearer {TOKEN}") is None
-    assert isinstance(await met(world.identity.caller(f"Bearer {TOKEN}")), AuthenticatedAccount)
+    assert isinstance(await resolve(world.identity.caller(f"Bearer {TOKEN}")), AuthenticatedAccount)
     world.pass_seconds(10 * FRESH)
     assert world.identity.signed(f"Bearer {TOKEN}") == AGENT
     # One that was refused tells nothing.
     world.cluster.gone.add("other-uid")
     other = account_token(username=OTHER, uid="other-uid", aud=[ENFORCER_AUDIENCE])
-    assert isinstance(await met(world.identity.caller(f"Bearer {other}")), RefusedToken)
+    assert isinstance(await resolve(world.identity.caller(f"Bearer {other}")), RefusedToken)
     assert world.identity.signed(f"Bearer {other}") is None
 
 
@@ -76,4 +76,4 @@ async def test_it_proves_nothing(tmp_path: Path) -> None:
     world = await known_keys(tmp_path)
     world.cluster.gone.add("agent-uid")
     assert world.identity.signed(f"Bearer {TOKEN}") == AGENT
-    assert isinstance(await met(world.identity.caller(f"Bearer {TOKEN}")), RefusedToken)
+    assert isinstance(await resolve(world.identity.caller(f"Bearer {TOKEN}")), RefusedToken)

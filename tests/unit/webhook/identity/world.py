@@ -25,7 +25,7 @@ from bailiwick_webhook.identity.jwt.verifier import Verifier
 from bailiwick_webhook.identity.subject import ByToken, ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import RULES, AuthenticatedAccount, Tokens, publisher
 from bailiwick_webhook.identity.workloads import Workloads
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from unit.webhook.identity.forgery import compact, signing
 
 NOW: Final = 1_800_000_000.0
@@ -150,7 +150,7 @@ class World:
         settings: CompiledSettings | None = None,
     ) -> Parties:
         claimed = ClaimedSubject(kind, name, properties, token, actor_token)
-        return await met(self.identity.verify(claimed, ENFORCER, settings or endpoint()))
+        return await resolve(self.identity.verify(claimed, ENFORCER, settings or endpoint()))
 
 
 ENFORCER: Final = AuthenticatedAccount(

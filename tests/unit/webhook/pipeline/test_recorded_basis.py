@@ -15,7 +15,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.pdp import Pdp
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from support.objects import AGENT, Object, changed, gated_rule, opened_grant, policy, settings
 from support.pdp.alone import Alone
 
@@ -76,7 +76,7 @@ async def test_the_policies_and_the_moment_are_those_of_the_last_look_at_the_gra
         Installation(),
         lambda: next(clock),
     )
-    decision = await met(pdp.evaluate(EvaluationRequest(CALL, "r", live_identity=True)))
+    decision = await resolve(pdp.evaluate(EvaluationRequest(CALL, "r", live_identity=True)))
     (line,) = map(json.loads, alone.records.lines)
     digest = Snapshot.of([compile_object(stored())]).endpoints["crm", "crm-api"].rules[0].policy_digest
     assert decision.allowed

@@ -21,7 +21,7 @@ from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.record.writing.writer import QueueLimits, RecordWriter
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from support.objects import gated_rule, opened_grant, policy, rule, settings
 from support.pdp.alone import Alone
 from support.pdp.standalone import Process
@@ -87,7 +87,7 @@ async def writer(request: pytest.FixtureRequest) -> AsyncIterator[RecordWriter]:
 async def test_a_use_of_a_grant_is_denied_whatever_the_setting(writer: RecordWriter) -> None:
     pdp, approved = _pdp(writer)
     for _ in range(3):
-        decision = await met(pdp.evaluate(_asked("customers.export")))
+        decision = await resolve(pdp.evaluate(_asked("customers.export")))
         assert (decision.allowed, decision.verdict.reason) == (False, Reason.RECORD_FAILED)
     assert (approved.uses, pdp.counts.uses[Use.USED]) == (3, 3)
     assert pdp.counts.evaluation.outcomes[Counted.DENY][Reason.RECORD_FAILED] == 3
@@ -96,15 +96,15 @@ async def test_a_use_of_a_grant_is_denied_whatever_the_setting(writer: RecordWri
 async def test_any_other_call_is_decided_by_the_setting(writer: RecordWriter) -> None:
     pdp, _ = _pdp(writer)
     # From here on the failure is known.
-    await met(pdp.evaluate(_asked("customers.export")))
-    decision = await met(pdp.evaluate(_asked("customers.list")))
+    await resolve(pdp.evaluate(_asked("customers.export")))
+    decision = await resolve(pdp.evaluate(_asked("customers.list")))
     given = not writer._limits.required
     assert (decision.allowed, decision.verdict.reason) == (given, Reason.ALLOWED if given else Reason.RECORD_FAILED)
 
 
 async def test_a_batch_is_decided_item_by_item_as_single_calls_are(writer: RecordWriter) -> None:
     pdp, _ = _pdp(writer)
-    await met(pdp.evaluate(_asked("customers.export")))
+    await resolve(pdp.evaluate(_asked("customers.export")))
     items = [_asked("customers.list"), None, _asked("customers.export"), _asked("customers.list")]
     for asked in (items, [items[0], items[3]]):
         decisions = await pdp.evaluate_all(asked, Semantic.EXECUTE_ALL)

@@ -23,7 +23,7 @@ from bailiwick_webhook.pipeline.pdp import Decision, Pdp
 from bailiwick_webhook.pipeline.search import SearchKind
 from bailiwick_webhook.process.standalone import NoRequests, NoUses
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from bailiwick_webhook.telemetry import BATCH, CONSUME, DECIDE, LIVE_READ, RECORD, REQUEST, SEARCH, SpanObserver
 from support.objects import gated_rule, policy, rule, settings
 from support.pdp.alone import Alone, KeptRecords
@@ -68,7 +68,7 @@ def told(decision: Decision) -> tuple[bool, Outcome, Reason]:
 
 async def test_a_decision_is_a_span_in_its_callers_trace() -> None:
     world = World()
-    decision = await met(world.pdp.evaluate(asked()))
+    decision = await resolve(world.pdp.evaluate(asked()))
     span = world.spans()[DECIDE]
     assert span.context is not None
     assert span.parent is not None
@@ -86,7 +86,7 @@ async def test_a_decision_is_a_span_in_its_callers_trace() -> None:
 async def test_without_a_trace_of_the_callers_each_decision_has_one_of_its_own() -> None:
     world = World()
     for _ in range(2):
-        await met(world.pdp.evaluate(asked(trace=None)))
+        await resolve(world.pdp.evaluate(asked(trace=None)))
     spans = world.exporter.get_finished_spans()
     assert [span.parent for span in spans] == [None, None]
     assert len({span.context.trace_id for span in spans if span.context is not None}) == 2
@@ -104,7 +104,7 @@ async def test_what_a_decision_waits_for_is_under_it() -> None:
             return verdict, None
 
     world = World(consumer=Approved())
-    await met(world.pdp.evaluate(asked("customers.export")))
+    await resolve(world.pdp.evaluate(asked("customers.export")))
     spans = world.spans()
     decided = spans[DECIDE]
     for name in (CONSUME, RECORD):
@@ -132,7 +132,7 @@ async def test_a_look_at_a_pending_grant_is_under_its_decision_and_says_what_it_
     live = cases.approved(snapshot, export.call)
     pending = {**cases.asked(snapshot, export.call), "status": {"phase": "Pending"}}
     world.store.grants.apply("ADDED", ("crm", pending["metadata"]["name"]), pending)
-    decision = await met(world.pdp.evaluate(export))
+    decision = await resolve(world.pdp.evaluate(export))
     reason = Reason.ALLOWED if moved_on else Reason.APPROVAL_PENDING
     assert decision.verdict.reason is reason
     spans = world.spans()
@@ -151,7 +151,9 @@ async def test_an_answer_is_the_same_with_spans_and_without(action: str) -> None
         without = await world.plain.evaluate_all(plain, semantic)
         within = await world.pdp.evaluate_all(traced, semantic)
         assert [one and told(one) for one in without] == [one and told(one) for one in within]
-    assert told(await met(world.plain.evaluate(asked(action)))) == told(await met(world.pdp.evaluate(asked(action))))
+    assert told(await resolve(world.plain.evaluate(asked(action)))) == told(
+        await resolve(world.pdp.evaluate(asked(action)))
+    )
     assert (await world.plain.request(asked(action)))[1] == (await world.pdp.request(asked(action)))[1]
     found = [await pdp.search(asked(action), SearchKind.ACTION) for pdp in (world.plain, world.pdp)]
     assert [one and one.names for one in found[:1]] == [one and one.names for one in found[1:]]
@@ -160,7 +162,7 @@ async def test_an_answer_is_the_same_with_spans_and_without(action: str) -> None
 
 async def test_no_span_holds_an_argument_a_token_an_id_or_a_name() -> None:
     world = World()
-    await met(world.pdp.evaluate(asked("customers.export")))
+    await resolve(world.pdp.evaluate(asked("customers.export")))
     await world.pdp.evaluate_all([asked()], Semantic.EXECUTE_ALL)
     await world.pdp.request(asked("customers.export"))
     await world.pdp.search(asked(), SearchKind.ACTION)
@@ -192,7 +194,7 @@ async def test_a_record_that_fails_denies_and_its_span_says_so() -> None:
             raise RecordFailedError("no space")
 
     world = World(Full())
-    assert told(await met(world.pdp.evaluate(asked())))[::2] == (False, Reason.RECORD_FAILED)
+    assert told(await resolve(world.pdp.evaluate(asked())))[::2] == (False, Reason.RECORD_FAILED)
     spans = world.spans()
     assert spans[RECORD].status.is_ok is False
     assert (spans[DECIDE].attributes or {})["bailiwick.reason"] == "record_failed"

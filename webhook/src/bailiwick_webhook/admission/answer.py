@@ -1,9 +1,9 @@
-"""What a review is answered: what was found of the policy by itself, and what stands around it in the store.
+"""The answer to a review: from the findings about the policy by itself, and from the other policies in the store.
 
-Holds: pure. The words are those of the operator's condition Accepted. What stands around a policy refuses it only if
-its stored spec had not the same wrong already, and a budget only if it asks for more than before, so that nobody's edit
-is held up by another policy. The store may be behind: what it does not know yet is not refused here, and denied by what
-comes into force.
+Holds: pure. The messages are those of the operator's condition Accepted. Another policy causes a refusal only if the
+stored spec did not have the same problem already, and a budget only if the policy asks for more than before. So no edit
+is blocked by another policy. The store may be behind: a problem that it does not know yet is not refused here, and the
+policy that comes into force denies.
 """
 
 from collections.abc import Iterable, Mapping
@@ -63,53 +63,52 @@ def answer(
     """Return the answer. `issuers` as in `PolicyContext`; `now` in seconds since the epoch."""
     match finding:
         case NothingToReview():
-            return _allowed(finding.uid, Admission.UNCHANGED)
+            return _allow(finding.uid, Admission.UNCHANGED)
         case UnknownVersion():
             known = f"this decision point supports {GROUP}/{VERSION}, not {visible(finding.version)}"
-            return _refused(
-                finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade the decision point first"
-            )
+            return _refuse(finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade the decision point first")
         case PolicyFinding():
-            return _judged(finding, snapshot, ledger, issuers, now)
+            return _answer_policy(finding, snapshot, ledger, issuers, now)
         case DataFinding():
-            return _judged_data(finding, ledger)
+            return _answer_data(finding, ledger)
 
 
-def _judged_data(found: DataFinding, ledger: Ledger) -> ReviewResponse:
+def _answer_data(found: DataFinding, ledger: Ledger) -> ReviewResponse:
     if found.cause is not None:
-        causes, outcome, said = [found.cause], Admission.INVALID, f"{found.why}: {found.cause[0]}: {found.cause[1]}"
+        causes, outcome = [found.cause], Admission.INVALID
+        message = f"{found.why}: {found.cause[0]}: {found.cause[1]}"
     else:
         excess = ledger.refused(found.namespace, ledger_name(found.name), found.print, found.before)
         if excess is None:
-            return _allowed(found.uid, Admission.ALLOWED)
-        wrong = over_budget(excess)
-        said, outcome = f"{wrong.why}: {visible(wrong.message)}", Admission.OVER_BUDGET
-        causes = [("spec.data", said)]
-    return _refused(found.uid, outcome, visible(said), _details(found.name, endpointdata.KIND, causes))
+            return _allow(found.uid, Admission.ALLOWED)
+        problem = over_budget(excess)
+        message, outcome = f"{problem.why}: {visible(problem.message)}", Admission.OVER_BUDGET
+        causes = [("spec.data", message)]
+    return _refuse(found.uid, outcome, visible(message), _details(found.name, endpointdata.KIND, causes))
 
 
-def _judged(
+def _answer_policy(
     found: PolicyFinding, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None, now: float
 ) -> ReviewResponse:
-    wrong, warnings = found.refusal, found.warnings
-    if wrong is None:
-        wrong, warnings = _budgeted(found, ledger)
-    if wrong is None:
-        warnings += (*_unsettled(found, snapshot), *(warning for end, warning in found.expiries if end <= now))
-        wrong = _around(found, snapshot, issuers, found.people, carries=found.carries)
+    problem, warnings = found.refusal, found.warnings
+    if problem is None:
+        problem, warnings = _check_budget(found, ledger)
+    if problem is None:
+        warnings += (*_settings_warning(found, snapshot), *(warning for end, warning in found.expiries if end <= now))
+        problem = _context_refusal(found, snapshot, issuers, found.people, carries=found.carries)
         before = found.before
-        if wrong is not None and before is not None:
-            had = _around(found, snapshot, issuers, before.people, carries=before.carries)
-            if wrong == had:
-                warnings = (f"{wrong.why}, as it was before: {visible(wrong.message)}", *warnings)
-                wrong = None
-    if wrong is None:
-        # First, since of many warnings the API server tells the first ones.
-        return _allowed(found.uid, Admission.ALLOWED, (*found.widening, *warnings))
-    # kubectl shows the causes and not the message, and of what has none only that it is invalid.
-    causes = found.causes or ((_FIELDS[wrong.why], f"{wrong.why}: {visible(wrong.message)}"),)
+        if problem is not None and before is not None:
+            previous = _context_refusal(found, snapshot, issuers, before.people, carries=before.carries)
+            if problem == previous:
+                warnings = (f"{problem.why}, as it was before: {visible(problem.message)}", *warnings)
+                problem = None
+    if problem is None:
+        # Widening first: of many warnings the API server shows only the first ones.
+        return _allow(found.uid, Admission.ALLOWED, (*found.widening, *warnings))
+    # kubectl shows the causes and not the message; without causes, it shows only that the object is invalid.
+    causes = found.causes or ((_FIELDS[problem.why], f"{problem.why}: {visible(problem.message)}"),)
     details = _details(found.name, KIND, causes)
-    return _refused(found.uid, _OUTCOMES[wrong.why], f"{wrong.why}: {visible(wrong.message)}", details)
+    return _refuse(found.uid, _OUTCOMES[problem.why], f"{problem.why}: {visible(problem.message)}", details)
 
 
 def _details(name: str, kind: str, causes: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -123,50 +122,56 @@ def _details(name: str, kind: str, causes: Iterable[tuple[str, str]]) -> dict[st
     }
 
 
-def _unsettled(found: PolicyFinding, snapshot: Snapshot) -> tuple[str, ...]:
-    """Return the warning that nobody carries the endpoint's settings. Their policy may come next: no refusal."""
+def _settings_warning(found: PolicyFinding, snapshot: Snapshot) -> tuple[str, ...]:
+    """Return the warning that no policy carries the endpoint's settings. One may follow, so this is no refusal."""
     endpoint = snapshot.endpoints.get((found.namespace, found.endpoint))
     carriers = () if endpoint is None else endpoint.carriers
     carried = found.carries or any(carrier.name != found.name for carrier in carriers)
     return () if carried else (unconfigured_message(found.endpoint),)
 
 
-def _budgeted(found: PolicyFinding, ledger: Ledger) -> tuple[Refusal | None, tuple[str, ...]]:
-    """Return whether a policy is over budget, and the warnings: one that is, and asks for no more, may be stored."""
+def _check_budget(found: PolicyFinding, ledger: Ledger) -> tuple[Refusal | None, tuple[str, ...]]:
+    """Return whether a policy is refused as over budget, and the warnings.
+
+    A policy that is over budget but asks for no more than before may be stored.
+    """
     old = None if found.before is None else found.before.print
     excess = ledger.refused(found.namespace, found.name, found.print, old)
     if excess is not None:
         return over_budget(excess), found.warnings
-    had = ledger.excess(found.namespace, found.name)
-    if had is None or ledger.refused(found.namespace, found.name, found.print) is None:
+    previous = ledger.excess(found.namespace, found.name)
+    if previous is None or ledger.refused(found.namespace, found.name, found.print) is None:
         return None, found.warnings
-    wrong = over_budget(had)
-    return None, (f"{wrong.why}, as it was before: {visible(wrong.message)}", *found.warnings)
+    problem = over_budget(previous)
+    return None, (f"{problem.why}, as it was before: {visible(problem.message)}", *found.warnings)
 
 
-def _around(
+def _context_refusal(
     found: PolicyFinding, snapshot: Snapshot, issuers: Mapping[str, bool] | None, people: People, *, carries: bool
 ) -> Refusal | None:
-    """Return what is wrong around a policy of these people, which carries its endpoint's settings or not."""
+    """Return the problem of a policy with its context: the endpoint's other policies, its people, the issuers.
+
+    `carries`: the policy has its endpoint's settings.
+    """
     endpoint = snapshot.endpoints.get((found.namespace, found.endpoint))
     others: set[str] = set()
     principals = set(people.principals)
     if endpoint is not None:
         others = {carrier.name for carrier in endpoint.carriers if carrier.name != found.name}
         settings = endpoint.settings
-        # Of the policy itself the store has what is about to be replaced.
+        # The store has the version of this policy that is about to be replaced, so leave that out.
         if settings is not None and settings.delegation is not None and settings.carrier.name in others:
             principals |= issuers_of(settings.delegation.principals)
-    around = PolicyContext(others, principals, issuers)
-    return refusal(CompilationSummary((), people=people), found.endpoint, around, carries=carries)
+    context = PolicyContext(others, principals, issuers)
+    return refusal(CompilationSummary((), people=people), found.endpoint, context, carries=carries)
 
 
-def _allowed(uid: str, outcome: Admission, warnings: tuple[str, ...] = ()) -> ReviewResponse:
-    told = {"warnings": list(warnings)} if warnings else {}
-    return ReviewResponse(_review({"uid": uid, "allowed": True, **told}), outcome)
+def _allow(uid: str, outcome: Admission, warnings: tuple[str, ...] = ()) -> ReviewResponse:
+    shown = {"warnings": list(warnings)} if warnings else {}
+    return ReviewResponse(_review({"uid": uid, "allowed": True, **shown}), outcome)
 
 
-def _refused(uid: str, outcome: Admission, message: str, details: Mapping[str, Any] | None = None) -> ReviewResponse:
+def _refuse(uid: str, outcome: Admission, message: str, details: Mapping[str, Any] | None = None) -> ReviewResponse:
     status: dict[str, Any] = {"status": "Failure", "code": _UNPROCESSABLE, "reason": "Invalid", "message": message}
     if details is not None:
         status["details"] = details

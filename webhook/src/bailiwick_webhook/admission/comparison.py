@@ -1,8 +1,8 @@
-"""Comparison: which calls a change of one policy lets further, as warnings for whoever applies it.
+"""Comparison: which calls a change of one policy lets further, as warnings for the person who applies it.
 
-Standing: run by `worker` once the finding is told, so that no verdict hangs on it. Holds: it looks at what was posted
-and at nothing else, so that nobody learns by it what other policies say. So calls are compared twice: as if there were
-no other policy, and as if another one allowed them all. It never raises.
+Standing: run by `worker` after the finding is sent, so that no verdict depends on it. Holds: it reads only what was
+posted, so that it reveals nothing about other policies. So calls are compared twice: as if there were no other policy,
+and as if another policy allowed them all. It never raises.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,20 +34,20 @@ from bailiwick_regions.words import region
 REGIONS: Final = 10_000
 MOST: Final = 3
 LENGTH: Final = 256
-"""What the API server leaves of a warning, once there are more than 4,096 characters of them."""
+"""The length to which the API server cuts a warning, once all have more than 4,096 characters together."""
 UNCOMPARED: Final = "may let calls further: there are too many to compare in time; see bailiwick diff"
 DENIED: Final = "may let calls further: what is stored does not compile, and denies its subjects every call"
-# An approval that is another asks for less in one place; beside one that asks for the rest, it asks for less.
+# A different approval may require less in one place, and beside an approval that requires the rest, it does.
 _WIDE: Final = (ChangeClass.WIDER, ChangeClass.MAY_WIDEN, ChangeClass.CHANGED)
 _EVERY: Final = NameSet.of(("*",))
-# No object is called that.
+# No object can have this name.
 _NOBODY: Final = "~"
 
 Late = Callable[[], bool]
 
 
 class PolicyEdit(NamedTuple):
-    """A policy of this name as it is stored and as it is to be; None: there is none."""
+    """A policy as it is stored and as it is to be; None: there is none."""
 
     namespace: str
     name: str
@@ -55,8 +55,8 @@ class PolicyEdit(NamedTuple):
     new: Mapping[str, Any] | None
 
 
-class _Told(NamedTuple):
-    """A change. `elsewhere`: it is one only for calls that another policy allows."""
+class _FurtherChange(NamedTuple):
+    """A change that lets calls further. `elsewhere`: only calls that another policy allows."""
 
     change: Change
     elsewhere: bool
@@ -70,63 +70,67 @@ def widening(edit: PolicyEdit, now: float, late: Late) -> tuple[str, ...]:
     """Return the warnings, the worst first. `now`: seconds since the epoch; `late` says when to give up."""
     try:
         return _warnings(edit, now, late)
-    except Exception:  # noqa: BLE001 - whatever it was: nobody has shown that no call gets further
+    except Exception:  # noqa: BLE001 - after any error it is not shown that no call gets further
         return (UNCOMPARED,)
 
 
 def _warnings(edit: PolicyEdit, now: float, late: Late) -> tuple[str, ...]:
-    base, head = (_compiled(edit, stored, late) for stored in (edit.old, edit.new))
+    base, head = (_compile(edit, stored, late) for stored in (edit.old, edit.new))
     notes: list[str] = []
     if isinstance(base, BrokenPolicy) and not base.audit and base.replaces is None:
         notes.append(DENIED)
-    sides = [one if isinstance(one, CompiledPolicy) and one.replaces is None else None for one in (base, head)]
-    found: list[_Told] = []
-    for endpoint in dict.fromkeys(one.endpoint for one in sides if one is not None):
-        there = [one if one is not None and one.endpoint == endpoint else None for one in sides]
-        found += _of_endpoint((edit.namespace, endpoint), there, now, late)
-    known = sorted((one for one in found if one.change.what != NOT_COMPARED), key=_rank)
-    if len(known) < len(found):
+    sides = [
+        policy if isinstance(policy, CompiledPolicy) and policy.replaces is None else None for policy in (base, head)
+    ]
+    changes: list[_FurtherChange] = []
+    for endpoint in dict.fromkeys(side.endpoint for side in sides if side is not None):
+        there = [side if side is not None and side.endpoint == endpoint else None for side in sides]
+        changes += _endpoint_changes((edit.namespace, endpoint), there, now, late)
+    known = sorted((change for change in changes if change.change.what != NOT_COMPARED), key=_rank)
+    if len(known) < len(changes):
         notes.append(UNCOMPARED)
-    lines = [*notes, *(_line(one) for one in known)]
+    lines = [*notes, *(_line(change) for change in known)]
     if len(lines) <= MOST:
         return tuple(lines)
     return (*lines[:MOST], f"and {len(lines) - MOST} more like these; see bailiwick diff")
 
 
-def _compiled(edit: PolicyEdit, stored: Mapping[str, Any] | None, late: Late) -> CompiledPolicy | BrokenPolicy | None:
+def _compile(edit: PolicyEdit, stored: Mapping[str, Any] | None, late: Late) -> CompiledPolicy | BrokenPolicy | None:
     if stored is None:
         return None
     metadata = {"namespace": edit.namespace, "name": edit.name, "uid": "", "generation": 0}
     held = stored.get("metadata")
     if isinstance(held, Mapping) and "deletionTimestamp" in held:
         metadata["deletionTimestamp"] = held["deletionTimestamp"]
-    return _through(compile_steps({"metadata": metadata, "spec": stored.get("spec")}), late)
+    return _run(compile_steps({"metadata": metadata, "spec": stored.get("spec")}), late)
 
 
-def _through(steps: Steps[CompiledPolicy | BrokenPolicy], late: Late) -> CompiledPolicy | BrokenPolicy:
+def _run(steps: Steps[CompiledPolicy | BrokenPolicy], late: Late) -> CompiledPolicy | BrokenPolicy:
     while not late():
         try:
             next(steps)
         except StopIteration as end:
-            made: CompiledPolicy | BrokenPolicy = end.value
-            return made
+            policy: CompiledPolicy | BrokenPolicy = end.value
+            return policy
     raise _LateError
 
 
-def _of_endpoint(key: EndpointKey, sides: Sequence[CompiledPolicy | None], now: float, late: Late) -> Iterator[_Told]:
-    """Yield what gets further at one endpoint, of which nothing is known but this policy."""
-    base, head = (None if one is None else one.settings for one in sides)
+def _endpoint_changes(
+    key: EndpointKey, sides: Sequence[CompiledPolicy | None], now: float, late: Late
+) -> Iterator[_FurtherChange]:
+    """Yield the changes at one endpoint, where only this policy is known."""
+    base, head = (None if side is None else side.settings for side in sides)
     if head is not None:
         added = Change(ChangeClass.WIDER, key, "endpointSettings added, without which an endpoint denies every call")
         own = [rule for rule in (() if sides[1] is None else sides[1].rules) if not rule.audit]
         for change in (added,) if base is None else settings_changes(key, base, head, ({}, {}), own):
             if change.kind in _WIDE:
-                yield _Told(change, elsewhere=False)
-    rules = [rule for one in sides if one is not None for rule in one.rules]
+                yield _FurtherChange(change, elsewhere=False)
+    rules = [rule for side in sides if side is not None for rule in side.rules]
     subjects = frozenset(subject for rule in rules for subject in rule.subjects)
-    for around in _surroundings(key, subjects, known=base is not None or head is not None):
-        alone = _walked(key, sides, around, now, late)
-        yield from (_Told(change, elsewhere=False) for change in merge_changes(alone))
+    for others in _other_policies(key, subjects, known=base is not None or head is not None):
+        alone = _walk(key, sides, others, now, late)
+        yield from (_FurtherChange(change, elsewhere=False) for change in merge_changes(alone))
         if sides[0] is not None and any(rule.effect is not Effect.ALLOW for rule in sides[0].rules):
             every = tuple(
                 CompiledResource(kind, _EVERY, {})
@@ -135,17 +139,18 @@ def _of_endpoint(key: EndpointKey, sides: Sequence[CompiledPolicy | None], now: 
             ref = PolicyRef(key[0], _NOBODY, "", 0)
             allowing = unconditional(ref, Effect.ALLOW, subjects, _EVERY, every)
             beside = CompiledPolicy(ref, key[1], "", None, (allowing,))
-            told = {_place(change) for change in alone}
+            reported = {_place(change) for change in alone}
             further = [
-                change for change in _walked(key, sides, [*around, beside], now, late) if _place(change) not in told
+                change for change in _walk(key, sides, [*others, beside], now, late) if _place(change) not in reported
             ]
-            yield from (_Told(change, elsewhere=True) for change in merge_changes(further))
+            yield from (_FurtherChange(change, elsewhere=True) for change in merge_changes(further))
 
 
-def _surroundings(key: EndpointKey, subjects: frozenset[keys.Key], *, known: bool) -> list[list[CompiledPolicy]]:
-    """Return what else stands at the endpoint, for each way in which its subjects may be proven.
+def _other_policies(key: EndpointKey, subjects: frozenset[keys.Key], *, known: bool) -> list[list[CompiledPolicy]]:
+    """Return the assumed other policies of the endpoint, for each way in which its subjects may be authenticated.
 
-    Whoever carries the settings may take tokens or the enforcer's word. `known`: this policy carries them itself.
+    The policy with the settings may accept tokens or the enforcer's assertion. `known`: this policy has the settings
+    itself.
     """
     if known:
         return [[]]
@@ -154,7 +159,7 @@ def _surroundings(key: EndpointKey, subjects: frozenset[keys.Key], *, known: boo
     proofs = [True] if asserted else []
     if not asserted or kinds & {keys.USER, "group"}:
         proofs.append(False)
-    return [[_carrier(key, asserted=one)] for one in proofs]
+    return [[_carrier(key, asserted=proof)] for proof in proofs]
 
 
 def _carrier(key: EndpointKey, *, asserted: bool) -> CompiledPolicy:
@@ -163,10 +168,10 @@ def _carrier(key: EndpointKey, *, asserted: bool) -> CompiledPolicy:
     return CompiledPolicy(ref, key[1], "", settings, ())
 
 
-def _walked(
-    key: EndpointKey, sides: Sequence[CompiledPolicy | None], around: Sequence[CompiledPolicy], now: float, late: Late
+def _walk(
+    key: EndpointKey, sides: Sequence[CompiledPolicy | None], others: Sequence[CompiledPolicy], now: float, late: Late
 ) -> list[Change]:
-    base, head = (WalkSide(CompiledEndpoint.of([*around, *(() if one is None else (one,))], ())) for one in sides)
+    base, head = (WalkSide(CompiledEndpoint.of([*others, *(() if side is None else (side,))], ())) for side in sides)
     return [change for change in Walk(key, base, head, now, REGIONS, late=late).changes() if change.kind in _WIDE]
 
 
@@ -174,19 +179,19 @@ def _place(change: Change) -> object:
     return tuple(change.where.items())
 
 
-def _rank(one: _Told) -> tuple[bool, int]:
-    return one.elsewhere, _WIDE.index(one.change.kind)
+def _rank(further: _FurtherChange) -> tuple[bool, int]:
+    return further.elsewhere, _WIDE.index(further.change.kind)
 
 
-def _line(one: _Told) -> str:
+def _line(further: _FurtherChange) -> str:
     """Return a warning: `lets calls further (rule any, new): Deny to Allow: sa:agents/bot | refund | order/*`.
 
-    What is long comes last, so that it is what is cut.
+    The longest part comes last, so that only it is cut.
     """
-    change, rule = one.change, one.change.rule
-    certain = change.kind is ChangeClass.WIDER and not one.elsewhere
+    change, rule = further.change, further.change.rule
+    certain = change.kind is ChangeClass.WIDER and not further.elsewhere
     lead = "lets calls further" if certain else "may let calls further"
-    if one.elsewhere:
+    if further.elsewhere:
         lead += ", where another policy allows them"
     if rule is not None and rule.policy.name != _NOBODY:
         lead += f" (rule {rule.name}, {change.why})"

@@ -1,9 +1,9 @@
-"""What an AdmissionReview asks, and what can be said of its policy by itself: it is compiled as it would be served.
+"""Examines the policy of an AdmissionReview by itself: it is compiled as it would be served.
 
-Data is read likewise, by the function that reads it for decisions.
+Data is examined likewise, by the function that reads it for decisions.
 
-Standing: run by `worker`, beside the process that decides; `answer` looks at what is around the policy. Holds: pure,
-and never raises: whatever is sent comes to one of the findings below. What a poster sent is all that is looked at.
+Standing: run by `worker`, beside the process that decides; `answer` adds the context of the policy. Holds: pure, and
+never raises: any body results in one of the findings below. Only what was posted is examined.
 """
 
 from typing import Any, Final, NamedTuple
@@ -37,16 +37,16 @@ from bailiwick_webhook.ijson import strict
 from bailiwick_webhook.ijson.strict import JsonError
 
 MAX_BYTES: Final = 3 * 1024 * 1024 + 64 * 1024
-"""What the API server can have stored and what it is given in its place, 1.5 MiB each, and what is around them."""
+"""The stored object and its replacement, 1.5 MiB each, and the rest of the review around them."""
 _GROUP: Final = "admission.k8s.io"
 KIND: Final = "EndpointPolicy"
-_TOLD: Final = 20
+_MOST_LISTED: Final = 20
 _LENGTH: Final = 500
 _LONGEST_NAME: Final = 253
 
 
 class MalformedReview(msgspec.Struct, frozen=True, tag=True):
-    """This is no review of a policy: 400. `where` is the path of what is wrong."""
+    """This is no review of a policy: 400. `where` is the path of the problem."""
 
     detail: str
     where: str
@@ -66,7 +66,7 @@ class UnknownVersion(msgspec.Struct, frozen=True, tag=True):
 
 
 class StoredPolicy(msgspec.Struct, frozen=True):
-    """What is stored so far, as far as it matters what was wrong around that already."""
+    """The stored policy, as far as is needed to see whether it had the same problem."""
 
     carries: bool
     people: People
@@ -77,8 +77,8 @@ class PolicyFinding(msgspec.Struct, frozen=True, tag=True):
     """A policy, and what is wrong with it by itself.
 
     `causes` are fields and messages. `expiries` are warnings, each from its time on in seconds since the epoch.
-    `before` is None for a policy that is new. `print`: what it takes, compiled. `follows`: what calls it lets further
-    is told after this; until then `widening` says that nobody has compared them.
+    `before` is None for a policy that is new. `print`: what it takes, compiled. `follows`: the comparison of the calls
+    that it lets further is sent after this; until then `widening` says that they were not compared.
     """
 
     uid: str
@@ -100,8 +100,8 @@ class PolicyFinding(msgspec.Struct, frozen=True, tag=True):
 class DataFinding(msgspec.Struct, frozen=True, tag=True):
     """An object of data, and what is wrong with it by itself.
 
-    `cause` is the field and the message; `why` the reason that the operator would tell. `print`: what it takes;
-    `before`: what the stored one takes, None for one that is new.
+    `cause` is the field and the message; `why` the reason that the operator would report. `print`: what it takes;
+    `before`: what the stored one takes, None for a new one.
     """
 
     uid: str
@@ -123,7 +123,7 @@ Finding = MalformedReview | NothingToReview | UnknownVersion | PolicyFinding | D
 
 
 class Examination(NamedTuple):
-    """A finding, and the change that is still to be compared, if it `follows`."""
+    """A finding, and the change that is yet to be compared, if it `follows`."""
 
     finding: Finding
     edit: PolicyEdit | None = None
@@ -137,17 +137,17 @@ class _UnreadableError(Exception):
 
 
 def examine(raw: bytes, most: int = 0) -> Examination:
-    """Return what a body comes to. A policy that takes more than so many bytes, if not 0, is not compiled."""
+    """Return the finding for a body. A policy that takes more than `most` bytes, if not 0, is not compiled."""
     try:
-        # Of the largest policies every value must get in, so that the size is what bounds them.
-        return _examined(strict.parse(raw, MAX_BYTES), most)
+        # As many values as the largest policies have, so that only the size bounds them.
+        return _examine(strict.parse(raw, MAX_BYTES), most)
     except (JsonError, _UnreadableError) as error:
         return Examination(MalformedReview(error.detail, error.where))
-    except Exception as error:  # noqa: BLE001 - the last line: nobody's policy ends the worker
+    except Exception as error:  # noqa: BLE001 - the last resort: no policy may end the worker
         return Examination(ReviewDefect(f"{type(error).__name__}: {shorten(str(error), _LENGTH)}"))
 
 
-def _examined(review: dict[str, Any], most: int) -> Examination:
+def _examine(review: dict[str, Any], most: int) -> Examination:
     if review.get("apiVersion") != f"{_GROUP}/{REVIEW_VERSION}":
         raise _UnreadableError(f"apiVersion must be {_GROUP}/{REVIEW_VERSION}", "apiVersion")
     if review.get("kind") != "AdmissionReview":
@@ -167,14 +167,14 @@ def _examined(review: dict[str, Any], most: int) -> Examination:
             new, old = (_member(request, name, dict, "request") for name in ("object", "oldObject"))
         case _:
             raise _UnreadableError("operation must be CREATE, UPDATE or DELETE", "request.operation")
-    if old is not None and _written(new.get("spec")) == _written(old.get("spec")):
-        # So that a policy that no longer compiles can be labelled, and finalizers taken from it.
+    if old is not None and _json(new.get("spec")) == _json(old.get("spec")):
+        # So that a policy that no longer compiles can still be labelled, and its finalizers removed.
         return Examination(NothingToReview(uid))
     if version != VERSION:
         return Examination(UnknownVersion(uid, version))
     if kind["kind"] == endpointdata.KIND:
         return Examination(_data(uid, request, new, old))
-    finding = _found(uid, request, new, old, most)
+    finding = _examine_policy(uid, request, new, old, most)
     edit = PolicyEdit(finding.namespace, finding.name, old, new) if finding.follows else None
     return Examination(finding, edit)
 
@@ -188,51 +188,51 @@ def _data(uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str,
         namespace,
         name,
         "" if unknown is None else unknown.why.value,
-        None if unknown is None else (unknown.problem.path, _told(unknown.problem.message)),
+        None if unknown is None else (unknown.problem.path, _readable(unknown.problem.message)),
         data_footprint(new.get("spec")),
         None if old is None else data_footprint(old.get("spec")),
     )
 
 
-def _written(spec: object) -> bytes:
-    """Return a spec as JSON: in Python 1 equals True, and those are two specs."""
+def _json(spec: object) -> bytes:
+    """Return a spec as JSON for comparison: in Python 1 equals True, but they are two different specs."""
     return msgspec.json.encode(spec, order="deterministic")
 
 
-def _found(
+def _examine_policy(
     uid: str, request: dict[str, Any], new: dict[str, Any], old: dict[str, Any] | None, most: int
 ) -> PolicyFinding:
     metadata = _member(new, "metadata", dict, "request.object")
     name, namespace = _text(metadata, "name", "request.object.metadata"), _text(request, "namespace", "request")
     spec = new.get("spec")
     endpoint, carries = endpoint_of(spec), carries_settings(spec)
-    made = footprint(spec)
-    # One that is too large is refused for that, or was there before, and then it is compiled nowhere.
-    large = 0 < most < made.bytes
+    size = footprint(spec)
+    # A policy that is too large is refused for that, or it is stored already, and then no process compiles it.
+    large = 0 < most < size.bytes
     judged = CompilationSummary(()) if large else judge(PolicyRef(namespace, name, "", 0), spec)
-    wrong = refusal(judged, endpoint, PolicyContext(), carries=carries)
-    # What is refused lets nobody anywhere, and what is compiled nowhere denies.
-    follows = wrong is None and not large
+    problem = refusal(judged, endpoint, PolicyContext(), carries=carries)
+    # A refused policy allows nothing, and a policy that no process compiles denies.
+    follows = problem is None and not large
     return PolicyFinding(
         uid,
         namespace,
         name,
-        # Of one that is refused already nobody asks more, and its endpoint may be anything.
+        # For a refused policy the endpoint is not used, and it may be any text.
         "" if judged.problems else endpoint,
         carries,
         judged.people,
-        wrong,
-        tuple((problem.path, _told(_placed(problem))) for problem in judged.problems[:_TOLD]),
+        problem,
+        tuple((problem.path, _readable(_with_position(problem))) for problem in judged.problems[:_MOST_LISTED]),
         _warnings(judged.warnings),
-        tuple((expiry.time, _told(str(expiry.problem))) for expiry in judged.expiries[:_TOLD]),
-        None if old is None else _before(old.get("spec")),
-        made,
+        tuple((expiry.time, _readable(str(expiry.problem))) for expiry in judged.expiries[:_MOST_LISTED]),
+        None if old is None else _stored_policy(old.get("spec")),
+        size,
         follows,
         (UNCOMPARED,) if follows else (),
     )
 
 
-def _before(spec: object) -> StoredPolicy:
+def _stored_policy(spec: object) -> StoredPolicy:
     try:
         people = people_of(EndpointPolicy.from_spec(spec).spec)
     except ValidationError:
@@ -241,29 +241,29 @@ def _before(spec: object) -> StoredPolicy:
 
 
 def _warnings(problems: tuple[Problem, ...]) -> tuple[str, ...]:
-    told = tuple(_told(str(problem)) for problem in problems[:_TOLD])
-    return (*told, f"and {len(problems) - _TOLD} more warnings") if len(problems) > _TOLD else told
+    listed = tuple(_readable(str(problem)) for problem in problems[:_MOST_LISTED])
+    return (*listed, f"and {len(problems) - _MOST_LISTED} more warnings") if len(problems) > _MOST_LISTED else listed
 
 
-def _placed(problem: Problem) -> str:
+def _with_position(problem: Problem) -> str:
     place = f"line {problem.line}, column {problem.column}: " if problem.line else ""
     return f"{place}{problem.message}"
 
 
-def _told(text: str) -> str:
+def _readable(text: str) -> str:
     return visible(shorten(text, _LENGTH))
 
 
-def _member(of: dict[str, Any], name: str, kind: type, path: str) -> Any:  # noqa: ANN401 - of the kind that was asked for
-    found = of.get(name)
-    if not isinstance(found, kind):
-        what = "an object" if kind is dict else "a string"
-        raise _UnreadableError(f"{name} must be {what}", f"{path}.{name}".lstrip("."))
-    return found
+def _member(parent: dict[str, Any], name: str, kind: type, path: str) -> Any:  # noqa: ANN401 - of the requested kind
+    value = parent.get(name)
+    if not isinstance(value, kind):
+        expected = "an object" if kind is dict else "a string"
+        raise _UnreadableError(f"{name} must be {expected}", f"{path}.{name}".lstrip("."))
+    return value
 
 
-def _text(of: dict[str, Any], name: str, path: str) -> str:
-    found = _member(of, name, str, path)
-    if not 0 < len(found) <= _LONGEST_NAME:
+def _text(parent: dict[str, Any], name: str, path: str) -> str:
+    text = _member(parent, name, str, path)
+    if not 0 < len(text) <= _LONGEST_NAME:
         raise _UnreadableError(f"{name} must have 1 to {_LONGEST_NAME} characters", f"{path}.{name}")
-    return str(found)
+    return str(text)

@@ -14,7 +14,7 @@ from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuer
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims, audience_matches
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount, account_of
-from bailiwick_webhook.steps import Need, Step, met, then
+from bailiwick_webhook.steps import Need, Step, resolve, then
 
 
 class Offline:
@@ -35,7 +35,9 @@ class Offline:
 
     async def _authenticate(self, token: str, audiences: frozenset[str]) -> AuthenticatedAccount | RefusedToken:
         parsed = compact.parse(token)
-        return RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else await met(self.confirm(parsed, audiences))
+        return (
+            RefusedToken(Reason.IDENTITY_INVALID) if parsed is None else await resolve(self.confirm(parsed, audiences))
+        )
 
     def signed(self, token: str, audiences: frozenset[str]) -> None:
         """Return nothing: to prove a token takes no longer than to look at its signature."""

@@ -21,7 +21,7 @@ from bailiwick_webhook.identity.jwt.keyset import IssuerKeys, KeysUnavailableErr
 from bailiwick_webhook.identity.jwt.verifier import RefusedToken, Rules, Verifier, audience_matches, is_bound, moment
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import TokenReviewOutcome
-from bailiwick_webhook.steps import Need, Step, met
+from bailiwick_webhook.steps import Need, Step, resolve
 
 __all__ = ["FRESH", "RULES", "AuthenticatedAccount", "RefusedToken", "Tokens", "publisher"]
 
@@ -141,7 +141,7 @@ class Tokens:
     async def _ask(
         self, key: Key, parsed: CompactToken, audiences: frozenset[str]
     ) -> AuthenticatedAccount | RefusedToken:
-        verified = await met(self._verifier.verify(parsed))
+        verified = await resolve(self._verifier.verify(parsed))
         if isinstance(verified, RefusedToken):
             return verified
         # None: the keys could not be read yet. The API server then decides alone, which opens nothing: it checks

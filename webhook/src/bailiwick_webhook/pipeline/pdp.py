@@ -47,7 +47,7 @@ from bailiwick_webhook.pipeline.workloads import with_workloads
 from bailiwick_webhook.record.evidence import AttributesRead
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.steps import Need, Step, met
+from bailiwick_webhook.steps import Need, Step, resolve
 from bailiwick_webhook.store.view import View
 
 __all__ = ["Decision", "GrantOpener", "Pdp", "Records", "UseConsumer"]
@@ -105,7 +105,7 @@ class Pdp:
 
     async def _evaluate_observed(self, asked: EvaluationRequest) -> Decision:
         with self._observe(Stage.DECISION, asked) as report:
-            decision = await met(self._begin(asked))
+            decision = await resolve(self._begin(asked))
             report(decision)
             return decision
 

@@ -1,7 +1,7 @@
-"""The chain of this process: what its first line says about who we are, and what we were started with.
+"""The chain of this process: its first line identifies the process and the settings with which it was started.
 
 Standing: beside `settings`. Holds: no key and no path is in it; of the settings it has those that can change a verdict,
-so that verdicts can be told from those of another engine.
+so that verdicts can be distinguished from those of another engine.
 """
 
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ _STANDALONE: Final = "standalone"
 
 @dataclass(frozen=True, slots=True)
 class VerdictSettings:
-    """Settings of a process on which verdicts hang.
+    """Settings of a process on which verdicts depend.
 
     `max_staleness`, `hard_staleness`: of the store, in seconds. `outdated_after`: for so many seconds a change of the
-    policies may not be in force. `guarded`: uses of grants hang on a proven guard, which there is only in a cluster.
-    `development`: everybody is an enforcer, and taken at their word.
+    policies may not be in force yet. `guarded`: uses of grants depend on a proven guard, which exists only in a
+    cluster. `development`: every caller is an enforcer, and every identity that it asserts is believed.
     """
 
     max_staleness: float
@@ -51,31 +51,31 @@ def process_facts(settings: VerdictSettings) -> dict[str, Any]:
     }
 
 
-def chain_log(given: WebhookSettings) -> ChainLog | None:
-    """Return a new chain; None where there shall be none."""
-    if not given.record_chain:
+def chain_log(settings: WebhookSettings) -> ChainLog | None:
+    """Return a new chain; None where the chain is off."""
+    if not settings.record_chain:
         return None
-    limits = given.record_limits
+    limits = settings.record_limits
     about = {
         "version": version("bailiwick"),
         "record": {
-            "fsync": given.record_fsync,
+            "fsync": settings.record_fsync,
             "before_answer": "all" if limits.first else "uses",
             "on_failure": "deny" if limits.required else "allow",
         },
-        "hmac_key": None if given.record_key is None else key_id(given.record_key),
-        **process_facts(_verdict_settings(given)),
+        "hmac_key": None if settings.record_key is None else key_id(settings.record_key),
+        **process_facts(_verdict_settings(settings)),
     }
-    installation = given.installation.namespace if given.policies is None else _STANDALONE
-    return ChainLog(installation, pod=given.pod, about=about)
+    installation = settings.installation.namespace if settings.policies is None else _STANDALONE
+    return ChainLog(installation, pod=settings.pod, about=about)
 
 
-def _verdict_settings(given: WebhookSettings) -> VerdictSettings:
+def _verdict_settings(settings: WebhookSettings) -> VerdictSettings:
     return VerdictSettings(
-        given.max_staleness,
-        given.hard_staleness,
+        settings.max_staleness,
+        settings.hard_staleness,
         changes.SECONDS,
-        guarded=given.policies is None,
-        development=given.development,
-        human_username_prefixes=given.installation.human_username_prefixes,
+        guarded=settings.policies is None,
+        development=settings.development,
+        human_username_prefixes=settings.installation.human_username_prefixes,
     )

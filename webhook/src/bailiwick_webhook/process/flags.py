@@ -1,4 +1,4 @@
-"""The flags of the decision point, as argparse takes them. Only `settings` asks, and checks what is given together.
+"""The flags of the decision point, for argparse. Only `settings` uses them, and it checks their combinations.
 
 Holds: every flag has a help text and, where it is not a switch, a default that is safe.
 """
@@ -25,7 +25,7 @@ from bailiwick_webhook.process.flagvalues import (
 )
 from bailiwick_webhook.record.writing.writer import QueueLimits
 
-# Flags of before, with what to do instead.
+# Removed flags, with what to do instead.
 REMOVED: Final = {
     "--processes": (
         "a decision point is one process: remove the flag, and start more replicas to serve more load"
@@ -124,7 +124,7 @@ def _add_record(record: argparse._ArgumentGroup) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what parses the command line."""
+    """Return the parser of the command line."""
     names = Installation()
     parser = argparse.ArgumentParser(
         prog="bailiwick-webhook",
@@ -351,7 +351,7 @@ def _add_bounds(bounded: argparse._ArgumentGroup) -> None:
 
 
 def bounds(options: argparse.Namespace) -> Bounds:
-    """Return the bounds that were given."""
+    """Return the bounds from the options."""
     usual = Bounds()
     return Bounds(
         requests=options.connection_requests,

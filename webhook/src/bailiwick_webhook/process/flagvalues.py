@@ -1,6 +1,6 @@
-"""What the values of flags must be, numbers and addresses that nobody else reaches, and what help and errors tell.
+"""Types of flag values for argparse, such as positive numbers and loopback addresses, and the form of its help.
 
-For argparse, in `settings`. Holds: what is refused is refused with a sentence, before anything starts.
+Standing: under `settings`. Holds: a value is refused with a sentence, before anything starts.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 
 class Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Tells a default where there is one to tell: what no flag stands for is said in its words, or is plain."""
+    """Shows a default only where there is one: an absent default is described by the help text, or is obvious."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         absent = action.default is None or action.default is False or action.default in ("", [])
@@ -19,7 +19,7 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class RemovalNotice(argparse.Action):
-    """A flag of before, which says what to do `instead` to whoever still gives it, with whatever value."""
+    """A removed flag: with any value, it is refused with what to do `instead`."""
 
     def __init__(self, option_strings: Sequence[str], dest: str, *, instead: str, **kwargs: Any) -> None:  # noqa: ANN401 - argparse's own
         super().__init__(option_strings, dest, **kwargs)
@@ -31,7 +31,7 @@ class RemovalNotice(argparse.Action):
 
 
 def positive(text: str) -> float:
-    """Return a number above 0. Raises `ArgumentTypeError` or `ValueError`, as argparse wants it."""
+    """Return a number above 0. Raises `ArgumentTypeError` or `ValueError`, as argparse expects."""
     value = float(text)
     # Neither inf nor nan: a store would never be too old.
     if not 0 < value < float("inf"):
@@ -59,7 +59,7 @@ def fraction(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """Return an whole number above 0. Raises `ArgumentTypeError`."""
+    """Return a whole number above 0. Raises `ArgumentTypeError`."""
     value = int(text) if text.isascii() and text.isdigit() else 0
     if value < 1:
         message = "must be an integer greater than 0"
@@ -78,8 +78,8 @@ def any_count(text: str) -> int:
 
 def base_url(text: str) -> str:
     """Return a URL of a server, as http[s]://host[:port][/path]. Raises `ArgumentTypeError`."""
-    found = urlsplit(text)
-    if found.scheme not in {"http", "https"} or not found.hostname or found.query or found.fragment or found.username:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
         message = f"{text!r} is not a URL of a server: http[s]://host[:port][/path]"
         raise argparse.ArgumentTypeError(message)
     return text.rstrip("/")
@@ -94,8 +94,8 @@ def percent(text: str) -> int:
     return value
 
 
-def loopback(host: str) -> bool:
-    """Tell whether only this machine reaches an address."""
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
     if host == "localhost":
         return True
     try:

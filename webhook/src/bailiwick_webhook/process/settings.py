@@ -1,4 +1,4 @@
-"""Settings: what the decision point was started with. `main` parses them once; nothing reads the environment later.
+"""Settings of the decision point. `main` parses them once at the start; nothing reads the environment later.
 
 Holds: frozen; a combination that would be unsafe is refused here, with what to do instead.
 """
@@ -22,7 +22,7 @@ from bailiwick_engine.keys import CLUSTER
 from bailiwick_evidence.seal import KEY_BYTES, key_in
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process import flags
-from bailiwick_webhook.process.flagvalues import loopback
+from bailiwick_webhook.process.flagvalues import is_loopback
 from bailiwick_webhook.record.writing.chainlog import PodName
 from bailiwick_webhook.record.writing.writer import QueueLimits
 
@@ -97,7 +97,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
         parser.error("set --tls-cert-file and --tls-key-file together")
     if options.client_ca_file and not options.tls_cert_file:
         parser.error("--client-ca-file needs --tls-cert-file and --tls-key-file: clients show certificates over TLS")
-    if not options.tls_cert_file and not loopback(options.host):
+    if not options.tls_cert_file and not is_loopback(options.host):
         parser.error(
             f"{options.host} is not loopback: set --tls-cert-file and --tls-key-file, because clients send tokens to"
             " this port"
@@ -173,13 +173,13 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
 
 
 def _pod() -> PodName | None:
-    """Return what the chart puts into the environment; None outside of a cluster."""
+    """Return the pod's name from the environment, where the chart puts it; None outside of a cluster."""
     name, uid = (os.environ.get(f"BAILIWICK_POD_{part}", "") for part in ("NAME", "UID"))
     return PodName(name, uid) if name else None
 
 
 def _check_budget(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Refuse a part that is larger than the whole: nobody would ever have it."""
+    """Refuse a part that is larger than the whole: it could never be used up."""
     sizes = ("policy_budget_bytes", "namespace_budget_bytes", "budget_bytes")
     for part, whole in pairwise(sizes):
         # 0 is no limit, which nothing exceeds.
@@ -211,7 +211,7 @@ def _check_ports(parser: argparse.ArgumentParser, options: argparse.Namespace) -
 def _check_standalone(
     parser: argparse.ArgumentParser, options: argparse.Namespace, arguments: Sequence[str] | None
 ) -> None:
-    """Refuse what does not go with `--policies` and `--development`, or without."""
+    """Refuse flags that cannot be combined with `--policies` and `--development`, or that need them."""
     if options.development and options.policies is None:
         parser.error("--development needs --policies: in a cluster, every caller must prove its identity")
     if options.policies is None:
@@ -224,7 +224,7 @@ def _check_standalone(
     if not options.development:
         return
     for flag, host in (("--host", options.host), ("--status-host", options.status_host)):
-        if not loopback(host):
+        if not is_loopback(host):
             parser.error(
                 f"{flag} {host} is not loopback: with --development anyone can request decisions, so listen on loopback"
                 " only"

@@ -1,7 +1,7 @@
 """Standalone: the parts of a decision point that has a directory of policies and no cluster.
 
-Holds: there are no grants without an API server, which is what guards them: none is found, used or opened, and what
-needs an approval is denied as `approval_required`, with nobody to ask for one.
+Holds: without an API server, which guards them, there are no grants: none is found, used or opened. A call that needs
+an approval is denied as `approval_required`, and no approval can be requested.
 """
 
 import time
@@ -54,7 +54,7 @@ class NoUses:
         judge: Judge,  # noqa: ARG002 - likewise
         since: float | None = None,  # noqa: ARG002 - likewise
     ) -> Verdict:
-        """Return the verdict: there is nobody to ask."""
+        """Return the verdict: there is no API server to read grants from."""
         return verdict
 
     def taken_before(self, asked: EvaluationRequest, verdict: Verdict, known: Iterable[Grant]) -> tuple[Grant, ...]:  # noqa: ARG002
@@ -100,7 +100,7 @@ class NoRequests:
 
 
 class AnyReader:
-    """Lets anybody see the policies: with `--development` only people of this machine can ask, whose files they are."""
+    """Lets every caller see the policies: with `--development` only this machine can ask, and the files are its own."""
 
     async def may_get_policies(self, caller: ServiceAccount, namespace: str) -> bool:  # noqa: ARG002 - `ports.Readers`
         """Return True."""
@@ -108,7 +108,7 @@ class AnyReader:
 
 
 def parts(
-    given: WebhookSettings, policies: Path, records: Records, observe: Observer = unobserved
+    settings: WebhookSettings, policies: Path, records: Records, observe: Observer = unobserved
 ) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
     """Return store, identity, pipeline and keys to keep of a decision point without a cluster.
 
@@ -118,32 +118,34 @@ def parts(
         raise NotADirectoryError(f"{policies} is not a directory: set --policies to the directory with the policies")
     identity: IdentityProof
     keysets: tuple[KeySet, ...]
-    if given.development:
-        # Nobody is asked for proof: `settings` has seen to it that nobody else can ask.
+    if settings.development:
+        # Callers need no proof of identity: `settings` ensures that only this machine can connect.
         identity, keysets, prepare = Anybody(), (), opened
     else:
-        cluster = Issuer(next(one for one in given.issuers if one.name == CLUSTER), time.monotonic, time.time)
-        others = Issuers(one for one in given.issuers if one.name != CLUSTER)
+        cluster = Issuer(
+            next(issuer for issuer in settings.issuers if issuer.name == CLUSTER), time.monotonic, time.time
+        )
+        others = Issuers(issuer for issuer in settings.issuers if issuer.name != CLUSTER)
         identity, keysets = ByToken(Offline(cluster), others), (cluster.keys, *others.keysets)
         prepare = _as_written
     store = Directory(
         policies,
-        max_staleness=given.max_staleness,
-        hard_staleness=given.hard_staleness,
-        budget=given.budget,
+        max_staleness=settings.max_staleness,
+        hard_staleness=settings.hard_staleness,
+        budget=settings.budget,
         prepare=prepare,
     )
-    # No grant is ever judged, so the names of an installation play no part.
+    # No grant is ever judged, so the names of an installation are not used.
     pdp = Pdp(
         store,
         NoUses(),
         NoRequests(),
         records,
         Installation(),
-        # Else nobody knows what a caller may see.
-        permits=AnyReader() if given.development else None,
-        record_key=given.record_key,
-        shadow_share=given.shadow_share,
+        # Otherwise it is not known what a caller may see.
+        permits=AnyReader() if settings.development else None,
+        record_key=settings.record_key,
+        shadow_share=settings.shadow_share,
         observe=observe,
     )
     return store, identity, pdp, keysets

@@ -14,7 +14,7 @@ from bailiwick_webhook.identity.jwt.compact import parse
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.jwt.verifier import VerifiedClaims
 from bailiwick_webhook.identity.people import MAX_GROUPS
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 from issuer.server import DISCOVERY, KEYS, Server, serving
 from unit.webhook.identity.world import World, endpoint, person_token, proven, reason_of
 
@@ -89,7 +89,7 @@ async def _ask(server: Server, **fields: object) -> str | None:
     parsed = parse(server.signer.token("dave", "x"))
     assert issuer is not None
     assert parsed is not None
-    found = await met(issuer.verifier.verify(parsed))
+    found = await resolve(issuer.verifier.verify(parsed))
     return str(found.claims["sub"]) if isinstance(found, VerifiedClaims) else None
 
 

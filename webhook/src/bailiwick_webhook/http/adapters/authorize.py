@@ -33,7 +33,7 @@ from bailiwick_webhook.identity.apiuser import vouched
 from bailiwick_webhook.identity.subject import ClaimedSubject
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 
 PATH: Final = "/authorize"
 _VERSION: Final = "authorization.k8s.io/v1"
@@ -112,7 +112,7 @@ class AuthorizeHandler:
             parsed = Evaluation(subject, Action(call.target.action), call.resource, {}, None)
             parties = vouched(call.user, authenticator.pdp.settings(of, caller.account))
             verified = VerifiedParties.known(parsed.subject, parties)
-            asked = await met(authenticator.call(of, caller, parsed, marks(request), verified=verified))
+            asked = await resolve(authenticator.call(of, caller, parsed, marks(request), verified=verified))
             if call.target.unclear is not None:
                 asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
             verdict = await authenticator.pdp.verdict(asked)

@@ -37,7 +37,7 @@ from bailiwick_webhook.ijson.strict import JsonError
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 
 PATH: Final = "/admission/enforce"
 # An object and the one in its place, as the API server can have them, and what is around them.
@@ -128,14 +128,14 @@ class EnforceHandler:
         parsed = Evaluation(subject, Action(call.target.action), call.resource, context, None)
         marked = CorrelationIds(text(said, "uid", "request"), None)
         verified = VerifiedParties.known(parsed.subject, vouched(call.user, settings))
-        asked = await met(authenticator.call(of, caller, parsed, marked, verified=verified, large=large))
+        asked = await resolve(authenticator.call(of, caller, parsed, marked, verified=verified, large=large))
         if call.target.unclear is not None:
             asked = replace(asked, call=replace(asked.call, refused=Reason.AMBIGUOUS_REQUEST))
         elif not readable:
             asked = replace(asked, call=replace(asked.call, refused=Reason.UNINSPECTABLE))
         if said.get("dryRun") is True:
             return _tried(call, await authenticator.pdp.verdict(asked), authenticator)
-        decision = await met(authenticator.pdp.evaluate(asked))
+        decision = await resolve(authenticator.pdp.evaluate(asked))
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
             raise forbidden(authenticator.identity.stranger)
         return _decided(call, asked, decision)

@@ -39,7 +39,7 @@ from bailiwick_webhook.ijson.strict import JsonError
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 
 # RFC 6750, 2.1; one token and nothing beside it, such as a second one that a proxy has joined to it by a comma.
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9._~+/-]+=*)")
@@ -162,11 +162,11 @@ async def _decided(
         None,
         approval=approval if isinstance(approval, PresentedApproval) else None,
     )
-    asked = await met(authenticator.call(of, caller, parsed, marks(question), large=len(raw or b"") >= LARGE))
+    asked = await resolve(authenticator.call(of, caller, parsed, marks(question), large=len(raw or b"") >= LARGE))
     if isinstance(found, RouteRefusal):
         asked = replace(asked, call=replace(asked.call, refused=found.reason))
     told = found.detail if isinstance(found, RouteRefusal) else None
-    return _DecidedCall(await met(authenticator.pdp.evaluate(asked)), asked, told, read.message)
+    return _DecidedCall(await resolve(authenticator.pdp.evaluate(asked)), asked, told, read.message)
 
 
 async def _read_call(

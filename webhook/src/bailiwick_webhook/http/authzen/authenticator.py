@@ -34,7 +34,7 @@ from bailiwick_webhook.metrics.table import Port, TokenProblem
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision, Pdp
 from bailiwick_webhook.signing.signer import Signer
-from bailiwick_webhook.steps import Need, Step, met, then
+from bailiwick_webhook.steps import Need, Step, resolve, then
 
 ENFORCER: Final = "X-Bailiwick-Enforcer"
 """By which a proxy without a client certificate proves itself: `Bearer` and its own token."""
@@ -210,8 +210,8 @@ class RequestAuthenticator:
 
     async def _completed(self, asked: EvaluationRequest, placed: Step[Call], *, explain: bool) -> EvaluationRequest:
         """Add what the parties call from, and whether the caller may see an explanation."""
-        call = await met(placed)
-        explain = explain and await met(self.pdp.may_explain(call.caller, call.namespace))
+        call = await resolve(placed)
+        explain = explain and await resolve(self.pdp.may_explain(call.caller, call.namespace))
         return replace(asked, call=call, explain=explain)
 
     def _shown(self, of: Tenant, approval: PresentedApproval) -> _Shown:
@@ -296,7 +296,7 @@ class RequestAuthenticator:
             self._take(of, signed, slot)
         elif signed is None:
             slot.take(other(origin.remote or ""))
-        match signed if isinstance(signed, RefusedToken) else await met(step):
+        match signed if isinstance(signed, RefusedToken) else await resolve(step):
             case AuthenticatedAccount() as proven:
                 username = proven.account.username
                 connections.note_caller(origin, username, enforces=self._take(of, username, slot))

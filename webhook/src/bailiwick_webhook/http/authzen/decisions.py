@@ -23,7 +23,7 @@ from bailiwick_webhook.http.transport.decisionshortcut import ConnectionOrigin
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.pipeline.offload import LARGE
-from bailiwick_webhook.steps import Need, Step, met, then
+from bailiwick_webhook.steps import Need, Step, resolve, then
 
 EVALUATION: Final = "evaluation"
 EVALUATIONS: Final = "evaluations"
@@ -47,7 +47,7 @@ class DecisionPaths:
             caller = await authenticator.caller(request, of, slot)
             raw = await authenticator.whole(request, slot)
             return answers.json_response(
-                await met(self._decide(operation, of, caller, slot.sender, marks(request), raw))
+                await resolve(self._decide(operation, of, caller, slot.sender, marks(request), raw))
             )
 
     def begin(self, sent: PlainRequest, origin: ConnectionOrigin) -> Step[WholeAnswer]:
@@ -81,7 +81,7 @@ class DecisionPaths:
     @staticmethod
     async def _meet(sent: PlainRequest, step: Step[bytes]) -> WholeAnswer:
         try:
-            body = await met(step)
+            body = await resolve(step)
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
             return answers.unanswered(sent.path, error, sent.marked.request_id)
         return answers.whole(body, sent.marked.request_id)
@@ -89,7 +89,7 @@ class DecisionPaths:
     @staticmethod
     async def _meet_with(slot: RequestSlot, step: Step[bytes]) -> bytes:
         with slot:
-            return await met(step)
+            return await resolve(step)
 
     async def _authenticate(
         self,
@@ -100,7 +100,7 @@ class DecisionPaths:
         authenticator, of = self._authenticator, sent.of
         with authenticator.slots.slot() as slot:
             caller = await authenticator.authenticate(origin, of, slot, sent.authorization or "", caller_step)
-            return await met(self._decide(sent.operation, of, caller, slot.sender, sent.marked, sent.body))
+            return await resolve(self._decide(sent.operation, of, caller, slot.sender, sent.marked, sent.body))
 
     def _decide(
         self,

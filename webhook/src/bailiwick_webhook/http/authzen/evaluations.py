@@ -25,7 +25,7 @@ from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision
 from bailiwick_webhook.pipeline.turns import TenantSlices
-from bailiwick_webhook.steps import Need, Step, met
+from bailiwick_webhook.steps import Need, Step, resolve
 
 _DEFAULTS: Final = ("subject", "action", "resource", "context")
 # A member of an enumeration is looked up slowly, and this one is for every item.
@@ -147,7 +147,7 @@ class EvaluationsHandler:
             alone = large and sizes.is_large(item)
             this = CorrelationIds(marked.request_id, marked.trace, index)
             asked = authenticator.call(of, caller, item, this, verified=verified, large=alone)
-            items.append(await met(asked) if isinstance(asked, Need) else asked)
+            items.append(await resolve(asked) if isinstance(asked, Need) else asked)
             if slices.over:
                 await slices.turn()
         if not any(items) and not authenticator.pdp.enforces(of, caller.account.username):

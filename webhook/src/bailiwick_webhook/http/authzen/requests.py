@@ -27,7 +27,7 @@ from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing.jose import LEEWAY
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
@@ -46,7 +46,7 @@ class AccessRequestsHandler:
         caller = await self._authenticator.caller(request, of, slot)
         body, large = await self._authenticator.body(request, of, slot)
         self._authenticator.pay(of, slot.sender)
-        asked = await met(self._authenticator.call(of, caller, messages.parse(body), marks(request), large=large))
+        asked = await resolve(self._authenticator.call(of, caller, messages.parse(body), marks(request), large=large))
         denial = _denial(body)
         asked = replace(asked, key=_key(request))
         verdict = await self._authenticator.pdp.verdict(asked)

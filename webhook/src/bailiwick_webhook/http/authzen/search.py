@@ -27,7 +27,7 @@ from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.pipeline.search import SearchResult
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
-from bailiwick_webhook.steps import met
+from bailiwick_webhook.steps import resolve
 
 # Stands for what is searched for until a name of the policies takes its place.
 _BLANK: Final = "*"
@@ -104,7 +104,9 @@ class SearchHandler:
     ) -> EvaluationRequest:
         of = tenant(request)
         if self._kind is not SearchKind.SUBJECT:
-            return await met(self._authenticator.call(of, caller, parsed, marks(request), searching=True, large=large))
+            return await resolve(
+                self._authenticator.call(of, caller, parsed, marks(request), searching=True, large=large)
+            )
         namespace, endpoint = of
         # No one in particular, so that there is nothing to prove, and evidence is not looked at.
         blank = Party(parsed.subject.type, "", "", {}, parsed.subject.properties, hypothetical=True)

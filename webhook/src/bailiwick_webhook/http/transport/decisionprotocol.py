@@ -21,7 +21,7 @@ from bailiwick_webhook.http.transport.decisionshortcut import DecisionShortcut
 from bailiwick_webhook.http.transport.pace import PortPace
 from bailiwick_webhook.http.transport.plainrequest import PlainHead, PlainRequest, head_of, may_become_plain
 from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.steps import Need, Step, met
+from bailiwick_webhook.steps import Need, Step, resolve
 
 # What of a body may be missing, and for how many seconds a message is waited for: whatever is large or late is
 # aiohttp's, which has bounds.
@@ -227,7 +227,7 @@ class DecisionProtocol(SharedConnection, asyncio.Protocol):
 
     async def _drive(self, need: Step[WholeAnswer], sent: PlainRequest) -> None:
         try:
-            answer = await met(need)
+            answer = await resolve(need)
         except Exception as error:  # noqa: BLE001 - the last line: a defect must deny, and tell the caller nothing
             answer = answers.broken(sent.path, error, sent.marked.request_id)
         except asyncio.CancelledError:

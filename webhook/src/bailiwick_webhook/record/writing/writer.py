@@ -265,7 +265,7 @@ class RecordWriter:
         if self._flying:
             self._stall = self._loop.call_later(self._limits.timeout, self._stalled)
             self._thread.write(self._flying)
-            self._turns.begun(self)
+            self._turns.begin(self)
 
     def _stalled(self) -> None:
         self._stuck(f"a write has not returned for {self._limits.timeout:g} s")
@@ -275,7 +275,7 @@ class RecordWriter:
         # At once, and whatever was logged before: the process may be killed before it has ended in order.
         _log.error("the thread of the records ended", error=str(told), exc_info=told)
         self._stuck(str(told))
-        self._turns.ended(self)
+        self._turns.end(self)
         for line in self._flying:
             if line.done is not None:
                 expire(line.done, line.kept)
@@ -296,7 +296,7 @@ class RecordWriter:
             self._stall.cancel()
             self._stall = None
         self._moved.set()
-        self._turns.ended(self)
+        self._turns.end(self)
         self._flying = []
         stand = batch[: len(batch) - len(left)]
         self._hold(stand, -1)
