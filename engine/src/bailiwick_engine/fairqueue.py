@@ -1,4 +1,4 @@
-"""A fair queue: what waits, by the name of whoever it is of, such as a namespace or an address.
+"""A fair queue: what waits, by the name of its owner, such as a namespace or an address.
 
 Standing: under the decision point's scheduler, offload and shadows, and under what waits for a target of notifications.
 Holds: each name has its turn, and of

@@ -1,4 +1,4 @@
-"""Steps: pure work that can be done piece by piece, so that whoever has a loop can let it turn in between.
+"""Steps: pure work that can be done piece by piece, so that an event loop can turn in between.
 
 Holds: a step is at most one expression; what the steps yield says nothing, and what they return is the whole.
 """

@@ -53,7 +53,7 @@ class ChangeAges:
                 del self._places[place], self._since[place]
 
     def begin(self, now: float) -> None:
-        """Count from now on: before that, nobody was answered."""
+        """Count from now on: before that, no call was answered."""
         for place, found in self._places.items():
             found.begin(now)
             self._since[place] = found.oldest
@@ -110,7 +110,7 @@ class _Change:
     """A change of one policy. `since`: when it was heard of, by a monotonic clock; `number` counts them.
 
     `version`: up to where everything was heard of before it. `places`: those that it may concern and where it is not in
-    force. `quiet`: no answer hangs on it, so that nothing is denied while it waits.
+    force. `quiet`: no answer depends on it, so that nothing is denied while it waits.
     """
 
     key: Key

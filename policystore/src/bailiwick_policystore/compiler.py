@@ -33,7 +33,7 @@ def ref_of(key: Key, obj: Mapping[str, Any]) -> PolicyRef:
 
 
 def is_of(ref: PolicyRef, metadata: Mapping[str, Any]) -> bool:
-    """Tell whether an object is the one that was compiled; what cannot be told apart is compiled again."""
+    """Tell whether an object is the one that was compiled; where that is unknown, it is compiled again."""
     return bool(ref.uid) and ref.uid == metadata.get("uid") and ref.generation == metadata.get("generation")
 
 
@@ -50,6 +50,6 @@ def _denying(key: Key, obj: dict[str, Any]) -> BrokenPolicy:
             subjects=None,
             audit=False,
             carries_settings=True,
-            # A candidate denies nobody, whatever of it cannot be read.
+            # A candidate denies no call, whatever of it cannot be read.
             replaces=replaced_by(spec),
         )

@@ -158,7 +158,7 @@ class PolicyController:
         return self._heard.get(key[0], {}).get(key) or self._begun.get(key)
 
     def _is_newest(self, key: Key, metadata: Mapping[str, Any]) -> bool:
-        """Tell whether this is the state that was heard of last; what cannot be told apart is another."""
+        """Tell whether this is the state that was heard of last; where that is unknown, it is not."""
         if (newest := self._newest(key)) is not None:
             return newest.states(metadata)
         policy = self._index.get(key)
@@ -182,7 +182,7 @@ class PolicyController:
         """Let the places wait that a state may concern: where it will speak, and where what was before it does."""
         was, begun = self._index.get(policy.key), self._begun.get(policy.key)
         places = {policy.place, None if was is None else place_of(was), None if begun is None else begun.place}
-        # Nothing is denied for a candidate that waits, unless answers hang on what it was before.
+        # Nothing is denied for a candidate that waits, unless answers depend on what it was before.
         before = (was is None or was.replaces is not None) and (begun is None or begun.gone or begun.candidate)
         quiet = before and (policy.gone or policy.candidate)
         known = [place for place in places if place is not None]

@@ -1,6 +1,6 @@
 """Endpoints: every compiled policy by its endpoint, so that a change of one is a change of its endpoint alone.
 
-Holds: a snapshot that was handed out never changes: the next one shares every endpoint that was not built anew. What
+Holds: a snapshot that was handed out never changes: the next one shares every endpoint that was not built again. What
 it says is what `Snapshot.of` says of the same policies, whatever came in which order. Neither to build nor to free
 anything takes longer than a step.
 """
@@ -112,11 +112,11 @@ class PolicyIndex:
         return tuple(self._data.get(namespace, ()))
 
     def readers(self, key: Key) -> tuple[EndpointKey, ...]:
-        """Return the endpoints whose answers hang on an object of data."""
+        """Return the endpoints whose answers depend on an object of data."""
         return tuple(endpoint for endpoint, answers in self._readers.get(key, {}).items() if answers)
 
     def reads(self, place: Place, key: Key) -> bool:
-        """Tell whether the answers of an endpoint hang on an object of data."""
+        """Tell whether the answers of an endpoint depend on an object of data."""
         namespace, endpoint = place
         return endpoint is not None and self._readers.get(key, {}).get((namespace, endpoint), False)
 
@@ -274,7 +274,7 @@ def _endpoint(name: str, members: Mapping[Key, Policy]) -> Steps[CompiledEndpoin
     if any(policy.replaces is not None for policy in policies):
         try:
             return (yield from endpoint_steps(policies))
-        except Exception:  # noqa: BLE001 - a defect of ours: no answer hangs on candidates
+        except Exception:  # noqa: BLE001 - a defect of ours: no answer depends on candidates
             _log.exception("endpoint cannot be built with its candidates, it is built without", endpoint=name)
             policies = tuple(policy for policy in policies if policy.replaces is None)
     try:

@@ -22,7 +22,7 @@ _METADATA: Final = ("namespace", "name", "uid", "generation", "creationTimestamp
 class HeardPolicy:
     """The newest state of a policy. `text`: the object; `denies`: what is kept of one that is over budget, instead.
 
-    It is gone where it has neither. `place`: where it speaks, None where it is gone. `candidate`: no answer hangs on
+    It is gone where it has neither. `place`: where it speaks, None where it is gone. `candidate`: no answer depends on
     it.
     """
 
@@ -41,7 +41,7 @@ class HeardPolicy:
         return self.text is None and self.denies is None
 
     def states(self, metadata: Mapping[str, Any]) -> bool:
-        """Tell whether this is the state of an object; what cannot be told apart is another."""
+        """Tell whether this is the state of an object; where that is unknown, it is not."""
         if self.gone or not self.uid:
             return False
         return (self.uid, self.generation) == (metadata.get("uid"), metadata.get("generation"))

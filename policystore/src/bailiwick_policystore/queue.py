@@ -1,8 +1,8 @@
 """Queue: the namespaces that have something to do, each in its turn, for as long as it has.
 
 Standing: over `rotation`, which is pure; the one place that runs work on policies in a loop. Holds: work of one
-namespace is never begun twice at a time; what raises ends the work of one namespace and of no other, and the owner is
-told so that it is tried again.
+namespace is never begun twice at a time; what raises ends the work of one namespace and of no other, and the owner
+has it tried again.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class NamespaceQueue:
                 await slices.turn()
 
     def drain(self, namespace: str) -> Steps[None]:
-        """Do work until a namespace has none, whoever has its turn meanwhile."""
+        """Do work until a namespace has none; others have their turns meanwhile."""
         while namespace in self._working:
             self._turn()
             yield

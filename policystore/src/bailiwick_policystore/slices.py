@@ -1,6 +1,6 @@
-"""Slices: long work on the event loop in short pieces, so that whoever asks meanwhile is answered.
+"""Slices: long work on the event loop in short pieces, so that calls are answered meanwhile.
 
-Holds: between two turns no more is done than what one step takes; what is half done is seen by nobody. Work that can
+Holds: between two turns no more is done than what one step takes; no reader sees what is half done. Work that can
 wait leaves others most of the loop while they have anything to do, and has all of it otherwise.
 """
 
@@ -23,7 +23,7 @@ _NOTHING: Final = 0.000_05
 class Slices:
     """Lets the loop go on every few milliseconds. One for each piece of work, from its beginning.
 
-    `patient`: nobody waits for this work, as for the answer to a call; it may take longer where others are busy.
+    `patient`: no caller waits for this work; it may take longer where others are busy.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, patient: bool = False) -> None:

@@ -61,7 +61,7 @@ class PolicySummaries:
         self._counted: dict[Key, tuple[str, int]] = {}
         # By namespace, the policies to be looked at, those first that have waited longest.
         self._waiting: dict[str, dict[Key, None]] = {}
-        # By namespace, who was over budget when that was told last, by the name in the ledger.
+        # By namespace, what was over budget when that was compared last, by the name in the ledger.
         self._over: dict[str, frozenset[str]] = {}
 
     def changed(self, key: Key) -> None:
@@ -111,7 +111,7 @@ class PolicySummaries:
     async def run(self) -> None:
         """Compile until cancelled."""
         for namespace in self._budget.namespaces:
-            # Of all before any is compiled: what one may have hangs on what the others ask for.
+            # Of all before any is compiled: what one may have depends on what the others ask for.
             for _ in self._budget.settle(namespace):
                 await asyncio.sleep(0)
         self._rouse_all()

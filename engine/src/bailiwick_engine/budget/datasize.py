@@ -18,7 +18,7 @@ _VALUE: Final = 80
 # Of a text that is not all ASCII, Python may take four bytes for each character.
 _WIDE: Final = 4
 _PREFIX: Final = "EndpointData/"
-"""No policy's name holds a slash, so that both kinds are told apart in one ledger."""
+"""No policy's name holds a slash, so that one ledger can hold both kinds."""
 
 
 def ledger_name(name: str) -> str:

@@ -201,7 +201,7 @@ class Ledger:
     def refused(self, namespace: str, name: str, new: Footprint, old: Footprint | None = None) -> Excess | None:
         """Return of what a policy would be over if it were stored in place of the old one; None where it may be.
 
-        What takes no more than before may always be stored, so that nobody's suspension or Deny is held up.
+        What takes no more than before may always be stored, so that a suspension or a Deny is never held up.
         """
         if old is not None and new.bytes <= old.bytes and new.text <= old.text:
             return None
@@ -297,7 +297,7 @@ class Ledger:
         return _exceeds(claim.print.bytes, self.budget.policy)
 
     def _share_out(self) -> None:
-        """Find the fair share anew. Where it is another, all are restless again whom it concerns."""
+        """Find the fair share again. Where it changed, all namespaces that it concerns are restless."""
         level = self._level_with(0, 0)
         if level == self._level:
             return
@@ -318,7 +318,7 @@ class Ledger:
     def _level_with(self, less: int, more: int) -> int | None:
         """Return the fair share if one namespace asked for `more` in place of `less`; None where all fit.
 
-        It is the most that each may have so that all together fit: whoever asks for less leaves the rest to the others.
+        It is the most that each may have so that all together fit: one that asks for less leaves the rest.
         """
         total = self.budget.total
         if not _exceeds(self._demand - less + more, total):

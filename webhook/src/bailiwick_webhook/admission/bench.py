@@ -1,12 +1,12 @@
 """The bench: one worker process that compiles the policies of reviews, one after the other, and the line before it.
 
-Standing: under `http.admission`. The worker is started by the first review, ended when nobody has asked for a while,
-and started anew after it died. Not a pool of `concurrent.futures`: that cannot end a task that takes too long, and
+Standing: under `http.admission`. The worker is started by the first review, ended when no review has come for a while,
+and started again after it died. Not a pool of `concurrent.futures`: that cannot end a task that takes too long, and
 unpickles what comes back from a process that has read anybody's bytes.
 A finding may be followed by warnings, which may come late or never: then it stands as it is.
 Holds: the loop compiles nothing; as many reviews wait as `line` lets, and how many bytes of them is for who asks to
-bound; a caller is answered by its own deadline, nobody's policy occupies the worker for longer than `MOST_SECONDS` and
-`COMPARED_SECONDS` while anybody else waits for it, and no namespace has it for longer than another. That time begins
+bound; a caller is answered by its own deadline, no policy occupies the worker for longer than `MOST_SECONDS` and
+`COMPARED_SECONDS` while another review waits for it, and no namespace has it for longer than another. That time begins
 when the worker is there.
 """
 
@@ -98,13 +98,13 @@ class PolicyExaminer:
             async with asyncio.timeout_at(until):
                 return await asyncio.shield(work)
         except TimeoutError:
-            # What it lets further is still being compared: nobody is refused for that.
+            # What it lets further is still being compared: no policy is refused for that.
             if known:
                 return known[0]
             raise
 
     async def close(self) -> None:
-        """End the worker. Whoever waits for a turn then gets none."""
+        """End the worker. A review that waits for a turn then gets none."""
         self._closed = True
         for task in tuple(self._tasks):
             task.cancel()
@@ -156,8 +156,8 @@ class PolicyExaminer:
     async def _in_time(self, asking: asyncio.Future[bytes], until: float) -> bytes:
         """Return what the worker says. Raises `TimeoutError` once the policy has had its time.
 
-        Where the cores are short its time may be too little, which is no policy's fault: it has more while nobody else
-        waits for the worker, and its caller does.
+        Where the cores are short its time may be too little, which is no policy's fault: it has more while no other
+        review waits for the worker, and its caller does.
         """
         wait = self._seconds
         # Not cancelled at the end of a wait: half a frame may be read.
@@ -194,7 +194,7 @@ class PolicyExaminer:
             async with asyncio.timeout(self._compared_seconds):
                 return structs.replace(finding, widening=decode_warnings(await _frame(told)))
         except (TimeoutError, OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
-            # Whoever posts such policies can do so as often as they like.
+            # A sender can post such policies as often as it likes.
             self._limited.warning("policy could not be compared", error=type(error).__name__, name=finding.name)
             await self._end()
             return finding
@@ -208,7 +208,7 @@ class PolicyExaminer:
     def _ended(self, task: asyncio.Task[Finding]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            # Whoever asked may be gone: then nobody else looks at it.
+            # The caller may be gone: then nothing else looks at it.
             task.exception()
 
     def _stay(self) -> None:
@@ -218,7 +218,7 @@ class PolicyExaminer:
 
     def _rest(self) -> None:
         process, self._process = self._process, None
-        # One that nobody waited for to its end is heard of by the loop all the same.
+        # The loop hears of the end of one that was not waited for all the same.
         self._ending = {one for one in self._ending if one.returncode is None}
         if process is not None and process.returncode is None:
             self._ending.add(process)
@@ -227,7 +227,7 @@ class PolicyExaminer:
 
     async def _end(self) -> None:
         self._rest()
-        # Of whoever began it too: where that was cancelled, the process must not outlive us unheard.
+        # Of the task that began it too: where that was cancelled, the process must not outlive us unseen.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
                 for process in tuple(self._ending):

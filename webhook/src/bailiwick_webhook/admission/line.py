@@ -1,6 +1,6 @@
 """The line before the worker: whose review is next, and who has to come again, where too many wait.
 
-Standing: under `bench`. Reviews are told apart by who sent them and by the namespace that they are about: the API
+Standing: under `bench`. Reviews are counted by who sent them and by the namespace that they are about: the API
 server is one sender for all tenants, and a stranger who posts for a tenant's namespace is another.
 Holds: senders have the worker for as long as each other, and so have a sender's namespaces; where there is no place
 left, it is one of those who have most that goes.
@@ -33,7 +33,7 @@ NOBODY: Final = Share("", "")
 
 @dataclass(slots=True)
 class _Turns:
-    """How long each has had the worker, in its time: whoever comes anew begins where the others are."""
+    """How long each has had the worker, in its time: a newcomer begins where the others are."""
 
     now: float = 0.0
     ends: dict[str, float] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Line:
         first.set_result(None)
 
     def _make_place(self, share: Share) -> None:
-        """Have somebody else go where there is no place left. Raises `BusyError` where nobody has more places."""
+        """Make another share give up a place where none is left. Raises `BusyError` where no share has more places."""
         if sum(map(len, self._waiting.values())) < self._most:
             return
         largest = max(self._waiting, key=lambda one: (self._places(one.sender), len(self._waiting[one])))

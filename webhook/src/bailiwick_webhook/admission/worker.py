@@ -3,7 +3,7 @@
 Standing: started and ended by `bench`. A frame is its length in four bytes, and so many bytes: reviews come in on
 standard input, findings go out on standard output, one for each; after one that says so, what the policy lets further.
 The first frame is empty: it says that all is imported.
-Holds: it keeps nothing and reaches nobody; it ends when its input does.
+Holds: it keeps nothing and opens no connection; it ends when its input does.
 """
 
 import gc
@@ -21,7 +21,7 @@ HEAD: Final = 4
 # Decisions go first where the cores are short.
 _NICE: Final = 5
 COMPARING_SECONDS: Final = 0.5
-"""For so long calls are compared; then what was not is told as such."""
+"""For so long calls are compared; what was not compared then is reported as such."""
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final[msgspec.msgpack.Decoder[Finding]] = msgspec.msgpack.Decoder(Finding)

@@ -178,7 +178,7 @@ class Directory:
             if _differ(looked, again):
                 # Still being written.
                 return
-            # Whatever it is that changed, nobody knows yet whom it concerns.
+            # Whatever it is that changed, it is not known yet which endpoints it concerns.
             self.waiting.set(_FILES, () if self._snapshot is None else (EVERYWHERE,), began)
             await self._take_up(again)
         self.waiting.drop(_FILES, (EVERYWHERE,))

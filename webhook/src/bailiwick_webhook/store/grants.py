@@ -31,8 +31,8 @@ class _Text:
     """A grant as it is kept, and where. `asked` is the digest of the Idempotency-Key that it was asked for with.
 
     `bound` stands for the one call, or scope, that the decision point opened it for; None: it may be of any call.
-    `idle`: written by hand, and no reviewer has made anything of it, so that it lets nobody through. `until`: asked for
-    and not decided, it waits until then, in seconds since the epoch.
+    `idle`: written by hand, and no reviewer has made anything of it, so that it lets no call through. `until`: asked
+    for and not decided, it waits until then, in seconds since the epoch.
     """
 
     place: GrantKey
@@ -102,7 +102,7 @@ class Grants:
     def found(self, place: GrantKey, call: Call | None) -> Iterator[Grant]:
         """Yield the grants of one place."""
         there = tuple(self._kept.by_place.get(place, ()))
-        # Whoever asks a lot has hundreds that ended, and to parse them all for each call would hold everybody up.
+        # A busy caller has hundreds that ended, and to parse them all for each call would hold up the others.
         bound = _bound_to(call) if call is not None and len(there) > _FEW else None
         idle = 0
         for key in there:
@@ -212,7 +212,7 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
         request = obj["spec"]["request"]
         by_hand = request.get("origin") == "PreApproved"
         # As `Grant.subject_uid` has it, and no surer: what is found is judged as it is read live. One by hand is
-        # nobody's before it is resolved, whatever it says, so that no number of them holds a subject's decisions up.
+        # no subject's before it is resolved, whatever it says, so that no number of them holds a subject's decisions up.
         stated = None if by_hand else request["subject"].get("uid")
         uid = stated or ((obj.get("status") or {}).get("resolved") or {}).get("subjectUID") or ""
         place = (metadata["namespace"], request["endpoint"], uid)

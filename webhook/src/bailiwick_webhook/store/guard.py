@@ -104,7 +104,7 @@ class GuardWatch:
     def covers_route(self, live: dict[str, Any], since: RouteVersion | None) -> bool:
         """Tell whether the guard is proven by one version of the grants' APIService, then and now.
 
-        `live`: as it was read just now; `since`: its version then. One that was put back in between, and proven anew,
+        `live`: as it was read just now; `since`: its version then. One that was put back in between, and proven again,
         tells nothing of what was answered meanwhile.
         """
         return since is not None and since == self.route == _version_of(live)

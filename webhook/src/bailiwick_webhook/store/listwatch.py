@@ -106,7 +106,7 @@ class ListWatch:
                 _log.info("watch silent, listing again", collection=self._collection.path)
             except ClusterUnavailableError as error:
                 # What could be read a moment ago, as like as not can be again: the watch of a definition that is new is
-                # answered 429, for one. Nobody need act before it fails again.
+                # answered 429, for one. There is no need to act before it fails again.
                 passing, self.failing = self.synced and self._pause == _FIRST_PAUSE, True
                 (_log.info if passing else _log.warning)(
                     "cannot be read from the API server",
@@ -136,7 +136,7 @@ class ListWatch:
                 keys.add(key)
                 await slices.turn()
         if self.synced:
-            # What the watch should have told and did not: a number that should stay 0 outside of gaps.
+            # What the watch should have reported and did not: a number that should stay 0 outside of gaps.
             self.ghosts += len(self._keys - keys)
         self._keys = keys
         await slices.all(listing.done())

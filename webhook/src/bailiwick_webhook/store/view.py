@@ -91,7 +91,7 @@ class View(Protocol):
 
     @property
     def keyring(self) -> Keyring:
-        """Our own signing keys; none where nobody keeps any."""
+        """Our own signing keys; none where no Secret holds any."""
 
     def glance(self) -> StoreState:
         """Return at one look how old it is, how fresh, which state, and whether the guard is proven."""
