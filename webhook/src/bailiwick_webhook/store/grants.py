@@ -212,7 +212,7 @@ def _text(obj: Mapping[str, Any]) -> _Text | None:
         request = obj["spec"]["request"]
         by_hand = request.get("origin") == "PreApproved"
         # As `Grant.subject_uid` has it, and no surer: what is found is judged as it is read live. One by hand is
-        # no subject's before it is resolved, whatever it says, so that no number of them holds a subject's decisions up.
+        # no subject's before it is resolved, whatever it says, so that no number of them delays a subject's decisions.
         stated = None if by_hand else request["subject"].get("uid")
         uid = stated or ((obj.get("status") or {}).get("resolved") or {}).get("subjectUID") or ""
         place = (metadata["namespace"], request["endpoint"], uid)
