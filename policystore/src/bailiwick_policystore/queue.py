@@ -16,6 +16,8 @@ from bailiwick_policystore.rotation import FairRotation
 from bailiwick_policystore.slices import Slices
 
 _AGAIN_SECONDS: Final = 1.0
+# After a start, work takes all the time that it can get until it is done for the first time, or for so long.
+_START_SECONDS: Final = 60.0
 # Of no namespace: what is no longer needed is freed in its turn too.
 _NO_NAMESPACE: Final = ""
 
@@ -25,14 +27,22 @@ _log = structlog.get_logger()
 class NamespaceQueue:
     """Lives in one loop. `work` returns the steps in which a namespace does what it has to do, until there is nothing.
 
-    `resume` rouses whatever has something to do, after a defect. `clock` is monotonic, in seconds.
+    `resume` rouses all namespaces that have something to do, after a defect. `clock` is monotonic, in seconds.
+    `resting`: once what was there at the start is done, work leaves most of the processor's time to others.
     """
 
     def __init__(
-        self, work: Callable[[str], Steps[None]], resume: Callable[[], None], clock: Callable[[], float]
+        self,
+        work: Callable[[str], Steps[None]],
+        resume: Callable[[], None],
+        clock: Callable[[], float],
+        *,
+        resting: bool = False,
     ) -> None:
         self._work = work
         self._resume = resume
+        self._clock = clock
+        self._resting = resting
         self.rotation: FairRotation[str] = FairRotation(clock)
         self._working: set[str] = set()
         self._woken = asyncio.Event()
@@ -60,6 +70,7 @@ class NamespaceQueue:
 
     async def run(self, between: Callable[[bool], None]) -> None:
         """Do all work, for ever. `between` is called after each turn, with whether there is work left."""
+        started, done = self._clock() + _START_SECONDS, False
         while True:
             await self._woken.wait()
             self._woken.clear()
@@ -67,8 +78,10 @@ class NamespaceQueue:
             while going:
                 going = self._turn()
                 between(going)
+                slices.resting = self._resting and (done or self._clock() > started)
                 # Calls that come meanwhile are answered.
                 await slices.turn()
+            done = True
 
     def drain(self, namespace: str) -> Steps[None]:
         """Do work until a namespace has none; others have their turns meanwhile."""

@@ -16,6 +16,8 @@ _Result = TypeVar("_Result")
 SECONDS: Final = 0.002
 # So many times as long as it worked, work that can wait leaves the loop to others.
 _OTHERS: Final = 3
+# So many times as long as it worked, work that rests leaves the processor to others.
+_RESTS: Final = 4
 # Within these seconds a turn of the loop has done no work.
 _NOTHING: Final = 0.000_05
 
@@ -23,11 +25,13 @@ _NOTHING: Final = 0.000_05
 class Slices:
     """Lets the loop go on every few milliseconds. One for each piece of work, from its beginning.
 
-    `patient`: no caller waits for this work; it may take longer where others are busy.
+    `patient`: no caller waits for this work; it may take longer where others are busy. `resting`, which may change: it
+    may always take longer, since what others wait for is under way in other processes as well.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, patient: bool = False) -> None:
         self._clock = clock
+        self.resting = False
         self._others = _OTHERS if patient else 0
         self._until = clock() + SECONDS
 
@@ -47,6 +51,10 @@ class Slices:
         last = clock()
         # A step may have taken longer than a slice.
         worked = last - self._until + SECONDS
+        if self.resting:
+            await asyncio.sleep(_RESTS * worked)
+            self._until = clock() + SECONDS
+            return
         until = last + self._others * worked
         while True:
             # One call takes several turns of the loop, from its handshake to its answer.

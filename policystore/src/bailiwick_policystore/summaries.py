@@ -56,7 +56,9 @@ class PolicySummaries:
         self._judged = judged
         self._data_turned: Callable[[Key], None] = lambda _: None
         self._budget = BudgetQueue(self.ledger)
-        self._queue = NamespaceQueue(self._work, self._rouse_all, clock)
+        # A review of a grant must not wait because a tenant edits large policies: its way leads through this process,
+        # the API server and back several times.
+        self._queue = NamespaceQueue(self._work, self._rouse_all, clock, resting=True)
         self._known: dict[str, _Known] = {}
         self._counted: dict[Key, tuple[str, int]] = {}
         # By namespace, the policies to be looked at, those first that have waited longest.

@@ -1,5 +1,6 @@
 """Long work on the loop: how much of it is left to others."""
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
@@ -49,3 +50,24 @@ def test_work(patient: bool, each: float, count: int) -> None:
     # The next slice begins when it goes on.
     clock.now += SECONDS / 2
     assert turns(clock, slices.turn(), each) == 0
+
+
+def test_work_that_rests_leaves_four_times_as_long_as_it_worked_whoever_wants_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, rests = Clock(), []
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        clock.now += seconds
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    slices = Slices(clock, patient=True)
+    slices.resting = True
+    clock.now += WORKED
+    assert turns(clock, slices.turn(), 0.0) == 0
+    assert rests == [pytest.approx(4 * WORKED)]
+    # The next slice begins when it goes on.
+    clock.now += SECONDS / 2
+    assert turns(clock, slices.turn(), 0.0) == 0
+    assert len(rests) == 1
