@@ -24,8 +24,8 @@ class ChangeClass(StrEnum):
 class Change:
     """One difference of an endpoint: a setting's, or that of a region.
 
-    `where` is the region by dimension, as labels, see `atoms.told`. `rule` is the reason, of the head if `of_head`,
-    else of the base.
+    `where` is the region by dimension, as labels, see `atoms.describe_labels`. `rule` is the reason, of the head if
+    `of_head`, else of the base.
     `when`: what the conditions said in the world that shows it.
     """
 

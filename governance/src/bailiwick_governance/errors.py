@@ -1,7 +1,7 @@
 """What stops a task, in words for the person who asked for it.
 
 Holds: every failure that is foreseen is a `UserError`, whose text says what is wrong and, where it is not plain, what
-to do. Imported by every module and imports nothing.
+to do. It imports nothing.
 """
 
 from collections.abc import Sequence

@@ -58,7 +58,7 @@ class BudgetQueue:
         """Return of what an object that asks for this is over, counted or not; None where it is not."""
         if name in self._uncounted.get(namespace, ()):
             # Heard of since it was counted last. To count it first might never end, if it changes again and again.
-            return None if claim is None else self.ledger.refused(namespace, name, claim.print)
+            return None if claim is None else self.ledger.refused(namespace, name, claim.footprint)
         return self.ledger.excess(namespace, name)
 
 

@@ -1,4 +1,4 @@
-"""Changes: since when which endpoint has a change that was heard of and is not in force, by which decisions are held.
+"""Changes: how long each endpoint has waited for a change to take effect. A decision denies when that is too long.
 
 Standing: `ChangeAges` is written by the stores and read on every decision's way; `PendingChanges` follows each change
 of a policy until a snapshot has it. Holds: the time of a place is that of its oldest change; a policy that changes
@@ -52,10 +52,10 @@ class ChangeAges:
             else:
                 del self._places[place], self._since[place]
 
-    def begin(self, now: float) -> None:
+    def restart(self, now: float) -> None:
         """Count from now on: before that, no call was answered."""
         for place, found in self._places.items():
-            found.begin(now)
+            found.restart(now)
             self._since[place] = found.oldest
 
     def since(self, namespace: str, endpoint: str) -> float | None:
@@ -99,7 +99,7 @@ class _Place:
     def drop(self, key: Key) -> None:
         self.changes.pop(key, None)
 
-    def begin(self, now: float) -> None:
+    def restart(self, now: float) -> None:
         self.changes = {key: max(since, now) for key, since in self.changes.items()}
         self._heap = [(since, key) for key, since in self.changes.items()]
         heapify(self._heap)
@@ -164,7 +164,7 @@ class PendingChanges:
         """Tell whether there is a change that is not begun and may concern a place."""
         return self._coming[place] > 0
 
-    def begin(self, key: Key) -> None:
+    def compile(self, key: Key) -> None:
         """Say that the newest state of a policy is compiled now."""
         change = self._heard.pop(key, None)
         if change is None:
@@ -200,7 +200,7 @@ class PendingChanges:
         change.places.update(touched)
         for place in touched:
             self._put.setdefault(place, []).append(change)
-        self._over(change, change.places.difference(touched))
+        self._release(change, change.places.difference(touched))
 
     def build(self, place: Place) -> None:
         """Say that a place is built with all that was put there."""
@@ -213,18 +213,18 @@ class PendingChanges:
         def steps() -> Steps[None]:
             for place, changes in built:
                 for change in changes:
-                    self._over(change, (place,))
+                    self._release(change, (place,))
                     yield
 
         return steps()
 
-    def start(self, now: float) -> None:
+    def restart(self, now: float) -> None:
         """Count from now on: before that, no call was answered."""
-        self.ages.begin(now)
+        self.ages.restart(now)
         for change in self._open.values():
             change.since = max(change.since, now)
 
-    def _over(self, change: _Change, places: Collection[Place]) -> None:
+    def _release(self, change: _Change, places: Collection[Place]) -> None:
         """Let places wait for this change no longer; where others of its policy concern them, they wait for those."""
         key = change.key
         change.places.difference_update(places)

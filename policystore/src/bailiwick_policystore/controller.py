@@ -4,8 +4,8 @@ Standing: the sink that lists and watches fill. Holds: level, not edge: what a n
 heard of it and is not in the index, from who is over budget, and from which places are not built. A snapshot is
 immutable and swapped whole; no step holds the loop for longer than an expression takes; a namespace with one small
 change waits for one turn of each other that has work. An event that leaves a policy's generation unchanged is not news.
-Of a policy that changes while it is compiled, what was begun is finished and comes into force, and then the newest is
-taken up: so it gets on however fast it changes. What is over budget is not compiled.
+If a policy changes while it is compiled, the earlier state is finished and published first, so that frequent changes
+cannot starve it; changes of one endpoint are gathered for a moment. What is over budget is not compiled.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.steps import Steps
 from bailiwick_policystore.budget import BudgetLog, BudgetQueue
 from bailiwick_policystore.changes import ChangeAges, PendingChanges
+from bailiwick_policystore.compilememory import SMALL, CompileMemory
 from bailiwick_policystore.compiler import compiled, is_of, ref_of
 from bailiwick_policystore.data import DataObjects
 from bailiwick_policystore.endpoints import Key, Place, Policy, PolicyIndex, place_of
@@ -31,11 +32,10 @@ from bailiwick_policystore.listing import ObjectListing
 from bailiwick_policystore.objects import HeardPolicy, heard_policy, withheld_policy
 from bailiwick_policystore.queue import NamespaceQueue
 from bailiwick_policystore.refetch import ObjectRefetch, Read, nothing
-from bailiwick_policystore.room import SMALL, Room
 
 # Between two snapshots while there is work: for each, the table of all endpoints is copied.
 _PUBLISH_SECONDS: Final = 0.01
-# For so long an endpoint's changes are gathered, before those that are compiled come into force without the others.
+# Wait this long for further changes of an endpoint before it is built with those that are compiled.
 _GATHER_SECONDS: Final = 0.25
 # Policies that are looked up in one step of a list: each takes a fraction of a microsecond.
 _LOOKED_UP: Final = 256
@@ -61,7 +61,7 @@ class PolicyController:
         self.ledger: Final = Ledger(budget or Budget())
         self._version, self._tend, self._clock = heard, tend, clock
         self._index, self._pending = PolicyIndex(), PendingChanges()
-        self._budget, self._log, self._room = BudgetQueue(self.ledger), BudgetLog(), Room()
+        self._budget, self._log, self._memory = BudgetQueue(self.ledger), BudgetLog(), CompileMemory()
         self._queue = NamespaceQueue(self._work, self._rouse_all, clock)
         rouse = self._queue.rouse
         self.data: Final = DataObjects(self._index, self._pending.ages, self._budget, rouse, read_data, clock)
@@ -210,7 +210,7 @@ class PolicyController:
                     if not self._has_work(namespace):
                         break
         finally:
-            self._leave_room(namespace)
+            self._leave_memory(namespace)
 
     def _has_work(self, namespace: str) -> bool:
         waits = self._budget.waits(namespace) or self.data.waits(namespace)
@@ -253,16 +253,16 @@ class PolicyController:
         if not self._listed and not self.ledger.fits(namespace):
             # Others may be listed yet that are older.
             return None
-        return next((policy for policy in self._heard.get(namespace, {}).values() if self._has_room(policy)), None)
+        return next((policy for policy in self._heard.get(namespace, {}).values() if self._reserve(policy)), None)
 
-    def _has_room(self, policy: HeardPolicy) -> bool:
-        """Tell whether what is large may be compiled now, beside what else is."""
+    def _reserve(self, policy: HeardPolicy) -> bool:
+        """Reserve memory to compile a policy, if it is large. Returns False if it has to wait."""
         if policy.claim is None or not is_large(policy) or self.ledger.excess(*policy.key) is not None:
             return True
-        return self._room.take(policy.key[0], policy.claim.print.bytes)
+        return self._memory.take(policy.key[0], policy.claim.footprint.bytes)
 
-    def _leave_room(self, namespace: str) -> None:
-        for other in self._room.leave(namespace):
+    def _leave_memory(self, namespace: str) -> None:
+        for other in self._memory.leave(namespace):
             self._queue.rouse(other)
 
     def _take_up(self, policy: HeardPolicy) -> Steps[None]:
@@ -273,7 +273,7 @@ class PolicyController:
         if not heard:
             del self._heard[namespace]
         self._begun[key] = policy
-        self._pending.begin(key)
+        self._pending.compile(key)
         try:
             made = yield from self._made(policy)
         except Exception:
@@ -284,7 +284,7 @@ class PolicyController:
         finally:
             del self._begun[key]
             if is_large(policy):
-                self._leave_room(namespace)
+                self._leave_memory(namespace)
         touched = self._index.put(key, made)
         self._pending.put(key, touched)
         if touched:
@@ -359,7 +359,7 @@ class PolicyController:
             return
         if first:
             # No call was answered by what was before.
-            self._pending.start(now)
+            self._pending.restart(now)
         self._revision += 1
         self.snapshot = self._index.publish(f"{self._revision}")
         self._built, self._published = False, now
@@ -371,4 +371,4 @@ class PolicyController:
 
 def is_large(policy: HeardPolicy) -> bool:
     """Tell whether a policy may be compiled only beside what leaves room for it."""
-    return policy.text is not None and policy.claim is not None and policy.claim.print.bytes > SMALL
+    return policy.text is not None and policy.claim is not None and policy.claim.footprint.bytes > SMALL

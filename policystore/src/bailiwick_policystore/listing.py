@@ -1,6 +1,6 @@
 """Listing: a list on its way, object by object: each is heard of as one of a watch is, and what is missing is gone.
 
-Holds: a list that breaks off has said nothing that is not so; what it did not come to is as it was, until the next one.
+Holds: if a list is interrupted, the objects already read are valid, and all others are unchanged until the next one.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """Queue: the namespaces that have something to do, each in its turn, for as long as it has.
 
-Standing: over `rotation`, which is pure; the one place that runs work on policies in a loop. Holds: work of one
+Standing: over `rotation`, which is pure; the place that runs work on policies in a loop. Holds: work of one
 namespace is never begun twice at a time; what raises ends the work of one namespace and of no other, and the owner
 has it tried again.
 """

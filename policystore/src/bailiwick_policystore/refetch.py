@@ -50,7 +50,7 @@ class ObjectRefetch:
                 try:
                     obj = await self._read(key)
                 except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
-                    _log.warning("policy cannot be read, it continues to deny", key=key, error=str(error))
+                    _log.warning("object cannot be read, calls that depend on it are denied", key=key, error=str(error))
                     asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._woken.set)
                     break
                 # Meanwhile it may have been heard of, or be over again.

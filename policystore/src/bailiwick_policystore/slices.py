@@ -14,7 +14,7 @@ from bailiwick_engine.steps import Steps
 _Result = TypeVar("_Result")
 
 SECONDS: Final = 0.002
-# So many times as long as it worked, work that can wait leaves the loop to others.
+# Patient work yields the loop for this multiple of the time that it worked.
 _OTHERS: Final = 3
 # So many times as long as it worked, work that rests leaves the processor to others.
 _RESTS: Final = 4

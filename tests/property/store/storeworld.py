@@ -21,7 +21,7 @@ from bailiwick_engine.cel.data import DataObject, over_budget, read_data
 from bailiwick_engine.compile.policies import compile_object, policy_ref
 from bailiwick_engine.compile.withheld import withheld
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_policystore import budget as budgets, controller, data, room, slices
+from bailiwick_policystore import budget as budgets, compilememory, controller, data, slices
 from bailiwick_policystore.controller import PolicyController
 from bailiwick_policystore.endpoints import Key, Policy
 from support.objects import Object, policy, rule, settings as carried, subject
@@ -266,9 +266,9 @@ def resting(rests: list[int], *, crowded: bool) -> Iterator[None]:
         for module, name in ((ledger, "_STEP"), (budgets, "_PUT"), (controller, "_LOOKED_UP"), (data, "_LOOKED_UP")):
             patch.setattr(module, name, 1)
         if crowded:
-            for module in (room, controller):
+            for module in (compilememory, controller):
                 patch.setattr(module, "SMALL", 0)
-            patch.setattr(room, "MOST", MOST)
+            patch.setattr(compilememory, "MOST", MOST)
         yield
 
 

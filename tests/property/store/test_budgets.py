@@ -36,9 +36,9 @@ def within(budget: Budget, found: Iterable[Claim], most: int) -> dict[str, Claim
     for claim in sorted(found, key=lambda claim: (claim.created, claim.name)):
         tried = {**taken, claim.name: claim}
         fits = (
-            (not budget.policy or claim.print.bytes <= budget.policy)
+            (not budget.policy or claim.footprint.bytes <= budget.policy)
             and (not budget.policies or len(tried) <= budget.policies)
-            and (not budget.text or sum(one.print.text for one in tried.values()) <= budget.text)
+            and (not budget.text or sum(one.footprint.text for one in tried.values()) <= budget.text)
             and (not most or taken_up(tried.values()) <= most)
         )
         if fits:
@@ -47,7 +47,7 @@ def within(budget: Budget, found: Iterable[Claim], most: int) -> dict[str, Claim
 
 
 def taken_up(claims_: Iterable[Claim]) -> int:
-    return sum(claim.print.bytes for claim in claims_)
+    return sum(claim.footprint.bytes for claim in claims_)
 
 
 def plainly(budget: Budget, known: Known) -> tuple[set[tuple[str, str]], dict[str, int]]:
@@ -246,7 +246,7 @@ def test_what_admission_lets_in_is_over_nowhere_and_makes_nobody_of_its_namespac
         claim = None if found is None else Claim(found[0], name, found[1])
         # As it comes to be: nothing is stored that admission refuses.
         old = known.get((space, name))
-        if claim is not None and ledger.refused(space, name, claim.print, old.print if old else None) is None:
+        if claim is not None and ledger.refused(space, name, claim.footprint, old.footprint if old else None) is None:
             # The time of creation stays with a policy for as long as it is there, and new ones are the newest.
             claim = claim._replace(created=old.created if old else f"{len(known):09}{name}")
             known[space, name] = claim
@@ -260,7 +260,7 @@ def test_what_admission_lets_in_is_over_nowhere_and_makes_nobody_of_its_namespac
     mine = [name for space, name in known if space == namespace]
     for name in ("new", *mine):
         old = known.get((namespace, name))
-        refused = ledger.refused(namespace, name, made, old.print if old else None)
+        refused = ledger.refused(namespace, name, made, old.footprint if old else None)
         ledger.put(namespace, name, Claim(old.created if old else "9", name, made))
         ledger.settle()
         after = {one for one in (*mine, "new") if ledger.excess(namespace, one) is not None}

@@ -47,7 +47,7 @@ async def _to_the_end(budget: Budget, first: tuple[list[Any], list[Any]], played
     states = {state(obj) for obj in (*objects.values(), *there.values())}
     assert {one for one in world.objects.every | world.data.every if known.serves(*one)} == states
     claimed = {key: known.ledger.claim(*key) for key in itertools.product(NAMESPACES, NAMES)}
-    assert {key: claim.print for key, claim in claimed.items() if claim} == {
+    assert {key: claim.footprint for key, claim in claimed.items() if claim} == {
         key: footprint(obj["spec"]) for key, obj in objects.items()
     }
     held = {key: known._index.data_of(key) for key in itertools.product(NAMESPACES, DATA)}
@@ -61,9 +61,9 @@ async def _to_the_end(budget: Budget, first: tuple[list[Any], list[Any]], played
     assert not known.waiting
     assert known.reached is None
     assert known.data.in_force
-    pending, room_, index, held_ = known._pending, known._room, known._index, known.data
+    pending, memory, index, held_ = known._pending, known._memory, known._index, known.data
     left: list[Collection[object]] = [known._heard, known._begun, known._unbuilt, known._queue._working]
-    left += [room_._taken, room_._waiting, known._budget._uncounted, index._moves, held_._changes, held_._put]
+    left += [memory._taken, memory._waiting, known._budget._uncounted, index._moves, held_._changes, held_._put]
     left += [pending._open, pending._of_policy, pending._heard, pending._begun, pending._put, pending._coming]
     left += [known._first, known._first_places]
     assert not any(left), left

@@ -88,7 +88,7 @@ def test_data_heard_of_while_policies_are_counted_is_counted_before_it_is_in_for
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     large = data("crm", "large", list(range(3_000)))
-    policies = stepping(Budget(total=0, namespace=data_claim(large).print.bytes - 1, policy=0))
+    policies = stepping(Budget(total=0, namespace=data_claim(large).footprint.bytes - 1, policy=0))
     settle = policies._budget.settle
     told = before_each(settle, lambda: policies.data.apply("ADDED", ("crm", "large"), large))
     monkeypatch.setattr(policies._budget, "settle", told)
@@ -101,7 +101,7 @@ def test_data_heard_of_while_policies_are_counted_is_counted_before_it_is_in_for
 
 @pytest.mark.parametrize("moment", range(0, 60, 3))
 def test_whose_share_another_changes_while_at_work_is_settled_all_the_same(moment: int) -> None:
-    room = 8 * ONE + 20 * data_claim(data("a", "d0")).print.bytes + ONE // 2
+    room = 8 * ONE + 20 * data_claim(data("a", "d0")).footprint.bytes + ONE // 2
     policies = stepping(Budget(total=room, namespace=0, policy=0))
     for number in range(8):
         hear(policies, "a", f"p{number}")

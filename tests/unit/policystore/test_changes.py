@@ -14,7 +14,7 @@ def heard(changes: PendingChanges, since: float, *, quiet: bool = False) -> None
 
 
 def put(changes: PendingChanges) -> None:
-    changes.begin(KEY)
+    changes.compile(KEY)
     changes.put(KEY, [PLACE])
 
 
@@ -51,11 +51,11 @@ def test_of_two_that_count_it_is_the_older_one() -> None:
 def test_what_was_broken_off_waits_since_it_was_heard_though_it_changed_meanwhile() -> None:
     changes = PendingChanges()
     heard(changes, 1.0)
-    changes.begin(KEY)
+    changes.compile(KEY)
     changes.hear(KEY, {OTHER}, 2.0, "2", quiet=False)
     changes.resume(KEY)
     assert (changes.ages.since(*PLACE), changes.ages.since(*OTHER), changes.reached) == (1.0, 1.0, "1.0")
-    changes.begin(KEY)
+    changes.compile(KEY)
     changes.put(KEY, [OTHER])
     changes.build(OTHER)
     published(changes)

@@ -7,7 +7,7 @@ import pytest
 from bailiwick_engine.budget.footprint import footprint
 from bailiwick_engine.budget.ledger import Budget, Claim
 from bailiwick_engine.steps import whole
-from bailiwick_policystore import controller, room
+from bailiwick_policystore import compilememory, controller
 from bailiwick_policystore.changes import SECONDS
 from bailiwick_policystore.controller import PolicyController
 from support.objects import ENDPOINT, Object, policy, rule, settings
@@ -67,9 +67,9 @@ def test_whoever_settles_the_ledger_what_is_over_budget_then_is_withheld() -> No
 
 
 def test_what_waits_for_room_keeps_no_other_change_of_its_namespace_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (room, controller):
+    for module in (compilememory, controller):
         monkeypatch.setattr(module, "SMALL", 4 * ONE)
-    monkeypatch.setattr(room, "MOST", 5 * ONE)
+    monkeypatch.setattr(compilememory, "MOST", 5 * ONE)
     policies = serving()
     hear(policies, stored("slow", "s", rules=long(16)))
     while not policies._begun:

@@ -98,7 +98,7 @@ def test_nor_is_one_of_half_a_second_list_that_comes_before_the_first_is_served(
 
 def test_a_policy_that_data_put_over_while_the_first_list_was_taken_up_is_withheld() -> None:
     held = data(["x" * ONE])
-    policies = PolicyController(Budget(namespace=data_claim(held).print.bytes + ONE // 2), clock=StepClock())
+    policies = PolicyController(Budget(namespace=data_claim(held).footprint.bytes + ONE // 2), clock=StepClock())
     data_listed(policies, held)
     finish(policies)
     # Data is counted between this one and the next.

@@ -51,7 +51,7 @@ class Claim(NamedTuple):
 
     created: str
     name: str
-    print: Footprint
+    footprint: Footprint
 
 
 def policy_claim(obj: Mapping[str, Any], text: bytes | None = None) -> Claim:
@@ -62,7 +62,7 @@ def policy_claim(obj: Mapping[str, Any], text: bytes | None = None) -> Claim:
 
 
 class Excess(NamedTuple):
-    """Of what a policy is over: `needs` what it would take, where `used` of `limit` are taken by those before it."""
+    """A limit that a policy is over: `needs` bytes that it would take; those before it took `used` of `most`."""
 
     limit: Limit
     needs: int
@@ -102,7 +102,7 @@ class _Account:
         if self.counted is not None:
             return self.counted.get(name)
         known = self.claims.get(name)
-        return None if known is None else known.print
+        return None if known is None else known.footprint
 
 
 class Ledger:
@@ -133,12 +133,12 @@ class Ledger:
         if was is not None:
             del account.order[bisect_left(account.order, (was.created, name))]
             del account.claims[name]
-            account.every.remove(was.print)
+            account.every.remove(was.footprint)
             account.large -= self._is_large(was)
         if claim is not None:
             insort(account.order, (claim.created, name))
             account.claims[name] = claim
-            account.every.add(claim.print)
+            account.every.add(claim.footprint)
             account.large += self._is_large(claim)
 
     def settle(self) -> set[tuple[str, str]]:
@@ -171,7 +171,7 @@ class Ledger:
         account.counted = (
             None
             if within is account.every
-            else {name: claim.print for name, claim in account.claims.items() if name not in over}
+            else {name: claim.footprint for name, claim in account.claims.items() if name not in over}
         )
         account.least, account.beyond = least, beyond
         # Other namespaces may have been settled between two steps, and the share be another.
@@ -265,7 +265,7 @@ class Ledger:
             claim = account.claims[name]
             excess = self._excess(claim, within, most)
             if excess is None:
-                within.add(claim.print)
+                within.add(claim.footprint)
             else:
                 over[name] = excess
             if number % _STEP == _STEP - 1:
@@ -280,7 +280,7 @@ class Ledger:
 
     def _excess(self, claim: Claim, within: FootprintSum, most: int) -> Excess | None:
         """Return of what a policy is over beside these."""
-        budget, made = self.budget, claim.print
+        budget, made = self.budget, claim.footprint
         if _exceeds(made.bytes, budget.policy):
             return Excess(Limit.POLICY, made.bytes, 0, budget.policy)
         if _exceeds(within.count + 1, budget.policies):
@@ -294,7 +294,7 @@ class Ledger:
         return None
 
     def _is_large(self, claim: Claim) -> bool:
-        return _exceeds(claim.print.bytes, self.budget.policy)
+        return _exceeds(claim.footprint.bytes, self.budget.policy)
 
     def _share_out(self) -> None:
         """Find the fair share again. Where it changed, all namespaces that it concerns are restless."""

@@ -1,7 +1,8 @@
 """Clauses: one rule held against one call, clause by clause, for an explanation.
 
 Standing: over the dimensions, each of which says what a rule asks. Holds: every clause is answered by what matching
-itself asks, never by a second encoding; a rule applies exactly if all its clauses are met.
+itself asks, but for two checks that intent and validity write out to save a call; a rule applies exactly if all its
+clauses are met.
 """
 
 from collections.abc import Iterable, Iterator

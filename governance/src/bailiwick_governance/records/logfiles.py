@@ -1,7 +1,7 @@
-"""Log files, read for the audit: plain, compressed, from stdin, with progress on stderr where it takes long.
+"""Log files: plain, compressed, or from stdin, with progress on stderr where it takes long.
 
-Standing: under the commands of `audit`; the one that opens files. Holds: a file that ends in the middle of its
-compression is read as far as it goes, as one that was cut is.
+Standing: under every command that reads records, and the console; the one module that opens logs. Holds: a file that
+ends in the middle of its compression is read as far as it goes, as one that was cut is.
 """
 
 import contextlib

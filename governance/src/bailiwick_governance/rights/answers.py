@@ -11,7 +11,7 @@ from bailiwick_engine.keys import Key
 from bailiwick_governance.rights.outcomes import AccessWay
 
 Where = Mapping[str, tuple[str, ...]]
-"""By dimension the labels, see `bailiwick_regions.atoms.told`."""
+"""By dimension the labels, see `bailiwick_regions.atoms.describe_labels`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class MatrixSubject:
 
 
 class AccessMatrix:
-    """One endpoint at one time, in seconds since the epoch. `actions`: by labels, see `bailiwick_regions.atoms.told`.
+    """One endpoint at one time, in seconds since the epoch. `actions`: by labels, see `atoms.describe_labels`.
 
     `keys` are the subjects that rules name, in order of label. Raises `TooManyError`.
     """

@@ -1,7 +1,7 @@
 """Questions: who may do something, and what somebody may do, of one endpoint.
 
-Standing: above all else here; what a command asks. Holds: a row of several groups is shown only where it says something
-else than the rows of fewer do together; what there was too much of is said to be left out.
+Standing: above all else here; what a command asks. Holds: a combination of groups gets a row only if its members can do
+something that smaller combinations do not explain; what was left out is said.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,8 +1,8 @@
 """The policies and data of a namespace in the cluster, as the files that they would be.
 
-Standing: under `diff` and `test`, beside `gitfiles`. Holds: what is in the cluster goes through the same reader as a
-file, so that two sides differ only where their texts do; nothing but name, namespace and spec is taken. What is stored
-and not in force, or soon not, is refused.
+Standing: under the commands `diff` and `test`, as the command line's `gitfiles` is. Holds: what is in the cluster goes
+through the same reader as a file, so that two sides differ only where their texts do; nothing but name, namespace and
+spec is taken. What is stored and not in force, or soon not, is refused.
 """
 
 import json

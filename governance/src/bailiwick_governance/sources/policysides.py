@@ -53,7 +53,7 @@ class _Part:
 
 
 class PolicySide:
-    """One state. `left_out` counts the files of which nothing can matter; `data` are the objects of data, `ns/name`."""
+    """One state. `left_out` counts the files that cannot matter; `data_named` are the objects of data, `ns/name`."""
 
     def __init__(self, parts: Sequence[_Part], left_out: int) -> None:
         self._parts = parts

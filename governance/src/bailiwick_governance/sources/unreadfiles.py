@@ -1,6 +1,7 @@
 """Files of a folder that `kubectl apply -f` reads and a decision point does not: hidden ones, and JSON.
 
-Standing: under `policies` and `gitfiles`. Holds: none that may hold an object of ours is passed over in silence.
+Standing: under `policies`, and the command line's `gitfiles`. Holds: none that may hold an object of ours is passed
+over in silence.
 """
 
 import os

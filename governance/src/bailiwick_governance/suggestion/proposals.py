@@ -1,7 +1,7 @@
 """Proposals: from what a rule was used for to changes of it, as operations on its policy.
 
-Standing: over `evidence`. Holds: pure. A rule of which not all uses are known keeps its actions and resources; a
-subject of which they are not keeps the rule. A Deny, and what gives nothing, is never touched.
+Standing: over `evidence`. Holds: pure. A rule keeps its actions and resources unless all of its uses are known; a
+subject stays in the rule unless all of its uses are known. A Deny, and what gives nothing, is never touched.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Memory of uses: what earlier logs say, and up to which line of each chain.
 
-Standing: under `logusage`, over `statefile`. Holds: a line that was counted is not counted again.
+Standing: under `logusage`; the command line keeps it in a file. Holds: a line that was counted is not counted again.
 """
 
 from dataclasses import dataclass, field

@@ -155,7 +155,7 @@ class UsageTally:
         """The moment of the last use, in seconds since the epoch, by the policy's uid."""
 
     def use(self, verdict: Verdict, passed: Sequence[Hop] | None, moment: float) -> None:
-        """Take note of a call that was let through, by this verdict. `passed`: see `decide.weighed`."""
+        """Take note of a call that was let through, by this verdict. `passed`: see `decide.evaluate_hops`."""
         if verdict.dry_run:
             return
         used = self.used

@@ -77,7 +77,7 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
 
 
 class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
-    """A call and the verdict on it, made from `inputs`. `weighed`: what it came from, as `decide.weighed` has it."""
+    """A call and the verdict on it, made from `inputs`. `weighed`: what it came from, see `decide.evaluate_hops`."""
 
     asked: EvaluationRequest
     inputs: DecisionInputs

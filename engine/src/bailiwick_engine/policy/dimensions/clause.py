@@ -16,11 +16,12 @@ _SHOWN: Final = 8
 
 
 class Clause(NamedTuple):
-    """`kind` is its dimension's word. `met`: it does not stand in the way, as the rule's effect takes what is unknown.
+    """`kind` is its dimension's word. `met`: it does not keep the rule from applying.
 
-    A workload or a condition that is unknown stands in the way of all but a Deny, a property of an Allow alone.
+    An unknown workload or condition keeps an Allow and a RequireApproval from applying; an unknown property only an
+    Allow.
 
-    `name` is the property's or the condition's. `wanted` is what the policy says, at most the first few names of it.
+    `name` is the property's or the condition's. `wanted` is what the policy says: at most its first few names.
     """
 
     kind: str

@@ -1,7 +1,8 @@
 """Dimension: one of the criteria by which a rule selects calls, and everything that the engine needs of it.
 
 Standing: over `clause` and `atom`; each module beside it has one. Holds: a dimension without one of its parts cannot be
-created; code that needs a property of a rule goes through every dimension of `table`, and keeps no list of fields.
+created; code that needs a property of a rule goes through every dimension of `table`, and keeps no list of fields. The
+warnings of `compile.checks` and `compile.approvable` are the exception: they look at intents by name.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set as AbstractSet
@@ -26,11 +27,11 @@ PartT = TypeVar("PartT")
 Limit = Callable[[Any, Call, float], Reason | None]
 """Given a rule, a call and the moment, the reason why the rule does not hold; None where it does."""
 RecordReader = Callable[[Mapping[str, Any]], object]
-"""Given a record, what rules tell of it apart."""
+"""Given a record, what rules distinguish in it."""
 
 
 class Aspect(IntEnum):
-    """Of what a dimension speaks, in the order in which the comparison of policies tells calls apart."""
+    """What a dimension describes, in the order in which the comparison of policies distinguishes calls."""
 
     CALL = 0
     PARTY = 1
@@ -73,9 +74,8 @@ class Dimension(Generic[PartT]):
 
     `compile` returns those fields. `problems`: what is wrong with a rule, at this path, that the schema cannot say.
 
-    `limit` returns what keeps a rule that is no Deny from holding for some of the calls that it covers; None: nothing.
-    Such a rule says nothing where it is an Allow, and keeps the gate shut where it requires an approval. `limits_with`
-    are all reasons that a limit gives.
+    `limit` returns a check that can disable an Allow or RequireApproval rule for a call, or None. A disabled Allow
+    allows nothing; a disabled gate stays shut. `limits_with` are all reasons that a limit gives.
 
     `clauses`: what a rule asks of a call, and whether it held. `is_costly`: they take so long that they are asked for
     last, and of few rules.
@@ -89,8 +89,8 @@ class Dimension(Generic[PartT]):
 
     `weight`: how much there is to look at, in parts that take some tenths of a microsecond each.
 
-    The digest by which grants know a rule has every field of every kind, but for `uncounted`, by class and name, each
-    with the reason, and `counted_otherwise`, in whose place something else counts.
+    The digest by which grants know a rule covers every field of every kind. `uncounted` lists the exceptions, by class
+    and name, each with the reason; `counted_otherwise` lists fields that another value represents.
     """
 
     name: str

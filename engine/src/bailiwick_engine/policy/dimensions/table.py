@@ -41,7 +41,7 @@ DIMENSIONS: Final[tuple[Dimension[Any], ...]] = (
     CONDITION,
     APPROVAL,
 )
-"""In the order in which an explanation has their clauses. Of several limits the last one gives the reason."""
+"""In the order in which an explanation has their clauses. If several limits fail, the last one gives the reason."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -67,7 +67,7 @@ def rule_problems(rule: Rule, path: str) -> list[Problem]:
 
 
 def limits_of(rule: RuleParts) -> tuple[Limit, ...]:
-    """Return what keeps a rule from holding, that which weighs most first."""
+    """Return the limits of a rule; the first one that fails gives the reason."""
     found = [limit for dimension in _LIMITING if (limit := dimension.limit(rule)) is not None]
     if not found:
         return ()

@@ -1,4 +1,4 @@
-"""Room: how many bytes of policies may be compiled at once, beside those that they are to take the place of.
+"""Compile memory: how many bytes of policies may be compiled at once, beside those that they will replace.
 
 Holds: what is small never waits; of what is large, as many as fit go at once, in the order in which they came.
 """
@@ -12,15 +12,15 @@ SMALL: Final = MIB // 4
 MOST: Final = 32 * MIB
 
 
-class Room:
-    """Bytes that are taken by namespaces that compile something large. Each has one at a time."""
+class CompileMemory:
+    """Bytes that namespaces reserve while they compile something large. Each has one reservation at a time."""
 
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
         self._waiting: OrderedDict[str, int] = OrderedDict()
 
     def take(self, who: str, size: int) -> bool:
-        """Take room, unless it is one's already; False where one has to wait until `leave` names one."""
+        """Reserve memory for a namespace. Returns False if it must wait; `leave` then returns it."""
         if size <= SMALL or who in self._taken:
             return True
         if self._waiting or not self._fits(size):
@@ -30,7 +30,7 @@ class Room:
         return True
 
     def leave(self, who: str) -> list[str]:
-        """Give it back. Returns those who waited and have room now."""
+        """Give it back. Returns the namespaces that waited and have memory now."""
         if self._taken.pop(who, None) is None:
             return []
         let_in: list[str] = []

@@ -1,13 +1,13 @@
-"""Room to compile in: what is small never waits, what is large waits for its turn, and nobody for ever."""
+"""Memory to compile in: what is small never waits, and what is large waits for its turn, but not for ever."""
 
 import pytest
 from hypothesis import given, strategies as st
 
-from bailiwick_policystore.room import MOST, SMALL, Room
+from bailiwick_policystore.compilememory import MOST, SMALL, CompileMemory
 
 
 def test_what_is_small_never_waits() -> None:
-    room = Room()
+    room = CompileMemory()
     assert room.take("a", MOST)
     assert not room.take("b", SMALL + 1)
     assert room.take("c", SMALL)
@@ -16,7 +16,7 @@ def test_what_is_small_never_waits() -> None:
 
 
 def test_whoever_has_room_has_it_until_it_is_given_back() -> None:
-    room = Room()
+    room = CompileMemory()
     assert room.take("a", MOST // 2)
     assert room.take("a", MOST)
     assert room.take("b", MOST // 2)
@@ -25,7 +25,7 @@ def test_whoever_has_room_has_it_until_it_is_given_back() -> None:
 
 
 def test_nobody_overtakes_one_who_waits_for_much() -> None:
-    room = Room()
+    room = CompileMemory()
     assert room.take("a", MOST // 2)
     assert not room.take("b", MOST)
     assert not room.take("c", MOST // 2)
@@ -35,7 +35,7 @@ def test_nobody_overtakes_one_who_waits_for_much() -> None:
 
 @pytest.mark.parametrize("size", [MOST + 1, 100 * MOST])
 def test_what_is_larger_than_all_of_it_goes_alone(size: int) -> None:
-    room = Room()
+    room = CompileMemory()
     assert room.take("a", size)
     assert not room.take("b", SMALL + 1)
     assert room.leave("a") == ["b"]
@@ -45,7 +45,7 @@ def test_what_is_larger_than_all_of_it_goes_alone(size: int) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 2 * MOST), st.booleans()), max_size=60))
 def test_whoever_waits_is_let_in_and_no_more_are_in_than_fit(steps: list[tuple[str, int, bool]]) -> None:
-    room, inside, waiting = Room(), dict[str, int](), dict[str, int]()
+    room, inside, waiting = CompileMemory(), dict[str, int](), dict[str, int]()
 
     def leave(who: str) -> None:
         inside.pop(who, None)
