@@ -21,10 +21,13 @@ class CompileMemory:
 
     def take(self, who: str, size: int) -> bool:
         """Reserve memory for a namespace. Returns False if it must wait; `leave` then returns it."""
-        if size <= SMALL or who in self._taken:
+        held = self._taken.get(who)
+        if size <= SMALL or (held is not None and size <= held):
             return True
-        if self._waiting or not self._fits(size):
-            self._waiting[who] = size
+        # A holder that needs more waits as well: its work ends for now, and gives back what it has.
+        if held is not None or self._waiting or not self._fits(size):
+            # Of several that wait, the largest counts: any of them may be compiled with what is reserved.
+            self._waiting[who] = max(size, self._waiting.get(who, 0))
             return False
         self._taken[who] = size
         return True

@@ -30,7 +30,7 @@ from bailiwick_policystore.data import DataObjects
 from bailiwick_policystore.endpoints import Key, Place, Policy, PolicyIndex, place_of
 from bailiwick_policystore.listing import ObjectListing
 from bailiwick_policystore.objects import HeardPolicy, heard_policy, withheld_policy
-from bailiwick_policystore.queue import NamespaceQueue
+from bailiwick_policystore.queue import FREEING, NamespaceQueue
 from bailiwick_policystore.refetch import ObjectRefetch, Read, nothing
 
 # Between two snapshots while there is work: for each, the table of all endpoints is copied.
@@ -65,7 +65,9 @@ class PolicyController:
         self._queue = NamespaceQueue(self._work, self._rouse_all, clock)
         rouse = self._queue.rouse
         self.data: Final = DataObjects(self._index, self._pending.ages, self._budget, rouse, read_data, clock)
-        self._refetch = ObjectRefetch(read, self.missing, lambda key, obj: self._count(heard_policy(key, obj)))
+        self._refetch = ObjectRefetch(
+            read, self.missing, self._index.get, lambda key, obj: self._count(heard_policy(key, obj))
+        )
         # By namespace, the newest state of each policy that is not compiled, those first that have waited longest.
         self._heard: dict[str, dict[Key, HeardPolicy]] = {}
         self._begun: dict[Key, HeardPolicy] = {}
@@ -134,6 +136,8 @@ class PolicyController:
                 self.apply("DELETED", key, {})
             if number % _LOOKED_UP == 0:
                 yield
+        # What could not be read before is tried again.
+        self._refetch.wake()
         if not self._listed:
             # There may be nothing to do, and then that is the snapshot.
             self._built = self._listed = True
@@ -202,6 +206,8 @@ class PolicyController:
                 yield from self._settle(namespace)
                 if (policy := self._next(namespace)) is not None:
                     yield from self._take_up(policy)
+                    # To take up one that is gone, or over budget, takes no step of its own.
+                    yield
                     yield from self._build(namespace)
                 else:
                     # What waits for room comes later, and these need not wait for it.
@@ -366,7 +372,7 @@ class PolicyController:
         self.data.published()
         self._queue.add(self._pending.published())
         if self._index.lets_go:
-            self._queue.add(self._index.let_go(self.data.freed))
+            self._queue.add(self._index.let_go(self.data.freed), FREEING)
 
 
 def is_large(policy: HeardPolicy) -> bool:

@@ -69,7 +69,7 @@ class DataObjects:
         self._budget = budget
         self._rouse = rouse
         self._clock = clock
-        self.refetch: Final = ObjectRefetch(read, self.missing, self._changed)
+        self.refetch: Final = ObjectRefetch(read, self.missing, index.data_of, self._changed)
         self._changes: dict[str, dict[Key, _DataChange]] = {}
         # Put into the index, and not part of a snapshot.
         self._put: list[_DataChange] = []
@@ -105,6 +105,8 @@ class DataObjects:
                 self._hear_gone(key)
             if number % _LOOKED_UP == 0:
                 yield
+        # What could not be read before is tried again.
+        self.refetch.wake()
         if self._first is None:
             self._first = {*self._pending()}
 

@@ -18,8 +18,10 @@ from bailiwick_policystore.slices import Slices
 _AGAIN_SECONDS: Final = 1.0
 # After a start, work takes all the time that it can get until it is done for the first time, or for so long.
 _START_SECONDS: Final = 60.0
-# Of no namespace: what is no longer needed is freed in its turn too.
+# Of no namespace: what came into force is noted in its turn too, and so is what is no longer needed freed.
 _NO_NAMESPACE: Final = ""
+FREEING: Final = "/freeing"
+"""A share of its own, so that nothing else waits until all is freed; no namespace has such a name."""
 
 _log = structlog.get_logger()
 
@@ -59,9 +61,9 @@ class NamespaceQueue:
             self.rotation.add(namespace, self._steps(namespace))
         self._woken.set()
 
-    def add(self, steps: Steps[None]) -> None:
+    def add(self, steps: Steps[None], share: str = _NO_NAMESPACE) -> None:
         """Have work done that is of no namespace."""
-        self.rotation.add(_NO_NAMESPACE, steps)
+        self.rotation.add(share, steps)
         self._woken.set()
 
     def wake(self) -> None:

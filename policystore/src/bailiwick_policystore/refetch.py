@@ -1,7 +1,7 @@
 """Refetch: objects that were over budget and are not any more. Of those nothing was kept, so they are read again.
 
 Holds: until it was read, such an object goes on to deny, or to be unknown. Nothing that the API server answers ends
-this.
+this. What was read is taken only if nothing was heard of the object meanwhile: a late answer is an older state.
 """
 
 import asyncio
@@ -28,12 +28,20 @@ async def nothing(_: Key) -> Object | None:
 class ObjectRefetch:
     """Reads what is missing. `missing` returns the objects that are, at any moment. Lives in one loop.
 
-    `read` returns an object as it is now, None where it is not there.
+    `read` returns an object as it is now, None where it is not there. `held` returns what is in the index in its place,
+    which is another object after each change.
     """
 
-    def __init__(self, read: Read, missing: Callable[[], Iterable[Key]], take: Callable[[Key, Object], None]) -> None:
+    def __init__(
+        self,
+        read: Read,
+        missing: Callable[[], Iterable[Key]],
+        held: Callable[[Key], object],
+        take: Callable[[Key, Object], None],
+    ) -> None:
         self._read = read
         self._missing = missing
+        self._held = held
         self._take = take
         self._woken = asyncio.Event()
 
@@ -47,12 +55,17 @@ class ObjectRefetch:
             await self._woken.wait()
             self._woken.clear()
             for key in tuple(self._missing()):
+                held = self._held(key)
                 try:
                     obj = await self._read(key)
                 except Exception as error:  # noqa: BLE001 - whatever it was, it is tried again
                     _log.warning("object cannot be read, calls that depend on it are denied", key=key, error=str(error))
                     asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._woken.set)
                     break
-                # Meanwhile it may have been heard of, or be over again.
-                if obj is not None and key in self._missing():
+                # Race: meanwhile it may have been heard of, or be over again, or both, and be missing once more.
+                if key not in self._missing():
+                    continue
+                if self._held(key) is not held:
+                    self._woken.set()
+                elif obj is not None:
                     self._take(key, obj)

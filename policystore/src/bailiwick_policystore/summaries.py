@@ -116,6 +116,7 @@ class PolicySummaries:
             # Of all before any is compiled: what one may have depends on what the others ask for.
             for _ in self._budget.settle(namespace):
                 await asyncio.sleep(0)
+            self._compare(namespace)
         self._rouse_all()
         await self._queue.run(lambda _: None)
 
@@ -126,8 +127,9 @@ class PolicySummaries:
     def _work(self, namespace: str) -> Steps[None]:
         """Compile what changed in a namespace, until nothing did."""
         while True:
-            yield from self._budget.settle(namespace)
-            self._compare(namespace)
+            # Only then: to compare looks at everything that is over budget.
+            if (yield from self._budget.settle(namespace)):
+                self._compare(namespace)
             waiting = self._waiting.get(namespace)
             if waiting:
                 key = next(iter(waiting))
@@ -137,6 +139,8 @@ class PolicySummaries:
                 except Exception:  # noqa: BLE001 - a defect must not stop the other policies of the namespace
                     # It comes again when it changes.
                     _log.exception("internal error while compiling a policy", namespace=namespace, name=key[1])
+                # To look at one that is over budget takes no step of its own.
+                yield
             else:
                 self._waiting.pop(namespace, None)
                 if not self._budget.waits(namespace):
@@ -167,9 +171,13 @@ class PolicySummaries:
         known, over = self._known.get(uid), self.ledger.excess(*key) is not None
         if known is None or known.generation != generation or (known.summary is None and not over):
             summary = None if over else (yield from acceptance.judge_steps(policy_ref(body), body.get("spec")))
-            self._known[uid] = _Known(generation, summary)
+            known = _Known(generation, summary)
+        # Race: it may have gone meanwhile, and nothing would forget it again.
         newest = self._lookup(key)
-        if newest is not None and _state(newest) == (uid, generation):
+        if newest is None or _state(newest)[0] != uid:
+            return
+        self._known[uid] = known
+        if _state(newest) == (uid, generation):
             self._judged(newest)
 
     def _is_known(self, body: Mapping[str, Any]) -> bool:

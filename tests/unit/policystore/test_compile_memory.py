@@ -18,7 +18,7 @@ def test_what_is_small_never_waits() -> None:
 def test_whoever_has_room_has_it_until_it_is_given_back() -> None:
     room = CompileMemory()
     assert room.take("a", MOST // 2)
-    assert room.take("a", MOST)
+    assert room.take("a", MOST // 4)
     assert room.take("b", MOST // 2)
     assert not room.take("c", MOST // 2)
     assert room.leave("a") == ["c"]
@@ -66,3 +66,24 @@ def test_whoever_waits_is_let_in_and_no_more_are_in_than_fit(steps: list[tuple[s
     while inside:
         leave(next(iter(inside)))
     assert not waiting
+
+
+def test_of_several_that_a_namespace_waits_with_the_largest_is_what_it_gets() -> None:
+    memory = CompileMemory()
+    assert memory.take("a", MOST)
+    assert not memory.take("b", MOST // 2)
+    assert not memory.take("b", SMALL + 1)
+    assert memory.leave("a") == ["b"]
+    assert memory.take("b", MOST // 2)
+    assert not memory.take("c", MOST // 2 + 1)
+
+
+def test_a_namespace_that_needs_more_than_it_has_gives_it_back_and_waits() -> None:
+    memory = CompileMemory()
+    assert memory.take("a", MOST // 2)
+    assert memory.take("b", SMALL + 1)
+    assert memory.take("b", SMALL)
+    assert not memory.take("b", MOST)
+    assert memory.leave("b") == []
+    assert memory.leave("a") == ["b"]
+    assert memory.take("b", MOST)

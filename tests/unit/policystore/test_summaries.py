@@ -194,3 +194,35 @@ async def test_a_policy_of_which_nobody_thought_stops_nobody(monkeypatch: pytest
         other = seen.put(policy("erp", "other"))
         assert (await seen.of(other))[0].rules == 1
         assert (await seen.of(good))[0].rules == 1
+
+
+def test_a_step_looks_at_one_policy_however_many_are_over_budget() -> None:
+    bodies = {("crm", f"p{number}"): policy("crm", f"p{number}") for number in range(300)}
+    for number, body in enumerate(bodies.values()):
+        body["metadata"] |= {"uid": f"{number}", "generation": 1, "creationTimestamp": f"{number:03}"}
+    judged: list[str] = []
+    judging = PolicySummaries(Budget(policies=1), bodies.get, lambda body: judged.append(body["metadata"]["name"]))
+    for key in bodies:
+        judging.changed(key)
+    most = before = 0
+    for _ in judging._work("crm"):
+        most, before = max(most, len(judged) - before), len(judged)
+    # What came after the last pause is a step too.
+    most = max(most, len(judged) - before)
+    assert len(judged) == len(bodies)
+    assert judging.ledger.over_in("crm") > 200
+    assert most <= 1
+
+
+def test_what_went_while_it_was_compiled_is_not_kept() -> None:
+    key, bodies = ("crm", "p"), {("crm", "p"): policy("crm", "p")}
+    bodies[key]["metadata"] |= {"uid": "u", "generation": 1, "creationTimestamp": "000"}
+    judging = PolicySummaries(Budget(), bodies.get, lambda _: None)
+    judging.changed(key)
+    steps = judging._work("crm")
+    next(steps)
+    judging.gone(bodies.pop(key))
+    judging.changed(key)
+    for _ in steps:
+        pass
+    assert judging._known == {}
