@@ -193,7 +193,8 @@ def test_ab_35_an_upload_that_breaks_off_is_no_failure_of_ours(
     ]
     with Floods(floods, SECONDS) as flood:
         time.sleep(3)
-    assert sum(counts["connected"] for counts in flood.counts.values()) > 100
+    # Enough to show a failure; how many there are in this time is the machine's.
+    assert sum(counts["connected"] for counts in flood.counts.values()) > 50
     added = point.process.log.read_bytes()[size:].decode()
     assert "unexpected failure" not in added
     assert "Traceback" not in added
