@@ -292,18 +292,24 @@ class TestAFieldThatDecides:
             # What lets a call through is found wherever it is.
             assert worst(compare(snapshot(NOTHING), snapshot(case.with_it), NOW)) is ChangeClass.WIDER
 
-    def test_is_told_by_who_can(self, field: str, case: Case) -> None:
-        if case.inside is None:
-            pytest.skip("no call is inside")
-        place = CallPlace(KEY, case.inside.action.name, case.inside.resource.type, case.inside.resource.id)
+
+# Of these cases, the ones in which the rule with the field lets a call through.
+INSIDE: Final = [(field, case, case.inside) for field, case in CASES if case.inside is not None]
+
+
+@pytest.mark.parametrize(
+    ("case", "inside_call"),
+    [pytest.param(case, call, id=f"{field}-{number}") for number, (field, case, call) in enumerate(INSIDE)],
+)
+class TestAFieldThatLetsACallThrough:
+    def test_is_answered_by_who_can(self, case: Case, inside_call: Call) -> None:
+        place = CallPlace(KEY, inside_call.action.name, inside_call.resource.type, inside_call.resource.id)
         assert who_can(place, endpoint(case.with_it), NOW).rows
 
-    def test_tells_records_apart_that_are_replayed(self, field: str, case: Case) -> None:
+    def test_distinguishes_records_that_are_replayed(self, case: Case, inside_call: Call) -> None:
         sides = [KnownEndpoint((sound(raw),)) for raw in (case.with_it, case.without)]
         projection = Projection(EndpointPair(*sides))
-        if case.inside is None:
-            pytest.skip("no call is inside")
-        inside, outside = record(case.with_it, case.inside, NOW), record(case.with_it, case.outside, case.outside_at)
+        inside, outside = record(case.with_it, inside_call, NOW), record(case.with_it, case.outside, case.outside_at)
         outside |= {member: inside[member] for member in VERDICT}
         assert projection.key(inside) == projection.key({**inside, "evaluation_id": "eval_2"})
         assert projection.key(inside) != projection.key(outside)

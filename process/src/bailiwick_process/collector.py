@@ -105,8 +105,7 @@ def untrack(value: Any) -> Generator[None, None, None]:  # noqa: ANN401 - any JS
     """Take a value and all that is in it out of the collector's sight, in steps.
 
     The value came from a parser, so that it holds no cycle, and nothing changes it: the collector has nothing to find
-    in
-    it, and it is freed when the last reference to it goes.
+    in it, and it is freed when the last reference to it goes.
     """
     waiting = [value]
     count = 0

@@ -14,8 +14,7 @@ class TokenBuckets(Generic[K]):
     """A bucket for each key: of `most` tokens at first, and of `per_second` more each second until it is full.
 
     A caller that finds the bucket full takes what it needs, and the bucket fills up from below zero: else an amount
-    that is
-    larger than the bucket would never be given. `kept`: how many buckets are remembered, but for those in use.
+    that is larger than the bucket would never be given. `kept`: how many buckets are remembered, but for those in use.
     """
 
     def __init__(self, per_second: float, most: float, kept: int = 4_096) -> None:

@@ -25,7 +25,7 @@ class PageSection:
 
     key: str
     title: str
-    told: tuple[Fact, ...]
+    facts: tuple[Fact, ...]
     words: str = ""
 
 
@@ -187,8 +187,7 @@ def _changes(before: Mapping[str, str], now: Mapping[str, str]) -> Iterator[list
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)
         if old != new:
-            told = [_escape(value) for value in (old, new)]
-            yield [(_escape(name), ""), (told[0], "dim"), (" → ", ""), (told[1], "bold")]
+            yield [(_escape(name), ""), (_escape(old), "dim"), (" → ", ""), (_escape(new), "bold")]
 
 
 def _escape(text: str | None) -> str:

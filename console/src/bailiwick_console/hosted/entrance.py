@@ -251,7 +251,7 @@ class HostedEntrance:
 
     async def _parting(self) -> web.Response:
         """Answer after a logout: a form may lead to no other site, so a page of ours leads to the issuer."""
-        told = "You are logged out here."
+        message = "You are logged out here."
         try:
             url = await self._provider.logout_url(f"{self._address.origin}{FIRST}")
         except ProviderError as error:
@@ -259,10 +259,9 @@ class HostedEntrance:
             self._strangers.tell(f"A logout at the issuer could not begin: {error}")
             url = None
         if url is None:
-            return self._pages.login("/", f"{told} Your identity provider may still know you.", HTTPStatus.OK)
-        return bare(
-            "Logging out", f"{told} One moment: your identity provider is asked to end its session too.", 200, leads=url
-        )
+            return self._pages.login("/", f"{message} Your identity provider may still know you.", HTTPStatus.OK)
+        message += " One moment: your identity provider is asked to end its session too."
+        return bare("Logging out", message, 200, leads=url)
 
 
 def _cookie_id(request: web.Request, name: str) -> str | None:

@@ -44,11 +44,17 @@ class LoginPages:
     def unknown(self) -> web.Response:
         """Answer that the API server does not accept the issuer's tokens, and what would make it accept them."""
         problem = "You are not logged in: the API server does not accept the token that your identity provider gave."
-        told = configuration(self.issuer, self._client_id)
-        return self._page(HTTPStatus.FORBIDDEN, "The cluster does not know you", problem=problem, told=told)
+        wanted = configuration(self.issuer, self._client_id)
+        title = "The cluster does not know you"
+        return self._page(HTTPStatus.FORBIDDEN, title, problem=problem, wanted=wanted)
 
-    def _page(self, status: int, title: str, *, to: str = "/", problem: str, told: str = "") -> web.Response:
+    def _page(self, status: int, title: str, *, to: str = "/", problem: str, wanted: str = "") -> web.Response:
         text = pages.render(
-            "login.html", title=title, to=to, problem=problem, told=pages.typed_markup(told), issuer=self.issuer
+            "login.html",
+            title=title,
+            to=to,
+            problem=problem,
+            configuration=pages.typed_markup(wanted),
+            issuer=self.issuer,
         )
         return html(text, status)

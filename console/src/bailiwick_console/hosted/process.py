@@ -88,8 +88,8 @@ def _health(certificate: ConsoleCertificate) -> web.Application:
         return web.Response(text="ok\n")
 
     async def ready(_: web.Request) -> web.Response:
-        told = (200, "ok\n") if certificate.there else (503, "there is no certificate yet\n")
-        return web.Response(status=told[0], text=told[1])
+        status, text = (200, "ok\n") if certificate.there else (503, "there is no certificate yet\n")
+        return web.Response(status=status, text=text)
 
     app = web.Application()
     app.add_routes([web.get("/healthz", live), web.get("/readyz", ready)])

@@ -144,8 +144,8 @@ def _moment(record: Mapping[str, Any]) -> float | None:
     now = record.get("now")
     if isinstance(now, int | float) and not isinstance(now, bool) and 0 <= now < _LATEST:
         return float(now)
-    told = times.parse_time(record.get("time"))
-    return None if told is None else told.timestamp()
+    time = times.parse_time(record.get("time"))
+    return None if time is None else time.timestamp()
 
 
 # The year 9999, behind which there are no dates.

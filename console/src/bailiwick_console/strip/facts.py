@@ -132,17 +132,17 @@ def _witness(fact: Fact, now: float) -> Iterator[StripItem]:
     fresh = [time for time in fact.cosigned if now - time <= FRESH_SECONDS]
     stale = [time for time in fact.cosigned if now - time > FRESH_SECONDS]
     last = f", the last {span(now - fact.cosigned[-1])} ago" if fact.cosigned else ""
-    told = [f"{len(fresh)} witnessed{last}"]
+    parts = [f"{len(fresh)} witnessed{last}"]
     if stale:
-        told.append(f"{len(stale)} no longer witnessed, the first since {span(now - stale[0])}")
+        parts.append(f"{len(stale)} no longer witnessed, the first since {span(now - stale[0])}")
     if fact.unverified:
-        told.append(f"{fact.unverified} without a cosignature that verifies")
+        parts.append(f"{fact.unverified} without a cosignature that verifies")
     if fact.refused:
-        told.append(f"{fact.refused} refused: a log contradicts itself")
+        parts.append(f"{fact.refused} refused: a log contradicts itself")
     if fact.anew:
-        told.append(f"{fact.anew} begun again after a loss")
-    good = fresh and len(told) == 1
-    yield StripItem("Logs", "; ".join(told), StripTone.GOOD if good else StripTone.DOUBT)
+        parts.append(f"{fact.anew} begun again after a loss")
+    good = fresh and len(parts) == 1
+    yield StripItem("Logs", "; ".join(parts), StripTone.GOOD if good else StripTone.DOUBT)
 
 
 def _loss_item(facts: StripFacts, now: float) -> StripItem:

@@ -20,7 +20,7 @@ from bailiwick_engine.policy.replacements import replaced_by
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps, whole
 
-_TOLD: Final = 5
+_LISTED: Final = 5
 _MESSAGE: Final = 500
 
 
@@ -203,14 +203,14 @@ def endpoint_of(spec: object) -> str:
 
 def list_problems(problems: Sequence[Problem]) -> str:
     """Return problems in one sentence: the first ones, each cut to what can be read, and how many more there are."""
-    told = "; ".join(shorten(str(problem), _MESSAGE) for problem in problems[:_TOLD])
-    return f"{told}; and {len(problems) - _TOLD} more" if len(problems) > _TOLD else told
+    listed = "; ".join(shorten(str(problem), _MESSAGE) for problem in problems[:_LISTED])
+    return f"{listed}; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else listed
 
 
 def list_names(names: Collection[str]) -> str:
     """Return names in order: the first ones, and how many more there are."""
-    told = ", ".join(sorted(names)[:_TOLD])
-    return f"{told} and {len(names) - _TOLD} more" if len(names) > _TOLD else told
+    listed = ", ".join(sorted(names)[:_LISTED])
+    return f"{listed} and {len(names) - _LISTED} more" if len(names) > _LISTED else listed
 
 
 def shorten(message: str, length: int) -> str:

@@ -169,12 +169,15 @@ class Evidence:
         files = [str(self._point.records), *map(str, steps.ledgers)]
         config = self._cluster.kubeconfig("admin")
         flags = ("--checkpoints", "cluster", *(f"--witness-key={key}" for key in keys), "-o", "json")
+        least = len(self.lines)
         ran = commandline.run("audit", "verify", *files, *flags, kubeconfig=config)
-        told = json.loads(ran.out)
-        assert (ran.code, told["message"].split(" up to ")[0]) == (0, "Nothing removed or changed"), ran
+        audit = json.loads(ran.out)
+        assert (ran.code, audit["message"].split(" up to ")[0]) == (0, "Nothing removed or changed"), ran
         # Checkpoints of the ledgers stand in the decision point's log, so that also those are witnessed, or were brief.
-        mine = next(one for one in told["chains"] if one["chain"] == self.chain)
-        assert (mine["intact"], mine["lines"]) == (True, len(self.lines)), ran
+        mine = next(one for one in audit["chains"] if one["chain"] == self.chain)
+        # Race: the process writes on, such as the checkpoint of a ledger, while the log is audited.
+        assert mine["intact"], ran
+        assert least <= mine["lines"] <= len(self.lines), ran
 
 
 @pytest.fixture
