@@ -1,6 +1,7 @@
 """The Dockerfiles stand apart, since none includes another; what one of them learns, the others have too."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +33,13 @@ def shape(image: str) -> list[str]:
     return [names.sub("it", line) for line in text(image).splitlines() if not OWN.match(line)]
 
 
+def source_folders() -> list[str]:
+    """Return the folders that the distribution takes its packages from, such as `crds/src`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    return sorted({package.rpartition("/")[0] for package in packages})
+
+
 def test_every_image_is_here() -> None:
     assert set(IMAGES) == set(images.ALL)
 
@@ -49,3 +57,14 @@ def test_each_image_runs_its_package_and_leaves_out_the_others(image: str) -> No
     assert f"rm -r {absent} \\\n" in text(image)
     assert f'ENTRYPOINT ["python3", "-m", "{package}"]' in text(image)
     assert f"!requirements/{lock}.txt" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_each_image_is_built_from_every_package_of_the_distribution(image: str) -> None:
+    copied = re.findall(r"^COPY (\S+/src) \1$", text(image), re.MULTILINE)
+    assert sorted(copied) == source_folders()
+
+
+def test_every_package_of_the_distribution_is_sent_to_the_build() -> None:
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^!(\S+/src)$", ignored, re.MULTILINE)) == source_folders()
