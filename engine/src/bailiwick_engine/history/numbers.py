@@ -1,0 +1,48 @@
+"""The numbers of histories, as conditions read them.
+
+Standing: over nothing; `circumstances` carries them into a decision. Holds: numbers are as they would be after the call.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from bailiwick_engine.reasons import Reason
+
+
+class HistoryNumbers(msgspec.Struct, frozen=True, gc=False):
+    """`count` and `total` include this call if it counts. `age`: whole seconds since the latest one before; None: none.
+
+    `total` is in units of the amount's last digit, `digits` how many of its digits are decimals; None: no amount.
+    """
+
+    count: int
+    total: int | None = None
+    digits: int = 0
+    age: int | None = None
+
+    @property
+    def members(self) -> dict[str, int | float]:
+        """What `history.NAME` is for a condition: `sum` is the double that is nearest to the exact decimal."""
+        members: dict[str, int | float] = {"count": self.count}
+        if self.total is not None:
+            members["sum"] = self.total / 10**self.digits
+        if self.age is not None:
+            members["age"] = self.age
+        return members
+
+
+class HistoryReadings(msgspec.Struct, frozen=True, gc=False):
+    """The numbers that a decision is made with.
+
+    `numbers` by the name of the history; one that is missing is unknown. `counted`: the caller of the engine adds this
+    call to every history that counts it before it lets the call through; a decision with `counted` false lets no call
+    through that a history would have to count. `refusal`: why what has to be counted cannot be.
+    """
+
+    numbers: Mapping[str, HistoryNumbers] = {}
+    counted: bool = False
+    refusal: Reason | None = None
+
+
+UNREAD = HistoryReadings()
