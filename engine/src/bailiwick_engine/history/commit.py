@@ -50,9 +50,7 @@ def commit(
     raise NotImplementedError(state, calls, clock)
 
 
-def numbers_at(
-    state: KeyState, need: ObjectNeed, clock: ClockBounds, *, with_this: bool
-) -> dict[str, HistoryNumbers]:
+def numbers_at(state: KeyState, need: ObjectNeed, clock: ClockBounds, *, with_this: bool) -> dict[str, HistoryNumbers]:
     """Return the numbers of a need by name. `with_this`: with what this call adds, which is not in the state yet."""
     raise NotImplementedError(state, need, clock, with_this)
 
