@@ -106,6 +106,13 @@ class HistoryInputs(Inputs):
     __slots__ = ("history",)
     history: HistoryMembers
 
+    @classmethod
+    def of(cls, values: Mapping[str, Any], moment: float) -> Self:
+        """Hold these values, as `Inputs.of` does; all histories are unknown at first."""
+        made = super().of(values, moment)
+        made.history = NO_NUMBERS
+        return made
+
 
 def extent_at(values: Mapping[str, Any], path: Path, measure: Callable[[Any], Extent]) -> Extent:
     """Return how large a member is; `measure` says it of an object or a list."""

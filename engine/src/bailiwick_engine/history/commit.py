@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from bailiwick_engine.history.needs import ObjectNeed
-from bailiwick_engine.history.numbers import HistoryNumbers
+from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.history.state import KeyState
 
 

@@ -1,6 +1,6 @@
 """The state of one key, as the object at the API server holds it.
 
-Standing: over `definition`. Holds: what does not parse is no state; to write what was parsed gives the same texts.
+Standing: over the definitions in `policy.histories`. Holds: what does not parse is no state; to write what was parsed gives the same texts.
 """
 
 from collections.abc import Mapping

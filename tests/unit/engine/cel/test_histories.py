@@ -12,7 +12,7 @@ from bailiwick_engine.cel.datascope import DataInputs, scope_of
 from bailiwick_engine.cel.expressions import Expression
 from bailiwick_engine.cel.inputs import HistoryInputs, HistoryMembers, Inputs, inputs
 from bailiwick_engine.cel.reads import reads
-from bailiwick_engine.history.numbers import HistoryNumbers
+from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.truth import UNKNOWN, Truth
 

@@ -1,6 +1,7 @@
 """Definitions of histories, compiled: whose calls are counted together, which calls, and for how long.
 
-Standing: lowest in `history`; `compile` makes them. Holds: frozen; two definitions with equal `digest` count alike.
+Standing: over `dimensions`, for the settings in `model`; `compile` makes them. Holds: frozen; two definitions with
+equal `digest` count alike.
 """
 
 from dataclasses import dataclass
