@@ -1,6 +1,7 @@
 """The numbers of histories, as conditions read them.
 
-Standing: over nothing; `circumstances` carries them into a decision. Holds: numbers are as they would be after the call.
+Standing: over nothing; `circumstances` carries them into a decision. Holds: numbers are as they would be after the
+call.
 """
 
 from collections.abc import Mapping
