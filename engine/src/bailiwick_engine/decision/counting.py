@@ -92,16 +92,14 @@ class _Weighing:
         """Return what the call needs, see `history_needs`. It is the same whatever numbers are known."""
         endpoint, call = self._endpoint, self._call
         read = {name for part in self._parts() for one in part.conditions for name in one.histories}
-        return history_needs(
-            endpoint.histories, call, subject, seen(endpoint, call, subject, self._now), sorted(read)
-        )
+        return history_needs(endpoint.histories, call, subject, seen(endpoint, call, subject, self._now), sorted(read))
 
     def audits(self) -> bool:
         """Tell whether a rule of an Audit-mode policy reads a history: what it would have done is recorded too."""
         return any(rule.audit and _reads(rule, None) for rule in self._rules())
 
     def could_pass(self, names: AbstractSet[str]) -> bool:
-        """Tell whether other numbers of these histories could let a denied call get further. It may say so too often."""
+        """Tell whether other numbers of these histories could let a denied call get further. It errs to yes."""
         if not names or not all(self._could_pass_hop(hop, names) for hop in self._passed):
             return False
         # What stands in the way of a hop that could pass reads one of them; a gate may do so too.
