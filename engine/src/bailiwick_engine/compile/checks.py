@@ -17,7 +17,7 @@ from bailiwick_engine.cel.cost.estimate import LIMIT
 from bailiwick_engine.cel.cost.functions import pattern_cost
 from bailiwick_engine.cel.cost.polynomials import constant, value
 from bailiwick_engine.cel.expressions import matches_whole
-from bailiwick_engine.compile import approvable, kubenames
+from bailiwick_engine.compile import approvable, historychecks, kubenames
 from bailiwick_engine.compile.routes import route_warnings
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
@@ -59,7 +59,8 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
     ]
     http = spec.endpoint_settings.http if spec.endpoint_settings else None
     routes = [] if http is None else route_warnings(http)
-    return advisory + _excluding(spec) + approvable.warnings(spec) + kubenames.warnings(spec) + routes
+    counted = list(historychecks.warnings(spec))
+    return advisory + _excluding(spec) + approvable.warnings(spec) + kubenames.warnings(spec) + routes + counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,11 @@ class GivenCondition:
         """The names of the `EndpointData` that it reads."""
         return sorted({path[1] for path in self.condition.reads if path[0] == "data" and len(path) > 1})
 
+    @property
+    def histories(self) -> list[str]:
+        """The names of the histories that it reads."""
+        return sorted(self.condition.histories)
+
 
 @dataclass(frozen=True, slots=True)
 class AccessWay:
