@@ -36,6 +36,12 @@ def test_the_numbers_are_those_before_the_call(tmp_path: Path, before: Object | 
     assert calls(tmp_path, made, limiting("history.exports.count <= 5"))[0] == 0
 
 
+def test_a_history_that_cannot_be_read_counts_nothing_though_no_rule_reads_it(tmp_path: Path) -> None:
+    row = {**EXPORT, "is": "Deny", "reason": "history_unavailable"}
+    made = suite({"with": {"history": {"exports": None}}, "expect": [row]})
+    assert calls(tmp_path, made, limiting("true"))[0] == 0
+
+
 def test_without_a_word_nothing_was_counted_and_every_call_counts_for_the_next(tmp_path: Path) -> None:
     rows = [{**EXPORT, "is": "Allow"}, {"repeat": True, "is": "Allow"}, {"repeat": True, "is": "Deny"}]
     code, found = calls(tmp_path, suite({"expect": rows}), limiting("history.exports.count <= 2"))
