@@ -8,6 +8,7 @@ from typing import Final
 
 from bailiwick_engine import keys
 from bailiwick_engine.cel.data import Data
+from bailiwick_engine.policy.dimensions.condition import ConditionPart
 from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import (
     CompiledCeiling,
@@ -68,8 +69,8 @@ def _history_changes(base: CompiledSettings, head: CompiledSettings, former: Seq
     denied because it cannot be counted; with another one, more are.
     """
     before, after = ({one.name: one.digest for one in side.histories} for side in (base, head))
-    ceiling = base.delegation.ceiling if base.delegation else ()
-    read = {name for part in (*former, *ceiling) for one in part.conditions for name in one.histories}
+    parts: tuple[ConditionPart, ...] = (*former, *(base.delegation.ceiling if base.delegation else ()))
+    read = {name for part in parts for one in part.conditions for name in one.histories}
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
             yield ChangeClass.MAY_WIDEN, f"history {name} removed: calls that could not be counted are no longer denied"

@@ -15,6 +15,7 @@ from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.sources.inforce import read_policies
 from bailiwick_cli.verbs.logverbs import UnusedFlags
 from bailiwick_cli.views import usageview
+from bailiwick_engine.policy.dimensions.condition import ConditionPart
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
@@ -89,7 +90,8 @@ def unread_histories(policies: Iterable[CompiledPolicy]) -> Iterator[tuple[str, 
         place = f"{policy.ref.namespace}/{policy.endpoint}"
         settings = policy.settings
         ceiling = settings.delegation.ceiling if settings is not None and settings.delegation is not None else ()
-        for part in (*policy.rules, *ceiling):
+        parts: tuple[ConditionPart, ...] = (*policy.rules, *ceiling)
+        for part in parts:
             read.setdefault(place, set()).update(*(one.histories for one in part.conditions))
         defined.setdefault(place, set()).update(one.name for one in (settings.histories if settings else ()))
     for place in sorted(defined):

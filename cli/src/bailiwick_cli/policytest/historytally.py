@@ -41,10 +41,12 @@ class HistoryTally:
 
     def count(self, needs: HistoryNeeds | None) -> None:
         """Count a call that was let through."""
-        for key, numbers in self._with_call(needs).items() if needs is not None else ():
-            added = any(key == (need.name, one.history.name) for need in needs.objects for one in need.adds)
-            if numbers is not None and added:
-                self._counted[key] = HistoryNumbers(numbers.count, numbers.total, numbers.digits, age=0)
+        if needs is None:
+            return
+        numbers = self._with_call(needs)
+        for key in ((need.name, one.history.name) for need in needs.objects for one in need.adds):
+            if (counted := numbers[key]) is not None:
+                self._counted[key] = HistoryNumbers(counted.count, counted.total, counted.digits, age=0)
 
     def _with_call(self, needs: HistoryNeeds) -> dict[tuple[str, str], HistoryNumbers | None]:
         """Return the numbers that a call sees, by object and name."""

@@ -46,11 +46,12 @@ def test_a_candidate_is_judged_by_the_recorded_numbers(old: Object, count: int, 
 
 
 def test_a_history_that_no_rule_read_and_that_did_not_count_the_call_is_not_recorded() -> None:
-    elsewhere = {"counts": {"actions": ["customers.list"]}}
-    record, _ = served(limiting("true", **elsewhere), known(1))
+    old, new = (
+        limiting(text, counts={"actions": ["customers.list"]}) for text in ("true", "history.exports.count <= 5")
+    )
+    record, _ = served(old, known(1))
     assert "history" not in record
-    reading = limiting("history.exports.count <= 5", **elsewhere)
-    assert replay(record, [limiting("true", **elsewhere)], [reading]).code == NOT_RECORDED
+    assert replay(record, [old], [new]).code == NOT_RECORDED
 
 
 def test_what_could_not_be_counted_says_nothing_of_the_rules() -> None:
@@ -62,7 +63,7 @@ def test_what_could_not_be_counted_says_nothing_of_the_rules() -> None:
 def test_records_that_differ_by_a_number_are_replayed_each_and_others_once() -> None:
     # Of the age the record has no attribute.
     book = book_of(texts_of([LIMIT["spec"]]), [limiting("history.exports.age > 50")])
-    codes = []
+    codes: list[str] = []
     for age in (60, 40, 60, 40):
         record, _ = served(LIMIT, known(3, age=age))
         record["history"][0]["seq"] += len(codes)
