@@ -1,0 +1,246 @@
+"""Reservations: a call counted in all of its objects, or in none.
+
+Standing: under `pipeline`, over `commits`. Holds: over several keys the call is counted in one after the other, by
+name, then judged a last time by all of them; where that denies it is taken out again. What cannot be read or written in
+time denies.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from bailiwick_engine.history.commit import WaitingCall
+from bailiwick_engine.history.needs import ObjectNeed
+from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
+from bailiwick_engine.history.state import KeyState
+from bailiwick_webhook.history.commits import CommitResult, HistoryCommits, WaitingCommit
+from bailiwick_webhook.history.ports import UNAVAILABLE, CountedIn, CountingRequest, Reservation
+from bailiwick_webhook.history.storedobjects import ObjectStore
+from bailiwick_webhook.metrics.table import HistoryCause
+
+PATIENCE: Final = 4.0
+"""Seconds after which a call is denied, whatever becomes of its writes."""
+RELEASE_PATIENCE: Final = 1.0
+"""Seconds that an answer waits until its entries are taken out again."""
+_TRIES: Final = 3
+
+_Numbers = Mapping[str, HistoryNumbers]
+
+
+class HistoryReservations:
+    """Counts calls. Lives in one loop."""
+
+    def __init__(self, store: ObjectStore, commits: HistoryCommits) -> None:
+        self._store = store
+        self._commits = commits
+        self._releasing: set[asyncio.Task[None]] = set()
+
+    async def reserve(self, request: CountingRequest) -> Reservation:
+        """Count a call, if it passes with the numbers that it makes; else return the numbers as of now."""
+        attempt = _Attempt(request)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                result = await self._reserve(attempt)
+        except TimeoutError:
+            result = HistoryCause.LATE
+        except BaseException:
+            self._release_later(attempt)
+            raise
+        if not isinstance(result, HistoryCause):
+            return result
+        self._store.tally.unavailable[result] += 1
+        self._release_later(attempt)
+        return Reservation(request, UNAVAILABLE, cause=result)
+
+    async def read(self, request: CountingRequest, *, dry_run: bool) -> Reservation:
+        """Return the numbers as they would be after this call, and count nothing."""
+        attempt = _Attempt(request)
+        result: dict[str, HistoryNumbers] | HistoryCause
+        if dry_run and not self._store.rations.take_dry_run(request.namespace):
+            result = HistoryCause.RATION
+        else:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    result = await self._look(attempt, request.needs.objects)
+            except TimeoutError:
+                result = HistoryCause.LATE
+        if isinstance(result, HistoryCause):
+            self._store.tally.unavailable[result] += 1
+            return Reservation(request, UNAVAILABLE, cause=result)
+        return Reservation(request, HistoryReadings(result, counted=True))
+
+    async def release(self, reservation: Reservation) -> None:
+        """Take a call out again that is not let through after all. What cannot be taken out stays counted."""
+        if not reservation.counted:
+            return
+        attempt = _Attempt(reservation.request)
+        attempt.begun = {one.name for one in reservation.counted}
+        await self._release(attempt)
+
+    async def close(self) -> None:
+        """Stop. What is being written may be counted."""
+        await self._commits.close()
+
+    async def _reserve(self, attempt: "_Attempt") -> Reservation | HistoryCause:
+        """Count a call in its objects."""
+        objects = attempt.request.needs.objects
+        if len(objects) == 1:
+            return await self._reserve_one(attempt, objects[0])
+        if not attempt.request.needs.counts:
+            numbers = await self._look(attempt, objects)
+            return numbers if isinstance(numbers, HistoryCause) else attempt.uncounted(numbers)
+        for _ in range(_TRIES):
+            result = await self._reserve_all(attempt, objects)
+            if result is not None:
+                return result
+        return HistoryCause.CONFLICT
+
+    async def _reserve_one(self, attempt: "_Attempt", need: ObjectNeed) -> Reservation | HistoryCause:
+        result = await self._commit(attempt, need, {})
+        if isinstance(result, HistoryCause):
+            return result
+        if attempt.passed and not result.passed:
+            # The state has no room for it.
+            return HistoryCause.STATE
+        counted = () if result.seq is None else (CountedIn(need.name, result.seq),)
+        return Reservation(attempt.request, attempt.readings_of(result.numbers), result.passed, counted)
+
+    async def _reserve_all(
+        self, attempt: "_Attempt", objects: Sequence[ObjectNeed]
+    ) -> Reservation | HistoryCause | None:
+        """Count a call in several objects; None: it was denied by what may be old, and is to be tried again."""
+        known = await self._look(attempt, objects, stale=True)
+        if isinstance(known, HistoryCause):
+            return known
+        if not attempt.passes(known):
+            known = await self._look(attempt, objects)
+            if isinstance(known, HistoryCause) or not attempt.passes(known):
+                return known if isinstance(known, HistoryCause) else attempt.uncounted(known)
+        numbers, counted = dict(known), list[CountedIn]()
+        last = ""
+        for need in objects:
+            if not need.adds:
+                continue
+            result = await self._commit(attempt, need, numbers)
+            if isinstance(result, HistoryCause):
+                return result
+            numbers |= result.numbers
+            if not result.passed:
+                await self._release(attempt)
+                return HistoryCause.STATE if attempt.passed else None
+            last = need.name
+            if result.seq is not None:
+                counted.append(CountedIn(need.name, result.seq))
+        # The last one's numbers are of the moment of its write, when the call stood in all.
+        read = await self._look(attempt, [need for need in objects if need.name != last], follows=True)
+        if isinstance(read, HistoryCause):
+            return read
+        numbers |= read
+        if attempt.passes(numbers):
+            return Reservation(attempt.request, attempt.latest, stands=True, counted=counted)
+        latest = attempt.latest
+        await self._release(attempt)
+        return Reservation(attempt.request, latest)
+
+    async def _look(
+        self, attempt: "_Attempt", objects: Sequence[ObjectNeed], *, stale: bool = False, follows: bool = False
+    ) -> dict[str, HistoryNumbers] | HistoryCause:
+        """Return the numbers of objects, without counting. `stale`, `follows`: see `WaitingCommit`."""
+        came = self._store.clock()
+        results = await asyncio.gather(
+            *(self._wait(attempt, need, _no_pass, came, stale=stale, follows=follows) for need in objects)
+        )
+        numbers: dict[str, HistoryNumbers] = {}
+        for result in results:
+            if isinstance(result, HistoryCause):
+                return result
+            numbers |= result.numbers
+        return numbers
+
+    async def _commit(self, attempt: "_Attempt", need: ObjectNeed, known: _Numbers) -> CommitResult:
+        """Count a call in one object. `known`: the numbers of the others."""
+
+        def passes(numbers: _Numbers) -> bool:
+            return attempt.passes({**known, **numbers})
+
+        attempt.begun.add(need.name)
+        result = await self._wait(attempt, need, passes, self._store.clock())
+        if isinstance(result, HistoryCause) or result.seq is None:
+            attempt.begun.discard(need.name)
+        return result
+
+    async def _wait(  # noqa: PLR0913 - a call, and how it waits
+        self,
+        attempt: "_Attempt",
+        need: ObjectNeed,
+        passes: Callable[[_Numbers], bool],
+        came: float,
+        *,
+        stale: bool = False,
+        follows: bool = False,
+    ) -> CommitResult:
+        request = attempt.request
+        call = WaitingCall(need, request.entry, passes)
+        waiting = WaitingCommit(call, came, request.definitions, request.large, stale, follows)
+        return await self._commits.commit((request.namespace, need.name), _empty(request, need), waiting)
+
+    async def _release(self, attempt: "_Attempt") -> None:
+        """Take out what stands, or may stand; wait for a moment only, and go on beside."""
+        await asyncio.wait([self._release_later(attempt)], timeout=RELEASE_PATIENCE)
+
+    def _release_later(self, attempt: "_Attempt") -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(self._release_all(attempt.request, attempt.taken()))
+        # A task that nothing refers to may be collected.
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
+        return task
+
+    async def _release_all(self, request: CountingRequest, names: frozenset[str]) -> None:
+        needs = [need for need in request.needs.objects if need.name in names]
+        releases = (
+            self._commits.release((request.namespace, need.name), _empty(request, need), request.entry)
+            for need in needs
+        )
+        await asyncio.gather(*releases)
+
+
+class _Attempt:
+    """A request that is under way. `begun`: the objects that it is counted in, or may be.
+
+    `latest`, `passed`: the numbers that it was last judged by, and whether it passed.
+    """
+
+    __slots__ = ("begun", "latest", "passed", "request")
+
+    def __init__(self, request: CountingRequest) -> None:
+        self.request = request
+        self.begun: set[str] = set()
+        self.latest = UNAVAILABLE
+        self.passed = False
+
+    def passes(self, numbers: _Numbers) -> bool:
+        """Tell whether the call is let through with these numbers."""
+        self.latest = HistoryReadings(numbers, counted=True)
+        self.passed = self.request.passes(self.latest)
+        return self.passed
+
+    def readings_of(self, numbers: _Numbers) -> HistoryReadings:
+        """Return readings with these numbers: the very ones that the call was last judged by, where they are."""
+        return self.latest if self.latest.numbers == numbers else HistoryReadings(numbers, counted=True)
+
+    def uncounted(self, numbers: _Numbers) -> Reservation:
+        """Return what becomes of a call that nothing is added for."""
+        return Reservation(self.request, self.readings_of(numbers))
+
+    def taken(self) -> frozenset[str]:
+        """Return the objects to take the call out of; none of them is left to take it out of."""
+        names, self.begun = frozenset(self.begun), set()
+        return names
+
+
+def _empty(request: CountingRequest, need: ObjectNeed) -> KeyState:
+    return KeyState(request.endpoint, need.key)
+
+
+def _no_pass(_numbers: _Numbers) -> bool:
+    return False
