@@ -1,4 +1,5 @@
-"""Histories: what an endpoint counts, and the numbers that conditions read.
+"""Histories: what a call needs of them, and the state of a key that they are counted in.
 
-Standing: beside `approval`; `decision` is over it. Holds: pure; the state of a key is parsed, never written, here.
+Standing: over `policy`, whose `histories` are the definitions; `decision` is over it. Holds: pure; nothing here reads a
+clock or an object.
 """

@@ -9,7 +9,7 @@ import msgspec
 
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.inputs import Inputs
-from bailiwick_engine.history.definition import CompiledHistory
+from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.reasons import Reason
 
 

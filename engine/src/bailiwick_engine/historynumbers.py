@@ -1,6 +1,7 @@
 """The numbers of histories, as conditions read them.
 
-Standing: over nothing; `circumstances` carries them into a decision. Holds: numbers are as they would be after the call.
+Standing: over nothing; `circumstances` carries them into a decision. Holds: numbers are as they would be after the
+call.
 """
 
 from collections.abc import Mapping
@@ -38,11 +39,16 @@ class HistoryReadings(msgspec.Struct, frozen=True, gc=False):
     `numbers` by the name of the history; one that is missing is unknown. `counted`: the caller of the engine adds this
     call to every history that counts it before it lets the call through; a decision with `counted` false lets no call
     through that a history would have to count. `refusal`: why what has to be counted cannot be.
+
+    `rules_alone`: the verdict is that of the rules with these numbers, whatever counts the call. So policies are
+    compared, and so is a record derived again, which lacks keys and amounts. It lets no call through.
     """
 
     numbers: Mapping[str, HistoryNumbers] = {}
     counted: bool = False
     refusal: Reason | None = None
+    rules_alone: bool = False
 
 
 UNREAD = HistoryReadings()
+RULES_ALONE = HistoryReadings(rules_alone=True)

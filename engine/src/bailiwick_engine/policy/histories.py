@@ -1,6 +1,7 @@
 """Definitions of histories, compiled: whose calls are counted together, which calls, and for how long.
 
-Standing: lowest in `history`; `compile` makes them. Holds: frozen; two definitions with equal `digest` count alike.
+Standing: over `dimensions`, for the settings in `model`; `compile` makes them. Holds: frozen; two definitions with
+equal `digest` count alike.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,17 @@ class PartyPart:
 
 @dataclass(frozen=True, slots=True)
 class SessionPart:
-    """A part of a key: the session, by a claim or as the enforcer states it, as the endpoint's settings say."""
+    """A part of a key: the session, as the endpoint's settings say where it is.
+
+    `path`: `("subject", "claims", <claim>)`, for which the issuer vouches, or where the enforcer states it.
+    """
+
+    path: Path
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether an issuer vouches for the session."""
+        return self.path[:2] == ("subject", "claims")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,17 @@ class MemberPart:
 
 
 KeyPart = PartyPart | SessionPart | MemberPart
+
+
+def part_name(part: KeyPart) -> tuple[str, ...]:
+    """Return what a part is known by: no two parts that can differ for a call have the same name."""
+    match part:
+        case PartyPart(party):
+            return ("party", party)
+        case SessionPart(path):
+            return ("session", *path)
+        case MemberPart(path):
+            return ("member", *path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +90,8 @@ class CompiledHistory:
     """One history of an endpoint.
 
     `digest` (12 hex digits) is of everything that decides what is counted, but not of the name: it names the line in
-    the state of a key. `resources` None: all. `when` None: always. `session`: see `SessionPart`.
+    the state of a key. `resources` None: all. `when` None: always. `key` is in the order of `part_name`, so that keys
+    of the same parts are one.
     """
 
     name: str
