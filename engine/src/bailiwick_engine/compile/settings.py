@@ -90,8 +90,10 @@ def compile_conditions(
         elif (cost := scope.cost(result)) is not None:
             # None only where a variable below it is a problem already.
             light = scope.light(result)
-            read = reads(scope, (result,))
-            compiled.append(CompiledCondition(condition.name, result, condition.message, scope, cost, light, read))
+            read, histories = reads(scope, (result,)), scope.histories(result)
+            compiled.append(
+                CompiledCondition(condition.name, result, condition.message, scope, cost, light, read, histories)
+            )
         yield
     return tuple(compiled), problems
 

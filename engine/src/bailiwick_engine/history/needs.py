@@ -1,6 +1,6 @@
 """Needs: which objects a call has to read and to be counted in.
 
-Standing: over `definition`. Holds: pure; the same call has the same needs in any process.
+Standing: over the definitions in `policy.histories`. Holds: pure; the same call has the same needs in any process.
 """
 
 from collections.abc import Iterable, Sequence

@@ -93,7 +93,7 @@ class TestAnExpression:
             ("subjct.id == 'a'", "did you mean subject?"),
             (
                 "prod == 'a'",
-                "a condition can use subject, actor, action, resource, context, now and variables; write strings",
+                "a condition can use subject, actor, action, resource, context, now, history and variables;",
             ),
             ("variables.bg", "did you mean variables.big?"),
             ("variables.nothing.at.all", "declare variables in spec.variables, before you use them"),
