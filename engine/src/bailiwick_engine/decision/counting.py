@@ -38,7 +38,8 @@ def with_history(
     weighing = _Weighing(passed, endpoint, call, around.now)
     readings = around.history
     defined = frozenset(one.name for one in endpoint.histories)
-    opens = verdict.outcome in _OPENS
+    # The call that took the last use may come again, and is let through by that.
+    opens = verdict.outcome in _OPENS or verdict.reason is Reason.APPROVAL_CONSUMED
     hangs = not opens and weighing.could_pass(defined)
     if readings.rules_alone:
         return replace(verdict, wants_numbers=hangs and weighing.could_pass(defined - readings.numbers.keys()))

@@ -6,10 +6,10 @@ on an object, and ends when nothing waits. A caller that goes away changes nothi
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, commit, numbers_at, release
 from bailiwick_engine.history.state import KeyState
@@ -258,8 +258,8 @@ class _ObjectCommits:
 class _Judging:
     """Judges calls. `turn` lets the loop go on; `beside` does work beside it."""
 
-    turn: Callable[[], "asyncio.Future[None]"]
-    beside: Callable[..., "asyncio.Future[tuple[KeyState, tuple[CommittedCall, ...]]]"]
+    turn: Callable[[], Awaitable[None]]
+    beside: Callable[..., Awaitable[Any]]
 
     async def judge(
         self, state: KeyState, batch: Sequence[WaitingCommit], moment: ClockBounds

@@ -13,6 +13,7 @@ from bailiwick_engine.history.needs import HistoryNeeds
 from bailiwick_engine.historynumbers import HistoryReadings
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
 
 _Result = TypeVar("_Result")
@@ -106,6 +107,13 @@ SlicesOf: TypeAlias = Callable[[str], LoopSlices]
 """Returns the slices of a piece of work of a tenant."""
 
 
+class HistoryKeeping(Protocol):
+    """Makes what counts calls, of what a pipeline has: its tally, its turns on the loop, and its work beside it."""
+
+    def __call__(self, tally: HistoryTally, slices: SlicesOf, beside: Beside) -> HistoryKeeper:
+        """Return it."""
+
+
 class NoHistories:
     """Stands where there is no API server: no call can be counted."""
 
@@ -122,3 +130,8 @@ class NoHistories:
 
     async def close(self) -> None:
         """Do nothing."""
+
+
+def no_histories(tally: HistoryTally, slices: SlicesOf, beside: Beside) -> HistoryKeeper:  # noqa: ARG001 - `HistoryKeeping`
+    """Return what stands where there is no API server."""
+    return NoHistories()

@@ -6,16 +6,31 @@ time denies.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from math import ceil, floor
 from typing import Final
 
-from bailiwick_engine.history.commit import WaitingCall
+from bailiwick_api.serverclock import ServerClock
+from bailiwick_engine.history.commit import ClockBounds, WaitingCall
 from bailiwick_engine.history.needs import ObjectNeed
 from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.history.state import KeyState
 from bailiwick_webhook.history.commits import CommitResult, HistoryCommits, WaitingCommit
-from bailiwick_webhook.history.ports import UNAVAILABLE, CountedIn, CountingRequest, Reservation
-from bailiwick_webhook.history.storedobjects import ObjectStore
+from bailiwick_webhook.history.heldstates import HeldStates
+from bailiwick_webhook.history.ports import (
+    UNAVAILABLE,
+    Beside,
+    CountedIn,
+    CountingRequest,
+    HistoryKeeping,
+    Reservation,
+    SlicesOf,
+)
+from bailiwick_webhook.history.rations import HistoryRations
+from bailiwick_webhook.history.storedobjects import HistoryClient, ObjectStore
+from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
 
 PATIENCE: Final = 4.0
@@ -244,3 +259,24 @@ def _empty(request: CountingRequest, need: ObjectNeed) -> KeyState:
 
 def _no_pass(_numbers: _Numbers) -> bool:
     return False
+
+
+def keeping(
+    client: HistoryClient, clock: ServerClock, proven: Callable[[], bool], now: Callable[[], float] = time.monotonic
+) -> HistoryKeeping:
+    """Return what makes a pipeline's counting of calls at an API server. `now` is monotonic, in seconds.
+
+    `proven` tells whether the guards over histories are proven.
+    """
+
+    def keep(tally: HistoryTally, slices: SlicesOf, beside: Beside) -> HistoryReservations:
+        rations = HistoryRations(now)
+        store = ObjectStore(client, partial(_bounds, clock), proven, rations, tally, now, HeldStates())
+        return HistoryReservations(store, HistoryCommits(store, slices, beside))
+
+    return keep
+
+
+def _bounds(clock: ServerClock) -> ClockBounds | None:
+    found = clock.bounds()
+    return None if found is None else ClockBounds(floor(found[0] * 1000), ceil(found[1] * 1000))

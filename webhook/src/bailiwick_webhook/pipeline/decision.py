@@ -104,9 +104,20 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
         return needs is None or not needs.counts or (self.reserved is not None and self.reserved.covers(needs))
 
     @property
+    def must_be_counted(self) -> bool:
+        """Whether it is let through, or could be with numbers that were not asked for yet, and is not counted."""
+        opens = self.verdict.outcome is _ALLOW or self.verdict.outcome is _USE_GRANT
+        return not self.is_counted and (opens or self.reserved is None)
+
+    @property
     def takes_grant(self) -> bool:
         """Somebody has to be asked before there is an answer."""
         return self.verdict.gate is not None and not self.verdict.dry_run
+
+    @property
+    def takes_steps(self) -> bool:
+        """More has to be done than to record it."""
+        return self.takes_grant or self.verdict.needs is not None or self.asked.explain
 
     @staticmethod
     def deadline() -> float:

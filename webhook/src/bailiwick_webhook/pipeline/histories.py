@@ -153,6 +153,14 @@ class _JudgedWithNumbers:
         return used_up and bool(self._consumer.taken_before(self.one.asked, verdict, self.grants))
 
 
+def uncounted_denied(one: EvaluatedCall) -> EvaluatedCall:
+    """Return a call as it is; denied where it is not counted wherever it has to be, since policies changed meanwhile."""
+    if one.is_counted:
+        return one
+    verdict = replace(one.verdict, outcome=Outcome.DENY, reason=Reason.HISTORY_UNAVAILABLE, message=None, grants=())
+    return replace(one, verdict=verdict)
+
+
 def _explained(one: EvaluatedCall, cause: HistoryCause | None) -> EvaluatedCall:
     """Return a call whose denial says why it could not be counted."""
     if cause is None or one.verdict.reason is not Reason.HISTORY_UNAVAILABLE:
