@@ -176,10 +176,16 @@ class HistoryReservations:
         """Count a call in one object. `known`: the numbers of the others."""
 
         def passes(numbers: _Numbers) -> bool:
-            return attempt.passes({**known, **numbers})
+            try:
+                return attempt.passes({**known, **numbers})
+            except Exception as error:  # noqa: BLE001 - a defect that concerns this call must not reach the others
+                attempt.error = error
+                return False
 
         attempt.begun.add(need.name)
         result = await self._wait(attempt, need, passes, self._store.clock())
+        if attempt.error is not None:
+            raise attempt.error
         if isinstance(result, HistoryCause) or result.seq is None:
             attempt.begun.discard(need.name)
         return result
@@ -222,16 +228,17 @@ class HistoryReservations:
 class _Attempt:
     """A request that is under way. `begun`: the objects that it is counted in, or may be.
 
-    `latest`, `passed`: the numbers that it was last judged by, and whether it passed.
+    `latest`, `passed`: the numbers that it was last judged by, and whether it passed. `error`: what broke meanwhile.
     """
 
-    __slots__ = ("begun", "latest", "passed", "request")
+    __slots__ = ("begun", "error", "latest", "passed", "request")
 
     def __init__(self, request: CountingRequest) -> None:
         self.request = request
         self.begun: set[str] = set()
         self.latest = UNAVAILABLE
         self.passed = False
+        self.error: Exception | None = None
 
     def passes(self, numbers: _Numbers) -> bool:
         """Tell whether the call is let through with these numbers."""

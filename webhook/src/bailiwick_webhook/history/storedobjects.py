@@ -61,6 +61,9 @@ class ObjectStore:
 
     async def read(self, key: HistoryKey, empty: KeyState) -> HeldState | HistoryCause:
         """Read an object, and hold its state. `empty`: its state if there is none."""
+        before = self.moment()
+        if isinstance(before, HistoryCause):
+            return before
         if not self.rations.take_read(key[0]):
             return HistoryCause.RATION
         began = self.clock()
