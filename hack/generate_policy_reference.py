@@ -30,6 +30,8 @@ PARTS: Final = {
     "endpointSettings": "spec.endpointSettings",
     "endpointSettings.http": "spec.endpointSettings.http",
     "endpointSettings.delegation": "spec.endpointSettings.delegation",
+    "endpointSettings.session": "spec.endpointSettings.session",
+    "endpointSettings.history": "spec.endpointSettings.history",
     "mode": "spec.mode",
     "replaces": "spec.replaces",
     "suspend": "spec.suspend",

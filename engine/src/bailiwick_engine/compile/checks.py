@@ -165,6 +165,9 @@ def _repeated_names(spec: EndpointPolicySpec) -> list[Problem]:
         ("spec.variables", [variable.name for variable in spec.variables or ()]),
         ("spec.rules", [rule.name for rule in spec.rules]),
     ]
+    if spec.endpoint_settings is not None:
+        histories = spec.endpoint_settings.history or ()
+        lists.append(("spec.endpointSettings.history", [history.name for history in histories]))
     for index, rule in enumerate(spec.rules):
         path = f"spec.rules[{index}]"
         lists.append((f"{path}.conditions", [condition.name for condition in rule.conditions or ()]))

@@ -18,6 +18,7 @@ from bailiwick_api.kinds.endpointpolicy import (
     Rule,
     Subject,
 )
+from bailiwick_api.kinds.histories import HistoryDefinition
 from bailiwick_api.kinds.httproutes import HttpRoute
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.datascope import scope_steps
@@ -311,4 +312,5 @@ _LONG_LISTS: tuple[tuple[tuple[str, ...], TypeAdapter[Any]], ...] = (
     (("rules",), TypeAdapter(Rule)),
     (("endpointSettings", "delegation", "ceiling"), TypeAdapter(CeilingEntry)),
     (("endpointSettings", "http", "routes"), TypeAdapter(HttpRoute)),
+    (("endpointSettings", "history"), TypeAdapter(HistoryDefinition)),
 )

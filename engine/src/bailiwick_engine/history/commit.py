@@ -5,10 +5,11 @@ pure; a call is judged by numbers that hold all calls before it; what is not add
 written is not let through.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from bailiwick_engine.history.needs import Addition, ObjectNeed
 from bailiwick_engine.history.state import (
@@ -26,7 +27,6 @@ from bailiwick_engine.history.state import (
 )
 from bailiwick_engine.history.windows import ClockBounds, add_to_slot, live_slots, present_slots, slot_sum
 from bailiwick_engine.historynumbers import HistoryNumbers
-from bailiwick_engine.policy.histories import CalendarWindow
 
 __all__ = ["RETRY", "ClockBounds", "CommittedCall", "WaitingCall", "commit", "numbers_at", "release"]
 
@@ -80,36 +80,30 @@ def numbers_at(
 ) -> dict[str, HistoryNumbers]:
     """Return the numbers of a need by name; one that cannot be told is missing.
 
-    `with_this`: with what this call adds, which is not in the state yet. `entry`: that of this call, where it is in the
-    state already: `age` is then that of the latest other call.
+    `with_this`: with what this call adds. `entry`: that of this call. If it is in the state already, the numbers are as
+    if it were counted now, whatever `with_this` is: it counts once, and `age` is that of the latest other call.
     """
     if state.key != need.key:
         return {}
+    place = None if entry is None else _entry_place(state, entry)
+    if place is not None:
+        state, with_this = _without(state, place, _digests(need)), True
     added = {one.history.digest: one.total for one in need.adds} if with_this else {}
-    own = None if entry is None else _entry_place(state, entry)
-    found: dict[str, HistoryNumbers] = {}
+    numbers: dict[str, HistoryNumbers] = {}
     for history in need.reads:
         line = state.lines.get(history.digest)
         slots = () if line is None else live_slots(history.window, line.slots, clock.earliest)
-        present = present_slots(history.window, slots, clock, state.clock)
-        count, total = slot_sum(history.window, slots, present)
-        last = None if line is None else line.last
-        others = count
-        if own is not None:
-            shares = [one for one in state.recent[own].shares if one.line == history.digest]
-            others -= slot_sum(history.window, _shared_slots(shares, slots), present)[0]
-            if shares and _later_place(state, own, history.digest) is None:
-                last = shares[0].previous
+        count, total = slot_sum(history.window, slots, present_slots(history.window, slots, clock, state.clock))
+        age = None if line is None or not count else max(-(-(clock.latest - line.last) // 1_000), 0)
         if history.digest in added:
             count, total = count + 1, total + added[history.digest]
         if count > MAX_NUMBER or total > MAX_TOTAL:
             continue
-        age = None if last is None or others <= 0 else max(-(-(clock.latest - last) // 1_000), 0)
         amount = history.amount
-        found[history.name] = HistoryNumbers(
+        numbers[history.name] = HistoryNumbers(
             count, None if amount is None else total, 0 if amount is None else amount.digits, age
         )
-    return found
+    return numbers
 
 
 def release(state: KeyState, entries: Iterable[str]) -> KeyState:
@@ -117,77 +111,72 @@ def release(state: KeyState, entries: Iterable[str]) -> KeyState:
     for entry in entries:
         place = _entry_place(state, entry)
         if place is not None and not state.recent[place].relied_on and state.seq < MAX_NUMBER:
-            state = _without(state, place)
+            state = replace(_without(state, place), seq=state.seq + 1)
     return state
 
 
 def _commit_call(state: KeyState, call: WaitingCall, clock: ClockBounds) -> tuple[KeyState, CommittedCall]:
     need = call.need
-    own = _entry_place(state, call.entry)
-    if own is not None and _is_retry(state, own, need, clock):
-        numbers = numbers_at(state, need, clock, with_this=False, entry=call.entry)
-        if not call.passes(numbers):
-            return state, CommittedCall(numbers, passed=False, repeated=True)
-        if state.recent[own].relied_on:
-            return state, CommittedCall(numbers, passed=True, repeated=True)
-        if not _is_writable(state, clock):
-            return state, CommittedCall(numbers, passed=False, repeated=True)
-        state = _marked(state, own, clock)
-        return state, CommittedCall(numbers, passed=True, seq=state.seq, repeated=True)
-    numbers = numbers_at(state, need, clock, with_this=True)
-    if not call.passes(numbers):
-        return state, CommittedCall(numbers, passed=False)
+    before = _retried(state, call.entry, clock)
+    numbers = numbers_at(state, need, clock, with_this=True, entry=None if before is None else call.entry)
+    repeated = before is not None
+    if not call.passes(numbers) or any(one.history.name not in numbers for one in need.adds):
+        return state, CommittedCall(numbers, passed=False, repeated=repeated)
     if not need.adds:
         return state, CommittedCall(numbers, passed=True)
-    added = _added(state, call, clock) if _is_writable(state, clock) else None
-    if added is None or any(one.history.name not in numbers for one in need.adds):
-        return state, CommittedCall(numbers, passed=False)
-    return added, CommittedCall(numbers, passed=True, seq=added.seq)
+    if state.seq >= MAX_NUMBER or max(state.clock, clock.latest) > MAX_TIME:
+        return state, CommittedCall(numbers, passed=False, repeated=repeated)
+    added = _added(state, call, before, clock)
+    if len(added.lines) > MAX_LINES:
+        return state, CommittedCall(numbers, passed=False, repeated=repeated)
+    if before is not None and _is_settled(before, added.recent[-1]):
+        return state, CommittedCall(numbers, passed=True, repeated=True)
+    return added, CommittedCall(numbers, passed=True, seq=added.seq, repeated=repeated)
 
 
-def _is_writable(state: KeyState, clock: ClockBounds) -> bool:
-    return state.seq < MAX_NUMBER and max(state.clock, clock.latest) <= MAX_TIME
+def _retried(state: KeyState, entry: str, clock: ClockBounds) -> Entry | None:
+    """Return the entry of a call that was counted a moment ago."""
+    place = _entry_place(state, entry)
+    if place is None or clock.earliest - state.recent[place].time > RETRY:
+        return None
+    return state.recent[place]
 
 
-def _is_retry(state: KeyState, place: int, need: ObjectNeed, clock: ClockBounds) -> bool:
-    """Tell whether an entry is of this very call, still counts, and counts wherever the call would count now."""
-    entry = state.recent[place]
-    if not need.adds or state.key != need.key or clock.earliest - entry.time > RETRY:
-        return False
-    shared = {(share.line, share.slot) for share in entry.shares}
-    lines = {share.line for share in entry.shares}
-    for addition in need.adds:
-        history = addition.history
-        line = state.lines.get(history.digest)
-        if line is None or history.digest not in lines:
-            return False
-        slots = live_slots(history.window, line.slots, clock.earliest)
-        live = {(history.digest, slot.number) for slot in slots}
-        if live.isdisjoint(shared):
-            return False
-        if isinstance(history.window, CalendarWindow) and any(
-            (history.digest, number) not in shared
-            for number in present_slots(history.window, slots, clock, state.clock)
-        ):
-            return False
-    return True
+def _is_settled(before: Entry, after: Entry) -> bool:
+    """Tell whether an answer relies on an entry already, and it is counted where it would be counted now."""
+    return before.relied_on and {(one.line, one.slot) for one in before.shares} == {
+        (one.line, one.slot) for one in after.shares
+    }
 
 
-def _added(state: KeyState, call: WaitingCall, clock: ClockBounds) -> KeyState | None:
-    """Return the state with a call; None where there is no room for it."""
-    time = max(state.clock, clock.latest)
-    lines = {name: line for name, line in state.lines.items() if clock.earliest - line.last <= KEEP_LINE}
+def _added(state: KeyState, call: WaitingCall, before: Entry | None, clock: ClockBounds) -> KeyState:
+    """Return the state with a call. `before`: its entry, if it was counted before; it moves to the present slot.
+
+    So a call is in the window for as long as its latest answer is, and no answer is given on what may be taken out.
+    """
+    time, seq = max(state.clock, clock.latest), state.seq + 1
+    digests = _digests(call.need)
     shares: list[Share] = []
+    if before is not None:
+        place = state.recent.index(before)
+        state = _without(state, place, digests)
+        # Of a definition that is not in force any more: what it counted stays.
+        kept = tuple(share for share in before.shares if share.line not in digests)
+        if kept:
+            state = replace(state, recent=(*state.recent[:place], *state.recent[place + 1 :]))
+            shares += kept
+    lines = {name: line for name, line in state.lines.items() if clock.earliest - line.last <= KEEP_LINE}
     # Two names of one definition are one line.
     for addition in {one.history.digest: one for one in call.need.adds}.values():
         line, added = _counted(state, addition, clock)
         lines[addition.history.digest] = line
         shares += added
-    if len(lines) > MAX_LINES:
-        return None
-    entry = Entry(call.entry, time, tuple(shares))
-    recent = _kept((*state.recent, entry), clock)
-    return KeyState(state.endpoint, state.key, state.seq + 1, time, lines, recent)
+    if before is None:
+        entry = Entry(call.entry, time, tuple(shares))
+    else:
+        # The time stays that of the first: nothing is the same call for longer than `RETRY`.
+        entry = Entry(call.entry, before.time, tuple(shares), relied_on=True)
+    return KeyState(state.endpoint, state.key, seq, time, lines, _kept((*state.recent, entry), clock))
 
 
 def _counted(state: KeyState, addition: Addition, clock: ClockBounds) -> tuple[Line, list[Share]]:
@@ -214,24 +203,19 @@ def _kept(entries: tuple[Entry, ...], clock: ClockBounds) -> tuple[Entry, ...]:
     return tuple(kept)
 
 
-def _marked(state: KeyState, place: int, clock: ClockBounds) -> KeyState:
-    marked = msgspec.structs.replace(state.recent[place], relied_on=True)
-    recent = (*state.recent[:place], marked, *state.recent[place + 1 :])
-    return msgspec.structs.replace(state, seq=state.seq + 1, clock=max(state.clock, clock.latest), recent=recent)
-
-
-def _without(state: KeyState, place: int) -> KeyState:
-    """Return the state without an entry and what it added."""
+def _without(state: KeyState, place: int, digests: Container[str] | None = None) -> KeyState:
+    """Return the state without an entry and what it added; `digests`: without what it added to these lines alone."""
     entry = state.recent[place]
     recent = list(state.recent)
     lines = dict(state.lines)
-    for digest in dict.fromkeys(share.line for share in entry.shares):
-        shares = [share for share in entry.shares if share.line == digest]
+    gone = [share for share in entry.shares if digests is None or share.line in digests]
+    for digest in {share.line: None for share in gone}:
+        shares = [share for share in gone if share.line == digest]
         previous = shares[0].previous
         later = _later_place(state, place, digest)
-        line = lines.get(digest)
         if later is not None:
             recent[later] = _with_previous(recent[later], digest, previous)
+        line = lines.get(digest)
         if line is None:
             continue
         slots = _slots_without(line.slots, shares)
@@ -241,15 +225,16 @@ def _without(state: KeyState, place: int) -> KeyState:
             lines[digest] = Line(slots, previous)
         else:
             lines[digest] = Line(slots, line.last)
-    del recent[place]
-    return msgspec.structs.replace(state, seq=state.seq + 1, lines=lines, recent=tuple(recent))
+    if len(gone) == len(entry.shares):
+        del recent[place]
+    else:
+        recent[place] = replace(entry, shares=tuple(share for share in entry.shares if share not in gone))
+    return replace(state, lines=lines, recent=tuple(recent))
 
 
 def _with_previous(entry: Entry, digest: str, previous: int | None) -> Entry:
-    shares = tuple(
-        msgspec.structs.replace(share, previous=previous) if share.line == digest else share for share in entry.shares
-    )
-    return msgspec.structs.replace(entry, shares=shares)
+    shares = tuple(replace(share, previous=previous) if share.line == digest else share for share in entry.shares)
+    return replace(entry, shares=shares)
 
 
 def _slots_without(slots: Iterable[Slot], shares: Iterable[Share]) -> tuple[Slot, ...]:
@@ -265,10 +250,8 @@ def _slots_without(slots: Iterable[Slot], shares: Iterable[Share]) -> tuple[Slot
     return tuple(kept)
 
 
-def _shared_slots(shares: Iterable[Share], slots: Iterable[Slot]) -> Iterator[Slot]:
-    """Yield what an entry added to these slots."""
-    live = {slot.number for slot in slots}
-    return (Slot(share.slot, share.count, share.total) for share in shares if share.slot in live)
+def _digests(need: ObjectNeed) -> frozenset[str]:
+    return frozenset(one.history.digest for one in need.adds)
 
 
 def _entry_place(state: KeyState, entry: str) -> int | None:

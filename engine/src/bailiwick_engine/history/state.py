@@ -66,7 +66,7 @@ class Share(msgspec.Struct, frozen=True, gc=False):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One call that was counted. `id`: 32 hex digits; `time`: milliseconds since the epoch.
+    """One call that was counted. `id`: 32 hex digits; `time`: when it was first, in milliseconds since the epoch.
 
     `relied_on`: an answer relies on it a second time, so that it is never taken back.
     """
@@ -80,7 +80,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 class KeyState(msgspec.Struct, frozen=True, gc=False):
     """The state of one key. `clock` is in milliseconds since the epoch and never goes back.
 
-    `recent` holds the latest entries in the order in which they were counted.
+    `recent` holds the latest entries in the order in which they were counted, a repeated one by its last time.
     """
 
     endpoint: str
@@ -179,13 +179,11 @@ def _parse_recent(text: object, clock: int) -> tuple[Entry, ...] | None:
     if not isinstance(text, str) or len(text) > MAX_RECENT_TEXT:
         return None
     entries: list[Entry] = []
-    before = 0
     for written in text.split(" ") if text else ():
         entry = _parse_entry(written, clock) if len(entries) < MAX_RECENT else None
-        if entry is None or entry.time < before:
+        if entry is None:
             return None
         entries.append(entry)
-        before = entry.time
     return tuple(entries)
 
 
@@ -202,7 +200,7 @@ def _parse_entry(text: str, clock: int) -> Entry | None:
         share = Share(line, int(slot), int(count), int(total), None if previous == "-" else int(previous))
         if share.slot > clock or share.count > MAX_NUMBER or share.total > MAX_NUMBER:
             return None
-        if share.previous is not None and share.previous > int(time):
+        if share.previous is not None and share.previous > clock:
             return None
         parsed.append(share)
     return Entry(name, int(time), tuple(parsed), mark == "!")

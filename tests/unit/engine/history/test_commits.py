@@ -178,7 +178,9 @@ class TestARetry:
         after, result = only(state, call(2))
         assert (result.passed, result.repeated, result.seq) == (True, True, 6)
         assert exports(after).count == 5
-        assert [entry.relied_on for entry in after.recent] == [False, False, True, False, False]
+        assert {entry.id: entry.relied_on for entry in after.recent} == {
+            entry_id(number): number == 2 for number in range(5)
+        }
 
     def test_a_second_one_needs_no_write(self) -> None:
         state, _ = only(counted(empty_state(), call(1)), call(1))
@@ -198,16 +200,30 @@ class TestARetry:
         assert result.repeated is False
         assert exports(after).count == 2
 
-    def test_it_counts_anew_in_a_period_that_began_since(self) -> None:
+    def test_it_is_in_the_window_for_as_long_as_its_latest_answer(self) -> None:
+        minute = need(history(window=SlidingWindow(MINUTE)))
+        state = counted(empty_state(), call(1, wanted=minute))
+        for passed in (10_000, 20_000, 30_000):
+            state, result = only(state, call(1, wanted=minute), NOW + passed)
+            assert result.repeated
+        for passed, held in ((MINUTE + 29_000, 1), (MINUTE + 32_000, 0)):
+            assert numbers_at(state, minute, at(NOW + passed), with_this=False)["exports"].count == held
+        assert only(state, call(1, wanted=minute), NOW + 31_000)[1].repeated is False
+
+    def test_it_moves_to_a_period_that_began_since(self) -> None:
         night, daily = TestACalendar.NIGHT, TestACalendar.DAILY
         state, _ = commit(empty_state(), (call(1, wanted=daily),), at(night - 1_000))
-        _, result = only(state, call(1, wanted=daily), night + 1_000)
-        assert (result.repeated, result.numbers["exports"].count) == (False, 1)
+        state, result = only(state, call(1, wanted=daily), night + 1_000)
+        assert (result.repeated, result.numbers["exports"].count) == (True, 1)
+        assert only(state, call(2, wanted=daily), night + 1_000)[1].numbers["exports"].count == 2
 
-    def test_it_counts_anew_by_a_definition_that_did_not_count_it(self) -> None:
+    def test_what_a_definition_counted_that_is_gone_stays_counted(self) -> None:
         state = counted(empty_state(), call(1))
-        _, result = only(state, WaitingCall(need(EXPORTS, REFUNDS, total=1), entry_id(1), lambda _: True))
-        assert result.repeated is False
+        state, result = only(state, WaitingCall(need(REFUNDS, total=1), entry_id(1), lambda _: True))
+        assert result.repeated
+        assert exports(state).count == 1
+        assert numbers_at(state, need(REFUNDS), at(NOW), with_this=False)["refunds"].count == 1
+        assert parse_state(state_spec(state)) == state
 
     def test_it_is_judged_by_the_age_of_the_call_before_it(self) -> None:
         state = counted(empty_state(), call(1))
