@@ -6,7 +6,7 @@ Holds: for what a real server cannot be made to show: an answer that is lost, on
 import asyncio
 import copy
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,13 +46,13 @@ class KeptObjects:
         answer = ApiResponse(404, {}) if found is None else ApiResponse(200, copy.deepcopy(found))
         return await self._end("GET", answer)
 
-    async def create_history(self, manifest: Object) -> ApiResponse:
+    async def create_history(self, manifest: Mapping[str, Any]) -> ApiResponse:
         await self._begin("POST")
         key = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         answer = ApiResponse(409, {"message": "exists"}) if key in self.objects else self._put(key, manifest)
         return await self._end("POST", answer)
 
-    async def replace_history(self, manifest: Object) -> ApiResponse:
+    async def replace_history(self, manifest: Mapping[str, Any]) -> ApiResponse:
         await self._begin("PUT")
         metadata = manifest["metadata"]
         key = metadata["namespace"], metadata["name"]
@@ -65,8 +65,8 @@ class KeptObjects:
             answer = self._put(key, manifest)
         return await self._end("PUT", answer)
 
-    def _put(self, key: tuple[str, str], manifest: Object) -> ApiResponse:
-        stored = copy.deepcopy(manifest)
+    def _put(self, key: tuple[str, str], manifest: Mapping[str, Any]) -> ApiResponse:
+        stored: Object = copy.deepcopy(dict(manifest))
         stored["metadata"] |= {"resourceVersion": f"{next(self.versions)}"}
         stored["metadata"].setdefault("uid", f"uid-{next(self.versions)}")
         self.objects[key] = stored

@@ -73,6 +73,13 @@ async def test_a_denial_needs_a_read_of_its_own_time_and_writes_nothing(
     assert api.requests == ["GET"]
 
 
+async def test_a_denial_says_when_the_first_call_is_out(replica: CountingReplica) -> None:
+    await asyncio.gather(*(replica.reserve(number) for number in range(5)))
+    denied = await replica.reserve(6)
+    assert denied.retry_after is not None
+    assert 3600 <= denied.retry_after <= 3600 * 65 / 64 + 1
+
+
 async def test_a_flood_at_the_limit_reads_four_times_a_second(
     replica: CountingReplica, api: KeptObjects, virtual_time: VirtualTime
 ) -> None:

@@ -56,7 +56,7 @@ class CountingReplica:
         self.store = ObjectStore(
             self.api, self.bounds, lambda: self.proven, HistoryRations(now), self.tally, now, HeldStates()
         )
-        self.commits = HistoryCommits(self.store, lambda _: AnySlices(), self._beside)  # type: ignore[arg-type]
+        self.commits = HistoryCommits(self.store, lambda _: AnySlices(), self._beside)
         self.keeper = HistoryReservations(self.store, self.commits)
 
     def bounds(self) -> ClockBounds | None:

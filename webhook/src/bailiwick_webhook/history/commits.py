@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, commit, numbers_at, release
+from bailiwick_engine.history.retention import freed_at
 from bailiwick_engine.history.state import KeyState
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_webhook.history.heldstates import HeldState
@@ -37,7 +38,8 @@ class WaitingCommit:
     """A call that waits. `came`: when, by the monotonic clock. `large`: to judge it may take long.
 
     `definitions`: all histories of the endpoint. `stale`: any state will do. `follows`: it is counted already, and only
-    wants to know by a state that stood after that; it reads without a pause.
+    wants to know by a state that stood after that; it reads without a pause. `freed`: after how many milliseconds the
+    first of the calls that it was denied by is out; None: that is not known.
     """
 
     call: WaitingCall
@@ -46,6 +48,7 @@ class WaitingCommit:
     large: bool = False
     stale: bool = False
     follows: bool = False
+    freed: int | None = None
     answer: "asyncio.Future[CommitResult]" = field(default_factory=_new_answer)
 
     def finish(self, result: CommitResult) -> None:
@@ -172,6 +175,9 @@ class _ObjectCommits:
         releases = tuple(self._releases)
         state = release(held.state, [waiting.entry for waiting in releases]) if releases else held.state
         state, results = await self._judging.judge(state, batch, moment)
+        for waiting, result in zip(batch, results, strict=True):
+            if not result.passed and (out := freed_at(state, waiting.call.need, moment)) is not None:
+                waiting.freed = out - moment.earliest
         if state is held.state:
             self._finish(releases)
             self._answer_readers(held, batch, results)

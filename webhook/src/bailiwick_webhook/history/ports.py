@@ -54,7 +54,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     """What became of a request. The verdict is the one by `readings`, which `passes` was last called with.
 
     `stands`: the call is counted wherever it has to be. `counted`: where this attempt counted it. `cause`: why there
-    are no numbers.
+    are no numbers. `retry_after`: after so many seconds the first of the calls that were counted before is out.
     """
 
     request: CountingRequest
@@ -62,6 +62,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     stands: bool = False
     counted: Sequence[CountedIn] = ()
     cause: HistoryCause | None = None
+    retry_after: int | None = None
 
     def covers(self, needs: HistoryNeeds) -> bool:
         """Tell whether a call with these needs is counted wherever it has to be."""

@@ -118,7 +118,8 @@ class HistoryReservations:
             # The state has no room for it.
             return HistoryCause.STATE
         counted = () if result.seq is None else (CountedIn(need.name, result.seq),)
-        return Reservation(attempt.request, attempt.readings_of(result.numbers), result.passed, counted)
+        readings = attempt.readings_of(result.numbers)
+        return Reservation(attempt.request, readings, result.passed, counted, retry_after=attempt.retry_after)
 
     async def _reserve_all(
         self, attempt: "_Attempt", objects: Sequence[ObjectNeed]
@@ -155,7 +156,7 @@ class HistoryReservations:
             return Reservation(attempt.request, attempt.latest, stands=True, counted=counted)
         latest = attempt.latest
         await self._release(attempt)
-        return Reservation(attempt.request, latest)
+        return Reservation(attempt.request, latest, retry_after=attempt.retry_after)
 
     async def _look(
         self, attempt: "_Attempt", objects: Sequence[ObjectNeed], *, stale: bool = False, follows: bool = False
@@ -203,7 +204,9 @@ class HistoryReservations:
         request = attempt.request
         call = WaitingCall(need, request.entry, passes)
         waiting = WaitingCommit(call, came, request.definitions, request.large, stale, follows)
-        return await self._commits.commit((request.namespace, need.name), _empty(request, need), waiting)
+        result = await self._commits.commit((request.namespace, need.name), _empty(request, need), waiting)
+        attempt.note_freed(waiting.freed)
+        return result
 
     async def _release(self, attempt: "_Attempt") -> None:
         """Take out what stands, or may stand; wait for a moment only, and go on beside."""
@@ -229,9 +232,10 @@ class _Attempt:
     """A request that is under way. `begun`: the objects that it is counted in, or may be.
 
     `latest`, `passed`: the numbers that it was last judged by, and whether it passed. `error`: what broke meanwhile.
+    `freed`: see `WaitingCommit`.
     """
 
-    __slots__ = ("begun", "error", "latest", "passed", "request")
+    __slots__ = ("begun", "error", "freed", "latest", "passed", "request")
 
     def __init__(self, request: CountingRequest) -> None:
         self.request = request
@@ -239,6 +243,7 @@ class _Attempt:
         self.latest = UNAVAILABLE
         self.passed = False
         self.error: Exception | None = None
+        self.freed: int | None = None
 
     def passes(self, numbers: _Numbers) -> bool:
         """Tell whether the call is let through with these numbers."""
@@ -252,7 +257,17 @@ class _Attempt:
 
     def uncounted(self, numbers: _Numbers) -> Reservation:
         """Return what becomes of a call that nothing is added for."""
-        return Reservation(self.request, self.readings_of(numbers))
+        return Reservation(self.request, self.readings_of(numbers), retry_after=self.retry_after)
+
+    def note_freed(self, freed: int | None) -> None:
+        """Take note of when a call is out; the first of all counts."""
+        if freed is not None:
+            self.freed = freed if self.freed is None else min(self.freed, freed)
+
+    @property
+    def retry_after(self) -> int | None:
+        """After how many seconds the first of the calls that it was denied by is out."""
+        return None if self.freed is None else max(1, ceil(self.freed / 1000))
 
     def taken(self) -> frozenset[str]:
         """Return the objects to take the call out of; none of them is left to take it out of."""

@@ -192,6 +192,14 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return replace(self, verdict=verdict, allowed=False, used=None, askable=True)
 
     @property
+    def retry_after_seconds(self) -> int | None:
+        """After how many seconds the first of the calls that it was denied by counts no more; None: that is not known."""
+        counted, verdict = self.counted, self.verdict
+        if self.allowed or counted is None or counted.reserved is None or verdict.needs is None:
+            return None
+        return None if verdict.reason is Reason.HISTORY_UNAVAILABLE else counted.reserved.retry_after
+
+    @property
     def requestable(self) -> bool:
         """An approval can be asked for."""
         return self.askable and self.verdict.requestable
