@@ -1,4 +1,4 @@
-"""Endpoint settings, compiled: who may ask, how subjects are proven, what and what delegation may come to.
+"""Endpoint settings, compiled: who may ask, how subjects are proven, what delegation may come to and what is counted.
 
 Holds: settings that do not compile deny the endpoint, so nothing here is ever half taken.
 """
@@ -12,8 +12,9 @@ from bailiwick_api.kinds.endpointpolicy import (
 )
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.compile.conditions import compile_conditions
+from bailiwick_engine.compile.histories import compile_histories, session_path
 from bailiwick_engine.compile.routes import compile_routes
-from bailiwick_engine.compile.settingsdigest import CeilingReads, settings_meaning
+from bailiwick_engine.compile.settingsdigest import SettingsReads, settings_meaning
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.dimensions.resource import compile_resources
@@ -57,8 +58,16 @@ def compile_settings(
         if isinstance(table, tuple):
             return table
         routes = table
-    expressions = [one.expression for entry in (delegation.ceiling if delegation else ()) for one in entry.conditions]
-    read = CeilingReads(scope.used_by(expressions), scope.sources_of(expressions))
+    session = session_path(settings.session)
+    histories, problems = yield from compile_histories(settings.history, session, scope, f"{_PATH}.history")
+    if problems:
+        return tuple(problems)
+    ceiling = delegation.ceiling if delegation else ()
+    expressions = [
+        *(one.expression for entry in ceiling for one in entry.conditions),
+        *(history.when.expression for history in histories if history.when is not None),
+    ]
+    read = SettingsReads(scope.used_by(expressions), scope.sources_of(expressions))
     principals = delegation.principals if delegation else frozenset[Key]()
     meaning = yield from settings_meaning(settings, identity, principals, read, routes)
     return CompiledSettings(
@@ -71,6 +80,8 @@ def compile_settings(
         routes=routes,
         keep=frozenset(settings.record.keep if settings.record else ()),
         meaning=meaning,
+        histories=histories,
+        session=session,
     )
 
 
