@@ -23,9 +23,10 @@ from bailiwick_api.kinds.httproutes import HttpRoute
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.datascope import scope_steps
 from bailiwick_engine.compile import approvable, checks, schemaerrors
+from bailiwick_engine.compile.conditions import compile_conditions
 from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.compile.ruledigest import rule_digest
-from bailiwick_engine.compile.settings import compile_conditions, compile_settings
+from bailiwick_engine.compile.settings import compile_settings
 from bailiwick_engine.compile.subjects import RuleSubjects, Subjects
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.dimensions.dimension import RuleSource

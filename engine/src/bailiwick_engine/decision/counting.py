@@ -93,9 +93,7 @@ class _Weighing:
         """Return what the call needs, see `history_needs`. It is the same whatever numbers are known."""
         endpoint, call = self._endpoint, self._call
         read = {name for part in self._parts() for one in part.conditions for name in one.histories}
-        return history_needs(
-            endpoint.histories, call, subject, seen(endpoint, call, subject, self._now), sorted(read)
-        )
+        return history_needs(endpoint.histories, call, subject, seen(endpoint, call, subject, self._now), sorted(read))
 
     def audits(self) -> bool:
         """Tell whether a rule of an Audit-mode policy reads a history: what it would have done is recorded too."""
