@@ -371,6 +371,7 @@ INVARIANTS: Final = (
             writing_history("a history cannot have owner references or finalizers"),
             deleting_history(historyguards.ONLY_ENDED_HISTORIES_GO),
             deleting_history(historyguards.CANARY_IS_NEVER_STORED),
+            Code("bailiwick_operator.histories.sweeper.HistorySweeper"),
             _DEVIATIONS,
         ),
     ),
