@@ -100,7 +100,7 @@ class _Weighing:
         return any(rule.audit and _reads(rule, None) for rule in self._rules())
 
     def could_pass(self, names: AbstractSet[str]) -> bool:
-        """Tell whether other numbers of these histories could let a denied call get further. It may say so too often."""
+        """Tell whether other numbers of these histories could let a denied call get further. It errs to yes."""
         if not names or not all(self._could_pass_hop(hop, names) for hop in self._passed):
             return False
         # What stands in the way of a hop that could pass reads one of them; a gate may do so too.

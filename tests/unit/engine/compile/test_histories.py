@@ -134,7 +134,7 @@ class TestAProblem:
             ({"window": None}, f"{PLACE}: "),
             ({"calendar": {"unit": "Day", "timeZone": "UTC"}}, f"{PLACE}: "),
             ({"key": ["session"]}, "spec.endpointSettings: a history with session in its key needs"),
-            ({"key": ["context"]}, f"{PLACE}.key[0]: must be subject, agent, session"),
+            ({"key": ["context"]}, f"{PLACE}.key[0]: 'context' must be subject, agent, session"),
             ({"amount": {"of": "subject.id", "digits": 2}}, f"{PLACE}.amount.of: "),
             ({"amount": {"of": "context.amount", "digits": 7}}, f"{PLACE}.amount.digits: "),
         ],

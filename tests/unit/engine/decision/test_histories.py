@@ -1,6 +1,6 @@
 """What a verdict is at an endpoint that counts calls, and which objects it needs for that."""
 
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from msgspec.structs import replace
@@ -12,9 +12,10 @@ from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, t
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.historynumbers import UNREAD, HistoryNumbers, HistoryReadings
 from bailiwick_engine.names import NameSet
-from bailiwick_engine.policy.histories import Amount, CompiledHistory, MemberPart, PartyPart, SlidingWindow
+from bailiwick_engine.policy.histories import Amount, CompiledHistory, KeyPart, MemberPart, PartyPart, SlidingWindow
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.truth import UNKNOWN
 from support.objects import Object, gated_rule, rule, settings
 from unit.engine.cases import (
     CALL,
@@ -32,13 +33,20 @@ from unit.engine.cases import (
 )
 
 HOUR: Final = SlidingWindow(3_600_000)
-EXPORT: Final = {"actions": ["customers.export"]}
+EXPORT: Final[Object] = {"actions": ["customers.export"]}
 
 
-def history(name: str = "exports", *actions: str, **parts: Any) -> CompiledHistory:
-    """Return a history by agent that counts these actions; without any, none that a test calls."""
-    told: dict[str, Any] = {"key": (PartyPart("agent"),), "digest": name.ljust(12, "0")[:12], **parts}
-    return CompiledHistory(name=name, window=HOUR, actions=NameSet.of(actions or ("elsewhere",)), **told)
+def history(
+    name: str, *actions: str, key: tuple[KeyPart, ...] = (PartyPart("agent"),), amount: Amount | None = None
+) -> CompiledHistory:
+    """Return a history that counts these actions; without any, none that a test calls."""
+    digest = name.ljust(12, "0")[:12]
+    return CompiledHistory(name, digest, key, HOUR, NameSet.of(actions or ("elsewhere",)), amount=amount)
+
+
+def export(**fields: object) -> Object:
+    """Return an Allow rule for exports."""
+    return rule("export", **{**EXPORT, **fields})
 
 
 EXPORTS: Final = history("exports", "customers.export")
@@ -52,13 +60,17 @@ def reading(text: str, effect: str = "Allow", **fields: object) -> Object:
     return rule("limited", **{**EXPORT, "effect": effect, "conditions": conditions, **fields})
 
 
-def numbers(counted_too: bool = True, **counts: int | HistoryNumbers) -> HistoryReadings:  # noqa: FBT001, FBT002 - as in `HistoryReadings`
-    found = {name: one if isinstance(one, HistoryNumbers) else HistoryNumbers(one) for name, one in counts.items()}
-    return HistoryReadings(found, counted=counted_too)
+def numbers(**counts: int) -> HistoryReadings:
+    """Return what is known where the call is counted too."""
+    return HistoryReadings({name: HistoryNumbers(count) for name, count in counts.items()}, counted=True)
 
 
-def verdict(on: Snapshot, readings: HistoryReadings = UNREAD, call: Call = CALL, **around: Any) -> Verdict:
-    return verdict_of(on, call, around=Circumstances(NOW, history=readings, **around))
+def uncounted(**counts: int) -> HistoryReadings:
+    return replace(numbers(**counts), counted=False)
+
+
+def verdict(on: Snapshot, readings: HistoryReadings = UNREAD, call: Call = CALL, *, outdated: bool = False) -> Verdict:
+    return verdict_of(on, call, around=Circumstances(NOW, outdated=outdated, history=readings))
 
 
 def needed(found: Verdict) -> list[tuple[list[str], list[str]]]:
@@ -76,8 +88,8 @@ LIMITED: Final = counted(governed(reading("history.exports.count <= 5")), EXPORT
     [
         (numbers(exports=5), Outcome.ALLOW, Reason.ALLOWED),
         (numbers(exports=6), Outcome.DENY, Reason.CONDITION_FALSE),
-        (numbers(False, exports=5), Outcome.DENY, Reason.HISTORY_UNAVAILABLE),
-        (numbers(False, exports=6), Outcome.DENY, Reason.CONDITION_FALSE),
+        (uncounted(exports=5), Outcome.DENY, Reason.HISTORY_UNAVAILABLE),
+        (uncounted(exports=6), Outcome.DENY, Reason.CONDITION_FALSE),
         (numbers(), Outcome.DENY, Reason.HISTORY_UNAVAILABLE),
         (numbers(other=1), Outcome.DENY, Reason.HISTORY_UNAVAILABLE),
         (UNREAD, Outcome.DENY, Reason.HISTORY_UNAVAILABLE),
@@ -98,7 +110,7 @@ def test_a_call_over_the_limit_has_the_message_of_the_policy_and_one_that_is_not
 
 
 def test_a_call_that_is_counted_and_that_no_rule_limits_is_let_through_only_where_it_is_counted() -> None:
-    free = counted(governed(rule(**EXPORT)), EXPORTS)
+    free = counted(governed(export()), EXPORTS)
     found = verdict(free)
     assert (found.outcome, found.reason) == (Outcome.DENY, Reason.HISTORY_UNAVAILABLE)
     assert found.rule is not None
@@ -108,7 +120,7 @@ def test_a_call_that_is_counted_and_that_no_rule_limits_is_let_through_only_wher
 
 
 def test_a_call_that_nothing_counts_and_no_rule_reads_needs_nothing() -> None:
-    found = verdict(counted(governed(rule(**EXPORT)), MARKS))
+    found = verdict(counted(governed(export()), MARKS))
     assert (found.outcome, found.needs) == (Outcome.ALLOW, None)
 
 
@@ -137,7 +149,7 @@ def test_what_is_unknown_denies_whatever_another_rule_allows(
     text: str, effect: str, known: int | None, outcome: Outcome, reason: Reason
 ) -> None:
     approval = {"approval": gated_rule()["approval"]} if effect == "RequireApproval" else {}
-    on = counted(governed(rule(**EXPORT), reading(text, effect, **approval)), MARKS)
+    on = counted(governed(export(), reading(text, effect, **approval)), MARKS)
     found = verdict(on, numbers() if known is None else numbers(marks=known))
     assert (found.outcome, found.reason) == (outcome, reason)
     assert needed(verdict(on)) == [(["marks"], [])]
@@ -146,7 +158,7 @@ def test_what_is_unknown_denies_whatever_another_rule_allows(
 @pytest.mark.parametrize(
     "rules",
     [
-        [rule("banned", **EXPORT, effect="Deny"), reading("history.exports.count <= 5")],
+        [rule("banned", actions=EXPORT["actions"], effect="Deny"), reading("history.exports.count <= 5")],
         [reading("history.exports.count <= 5", intents=["support"])],
         [reading("history.exports.count <= 5", expireTime="2020-01-01T00:00:00Z")],
         [reading("history.exports.count <= 5", actions=["customers.list"])],
@@ -166,7 +178,7 @@ def test_another_condition_that_is_false_makes_the_denial_final() -> None:
 
 
 def test_what_cannot_be_counted_is_denied_though_another_rule_allows_it() -> None:
-    on = counted(governed(rule(**EXPORT)), REFUNDS)
+    on = counted(governed(export()), REFUNDS)
     found = verdict(on, numbers(refunds=1))
     assert (found.outcome, found.reason, found.needs) == (Outcome.DENY, Reason.HISTORY_UNCOUNTABLE, None)
     whole = verdict(on, numbers(refunds=1), with_context(args={"amount": "12.50"}))
@@ -183,7 +195,7 @@ def test_no_approval_is_asked_for_where_the_call_could_not_be_counted() -> None:
 
 
 def test_a_denial_by_a_rule_keeps_its_reason_where_the_call_could_not_be_counted_either() -> None:
-    found = verdict(counted(governed(rule(**EXPORT, effect="Deny")), REFUNDS))
+    found = verdict(counted(governed(export(effect="Deny")), REFUNDS))
     assert (found.reason, found.needs) == (Reason.POLICY_DENIED, None)
 
 
@@ -201,9 +213,13 @@ def test_a_grant_is_used_only_for_a_call_that_is_counted() -> None:
 def test_histories_of_two_keys_are_two_objects() -> None:
     whole = history("whole", "customers.export", key=())
     by_tenant = history("tenant", "customers.export", key=(MemberPart(("context", "tenant")),))
-    on = counted(governed(rule(**EXPORT), reading("history.marks.count > 1", "Deny")), EXPORTS, MARKS, whole, by_tenant)
+    on = counted(governed(export(), reading("history.marks.count > 1", "Deny")), EXPORTS, MARKS, whole, by_tenant)
     found = verdict(on, call=with_context(tenant="a"))
-    assert sorted(needed(found)) == [(["exports", "marks"], ["exports"]), (["tenant"], ["tenant"]), (["whole"], ["whole"])]
+    assert sorted(needed(found)) == [
+        (["exports", "marks"], ["exports"]),
+        (["tenant"], ["tenant"]),
+        (["whole"], ["whole"]),
+    ]
     assert verdict(on).reason is Reason.HISTORY_UNCOUNTABLE
 
 
@@ -223,13 +239,13 @@ def test_an_outdated_endpoint_counts_nothing() -> None:
 
 
 def test_an_endpoint_that_is_dead_reads_nothing() -> None:
-    found = verdict(LIMITED, freshness=Freshness.DEAD)
+    found = verdict_of(LIMITED, around=Circumstances(NOW, Freshness.DEAD))
     assert (found.reason, found.needs) == (Reason.STORE_STALE, None)
 
 
 def test_a_rule_in_audit_mode_reads_as_others_do_and_decides_nothing() -> None:
     audited = stored("audit", reading("history.marks.count > 0", "Deny"), mode="Audit")
-    live = stored("live", rule(**EXPORT), endpointSettings=settings())
+    live = stored("live", export(), endpointSettings=settings())
     on = counted(snapshot(live, audited), MARKS)
     assert needed(verdict(on)) == [(["marks"], [])]
     told = {known: verdict(on, numbers(marks=known)) for known in (0, 1)}
@@ -254,7 +270,7 @@ class TestOnBehalfOfOthers:
         ceiling |= {"conditions": [{"name": "c", "expression": text}]}
         delegation = {"principals": ["agent"], "maxDepth": 1, "ceiling": [ceiling]}
         carrying = {**settings(), "delegation": delegation}
-        return counted(governed(rule(**EXPORT), endpointSettings=carrying), MARKS)
+        return counted(governed(export(), endpointSettings=carrying), MARKS)
 
     CALL: Final = replace(CALL, actors=(CALL.subject,)) if isinstance(CALL.subject, Party) else CALL
 
@@ -278,12 +294,11 @@ class TestOnBehalfOfOthers:
 
 
 def test_an_explanation_shows_the_numbers_that_rules_read() -> None:
-    for readings, shown in ((numbers(exports=6), HistoryNumbers(6)), (UNREAD, None)):
-        found = explain(LIMITED, CALL, Circumstances(NOW, history=readings))
-        assert found is not None
-        assert found.histories == (("exports", shown),)
-    assert [change.clauses[0].held for change in found.changes] != [True]
-    bare = explain(governed(rule(**EXPORT)), CALL, Circumstances(NOW))
+    shown = [explain(LIMITED, CALL, Circumstances(NOW, history=one)) for one in (numbers(exports=6), UNREAD)]
+    known, unread = (one for one in shown if one is not None)
+    assert (known.histories, unread.histories) == ((("exports", HistoryNumbers(6)),), (("exports", None),))
+    assert [one.changes[0].clauses[0].held for one in (known, unread)] == [False, UNKNOWN]
+    bare = explain(governed(export()), CALL, Circumstances(NOW))
     assert bare is not None
     assert bare.histories == ()
 
@@ -296,9 +311,7 @@ class TestASearch:
         endpoint = on.endpoints[call.namespace, call.endpoint]
         found = candidates(endpoint, SearchKind.ACTION, call, NOW)
         assert found.kinds is None
-        return {
-            name: try_name(on, endpoint, SearchKind.ACTION, call, name, Circumstances(NOW)) for name in found.names
-        }
+        return {name: try_name(on, endpoint, SearchKind.ACTION, call, name, Circumstances(NOW)) for name in found.names}
 
     def test_lists_no_name_that_is_counted_or_limited(self) -> None:
         names = [f"a{number}" for number in range(20)]
