@@ -34,7 +34,7 @@ async def test_calls_that_wait_together_share_one_write(replica: CountingReplica
     answers = await asyncio.gather(*(replica.reserve(number) for number in range(20)))
     assert sum(answer.stands for answer in answers) == 5
     assert api.requests == ["GET", "POST"]
-    assert [answer.counted[0].seq for answer in answers if answer.stands] == [1, 2, 3, 4, 5]
+    assert [answer.counts[0].seq for answer in answers if answer.stands] == [1, 2, 3, 4, 5]
     assert replica.tally.calls == 5
 
 

@@ -49,7 +49,7 @@ async def test_a_call_is_counted_in_all_of_its_objects(api: KeptObjects, virtual
     replica = CountingReplica(api, virtual_time)
     answer = await replica.reserve(1, at_most(5, "agents", "totals"), *BOTH)
     assert answer.stands
-    assert [one.name for one in answer.counted] == [AGENT.name, ALL.name]
+    assert answer.counted == {AGENT.name, ALL.name}
     assert {name: one.count for name, one in answer.readings.numbers.items()} == {"agents": 1, "totals": 1}
     assert counts(api) == {AGENT.name: 1, ALL.name: 1}
 

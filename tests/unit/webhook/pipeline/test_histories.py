@@ -132,6 +132,26 @@ async def test_a_call_whose_record_fails_is_taken_out_again(api: KeptObjects) ->
     assert point.counted == 0
 
 
+async def test_a_record_has_what_was_counted_and_read(point: CountingPoint) -> None:
+    for _ in range(6):
+        await point.ask()
+    await point.ask(caller=THE_AGENT)
+    (name,) = {name for _, name in point.api.objects}
+    found = [line["history"] for line in point.lines]
+    expected = [(number, number, True) for number in range(1, 6)] + [(5, 6, False), (5, 6, False)]
+    assert [(one["seq"], one["count"], one["added"]) for (one,) in found] == expected
+    assert {(one["name"], one["object"]) for (one,) in found} == {("exports", name)}
+    assert point.lines[2]["attributes"] == {"history.exports.count": 3}
+
+
+async def test_a_call_that_was_counted_before_is_recorded_as_repeated(point: CountingPoint) -> None:
+    await point.ask(request_id="r")
+    await point.ask(request_id="r")
+    ((first,), (again,)) = [line["history"] for line in point.lines]
+    assert "repeated" not in first
+    assert (again["count"], again["added"], again["repeated"]) == (1, True, True)
+
+
 async def test_a_call_is_counted_before_it_is_recorded(api: KeptObjects) -> None:
     order: list[str] = []
 

@@ -39,7 +39,8 @@ class WaitingCommit:
 
     `definitions`: all histories of the endpoint. `stale`: any state will do. `follows`: it is counted already, and only
     wants to know by a state that stood after that; it reads without a pause. `freed`: after how many milliseconds the
-    first of the calls that it was denied by is out; None: that is not known.
+    first of the calls that it was denied by is out; None: that is not known. `seq`: the event that counted it, or the
+    last one in the state that it was judged by.
     """
 
     call: WaitingCall
@@ -49,6 +50,7 @@ class WaitingCommit:
     stale: bool = False
     follows: bool = False
     freed: int | None = None
+    seq: int = 0
     answer: "asyncio.Future[CommitResult]" = field(default_factory=_new_answer)
 
     def finish(self, result: CommitResult) -> None:
@@ -274,11 +276,14 @@ class _Judging:
         results: list[CommittedCall] = []
         for chunk in _chunks(batch):
             await self.turn()
+            seq = state.seq
             if chunk[0].follows:
-                results.extend(_looked_up(state, waiting.call, moment) for waiting in chunk)
-                continue
-            work = partial(commit, state, [waiting.call for waiting in chunk], moment)
-            state, committed = await self.beside(work) if chunk[0].large else work()
+                committed = tuple(_numbers_of(state, waiting.call, moment) for waiting in chunk)
+            else:
+                work = partial(commit, state, [waiting.call for waiting in chunk], moment)
+                state, committed = await self.beside(work) if chunk[0].large else work()
+            for waiting, result in zip(chunk, committed, strict=True):
+                seq = waiting.seq = seq if result.seq is None else result.seq
             results.extend(committed)
         return state, results
 
@@ -296,6 +301,6 @@ def _chunks(batch: Sequence[WaitingCommit]) -> Iterator[Sequence[WaitingCommit]]
         yield chunk
 
 
-def _looked_up(state: KeyState, call: WaitingCall, moment: ClockBounds) -> CommittedCall:
+def _numbers_of(state: KeyState, call: WaitingCall, moment: ClockBounds) -> CommittedCall:
     """Return the numbers of a call that is counted already."""
     return CommittedCall(numbers_at(state, call.need, moment, with_this=False, entry=call.entry), passed=True)

@@ -15,6 +15,7 @@ from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
+from bailiwick_webhook.record.history import HistoryCount
 
 _Result = TypeVar("_Result")
 
@@ -43,24 +44,18 @@ class CountingRequest(msgspec.Struct, frozen=True, gc=False):
     large: bool = False
 
 
-class CountedIn(msgspec.Struct, frozen=True, gc=False):
-    """An object that a call was counted in. `seq`: the number of this call in it."""
-
-    name: str
-    seq: int
-
-
 class Reservation(msgspec.Struct, frozen=True, gc=False):
     """What became of a request. The verdict is the one by `readings`, which `passes` was last called with.
 
-    `stands`: the call is counted wherever it has to be. `counted`: where this attempt counted it. `cause`: why there
-    are no numbers. `retry_after`: after so many seconds the first of the calls that were counted before is out.
+    `stands`: the call is counted wherever it has to be. `counted`: the names of the objects that this attempt counted it
+    in. `counts`: what a record has of it. `cause`: why there are no numbers. `retry_after`: after so many seconds the first of the calls that were counted before is out.
     """
 
     request: CountingRequest
     readings: HistoryReadings
     stands: bool = False
-    counted: Sequence[CountedIn] = ()
+    counted: frozenset[str] = frozenset()
+    counts: Sequence[HistoryCount] = ()
     cause: HistoryCause | None = None
     retry_after: int | None = None
 

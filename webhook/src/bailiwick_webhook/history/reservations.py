@@ -13,7 +13,7 @@ from math import ceil, floor
 from typing import Final
 
 from bailiwick_api.serverclock import ServerClock
-from bailiwick_engine.history.commit import ClockBounds, WaitingCall
+from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall
 from bailiwick_engine.history.needs import ObjectNeed
 from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.history.state import KeyState
@@ -22,7 +22,6 @@ from bailiwick_webhook.history.heldstates import HeldStates
 from bailiwick_webhook.history.ports import (
     UNAVAILABLE,
     Beside,
-    CountedIn,
     CountingRequest,
     HistoryKeeping,
     Reservation,
@@ -32,6 +31,7 @@ from bailiwick_webhook.history.rations import HistoryRations
 from bailiwick_webhook.history.storedobjects import HistoryClient, ObjectStore
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
+from bailiwick_webhook.record.history import HistoryCount
 
 PATIENCE: Final = 4.0
 """Seconds after which a call is denied, whatever becomes of its writes."""
@@ -82,14 +82,14 @@ class HistoryReservations:
         if isinstance(result, HistoryCause):
             self._store.tally.unavailable[result] += 1
             return Reservation(request, UNAVAILABLE, cause=result)
-        return Reservation(request, HistoryReadings(result, counted=True))
+        return attempt.reservation(result)
 
     async def release(self, reservation: Reservation) -> None:
         """Take a call out again that is not let through after all. What cannot be taken out stays counted."""
         if not reservation.counted:
             return
         attempt = _Attempt(reservation.request)
-        attempt.begun = {one.name for one in reservation.counted}
+        attempt.begun = set(reservation.counted)
         await self._release(attempt)
 
     async def close(self) -> None:
@@ -103,7 +103,7 @@ class HistoryReservations:
             return await self._reserve_one(attempt, objects[0])
         if not attempt.request.needs.counts:
             numbers = await self._look(attempt, objects)
-            return numbers if isinstance(numbers, HistoryCause) else attempt.uncounted(numbers)
+            return numbers if isinstance(numbers, HistoryCause) else attempt.reservation(numbers)
         for _ in range(_TRIES):
             result = await self._reserve_all(attempt, objects)
             if result is not None:
@@ -117,9 +117,7 @@ class HistoryReservations:
         if attempt.passed and not result.passed:
             # The state has no room for it.
             return HistoryCause.STATE
-        counted = () if result.seq is None else (CountedIn(need.name, result.seq),)
-        readings = attempt.readings_of(result.numbers)
-        return Reservation(attempt.request, readings, result.passed, counted, retry_after=attempt.retry_after)
+        return attempt.reservation(result.numbers, stands=result.passed)
 
     async def _reserve_all(
         self, attempt: "_Attempt", objects: Sequence[ObjectNeed]
@@ -131,9 +129,8 @@ class HistoryReservations:
         if not attempt.passes(known):
             known = await self._look(attempt, objects)
             if isinstance(known, HistoryCause) or not attempt.passes(known):
-                return known if isinstance(known, HistoryCause) else attempt.uncounted(known)
-        numbers, counted = dict(known), list[CountedIn]()
-        last = ""
+                return known if isinstance(known, HistoryCause) else attempt.reservation(known)
+        numbers, last = dict(known), ""
         for need in objects:
             if not need.adds:
                 continue
@@ -145,18 +142,15 @@ class HistoryReservations:
                 await self._release(attempt)
                 return HistoryCause.STATE if attempt.passed else None
             last = need.name
-            if result.seq is not None:
-                counted.append(CountedIn(need.name, result.seq))
         # The last one's numbers are of the moment of its write, when the call stood in all.
         read = await self._look(attempt, [need for need in objects if need.name != last], follows=True)
         if isinstance(read, HistoryCause):
             return read
         numbers |= read
         if attempt.passes(numbers):
-            return Reservation(attempt.request, attempt.latest, stands=True, counted=counted)
-        latest = attempt.latest
+            return attempt.reservation(numbers, stands=True)
         await self._release(attempt)
-        return Reservation(attempt.request, latest, retry_after=attempt.retry_after)
+        return attempt.reservation(numbers)
 
     async def _look(
         self, attempt: "_Attempt", objects: Sequence[ObjectNeed], *, stale: bool = False, follows: bool = False
@@ -205,7 +199,8 @@ class HistoryReservations:
         call = WaitingCall(need, request.entry, passes)
         waiting = WaitingCommit(call, came, request.definitions, request.large, stale, follows)
         result = await self._commits.commit((request.namespace, need.name), _empty(request, need), waiting)
-        attempt.note_freed(waiting.freed)
+        if not isinstance(result, HistoryCause):
+            attempt.note(waiting, result)
         return result
 
     async def _release(self, attempt: "_Attempt") -> None:
@@ -232,10 +227,10 @@ class _Attempt:
     """A request that is under way. `begun`: the objects that it is counted in, or may be.
 
     `latest`, `passed`: the numbers that it was last judged by, and whether it passed. `error`: what broke meanwhile.
-    `freed`: see `WaitingCommit`.
+    `freed`, `seqs`: see `WaitingCommit`. `repeated`: the objects that an earlier decision counted it in.
     """
 
-    __slots__ = ("begun", "error", "freed", "latest", "passed", "request")
+    __slots__ = ("begun", "error", "freed", "latest", "passed", "repeated", "request", "seqs")
 
     def __init__(self, request: CountingRequest) -> None:
         self.request = request
@@ -244,6 +239,8 @@ class _Attempt:
         self.passed = False
         self.error: Exception | None = None
         self.freed: int | None = None
+        self.seqs: dict[str, int] = {}
+        self.repeated: set[str] = set()
 
     def passes(self, numbers: _Numbers) -> bool:
         """Tell whether the call is let through with these numbers."""
@@ -255,19 +252,34 @@ class _Attempt:
         """Return readings with these numbers: the very ones that the call was last judged by, where they are."""
         return self.latest if self.latest.numbers == numbers else HistoryReadings(numbers, counted=True)
 
-    def uncounted(self, numbers: _Numbers) -> Reservation:
-        """Return what becomes of a call that nothing is added for."""
-        return Reservation(self.request, self.readings_of(numbers), retry_after=self.retry_after)
+    def reservation(self, numbers: _Numbers, *, stands: bool = False) -> Reservation:
+        """Return what became of it, with these numbers. `stands`: it is counted wherever it has to be."""
+        counts = tuple(
+            HistoryCount(
+                history.name,
+                need.name,
+                self.seqs.get(need.name, 0),
+                numbers[history.name],
+                added=stands and any(one.history is history for one in need.adds),
+                repeated=stands and need.name in self.repeated,
+            )
+            for need in self.request.needs.objects
+            for history in need.reads
+            if history.name in numbers
+        )
+        counted = frozenset(self.begun) if stands else frozenset[str]()
+        wait = None if self.freed is None else max(1, ceil(self.freed / 1000))
+        return Reservation(self.request, self.readings_of(numbers), stands, counted, counts, retry_after=wait)
 
-    def note_freed(self, freed: int | None) -> None:
-        """Take note of when a call is out; the first of all counts."""
+    def note(self, waiting: WaitingCommit, result: CommittedCall) -> None:
+        """Take note of what an object came to."""
+        name, freed = waiting.call.need.name, waiting.freed
+        if not (waiting.follows and name in self.seqs):
+            self.seqs[name] = waiting.seq
+        if result.repeated:
+            self.repeated.add(name)
         if freed is not None:
             self.freed = freed if self.freed is None else min(self.freed, freed)
-
-    @property
-    def retry_after(self) -> int | None:
-        """After how many seconds the first of the calls that it was denied by is out."""
-        return None if self.freed is None else max(1, ceil(self.freed / 1000))
 
     def taken(self) -> frozenset[str]:
         """Return the objects to take the call out of; none of them is left to take it out of."""

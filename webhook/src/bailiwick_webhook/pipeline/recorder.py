@@ -96,6 +96,7 @@ class DecisionRecorder:
             judged=inputs.now,
             weighed=weighed,
             read=read,
+            history=() if one.counted is None or one.counted.reserved is None else one.counted.reserved.counts,
         )
         return decision, line
 
