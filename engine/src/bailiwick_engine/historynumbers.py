@@ -4,11 +4,15 @@ Standing: over nothing; `circumstances` carries them into a decision. Holds: num
 call.
 """
 
+import re
 from collections.abc import Mapping
+from typing import Final, Self
 
 import msgspec
 
 from bailiwick_engine.reasons import Reason
+
+_DECIMAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,15})(?:\.[0-9]{1,6})?")
 
 
 class HistoryNumbers(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +35,24 @@ class HistoryNumbers(msgspec.Struct, frozen=True, gc=False):
         if self.age is not None:
             members["age"] = self.age
         return members
+
+    @property
+    def decimal_sum(self) -> str | None:
+        """The exact sum, as a decimal with all its digits; None: no amount."""
+        if self.total is None:
+            return None
+        whole, part = divmod(self.total, 10**self.digits)
+        return f"{whole}.{part:0{self.digits}}" if self.digits else str(whole)
+
+    @classmethod
+    def of(cls, count: int, decimal_sum: str | None, age: int | None) -> Self | None:
+        """Return the numbers that a record has in these words; None where it has no such sum."""
+        if decimal_sum is None:
+            return cls(count, age=age)
+        if _DECIMAL.fullmatch(decimal_sum) is None:
+            return None
+        whole, _, part = decimal_sum.partition(".")
+        return cls(count, int(whole + part), len(part), age)
 
 
 class HistoryReadings(msgspec.Struct, frozen=True, gc=False):

@@ -453,7 +453,7 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         next_action="none",
         when=(
             "A history of the endpoint counts the call, but a part of its key, its amount or the outcome of its `when`"
-            " cannot be told from the call."
+            " does not follow from the call."
         ),
         footing="attested",
         disposition=Disposition.BLOCKED,

@@ -136,6 +136,9 @@ class Scope:
 
     def histories(self, expression: Expression) -> frozenset[str]:
         """Return the names of the histories that an expression reads, itself or by a variable."""
+        if not expression.uses:
+            # Not kept: a scope without variables is that of most policies, and outlives their expressions.
+            return expression.histories
         found = self._histories.get(expression)
         if found is None:
             reached = [self._variables[name].histories for name in self._reached((expression,))]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from cel_expr_python import cel
@@ -60,7 +60,8 @@ class Expression:
     `closure` says the same as `program`, faster, of bindings that are plain (see `Inputs`); None where there is none.
     `reads` are the members of a call that it looks at, none the beginning of another; `timed`: it names `now`; `bound`
     are the full names of the variables in `uses`. `cost` is that of an expression without variables and data, else see
-    `Scope.cost`. `data` are the names of the data that its text names, `histories` those of the histories that it reads.
+    `Scope.cost`. `data` are the names of the data that its text names, `histories` those of the histories that it
+    reads.
     """
 
     text: str
@@ -81,8 +82,8 @@ def compile_expression(
 ) -> Expression | tuple[Problem, ...]:
     """Compile, or find, an expression. `declared` are the types of the variables that it may name, by their names.
 
-    `data` are the names of the data that it may read, each typed dyn. It may read a history of any name: which ones there
-    are stands with the settings of the endpoint, which may be in another policy.
+    `data` are the names of the data that it may read, each typed dyn. It may read a history of any name: which ones
+    there are stands with the settings of the endpoint, which may be in another policy.
 
     The same text is compiled once for all policies that give the variables it names the same types. The library's
     environment takes a millisecond and 130 KB, so that one that declares variables is let go at once: what was checked
@@ -105,23 +106,10 @@ def compile_expression(
         )
     variables = {f"variables.{name}": kind for name, kind in named.items()}
     variables |= {f"{DATA}.{name}": ANY for name in sorted(read)}
-    seeming = histories.names_in_text(text)
-    of_histories = {histories.full_name(name): ANY for name in sorted(seeming)}
-    made = _checked(text, variables | of_histories if seeming else variables)
-    if seeming and not isinstance(made, RuntimeError) and (loop := histories.loop_variable(made.node)) is not None:
-        # All that seems to be a history is a loop variable then, or it does not compile.
-        place_of_loop = place(text, positions(made.serialized).get(loop.at, 0))
-        made = _checked(text, variables)
-        if isinstance(made, RuntimeError):
-            told = f"{HISTORY} cannot be the name of a loop variable, because the condition reads a history"
-            return (Problem(path, told, *place_of_loop),)
-    if isinstance(made, RuntimeError):
-        return _problems(str(made), text, path, _names(declared, data))
-    program, yields, serialized, node = made.program, made.yields, made.serialized, made.node
-    counted = histories.names_in_tree(node) if seeming else _NO_HISTORIES
-    if counted and (wrong := histories.misuse(node)) is not None:
-        line, column = place(text, positions(serialized).get(wrong[1], 0))
-        return (Problem(path, wrong[0], line, column),)
+    made = _checked(text, path, variables, _names(declared, data))
+    if isinstance(made, tuple):
+        return made
+    serialized, node = made.serialized, made.node
     if (literal := zones.unknown(node, text)) is not None:
         line, column = place(text, positions(serialized).get(literal.at, 0))
         return (Problem(path, zones.message(str(literal.value)), line, column),)
@@ -138,8 +126,8 @@ def compile_expression(
     readable = [name for name, kind in {**_DECLARED, **made.variables}.items() if kind.name() in _READABLE]
     expression = Expression(
         text,
-        program,
-        yields,
+        made.program,
+        made.yields,
         uses,
         closure(node, frozenset(readable)),
         outermost(node, (*ROOTS, *(f"{DATA}.{name}" for name in read))) if cost is None else without_inner(cost.reads),
@@ -147,13 +135,14 @@ def compile_expression(
         bound=frozenset(made.variables),
         cost=cost,
         data=read,
-        histories=counted,
+        histories=histories.names_in_tree(node) if HISTORY in text else _NO_HISTORIES,
     )
     # The first one stays: a shared expression must be one object.
     return _EXPRESSIONS.setdefault(key, expression) if shared else expression
 
 
-class _Checked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Checked:
     """What the library made of a text. `variables` are the types that were declared, by their full names."""
 
     program: Any
@@ -163,7 +152,27 @@ class _Checked(NamedTuple):
     variables: Mapping[str, Any]
 
 
-def _checked(text: str, variables: Mapping[str, Any]) -> _Checked | RuntimeError:
+def _checked(
+    text: str, path: str, variables: Mapping[str, Any], names: Sequence[str]
+) -> _Checked | tuple[Problem, ...]:
+    """Let the library check a text that may read these variables, and histories. `names`: see `_problems`."""
+    seeming = histories.names_in_text(text)
+    made = _by_checker(text, {**variables, **{histories.full_name(name): ANY for name in sorted(seeming)}})
+    if seeming and isinstance(made, _Checked):
+        wrong = None
+        if (loop := histories.loop_variable(made.node)) is not None:
+            # All that seems to be a history is a loop variable then, or it does not compile.
+            wrong = f"{HISTORY} cannot be the name of a loop variable, because the condition reads a history", loop.at
+            alone = _by_checker(text, variables)
+            if isinstance(alone, _Checked):
+                return alone
+        if (wrong := wrong or histories.misuse(made.node)) is not None:
+            line, column = place(text, positions(made.serialized).get(wrong[1], 0))
+            return (Problem(path, wrong[0], line, column),)
+    return _problems(str(made), text, path, names) if isinstance(made, RuntimeError) else made
+
+
+def _by_checker(text: str, variables: Mapping[str, Any]) -> _Checked | RuntimeError:
     environment = _environment(variables) if variables else _BARE
     try:
         program = environment.compile(text)

@@ -26,7 +26,8 @@ def names_in_text(text: str) -> frozenset[str]:
 
 def names_in_tree(tree: Node) -> frozenset[str]:
     """Return the names of histories that an expression reads."""
-    return frozenset(node.name.removeprefix(_PREFIX) for node in walk(tree) if _is_history(node))
+    names = (node.name for node in walk(tree) if isinstance(node, Ident) and _is_history(node))
+    return frozenset(name.removeprefix(_PREFIX) for name in names)
 
 
 def loop_variable(tree: Node) -> Comprehension | None:
@@ -51,8 +52,8 @@ def misuse(tree: Node) -> tuple[str, int] | None:
     return None
 
 
-def _is_history(node: Node) -> bool:
-    return isinstance(node, Ident) and node.name.startswith(_PREFIX)
+def _is_history(node: Ident) -> bool:
+    return node.name.startswith(_PREFIX)
 
 
 def _wrong_member(history: str, field: str, *, test: bool) -> str | None:

@@ -171,7 +171,7 @@ def _values(rules: Sequence[tuple[CompiledRule, Truth]], call: Call, view: _View
     return values
 
 
-def seen(  # noqa: PLR0913, PLR0917 - what a condition depends on
+def seen(
     endpoint: CompiledEndpoint,
     call: Call,
     subject: Party,

@@ -7,6 +7,7 @@ equal `digest` count alike.
 from dataclasses import dataclass
 from typing import Literal
 
+from bailiwick_engine.call import Call
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.dimensions.condition import CompiledCondition
@@ -102,3 +103,10 @@ class CompiledHistory:
     resources: tuple[CompiledResource, ...] | None = None
     when: CompiledCondition | None = None
     amount: Amount | None = None
+
+    def counts(self, call: Call) -> bool:
+        """Tell whether it counts a call for certain, whatever the call's attributes are."""
+        if call.action.name not in self.actions or self.when is not None:
+            return False
+        listed = self.resources
+        return listed is None or any(one.whole and one.type == call.resource.type for one in listed)
