@@ -58,9 +58,19 @@ def reserve(needs: HistoryNeeds, passes: Passes, *, last_look: bool = True) -> G
     `last_look` false leaves out what makes limits over several keys hold together.
     """
     objects = needs.objects
-    if len(objects) == 1:
-        result: CommittedCall | None = yield Count(objects[0], passes)
-        return None if result is None else result.passed
+    if len(objects) > 1:
+        return (yield from _reserve_several(objects, passes, last_look=last_look))
+    result: CommittedCall | None = yield Count(objects[0], passes)
+    if result is None:
+        # It may stand there.
+        yield TakeOut(objects[0])
+        return None
+    return result.passed
+
+
+def _reserve_several(
+    objects: tuple[ObjectNeed, ...], passes: Passes, *, last_look: bool
+) -> Generator[Step, Any, bool | None]:
     known: dict[str, HistoryNumbers] | None = yield Look(objects)
     if known is None or not passes(known):
         return None if known is None else False
@@ -69,11 +79,12 @@ def reserve(needs: HistoryNeeds, passes: Passes, *, last_look: bool = True) -> G
     for need in objects:
         if not need.adds:
             continue
-        result = yield Count(need, partial(_passes_with, passes, known))
+        result: CommittedCall | None = yield Count(need, partial(_passes_with, passes, known))
+        if result is None or result.passed:
+            counted.append(need)
         if result is None or not result.passed:
             verdict = None if result is None else False
             break
-        counted.append(need)
         known = {**known, **result.numbers}
     if verdict and last_look:
         known = yield Look(objects, last=True)
@@ -124,9 +135,9 @@ class SimulatedCall:
     verdicts: list[bool | None] = field(default_factory=list)
     disturbed: bool = False
 
-    @property
-    def entry(self) -> str:
-        return entry_id(self.number)
+    def entry(self, attempt: int) -> str:
+        """Return the id of an attempt's entry."""
+        return entry_id(self.number, attempt)
 
     @property
     def needs(self) -> HistoryNeeds:
@@ -168,7 +179,7 @@ class Simulation:
     `spread`: by how much a replica may err about the time. `spacing`: how far apart calls come at most, but for some
     that come about `leap` after the one before. With `apart`, each comes so long after the one before, when that has
     been answered, and no message takes any time. `resend`: each call that passes is sent again at once. `last_look`,
-    `unversioned` and `bend` take away what the laws rest on.
+    `unversioned`, `own_ends` and `bend` take away what the laws rest on.
     """
 
     def __init__(
@@ -186,11 +197,12 @@ class Simulation:
         resend: bool = False,
         last_look: bool = True,
         unversioned: bool = False,
+        own_ends: bool = True,
         bend: Callable[[ClockBounds], ClockBounds] = lambda bounds: bounds,
         start: int = START,
     ) -> None:
         self.rng, self.faults, self.spread = rng, faults, spread
-        self.last_look, self.unversioned, self.bend = last_look, unversioned, bend
+        self.last_look, self.unversioned, self.own_ends, self.bend = last_look, unversioned, own_ends, bend
         self.pace, self.resend = (15 if apart is None else 0), resend
         self.now = start
         self.objects: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -320,6 +332,7 @@ class _Attempt:
     call: SimulatedCall
     steps: Generator[Step, Any, bool | None]
     life: int
+    entry: str
     times: dict[str, int] = field(default_factory=dict)
     asked: int | None = None
     moments: dict[str, int] = field(default_factory=dict)
@@ -353,7 +366,8 @@ class Replica:
     def start(self, call: SimulatedCall) -> None:
         """Begin to count a call."""
         steps = reserve(call.needs, call.kind.passes, last_look=self.world.last_look)
-        attempt = _Attempt(call, steps, self.life)
+        entry = call.entry(call.attempts if self.world.own_ends else 0)
+        attempt = _Attempt(call, steps, self.life, entry)
         self.attempts.append(attempt)
         self._go_on(attempt, None)
 
@@ -370,7 +384,7 @@ class Replica:
             case Look(needs, last):
                 self._look(attempt, needs, last=last)
             case Count(need, passes):
-                self._worker(need).add(_Waiting(attempt, WaitingCall(need, attempt.call.entry, passes), self.world.now))
+                self._worker(need).add(_Waiting(attempt, WaitingCall(need, attempt.entry, passes), self.world.now))
             case TakeOut(need):
                 self._take_out(attempt, need, 0)
 
@@ -399,7 +413,7 @@ class Replica:
             else:
                 moment = self.world.moment()
                 attempt.moments.update({one.name: self.world.now for one in need.reads})
-                numbers.update(commits.numbers_at(held[1], need, moment, with_this=not last, entry=attempt.call.entry))
+                numbers.update(commits.numbers_at(held[1], need, moment, with_this=not last, entry=attempt.entry))
             if not left:
                 self._go_on(attempt, None if is_lost else numbers)
 
@@ -415,7 +429,7 @@ class Replica:
                 self._go_on(attempt, None)
                 return
             version, state = held
-            after = commits.release(state, [attempt.call.entry])
+            after = commits.release(state, [attempt.entry])
             if after is state:
                 self._go_on(attempt, None)
                 return

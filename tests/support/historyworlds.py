@@ -10,6 +10,7 @@ from typing import Final
 
 from bailiwick_engine.history.commit import ClockBounds
 from bailiwick_engine.history.needs import HistoryNeeds
+from bailiwick_engine.history.state import CALL_DIGITS
 from bailiwick_engine.history.windows import period_start
 from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.histories import Amount, CalendarWindow, CompiledHistory, SlidingWindow
@@ -210,7 +211,9 @@ def miscounted(world: World, run: Simulation) -> Violations:
     for call in run.calls:
         for need in call.needs.objects:
             state = run.state(need.name)
-            entries = [] if state is None else [one for one in state.recent if one.id == call.entry]
+            entries = (
+                [] if state is None else [one for one in state.recent if one.id.startswith(call.entry(0)[:CALL_DIGITS])]
+            )
             wanted = bool(need.adds) and call.number in passed
             if wanted and len(entries) != 1:
                 found.append(f"call {call.number} passed and stands {len(entries)} times in {need.name}")
@@ -236,6 +239,7 @@ def run_world(
     calm: bool = False,
     last_look: bool = True,
     unversioned: bool = False,
+    own_ends: bool = True,
     bend: Callable[[ClockBounds], ClockBounds] = lambda bounds: bounds,
 ) -> tuple[World, Simulation]:
     """Run a world that is drawn from a seed. `calm`: nothing goes wrong."""
@@ -262,6 +266,7 @@ def run_world(
         leap=0 if window == LONG else window,
         last_look=last_look,
         unversioned=unversioned,
+        own_ends=own_ends,
         bend=bend,
         start=made.start,
     )

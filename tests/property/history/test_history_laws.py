@@ -125,6 +125,7 @@ WITHOUT: Final[dict[str, tuple[str, Mutation]]] = {
     "a last look at all keys": ("a joint limit", lambda _: {"last_look": False}),
     "a resourceVersion": ("one key", lambda _: {"unversioned": True}),
     "keeping what is relied on": ("a joint limit", patched("release", release_all)),
+    "an end of its own for each attempt": ("one key", lambda _: {"own_ends": False}),
     "a release": ("a joint limit", patched("release", lambda state, _: state)),
     "a retry's own entry": ("one key", patched("_retried", lambda *_: None)),
     "a retry's move to the present": (

@@ -188,6 +188,12 @@ class TestARetry:
         assert after is state
         assert (result.passed, result.repeated, result.seq) == (True, True, None)
 
+    def test_is_known_by_the_beginning_of_its_entry(self) -> None:
+        state = counted(empty_state(), WaitingCall(NEED, entry_id(1, attempt=1), most(5)))
+        state, result = only(state, WaitingCall(NEED, entry_id(1, attempt=2), most(5)))
+        assert result.repeated
+        assert [(entry.id, entry.relied_on) for entry in state.recent] == [(entry_id(1, attempt=1), True)]
+
     def test_in_the_same_batch_it_counts_once(self) -> None:
         state, results = commit(empty_state(), (call(1), call(1), call(2)), at(NOW))
         assert [(result.passed, result.repeated) for result in results] == [(True, False), (True, True), (True, False)]
@@ -251,6 +257,11 @@ class TestARelease:
     def test_one_that_an_answer_relies_on_stays(self) -> None:
         state, _ = only(counted(empty_state(), call(1)), call(1))
         assert release(state, [entry_id(1)]) is state
+
+    def test_of_one_attempt_takes_out_nothing_of_another(self) -> None:
+        """The first one's write got lost, and it finds that out after the call was counted by the second."""
+        state = counted(empty_state(), WaitingCall(NEED, entry_id(1, attempt=2), most(5)))
+        assert release(state, [entry_id(1, attempt=1)]) is state
 
     def test_one_that_is_not_there_changes_nothing(self) -> None:
         state = counted(empty_state(), call(1))

@@ -31,8 +31,7 @@ UNAVAILABLE: Final = HistoryReadings(refusal=Reason.HISTORY_UNAVAILABLE)
 class CountingRequest(msgspec.Struct, frozen=True, gc=False):
     """A call that has to be counted, or whose histories have to be read.
 
-    `entry`: 32 hex digits that this call alone has, the same if it is sent again. `definitions`: all histories of the
-    endpoint. `large`: to judge it may take long.
+    `entry`: see `WaitingCall`. `definitions`: all histories of the endpoint. `large`: to judge it may take long.
     """
 
     namespace: str

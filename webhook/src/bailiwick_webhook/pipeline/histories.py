@@ -18,6 +18,7 @@ from bailiwick_engine.approval.grants import Grant, chain
 from bailiwick_engine.call import Party
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.history.needs import HistoryNeeds
+from bailiwick_engine.history.state import CALL_DIGITS
 from bailiwick_engine.historynumbers import HistoryReadings
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.ports import UseConsumer
@@ -169,7 +170,10 @@ def _explained(one: EvaluatedCall, cause: HistoryCause | None) -> EvaluatedCall:
 
 
 def _entry(asked: EvaluationRequest) -> str:
-    """Return the id of a call's entry: the same for a call that is sent again with its own request id."""
+    """Return the id of a call's entry: the same for a call that is sent again with its own request id, but its end.
+
+    The end is of this attempt alone, so that to take it out again never takes out what another attempt counted.
+    """
     call = asked.call
     if asked.request_id is None or not isinstance(call.subject, Party):
         return secrets.token_hex(_ENTRY_DIGITS // 2)
@@ -180,4 +184,5 @@ def _entry(asked: EvaluationRequest) -> str:
     actors = (part or "" for actor in chain(call) for part in actor)
     own = (call.caller.uid, asked.request_id, f"{asked.item}", call.subject.uid, bound, *actors)
     framed = b"".join(len(part := text.encode("utf-8", "surrogatepass")).to_bytes(4, "big") + part for text in own)
-    return hashlib.sha256(framed).hexdigest()[:_ENTRY_DIGITS]
+    attempt = secrets.token_hex((_ENTRY_DIGITS - CALL_DIGITS) // 2)
+    return hashlib.sha256(framed).hexdigest()[:CALL_DIGITS] + attempt
