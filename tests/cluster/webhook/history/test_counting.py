@@ -108,12 +108,14 @@ async def test_two_keys_hold_together_over_three_processes(tenant: Tenant) -> No
     # Two calls that are under way at once may deny each other; none passes beyond the limit.
     assert 1 <= answers["allowed"] <= LIMIT
     until(
-        lambda: {
-            sum(slot.count for line in state.lines.values() for slot in line.slots)
-            for state in states(tenant)
-            if len(state.lines) == 1
-        }
-        >= {answers["allowed"]},
+        lambda: (
+            {
+                sum(slot.count for line in state.lines.values() for slot in line.slots)
+                for state in states(tenant)
+                if len(state.lines) == 1
+            }
+            >= {answers["allowed"]}
+        ),
         "what was denied is taken out again",
     )
     again = [tenant.ask("customers.both", point=number % REPLICAS).decision for number in range(2 * LIMIT)]
@@ -163,12 +165,12 @@ def dying(pdp: Bailiwick) -> Iterator[DecisionPoint]:
     """A decision point that SIGKILL ends before it writes its first record of a call."""
     folder = pdp.stack.folder
     port, status, admission = free_ports(3)
-    flags = (
+    flags: tuple[str | Path, ...] = (
         *("--kubeconfig", folder / "webhook.token.kubeconfig", "--record-file", folder / "dying.records.jsonl"),
         *(f"--port={port}", f"--status-port={status}", f"--admission-port={admission}"),
         *("--external-url", pdp.points[0].url, "--drain-seconds=0.2", "--witness-wait-seconds=0"),
     )
-    program = [sys.executable, Path(crash.__file__), "evaluation:before", *flags]
+    program: list[str | Path] = [sys.executable, Path(crash.__file__), "evaluation:before", *flags]
     running = spawn("dying", program, folder / "dying.log")
     point = DecisionPoint(
         f"http://127.0.0.1:{port}", f"http://127.0.0.1:{status}", admission, folder / "dying.records.jsonl", running
@@ -178,9 +180,7 @@ def dying(pdp: Bailiwick) -> Iterator[DecisionPoint]:
     process.stop([running.id])
 
 
-def test_a_kill_between_the_write_and_the_record_leaves_the_call_counted(
-    tenant: Tenant, dying: DecisionPoint
-) -> None:
+def test_a_kill_between_the_write_and_the_record_leaves_the_call_counted(tenant: Tenant, dying: DecisionPoint) -> None:
     for _ in range(LIMIT - 1):
         assert tenant.ask("customers.kills").decision
     there = Tenant(tenant.cluster, tenant.callers, tenant.namespace, [dying.url], tokens=tenant.tokens)
@@ -223,9 +223,7 @@ def test_an_object_that_is_deleted_before_its_time_denies(tenant: Tenant, pdp: B
     known = {state.key for state in states(tenant)}
     assert tenant.ask("customers.deleted").decision
     path = f"/apis/{API_VERSION}/namespaces/{tenant.namespace}/{ENDPOINT_HISTORIES}"
-    (made,) = [
-        item for item in accepted(tenant.callers.admin.get(path))["items"] if item["spec"]["key"] not in known
-    ]
+    (made,) = [item for item in accepted(tenant.callers.admin.get(path))["items"] if item["spec"]["key"] not in known]
     with ThreadPoolExecutor(4) as threads:
         asking = [threads.submit(tenant.ask, "customers.deleted") for _ in range(8)]
         accepted(tenant.callers(pdp.installation.operator).delete(f"{path}/{made['metadata']['name']}"))

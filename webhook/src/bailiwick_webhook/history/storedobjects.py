@@ -122,7 +122,9 @@ class ObjectStore:
             _log.error("history not written", name=key[1], status=answer.status, why=answer.message)
             return HistoryCause.REFUSED
         self.tally.commits[HistoryCommit.WRITTEN] += 1
-        written = HeldState(state, metadata["resourceVersion"], metadata["uid"], parse_hour(label) or 0, began, held.read)
+        written = HeldState(
+            state, metadata["resourceVersion"], metadata["uid"], parse_hour(label) or 0, began, held.read
+        )
         self.held.put(key, written)
         # It may have been lifted while this was written.
         return written if self.proven() else HistoryCause.GUARD
