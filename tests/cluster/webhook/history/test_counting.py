@@ -53,6 +53,7 @@ HISTORIES: Final = (
     counted("outages"),
     counted("deleted", key=["agent", "action"]),
     counted("spent"),
+    counted("twice"),
     counted("both"),
     counted("everybody", key=[], action="customers.both"),
 )
@@ -61,6 +62,8 @@ LIMITS: Final = (
     *(limited(name, f"history.{name}.count <= {LIMIT}") for name in ("guards", "outages", "deleted")),
     limited("both", f"history.both.count <= 3 * {LIMIT} && history.everybody.count <= {LIMIT}"),
     gated_rule("spent", actions=["customers.spent"], approval={"steps": STEPS, "maxUses": 3, "limits": PLENTY}),
+    gated_rule("twice", actions=["customers.twice"], approval={"steps": STEPS, "maxUses": 1, "limits": PLENTY}),
+    limited("second", "history.twice.count > 1", effect="Deny", actions=["customers.twice"]),
     limited("full", "history.spent.count > 1", effect="Deny", actions=["customers.spent"]),
 )
 
@@ -157,6 +160,13 @@ def test_a_full_limit_never_burns_an_approval(tenant: Tenant) -> None:
     assert tenant.ask("customers.spent", "7").decision
     denied = tenant.ask("customers.spent", "7", point=1)
     assert (denied.decision, denied.reason) == (False, "policy_denied")
+    assert tenant.uses(grant) == 1
+
+
+def test_a_call_that_used_an_approval_and_is_sent_again_counts_once(tenant: Tenant) -> None:
+    grant = tenant.approved("customers.twice", "7")
+    answers = [tenant.ask("customers.twice", "7", point=point, request_id="same") for point in range(REPLICAS)]
+    assert [answer.reason for answer in answers] == ["allowed"] * REPLICAS
     assert tenant.uses(grant) == 1
 
 

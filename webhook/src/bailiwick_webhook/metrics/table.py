@@ -212,7 +212,7 @@ HISTORY_SECONDS: Final = Metric(
 HISTORY_UNAVAILABLE: Final = Metric(
     "bailiwick_history_unavailable_total",
     "counter",
-    "Calls that were denied (history_unavailable), or answered without numbers. api_server: it did not respond;"
+    "Calls denied with history_unavailable, or answered without numbers. why: api_server: it did not respond;"
     " conflict: other replicas wrote first for two seconds; late: it took too long; ration: more writes, new keys, reads"
     " or dry runs a second than one namespace or this process has; clock: this clock and the API server's differ by"
     " more than 30 seconds; guard: the guards are not proven; state: an object is unreadable, full, or behind what was"
