@@ -52,7 +52,6 @@ def _require_length(window: str) -> str:
 Window = Annotated[
     str,
     Field(
-        min_length=2,
         max_length=6,
         pattern=WINDOW_PATTERN,
         json_schema_extra=cel.validations(cel.WINDOW_LIMITED),
