@@ -302,6 +302,18 @@ PANELS: Final = (
         ),
     ),
     Panel(
+        "Histories",
+        "none",
+        (
+            ("max(bailiwick_operator_histories{%})", "objects"),
+            ("max(bailiwick_operator_histories_undated{%})", "kept, without a readable hour"),
+            (
+                "sum by (outcome) (increase(bailiwick_operator_history_deletions_total{%}[$__rate_interval]))",
+                "deletions, {{outcome}}",
+            ),
+        ),
+    ),
+    Panel(
         "Notifications",
         "none",
         (
