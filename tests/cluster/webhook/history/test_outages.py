@@ -1,11 +1,11 @@
-"""Counting while API server or etcd restart, hang, or run without the guards: late is denied, and no limit is passed."""
+"""Counting while API server or etcd restart, hang, or run without guards: late is denied, no limit is passed."""
 
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, Self
 
 import pytest
 
@@ -68,7 +68,7 @@ class Insisting:
         self._over = threading.Event()
         self.answers: Counter[str] = Counter()
 
-    def __enter__(self) -> "Insisting":
+    def __enter__(self) -> Self:
         self._threads = [threading.Thread(target=self._insist, args=(number,)) for number in range(CALLERS)]
         for thread in self._threads:
             thread.start()
