@@ -193,6 +193,27 @@ PANELS: Final = (
         (("sum by (outcome) (rate(bailiwick_grant_uses_total{%}[$__rate_interval]))", "{{outcome}}"),),
     ),
     Panel(
+        "Calls that are counted",
+        "reqps",
+        (
+            ("sum(rate(bailiwick_history_calls_total{%}[$__rate_interval]))", "counted"),
+            ("sum by (outcome) (rate(bailiwick_history_commits_total{%}[$__rate_interval]))", "writes: {{outcome}}"),
+            ("sum by (why) (rate(bailiwick_history_unavailable_total{%}[$__rate_interval]))", "denied: {{why}}"),
+        ),
+        "Calls that wait for the same object share a write.",
+    ),
+    Panel(
+        "Time of a write that counts calls",
+        "s",
+        (
+            (
+                "histogram_quantile(0.99,"
+                " sum by (le) (rate(bailiwick_history_commit_duration_seconds_bucket{%}[$__rate_interval])))",
+                "p99",
+            ),
+        ),
+    ),
+    Panel(
         "Decision records",
         "reqps",
         (
