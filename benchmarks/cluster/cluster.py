@@ -261,6 +261,7 @@ async def _revocations(clients: Clients, grants: list[tuple[str, str]]) -> tuple
 
 
 def row(name: str, times: list[float], bare: list[float], budget: str) -> Row:
+    """Return a row of times in seconds, beside those of the least that the API server does for the same."""
     found = sorted(1e3 * one for one in times)
     least = [1e3 * one for one in bare]
     cells = (

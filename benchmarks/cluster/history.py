@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import aiohttp
 
@@ -114,7 +114,7 @@ class _Asking:
         }
         self._enforcer = cluster.service_account_token(NAMESPACE, ENDPOINT, ("bailiwick",))
 
-    async def __aenter__(self) -> "_Asking":
+    async def __aenter__(self) -> Self:
         headers = {"Authorization": f"Bearer {self._enforcer}"}
         self._session = aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=0))
         return self

@@ -4,22 +4,14 @@ Holds: only a label of the one form that the decision point writes is a time; an
 history is kept.
 """
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from bailiwick_api.kinds.meta import KEEP_UNTIL_LABEL
-
-_HOUR: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}")
+from bailiwick_api.times import parse_hour
 
 
 def keep_until(history: Mapping[str, Any]) -> float | None:
     """Return from when on a history counts nothing any more, in seconds since the epoch; None where it is unknown."""
-    label = (history["metadata"].get("labels") or {}).get(KEEP_UNTIL_LABEL)
-    if not isinstance(label, str) or _HOUR.fullmatch(label) is None:
-        return None
-    try:
-        return datetime.strptime(label, "%Y-%m-%dT%H").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return None
+    hour = parse_hour((history["metadata"].get("labels") or {}).get(KEEP_UNTIL_LABEL))
+    return None if hour is None else hour.timestamp()

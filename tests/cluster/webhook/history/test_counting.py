@@ -53,6 +53,7 @@ HISTORIES: Final = (
     counted("outages"),
     counted("deleted", key=["agent", "action"]),
     counted("spent"),
+    counted("twice"),
     counted("both"),
     counted("everybody", key=[], action="customers.both"),
 )
@@ -61,6 +62,8 @@ LIMITS: Final = (
     *(limited(name, f"history.{name}.count <= {LIMIT}") for name in ("guards", "outages", "deleted")),
     limited("both", f"history.both.count <= 3 * {LIMIT} && history.everybody.count <= {LIMIT}"),
     gated_rule("spent", actions=["customers.spent"], approval={"steps": STEPS, "maxUses": 3, "limits": PLENTY}),
+    gated_rule("twice", actions=["customers.twice"], approval={"steps": STEPS, "maxUses": 1, "limits": PLENTY}),
+    limited("second", "history.twice.count > 1", effect="Deny", actions=["customers.twice"]),
     limited("full", "history.spent.count > 1", effect="Deny", actions=["customers.spent"]),
 )
 
@@ -108,12 +111,14 @@ async def test_two_keys_hold_together_over_three_processes(tenant: Tenant) -> No
     # Two calls that are under way at once may deny each other; none passes beyond the limit.
     assert 1 <= answers["allowed"] <= LIMIT
     until(
-        lambda: {
-            sum(slot.count for line in state.lines.values() for slot in line.slots)
-            for state in states(tenant)
-            if len(state.lines) == 1
-        }
-        >= {answers["allowed"]},
+        lambda: (
+            {
+                sum(slot.count for line in state.lines.values() for slot in line.slots)
+                for state in states(tenant)
+                if len(state.lines) == 1
+            }
+            >= {answers["allowed"]}
+        ),
         "what was denied is taken out again",
     )
     again = [tenant.ask("customers.both", point=number % REPLICAS).decision for number in range(2 * LIMIT)]
@@ -158,17 +163,24 @@ def test_a_full_limit_never_burns_an_approval(tenant: Tenant) -> None:
     assert tenant.uses(grant) == 1
 
 
+def test_a_call_that_used_an_approval_and_is_sent_again_counts_once(tenant: Tenant) -> None:
+    grant = tenant.approved("customers.twice", "7")
+    answers = [tenant.ask("customers.twice", "7", point=point, request_id="same") for point in range(REPLICAS)]
+    assert [answer.reason for answer in answers] == ["allowed"] * REPLICAS
+    assert tenant.uses(grant) == 1
+
+
 @pytest.fixture
 def dying(pdp: Bailiwick) -> Iterator[DecisionPoint]:
     """A decision point that SIGKILL ends before it writes its first record of a call."""
     folder = pdp.stack.folder
     port, status, admission = free_ports(3)
-    flags = (
+    flags: tuple[str | Path, ...] = (
         *("--kubeconfig", folder / "webhook.token.kubeconfig", "--record-file", folder / "dying.records.jsonl"),
         *(f"--port={port}", f"--status-port={status}", f"--admission-port={admission}"),
         *("--external-url", pdp.points[0].url, "--drain-seconds=0.2", "--witness-wait-seconds=0"),
     )
-    program = [sys.executable, Path(crash.__file__), "evaluation:before", *flags]
+    program: list[str | Path] = [sys.executable, Path(crash.__file__), "evaluation:before", *flags]
     running = spawn("dying", program, folder / "dying.log")
     point = DecisionPoint(
         f"http://127.0.0.1:{port}", f"http://127.0.0.1:{status}", admission, folder / "dying.records.jsonl", running
@@ -178,9 +190,7 @@ def dying(pdp: Bailiwick) -> Iterator[DecisionPoint]:
     process.stop([running.id])
 
 
-def test_a_kill_between_the_write_and_the_record_leaves_the_call_counted(
-    tenant: Tenant, dying: DecisionPoint
-) -> None:
+def test_a_kill_between_the_write_and_the_record_leaves_the_call_counted(tenant: Tenant, dying: DecisionPoint) -> None:
     for _ in range(LIMIT - 1):
         assert tenant.ask("customers.kills").decision
     there = Tenant(tenant.cluster, tenant.callers, tenant.namespace, [dying.url], tokens=tenant.tokens)
@@ -223,9 +233,7 @@ def test_an_object_that_is_deleted_before_its_time_denies(tenant: Tenant, pdp: B
     known = {state.key for state in states(tenant)}
     assert tenant.ask("customers.deleted").decision
     path = f"/apis/{API_VERSION}/namespaces/{tenant.namespace}/{ENDPOINT_HISTORIES}"
-    (made,) = [
-        item for item in accepted(tenant.callers.admin.get(path))["items"] if item["spec"]["key"] not in known
-    ]
+    (made,) = [item for item in accepted(tenant.callers.admin.get(path))["items"] if item["spec"]["key"] not in known]
     with ThreadPoolExecutor(4) as threads:
         asking = [threads.submit(tenant.ask, "customers.deleted") for _ in range(8)]
         accepted(tenant.callers(pdp.installation.operator).delete(f"{path}/{made['metadata']['name']}"))

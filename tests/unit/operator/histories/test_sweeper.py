@@ -143,7 +143,8 @@ async def test_one_that_cannot_be_deleted_keeps_no_other_one(server: Server) -> 
     assert server.sweeper.problem == "history crm/held cannot be deleted: no: 403"
     server.refusals = {}
     await server.sweeper.round()
-    assert (server.sweeper.problem, server.stored) == (None, {})
+    assert server.sweeper.problem is None
+    assert server.stored == {}
 
 
 async def test_nothing_is_deleted_by_a_clock_that_is_not_trusted(server: Server) -> None:
@@ -168,7 +169,8 @@ async def test_a_list_that_is_refused_is_a_problem_and_ends_nothing(server: Serv
     assert server.sweeper.problem is not None
     server.list_status = 200
     await server.sweeper.round()
-    assert (server.sweeper.problem, server.stored) == (None, {})
+    assert server.sweeper.problem is None
+    assert server.stored == {}
 
 
 async def test_without_an_answer_the_round_ends_and_the_next_one_goes_on(server: Server) -> None:

@@ -57,7 +57,9 @@ async def test_three_replicas_never_exceed_a_limit_together(api: KeptObjects, vi
     assert sum(replica.tally.commits[HistoryCommit.CONFLICT] for replica in replicas) > 0
 
 
-async def test_a_denial_is_by_a_state_that_stood_after_the_call_came(api: KeptObjects, virtual_time: VirtualTime) -> None:
+async def test_a_denial_is_by_a_state_that_stood_after_the_call_came(
+    api: KeptObjects, virtual_time: VirtualTime
+) -> None:
     here, there = (CountingReplica(api, virtual_time) for _ in range(2))
     full = [await here.reserve(number) for number in range(5)]
     await there.keeper.release(full[0])

@@ -83,9 +83,7 @@ async def test_two_limits_hold_together_over_replicas(
     assert sum(count for name, count in counts(api).items() if name != ALL.name) == allowed
 
 
-async def test_calls_that_read_what_the_other_adds_never_both_pass(
-    api: KeptObjects, virtual_time: VirtualTime
-) -> None:
+async def test_calls_that_read_what_the_other_adds_never_both_pass(api: KeptObjects, virtual_time: VirtualTime) -> None:
     def none_of(other: str) -> object:
         return lambda readings: other in readings.numbers and readings.numbers[other].count == 0
 

@@ -13,6 +13,7 @@ from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Action, Resource, ServiceAccount
+from bailiwick_engine.decision import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.history.state import parse_state
 from bailiwick_engine.reasons import Reason
@@ -20,6 +21,7 @@ from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.ports import no_histories
 from bailiwick_webhook.history.reservations import keeping
+from bailiwick_webhook.pipeline import evaluator
 from bailiwick_webhook.pipeline.decision import Decision
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.steps import resolve
@@ -63,13 +65,14 @@ class CountingPoint:
     def counted(self) -> int:
         """How many calls stand in the objects."""
         states = [parse_state(stored["spec"]) for stored in self.api.objects.values()]
-        return sum(
-            slot.count for state in states if state for line in state.lines.values() for slot in line.slots
-        )
+        return sum(slot.count for state in states if state for line in state.lines.values() for slot in line.slots)
 
 
 def asked(
-    action: str = "customers.export", request_id: str | None = None, item: int | None = None, **more: Any  # noqa: ANN401 - members of a call
+    action: str = "customers.export",
+    request_id: str | None = None,
+    item: int | None = None,
+    **more: Any,  # noqa: ANN401 - members of a call
 ) -> EvaluationRequest:
     call = replace(CALL, action=Action(action), **more)
     return EvaluationRequest(call, request_id, live_identity=True, item=item)
@@ -269,16 +272,13 @@ FULL: Final = rule(
 
 def with_grant(point: CountingPoint, uses: OneGrant, monkeypatch: pytest.MonkeyPatch) -> Pdp:
     """Return a pipeline for which every approval that a rule asks for is there."""
-    from bailiwick_webhook.pipeline import evaluator
 
     def approved(verdict: Verdict) -> Verdict:
         waits = verdict.reason is Reason.APPROVAL_REQUIRED
         return replace(verdict, outcome=Outcome.USE_GRANT, grants=(uses.grant,)) if waits else verdict
 
-    hops = evaluator.evaluate_hops
-
     def evaluate_hops(*args: Any) -> Any:  # noqa: ANN401 - as the engine's
-        verdict, weighed = hops(*args)
+        verdict, weighed = decide.evaluate_hops(*args)
         return approved(verdict), weighed
 
     monkeypatch.setattr(evaluator, "evaluate_hops", evaluate_hops)

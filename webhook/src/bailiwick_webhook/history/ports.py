@@ -46,8 +46,9 @@ class CountingRequest(msgspec.Struct, frozen=True, gc=False):
 class Reservation(msgspec.Struct, frozen=True, gc=False):
     """What became of a request. The verdict is the one by `readings`, which `passes` was last called with.
 
-    `stands`: the call is counted wherever it has to be. `counted`: the names of the objects that this attempt counted it
-    in. `counts`: what a record has of it. `cause`: why there are no numbers. `retry_after`: after so many seconds the first of the calls that were counted before is out.
+    `stands`: the call is counted wherever it has to be. `counted`: the names of the objects that this attempt counted
+    it in. `counts`: what a record has of it. `cause`: why there are no numbers. `retry_after`: after so many seconds
+    the first of the calls that were counted before is out.
     """
 
     request: CountingRequest

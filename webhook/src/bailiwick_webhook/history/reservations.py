@@ -15,8 +15,8 @@ from typing import Final
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall
 from bailiwick_engine.history.needs import ObjectNeed
-from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.history.state import KeyState
+from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_webhook.history.commits import CommitResult, HistoryCommits, WaitingCommit
 from bailiwick_webhook.history.heldstates import HeldStates
 from bailiwick_webhook.history.ports import (
@@ -185,7 +185,7 @@ class HistoryReservations:
             attempt.begun.discard(need.name)
         return result
 
-    async def _wait(  # noqa: PLR0913 - a call, and how it waits
+    async def _wait(
         self,
         attempt: "_Attempt",
         need: ObjectNeed,

@@ -200,7 +200,16 @@ class Counts:
 
     __slots__ = (
         *("admissions", "batch", "bodies_slow", "body_bytes", "connections", "connections_limited", "evaluation"),
-        *("handshakes", "handshakes_waiting", "histories", "malformed", "notes_refused", "overloads", "request", "responses"),
+        *(
+            "handshakes",
+            "handshakes_waiting",
+            "histories",
+            "malformed",
+            "notes_refused",
+            "overloads",
+            "request",
+            "responses",
+        ),
         *("reviews", "search", "shadows", "tokens_refused", "under_way", "usage", "uses"),
     )
 

@@ -193,9 +193,9 @@ USES: Final = Metric(
 HISTORY_COMMITS: Final = Metric(
     "bailiwick_history_commits_total",
     "counter",
-    "Writes of EndpointHistory objects. written: the calls in it are counted; conflict: another replica wrote first, and"
-    " the calls were judged again; refused: the API server refused it; lost: the API server did not respond, so it may"
-    " have been written.",
+    "Writes of EndpointHistory objects. written: the calls in it are counted; conflict: another replica wrote first,"
+    " and the calls were judged again; refused: the API server refused it; lost: the API server did not respond, so it"
+    " may have been written.",
     (("outcome", tuple(HistoryCommit)),),
 )
 HISTORY_CALLS: Final = Metric(
@@ -212,12 +212,12 @@ HISTORY_SECONDS: Final = Metric(
 HISTORY_UNAVAILABLE: Final = Metric(
     "bailiwick_history_unavailable_total",
     "counter",
-    "Calls that were denied (history_unavailable), or answered without numbers. why: api_server: it did not respond;"
-    " conflict: other replicas wrote first for two seconds; late: it took too long; ration: more writes, new keys, reads"
-    " or dry runs a second than one namespace or this process has; clock: this clock and the API server's differ by more"
-    " than 30 seconds; guard: the guards are not proven; state: an object is unreadable, full, or behind what was seen"
-    " of it before; refused: the API server refused the request, for example because of a quota; no_cluster: there is no"
-    " API server.",
+    "Calls denied with history_unavailable, or answered without numbers. why: api_server: it did not respond;"
+    " conflict: other replicas wrote first for two seconds; late: it took too long; ration: more writes, new keys,"
+    " reads or dry runs a second than one namespace or this process has; clock: this clock and the API server's differ"
+    " by more than 30 seconds; guard: the guards are not proven; state: an object is unreadable, full, or behind what"
+    " was seen of it before; refused: the API server refused the request, for example because of a quota; no_cluster:"
+    " there is no API server.",
     (("why", tuple(HistoryCause)),),
 )
 REVIEWS: Final = Metric(

@@ -193,7 +193,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def retry_after_seconds(self) -> int | None:
-        """After how many seconds the first of the calls that it was denied by counts no more; None: that is not known."""
+        """After how many seconds the first of the calls that it was denied by is out; None: that is not known."""
         counted, verdict = self.counted, self.verdict
         if self.allowed or counted is None or counted.reserved is None or verdict.needs is None:
             return None

@@ -1,4 +1,4 @@
-"""Histories in the pipeline: a call that has to be counted is judged with the numbers that it makes, and counted by them.
+"""Histories in the pipeline: a call that has to be counted is judged with the numbers that it makes.
 
 Standing: under `pdp`, over the ports of `history`. Holds: the engine decides each time, from the same snapshot and
 moment; the verdict is from the very numbers that the call was counted by; a call that is not counted wherever it has to
@@ -118,7 +118,7 @@ class _JudgedWithNumbers:
 
     __slots__ = ("_consumer", "_evaluator", "grants", "judged", "one", "readings", "request")
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a call is judged with
+    def __init__(
         self,
         evaluator: Evaluator,
         consumer: UseConsumer,
@@ -155,7 +155,7 @@ class _JudgedWithNumbers:
 
 
 def uncounted_denied(one: EvaluatedCall) -> EvaluatedCall:
-    """Return a call as it is; denied where it is not counted wherever it has to be, since policies changed meanwhile."""
+    """Return a call; denied where it is not counted wherever it has to be, since policies changed meanwhile."""
     if one.is_counted:
         return one
     verdict = replace(one.verdict, outcome=Outcome.DENY, reason=Reason.HISTORY_UNAVAILABLE, message=None, grants=())

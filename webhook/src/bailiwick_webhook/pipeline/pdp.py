@@ -283,9 +283,7 @@ class Pdp:
             settled.append(done)
             if semantic.ends(allowed=done is not None and done.allowed):
                 break
-        told = iter(
-            await asyncio.gather(*(self._record_or_release(one) for one in settled if one is not None))
-        )
+        told = iter(await asyncio.gather(*(self._record_or_release(one) for one in settled if one is not None)))
         return [None if one is None else next(told) for one in settled]
 
     async def _settle_in_steps(
@@ -444,7 +442,8 @@ class Pdp:
         outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, OpenedGrant) else None
         decision = await self._recorder.record(
-            "request", FinalVerdict(
+            "request",
+            FinalVerdict(
                 asked,
                 one.inputs,
                 verdict,

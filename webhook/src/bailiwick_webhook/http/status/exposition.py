@@ -68,13 +68,13 @@ class Exposition(Collector):
         )
         yield _histogram(table.DURATION, (((kind,), tally) for kind, tally in tallies))
         yield _counter(table.USES, (((outcome,), count) for outcome, count in counts.uses.items()))
-        yield from self._histories()
         met = counts.shadows.met
         yield _counter(
             table.SHADOWS,
             (((endpoint, *both), count) for endpoint, found in met.items() for both, count in found.items()),
         )
         yield _counter(table.DROPS, (((why,), count) for why, count in counts.shadows.dropped.items()))
+        yield from self._histories()
         yield _counter(table.RECORDS_WRITTEN, [((), records.written)])
         yield _counter(table.RECORDS_LOST, [((), records.lost)])
         yield _gauge(table.RECORDS_WAITING, records.held)
