@@ -114,9 +114,8 @@ class _Weighing:
         )
 
     def _could_pass_hop(self, hop: Hop, names: AbstractSet[str]) -> bool:
-        if hop.refused is not None and not (
-            hop.refused is Reason.SCOPE_EXCEEDED and any(_reads(entry, names) for entry in self._ceiling())
-        ):
+        # Of what refuses a hop, the ceiling alone reads anything.
+        if hop.refused is not None and not any(_reads(entry, names) for entry in self._ceiling()):
             return False
         enforced = _enforced(hop)
         if any(_denies(finding) and not _reads(finding.rule, names) for finding in enforced):

@@ -123,6 +123,9 @@ def test_a_history_stands_beside_data() -> None:
     for history, truth in ((KNOWN, True), ({"exports": HistoryNumbers(5).members}, False), ({}, UNKNOWN)):
         seen.history = history
         assert scope.evaluate(expression, seen) is truth
+    whatever = scope.condition("data.limits.exports == 4 || history.exports.count > 1", "x")
+    assert isinstance(whatever, Expression)
+    assert scope.evaluate(whatever, seen) is UNKNOWN
 
 
 @pytest.mark.parametrize(

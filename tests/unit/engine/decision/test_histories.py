@@ -16,7 +16,7 @@ from bailiwick_engine.policy.histories import Amount, CompiledHistory, KeyPart, 
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.truth import UNKNOWN
-from support.objects import Object, gated_rule, rule, settings
+from support.objects import Object, gated_rule, rule, settings, subject
 from unit.engine.cases import (
     CALL,
     ENFORCER,
@@ -229,6 +229,16 @@ def test_a_history_that_is_only_read_and_whose_key_the_call_lacks_is_unknown_for
     found = verdict(on)
     assert (found.reason, found.needs) == (Reason.CONDITION_ERROR, None)
     assert verdict(on, call=with_context(tenant="a")).reason is Reason.HISTORY_UNAVAILABLE
+    # Nor is anything read for it that only counts the call.
+    beside = verdict(counted(governed(reading("history.tenant.count < 5")), by_tenant, EXPORTS))
+    assert (beside.reason, beside.needs) == (Reason.CONDITION_ERROR, None)
+
+
+def test_a_rule_for_another_workload_reads_nothing() -> None:
+    approved_image = {**subject(), "workload": {"imageDigests": ["sha256:" + "a" * 64]}}
+    on = counted(governed(reading("history.marks.count < 5"), subjects=[approved_image]), MARKS)
+    found = verdict(on)
+    assert (found.reason, found.needs) == (Reason.WORKLOAD_UNAPPROVED, None)
 
 
 def test_an_outdated_endpoint_counts_nothing() -> None:
