@@ -46,9 +46,9 @@ class Guards:
         del schema["properties"]["spec"]["properties"]["request"]["x-kubernetes-validations"]
         accepted(self._admin.replace(definition))
 
-    def remove(self) -> None:
-        """Remove the policies and their bindings."""
-        for name in NAMES:
+    def remove(self, *names: str) -> None:
+        """Remove these guards, else all of them: policies and bindings."""
+        for name in names or NAMES:
             for place in (_BINDINGS, _POLICIES):
                 accepted(self._admin.delete(f"{place}/{name}"))
 

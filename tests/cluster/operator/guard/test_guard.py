@@ -229,6 +229,28 @@ class TestWhileTheOperatorIsStopped:
             grants.await_phase(opened, "Active")
             assert stopped.said("grant made void") == []
 
+    def test_guards_that_a_new_version_brings_are_proven_and_keep_what_was_approved_before(
+        self,
+        new_operator: NewOperator,
+        operator: Operator,
+        grants: Grants,
+        guards: Guards,
+        callers: Callers,
+        installed: Installation,
+    ) -> None:
+        body = grants.approved()
+        version = int(body["metadata"]["resourceVersion"])
+        until(lambda: int(record(callers.admin, installed)["resourceVersion"]) >= version, "a proof after the approval")
+        assert operator.stop() == 0
+        guards.remove(HISTORY_WRITE, HISTORY_DELETE)
+        with new_operator("--proof-interval", "3", "--guard-settle", "1") as started:
+            said = started.await_said("the guards over grants are not proven: no grant is approved", 1)
+            assert f"ValidatingAdmissionPolicy {HISTORY_WRITE} is missing" in said[-1]["problem"]
+            guards.restore()
+            guards.await_recorded()
+            assert grants.phase(body) == "Active"
+            assert grants.approved()["status"]["phase"] == "Active"
+
     def test_a_forged_review_is_void(self, waiting: Object, stopped: Operator, grants: Grants, guards: Guards) -> None:
         guards.loosen(REVIEW)
         forged(grants, waiting)
