@@ -81,7 +81,7 @@ def commit(
 def numbers_at(
     state: KeyState, need: ObjectNeed, clock: ClockBounds, *, with_this: bool, entry: str | None = None
 ) -> dict[str, HistoryNumbers]:
-    """Return the numbers of a need by name; one that cannot be told is missing.
+    """Return the numbers of a need by name; one that is unknown is missing.
 
     `with_this`: with what this call adds. `entry`: that of this call. If it is in the state already, the numbers are as
     if it were counted now, whatever `with_this` is: it counts once, and `age` is that of the latest other call.
