@@ -107,6 +107,9 @@ class TestASession:
         assert key_of(call(replace(CAROL, hypothetical=True)), CLAIM) is None
         assert key_of(call(), SessionPart(())) is None
 
+    def test_that_is_stated_by_an_agent_who_is_only_a_name_has_no_key(self) -> None:
+        assert key_of(call(CAROL, replace(ROBOT, uid=""), session="s"), STATED) is None
+
     def test_of_a_claim_of_an_asserted_subject_has_no_key(self) -> None:
         assert key_of(call(replace(ASSERTED, claims={"sid": "s1"})), CLAIM) is None
 

@@ -76,6 +76,14 @@ class TestACall:
             (["h2"], [("h2", 0)]),
         ]
 
+    def test_counts_if_one_object_counts_it(self) -> None:
+        listing = replace(EXPORT, action=Action("customers.list"))
+        other = definition("lists", key=[], counts={"actions": ["customers.list"]})
+        found = needs(definition(), other, of=listing, read=("exports",))
+        assert sorted(shown(found)) == [(["exports"], []), (["lists"], [("lists", 0)])]
+        assert isinstance(found, HistoryNeeds)
+        assert found.counts
+
 
 class TestWhatCannotBeTold:
     @pytest.mark.parametrize(
@@ -91,7 +99,12 @@ class TestWhatCannotBeTold:
             (counting(when="subject.claims.x == 1"), EXPORT),
             (counting(when="true"), replace(EXPORT, context={"a": "\0"})),
             (
-                counting(resources=[{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}]),
+                counting(
+                    resources=[
+                        {"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}},
+                        {"type": "report", "ids": ["*"]},
+                    ]
+                ),
                 EXPORT,
             ),
         ],
@@ -122,7 +135,8 @@ class TestWhatCannotBeTold:
 
 class TestResources:
     CUSTOMERS: Final[list[dict[str, Any]]] = [
-        {"type": "customer", "ids": ["4*".replace("4*", "eu.*")], "properties": {"env": ["prod"]}}
+        {"type": "customer", "ids": ["eu.*"], "properties": {"env": ["prod"]}},
+        {"type": "report", "ids": ["*"]},
     ]
 
     @pytest.mark.parametrize(
@@ -133,8 +147,9 @@ class TestResources:
             (Resource("customer", "us.1", {"env": "prod"}), False),
             (Resource("invoice", "eu.1", {"env": "prod"}), False),
             (Resource("customer", "us.1"), False),
+            (Resource("report", "1"), True),
         ],
-        ids=range(5),
+        ids=range(6),
     )
     def test_are_matched_as_those_of_rules(self, resource: Resource, counts: bool) -> None:
         found = needs(counting(resources=self.CUSTOMERS), of=replace(EXPORT, resource=resource))

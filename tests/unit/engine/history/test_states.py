@@ -69,6 +69,17 @@ def many(text: str, count: int) -> str:
     return " ".join(text.format(number) for number in range(1, count + 1))
 
 
+LARGEST: Final[list[dict[str, Any]]] = [
+    {"seq": MAX_NUMBER},
+    {"clock": MAX_TIME},
+    with_line(f"{NOW}:{MAX_NUMBER}:{MAX_NUMBER}"),
+    with_line(many("{}:1:0", MAX_SLOTS)),
+    {"lines": {f"{number:012x}": {"slots": "457:3:0", "last": NOW} for number in range(MAX_LINES)}},
+    {"recent": ""},
+    {"recent": f"{ID}@{NOW}=9c1f00aa55ee:{NOW}:{MAX_NUMBER}:{MAX_NUMBER}:{NOW}"},
+    {"recent": f"{ID}@1={','.join([SHARE] * 32)}"},
+    {"recent": many(f"{{:032x}}@1={SHARE}", MAX_RECENT)},
+]
 HOSTILE: Final[list[dict[str, Any]]] = [
     {"more": 1},
     {"endpoint": ""},
@@ -88,6 +99,11 @@ HOSTILE: Final[list[dict[str, Any]]] = [
     {"clock": MAX_TIME + 1},
     {"lines": None},
     {"lines": []},
+    {"lines": {1: {"slots": "457:3:0", "last": NOW}}},
+    {"key": 1},
+    {"endpoint": 1},
+    with_line("457:3:0 457:1:0 458:1:0"),
+    {"recent": many(f"{{:032x}}@1={','.join([SHARE] * 32)}", 46)},
     {"lines": {"9c1f": {"slots": "457:3:0", "last": NOW}}},
     {"lines": {"9C1F00AA55EE": {"slots": "457:3:0", "last": NOW}}},
     {"lines": {"9c1f00aa55ee": "457:3:0"}},
@@ -145,6 +161,13 @@ HOSTILE: Final[list[dict[str, Any]]] = [
     {"recent": many(f"{{:032x}}@1={SHARE}", MAX_RECENT + 1)},
     {"recent": f"{ID}@1={SHARE}" + "0" * 100_000},
 ]
+
+
+@pytest.mark.parametrize("changes", LARGEST, ids=range(len(LARGEST)))
+def test_the_largest_is_read(changes: dict[str, Any]) -> None:
+    state = parse_state({**SPEC, **changes})
+    assert state is not None
+    assert state_spec(state) == {**SPEC, **changes}
 
 
 class TestWhatIsNoState:

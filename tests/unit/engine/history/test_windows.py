@@ -63,13 +63,21 @@ class TestASlidingWindow:
         window = SlidingWindow(64_000)
         assert slot_sum(window, live_slots(window, slots, 65_999), ()) == (3, 35)
         assert slot_sum(window, live_slots(window, slots, 66_000), ()) == (1, 5)
+        assert slot_sum(window, live_slots(window, slots, 68_999), ()) == (1, 5)
         assert live_slots(window, slots, 69_000) == ()
+
+    def test_of_two_periods_has_the_larger_numbers(self) -> None:
+        calendar, slots = CalendarWindow("Day", "UTC"), (Slot(1, 2, 5), Slot(2, 3, 1))
+        assert slot_sum(calendar, slots, (1, 2)) == (3, 5)
+        assert slot_sum(calendar, slots, (2,)) == (3, 1)
+        assert slot_sum(calendar, slots, (3,)) == (0, 0)
 
 
 class TestSlots:
     def test_stand_in_order(self) -> None:
         slots = add_to_slot(add_to_slot(add_to_slot((), 7, 1), 5, 2), 7, 3)
         assert slots == (Slot(5, 1, 2), Slot(7, 2, 4))
+        assert add_to_slot(slots, 6, 9) == (Slot(5, 1, 2), Slot(6, 1, 9), Slot(7, 2, 4))
 
     def test_that_are_too_many_are_joined_with_the_next(self) -> None:
         slots: tuple[Slot, ...] = ()
