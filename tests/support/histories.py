@@ -37,6 +37,6 @@ def empty_state() -> KeyState:
     return KeyState("crm-api", KEY)
 
 
-def entry_id(number: int) -> str:
-    """Return the id of a call by its number."""
-    return f"{number:032x}"
+def entry_id(number: int, attempt: int = 0) -> str:
+    """Return the id of an entry of a call by its number."""
+    return f"{number:024x}{attempt:08x}"

@@ -159,7 +159,7 @@ TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     ),
     f"{_HISTORY}.window": (
         ("1m", "90m", "44640m", "1h", "744h", "1d", "31d"),
-        ("0m", "01m", "1", "m", "1s", "1w", "1.5h", "-1h", "1 h", "1H", "1h30m", "1h\n"),
+        ("", "0m", "01m", "1", "m", "1s", "1w", "1.5h", "-1h", "1 h", "1H", "1h30m", "1h\n"),
     ),
     f"{_HISTORY}.counts.actions.0": _ACTIONS,
     f"{_HISTORY}.counts.resources.0.ids.0": _IDS,

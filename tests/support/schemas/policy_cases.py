@@ -70,6 +70,7 @@ def counting(*histories: Object, **more: object) -> Object:
 DAY: Final[Object] = {"unit": "Day", "timeZone": "Europe/Berlin"}
 HOURLY: Final[Object] = {"window": "1h"}
 PARTS: Final = ("subject", "agent", "resource", "action", "intent")
+TWO_PARTS: Final = ["subject", "agent"]
 
 
 POLICY_CASES: Final = (
@@ -281,6 +282,13 @@ POLICY_CASES: Final = (
             accepted=counting(*({**HOURLY, "key": [PARTS[number % 4]]} for number in range(count))),
         )
         for count in (5, 16)
+    ),
+    Case(
+        "five keys, of which none is another one in another order",
+        cel.HISTORY_KEYS_LIMITED,
+        "spec.endpointSettings",
+        refused=counting(*({**HOURLY, "key": key} for key in (TWO_PARTS, [], *([one] for one in PARTS[:3])))),
+        accepted=counting(*({**HOURLY, "key": key} for key in (TWO_PARTS, TWO_PARTS[::-1], [], ["agent"], ["action"]))),
     ),
     Case(
         "a principal that is not listed",

@@ -99,7 +99,7 @@ SESSION_KEY_NEEDS_SESSION: Final = CelRule(
 )
 HISTORY_KEYS_LIMITED: Final = CelRule(
     "!has(self.history)"
-    " || self.history.filter(h, !self.history.exists(o, o.name < h.name && o.key == h.key)).size() <= 4",
+    " || self.history.filter(h, !self.history.exists(o, o.name < h.name && sets.equivalent(o.key, h.key))).size() <= 4",
     "the histories of an endpoint can have at most 4 different keys",
 )
 REPLACES_IN_AUDIT: Final = CelRule(

@@ -52,7 +52,6 @@ def _require_length(window: str) -> str:
 Window = Annotated[
     str,
     Field(
-        min_length=2,
         max_length=6,
         pattern=WINDOW_PATTERN,
         json_schema_extra=cel.validations(cel.WINDOW_LIMITED),
@@ -139,5 +138,5 @@ def require_keys(session: SessionSource | None, histories: Sequence[HistoryDefin
     """Raise if the histories of an endpoint have too many keys, or one that needs a session where there is none."""
     if session is None and any(SESSION in history.key for history in histories):
         raise _refusal(cel.SESSION_KEY_NEEDS_SESSION)
-    if len({tuple(history.key) for history in histories}) > MOST_KEYS:
+    if len({frozenset(history.key) for history in histories}) > MOST_KEYS:
         raise _refusal(cel.HISTORY_KEYS_LIMITED)

@@ -39,7 +39,7 @@ def compile_condition(
         return expression
     cost = scope.cost(expression)
     if cost is None:
-        # Settings may hold although a variable of theirs does not compile, but never with a condition less.
-        return (Problem(path, "a variable that it reads does not compile", 1, 1),)
+        # It reads a variable that does not compile. Settings may hold all the same, but never with a condition less.
+        return scope.problems
     light, read, histories = scope.light(expression), reads(scope, (expression,)), scope.histories(expression)
     return CompiledCondition(name, expression, message, scope, cost, light, read, histories)

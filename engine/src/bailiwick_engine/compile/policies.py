@@ -188,7 +188,8 @@ def _compile(
         problems += found
         compiled.append((rule, conditions))
     if problems:
-        return tuple(_named_place(ref, spec, problem) for problem in problems)
+        # What is wrong with a variable is wrong with each condition that reads it.
+        return tuple(_named_place(ref, spec, problem) for problem in dict.fromkeys(problems))
     digest = yield from policy_digest(spec)
     subjects, sensitive = Subjects(spec.subjects), frozenset(spec.sensitive or ())
     rules = []

@@ -37,8 +37,9 @@ def with_history(
     """
     weighing = _Weighing(passed, endpoint, call, around.now)
     readings = around.history
-    defined = frozenset(one.name for one in endpoint.histories)
-    opens = verdict.outcome in _OPENS
+    # The call that took the last use may come again, and is let through by that.
+    opens = verdict.outcome in _OPENS or verdict.reason is Reason.APPROVAL_CONSUMED
+    defined = frozenset[str]() if opens else frozenset(one.name for one in endpoint.histories)
     hangs = not opens and weighing.could_pass(defined)
     if readings.rules_alone:
         return replace(verdict, wants_numbers=hangs and weighing.could_pass(defined - readings.numbers.keys()))
@@ -92,6 +93,9 @@ class _Weighing:
         """Return what the call needs, see `history_needs`. It is the same whatever numbers are known."""
         endpoint, call = self._endpoint, self._call
         read = {name for part in self._parts() for one in part.conditions for name in one.histories}
+        if not read and not any(call.action.name in one.actions for one in endpoint.histories):
+            # As for most calls: to gather what conditions see of a call takes longer than all else here.
+            return None
         return history_needs(endpoint.histories, call, subject, seen(endpoint, call, subject, self._now), sorted(read))
 
     def audits(self) -> bool:

@@ -17,7 +17,7 @@ _DECIMAL_TEXT: Final = re.compile(r"(0|[1-9][0-9]{0,14})(?:\.([0-9]{1,15}))?")
 
 
 def amount_units(value: Json, digits: int) -> int | None:
-    """Return a value in units of 10 to the power of minus `digits`; None where it cannot be told.
+    """Return a value in units of 10 to the power of minus `digits`; None where it has no one reading.
 
     It is a JSON integer, a JSON number by its shortest form, or a decimal text: 0 or more, with at most 15 digits, of
     which at most `digits` are decimals.

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.history.needs import Addition, ObjectNeed
 from bailiwick_engine.history.state import (
+    CALL_DIGITS,
     MAX_LINES,
     MAX_NUMBER,
     MAX_RECENT,
@@ -42,7 +43,9 @@ _SHARE_LENGTH: Final = 12 + 15 + 16 + 16 + 15 + len("::::,")
 
 
 class WaitingCall(msgspec.Struct, frozen=True, gc=False):
-    """A call that waits for an object. `entry`: 32 hex digits that this call alone has, the same if it is sent again.
+    """A call that waits for an object. `entry`: 32 hex digits.
+
+    The first 24 are those of the call, the same if it is sent again; the others those of this attempt alone.
 
     `passes` tells whether it is let through with these numbers, by name.
     """
@@ -78,7 +81,7 @@ def commit(
 def numbers_at(
     state: KeyState, need: ObjectNeed, clock: ClockBounds, *, with_this: bool, entry: str | None = None
 ) -> dict[str, HistoryNumbers]:
-    """Return the numbers of a need by name; one that cannot be told is missing.
+    """Return the numbers of a need by name; one that is unknown is missing.
 
     `with_this`: with what this call adds. `entry`: that of this call. If it is in the state already, the numbers are as
     if it were counted now, whatever `with_this` is: it counts once, and `age` is that of the latest other call.
@@ -109,7 +112,8 @@ def numbers_at(
 def release(state: KeyState, entries: Iterable[str]) -> KeyState:
     """Take entries out again, but those that an answer relies on; each that is taken out has a number (`seq`) too."""
     for entry in entries:
-        place = _entry_place(state, entry)
+        # Of this very attempt: the same call may have been sent again since, and be counted by another one.
+        place = next((place for place, one in enumerate(state.recent) if one.id == entry), None)
         if place is not None and not state.recent[place].relied_on and state.seq < MAX_NUMBER:
             state = replace(_without(state, place), seq=state.seq + 1)
     return state
@@ -175,7 +179,7 @@ def _added(state: KeyState, call: WaitingCall, before: Entry | None, clock: Cloc
         entry = Entry(call.entry, time, tuple(shares))
     else:
         # The time stays that of the first: nothing is the same call for longer than `RETRY`.
-        entry = Entry(call.entry, before.time, tuple(shares), relied_on=True)
+        entry = Entry(before.id, before.time, tuple(shares), relied_on=True)
     return KeyState(state.endpoint, state.key, seq, time, lines, _kept((*state.recent, entry), clock))
 
 
@@ -255,9 +259,10 @@ def _digests(need: ObjectNeed) -> frozenset[str]:
 
 
 def _entry_place(state: KeyState, entry: str) -> int | None:
-    """Return the place of the latest entry with an id."""
+    """Return the place of the latest entry of the same call."""
+    call = entry[:CALL_DIGITS]
     for place in range(len(state.recent) - 1, -1, -1):
-        if state.recent[place].id == entry:
+        if state.recent[place].id.startswith(call):
             return place
     return None
 

@@ -1,7 +1,7 @@
 """Keys: which object a call is counted in, by the values that the parts of a key have for it.
 
-Standing: over the definitions in `policy.histories`. Holds: two different values never give the same name; a value
-that cannot be told gives none.
+Standing: over the definitions in `policy.histories`. Holds: two different values never give the same name; where
+a value is not known, there is no name.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ class ObjectKey(NamedTuple):
 
 
 def object_key(endpoint: str, parts: Sequence[KeyPart], call: Call, subject: Party, inputs: Inputs) -> ObjectKey | None:
-    """Return the object of a call; None where a part of the key cannot be told.
+    """Return the object of a call; None where a part of the key is not known.
 
     `inputs` is what conditions see of the call.
     """

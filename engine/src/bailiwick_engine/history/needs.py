@@ -1,7 +1,7 @@
 """Needs: which objects a call has to read and to be counted in.
 
-Standing: over `keys` and `amounts`. Holds: pure; the same call has the same needs in any process; what cannot be told
-of a call that may count is a reason, never a need less.
+Standing: over `keys` and `amounts`. Holds: pure; the same call has the same needs in any process; what is not
+known of a call that may count is a reason, never a need less.
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,8 +55,8 @@ def history_needs(
 
     `inputs` is what conditions see of the call without an actor, with all that one condition may take (`LIMIT`) left.
 
-    A reason (`history_uncountable`): the call would count, and a key, an amount, a property or `when` cannot be told.
-    A history that is only read, and whose key cannot be told, is left out: so it is unknown.
+    A reason (`history_uncountable`): the call would count, and a key, an amount, a property or `when` is not known.
+    A history that is only read, and whose key is not known, is left out: so it is unknown.
     """
     wanted = frozenset(read)
     spoken = [(history, about) for history in histories if (about := _speaks_of(history, call)) is not False]
@@ -113,7 +113,7 @@ def _speaks_of(history: CompiledHistory, call: Call) -> Truth:
 
 
 def _total(history: CompiledHistory, inputs: Inputs) -> int | None:
-    """Return what a call adds to a sum; None where it cannot be told."""
+    """Return what a call adds to a sum; None where it is not known."""
     if history.amount is None:
         return 0
     return amount_units(member_at(inputs, history.amount.path), history.amount.digits)

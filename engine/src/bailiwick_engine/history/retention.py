@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from bailiwick_engine.history.commit import KEEP_LINE, KEEP_RECENT
+from bailiwick_engine.history.needs import ObjectNeed
 from bailiwick_engine.history.state import MAX_TIME, KeyState
-from bailiwick_engine.history.windows import window_end
-from bailiwick_engine.policy.histories import CompiledHistory
+from bailiwick_engine.history.windows import ClockBounds, live_slots, period_end, window_end
+from bailiwick_engine.policy.histories import CalendarWindow, CompiledHistory, SlidingWindow
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SPREAD: Final = 60_000
@@ -31,3 +32,16 @@ def keep_until(state: KeyState, definitions: Iterable[CompiledHistory]) -> str:
         end = max(end, over)
     hours = -(-min(end + _SPREAD, MAX_TIME) // _HOUR)
     return (_EPOCH + timedelta(hours=hours)).strftime("%Y-%m-%dT%H")
+
+
+def freed_at(state: KeyState, need: ObjectNeed, clock: ClockBounds) -> int | None:
+    """Return when the first of the calls that these histories hold is out, in milliseconds; None: there is none."""
+    ends = []
+    for history in need.reads:
+        line = state.lines.get(history.digest)
+        slots = () if line is None else live_slots(history.window, line.slots, clock.earliest)
+        if slots and isinstance(history.window, SlidingWindow):
+            ends.append(window_end(history.window, slots[0].number))
+        elif slots and isinstance(history.window, CalendarWindow):
+            ends.append(period_end(history.window, slots[-1].number))
+    return min(ends, default=None)

@@ -17,6 +17,8 @@ MAX_TOTAL: Final = 9 * 10**15
 """Above it a total is unknown."""
 MAX_SLOTS: Final = 80
 """How many slots a line holds. More than a window has: clocks that differ spread a minute's over some more."""
+CALL_DIGITS: Final = 24
+"""How many digits of an entry's id are those of the call."""
 MAX_LINES: Final = 64
 MAX_RECENT: Final = 64
 MAX_RECENT_TEXT: Final = 32_768
@@ -66,7 +68,9 @@ class Share(msgspec.Struct, frozen=True, gc=False):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One call that was counted. `id`: 32 hex digits; `time`: when it was first, in milliseconds since the epoch.
+    """One call that was counted. `time`: when it was first, in milliseconds since the epoch.
+
+    `id`: 32 hex digits. The first 24 are those of the call, however often it is sent; the others of the attempt.
 
     `relied_on`: an answer relies on it a second time, so that it is never taken back.
     """

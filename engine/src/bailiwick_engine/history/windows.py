@@ -7,6 +7,7 @@ looks.
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -27,6 +28,13 @@ _LONGEST_PERIODS: Final[dict[CalendarUnit, int]] = {
     "Month": 33 * _DAY,
 }
 """No period is longer, whatever is done to the clocks in it."""
+_HALF_HOUR: Final = 1_800_000
+_SHORTEST_PERIODS: Final[dict[CalendarUnit, int]] = {
+    "Hour": _HALF_HOUR,
+    "Day": _DAY - 4 * _HALF_HOUR,
+    "Week": 7 * _DAY - 4 * _HALF_HOUR,
+    "Month": 28 * _DAY - 4 * _HALF_HOUR,
+}
 
 
 class ClockBounds(msgspec.Struct, frozen=True, gc=False):
@@ -122,6 +130,16 @@ def period_start(window: CalendarWindow, time: int) -> int:
         elif window.unit == "Month":
             start = start.replace(day=1)
     return (start.astimezone(UTC) - _EPOCH) // _MILLISECOND
+
+
+@lru_cache(256)
+def period_end(window: CalendarWindow, start: int) -> int:
+    """Return when a period is over that began at this time; both in milliseconds since the epoch."""
+    first = start + _SHORTEST_PERIODS[window.unit]
+    for end in range(first, start + _LONGEST_PERIODS[window.unit], _HALF_HOUR):
+        if (following := period_start(window, end)) > start:
+            return following
+    return start + _LONGEST_PERIODS[window.unit]
 
 
 def _first_period(window: CalendarWindow, slots: Sequence[Slot], earliest: int) -> int:

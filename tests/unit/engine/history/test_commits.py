@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
+import msgspec
 import pytest
 
 from bailiwick_engine.history.commit import (
     KEEP_LINE,
+    KEEP_RECENT,
     RETRY,
     ClockBounds,
     CommittedCall,
@@ -19,11 +21,16 @@ from bailiwick_engine.history.state import (
     MAX_LINES,
     MAX_NUMBER,
     MAX_RECENT,
+    MAX_RECENT_TEXT,
+    MAX_TIME,
     MAX_TOTAL,
+    Entry,
     KeyState,
     Line,
+    Share,
     Slot,
     parse_state,
+    recent_text,
     state_spec,
 )
 from bailiwick_engine.historynumbers import HistoryNumbers
@@ -136,6 +143,14 @@ class TestAWindow:
         assert after is state
         assert not result.passed
 
+    def test_the_last_line_that_there_is_room_for_is_begun(self) -> None:
+        old = {f"{number:012x}": Line((Slot(1, 1, 0),), NOW) for number in range(MAX_LINES - 1)}
+        assert only(KeyState("crm-api", NEED.key, 1, NOW, old), call(1))[1].passed
+
+    def test_nothing_is_counted_after_the_last_year(self) -> None:
+        assert only(empty_state(), call(1), MAX_TIME)[1].passed
+        assert not only(empty_state(), call(1), MAX_TIME + 1)[1].passed
+
     def test_clocks_that_differ_do_not_make_more_slots_than_are_written(self) -> None:
         minute = need(history(window=SlidingWindow(MINUTE)))
         state = empty_state()
@@ -188,6 +203,12 @@ class TestARetry:
         assert after is state
         assert (result.passed, result.repeated, result.seq) == (True, True, None)
 
+    def test_is_known_by_the_beginning_of_its_entry(self) -> None:
+        state = counted(empty_state(), WaitingCall(NEED, entry_id(1, attempt=1), most(5)))
+        state, result = only(state, WaitingCall(NEED, entry_id(1, attempt=2), most(5)))
+        assert result.repeated
+        assert [(entry.id, entry.relied_on) for entry in state.recent] == [(entry_id(1, attempt=1), True)]
+
     def test_in_the_same_batch_it_counts_once(self) -> None:
         state, results = commit(empty_state(), (call(1), call(1), call(2)), at(NOW))
         assert [(result.passed, result.repeated) for result in results] == [(True, False), (True, True), (True, False)]
@@ -197,7 +218,7 @@ class TestARetry:
         state = counted(empty_state(), call(1))
         assert only(state, call(1), NOW + RETRY)[1].repeated is True
         after, result = only(state, call(1), NOW + RETRY + 1)
-        assert result.repeated is False
+        assert (result.repeated, result.numbers["exports"].count) == (False, 2)
         assert exports(after).count == 2
 
     def test_it_is_in_the_window_for_as_long_as_its_latest_answer(self) -> None:
@@ -225,6 +246,23 @@ class TestARetry:
         assert numbers_at(state, need(REFUNDS), at(NOW), with_this=False)["refunds"].count == 1
         assert parse_state(state_spec(state)) == state
 
+    @pytest.mark.parametrize("number", range(4))
+    def test_it_is_found_wherever_it_stands(self, number: int) -> None:
+        state = counted(empty_state(), *[call(one) for one in range(4)])
+        assert only(state, call(number))[1].repeated
+
+    def test_what_another_definition_counted_of_it_stays_with_it(self) -> None:
+        both = need(EXPORTS, REFUNDS, total=5)
+        state = counted(empty_state(), *[WaitingCall(both, entry_id(number), lambda _: True) for number in range(4)])
+        later = NOW + 20_000
+        state, result = only(state, call(1), later)
+        assert (result.repeated, result.numbers["exports"].count) == (True, 4)
+        assert numbers_at(state, both, at(later), with_this=False)["refunds"].total == 20
+        assert [entry.id for entry in state.recent] == [entry_id(number) for number in (0, 2, 3, 1)]
+        assert {share.line for share in state.recent[-1].shares} == {EXPORTS.digest, REFUNDS.digest}
+        assert all(len(entry.shares) == 2 for entry in state.recent)
+        assert state.seq == 5
+
     def test_it_is_judged_by_the_age_of_the_call_before_it(self) -> None:
         state = counted(empty_state(), call(1))
         _, first = only(state, call(2), NOW + MINUTE)
@@ -251,6 +289,11 @@ class TestARelease:
     def test_one_that_an_answer_relies_on_stays(self) -> None:
         state, _ = only(counted(empty_state(), call(1)), call(1))
         assert release(state, [entry_id(1)]) is state
+
+    def test_of_one_attempt_takes_out_nothing_of_another(self) -> None:
+        """The first one's write got lost, and it finds that out after the call was counted by the second."""
+        state = counted(empty_state(), WaitingCall(NEED, entry_id(1, attempt=2), most(5)))
+        assert release(state, [entry_id(1, attempt=1)]) is state
 
     def test_one_that_is_not_there_changes_nothing(self) -> None:
         state = counted(empty_state(), call(1))
@@ -288,8 +331,68 @@ class TestARelease:
         state = release(state, [entry_id(1)])
         assert numbers_at(state, refunds, at(NOW), with_this=False)["refunds"].total == 250
 
+    def test_the_age_is_that_of_each_history(self) -> None:
+        both, refunds = need(EXPORTS, REFUNDS), need(REFUNDS)
+        state = counted(empty_state(), call(1), time=NOW)
+        state = counted(state, WaitingCall(refunds, entry_id(2), lambda _: True), time=NOW + MINUTE)
+        state = counted(state, WaitingCall(both, entry_id(3), lambda _: True), time=NOW + 2 * MINUTE)
+        after = release(state, [entry_id(2)])
+        assert [(share.line, share.previous) for share in after.recent[-1].shares] == [
+            (EXPORTS.digest, NOW),
+            (REFUNDS.digest, None),
+        ]
+        after = release(after, [entry_id(3)])
+        numbers = numbers_at(after, both, at(NOW + 3 * MINUTE), with_this=False)
+        assert (numbers["exports"].age, numbers["refunds"].age) == (180, None)
+
+    def test_of_what_a_state_does_not_hold_changes_nothing_else(self) -> None:
+        share = Share(EXPORTS.digest, 7, 2, 5)
+        entry = Entry(entry_id(1), NOW, (share,))
+        for slot in (Slot(7, 1, 9), Slot(7, 3, 4)):
+            state = KeyState("crm-api", NEED.key, 3, NOW, {EXPORTS.digest: Line((slot,), NOW)}, (entry,))
+            after = release(state, [entry_id(1)])
+            assert (after.seq, after.recent, after.lines) == (4, (), state.lines)
+        without = release(KeyState("crm-api", NEED.key, 3, NOW, {}, (entry,)), [entry_id(1)])
+        assert (without.recent, without.lines) == ((), {})
+
+    def test_none_has_a_number_after_the_last(self) -> None:
+        state = msgspec.structs.replace(counted(empty_state(), call(1)), seq=MAX_NUMBER)
+        assert release(state, [entry_id(1)]) is state
+
+
+class TestTheLatestEntries:
+    def test_are_dropped_after_their_time(self) -> None:
+        state = counted(empty_state(), call(1))
+        assert len(counted(state, call(2), time=NOW + KEEP_RECENT).recent) == 2
+        assert len(counted(state, call(2), time=NOW + KEEP_RECENT + 1).recent) == 1
+
+    def test_are_fewer_where_many_histories_count(self) -> None:
+        many = need(*(history(f"h{number}") for number in range(16)))
+        state = counted(
+            empty_state(), *[WaitingCall(many, entry_id(number), lambda _: True) for number in range(MAX_RECENT)]
+        )
+        ids = [entry.id for entry in state.recent]
+        assert 16 < len(ids) < MAX_RECENT
+        assert ids == [entry_id(number) for number in range(MAX_RECENT - len(ids), MAX_RECENT)]
+        assert len(recent_text(state.recent)) <= MAX_RECENT_TEXT
+        assert parse_state(state_spec(state)) == state
+
+    def test_know_no_call_before_the_first_in_the_window(self) -> None:
+        state = counted(counted(empty_state(), call(1)), call(2), time=NOW + 2 * HOUR)
+        assert state.recent[-1].shares[0].previous is None
+
 
 class TestNumbers:
+    def test_of_no_amount_have_no_total(self) -> None:
+        assert numbers_at(empty_state(), NEED, at(NOW), with_this=True) == {"exports": HistoryNumbers(1)}
+
+    def test_that_are_too_large_are_unknown(self) -> None:
+        slot = NOW // 56_250
+        for count, known in ((MAX_NUMBER - 1, True), (MAX_NUMBER, False)):
+            line = {EXPORTS.digest: Line((Slot(slot, count, 0),), NOW)}
+            state = KeyState("crm-api", NEED.key, 1, NOW, line)
+            assert only(state, WaitingCall(NEED, entry_id(1), lambda _: True))[1].passed is known
+
     def test_there_is_no_age_before_the_first_call(self) -> None:
         state = counted(empty_state(), call(1))
         assert numbers_at(empty_state(), NEED, at(NOW), with_this=True)["exports"].age is None
