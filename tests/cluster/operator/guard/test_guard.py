@@ -243,13 +243,14 @@ class TestWhileTheOperatorIsStopped:
         until(lambda: int(record(callers.admin, installed)["resourceVersion"]) >= version, "a proof after the approval")
         assert operator.stop() == 0
         guards.remove(HISTORY_WRITE, HISTORY_DELETE)
-        with new_operator("--proof-interval", "3", "--guard-settle", "1") as started:
-            said = started.await_said("the guards over grants are not proven: no grant is approved", 1)
-            assert f"ValidatingAdmissionPolicy {HISTORY_WRITE} is missing" in said[-1]["problem"]
-            guards.restore()
-            guards.await_recorded()
-            assert grants.phase(body) == "Active"
-            assert grants.approved()["status"]["phase"] == "Active"
+        started = new_operator("--proof-interval", "3", "--guard-settle", "1").start()
+        said = started.await_said("the guards over grants are not proven: no grant is approved")
+        assert f"ValidatingAdmissionPolicy {HISTORY_WRITE} is missing" in said[-1]["problem"]
+        guards.restore()
+        guards.await_recorded()
+        assert grants.phase(body) == "Active"
+        assert grants.approved()["status"]["phase"] == "Active"
+        assert started.stop() == 0
 
     def test_a_forged_review_is_void(self, waiting: Object, stopped: Operator, grants: Grants, guards: Guards) -> None:
         guards.loosen(REVIEW)
