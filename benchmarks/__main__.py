@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from benchmarks.cluster import cluster, neighbours
+from benchmarks.cluster import cluster, history, neighbours
 from benchmarks.http import applications, batch, enforcement, replicas, scale, start, tails
 from benchmarks.http.serve import ServeSection
 from benchmarks.inside import decide, pauses, search, stages
@@ -51,6 +51,7 @@ _SECTIONS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "neighbours": neighbours.section,
     "tails": tails.section,
     "cluster": cluster.section,
+    "history": history.section,
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.meta import ENDPOINT_POLICIES
-from bailiwick_api.manifests import crds, guards, rbac
+from bailiwick_api.manifests import crds, guards, historyguards, rbac
 
 SHIPPED: Final = Installation()
 Kind = Literal["ApprovalGrant", "EndpointPolicy"]
@@ -46,7 +46,7 @@ class SchemaRule:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An expression of one of the four guards, by its message."""
+    """An expression of one of the guards, by its message."""
 
     guard: str
     message: str
@@ -57,7 +57,7 @@ class Expression:
 
     def __str__(self) -> str:
         """Return guard and message."""
-        return f"guard `{self.guard.removeprefix('bailiwick-grants-')}`: *{self.message}*"
+        return f"guard `{self.guard.removeprefix('bailiwick-').removeprefix('grants-')}`: *{self.message}*"
 
 
 def opening(message: str) -> Expression:
@@ -78,6 +78,16 @@ def writing_status(message: str) -> Expression:
 def deleting(message: str) -> Expression:
     """Return an expression of the guard that sees deletions."""
     return Expression(guards.DELETE, message)
+
+
+def writing_history(message: str) -> Expression:
+    """Return an expression of the guard that sees histories as they are written."""
+    return Expression(historyguards.HISTORY_WRITE, message)
+
+
+def deleting_history(message: str) -> Expression:
+    """Return an expression of the guard that sees deletions of histories."""
+    return Expression(historyguards.HISTORY_DELETE, message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def _variables() -> str:
     )
     more = "| `variables.NAME` | the type of its expression | A variable of the policy |\n"
     more += "| `data.NAME` | any | Data that the policy names |\n"
+    more += "| `history.NAME` | object | A history of the endpoint: `count`, `sum`, `age` |\n"
     return f"\n| Name | Type | What it is |\n| --- | --- | --- |\n{rows}{more}"
 
 

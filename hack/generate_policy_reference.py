@@ -13,6 +13,7 @@ from pydantic import BaseModel
 import page
 from bailiwick_api.kinds.approvalgrant import ApprovalGrant
 from bailiwick_api.kinds.endpointdata import EndpointData
+from bailiwick_api.kinds.endpointhistory import EndpointHistory
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
 from bailiwick_cli.policytest.model import PolicyTest
 from policypage import fields
@@ -22,6 +23,7 @@ PATH: Final = page.ROOT / "docs" / "reference" / "policy.md"
 KINDS: Final[dict[str, type[BaseModel]]] = {
     "EndpointPolicy": EndpointPolicy,
     "EndpointData": EndpointData,
+    "EndpointHistory": EndpointHistory,
     "ApprovalGrant": ApprovalGrant,
     "PolicyTest": PolicyTest,
 }
@@ -30,6 +32,8 @@ PARTS: Final = {
     "endpointSettings": "spec.endpointSettings",
     "endpointSettings.http": "spec.endpointSettings.http",
     "endpointSettings.delegation": "spec.endpointSettings.delegation",
+    "endpointSettings.session": "spec.endpointSettings.session",
+    "endpointSettings.history": "spec.endpointSettings.history",
     "mode": "spec.mode",
     "replaces": "spec.replaces",
     "suspend": "spec.suspend",

@@ -1,4 +1,4 @@
-"""The 28 invariants of approvals: what holds, and where. `generate_invariants` writes tests-as-evidence.md.
+"""The 29 invariants of approvals and histories, and where they hold. `generate_invariants` writes tests-as-evidence.md.
 
 Holds: a number keeps its meaning. A sentence says where Bailiwick differs from common practice, and what it does not
 offer. Tests name an invariant by `@pytest.mark.invariant(number)`.
@@ -7,8 +7,21 @@ offer. Tests name an invariant by `@pytest.mark.invariant(number)`.
 from typing import Final
 
 from bailiwick_api.kinds import cel
-from bailiwick_api.manifests import guards
-from enforcement import Code, Field, Invariant, NoField, Role, SchemaRule, deleting, opening, reviewing, writing_status
+from bailiwick_api.manifests import guards, historyguards
+from enforcement import (
+    Code,
+    Field,
+    Invariant,
+    NoField,
+    Role,
+    SchemaRule,
+    deleting,
+    deleting_history,
+    opening,
+    reviewing,
+    writing_history,
+    writing_status,
+)
 
 _BY_HAND: Final = (
     "a grant written by hand must have origin PreApproved; only the decision point sets Requested and OnDeny"
@@ -344,6 +357,22 @@ INVARIANTS: Final = (
             NoField("ApprovalGrant", "spec.request.subject.podUID"),
             Field("EndpointPolicy", "spec.subjects[].workload.imageDigests"),
             Code("bailiwick_webhook.identity.workloads.Workloads"),
+        ),
+    ),
+    Invariant(
+        29,
+        "What an endpoint has counted is written by the decision point alone, belongs to one key, and never goes back."
+        " A history is deleted by retention alone, once it counts nothing any more, or with its namespace; owner"
+        " references and finalizers are refused.",
+        (
+            writing_history(historyguards.HISTORIES_ARE_THE_PDPS),
+            writing_history("endpoint and key of a history are immutable"),
+            writing_history("seq and clock of a history never fall"),
+            writing_history("a history cannot have owner references or finalizers"),
+            deleting_history(historyguards.ONLY_ENDED_HISTORIES_GO),
+            deleting_history(historyguards.CANARY_IS_NEVER_STORED),
+            Code("bailiwick_operator.histories.sweeper.HistorySweeper"),
+            _DEVIATIONS,
         ),
     ),
 )

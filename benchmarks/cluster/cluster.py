@@ -51,27 +51,27 @@ def section(plan: Plan, servers: Servers) -> Section:
 
 
 async def _measure(made: Section, stack: Stack, amount: int) -> None:
-    async with _Clients(stack) as clients:
+    async with Clients(stack) as clients:
         applied, seen = await _applies(clients, amount)
-        made.rows.append(_row("apply -> every replica decides by it", applied, seen, "p99 < 250 ms"))
+        made.rows.append(row("apply -> every replica decides by it", applied, seen, "p99 < 250 ms"))
         grants = await clients.approved(_USED_GRANTS + amount // 2)
         consumed, bare = await _uses(clients, grants[:_USED_GRANTS])
         plain = await _plain(clients, _USED_GRANTS * _USES)
-        made.rows.append(_row("evaluation without a grant", plain, [], NONE))
-        made.rows.append(_row("evaluation that uses a grant", consumed, bare, NONE))
+        made.rows.append(row("evaluation without a grant", plain, [], NONE))
+        made.rows.append(row("evaluation that uses a grant", consumed, bare, NONE))
         revoked, late = await _revocations(clients, grants[_USED_GRANTS:])
-        made.rows.append(_row("revoke -> denied by every replica", revoked, [], "p99 < 1 s"))
+        made.rows.append(row("revoke -> denied by every replica", revoked, [], "p99 < 1 s"))
         made.notes.append(f"{late} calls that began after a revocation was accepted were allowed.")
 
 
 @dataclass
-class _Clients:
+class Clients:
     """Everybody who calls: kept-alive connections to the decision points and to the API server."""
 
     stack: Stack
     decisions: aiohttp.ClientSession = field(init=False)
-    admin: "_Api" = field(init=False)
-    webhook: "_Api" = field(init=False)
+    admin: "PlainApi" = field(init=False)
+    webhook: "PlainApi" = field(init=False)
     carol: Rest = field(init=False)
     agent: str = field(init=False)
 
@@ -82,8 +82,8 @@ class _Clients:
         headers = {"Authorization": f"Bearer {self._enforcer()}"}
         self.decisions = aiohttp.ClientSession(headers=headers)
         account = self.stack.installation
-        self.admin = _Api(cluster.rest())
-        self.webhook = _Api(cluster.rest_as_service_account(account.namespace, account.webhook_name))
+        self.admin = PlainApi(cluster.rest())
+        self.webhook = PlainApi(cluster.rest_as_service_account(account.namespace, account.webhook_name))
         self.carol = cluster.rest("carol")
         return self
 
@@ -135,7 +135,7 @@ class _Clients:
         raise MissingError(f"{name} did not become active within {_PATIENCE_SECONDS:g} s")
 
 
-class _Api:
+class PlainApi:
     """Plain calls to the API server as one identity, with nothing in between."""
 
     def __init__(self, rest: Rest) -> None:
@@ -167,7 +167,7 @@ class _Api:
         await self._session.close()
 
 
-async def _applies(clients: _Clients, amount: int) -> tuple[list[float], list[float]]:
+async def _applies(clients: Clients, amount: int) -> tuple[list[float], list[float]]:
     """Change a policy again and again; return when every replica decided by it, and when a bare watch told of it."""
     decided, seen = [], []
     path = f"{_POLICIES}?watch=true&fieldSelector=metadata.name%3D{POLICY}"
@@ -196,7 +196,7 @@ async def _heard(lines: aiohttp.StreamReader, action: str, began: float) -> floa
     raise MissingError("the bare watch ended")
 
 
-async def _until(clients: _Clients, point: int, action: str, resource: str, began: float, *, wanted: bool) -> float:
+async def _until(clients: Clients, point: int, action: str, resource: str, began: float, *, wanted: bool) -> float:
     """Ask one decision point until it decides so; return when it did, in seconds after `began`."""
     while time.monotonic() < began + _PATIENCE_SECONDS:
         if (await clients.ask(point, action, resource))["decision"] is wanted:
@@ -205,7 +205,7 @@ async def _until(clients: _Clients, point: int, action: str, resource: str, bega
     raise MissingError(f"a decision point did not decide by a change within {_PATIENCE_SECONDS:g} s")
 
 
-async def _uses(clients: _Clients, grants: list[tuple[str, str]]) -> tuple[list[float], list[float]]:
+async def _uses(clients: Clients, grants: list[tuple[str, str]]) -> tuple[list[float], list[float]]:
     """Use grants in turn, by an evaluation and by hand; return how long each took."""
     consumed, bare = [], []
     for name, resource in grants:
@@ -220,7 +220,7 @@ async def _uses(clients: _Clients, grants: list[tuple[str, str]]) -> tuple[list[
     return consumed, bare
 
 
-async def _use_by_hand(api: _Api, name: str, number: int) -> None:
+async def _use_by_hand(api: PlainApi, name: str, number: int) -> None:
     """Do what a use does at the API server, and nothing else: read, and write the status with one use more."""
     stored = await api.call("GET", f"{_GRANTS}/{name}")
     status = stored["status"]
@@ -233,7 +233,7 @@ async def _use_by_hand(api: _Api, name: str, number: int) -> None:
     await api.call("PUT", f"{_GRANTS}/{name}/status", {**stored, "status": status})
 
 
-async def _plain(clients: _Clients, amount: int) -> list[float]:
+async def _plain(clients: Clients, amount: int) -> list[float]:
     times = []
     for _ in range(amount):
         began = time.monotonic()
@@ -242,7 +242,7 @@ async def _plain(clients: _Clients, amount: int) -> list[float]:
     return times
 
 
-async def _revocations(clients: _Clients, grants: list[tuple[str, str]]) -> tuple[list[float], int]:
+async def _revocations(clients: Clients, grants: list[tuple[str, str]]) -> tuple[list[float], int]:
     """Revoke grants; return when every replica denied, and how many calls passed that began after it was accepted."""
     times, late = [], 0
     for name, resource in grants:
@@ -260,7 +260,8 @@ async def _revocations(clients: _Clients, grants: list[tuple[str, str]]) -> tupl
     return times, late
 
 
-def _row(name: str, times: list[float], bare: list[float], budget: str) -> Row:
+def row(name: str, times: list[float], bare: list[float], budget: str) -> Row:
+    """Return a row of times in seconds, beside those of the least that the API server does for the same."""
     found = sorted(1e3 * one for one in times)
     least = [1e3 * one for one in bare]
     cells = (

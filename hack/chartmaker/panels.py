@@ -193,6 +193,27 @@ PANELS: Final = (
         (("sum by (outcome) (rate(bailiwick_grant_uses_total{%}[$__rate_interval]))", "{{outcome}}"),),
     ),
     Panel(
+        "Calls that are counted",
+        "reqps",
+        (
+            ("sum(rate(bailiwick_history_calls_total{%}[$__rate_interval]))", "counted"),
+            ("sum by (outcome) (rate(bailiwick_history_commits_total{%}[$__rate_interval]))", "writes: {{outcome}}"),
+            ("sum by (why) (rate(bailiwick_history_unavailable_total{%}[$__rate_interval]))", "denied: {{why}}"),
+        ),
+        "Calls that wait for the same object share a write.",
+    ),
+    Panel(
+        "Time of a write that counts calls",
+        "s",
+        (
+            (
+                "histogram_quantile(0.99,"
+                " sum by (le) (rate(bailiwick_history_commit_duration_seconds_bucket{%}[$__rate_interval])))",
+                "p99",
+            ),
+        ),
+    ),
+    Panel(
         "Decision records",
         "reqps",
         (
@@ -299,6 +320,18 @@ PANELS: Final = (
             ("max(bailiwick_log_inconsistent{%})", "refused"),
             ("sum(rate(bailiwick_operator_ledger_lines_total{%}[$__rate_interval]))", "ledger, lines a second"),
             *((f"max(bailiwick_operator_witness_{it}{{%}})", it) for it in ("chains", "without_chain", "silent", "ok")),
+        ),
+    ),
+    Panel(
+        "Histories",
+        "none",
+        (
+            ("max(bailiwick_operator_histories{%})", "objects"),
+            ("max(bailiwick_operator_histories_undated{%})", "kept, without a readable hour"),
+            (
+                "sum by (outcome) (increase(bailiwick_operator_history_deletions_total{%}[$__rate_interval]))",
+                "deletions, {{outcome}}",
+            ),
         ),
     ),
     Panel(

@@ -30,8 +30,8 @@ def bailiwick(stack: Stack, tell: Narrator) -> None:
     tell.step("The definitions, roles and guards are applied.")
     for files in MANIFESTS:
         _apply(stack, tell, files)
-    for crd in ("endpointpolicies.bailiwick.dev", "approvalgrants.bailiwick.dev", "endpointdata.bailiwick.dev"):
-        _run(stack, "wait", "--for=condition=Established", f"crd/{crd}", "--timeout=30s")
+    for plural in ("endpointpolicies", "approvalgrants", "endpointdata", "endpointhistories"):
+        _run(stack, "wait", "--for=condition=Established", f"crd/{plural}.bailiwick.dev", "--timeout=30s")
 
 
 def crm(stack: Stack, tell: Narrator) -> None:

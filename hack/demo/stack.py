@@ -31,9 +31,10 @@ from localcluster.process import RunningProcess, spawn, stop
 from localcluster.tokenrequest import Account
 
 MANIFESTS: Final = (
-    ("crds/endpointpolicies.yaml", "crds/approvalgrants.yaml", "crds/endpointdata.yaml"),
+    ("crds/endpointpolicies.yaml", "crds/approvalgrants.yaml", "crds/endpointdata.yaml", "crds/endpointhistories.yaml"),
     ("crds/rbac/accounts.yaml", "crds/rbac/operator.yaml", "crds/rbac/webhook.yaml", "crds/rbac/people.yaml"),
     ("crds/guards/open.yaml", "crds/guards/review.yaml", "crds/guards/status.yaml", "crds/guards/delete.yaml"),
+    ("crds/guards/history-write.yaml", "crds/guards/history-delete.yaml"),
 )
 CRM_ENDPOINT: Final = "crm/crm-api"
 CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))

@@ -122,6 +122,10 @@ _CONTEXT: Final = an_object(
     reason_admin=_SAID_OF_USER,
     next_action={"enum": [*get_args(NextAction)], "description": "What the caller can do about a denial."},
     retry_after=described({"type": "integer", "minimum": 1}, "Seconds."),
+    retry_after_seconds=described(
+        {"type": "integer", "minimum": 1},
+        "Of a denial by a history: after so many seconds the first call that it counts is out of its window.",
+    ),
     snapshot=ref("PolicySnapshot"),
     policy=ref("DecidingRule"),
     hop=described(TEXT, "The party at which a call on somebody's behalf failed."),

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bailiwick_api.kinds import approvalrequirement, endpointpolicy, enforcers, httproutes, meta
+from bailiwick_api.kinds import approvalrequirement, endpointpolicy, enforcers, histories, httproutes, matches, meta
 
 Schema = Mapping[str, Any]
 
@@ -15,11 +15,15 @@ _NAMES: Final = "[name or pattern](#names-and-wildcards)"
 _IDENTIFIER: Final = "letters, digits and `_`, not beginning with a digit"
 _WORDS: Final[Mapping[str, str]] = {
     meta.DNS_LABEL: "DNS label",
-    endpointpolicy.ACTION_PATTERN: _NAMES,
-    endpointpolicy.RESOURCE_ID_PATTERN: _NAMES,
+    matches.ACTION_PATTERN: _NAMES,
+    matches.RESOURCE_ID_PATTERN: _NAMES,
     endpointpolicy.ATTRIBUTE_PATTERN: "path of an attribute",
     approvalrequirement.POINTER_PATTERN: "JSON pointer",
     endpointpolicy.KEPT_PATTERN: "path of an attribute",
+    histories.WINDOW_PATTERN: "number and `m`, `h` or `d`",
+    histories.KEY_PART_PATTERN: "name or path of a part",
+    histories.AMOUNT_PATTERN: "path of a value",
+    histories.SESSION_PATTERN: "path of a value",
     enforcers.SPIFFE_PATTERN: "SPIFFE ID",
     enforcers.DNS_PATTERN: "DNS name in lower case",
     httproutes.PATH_PATTERN: "path, with `{name}` for a segment",

@@ -22,6 +22,7 @@ GUARD: Final = {
     "admissionregistration.k8s.io/validatingadmissionpolicies": READ,
     "admissionregistration.k8s.io/validatingadmissionpolicybindings": READ,
     "apiextensions.k8s.io/customresourcedefinitions:approvalgrants.bailiwick.dev": READ,
+    "apiextensions.k8s.io/customresourcedefinitions:endpointhistories.bailiwick.dev": READ,
     "apiregistration.k8s.io/apiservices": READ,
 }
 WEBHOOK_EVERYWHERE: Final = {
@@ -29,6 +30,7 @@ WEBHOOK_EVERYWHERE: Final = {
     "bailiwick.dev/endpointdata": READ,
     "bailiwick.dev/approvalgrants": f"{READ} create patch",
     "bailiwick.dev/approvalgrants/status": "update",
+    "bailiwick.dev/endpointhistories": "get create update",
     "authentication.k8s.io/tokenreviews": "create",
     "authorization.k8s.io/subjectaccessreviews": "create",
     "/pods": "get",
@@ -40,6 +42,7 @@ OPERATOR_EVERYWHERE: Final = {
     "bailiwick.dev/endpointdata": READ,
     "bailiwick.dev/endpointdata/status": "patch",
     "bailiwick.dev/approvalgrants": f"{READ} delete",
+    "bailiwick.dev/endpointhistories": "get list delete",
     "bailiwick.dev/approvalgrants/status": "patch",
     "/serviceaccounts": "get",
     "events.k8s.io/events": "create",
@@ -56,6 +59,7 @@ OPERATOR_AT_HOME: Final = {
     "/configmaps:bailiwick-witness": "get update",
     **{f"/configmaps:bailiwick-witness-{month:02}": "get update" for month in range(1, 13)},
     "bailiwick.dev/approvalgrants": f"{READ} create delete",
+    "bailiwick.dev/endpointhistories": "get list create delete",
     "bailiwick.dev/approvalgrants:bailiwick-canary": "patch",
     "/secrets:bailiwick-keys": "get update",
     "/secrets:bailiwick-ca": "get update",

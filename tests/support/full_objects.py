@@ -71,6 +71,27 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                     "principalMustBeEntitled": True,
                 },
                 "record": {"keep": ["context.tenant"]},
+                # One of the two things that a session can be, and a history with each kind of window.
+                "session": {"property": "context.session"},
+                "history": [
+                    {
+                        "name": "removed",
+                        "key": ["context.tenant", "resource.properties.owner"],
+                        "window": "1h",
+                        "counts": {
+                            "actions": ["customers.delete"],
+                            "resources": [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}],
+                            "when": "!variables.big",
+                        },
+                        "amount": {"of": "context.args.amount", "digits": 2},
+                    },
+                    {
+                        "name": "wiped",
+                        "key": ["session"],
+                        "calendar": {"unit": "Day", "timeZone": "Europe/Berlin"},
+                        "counts": {"actions": ["customers.wipe", "tenants.wipe"]},
+                    },
+                ],
             },
             "mode": "Audit",
             "replaces": "live",
@@ -198,6 +219,16 @@ def largest_policy(namespace: str) -> Object:
     ]
     out["spec"]["endpointSettings"]["delegation"]["principals"] = list(reversed(names))
     out["spec"]["endpointSettings"]["delegation"]["ceiling"][0]["conditions"] = []
+    keys = [[f"context.{'k' * 241}{one}{two:02}" for two in range(4)] for one in "abcd"]
+    out["spec"]["endpointSettings"]["history"] = [
+        {
+            "name": "h" * 61 + f"{number:02}",
+            "key": keys[number % 4],
+            "window": "44640m",
+            "counts": {"actions": [f"a{one}" for one in range(64)]},
+        }
+        for number in range(16)
+    ]
     out["spec"]["variables"] = [{"name": f"v{one}", "expression": "true"} for one in range(32)]
     out["spec"]["rules"] = rules
     return out

@@ -67,7 +67,7 @@ def _refused(operator: Rest, path: str, probe: Probe) -> bool:
 
 def _ask(operator: Rest, path: str, probe: Probe) -> Answer:
     match probe.verb:
-        case "create":
+        case "create" | "create-history":
             return operator.create(probe.body, dry_run=True)
         case "patch":
             return operator.patch(path, probe.body, "json", dry_run=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from bailiwick_api.kinds.meta import API_VERSION
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_LABEL
 from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX
 
 Object = dict[str, Any]
@@ -85,6 +85,24 @@ def grant(namespace: str, name: str = "wanted", *, requester: str = "carol", **r
             },
             # There from the start, so that `add /spec/reviews/-` has a list to add to.
             "reviews": [],
+        },
+    }
+
+
+def history(namespace: str, name: str, **spec: Any) -> Object:  # noqa: ANN401 - any field
+    """Return a history as the decision point writes it after the first call."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "EndpointHistory",
+        "metadata": {"namespace": namespace, "name": name, "labels": {ENDPOINT_LABEL: ENDPOINT}},
+        "spec": {
+            "endpoint": ENDPOINT,
+            "key": DIGEST,
+            "seq": 1,
+            "clock": 1_764_439_200_000,
+            "lines": {"9c1f00aa55ee": {"slots": "457:1:0", "last": 1_764_439_200_000}},
+            "recent": f"{'a' * 32}@1764439200000=9c1f00aa55ee:457:1:0",
+            **spec,
         },
     }
 

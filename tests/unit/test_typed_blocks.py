@@ -32,6 +32,7 @@ WHOLE: Final = {
     "docs/how-to/audit.md": ("tests/process/evidence/test_audit_page.py", 15),
     "docs/how-to/diff-policies.md": ("tests/process/cli/test_diffing.py", 7),
     "docs/how-to/gate-changes.md": ("tests/process/cli/test_gates.py", 3),
+    "docs/how-to/limit-calls-by-history.md": ("tests/process/cli/test_limits_page.py", 3),
     "docs/how-to/notifications.md": ("tests/cluster/cli/test_notifying.py", 4),
     "docs/how-to/policy-tools.md": ("tests/process/cli/test_policy_tools_page.py", 9),
     "docs/how-to/recipes.md": ("tests/process/cli/test_recipes_page.py", 1),

@@ -37,6 +37,8 @@ NOTIFICATIONS_SECRET: Final = "bailiwick-notifications"  # noqa: S105 - a name
 VALIDATING_CONFIGURATION: Final = "bailiwick-endpointpolicies"
 VALIDATING_WEBHOOK: Final = "endpointpolicies.bailiwick.dev"
 CANARY_GRANT: Final = "bailiwick-canary"
+CANARY_HISTORY: Final = "bailiwick-canary"
+"""Its creation is only ever a dry run, which the guards refuse."""
 OPERATOR_LEASE: Final = "bailiwick-operator"
 ENFORCER_AUDIENCE: Final = "bailiwick"
 

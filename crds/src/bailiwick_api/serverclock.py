@@ -97,6 +97,18 @@ class ServerClock:
         theirs = self.monotonic() + self._offset.high
         return max(ours, theirs) if self.agree else theirs
 
+    def bounds(self) -> tuple[float, float] | None:
+        """Return between which times, in seconds since the epoch, the API server's clock certainly is now.
+
+        None if the clocks do not agree, and before the first answer. Our own clock has no part in it.
+        """
+        known = self._offset
+        if known is None or not self.agree:
+            return None
+        now = self.monotonic()
+        drift = (now - known.at) * _DRIFT
+        return now + known.low - drift, now + known.high + drift
+
     def _bounds(self) -> tuple[float, float] | None:
         """Return the bounds of how far our clock is ahead."""
         if self._offset is None:

@@ -1,11 +1,15 @@
-"""Times as Kubernetes writes them: RFC 3339 in UTC, to the second. Pure.
+"""Times as Kubernetes writes them: RFC 3339 in UTC, to the second; and hours, as labels have them. Pure.
 
 Standing: below everything that stores a time. Holds: text that is not a time, or not one of UTC's calendar, is None and
 never an exception.
 """
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
+
+_HOUR: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}")
 
 
 def stamp(moment: datetime) -> str:
@@ -30,4 +34,14 @@ def parse_time(text: object) -> datetime | None:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
         return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
     except (ValueError, OverflowError):
+        return None
+
+
+def parse_hour(text: object) -> datetime | None:
+    """Return an hour in UTC, such as `2026-11-30T16`; None if the text is not exactly one."""
+    if not isinstance(text, str) or _HOUR.fullmatch(text) is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H").replace(tzinfo=UTC)
+    except ValueError:
         return None

@@ -11,6 +11,7 @@ import functools
 import os
 from importlib import resources
 from typing import Final
+from zoneinfo import ZoneInfo
 
 _PACKAGE: Final = "tzdata"
 # The database's own name for a system whose time zone was never set.
@@ -21,6 +22,16 @@ _NO_ZONES: Final = frozenset({"Factory"})
 def names() -> frozenset[str]:
     """Return the names of all zones, and the names that the database keeps for compatibility."""
     return frozenset(resources.files(_PACKAGE).joinpath("zones").read_text("ascii").split()) - _NO_ZONES
+
+
+@functools.lru_cache(maxsize=1_024)
+def zone(name: str) -> ZoneInfo:
+    """Return a zone by its name, which must be one of `names`, as the package has it.
+
+    `ZoneInfo(name)` would open the machine's own file before the package's.
+    """
+    with resources.files(_PACKAGE).joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
 
 
 def provide() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_kube.transport import ApiRequest, TooLongError, Transport
+from bailiwick_kube.transport import JSON, ApiRequest, TooLongError, Transport
 
 PAGE: Final = 200
 PAGE_BYTES: Final = 1024 * 1024
@@ -26,10 +26,14 @@ class RefusedListError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of a list. A watch continues from the resource version of the last page."""
+    """One page of a list. A watch continues from the resource version of the last page.
+
+    `date`: the server's time when it answered, in seconds since the epoch, rounded down; None if it sent none.
+    """
 
     items: list[dict[str, Any]]
     resource_version: str
+    date: float | None = None
 
 
 def continuation(body: Mapping[str, Any]) -> str:
@@ -37,13 +41,16 @@ def continuation(body: Mapping[str, Any]) -> str:
     return str((body.get("metadata") or {}).get("continue") or "")
 
 
-async def pages(transport: Transport, path: str, query: Mapping[str, str] | None = None) -> AsyncIterator[ListPage]:
+async def pages(
+    transport: Transport, path: str, query: Mapping[str, str] | None = None, accept: str = JSON
+) -> AsyncIterator[ListPage]:
     """Yield every object of a list, page by page. Raises `RefusedListError` and `UnreachableError`."""
     more, limit = "", PAGE
     while True:
         parameters = {**(query or {}), "limit": str(limit)} | ({"continue": more} if more else {})
         try:
-            response = await transport.call(ApiRequest("GET", path, parameters), most=PAGE_BYTES if limit > 1 else None)
+            request = ApiRequest("GET", path, parameters, accept=accept)
+            response = await transport.call(request, most=PAGE_BYTES if limit > 1 else None)
         except TooLongError:
             # Large objects only make pages smaller; they never block the event loop for long.
             limit = max(1, limit // _FEWER)
@@ -54,7 +61,7 @@ async def pages(transport: Transport, path: str, query: Mapping[str, str] | None
         items, metadata = response.body.get("items"), response.body.get("metadata") or {}
         if not isinstance(items, list | None) or "resourceVersion" not in metadata:
             raise RefusedListError(path, response, "the answer is not a list")
-        yield ListPage(items or [], metadata["resourceVersion"])
+        yield ListPage(items or [], metadata["resourceVersion"], response.date)
         more = continuation(response.body)
         if not more:
             return

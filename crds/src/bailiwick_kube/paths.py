@@ -6,7 +6,13 @@ Holds: a name stays one segment of the path, whatever characters it contains.
 from typing import Final
 from urllib.parse import quote
 
-from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import (
+    API_VERSION,
+    APPROVAL_GRANTS,
+    ENDPOINT_DATA,
+    ENDPOINT_HISTORIES,
+    ENDPOINT_POLICIES,
+)
 
 CORE: Final = "v1"
 """The version of the kinds that belong to no group."""
@@ -36,3 +42,8 @@ def grants_path(namespace: str | None = None, name: str = "", part: str = "") ->
 def data_path(namespace: str | None = None, name: str = "", part: str = "") -> str:
     """Return the path of data objects, or of one."""
     return object_path(API_VERSION, ENDPOINT_DATA, namespace, name, part)
+
+
+def histories_path(namespace: str | None = None, name: str = "") -> str:
+    """Return the path of histories, or of one."""
+    return object_path(API_VERSION, ENDPOINT_HISTORIES, namespace, name)

@@ -17,6 +17,8 @@ JSON_PATCH: Final = "application/json-patch+json"
 """RFC 6902."""
 MERGE_PATCH: Final = "application/merge-patch+json"
 """RFC 7386."""
+METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""A list of which the API server answers only the metadata of each object."""
 APPLY: Final = "application/apply-patch+yaml"
 """Server-side apply."""
 

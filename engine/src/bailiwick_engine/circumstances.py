@@ -9,6 +9,7 @@ import msgspec
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.voidgrants import NONE, VoidGrants
+from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
 
 
 class Freshness(Enum):
@@ -24,7 +25,8 @@ class Circumstances(msgspec.Struct, frozen=True, gc=False):
 
     `outdated`: policies of the call's endpoint changed some time ago and are not compiled yet, so that what the present
     ones would allow is denied.
-    `void`: the grants of which the operator could say that they are void nowhere but in a list.
+    `void`: the grants of which the operator could say that they are void nowhere but in a list. `history`: the numbers
+    of the endpoint's histories; by default none is known, and nothing is counted.
     """
 
     now: float
@@ -33,3 +35,4 @@ class Circumstances(msgspec.Struct, frozen=True, gc=False):
     installation: Installation = msgspec.field(default_factory=Installation)
     outdated: bool = False
     void: VoidGrants = NONE
+    history: HistoryReadings = UNREAD

@@ -49,6 +49,8 @@ class Reason(StrEnum):
     UNINSPECTABLE = "uninspectable"
     UNMAPPED = "unmapped"
     AMBIGUOUS_REQUEST = "ambiguous_request"
+    HISTORY_UNAVAILABLE = "history_unavailable"
+    HISTORY_UNCOUNTABLE = "history_uncountable"
     STORE_STALE = "store_stale"
     CLOCK_SKEW = "clock_skew"
     RECORD_FAILED = "record_failed"
@@ -430,6 +432,32 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         footing="attested",
         disposition=Disposition.BLOCKED,
         states=frozenset({ReasonState.ADAPTER}),
+    ),
+    Reason.HISTORY_UNAVAILABLE: ReasonRow(
+        sentence="The call could not be counted, or the calls before it could not be read. Try again.",
+        next_action="retry",
+        when=(
+            "A history of the endpoint counts the call, or a rule that decides reads one, and its state could not be"
+            " read or written in time, or counts for nothing at the moment. Or the answer is from a tool that counts"
+            " no calls."
+        ),
+        footing="attested",
+        disposition=Disposition.ERROR,
+        states=frozenset({ReasonState.GATE, ReasonState.PROCESS}),
+    ),
+    Reason.HISTORY_UNCOUNTABLE: ReasonRow(
+        sentence=(
+            "A history of this endpoint counts this call, and the call lacks what it is counted by, or has it in a"
+            " form that cannot be counted."
+        ),
+        next_action="none",
+        when=(
+            "A history of the endpoint counts the call, but a part of its key, its amount or the outcome of its `when`"
+            " does not follow from the call."
+        ),
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.GATE, ReasonState.PROCESS}),
     ),
     Reason.STORE_STALE: ReasonRow(
         sentence="The decision point has lost contact with the source of its policies. Try again.",

@@ -46,7 +46,9 @@ def _endpoint(
             found.append(Change(ChangeClass.WIDER, key, "endpointSettings added: the endpoint denied every call"))
             base = WalkSide(None)
         elif base.settings is not None and head.settings is not None:
-            found += settings_changes(key, base.settings, head.settings, (base.data, head.data), head.rules)
+            found += settings_changes(
+                key, base.settings, head.settings, (base.data, head.data), (base.rules, head.rules)
+            )
     return found + merge_changes(list(Walk(key, base, head, now, limit).changes()))
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bailiwick_engine.cel.data import Data
 from bailiwick_engine.cel.datascope import DataScope
+from bailiwick_engine.cel.members import HISTORY
 from bailiwick_engine.cel.tree import (
     Blob,
     Comprehension,
@@ -27,6 +28,7 @@ from bailiwick_engine.cel.tree import (
 from bailiwick_engine.policy.model import CompiledCondition
 
 _ROOTS: Final = frozenset({"subject", "actor", "action", "resource", "context"})
+_HISTORY: Final = f"{HISTORY}."
 _FLIPPED: Final = {"_==_": "_==_", "_!=_": "_!=_", "_<_": "_>_", "_<=_": "_>=_", "_>_": "_<_", "_>=_": "_<=_"}
 _SIGNS: Final = {"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
 _ORDER: Final = frozenset({"_<_", "_<=_", "_>_", "_>=_"})
@@ -186,7 +188,7 @@ class _Reading:
             case Ident(name) if name in self._named:
                 return self._path(self._named[name])
             case Ident(name):
-                return (name,) if name in _ROOTS else None
+                return tuple(name.split(".")) if name in _ROOTS or name.startswith(_HISTORY) else None
             case Select(operand, field, False):
                 above = self._path(operand)
                 return None if above is None else (*above, field)
@@ -198,7 +200,7 @@ class _Reading:
             case Constant(value):
                 return _plain(value)
             case Ident(name):
-                return name in _ROOTS or name in self._named or name.startswith("data.")
+                return name in _ROOTS or name in self._named or name.startswith(("data.", _HISTORY))
             case Select(operand, _, False):
                 return self._is_bound_whole(operand)
             case Sequence(elements):

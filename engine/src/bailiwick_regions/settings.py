@@ -8,6 +8,7 @@ from typing import Final
 
 from bailiwick_engine import keys
 from bailiwick_engine.cel.data import Data
+from bailiwick_engine.policy.dimensions.condition import ConditionPart
 from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import (
     CompiledCeiling,
@@ -32,10 +33,12 @@ def settings_changes(
     base: CompiledSettings,
     head: CompiledSettings,
     data: tuple[Data, Data],
-    rules: Sequence[CompiledRule],
+    rules: tuple[Sequence[CompiledRule], Sequence[CompiledRule]],
 ) -> Iterator[Change]:
-    """Yield a change for each setting that differs. `rules` are those of the head that are enforced."""
-    for kind, what in _signed_changes(base, head, data, rules):
+    """Yield a change for each setting that differs. `rules` are those of the base and of the head that are enforced."""
+    for kind, what in _signed_changes(base, head, data, rules[1]):
+        yield Change(kind, key, f"endpointSettings: {what}")
+    for kind, what in _history_changes(base, head, rules[0]):
         yield Change(kind, key, f"endpointSettings: {what}")
 
 
@@ -57,6 +60,26 @@ def _signed_changes(
             yield _WIDER if wider else _NARROWER, f"delegation {'added' if wider else 'removed'}"
         return
     yield from _delegation(base.delegation, head.delegation, data)
+
+
+def _history_changes(base: CompiledSettings, head: CompiledSettings, former: Sequence[CompiledRule]) -> Signed:
+    """Yield the effect of changes of what is counted. `former`: the rules of the base.
+
+    Which calls two definitions count is not compared, and another one starts at zero. Without a history, no call is
+    denied because it cannot be counted; with another one, more are.
+    """
+    before, after = ({one.name: one.digest for one in side.histories} for side in (base, head))
+    parts: tuple[ConditionPart, ...] = (*former, *(base.delegation.ceiling if base.delegation else ()))
+    read = {name for part in parts for one in part.conditions for name in one.histories}
+    for name in sorted(before.keys() | after.keys()):
+        if name not in after:
+            yield ChangeClass.MAY_WIDEN, f"history {name} removed: calls that could not be counted are no longer denied"
+        elif name not in before and name in read:
+            yield ChangeClass.MAY_WIDEN, f"history {name} added: rules that read it were unknown"
+        elif name not in before:
+            yield _NARROWER, f"history {name} added: calls that cannot be counted are denied"
+        elif before[name] != after[name]:
+            yield ChangeClass.MAY_WIDEN, f"history {name} changed: it starts at zero, and may count fewer calls"
 
 
 def _token_evidence(base: CompiledSettings, head: CompiledSettings, rules: Sequence[CompiledRule]) -> Signed:

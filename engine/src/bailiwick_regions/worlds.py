@@ -39,7 +39,10 @@ _MIDDLE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class StoodCondition(CompiledCondition):
-    """A condition whose outcome the world decides. `missing`: data that it reads and that is unknown on its side."""
+    """A condition whose outcome the world decides. `missing`: data that it reads and that is unknown on its side.
+
+    Any history that it reads may be unknown.
+    """
 
     formula: Formula
     missing: frozenset[str]
@@ -48,6 +51,8 @@ class StoodCondition(CompiledCondition):
     def outcome(self, inputs: Inputs) -> Truth:  # noqa: ARG002 - of all inputs at once
         """Return its outcome in this world."""
         if not all(self.worlds.has_data(name) for name in sorted(self.missing)):
+            return UNKNOWN
+        if self.histories and not all(self.worlds.has_numbers(name) for name in sorted(self.histories)):
             return UNKNOWN
         return self.worlds.truth(self.formula)
 
@@ -96,11 +101,19 @@ class Worlds:
         for name in names:
             self._sides.setdefault(_data_key(name), set()).add(side)
             self._texts[_data_key(name)] = f"the data object {name} can be read"
+        for name in condition.histories:
+            self._sides.setdefault(_history_key(name), set()).add(side)
+            self._texts[_history_key(name)] = f"the history {name} can be read"
         return names
 
     def has_data(self, name: str) -> bool:
         """Tell whether data that is unknown on a side can be read in this world."""
         held: bool = self._choices.outcome_of(_data_key(name), (True, False))
+        return held
+
+    def has_numbers(self, name: str) -> bool:
+        """Tell whether a history can be read in this world."""
+        held: bool = self._choices.outcome_of(_history_key(name), (True, False))
         return held
 
     def begin(self) -> None:
@@ -151,6 +164,10 @@ class Worlds:
 
 def _data_key(name: str) -> Hashable:
     return ("data object", name)
+
+
+def _history_key(name: str) -> Hashable:
+    return ("history", name)
 
 
 def _key(atom: OpaqueAtom | Comparison) -> OpaqueAtom | MemberPath:

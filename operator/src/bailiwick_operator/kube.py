@@ -4,20 +4,30 @@ Holds: an answer is a value with any status, and only a missing answer raises (`
 here (see `bailiwick_kube`); a write is sent only while the lease is valid.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from bailiwick_api.kinds.meta import API_VERSION
-from bailiwick_kube.lists import RefusedListError, pages
-from bailiwick_kube.paths import data_path, grants_path, policies_path
+from bailiwick_kube.lists import ListPage, RefusedListError, pages
+from bailiwick_kube.paths import data_path, grants_path, histories_path, policies_path
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_kube.transport import APPLY, JSON, JSON_PATCH, ApiRequest, Method, Transport, UnreachableError
+from bailiwick_kube.transport import (
+    APPLY,
+    JSON,
+    JSON_PATCH,
+    METADATA_LIST,
+    ApiRequest,
+    Method,
+    Transport,
+    UnreachableError,
+)
 
 FIELD_MANAGER: Final = "bailiwick-operator"
 POLICIES_PATH: Final = policies_path()
 GRANTS_PATH: Final = grants_path()
 DATA_PATH: Final = data_path()
+HISTORIES_PATH: Final = histories_path()
 
 Object = dict[str, Any]
 Kind = Literal["EndpointPolicy", "ApprovalGrant", "EndpointData"]
@@ -82,6 +92,14 @@ class OperatorClient:
             raise RefusedError(str(error)) from error
         return KubeList(tuple(items), version or 0)
 
+    async def metadata_pages(self, path: str) -> AsyncIterator[ListPage]:
+        """Yield the metadata of a collection, page by page. Raises `RefusedError`, also when it took too long (410)."""
+        try:
+            async for page in pages(self._transport, path, accept=METADATA_LIST):
+                yield page
+        except RefusedListError as error:
+            raise RefusedError(str(error)) from error
+
     async def create(self, path: str, body: Object, *, dry_run: bool = False) -> ApiResponse:
         """Create in a collection."""
         return await self._write("POST", path, _options(dry_run=dry_run), body)
@@ -100,8 +118,14 @@ class OperatorClient:
 
     async def delete_grant(self, judged: Object) -> ApiResponse:
         """Delete a grant, only if it is still the very version that was judged (else 409)."""
-        metadata = judged["metadata"]
-        path = grants_path(metadata["namespace"], metadata["name"])
+        return await self._delete_judged(grants_path, judged["metadata"])
+
+    async def delete_history(self, metadata: Object) -> ApiResponse:
+        """Delete a history by its metadata, only if it is still the very version that was judged (else 409)."""
+        return await self._delete_judged(histories_path, metadata)
+
+    async def _delete_judged(self, path_of: Callable[[str, str], str], metadata: Object) -> ApiResponse:
+        path = path_of(metadata["namespace"], metadata["name"])
         preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         return await self._write("DELETE", path, {}, body)

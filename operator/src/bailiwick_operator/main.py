@@ -29,6 +29,7 @@ from bailiwick_operator.evidence.ledger import OperatorLedger, output
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.guard.keeper import GuardKeeper
+from bailiwick_operator.histories.sweeper import INTERVAL as SWEEP_INTERVAL, HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import DATA_PATH, FIELD_MANAGER, GRANTS_PATH, POLICIES_PATH, OperatorClient
 from bailiwick_operator.loop.clock import Clock, SkewMonitor
@@ -240,7 +241,10 @@ def _leader(
     )
     certificates = _certificates(settings, kube, clock)
     skew = SkewMonitor(clock, tell=tell, agree_again=untimed.release)
-    return Leader(guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger, notifier)
+    sweeper = HistorySweeper(kube, clock)
+    return Leader(
+        guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger, notifier, sweeper
+    )
 
 
 def _watched(settings: OperatorSettings, leader: Leader) -> dict[str, Progress]:
@@ -249,6 +253,7 @@ def _watched(settings: OperatorSettings, leader: Leader) -> dict[str, Progress]:
         "keys": Progress(lambda: leader.keys.rounds, 3 * settings.key_interval + 60),
         "certificates": Progress(lambda: leader.certificates.rounds, 3 * settings.certificate_interval + 60),
         "witness": Progress(lambda: leader.witness.rounds, 3 * settings.witness_interval + 60),
+        "histories": Progress(lambda: leader.sweeper.steps, 3 * SWEEP_INTERVAL + 60),
     }
 
 
@@ -260,6 +265,7 @@ async def _lead(leader: Leader, watch: KopfWatch, leadership: Leadership, relist
         tasks.create_task(leader.keys.run())
         tasks.create_task(leader.certificates.run())
         tasks.create_task(leader.witness.run())
+        tasks.create_task(leader.sweeper.run())
         tasks.create_task(leader.events.run())
         tasks.create_task(leader.notifier.run())
         tasks.create_task(leader.reconciler.run(relist))

@@ -20,7 +20,9 @@ APPROVED: Final = "approved"
 # ARAP 1.0 draft, "Task Status": anything else is not approved, and final as far as anybody here can tell.
 ENDED: Final = frozenset({APPROVED, "denied", "expired", "cancelled", "failed", "partial"})
 # What the caller of an application may read of a decision's context; the rest is for administrators.
-_PUBLIC: Final = ("reason_user", "next_action", "retry_after", "evaluation_id", "evaluated_at", "hop")
+_PUBLIC: Final = (
+    *("reason_user", "next_action", "retry_after", "retry_after_seconds", "evaluation_id", "evaluated_at", "hop"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

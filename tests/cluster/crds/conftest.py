@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bailiwick_api.manifests import crds
 from support.callers import Callers
 from support.installation import DEFINITIONS, apply
 from support.namespaces import Namespaces
@@ -15,7 +16,7 @@ from support.schemas.definitions import SHIPPED
 def variants(callers: Callers) -> Iterator[None]:
     """Definitions as shipped, bare, and one without each rule; see `support.schemas.definitions`."""
     made = [
-        *(definitions.under(definition, SHIPPED) for definition in definitions.both()),
+        *(definitions.under(definition, SHIPPED) for definition in (*definitions.both(), crds.endpoint_histories())),
         *(definitions.bare(definition) for definition in definitions.both()),
         *(definitions.without_rule(rule) for rule in definitions.named_rules().values()),
     ]

@@ -19,12 +19,30 @@ from support.callers import Callers
 from support.full_objects import full_grant, full_policy, largest_grant, largest_policy
 from support.installation import DEFINITIONS, accepted
 from support.namespaces import Roles
-from support.objects import Object, changed, gated_rule, grant, later, opened_grant, policy, rule, settings, use_record
+from support.objects import (
+    Object,
+    changed,
+    gated_rule,
+    grant,
+    history,
+    later,
+    opened_grant,
+    policy,
+    rule,
+    settings,
+    use_record,
+)
 from support.schemas import definitions
 from support.schemas.definitions import BARE, SHIPPED, in_group
 
 KUBECTL: Final = Path(sys.executable).with_name("kubectl")
-CRDS: Final = (crds.ENDPOINT_POLICIES_CRD, crds.APPROVAL_GRANTS_CRD, crds.ENDPOINT_DATA_CRD)
+OTHERS: Final = (crds.endpoint_data(), crds.endpoint_histories())
+CRDS: Final = (
+    crds.ENDPOINT_POLICIES_CRD,
+    crds.APPROVAL_GRANTS_CRD,
+    crds.ENDPOINT_DATA_CRD,
+    crds.ENDPOINT_HISTORIES_CRD,
+)
 
 
 def collection(kind: str, namespace: str, group: str = GROUP) -> str:
@@ -56,7 +74,7 @@ def objects_within(node: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 
 @pytest.mark.parametrize("name", CRDS)
 def test_the_schema_is_structural_and_stored_as_shipped(name: str, callers: Callers, installed: Installation) -> None:
     stored = accepted(callers.admin.get(f"{DEFINITIONS}/{name}"))
-    shipped = next(one for one in (*definitions.both(), crds.endpoint_data()) if one["metadata"]["name"] == name)
+    shipped = next(one for one in (*definitions.both(), *OTHERS) if one["metadata"]["name"] == name)
     assert stored["spec"] == shipped["spec"]
     conditions = {condition["type"]: condition["status"] for condition in stored["status"]["conditions"]}
     assert conditions["NamesAccepted"] == conditions["Established"] == "True"
@@ -266,6 +284,17 @@ def test_kubectl_shows_a_grant_in_columns_by_its_short_name(
     shown = dict(zip(wide, row, strict=True))
     assert (shown["DIGEST"], shown["REQUESTER"]) == (request["binding"]["digest"], request["requester"]["username"])
     assert shown["REASON"] == "INC-4412"
+
+
+def test_kubectl_shows_a_history_in_columns_by_its_short_name(
+    cluster: Cluster, callers: Callers, installed: Installation, namespace: str
+) -> None:
+    accepted(callers(installed.webhook).create(history(namespace, "h-shown", seq=118)))
+    titles, row = kubectl(cluster, "-n", namespace, "get", "ehist")
+    assert titles == ["NAME", "ENDPOINT", "SEQ", "AGE"]
+    assert row[:3] == ["h-shown", "crm-api", "118"]
+    # There can be thousands of them.
+    assert "endpointhistories" not in str(printed(cluster, "-n", namespace, "get", "bailiwick", "-o", "name"))
 
 
 def test_kubectl_lists_both_kinds_under_one_word(

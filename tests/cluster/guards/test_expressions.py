@@ -1,4 +1,4 @@
-"""Every expression of the four guards refuses what it should, and is what refuses it.
+"""Every expression of the guards refuses what it should, and is what refuses it.
 
 Holds: each case is played three times: the expression refuses the request (as a dry run too), lets its nearest
 neighbour through, and where only this expression is left out the very same request is accepted, or refused by the one
@@ -15,6 +15,7 @@ from localcluster.rest import Answer
 from support.guards import variants
 from support.guards.case import Case
 from support.guards.ground import Ground
+from support.guards.history_cases import CASES as HISTORIES
 from support.guards.open_cases import CASES as OPENINGS
 from support.guards.other_cases import DELETIONS, REVOCATIONS, STATUSES
 from support.guards.review_cases import CASES as REVIEWS
@@ -24,7 +25,7 @@ from support.waits import until
 
 pytestmark = pytest.mark.long
 
-CASES: Final = (*OPENINGS, *REVIEWS, *REVOCATIONS, *STATUSES, *DELETIONS)
+CASES: Final = (*OPENINGS, *REVIEWS, *REVOCATIONS, *STATUSES, *DELETIONS, *HISTORIES)
 Without = Callable[[Expression | None, bool], Ground]
 
 

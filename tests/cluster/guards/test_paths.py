@@ -6,11 +6,12 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.guards import NAMES_RESERVED, REVIEW_NAMES_AUTHOR
+from bailiwick_api.manifests.historyguards import HISTORIES_ARE_THE_PDPS, ONLY_ENDED_HISTORIES_GO
 from support.callers import Callers
 from support.guards.ground import OPERATOR, PDP, Ask, Ground, one_use
 from support.guards.open_cases import OWNER
 from support.installation import accepted
-from support.objects import adding_review, changed, opened_grant, review, step
+from support.objects import adding_review, changed, history, opened_grant, review, step
 from support.waits import until
 
 TWO_REVIEWERS: Final[dict[str, Any]] = {"steps": [step(count=2, groups=["crm-owners"])]}
@@ -168,6 +169,53 @@ def test_a_namespace_with_grants_goes_away(callers: Callers, installed: Installa
     accepted(callers.admin.delete(f"/api/v1/namespaces/{namespace}"))
     until(lambda: callers.admin.get(f"/api/v1/namespaces/{namespace}").status == 404, "the namespace is gone", 60)
     assert callers.admin.get(stored[0]).status == 404
+
+
+@pytest.mark.invariant(29)
+def test_a_history_is_counted_further_by_replacing_it_at_its_version(shipped: Ground) -> None:
+    pdp, stored = shipped.callers(shipped.installation.webhook), shipped.counted(seq=7)
+    further = accepted(pdp.replace(changed(stored, "spec.seq", 8)))
+    assert further["spec"]["seq"] == 8
+    # Of two that judged by one version, one counts.
+    assert pdp.replace(changed(stored, "spec.seq", 8)).status == 409
+    assert said(pdp.replace(changed(further, "spec.seq", 7)).message) == "seq and clock of a history never fall"
+    for who in ("carol", "admin", OPERATOR):
+        answer = shipped.callers(shipped.username(who)).replace(changed(further, "spec.seq", 9))
+        assert said(answer.message) == HISTORIES_ARE_THE_PDPS
+
+
+@pytest.mark.invariant(29)
+@pytest.mark.parametrize("who", ["carol", "admin"])
+def test_a_history_is_not_written_by_server_side_apply(who: str, shipped: Ground) -> None:
+    stored = shipped.counted()
+    answer = shipped.send(Ask(who, "apply", stored, {"spec": {**stored["spec"], "seq": 9}}))
+    assert said(answer.message) == HISTORIES_ARE_THE_PDPS
+    made = shipped.history()
+    assert said(shipped.callers(who).apply(made, who).message) == HISTORIES_ARE_THE_PDPS
+
+
+@pytest.mark.invariant(29)
+@pytest.mark.parametrize("who", ["eve", "admin"])
+def test_a_whole_collection_of_histories_is_not_deleted(who: str, shipped: Ground) -> None:
+    stored = shipped.counted()
+    answer = shipped.callers(who).request("DELETE", grants(shipped).replace("approvalgrants", "endpointhistories"))
+    assert said(answer.message) == ONLY_ENDED_HISTORIES_GO
+    assert shipped.callers.admin.get(stored).ok
+
+
+@pytest.mark.invariant(29)
+def test_an_owner_cannot_take_a_history_with_it(shipped: Ground) -> None:
+    # Whoever could set an owner could have the garbage collector delete the history.
+    answer = shipped.send(Ask(PDP, "merge", shipped.counted(), {"metadata": {"ownerReferences": [OWNER]}}))
+    assert said(answer.message) == "a history cannot have owner references or finalizers"
+
+
+@pytest.mark.long
+def test_a_namespace_with_histories_goes_away(callers: Callers, installed: Installation, namespace: str) -> None:
+    stored = accepted(callers(installed.webhook).create(history(namespace, f"h-{'a' * 40}")))
+    accepted(callers.admin.delete(f"/api/v1/namespaces/{namespace}"))
+    until(lambda: callers.admin.get(f"/api/v1/namespaces/{namespace}").status == 404, "the namespace is gone", 60)
+    assert callers.admin.get(stored).status == 404
 
 
 def test_a_patch_that_adds_where_no_list_is_fails_and_one_that_brings_the_list_passes(shipped: Ground) -> None:

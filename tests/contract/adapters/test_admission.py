@@ -34,8 +34,8 @@ AS_SENT: Final = {
 }
 GOLDEN: Final = Path(__file__).parent / "admission"
 UNDECLARED: Final = (
-    "unknown name nothing; a condition can use subject, actor, action, resource, context, now and variables; write"
-    " strings in quotes (policy crm/crm-agent, rule read, condition big)"
+    "unknown name nothing; a condition can use subject, actor, action, resource, context, now, history and variables;"
+    " write strings in quotes (policy crm/crm-agent, rule read, condition big)"
 )
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
 

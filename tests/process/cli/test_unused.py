@@ -196,6 +196,22 @@ def test_a_suspended_rule_lets_nobody_through_and_is_not_listed(folder: Path) ->
     assert (ran.code, "no rule of the policies lets a call through" in ran.err) == (2, True), ran
 
 
+def test_a_history_that_no_rule_reads_is_named(folder: Path) -> None:
+    history = [
+        {"name": name, "key": ["agent"], "window": "1h", "counts": {"actions": ["customers.export"]}}
+        for name in ("read", "unread")
+    ]
+    carrying = {**STANDS["spec"]["endpointSettings"], "history": history}
+    limit = {"name": "limit", "expression": "history.read.count <= 5"}
+    first, *others = STANDS["spec"]["rules"]
+    spec = {**STANDS["spec"], "endpointSettings": carrying, "rules": [{**first, "conditions": [limit]}, *others]}
+    (folder / "policies" / "crm.yaml").write_text(yaml.safe_dump({**STANDS, "spec": spec}), encoding="utf-8")
+    ran = unused(folder)
+    place = f"{STANDS['metadata']['namespace']}/{spec['endpoint']}"
+    assert f"note: no rule reads history unread of {place}\n" in ran.err
+    assert "history read of" not in ran.err
+
+
 class TestState:
     def test_spares_old_logs_and_counts_no_line_twice(self, folder: Path) -> None:
         log = month(["customers.export", *["customers.list"] * 59])

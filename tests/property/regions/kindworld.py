@@ -23,6 +23,7 @@ from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource, Se
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.routes import MappedCall, RouteMatch
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -104,6 +105,22 @@ SETTINGS: Final[Object] = {
         "principalMustBeEntitled": True,
     },
     "record": {"keep": ["context.tenant"]},
+    "session": {"claim": "sid"},
+    "history": [
+        {
+            "name": "wipes",
+            "key": ["agent"],
+            "window": "1h",
+            "counts": {"actions": ["orders.wipe"], "resources": PROD, "when": "context.n < 9"},
+            "amount": {"of": "context.n", "digits": 0},
+        },
+        {
+            "name": "marks",
+            "key": ["session"],
+            "calendar": {"unit": "Day", "timeZone": "Europe/Berlin"},
+            "counts": {"actions": ["other"]},
+        },
+    ],
 }
 
 
@@ -117,6 +134,7 @@ def folder(*, asserted: bool) -> dict[str, list[Object]]:
     subjects, settings = (ENTITIES if asserted else SUBJECTS), copy.deepcopy(SETTINGS)
     if asserted:
         settings["identity"] = {"verification": "Asserted"}
+        settings["session"] = {"property": "context.session"}
     common = {"endpoint": "api", "subjects": subjects}
     carrier = policy(
         NAMESPACE,
@@ -141,6 +159,13 @@ def folder(*, asserted: bool) -> dict[str, list[Object]]:
                 ["agent"],
                 ["orders.list"],
                 conditions=[{"name": "open", "expression": "data.incident.open == true && variables.few"}],
+            ),
+            rule(
+                "wipe",
+                "Allow",
+                ["agent"],
+                ["orders.wipe"],
+                conditions=[{"name": "seldom", "expression": "history.wipes.count <= 6 && history.marks.count < 9"}],
             ),
             rule("refund", "RequireApproval", ["agent", "alice"], ["orders.refund"], approval=APPROVAL),
         ],
@@ -246,6 +271,26 @@ OTHERS: Final[Mapping[str, tuple[object, ...]]] = {
     "endpointSettings.delegation.ceiling.conditions.expression": ("context.n < 9", "context.n < 2"),
     "endpointSettings.delegation.ceiling.conditions.message": (DROPPED, "another"),
     "endpointSettings.delegation.principalMustBeEntitled": (False,),
+    "endpointSettings.history": (DROPPED, SETTINGS["history"][:1]),
+    "endpointSettings.history.name": ("renamed",),
+    "endpointSettings.history.key": ([], ["subject"], ["context.tenant"]),
+    "endpointSettings.history.window": ("2h", "30m"),
+    "endpointSettings.history.calendar": ({"unit": "Month", "timeZone": "UTC"},),
+    "endpointSettings.history.calendar.unit": ("Hour", "Week"),
+    "endpointSettings.history.calendar.timeZone": ("UTC",),
+    "endpointSettings.history.counts": ({"actions": ["*"]},),
+    "endpointSettings.history.counts.actions": (["*"], ["orders.*"], ["orders.list"]),
+    "endpointSettings.history.counts.resources": (DROPPED, EVERY),
+    "endpointSettings.history.counts.resources.type": ("other",),
+    "endpointSettings.history.counts.resources.ids": (["*"], ["7"]),
+    "endpointSettings.history.counts.resources.properties": (DROPPED, {"env": ["test"]}),
+    "endpointSettings.history.counts.when": (DROPPED, "context.n < 4"),
+    "endpointSettings.history.amount": (DROPPED,),
+    "endpointSettings.history.amount.of": ("context.amount",),
+    "endpointSettings.history.amount.digits": (2,),
+    "endpointSettings.session": ({"property": "context.other"},),
+    "endpointSettings.session.claim": ("other",),
+    "endpointSettings.session.property": ("context.other",),
     "endpointSettings.record": (DROPPED,),
     "endpointSettings.record.keep": (["context.other"],),
     "mode": ("Enforce", "Audit"),
@@ -294,6 +339,9 @@ OTHERS: Final[Mapping[str, tuple[object, ...]]] = {
         "true",
         "data.incident.open == true || variables.few",
         "size(context.s) > 1",
+        "history.wipes.count <= 8 && history.marks.count < 9",
+        "!(history.wipes.count > 6) || true",
+        "history.wipes.sum < 20.0 || history.marks.count == 3",
     ),
     "rules.conditions.message": (DROPPED, "another"),
     "rules.expireTime": (DROPPED, at(100), at(400)),
@@ -509,7 +557,18 @@ def _verdict(snapshot: Snapshot, settings: CompiledSettings | None, aimed: Aimed
             return None
         args = {} if mapped.args is None else {"args": mapped.args}
         call = replace(call, action=mapped.action, resource=mapped.resource, context={**call.context, **args})
-    return decide(snapshot, call, (), Circumstances(now=aimed.time))
+    around = Circumstances(now=aimed.time, history=_readings(settings, call))
+    return decide(snapshot, call, (), around)
+
+
+def _readings(settings: CompiledSettings, call: Call) -> HistoryReadings:
+    """Return numbers that depend on the definition, whatever its name is, and on the call: nobody compares those."""
+    found = {}
+    for one in settings.histories:
+        number = (int(one.digest[:4], 16) + 3 * int(call.context.get("n") or 0)) % 10
+        total = None if one.amount is None else 10 * number
+        found[one.name] = HistoryNumbers(number, total, age=None if number == 1 else number)
+    return HistoryReadings(found, counted=True)
 
 
 # ------------------------------------------------------------------ what a verdict lets through

@@ -189,7 +189,9 @@ class Told(CompiledCondition):
     def _number(self) -> CompiledCondition:
         expression = self.scope.condition("context.n > 1", "")
         assert not isinstance(expression, tuple)
-        return CompiledCondition(self.name, expression, None, self.scope, self.cost, self.light, self.reads)
+        return CompiledCondition(
+            self.name, expression, None, self.scope, self.cost, self.light, self.reads, frozenset()
+        )
 
 
 def turned(truth: Truth) -> Truth:

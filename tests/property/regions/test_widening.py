@@ -40,7 +40,6 @@ SILENT: Final = frozenset(
     }
 )
 
-
 Files = tuple[tuple[str, str], ...]
 
 

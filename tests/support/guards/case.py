@@ -30,4 +30,4 @@ class Case:
     unruled: bool = False
 
     def __str__(self) -> str:
-        return f"{self.guard.removeprefix('bailiwick-grants-')}: {self.title}"
+        return f"{self.guard.removeprefix('bailiwick-').removeprefix('grants-')}: {self.title}"

@@ -1,4 +1,4 @@
-"""A namespace in which everybody may write grants, so that a refusal can only be a guard's.
+"""A namespace in which everybody may write grants and histories, so that a refusal can only be a guard's.
 
 Holds: RBAC lets each of the named people and accounts do everything with grants; the verbs on policies are the few of
 `RIGHTS`, which is what the guards ask for.
@@ -20,6 +20,7 @@ from support.objects import (
     active_status,
     adding_review,
     grant,
+    history,
     later,
     opened_grant,
     review,
@@ -73,7 +74,8 @@ class Ground:
         accepted(self.callers.admin.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
         roles = Roles(self.callers.admin, self.namespace)
         everybody = [self.username(who) for who in (*PEOPLE, ROBOT, PDP, OPERATOR)]
-        roles.give([rule("*", resource, "*") for resource in ("approvalgrants", "approvalgrants/status")], *everybody)
+        written = ("approvalgrants", "approvalgrants/status", "endpointhistories")
+        roles.give([rule("*", resource, "*") for resource in written], *everybody)
         for verb, policy, people in RIGHTS:
             allowed = rule(GROUP, ENDPOINT_POLICIES, verb, names=[policy])
             roles.give([allowed], *(self.username(who) for who in people))
@@ -94,6 +96,14 @@ class Ground:
     def by_pdp(self, **request: Any) -> Object:  # noqa: ANN401 - any field
         """Return a grant that the decision point may create."""
         return self._placed(opened_grant(self.namespace, secrets.token_hex(4), **request))
+
+    def history(self, name: str = "", **spec: Any) -> Object:  # noqa: ANN401 - any field
+        """Return a history that the decision point may create."""
+        return self._placed(history(self.namespace, name or f"h-{secrets.token_hex(20)}", **spec))
+
+    def counted(self, **spec: Any) -> Object:  # noqa: ANN401 - any field
+        """Store a history that the decision point creates."""
+        return accepted(self.send(Ask(PDP, "create", self.history(**spec))))
 
     def stored(self, requester: str = "eve", **request: Any) -> Object:  # noqa: ANN401 - any field
         """Store a grant that this person writes by hand, and let the operator resolve what it names."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.manifests.guards import NAMES, REVIEW
 from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.fingerprint import fingerprint, paths, shipped_fingerprint
@@ -39,14 +40,15 @@ class Guards:
 
     def loosen_definition(self) -> None:
         """Take the rules off `spec.request`, so that it is no longer immutable."""
-        definition = accepted(self._admin.get(paths(self._installed)[-1]))
+        path = next(path for path in paths(self._installed) if path.endswith(APPROVAL_GRANTS_CRD))
+        definition = accepted(self._admin.get(path))
         schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         del schema["properties"]["spec"]["properties"]["request"]["x-kubernetes-validations"]
         accepted(self._admin.replace(definition))
 
-    def remove(self) -> None:
-        """Remove the policies and their bindings."""
-        for name in NAMES:
+    def remove(self, *names: str) -> None:
+        """Remove these guards, else all of them: policies and bindings."""
+        for name in names or NAMES:
             for place in (_BINDINGS, _POLICIES):
                 accepted(self._admin.delete(f"{place}/{name}"))
 

@@ -1,7 +1,7 @@
 """The guards again for two groups of their own, whole and with one expression left out, side by side in one cluster.
 
 Holds: the shipped guards are untouched, and other tests with them. In a namespace labelled `without-<guard>: <number>`
-that one expression is missing; every other expression of all four guards is in force there.
+that one expression is missing; every other expression of all guards is in force there.
 """
 
 import copy
@@ -29,7 +29,7 @@ class Expression:
 
 
 def expressions(installation: Installation) -> list[Expression]:
-    """Return every entry of the four guards."""
+    """Return every entry of the guards."""
     return [
         Expression(policy["metadata"]["name"], entry["message"])
         for policy in guards.guards(installation)[::2]
@@ -39,7 +39,7 @@ def expressions(installation: Installation) -> list[Expression]:
 
 def label(guard: str) -> str:
     """Return the label of namespaces in which a guard is not whole."""
-    return f"without-{guard.removeprefix('bailiwick-grants-')}"
+    return f"without-{guard.removeprefix('bailiwick-').removeprefix('grants-')}"
 
 
 def number_of(installation: Installation, expression: Expression) -> int:
@@ -54,7 +54,8 @@ def policy_name(guard: str, number: int | None = None) -> str:
 
 def documents(installation: Installation) -> list[Object]:
     """Return definitions of both groups and every guard for them, whole and lacking."""
-    out = [under(crds.approval_grants(), STRICT), _without_rules(crds.approval_grants())]
+    out = [under(definition, STRICT) for definition in (crds.approval_grants(), crds.endpoint_histories())]
+    out += [_without_rules(definition) for definition in (crds.approval_grants(), crds.endpoint_histories())]
     for policy in guards.guards(installation)[::2]:
         out += _bound(policy, "whole", {"operator": "DoesNotExist"})
         for number in range(len(policy["spec"]["validations"])):

@@ -33,6 +33,7 @@ from bailiwick_webhook.admission.bench import PolicyExaminer
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
+from bailiwick_webhook.history.ports import HistoryKeeping, no_histories
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.adapters.enforce import EnforceHandler
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
@@ -200,6 +201,7 @@ class Alone:
         mapped: Mapping[str, bool] | None = None,
         tokens: NamedTokens | None = None,
         bounds: Bounds | None = None,
+        histories: HistoryKeeping = no_histories,
     ) -> None:
         self.store = StaticStore(policies)
         self.tokens = tokens or NamedTokens()
@@ -214,6 +216,7 @@ class Alone:
             self.records,
             installation,
             permits=Permits(cast("Any", self.reviews)),
+            histories=histories,
         )
         identity = ByToken(cast("Tokens", self.tokens), Issuers(()), cast("Workloads", NamedWorkloads()))
         authenticator = RequestAuthenticator(self.pdp, identity, url, Signer(), app.ADMISSION_BOUNDS, Port.ADMISSION)

@@ -230,13 +230,15 @@ class Tenants:
     namespaces: Namespaces
     verify: bool | str = True
 
-    def make(self, name: str, rules: Sequence[Object] = RULES, **spec: object) -> Tenant:
-        """Make a tenant with the usual policy; keywords replace fields of its spec."""
+    def make(
+        self, name: str, rules: Sequence[Object] = RULES, histories: Sequence[Object] = (), **spec: object
+    ) -> Tenant:
+        """Make a tenant with the usual policy, which counts by these histories; keywords replace fields of its spec."""
         namespace = self.namespaces.make(name)
         for account in ("api", "agent", "stranger"):
             self.account(namespace, account)
         given: dict[str, Any] = {
-            "endpointSettings": settings(namespace, "api"),
+            "endpointSettings": {**settings(namespace, "api"), **({"history": list(histories)} if histories else {})},
             "subjects": [subject(namespace=namespace, account="agent")],
             "rules": list(rules),
             **spec,

@@ -66,6 +66,31 @@ spec.endpointSettings.delegation.principalMustBeEntitled                yes or n
 spec.endpointSettings.record                             object
 spec.endpointSettings.record.keep                      ! list 1..32 set
 spec.endpointSettings.record.keep[]                    ! pattern
+spec.endpointSettings.session                            object
+spec.endpointSettings.session.claim                      text 1..253
+spec.endpointSettings.session.property                   pattern
+spec.endpointSettings.history                            list 1..16 by name
+spec.endpointSettings.history[].name                   ! text 1..63
+spec.endpointSettings.history[].key                    ! list 0..4 set
+spec.endpointSettings.history[].key[]                  ! pattern
+spec.endpointSettings.history[].window                   pattern
+spec.endpointSettings.history[].calendar                 object
+spec.endpointSettings.history[].calendar.unit          ! one of Hour Day Week Month
+spec.endpointSettings.history[].calendar.timeZone      ! text 1..64
+spec.endpointSettings.history[].counts                 ! object
+spec.endpointSettings.history[].counts.actions         ! list 1..64 set
+spec.endpointSettings.history[].counts.actions[]       ! text 1..128
+spec.endpointSettings.history[].counts.resources         list 1..16 any
+spec.endpointSettings.history[].counts.resources[].type           ! text 1..63
+spec.endpointSettings.history[].counts.resources[].ids            ! list 1..64 set
+spec.endpointSettings.history[].counts.resources[].ids[]          ! text 1..253
+spec.endpointSettings.history[].counts.resources[].properties       map 1..16
+spec.endpointSettings.history[].counts.resources[].properties{}   ! list 1..16 set
+spec.endpointSettings.history[].counts.resources[].properties{}[] ! text 0..253
+spec.endpointSettings.history[].counts.when              text 1..4096
+spec.endpointSettings.history[].amount                   object
+spec.endpointSettings.history[].amount.of              ! pattern
+spec.endpointSettings.history[].amount.digits          ! number 0..6
 spec.mode                                                one of Enforce Audit
 spec.replaces                                            text 1..253
 spec.suspend                                             yes or no

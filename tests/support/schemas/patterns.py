@@ -59,6 +59,11 @@ _POINTERS: Final = (
         *("/context/a/", "/action/properties", "/claims/x", "/context/a\n", "/context" + "/x" * 9),
     ),
 )
+_PATHS_OF_CALLS: Final = ("context.a", "context.args.amount", "context.a_b.c-d", "context" + ".x" * 8)
+_NO_PATHS: Final = (
+    *("context", "a", "context.", "context..x", "context.1a", "context.x y", "context.x[0]", "context.*"),
+    *("context.x\n", "a.context.x", "now.x", "context" + ".x" * 9),
+)
 _SHA: Final = (
     (f"sha256:{_DIGEST}",),
     (_DIGEST, f"sha512:{_DIGEST}", f"sha256:{_DIGEST[1:]}", f"sha256:{_DIGEST}0", f"sha256:{_DIGEST.upper()}"),
@@ -72,6 +77,7 @@ _RULE_DIGESTS: Final = (
 )
 
 _ROUTE: Final = "EndpointPolicy spec.endpointSettings.http.routes.0"
+_HISTORY: Final = "EndpointPolicy spec.endpointSettings.history.0"
 _NAMES: Final = (
     ("{id}", "a", "a/{id}", "{a}/{b_2}", "{query.region}", "{query.a-b_c}", "{header.x-team}", "é", "a b", "*"),
     (
@@ -140,6 +146,31 @@ TAKES_AND_REFUSES: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     f"{_ROUTE}.resource.id": _NAMES,
     f"{_ROUTE}.resource.properties.env": _NAMES,
     f"{_ROUTE}.args.env": _ARGUMENTS,
+    f"{_HISTORY}.name": (("big", "_big", "Big2", "a_b"), ("2big", "a-b", "a.b", "a b", "é", "big\n")),
+    f"{_HISTORY}.key.0": (
+        (
+            *("subject", "session", "resource", "action", "intent", *_PATHS_OF_CALLS),
+            *("subject.claims.org", "resource.properties.owner.name"),
+        ),
+        (
+            *("Agent", "agents", "subject.id", "actor", "actor.claims.x", "subject.properties.x"),
+            *("action.properties.x", "agent\n", *_NO_PATHS),
+        ),
+    ),
+    f"{_HISTORY}.window": (
+        ("1m", "90m", "44640m", "1h", "744h", "1d", "31d"),
+        ("", "0m", "01m", "1", "m", "1s", "1w", "1.5h", "-1h", "1 h", "1H", "1h30m", "1h\n"),
+    ),
+    f"{_HISTORY}.counts.actions.0": _ACTIONS,
+    f"{_HISTORY}.counts.resources.0.ids.0": _IDS,
+    f"{_HISTORY}.amount.of": (
+        (*_PATHS_OF_CALLS, "action.properties.total", "resource.properties.price.net"),
+        ("subject.claims.x", "subject.properties.x", "resource.id", *_NO_PATHS),
+    ),
+    "EndpointPolicy spec.endpointSettings.session.property": (
+        (*_PATHS_OF_CALLS, "subject.properties.session"),
+        ("subject.claims.sid", "resource.properties.x", "subject.id", *_NO_PATHS),
+    ),
     "EndpointPolicy spec.subjects.0.name": _LABELS,
     "EndpointPolicy spec.sensitive.0": _ATTRIBUTES,
     "EndpointPolicy spec.endpointSettings.record.keep.0": _ATTRIBUTES,

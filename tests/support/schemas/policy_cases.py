@@ -60,6 +60,19 @@ def delegating(*principals: str) -> Object:
     )
 
 
+def counting(*histories: Object, **more: object) -> Object:
+    """Return a policy whose endpoint has these histories, after what each needs."""
+    made = [{"counts": {"actions": ["customers.export"]}, "key": [], **history} for history in histories]
+    named = [{"name": f"h{number}", **history} for number, history in enumerate(made)]
+    return changed(P, "spec.endpointSettings", {**settings(), "history": named, **more})
+
+
+DAY: Final[Object] = {"unit": "Day", "timeZone": "Europe/Berlin"}
+HOURLY: Final[Object] = {"window": "1h"}
+PARTS: Final = ("subject", "agent", "resource", "action", "intent")
+TWO_PARTS: Final = ["subject", "agent"]
+
+
 POLICY_CASES: Final = (
     Case(
         "another endpoint",
@@ -207,6 +220,75 @@ POLICY_CASES: Final = (
             accepted=with_subjects(subject(), http={"hosts": ["crm.example.com"], **said}),
         )
         for said in ({"routes": [ROUTE]}, {"mcp": True}, {"routes": [ROUTE], "mcp": True})
+    ),
+    *(
+        Case(
+            f"a {place} window of {window}",
+            cel.WINDOW_LIMITED,
+            f"spec.endpointSettings.history[{before}].window",
+            refused=counting(*before * [HOURLY], {"window": window}),
+            accepted=counting(*before * [HOURLY], {"window": longest}),
+        )
+        for place, before, window, longest in (
+            ("first", 0, "44641m", "44640m"),
+            ("second", 1, "745h", "744h"),
+            ("third", 2, "32d", "31d"),
+            ("fourth", 3, "99999d", "9d"),
+        )
+    ),
+    *(
+        Case(
+            f"a history with {what}",
+            cel.HISTORY_HAS_ONE_WINDOW,
+            f"spec.endpointSettings.history[{before}]",
+            refused=counting(*before * [HOURLY], wrong),
+            accepted=counting(*before * [HOURLY], right),
+        )
+        for what, before, wrong, right in (
+            ("no window", 0, {}, HOURLY),
+            ("two windows", 0, {**HOURLY, "calendar": DAY}, {"calendar": DAY}),
+            ("no window after one that has it", 1, {}, {"calendar": DAY}),
+        )
+    ),
+    *(
+        Case(
+            f"a session that is {what}",
+            cel.SESSION_IS_ONE_THING,
+            "spec.endpointSettings.session",
+            refused=counting(HOURLY, session=wrong),
+            accepted=counting(HOURLY, session=right),
+        )
+        for what, wrong, right in (
+            ("nothing", {}, {"claim": "sid"}),
+            ("two things", {"claim": "sid", "property": "context.session"}, {"property": "context.session"}),
+        )
+    ),
+    *(
+        Case(
+            f"a key with a session that is nowhere, {place}",
+            cel.SESSION_KEY_NEEDS_SESSION,
+            "spec.endpointSettings",
+            refused=counting(*before * [HOURLY], {**HOURLY, "key": key}),
+            accepted=counting(*before * [HOURLY], {**HOURLY, "key": key}, session={"claim": "sid"}),
+        )
+        for place, before, key in (("in the first", 0, ["session"]), ("in a later one", 2, ["agent", "session"]))
+    ),
+    *(
+        Case(
+            f"five keys of {count} histories",
+            cel.HISTORY_KEYS_LIMITED,
+            "spec.endpointSettings",
+            refused=counting(*({**HOURLY, "key": [PARTS[number % 5]]} for number in range(count))),
+            accepted=counting(*({**HOURLY, "key": [PARTS[number % 4]]} for number in range(count))),
+        )
+        for count in (5, 16)
+    ),
+    Case(
+        "five keys, of which none is another one in another order",
+        cel.HISTORY_KEYS_LIMITED,
+        "spec.endpointSettings",
+        refused=counting(*({**HOURLY, "key": key} for key in (TWO_PARTS, [], *([one] for one in PARTS[:3])))),
+        accepted=counting(*({**HOURLY, "key": key} for key in (TWO_PARTS, TWO_PARTS[::-1], [], ["agent"], ["action"]))),
     ),
     Case(
         "a principal that is not listed",

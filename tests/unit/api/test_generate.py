@@ -37,8 +37,8 @@ def test_every_manifest_is_written(out: Path) -> None:
     written = {str(path.relative_to(out)) for path in out.rglob("*.yaml")}
     assert written == {*manifests(Installation()), *serving(Installation())}
     assert written == {
-        *("endpointpolicies.yaml", "approvalgrants.yaml", "endpointdata.yaml"),
-        *(f"guards/{name}.yaml" for name in ("open", "review", "status", "delete")),
+        *("endpointpolicies.yaml", "approvalgrants.yaml", "endpointdata.yaml", "endpointhistories.yaml"),
+        *(f"guards/{name}.yaml" for name in ("open", "review", "status", "delete", "history-write", "history-delete")),
         *(f"rbac/{name}.yaml" for name in ("accounts", "webhook", "operator", "people", "notifications")),
         "admission/policies.yaml",
     }

@@ -36,7 +36,7 @@ def test_each_guard_is_bound_to_deny_everywhere() -> None:
         assert "matchConditions" not in policy["spec"]
 
 
-def test_the_guards_see_every_operation_that_can_change_a_grant() -> None:
+def test_the_guards_see_every_operation_that_can_change_a_grant_or_a_history() -> None:
     seen = {
         (operation, resource)
         for policy in policies(Installation())
@@ -49,6 +49,9 @@ def test_the_guards_see_every_operation_that_can_change_a_grant() -> None:
         ("UPDATE", "approvalgrants"),
         ("UPDATE", "approvalgrants/status"),
         ("DELETE", "approvalgrants"),
+        ("CREATE", "endpointhistories"),
+        ("UPDATE", "endpointhistories"),
+        ("DELETE", "endpointhistories"),
     }
 
 

@@ -6,7 +6,8 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from bailiwick_api.kinds.approvalgrant import ApprovalGrant
-from bailiwick_api.kinds.endpointpolicy import Action, EndpointPolicy, ResourceId
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
+from bailiwick_api.kinds.matches import Action, ResourceId
 from support.full_objects import full_grant, full_policy
 from support.objects import changed
 from support.schemas.patterns import TAKES_AND_REFUSES, TIME_FIELDS, TIMES

@@ -123,6 +123,33 @@ def test_clocks_that_agree_are_at_most_so_far_apart(ours: float, steps: list[tup
         assert world.clock.agree or abs(ours) > MAX_SKEW - 1.0 - max(before + after for _, before, after in steps)
 
 
+@given(
+    st.floats(-25, 25),
+    st.lists(st.tuples(st.floats(0, 60), st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=20),
+    st.floats(0, 600),
+)
+def test_the_api_servers_clock_is_within_its_bounds(
+    ours: float, steps: list[tuple[float, float, float]], since: float
+) -> None:
+    world = World(ours=ours, theirs=1.7)
+    for pause, before, after in steps:
+        world.passed += pause
+        world.answer(before=before, after=after)
+    world.passed += since
+    bounds = world.clock.bounds()
+    if bounds is not None:
+        assert bounds[0] <= START + world.passed + 1.7 <= bounds[1]
+
+
+def test_there_are_no_bounds_where_clocks_do_not_agree() -> None:
+    world = World()
+    assert world.clock.bounds() is None
+    world.answers(3)
+    assert world.clock.bounds() is not None
+    world.ours = 600
+    assert world.clock.bounds() is None
+
+
 @pytest.mark.parametrize("header", [None, "yesterday", f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", ""])
 def test_what_is_no_date_is_none(header: str | None) -> None:
     assert read_date(header) is None

@@ -3,6 +3,7 @@
 Holds: one fixed moment, `NOW`, is the present of every test; a builder takes only what its test is about.
 """
 
+import dataclasses
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +19,7 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import Compilation, compile_object, compile_policy, parse_spec, policy_ref
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Verdict
+from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 from support.objects import AGENT, ENDPOINT, Object, gated_rule, policy, rule, settings, stamp
@@ -65,6 +67,16 @@ def snapshot(*policies: Object) -> Snapshot:
 def governed(*rules: Object, **spec: object) -> Snapshot:
     """Return an endpoint that one policy, `crm-agent`, configures and governs with these rules."""
     return snapshot(stored("crm-agent", *rules, **{"endpointSettings": settings(), **spec}))
+
+
+def counted(on: Snapshot, *histories: CompiledHistory) -> Snapshot:
+    """Return the same endpoints, each with these histories in its settings."""
+    endpoints = {
+        key: dataclasses.replace(one, settings=dataclasses.replace(one.settings, histories=histories))
+        for key, one in on.endpoints.items()
+        if one.settings is not None
+    }
+    return dataclasses.replace(on, endpoints=endpoints)
 
 
 def approving(**approval: object) -> Snapshot:

@@ -12,7 +12,9 @@ import bailiwick_engine
 from bailiwick_engine.call import ShownApproval, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.verdict import Verdict
+from bailiwick_engine.policy.histories import Amount
 from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason, ReasonState, reasons_of
+from support.histories import history
 from support.objects import Object, gated_rule, rule, subject
 from unit.engine.cases import (
     CALL,
@@ -24,6 +26,7 @@ from unit.engine.cases import (
     asked,
     at,
     carrier,
+    counted,
     governed,
     read,
     snapshot,
@@ -127,6 +130,10 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
     ),
     Reason.CLOCK_SKEW: lambda: verdict_of(
         GATED, grants=[read(approved(GATED, approvedTime=at(31), notAfterTime=at(60)))]
+    ),
+    Reason.HISTORY_UNAVAILABLE: lambda: verdict_of(counted(governed(rule(actions=["customers.export"])), history())),
+    Reason.HISTORY_UNCOUNTABLE: lambda: verdict_of(
+        counted(governed(rule(actions=["customers.export"])), history(amount=Amount(("context", "amount"), 2)))
     ),
     Reason.STORE_STALE: lambda: verdict_of(GATED, around=Circumstances(now=NOW, freshness=Freshness.STALE)),
 }

@@ -12,6 +12,7 @@ from bailiwick_api.manifests.canary import canary, probes
 from bailiwick_api.voidgrants import PER_NAMESPACE
 from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.fingerprint import paths, shipped_fingerprint
+from bailiwick_kube.paths import histories_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, Method
 from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
@@ -84,7 +85,7 @@ class FakeApi:
         method, path, body = request.method, request.path, request.body
         dry = "dryRun" in (request.query or {})
         if dry:
-            return self._dry_run(method, path)
+            return self._dry_run(method, path, body)
         if method == "GET":
             self.before_read(path)
             return self._get(path)
@@ -133,11 +134,14 @@ class FakeApi:
         more = {"continue": "more"} if len(items) > PER_NAMESPACE else {}
         return ApiResponse(HTTPStatus.OK, {"metadata": more, "items": items[:PER_NAMESPACE]})
 
-    def _dry_run(self, method: Method, path: str) -> ApiResponse:
+    def _dry_run(self, method: Method, path: str, body: object) -> ApiResponse:
         if not self.enforced:
             return ApiResponse(HTTPStatus.OK, {})
         verbs = {"POST": "create", "DELETE": "delete", "PATCH": "patch-status" if path.endswith("/status") else "patch"}
-        probe = next(probe for probe in probes(INSTALLATION, NOW) if probe.verb == verbs[method])
+        asked = [probe for probe in probes(INSTALLATION, NOW) if probe.verb == verbs[method]]
+        if path == histories_path(INSTALLATION.namespace):
+            asked = [probe for probe in probes(INSTALLATION, NOW) if probe.body == body]
+        (probe,) = asked
         name = "lookalike" if self.refused_by == "a lookalike" else probe.guard
         words = "no" if self.refused_by == "another rule" else probe.refusal
         message = f"policy '{name}' denied request: {words}" if self.refused_by != "RBAC" else "forbidden"

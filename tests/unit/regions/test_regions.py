@@ -437,3 +437,51 @@ def test_a_policy_in_audit_mode_decides_nothing() -> None:
 
 def test_names_of_rules_do_not_count() -> None:
     assert changes(of(rule("one")), of(rule("other"))) == ()
+
+
+def counting(text: str, **history: object) -> Object:
+    """Return a policy that counts what its rule covers, with a rule of this condition."""
+    definition = {"name": "lists", "key": ["agent"], "window": "1h", "counts": {"actions": ["customers.list"]}}
+    carrying = {**settings(), "history": [{**definition, **history}]}
+    return of(rule(conditions=[{"name": "c", "expression": text}]), endpointSettings=carrying)
+
+
+FIVE: Final = counting("history.lists.count <= 5")
+
+
+@pytest.mark.parametrize(
+    ("head", "there", "back"),
+    [
+        (counting("history.lists.count <= 9"), WIDER, NARROWER),
+        (counting("history.lists.count < 6"), WIDER, NARROWER),
+        (counting("!(history.lists.count > 5)"), SAME, SAME),
+        (counting("history.lists.count <= 5 || false"), SAME, SAME),
+        # Where its state cannot be read, the one is unknown and the other is not.
+        (counting("history.lists.count <= 5 || history.lists.count > 5"), WIDER, NARROWER),
+        (counting("true || history.lists.count <= 5"), WIDER, NARROWER),
+        (counting("true"), WIDER, NARROWER),
+        (counting("history.lists.age <= 5"), MAY, MAY),
+        # Other definitions are not compared.
+        (counting("history.lists.count <= 5", window="2h"), MAY, MAY),
+        (counting("history.lists.count <= 5", key=[]), MAY, MAY),
+        (counting("history.lists.count <= 5", counts={"actions": ["customers.*"]}), MAY, MAY),
+        (counting("history.lists.count <= 5", name="others"), MAY, MAY),
+    ],
+)
+def test_a_limit_is_compared_as_a_member_and_a_definition_not_at_all(
+    head: Object, there: ChangeClass, back: ChangeClass
+) -> None:
+    assert between(FIVE, head) == (there, back)
+
+
+def test_a_condition_that_is_true_whatever_a_history_says_is_narrower_than_none() -> None:
+    assert between(counting("true || history.lists.count <= 5"), counting("true")) == (WIDER, NARROWER)
+
+
+def test_a_history_that_no_rule_reads_is_narrower_and_may_widen_where_it_goes() -> None:
+    assert between(of(), of(endpointSettings=counting("true")["spec"]["endpointSettings"])) == (NARROWER, MAY)
+
+
+def test_a_history_of_a_name_that_rules_read_already_may_widen() -> None:
+    bare = {**FIVE, "spec": {**FIVE["spec"], "endpointSettings": settings()}}
+    assert between(bare, FIVE) == (MAY, MAY)

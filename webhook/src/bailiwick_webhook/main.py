@@ -23,6 +23,7 @@ from bailiwick_webhook.admission.bench import PolicyExaminer, command
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
 from bailiwick_webhook.cluster.client import ApiClient
+from bailiwick_webhook.history.reservations import keeping
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.adapters.enforce import EnforceHandler
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces
@@ -97,6 +98,7 @@ async def _run(settings: WebhookSettings) -> None:
         )
         # Before the records are closed, because it writes to them.
         stack.push_async_callback(pdp.shadows.close)
+        stack.push_async_callback(pdp.histories.close)
         listening = asyncio.Event()
 
         def is_serving() -> bool:
@@ -247,6 +249,7 @@ def _cluster_parts(
         record_key=settings.record_key,
         shadow_share=settings.shadow_share,
         observe=observe,
+        histories=keeping(cluster, cluster.clock, lambda: store.guard_proven),
     )
     keys, issuers = KeySet(CLUSTER, publisher(cluster)), Issuers(settings.issuers)
     tokens = Tokens(

@@ -5,6 +5,7 @@ written last.
 """
 
 import sys
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from bailiwick_api.documents.policyfiles import File
@@ -14,6 +15,7 @@ from bailiwick_cli.options import ReportOutput
 from bailiwick_cli.sources.inforce import read_policies
 from bailiwick_cli.verbs.logverbs import UnusedFlags
 from bailiwick_cli.views import usageview
+from bailiwick_engine.policy.dimensions.condition import ConditionPart
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
@@ -38,7 +40,8 @@ def run(options: UnusedFlags) -> int:
     if window <= 0:
         raise CliError("--window: give how long a rule must be without a use, such as 90d")
     named, namespace = read_policies(options, "unused")
-    scopes = _scopes(named, namespace)
+    policies = _policies(named, namespace)
+    scopes = _scopes(policies)
     memory = UseMemory() if options.state is None else statefile.read_memory(options.state)
     files = LogFiles(options.files, again=True)
     first = LogAudit(WitnessBook(()))
@@ -67,6 +70,8 @@ def run(options: UnusedFlags) -> int:
             output.Table(usageview.HEADERS).add(list(usageview.rows(report)))
             output.write([[(report.headline, "bold")]])
     talk(f"{audit.lines} lines, {usage.counted} decisions counted")
+    for place, history in unread_histories(policies):
+        talk(f"note: no rule reads history {history} of {place}")
     for said in missing:
         talk(f"note: the log is not whole, so nothing counts as unused for now: {said}")
     return Exit.NO if report.count(ScopeState.UNUSED) else Exit.OK
@@ -77,18 +82,39 @@ def _scope_line(scope: RuleScope, memory: UseMemory, begin: float) -> usageview.
     return usageview.ScopeLine(scope, use, use.state(begin, whole=memory.whole_since(scope.subject, begin)))
 
 
-def _scopes(named: list[tuple[str, File]], namespace: str | None) -> frozenset[RuleScope]:
-    """Return the scopes of the policies in force. Raises `CliError`."""
+def unread_histories(policies: Iterable[CompiledPolicy]) -> Iterator[tuple[str, str]]:
+    """Yield each history that no rule and no ceiling of its endpoint reads, with the endpoint."""
+    defined: dict[str, set[str]] = {}
+    read: dict[str, set[str]] = {}
+    for policy in policies:
+        place = f"{policy.ref.namespace}/{policy.endpoint}"
+        settings = policy.settings
+        ceiling = settings.delegation.ceiling if settings is not None and settings.delegation is not None else ()
+        parts: tuple[ConditionPart, ...] = (*policy.rules, *ceiling)
+        for part in parts:
+            read.setdefault(place, set()).update(*(one.histories for one in part.conditions))
+        defined.setdefault(place, set()).update(one.name for one in (settings.histories if settings else ()))
+    for place in sorted(defined):
+        yield from ((place, name) for name in sorted(defined[place] - read.get(place, set())))
+
+
+def _policies(named: list[tuple[str, File]], namespace: str | None) -> list[CompiledPolicy]:
+    """Return the policies in force. Raises `CliError`."""
     _, side = read_sides((), named)
     if not side.entries:
         raise CliError("the files have no EndpointPolicy: nothing can be unused")
     side.refuse_broken("files")
     policies = [entry.policy for entry in side.entries if isinstance(entry.policy, CompiledPolicy)]
     here = [policy for policy in policies if namespace in {None, policy.ref.namespace}]
-    found = frozenset(scope for policy in here for scope in scopes_of(policy))
     if not here:
         known = ", ".join(sorted({policy.ref.namespace for policy in policies}))
         raise CliError(f"no policy in the files is in the namespace {namespace!r}: their namespaces are {known}")
+    return here
+
+
+def _scopes(policies: Iterable[CompiledPolicy]) -> frozenset[RuleScope]:
+    """Return the scopes of these policies. Raises `CliError`."""
+    found = frozenset(scope for policy in policies for scope in scopes_of(policy))
     if not found:
         raise CliError("no rule of the policies lets a call through: nothing can be unused")
     return found

@@ -33,9 +33,9 @@ class UnfitApprovalError(ValueError):
         self.member = member
 
 
-def open_grant(snapshot: Snapshot, call: Call, fixture: GrantFixture, at: float, number: int) -> Grant:
-    """Return the grant of a call, opened and reviewed at this time. Raises `UnfitApprovalError`."""
-    around = Circumstances(at)
+def open_grant(snapshot: Snapshot, call: Call, fixture: GrantFixture, around: Circumstances, number: int) -> Grant:
+    """Return the grant of a call, opened and reviewed at the time of these. Raises `UnfitApprovalError`."""
+    at = around.now
     verdict = decide(snapshot, call, (), around)
     gate, subject = verdict.gate, call.subject
     if gate is None or verdict.digest is None or not verdict.requestable or not isinstance(subject, Party):

@@ -85,11 +85,25 @@ class GrantFixture(Model):
     revoked: bool = False
 
 
+class HistoryFixture(Model):
+    """What a history holds before the first call, for every key: no call at all, unless it says otherwise."""
+
+    count: Annotated[int, Field(ge=0)] = 0
+    sum: int | float | str = 0
+    """A number, or a decimal number in a string."""
+    age: Annotated[int | None, Field(ge=0)] = None
+    """How many seconds ago the latest call was counted."""
+
+
 class Surroundings(Model):
-    """What there is beside the policies. `data` stands in the place of EndpointData objects; null: there is none."""
+    """What there is beside the policies. `data` stands in the place of EndpointData objects; null: there is none.
+
+    `history`: by name, what was counted before; null: it cannot be read.
+    """
 
     grants: Annotated[list[GrantFixture], Field(max_length=100)] = Field(default_factory=list)
     data: dict[str, dict[str, Any] | None] = Field(default_factory=dict)
+    history: dict[str, HistoryFixture | None] = Field(default_factory=dict)
 
 
 class Expectation(Model):

@@ -4,18 +4,20 @@ Holds: everything that can be wrong with a test is found here, before anything i
 no entry names must be denied.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
 from bailiwick_cli.policytest.document import PlacedDocument
 from bailiwick_cli.policytest.fixtures import EndpointUnderTest, Fixtures
+from bailiwick_cli.policytest.historytally import units_of
 from bailiwick_cli.policytest.model import (
     AuthzenCases,
     AuthzenRequest,
     Expectation,
     GrantFixture,
+    HistoryFixture,
     PolicyTest,
     PolicyTestCase,
 )
@@ -59,6 +61,7 @@ class PlannedCase:
     calls: tuple[PlannedCall, ...]
     grants: tuple[PlannedGrant, ...] = ()
     data: tuple[tuple[str, dict[str, Any] | None], ...] = ()
+    history: Mapping[str, HistoryFixture | None] = field(default_factory=dict)
     regions: tuple[PlannedRegion, ...] = ()
 
 
@@ -162,6 +165,7 @@ class _Case:
             if name not in self._tested.endpoint.reads:
                 read = ", ".join(sorted(self._tested.endpoint.reads)) or "none"
                 raise self._wrong(f"with.data.{name}", f"no policy reads this EndpointData: they read {read}")
+        self._check_history(surroundings.history)
         grants = tuple(
             PlannedGrant(
                 f"{self._path}.with.grants[{number}]",
@@ -172,7 +176,21 @@ class _Case:
         )
         place = self._document.place(f"{self._path}.name")
         regions = planned_regions(self._document, self._path, case, self._fixtures, self._tested)
-        return PlannedCase(case.name, place, tuple(calls), grants, tuple(surroundings.data.items()), regions)
+        data = tuple(surroundings.data.items())
+        return PlannedCase(case.name, place, tuple(calls), grants, data, surroundings.history, regions)
+
+    def _check_history(self, given: Mapping[str, HistoryFixture | None]) -> None:
+        defined = {one.name: one for one in self._tested.endpoint.histories}
+        for name, fixture in given.items():
+            history = defined.get(name)
+            if history is None:
+                known = suggest_name(name, defined) or f": it has {', '.join(sorted(defined)) or 'none'}"
+                raise self._wrong(f"with.history.{name}", f"the endpoint has no history {name}{known}")
+            if fixture is None or (history.amount is None and "sum" not in fixture.model_fields_set):
+                continue
+            if units_of(fixture, history) is None:
+                what = "is summed" if history.amount is None else f"of this kind is summed: {fixture.sum}"
+                raise self._wrong(f"with.history.{name}.sum", f"nothing {what}")
 
     def _calls(self) -> Iterator[PlannedCall]:
         listed = self._matrix()

@@ -13,6 +13,7 @@ from bailiwick_cli.policytest.approvals import UnfitApprovalError
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.document import PlacedDocument, UnusableTestError
 from bailiwick_cli.policytest.fixtures import EndpointUnderTest
+from bailiwick_cli.policytest.historytally import FixtureTally
 from bailiwick_cli.policytest.model import Expectation, PolicyTest, VerdictWord
 from bailiwick_cli.policytest.plan import Names, PlannedCall, PlannedCase
 from bailiwick_cli.policytest.regiontrial import TriedRegion, tried_region
@@ -73,16 +74,19 @@ def try_case(
 ) -> TriedCase:
     """Make the calls of a test. Raises `UnusableTestError` where an approval or data of it cannot be."""
     snapshot = _add_data(case, document, snapshot, tested)
-    held = _open_grants(case, document, snapshot, now)
-    around = Circumstances(now)
+    tally = FixtureTally(case.history)
+    held = _open_grants(case, document, snapshot, now, tally)
     calls: list[TriedCall] = []
     for one in case.calls:
         call = _call_with_token(one, held)
+        around = Circumstances(now, history=tally.readings(snapshot, call, held, now))
         verdict, hops = evaluate_hops(snapshot, call, held, around)
         if coverage is not None:
             coverage.add(call, verdict, hops or ())
         reason, wrong = verdict.reason.value, _wrong(one, verdict)
         calls.append(TriedCall(one.place, one.names, word(verdict), reason, _rule(verdict), wrong))
+        if verdict.outcome in _LET:
+            tally.count(verdict.needs)
         if verdict.outcome is Outcome.USE_GRANT:
             taken = verdict.grants[0]
             held = [approvals.count_use(grant, now) if grant is taken else grant for grant in held]
@@ -112,13 +116,14 @@ def _add_data(
 
 
 def _open_grants(
-    case: PlannedCase, document: PlacedDocument[PolicyTest], snapshot: Snapshot, now: float
+    case: PlannedCase, document: PlacedDocument[PolicyTest], snapshot: Snapshot, now: float, tally: FixtureTally
 ) -> list[Grant]:
     held: list[Grant] = []
     for number, one in enumerate(case.grants):
         at = now if one.fixture.at is None else one.fixture.at.timestamp()
         try:
-            held.append(approvals.open_grant(snapshot, one.call, one.fixture, at, number))
+            around = Circumstances(at, history=tally.readings(snapshot, one.call, [], at))
+            held.append(approvals.open_grant(snapshot, one.call, one.fixture, around, number))
         except UnfitApprovalError as error:
             raise document.wrong(f"{one.path}.{error.member}", str(error)) from error
     return held

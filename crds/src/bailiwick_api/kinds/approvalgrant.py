@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.approvalrequirement import StepKind
-from bailiwick_api.kinds.endpointpolicy import PropertyValue
+from bailiwick_api.kinds.matches import PropertyValue
 from bailiwick_api.kinds.meta import (
     LIST_ATOMIC,
     SET,

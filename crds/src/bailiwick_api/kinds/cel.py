@@ -83,6 +83,25 @@ ENTITY_NEEDS_ASSERTED: Final = CelRule(
     " || (has(self.endpointSettings.identity) && self.endpointSettings.identity.verification == 'Asserted')",
     "a subject with entity needs identity.verification: Asserted",
 )
+WINDOW_LIMITED: Final = CelRule(
+    "int(self.substring(0, self.size() - 1)) <= (self.endsWith('m') ? 44640 : self.endsWith('h') ? 744 : 31)",
+    "a window can be at most 31 days long",
+)
+HISTORY_HAS_ONE_WINDOW: Final = CelRule(
+    "has(self.window) != has(self.calendar)", "a history must have exactly one of window, calendar"
+)
+SESSION_IS_ONE_THING: Final = CelRule(
+    "has(self.claim) != has(self.property)", "a session must be exactly one of claim, property"
+)
+SESSION_KEY_NEEDS_SESSION: Final = CelRule(
+    "has(self.session) || !has(self.history) || self.history.all(h, !('session' in h.key))",
+    "a history with session in its key needs endpointSettings.session",
+)
+HISTORY_KEYS_LIMITED: Final = CelRule(
+    "!has(self.history)"
+    " || self.history.filter(h, !self.history.exists(o, o.name < h.name && sets.equivalent(o.key, h.key))).size() <= 4",
+    "the histories of an endpoint can have at most 4 different keys",
+)
 REPLACES_IN_AUDIT: Final = CelRule(
     "!has(self.replaces) || self.mode == 'Audit'", "replaces is allowed only with mode Audit"
 )

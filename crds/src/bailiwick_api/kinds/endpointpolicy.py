@@ -5,13 +5,15 @@ Holds: the CRD is generated from these models (`schema`); a field that the engin
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.approvalrequirement import ApprovalRequirement
 from bailiwick_api.kinds.endpointdata import DataSource
 from bailiwick_api.kinds.enforcers import Enforcer
+from bailiwick_api.kinds.histories import MOST_HISTORIES, HistoryDefinition, SessionSource, require_keys
 from bailiwick_api.kinds.httproutes import HttpSettings
+from bailiwick_api.kinds.matches import Action, Expression, ResourceMatch
 from bailiwick_api.kinds.meta import (
     DNS_LABEL,
     LIST_ATOMIC,
@@ -26,19 +28,12 @@ from bailiwick_api.kinds.meta import (
 from bailiwick_api.kinds.policystatus import EndpointPolicyStatus
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
-# Exact, "*", or a trailing * after one of . : / ; so `customers.*` covers `customers.a.b` and not `customers`.
-# No \s in patterns: it matches five characters in the API server, and all spaces of Unicode in pydantic.
-ACTION_PATTERN = r"^(\*|[^*\x00-\x20\x7f]+([.:/]\*)?)$"
-RESOURCE_ID_PATTERN = r"^(\*|[^*\x00-\x1f\x7f]+([.:/]\*)?)$"
 # Parts of a call that records contain besides those that identify it. A part of a path is the name of a member.
 ATTRIBUTE_PATTERN = (
     r"^(context|data|(subject|actor)\.(claims|properties)|(action|resource)\.properties)"
     r"(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
 )
-EXPRESSION_LENGTH = 4096
 
-Action = Annotated[str, Field(min_length=1, max_length=128, pattern=ACTION_PATTERN)]
-ResourceId = Annotated[str, Field(min_length=1, max_length=253, pattern=RESOURCE_ID_PATTERN)]
 Attribute = Annotated[
     str,
     Field(
@@ -48,8 +43,6 @@ Attribute = Annotated[
         json_schema_extra=cel.validations(cel.INTENT_IS_RECORDED),
     ),
 ]
-Expression = Annotated[str, Field(min_length=1, max_length=EXPRESSION_LENGTH)]
-PropertyValue = Annotated[str, Field(max_length=253)]
 IssuerName = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 Effect = Literal["Allow", "RequireApproval", "Deny"]
 
@@ -168,23 +161,6 @@ class ConditionExpression(Model):
     """Message for a caller that is denied because of this condition."""
 
 
-class ResourceMatch(Model):
-    """Resources by type, id and properties."""
-
-    type: Annotated[str, Field(min_length=1, max_length=63)]
-    ids: Annotated[list[ResourceId], Field(min_length=1, max_length=64), SET]
-    """An exact name, "*", or a prefix that ends in * after one of . : /"""
-    properties: Annotated[
-        dict[
-            str,
-            Annotated[list[PropertyValue], Field(min_length=1, max_length=16), SET],
-        ]
-        | None,
-        Field(min_length=1, max_length=16),
-    ] = None
-    """Each named property must have one of the listed values."""
-
-
 class CeilingEntry(Model):
     """An upper bound for calls on another party's behalf. It allows nothing by itself."""
 
@@ -220,6 +196,23 @@ class EndpointSettings(Model):
     delegation: Delegation | None = None
     """If absent, calls on another party's behalf are denied."""
     record: RecordSettings | None = None
+    session: SessionSource | None = None
+    """Where the session of a call is. Histories that have session in their key need it."""
+    history: Annotated[
+        list[HistoryDefinition] | None,
+        Field(min_length=1, max_length=MOST_HISTORIES, json_schema_extra=list_map("name")),
+    ] = None
+    """What the endpoint counts, whichever rule lets a call through. They have at most 4 different keys. A call that
+    cannot be counted is denied."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel.validations(cel.SESSION_KEY_NEEDS_SESSION, cel.HISTORY_KEYS_LIMITED)
+    )
+
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        require_keys(self.session, self.history or ())
+        return self
 
 
 class Rule(Model):

@@ -16,8 +16,13 @@ API_VERSION: Final = f"{GROUP}/{VERSION}"
 ENDPOINT_POLICIES: Final = "endpointpolicies"
 APPROVAL_GRANTS: Final = "approvalgrants"
 ENDPOINT_DATA: Final = "endpointdata"
+ENDPOINT_HISTORIES: Final = "endpointhistories"
 # It selects the requests for one subject of one endpoint.
 SUBJECT_LABEL: Final = f"{GROUP}/subject"
+ENDPOINT_LABEL: Final = f"{GROUP}/endpoint"
+"""It selects the histories of one endpoint."""
+KEEP_UNTIL_LABEL: Final = f"{GROUP}/keep-until"
+"""The hour from which a history counts nothing any more, in UTC: `2026-11-30T16`. The operator deletes it then."""
 
 DNS_LABEL: Final = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 # RFC 3339 within years that every clock can hold. The API server's format date-time alone accepts values that no reader

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from bailiwick_api.accounts import CANARY_GRANT, Installation
+from bailiwick_api.accounts import CANARY_GRANT, CANARY_HISTORY, Installation
 from bailiwick_api.kinds.meta import API_VERSION
-from bailiwick_api.manifests import guards
+from bailiwick_api.manifests import guards, historyguards
 from bailiwick_api.times import stamp
 
 _NIL_UID: Final = "00000000-0000-0000-0000-000000000000"
@@ -21,10 +21,10 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One dry run against the canary and the message with which `guard` must refuse it."""
+    """One dry run, and the message with which `guard` must refuse it. Against the canary, or creating a history."""
 
     guard: str
-    verb: Literal["create", "patch", "patch-status", "delete"]
+    verb: Literal["create", "patch", "patch-status", "delete", "create-history"]
     body: Any
     refusal: str
 
@@ -82,7 +82,29 @@ def probes(installation: Installation, now: datetime) -> tuple[Probe, ...]:
             guards.USES_ARE_THE_PDPS,
         ),
         Probe(guards.DELETE, "delete", None, guards.ONLY_ENDED_DELETED),
+        # No history is stored for the dry runs: each guard refuses the creation of one, under a name of its own.
+        Probe(
+            historyguards.HISTORY_WRITE,
+            "create-history",
+            _history(f"{CANARY_HISTORY}-write", installation),
+            historyguards.HISTORIES_ARE_THE_PDPS,
+        ),
+        Probe(
+            historyguards.HISTORY_DELETE,
+            "create-history",
+            _history(CANARY_HISTORY, installation),
+            historyguards.CANARY_IS_NEVER_STORED,
+        ),
     )
+
+
+def _history(name: str, installation: Installation) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "EndpointHistory",
+        "metadata": {"name": name, "namespace": installation.namespace},
+        "spec": {"endpoint": CANARY_HISTORY, "key": f"sha256:{'0' * 64}", "seq": 0, "clock": 0},
+    }
 
 
 def _grant(name: str, installation: Installation, now: datetime) -> dict[str, Any]:

@@ -7,13 +7,24 @@ from typing import Any
 
 from bailiwick_api.kinds.approvalgrant import ApprovalGrant
 from bailiwick_api.kinds.endpointdata import EndpointData
+from bailiwick_api.kinds.endpointhistory import EndpointHistory
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
-from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_api.kinds.meta import (
+    APPROVAL_GRANTS,
+    ENDPOINT_DATA,
+    ENDPOINT_HISTORIES,
+    ENDPOINT_POLICIES,
+    GROUP,
+    VERSION,
+)
 from bailiwick_api.manifests.schema import structural
 
 APPROVAL_GRANTS_CRD = f"{APPROVAL_GRANTS}.{GROUP}"
 ENDPOINT_POLICIES_CRD = f"{ENDPOINT_POLICIES}.{GROUP}"
 ENDPOINT_DATA_CRD = f"{ENDPOINT_DATA}.{GROUP}"
+ENDPOINT_HISTORIES_CRD = f"{ENDPOINT_HISTORIES}.{GROUP}"
+GUARDED_CRDS = (APPROVAL_GRANTS_CRD, ENDPOINT_HISTORIES_CRD)
+"""The definitions of what the guards look at: they are part of the proof."""
 _TYPE_META = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
 
 
@@ -109,6 +120,33 @@ def endpoint_data() -> dict[str, Any]:
         ],
         selectable=[],
     )
+
+
+def endpoint_histories() -> dict[str, Any]:
+    """Return the CRD of `EndpointHistory`.
+
+    It has no status subresource, so that a key that is used once costs one write. It is in no category: there can be
+    thousands of them, and people seldom look at one.
+    """
+    definition = _definition(
+        name=ENDPOINT_HISTORIES_CRD,
+        names={
+            "kind": "EndpointHistory",
+            "listKind": "EndpointHistoryList",
+            "plural": ENDPOINT_HISTORIES,
+            "singular": "endpointhistory",
+            "shortNames": ["ehist"],
+        },
+        schema=structural(EndpointHistory),
+        columns=[
+            _column("Endpoint", ".spec.endpoint"),
+            _column("Seq", ".spec.seq", kind="integer"),
+            _column("Age", ".metadata.creationTimestamp", kind="date"),
+        ],
+        selectable=[".spec.endpoint"],
+    )
+    del definition["spec"]["versions"][0]["subresources"]
+    return definition
 
 
 def _definition(

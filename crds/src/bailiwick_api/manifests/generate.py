@@ -23,6 +23,7 @@ def manifests(installation: Installation) -> dict[str, list[dict[str, Any]]]:
         "endpointpolicies.yaml": [crds.endpoint_policies()],
         "approvalgrants.yaml": [crds.approval_grants()],
         "endpointdata.yaml": [crds.endpoint_data()],
+        "endpointhistories.yaml": [crds.endpoint_histories()],
         "rbac/accounts.yaml": rbac.accounts(installation),
         "rbac/webhook.yaml": rbac.webhook(installation),
         "rbac/operator.yaml": rbac.operator(installation),
@@ -31,7 +32,8 @@ def manifests(installation: Installation) -> dict[str, list[dict[str, Any]]]:
     }
     documents = guards.guards(installation)
     for index, name in enumerate(guards.NAMES):
-        files[f"guards/{name.removeprefix('bailiwick-grants-')}.yaml"] = documents[2 * index : 2 * index + 2]
+        file = name.removeprefix("bailiwick-").removeprefix("grants-")
+        files[f"guards/{file}.yaml"] = documents[2 * index : 2 * index + 2]
     return files
 
 

@@ -1,25 +1,24 @@
-"""The four ValidatingAdmissionPolicies that the API server runs on grants: open, review, status, delete.
+"""The ValidatingAdmissionPolicies of an installation: four on grants (open, review, status, delete), two on histories.
 
-Holds: for admission, only this module defines who can write which part of a grant. The operator proves that the guards
-are in force (fingerprint and canary). Every field with a default is written out, so that the stored object equals the
-shipped one.
+Holds: for admission, only this module and `historyguards` define who can write which part of a grant or a history. The
+operator proves that all of them are in force (fingerprint and canary).
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, SUBJECT_LABEL
-from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX, ServiceAccountName
+from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, Guard, Validation
+from bailiwick_api.manifests.historyguards import HISTORY_DELETE, HISTORY_WRITE, history_guards
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 
 OPEN: Final = "bailiwick-grants-open"
 REVIEW: Final = "bailiwick-grants-review"
 STATUS: Final = "bailiwick-grants-status"
 DELETE: Final = "bailiwick-grants-delete"
-NAMES: Final = (OPEN, REVIEW, STATUS, DELETE)
+NAMES: Final = (OPEN, REVIEW, STATUS, DELETE, HISTORY_WRITE, HISTORY_DELETE)
 GRANT_NAME_PREFIX: Final = "agr-"
-NAMESPACE_CONTROLLER: Final = ServiceAccountName("kube-system", "namespace-controller").username
 MAX_RULES: Final = 4
 
 # The messages that the canary probes look for.
@@ -32,32 +31,16 @@ FIELDS_OWNED: Final = "only the account that wrote a grant by hand can change ma
 ONLY_ENDED_DELETED: Final = "the operator can delete only a grant that has ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """One expression of a guard. `message_expression`, if given, has more detail; `message` is shown if it fails."""
-
-    expression: str
-    message: str
-    reason: str = "Forbidden"
-    message_expression: str | None = None
-
-    def as_entry(self) -> dict[str, str]:
-        """Return the entry of `spec.validations`."""
-        entry = {"expression": self.expression, "reason": self.reason, "message": self.message}
-        return entry | ({"messageExpression": self.message_expression} if self.message_expression else {})
-
-
 def guards(installation: Installation) -> list[dict[str, Any]]:
-    """Return the four policies, each followed by its binding."""
-    documents = []
-    for name, operation, resource, variables, validations in (
-        (OPEN, "CREATE", APPROVAL_GRANTS, _open_variables(installation), _OPEN),
-        (REVIEW, "UPDATE", APPROVAL_GRANTS, _review_variables(installation), _REVIEW),
-        (STATUS, "UPDATE", f"{APPROVAL_GRANTS}/status", _status_variables(installation), _STATUS),
-        (DELETE, "DELETE", APPROVAL_GRANTS, _delete_variables(installation), _DELETE),
-    ):
-        documents += [_policy(name, operation, resource, variables, validations), _binding(name)]
-    return documents
+    """Return the policies in the order of `NAMES`, each followed by its binding."""
+    found = (
+        Guard(OPEN, ("CREATE",), APPROVAL_GRANTS, _open_variables(installation), _OPEN),
+        Guard(REVIEW, ("UPDATE",), APPROVAL_GRANTS, _review_variables(installation), _REVIEW),
+        Guard(STATUS, ("UPDATE",), f"{APPROVAL_GRANTS}/status", _status_variables(installation), _STATUS),
+        Guard(DELETE, ("DELETE",), APPROVAL_GRANTS, _delete_variables(installation), _DELETE),
+        *history_guards(installation),
+    )
+    return [document for guard in found for document in guard.documents()]
 
 
 def _may(verb: str, policy: str) -> str:
@@ -308,41 +291,3 @@ _DELETE = (
         ONLY_ENDED_DELETED,
     ),
 )
-
-
-def _policy(
-    name: str, operation: str, resource: str, variables: dict[str, str], validations: tuple[Validation, ...]
-) -> dict[str, Any]:
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "matchPolicy": "Equivalent",
-                "namespaceSelector": {},
-                "objectSelector": {},
-                "resourceRules": [
-                    {
-                        "apiGroups": [GROUP],
-                        "apiVersions": ["*"],
-                        "operations": [operation],
-                        "resources": [resource],
-                        "scope": "*",
-                    }
-                ],
-            },
-            "variables": [{"name": key, "expression": expression} for key, expression in variables.items()],
-            "validations": [validation.as_entry() for validation in validations],
-        },
-    }
-
-
-def _binding(name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    }

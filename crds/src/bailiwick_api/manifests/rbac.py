@@ -22,8 +22,8 @@ from bailiwick_api.accounts import (
     WITNESS_SECRET,
     Installation,
 )
-from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP
-from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_HISTORIES, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.manifests.crds import GUARDED_CRDS
 
 _ADMISSION = "admissionregistration.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"
@@ -67,7 +67,7 @@ def accounts(installation: Installation) -> list[dict[str, Any]]:
 
 
 def webhook(installation: Installation) -> list[dict[str, Any]]:
-    """Return the decision point's roles: read the kinds and the guard, write grants and uses, review tokens and access.
+    """Return the decision point's roles: read the kinds and the guard, write grants, uses and histories, review tokens.
 
     `get pods` is for the whole cluster, since callers can run in every namespace. Without list and watch, the decision
     point can only read a pod whose name is in a token.
@@ -82,6 +82,8 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
                 # It patches only to withdraw what it opened; the guard refuses every other patch.
                 _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "create", "patch"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["update"]),
+                # It reads the history of a key by its name. No process holds them all, so it neither lists nor watches.
+                _rule(GROUP, [ENDPOINT_HISTORIES], ["get", "create", "update"]),
                 *_guard_reading(),
                 _rule("authentication.k8s.io", ["tokenreviews"], ["create"]),
                 # To explain a decision only to accounts that can read the policies.
@@ -119,6 +121,8 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 # It deletes for retention; the guard lets it delete only grants that have ended.
                 _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "delete"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["patch"]),
+                # It lists metadata alone, and deletes what counts no more.
+                _rule(GROUP, [ENDPOINT_HISTORIES], ["get", "list", "delete"]),
                 # To read the uid of the account that a grant written by hand names. It cannot list accounts.
                 _rule("", ["serviceaccounts"], ["get"]),
                 _rule("events.k8s.io", ["events"], ["create"]),
@@ -145,6 +149,8 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule(GROUP, [APPROVAL_GRANTS], ["create"]),
                 _rule(GROUP, [APPROVAL_GRANTS], ["patch"], [CANARY_GRANT]),
                 _rule(GROUP, [ENDPOINT_POLICIES], ["request"], [CANARY_GRANT]),
+                # The dry runs against the guards of histories. No guard lets it create one.
+                _rule(GROUP, [ENDPOINT_HISTORIES], ["create"]),
                 # To find the decision point's processes, and ask them which policies they serve.
                 _rule("discovery.k8s.io", ["endpointslices"], ["list"]),
             ],
@@ -194,7 +200,7 @@ def notifications() -> list[dict[str, Any]]:
 def _guard_reading() -> list[dict[str, Any]]:
     return [
         _rule(_ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], _READ),
-        _rule("apiextensions.k8s.io", ["customresourcedefinitions"], _READ, [APPROVAL_GRANTS_CRD]),
+        _rule("apiextensions.k8s.io", ["customresourcedefinitions"], _READ, [*GUARDED_CRDS]),
         # Whether the API server serves these groups itself. Not by name: the APIService of a version can have any name.
         _rule("apiregistration.k8s.io", ["apiservices"], _READ),
     ]

@@ -14,7 +14,7 @@ import orjson
 import rfc8785
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.manifests.crds import approval_grants
+from bailiwick_api.manifests.crds import approval_grants, endpoint_histories
 from bailiwick_api.manifests.guards import guards
 from bailiwick_engine.approval import apiroutes
 
@@ -34,7 +34,7 @@ _PLURALS: Final = {
 
 
 def shipped_fingerprint(installation: Installation) -> tuple[Object, ...]:
-    """Return what an installation ships: the four policies with their bindings, and the definition of the grants.
+    """Return what an installation ships: the policies with their bindings, the definitions of grants and histories.
 
     The objects are the caller's own.
     """
@@ -44,7 +44,7 @@ def shipped_fingerprint(installation: Installation) -> tuple[Object, ...]:
 @lru_cache(maxsize=4)
 def _shipped_fingerprint(installation: Installation) -> bytes:
     # Made from the models in some thirty milliseconds, which are the loop's, and wanted several times a minute.
-    return orjson.dumps([*guards(installation), approval_grants()])
+    return orjson.dumps([*guards(installation), approval_grants(), endpoint_histories()])
 
 
 def paths(installation: Installation) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from bailiwick_api.kinds.approvalgrant import (
     Request,
     Review,
 )
-from bailiwick_api.kinds.endpointpolicy import RESOURCE_ID_PATTERN
+from bailiwick_api.kinds.matches import RESOURCE_ID_PATTERN
 from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX
 from bailiwick_engine.approval import granttimes, quorum
 from bailiwick_engine.approval.binding import canonical, sha256

@@ -140,10 +140,14 @@ def _count(text: bytes, characters: bytes) -> int:
 
 def _expressions(members: Mapping[str, Json]) -> Iterator[str]:
     """Yield the text of every expression of a spec."""
-    delegation = _object(_object(members.get("endpointSettings")).get("delegation"))
+    settings = _object(members.get("endpointSettings"))
+    delegation = _object(settings.get("delegation"))
     for holder in map(_object, (*_list(members.get("rules")), *_list(delegation.get("ceiling")))):
         yield from _texts(holder.get("conditions"))
     yield from _texts(members.get("variables"))
+    for history in map(_object, _list(settings.get("history"))):
+        if isinstance(when := _object(history.get("counts")).get("when"), str):
+            yield when
 
 
 def _texts(listed: Json) -> Iterator[str]:

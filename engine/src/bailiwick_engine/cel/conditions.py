@@ -11,11 +11,11 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from bailiwick_api.kinds.endpointpolicy import Variable
-from bailiwick_engine.cel import hints
+from bailiwick_engine.cel import hints, histories
 from bailiwick_engine.cel.cost.estimate import Cost
 from bailiwick_engine.cel.cost.judge import PolicyCosts
 from bailiwick_engine.cel.expressions import ANY, FAILED, ROOTS, Expression, compile_expression, evaluate_expression
-from bailiwick_engine.cel.inputs import Inputs
+from bailiwick_engine.cel.inputs import NO_NUMBERS, HistoryInputs, Inputs
 from bailiwick_engine.cel.tree import Node, tree
 from bailiwick_engine.problem import Problem
 from bailiwick_engine.steps import Steps, whole
@@ -38,6 +38,7 @@ class Scope:
         self._broken: set[str] = set()
         self._costing = self._costs_of()
         self._costs: dict[Expression, Cost | Problem] = {}
+        self._histories: dict[Expression, frozenset[str]] = {}
         self.problems: tuple[Problem, ...] = ()
         whole(self.declaring(variables, path))
 
@@ -124,11 +125,25 @@ class Scope:
         return found
 
     def light(self, expression: Expression) -> bool:
-        """Tell whether a condition need not be counted for a call that is small: it takes some microseconds."""
+        """Tell whether a condition need not be counted for a call that is small: it takes some microseconds.
+
+        None that reads a history: `evaluate` asks only the others whether they do.
+        """
         reached = [self._variables[name] for name in self._reached((expression,))]
-        return all(
+        return not self.histories(expression) and all(
             one.closure is not None or (one.cost is not None and one.cost.light) for one in (expression, *reached)
         )
+
+    def histories(self, expression: Expression) -> frozenset[str]:
+        """Return the names of the histories that an expression reads, itself or by a variable."""
+        if not expression.uses:
+            # Not kept: a scope without variables is that of most policies, and outlives their expressions.
+            return expression.histories
+        found = self._histories.get(expression)
+        if found is None:
+            reached = [self._variables[name].histories for name in self._reached((expression,))]
+            found = self._histories[expression] = expression.histories.union(*reached)
+        return found
 
     def trees(self, expression: Expression) -> tuple[Node, dict[str, Node]]:
         """Return the tree of an expression, and those of all variables by their full names."""
@@ -160,21 +175,36 @@ class Scope:
     ) -> Truth:
         """Return what a condition says of these inputs. `cost` and `light` are the condition's own, if they are known.
 
-        One that is `light` is not counted for inputs that are small.
+        One that is `light` is not counted for inputs that are small. Where a history that it reads has no numbers, it
+        is UNKNOWN, whatever else it says.
         """
         if not inputs.certain and self._is_unknown(expression, inputs):
             return UNKNOWN
+        numbers = _NOTHING
         if not (light and inputs.small and inputs.left is None):
+            if names := self.histories(expression):
+                found = self._numbers(names, inputs)
+                if found is None:
+                    return UNKNOWN
+                numbers = found
             cost = cost or self.cost(expression)
             if cost is None or not inputs.affords(cost):
                 return TOO_COSTLY
-        bound = self._bindings(expression, inputs) if expression.uses else _NOTHING
+        bound = self._bindings(expression, inputs, numbers) if expression.uses else numbers
         held = evaluate_expression(expression, bound, inputs)
         return held if isinstance(held, bool) else UNKNOWN
 
-    def _bindings(self, expression: Expression, inputs: Inputs) -> Mapping[str, Any]:
-        """Return the values of the variables that an expression reaches, by their full names."""
-        bound: dict[str, Any] = {}
+    @staticmethod
+    def _numbers(names: frozenset[str], inputs: Inputs) -> dict[str, Any] | None:
+        """Return the numbers of histories under their full names; None where some of them are unknown."""
+        known = inputs.history if isinstance(inputs, HistoryInputs) else NO_NUMBERS
+        if not names <= known.keys():
+            return None
+        return {histories.full_name(name): known[name] for name in names}
+
+    def _bindings(self, expression: Expression, inputs: Inputs, numbers: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the values of the variables that an expression reaches, and the numbers, by their full names."""
+        bound: dict[str, Any] = {**numbers}
         reached = self._reached((expression,))
         # In the order in which they are written: a variable sees only earlier ones.
         for name, variable in self._variables.items():

@@ -16,7 +16,7 @@ from bailiwick_engine.cel.cost.estimate import CHARACTER_TAKEN, NODE_TAKEN, Cost
 from bailiwick_engine.cel.cost.judge import PolicyCosts
 from bailiwick_engine.cel.data import NO_DATA, Data
 from bailiwick_engine.cel.expressions import DEFERRED, FAILED, ROOTS, Expression, evaluate_expression
-from bailiwick_engine.cel.inputs import ABSENT, Inputs
+from bailiwick_engine.cel.inputs import ABSENT, HistoryInputs, Inputs
 from bailiwick_engine.cel.members import DATA
 from bailiwick_engine.cel.tree import Invocation, tree, walk
 from bailiwick_engine.cel.values import LONGEST
@@ -47,8 +47,8 @@ class DataCost(Cost):
     character: int = 0
 
 
-class DataInputs(Inputs):
-    """What conditions see of a call and of the namespace's data."""
+class DataInputs(HistoryInputs):
+    """What conditions see of a call, of the endpoint's histories and of the namespace's data."""
 
     __slots__ = ("data",)
     data: Data
@@ -153,8 +153,10 @@ class DataScope(Scope):
         if not names:
             return super().evaluate(expression, inputs, cost, light=light)
         bound = self._bound(names, inputs.data if isinstance(inputs, DataInputs) else NO_DATA)
-        if bound is None or self._is_unknown(expression, inputs):
+        numbers = self._numbers(self.histories(expression), inputs)
+        if bound is None or numbers is None or self._is_unknown(expression, inputs):
             return UNKNOWN
+        bound |= numbers
         cost = cost or self.cost(expression)
         if not isinstance(cost, DataCost) or not inputs.affords(cost):
             return TOO_COSTLY

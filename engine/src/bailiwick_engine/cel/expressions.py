@@ -15,12 +15,12 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings
 
 from bailiwick_api import timezones
-from bailiwick_engine.cel import hints, zones
+from bailiwick_engine.cel import hints, histories, zones
 from bailiwick_engine.cel.closures import Closure, DeferredError, FailedError, closure
 from bailiwick_engine.cel.cost.estimate import Cost, Path, outermost, without_inner
 from bailiwick_engine.cel.cost.judge import PolicyCosts
 from bailiwick_engine.cel.inputs import NUL, Inputs, members
-from bailiwick_engine.cel.members import DATA, paths
+from bailiwick_engine.cel.members import DATA, HISTORY, paths
 from bailiwick_engine.cel.tree import Comprehension, Node, positions, tree, walk
 from bailiwick_engine.cel.values import SAFE
 from bailiwick_engine.problem import Problem, place
@@ -50,6 +50,7 @@ _MOST_PROBLEMS: Final = 20
 # Values of these types, and lists and maps of them, are bound again unchanged, whatever type was declared.
 _UNTYPED: Final = frozenset({"BOOL", "INT", "DOUBLE", "STRING", "BYTES", "NULL", "DYN", "LIST", "MAP"})
 _TYPE_NAME = re.compile(r"[A-Za-z_.]+")
+_NO_HISTORIES: Final = frozenset[str]()
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -59,7 +60,8 @@ class Expression:
     `closure` says the same as `program`, faster, of bindings that are plain (see `Inputs`); None where there is none.
     `reads` are the members of a call that it looks at, none the beginning of another; `timed`: it names `now`; `bound`
     are the full names of the variables in `uses`. `cost` is that of an expression without variables and data, else see
-    `Scope.cost`. `data` are the names of the data that its text names.
+    `Scope.cost`. `data` are the names of the data that its text names, `histories` those of the histories that it
+    reads.
     """
 
     text: str
@@ -72,6 +74,7 @@ class Expression:
     bound: frozenset[str]
     cost: Cost | None
     data: frozenset[str] = frozenset()
+    histories: frozenset[str] = frozenset()
 
 
 def compile_expression(
@@ -79,7 +82,8 @@ def compile_expression(
 ) -> Expression | tuple[Problem, ...]:
     """Compile, or find, an expression. `declared` are the types of the variables that it may name, by their names.
 
-    `data` are the names of the data that it may read, each typed dyn.
+    `data` are the names of the data that it may read, each typed dyn. It may read a history of any name: which ones
+    there are stands with the settings of the endpoint, which may be in another policy.
 
     The same text is compiled once for all policies that give the variables it names the same types. The library's
     environment takes a millisecond and 130 KB, so that one that declares variables is let go at once: what was checked
@@ -102,16 +106,10 @@ def compile_expression(
         )
     variables = {f"variables.{name}": kind for name, kind in named.items()}
     variables |= {f"{DATA}.{name}": ANY for name in sorted(read)}
-    environment = _environment(variables) if variables else _BARE
-    try:
-        program = environment.compile(text)
-        yields = program.return_type()
-    except RuntimeError as error:
-        return _problems(str(error), text, path, _names(declared, data))
-    serialized = program.serialize()
-    if variables and all(_untyped(kind) for kind in variables.values()):
-        program = _BARE.deserialize(serialized)
-    node = tree(serialized)
+    made = _checked(text, path, variables, _names(declared, data))
+    if isinstance(made, tuple):
+        return made
+    serialized, node = made.serialized, made.node
     if (literal := zones.unknown(node, text)) is not None:
         line, column = place(text, positions(serialized).get(literal.at, 0))
         return (Problem(path, zones.message(str(literal.value)), line, column),)
@@ -125,21 +123,66 @@ def compile_expression(
     if isinstance(cost, Problem):
         return (cost,)
     # What closures may read: of a variable of another type, the library knows more than its Python value says.
-    readable = [name for name, kind in {**_DECLARED, **variables}.items() if kind.name() in _READABLE]
-    made = Expression(
+    readable = [name for name, kind in {**_DECLARED, **made.variables}.items() if kind.name() in _READABLE]
+    expression = Expression(
         text,
-        program,
-        yields,
+        made.program,
+        made.yields,
         uses,
         closure(node, frozenset(readable)),
         outermost(node, (*ROOTS, *(f"{DATA}.{name}" for name in read))) if cost is None else without_inner(cost.reads),
         timed=_NOW.search(text) is not None,
-        bound=frozenset(variables),
+        bound=frozenset(made.variables),
         cost=cost,
         data=read,
+        histories=histories.names_in_tree(node) if HISTORY in text else _NO_HISTORIES,
     )
     # The first one stays: a shared expression must be one object.
-    return _EXPRESSIONS.setdefault(key, made) if shared else made
+    return _EXPRESSIONS.setdefault(key, expression) if shared else expression
+
+
+@dataclass(frozen=True, slots=True)
+class _CheckedText:
+    """What the library made of a text. `variables` are the types that were declared, by their full names."""
+
+    program: Any
+    yields: Any
+    serialized: bytes
+    node: Node
+    variables: Mapping[str, Any]
+
+
+def _checked(
+    text: str, path: str, variables: Mapping[str, Any], names: Sequence[str]
+) -> _CheckedText | tuple[Problem, ...]:
+    """Let the library check a text that may read these variables, and histories. `names`: see `_problems`."""
+    seeming = histories.names_in_text(text)
+    made = _by_checker(text, {**variables, **{histories.full_name(name): ANY for name in sorted(seeming)}})
+    if seeming and isinstance(made, _CheckedText):
+        wrong = None
+        if (loop := histories.loop_variable(made.node)) is not None:
+            # All that seems to be a history is a loop variable then, or it does not compile.
+            wrong = f"{HISTORY} cannot be the name of a loop variable, because the condition reads a history", loop.at
+            alone = _by_checker(text, variables)
+            if isinstance(alone, _CheckedText):
+                return alone
+        if (wrong := wrong or histories.misuse(made.node)) is not None:
+            line, column = place(text, positions(made.serialized).get(wrong[1], 0))
+            return (Problem(path, wrong[0], line, column),)
+    return _problems(str(made), text, path, names) if isinstance(made, RuntimeError) else made
+
+
+def _by_checker(text: str, variables: Mapping[str, Any]) -> _CheckedText | RuntimeError:
+    environment = _environment(variables) if variables else _BARE
+    try:
+        program = environment.compile(text)
+        yields = program.return_type()
+    except RuntimeError as error:
+        return error
+    serialized = program.serialize()
+    if variables and all(_untyped(kind) for kind in variables.values()):
+        program = _BARE.deserialize(serialized)
+    return _CheckedText(program, yields, serialized, tree(serialized), variables)
 
 
 def _data_read(text: str, data: Collection[str]) -> frozenset[str]:
@@ -149,7 +192,8 @@ def _data_read(text: str, data: Collection[str]) -> frozenset[str]:
 
 def _names(declared: Collection[str], data: Collection[str]) -> tuple[str, ...]:
     """Return the full names of everything that an expression may name."""
-    return (*_DECLARED, *(f"variables.{name}" for name in declared), *(f"{DATA}.{name}" for name in sorted(data)))
+    of_variables = (f"variables.{name}" for name in declared)
+    return (*_DECLARED, HISTORY, *of_variables, *(f"{DATA}.{name}" for name in sorted(data)))
 
 
 def _shadowed(node: Node) -> Comprehension | None:

@@ -115,6 +115,8 @@ def _unknown_name(name: str, names: Collection[str]) -> str:
     first, _, rest = name.partition(".")
     if first == "data":
         return _unknown_data(rest.partition(".")[0], names)
+    if first == "history":
+        return "read a history as history.NAME.count, history.NAME.sum or history.NAME.age"
     if first == "variables":
         declared = [one.partition(".")[2] for one in names if one.startswith("variables.")]
         word = rest.partition(".")[0]

@@ -95,6 +95,25 @@ class Inputs(dict[str, Any]):
         return extent_at(self, path, encoded_extent if self.plain else _walk_extent)
 
 
+HistoryMembers = Mapping[str, Mapping[str, int | float]]
+"""The numbers of histories, by name: `count`, `sum` where there is an amount, `age` where there was a call before."""
+NO_NUMBERS: Final[HistoryMembers] = {}
+
+
+class HistoryInputs(Inputs):
+    """What conditions see of a call and of the endpoint's histories. One that is not in `history` is unknown."""
+
+    __slots__ = ("history",)
+    history: HistoryMembers
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], moment: float) -> Self:
+        """Hold these values, as `Inputs.of` does; all histories are unknown at first."""
+        made = super().of(values, moment)
+        made.history = NO_NUMBERS
+        return made
+
+
 def extent_at(values: Mapping[str, Any], path: Path, measure: Callable[[Any], Extent]) -> Extent:
     """Return how large a member is; `measure` says it of an object or a list."""
     value: Any = values

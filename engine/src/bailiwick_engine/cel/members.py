@@ -1,4 +1,4 @@
-"""Members: the attributes of a call, and the data, that the text of an expression can read.
+"""Members: the attributes of a call, the data and the histories that the text of an expression can read.
 
 Standing: below `expressions` and `reads`. Holds: no member that is read is left out. If the text does not show which
 member is read, the whole that contains it is returned. A name that only looks like an attribute may be returned too.
@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 Path = tuple[str, ...]
-"""From what conditions see (`subject`, `actor`, `action`, `resource`, `context`, `data`) down to one member."""
+"""From what conditions see (`subject`, `actor`, `action`, `resource`, `context`, `data`, `history`) to one member."""
 
 _TOKEN: Final = re.compile(
     r"""
@@ -25,7 +25,8 @@ _TOKEN: Final = re.compile(
 )
 _PLAIN_TEXT: Final = re.compile(r"""(?P<quote>["'])(?P<held>[^"'\\\n]*)(?P=quote)""")
 DATA: Final = "data"
-_ROOTS: Final = frozenset({"subject", "actor", "action", "resource", "context", DATA})
+HISTORY: Final = "history"
+_ROOTS: Final = frozenset({"subject", "actor", "action", "resource", "context", DATA, HISTORY})
 
 _Token = tuple[str, str]
 

@@ -17,7 +17,7 @@ from bailiwick_engine.cel.cost.estimate import LIMIT
 from bailiwick_engine.cel.cost.functions import pattern_cost
 from bailiwick_engine.cel.cost.polynomials import constant, value
 from bailiwick_engine.cel.expressions import matches_whole
-from bailiwick_engine.compile import approvable, kubenames
+from bailiwick_engine.compile import approvable, historychecks, kubenames
 from bailiwick_engine.compile.routes import route_warnings
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
@@ -59,7 +59,8 @@ def warnings(spec: EndpointPolicySpec) -> list[Problem]:
     ]
     http = spec.endpoint_settings.http if spec.endpoint_settings else None
     routes = [] if http is None else route_warnings(http)
-    return advisory + _excluding(spec) + approvable.warnings(spec) + kubenames.warnings(spec) + routes
+    counted = list(historychecks.warnings(spec))
+    return advisory + _excluding(spec) + approvable.warnings(spec) + kubenames.warnings(spec) + routes + counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,9 @@ def _repeated_names(spec: EndpointPolicySpec) -> list[Problem]:
         ("spec.variables", [variable.name for variable in spec.variables or ()]),
         ("spec.rules", [rule.name for rule in spec.rules]),
     ]
+    if spec.endpoint_settings is not None:
+        histories = spec.endpoint_settings.history or ()
+        lists.append(("spec.endpointSettings.history", [history.name for history in histories]))
     for index, rule in enumerate(spec.rules):
         path = f"spec.rules[{index}]"
         lists.append((f"{path}.conditions", [condition.name for condition in rule.conditions or ()]))

@@ -7,7 +7,8 @@ constants. Holds: pure. Only policies of the endpoint for calls of the API serve
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, ResourceMatch, Rule
+from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Rule
+from bailiwick_api.kinds.matches import ResourceMatch
 from bailiwick_engine.problem import Problem
 
 ENDPOINT: Final = "kubernetes"

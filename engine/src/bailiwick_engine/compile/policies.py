@@ -18,13 +18,15 @@ from bailiwick_api.kinds.endpointpolicy import (
     Rule,
     Subject,
 )
+from bailiwick_api.kinds.histories import HistoryDefinition
 from bailiwick_api.kinds.httproutes import HttpRoute
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.datascope import scope_steps
 from bailiwick_engine.compile import approvable, checks, schemaerrors
+from bailiwick_engine.compile.conditions import compile_conditions
 from bailiwick_engine.compile.policydigest import policy_digest
 from bailiwick_engine.compile.ruledigest import rule_digest
-from bailiwick_engine.compile.settings import compile_conditions, compile_settings
+from bailiwick_engine.compile.settings import compile_settings
 from bailiwick_engine.compile.subjects import RuleSubjects, Subjects
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.dimensions.dimension import RuleSource
@@ -186,7 +188,8 @@ def _compile(
         problems += found
         compiled.append((rule, conditions))
     if problems:
-        return tuple(_named_place(ref, spec, problem) for problem in problems)
+        # What is wrong with a variable is wrong with each condition that reads it.
+        return tuple(_named_place(ref, spec, problem) for problem in dict.fromkeys(problems))
     digest = yield from policy_digest(spec)
     subjects, sensitive = Subjects(spec.subjects), frozenset(spec.sensitive or ())
     rules = []
@@ -311,4 +314,5 @@ _LONG_LISTS: tuple[tuple[tuple[str, ...], TypeAdapter[Any]], ...] = (
     (("rules",), TypeAdapter(Rule)),
     (("endpointSettings", "delegation", "ceiling"), TypeAdapter(CeilingEntry)),
     (("endpointSettings", "http", "routes"), TypeAdapter(HttpRoute)),
+    (("endpointSettings", "history"), TypeAdapter(HistoryDefinition)),
 )

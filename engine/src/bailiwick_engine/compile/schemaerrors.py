@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bailiwick_api.kinds import approvalrequirement, endpointpolicy, meta
+from bailiwick_api.kinds import approvalrequirement, endpointpolicy, histories, matches, meta
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.cel.hints import suggest_name
 from bailiwick_engine.problem import Problem
@@ -29,10 +29,17 @@ _ENDING: Final = "or *, or end in * after one of . : /"
 _PATTERNS: Final[Mapping[str, str]] = {
     meta.DNS_LABEL: _LABEL,
     meta.TIME_PATTERN: _TIME,
-    endpointpolicy.ACTION_PATTERN: f"must be a name without spaces, {_ENDING}",
-    endpointpolicy.RESOURCE_ID_PATTERN: f"must be an id without control characters, {_ENDING}",
+    matches.ACTION_PATTERN: f"must be a name without spaces, {_ENDING}",
+    matches.RESOURCE_ID_PATTERN: f"must be an id without control characters, {_ENDING}",
     endpointpolicy.ATTRIBUTE_PATTERN: "must be the path of a call attribute, for example context.iban",
     approvalrequirement.POINTER_PATTERN: "must be a JSON pointer into a call, for example /context/args/fields",
+    histories.WINDOW_PATTERN: "must be a number of minutes, hours or days, for example 30m, 1h or 7d",
+    histories.KEY_PART_PATTERN: (
+        "must be subject, agent, session, resource, action or intent, or a path under subject.claims, context or"
+        " resource.properties"
+    ),
+    histories.AMOUNT_PATTERN: "must be the path of a value in a call, for example context.args.amount",
+    histories.SESSION_PATTERN: "must be the path of a value in a call, for example context.session",
     "^sha256:[a-f0-9]{64}$": "must be sha256: followed by 64 hex digits",
     "^[A-Za-z_][A-Za-z0-9_]*$": "must consist of letters, digits and _, and not start with a digit",
 }

@@ -1,4 +1,4 @@
-"""Endpoint settings, compiled: who may ask, how subjects are proven, and what delegation may come to.
+"""Endpoint settings, compiled: who may ask, how subjects are proven, what delegation may come to and what is counted.
 
 Holds: settings that do not compile deny the endpoint, so nothing here is ever half taken.
 """
@@ -6,22 +6,20 @@ Holds: settings that do not compile deny the endpoint, so nothing here is ever h
 from collections.abc import Mapping
 
 from bailiwick_api.kinds.endpointpolicy import (
-    ConditionExpression,
     Delegation,
     EndpointSettings,
     Identity,
 )
 from bailiwick_engine.cel.conditions import Scope
-from bailiwick_engine.cel.expressions import Expression
-from bailiwick_engine.cel.reads import reads
+from bailiwick_engine.compile.conditions import compile_conditions
+from bailiwick_engine.compile.histories import compile_histories, session_path
 from bailiwick_engine.compile.routes import compile_routes
-from bailiwick_engine.compile.settingsdigest import CeilingReads, settings_meaning
+from bailiwick_engine.compile.settingsdigest import SettingsReads, settings_meaning
 from bailiwick_engine.keys import CLUSTER, Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.dimensions.resource import compile_resources
 from bailiwick_engine.policy.model import (
     CompiledCeiling,
-    CompiledCondition,
     CompiledDelegation,
     CompiledSettings,
     PolicyRef,
@@ -60,10 +58,18 @@ def compile_settings(
         if isinstance(table, tuple):
             return table
         routes = table
-    expressions = [one.expression for entry in (delegation.ceiling if delegation else ()) for one in entry.conditions]
-    reads_of_ceiling = CeilingReads(scope.used_by(expressions), scope.sources_of(expressions))
+    session = session_path(settings.session)
+    histories, problems = yield from compile_histories(settings.history, session, scope, f"{_PATH}.history")
+    if problems:
+        return tuple(problems)
+    ceiling = delegation.ceiling if delegation else ()
+    expressions = [
+        *(one.expression for entry in ceiling for one in entry.conditions),
+        *(history.when.expression for history in histories if history.when is not None),
+    ]
+    read = SettingsReads(scope.used_by(expressions), scope.sources_of(expressions))
     principals = delegation.principals if delegation else frozenset[Key]()
-    meaning = yield from settings_meaning(settings, identity, principals, reads_of_ceiling, routes)
+    meaning = yield from settings_meaning(settings, identity, principals, read, routes)
     return CompiledSettings(
         carrier=ref,
         enforcers=frozenset(enforcer.username for enforcer in settings.enforcers),
@@ -74,26 +80,9 @@ def compile_settings(
         routes=routes,
         keep=frozenset(settings.record.keep if settings.record else ()),
         meaning=meaning,
+        histories=histories,
+        session=session,
     )
-
-
-def compile_conditions(
-    conditions: list[ConditionExpression] | None, scope: Scope, path: str
-) -> Steps[tuple[tuple[CompiledCondition, ...], list[Problem]]]:
-    """Compile the conditions of a rule or a ceiling; return them and the problems."""
-    compiled: list[CompiledCondition] = []
-    problems: list[Problem] = []
-    for index, condition in enumerate(conditions or ()):
-        result = scope.condition(condition.expression, f"{path}.conditions[{index}].expression")
-        if not isinstance(result, Expression):
-            problems += result
-        elif (cost := scope.cost(result)) is not None:
-            # None only where a variable below it is a problem already.
-            light = scope.light(result)
-            read = reads(scope, (result,))
-            compiled.append(CompiledCondition(condition.name, result, condition.message, scope, cost, light, read))
-        yield
-    return tuple(compiled), problems
 
 
 def _delegation(

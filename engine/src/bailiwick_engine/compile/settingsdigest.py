@@ -21,8 +21,8 @@ from bailiwick_engine.policy.routes import CompiledRoute, RouteTable
 from bailiwick_engine.steps import Steps
 
 
-class CeilingReads(NamedTuple):
-    """What the conditions of a ceiling reach: variables by name and text, data by name and object."""
+class SettingsReads(NamedTuple):
+    """What the conditions of a ceiling and of histories reach: variables by name and text, data by name and object."""
 
     variables: Collection[tuple[str, str]]
     data: Collection[tuple[str, str]]
@@ -32,7 +32,7 @@ def settings_meaning(
     settings: EndpointSettings,
     identity: Identity,
     principals: Collection[Key],
-    reads: CeilingReads,
+    reads: SettingsReads,
     table: RouteTable | None,
 ) -> Steps[SettingsMeaning]:
     """Return the digests, a route or an entry of the ceiling a step: all of them take longer than others can wait.

@@ -15,6 +15,7 @@ from bailiwick_engine.approval.gates import Gate, join_gates, unmeetable
 from bailiwick_engine.approval.grants import Fitness, Grant
 from bailiwick_engine.call import Call, Party, ShownApproval
 from bailiwick_engine.circumstances import Circumstances, Freshness
+from bailiwick_engine.decision.historyneeds import with_history
 from bailiwick_engine.decision.hops import Hop, hops, invalid
 from bailiwick_engine.decision.match import Finding, Standing
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -55,22 +56,35 @@ def evaluate_hops(
     # A test for a Party, and not for a reason, is fast for almost every call.
     if not isinstance(admitted, Party):
         return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run), None
-    passed = hops(endpoint, call, admitted, around.now)
+    numbers = around.history.numbers if endpoint.histories else None
+    passed = hops(endpoint, call, admitted, around.now, numbers)
     audit = _audit_rules(passed) if endpoint.audits else ()
     verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest, endpoint), grants)
+    if numbers is not None:
+        verdict = with_history(verdict, passed, endpoint, call, admitted, around)
     return _deny_while_outdated(verdict) if around.outdated else verdict, passed
 
 
 def _deny_while_outdated(verdict: Verdict) -> Verdict:
     """Return the verdict where a change of the policies is not compiled yet: what would let through denies.
 
-    So does what is used up: the call that took the last use may come again, and is let through by that.
+    So does what is used up: the call that took the last use may come again, and is let through by that. And so does
+    what numbers of histories could let through: none are read, and nothing is counted.
     """
-    if verdict.outcome is Outcome.DENY and verdict.reason is not Reason.APPROVAL_CONSUMED:
+    final = verdict.reason is not Reason.APPROVAL_CONSUMED and verdict.needs is None and not verdict.wants_numbers
+    if verdict.outcome is Outcome.DENY and final:
         return verdict
     # Without a gate nothing is looked for that could be used.
     return replace(
-        verdict, outcome=Outcome.DENY, reason=Reason.POLICY_OUTDATED, message=None, gate=None, digest=None, grants=()
+        verdict,
+        outcome=Outcome.DENY,
+        reason=Reason.POLICY_OUTDATED,
+        message=None,
+        gate=None,
+        digest=None,
+        grants=(),
+        needs=None,
+        wants_numbers=False,
     )
 
 

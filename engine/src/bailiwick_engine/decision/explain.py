@@ -2,10 +2,10 @@
 
 Holds: the rules that apply are those that `decide` found to apply. No token, claim, argument or property of the call is
 shown, only the contents of policies and whether they held. With every change of the nearest miss, the call is allowed,
-or needs an approval if `approval` says so.
+or needs an approval if `approval` says so; what histories cannot count is denied all the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -17,8 +17,9 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision import clauses
 from bailiwick_engine.decision.clauses import unmet
 from bailiwick_engine.decision.decide import admit, may_ask
-from bailiwick_engine.decision.hops import Hop, applies, hops, seen
+from bailiwick_engine.decision.hops import Hop, applies, hops, numbers_of, seen
 from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.dimensions.clause import Clause
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
@@ -71,7 +72,8 @@ class Explanation:
     """`near`: nearest first. `changes`: the nearest miss; empty if the call is allowed, or if no rule could allow it.
 
     `approval`: the gates of the call once the changes are made. `refused`: denied before any rule. `incomplete`: the
-    endpoint has more rules than are evaluated.
+    endpoint has more rules than are evaluated. `histories`: the numbers that the conditions of `near` read, by name in
+    order; None of one that is not known.
     """
 
     near: tuple[WeighedRule, ...] = ()
@@ -79,6 +81,7 @@ class Explanation:
     approval: tuple[CompiledRule, ...] = ()
     refused: Reason | None = None
     incomplete: bool = False
+    histories: tuple[tuple[str, HistoryNumbers | None], ...] = ()
 
 
 def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanation | None:
@@ -92,22 +95,32 @@ def explain(snapshot: Snapshot, call: Call, around: Circumstances) -> Explanatio
     near: list[WeighedRule] = []
     needed: list[tuple[list[RequiredChange], list[CompiledRule]] | None] = []
     rules, incomplete = _looked_at(endpoint, call)
-    for hop in hops(endpoint, call, subject, around.now):
-        values = hop.seen or seen(endpoint, call, subject, around.now, hop.actor)
+    numbers = numbers_of(endpoint, around.history)
+    for hop in hops(endpoint, call, subject, around.now, numbers):
+        values = hop.seen or seen(endpoint, call, subject, around.now, hop.actor, numbers)
         values.left = _SPENT * LIMIT
         weighed = _weighed(rules, call, hop, values, around.now)
         near += weighed
         needed.append(_missing(endpoint.settings, call, hop, around.now, values, weighed))
+    read = _histories(near, numbers) if numbers is not None else ()
     mended = [both for both in needed if both is not None]
     if len(mended) < len(needed):
-        return Explanation(tuple(near), incomplete=incomplete)
+        return Explanation(tuple(near), incomplete=incomplete, histories=read)
     changes: list[RequiredChange] = []
     for change in (change for changes_of, _ in mended for change in changes_of):
         # What stands in the way of two hops need be lifted only once.
         if not change.lift or all(change.rule is not other.rule for other in changes):
             changes.append(change)
     gates = tuple(dict.fromkeys(rule for _, gates_of in mended for rule in gates_of))
-    return Explanation(tuple(near), tuple(changes), gates, incomplete=incomplete)
+    return Explanation(tuple(near), tuple(changes), gates, incomplete=incomplete, histories=read)
+
+
+def _histories(
+    near: Iterable[WeighedRule], numbers: Mapping[str, HistoryNumbers]
+) -> tuple[tuple[str, HistoryNumbers | None], ...]:
+    """Return the numbers of every history that these rules read."""
+    names = {name for one in near for condition in one.rule.conditions for name in condition.histories}
+    return tuple((name, numbers.get(name)) for name in sorted(names))
 
 
 def _looked_at(endpoint: CompiledEndpoint, call: Call) -> tuple[list[CompiledRule], bool]:

@@ -4,7 +4,7 @@ Holds: no chain is ever wider than any of its hops. Only the matched key changes
 always the party for whom the call is made.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Final, cast
 
@@ -14,9 +14,10 @@ from bailiwick_engine.call import Call, Party
 from bailiwick_engine.cel.cost.estimate import LIMIT
 from bailiwick_engine.cel.data import Data
 from bailiwick_engine.cel.datascope import DataInputs
-from bailiwick_engine.cel.inputs import Inputs, inputs
+from bailiwick_engine.cel.inputs import HistoryInputs, HistoryMembers, Inputs, inputs
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.match import Finding, Standing
+from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.model import CompiledCondition, CompiledDelegation, CompiledRule, CompiledSettings, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
@@ -49,23 +50,37 @@ def invalid(settings: CompiledSettings, call: Call, subject: Party) -> bool:
     return subject.keys.isdisjoint(delegation.principals)
 
 
-def hops(endpoint: CompiledEndpoint, call: Call, subject: Party, now: float) -> tuple[Hop, ...]:
-    """Return every party that must pass: the subject for a call of its own, else each actor and the person."""
+def hops(
+    endpoint: CompiledEndpoint,
+    call: Call,
+    subject: Party,
+    now: float,
+    numbers: Mapping[str, HistoryNumbers] | None = None,
+) -> tuple[Hop, ...]:
+    """Return every party that must pass: the subject for a call of its own, else each actor and the person.
+
+    `numbers`: what is known of the endpoint's histories; None where it has none.
+    """
     delegation = endpoint.settings.delegation if call.actors and endpoint.settings else None
+    beside = _Beside.of(endpoint, numbers) if endpoint.reads or numbers is not None else None
     if delegation is None:
-        data = endpoint.data if endpoint.reads else None
-        return (_hop(endpoint, call, subject, _View(subject, None, now, LIMIT, data), must_allow=True),)
+        return (_hop(endpoint, call, subject, _View(subject, None, now, LIMIT, beside), must_allow=True),)
     # What the conditions of a call may take is shared by all that they are asked for: each hop, and its ceiling.
     share = LIMIT // (2 * len(call.actors) + 1)
-    data = endpoint.data if endpoint.reads else None
     found: list[Hop] = []
     for actor in call.actors:
-        view = _View(subject, actor, now, share, data)
+        view = _View(subject, actor, now, share, beside)
         refused = None if _under_ceiling(delegation, call, view) else Reason.SCOPE_EXCEEDED
         found.append(_hop(endpoint, call, actor, view, must_allow=True, refused=refused))
     # The person's own Deny and RequireApproval always count; an Allow of their own only where it is asked for.
-    found.append(_hop(endpoint, call, subject, _View(subject, None, now, share, data), must_allow=delegation.entitled))
+    last = _View(subject, None, now, share, beside)
+    found.append(_hop(endpoint, call, subject, last, must_allow=delegation.entitled))
     return tuple(found)
+
+
+def numbers_of(endpoint: CompiledEndpoint, readings: HistoryReadings) -> Mapping[str, HistoryNumbers] | None:
+    """Return what is known of an endpoint's histories; None where it has none."""
+    return readings.numbers if endpoint.histories else None
 
 
 def applies(hop: Hop) -> bool:
@@ -80,22 +95,43 @@ def applies(hop: Hop) -> bool:
 _APPLIES, _DENY = Standing.APPLIES, Effect.DENY
 
 
-class _View(msgspec.Struct, frozen=True, gc=False):
-    """What conditions see at one hop beside the call, and what all of them may take together, in picoseconds.
+class _Beside(msgspec.Struct, frozen=True, gc=False):
+    """What conditions see that is not of the call. `data` None: no policy of the endpoint names any."""
 
-    `data` None: no policy of the endpoint names any.
+    data: Data | None
+    history: HistoryMembers
+
+    @classmethod
+    def of(cls, endpoint: CompiledEndpoint, numbers: Mapping[str, HistoryNumbers] | None) -> "_Beside":
+        """Return what conditions of an endpoint see; a name that it has no history of is unknown to them."""
+        known = {one.name: numbers[one.name].members for one in endpoint.histories if numbers and one.name in numbers}
+        return cls(endpoint.data if endpoint.reads else None, known)
+
+    def inputs(self, call: Call, subject: Party, now: float, actor: Party | None) -> Inputs:
+        kind = HistoryInputs if self.data is None else DataInputs
+        found = cast("HistoryInputs", inputs(call, subject, now, actor, kind))
+        found.history = self.history
+        if self.data is not None:
+            cast("DataInputs", found).data = self.data
+        return found
+
+
+class _View(msgspec.Struct, frozen=True, gc=False):
+    """What conditions see at one hop, and what all of them may take together, in picoseconds.
+
+    `beside` None: the call is all that they see.
     """
 
     subject: Party
     actor: Party | None
     now: float
     limit: int
-    data: Data | None
+    beside: _Beside | None
 
     def inputs(self, call: Call) -> Inputs:
-        if self.data is None:
+        if self.beside is None:
             return inputs(call, self.subject, self.now, self.actor)
-        return _beside(self.data, call, self.subject, self.now, self.actor)
+        return self.beside.inputs(call, self.subject, self.now, self.actor)
 
 
 def _hop(
@@ -135,15 +171,17 @@ def _values(rules: Sequence[tuple[CompiledRule, Truth]], call: Call, view: _View
     return values
 
 
-def seen(endpoint: CompiledEndpoint, call: Call, subject: Party, now: float, actor: Party | None = None) -> Inputs:
-    """Return what conditions of an endpoint see of a call, and of the data that they read."""
-    return _View(subject, actor, now, LIMIT, endpoint.data if endpoint.reads else None).inputs(call)
-
-
-def _beside(data: Data, call: Call, subject: Party, now: float, actor: Party | None) -> Inputs:
-    found = cast("DataInputs", inputs(call, subject, now, actor, DataInputs))
-    found.data = data
-    return found
+def seen(
+    endpoint: CompiledEndpoint,
+    call: Call,
+    subject: Party,
+    now: float,
+    actor: Party | None = None,
+    numbers: Mapping[str, HistoryNumbers] | None = None,
+) -> Inputs:
+    """Return what conditions of an endpoint see of a call, of the data that they read, and of the histories."""
+    beside = _Beside.of(endpoint, numbers) if endpoint.reads or numbers is not None else None
+    return _View(subject, actor, now, LIMIT, beside).inputs(call)
 
 
 def share(values: Inputs, conditions: Iterable[CompiledCondition], limit: int) -> None:

@@ -32,7 +32,15 @@ MAX_CANDIDATES: Final = 2_000
 """More names than a caller will read; those beyond make the answer incomplete."""
 
 # Denials behind which an allow may hide: of a real token, of another workload, with what an evaluation brings along.
-_HIDING: Final = frozenset({Reason.WORKLOAD_UNAPPROVED, Reason.CONDITION_ERROR})
+# A search counts nothing and reads no history, so that an evaluation may allow what depends on one.
+_HIDING: Final = frozenset(
+    {
+        Reason.WORKLOAD_UNAPPROVED,
+        Reason.CONDITION_ERROR,
+        Reason.HISTORY_UNAVAILABLE,
+        Reason.HISTORY_UNCOUNTABLE,
+    }
+)
 
 
 # So many names are decided about in as much time as it takes to tell which of them are alike.
@@ -90,8 +98,9 @@ def candidates(endpoint: CompiledEndpoint, kind: SearchKind, call: Call, now: fl
                 names |= given
                 hidden = hidden or covered is None
     found = _list_candidates(names, hidden=hidden)
-    # A subject that is hypothetical is decided about twice, see `_prospect`.
-    if len(found.names) <= _FEW or call.subject.hypothetical:
+    # A subject that is hypothetical is decided about twice, see `_prospect`. Names with the same rules may be counted
+    # by different histories.
+    if len(found.names) <= _FEW or call.subject.hypothetical or endpoint.histories:
         return found
     kinds.settle(found.names)
     return Candidates(found.names, found.hidden, kinds)

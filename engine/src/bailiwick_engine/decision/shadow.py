@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Party
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.historynumbers import HistoryReadings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, ShadowEndpoint, Snapshot
 
 
@@ -66,7 +68,16 @@ def decide_shadow(
             yield ShadowVerdict(shadow, None)
             continue
         made = Snapshot({(call.namespace, call.endpoint): shadow.endpoint}, snapshot.revision, snapshot.unreadable)
-        yield ShadowVerdict(shadow, decide(made, call, known, around, digest))
+        beside = replace(around, history=_readings(shadow.endpoint, endpoint, around.history))
+        verdict = decide(made, call, known, beside, digest)
+        yield ShadowVerdict(shadow, None if verdict.wants_numbers else verdict)
+
+
+def _readings(shadow: CompiledEndpoint, live: CompiledEndpoint, read: HistoryReadings) -> HistoryReadings:
+    """Return what the candidate knows: the numbers of histories that count the same, as if it counted the call."""
+    counted = {(one.name, one.digest) for one in live.histories}
+    names = {one.name for one in shadow.histories if (one.name, one.digest) in counted}
+    return HistoryReadings({name: held for name, held in read.numbers.items() if name in names}, counted=True)
 
 
 def _asks_more(shadow: CompiledEndpoint, live: CompiledEndpoint, call: Call) -> bool:

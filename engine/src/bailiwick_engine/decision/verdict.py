@@ -9,6 +9,7 @@ import msgspec
 
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
+from bailiwick_engine.history.needs import HistoryNeeds
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasons import EXPLAINED, NextAction, Reason
 
@@ -29,6 +30,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message) and may be None. `audit` names the rules of Audit-mode policies that would have applied, as (policy, rule,
     effect). `cools_until`: a reviewer denied this same request, and until then (seconds since the epoch) no
     reviewer is asked again.
+
+    `needs`: the objects of histories that the call is to be counted in, or whose numbers the verdict depends on; None:
+    it is final without them. `wants_numbers`: it is a denial that a number which is not known could lift.
     """
 
     outcome: Outcome
@@ -43,6 +47,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hop: str | None = None
     dry_run: bool = False
     audit: tuple[tuple[str, str, str], ...] = ()
+    needs: HistoryNeeds | None = None
+    wants_numbers: bool = False
 
     @property
     def next_action(self) -> NextAction:

@@ -11,6 +11,7 @@ from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Json, Resource
 from bailiwick_engine.cel.conditions import Scope
+from bailiwick_engine.cel.members import Path
 from bailiwick_engine.keys import Key
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.dimensions.action import ActionPart
@@ -20,6 +21,7 @@ from bailiwick_engine.policy.dimensions.resource import CompiledResource, Resour
 from bailiwick_engine.policy.dimensions.table import RuleParts, limits_of, weight_of
 from bailiwick_engine.policy.dimensions.workload import WorkloadRequirement
 from bailiwick_engine.policy.effect import Effect, PolicyRef
+from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.policy.routes import RouteTable
 
 __all__ = [
@@ -118,7 +120,7 @@ class CompiledSettings:
     """An endpoint's settings: who may ask, and how subjects are proven. `asserted`: by the enforcer's word.
 
     `routes`: what proxied calls stand for; None: there are none. `keep`: attributes that records hold though no rule
-    reads them.
+    reads them. `histories`: what is counted, in order of name. `session`: the member that states a session; None: none.
     """
 
     carrier: PolicyRef
@@ -130,6 +132,8 @@ class CompiledSettings:
     routes: RouteTable | None = None
     keep: frozenset[str] = frozenset()
     meaning: SettingsMeaning = SettingsMeaning()
+    histories: tuple[CompiledHistory, ...] = ()
+    session: Path | None = None
 
     def gate(self, gate: Gate, actions: NameSet) -> Gate:
         """Return the gate of a rule with these actions; see `SettingsMeaning.gate`."""

@@ -12,6 +12,7 @@ from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Party, Resource
 from bailiwick_engine.cel.data import Data
 from bailiwick_engine.keys import Key
+from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.policy.index import RuleIndex, frozen
 from bailiwick_engine.policy.model import (
     BrokenPolicy,
@@ -43,7 +44,7 @@ class CompiledEndpoint:
     asks for. `gates`: by rule, its gate with the digest of grants, which takes long to make (see `gate`). `reads` are
     the objects of data that its policies name, `data` those of them that there are. `shadows`: the same once more for
     each candidate, which is part of nothing else here. `closed`: why it denies everybody; None: it does not. `audits`:
-    some rules are of Audit-mode policies.
+    some rules are of Audit-mode policies. `histories` are those of its settings.
     """
 
     settings: CompiledSettings | None
@@ -65,6 +66,7 @@ class CompiledEndpoint:
     shadows: "tuple[ShadowEndpoint, ...]" = ()
     closed: Reason | None = field(init=False)
     audits: bool = field(init=False)
+    histories: tuple[CompiledHistory, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Compute once what every decision needs, so that decisions do not read the underlying, uncached members."""
@@ -73,6 +75,7 @@ class CompiledEndpoint:
             closed = Reason.POLICY_INVALID
         object.__setattr__(self, "closed", closed)
         object.__setattr__(self, "audits", self.enforced is not self.rules)
+        object.__setattr__(self, "histories", () if self.settings is None else self.settings.histories)
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:

@@ -55,7 +55,8 @@ OBSTACLES: Final[dict[Obstacle, str]] = {
 class EngineAnswer:
     """The engine's answer for a record's call. `rule`: policy and name of the rule that decided, or came nearest.
 
-    `audit`: policy, rule and effect of each rule in Audit mode. `gated`: a grant decides.
+    `audit`: policy, rule and effect of each rule in Audit mode. `gated`: a grant decides. `uncounted`: the histories
+    that count the call, and that the record does not count it in.
     """
 
     outcome: str
@@ -65,15 +66,15 @@ class EngineAnswer:
     dry_run: bool
     audit: tuple[tuple[str, str, str], ...]
     gated: bool
+    uncounted: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, verdict: Verdict) -> "EngineAnswer":
+    def of(cls, verdict: Verdict, uncounted: tuple[str, ...] = ()) -> "EngineAnswer":
         """Return the parts of a verdict that a record contains."""
         rule = None if verdict.rule is None else verdict.rule.place
         gated = verdict.gate is not None
-        return cls(
-            verdict.outcome.value, verdict.reason.value, rule, verdict.hop, verdict.dry_run, verdict.audit, gated
-        )
+        outcome, reason = verdict.outcome.value, verdict.reason.value
+        return cls(outcome, reason, rule, verdict.hop, verdict.dry_run, verdict.audit, gated, uncounted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from bailiwick_engine.cel.members import Path
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
@@ -40,6 +41,8 @@ MOST_RUNS: Final = 4_096
 REFUSALS: Final = reasons_of(ReasonState.ADAPTER)
 _UNPROVEN: Final = reasons_of(ReasonState.IDENTITY)
 _AT_A_GATE: Final = reasons_of(ReasonState.GATE)
+# Whatever the rules let through, and what a number that was not known could have let through.
+_NOT_COUNTED: Final = frozenset({Reason.HISTORY_UNAVAILABLE, Reason.HISTORY_UNCOUNTABLE})
 _DERIVED: Final = Derivation(DerivationClass.DERIVED)
 _ATTESTED: Final = Derivation(DerivationClass.ATTESTED)
 
@@ -49,6 +52,7 @@ class Retrace(NamedTuple):
 
     `endpoint` as it was then; None: the decision point knew none. Conditions and properties that depend on `sealed`
     values have the outcomes from which the record follows, until something else is derived with the same texts.
+    `history` are the numbers that were known.
     """
 
     call: Call
@@ -56,6 +60,7 @@ class Retrace(NamedTuple):
     verdict: Verdict
     now: float
     sealed: frozenset[Path]
+    history: Mapping[str, HistoryNumbers] = {}
 
 
 def derive(
@@ -127,13 +132,13 @@ def _compare_verdicts(
             return underivable(Obstacle.ATTRIBUTE_MISSING), None
         for run, (verdict, chosen, endpoint) in enumerate(_verdicts(shape, found, known, unread=unread)):
             fits = fit(shape, verdict, found)
-            retrace = Retrace(found.call, endpoint, verdict, shape.now or 0.0, found.sealed)
+            retrace = Retrace(found.call, endpoint, verdict, shape.now or 0.0, found.sealed, found.history)
             first = first or retrace
-            if fits is not None:
+            if fits is not None and not _uncounted(shape, retrace):
                 return (_ATTESTED if chosen else fits), retrace
             if run >= MOST_RUNS:
                 return underivable(Obstacle.TOO_MANY_UNKNOWN), None
-    answer = None if first is None else EngineAnswer.of(first.verdict)
+    answer = None if first is None else EngineAnswer.of(first.verdict, _uncounted(shape, first))
     return Derivation(DerivationClass.CONTRADICTED, answer=answer), first
 
 
@@ -147,7 +152,7 @@ def _verdicts(
 ) -> Iterator[tuple[Verdict, bool, CompiledEndpoint | None]]:
     """Yield each verdict that the engine can reach, whether it depends on unknown values, and for which endpoint."""
     call = found.call
-    around = Circumstances(shape.now or 0.0)
+    around = circumstances(shape, found)
     key = (call.namespace, call.endpoint)
     if known is None:
         yield decide(Snapshot({}), call, (), around), False, None
@@ -174,6 +179,19 @@ def _verdicts(
             yield verdict, unread or choices.has_choices, present
             if not choices.more():
                 break
+
+
+def circumstances(shape: RecordShape, found: CallOnRecord) -> Circumstances:
+    """Return what the rules of a record were evaluated with. If the call could be counted, its record does not show."""
+    return Circumstances(shape.now or 0.0, history=HistoryReadings(found.history, rules_alone=True))
+
+
+def _uncounted(shape: RecordShape, retrace: Retrace) -> tuple[str, ...]:
+    """Return the histories that count an allowed call for certain, and that its record does not count it in."""
+    if not shape.decision or shape.dry_run or retrace.endpoint is None:
+        return ()
+    counted = {one.name for one in shape.history if one.added}
+    return tuple(one.name for one in retrace.endpoint.histories if one.counts(retrace.call) and one.name not in counted)
 
 
 def _with_enforcer(endpoint: CompiledEndpoint, call: Call) -> CompiledEndpoint:
@@ -221,8 +239,8 @@ def _state(shape: RecordShape, reason: Reason, verdict: Verdict) -> Derivation |
         return None
     if reason is Reason.STORE_STALE or reason is Reason.POLICY_INVALID:
         return _ATTESTED if shape.policy is None and not shape.audit else None
-    if reason is Reason.POLICY_OUTDATED and shape.snapshot.pending_seconds is not None:
-        opens = verdict.outcome is Outcome.ALLOW or verdict.gate is not None
+    opens = verdict.outcome is Outcome.ALLOW or verdict.gate is not None or verdict.wants_numbers
+    if reason in _NOT_COUNTED or (reason is Reason.POLICY_OUTDATED and shape.snapshot.pending_seconds is not None):
         return _ATTESTED if opens and _same_place(shape, verdict) else None
     return None
 

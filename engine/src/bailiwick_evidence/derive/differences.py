@@ -47,6 +47,8 @@ def differences(record: Mapping[str, Any], answer: EngineAnswer) -> tuple[Member
         told["grant"] = (_text(name), "one that this gate accepts for this call")
     elif answer.gated:
         told["decision"] = (_text(record.get("decision")), "false")
+    if answer.uncounted:
+        told["history"] = ("without them", f"counted in {', '.join(answer.uncounted)}")
     found = tuple(MemberDifference(name, *both) for name, both in told.items() if both[0] != both[1])
     # The record of a call that reached the rules must contain it.
     return found or (MemberDifference("subject", _text(record.get("subject")), "a known party"),)

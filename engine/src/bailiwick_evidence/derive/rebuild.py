@@ -5,16 +5,17 @@ Holds: an attribute is only at the path of its name; an attribute that the recor
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.call import Action, Call, Party, PodWorkload, Resource, ServiceAccount, UnprovenParty
 from bailiwick_engine.cel.data import Data, DataObject
-from bailiwick_engine.cel.members import Path
+from bailiwick_engine.cel.members import HISTORY, Path
+from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.reasons import Reason
-from bailiwick_evidence.derive.shape import RecordParty, RecordShape, RecordWorkload
+from bailiwick_evidence.derive.shape import RecordHistory, RecordParty, RecordShape, RecordWorkload
 
-_ROOT: Final = re.compile(r"subject|action|resource|context|data|actors\[[0-9]+\]")
+_ROOT: Final = re.compile(r"subject|action|resource|context|data|history|actors\[[0-9]+\]")
 _STEP: Final = re.compile(r"""\.([A-Za-z_][A-Za-z0-9_]*)|\[('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\]""")
 _SEALS: Final = ({"hmac"}, {"redacted"})
 
@@ -22,12 +23,13 @@ _SEALS: Final = ({"hmac"}, {"redacted"})
 class CallOnRecord(NamedTuple):
     """A call from its record. `sealed` attributes have only an HMAC or a mark.
 
-    `data`: the parts that were read of each object that was known.
+    `data`: the parts that were read of each object that was known. `history`: the numbers that were known, by name.
     """
 
     call: Call
     sealed: frozenset[Path]
     data: Data
+    history: Mapping[str, HistoryNumbers] = {}
 
 
 def rebuild_call(shape: RecordShape, refused: Reason | None = None) -> CallOnRecord | None:
@@ -43,7 +45,8 @@ def rebuild_call(shape: RecordShape, refused: Reason | None = None) -> CallOnRec
         if path is None or not _put_value(seen, sealed, path, value):
             return None
     data = _data(shape.data or {}, seen.get("data", {}), {path[1] for path in sealed if path[0] == "data"})
-    if data is None:
+    history = _history(shape.history, seen.get("history", {}), sealed)
+    if data is None or history is None:
         return None
     context = seen.get("context", {})
     if shape.intent is not None:
@@ -61,7 +64,7 @@ def rebuild_call(shape: RecordShape, refused: Reason | None = None) -> CallOnRec
         tuple(_party(actor, seen, f"actors[{index}]") for index, actor in enumerate(shape.actors)),
         refused=refused,
     )
-    return CallOnRecord(call, frozenset(sealed), data)
+    return CallOnRecord(call, frozenset(sealed), data, history)
 
 
 def spelled_path(name: str) -> Path | None:
@@ -108,6 +111,24 @@ def _data(digests: Mapping[str, str | None], seen: Mapping[str, Any], sealed: se
     if not all(isinstance(value, dict) for value in values.values()):
         return None
     return {name: DataObject(name, "", 0, value, digests[name]) for name, value in values.items()}
+
+
+def _history(
+    counts: Sequence[RecordHistory], seen: Mapping[str, Any], sealed: set[Path]
+) -> Mapping[str, HistoryNumbers] | None:
+    """Return the numbers of each history; None if one is named twice, or if the attributes have others."""
+    found: dict[str, HistoryNumbers] = {}
+    for one in counts:
+        numbers = HistoryNumbers.of(one.count, one.sum, one.age)
+        if numbers is None or one.name in found or min(one.count, one.seq, one.age or 0) < 0:
+            return None
+        found[one.name] = numbers
+    if any(path[0] == HISTORY for path in sealed) or not found.keys() >= seen.keys():
+        return None
+    for name, members in seen.items():
+        if not isinstance(members, dict) or not members.items() <= found[name].members.items():
+            return None
+    return found
 
 
 def _party(party: RecordParty, seen: Mapping[str, Any], root: str) -> Party:

@@ -42,6 +42,18 @@ class RecordResource(msgspec.Struct, frozen=True):
     id: str
 
 
+class RecordHistory(msgspec.Struct, frozen=True):
+    """What a decision read of a history, or counted in it. `sum` is a decimal."""
+
+    name: str
+    object: str
+    seq: int
+    count: int
+    sum: str | None
+    age: int | None
+    added: bool
+
+
 class RecordRule(msgspec.Struct, frozen=True):
     """The rule that decided. `name` is its policy's."""
 
@@ -141,6 +153,7 @@ class RecordShape(msgspec.Struct, frozen=True):
     policies_digest: str | None = None
     suspended: tuple[str, ...] = ()
     data: dict[str, str | None] | None = None
+    history: tuple[RecordHistory, ...] = ()
 
 
 def parse_record(record: Mapping[str, Any]) -> RecordShape | None:

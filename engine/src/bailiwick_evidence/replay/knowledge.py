@@ -9,9 +9,10 @@ from typing import Final
 
 from bailiwick_engine import keys
 from bailiwick_engine.call import Call, Party
-from bailiwick_engine.cel.members import DATA, Path
+from bailiwick_engine.cel.members import DATA, HISTORY, Path
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.hops import Hop
+from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.dimensions.resource import RESOURCE
 from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledRule, Effect
@@ -65,6 +66,8 @@ def unrecorded_paths(
         path
         for path in asked | _ceiling(endpoint, call)
         if path not in _SAID
+        # Of a history, all numbers are recorded, or none.
+        and path[0] != HISTORY
         and (path[0] != "actor" or call.actors)
         and not (path == _INTENT and shape.intent is not None)
         and not _of_unknown_data(path, shape)
@@ -75,6 +78,20 @@ def unrecorded_paths(
 def covers(paths: Iterable[Path], path: Path) -> bool:
     """Tell whether one of these paths is this one, or above it."""
     return any(path[: len(one)] == one for one in paths)
+
+
+def known_numbers(
+    endpoint: CompiledEndpoint | None, old: CompiledEndpoint | None, found: CallOnRecord
+) -> dict[str, HistoryNumbers]:
+    """Return the recorded numbers of the histories that count on this side as they did for the record."""
+    if endpoint is None or old is None:
+        return {}
+    counted = {(one.name, one.digest) for one in old.histories}
+    return {
+        one.name: found.history[one.name]
+        for one in endpoint.histories
+        if one.name in found.history and (one.name, one.digest) in counted
+    }
 
 
 def new_groups(old: CompiledEndpoint | None, new: CompiledEndpoint | None, call: Call) -> tuple[tuple[int, str], ...]:

@@ -41,6 +41,7 @@ class Hindrance(StrEnum):
 
     POLICY_MISSING = "policy_missing"
     ATTRIBUTE_NOT_RECORDED = "attribute_not_recorded"
+    HISTORY_NOT_RECORDED = "history_not_recorded"
     SEALED = "sealed"
     STATE = "state"
     SEARCH = "search"
@@ -54,6 +55,8 @@ HINDRANCES: Final[dict[Hindrance, str]] = {
     " time, or --policies.",
     Hindrance.ATTRIBUTE_NOT_RECORDED: "The candidate reads an attribute that the record does not have. Keep it"
     " with endpointSettings.record.keep.",
+    Hindrance.HISTORY_NOT_RECORDED: "The candidate reads a history whose numbers the record does not have: one that"
+    " no rule read for this call, or that counted other calls.",
     Hindrance.SEALED: "Too many conditions depend on sealed values to try all outcomes.",
     Hindrance.STATE: "The store, the proof of an identity or a change in progress decided, and not the rules alone.",
     Hindrance.SEARCH: "A search has no single verdict.",

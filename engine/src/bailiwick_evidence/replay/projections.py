@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from bailiwick_engine.cel.members import Path
+from bailiwick_engine.cel.members import HISTORY, Path
 from bailiwick_engine.policy.dimensions.table import DIMENSIONS, reads_of
 from bailiwick_engine.policy.model import CompiledCeiling, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
@@ -50,6 +50,8 @@ class Projection:
             one.record_reader([part for part in parts if isinstance(part, one.part)], self._paths) for one in DIMENSIONS
         )
         self._readers = [reader for reader in readers if reader is not None]
+        self._names = frozenset(path[1] for path in self._paths if path[0] == HISTORY)
+        """The histories that conditions read."""
         self._read: dict[str, bool] = {}
 
     def key(self, record: Mapping[str, Any]) -> bytes | None:
@@ -59,7 +61,7 @@ class Projection:
             return None
         if not isinstance(resource.get("type"), str) or not isinstance(resource.get("id"), str):
             return None
-        attributes, grant = record.get("attributes"), record.get("grant")
+        attributes, grant, history = record.get("attributes"), record.get("grant"), record.get("history")
         if attributes is not None and not isinstance(attributes, dict):
             return None
         snapshot, data, intent = record.get("snapshot"), record.get("data"), record.get("intent")
@@ -72,8 +74,23 @@ class Projection:
             snapshot.get("pending_seconds") is not None,
             {one: digest is None for one, digest in data.items()} if isinstance(data, dict) else data,
             None if grant is None else (grant, record.get("digest")),
+            None if history is None else self._counts(history),
         ]
         return hashlib.blake2b(orjson.dumps(told), digest_size=16).digest()
+
+    def _counts(self, history: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Return what is read of each history, and whether it counted the call: not by which event."""
+        if not isinstance(history, list) or not all(isinstance(one, dict) for one in history):
+            return history
+        numbers = ("count", "sum", "age")
+        return [
+            (
+                one.get("name"),
+                one.get("added"),
+                *(one.get(member) for member in numbers if one.get("name") in self._names),
+            )
+            for one in history
+        ]
 
     def _attributes(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """Return the attributes that are read; of a sealed one only that it is sealed."""

@@ -20,6 +20,7 @@ from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.explain import explain
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.historynumbers import HistoryReadings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason, ReasonState, reasons_of
 from bailiwick_evidence.derive.choices import Choices, Unknowns
@@ -31,6 +32,7 @@ from bailiwick_evidence.derive.texts import KnownEndpoint, PolicyTexts
 from bailiwick_evidence.replay.candidate import Candidate
 from bailiwick_evidence.replay.knowledge import (
     covers,
+    known_numbers,
     new_groups,
     proofs_alike,
     recorded_paths,
@@ -238,7 +240,7 @@ class _CallReplay:
         if side.verdict is not PolicyVerdict.DENY or side.rule is not None:
             return side
         call = self.found.call
-        found = explain(self._snapshot(endpoint, call), call, Circumstances(self.shape.now or 0.0))
+        found = explain(self._snapshot(endpoint, call), call, self._circumstances(endpoint))
         for one in () if found is None else found.near:
             # Attributes that only other rules read are not in the record and would be unknown; the call may have them.
             lacks = next((clause for clause in one.unmet if clause.held is False), None)
@@ -247,7 +249,9 @@ class _CallReplay:
         return side
 
     def _unproven(self, runs: list[_Run]) -> Hindrance | None:
-        """Return why the candidate's verdict does not count, if it depends on the result of authentication."""
+        """Return why the candidate's verdict does not count: the record lacks what it depends on."""
+        if any(run.new.wants_numbers for run in runs):
+            return Hindrance.HISTORY_NOT_RECORDED
         call, (old, new) = self.found.call, (self.pair.old, self.pair.new)
         closed = all(run.new.outcome is Outcome.FORBIDDEN for run in runs) or settings_of(new) is None
         if closed:
@@ -284,7 +288,12 @@ class _CallReplay:
                 return
 
     def _decide(self, endpoint: CompiledEndpoint | None, call: Call) -> tuple[Verdict, tuple[Hop, ...] | None]:
-        return evaluate_hops(self._snapshot(endpoint, call), call, (), Circumstances(self.shape.now or 0.0))
+        return evaluate_hops(self._snapshot(endpoint, call), call, (), self._circumstances(endpoint))
+
+    def _circumstances(self, endpoint: CompiledEndpoint | None) -> Circumstances:
+        """Return what a side's rules are evaluated with: the calls before are as they were made, on both sides."""
+        known = known_numbers(endpoint, self.pair.old, self.found)
+        return Circumstances(self.shape.now or 0.0, history=HistoryReadings(known, rules_alone=True))
 
     def _snapshot(self, endpoint: CompiledEndpoint | None, call: Call) -> Snapshot:
         if endpoint is None:
@@ -295,14 +304,15 @@ class _CallReplay:
         """Return how long each state takes to decide, the shortest of several runs."""
         if self.clock is None:
             return 0, 0
-        call, around = self.found.call, Circumstances(self.shape.now or 0.0)
-        snapshots = [self._snapshot(endpoint, call) for endpoint in (self.pair.old, self.pair.new)]
+        call, sides = self.found.call, (self.pair.old, self.pair.new)
+        snapshots = [self._snapshot(endpoint, call) for endpoint in sides]
+        arounds = [self._circumstances(endpoint) for endpoint in sides]
         best = [_LONGEST, _LONGEST]
         # Alternate, so that a temporary slowdown of the machine affects both.
         for turn in range(2 * _TIMED):
             side = turn % 2
             began = self.clock()
-            evaluate_hops(snapshots[side], call, (), around)
+            evaluate_hops(snapshots[side], call, (), arounds[side])
             best[side] = min(best[side], self.clock() - began)
         return best[0], best[1]
 

@@ -11,13 +11,12 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from bailiwick_engine.call import Party
-from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.uses import used_rules
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_evidence.derive.derive import endpoint_on_record, fit
+from bailiwick_evidence.derive.derive import circumstances, endpoint_on_record, fit
 from bailiwick_evidence.derive.rebuild import rebuild_call
 from bailiwick_evidence.derive.shape import RecordParty, RecordShape, parse_record
 from bailiwick_evidence.derive.texts import KnownEndpoint, PolicyTexts
@@ -111,7 +110,7 @@ class UseAttribution:
         call = found.call
         endpoint = known.compiled.with_data(found.data)
         snapshot = Snapshot({(call.namespace, call.endpoint): endpoint})
-        verdict, passed = evaluate_hops(snapshot, call, (), Circumstances(shape.now or 0.0))
+        verdict, passed = evaluate_hops(snapshot, call, (), circumstances(shape, found))
         return passed if fit(shape, verdict, found) is not None else None
 
 

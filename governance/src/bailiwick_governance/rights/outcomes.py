@@ -55,6 +55,11 @@ class GivenCondition:
         """The names of the `EndpointData` that it reads."""
         return sorted({path[1] for path in self.condition.reads if path[0] == "data" and len(path) > 1})
 
+    @property
+    def histories(self) -> list[str]:
+        """The names of the histories that it reads."""
+        return sorted(self.condition.histories)
+
 
 @dataclass(frozen=True, slots=True)
 class AccessWay:
@@ -128,7 +133,11 @@ class EndpointOutcomes:
                 made.append(_watch(condition, self))
             rules.append(replace(stood, conditions=tuple(made)))
         ref = PolicyRef(self.key[0], "~", "~", 0)
-        built = CompiledEndpoint.of([CompiledPolicy(ref, self.key[1], "", self.endpoint.settings, tuple(rules))], [])
+        settings = self.endpoint.settings
+        if settings is not None:
+            # Nothing is counted here: what a condition reads of a history is one more thing that the world says.
+            settings = replace(settings, histories=())
+        built = CompiledEndpoint.of([CompiledPolicy(ref, self.key[1], "", settings, tuple(rules))], [])
         staged = replace(
             built,
             enforcers=frozenset((CALLER.username,)),

@@ -6,16 +6,17 @@ condition that reads it neither outcome nor value is shown; every text of others
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bailiwick_engine.approval.display import visible
 from bailiwick_engine.call import Call, Party
-from bailiwick_engine.cel.members import DATA, Path
+from bailiwick_engine.cel.members import DATA, HISTORY, Path
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.explain import Explanation, WeighedRule, explain
 from bailiwick_engine.decision.hops import seen
 from bailiwick_engine.decision.match import Standing
+from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.dimensions.clause import Clause
 from bailiwick_engine.policy.dimensions.condition import CONDITION_CLAUSE
 from bailiwick_engine.policy.dimensions.resource import PROPERTY_CLAUSE
@@ -32,13 +33,14 @@ _ABSENT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class NearView:
-    """What was weighed of a call. `sealed` are attributes whose values are lost."""
+    """What was weighed of a call. `sealed` are attributes whose values are lost; `history`: the numbers, by name."""
 
     endpoint: CompiledEndpoint
     call: Call
     now: float
     explanation: Explanation
     sealed: frozenset[Path] = frozenset()
+    history: Mapping[str, HistoryNumbers] = field(default_factory=dict)
 
     @classmethod
     def from_retrace(cls, retrace: Retrace) -> "NearView | None":
@@ -47,8 +49,9 @@ class NearView:
         if endpoint is None:
             return None
         snapshot = Snapshot({(call.namespace, call.endpoint): endpoint})
-        found = explain(snapshot, call, Circumstances(retrace.now))
-        return None if found is None else cls(endpoint, call, retrace.now, found, retrace.sealed)
+        readings = HistoryReadings(retrace.history, rules_alone=True)
+        found = explain(snapshot, call, Circumstances(retrace.now, history=readings))
+        return None if found is None else cls(endpoint, call, retrace.now, found, retrace.sealed, retrace.history)
 
     def lines(self) -> Iterator[Line]:
         """Yield the conditions of what decided, then a line for each rule that came near."""
@@ -148,6 +151,9 @@ class NearView:
         return known
 
     def _value_at(self, path: Path, inputs: Mapping[str, Any]) -> object:
+        if path[0] == HISTORY:
+            numbers = self.history.get(path[1])
+            return _ABSENT if numbers is None else _member(numbers.members, path[2:])
         if path[0] != DATA:
             return _member(inputs, path)
         held = self.endpoint.data.get(path[1]) if len(path) > 1 else None

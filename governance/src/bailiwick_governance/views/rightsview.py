@@ -107,6 +107,7 @@ class RightsView:
                 "expression": one.condition.expression.text,
                 "is": [word for truth, word in _TRUTHS if truth in one.outcomes],
                 **({"data": one.data} if one.data else {}),
+                **({"histories": one.histories} if one.histories else {}),
             }
             for one in way.given
         ]
@@ -130,6 +131,11 @@ def notes(key: EndpointKey, settings: CompiledSettings | None, rows: Sequence[Ac
         yield (
             f"conditions here read EndpointData ({visible(', '.join(names))}): what it says now was not looked"
             f" at, and a person who can write it in {key[0]} decides them and is not listed"
+        )
+    if names := sorted({name for one in given for name in one.histories}):
+        yield (
+            f"conditions here read histories ({visible(', '.join(names))}): the calls that were counted so far were not"
+            " looked at, and decide them"
         )
 
 

@@ -1,4 +1,4 @@
-"""One proof that the guards of grants are in force: stored as shipped, in a group served here, refusing what they must.
+"""One proof that the guards are in force: stored as shipped, in a group served here, refusing what they must.
 
 Holds: the version of the grants is read before the guards, the guards before the dry runs; a proof is returned only
 where every guard refused its dry run with its own message. `keeper` decides what to record and count by it.
@@ -16,7 +16,7 @@ from bailiwick_api.manifests.canary import Probe, canary, probes
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
-from bailiwick_kube.paths import grants_path
+from bailiwick_kube.paths import grants_path, histories_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient, RefusedError
 from bailiwick_operator.reconcile.guard import Proof, is_pristine, void_status
@@ -24,10 +24,9 @@ from bailiwick_operator.reconcile.guard import Proof, is_pristine, void_status
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
 # An apply would keep what someone added to a guard, and report success.
 _REMEDY: Final = (
-    "Restore them with kubectl replace, and create the missing ones, from the crds/guards and"
-    " crds/approvalgrants.yaml of"
-    " this version, with the names that this operator was started with. Do not use apply or helm upgrade: they keep"
-    " what was added. Grants and reviews written until then will be void"
+    "Restore them with kubectl replace, and create the missing ones, from the crds/guards, crds/approvalgrants.yaml and"
+    " crds/endpointhistories.yaml of this version, with the names that this operator was started with. Do not use apply"
+    " or helm upgrade: they keep what was added. Grants and reviews written until then will be void"
 )
 _ROUTE_REMEDY: Final = (
     "Delete each APIService that is named here: the API server creates those that it needs, and serves the group"
@@ -49,6 +48,7 @@ class Prover:
         self._installation = installation
         self._grants = grants_path(installation.namespace)
         self._canary = grants_path(installation.namespace, CANARY_GRANT)
+        self._histories = histories_path(installation.namespace)
 
     async def prove(self) -> Proof:
         """Return a proof. Raises `UnprovenError`, `RefusedError` or `UnreachableError`, each with what is wrong."""
@@ -89,7 +89,7 @@ class Prover:
                 continue
             result = "allowed" if answer.ok else f"refused by something else ({answer.message})"
             message = (
-                f"{probe.guard} is not in force: its dry run ({probe.verb} on the canary grant) was {result}. A guard"
+                f"{probe.guard} is not in force: its dry run ({probe.verb} on the canary) was {result}. A guard"
                 " takes a moment to come into force. If this persists, check that the API server's admission plugin"
                 " ValidatingAdmissionPolicy is enabled, and that nothing else refuses grants"
             )
@@ -103,6 +103,8 @@ class Prover:
                 return await self._kube.patch(self._canary, probe.body, dry_run=True)
             case "patch-status":
                 return await self._kube.patch(f"{self._canary}/status", probe.body, dry_run=True)
+            case "create-history":
+                return await self._kube.create(self._histories, probe.body, dry_run=True)
             case "delete":
                 return await self._kube.delete(self._canary, dry_run=True)
             case _:

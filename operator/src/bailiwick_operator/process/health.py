@@ -20,6 +20,7 @@ _FOLLOWING: Final = {
     "keys": "not leading",
     "certificates": "not leading",
     "witness": "not leading",
+    "histories": "not leading",
     "notifications": "not leading",
 }
 
@@ -137,5 +138,6 @@ def _parts(leader: Leader) -> dict[str, str]:
         "keys": leader.keys.problem or "ok",
         "certificates": leader.certificates.problem or "ok",
         "witness": leader.witness.problem or "ok",
+        "histories": leader.sweeper.problem or "ok",
         "notifications": leader.notifier.problem or ("ok" if leader.notifier.on else "off"),
     }

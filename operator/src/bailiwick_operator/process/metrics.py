@@ -19,6 +19,7 @@ from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.witness import Witness
 from bailiwick_operator.grants.backlog import BOUNDS, OUTCOMES as DECISIONS, PendingGrants
 from bailiwick_operator.guard.keeper import GuardKeeper
+from bailiwick_operator.histories.sweeper import OUTCOMES as SWEEPS, HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.loop.clock import Clock, SkewMonitor
 from bailiwick_operator.loop.events import Events
@@ -166,11 +167,30 @@ FAILING: Final = Metric(
     (("scope", SCOPES),),
 )
 
+HISTORIES: Final = Metric(
+    "bailiwick_operator_histories",
+    "gauge",
+    "EndpointHistory objects when the operator last looked, which it does every 10 minutes.",
+)
+UNDATED: Final = Metric(
+    "bailiwick_operator_histories_undated",
+    "gauge",
+    "EndpointHistory objects whose label bailiwick.dev/keep-until is missing or cannot be read. They are kept.",
+)
+SWEPT: Final = Metric(
+    "bailiwick_operator_history_deletions_total",
+    "counter",
+    "Outcomes of deletions of EndpointHistory objects that count nothing any more. changed: it was written to in the"
+    " meantime, and is kept.",
+    (("outcome", SWEEPS),),
+)
+
 METRICS: Final = (
     *(LEADING, GUARD, FALLS, VOIDED, NAMED, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
     *(PENDING, PENDING_MOST, PENDING_AGE, DECIDED),
     *(INCONSISTENT, WITNESSED, CHAINS, UNCHAINED, SILENT, PUT_BACK, LEDGER, LEDGER_LOST),
     *(NOTIFIED, UNNOTIFIED, FAILING),
+    *(HISTORIES, UNDATED, SWEPT),
 )
 
 
@@ -189,6 +209,7 @@ class Leader:
     witness: Witness
     ledger: OperatorLedger
     notifier: Notifier
+    sweeper: HistorySweeper
 
 
 class Metrics(Collector):
@@ -233,6 +254,13 @@ class Metrics(Collector):
         yield from _pending(reconciler.pending)
         yield from _evidence(self._leader.witness, self._leader.ledger)
         yield from _notifications(self._leader.notifier)
+        yield from _histories(self._leader.sweeper)
+
+
+def _histories(sweeper: HistorySweeper) -> Iterator[Family]:
+    yield _gauge(HISTORIES, [((), sweeper.objects)])
+    yield _gauge(UNDATED, [((), sweeper.undated)])
+    yield _counter(SWEPT, [((outcome,), sweeper.outcomes[outcome]) for outcome in SWEEPS])
 
 
 def _notifications(notifier: Notifier) -> Iterator[Family]:

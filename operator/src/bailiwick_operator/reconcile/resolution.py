@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api.kinds.approvalgrant import Actor, Request, ResolvedNames as GrantResolved
-from bailiwick_api.kinds.endpointpolicy import RESOURCE_ID_PATTERN
+from bailiwick_api.kinds.matches import RESOURCE_ID_PATTERN
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine import keys
 from bailiwick_engine.approval.gates import Gate, join_gates, plain_steps, unmeetable

@@ -6,11 +6,14 @@ operator. What must never come out is a grant that is Active, or a review that c
 
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
 import pytest
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.manifests.canary import probes
 from bailiwick_api.manifests.guards import REVIEW, STATUS
+from bailiwick_api.manifests.historyguards import HISTORY_DELETE, HISTORY_WRITE
 from cluster.operator.grants.grants import Grants
 from cluster.operator.operatorprocess import NewOperator, Operator
 from localcluster.rest import Rest
@@ -144,6 +147,22 @@ class TestWhileTheOperatorRuns:
         assert grants.await_phase(body, "Expired")["status"]["voided"] == COUNTED
 
     @pytest.mark.long
+    @pytest.mark.invariant(29)
+    @pytest.mark.parametrize("name", [HISTORY_WRITE, HISTORY_DELETE])
+    def test_a_loosened_guard_of_histories_lets_its_dry_run_pass_and_is_reported(
+        self, name: str, operator: Operator, guards: Guards, callers: Callers, installed: Installation
+    ) -> None:
+        guards.await_recorded()
+        reports = len(operator.said("the guards over grants are not proven: no grant is approved"))
+        guards.loosen(name)
+        (probe,) = (one for one in probes(installed, datetime.now(UTC)) if one.guard == name)
+        until(lambda: callers(installed.operator).create(probe.body, dry_run=True).ok, "the dry run passes")
+        said = operator.await_said("the guards over grants are not proven: no grant is approved", reports + 1)
+        assert name in said[-1]["problem"]
+        guards.restore()
+        guards.await_recorded()
+
+    @pytest.mark.long
     def test_without_guards_a_revocation_still_ends_a_grant(
         self, operator: Operator, grants: Grants, guards: Guards
     ) -> None:
@@ -209,6 +228,29 @@ class TestWhileTheOperatorIsStopped:
             grants.await_phase(waiting, "Active")
             grants.await_phase(opened, "Active")
             assert stopped.said("grant made void") == []
+
+    def test_guards_that_a_new_version_brings_are_proven_and_keep_what_was_approved_before(
+        self,
+        new_operator: NewOperator,
+        operator: Operator,
+        grants: Grants,
+        guards: Guards,
+        callers: Callers,
+        installed: Installation,
+    ) -> None:
+        body = grants.approved()
+        version = int(body["metadata"]["resourceVersion"])
+        until(lambda: int(record(callers.admin, installed)["resourceVersion"]) >= version, "a proof after the approval")
+        assert operator.stop() == 0
+        guards.remove(HISTORY_WRITE, HISTORY_DELETE)
+        started = new_operator("--proof-interval", "3", "--guard-settle", "1").start()
+        said = started.await_said("the guards over grants are not proven: no grant is approved")
+        assert f"ValidatingAdmissionPolicy {HISTORY_WRITE} is missing" in said[-1]["problem"]
+        guards.restore()
+        guards.await_recorded()
+        assert grants.phase(body) == "Active"
+        assert grants.approved()["status"]["phase"] == "Active"
+        assert started.stop() == 0
 
     def test_a_forged_review_is_void(self, waiting: Object, stopped: Operator, grants: Grants, guards: Guards) -> None:
         guards.loosen(REVIEW)

@@ -93,7 +93,7 @@ class TestAnExpression:
             ("subjct.id == 'a'", "did you mean subject?"),
             (
                 "prod == 'a'",
-                "a condition can use subject, actor, action, resource, context, now and variables; write strings",
+                "a condition can use subject, actor, action, resource, context, now, history and variables;",
             ),
             ("variables.bg", "did you mean variables.big?"),
             ("variables.nothing.at.all", "declare variables in spec.variables, before you use them"),
@@ -429,3 +429,19 @@ def test_an_expression_is_a_step_so_that_nobody_waits_for_a_whole_policy() -> No
     compiled = whole(compile_steps(raw))
     assert isinstance(compiled, CompiledPolicy)
     assert compiled.digest == sound(raw).digest
+
+
+class TestACeilingOfABrokenPolicy:
+    def test_is_never_without_a_condition_that_does_not_compile(self) -> None:
+        """Its settings may hold for the subjects of other policies, and with a condition less it allows more."""
+        costly = "context.i.all(a, context.i.all(b, context.i.all(c, context.i.all(d, a == b && c == d))))"
+        ceiling = {
+            "actions": ["customers.list"],
+            "resources": [{"type": "customer", "ids": ["*"]}],
+            "conditions": [{"name": "c", "expression": f"variables.wrong && {costly}"}],
+        }
+        delegation = {"maxDepth": 1, "principals": ["agent"], "ceiling": [ceiling]}
+        raw = stored(
+            "p", rule(), variables=variables(wrong="1 +"), endpointSettings=settings() | {"delegation": delegation}
+        )
+        assert broken(raw).settings is None

@@ -23,8 +23,11 @@ Place = tuple[str | int, ...]
 REF: Final = PolicyRef("crm", "p", "p-uid", 1)
 
 
-def whole(*, entities: bool = True) -> EndpointPolicySpec:
-    """Return a policy that has every field which can stand beside the others, and whose first rule reaches it all."""
+def whole(*, entities: bool = True, claim: bool = False) -> EndpointPolicySpec:
+    """Return a policy that has every field which can stand beside the others, and whose first rule reaches it all.
+
+    `claim`: the session is a claim, and no property.
+    """
     raw: Object = full_policy("crm")["spec"]
     del raw["replaces"]
     gate, own = raw["rules"][0], raw["endpointSettings"]
@@ -34,6 +37,7 @@ def whole(*, entities: bool = True) -> EndpointPolicySpec:
     subjects = raw["subjects"] if entities else raw["subjects"][:-1]
     gate["subjects"] = [one["name"] for one in subjects]
     gate["conditions"][0]["expression"] = "variables.big && data.incident.open == true"
+    own["session"] = {"claim": "sid"} if claim else own["session"]
     own["delegation"]["principals"] = ["support", "carol"]
     own["delegation"]["ceiling"][0]["conditions"][0]["expression"] = "variables.big && data.incident.open == true"
     own["http"]["routes"].append(
@@ -137,6 +141,9 @@ OTHERWISE: Final[dict[tuple[str, str], Callable[[Any], object]]] = {
     ("ConditionExpression", "expression"): lambda text: f"{text} && true",
     ("Variable", "expression"): lambda text: f"({text}) && true",
     ("HttpRoute", "path"): lambda text: f"/v2{text}",
+    ("HistoryDefinition", "window"): lambda _: "2h",
+    ("CalendarPeriod", "time_zone"): lambda _: "Europe/Paris",
+    ("HistoryCounts", "when"): lambda text: f"{text} && true",
     ("Rule", "effect"): lambda _: "RequireApproval",
 }
 # A name goes together with all that use it.
@@ -161,17 +168,19 @@ def mutated(spec: EndpointPolicySpec, field: Field) -> EndpointPolicySpec:
 
 def base_of(field: Field) -> EndpointPolicySpec:
     """Return the policy in which a field is changed: entities need the word of the enforcer."""
-    return whole(entities=field.owners[-1] != ("Identity", "verification"))
+    return whole(entities=field.owners[-1] != ("Identity", "verification"), claim=field.owners[-1] == CLAIM)
 
 
 def _named(field: Field) -> str:
     return ".".join(map(str, field.place))
 
 
+CLAIM: Final = ("SessionSource", "claim")
 # The effect is what makes the rule one that grants are of. Of a rule beside it nothing counts.
 ALONE: Final = {("Rule", "effect")}
 FIELDS: Final = [
-    field for field in fields(whole()) if field.owners[-1] not in ALONE and field.place[:2] != ("rules", 1)
+    *(field for field in fields(whole()) if field.owners[-1] not in ALONE and field.place[:2] != ("rules", 1)),
+    *(field for field in fields(whole(claim=True)) if field.owners[-1] == CLAIM),
 ]
 
 

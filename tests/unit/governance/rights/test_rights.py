@@ -57,6 +57,19 @@ def test_an_allow_that_a_deny_takes_away_is_not_told() -> None:
     assert asked(found) == AccessAnswer(())
 
 
+def test_a_limit_by_history_is_a_condition_and_what_is_counted_takes_no_way_away() -> None:
+    history = {"name": "lists", "key": ["context.tenant"], "window": "1h", "counts": {"actions": ["customers.list"]}}
+    carrying = settings() | {"history": [history]}
+    found = way(asked(endpoint(conditional("history.lists.count <= 5"), endpointSettings=carrying)))
+    assert (found.level, given(found)) == (AccessLevel.ALLOW, ["history.lists.count <= 5"])
+    assert [one.histories for one in found.given] == [["lists"]]
+    assert given(way(asked(endpoint(rule(), endpointSettings=carrying)))) == []
+
+
+def conditional(text: str) -> Object:
+    return rule(conditions=[{"name": "c", "expression": text}])
+
+
 def test_a_deny_on_a_condition_says_what_must_not_hold() -> None:
     deny = rule("never", effect="Deny", conditions=[{"name": "c", "expression": "size(context.a) > 1"}])
     (one,) = way(asked(endpoint(rule(), deny))).given

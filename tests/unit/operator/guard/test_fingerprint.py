@@ -30,7 +30,7 @@ class TestTheFingerprint:
         labelled[0]["status"] = {"observedGeneration": 1}
         assert fingerprint(reversed(labelled)) == fingerprint(objects)
 
-    @pytest.mark.parametrize("index", range(9))
+    @pytest.mark.parametrize("index", range(14))
     @pytest.mark.parametrize("field", ["uid", "generation", "spec"])
     def test_changes_with_uid_generation_and_spec_of_each(self, index: int, field: str) -> None:
         objects = stored()
@@ -57,7 +57,7 @@ class TestDeviations:
         more = {"kind": "ValidatingAdmissionPolicy", "metadata": {"name": "theirs"}, "spec": {}}
         assert deviations([*stored(), more], INSTALLATION) == ()
 
-    @pytest.mark.parametrize("index", range(9))
+    @pytest.mark.parametrize("index", range(14))
     def test_name_what_is_missing(self, index: int) -> None:
         objects = stored()
         gone = objects.pop(index)
@@ -104,16 +104,17 @@ class TestDeviations:
 
     def test_do_not_take_a_one_for_a_yes(self) -> None:
         objects = stored()
-        objects[8]["spec"]["versions"][0]["served"] = 1
+        objects[12]["spec"]["versions"][0]["served"] = 1
         assert deviations(objects, INSTALLATION)[0].endswith("at spec.versions[0].served")
 
 
 def test_paths_are_those_of_the_shipped_objects() -> None:
-    assert len(paths(INSTALLATION)) == 9
+    assert len(paths(INSTALLATION)) == 14
     assert paths(INSTALLATION)[0] == (
         "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/bailiwick-grants-open"
     )
-    assert paths(INSTALLATION)[8].endswith("/customresourcedefinitions/approvalgrants.bailiwick.dev")
+    kinds = [path.partition("/customresourcedefinitions/")[2] for path in paths(INSTALLATION)[12:]]
+    assert kinds == ["approvalgrants.bailiwick.dev", "endpointhistories.bailiwick.dev"]
 
 
 def api_services(*names: str) -> list[dict[str, Any]]:

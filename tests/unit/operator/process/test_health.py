@@ -19,7 +19,7 @@ def leader(problem: str | None = None) -> Leader:
     """Return a leader of whose parts the health asks no more than this."""
     well = SimpleNamespace(problem=None, not_after=None)
     guard = SimpleNamespace(problem=problem)
-    others = {"keys": well, "certificates": well, "skew": well, "witness": well}
+    others = {"keys": well, "certificates": well, "skew": well, "witness": well, "sweeper": well}
     notifier = SimpleNamespace(problem=None, on=False)
     return cast("Leader", SimpleNamespace(guard=guard, notifier=notifier, **others))
 
@@ -51,6 +51,7 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
             "keys": "ok",
             "certificates": "ok",
             "witness": "ok",
+            "histories": "ok",
             "notifications": "off",
             "certificateNotAfter": None,
             "lastProgressSeconds": {"lease": 0.0},

@@ -14,6 +14,7 @@ from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
+from bailiwick_operator.histories.sweeper import HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.loop.clock import SkewMonitor
 from bailiwick_operator.loop.events import Events
@@ -70,7 +71,10 @@ def leading() -> tuple[Metrics, Leader]:
     )
     keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=clock.local_now)
     skew = SkewMonitor(clock, tell=lambda _told: None, agree_again=lambda: None)
-    leader = Leader(guard, keys, cast("Any", None), reconciler, writer, events, clock, skew, witness, ledger, notifier)
+    sweeper = HistorySweeper(api.client, clock)
+    leader = Leader(
+        guard, keys, cast("Any", None), reconciler, writer, events, clock, skew, witness, ledger, notifier, sweeper
+    )
     metrics = Metrics()
     metrics.lead(leader)
     return metrics, leader

@@ -14,8 +14,10 @@ from bailiwick_engine.call import Party, PodWorkload, ShownApproval
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import ShownToken
+from bailiwick_webhook.record.history import HistoryCount
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.members import MAPS, RecordMember
 from support.objects import Object, gated_rule, opened_grant, policy, rule, settings, subject
@@ -106,4 +108,5 @@ def all_decisions() -> list[Object]:
         *lines(carrier(), audit),
         *lines(carrier(), *others)[1:],
         *lines(carrier(), stored("reader", data=[{"name": "incident"}], rules=[rule()])),
+        *lines(carrier(), history=[HistoryCount("exports", "h-0", 3, HistoryNumbers(2), added=True, repeated=True)]),
     ]

@@ -6,19 +6,20 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
-from bailiwick_api.manifests import guards
-from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.manifests import guards, historyguards
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, ENDPOINT_HISTORIES_CRD
 from bailiwick_engine.approval.apiroutes import REQUIRED
 from bailiwick_engine.approval.fingerprint import fingerprint, shipped_fingerprint
 from bailiwick_webhook.store.guard import GuardObjects, GuardWatch
 from support.objects import Object
 
-POLICIES, BINDINGS, DEFINITION, PROOF, ROUTES = range(5)
+POLICIES, BINDINGS, PROOF, ROUTES, DEFINITION, HISTORIES = range(6)
 INSTALLATION: Final = Installation()
 KINDS: Final = {
     POLICIES: "ValidatingAdmissionPolicy",
     BINDINGS: "ValidatingAdmissionPolicyBinding",
     DEFINITION: "CustomResourceDefinition",
+    HISTORIES: "CustomResourceDefinition",
     ROUTES: "APIService",
 }
 
@@ -100,7 +101,7 @@ def test_it_is_not_proven_before_everything_was_read() -> None:
     assert bench.guard.proven is False
 
 
-@pytest.mark.parametrize("which", [POLICIES, BINDINGS, DEFINITION, PROOF, ROUTES])
+@pytest.mark.parametrize("which", [POLICIES, BINDINGS, DEFINITION, HISTORIES, PROOF, ROUTES])
 def test_a_list_that_lacks_its_objects_takes_the_proof_away(bench: Bench, which: int) -> None:
     bench.sink(which).replace({})
     assert bench.guard.proven is False
@@ -156,6 +157,9 @@ def _rewritten(document: Any) -> None:  # noqa: ANN401 - any object
         (POLICIES, guards.DELETE, _touched),
         (BINDINGS, guards.OPEN, _made_anew),
         (DEFINITION, APPROVAL_GRANTS_CRD, _made_anew),
+        (HISTORIES, ENDPOINT_HISTORIES_CRD, _made_anew),
+        (POLICIES, historyguards.HISTORY_WRITE, _one_less),
+        (BINDINGS, historyguards.HISTORY_DELETE, _audit_only),
         (POLICIES, guards.STATUS, _going),
         *((ROUTES, name, _elsewhere) for name in REQUIRED),
         *((ROUTES, name, _going) for name in REQUIRED),

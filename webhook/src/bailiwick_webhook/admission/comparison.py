@@ -122,8 +122,8 @@ def _endpoint_changes(
     base, head = (None if side is None else side.settings for side in sides)
     if head is not None:
         added = Change(ChangeClass.WIDER, key, "endpointSettings added, without which an endpoint denies every call")
-        own = [rule for rule in (() if sides[1] is None else sides[1].rules) if not rule.audit]
-        for change in (added,) if base is None else settings_changes(key, base, head, ({}, {}), own):
+        former, own = ([rule for rule in (() if side is None else side.rules) if not rule.audit] for side in sides)
+        for change in (added,) if base is None else settings_changes(key, base, head, ({}, {}), (former, own)):
             if change.kind in _WIDE:
                 yield _FurtherChange(change, elsewhere=False)
     rules = [rule for side in sides if side is not None for rule in side.rules]

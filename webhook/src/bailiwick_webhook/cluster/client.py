@@ -14,7 +14,7 @@ import orjson
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.approval import apiroutes
 from bailiwick_kube.lists import ListPage, RefusedListError, pages
-from bailiwick_kube.paths import CORE, data_path, grants_path, object_path, policies_path
+from bailiwick_kube.paths import CORE, data_path, grants_path, histories_path, object_path, policies_path
 from bailiwick_kube.responses import ApiResponse, is_success
 from bailiwick_kube.transport import MERGE_PATCH, ApiRequest, SilentStreamError, Transport, UnreachableError
 
@@ -157,6 +157,26 @@ class ApiClient:
         metadata = grant["metadata"]
         path = grants_path(metadata["namespace"], metadata["name"], "status")
         return await self._call(ApiRequest("PUT", path, body=grant))
+
+    async def read_history(self, namespace: str, name: str) -> ApiResponse:
+        """Read the state of one key of a history as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
+        return await self._call(ApiRequest("GET", histories_path(namespace, name)))
+
+    async def create_history(self, manifest: Mapping[str, Any]) -> ApiResponse:
+        """Create the state of a key; 409 (exists) and refusals are answers.
+
+        Raises `ClusterUnavailableError`, after which it may or may not exist.
+        """
+        return await self._call(ApiRequest("POST", histories_path(manifest["metadata"]["namespace"]), body=manifest))
+
+    async def replace_history(self, manifest: Mapping[str, Any]) -> ApiResponse:
+        """Replace the state of a key at its resourceVersion; 404, 409 and the guard's refusals are answers.
+
+        Raises `ClusterUnavailableError`, after which the write may or may not have happened.
+        """
+        metadata = manifest["metadata"]
+        path = histories_path(metadata["namespace"], metadata["name"])
+        return await self._call(ApiRequest("PUT", path, body=manifest))
 
     async def read_pod(self, namespace: str, name: str) -> ApiResponse:
         """Read one pod as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""

@@ -29,6 +29,8 @@ from bailiwick_webhook.metrics.table import (
     ConnectionLimit,
     DecisionOutcome,
     Handshake,
+    HistoryCause,
+    HistoryCommit,
     Overload,
     Port,
     RequestKind,
@@ -175,12 +177,39 @@ class UsageTally:
             self._candidates.clear()
 
 
+class HistoryTally:
+    """What became of writes of histories, how long they took (seconds), and of calls that could not be counted."""
+
+    __slots__ = ("buckets", "calls", "commits", "seconds", "unavailable")
+
+    def __init__(self) -> None:
+        self.commits = dict.fromkeys(HistoryCommit, 0)
+        self.unavailable = dict.fromkeys(HistoryCause, 0)
+        self.calls = 0
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.seconds = 0.0
+
+    def took(self, seconds: float) -> None:
+        """Count the time of one write."""
+        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.seconds += seconds
+
+
 class Counts:
     """Everything that is counted rather than looked up."""
 
     __slots__ = (
         *("admissions", "batch", "bodies_slow", "body_bytes", "connections", "connections_limited", "evaluation"),
-        *("handshakes", "handshakes_waiting", "malformed", "notes_refused", "overloads", "request", "responses"),
+        *(
+            "handshakes",
+            "handshakes_waiting",
+            "histories",
+            "malformed",
+            "notes_refused",
+            "overloads",
+            "request",
+            "responses",
+        ),
         *("reviews", "search", "shadows", "tokens_refused", "under_way", "usage", "uses"),
     )
 
@@ -192,6 +221,7 @@ class Counts:
         self.shadows = ShadowTally()
         self.usage = UsageTally(self.shadows.candidates)
         self.uses = dict.fromkeys(Use, 0)
+        self.histories = HistoryTally()
         self.reviews = dict.fromkeys(TokenReviewOutcome, 0)
         self.admissions = dict.fromkeys(Admission, 0)
         self.overloads = {(why, who): 0 for why in Overload for who in CallerClass if (why, who) not in _NO_CALLER}

@@ -83,6 +83,29 @@ class Use(StrEnum):
     REFUSED = "refused"
 
 
+class HistoryCommit(StrEnum):
+    """What became of a write of a history."""
+
+    WRITTEN = "written"
+    CONFLICT = "conflict"
+    REFUSED = "refused"
+    LOST = "lost"
+
+
+class HistoryCause(StrEnum):
+    """Why a call could not be counted, or what was counted before it not be read."""
+
+    API_SERVER = "api_server"
+    CONFLICT = "conflict"
+    LATE = "late"
+    RATION = "ration"
+    CLOCK = "clock"
+    GUARD = "guard"
+    STATE = "state"
+    REFUSED = "refused"
+    NO_CLUSTER = "no_cluster"
+
+
 class Overload(StrEnum):
     """Why a request was refused that could have waited."""
 
@@ -166,6 +189,36 @@ USES: Final = Metric(
     "counter",
     "Attempts to use a grant, after the live read. used: the call was allowed, or was a repeated call.",
     (("outcome", tuple(Use)),),
+)
+HISTORY_COMMITS: Final = Metric(
+    "bailiwick_history_commits_total",
+    "counter",
+    "Writes of EndpointHistory objects. written: the calls in it are counted; conflict: another replica wrote first,"
+    " and the calls were judged again; refused: the API server refused it; lost: the API server did not respond, so it"
+    " may have been written.",
+    (("outcome", tuple(HistoryCommit)),),
+)
+HISTORY_CALLS: Final = Metric(
+    "bailiwick_history_calls_total",
+    "counter",
+    "Calls that were counted, once for each object. Divided by the commits that were written, it is the number of calls"
+    " that shared a write.",
+)
+HISTORY_SECONDS: Final = Metric(
+    "bailiwick_history_commit_duration_seconds",
+    "histogram",
+    "Time of one write of an EndpointHistory object that the API server answered.",
+)
+HISTORY_UNAVAILABLE: Final = Metric(
+    "bailiwick_history_unavailable_total",
+    "counter",
+    "Calls denied with history_unavailable, or answered without numbers. why: api_server: it did not respond;"
+    " conflict: other replicas wrote first for two seconds; late: it took too long; ration: more writes, new keys,"
+    " reads or dry runs a second than one namespace or this process has; clock: this clock and the API server's differ"
+    " by more than 30 seconds; guard: the guards are not proven; state: an object is unreadable, full, or behind what"
+    " was seen of it before; refused: the API server refused the request, for example because of a quota; no_cluster:"
+    " there is no API server.",
+    (("why", tuple(HistoryCause)),),
 )
 REVIEWS: Final = Metric(
     "bailiwick_token_reviews_total",
@@ -396,6 +449,7 @@ CERTIFICATE_REFUSED: Final = Metric(
 
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, SHADOWS, DROPS),
+    *(HISTORY_COMMITS, HISTORY_CALLS, HISTORY_SECONDS, HISTORY_UNAVAILABLE),
     *(RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
     *(LOG_SIZE, LOG_CHECKPOINTS, LOG_UNASKED, LOG_NOTES_REFUSED),
     *(AGE, ENDPOINTS, POLICIES, BROKEN),

@@ -16,10 +16,12 @@ from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.explain import Explanation
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import NextAction, Reason
 from bailiwick_policystore.changes import SECONDS
 from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.history.ports import Reservation
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted
 from bailiwick_webhook.store.view import StoreState
 
@@ -60,15 +62,17 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
     now: float
     seen: StoreState
 
-    def around(self, asked: EvaluationRequest, installation: Installation) -> Circumstances:
-        """Return the circumstances of a call that is decided from this."""
+    def around(
+        self, asked: EvaluationRequest, installation: Installation, history: HistoryReadings = UNREAD
+    ) -> Circumstances:
+        """Return the circumstances of a call that is decided from this, and from these numbers of its histories."""
         seen = self.seen
         freshness = seen.freshness
         if freshness is _FRESH and not asked.live_identity:
             # An identity from before an outage decides, but never uses a grant.
             freshness = Freshness.STALE
         outdated = bool(seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
-        return Circumstances(self.now, freshness, seen.guard_proven, installation, outdated, seen.void)
+        return Circumstances(self.now, freshness, seen.guard_proven, installation, outdated, seen.void, history)
 
     def is_outdated(self, namespace: str, endpoint: str) -> bool:
         """Tell whether a change of an endpoint's policies waits for too long to be compiled."""
@@ -77,17 +81,43 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
 
 
 class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
-    """A call and the verdict on it, made from `inputs`. `weighed`: what it came from, see `decide.evaluate_hops`."""
+    """A call and the verdict on it, made from `inputs`. `weighed`: what it came from, see `decide.evaluate_hops`.
+
+    `reserved`: what became of the attempt to count it, from whose numbers the verdict is; None: there was none.
+    """
 
     asked: EvaluationRequest
     inputs: DecisionInputs
     verdict: Verdict
     weighed: tuple[Hop, ...] | None
+    reserved: Reservation | None = None
+
+    @property
+    def history(self) -> HistoryReadings:
+        """The numbers that the verdict is from."""
+        return UNREAD if self.reserved is None else self.reserved.readings
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is counted wherever the verdict says that it has to be."""
+        needs = self.verdict.needs
+        return needs is None or not needs.counts or (self.reserved is not None and self.reserved.covers(needs))
+
+    @property
+    def must_be_counted(self) -> bool:
+        """Whether it is let through, or could be with numbers that were not asked for yet, and is not counted."""
+        opens = self.verdict.outcome is _ALLOW or self.verdict.outcome is _USE_GRANT
+        return not self.is_counted and (opens or self.reserved is None)
 
     @property
     def takes_grant(self) -> bool:
         """Somebody has to be asked before there is an answer."""
         return self.verdict.gate is not None and not self.verdict.dry_run
+
+    @property
+    def takes_steps(self) -> bool:
+        """More has to be done than to record it."""
+        return self.takes_grant or self.verdict.needs is not None or self.asked.explain
 
     @staticmethod
     def deadline() -> float:
@@ -95,14 +125,16 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
         return time.perf_counter() + BATCH_SECONDS
 
     def denied_after(self, deadline: float) -> "EvaluatedCall":
-        """Return it, or after the deadline (of `time.perf_counter`) denied where somebody would have to be asked.
+        """Return it, or after the deadline (of `time.perf_counter`) denied where the API server would have to be asked.
 
         Each item of a batch may wait for an API server that hangs, and what the first was allowed for grows old.
         """
-        if not self.takes_grant or time.perf_counter() <= deadline:
+        counts = self.verdict.needs is not None
+        if not (counts or self.takes_grant) or time.perf_counter() <= deadline:
             return self
+        reason = Reason.HISTORY_UNAVAILABLE if counts else Reason.APPROVAL_UNVERIFIABLE
         verdict = replace(
-            self.verdict, outcome=Outcome.DENY, reason=Reason.APPROVAL_UNVERIFIABLE, gate=None, grants=(), pending=None
+            self.verdict, outcome=Outcome.DENY, reason=reason, gate=None, grants=(), pending=None, needs=None
         )
         return replace(self, verdict=verdict)
 
@@ -111,6 +143,7 @@ class FinalVerdict(msgspec.Struct, frozen=True, gc=False):
     """A verdict and what has become of it, before it is recorded. `used` is the grant used, or opened.
 
     `inputs` is what the verdict was made from: with a grant that was read live, that is later than at first.
+    `counted`: the call as it was judged with its histories, before a grant was used; None: it has none.
     """
 
     asked: EvaluationRequest
@@ -120,6 +153,7 @@ class FinalVerdict(msgspec.Struct, frozen=True, gc=False):
     allowed: bool
     used: Grant | None = None
     explanation: Explanation | None = None
+    counted: EvaluatedCall | None = None
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -127,6 +161,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
     `explanation` stands where it was asked for and may be seen. Not `askable`: an approval may be what is missing, but
     there is no one to ask for it. `pending`: for so many seconds a change of the endpoint's policies was not compiled.
+    `counted`: see `FinalVerdict`.
     """
 
     verdict: Verdict
@@ -139,6 +174,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     explanation: Explanation | None = None
     askable: bool = True
     pending: float | None = None
+    counted: EvaluatedCall | None = None
 
     @property
     def metric_outcome(self) -> Counted:
@@ -154,6 +190,14 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
             return self
         verdict = replace(self.verdict, outcome=Outcome.DENY, reason=Reason.RECORD_FAILED, message=None)
         return replace(self, verdict=verdict, allowed=False, used=None, askable=True)
+
+    @property
+    def retry_after_seconds(self) -> int | None:
+        """After how many seconds the first of the calls that it was denied by is out; None: that is not known."""
+        counted, verdict = self.counted, self.verdict
+        if self.allowed or counted is None or counted.reserved is None or verdict.needs is None:
+            return None
+        return None if verdict.reason is Reason.HISTORY_UNAVAILABLE else counted.reserved.retry_after
 
     @property
     def requestable(self) -> bool:
@@ -179,4 +223,5 @@ def settle(one: EvaluatedCall, explanation: Explanation | None = None) -> FinalV
     verdict = one.verdict
     outcome = verdict.outcome
     allowed = outcome is _ALLOW or (outcome is _USE_GRANT and verdict.dry_run)
-    return FinalVerdict(one.asked, one.inputs, verdict, new_evaluation_id(), allowed, None, explanation)
+    counted = None if one.reserved is None else one
+    return FinalVerdict(one.asked, one.inputs, verdict, new_evaluation_id(), allowed, None, explanation, counted)

@@ -15,6 +15,7 @@ from bailiwick_engine.call import Call, Party
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide, evaluate_hops
 from bailiwick_engine.decision.explain import Explanation, explain
+from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.pipeline.decision import DecisionInputs, EvaluatedCall
@@ -47,9 +48,15 @@ class Evaluator:
     def reevaluate(self, one: EvaluatedCall, grant: Grant, now: float) -> EvaluatedCall:
         """Evaluate a call once more, with this grant as it was read live; `now` is by the later of two clocks."""
         inputs = replace(self.inputs(), now=now)
-        around = inputs.around(one.asked, self._installation)
+        around = inputs.around(one.asked, self._installation, one.history)
         verdict = decide(inputs.snapshot, one.asked.call, (grant,), around, one.verdict.digest)
-        return EvaluatedCall(one.asked, inputs, verdict, None)
+        return EvaluatedCall(one.asked, inputs, verdict, None, one.reserved)
+
+    def judge(self, one: EvaluatedCall, grants: Iterable[Grant], history: HistoryReadings) -> EvaluatedCall:
+        """Evaluate a call once more, as of the same moment, with these grants and these numbers of its histories."""
+        call, around = one.asked.call, one.inputs.around(one.asked, self._installation, history)
+        verdict = evaluate_hops(one.inputs.snapshot, call, grants, around, one.verdict.digest)
+        return EvaluatedCall(one.asked, one.inputs, *verdict)
 
     def grants_for(self, call: Call) -> Iterable[Grant]:
         """Return the grants that a call may need."""
@@ -70,9 +77,12 @@ class Evaluator:
         work = partial(evaluate_hops, inputs.snapshot, call, tuple(self.grants_for(call)), around)
         return EvaluatedCall(asked, inputs, *await self._offload.run(call.namespace, work))
 
-    async def explain(self, asked: EvaluationRequest, snapshot: Snapshot) -> Explanation | None:
+    async def explain(
+        self, asked: EvaluationRequest, snapshot: Snapshot, history: HistoryReadings = UNREAD
+    ) -> Explanation | None:
         """Explain, where that is asked for: beside the loop, since hundreds of rules are looked at."""
         if not asked.explain:
             return None
-        work = partial(explain, snapshot, asked.call, self.circumstances(asked))
+        around = replace(self.circumstances(asked), history=history)
+        work = partial(explain, snapshot, asked.call, around)
         return await self._offload.run(asked.call.namespace, work)

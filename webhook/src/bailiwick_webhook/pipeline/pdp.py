@@ -26,6 +26,7 @@ from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
 from bailiwick_webhook.approvals.ports import GrantOpener, Readers, UseConsumer
 from bailiwick_webhook.approvals.requester import ApprovalRequester
 from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.history.ports import HistoryKeeping, no_histories
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
 from bailiwick_webhook.pipeline.decision import (
@@ -37,6 +38,7 @@ from bailiwick_webhook.pipeline.decision import (
     settle,
 )
 from bailiwick_webhook.pipeline.evaluator import Evaluator
+from bailiwick_webhook.pipeline.histories import HistoryCounter, uncounted_denied
 from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, UseResult, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.recorder import DecisionRecorder
@@ -59,7 +61,10 @@ _ALLOW, _USE_GRANT = Outcome.ALLOW, Outcome.USE_GRANT
 
 
 class Pdp:
-    """Answers evaluations. `now` is the time of day in seconds since the epoch. `observe`: see `observer`."""
+    """Answers evaluations. `now` is the time of day in seconds since the epoch. `observe`: see `observer`.
+
+    `histories` returns what counts calls.
+    """
 
     def __init__(  # noqa: PLR0913 - the parts of a decision point
         self,
@@ -74,6 +79,7 @@ class Pdp:
         record_key: bytes | None = None,
         shadow_share: float = 1.0,
         observe: Observer = unobserved,
+        histories: HistoryKeeping = no_histories,
     ) -> None:
         self._observe = observe
         self._store = store
@@ -87,6 +93,8 @@ class Pdp:
         self.turns = LoopTurns()
         self._recorder = DecisionRecorder(records, RecordLines(record_key), self.offload, now, opener, observe)
         self._evaluator = Evaluator(store, installation, now, self.offload)
+        keeper = histories(self.counts.histories, self.turns.slices, self.offload.run)
+        self.histories = HistoryCounter(keeper, self._evaluator, consumer, self.offload)
         self.shadows = Shadows(records, self.counts.shadows, installation, now, shadow_share)
         self._searcher = Searcher(store, records, now, self.offload, observe)
 
@@ -95,9 +103,13 @@ class Pdp:
         """The policies as of now; empty, so that everybody is a stranger, before the first list."""
         return self._store.snapshot or _NOTHING
 
-    async def verdict(self, asked: EvaluationRequest) -> Verdict:
-        """Return the verdict, without using, recording or opening anything."""
-        return (await self._evaluator.evaluate(asked, self._evaluator.inputs())).verdict
+    async def verdict(self, asked: EvaluationRequest, *, as_counted: bool = False) -> Verdict:
+        """Return the verdict, without using, recording, counting or opening anything.
+
+        Without `as_counted` it denies what a history would have to count.
+        """
+        one = await self._evaluator.evaluate(asked, self._evaluator.inputs())
+        return (await self.histories.read(one)).verdict if as_counted else one.verdict
 
     def evaluate(self, asked: EvaluationRequest) -> Step[Decision]:
         """Decide one call, using a grant where one is needed and fits."""
@@ -122,6 +134,8 @@ class Pdp:
         one = await self._evaluator.evaluate(asked, inputs)
         # Before anything else is awaited: by what is known now.
         shadow = self.shadows.shadowed_call(one, self._evaluator.grants_for)
+        if one.verdict.needs is not None:
+            return self._settle(one, shadow, started)
         explanation = await self._evaluator.explain(asked, inputs.snapshot)
         read = None
         if asked.large and not one.takes_grant:
@@ -136,8 +150,8 @@ class Pdp:
         explanation: Explanation | None = None,
         read: AttributesRead | None = None,
     ) -> Step[Decision]:
-        if one.takes_grant:
-            return Need(partial(self._evaluate_with_use, one, shadow, started, explanation))
+        if one.takes_grant or one.verdict.needs is not None:
+            return Need(partial(self._evaluate_in_steps, one, shadow, started, explanation))
         settled = settle(one, explanation)
         decision, line = self._recorder.compose("evaluation", settled, one.inputs.now, one.weighed, read)
         # Last of what may fail: a record of a decision that was never answered is no record of it.
@@ -150,11 +164,23 @@ class Pdp:
     ) -> Decision:
         return self._count(await self._recorder.write(decision, line, must=False), one, shadow, started)
 
-    async def _evaluate_with_use(
+    async def _evaluate_in_steps(
         self, one: EvaluatedCall, shadow: ShadowedCall | None, started: float, explanation: Explanation | None
     ) -> Decision:
-        decision = await self._recorder.record("evaluation", await self._settle_with_use(one, explanation))
+        """Count the call, use a grant, record: in this order, so that a full limit never takes a use."""
+        settled = await self._settle_in_steps(one, explanation)
+        decision = await self._record_or_release(settled)
         return self._count(decision, one, shadow, started)
+
+    async def _record_or_release(self, settled: FinalVerdict) -> Decision:
+        try:
+            decision = await self._recorder.record("evaluation", settled)
+        except BaseException:
+            await self.histories.release(settled.counted)
+            raise
+        if settled.allowed and not decision.allowed:
+            await self.histories.release(settled.counted)
+        return decision
 
     def _count(self, decision: Decision, one: EvaluatedCall, shadow: ShadowedCall | None, started: float) -> Decision:
         verdict, tally = decision.verdict, self.counts.evaluation
@@ -200,7 +226,7 @@ class Pdp:
                 one = self._evaluator.evaluate_now(item, inputs)
             judged.append(one)
             shadows.append(None if one is None else self.shadows.shadowed_call(one, self._evaluator.grants_for))
-        if self._records.waits or any(one is not None and (one.takes_grant or one.asked.explain) for one in judged):
+        if self._records.waits or any(one is not None and one.takes_steps for one in judged):
             decisions = await self._record_in_turn(judged, semantic, inputs.snapshot, slices)
         else:
             decisions = await self._record_at_once(judged, semantic, inputs, slices)
@@ -212,7 +238,11 @@ class Pdp:
                 self.counts.batch.count(decision.metric_outcome, decision.verdict.reason)
         self.counts.batch.took(time.perf_counter() - started)
         # Again: what could not be recorded has turned to deny.
-        return decisions[: semantic.answered(one is not None and one.allowed for one in decisions)]
+        answered = semantic.answered(one is not None and one.allowed for one in decisions)
+        for decision in decisions[answered:]:
+            if decision is not None and decision.allowed:
+                await self.histories.release(decision.counted)
+        return decisions[:answered]
 
     async def _record_at_once(
         self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, inputs: DecisionInputs, slices: TenantSlices
@@ -241,36 +271,54 @@ class Pdp:
     async def _record_in_turn(
         self, judged: Iterable[EvaluatedCall | None], semantic: Semantic, snapshot: Snapshot, slices: TenantSlices
     ) -> list[Decision | None]:
-        """Use grants and explain in order, then record all together."""
+        """Count, use grants and explain in order, then record all together."""
         settled: list[FinalVerdict | None] = []
         end, since = EvaluatedCall.deadline(), time.monotonic()
         for one in judged:
             await slices.turn()
-            explanation = None if one is None else await self._evaluator.explain(one.asked, snapshot)
-            done = None if one is None else await self._settle_with_use(one.denied_after(end), explanation, since)
+            explanation = None
+            if one is not None and one.verdict.needs is None:
+                explanation = await self._evaluator.explain(one.asked, snapshot)
+            done = None if one is None else await self._settle_in_steps(one.denied_after(end), explanation, since)
             settled.append(done)
             if semantic.ends(allowed=done is not None and done.allowed):
                 break
-        told = iter(
-            await asyncio.gather(*(self._recorder.record("evaluation", one) for one in settled if one is not None))
-        )
+        told = iter(await asyncio.gather(*(self._record_or_release(one) for one in settled if one is not None)))
         return [None if one is None else next(told) for one in settled]
 
-    async def _settle_with_use(
+    async def _settle_in_steps(
         self, one: EvaluatedCall, explanation: Explanation | None, since: float | None = None
     ) -> FinalVerdict:
-        """Use a grant, where the verdict takes one. `since`: see `UseConsumer.caught_up`."""
+        """Count the call and use a grant, where the verdict needs that. `since`: see `UseConsumer.caught_up`."""
+        counted = None
+        if one.verdict.needs is not None:
+            dry_run = one.verdict.dry_run
+            one = counted = await (self.histories.read(one) if dry_run else self.histories.count(one))
+            explanation = await self._evaluator.explain(one.asked, one.inputs.snapshot, one.history)
         if not one.takes_grant:
             return settle(one, explanation)
+        try:
+            settled = await self._settle_with_use(one, explanation, since)
+        except BaseException:
+            await self.histories.release(counted)
+            raise
+        if not settled.allowed:
+            await self.histories.release(settled.counted or counted)
+        return settled
+
+    async def _settle_with_use(
+        self, one: EvaluatedCall, explanation: Explanation | None, since: float | None
+    ) -> FinalVerdict:
+        """Use a grant."""
         evaluation_id = new_evaluation_id()
-        one, used = await self._use_grant(one, evaluation_id, since)
+        counted, one, used = await self._use_grant(one, evaluation_id, since)
         asked, inputs, verdict = one.asked, one.inputs, one.verdict
         if used is None:
             verdict, opened = await self._asking.on_deny(asked, verdict)
             if opened is not None:
-                return FinalVerdict(asked, inputs, verdict, evaluation_id, False, opened, explanation)  # noqa: FBT003
+                return FinalVerdict(asked, inputs, verdict, evaluation_id, False, opened, explanation, counted)  # noqa: FBT003
         allowed = verdict.outcome is _ALLOW or (verdict.outcome is _USE_GRANT and used is not None)
-        return FinalVerdict(asked, inputs, verdict, evaluation_id, allowed, used, explanation)
+        return FinalVerdict(asked, inputs, verdict, evaluation_id, allowed, used, explanation, counted)
 
     def may_explain(self, caller: ServiceAccount, namespace: str) -> Step[bool]:
         """Tell whether this caller may see the policies of a namespace, and so what they make of a call."""
@@ -313,13 +361,16 @@ class Pdp:
 
     async def _use_grant(
         self, one: EvaluatedCall, evaluation_id: str, since: float | None
-    ) -> tuple[EvaluatedCall, Grant | None]:
-        """Use the grant that this very call used a moment ago, else the first of the verdict's that serves."""
-        asked, latest = one.asked, one
+    ) -> tuple[EvaluatedCall | None, EvaluatedCall, Grant | None]:
+        """Use the grant that this very call used a moment ago, else the first of the verdict's that serves.
+
+        Returns the call as it was counted, if it has to be, as it was judged last, and the grant.
+        """
+        asked, latest, read = one.asked, one, tuple[Grant, ...]()
 
         def judge(grant: Grant, now: float) -> Verdict:
-            nonlocal latest
-            latest = self._evaluator.reevaluate(one, grant, now)
+            nonlocal latest, read
+            latest, read = self._evaluator.reevaluate(one, grant, now), (grant,)
             return latest.verdict
 
         # Where memory cannot have missed anything, nothing is read.
@@ -327,17 +378,28 @@ class Pdp:
         with observe(Stage.LIVE_READ, asked) as report:
             verdict = await self._consumer.caught_up(asked, one.verdict, judge, since)
             report(verdict)
+        if read and latest.must_be_counted:
+            # What was read may be used, and before that the call is counted.
+            one = latest = await self.histories.count(latest, read)
+            verdict = one.verdict
+        counted = None if one.reserved is None else one
         # Used up since, as like as not, so that the verdict need not name it.
         repeated = self._consumer.taken_before(asked, verdict, self._evaluator.grants_for(asked.call))
         if not repeated and verdict.outcome is not Outcome.USE_GRANT:
-            return replace(latest, verdict=verdict), None
+            return counted, replace(latest, verdict=verdict), None
         candidates = (*repeated, *(grant for grant in verdict.grants if grant not in repeated))
         verdict = replace(verdict, grants=candidates)
+
+        def judge_counted(grant: Grant, now: float) -> Verdict:
+            nonlocal latest
+            latest = uncounted_denied(self._evaluator.reevaluate(one, grant, now))
+            return latest.verdict
+
         with self._observe(Stage.USE, asked) as report:
-            verdict, used = await self._consumer.consume(asked, verdict, evaluation_id, judge)
+            verdict, used = await self._consumer.consume(asked, verdict, evaluation_id, judge_counted)
             report(UseResult(verdict, used))
         self.counts.uses[Use.REFUSED if used is None else Use.USED] += 1
-        return replace(latest, verdict=verdict), used
+        return counted, replace(latest, verdict=verdict), used
 
     def slices_of(self, of: EndpointKey, username: str) -> TenantSlices:
         """Return the slices of long work: of the namespace for an enforcer, and of the account for anybody else."""
@@ -374,12 +436,22 @@ class Pdp:
 
     async def _request(self, asked: EvaluationRequest) -> tuple[Decision, OpenedGrant | RefusedOpening | None]:
         started = time.perf_counter()
-        one = await self._evaluator.evaluate(asked, self._evaluator.inputs())
+        # As if it were counted: a request for an approval counts nothing.
+        one = await self.histories.read(await self._evaluator.evaluate(asked, self._evaluator.inputs()))
         verdict = one.verdict
         outcome = await self._asking.outcome(asked, verdict)
         opened = outcome.grant if isinstance(outcome, OpenedGrant) else None
         decision = await self._recorder.record(
-            "request", FinalVerdict(asked, one.inputs, verdict, new_evaluation_id(), allowed=False, used=opened)
+            "request",
+            FinalVerdict(
+                asked,
+                one.inputs,
+                verdict,
+                new_evaluation_id(),
+                allowed=False,
+                used=opened,
+                counted=None if one.reserved is None else one,
+            ),
         )
         came_to = Counted.DENY if opened is None or decision.verdict.reason is Reason.RECORD_FAILED else Counted.OPENED
         if verdict.outcome is Outcome.FORBIDDEN:

@@ -45,11 +45,12 @@ class DecisionRecorder:
         self._opener = opener
 
     async def record(self, kind: str, one: FinalVerdict) -> Decision:
-        """Record and return the decision. A use of a grant that it took must be recorded, or it is denied."""
+        """Record and return the decision. A grant that it used and a count must be recorded, or it is denied."""
         # Of the very policies that were judged by: they may have changed since.
         read = await self.read(one.asked.call, one.inputs.snapshot, None) if one.asked.large else None
         decision, line = self.compose(kind, one, self._now(), None, read)
-        return await self.write(decision, line, must=one.used is not None)
+        counted = one.counted is not None and one.counted.reserved is not None and one.counted.reserved.stands
+        return await self.write(decision, line, must=one.used is not None or (one.allowed and counted))
 
     async def read(self, call: Call, snapshot: Snapshot, weighed: Sequence[Hop] | None) -> AttributesRead:
         """Return what a record tells of a call that is large: to seal large values takes long."""
@@ -74,6 +75,7 @@ class DecisionRecorder:
             one.explanation,
             self._opener.possible,
             pending,
+            one.counted,
         )
         line = self.lines.line(
             call,
@@ -94,6 +96,7 @@ class DecisionRecorder:
             judged=inputs.now,
             weighed=weighed,
             read=read,
+            history=() if one.counted is None or one.counted.reserved is None else one.counted.reserved.counts,
         )
         return decision, line
 

@@ -133,6 +133,10 @@ class Shadows:
         """Put it in line, after its answer is known; what was denied for want of a record has no record to name."""
         if begun is None or answered is None or answered.verdict.reason is Reason.RECORD_FAILED:
             return
+        if answered.counted is not None:
+            # The numbers are those that the call was counted by.
+            counted = answered.counted
+            begun = replace(begun, verdict=counted.verdict, around=replace(begun.around, history=counted.history))
         tenant, large = begun.asked.call.namespace, begun.asked.large
         state, states = id(begun.endpoint), self._states.get(begun.key, Counter())
         if self._by_tenant.get(tenant, 0) >= _TENANT or (state not in states and len(states) >= _STATES):

@@ -14,7 +14,7 @@ import orjson
 from bailiwick_engine import keys
 from bailiwick_engine.call import Call, Party, PodWorkload
 from bailiwick_engine.cel.inputs import Inputs, inputs
-from bailiwick_engine.cel.members import DATA, Path
+from bailiwick_engine.cel.members import DATA, HISTORY, Path
 from bailiwick_engine.decision import match
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.policy.dimensions.resource import RESOURCE
@@ -45,6 +45,8 @@ take too long.
 
 _KEPT: Final = 1_024
 _NO_PATHS: Final = frozenset[Path]()
+# Not of the call.
+_APART: Final = frozenset({DATA, HISTORY})
 
 _IMAGES: Final = 32
 """Images that a record lists. No requirement lists more, so that of more it is certain that none is met."""
@@ -165,6 +167,13 @@ class Evidence:
             or any(found for _, found in self._ceiling)
             or any(map(reads_of, endpoint.rules))
         )
+        self.histories = frozenset(
+            path
+            for found in (*map(reads_of, endpoint.rules), *(found for _, found in self._ceiling))
+            for path in found
+            if path[0] == HISTORY
+        )
+        """What conditions read of histories."""
         self._data = DataRead(endpoint)
         self._reads_data = bool(self._data)
         self.parties = PartyFacts(endpoint)
@@ -289,7 +298,7 @@ class Evidence:
             found = self._plans[key] = by_base(
                 attribute
                 for path in sorted(wanted - _SAID)
-                if path[0] != DATA
+                if path[0] not in _APART
                 for attribute in attributes_of(path, self._seals, len(call.actors))
             )
         return found

@@ -26,6 +26,7 @@ from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason
 from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.evidence import AttributesRead, Evidence
+from bailiwick_webhook.record.history import HistoryCount, history_attributes
 from bailiwick_webhook.record.seals import ValueSealer
 
 _NO_POLICY: Final = b'"policy":null,'
@@ -137,6 +138,7 @@ class RecordLines:
         judged: float | None = None,
         weighed: Sequence[Hop] | None = None,
         read: AttributesRead | None = None,
+        history: Sequence[HistoryCount] = (),
     ) -> bytes:
         """Return the record as one JSON line. `kind` is evaluation or request; `used` is the grant used or opened.
 
@@ -145,7 +147,8 @@ class RecordLines:
         is what the verdict came from, where that is known; `read` is what `reading` returned, where it was asked
         already. `token` is the approval token that was shown. `item` is the call's place in a batch. `pending`: for so
         many seconds a change of the endpoint's policies has not been part of the snapshot. `judged` is the moment that
-        conditions saw, where it is not `now`.
+        conditions saw, where it is not `now`. `history`: what the verdict was made with of each history, and what was
+        counted.
         """
         evidence = None if endpoint is None else self._evidence_of(call, endpoint)
         subject = call.subject
@@ -184,11 +187,7 @@ class RecordLines:
             common, policy = evidence.common, self._policy(evidence, verdict.rule)
             if isinstance(subject, Party) and (subject.groups or call.actors or evidence.parties.asking):
                 _tell_parties(own, evidence, call, endpoint)
-            attributes, limits = evidence.read(call, endpoint, weighed) if read is None else read
-            if attributes is not None:
-                own["attributes"] = attributes
-            if limits is not None:
-                own["limits"] = limits
+            _tell_read(own, evidence, evidence.read(call, endpoint, weighed) if read is None else read, history)
         return b"".join(
             (
                 preamble,
@@ -272,6 +271,19 @@ def _token(token: ShownToken) -> dict[str, str | None]:
 def _party(party: Party) -> dict[str, Any]:
     """`issuer` None: on the enforcer's word."""
     return {"type": party.type, "id": party.id, "uid": party.uid, "issuer": party.issuer}
+
+
+def _tell_read(own: dict[str, Any], evidence: Evidence, read: AttributesRead, history: Sequence[HistoryCount]) -> None:
+    """Add what rules read of the call and of histories, and what was counted."""
+    attributes, limits = read
+    if history:
+        own["history"] = [count.member for count in history]
+        if attributes is not None and evidence.histories:
+            attributes = {**attributes, **history_attributes(evidence.histories, history)}
+    if attributes is not None:
+        own["attributes"] = attributes
+    if limits is not None:
+        own["limits"] = limits
 
 
 def _tell_parties(own: dict[str, Any], evidence: Evidence, call: Call, endpoint: CompiledEndpoint) -> None:

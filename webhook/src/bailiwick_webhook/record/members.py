@@ -90,6 +90,29 @@ DECISION: Final[tuple[RecordMember, ...]] = (
         " unknown.",
         "the policies name any",
     ),
+    RecordMember(
+        "history[]",
+        "Each [history](history.md) that the decision read or counted the call in.",
+        "the decision read or counted any",
+    ),
+    RecordMember("history[].name", "Its name."),
+    RecordMember("history[].object", "The name of the `EndpointHistory` that has its state for this call's key."),
+    RecordMember(
+        "history[].seq",
+        "The number of the event in this object that counted the call, or of the last event in the state that was read."
+        " `0`: there was no object yet.",
+    ),
+    RecordMember("history[].count", "The count that conditions read, with this call if it counts."),
+    RecordMember(
+        "history[].sum", "The exact sum that conditions read, as a decimal. `null`: the history has no amount."
+    ),
+    RecordMember("history[].age", "The age in seconds that conditions read. `null`: no call was counted before."),
+    RecordMember("history[].added", "Whether the call is counted in this history."),
+    RecordMember(
+        "history[].repeated",
+        "`true`: an earlier decision on the same request counted the call.",
+        "the request was repeated",
+    ),
     RecordMember("suspended[]", "The names of policies that are suspended or are being deleted.", "there are any"),
     RecordMember("digest", "What an approval of this call is bound to. `null`: the decision depends on no approval."),
     RecordMember("grant", "The grant that was used or opened. `null`: none."),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.manifests import guards
-from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.manifests.crds import GUARDED_CRDS
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
 from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint
@@ -19,6 +19,7 @@ from bailiwick_webhook.store.listwatch import Key
 RouteVersion = tuple[str, str]
 """Uid and resourceVersion of an APIService."""
 _ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
+_DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class GuardObjects:
@@ -66,7 +67,7 @@ class _Listing:
 
 
 class GuardWatch:
-    """The four policies, their bindings, the CRD, the proof and the APIServices, as five watched collections."""
+    """The policies, their bindings, the proof, the APIServices and each CRD, as watched collections."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
@@ -77,7 +78,7 @@ class GuardWatch:
         names = frozenset(guards.NAMES).__contains__
         self._policies = GuardObjects("ValidatingAdmissionPolicy", names, self._judge)
         self._bindings = GuardObjects("ValidatingAdmissionPolicyBinding", names, self._judge)
-        self._crd = GuardObjects("CustomResourceDefinition", APPROVAL_GRANTS_CRD.__eq__, self._judge)
+        self._crds = {name: GuardObjects("CustomResourceDefinition", name.__eq__, self._judge) for name in GUARDED_CRDS}
         self._proof = GuardObjects("ConfigMap", GUARD_CONFIG_MAP.__eq__, self._judge)
         self._routes = GuardObjects(apiroutes.KIND, apiroutes.decides, self._judge)
 
@@ -87,12 +88,10 @@ class GuardWatch:
         return (
             (Collection(f"{_ADMISSION}/validatingadmissionpolicies"), self._policies),
             (Collection(f"{_ADMISSION}/validatingadmissionpolicybindings"), self._bindings),
-            (
-                Collection("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", APPROVAL_GRANTS_CRD),
-                self._crd,
-            ),
             (Collection(proofs, GUARD_CONFIG_MAP), self._proof),
             (Collection(apiroutes.PATH), self._routes),
+            # Each by its name: the role allows no other definition.
+            *((Collection(_DEFINITIONS, name), watched) for name, watched in self._crds.items()),
         )
 
     @property
@@ -116,7 +115,7 @@ class GuardWatch:
         return str((proof.get("data") or {}).get(WITNESS_KEYS_ENTRY, ""))
 
     def _judge(self) -> None:
-        watched = (self._policies, self._bindings, self._crd, self._routes)
+        watched = (self._policies, self._bindings, self._routes, *self._crds.values())
         objects = [document for collection in watched for document in collection.found.values()]
         self.why = self._doubt(objects)
         self.proven = not self.why

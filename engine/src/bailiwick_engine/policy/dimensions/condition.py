@@ -34,7 +34,7 @@ class CompiledCondition:
 
     `cost`: what it takes, with the variables that it reaches; `light`: it need not be counted for a call that is small.
     `reads`: which attributes it can read, itself or by a variable (see `reads`): found when it is compiled, since the
-    first record of an endpoint would have to wait for all of them.
+    first record of an endpoint would have to wait for all of them. `histories`: the names of those that it reads.
     """
 
     name: str
@@ -44,11 +44,21 @@ class CompiledCondition:
     cost: Cost
     light: bool
     reads: frozenset[Path]
+    histories: frozenset[str]
 
     @property
-    def parts(self) -> tuple[str, Expression, str | None, Scope, Cost, bool, frozenset[Path]]:
+    def parts(self) -> tuple[str, Expression, str | None, Scope, Cost, bool, frozenset[Path], frozenset[str]]:
         """What a condition is made from, for another kind of condition that stands in for it."""
-        return self.name, self.expression, self.message, self.scope, self.cost, self.light, self.reads
+        return (
+            self.name,
+            self.expression,
+            self.message,
+            self.scope,
+            self.cost,
+            self.light,
+            self.reads,
+            self.histories,
+        )
 
     @property
     def timed(self) -> bool:

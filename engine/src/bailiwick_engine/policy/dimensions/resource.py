@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bailiwick_api.kinds.endpointpolicy import ResourceMatch
+from bailiwick_api.kinds.matches import ResourceMatch
 from bailiwick_engine.call import Resource
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.names import NameSet

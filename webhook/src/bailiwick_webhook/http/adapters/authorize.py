@@ -51,10 +51,15 @@ _ADMITTED: Final = frozenset({k8snames.CREATE, "update", k8snames.DELETE, k8snam
 # Without a name they are about every object of a type.
 _OF_COLLECTIONS: Final = frozenset({"list", "watch", "deletecollection"})
 _MOST_NAMED: Final = 256
+# What counts a call, which admission does, and not what asks here.
+_COUNTING: Final = frozenset({Reason.HISTORY_UNAVAILABLE, Reason.HISTORY_UNCOUNTABLE})
 # What depends on arguments, of which there are none here.
-_UNTOLD: Final = frozenset(
-    {Reason.CONDITION_FALSE, Reason.CONDITION_ERROR, Reason.CONTEXT_INSUFFICIENT, Reason.UNINSPECTABLE}
-)
+_UNTOLD: Final = _COUNTING | {
+    Reason.CONDITION_FALSE,
+    Reason.CONDITION_ERROR,
+    Reason.CONTEXT_INSUFFICIENT,
+    Reason.UNINSPECTABLE,
+}
 _NAME_EACH: Final = "Rules name objects of this collection. Name one object in each request."
 
 _log: Final = LogLimit()
@@ -192,6 +197,8 @@ def _judged(call: ReviewedCall, verdict: Verdict, stranger: str) -> _Denial | No
         )
     if verdict.outcome is not Outcome.DENY:
         return None
+    if verdict.reason in _COUNTING and not admitted:
+        return _Denial(verdict.reason.value, "A history counts this call, and a call that reads is never counted.")
     untold = verdict.gate is not None or verdict.reason in _UNTOLD
     if (call.target.action, call.target.name) == (
         k8snames.CREATE,

@@ -134,7 +134,7 @@ class EnforceHandler:
         elif not readable:
             asked = replace(asked, call=replace(asked.call, refused=Reason.UNINSPECTABLE))
         if said.get("dryRun") is True:
-            return _tried(call, await authenticator.pdp.verdict(asked), authenticator)
+            return _tried(call, await authenticator.pdp.verdict(asked, as_counted=True), authenticator)
         decision = await resolve(authenticator.pdp.evaluate(asked))
         if decision.verdict.outcome is Outcome.FORBIDDEN or decision.verdict.dry_run:
             raise forbidden(authenticator.identity.stranger)

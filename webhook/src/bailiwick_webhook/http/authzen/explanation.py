@@ -1,6 +1,6 @@
 """Explanations, as the context of an answer carries them: each near rule clause by clause, and the nearest miss.
 
-Holds: only what policies say and whether it held; nothing of the call.
+Holds: only what policies say and whether it held, and the numbers of histories; nothing of the call.
 """
 
 from typing import Any
@@ -26,6 +26,9 @@ def described(decision: Decision) -> dict[str, Any]:
         body["refused"] = explanation.refused.value
     if explanation.incomplete:
         body["incomplete"] = True
+    if explanation.histories:
+        # `null`: not known.
+        body["histories"] = {name: None if one is None else one.members for name, one in explanation.histories}
     if not decision.allowed and explanation.changes:
         body["nearest_miss"] = _miss(explanation)
     return body

@@ -251,6 +251,8 @@ def _denial(decision: Decision, base: str, binding_token: str | None) -> dict[st
         said["hop"] = verdict.hop
     if decision.next_action == "retry":
         said["retry_after"] = RETRY_AFTER
+    if (wait := decision.retry_after_seconds) is not None:
+        said["retry_after_seconds"] = wait
     if asks(decision) and verdict.rule is not None:
         # AuthZEN ARAP (draft): the presence of access_request is the only signal that a denial can be asked about.
         policy = verdict.rule.policy

@@ -49,7 +49,7 @@ class AccessRequestsHandler:
         asked = await resolve(self._authenticator.call(of, caller, messages.parse(body), marks(request), large=large))
         denial = _denial(body)
         asked = replace(asked, key=_key(request))
-        verdict = await self._authenticator.pdp.verdict(asked)
+        verdict = await self._authenticator.pdp.verdict(asked, as_counted=True)
         if verdict.outcome is Outcome.FORBIDDEN or verdict.dry_run:
             raise forbidden(self._authenticator.identity.stranger)
         _offered(body, asked)

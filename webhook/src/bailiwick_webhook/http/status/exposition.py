@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_process.metric import Metric
 from bailiwick_webhook.metrics import table
-from bailiwick_webhook.metrics.counts import Counts, Tally
+from bailiwick_webhook.metrics.counts import Counts, HistoryTally, Tally
 from bailiwick_webhook.metrics.table import BOUNDS, CLASSES, RANKS, CallerClass, RequestKind
 from bailiwick_webhook.record.writing.writer import RecordWriter
 from bailiwick_webhook.store.view import View
@@ -66,7 +66,7 @@ class Exposition(Collector):
                 for reason, count in reasons.items()
             ),
         )
-        yield _histogram(table.DURATION, tallies)
+        yield _histogram(table.DURATION, (((kind,), tally) for kind, tally in tallies))
         yield _counter(table.USES, (((outcome,), count) for outcome, count in counts.uses.items()))
         met = counts.shadows.met
         yield _counter(
@@ -74,6 +74,7 @@ class Exposition(Collector):
             (((endpoint, *both), count) for endpoint, found in met.items() for both, count in found.items()),
         )
         yield _counter(table.DROPS, (((why,), count) for why, count in counts.shadows.dropped.items()))
+        yield from self._histories()
         yield _counter(table.RECORDS_WRITTEN, [((), records.written)])
         yield _counter(table.RECORDS_LOST, [((), records.lost)])
         yield _gauge(table.RECORDS_WAITING, records.held)
@@ -116,6 +117,13 @@ class Exposition(Collector):
         ends = None if certificate is None else certificate.not_after
         yield _gauge(table.CERTIFICATE_ENDS, None if ends is None else ends.timestamp())
         yield _gauge(table.CERTIFICATE_REFUSED, None if certificate is None else certificate.problem is not None)
+
+    def _histories(self) -> Iterator[Family]:
+        tally = self._counts.histories
+        yield _counter(table.HISTORY_COMMITS, (((outcome,), count) for outcome, count in tally.commits.items()))
+        yield _counter(table.HISTORY_CALLS, [((), tally.calls)])
+        yield _histogram(table.HISTORY_SECONDS, [((), tally)])
+        yield _counter(table.HISTORY_UNAVAILABLE, (((why,), count) for why, count in tally.unavailable.items()))
 
     def _budget(self) -> Iterator[Family]:
         ledger = self._store.ledger
@@ -168,9 +176,9 @@ def _gauge(metric: Metric, value: float | None) -> Family:
     return GaugeMetricFamily(metric.name, metric.help, value=None if value is None else float(value))
 
 
-def _histogram(metric: Metric, tallies: Iterable[tuple[RequestKind, Tally]]) -> Family:
+def _histogram(metric: Metric, tallies: Iterable[tuple[tuple[str, ...], Tally | HistoryTally]]) -> Family:
     family = HistogramMetricFamily(metric.name, metric.help, labels=[name for name, _ in metric.labels])
     bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
-    for kind, tally in tallies:
-        family.add_metric((kind,), list(zip(bounds, accumulate(tally.buckets), strict=True)), tally.seconds)
+    for labels, tally in tallies:
+        family.add_metric(labels, list(zip(bounds, accumulate(tally.buckets), strict=True)), tally.seconds)
     return family

@@ -1,0 +1,339 @@
+"""Decisions at an endpoint that counts calls: in which order things are done, and what is taken back."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import pytest
+from msgspec.structs import replace
+
+from bailiwick_api.accounts import Installation
+from bailiwick_api.serverclock import ServerClock
+from bailiwick_engine.approval.grants import Grant, parse
+from bailiwick_engine.batch import Semantic
+from bailiwick_engine.call import Action, Resource, ServiceAccount
+from bailiwick_engine.decision import decide
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.history.state import parse_state
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.approvals.consumer import Judge
+from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.history.ports import no_histories
+from bailiwick_webhook.history.reservations import keeping
+from bailiwick_webhook.pipeline import evaluator
+from bailiwick_webhook.pipeline.decision import Decision
+from bailiwick_webhook.pipeline.pdp import Pdp
+from bailiwick_webhook.steps import resolve
+from support.keptobjects import KeptObjects, lost
+from support.objects import Object, gated_rule, opened_grant, rule, settings
+from support.pdp.alone import Alone, KeptRecords
+from unit.engine.cases import CALL, ENFORCER, THE_AGENT, stored
+
+LIMITED: Final = {"name": "limit", "expression": "history.exports.count <= 5"}
+EXPORT: Final = rule("export", actions=["customers.export"], conditions=[LIMITED])
+EXPORTS: Final = {"name": "exports", "key": ["agent"], "window": "1h", "counts": {"actions": ["customers.export"]}}
+
+
+def counting(*rules: Object, histories: Sequence[Object] = (EXPORTS,), **more: object) -> Object:
+    """Return a policy whose endpoint counts exports."""
+    listing = rule("list", actions=["customers.list"])
+    own = {**settings(), "history": list(histories)}
+    return stored("crm-agent", listing, *(rules or (EXPORT,)), endpointSettings=own, **more)
+
+
+class CountingPoint:
+    """A decision point over kept objects."""
+
+    def __init__(self, api: KeptObjects, *policies: Object, records: KeptRecords | None = None) -> None:
+        self.api = api
+        self.clock = ServerClock()
+        self.clock.record_answer(self.clock.wall(), self.clock.monotonic())
+        self.proven = True
+        keeper = keeping(api, self.clock, lambda: self.proven)
+        self.alone = Alone(policies or [counting()], records=records, histories=keeper)
+        self.pdp: Pdp = self.alone.pdp
+
+    async def ask(self, action: str = "customers.export", request_id: str | None = None, **more: Any) -> Decision:  # noqa: ANN401 - members of a call
+        return await resolve(self.pdp.evaluate(asked(action, request_id, **more)))
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.alone.records.lines]
+
+    @property
+    def counted(self) -> int:
+        """How many calls stand in the objects."""
+        states = [parse_state(stored["spec"]) for stored in self.api.objects.values()]
+        return sum(slot.count for state in states if state for line in state.lines.values() for slot in line.slots)
+
+
+def asked(
+    action: str = "customers.export",
+    request_id: str | None = None,
+    item: int | None = None,
+    **more: Any,  # noqa: ANN401 - members of a call
+) -> EvaluationRequest:
+    call = replace(CALL, action=Action(action), **more)
+    return EvaluationRequest(call, request_id, live_identity=True, item=item)
+
+
+@pytest.fixture
+def api() -> KeptObjects:
+    return KeptObjects(seconds=0.0)
+
+
+@pytest.fixture
+def point(api: KeptObjects) -> CountingPoint:
+    return CountingPoint(api)
+
+
+async def test_the_sixth_call_of_the_window_is_denied(point: CountingPoint) -> None:
+    decisions = [await point.ask() for _ in range(6)]
+    assert [one.allowed for one in decisions] == [True] * 5 + [False]
+    assert decisions[5].verdict.reason is Reason.CONDITION_FALSE
+    assert point.counted == 5
+
+
+async def test_the_denial_says_when_to_come_again(point: CountingPoint) -> None:
+    decisions = [await point.ask() for _ in range(6)]
+    wait = decisions[5].retry_after_seconds
+    assert wait is not None
+    assert 3500 < wait < 3700
+    assert decisions[4].retry_after_seconds is None
+
+
+async def test_a_call_that_no_history_touches_is_decided_without_the_api_server(
+    point: CountingPoint, api: KeptObjects
+) -> None:
+    decision = point.pdp.evaluate(asked("customers.list"))
+    assert isinstance(decision, Decision)
+    assert decision.allowed
+    assert api.requests == []
+
+
+async def test_a_call_that_is_sent_again_counts_once(point: CountingPoint) -> None:
+    for _ in range(3):
+        assert (await point.ask(request_id="r-1")).allowed
+    assert point.counted == 1
+    await point.ask(request_id="r-2")
+    await point.ask(request_id="r-1", resource=Resource("customer", "43"))
+    await point.ask(request_id="r-1", caller=ENFORCER)
+    assert point.counted == 3
+
+
+async def test_a_call_without_a_request_id_is_its_own_each_time(point: CountingPoint) -> None:
+    await point.ask()
+    await point.ask()
+    assert point.counted == 2
+
+
+async def test_a_call_whose_record_fails_is_taken_out_again(api: KeptObjects) -> None:
+    point = CountingPoint(api, records=KeptRecords(failing=lambda _: True))
+    decision = await point.ask()
+    assert (decision.allowed, decision.verdict.reason) == (False, Reason.RECORD_FAILED)
+    assert point.counted == 0
+
+
+async def test_a_record_has_what_was_counted_and_read(point: CountingPoint) -> None:
+    for _ in range(6):
+        await point.ask()
+    await point.ask(caller=THE_AGENT)
+    (name,) = {name for _, name in point.api.objects}
+    found = [line["history"] for line in point.lines]
+    expected = [(number, number, True) for number in range(1, 6)] + [(5, 6, False), (5, 6, False)]
+    assert [(one["seq"], one["count"], one["added"]) for (one,) in found] == expected
+    assert {(one["name"], one["object"]) for (one,) in found} == {("exports", name)}
+    assert point.lines[2]["attributes"] == {"history.exports.count": 3}
+
+
+async def test_a_call_that_was_counted_before_is_recorded_as_repeated(point: CountingPoint) -> None:
+    await point.ask(request_id="r")
+    await point.ask(request_id="r")
+    ((first,), (again,)) = [line["history"] for line in point.lines]
+    assert "repeated" not in first
+    assert (again["count"], again["added"], again["repeated"]) == (1, True, True)
+
+
+async def test_a_call_is_counted_before_it_is_recorded(api: KeptObjects) -> None:
+    order: list[str] = []
+
+    class Watching(KeptRecords):
+        async def write(self, line: bytes, *, must: bool = True) -> None:
+            order.append(f"record {must}")
+            await super().write(line, must=must)
+
+    api.after = order.append
+    await CountingPoint(api, records=Watching()).ask()
+    assert order == ["GET", "POST", "record True"]
+
+
+async def test_the_api_server_away_denies_what_counts_and_nothing_else(point: CountingPoint, api: KeptObjects) -> None:
+    api.before = lambda _: lost()
+    denied = await point.ask()
+    assert (denied.allowed, denied.verdict.reason) == (False, Reason.HISTORY_UNAVAILABLE)
+    assert "did not respond" in denied.sentence
+    assert (await point.ask("customers.list")).allowed
+
+
+async def test_guards_that_are_not_proven_deny_what_counts(point: CountingPoint) -> None:
+    point.proven = False
+    denied = await point.ask()
+    assert denied.verdict.reason is Reason.HISTORY_UNAVAILABLE
+    assert "guards" in denied.sentence
+
+
+async def test_without_an_api_server_the_denial_says_so() -> None:
+    alone = Alone([counting()], histories=no_histories)
+    denied = await resolve(alone.pdp.evaluate(asked()))
+    assert (denied.allowed, denied.verdict.reason) == (False, Reason.HISTORY_UNAVAILABLE)
+    assert denied.sentence == "This endpoint counts calls, which needs an API server, and there is none."
+
+
+async def test_a_dry_run_sees_the_numbers_and_counts_nothing(point: CountingPoint) -> None:
+    for _ in range(5):
+        await point.ask()
+    dry = await point.ask(caller=THE_AGENT)
+    assert (dry.verdict.dry_run, dry.allowed, dry.verdict.reason) == (True, False, Reason.CONDITION_FALSE)
+    assert point.counted == 5
+
+
+async def test_a_dry_run_within_the_limit_is_allowed_and_counts_nothing(point: CountingPoint) -> None:
+    for _ in range(9):
+        assert (await point.ask(caller=THE_AGENT)).allowed
+    assert point.counted == 0
+
+
+async def test_what_only_a_verdict_is_wanted_of_is_denied_unless_it_is_as_if_counted(point: CountingPoint) -> None:
+    assert (await point.pdp.verdict(asked())).reason is Reason.HISTORY_UNAVAILABLE
+    assert (await point.pdp.verdict(asked(), as_counted=True)).outcome is Outcome.ALLOW
+    assert point.counted == 0
+
+
+async def test_each_item_of_a_batch_sees_the_allowed_ones_before_it(point: CountingPoint) -> None:
+    items = [asked("customers.list" if number == 2 else "customers.export", item=number) for number in range(8)]
+    decisions = await point.pdp.evaluate_all(items, Semantic.EXECUTE_ALL)
+    assert [one is not None and one.allowed for one in decisions] == [True] * 6 + [False] * 2
+    assert point.counted == 5
+
+
+async def test_items_after_the_early_end_count_nothing(point: CountingPoint) -> None:
+    items = [asked("customers.erase" if number == 2 else "customers.export", item=number) for number in range(5)]
+    decisions = await point.pdp.evaluate_all(items, Semantic.DENY_ON_FIRST_DENY)
+    assert [one is not None and one.allowed for one in decisions] == [True, True, False]
+    assert point.counted == 2
+
+
+async def test_items_behind_one_whose_record_fails_are_taken_out_again(api: KeptObjects) -> None:
+    point = CountingPoint(api, records=KeptRecords(failing=lambda line: json.loads(line)["item"] == 1))
+    items = [asked(item=number) for number in range(4)]
+    decisions = await point.pdp.evaluate_all(items, Semantic.DENY_ON_FIRST_DENY)
+    assert [one is not None and one.allowed for one in decisions] == [True, False]
+    assert point.counted == 1
+
+
+class OneGrant:
+    """Takes a use of one grant, which is known from the start; `used` None: it cannot be used."""
+
+    def __init__(self, *, works: bool = True) -> None:
+        self.works = works
+        self.uses = 0
+        raw = opened_grant("crm")
+        raw["metadata"] |= {"uid": "u", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+        grant = parse(raw)
+        assert grant is not None
+        self.grant = grant
+
+    async def caught_up(
+        self, asked: EvaluationRequest, verdict: Verdict, judge: Judge, since: float | None = None
+    ) -> Verdict:
+        return verdict
+
+    def taken_before(self, asked: EvaluationRequest, verdict: Verdict, known: object) -> tuple[Grant, ...]:
+        return (self.grant,) if self.works and verdict.outcome is Outcome.USE_GRANT else ()
+
+    async def consume(
+        self, asked: EvaluationRequest, verdict: Verdict, evaluation_id: str, judge: Judge
+    ) -> tuple[Verdict, Grant | None]:
+        self.uses += 1
+        if not self.works:
+            return replace(verdict, outcome=Outcome.DENY, reason=Reason.APPROVAL_REVOKED, grants=()), None
+        return replace(verdict, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), self.grant
+
+
+GATED: Final = gated_rule("export", conditions=[{"name": "always", "expression": "history.exports.count >= 0"}])
+FULL: Final = rule(
+    "full",
+    effect="Deny",
+    actions=["customers.export"],
+    conditions=[{"name": "limit", "expression": "history.exports.count > 1"}],
+)
+
+
+def with_grant(point: CountingPoint, uses: OneGrant, monkeypatch: pytest.MonkeyPatch) -> Pdp:
+    """Return a pipeline for which every approval that a rule asks for is there."""
+
+    def approved(verdict: Verdict) -> Verdict:
+        waits = verdict.reason is Reason.APPROVAL_REQUIRED
+        return replace(verdict, outcome=Outcome.USE_GRANT, grants=(uses.grant,)) if waits else verdict
+
+    def evaluate_hops(*args: Any) -> Any:  # noqa: ANN401 - as the engine's
+        verdict, weighed = decide.evaluate_hops(*args)
+        return approved(verdict), weighed
+
+    monkeypatch.setattr(evaluator, "evaluate_hops", evaluate_hops)
+    keeper = keeping(point.api, point.clock, lambda: True)
+    return Pdp(
+        cast("Any", point.alone.store),
+        uses,
+        cast("Any", point.alone.pdp._opener),
+        point.alone.records,
+        Installation(),
+        histories=keeper,
+    )
+
+
+async def test_a_full_limit_never_burns_an_approval(api: KeptObjects, monkeypatch: pytest.MonkeyPatch) -> None:
+    point, uses = CountingPoint(api, counting(GATED, FULL)), OneGrant()
+    pdp = with_grant(point, uses, monkeypatch)
+    assert (await resolve(pdp.evaluate(asked()))).allowed
+    denied = await resolve(pdp.evaluate(asked()))
+    assert (denied.allowed, denied.verdict.reason) == (False, Reason.POLICY_DENIED)
+    assert (uses.uses, point.counted) == (1, 1)
+
+
+async def test_a_grant_that_cannot_be_used_after_all_takes_the_call_out_again(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point, uses = CountingPoint(api, counting(GATED, FULL)), OneGrant(works=False)
+    pdp = with_grant(point, uses, monkeypatch)
+    denied = await resolve(pdp.evaluate(asked()))
+    assert (denied.allowed, denied.verdict.reason) == (False, Reason.APPROVAL_REVOKED)
+    assert (uses.uses, point.counted) == (1, 0)
+
+
+async def test_a_record_that_fails_after_a_use_takes_the_call_out_again(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point, uses = CountingPoint(api, counting(GATED, FULL), records=KeptRecords(lambda _: True)), OneGrant()
+    denied = await resolve(with_grant(point, uses, monkeypatch).evaluate(asked()))
+    assert denied.verdict.reason is Reason.RECORD_FAILED
+    assert (uses.uses, point.counted) == (1, 0)
+
+
+async def test_calls_at_once_share_writes_and_exactly_the_limit_passes(point: CountingPoint, api: KeptObjects) -> None:
+    decisions = await asyncio.gather(*(point.ask() for _ in range(50)))
+    assert sum(one.allowed for one in decisions) == 5
+    assert api.count("PUT") + api.count("POST") <= 2
+
+
+async def test_a_large_call_counts_too(point: CountingPoint) -> None:
+    large = replace(asked(), large=True)
+    decisions = [await resolve(point.pdp.evaluate(large)) for _ in range(6)]
+    assert [one.allowed for one in decisions] == [True] * 5 + [False]
+
+
+async def test_the_caller_is_part_of_what_makes_a_call_the_same(point: CountingPoint) -> None:
+    await point.ask(request_id="r")
+    await point.ask(request_id="r", caller=ServiceAccount(ENFORCER.username, "another-uid"))
+    assert point.counted == 2

@@ -1,0 +1,306 @@
+"""Commits: the calls that wait for one object are judged in order and counted together, in one write.
+
+Standing: under `reservations`, over `storedobjects`. Holds: a call is answered after the write at the resourceVersion
+that it was judged by; where nothing is added, by a state that stood at some moment after the call came. One task works
+on an object, and ends when nothing waits. A caller that goes away changes nothing for the others.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, commit, numbers_at, release
+from bailiwick_engine.history.retention import freed_at
+from bailiwick_engine.history.state import KeyState
+from bailiwick_engine.policy.histories import CompiledHistory
+from bailiwick_webhook.history.heldstates import HeldState
+from bailiwick_webhook.history.ports import Beside, HistoryKey, SlicesOf
+from bailiwick_webhook.history.storedobjects import ObjectStore
+from bailiwick_webhook.metrics.table import HistoryCause
+
+CONFLICT_SECONDS: Final = 2.0
+READ_INTERVAL: Final = 0.25
+"""Seconds between two reads of an object for calls that add nothing."""
+_CHUNK: Final = 8
+"""Calls that are judged without a look at what else waits."""
+
+CommitResult: TypeAlias = CommittedCall | HistoryCause
+
+
+def _new_answer() -> "asyncio.Future[CommitResult]":
+    return asyncio.get_running_loop().create_future()
+
+
+@dataclass(slots=True, eq=False)
+class WaitingCommit:
+    """A call that waits. `came`: when, by the monotonic clock. `large`: to judge it may take long.
+
+    `definitions`: all histories of the endpoint. `stale`: any state will do. `follows`: it is counted already, and only
+    wants to know by a state that stood after that; it reads without a pause. `freed`: after how many milliseconds the
+    first of the calls that it was denied by is out; None: that is not known. `seq`: the event that counted it, or the
+    last one in the state that it was judged by.
+    """
+
+    call: WaitingCall
+    came: float
+    definitions: Iterable[CompiledHistory]
+    large: bool = False
+    stale: bool = False
+    follows: bool = False
+    freed: int | None = None
+    seq: int = 0
+    answer: "asyncio.Future[CommitResult]" = field(default_factory=_new_answer)
+
+    def finish(self, result: CommitResult) -> None:
+        """Answer, unless the caller has gone away."""
+        if not self.answer.done():
+            self.answer.set_result(result)
+
+
+@dataclass(slots=True, eq=False)
+class WaitingRelease:
+    """An entry that is to be taken out again. `came`: when, by the monotonic clock."""
+
+    entry: str
+    came: float
+    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def finish(self) -> None:
+        """Say that it was tried."""
+        if not self.done.done():
+            self.done.set_result(None)
+
+
+class HistoryCommits:
+    """The work on all objects. Lives in one loop."""
+
+    def __init__(self, store: ObjectStore, slices: SlicesOf, beside: Beside) -> None:
+        self._store = store
+        self._slices = slices
+        self._beside = beside
+        self._objects: dict[HistoryKey, _ObjectCommits] = {}
+
+    def __len__(self) -> int:
+        """How many objects are worked on."""
+        return len(self._objects)
+
+    async def commit(self, key: HistoryKey, empty: KeyState, waiting: WaitingCommit) -> CommitResult:
+        """Return what becomes of a call in an object. `empty`: the state of the object where there is none yet."""
+        self._object(key, empty).add(waiting)
+        return await waiting.answer
+
+    async def release(self, key: HistoryKey, empty: KeyState, entry: str) -> None:
+        """Take an entry out of an object; return once that was tried."""
+        waiting = WaitingRelease(entry, self._store.clock())
+        self._object(key, empty).add(waiting)
+        await waiting.done
+
+    async def close(self) -> None:
+        """Stop. What is being written may be counted."""
+        objects = tuple(self._objects.values())
+        for one in objects:
+            one.task.cancel()
+        if objects:
+            await asyncio.wait([one.task for one in objects])
+
+    def _object(self, key: HistoryKey, empty: KeyState) -> "_ObjectCommits":
+        found = self._objects.get(key)
+        if found is None:
+            ended = partial(self._objects.pop, key)
+            judge = _Judging(self._slices(key[0]).turn, partial(self._beside, key[0]))
+            found = self._objects[key] = _ObjectCommits(self._store, key, empty, judge, ended)
+        return found
+
+
+class _ObjectCommits:
+    """The work on one object."""
+
+    def __init__(
+        self, store: ObjectStore, key: HistoryKey, empty: KeyState, judging: "_Judging", ended: Callable[[], object]
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._empty = empty
+        self._judging = judging
+        self._ended = ended
+        self._calls: list[WaitingCommit] = []
+        # Calls that the state that is held adds nothing for: they wait for a later one.
+        self._readers: list[WaitingCommit] = []
+        self._releases: list[WaitingRelease] = []
+        # The calls that are being judged or written.
+        self._batch: Sequence[WaitingCommit] = ()
+        self._arrived = asyncio.Event()
+        self.task: Final = asyncio.get_running_loop().create_task(self._run())
+
+    def add(self, waiting: WaitingCommit | WaitingRelease) -> None:
+        """Let a call or a release wait."""
+        if isinstance(waiting, WaitingRelease):
+            self._releases.append(waiting)
+        else:
+            self._calls.append(waiting)
+        self._arrived.set()
+
+    async def _run(self) -> None:
+        try:
+            while self._calls or self._readers or self._releases:
+                await self._work()
+        except Exception as error:  # noqa: BLE001 - a defect is each caller's, as if it had met it by itself
+            for waiting in (*self._batch, *self._calls, *self._readers):
+                if not waiting.answer.done():
+                    waiting.answer.set_exception(error)
+        finally:
+            self._fail(HistoryCause.LATE)
+            # No one can come in between: nothing was awaited since nothing waits.
+            self._ended()
+
+    async def _work(self) -> None:
+        """Read where that is necessary, judge what waits, and write once."""
+        held = self._store.held.get(self._key)
+        if held is None or not (self._calls or self._releases):
+            if held is not None and not await self._may_read(held):
+                return
+            read = await self._store.read(self._key, self._empty)
+            if isinstance(read, HistoryCause):
+                self._fail(read)
+                return
+            held = read
+            self._judge_again()
+        moment = self._store.moment()
+        if isinstance(moment, HistoryCause):
+            self._fail(moment)
+            return
+        self._arrived.clear()
+        batch = self._batch = [waiting for waiting in self._calls if not waiting.answer.done()]
+        self._calls = []
+        releases = tuple(self._releases)
+        state = release(held.state, [waiting.entry for waiting in releases]) if releases else held.state
+        state, results = await self._judging.judge(state, batch, moment)
+        for waiting, result in zip(batch, results, strict=True):
+            if not result.passed and (out := freed_at(state, waiting.call.need, moment)) is not None:
+                waiting.freed = out - moment.earliest
+        if state is held.state:
+            self._finish(releases)
+            self._answer_readers(held, batch, results)
+        else:
+            await self._write(held, state, batch, results, releases)
+
+    def _judge_again(self) -> None:
+        """Judge the readers by the state that is held now."""
+        self._calls = [*self._readers, *self._calls]
+        self._readers = []
+
+    async def _may_read(self, held: HeldState) -> bool:
+        """Wait until it is time to read for those that add nothing; return False where another call comes first."""
+        pause = held.read + READ_INTERVAL - self._store.clock()
+        if pause <= 0 or any(waiting.follows for waiting in self._readers):
+            return True
+        try:
+            async with asyncio.timeout(pause):
+                await self._arrived.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    def _answer_readers(
+        self, held: HeldState, batch: Sequence[WaitingCommit], results: Iterable[CommittedCall]
+    ) -> None:
+        """Answer those that came before the state stood; the others wait for a later one."""
+        for waiting, result in zip(batch, results, strict=True):
+            if waiting.stale or waiting.came <= held.proven:
+                waiting.finish(result)
+            else:
+                self._readers.append(waiting)
+
+    async def _write(
+        self,
+        held: HeldState,
+        state: KeyState,
+        batch: Sequence[WaitingCommit],
+        results: Sequence[CommittedCall],
+        releases: Sequence[WaitingRelease],
+    ) -> None:
+        definitions = {one.digest: one for waiting in batch for one in waiting.definitions}
+        written = await self._store.write(self._key, held, state, definitions.values())
+        if written is None:
+            self._try_again(batch, releases)
+            return
+        self._finish(releases)
+        if isinstance(written, HistoryCause):
+            for waiting in batch:
+                waiting.finish(written)
+            return
+        self._store.tally.calls += sum(result.seq is not None for result in results)
+        for waiting, result in zip(batch, results, strict=True):
+            waiting.finish(result)
+        # The state that was written stood after they came.
+        self._judge_again()
+
+    def _try_again(self, batch: Iterable[WaitingCommit], releases: Iterable[WaitingRelease]) -> None:
+        """Let those wait again that have not waited for too long."""
+        since = self._store.clock() - CONFLICT_SECONDS
+        again: list[WaitingCommit] = []
+        for waiting in batch:
+            if waiting.came >= since:
+                again.append(waiting)
+            else:
+                waiting.finish(HistoryCause.CONFLICT)
+        self._calls = [*again, *self._calls]
+        self._finish([waiting for waiting in releases if waiting.came < since])
+
+    def _finish(self, releases: Iterable[WaitingRelease]) -> None:
+        for waiting in releases:
+            waiting.finish()
+        self._releases = [waiting for waiting in self._releases if not waiting.done.done()]
+
+    def _fail(self, cause: HistoryCause) -> None:
+        """Answer all that wait."""
+        for waiting in (*self._batch, *self._calls, *self._readers):
+            waiting.finish(cause)
+        self._batch, self._calls, self._readers = (), [], []
+        self._finish(self._releases)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judging:
+    """Judges calls. `turn` lets the loop go on; `beside` does work beside it."""
+
+    turn: Callable[[], Awaitable[None]]
+    beside: Callable[..., Awaitable[Any]]
+
+    async def judge(
+        self, state: KeyState, batch: Sequence[WaitingCommit], moment: ClockBounds
+    ) -> tuple[KeyState, list[CommittedCall]]:
+        """Judge the calls in order, a few at a time, and each that is large beside the loop."""
+        results: list[CommittedCall] = []
+        for chunk in _chunks(batch):
+            await self.turn()
+            seq = state.seq
+            if chunk[0].follows:
+                committed = tuple(_numbers_of(state, waiting.call, moment) for waiting in chunk)
+            else:
+                work = partial(commit, state, [waiting.call for waiting in chunk], moment)
+                state, committed = await self.beside(work) if chunk[0].large else work()
+            for waiting, result in zip(chunk, committed, strict=True):
+                seq = waiting.seq = seq if result.seq is None else result.seq
+            results.extend(committed)
+        return state, results
+
+
+def _chunks(batch: Sequence[WaitingCommit]) -> Iterator[Sequence[WaitingCommit]]:
+    """Yield the calls in order, a few together; each that is large alone."""
+    chunk: list[WaitingCommit] = []
+    for waiting in batch:
+        first = chunk[0] if chunk else waiting
+        if chunk and (waiting.large or first.large or waiting.follows != first.follows or len(chunk) == _CHUNK):
+            yield chunk
+            chunk = []
+        chunk.append(waiting)
+    if chunk:
+        yield chunk
+
+
+def _numbers_of(state: KeyState, call: WaitingCall, moment: ClockBounds) -> CommittedCall:
+    """Return the numbers of a call that is counted already."""
+    return CommittedCall(numbers_at(state, call.need, moment, with_this=False, entry=call.entry), passed=True)

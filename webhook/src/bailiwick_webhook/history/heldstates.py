@@ -1,0 +1,124 @@
+"""Held states: objects as this replica saw them last, and how far each had come.
+
+Standing: under `commits`. Holds: memory is bounded; a state that is behind one that was seen before, or is gone before
+its time, is not trusted until all that it may lack is out of every window.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_LABEL, KEEP_UNTIL_LABEL
+from bailiwick_engine.boundedcache import BoundedCache
+from bailiwick_engine.history.state import KeyState, parse_state, state_spec
+from bailiwick_webhook.history.ports import HistoryKey
+
+KIND: Final = "EndpointHistory"
+REMEMBERED: Final = 10_000
+"""Objects of which it is remembered how far they had come."""
+MOST_PARTS: Final = 100_000
+"""Slots and entries of all states that are kept: about 20 MB."""
+_HOUR: Final = "%Y-%m-%dT%H"
+_SPREAD: Final = 30_000
+"""Milliseconds before its hour from which on nothing of a state matters (see `retention.keep_until`)."""
+
+
+class HeldState(msgspec.Struct, frozen=True, gc=False):
+    """A state as the API server held it at some moment after `proven`. `keep_until`: milliseconds since the epoch.
+
+    `version` and `uid` None: there is no such object. `read`: when it was last read. Both times by a monotonic clock.
+    """
+
+    state: KeyState
+    version: str | None
+    uid: str | None
+    keep_until: int
+    proven: float
+    read: float
+
+    @property
+    def parts(self) -> int:
+        """How much there is of it."""
+        lines = sum(len(line.slots) for line in self.state.lines.values())
+        return 1 + lines + sum(1 + len(entry.shares) for entry in self.state.recent)
+
+
+def parse_held(body: Mapping[str, Any], empty: KeyState, began: float) -> HeldState | None:
+    """Return the state that an object holds; None where it is not one of this key, or is being deleted.
+
+    `empty` is of the same key; `began`: when it was read.
+    """
+    metadata = body.get("metadata") or {}
+    state = parse_state(body.get("spec"))
+    if state is None or (state.endpoint, state.key) != (empty.endpoint, empty.key) or "deletionTimestamp" in metadata:
+        return None
+    keep_until = parse_hour((metadata.get("labels") or {}).get(KEEP_UNTIL_LABEL, ""))
+    if keep_until is None:
+        return None
+    return HeldState(state, metadata["resourceVersion"], metadata["uid"], keep_until, began, began)
+
+
+def manifest(key: HistoryKey, state: KeyState, held: HeldState, keep_until: str) -> dict[str, Any]:
+    """Return the object that holds a state, to be written in place of the one that is held.
+
+    `keep_until`: the hour from which nothing of it matters any more.
+    """
+    metadata: dict[str, Any] = {
+        "namespace": key[0],
+        "name": key[1],
+        "labels": {ENDPOINT_LABEL: state.endpoint, KEEP_UNTIL_LABEL: keep_until},
+    }
+    if held.version is not None:
+        metadata |= {"resourceVersion": held.version, "uid": held.uid}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": state_spec(state)}
+
+
+def parse_hour(label: str) -> int | None:
+    """Return the time of a label, in milliseconds since the epoch; None where it is none."""
+    try:
+        return int(datetime.strptime(label, _HOUR).replace(tzinfo=UTC).timestamp()) * 1000
+    except ValueError:
+        return None
+
+
+class HeldStates:
+    """The states of the objects that were used last, and the numbers of more."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[HistoryKey, HeldState] = OrderedDict()
+        self._parts = 0
+        self._seen: BoundedCache[HistoryKey, tuple[int, int]] = BoundedCache(REMEMBERED)
+
+    def __len__(self) -> int:
+        """How many states are kept."""
+        return len(self._held)
+
+    def get(self, key: HistoryKey) -> HeldState | None:
+        """Return the state that was seen last, if it is still kept."""
+        return self._held.get(key)
+
+    def put(self, key: HistoryKey, held: HeldState) -> None:
+        """Keep a state, as the one that is the last to go."""
+        self.drop(key)
+        self._held[key] = held
+        self._parts += held.parts
+        if held.version is not None:
+            self._seen.put(key, (held.state.seq, held.keep_until))
+        while self._parts > MOST_PARTS and len(self._held) > 1:
+            self.drop(next(iter(self._held)))
+
+    def drop(self, key: HistoryKey) -> None:
+        """Forget a state, but not how far it had come."""
+        held = self._held.pop(key, None)
+        if held is not None:
+            self._parts -= held.parts
+
+    def is_behind(self, key: HistoryKey, held: HeldState, earliest: int) -> bool:
+        """Tell whether a state lacks what was seen before, and that may still count at `earliest`."""
+        seen = self._seen.get(key)
+        if seen is None or held.state.seq >= seen[0]:
+            return False
+        return earliest < seen[1] - _SPREAD

@@ -1,0 +1,133 @@
+"""Ports: what the pipeline asks of what counts calls.
+
+Standing: under `pipeline`; in a cluster `reservations` stands behind it, without one `NoHistories`. Holds: nothing here
+decides.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeAlias, TypeVar
+
+import msgspec
+
+from bailiwick_engine.history.needs import HistoryNeeds
+from bailiwick_engine.historynumbers import HistoryReadings
+from bailiwick_engine.policy.histories import CompiledHistory
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.metrics.counts import HistoryTally
+from bailiwick_webhook.metrics.table import HistoryCause
+from bailiwick_webhook.record.history import HistoryCount
+
+_Result = TypeVar("_Result")
+
+HistoryKey: TypeAlias = tuple[str, str]
+"""Namespace and name of an EndpointHistory."""
+Passes: TypeAlias = Callable[[HistoryReadings], bool]
+"""Tells whether a call is let through with these numbers. It may be called in another thread, and more than once."""
+
+UNAVAILABLE: Final = HistoryReadings(refusal=Reason.HISTORY_UNAVAILABLE)
+"""Of histories that cannot be read or written at the moment."""
+
+
+class CountingRequest(msgspec.Struct, frozen=True, gc=False):
+    """A call that has to be counted, or whose histories have to be read.
+
+    `entry`: see `WaitingCall`. `definitions`: all histories of the endpoint. `large`: to judge it may take long.
+    """
+
+    namespace: str
+    endpoint: str
+    needs: HistoryNeeds
+    entry: str
+    passes: Passes
+    definitions: Sequence[CompiledHistory]
+    large: bool = False
+
+
+class Reservation(msgspec.Struct, frozen=True, gc=False):
+    """What became of a request. The verdict is the one by `readings`, which `passes` was last called with.
+
+    `stands`: the call is counted wherever it has to be. `counted`: the names of the objects that this attempt counted
+    it in. `counts`: what a record has of it. `cause`: why there are no numbers. `retry_after`: after so many seconds
+    the first of the calls that were counted before is out.
+    """
+
+    request: CountingRequest
+    readings: HistoryReadings
+    stands: bool = False
+    counted: frozenset[str] = frozenset()
+    counts: Sequence[HistoryCount] = ()
+    cause: HistoryCause | None = None
+    retry_after: int | None = None
+
+    def covers(self, needs: HistoryNeeds) -> bool:
+        """Tell whether a call with these needs is counted wherever it has to be."""
+        return self.stands and added_lines(needs) <= added_lines(self.request.needs)
+
+
+def added_lines(needs: HistoryNeeds) -> frozenset[tuple[str, str, int]]:
+    """Return what a call adds: the object, the definition by its digest, and the amount."""
+    return frozenset((need.name, one.history.digest, one.total) for need in needs.objects for one in need.adds)
+
+
+class HistoryKeeper(Protocol):
+    """Counts calls."""
+
+    async def reserve(self, request: CountingRequest) -> Reservation:
+        """Count a call, if it passes with the numbers that it makes; else return the numbers as of now."""
+
+    async def read(self, request: CountingRequest, *, dry_run: bool) -> Reservation:
+        """Return the numbers as they would be after this call, and count nothing."""
+
+    async def release(self, reservation: Reservation) -> None:
+        """Take a call out again that is not let through after all. What cannot be taken out stays counted."""
+
+    async def close(self) -> None:
+        """Stop. What is being written may be counted."""
+
+
+class LoopSlices(Protocol):
+    """Lets the loop go on every few milliseconds (see `pipeline.turns`)."""
+
+    async def turn(self) -> None:
+        """Wait for a turn, where the last one is over."""
+
+
+class Beside(Protocol):
+    """Does work beside the loop (see `pipeline.offload`)."""
+
+    def __call__(self, tenant: str, work: Callable[[], _Result]) -> Awaitable[_Result]:
+        """Do this piece of work in the tenant's turn, and return what it returns."""
+
+
+SlicesOf: TypeAlias = Callable[[str], LoopSlices]
+"""Returns the slices of a piece of work of a tenant."""
+
+
+class HistoryKeeping(Protocol):
+    """Makes what counts calls, of what a pipeline has: its tally, its turns on the loop, and its work beside it."""
+
+    def __call__(self, tally: HistoryTally, slices: SlicesOf, beside: Beside) -> HistoryKeeper:
+        """Return it."""
+
+
+class NoHistories:
+    """Stands where there is no API server: no call can be counted."""
+
+    async def reserve(self, request: CountingRequest) -> Reservation:
+        """Count nothing."""
+        return Reservation(request, UNAVAILABLE, cause=HistoryCause.NO_CLUSTER)
+
+    async def read(self, request: CountingRequest, *, dry_run: bool) -> Reservation:  # noqa: ARG002 - `HistoryKeeper`
+        """Read nothing."""
+        return Reservation(request, UNAVAILABLE, cause=HistoryCause.NO_CLUSTER)
+
+    async def release(self, reservation: Reservation) -> None:
+        """Do nothing: nothing was counted."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def no_histories(tally: HistoryTally, slices: SlicesOf, beside: Beside) -> HistoryKeeper:  # noqa: ARG001 - `HistoryKeeping`
+    """Return what stands where there is no API server."""
+    return NoHistories()

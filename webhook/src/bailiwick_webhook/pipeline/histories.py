@@ -1,0 +1,188 @@
+"""Histories in the pipeline: a call that has to be counted is judged with the numbers that it makes.
+
+Standing: under `pdp`, over the ports of `history`. Holds: the engine decides each time, from the same snapshot and
+moment; the verdict is from the very numbers that the call was counted by; a call that is not counted wherever it has to
+be is denied.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Final
+
+from msgspec.structs import replace
+
+from bailiwick_engine.approval.binding import NotCanonicalError, digest
+from bailiwick_engine.approval.grants import Grant, chain
+from bailiwick_engine.call import Party
+from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.history.needs import HistoryNeeds
+from bailiwick_engine.history.state import CALL_DIGITS
+from bailiwick_engine.historynumbers import HistoryReadings
+from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.approvals.ports import UseConsumer
+from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.history.ports import UNAVAILABLE, CountingRequest, HistoryKeeper, Reservation
+from bailiwick_webhook.metrics.table import HistoryCause
+from bailiwick_webhook.pipeline.decision import EvaluatedCall
+from bailiwick_webhook.pipeline.evaluator import Evaluator
+from bailiwick_webhook.pipeline.offload import Offload
+
+_ENTRY_DIGITS: Final = 32
+_SENTENCES: Final[Mapping[HistoryCause, str]] = {
+    HistoryCause.API_SERVER: "The call could not be counted: the API server did not respond. Try again.",
+    HistoryCause.CONFLICT: "The call could not be counted: too many calls are counted together with it. Try again.",
+    HistoryCause.LATE: "The call could not be counted in time. Try again.",
+    HistoryCause.RATION: "The call could not be counted: this namespace counts too many calls a second. Try again.",
+    HistoryCause.CLOCK: "The call could not be counted: the clocks of the decision point and the API server differ.",
+    HistoryCause.GUARD: "The call could not be counted: the guards over histories are not proven.",
+    HistoryCause.STATE: "The call could not be counted: what was counted before cannot be read, or was set back.",
+    HistoryCause.REFUSED: "The call could not be counted: the API server refused the write.",
+    HistoryCause.NO_CLUSTER: "This endpoint counts calls, which needs an API server, and there is none.",
+}
+
+
+class HistoryCounter:
+    """Counts calls by `keeper`."""
+
+    def __init__(self, keeper: HistoryKeeper, evaluator: Evaluator, consumer: UseConsumer, offload: Offload) -> None:
+        self._keeper = keeper
+        self._evaluator = evaluator
+        self._consumer = consumer
+        self._offload = offload
+
+    async def count(self, one: EvaluatedCall, grants: Iterable[Grant] | None = None) -> EvaluatedCall:
+        """Count a call whose verdict needs it, if it is let through; return it as it was judged with its numbers.
+
+        `grants`: those that it may use, by default those that are known.
+        """
+        needs = one.verdict.needs
+        if needs is None:
+            return one
+        judging = await self._judging(one, needs, grants)
+        reserved = await self._keeper.reserve(judging.request)
+        try:
+            return await self._concluded(judging, reserved)
+        except BaseException:
+            await self._keeper.release(reserved)
+            raise
+
+    async def read(self, one: EvaluatedCall) -> EvaluatedCall:
+        """Judge a call with the numbers that it would make, and count nothing."""
+        needs = one.verdict.needs
+        if needs is None:
+            return one
+        judging = await self._judging(one, needs, None)
+        reserved = await self._keeper.read(judging.request, dry_run=one.verdict.dry_run)
+        judged = await self._evaluated(judging, reserved.readings)
+        return replace(_explained(judged, reserved.cause), reserved=reserved)
+
+    async def release(self, one: EvaluatedCall | None) -> None:
+        """Take a call out again that is not let through after all."""
+        if one is not None and one.reserved is not None:
+            await self._keeper.release(one.reserved)
+
+    async def close(self) -> None:
+        """Stop."""
+        await self._keeper.close()
+
+    async def _judging(
+        self, one: EvaluatedCall, needs: HistoryNeeds, grants: Iterable[Grant] | None
+    ) -> "_JudgedWithNumbers":
+        asked = one.asked
+        # Grants are looked up here: another thread must not see how they change.
+        known = tuple(self._evaluator.grants_for(asked.call) if grants is None else grants)
+        entry = partial(_entry, asked)
+        made = await self._offload.run(asked.call.namespace, entry) if asked.large else entry()
+        return _JudgedWithNumbers(self._evaluator, self._consumer, one, needs, known, made)
+
+    async def _concluded(self, judging: "_JudgedWithNumbers", reserved: Reservation) -> EvaluatedCall:
+        judged = replace(await self._evaluated(judging, reserved.readings), reserved=reserved)
+        if judging.opens(judged.verdict) and not judged.is_counted:
+            # Only by a defect. It must not let the call through.
+            judged = replace(await self._evaluated(judging, UNAVAILABLE), reserved=reserved)
+        return _explained(judged, reserved.cause)
+
+    async def _evaluated(self, judging: "_JudgedWithNumbers", readings: HistoryReadings) -> EvaluatedCall:
+        """Return the call as it was judged with these numbers."""
+        if judging.judged is not None and judging.readings is readings:
+            return judging.judged
+        work = partial(self._evaluator.judge, judging.one, judging.grants, readings)
+        asked = judging.one.asked
+        return await self._offload.run(asked.call.namespace, work) if asked.large else work()
+
+
+class _JudgedWithNumbers:
+    """A call that is judged with its numbers, perhaps several times. `judged`: as it was last, with `readings`."""
+
+    __slots__ = ("_consumer", "_evaluator", "grants", "judged", "one", "readings", "request")
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        consumer: UseConsumer,
+        one: EvaluatedCall,
+        needs: HistoryNeeds,
+        grants: tuple[Grant, ...],
+        entry: str,
+    ) -> None:
+        self._evaluator = evaluator
+        self._consumer = consumer
+        self.one = one
+        self.grants = grants
+        self.readings: HistoryReadings | None = None
+        self.judged: EvaluatedCall | None = None
+        call = one.asked.call
+        endpoint = one.inputs.snapshot.endpoints.get((call.namespace, call.endpoint))
+        definitions = () if endpoint is None else endpoint.histories
+        self.request = CountingRequest(
+            call.namespace, call.endpoint, needs, entry, self.passes, definitions, one.asked.large
+        )
+
+    def passes(self, readings: HistoryReadings) -> bool:
+        """Tell whether the call is let through with these numbers."""
+        judged = self._evaluator.judge(self.one, self.grants, readings)
+        self.judged, self.readings = judged, readings
+        return self.opens(judged.verdict)
+
+    def opens(self, verdict: Verdict) -> bool:
+        """Tell whether a verdict lets the call through, be it with a grant that it used a moment ago."""
+        if verdict.outcome is Outcome.ALLOW or verdict.outcome is Outcome.USE_GRANT:
+            return True
+        used_up = verdict.reason is Reason.APPROVAL_CONSUMED
+        return used_up and bool(self._consumer.taken_before(self.one.asked, verdict, self.grants))
+
+
+def uncounted_denied(one: EvaluatedCall) -> EvaluatedCall:
+    """Return a call; denied where it is not counted wherever it has to be, since policies changed meanwhile."""
+    if one.is_counted:
+        return one
+    verdict = replace(one.verdict, outcome=Outcome.DENY, reason=Reason.HISTORY_UNAVAILABLE, message=None, grants=())
+    return replace(one, verdict=verdict)
+
+
+def _explained(one: EvaluatedCall, cause: HistoryCause | None) -> EvaluatedCall:
+    """Return a call whose denial says why it could not be counted."""
+    if cause is None or one.verdict.reason is not Reason.HISTORY_UNAVAILABLE:
+        return one
+    return replace(one, verdict=replace(one.verdict, message=_SENTENCES[cause]))
+
+
+def _entry(asked: EvaluationRequest) -> str:
+    """Return the id of a call's entry: the same for a call that is sent again with its own request id, but its end.
+
+    The end is of this attempt alone, so that to take it out again never takes out what another attempt counted.
+    """
+    call = asked.call
+    if asked.request_id is None or not isinstance(call.subject, Party):
+        return secrets.token_hex(_ENTRY_DIGITS // 2)
+    try:
+        bound = digest(call, call.subject)
+    except NotCanonicalError:
+        return secrets.token_hex(_ENTRY_DIGITS // 2)
+    actors = (part or "" for actor in chain(call) for part in actor)
+    own = (call.caller.uid, asked.request_id, f"{asked.item}", call.subject.uid, bound, *actors)
+    framed = b"".join(len(part := text.encode("utf-8", "surrogatepass")).to_bytes(4, "big") + part for text in own)
+    attempt = secrets.token_hex((_ENTRY_DIGITS - CALL_DIGITS) // 2)
+    return hashlib.sha256(framed).hexdigest()[:CALL_DIGITS] + attempt

@@ -1,0 +1,58 @@
+"""Histories in a record: what a decision read and counted, by object and number, so that others can add up again.
+
+Standing: beside `evidence`, for `line`; the pipeline gives the counts. Holds: all that rules saw of a history is
+written, and nothing of the values that its key is made of.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from bailiwick_engine.cel.members import HISTORY, Path
+from bailiwick_engine.historynumbers import HistoryNumbers
+from bailiwick_webhook.record.attributes import spelled
+
+
+class HistoryCount(msgspec.Struct, frozen=True, gc=False):
+    """What one decision read of a history, or counted in it.
+
+    `object` is the name of the EndpointHistory. `seq`: the event that counted the call, or the last one in the state
+    that was read; 0: the object did not exist. `numbers` are those that the verdict was made with. `added`: the call is
+    counted. `repeated`: by an earlier decision on the same request, whose event `seq` is.
+    """
+
+    name: str
+    object: str
+    seq: int
+    numbers: HistoryNumbers
+    added: bool = False
+    repeated: bool = False
+
+    @property
+    def member(self) -> dict[str, Any]:
+        """What the record has of it."""
+        numbers = self.numbers
+        found = {
+            "name": self.name,
+            "object": self.object,
+            "seq": self.seq,
+            "count": numbers.count,
+            "sum": numbers.decimal_sum,
+            "age": numbers.age,
+            "added": self.added,
+        }
+        return found | {"repeated": True} if self.repeated else found
+
+
+def history_attributes(paths: Iterable[Path], counts: Iterable[HistoryCount]) -> Mapping[str, Any]:
+    """Return what rules read of these histories, by name. Of an absent member stands what it would be a member of."""
+    known = {count.name: count.numbers.members for count in counts}
+    found: dict[str, Any] = {}
+    for root, name, *rest in sorted(path for path in paths if path[0] == HISTORY and path[1] in known):
+        members = known[name]
+        if rest and rest[0] in members:
+            found[spelled((root, name, rest[0]))] = members[rest[0]]
+        else:
+            found[spelled((root, name))] = {}
+    return found
