@@ -13,6 +13,7 @@ from bailiwick.call import AccessCall as Call, AccessResource as Resource, Princ
 from bailiwick.client import Bailiwick
 from bailiwick.credentials import ServiceAccountFile
 from bailiwick.decision import AccessDecision as Decision, Approval, ApprovalNeeded, Denied, Unavailable
+from bailiwick.outcomes import CallOutcome, OutcomeHandle, OutcomeReport, ReportState
 from bailiwick.questions import Hits
 from bailiwick.transports.base import (
     AsyncTransport,
@@ -32,13 +33,17 @@ __all__ = [
     "BatchSemantic",
     "Breaker",
     "Call",
+    "CallOutcome",
     "Decision",
     "Denied",
     "Hits",
     "HttpRequest",
     "HttpResponse",
     "NotSentError",
+    "OutcomeHandle",
+    "OutcomeReport",
     "Principal",
+    "ReportState",
     "Resource",
     "ServiceAccountFile",
     "SyncTransport",

@@ -1,12 +1,14 @@
 """`AsyncBailiwick`: asks the decision point from asyncio. Shape and promises are those of `client.Bailiwick`.
 
 Holds: what `evaluate` returns before it is awaited is neither true nor false: a forgotten `await` raises, where a
-coroutine would be true and let every call pass.
+coroutine would be true and let every call pass. A report goes out also where it is not awaited; `close` waits for it.
 """
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
@@ -14,10 +16,19 @@ from typing import Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
 from bailiwick.answers import BatchSemantic
 from bailiwick.breaker import Breaker
 from bailiwick.call import AccessCall, AccessResource, Principal
-from bailiwick.client import DEADLINE, NO_TRANSPORT
+from bailiwick.client import DEADLINE, NO_TRANSPORT, log_if_lost
 from bailiwick.credentials import ServiceAccountFile
 from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded
 from bailiwick.exchange import Exchanger, Pause, Send
+from bailiwick.outcomes import (
+    CANCELLED,
+    SUCCEEDED,
+    CallOutcome,
+    OutcomeReport,
+    ReportState,
+    check_outcome,
+    outcome_of_error,
+)
 from bailiwick.questions import Hits, Questions, base_url, needed, opened, searched
 from bailiwick.telemetry import Telemetry
 from bailiwick.transports.base import AsyncTransport, HttpResponse, TransportError
@@ -25,6 +36,7 @@ from bailiwick.transports.base import AsyncTransport, HttpResponse, TransportErr
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 _Of = TypeVar("_Of")
+_LOG: Final = logging.getLogger("bailiwick.outcomes")
 
 
 class _Awaitable(Coroutine[Any, Any, _T]):
@@ -82,6 +94,9 @@ class AsyncBailiwick:
         self._transport = transport or default_transport(ca)
         self._questions = Questions(base, Exchanger(token, Breaker(), echo=echo), deadline)
         self._telemetry = Telemetry(endpoint or base)
+        self._deadline = deadline
+        # Reports on their way. An event loop itself keeps no task alive.
+        self._reports: set[asyncio.Task[OutcomeReport]] = set()
 
     @_must_be_awaited
     async def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
@@ -106,6 +121,51 @@ class AsyncBailiwick:
         if not decision.allowed:
             raise needed(decision, call)
         return decision
+
+    @asynccontextmanager
+    async def guarded(self, call: AccessCall, *, approval: Approval | None = None) -> AsyncIterator[AccessDecision]:
+        """Make a call in the block, if it is allowed, and report what became of it.
+
+        Raises `Denied`, `ApprovalNeeded` or `Unavailable` before the block. The outcome is `failed` after an exception,
+        `cancelled` after `asyncio.CancelledError` and `GeneratorExit`, and else `succeeded`. The block's end waits for
+        the report, so that the next call can depend on it, but not where the block was cancelled.
+        """
+        decision = await self.require(call, approval=approval)
+        try:
+            yield decision
+        except BaseException as error:
+            await self._report_quietly(decision, outcome_of_error(error))
+            raise
+        await self._report_quietly(decision, SUCCEEDED)
+
+    def report(self, decision: AccessDecision, outcome: CallOutcome) -> asyncio.Task[OutcomeReport]:
+        """Start to report what became of a call, and return the task, which need not be awaited.
+
+        Raises `ValueError` for a word that is no outcome. Nothing is sent where no history needs the outcome. A report
+        that is lost is logged; the call then stays counted as it is.
+        """
+        check_outcome(outcome)
+        task = asyncio.get_running_loop().create_task(self._report(decision, outcome))
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
+        return task
+
+    async def _report(self, decision: AccessDecision, outcome: CallOutcome) -> OutcomeReport:
+        handle = decision.outcome
+        if handle is None:
+            return OutcomeReport(state=ReportState.UNNEEDED)
+        return log_if_lost(handle.evaluation_id, outcome, await self._run(self._questions.report(handle, outcome)))
+
+    async def _report_quietly(self, decision: AccessDecision, outcome: CallOutcome) -> None:
+        if decision.outcome is None:
+            return
+        try:
+            task = self.report(decision, outcome)
+            if outcome != CANCELLED:
+                # The report goes on where the wait for it is cancelled.
+                await asyncio.shield(task)
+        except Exception:  # noqa: BLE001 - whatever it is, the block has run
+            _LOG.exception("the outcome of evaluation %s was not reported", decision.evaluation_id)
 
     async def request_approval(
         self, of: ApprovalNeeded | AccessCall, *, reason: str, idempotency_key: str | None = None
@@ -161,7 +221,11 @@ class AsyncBailiwick:
         return await self._run(self._questions.search("action", searched(subject, None, resource, token, context), {}))
 
     async def close(self) -> None:
-        """End the connections."""
+        """End the connections, after the reports that are on their way; they have the deadline of a decision."""
+        if self._reports:
+            _, late = await asyncio.wait(self._reports, timeout=self._deadline)
+            for task in late:
+                task.cancel()
         await self._transport.close()
 
     async def __aenter__(self) -> Self:

@@ -9,13 +9,16 @@ import functools
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
 from types import MethodType
 from typing import Any, Final
 
 from aiohttp import web
 
+from bailiwick.answerwatch import AnswerWatch, report_soon
 from bailiwick.call import Principal
 from bailiwick.decision import AccessDecision
+from bailiwick.outcomes import FAILED, SUCCEEDED, outcome_of_error
 from bailiwick.web import (
     MAX_BODY,
     Arguments,
@@ -37,6 +40,8 @@ from bailiwick.web import (
 Handler = Callable[..., Awaitable[web.StreamResponse]]
 # Where the decision about a request stands: `request[DECISION]`.
 DECISION: Final = web.RequestKey("bailiwick.decision", AccessDecision)
+# Where what follows the answer to a request stands: in the request that the server has, and in copies of it.
+_WATCH: Final = web.RequestKey("bailiwick.answer_watch", AnswerWatch)
 # On a guarded handler: that handler itself. A wrapper that copies it (`functools.wraps`) has another's.
 _MARK: Final = "__bailiwick__"
 # On an application: the settings that `install` got for it.
@@ -74,6 +79,7 @@ def guarded(
             *of, request = given
             if not isinstance(request, web.Request):
                 raise TypeError("a guarded handler takes the request: a method of web.View does not, so use a function")
+            watch = request.get(_WATCH)
             request = request.clone(client_max_size=MAX_BODY)
             try:
                 body = await request.read()
@@ -91,7 +97,7 @@ def guarded(
             if isinstance(came, WebAnswer):
                 return _response(came)
             request[DECISION] = came
-            return await handler(*of, request)
+            return await _run_followed(pdp, came, watch, functools.partial(handler, *of, request))
 
         setattr(asked, _MARK, asked)
         return asked
@@ -104,14 +110,19 @@ def install(app: web.Application, pdp: Asker, *, approvals: str | None = None, p
 
     `public` are the paths of routes of this very application, as they were added, with all their methods; a
     sub-application is as closed as it, and has public routes only by an `install` of its own. `approvals` is where
-    callers read what became of their requests for approval: `GET <approvals>/<id>`.
+    callers read what became of their requests for approval: `GET <approvals>/<id>`. Outcomes are reported when an
+    answer has ended.
     """
     path = None if approvals is None else f"{approvals.rstrip('/')}/{{id}}"
     app[_PUBLIC] = frozenset(public) | ({path} if path is not None else set())
 
     @web.middleware
     async def only_guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return _response(unmapped()) if closed(request.match_info) else await handler(request)
+        if closed(request.match_info):
+            return _response(unmapped())
+        if _WATCH not in request:
+            request[_WATCH] = AnswerWatch()
+        return await handler(request)
 
     def closed(match: web.UrlMappingMatchInfo) -> bool:
         # Without a route there is nothing to run: aiohttp answers 404 or 405 itself.
@@ -130,9 +141,55 @@ def install(app: web.Application, pdp: Asker, *, approvals: str | None = None, p
         await pdp.close()
 
     app.middlewares.append(only_guarded)
+    app.on_response_prepare.append(_follow)
     app.on_cleanup.append(close)
     if path is not None:
         app.router.add_get(path, read)
+
+
+async def _run_followed(
+    pdp: Asker, decision: AccessDecision, watch: AnswerWatch | None, run: Callable[[], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Run a handler, and see to it that its outcome is reported if it matters."""
+    if decision.outcome is None:
+        return await run()
+    if watch is not None:
+        watch.add(pdp, decision)
+    try:
+        response = await run()
+    except BaseException as error:
+        if watch is None:
+            redirected = isinstance(error, web.HTTPException) and error.status < HTTPStatus.BAD_REQUEST
+            report_soon(pdp, decision, SUCCEEDED if redirected else outcome_of_error(error))
+        elif watch.began or not isinstance(error, Exception):
+            if isinstance(error, ConnectionError):
+                watch.leave()
+            watch.stop(error)
+        # Else there will be an answer that says so.
+        raise
+    if watch is None:
+        # Without `install` nothing follows the answer.
+        report_soon(pdp, decision, SUCCEEDED if response.status < HTTPStatus.BAD_REQUEST else FAILED)
+    return response
+
+
+async def _follow(request: web.Request, response: web.StreamResponse) -> None:
+    """Follow an answer that is about to begin, whichever middleware made it."""
+    watch = request.get(_WATCH)
+    if watch is None or watch.began:
+        return
+    watch.begin(response.status)
+    if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        watch.end()
+        return
+    end = response.write_eof
+
+    async def write_eof(*data: bytes) -> None:
+        await end(*data)
+        watch.end()
+
+    # aiohttp has no signal for the end of an answer, but ends each one by this method of the response.
+    vars(response)["write_eof"] = write_eof
 
 
 def _guarded(handler: Any) -> bool:  # noqa: ANN401 - whatever a route has

@@ -22,6 +22,7 @@ from bailiwick.decision import (
     text,
 )
 from bailiwick.exchange import QuestionReply
+from bailiwick.outcomes import OutcomeReport, ReportState
 
 _SERVER_ERROR: Final = 500
 # As many as Bailiwick's decision point takes in one body.
@@ -83,6 +84,27 @@ def approval_of(reply: QuestionReply) -> Approval | AccessDecision:
     return AccessDecision(allowed=False, reason=reason, context=kept, detail=detail, attempts=reply.attempts)
 
 
+def report_of(reply: QuestionReply, outcome: str) -> OutcomeReport:
+    """Return what came of a report. An answer of 200 must name the outcome that was reported."""
+    match reply.status:
+        case HTTPStatus.OK if isinstance(reply.body, Mapping) and reply.body.get("outcome") == outcome:
+            return OutcomeReport(state=ReportState.RECORDED, attempts=reply.attempts)
+        case HTTPStatus.OK:
+            return OutcomeReport(state=ReportState.UNAVAILABLE, detail=_NO_REPORT, attempts=reply.attempts)
+        case HTTPStatus.CONFLICT:
+            state = ReportState.CONFLICT
+        case HTTPStatus.GONE:
+            state = ReportState.LATE
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            state = ReportState.UNAVAILABLE
+        case status if HTTPStatus.BAD_REQUEST <= status < _SERVER_ERROR:
+            state = ReportState.REFUSED
+        case _:
+            state = ReportState.UNAVAILABLE
+    return OutcomeReport(state=state, detail=reply.detail, attempts=reply.attempts)
+
+
+_NO_REPORT: Final = "the answer is none to this report"
 # Too much was under way: nothing was looked at, so nothing is known of the call or of the request for approval.
 _OVERLOADED: Final = "overloaded"
 # Of the application, not of the call: it is no enforcer, or there is no such endpoint, or the server failed.

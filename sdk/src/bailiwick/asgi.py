@@ -12,8 +12,10 @@ import re
 import urllib.parse
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
+from bailiwick.answerwatch import AnswerWatch
 from bailiwick.call import AccessCall, Principal
 from bailiwick.decision import AccessDecision
 from bailiwick.web import (
@@ -43,6 +45,9 @@ CallMapping = Callable[[Scope, bytes], AccessCall | None]
 # Of a WebSocket that is denied (RFC 6455, 7.4.2: 4000 to 4999 are the application's).
 WEBSOCKET_DENIED: Final = 4403
 WEBSOCKET: Final = "WEBSOCKET"
+_CALLER_LEFT: Final = frozenset({"http.disconnect", "websocket.disconnect"})
+_ANSWER_STARTS: Final = frozenset({"http.response.start", "websocket.http.response.start"})
+_ANSWER_ENDS: Final = frozenset({"http.response.body", "http.response.pathsend", "websocket.http.response.body"})
 _HOLE: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # Where the decision about a request stands: `scope["state"][STATE]`.
 STATE: Final = "bailiwick"
@@ -151,7 +156,7 @@ class Guard:
         if isinstance(came, WebAnswer):
             return await respond(came, send)
         scope.setdefault("state", {})[STATE] = came
-        return await self._app(scope, receive, send)
+        return await self._serve(came, scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Deliver) -> None:
         came = await self._asked(scope, b"")
@@ -160,7 +165,14 @@ class Guard:
             await send({"type": "websocket.close", "code": WEBSOCKET_DENIED, "reason": _told(came)})
             return
         scope.setdefault("state", {})[STATE] = came
-        await self._app(scope, receive, send)
+        await self._serve(came, scope, receive, send)
+
+    async def _serve(self, decision: AccessDecision, scope: Scope, receive: Receive, send: Deliver) -> None:
+        if decision.outcome is None:
+            return await self._app(scope, receive, send)
+        watch = AnswerWatch()
+        watch.add(self._pdp, decision)
+        return await serve_watched(self._app, watch, scope, receive, send)
 
     async def _asked(self, scope: Scope, body: bytes) -> AccessDecision | WebAnswer:
         try:
@@ -177,6 +189,43 @@ class Guard:
             await send(message)
 
         return closing
+
+
+async def serve_watched(app: Application, watch: AnswerWatch, scope: Scope, receive: Receive, send: Deliver) -> None:
+    """Serve a request while its answer is followed. A WebSocket has its outcome when it is accepted or refused."""
+
+    async def watched_receive() -> Message:
+        message = await receive()
+        if message["type"] in _CALLER_LEFT:
+            watch.leave()
+        return message
+
+    async def watched_send(message: Message) -> None:
+        kind = message["type"]
+        try:
+            await send(message)
+        except OSError:
+            # As ASGI has it since 2.4.
+            watch.leave()
+            raise
+        if kind in _ANSWER_STARTS:
+            watch.begin(message["status"])
+        elif kind in _ANSWER_ENDS and not message.get("more_body", False):
+            watch.end()
+        elif kind == "websocket.accept":
+            watch.begin(HTTPStatus.SWITCHING_PROTOCOLS)
+            watch.end()
+        elif kind == "websocket.close":
+            # Of a socket that was accepted, the outcome is reported already.
+            watch.begin(HTTPStatus.FORBIDDEN)
+            watch.end()
+
+    try:
+        await app(scope, watched_receive, watched_send)
+    except BaseException as error:
+        watch.stop(error)
+        raise
+    watch.stop()
 
 
 def route_path(scope: Scope) -> str:

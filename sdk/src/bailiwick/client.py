@@ -1,11 +1,13 @@
 """`Bailiwick`: asks the decision point from threads. `aio.AsyncBailiwick` is the same for asyncio.
 
 Holds: `evaluate` never raises for want of an answer; what is not an allow is a denial. Nothing is remembered between
-two calls: no decision is ever cached.
+two calls: no decision is ever cached. A report that fails is logged, and never fails the block that it is about.
 """
 
+import logging
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -15,11 +17,20 @@ from bailiwick.call import AccessCall, AccessResource, Principal
 from bailiwick.credentials import ServiceAccountFile
 from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded
 from bailiwick.exchange import Exchanger, Pause, Send
+from bailiwick.outcomes import (
+    SUCCEEDED,
+    CallOutcome,
+    OutcomeReport,
+    ReportState,
+    check_outcome,
+    outcome_of_error,
+)
 from bailiwick.questions import Hits, Questions, base_url, needed, opened, searched
 from bailiwick.telemetry import Telemetry
 from bailiwick.transports.base import HttpResponse, SyncTransport, TransportError
 
 DEADLINE: Final = 2.0
+_LOG: Final = logging.getLogger("bailiwick.outcomes")
 _T = TypeVar("_T")
 
 
@@ -73,6 +84,39 @@ class Bailiwick:
         if not decision.allowed:
             raise needed(decision, call)
         return decision
+
+    @contextmanager
+    def guarded(self, call: AccessCall, *, approval: Approval | None = None) -> Iterator[AccessDecision]:
+        """Make a call in the block, if it is allowed, and report what became of it.
+
+        Raises `Denied`, `ApprovalNeeded` or `Unavailable` before the block. The outcome is `failed` after an exception,
+        `cancelled` after `asyncio.CancelledError` and `GeneratorExit`, and else `succeeded`.
+        """
+        decision = self.require(call, approval=approval)
+        try:
+            yield decision
+        except BaseException as error:
+            self._report_quietly(decision, outcome_of_error(error))
+            raise
+        self._report_quietly(decision, SUCCEEDED)
+
+    def report(self, decision: AccessDecision, outcome: CallOutcome) -> OutcomeReport:
+        """Report what became of a call. Raises `ValueError` for a word that is no outcome, and nothing else.
+
+        Nothing is sent where no history needs the outcome. A report that is lost is logged; the call then stays counted
+        as it is.
+        """
+        check_outcome(outcome)
+        handle = decision.outcome
+        if handle is None:
+            return OutcomeReport(state=ReportState.UNNEEDED)
+        return log_if_lost(handle.evaluation_id, outcome, self._run(self._questions.report(handle, outcome)))
+
+    def _report_quietly(self, decision: AccessDecision, outcome: CallOutcome) -> None:
+        try:
+            self.report(decision, outcome)
+        except Exception:  # noqa: BLE001 - whatever it is, the block has run
+            _LOG.exception("the outcome of evaluation %s was not reported", decision.evaluation_id)
 
     def request_approval(
         self, of: ApprovalNeeded | AccessCall, *, reason: str, idempotency_key: str | None = None
@@ -154,6 +198,14 @@ class Bailiwick:
             return answer
         finally:
             steps.close()
+
+
+def log_if_lost(evaluation_id: str, outcome: str, report: OutcomeReport) -> OutcomeReport:
+    """Return a report, after a warning where it was lost."""
+    if report.lost:
+        words = "evaluation %s %s, which is not recorded (%s: %s): the call stays counted as it is"
+        _LOG.warning(words, evaluation_id, outcome, report.state, report.detail)
+    return report
 
 
 def default_transport(ca: Path | str | None) -> SyncTransport:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 from bailiwick.call import AccessCall, decoded, encoded
+from bailiwick.outcomes import OutcomeHandle
 
 # Reasons of denials that no decision point gave; those that it gave stand in docs/reference/reasons.md.
 UNAVAILABLE: Final = "pdp_unavailable"
@@ -62,6 +63,11 @@ class AccessDecision:
     def approved_until(self) -> str | None:
         """Until when what was allowed by an approval may be done (RFC 3339)."""
         return text(members(self.context, "approval"), "approved_until")
+
+    @property
+    def outcome(self) -> OutcomeHandle | None:
+        """Where to report what became of the call; None for a denial, and where no history needs it."""
+        return OutcomeHandle.of_context(self.context) if self.allowed else None
 
     @property
     def access_request(self) -> Mapping[str, Any] | None:

@@ -2,7 +2,8 @@
 
 Standing: a generator that asks its driver to send or to pause, and gets back what came of it (`client`, `aio`).
 Holds: one deadline over all tries; sent again is only what no server can have read, or what was turned away with
-Retry-After, with the same X-Request-ID, at most twice; an answer of 200 is never asked for again. What is no answer to
+Retry-After, with the same X-Request-ID, at most twice; a report, which counts once however often it comes, is sent
+again for want of any answer, at most once; an answer of 200 is never asked for again. What is no answer to
 this very question is none: bytes that an earlier exchange left on the connection do not know its X-Request-ID.
 """
 
@@ -63,13 +64,18 @@ Steps = Generator[Send | Pause, HttpResponse | TransportError | None, QuestionRe
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. `id` is the X-Request-ID of every try, and its Idempotency-Key where there is one to be."""
+    """What is asked. `id` is the X-Request-ID of every try, and its Idempotency-Key where there is one to be.
+
+    `retries`: how often it may be sent again. `repeatable`: also where a server may have read it.
+    """
 
     url: str
     body: bytes | None
     seconds: float
     headers: Mapping[str, str] = field(default_factory=dict)
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    retries: int = RETRIES
+    repeatable: bool = False
 
 
 class Exchanger:
@@ -90,6 +96,10 @@ class Exchanger:
         self._breaker = breaker
         self._clock = clock
         self._chance = chance
+
+    def with_own_breaker(self) -> "Exchanger":
+        """Return one whose failures are not those of this one, nor the other way round."""
+        return Exchanger(self._token, Breaker(clock=self._clock), self._clock, self._chance, echo=self._echo)
 
     def ask(self, question: Question) -> Steps:
         """Return the steps of a question. Its end is a `Reply`; nothing is raised but by the driver."""
@@ -123,18 +133,24 @@ class Exchanger:
             came = yield Send(request, left)
             if isinstance(came, HttpResponse):
                 reply = _reply(came, question, attempts, echo=self._echo)
-                if reply.status not in _TURNED_AWAY or reply.retry_after is None:
+                again = reply.retry_after is not None or question.repeatable
+                if reply.status not in _TURNED_AWAY or not again:
                     return reply
-                pause, detail = reply.retry_after * (1 + _JITTER * self._chance()), reply.detail
+                wait = reply.retry_after
+                pause = self._pause(attempts) if wait is None else wait * (1 + _JITTER * self._chance())
+                detail = reply.detail
             else:
                 detail = str(came) or type(came).__name__
                 reply = QuestionReply(0, detail=detail, attempts=attempts)
-                if not isinstance(came, NotSentError):
+                if not isinstance(came, NotSentError) and not question.repeatable:
                     return reply
-                pause = _PAUSES[min(attempts, len(_PAUSES)) - 1] * self._chance()
-            if attempts > RETRIES or self._clock() + pause >= ends:
+                pause = self._pause(attempts)
+            if attempts > question.retries or self._clock() + pause >= ends:
                 return reply
             yield Pause(pause)
+
+    def _pause(self, attempts: int) -> float:
+        return _PAUSES[min(attempts, len(_PAUSES)) - 1] * self._chance()
 
     def _headers(self, question: Question) -> dict[str, str]:
         own = {

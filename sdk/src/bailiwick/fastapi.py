@@ -8,20 +8,24 @@ guard, or none, lets nothing through.
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, params
 from fastapi.dependencies.models import Dependant
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.routing import Match
 from starlette.websockets import WebSocket
 
-from bailiwick.asgi import WEBSOCKET_DENIED, Application, Deliver, Receive, Scope, respond
+from bailiwick.answerwatch import AnswerWatch, report_soon
+from bailiwick.asgi import WEBSOCKET_DENIED, Application, Deliver, Receive, Scope, respond, serve_watched
 from bailiwick.call import Principal
+from bailiwick.decision import AccessDecision
+from bailiwick.outcomes import FAILED, SUCCEEDED, outcome_of_error
 from bailiwick.parameters import asked_query, text_of
 from bailiwick.targets import OddTargetError
 from bailiwick.web import (
@@ -46,6 +50,8 @@ Endpoint = Callable[..., Any]
 # On a guarded operation: that operation itself. A wrapper that copies it (`functools.wraps`) has another's.
 _MARK: Final = "__bailiwick__"
 _REQUEST: Final = "bailiwick_request"
+# Where what follows the answer to a request stands in its scope.
+_WATCH: Final = "bailiwick.answer_watch"
 
 
 def guarded(
@@ -91,9 +97,13 @@ def guarded(
             came = await _asked(pdp, rule, request, given, parts, subject)
             if isinstance(came, WebAnswer):
                 return _response(came)
-            if inspect.iscoroutinefunction(endpoint):
-                return await endpoint(**given)
-            return await run_in_threadpool(endpoint, **given)
+
+            async def run() -> Any:  # noqa: ANN401 - what the operation returns
+                if inspect.iscoroutinefunction(endpoint):
+                    return await endpoint(**given)
+                return await run_in_threadpool(endpoint, **given)
+
+            return await _run_followed(pdp, came, request, run)
 
         if own is None:
             added = inspect.Parameter(_REQUEST, inspect.Parameter.KEYWORD_ONLY, annotation=Request)
@@ -110,8 +120,8 @@ def install(app: FastAPI, pdp: Asker, *, approvals: str | None = None, public: I
 
     `public` are the paths of routes, as they were added, with all their methods; the documentation is one (`/docs`,
     `/openapi.json`). A mounted application is one route, which is denied, or public with all that it serves.
-    `approvals` is where callers read what became of their requests for approval: `GET <approvals>/<id>`. Raises
-    `RuntimeError` once the application serves.
+    `approvals` is where callers read what became of their requests for approval: `GET <approvals>/<id>`. Outcomes are
+    reported when an answer has ended. Raises `RuntimeError` once the application serves.
     """
     open_to_all = set(public)
     if approvals is not None:
@@ -148,9 +158,12 @@ class _OnlyGuarded:
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Deliver) -> None:
-        if scope["type"] == "lifespan" or all(self._open(route, scope) for route in self._matching(scope)):
-            # Where nothing matches there is nothing to run but a 404 or a 405.
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+        elif all(self._open(route, scope) for route in self._matching(scope)):
+            # Where nothing matches there is nothing to run but a 404 or a 405.
+            watch = scope[_WATCH] = AnswerWatch()
+            await serve_watched(self._app, watch, scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()  # websocket.connect
             await send({"type": "websocket.close", "code": WEBSOCKET_DENIED, "reason": "unmapped"})
@@ -205,6 +218,30 @@ async def _asked(
         return error.answer
     came = await admit(pdp, call, headers)
     request.state.bailiwick = came
+    return came
+
+
+async def _run_followed(
+    pdp: Asker, decision: AccessDecision, request: Request, run: Callable[[], Awaitable[Any]]
+) -> Any:  # noqa: ANN401 - what the operation returns
+    """Run an operation, and see to it that its outcome is reported if it matters."""
+    watch = request.scope.get(_WATCH)
+    if decision.outcome is None:
+        return await run()
+    if watch is not None:
+        watch.add(pdp, decision)
+        return await run()
+    # Without `install` nothing follows the answer, so what the operation returns has to do.
+    try:
+        came = await run()
+    except BaseException as error:
+        report_soon(pdp, decision, outcome_of_error(error))
+        raise
+    report_soon(
+        pdp,
+        decision,
+        FAILED if isinstance(came, Response) and came.status_code >= HTTPStatus.BAD_REQUEST else SUCCEEDED,
+    )
     return came
 
 

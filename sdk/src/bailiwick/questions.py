@@ -16,6 +16,7 @@ from bailiwick.answers import MAX_CALLS, BatchSemantic
 from bailiwick.call import USER, AccessCall, AccessResource, Principal, body_of, encoded, entity, visible_reason
 from bailiwick.decision import APPROVED, AccessDecision, Approval, ApprovalNeeded, Denied, Unavailable, members, text
 from bailiwick.exchange import IDEMPOTENCY_KEY, Exchanger, Pause, Question, QuestionReply, Send
+from bailiwick.outcomes import OutcomeHandle, OutcomeReport
 from bailiwick.transports.base import HttpResponse, TransportError
 
 # Opening a grant is a write in the cluster, and reading a task one live read.
@@ -26,6 +27,7 @@ _MAX_POLL: Final = 60.0
 _POLL: Final = 5.0
 # Pages of a search: a hundred names each.
 _MAX_PAGES: Final = 100
+_REPORT_RETRIES: Final = 1
 _ENDPOINT: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _ANYTHING: Final = AccessResource("any", "*")
@@ -62,6 +64,8 @@ class Questions:
         """`seconds` is the deadline of a decision; `now` the time of day."""
         self._base = f"{base}/access/v1"
         self._exchanger = exchanger
+        # Reports that fail must not deny calls, and a call that fails must not lose the reports of others.
+        self._reporter = exchanger.with_own_breaker()
         self._seconds = seconds
         self._now = now
 
@@ -89,6 +93,14 @@ class Questions:
         }
         reply = yield from self._ask("evaluations", encoded(body), headers)
         return answers.decisions_of(reply, len(calls), chosen)
+
+    def report(self, handle: OutcomeHandle, outcome: str) -> Generator[Send | Pause, _Sent, OutcomeReport]:
+        """Report what became of a call, within the deadline of a decision."""
+        body = {"evaluation_id": handle.evaluation_id, "handle": handle.handle, "outcome": outcome}
+        url = f"{self._base}/outcomes"
+        question = Question(url, encoded(body), self._seconds, retries=_REPORT_RETRIES, repeatable=True)
+        reply = yield from self._reporter.ask(question)
+        return answers.report_of(reply, outcome)
 
     def request_approval(
         self, call: AccessCall, denial: AccessDecision | None, reason: str, key: str | None, headers: Mapping[str, str]

@@ -18,8 +18,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-from bailiwick.aio import AsyncBailiwick
-from bailiwick.client import Bailiwick
+from bailiwick.aio import AsyncBailiwick, default_transport as async_transport
+from bailiwick.client import Bailiwick, default_transport
+from bailiwick.fakeoutcomes import ActionOutcome, AsyncCountingTransport, CountingTransport, OutcomeLedger
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 10.0
@@ -35,9 +36,13 @@ class StartError(Exception):
 class FakePDP:
     """A decision point over a folder of policies: `with FakePDP("policies/") as pdp: ... pdp.client("crm/crm-api")`."""
 
-    def __init__(self, policies: Path | str) -> None:
-        """Remember the folder. Changes in it take effect while the decision point runs."""
+    def __init__(self, policies: Path | str, *, outcomes: bool = False) -> None:
+        """Remember the folder. Changes in it take effect while the decision point runs.
+
+        `outcomes`: each allow of its clients has a handle, and `outcomes` shows what they report.
+        """
         self._policies = Path(policies)
+        self._ledger = OutcomeLedger() if outcomes else None
         self._stack = ExitStack()
         self._port = 0
 
@@ -48,11 +53,20 @@ class FakePDP:
 
     def client(self, endpoint: str) -> Bailiwick:
         """Return a client for an endpoint."""
-        return Bailiwick(self.url, endpoint=endpoint, token=lambda: "test")
+        ledger = self._ledger
+        transport = None if ledger is None else CountingTransport(default_transport(None), ledger)
+        return Bailiwick(self.url, endpoint=endpoint, token=lambda: "test", transport=transport)
 
     def async_client(self, endpoint: str) -> AsyncBailiwick:
         """Return a client for an endpoint, for asyncio."""
-        return AsyncBailiwick(self.url, endpoint=endpoint, token=lambda: "test")
+        ledger = self._ledger
+        transport = None if ledger is None else AsyncCountingTransport(async_transport(None), ledger)
+        return AsyncBailiwick(self.url, endpoint=endpoint, token=lambda: "test", transport=transport)
+
+    @property
+    def outcomes(self) -> list[ActionOutcome]:
+        """What the clients reported so far, as pairs of action and outcome. Guards report after their answers."""
+        return [] if self._ledger is None else list(self._ledger.reports)
 
     def __enter__(self) -> Self:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bailiwick-")))

@@ -5,6 +5,7 @@ could act on is in it: path, query and body. What cannot be read is 400 before a
 an approval never runs.
 """
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any, Final, Literal, Protocol
 
 from bailiwick.call import AccessCall, AccessResource, Principal, decoded
 from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded, Denied
+from bailiwick.outcomes import CallOutcome, OutcomeReport
 from bailiwick.targets import OddTargetError, check_target, parts_of, query_texts, resource_id
 
 # A caller repeats the very request with one of these: to show an approval, or to ask for one in its own words.
@@ -56,8 +58,11 @@ class Asker(Protocol):
     async def approval(self, identifier: str) -> Approval | AccessDecision:
         """Look what became of a request."""
 
+    def report(self, decision: AccessDecision, outcome: CallOutcome) -> asyncio.Future[OutcomeReport]:
+        """Start to report what became of a call. Called only for a decision whose outcome matters."""
+
     async def close(self) -> None:
-        """End the connections."""
+        """End the connections, after the reports that are on their way."""
 
 
 @dataclass(frozen=True, slots=True)

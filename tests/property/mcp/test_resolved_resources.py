@@ -25,7 +25,11 @@ from support.mcp.reports import ALL_SERVERS, BY_ID, PROTECTED, SERVERS, Reading,
 from support.mcp.spellings import drawn_spellings, paired_spellings, written_spellings
 from support.sdk.script import Script, allow, answer, deny, echoed
 
-GUARDS: Final = {"FastMCP": BailiwickMiddleware, "official SDK": guard, "FastMCP, mounted": BailiwickMiddleware}
+GUARDS: Final[dict[str, Callable[[McpGate], Any]]] = {
+    "FastMCP": BailiwickMiddleware,
+    "official SDK": guard,
+    "FastMCP, mounted": BailiwickMiddleware,
+}
 FAST: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 

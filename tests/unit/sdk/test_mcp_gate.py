@@ -20,6 +20,7 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
+from support.sdk.outcomes import UNTIL, ReportScript
 from support.sdk.script import Script, allow, answer, deny
 
 SCHEMA: Final = {"type": "object", "properties": {"amount": {"type": "integer"}, "id": {"type": "string"}}}
@@ -328,6 +329,17 @@ async def test_a_list_is_asked_about_in_batches() -> None:
     shown = await gate(script).visible(McpMessage(method="tools/list", token="t"), names)
     assert shown == [n % 2 == 0 for n in range(150)]
     assert [len(body["evaluations"]) for body in script.bodies] == [100, 50]
+
+
+async def test_what_a_list_was_allowed_is_reported_as_not_done() -> None:
+    handle = {"handle": "h-1", "until": UNTIL}
+    allowed = {"decision": True, "context": {"evaluation_id": "e-1", "outcome": handle}}
+    script = ReportScript(answer({"evaluations": [allowed, {"decision": False}, {"decision": True}]}))
+    listing = gate(script)
+    names = [("a", None), ("b", None), ("c", None)]
+    assert await listing.visible(McpMessage(method="tools/list", token="t"), names) == [True, False, True]
+    await listing.close()
+    assert script.reports == [{"evaluation_id": "e-1", "handle": "h-1", "outcome": "cancelled"}]
 
 
 async def test_a_list_that_nobody_decided_about_is_not_shown() -> None:

@@ -51,6 +51,8 @@ DENIED_CODE: Final = -32001
 METHOD_CODE: Final = -32601
 PARAMS_CODE: Final = -32602
 INTERNAL_CODE: Final = -32603
+# The gateway's word for a call of which it does not know whether its upstream made it.
+UPSTREAM_LOST: Final = "upstream_lost"
 UNKNOWN_TOOL: Final = "unknown_tool"
 UNKNOWN_RESOURCE: Final = "unknown_resource"
 UNKNOWN_PROMPT: Final = "unknown_prompt"

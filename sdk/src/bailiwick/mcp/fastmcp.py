@@ -22,6 +22,7 @@ from fastmcp.utilities.versions import VersionSpec
 from mcp import MCPError
 from pydantic import BaseModel
 
+from bailiwick.decision import AccessDecision
 from bailiwick.mcp.calls import (
     CALL_TOOL,
     GET_PROMPT,
@@ -34,7 +35,8 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.midcall import watch_answers
+from bailiwick.mcp.midcall import follow_call
+from bailiwick.outcomes import CANCELLED
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _T = TypeVar("_T")
@@ -45,9 +47,14 @@ _OF_MESSAGE: Final = frozenset({"_meta", "arguments", "name", "uri"})
 class BailiwickMiddleware(Middleware):
     """Asks about every message, and lists only what may be called."""
 
-    def __init__(self, gate: McpGate) -> None:
-        """Remember the gate; close its client with the server's lifespan."""
+    def __init__(self, gate: McpGate, *, sends_on: bool = False) -> None:
+        """Remember the gate; close its client with the server's lifespan.
+
+        `sends_on`: the server is a proxy, so a call that its caller cancels may be made all the same, and no outcome of
+        it is reported.
+        """
         self._gate = gate
+        self._sends_on = sends_on
 
     async def on_message(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:  # noqa: ANN401 - a result of any method
         """Serve a message that may pass. Raises `MCPError`."""
@@ -57,17 +64,14 @@ class BailiwickMiddleware(Middleware):
                 return await call_next(context)
             _LOG.warning("dropped the notification %r: no rule says what it does", method[:100])
             return None
-        try:
-            message = await _with_served_item(context, _message(context))
-            await self._gate.admit(message)
-        except McpRefusalError as error:
-            raise MCPError(error.code, str(error), error.data) from error
+        message, decision = await self._admit(context)
         if method not in GUARDED:
             return await call_next(context)
         self._keep_allowed_meta(context)
         wire = _wire(context)
-        with watch_answers(None if wire is None else wire.session, self._gate, message):
-            return await call_next(context)
+        session = None if wire is None else wire.session
+        with follow_call(session, self._gate, message, decision, sent_on=self._sends_on) as call:
+            return call.finish(await call_next(context))
 
     async def on_read_resource(
         self,
@@ -79,7 +83,17 @@ class BailiwickMiddleware(Middleware):
 
     async def check_resource_access(self, context: MiddlewareContext[mcp_types.ReadResourceRequestParams]) -> None:
         """Refuse what an extension of the server tells of a resource that may not be read. Raises `MCPError`."""
-        await self.on_message(context, _serve_nothing)
+        _, decision = await self._admit(context)
+        if decision is not None:
+            # The resource is not read.
+            self._gate.report(decision, CANCELLED)
+
+    async def _admit(self, context: MiddlewareContext[Any]) -> tuple[McpMessage, AccessDecision | None]:
+        try:
+            message = await _with_served_item(context, _message(context))
+            return message, await self._gate.admit(message)
+        except McpRefusalError as error:
+            raise MCPError(error.code, str(error), error.data) from error
 
     def _keep_allowed_meta(self, context: MiddlewareContext[Any]) -> None:
         """Take out of the client's `_meta` what is not in the question."""
@@ -226,10 +240,6 @@ async def _resource(server: FastMCP[Any], uri: str, version: VersionSpec | None)
     return ServedItem(
         name=expand_uri_template(written, found), template=written, parameters=found, version=template.version
     )
-
-
-async def _serve_nothing(context: MiddlewareContext[Any]) -> None:
-    """Serve nothing: only whether a message may pass is wanted."""
 
 
 def _version(sent: object) -> VersionSpec | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from bailiwick.answers import MAX_CALLS
+from bailiwick.answerwatch import report_soon
 from bailiwick.call import AccessCall, Principal
 from bailiwick.decision import AccessDecision, Approval, Denied, members, text
 from bailiwick.mcp.calls import (
@@ -31,6 +32,7 @@ from bailiwick.mcp.calls import (
     unauthenticated,
     unmapped,
 )
+from bailiwick.outcomes import CANCELLED, CallOutcome
 from bailiwick.web import Asker
 
 _REASON_LENGTH: Final = 1024
@@ -126,11 +128,17 @@ class McpGate:
         for decision in decisions:
             if not decision.available:
                 raise refused(decision)
+            # A list makes no call, so it must not take the place of one.
+            self.report(decision, CANCELLED)
         found = iter(decisions)
         return [call is not None and _shown(next(found)) for call in calls]
 
+    def report(self, decision: AccessDecision, outcome: CallOutcome) -> None:
+        """Report in the background what became of a message that was let through, if it matters. Raises nothing."""
+        report_soon(self._pdp, decision, outcome)
+
     async def close(self) -> None:
-        """End the connections to the decision point."""
+        """End the connections to the decision point, after the reports that are on their way."""
         await self._pdp.close()
 
     def _who(self, message: McpMessage) -> tuple[str | None, Principal | None]:

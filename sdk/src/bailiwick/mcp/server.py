@@ -29,7 +29,7 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.midcall import watch_answers
+from bailiwick.mcp.midcall import follow_call
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _LIST_TOOLS: Final = "tools/list"
@@ -52,10 +52,10 @@ def guard(gate: McpGate) -> ServerMiddleware[Any]:
             return None
         try:
             message = await _with_served_item(ctx, call_next, _message(ctx))
-            await gate.admit(message)
+            decision = await gate.admit(message)
             if ctx.method in GUARDED:
-                with watch_answers(ctx.session, gate, message):
-                    return await call_next(_with_allowed_meta(gate, ctx))
+                with follow_call(ctx.session, gate, message, decision) as call:
+                    return call.finish(await call_next(_with_allowed_meta(gate, ctx)))
             result = await call_next(ctx)
             return result if ctx.method not in LISTS else await _filtered(gate, ctx, message, _members(result))
         except McpRefusalError as error:

@@ -20,7 +20,15 @@ from mcp import MCPError
 from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, REQUEST_TIMEOUT
 
 from bailiwick.credentials import TrustFile
-from bailiwick.mcp.calls import APPROVAL_META, CALL_TOOL, GET_PROMPT, INTERNAL_CODE, READ_RESOURCE, REASON_META
+from bailiwick.mcp.calls import (
+    APPROVAL_META,
+    CALL_TOOL,
+    GET_PROMPT,
+    INTERNAL_CODE,
+    READ_RESOURCE,
+    REASON_META,
+    UPSTREAM_LOST,
+)
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpGate
 
@@ -28,10 +36,9 @@ _CONNECT_SECONDS: Final = 5.0
 # One call looks twice: to ask about the tool, and to run it.
 _DEFINITION_SECONDS: Final = 1.0
 _UNAVAILABLE: Final = "upstream_unavailable"
-_LOST: Final = "upstream_lost"
 _SENTENCES: Final = {
     _UNAVAILABLE: "The MCP server behind this gateway cannot be reached, so nothing was done. Try again later.",
-    _LOST: (
+    UPSTREAM_LOST: (
         "The MCP server behind this gateway did not answer. It may have made the call: look before you"
         " make it again. If it used an approval, ask for another one."
     ),
@@ -122,7 +129,7 @@ class OutageMiddleware(Middleware):
             raise self._told(context) from error
 
     def _told(self, context: MiddlewareContext[Any]) -> MCPError:
-        reason = _LOST if self._admitted and context.method in _SENT_ON else _UNAVAILABLE
+        reason = UPSTREAM_LOST if self._admitted and context.method in _SENT_ON else _UNAVAILABLE
         return MCPError(INTERNAL_CODE, f"{reason}: {_SENTENCES[reason]}", {"reason": reason})
 
 
@@ -157,7 +164,7 @@ def gateway(upstream: Upstream, gate: McpGate) -> FastMCP[Any]:
         "bailiwick",
         middleware=[
             OutageMiddleware(admitted=False),
-            BailiwickMiddleware(gate),
+            BailiwickMiddleware(gate, sends_on=True),
             OutageMiddleware(admitted=True),
             ProxyMetadataMiddleware(provider),
         ],
