@@ -35,6 +35,8 @@ def with_history(
 
     `passed` is what it was weighed from, with the numbers of `around`.
     """
+    if not _is_touched(passed, endpoint, call):
+        return verdict
     weighing = _Weighing(passed, endpoint, call, around.now)
     readings = around.history
     # The call that took the last use may come again, and is let through by that.
@@ -62,6 +64,20 @@ def with_history(
     if weighing.could_pass(_read(needs) - readings.numbers.keys()):
         verdict = replace(_denied(verdict, readings.refusal or Reason.HISTORY_UNAVAILABLE), wants_numbers=True)
     return replace(verdict, needs=needs)
+
+
+def _is_touched(passed: Iterable[Hop], endpoint: CompiledEndpoint, call: Call) -> bool:
+    """Tell whether a history may count a call, or a rule reads one. Most calls are not touched by any."""
+    action = call.action.name
+    for history in endpoint.histories:
+        if action in history.actions:
+            return True
+    for hop in passed:
+        for finding in hop.findings:
+            for condition in finding.rule.conditions:
+                if condition.histories:
+                    return True
+    return bool(call.actors) and any(one.histories for entry in endpoint.ceiling for one in entry.conditions)
 
 
 def _denied(verdict: Verdict, reason: Reason) -> Verdict:
@@ -93,9 +109,6 @@ class _Weighing:
         """Return what the call needs, see `history_needs`. It is the same whatever numbers are known."""
         endpoint, call = self._endpoint, self._call
         read = {name for part in self._parts() for one in part.conditions for name in one.histories}
-        if not read and not any(call.action.name in one.actions for one in endpoint.histories):
-            # As for most calls: to gather what conditions see of a call takes longer than all else here.
-            return None
         return history_needs(endpoint.histories, call, subject, seen(endpoint, call, subject, self._now), sorted(read))
 
     def audits(self) -> bool:

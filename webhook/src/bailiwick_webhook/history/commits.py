@@ -53,6 +53,11 @@ class WaitingCommit:
     seq: int = 0
     answer: "asyncio.Future[CommitResult]" = field(default_factory=_new_answer)
 
+    def wants_read(self, held: HeldState) -> bool:
+        """Tell whether it adds nothing, and a later state has to be read for it."""
+        adds = bool(self.call.need.adds) and not self.follows
+        return not adds and not self.stale and self.came > held.proven
+
     def finish(self, result: CommitResult) -> None:
         """Answer, unless the caller has gone away."""
         if not self.answer.done():
@@ -172,9 +177,14 @@ class _ObjectCommits:
             self._fail(moment)
             return
         self._arrived.clear()
-        batch = self._batch = [waiting for waiting in self._calls if not waiting.answer.done()]
+        waiting_calls = [waiting for waiting in self._calls if not waiting.answer.done()]
         self._calls = []
+        # What adds nothing need not be judged by a state that may be old.
+        self._readers += [waiting for waiting in waiting_calls if waiting.wants_read(held)]
+        batch = self._batch = [waiting for waiting in waiting_calls if not waiting.wants_read(held)]
         releases = tuple(self._releases)
+        if not (batch or releases):
+            return
         state = release(held.state, [waiting.entry for waiting in releases]) if releases else held.state
         state, results = await self._judging.judge(state, batch, moment)
         for waiting, result in zip(batch, results, strict=True):
