@@ -67,6 +67,20 @@ def routes(number: int, count: int = 64) -> Object:
     return _one(number, endpointSettings={**settings(), "http": {"hosts": [f"c{number}.example.com"], "routes": made}})
 
 
+def _histories(number: int, counts: Callable[[int], Object] = lambda _: {}) -> Object:
+    made = [
+        {
+            "name": f"h{number}_{one}",
+            "key": [["agent"], ["session", f"context.a{number}"], ["resource"], []][one % 4],
+            "window": "1h",
+            "counts": {"actions": [f"a.{number}.{one}"], **counts(one)},
+            "amount": {"of": f"context.args.a{one}", "digits": 2},
+        }
+        for one in range(16)
+    ]
+    return _one(number, endpointSettings={**settings(), "session": {"claim": f"sid{number}"}, "history": made})
+
+
 def _nested(number: int) -> str:
     return "[" * 24 + f"{number}" + "]" * 24 + " == context.a"
 
@@ -180,6 +194,14 @@ KINDS: Final[dict[str, Make]] = {
     "variables": lambda number: _variables(number, "v{place}"),
     "variables of names of their own": lambda number: _variables(number, "v{number}_{place}"),
     "routes": routes,
+    "histories": _histories,
+    "histories of some calls": lambda number: _histories(
+        number,
+        lambda one: {
+            "resources": [{"type": "c", "ids": [f"{number}.{one}.{place}" for place in range(16)]}],
+            "when": f"context.a == '{number}.{one}' && context.b == 'x{number}'",
+        },
+    ),
     "broken": _condition(lambda number: f"(( {number}"),
 }
 

@@ -15,7 +15,8 @@ from bailiwick_engine.history.windows import period_start
 from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.histories import Amount, CalendarWindow, CompiledHistory, SlidingWindow
 from support.histories import DAY, MINUTE, history
-from support.historysimulation import START, CallKind, Faults, Numbers, Passed, Simulation, object_need
+from support.historysimulation import START, CallKind, Faults, Passed, Simulation, object_need
+from support.historysteps import Numbers
 
 LONG: Final = 31 * DAY
 Violations = list[str]

@@ -14,7 +14,7 @@ from bailiwick_api.documents.positions import Document
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_cli.reach import unproven, unreachable
 from bailiwick_engine.compile import acceptance
-from bailiwick_engine.compile.historychecks import unread_histories
+from bailiwick_engine.compile.historychecks import uncountable_calls, unread_histories
 from bailiwick_engine.compile.manifests import objects
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -77,6 +77,7 @@ def _warnings(found: PolicySet, snapshot: Snapshot) -> Iterator[str]:
         told = [(rule, "name", why) for rule, why in unreachable(endpoint.rules)]
         told += [(rule, "subjects", why) for rule, why in unproven(endpoint)]
         told += [(rule, "conditions", why) for rule, why in unread_histories(endpoint)]
+        told += [(rule, "actions", why) for rule, why in uncountable_calls(endpoint)]
         for rule, member, why in told:
             lints.setdefault((namespace, rule.policy.name), []).append((rule.name, member, why))
     for label, document in found.documents:

@@ -22,7 +22,7 @@ from bailiwick_engine.reasons import Reason
 _NO_CALLS: Final = HistoryFixture()
 
 
-class HistoryTally:
+class FixtureTally:
     """The numbers of every history, by object. `before`: those of any object at first, by name; None: unknown."""
 
     def __init__(self, before: Mapping[str, HistoryFixture | None]) -> None:

@@ -13,7 +13,7 @@ from bailiwick_cli.policytest.approvals import UnfitApprovalError
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.document import PlacedDocument, UnusableTestError
 from bailiwick_cli.policytest.fixtures import EndpointUnderTest
-from bailiwick_cli.policytest.historytally import HistoryTally
+from bailiwick_cli.policytest.historytally import FixtureTally
 from bailiwick_cli.policytest.model import Expectation, PolicyTest, VerdictWord
 from bailiwick_cli.policytest.plan import Names, PlannedCall, PlannedCase
 from bailiwick_cli.policytest.regiontrial import TriedRegion, tried_region
@@ -74,7 +74,7 @@ def try_case(
 ) -> TriedCase:
     """Make the calls of a test. Raises `UnusableTestError` where an approval or data of it cannot be."""
     snapshot = _add_data(case, document, snapshot, tested)
-    tally = HistoryTally(case.history)
+    tally = FixtureTally(case.history)
     held = _open_grants(case, document, snapshot, now, tally)
     calls: list[TriedCall] = []
     for one in case.calls:
@@ -116,7 +116,7 @@ def _add_data(
 
 
 def _open_grants(
-    case: PlannedCase, document: PlacedDocument[PolicyTest], snapshot: Snapshot, now: float, tally: HistoryTally
+    case: PlannedCase, document: PlacedDocument[PolicyTest], snapshot: Snapshot, now: float, tally: FixtureTally
 ) -> list[Grant]:
     held: list[Grant] = []
     for number, one in enumerate(case.grants):

@@ -142,7 +142,7 @@ def compile_expression(
 
 
 @dataclass(frozen=True, slots=True)
-class _Checked:
+class _CheckedText:
     """What the library made of a text. `variables` are the types that were declared, by their full names."""
 
     program: Any
@@ -154,17 +154,17 @@ class _Checked:
 
 def _checked(
     text: str, path: str, variables: Mapping[str, Any], names: Sequence[str]
-) -> _Checked | tuple[Problem, ...]:
+) -> _CheckedText | tuple[Problem, ...]:
     """Let the library check a text that may read these variables, and histories. `names`: see `_problems`."""
     seeming = histories.names_in_text(text)
     made = _by_checker(text, {**variables, **{histories.full_name(name): ANY for name in sorted(seeming)}})
-    if seeming and isinstance(made, _Checked):
+    if seeming and isinstance(made, _CheckedText):
         wrong = None
         if (loop := histories.loop_variable(made.node)) is not None:
             # All that seems to be a history is a loop variable then, or it does not compile.
             wrong = f"{HISTORY} cannot be the name of a loop variable, because the condition reads a history", loop.at
             alone = _by_checker(text, variables)
-            if isinstance(alone, _Checked):
+            if isinstance(alone, _CheckedText):
                 return alone
         if (wrong := wrong or histories.misuse(made.node)) is not None:
             line, column = place(text, positions(made.serialized).get(wrong[1], 0))
@@ -172,7 +172,7 @@ def _checked(
     return _problems(str(made), text, path, names) if isinstance(made, RuntimeError) else made
 
 
-def _by_checker(text: str, variables: Mapping[str, Any]) -> _Checked | RuntimeError:
+def _by_checker(text: str, variables: Mapping[str, Any]) -> _CheckedText | RuntimeError:
     environment = _environment(variables) if variables else _BARE
     try:
         program = environment.compile(text)
@@ -182,7 +182,7 @@ def _by_checker(text: str, variables: Mapping[str, Any]) -> _Checked | RuntimeEr
     serialized = program.serialize()
     if variables and all(_untyped(kind) for kind in variables.values()):
         program = _BARE.deserialize(serialized)
-    return _Checked(program, yields, serialized, tree(serialized), variables)
+    return _CheckedText(program, yields, serialized, tree(serialized), variables)
 
 
 def _data_read(text: str, data: Collection[str]) -> frozenset[str]:

@@ -1,37 +1,31 @@
 """Checks of histories that compile and are likely not what was meant.
 
-Standing: beside `checks`, which calls it with a policy; `reads` needs the endpoint. Holds: pure; none raises.
+Standing: beside `checks`, which calls it with a policy; what needs the whole endpoint, the command line asks. Holds:
+pure; none raises.
 """
 
 from collections.abc import Iterator
 
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec
-from bailiwick_api.kinds.histories import SESSION, HistoryDefinition, SessionSource
 from bailiwick_engine.cel.members import HISTORY
 from bailiwick_engine.policy.dimensions.table import reads_of
-from bailiwick_engine.policy.model import CompiledRule
+from bailiwick_engine.policy.histories import CompiledHistory, MemberPart, SessionPart
+from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.problem import Problem
 
-_PATH = "spec.endpointSettings.history"
+_STATED = ("context.", "resource.properties.")
 
 
 def warnings(spec: EndpointPolicySpec) -> Iterator[Problem]:
-    """Yield what to know of each history: whose word its key is, and which calls it denies."""
+    """Yield the histories whose key is nothing but the enforcer's word. A session that it states is the agent's too."""
     settings = spec.endpoint_settings
     for index, history in enumerate((settings.history if settings else None) or ()):
-        stated = [part for part in history.key if _is_stated(part, settings.session if settings else None)]
-        if stated:
+        if history.key and all(part == "intent" or part.startswith(_STATED) for part in history.key):
             yield Problem(
-                f"{_PATH}[{index}].key",
-                f"history {history.name}: {', '.join(stated)} is only the enforcer's word, so an enforcer decides which"
-                " calls are counted together: use a claim, or add agent to the key",
-            )
-        if needed := _needed(history):
-            yield Problem(
-                f"{_PATH}[{index}]",
-                f"history {history.name}: a call that it counts and that lacks {', '.join(needed)} is denied"
-                " (history_uncountable), even if a rule allows it",
+                f"spec.endpointSettings.history[{index}].key",
+                f"history {history.name}: {', '.join(history.key)} is only the enforcer's word, so an enforcer decides"
+                " which calls are counted together: use a claim, or add agent to the key",
             )
 
 
@@ -51,14 +45,38 @@ def unread_histories(endpoint: CompiledEndpoint) -> Iterator[tuple[CompiledRule,
             yield rule, f"{what}: the condition cannot be evaluated"
 
 
-def _is_stated(part: str, session: SessionSource | None) -> bool:
-    """Tell whether a part of a key is what the enforcer says. A session that it states is counted with the agent."""
-    if part == SESSION:
-        return session is not None and session.property is not None
-    return part.startswith(("context.", "resource.properties.")) or part == "intent"
+def uncountable_calls(endpoint: CompiledEndpoint) -> Iterator[tuple[CompiledRule, str]]:
+    """Yield each rule that lets calls through that a history denies where they lack what it counts them by.
+
+    A rule that reads the history knows of it.
+    """
+    for history in endpoint.histories:
+        needed = ", ".join(_needed(history))
+        for rule in endpoint.enforced if needed else ():
+            reads = any(history.name in one.histories for one in rule.conditions)
+            if rule.effect is not Effect.DENY and not reads and _meets(history, rule):
+                what = f"history {history.name} counts calls that rule {rule.name} lets through"
+                yield rule, f"{what}: one that lacks {needed} is denied (history_uncountable)"
 
 
-def _needed(history: HistoryDefinition) -> list[str]:
-    """Return what a call must have to be counted."""
-    parts = [part for part in history.key if part in {SESSION, "intent"} or "." in part]
-    return parts + ([history.amount.of] if history.amount is not None else [])
+def _needed(history: CompiledHistory) -> Iterator[str]:
+    """Yield what a call must have to be counted."""
+    for part in history.key:
+        match part:
+            case SessionPart():
+                yield "a session"
+            case MemberPart(path) if path not in {("action",), ("resource",)}:
+                yield ".".join(path)
+    if history.amount is not None:
+        yield ".".join(history.amount.path)
+
+
+def _meets(history: CompiledHistory, rule: CompiledRule) -> bool:
+    return history.actions.overlaps(rule.actions) and (
+        history.resources is None
+        or any(
+            one.type == other.type and one.ids.overlaps(other.ids)
+            for one in history.resources
+            for other in rule.resources
+        )
+    )

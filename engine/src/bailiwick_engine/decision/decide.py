@@ -15,7 +15,7 @@ from bailiwick_engine.approval.gates import Gate, join_gates, unmeetable
 from bailiwick_engine.approval.grants import Fitness, Grant
 from bailiwick_engine.call import Call, Party, ShownApproval
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.decision.counting import with_history
+from bailiwick_engine.decision.historyneeds import with_history
 from bailiwick_engine.decision.hops import Hop, hops, invalid
 from bailiwick_engine.decision.match import Finding, Standing
 from bailiwick_engine.decision.verdict import Outcome, Verdict

@@ -9,6 +9,7 @@ from bailiwick_engine.call import Call, Party
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.explain import explain
 from bailiwick_engine.decision.search import Prospect, SearchKind, candidates, try_name
+from bailiwick_engine.decision.shadow import decide_shadow
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.historynumbers import UNREAD, HistoryNumbers, HistoryReadings
 from bailiwick_engine.names import NameSet
@@ -342,3 +343,44 @@ def test_a_dry_run_is_judged_as_if_it_were_counted_by_who_gives_its_numbers() ->
     assert verdict(LIMITED, numbers(exports=5), itself).outcome is Outcome.ALLOW
     assert verdict(LIMITED, UNREAD, itself).outcome is Outcome.DENY
     assert not verdict(LIMITED, numbers(exports=5), replace(CALL, caller=ENFORCER)).dry_run
+
+
+class TestACandidate:
+    """A candidate reads the live numbers of a history that counts the same, and else says nothing."""
+
+    @staticmethod
+    def shadow(text: str, live: HistoryReadings, **history: object) -> Verdict | None:
+        definition = {"name": "exports", "key": ["agent"], "window": "1h", "counts": {"actions": ["customers.export"]}}
+        limit = reading("history.exports.count <= 5")
+        served = stored("live", limit, endpointSettings={**settings(), "history": [definition]})
+        carrying = {**settings(), "history": [{**definition, **history}]}
+        tried = stored("next", reading(text), endpointSettings=carrying, mode="Audit", replaces="live")
+        on = snapshot(served, tried)
+        endpoint = on.endpoints[CALL.namespace, CALL.endpoint]
+        (found,) = decide_shadow(on, endpoint, CALL, (), Circumstances(NOW, history=live))
+        return found.verdict
+
+    @pytest.mark.parametrize(("count", "outcome"), [(3, Outcome.ALLOW), (4, Outcome.DENY)])
+    def test_reads_the_live_numbers(self, count: int, outcome: Outcome) -> None:
+        found = self.shadow("history.exports.count <= 3", numbers(exports=count))
+        assert found is not None
+        assert found.outcome is outcome
+
+    def test_lets_through_as_if_it_counted_the_call_itself(self) -> None:
+        found = self.shadow("true", HistoryReadings(refusal=Reason.HISTORY_UNAVAILABLE), window="2h")
+        assert found is not None
+        assert found.outcome is Outcome.ALLOW
+
+    @pytest.mark.parametrize("readings", [UNREAD, HistoryReadings(refusal=Reason.HISTORY_UNAVAILABLE)])
+    def test_is_undecided_where_the_numbers_were_not_read(self, readings: HistoryReadings) -> None:
+        assert self.shadow("history.exports.count <= 3", readings) is None
+
+    def test_is_undecided_where_the_live_numbers_count_other_calls(self) -> None:
+        assert self.shadow("history.exports.count <= 3", numbers(exports=1), window="2h") is None
+
+    def test_denies_what_no_number_lets_through(self) -> None:
+        found = self.shadow("history.exports.count <= 3 && context.absent == 1", numbers(exports=1), key=["subject"])
+        assert found is None
+        never = self.shadow("false", numbers(exports=1), key=["subject"])
+        assert never is not None
+        assert never.reason is Reason.CONDITION_FALSE

@@ -1,4 +1,4 @@
-"""Counting: what a verdict depends on that the histories of its endpoint count, and what it is where they cannot tell.
+"""History needs: what a verdict depends on that the endpoint counts, and what it is where numbers are missing.
 
 Standing: under `decide`, which asks for it only at endpoints with histories. Holds: pure; what has to be counted and is
 not lets no call through; a denial that numbers could lift is never called final.
@@ -37,17 +37,17 @@ def with_history(
     """
     if not _is_touched(passed, endpoint, call):
         return verdict
-    weighing = _Weighing(passed, endpoint, call, around.now)
+    basis = _VerdictBasis(passed, endpoint, call, around.now)
     readings = around.history
     # The call that took the last use may come again, and is let through by that.
     opens = verdict.outcome in _OPENS or verdict.reason is Reason.APPROVAL_CONSUMED
     defined = frozenset[str]() if opens else frozenset(one.name for one in endpoint.histories)
-    hangs = not opens and weighing.could_pass(defined)
+    hangs = not opens and basis.could_pass(defined)
     if readings.rules_alone:
-        return replace(verdict, wants_numbers=hangs and weighing.could_pass(defined - readings.numbers.keys()))
+        return replace(verdict, wants_numbers=hangs and basis.could_pass(defined - readings.numbers.keys()))
     if not (opens or hangs or verdict.awaits_approval):
         return verdict
-    needs = weighing.needs(subject)
+    needs = basis.needs(subject)
     if isinstance(needs, Reason):
         # So that no reviewer is asked about a call that could not be counted.
         return _denied(verdict, needs)
@@ -57,11 +57,11 @@ def with_history(
         if needs.counts and not readings.counted:
             return replace(_denied(verdict, readings.refusal or Reason.HISTORY_UNAVAILABLE), needs=needs)
         known = not readings.numbers.keys().isdisjoint(_read(needs))
-        return replace(verdict, needs=needs) if needs.counts or known or weighing.audits() else verdict
+        return replace(verdict, needs=needs) if needs.counts or known or basis.audits() else verdict
     # What is left out of the needs, because the call lacks a part of its key, is never known.
-    if not weighing.could_pass(_read(needs)):
+    if not basis.could_pass(_read(needs)):
         return verdict
-    if weighing.could_pass(_read(needs) - readings.numbers.keys()):
+    if basis.could_pass(_read(needs) - readings.numbers.keys()):
         verdict = replace(_denied(verdict, readings.refusal or Reason.HISTORY_UNAVAILABLE), wants_numbers=True)
     return replace(verdict, needs=needs)
 
@@ -99,7 +99,7 @@ def _read(needs: HistoryNeeds) -> frozenset[str]:
     return frozenset(history.name for need in needs.objects for history in need.reads)
 
 
-class _Weighing:
+class _VerdictBasis:
     """The rules that a verdict was weighed from, and what numbers could make of them."""
 
     def __init__(self, passed: Sequence[Hop], endpoint: CompiledEndpoint, call: Call, now: float) -> None:
