@@ -35,8 +35,6 @@ def with_history(
 
     `passed` is what it was weighed from, with the numbers of `around`.
     """
-    if not _is_touched(passed, endpoint, call):
-        return verdict
     basis = _VerdictBasis(passed, endpoint, call, around.now)
     readings = around.history
     # The call that took the last use may come again, and is let through by that.
@@ -66,7 +64,7 @@ def with_history(
     return replace(verdict, needs=needs)
 
 
-def _is_touched(passed: Iterable[Hop], endpoint: CompiledEndpoint, call: Call) -> bool:
+def is_touched(passed: Iterable[Hop], endpoint: CompiledEndpoint, call: Call) -> bool:
     """Tell whether a history may count a call, or a rule reads one. Most calls are not touched by any."""
     action = call.action.name
     for history in endpoint.histories:
