@@ -161,21 +161,38 @@ class _ObjectCommits:
             self._ended()
 
     async def _work(self) -> None:
-        """Read where that is necessary, judge what waits, and write once."""
+        """Read where that is necessary, judge what waits, and write once.
+
+        The turn of a write is waited for first: a state that is judged by while a turn is waited for is soon old.
+        """
+        held = self._store.held.get(self._key)
+        if held is not None and (rest := held.rests_until - self._store.clock()) > 0:
+            await asyncio.sleep(rest)
+        namespace, rations = self._key[0], self._store.rations
+        turn = await rations.take_write(namespace) if self._wants_write() else None
+        if not await self._work_once(turn) and turn:
+            rations.put_back(namespace)
+
+    def _wants_write(self) -> bool:
+        """Tell whether a call waits that may be counted, or an entry that is to be taken out."""
+        return bool(self._releases) or any(waiting.call.need.adds and not waiting.stale for waiting in self._calls)
+
+    async def _work_once(self, turn: bool | None) -> bool:
+        """Return whether a write was tried. `turn`: whether there is one to write in; None: none was waited for."""
         held = self._store.held.get(self._key)
         if held is None or not (self._calls or self._releases):
             if held is not None and not await self._may_read(held):
-                return
+                return False
             read = await self._store.read(self._key, self._empty)
             if isinstance(read, HistoryCause):
                 self._fail(read)
-                return
+                return False
             held = read
             self._judge_again()
         moment = self._store.moment()
         if isinstance(moment, HistoryCause):
             self._fail(moment)
-            return
+            return False
         self._arrived.clear()
         waiting_calls = [waiting for waiting in self._calls if not waiting.answer.done()]
         self._calls = []
@@ -184,7 +201,7 @@ class _ObjectCommits:
         batch = self._batch = [waiting for waiting in waiting_calls if not waiting.wants_read(held)]
         releases = tuple(self._releases)
         if not (batch or releases):
-            return
+            return False
         state = release(held.state, [waiting.entry for waiting in releases]) if releases else held.state
         state, results = await self._judging.judge(state, batch, moment)
         for waiting, result in zip(batch, results, strict=True):
@@ -193,8 +210,18 @@ class _ObjectCommits:
         if state is held.state:
             self._finish(releases)
             self._answer_readers(held, batch, results)
-        else:
-            await self._write(held, state, batch, results, releases)
+            return False
+        if turn is None:
+            # They came while this was read.
+            self._calls = [*batch, *self._calls]
+            return False
+        if not turn:
+            self._finish(releases)
+            for waiting in batch:
+                waiting.finish(HistoryCause.RATION)
+            return False
+        await self._write(held, state, batch, results, releases)
+        return True
 
     def _judge_again(self) -> None:
         """Judge the readers by the state that is held now."""
@@ -232,7 +259,7 @@ class _ObjectCommits:
         releases: Sequence[WaitingRelease],
     ) -> None:
         definitions = {one.digest: one for waiting in batch for one in waiting.definitions}
-        written = await self._store.write(self._key, held, state, definitions.values())
+        written = await self._store.write(self._key, held, state, definitions.values(), crowded=len(batch) > 1)
         if written is None:
             self._try_again(batch, releases)
             return

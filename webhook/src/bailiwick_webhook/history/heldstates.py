@@ -29,7 +29,8 @@ _SPREAD: Final = 30_000
 class HeldState(msgspec.Struct, frozen=True, gc=False):
     """A state as the API server held it at some moment after `proven`. `keep_until`: milliseconds since the epoch.
 
-    `version` and `uid` None: there is no such object. `read`: when it was last read. Both times by a monotonic clock.
+    `version` and `uid` None: there is no such object. `read`: when it was last read. `rests_until`: when it may be
+    written again. All times but `keep_until` are by a monotonic clock.
     """
 
     state: KeyState
@@ -38,6 +39,7 @@ class HeldState(msgspec.Struct, frozen=True, gc=False):
     keep_until: int
     proven: float
     read: float
+    rests_until: float = 0.0
 
     @property
     def parts(self) -> int:
