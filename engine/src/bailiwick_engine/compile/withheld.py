@@ -1,8 +1,8 @@
 """Withheld: what is kept of a policy that is over budget, in place of what it would be compiled to.
 
 Holds: it denies its own subjects on its own endpoint, as a policy that does not compile, and takes hardly any room:
-where it names many subjects, lets anybody be acted for or counts calls, the whole endpoint is denied. Of a policy that compiles it
-is the same whether it is made from the spec or from what that was compiled to.
+where it names many subjects, lets anybody be acted for or counts calls, the whole endpoint is denied. Of a policy that
+compiles it is the same whether it is made from the spec or from what that was compiled to.
 """
 
 from collections.abc import Mapping
