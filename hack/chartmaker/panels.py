@@ -207,8 +207,10 @@ PANELS: Final = (
         "s",
         (
             (
-                "histogram_quantile(0.99,"
-                " sum by (le) (rate(bailiwick_history_commit_duration_seconds_bucket{%}[$__rate_interval])))",
+                (
+                    "histogram_quantile(0.99, sum by (le)"
+                    " (rate(bailiwick_history_commit_duration_seconds_bucket{%}[$__rate_interval])))"
+                ),
                 "p99",
             ),
         ),

@@ -14,11 +14,12 @@ from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
 from property.worlds.reference import World
 from property.worlds.strategies import call_of, compiled_of, grants_of, worlds
 from support.full_objects import full_policy
-from support.objects import rule, subject
-from unit.engine.cases import stored
+from support.objects import rule, settings as endpoint_settings, subject
+from unit.engine.cases import CALL, NOW, stored
 
 
 def kept(raw: Mapping[str, Any]) -> BrokenPolicy:
@@ -56,6 +57,19 @@ def test_few_subjects_are_kept_and_of_many_the_whole_endpoint_is_denied(count: i
     raw = stored("many", rule(subjects=[one["name"] for one in listed]), subjects=listed)
     found = kept(raw).subjects
     assert (None if found is None else len(found)) == (count if count <= 16 else None)
+
+
+@pytest.mark.parametrize("mode", ["Enforce", "Audit"])
+@pytest.mark.parametrize("when", ["context.n == 1", "variables.few"])
+def test_an_endpoint_whose_histories_are_withheld_denies_what_could_not_be_counted(when: str, mode: str) -> None:
+    history = {"name": "a", "key": [], "window": "1h", "counts": {"actions": ["customers.export"], "when": when}}
+    carrying = {**endpoint_settings(), "history": [history]}
+    few = [{"name": "few", "expression": "context.n < 3"}]
+    raw = stored("carrier", rule("other"), endpointSettings=carrying, variables=few, mode=mode)
+    allowing = compiled_of(stored("allowing", rule(actions=["customers.export"])))
+    for one in (kept(raw), withheld_of(compiled_of(raw))):
+        verdict = decide(Snapshot.of([one, allowing]), CALL, (), Circumstances(NOW))
+        assert (verdict.outcome, verdict.reason) == (Outcome.DENY, Reason.POLICY_INVALID)
 
 
 def test_what_is_kept_of_the_largest_policy_is_small() -> None:

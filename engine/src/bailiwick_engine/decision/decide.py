@@ -15,7 +15,7 @@ from bailiwick_engine.approval.gates import Gate, join_gates, unmeetable
 from bailiwick_engine.approval.grants import Fitness, Grant
 from bailiwick_engine.call import Call, Party, ShownApproval
 from bailiwick_engine.circumstances import Circumstances, Freshness
-from bailiwick_engine.decision.historyneeds import with_history
+from bailiwick_engine.decision.historyneeds import is_touched, with_history
 from bailiwick_engine.decision.hops import Hop, hops, invalid
 from bailiwick_engine.decision.match import Finding, Standing
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -60,7 +60,7 @@ def evaluate_hops(
     passed = hops(endpoint, call, admitted, around.now, numbers)
     audit = _audit_rules(passed) if endpoint.audits else ()
     verdict = _weigh(passed, _Case(call, admitted, around, dry_run, audit, digest, endpoint), grants)
-    if numbers is not None:
+    if numbers is not None and is_touched(passed, endpoint, call):
         verdict = with_history(verdict, passed, endpoint, call, admitted, around)
     return _deny_while_outdated(verdict) if around.outdated else verdict, passed
 

@@ -64,6 +64,20 @@ def with_history(
     return replace(verdict, needs=needs)
 
 
+def is_touched(passed: Iterable[Hop], endpoint: CompiledEndpoint, call: Call) -> bool:
+    """Tell whether a history may count a call, or a rule reads one. Most calls are not touched by any."""
+    action = call.action.name
+    for history in endpoint.histories:
+        if action in history.actions:
+            return True
+    for hop in passed:
+        for finding in hop.findings:
+            for condition in finding.rule.conditions:
+                if condition.histories:
+                    return True
+    return bool(call.actors) and any(one.histories for entry in endpoint.ceiling for one in entry.conditions)
+
+
 def _denied(verdict: Verdict, reason: Reason) -> Verdict:
     """Return a denial in place of a verdict. Without a gate nothing is looked for that could be used or asked for."""
     return replace(
@@ -93,9 +107,6 @@ class _VerdictBasis:
         """Return what the call needs, see `history_needs`. It is the same whatever numbers are known."""
         endpoint, call = self._endpoint, self._call
         read = {name for part in self._parts() for one in part.conditions for name in one.histories}
-        if not read and not any(call.action.name in one.actions for one in endpoint.histories):
-            # As for most calls: to gather what conditions see of a call takes longer than all else here.
-            return None
         return history_needs(endpoint.histories, call, subject, seen(endpoint, call, subject, self._now), sorted(read))
 
     def audits(self) -> bool:

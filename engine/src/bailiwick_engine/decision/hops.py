@@ -104,7 +104,9 @@ class _Beside(msgspec.Struct, frozen=True, gc=False):
     @classmethod
     def of(cls, endpoint: CompiledEndpoint, numbers: Mapping[str, HistoryNumbers] | None) -> "_Beside":
         """Return what conditions of an endpoint see; a name that it has no history of is unknown to them."""
-        known = {one.name: numbers[one.name].members for one in endpoint.histories if numbers and one.name in numbers}
+        known: HistoryMembers = {}
+        if numbers:
+            known = {one.name: numbers[one.name].members for one in endpoint.histories if one.name in numbers}
         return cls(endpoint.data if endpoint.reads else None, known)
 
     def inputs(self, call: Call, subject: Party, now: float, actor: Party | None) -> Inputs:

@@ -50,6 +50,7 @@ HISTORIES: Final = (
     counted("again"),
     counted("batch"),
     counted("guards"),
+    counted("small"),
     counted("outages"),
     counted("deleted", key=["agent", "action"]),
     counted("spent"),
@@ -59,7 +60,7 @@ HISTORIES: Final = (
 )
 LIMITS: Final = (
     *(limited(name, f"history.{name}.count <= {LIMIT}") for name in ("races", "kills", "again", "batch")),
-    *(limited(name, f"history.{name}.count <= {LIMIT}") for name in ("guards", "outages", "deleted")),
+    *(limited(name, f"history.{name}.count <= {LIMIT}") for name in ("guards", "outages", "deleted", "small")),
     limited("both", f"history.both.count <= 3 * {LIMIT} && history.everybody.count <= {LIMIT}"),
     gated_rule("spent", actions=["customers.spent"], approval={"steps": STEPS, "maxUses": 3, "limits": PLENTY}),
     gated_rule("twice", actions=["customers.twice"], approval={"steps": STEPS, "maxUses": 1, "limits": PLENTY}),
@@ -147,6 +148,17 @@ def test_a_call_that_is_sent_again_to_another_process_counts_once(tenant: Tenant
     assert others == [True] * (LIMIT - 1) + [False]
     denied = tenant.ask("customers.again")
     assert 3500 < denied.context["retry_after_seconds"] <= 3700
+
+
+def test_an_object_has_only_what_is_counted(tenant: Tenant) -> None:
+    assert tenant.ask("customers.small").decision
+    assert tenant.ask("customers.small").decision
+    path = f"/apis/{API_VERSION}/namespaces/{tenant.namespace}/{ENDPOINT_HISTORIES}"
+    for item in accepted(tenant.callers.admin.get(path))["items"]:
+        assert "managedFields" not in item["metadata"]
+        assert item["metadata"].keys() <= {
+            *("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "labels"),
+        }
 
 
 def test_a_dry_run_counts_nothing(tenant: Tenant) -> None:

@@ -1,6 +1,7 @@
 """Calls that wait for one object: shared writes, conflicts, lost answers, reads, and what is not trusted."""
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -281,3 +282,20 @@ async def test_a_dry_run_counts_nothing_and_has_a_ration(replica: CountingReplic
     assert api.count("POST") == 0
     results = await asyncio.gather(*(replica.keeper.read(asked, dry_run=True) for _ in range(40)))
     assert {one.cause for one in results} == {None, HistoryCause.RATION}
+
+
+async def test_replicas_that_write_one_object_all_the_time_starve_none(
+    api: KeptObjects, virtual_time: VirtualTime
+) -> None:
+    replicas = [CountingReplica(api, virtual_time) for _ in range(3)]
+    began, numbers, causes = virtual_time.now, iter(range(1_000_000)), list[HistoryCause | None]()
+
+    async def insist(replica: CountingReplica) -> None:
+        while virtual_time.now < began + 20.0:
+            causes.append((await replica.reserve(next(numbers), at_most(10**6))).cause)
+
+    await asyncio.gather(*(insist(replicas[number % 3]) for number in range(30)))
+    found = Counter(causes)
+    # A replica may have bad luck for two seconds.
+    assert found[None] > 0.999 * len(causes), found
+    assert len(causes) > 20 * 500

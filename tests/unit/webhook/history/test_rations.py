@@ -2,7 +2,15 @@
 
 import asyncio
 
-from bailiwick_webhook.history.rations import ALL_WRITES, PATIENCE, WRITE_BURST, WRITES, HistoryRations
+from bailiwick_webhook.history.rations import (
+    ALL_WRITES,
+    NEW_KEY_BURST,
+    NEW_KEYS,
+    PATIENCE,
+    WRITE_BURST,
+    WRITES,
+    HistoryRations,
+)
 from support.virtualtime import VirtualTime, virtual_time
 
 __all__ = ["virtual_time"]
@@ -10,18 +18,18 @@ __all__ = ["virtual_time"]
 
 async def test_a_namespace_has_its_burst_and_then_its_rate(virtual_time: VirtualTime) -> None:
     rations = HistoryRations(virtual_time.monotonic)
-    results = await asyncio.gather(*(rations.take_write("crm", new=False) for _ in range(400)))
+    results = await asyncio.gather(*(rations.take_write("crm") for _ in range(400)))
     given = sum(results)
     assert WRITE_BURST <= given <= WRITE_BURST + WRITES * PATIENCE + 2
 
 
 async def test_a_crowd_of_one_namespace_leaves_the_others_their_turns(virtual_time: VirtualTime) -> None:
     rations = HistoryRations(virtual_time.monotonic)
-    crowds = [rations.take_write(f"crowd-{number % 8}", new=False) for number in range(2_000)]
+    crowds = [rations.take_write(f"crowd-{number % 8}") for number in range(2_000)]
     waiting = asyncio.gather(*crowds)
     await asyncio.sleep(0.05)
     began = virtual_time.now
-    assert await rations.take_write("small", new=False)
+    assert await rations.take_write("small")
     assert virtual_time.now - began < 0.1
     assert sum(await waiting) <= ALL_WRITES + ALL_WRITES * 2 * PATIENCE
 
@@ -29,15 +37,21 @@ async def test_a_crowd_of_one_namespace_leaves_the_others_their_turns(virtual_ti
 async def test_new_keys_have_a_ration_of_their_own(virtual_time: VirtualTime) -> None:
     rations = HistoryRations(virtual_time.monotonic)
     given = 0
-    for _ in range(1_200):
-        given += await rations.take_write("crm", new=True)
-        virtual_time.now += 0.02
-    assert given < 1_200 + 24
-    assert not await rations.take_write("crm", new=True) or given < 1_000 + 10 * 24 + 2
+    for _ in range(1_500):
+        given += rations.take_new_key("crm")
+        virtual_time.now += 0.01
+    assert NEW_KEY_BURST <= given <= NEW_KEY_BURST + 15 * NEW_KEYS + 1
+
+
+async def test_a_turn_that_is_put_back_is_there_for_the_next(virtual_time: VirtualTime) -> None:
+    rations = HistoryRations(virtual_time.monotonic)
+    for _ in range(1_000):
+        assert await rations.take_write("crm")
+        rations.put_back("crm")
 
 
 async def test_a_turn_that_came_too_late_is_not_taken(virtual_time: VirtualTime) -> None:
     rations = HistoryRations(virtual_time.monotonic)
-    await asyncio.gather(*(rations.take_write("crm", new=False) for _ in range(400)))
+    await asyncio.gather(*(rations.take_write("crm") for _ in range(400)))
     virtual_time.now += 10
-    assert await rations.take_write("crm", new=False)
+    assert await rations.take_write("crm")

@@ -13,9 +13,11 @@ from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Action, Resource, ServiceAccount
+from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.history.state import parse_state
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -281,7 +283,11 @@ def with_grant(point: CountingPoint, uses: OneGrant, monkeypatch: pytest.MonkeyP
         verdict, weighed = decide.evaluate_hops(*args)
         return approved(verdict), weighed
 
+    def decide_again(*args: Any) -> Verdict:  # noqa: ANN401 - as the engine's
+        return approved(decide.decide(*args))
+
     monkeypatch.setattr(evaluator, "evaluate_hops", evaluate_hops)
+    monkeypatch.setattr(evaluator, "decide", decide_again)
     keeper = keeping(point.api, point.clock, lambda: True)
     return Pdp(
         cast("Any", point.alone.store),
@@ -337,3 +343,82 @@ async def test_the_caller_is_part_of_what_makes_a_call_the_same(point: CountingP
     await point.ask(request_id="r")
     await point.ask(request_id="r", caller=ServiceAccount(ENFORCER.username, "another-uid"))
     assert point.counted == 2
+
+
+class ChangingPolicies(OneGrant):
+    """Policies change while a use of a grant is on its way."""
+
+    def __init__(self, point: CountingPoint, *later: Object) -> None:
+        super().__init__()
+        self._point = point
+        self._later = later
+
+    def taken_before(self, asked: EvaluationRequest, verdict: Verdict, known: object) -> tuple[Grant, ...]:
+        return ()
+
+    async def consume(
+        self, asked: EvaluationRequest, verdict: Verdict, evaluation_id: str, judge: Judge
+    ) -> tuple[Verdict, Grant | None]:
+        self._point.alone.store.snapshot = Snapshot.of(map(compile_object, self._later))
+        last = judge(self.grant, 0.0)
+        if last.outcome is not Outcome.USE_GRANT:
+            return last, None
+        self.uses += 1
+        return replace(last, reason=Reason.ALLOWED), self.grant
+
+
+@pytest.mark.parametrize(
+    ("window", "allowed"), [("1h", True), ("2h", False)], ids=["it counts as before", "it counts otherwise"]
+)
+async def test_a_grant_is_used_only_where_the_call_is_counted_as_the_policies_now_say(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch, window: str, allowed: bool
+) -> None:
+    point = CountingPoint(api, counting(GATED, FULL))
+    uses = ChangingPolicies(point, counting(GATED, FULL, histories=[{**EXPORTS, "window": window}]))
+    decision = await resolve(with_grant(point, uses, monkeypatch).evaluate(asked()))
+    assert (decision.allowed, uses.uses) == (allowed, int(allowed))
+    assert allowed or decision.verdict.reason is Reason.HISTORY_UNAVAILABLE
+    assert point.counted == int(allowed)
+
+
+class LaggingGrants(OneGrant):
+    """Memory has not heard of the approval yet; a live read has."""
+
+    async def caught_up(
+        self, asked: EvaluationRequest, verdict: Verdict, judge: Judge, since: float | None = None
+    ) -> Verdict:
+        return judge(self.grant, 0.0)
+
+
+async def test_an_approval_that_a_live_read_finds_is_used_after_the_call_is_counted(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point, uses = CountingPoint(api, counting(GATED, FULL)), LaggingGrants()
+    pdp = with_grant(point, uses, monkeypatch)
+    monkeypatch.setattr(evaluator, "evaluate_hops", PendingOnce(uses.grant))
+    decision = await resolve(pdp.evaluate(asked()))
+    assert (decision.allowed, uses.uses, point.counted) == (True, 1, 1)
+
+
+class PendingOnce:
+    """Says that the approval is pending until the call was judged by a live read."""
+
+    def __init__(self, grant: Grant) -> None:
+        self._grant = grant
+
+    def __call__(self, on: Any, call: Any, grants: Any, *more: Any) -> Any:  # noqa: ANN401 - as the engine's
+        verdict, weighed = decide.evaluate_hops(on, call, grants, *more)
+        if verdict.reason is not Reason.APPROVAL_REQUIRED:
+            return verdict, weighed
+        known = self._grant in tuple(grants)
+        if known:
+            return replace(verdict, outcome=Outcome.USE_GRANT, grants=(self._grant,)), weighed
+        return replace(verdict, reason=Reason.APPROVAL_PENDING, pending=self._grant), weighed
+
+
+async def test_dry_runs_have_a_ration_of_their_own(point: CountingPoint) -> None:
+    decisions = await asyncio.gather(*(point.ask(caller=THE_AGENT) for _ in range(60)))
+    denied = [one for one in decisions if not one.allowed]
+    assert {one.verdict.reason for one in denied} == {Reason.HISTORY_UNAVAILABLE}
+    assert "too many calls a second" in denied[0].sentence
+    assert (await point.ask()).allowed

@@ -6,6 +6,7 @@ on an object, and ends when nothing waits. A caller that goes away changes nothi
 """
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,8 @@ from bailiwick_webhook.metrics.table import HistoryCause
 CONFLICT_SECONDS: Final = 2.0
 READ_INTERVAL: Final = 0.25
 """Seconds between two reads of an object for calls that add nothing."""
+_MOST_APART: Final = 0.02
+"""Seconds that a replica waits at most after a conflict."""
 _CHUNK: Final = 8
 """Calls that are judged without a look at what else waits."""
 
@@ -52,6 +55,11 @@ class WaitingCommit:
     freed: int | None = None
     seq: int = 0
     answer: "asyncio.Future[CommitResult]" = field(default_factory=_new_answer)
+
+    def wants_read(self, held: HeldState) -> bool:
+        """Tell whether it adds nothing, and a later state has to be read for it."""
+        adds = bool(self.call.need.adds) and not self.follows
+        return not adds and not self.stale and self.came > held.proven
 
     def finish(self, result: CommitResult) -> None:
         """Answer, unless the caller has gone away."""
@@ -132,6 +140,7 @@ class _ObjectCommits:
         # The calls that are being judged or written.
         self._batch: Sequence[WaitingCommit] = ()
         self._arrived = asyncio.Event()
+        self._conflicted = False
         self.task: Final = asyncio.get_running_loop().create_task(self._run())
 
     def add(self, waiting: WaitingCommit | WaitingRelease) -> None:
@@ -156,25 +165,55 @@ class _ObjectCommits:
             self._ended()
 
     async def _work(self) -> None:
-        """Read where that is necessary, judge what waits, and write once."""
-        held = self._store.held.get(self._key)
-        if held is None or not (self._calls or self._releases):
-            if held is not None and not await self._may_read(held):
-                return
-            read = await self._store.read(self._key, self._empty)
-            if isinstance(read, HistoryCause):
-                self._fail(read)
-                return
-            held = read
-            self._judge_again()
+        """Read where that is necessary, judge what waits, and write once.
+
+        The turn of a write is waited for first: a state that is judged by while a turn is waited for is soon old.
+        """
+        namespace, rations, turn = self._key[0], self._store.rations, None
+        if self._wants_write():
+            await self._rest()
+            turn = await rations.take_write(namespace)
+        held = await self._current_state()
         moment = self._store.moment()
         if isinstance(moment, HistoryCause):
             self._fail(moment)
+        elif held is not None and await self._work_on(held, moment, turn=turn):
             return
-        self._arrived.clear()
-        batch = self._batch = [waiting for waiting in self._calls if not waiting.answer.done()]
-        self._calls = []
-        releases = tuple(self._releases)
+        if turn:
+            rations.put_back(namespace)
+
+    def _wants_write(self) -> bool:
+        """Tell whether a call waits that may be counted, or an entry that is to be taken out."""
+        return bool(self._releases) or any(waiting.call.need.adds and not waiting.stale for waiting in self._calls)
+
+    async def _rest(self) -> None:
+        """Leave the object to other replicas for a moment, where this one has just written it or met another."""
+        held = self._store.held.get(self._key)
+        rest = 0.0 if held is None else held.rests_until - self._store.clock()
+        if self._conflicted:
+            # So that two that keep step do not meet again and again.
+            self._conflicted = False
+            rest = max(rest, random.uniform(0.0, _MOST_APART))  # noqa: S311 - it hides nothing
+        if rest > 0:
+            await asyncio.sleep(rest)
+
+    async def _current_state(self) -> HeldState | None:
+        """Return the state to judge by; None: it cannot be read, or other calls come before it is time to read it."""
+        held = self._store.held.get(self._key)
+        if held is not None and (self._calls or self._releases or not await self._may_read(held)):
+            return held if self._calls or self._releases else None
+        read = await self._store.read(self._key, self._empty)
+        if isinstance(read, HistoryCause):
+            self._fail(read)
+            return None
+        self._judge_again()
+        return read
+
+    async def _work_on(self, held: HeldState, moment: ClockBounds, *, turn: bool | None) -> bool:
+        """Return whether a write was tried. `turn`: whether there is one to write in; None: none was waited for."""
+        batch, releases = self._take_batch(held), tuple(self._releases)
+        if not (batch or releases):
+            return False
         state = release(held.state, [waiting.entry for waiting in releases]) if releases else held.state
         state, results = await self._judging.judge(state, batch, moment)
         for waiting, result in zip(batch, results, strict=True):
@@ -183,8 +222,26 @@ class _ObjectCommits:
         if state is held.state:
             self._finish(releases)
             self._answer_readers(held, batch, results)
-        else:
+        elif turn:
             await self._write(held, state, batch, results, releases)
+            return True
+        elif turn is None:
+            # They came while this was read.
+            self._calls = [*batch, *self._calls]
+        else:
+            self._finish(releases)
+            for waiting in batch:
+                waiting.finish(HistoryCause.RATION)
+        return False
+
+    def _take_batch(self, held: HeldState) -> list[WaitingCommit]:
+        """Take the calls to judge now. What adds nothing need not be judged by a state that may be old."""
+        self._arrived.clear()
+        alive = [waiting for waiting in self._calls if not waiting.answer.done()]
+        self._calls = []
+        self._readers += [waiting for waiting in alive if waiting.wants_read(held)]
+        self._batch = batch = [waiting for waiting in alive if not waiting.wants_read(held)]
+        return batch
 
     def _judge_again(self) -> None:
         """Judge the readers by the state that is held now."""
@@ -222,7 +279,7 @@ class _ObjectCommits:
         releases: Sequence[WaitingRelease],
     ) -> None:
         definitions = {one.digest: one for waiting in batch for one in waiting.definitions}
-        written = await self._store.write(self._key, held, state, definitions.values())
+        written = await self._store.write(self._key, held, state, definitions.values(), crowded=len(batch) > 1)
         if written is None:
             self._try_again(batch, releases)
             return
@@ -239,6 +296,7 @@ class _ObjectCommits:
 
     def _try_again(self, batch: Iterable[WaitingCommit], releases: Iterable[WaitingRelease]) -> None:
         """Let those wait again that have not waited for too long."""
+        self._conflicted = True
         since = self._store.clock() - CONFLICT_SECONDS
         again: list[WaitingCommit] = []
         for waiting in batch:

@@ -49,10 +49,18 @@ class HistoryRations:
         """Take the reads of a call that a subject asks about itself."""
         return self._dry_runs.take(namespace, self._clock())
 
-    async def take_write(self, namespace: str, *, new: bool) -> bool:
-        """Wait for the turn of a write; return False where it does not come soon enough. `new`: of a new object."""
-        if new and not self._new.take(namespace, self._clock()):
-            return False
+    def take_new_key(self, namespace: str) -> bool:
+        """Take the creation of an object, which is a write as well."""
+        return self._new.take(namespace, self._clock())
+
+    def put_back(self, namespace: str) -> None:
+        """Put the turn of a write back, which was not needed."""
+        now = self._clock()
+        self._writes.take(namespace, now, -1)
+        self._all.take(_ALL, now, -1)
+
+    async def take_write(self, namespace: str) -> bool:
+        """Wait for the turn of a write; return False where it does not come soon enough."""
         if not self._waiting and self._take(namespace):
             return True
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -4,9 +4,12 @@ Standing: under `commits`. Holds: a write is one request at the resourceVersion 
 it was written is not trusted; an object that is behind what was seen of it before is no state.
 """
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
+
+from msgspec.structs import replace
 
 from bailiwick_engine.history.commit import ClockBounds
 from bailiwick_engine.history.retention import keep_until
@@ -20,6 +23,10 @@ from bailiwick_webhook.history.rations import HistoryRations
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause, HistoryCommit
+
+_RESTS: Final = (1.0, 3.0)
+"""For how many times as long as a write took the next one is put off, so that another replica has its turn."""
+_MOST_REST: Final = 0.05
 
 _log: Final = LogLimit()
 
@@ -90,15 +97,23 @@ class ObjectStore:
         return held
 
     async def write(
-        self, key: HistoryKey, held: HeldState, state: KeyState, definitions: Iterable[CompiledHistory]
+        self,
+        key: HistoryKey,
+        held: HeldState,
+        state: KeyState,
+        definitions: Iterable[CompiledHistory],
+        *,
+        crowded: bool = False,
     ) -> HeldState | HistoryCause | None:
         """Write a state in place of the one that is held, and hold it; None: it is not the present one any more.
 
+        `crowded`: several calls waited for it, so that more are to be expected.
+
         `definitions`: of all lines whose windows are known. The others are kept for as long as any window can be.
 
-        After any other cause than RATION the write may have happened.
+        It takes the turn of a write that its caller has. After any other cause than RATION the write may have happened.
         """
-        if not await self.rations.take_write(key[0], new=held.version is None):
+        if held.version is None and not self.rations.take_new_key(key[0]):
             return HistoryCause.RATION
         label = keep_until(state, definitions)
         wanted = manifest(key, state, held, label)
@@ -112,7 +127,8 @@ class ObjectStore:
             self.tally.commits[HistoryCommit.LOST] += 1
             _log.warning("history not written: API server did not respond", name=key[1], error=str(error))
             return HistoryCause.API_SERVER
-        self.tally.took(self.clock() - began)
+        took = self.clock() - began
+        self.tally.took(took)
         if answer.conflict or answer.missing:
             self.tally.commits[HistoryCommit.CONFLICT] += 1
             return None
@@ -125,6 +141,10 @@ class ObjectStore:
         written = HeldState(
             state, metadata["resourceVersion"], metadata["uid"], parse_hour(label) or 0, began, held.read
         )
+        if crowded:
+            # A replica that loses the race has to read before it writes, and would lose again.
+            rest = min(_MOST_REST, took * random.uniform(*_RESTS))  # noqa: S311 - it hides nothing
+            written = replace(written, rests_until=self.clock() + rest)
         self.held.put(key, written)
         # It may have been lifted while this was written.
         return written if self.proven() else HistoryCause.GUARD

@@ -49,8 +49,9 @@ class DecisionRecorder:
         # Of the very policies that were judged by: they may have changed since.
         read = await self.read(one.asked.call, one.inputs.snapshot, None) if one.asked.large else None
         decision, line = self.compose(kind, one, self._now(), None, read)
-        counted = one.counted is not None and one.counted.reserved is not None and one.counted.reserved.stands
-        return await self.write(decision, line, must=one.used is not None or (one.allowed and counted))
+        reserved = None if one.counted is None else one.counted.reserved
+        counted = one.allowed and reserved is not None and any(count.added for count in reserved.counts)
+        return await self.write(decision, line, must=one.used is not None or counted)
 
     async def read(self, call: Call, snapshot: Snapshot, weighed: Sequence[Hop] | None) -> AttributesRead:
         """Return what a record tells of a call that is large: to seal large values takes long."""
