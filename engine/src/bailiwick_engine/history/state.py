@@ -13,8 +13,8 @@ import msgspec
 MAX_NUMBER: Final = 2**53 - 1
 MAX_TIME: Final = 253_370_764_800_000
 """The year 9999, in milliseconds."""
-MAX_TOTAL: Final = 9 * 10**15
-"""Above it a total is unknown."""
+MAX_TOTAL: Final = 10**15 - 1
+"""Above it a total is unknown: so many digits a double tells apart, and a condition reads a sum as one."""
 MAX_SLOTS: Final = 80
 """How many slots a line holds. More than a window has: clocks that differ spread a minute's over some more."""
 CALL_DIGITS: Final = 24

@@ -424,6 +424,15 @@ class TestNumbers:
         assert not result.passed
         assert result.numbers == {}
 
+    @pytest.mark.parametrize("digits", range(7))
+    def test_two_sums_are_never_one_for_a_condition(self, digits: int) -> None:
+        # Above a power of two doubles lie furthest apart.
+        powers = (2**power * 10**digits for power in range(54))
+        for total in (MAX_TOTAL - 1, *(one + more for one in powers for more in range(8) if one + more < MAX_TOTAL)):
+            # The limit as an author writes it, and a sum that is above it by the last digit.
+            limit, above = (HistoryNumbers(1, one, digits) for one in (total, total + 1))
+            assert float(limit.decimal_sum or "") == limit.members["sum"] < above.members["sum"], total
+
     def test_nothing_is_counted_after_the_last_number(self) -> None:
         state = KeyState("crm-api", NEED.key, MAX_NUMBER, NOW)
         after, result = only(state, call(1))
