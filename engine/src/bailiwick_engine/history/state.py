@@ -21,6 +21,8 @@ CALL_DIGITS: Final = 24
 """How many digits of an entry's id are those of the call."""
 MAX_LINES: Final = 64
 MAX_RECENT: Final = 64
+MAX_SHARES: Final = 32
+"""Of one entry: a call counts in two calendar periods of each history at most."""
 MAX_RECENT_TEXT: Final = 32_768
 """In characters. Entries of calls that several histories count are longer, so that fewer of them may fit."""
 
@@ -31,7 +33,7 @@ _LINE: Final = re.compile(r"[0-9a-f]{12}")
 _SLOT_TEXT: Final = rf"{_NUMBER}:[1-9][0-9]{{0,15}}:{_NUMBER}"
 _SLOTS_TEXT: Final = re.compile(rf"{_SLOT_TEXT}(?: {_SLOT_TEXT}){{0,{MAX_SLOTS - 1}}}")
 _SHARE_TEXT: Final = rf"[0-9a-f]{{12}}:{_NUMBER}:[1-9][0-9]{{0,15}}:{_NUMBER}:(?:{_NUMBER}|-)"
-_ENTRY_TEXT: Final = re.compile(rf"([0-9a-f]{{32}})@({_NUMBER})=({_SHARE_TEXT}(?:,{_SHARE_TEXT}){{0,31}})(!?)")
+_ENTRY_TEXT: Final = re.compile(rf"([0-9a-f]{{32}})@({_NUMBER})=({_SHARE_TEXT}(?:,{_SHARE_TEXT}){{0,{MAX_SHARES - 1}}})(!?)")
 _MEMBERS: Final = frozenset({"endpoint", "key", "seq", "clock", "lines", "recent"})
 _LINE_MEMBERS: Final = frozenset({"slots", "last"})
 

@@ -440,6 +440,21 @@ class TestNumbers:
         assert not result.passed
 
 
+def test_a_call_that_is_sent_again_under_other_definitions_leaves_a_state_that_can_be_read() -> None:
+    # At midnight a call counts in two days of each of the most histories that there can be.
+    day = CalendarWindow("Day", "UTC")
+    midnight = NOW - NOW % DAY
+    state = empty_state()
+    for attempt, name in enumerate("abc"):
+        definitions = [history(f"{name}{number}", day) for number in range(16)]
+        again = WaitingCall(need(*definitions), entry_id(1, attempt), lambda _: True)
+        state, (result,) = commit(state, (again,), at(midnight, 500))
+        assert result.passed
+        assert parse_state(state_spec(state)) == state
+        numbers = numbers_at(state, need(reads=tuple(definitions)), at(midnight), with_this=False)
+        assert {one.count for one in numbers.values()} == {1}
+
+
 def test_each_state_reads_back_as_it_was_written() -> None:
     both = need(EXPORTS, REFUNDS, total=125)
     state = counted(empty_state(), *[call(number, wanted=both) for number in range(5)])
