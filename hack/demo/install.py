@@ -12,6 +12,9 @@ _CRM = ("examples/crm/accounts.yaml", "examples/crm/policy.yaml", "hack/demo/bro
 _DEPLOY = ("examples/deploy/accounts.yaml", "examples/deploy/policy.yaml")
 _SECRETS = ("examples/secrets/accounts.yaml", "examples/secrets/policy.yaml")
 _SUPPORT = ("examples/support/accounts.yaml", "examples/support/policy.yaml")
+_REPORTS = ("examples/reports/accounts.yaml", "examples/reports/policy.yaml")
+_EXAMPLES = (_CRM, _DEPLOY, _SECRETS, _SUPPORT, _REPORTS)
+_CRDS = ("endpointpolicies", "approvalgrants", "endpointdata", "endpointhistories")
 
 
 class InstallError(Exception):
@@ -30,8 +33,8 @@ def bailiwick(stack: Stack, tell: Narrator) -> None:
     tell.step("The definitions, roles and guards are applied.")
     for files in MANIFESTS:
         _apply(stack, tell, files)
-    for crd in ("endpointpolicies.bailiwick.dev", "approvalgrants.bailiwick.dev", "endpointdata.bailiwick.dev"):
-        _run(stack, "wait", "--for=condition=Established", f"crd/{crd}", "--timeout=30s")
+    for crd in _CRDS:
+        _run(stack, "wait", "--for=condition=Established", f"crd/{crd}.bailiwick.dev", "--timeout=30s")
 
 
 def crm(stack: Stack, tell: Narrator) -> None:
@@ -42,7 +45,7 @@ def crm(stack: Stack, tell: Narrator) -> None:
 
 def examples(stack: Stack, tell: Narrator, *policies: Path) -> None:
     """Apply the examples and further policies. Raises `InstallError`."""
-    for files in (_CRM, _DEPLOY, _SECRETS, _SUPPORT, *((str(policy),) for policy in policies)):
+    for files in (*_EXAMPLES, *((str(policy),) for policy in policies)):
         _apply(stack, tell, files)
 
 
@@ -53,7 +56,7 @@ def await_served(stack: Stack, tell: Narrator) -> None:
 
 def remove(stack: Stack) -> None:
     """Take back everything that was applied."""
-    for files in (_CRM, _DEPLOY, _SECRETS, _SUPPORT, *reversed(MANIFESTS)):
+    for files in (*_EXAMPLES, *reversed(MANIFESTS)):
         _run(stack, "delete", "--ignore-not-found", "--timeout=50s", *(f"--filename={file}" for file in files))
 
 
