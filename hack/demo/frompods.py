@@ -41,6 +41,9 @@ PARTICIPANTS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("support", "desk"): (ENFORCER_AUDIENCE,),
     ("agents", "assistant"): ("desk.support",),
     ("agents", "drafter"): ("desk.support",),
+    ("reports", "reports-api"): (ENFORCER_AUDIENCE,),
+    ("agents", "analyst"): ("reports-api.reports",),
+    ("agents", "archivist"): ("reports-api.reports",),
 }
 DEPLOYER: Final = ("deploy-api.deploy",)
 

@@ -34,7 +34,7 @@ _COMPONENT: Final = "app.kubernetes.io/component"
 # Whoever made no pod of it has no image that could be run by this name.
 _NOWHERE: Final = "localhost/nowhere:none"
 _MADE_SECONDS: Final = 60.0
-_EXAMPLES: Final = ("crm", "deploy", "secrets", "support")
+_EXAMPLES: Final = ("crm", "deploy", "secrets", "support", "reports")
 
 
 @dataclass(frozen=True, slots=True)

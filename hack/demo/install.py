@@ -12,6 +12,8 @@ _CRM = ("examples/crm/accounts.yaml", "examples/crm/policy.yaml", "hack/demo/bro
 _DEPLOY = ("examples/deploy/accounts.yaml", "examples/deploy/policy.yaml")
 _SECRETS = ("examples/secrets/accounts.yaml", "examples/secrets/policy.yaml")
 _SUPPORT = ("examples/support/accounts.yaml", "examples/support/policy.yaml")
+_REPORTS = ("examples/reports/accounts.yaml", "examples/reports/policy.yaml")
+_EXAMPLES = (_CRM, _DEPLOY, _SECRETS, _SUPPORT, _REPORTS)
 
 
 class InstallError(Exception):
@@ -42,7 +44,7 @@ def crm(stack: Stack, tell: Narrator) -> None:
 
 def examples(stack: Stack, tell: Narrator, *policies: Path) -> None:
     """Apply the examples and further policies. Raises `InstallError`."""
-    for files in (_CRM, _DEPLOY, _SECRETS, _SUPPORT, *((str(policy),) for policy in policies)):
+    for files in (*_EXAMPLES, *((str(policy),) for policy in policies)):
         _apply(stack, tell, files)
 
 
@@ -53,7 +55,7 @@ def await_served(stack: Stack, tell: Narrator) -> None:
 
 def remove(stack: Stack) -> None:
     """Take back everything that was applied."""
-    for files in (_CRM, _DEPLOY, _SECRETS, _SUPPORT, *reversed(MANIFESTS)):
+    for files in (*_EXAMPLES, *reversed(MANIFESTS)):
         _run(stack, "delete", "--ignore-not-found", "--timeout=50s", *(f"--filename={file}" for file in files))
 
 

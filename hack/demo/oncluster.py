@@ -24,6 +24,7 @@ from demo.s1 import S1, NotAsToldError
 from demo.s2 import S2
 from demo.s3 import S3
 from demo.s4 import S4
+from demo.s5 import S5
 from localcluster import build
 from localcluster.clusters import NamedCluster
 from localcluster.errors import LocalClusterError
@@ -107,6 +108,7 @@ def play(ground: InCluster, host: str, tell: Narrator, then: Callable[[Ground, N
         S2(ground, tell).play()
         S4(ground, tell).play()
         S3(ground, tell).play()
+        S5(ground, tell).play()
         RecreationCase(ground, tell).play()
         if then is not None:
             then(ground, tell)
@@ -116,7 +118,7 @@ def _proven(tell: Narrator) -> None:
     tell.chapter("What the demo showed")
     for line in (
         "One `helm install` installs the operator, decision points, guards and certificates. All pods are restricted.",
-        "The four cases give the same results as with processes, with tokens that a kubelet projected into pods.",
+        "The five cases give the same results as with processes, with tokens that a kubelet projected into pods.",
         "A workload is identified by the images that the kubelet reports, not by its own name.",
         "A pod and a service account that are recreated under an old name inherit nothing.",
     ):

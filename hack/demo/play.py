@@ -17,6 +17,7 @@ from demo.s1 import RACE_USES, RACERS, S1
 from demo.s2 import S2
 from demo.s3 import S3
 from demo.s4 import S4
+from demo.s5 import CALLERS, EXPORTS, S5
 from demo.stack import Stack
 from localcluster.progress import Progress
 from proxies.envoy import ProxyError, ensure
@@ -64,6 +65,7 @@ def play(stack: Stack, tell: Narrator, program: Path | None) -> None:
     S2(stack, tell).play()
     S4(stack, tell).play()
     s3.result().play()
+    S5(stack, tell).play()
 
 
 def proven(tell: Narrator, *, by_envoy: bool) -> None:
@@ -81,6 +83,7 @@ def proven(tell: Narrator, *, by_envoy: bool) -> None:
         "A service account deploys only from an approved workload, and only to a target in scope.",
         "Automation reads a secret only while an incident is recorded by one system account and confirmed by another.",
         "On behalf of a person, an agent can do less than by itself, and a chain no more than any of its hops.",
+        f"Of {CALLERS} exports at once over {_WEBHOOKS} processes, exactly {EXPORTS} were allowed: as many as an hour has.",
     ):
         tell.held(line)
 
