@@ -83,7 +83,7 @@ def proven(tell: Narrator, *, by_envoy: bool) -> None:
         "A service account deploys only from an approved workload, and only to a target in scope.",
         "Automation reads a secret only while an incident is recorded by one system account and confirmed by another.",
         "On behalf of a person, an agent can do less than by itself, and a chain no more than any of its hops.",
-        f"Of {CALLERS} exports at once over {_WEBHOOKS} processes, exactly {EXPORTS} were allowed: as many as an hour has.",
+        f"Of {CALLERS} exports at once over {_WEBHOOKS} processes, exactly {EXPORTS} were allowed: an hour's limit.",
     ):
         tell.held(line)
 
