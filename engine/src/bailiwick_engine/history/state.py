@@ -33,7 +33,9 @@ _LINE: Final = re.compile(r"[0-9a-f]{12}")
 _SLOT_TEXT: Final = rf"{_NUMBER}:[1-9][0-9]{{0,15}}:{_NUMBER}"
 _SLOTS_TEXT: Final = re.compile(rf"{_SLOT_TEXT}(?: {_SLOT_TEXT}){{0,{MAX_SLOTS - 1}}}")
 _SHARE_TEXT: Final = rf"[0-9a-f]{{12}}:{_NUMBER}:[1-9][0-9]{{0,15}}:{_NUMBER}:(?:{_NUMBER}|-)"
-_ENTRY_TEXT: Final = re.compile(rf"([0-9a-f]{{32}})@({_NUMBER})=({_SHARE_TEXT}(?:,{_SHARE_TEXT}){{0,{MAX_SHARES - 1}}})(!?)")
+_ENTRY_TEXT: Final = re.compile(
+    rf"([0-9a-f]{{32}})@({_NUMBER})=({_SHARE_TEXT}(?:,{_SHARE_TEXT}){{0,{MAX_SHARES - 1}}})(!?)"
+)
 _MEMBERS: Final = frozenset({"endpoint", "key", "seq", "clock", "lines", "recent"})
 _LINE_MEMBERS: Final = frozenset({"slots", "last"})
 
