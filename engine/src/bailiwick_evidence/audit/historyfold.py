@@ -275,9 +275,7 @@ class _ObjectFold:
         if counted is not None and mention.history is not None:
             least = counted.standing(mention.history, event.time) + (own and counts_at_once(mention.history))
             if mention.number < least and not event.withdrawn:
-                self._contradict(
-                    event, f"{mention.name} has a count of {mention.number}; {least} calls stand in it"
-                )
+                self._contradict(event, f"{mention.name} has a count of {mention.number}; {least} calls stand in it")
         if own:
             if counted is not None and counted.before is not None and not event.later:
                 self._compare(event, mention, *counted.before)
