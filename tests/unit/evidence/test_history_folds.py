@@ -170,6 +170,12 @@ def test_a_line_of_another_shape_is_unreadable(member: dict[str, object]) -> Non
     assert report.contradicted == 1
 
 
+def test_the_word_history_elsewhere_in_a_line_is_none() -> None:
+    record = {"kind": "evaluation", "endpoint": "crm/crm-api", "attributes": {"context.of": {"history": [1]}}}
+    assert folded(record).findings == ()
+    assert folded({"kind": "history", "endpoint": "crm/crm-api"}).findings == ()
+
+
 def test_what_there_is_no_room_for_is_counted_and_not_half_folded() -> None:
     lines = [line(seq, seq, seq, None if seq == 1 else 1, name=f"h-{place}") for place in range(5) for seq in (1, 2)]
     report = folded(*lines, most_objects=3)

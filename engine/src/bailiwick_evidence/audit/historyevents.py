@@ -16,7 +16,7 @@ from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_evidence.linekinds import DECISIONS
 
-NAMED: Final = b'"history":['
+NAMED: Final = b'"history"'
 """A process writes no line that names a history without these bytes."""
 
 
@@ -112,6 +112,9 @@ def events_of(
 
     `definitions`: those of the endpoint then, by name, as far as they are known.
     """
+    if "history" not in record:
+        # The word stands elsewhere, as in an attribute.
+        return []
     try:
         if record.get("kind") not in DECISIONS:
             line = msgspec.convert(record, _OtherLine)
