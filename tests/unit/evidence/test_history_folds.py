@@ -25,7 +25,7 @@ def line(
 ) -> Line:
     """Return the record of an allowed call that was counted, so many seconds after the beginning."""
     member = {"name": "exports", "object": name, "seq": seq, "count": count, "sum": None, "age": age, "added": True}
-    changes = {key: more.pop(key) for key in [*more] if key in {"added", "repeated", "sum", "count"}}
+    changes = {key: more.pop(key) for key in [*more] if key in {"added", "awaited", "repeated", "sum"}}
     record = {"kind": "evaluation", "endpoint": "crm/crm-api", "decision": True, "now": NOW + after}
     return record | {"history": [member | changes]} | more
 
@@ -80,6 +80,32 @@ def test_numbers_that_follow_are_derived() -> None:
             line(1, 1),
             {"kind": "history", "endpoint": "crm/crm-api", "history": [{"object": "h-1", "seq": 2}]},
             line(3, 2, 2, 2),
+        ],
+        # A call was noted down, and counted when its outcome was reported; denied calls are counted together.
+        [
+            line(1, 0, added=False, awaited=True),
+            {"kind": "outcome", "endpoint": "crm/crm-api", "history": [{"object": "h-1", "seq": 2}]},
+            {
+                "kind": "history",
+                "event": "denied",
+                "calls": 40,
+                "endpoint": "crm/crm-api",
+                "history": [{"object": "h-1", "seq": 3}],
+            },
+            read(3, 40, 20, 1),
+            line(4, 1, 30, 20, added=False, awaited=True),
+        ],
+        # A call was taken out, and counted again later, so that no line has its first number.
+        [
+            line(1, 1),
+            {
+                "kind": "history",
+                "event": "released",
+                "calls": 1,
+                "endpoint": "crm/crm-api",
+                "history": [{"object": "h-1", "seq": 3}],
+            },
+            line(4, 2, 9, 9),
         ],
         # Another object, and one of another endpoint.
         [line(1, 1), line(1, 1, name="h-2"), line(1, 1, endpoint="crm/other")],

@@ -29,6 +29,7 @@ class _Member(msgspec.Struct, frozen=True):
     age: int | None
     added: bool
     repeated: bool = False
+    awaited: bool = False
 
 
 class _OwnEvent(msgspec.Struct, frozen=True):
@@ -79,7 +80,7 @@ class ObjectEvent(NamedTuple):
     `repeated`: an earlier line has the call already. `withdrawn`: the call was denied in the end, so that it was taken
     out again if it had been counted. `later`: the numbers are those of a later moment than `seq`, when the call stood
     in other objects too. `mentions` is empty in a line that records an event and no decision; `withdrawn`: the event
-    took a call out.
+    took a call out. `noted`: the call was noted down, to be counted by its outcome.
     """
 
     seq: int
@@ -88,6 +89,7 @@ class ObjectEvent(NamedTuple):
     repeated: bool = False
     withdrawn: bool = False
     later: bool = False
+    noted: bool = False
     mentions: tuple[HistoryMention, ...] = ()
 
     @property
@@ -98,7 +100,7 @@ class ObjectEvent(NamedTuple):
     @property
     def owns(self) -> bool:
         """Whether the number is that of this very call, and of no other."""
-        return self.added and not self.repeated
+        return (self.added or self.noted) and not self.repeated
 
 
 ObjectName = tuple[str, str]
@@ -134,17 +136,25 @@ def events_of(
     found = _by_object(decided, definitions)
     if time is None or found is None:
         return None
+    noted = {one.object for one in decided.history if one.awaited}
+    counted = {name for name, (_, mentions) in found.items() if any(one.added for one in mentions)} | noted
     # Several objects are written in the order of their names, and all but the last are read again after that.
-    last = max((name for name, (_, mentions) in found.items() if any(one.added for one in mentions)), default=None)
+    last = max(counted, default=None)
     events: list[tuple[ObjectName, ObjectEvent]] = []
     for name, (first, mentions) in found.items():
-        counted = any(one.added for one in mentions)
-        if first.seq == 0 and not counted:
+        if first.seq == 0 and name not in counted:
             # There was no object.
             continue
-        withdrawn = not decided.decision and (counted or len(found) > 1)
-        later = len(found) > 1 and name != last
-        event = ObjectEvent(first.seq, time, place, first.repeated, withdrawn, later, tuple(mentions))
+        event = ObjectEvent(
+            first.seq,
+            time,
+            place,
+            repeated=first.repeated,
+            withdrawn=not decided.decision and (name in counted or len(found) > 1),
+            later=len(found) > 1 and name != last,
+            noted=name in noted,
+            mentions=tuple(mentions),
+        )
         events.append(((decided.endpoint, name), event))
     return events
 

@@ -17,6 +17,7 @@ from bailiwick_engine.policy.histories import CalendarWindow, CompiledHistory
 from bailiwick_evidence.audit.historyevents import NAMED, HistoryMention, ObjectEvent, ObjectName, events_of
 from bailiwick_evidence.audit.historylives import CLOCKS, ObjectLife, lives_of
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
+from bailiwick_evidence.historykinds import counts_at_once
 
 MOST_EVENTS: Final = 500_000
 MOST_OBJECTS: Final = 50_000
@@ -331,12 +332,6 @@ class _ObjectFold:
         if event.place not in self.doubted:
             self.findings.append(HistoryFinding(HistoryCode.CONTRADICTED, self.name, said, event.place))
         self.doubted.add(event.place)
-
-
-def counts_at_once(history: CompiledHistory) -> bool:
-    """Tell whether a call is counted when it is let through, and not by what becomes of it."""
-    what: str = getattr(history, "what", "Allowed")
-    return what == "Allowed"
 
 
 def _certain_from(history: CompiledHistory, now: float) -> float:

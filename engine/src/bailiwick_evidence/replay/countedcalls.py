@@ -21,6 +21,7 @@ from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.rebuild import CallOnRecord, rebuild_call
 from bailiwick_evidence.derive.shape import RecordShape, parse_record
+from bailiwick_evidence.historykinds import counts_at_once
 from bailiwick_evidence.replay.pairs import EndpointPair
 
 MOST_CALLS: Final = 1_000_000
@@ -98,7 +99,7 @@ def _place(
 ) -> _Place | None:
     """Return where a history counts the call of a record; None if the record does not say."""
     call, subject = found.call, found.call.subject
-    if not isinstance(subject, Party):
+    if not isinstance(subject, Party) or not counts_at_once(history):
         return None
     inputs = seen(endpoint, call, subject, shape.now or 0.0)
     speaks = call.action.name in history.actions
