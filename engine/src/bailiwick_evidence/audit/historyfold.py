@@ -145,7 +145,7 @@ class HistoryFold:
 
 
 @dataclass(slots=True)
-class _Counted:
+class _LineCounts:
     """What is known of one definition in an object, while it is folded.
 
     `most`: what its count can be at most. `before`: the event that counted last, if nothing is missing since. `times`:
@@ -188,7 +188,7 @@ class _ObjectFold:
                 self.others.add(event.seq)
                 if event.withdrawn:
                     self.releases.add(event.seq)
-        self._lines: dict[tuple[str, str], _Counted] = {}
+        self._lines: dict[tuple[str, str], _LineCounts] = {}
         self._ever: dict[str, int] = {}
 
     def fold(self) -> None:
@@ -282,7 +282,7 @@ class _ObjectFold:
                 self._compare(event, mention, *counted.before)
             self._take(event, mention, key)
 
-    def _most(self, event: ObjectEvent, mention: HistoryMention, counted: _Counted | None) -> int | None:
+    def _most(self, event: ObjectEvent, mention: HistoryMention, counted: _LineCounts | None) -> int | None:
         """Return what a count can be at most: one more than before, also where the call was not counted after all.
 
         None: it is not known, since an event may count many calls of a history in which no decision counts.
@@ -300,7 +300,7 @@ class _ObjectFold:
                 # It may be the same definition, in other policies.
                 other.most += 1
                 other.before = None
-        counted = self._lines.setdefault(key, _Counted(event.seq - 1))
+        counted = self._lines.setdefault(key, _LineCounts(event.seq - 1))
         counted.most = counted.most + 1 if event.later else mention.number
         self._ever[mention.name] = max(self._ever.get(mention.name, 0) + 1, counted.most)
         counted.before = None if event.later else (event, mention)

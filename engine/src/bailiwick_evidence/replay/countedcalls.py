@@ -30,7 +30,7 @@ HistoryName = tuple[str, str, str]
 """Namespace and name of an endpoint, and the digest of a definition."""
 
 
-class _Counted(NamedTuple):
+class _CountedCall(NamedTuple):
     """A call that was counted. `time` in milliseconds; `id` orders calls of one moment, and is the same each time."""
 
     time: int
@@ -43,7 +43,7 @@ class CountedCalls:
 
     def __init__(self, most: int = MOST_CALLS) -> None:
         self._room = most
-        self._calls: dict[tuple[HistoryName, str], list[_Counted]] = {}
+        self._calls: dict[tuple[HistoryName, str], list[_CountedCall]] = {}
         self._unknown: set[HistoryName] = set()
 
     def add(self, record: Mapping[str, Any], pair: EndpointPair) -> None:
@@ -62,7 +62,7 @@ class CountedCalls:
                 self._unknown.add(name)
             elif place.total is not None:
                 self._room -= 1
-                counted = _Counted(int(shape.now * 1000), _id(record), place.total)
+                counted = _CountedCall(int(shape.now * 1000), _id(record), place.total)
                 insort(self._calls.setdefault((name, place.object), []), counted)
 
     def numbers(self, record: Mapping[str, Any], pair: EndpointPair) -> dict[str, HistoryNumbers]:
@@ -126,7 +126,7 @@ def _is_known(inputs: Inputs, path: Path) -> bool:
 
 
 def _numbers(
-    history: CompiledHistory, calls: Sequence[_Counted], total: int | None, moment: tuple[int, str]
+    history: CompiledHistory, calls: Sequence[_CountedCall], total: int | None, moment: tuple[int, str]
 ) -> HistoryNumbers:
     """Return the numbers as they would be after a call that adds this. `moment`: its time and id."""
     start, end = bisect_left(calls, (_window_start(history, moment[0]), "")), bisect_left(calls, moment)

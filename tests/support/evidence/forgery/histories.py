@@ -34,7 +34,7 @@ class Cosignature:
 
 
 @dataclass
-class Counted:
+class CountedHistory:
     """A history of one key, in which no call drops out of the window. `last`: when the latest was counted."""
 
     seq: int = 0
@@ -81,7 +81,9 @@ class Log:
         """Write a line."""
         self.lines.append(self.writer.append(written({"time": moment(seconds), "kind": kind, **members})))
 
-    def records(self, seconds: float, count: int, chance: random.Random, counted: "Counted | None" = None) -> "Log":
+    def records(
+        self, seconds: float, count: int, chance: random.Random, counted: "CountedHistory | None" = None
+    ) -> "Log":
         """Write so many records. `counted`: the history that those that are allowed are counted in."""
         for _ in range(count):
             allowed = chance.random() < 0.5
@@ -145,7 +147,7 @@ class _Teller:
         self.ledgers = [Log(_LEDGER, operator=True)]
         self.points = [[Log(number + 1).begin(0)] for number in range(self.chance.randint(1, 3))]
         self.captive = self.points[0][0] if captive else None
-        self.counted = Counted()
+        self.counted = CountedHistory()
         self.forged = (
             Log(_FORGED, operator=True).begin(0).records(5, self.chance.randint(1, 9), self.chance),
             Log(_FORGED + 1).begin(0).records(40, self.chance.randint(1, 9), self.chance),
