@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bailiwick_api.kinds import approvalrequirement, endpointpolicy, enforcers, histories, httproutes, matches, meta
+from bailiwick_cli.policytest import model
 
 Schema = Mapping[str, Any]
 
@@ -21,6 +22,7 @@ _WORDS: Final[Mapping[str, str]] = {
     approvalrequirement.POINTER_PATTERN: "JSON pointer",
     endpointpolicy.KEPT_PATTERN: "path of an attribute",
     histories.WINDOW_PATTERN: "number and `m`, `h` or `d`",
+    model.DURATION_PATTERN: "numbers, each with `s`, `m`, `h` or `d`",
     histories.KEY_PART_PATTERN: "name or path of a part",
     histories.AMOUNT_PATTERN: "path of a value",
     histories.SESSION_PATTERN: "path of a value",

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from bailiwick_engine.history.commit import ClockBounds
 from bailiwick_engine.history.state import KeyState, parse_state
 from bailiwick_engine.historynumbers import HistoryReadings
+from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.history.ports import CountingRequest
@@ -117,6 +118,14 @@ class ServedRun:
         self._api = KeptObjects(seconds=0.002)
         self._replicas = [self._replica() for _ in range(rng.randint(1, 3))]
         self.denials: list[str] = []
+        self.records: list[dict[str, Any]] = []
+        """What the record of each call has that was answered, in the order of the answers."""
+
+    @property
+    def definitions(self) -> dict[str, CompiledHistory]:
+        """The histories of the endpoint, by name."""
+        needs = [need for kind in self.world.kinds for need in kind.needs.objects]
+        return {one.name: one for need in needs for one in need.reads}
 
     @property
     def objects(self) -> list[str]:
@@ -191,6 +200,16 @@ class ServedRun:
         if made.cause is not None or reached.dead:
             call.disturbed = True
             return None
+        if made.counts:
+            self.records.append(
+                {
+                    "kind": "evaluation",
+                    "endpoint": f"{_NAMESPACE}/crm-api",
+                    "decision": made.stands,
+                    "now": (replica.true_time + self.rng.randint(-self.spread, self.spread)) / 1_000,
+                    "history": [count.member for count in made.counts],
+                }
+            )
         if made.stands:
             names = [add.history.name for need in needs.objects for add in need.adds]
             read = [one.name for one in definitions]

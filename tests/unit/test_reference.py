@@ -24,6 +24,7 @@ ROWS: Final = [line for line in generate_reasons.rendered().splitlines() if line
 EVERY: Final = {
     **COMMANDS,
     **{f"audit {name}": one for name, one in GROUPS["audit"].items()},
+    **{f"history {name}": one for name, one in GROUPS["history"].items()},
     **{f"notify {name}": one for name, one in GROUPS["notify"].items()},
 }
 

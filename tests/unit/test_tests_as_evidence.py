@@ -34,6 +34,7 @@ WHOLE: Final = {
     ("concepts/threat-model.md", "who-is-trusted-with-what", "every right"),
     ("concepts/evidence.md", "what-audit-verify-says", "every finding"),
     ("concepts/evidence.md", "what-vouches-for-a-log", "no forged log"),
+    ("concepts/evidence.md", "whether-counts-follow-from-each-other", "counts"),
     ("concepts/evidence.md", "what-an-attacker-leaves", "every attack"),
     ("concepts/evidence.md", "a-witness-outside-of-the-cluster", "outside witness"),
     ("concepts/evidence.md", "deleting-records-when-their-time-has-come", "removal"),

@@ -171,6 +171,46 @@ def test_what_a_decision_point_for_development_decided_is_not_derived(folder: Pa
     assert "note: underivable:development: A decision point with --development decided." in ran.err
 
 
+class TestCounts:
+    """What lines of all logs say of a history, added up."""
+
+    NAME = f"h-{1:040x}"
+
+    def ran(self, folder: Path, *numbers: tuple[int, int], shape: str = "table") -> Ran:
+        """Verify two logs whose lines in turn have these numbers and counts."""
+        logs = [ProcessLog(5), ProcessLog(6)]
+        for at, (seq, count) in enumerate(numbers):
+            read = {"name": "exports", "object": self.NAME, "seq": seq, "count": count, "sum": None}
+            history = [{**read, "age": None if count == 1 else 1, "added": True}]
+            logs[at % 2].at(at + 1).add(evaluation_id=f"{at}", decision=True, endpoint="crm/api", history=history)
+        for log, name in zip(logs, ("c.log", "d.log"), strict=True):
+            (folder / name).write_bytes(b"".join(log.lines))
+        (folder / "notes").write_text("\n".join(log.checkpoint() for log in logs))
+        return verify(folder, "d.log", "c.log", "-o", shape)
+
+    def test_that_follow_are_derived(self, folder: Path) -> None:
+        ran = self.ran(folder, (1, 1), (2, 2), (3, 3))
+        assert ran.code == 0
+        assert "3 lines about 1 history object: 3 derived, 0 gaps, 0 contradicted" in ran.out
+        assert "set --policies" in ran.err
+
+    def test_that_are_missing_are_a_gap_which_does_not_fail(self, folder: Path) -> None:
+        ran = self.ran(folder, (1, 1), (2, 2), (4, 4))
+        assert ran.code == 0
+        assert f"crm/api {self.NAME}: gap: no line has number 3" in ran.out
+        assert "give the files of all decision points" in ran.err
+
+    def test_of_two_calls_with_one_number_are_contradicted(self, folder: Path) -> None:
+        ran = self.ran(folder, (1, 1), (1, 1), (2, 2), shape="json")
+        assert ran.code == 1
+        said = json.loads(ran.out)
+        assert said["message"] == "This log is not what it was: 1 finding."
+        (found,) = said["histories"]["findings"]
+        assert (found["code"], found["bad"], found["endpoint"]) == ("contradicted", True, "crm/api")
+        assert found["object"] == self.NAME
+        assert (said["histories"]["derived"], said["histories"]["windowsKnown"]) == (2, False)
+
+
 def test_without_a_key_nothing_is_intact_and_that_is_said(folder: Path) -> None:
     ran = commandline.run("audit", "verify", str(folder / "b.log"), str(folder / "ledger.log"))
     assert ran.code == 1

@@ -21,7 +21,7 @@ HEAVY: Final = (
     *("aiohttp", "jinja2"),
     *("bailiwick_api", "bailiwick_engine", "bailiwick_evidence", "cryptography"),
 )
-EVERY: Final = (*COMMANDS, *(f"audit {name}" for name in GROUPS["audit"]))
+EVERY: Final = (*COMMANDS, *(f"audit {name}" for name in GROUPS["audit"]), "history show")
 HELP: Final = """
 import contextlib, io, sys
 from bailiwick_cli.main import main
@@ -46,7 +46,7 @@ def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
     assert imported.isdisjoint(heavy), imported & heavy
 
 
-@pytest.mark.parametrize("group", [(), ("audit",), ("notify",)], ids=" ".join)
+@pytest.mark.parametrize("group", [(), ("audit",), ("history",), ("notify",)], ids=" ".join)
 def test_help_cuts_no_summary_of_a_command_at_80_columns(group: tuple[str, ...]) -> None:
     ran = commandline.run(*group, "--help", env={"COLUMNS": "80"})
     _, _, listed = ran.out.partition("\nCommands:\n")

@@ -17,7 +17,7 @@ def test_what_the_page_types_does_what_it_says(tmp_path: Path) -> None:
     shell = OfflineShell(tmp_path)
     validating, testing, comparing = (text for _, language, text in shown(PAGE) if language == "sh")
     shell.succeed(validating)
-    assert "2 passed, 0 failed (3 calls)" in shell.succeed(testing)
+    assert "3 passed, 0 failed (14 calls)" in shell.succeed(testing)
     ran = shell.type(comparing, to_the_end=True)
     assert ran.code == 1
     assert "history exports changed: it starts at zero, and may count fewer calls" in ran.out

@@ -224,3 +224,17 @@ def test_markdown_says_the_same(folder: Path) -> None:
     assert "| deny→approval | 10 | sa:agents/crm-agent | customers.archive | eval-3 " in said
     assert "| 2026-03-06 | crm-agent.notify.owner | 6 |" in said
     assert said.endswith("**fails: 10 deny→approval**\n")
+
+
+def test_a_history_that_is_new_counts_the_calls_of_the_log(folder: Path) -> None:
+    """Four lists pass. What was made after them is denied, and what asks for the count without being counted too."""
+    counting = yaml.safe_load(EXAMPLE)
+    history = {"name": "lists", "key": ["agent"], "window": "31d", "counts": {"actions": ["customers.list"]}}
+    counting["spec"]["endpointSettings"]["history"] = [history]
+    reading = next(one for one in counting["spec"]["rules"] if "customers.list" in one["actions"])
+    reading["conditions"] = [{"name": "few", "expression": "history.lists.count <= 4"}]
+    (folder / "counting.yaml").write_text(yaml.safe_dump(counting), encoding="utf-8")
+    for files in (("log", "ledger"), ("ledger", "log")):
+        ran = replay(folder, *files, "--candidate", "counting.yaml", "-o", "json")
+        assert ran.code == 0, ran
+        assert json.loads(ran.out)["totals"] == {"allow→deny": 12, "unchanged": 28}

@@ -5,7 +5,9 @@ cuts, splices, repeats, reorders, merges and invents lines, chains and notes. Wh
 """
 
 import json
+import random
 import secrets
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +15,18 @@ import pytest
 
 from bailiwick_evidence.audit import judgement, lines
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
+from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
+from bailiwick_evidence.audit.lines import ChainLine
+from bailiwick_evidence.chain import link
 from bailiwick_evidence.note import split
 from support import commandline
+from support.evidence.forgery.forgers import (
+    Forger,
+    change_count,
+    drop_counted,
+    forger,
+    repeat_count,
+)
 from support.evidence.forgery.games import Answer, Game, answer_of, answer_of_command, contradictions, game
 from support.evidence.forgery.histories import history
 from support.evidence.logs import WITNESS_KEY, audited
@@ -86,6 +98,43 @@ def test_a_true_history_is_never_called_changed(seed: int, captive: bool) -> Non
     assert found <= {"unknown"}
     seen = {log.id for log in true.logs.values() if log.cosignatures}
     assert all(report.intact for report in reports if report.chain in seen and report.witnessed is not None)
+
+
+@KINDS
+@pytest.mark.parametrize("seed", range(40))
+def test_the_counts_of_a_true_history_follow_from_each_other(seed: int, captive: bool) -> None:
+    true = history(seed, captive=captive)
+    report = folded([line for log in true.logs.values() for line in log.lines])
+    assert report.findings == ()
+    assert report.derived == report.lines
+
+
+@pytest.mark.parametrize(("move", "share"), [(change_count, 0.4), (drop_counted, 0.6), (repeat_count, 1.0)])
+def test_counts_that_were_forged_are_found_by_adding_up_again(move: Callable[[Forger], None], share: float) -> None:
+    """Who holds the key of a decision point can write any line. What other lines say contradicts it.
+
+    Not found are the first and the last line that was dropped, and what is possible within what clocks allow.
+    """
+    found = changed = 0
+    for seed in range(60):
+        one = forger(history(seed, captive=True), random.Random(seed))  # noqa: S311 - so that a seed tells all
+        before = [[*file] for file in one.files]
+        move(one)
+        if one.files != before:
+            changed += 1
+            found += bool(folded([line for file in one.files for line in file]).findings)
+    assert changed > 20
+    assert found >= changed * share, (found, changed)
+
+
+def folded(shown: Iterable[bytes]) -> HistoryReport:
+    """Add up what lines say of histories."""
+    fold = HistoryFold()
+    for number, line in enumerate(shown):
+        place = link(line)
+        if place is not None:
+            fold.add(ChainLine(place._replace(seq=number), line[:-1]))
+    return fold.report()
 
 
 def chain_named(note: str) -> str:

@@ -11,7 +11,7 @@ from support import commandline
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ([""], [*COMMANDS, "audit", "notify"]),
+        ([""], [*COMMANDS, "audit", "history", "notify"]),
         (["re"], ["revoke", "request", "replay"]),
         (["-n", "crm", "sh"], ["show"]),
         (["--namespace=crm", "sh"], ["show"]),

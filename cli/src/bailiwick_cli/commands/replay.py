@@ -28,6 +28,8 @@ from bailiwick_governance.records.logfiles import LogFiles
 from bailiwick_governance.sources.policies import files_of
 from bailiwick_governance.sources.policytexts import add_files, read_texts
 
+_HISTORY = b"history"
+
 
 def run(options: ReplayFlags) -> int:
     """Replay and tell."""
@@ -35,13 +37,18 @@ def run(options: ReplayFlags) -> int:
     since = None if options.since is None else moment(options.since, "--since")
     _refuse(options)
     named = [one for name in options.candidate for one in files_of(name)]
-    files = LogFiles(options.files, again=options.policies in {None, LEDGER})
+    # Rules over histories need the calls before, in files that may come in any order.
+    counting = any(_HISTORY in file.content for _, file in named)
+    files = LogFiles(options.files, again=counting or options.policies in {None, LEDGER})
     began = time.monotonic()
     texts = _texts(options, files)
     candidate = candidate_of(named, texts, overlay=options.overlay)
     states = EndpointStates(texts, candidate, time.perf_counter_ns)
     book = ReplayBook(states)
     replay, audit = LogReplay(book, candidate, since), LogAudit(WitnessBook(()))
+    if counting:
+        for line in files.lines(LogAudit(WitnessBook(())), "Counting calls"):
+            replay.count(line.text)
     for line in files.lines(audit, "Replaying decisions"):
         replay.add(line.text, audit.chains[line.link.id].opening)
     replay.end(audit)

@@ -136,8 +136,14 @@ def _beyond_schema(read: PolicyTest) -> Iterator[Problem]:
 
 def _problems_of_case(path: str, case: PolicyTestCase) -> Iterator[Problem]:
     listed = case.subjects and case.resources and case.actions
-    if not (case.expect or listed or case.never or case.always):
-        yield Problem(path, "tests nothing: it needs expect, never, always, or subjects, resources and actions")
+    if not (case.expect or case.sequence or listed or case.never or case.always):
+        yield Problem(
+            path, "tests nothing: it needs expect, sequence, never, always, or subjects, resources and actions"
+        )
+    if case.sequence and (case.expect or case.subjects or case.resources or case.actions):
+        yield Problem(
+            f"{path}.sequence", "names its calls itself: move expect, subjects, resources and actions to another test"
+        )
     for number, always in enumerate(case.always):
         if always.subject is None:
             yield Problem(f"{path}.always[{number}].subject", "is required: no policy speaks of everybody")

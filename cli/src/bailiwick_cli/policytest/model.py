@@ -13,6 +13,8 @@ from bailiwick_api.kinds.meta import Label, Model, Time, Username
 API_VERSION: Final = "cli.bailiwick.dev/v1alpha1"
 KIND: Final = "PolicyTest"
 
+DURATION_PATTERN: Final = r"^([0-9]{1,6}[smhd]){1,4}$"
+
 Given = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_]*$")]
 """What a file calls a subject, a resource or an action of its own."""
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -106,8 +108,8 @@ class Surroundings(Model):
     history: dict[str, HistoryFixture | None] = Field(default_factory=dict)
 
 
-class Expectation(Model):
-    """What calls must come to. A coordinate that is left out stands for every one that the test lists."""
+class ExpectedVerdict(Model):
+    """What calls must come to."""
 
     subject: Given | None = None
     resource: Given | None = None
@@ -120,8 +122,24 @@ class Expectation(Model):
     """The steps that the approval takes, all of them: `STEP`, or `POLICY.RULE.STEP`."""
     token: bool = False
     """The call shows the token of the approval of this very call."""
+
+
+class Expectation(ExpectedVerdict):
+    """What calls must come to. A coordinate that is left out stands for every one that the test lists."""
+
     repeat: bool = False
     """The call of the entry before, once more."""
+
+
+class SequenceStep(ExpectedVerdict):
+    """A call in a sequence, as often as it says. A coordinate that is left out is that of the step before."""
+
+    after: Annotated[str | None, Field(pattern=DURATION_PATTERN)] = None
+    """How much time passes before its first call (`62m`, `1h2m`)."""
+    times: Annotated[int, Field(ge=1, le=1_000)] = 1
+    """How often it is called, with no time in between. Each call must come to the same."""
+    context: dict[str, Any] | None = None
+    """Members of the context of these calls, in place of those of the test."""
 
 
 class GroupPattern(Model):
@@ -158,6 +176,8 @@ class PolicyTestCase(Model):
     context: dict[str, Any] = Field(default_factory=dict)
     with_: Annotated[Surroundings, Field(alias="with")] = Surroundings()
     expect: list[Expectation] = Field(default_factory=list)
+    sequence: Annotated[list[SequenceStep], Field(max_length=1_000)] = Field(default_factory=list)
+    """Calls in the order in which they are made, while time passes."""
     never: list[RegionExpectation] = Field(default_factory=list)
     """Verdicts to which no call of the pattern comes, whatever its properties, purpose, workload and time."""
     always: list[RegionExpectation] = Field(default_factory=list)

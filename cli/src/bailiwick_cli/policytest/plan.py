@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from bailiwick_cli.policytest.document import PlacedDocument
 from bailiwick_cli.policytest.fixtures import EndpointUnderTest, Fixtures
-from bailiwick_cli.policytest.historytally import units_of
+from bailiwick_cli.policytest.historystore import units_of
 from bailiwick_cli.policytest.model import (
     AuthzenCases,
     AuthzenRequest,
     Expectation,
+    ExpectedVerdict,
     GrantFixture,
     HistoryFixture,
     PolicyTest,
@@ -26,6 +27,7 @@ from bailiwick_cli.policytest.regionplan import PlannedRegion, planned_regions
 from bailiwick_engine.call import RESERVED_CONTEXT, Action, Call, Resource
 from bailiwick_engine.cel.hints import suggest_name
 from bailiwick_engine.reasons import Reason
+from bailiwick_governance.arguments import seconds
 
 Names = tuple[str, str, str]
 """A subject, a resource and an action, as a file calls them."""
@@ -35,12 +37,17 @@ _NOT_ALLOWED: Final = None
 
 @dataclass(frozen=True, slots=True)
 class PlannedCall:
-    """One call. `expected` None: anything but an Allow (AuthZEN's `false`)."""
+    """One call. `expected` None: anything but an Allow (AuthZEN's `false`).
+
+    `after`: how many seconds after the call before. `turn`: which of how many it is that one step stands for.
+    """
 
     place: str
     names: Names
     call: Call
-    expected: Expectation | None
+    expected: ExpectedVerdict | None
+    after: float = 0.0
+    turn: tuple[int, int] = (1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +167,7 @@ class _Case:
         """Return it."""
         case = self._case
         surroundings = case.with_
-        calls = list(self._calls())
+        calls = [*self._calls(), *self._sequence()]
         for name in surroundings.data:
             if name not in self._tested.endpoint.reads:
                 read = ", ".join(sorted(self._tested.endpoint.reads)) or "none"
@@ -218,6 +225,28 @@ class _Case:
                 # What no entry names is where the lists are.
                 yield PlannedCall(self._place("name"), names, self._call(names, "subjects"), _DENIED)
 
+    def _sequence(self) -> Iterator[PlannedCall]:
+        before: tuple[str | None, ...] = (None, None, None)
+        for number, step in enumerate(self._case.sequence):
+            path = f"sequence[{number}]"
+            self._check(step, path)
+            given = (step.subject, step.resource, step.action)
+            before = tuple(own or earlier for own, earlier in zip(given, before, strict=True))
+            subject, resource, action = before
+            if subject is None or resource is None or action is None:
+                member = ("subject", "resource", "action")[before.index(None)]
+                raise self._wrong(path, f"{member} is required, because no step before names one")
+            names = (subject, resource, action)
+            for name in step.context or {}:
+                if name in RESERVED_CONTEXT:
+                    raise self._wrong(f"{path}.context.{name}", "is not part of a call")
+            context = {**self._context, **(step.context or {})}
+            call = self._fixtures.call(names, f"{self._path}.{path}", context)
+            after = 0.0 if step.after is None else seconds(step.after, "after")
+            for turn in range(1, step.times + 1):
+                yield PlannedCall(self._place(path), names, call, step, after, (turn, step.times))
+                after = 0.0
+
     def _matrix(self) -> list[Names]:
         case = self._case
         lists = {"subjects": case.subjects, "resources": case.resources, "actions": case.actions}
@@ -247,7 +276,7 @@ class _Case:
             choices.append([given] if given is not None else list(listed or ()))
         yield from ((subject, resource, action) for subject, resource, action in product(*choices))
 
-    def _check(self, row: Expectation, path: str) -> None:
+    def _check(self, row: ExpectedVerdict, path: str) -> None:
         if row.reason is not None and row.reason not in set(Reason):
             raise self._wrong(
                 f"{path}.reason", f"{row.reason} is no reason code{suggest_name(row.reason, list(Reason))}"

@@ -13,8 +13,8 @@ from bailiwick_cli.policytest.approvals import UnfitApprovalError
 from bailiwick_cli.policytest.coverage import Coverage
 from bailiwick_cli.policytest.document import PlacedDocument, UnusableTestError
 from bailiwick_cli.policytest.fixtures import EndpointUnderTest
-from bailiwick_cli.policytest.historytally import FixtureTally
-from bailiwick_cli.policytest.model import Expectation, PolicyTest, VerdictWord
+from bailiwick_cli.policytest.historystore import HistoryStore
+from bailiwick_cli.policytest.model import ExpectedVerdict, PolicyTest, VerdictWord
 from bailiwick_cli.policytest.plan import Names, PlannedCall, PlannedCase
 from bailiwick_cli.policytest.regiontrial import TriedRegion, tried_region
 from bailiwick_engine.approval import grants as approval
@@ -74,22 +74,24 @@ def try_case(
 ) -> TriedCase:
     """Make the calls of a test. Raises `UnusableTestError` where an approval or data of it cannot be."""
     snapshot = _add_data(case, document, snapshot, tested)
-    tally = FixtureTally(case.history)
-    held = _open_grants(case, document, snapshot, now, tally)
+    store = HistoryStore(case.history, now)
+    held = _open_grants(case, document, snapshot, now, store)
     calls: list[TriedCall] = []
+    moment = now
     for one in case.calls:
+        moment += one.after
         call = _call_with_token(one, held)
-        around = Circumstances(now, history=tally.readings(snapshot, call, held, now))
+        around = Circumstances(moment, history=store.readings(snapshot, call, held, moment))
         verdict, hops = evaluate_hops(snapshot, call, held, around)
         if coverage is not None:
             coverage.add(call, verdict, hops or ())
         reason, wrong = verdict.reason.value, _wrong(one, verdict)
         calls.append(TriedCall(one.place, one.names, word(verdict), reason, _rule(verdict), wrong))
         if verdict.outcome in _LET:
-            tally.count(verdict.needs)
+            store.count(verdict.needs, call.endpoint, moment)
         if verdict.outcome is Outcome.USE_GRANT:
             taken = verdict.grants[0]
-            held = [approvals.count_use(grant, now) if grant is taken else grant for grant in held]
+            held = [approvals.count_use(grant, moment) if grant is taken else grant for grant in held]
     endpoint = snapshot.endpoints[tested.namespace, tested.name]
     regions = tuple(tried_region(one, endpoint, tested, now) for one in case.regions)
     return TriedCase(case.name, case.place, tuple(calls), regions)
@@ -116,13 +118,13 @@ def _add_data(
 
 
 def _open_grants(
-    case: PlannedCase, document: PlacedDocument[PolicyTest], snapshot: Snapshot, now: float, tally: FixtureTally
+    case: PlannedCase, document: PlacedDocument[PolicyTest], snapshot: Snapshot, now: float, store: HistoryStore
 ) -> list[Grant]:
     held: list[Grant] = []
     for number, one in enumerate(case.grants):
         at = now if one.fixture.at is None else one.fixture.at.timestamp()
         try:
-            around = Circumstances(at, history=tally.readings(snapshot, one.call, [], at))
+            around = Circumstances(at, history=store.readings(snapshot, one.call, [], at))
             held.append(approvals.open_grant(snapshot, one.call, one.fixture, around, number))
         except UnfitApprovalError as error:
             raise document.wrong(f"{one.path}.{error.member}", str(error)) from error
@@ -161,7 +163,8 @@ def _wrong(one: PlannedCall, verdict: Verdict) -> tuple[str, ...]:
         found.append(f"expected the rule {wanted.rule}, got {_rule(verdict) or 'none'}")
     if wanted.steps is not None and not found:
         found += _steps(wanted, verdict)
-    return tuple(found)
+    turn, times = one.turn
+    return tuple(found) if times == 1 else tuple(f"call {turn} of {times}: {wrong}" for wrong in found)
 
 
 def _is_rule_of(wanted: str, verdict: Verdict) -> bool:
@@ -171,7 +174,7 @@ def _is_rule_of(wanted: str, verdict: Verdict) -> bool:
     return any(name == rule and policy in {"", of} for of, name in places)
 
 
-def _steps(wanted: Expectation, verdict: Verdict) -> list[str]:
+def _steps(wanted: ExpectedVerdict, verdict: Verdict) -> list[str]:
     """Return in what the steps differ. The last part of a step's name is its own."""
     names = [] if verdict.gate is None else [step.name for step in verdict.gate.steps]
     left = list(names)

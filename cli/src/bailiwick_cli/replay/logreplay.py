@@ -32,6 +32,14 @@ class LogReplay:
         self._candidate = candidate
         self._since = since
 
+    def count(self, text: bytes) -> None:
+        """Take a line before all are replayed, so that the candidate's histories count it."""
+        record = parse_line(text)
+        if record.get("kind") == POLICY_LIST:
+            self._book.learn(record)
+        elif record.get("kind") in DECISIONS:
+            self._book.count(record)
+
     def add(self, text: bytes, opening: Mapping[str, Any] | None) -> None:
         """Take a line of a chain. `opening`: the chain's first line, where it is known."""
         record = parse_line(text)

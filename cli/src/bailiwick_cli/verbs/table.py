@@ -74,6 +74,7 @@ GROUPS: Final = {
             "grant": "auditverbs.EndedGrantFlags",
         }
     ),
+    "history": VerbTable({"show": "historyverbs.HistoryShowFlags"}),
     "notify": VerbTable({"test": "notifyverbs.NotifyTestFlags"}),
 }
 """The verbs of two words, by their first."""

@@ -55,8 +55,8 @@ HINDRANCES: Final[dict[Hindrance, str]] = {
     " time, or --policies.",
     Hindrance.ATTRIBUTE_NOT_RECORDED: "The candidate reads an attribute that the record does not have. Keep it"
     " with endpointSettings.record.keep.",
-    Hindrance.HISTORY_NOT_RECORDED: "The candidate reads a history whose numbers the record does not have: one that"
-    " no rule read for this call, or that counted other calls.",
+    Hindrance.HISTORY_NOT_RECORDED: "The candidate reads a history whose numbers the record does not have, and the"
+    " log does not say which calls it counts. Keep its key, amount and conditions with endpointSettings.record.keep.",
     Hindrance.SEALED: "Too many conditions depend on sealed values to try all outcomes.",
     Hindrance.STATE: "The store, the proof of an identity or a change in progress decided, and not the rules alone.",
     Hindrance.SEARCH: "A search has no single verdict.",

@@ -11,11 +11,13 @@ from typing import Any, Final
 import orjson
 
 from bailiwick_engine.cel.members import HISTORY, Path
+from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.dimensions.table import DIMENSIONS, reads_of
 from bailiwick_engine.policy.model import CompiledCeiling, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_evidence.derive.rebuild import spelled_path
 from bailiwick_evidence.derive.shape import parse_record
+from bailiwick_evidence.replay.countedcalls import CountedCalls, wanted
 from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, not_replayable
 from bailiwick_evidence.replay.pairs import EndpointPair
 from bailiwick_evidence.replay.replay import EndpointStates, replay_record
@@ -41,9 +43,11 @@ _ALWAYS: Final = (
 
 
 class Projection:
-    """The parts of a record that two states of its endpoint read."""
+    """The parts of a record that two states of its endpoint read. `counts`: the candidate's rules read a history."""
 
     def __init__(self, pair: EndpointPair) -> None:
+        self.pair = pair
+        self.counts = pair.new is not None and any(wanted(pair.new))
         parts = [part for endpoint in pair.endpoints for part in _parts(endpoint)]
         self._paths = frozenset[Path]().union(*map(reads_of, parts))
         readers = (
@@ -114,10 +118,14 @@ class Projection:
 
 
 class ReplayBook:
-    """Replays one record after the other, equal projections once. `evaluated`: the number of distinct ones."""
+    """Replays one record after the other, equal projections once. `evaluated`: the number of distinct ones.
+
+    Where `count` was given all records of a log before, numbers that a record does not have are added up from them.
+    """
 
     def __init__(self, states: EndpointStates) -> None:
         self._states = states
+        self._counted: CountedCalls | None = None
         self._outcomes: dict[bytes, ReplayOutcome] = {}
         self._projections: dict[bytes, Projection | ReplayOutcome | None] = {}
         self.evaluated = 0
@@ -127,27 +135,44 @@ class ReplayBook:
 
         `engine`: the versions that decided, from the line that opens the chain.
         """
-        state = orjson.dumps(
-            [record.get(member) for member in ("endpoint", "policies", "policies_digest", "suspended")]
-            + [None if engine is None else sorted(engine.items())]
-        )
+        state = self._state(record, engine)
         if state not in self._projections and not self._note(state, record):
             return not_replayable(Hindrance.UNREADABLE)
         projection = self._projections[state]
         if not isinstance(projection, Projection):
             return projection
+        counted: Mapping[str, HistoryNumbers] = {}
+        if self._counted is not None and projection.counts:
+            counted = self._counted.numbers(record, projection.pair)
         made = projection.key(record)
-        key = None if made is None else hashlib.blake2b(made + state, digest_size=16).digest()
+        told = repr(sorted(counted.items())).encode() if counted else b""
+        key = None if made is None else hashlib.blake2b(made + state + told, digest_size=16).digest()
         found = None if key is None else self._outcomes.get(key)
         if found is not None:
             return found
         self.evaluated += 1
-        found = replay_record(record, self._states, engine)
+        found = replay_record(record, self._states, engine, counted)
         if found is not None and key is not None:
             if len(self._outcomes) >= MOST_KEPT:
                 self._outcomes.clear()
             self._outcomes[key] = found
         return found
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """Add a record to the calls that the candidate's histories count."""
+        if self._counted is None:
+            self._counted = CountedCalls()
+        state = self._state(record, None)
+        if state in self._projections or self._note(state, record):
+            projection = self._projections[state]
+            if isinstance(projection, Projection) and projection.counts:
+                self._counted.add(record, projection.pair)
+
+    def _state(self, record: Mapping[str, Any], engine: Mapping[str, str] | None) -> bytes:
+        return orjson.dumps(
+            [record.get(member) for member in ("endpoint", "policies", "policies_digest", "suspended")]
+            + [None if engine is None else sorted(engine.items())]
+        )
 
     def learn(self, line: Mapping[str, Any]) -> None:
         """Add a line of the kind `policies`, with which later records name their policies."""

@@ -20,7 +20,7 @@ from bailiwick_engine.decision.decide import evaluate_hops
 from bailiwick_engine.decision.explain import explain
 from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.historynumbers import HistoryReadings
+from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason, ReasonState, reasons_of
 from bailiwick_evidence.derive.choices import Choices, Unknowns
@@ -120,9 +120,15 @@ class EndpointStates:
 
 
 def replay_record(
-    record: Mapping[str, Any], states: EndpointStates, engine: Mapping[str, str] | None
+    record: Mapping[str, Any],
+    states: EndpointStates,
+    engine: Mapping[str, str] | None,
+    counted: Mapping[str, HistoryNumbers] | None = None,
 ) -> ReplayOutcome | None:
-    """Return the result for a record; None if the candidate does not concern its endpoint. `engine`: see `derive`."""
+    """Return the result for a record; None if the candidate does not concern its endpoint. `engine`: see `derive`.
+
+    `counted`: the numbers of the candidate's histories that the calls of the log add up to, by name.
+    """
     shape = parse_record(record)
     if shape is None:
         return not_replayable(Hindrance.UNREADABLE)
@@ -138,7 +144,7 @@ def replay_record(
     for refused in (None, reason) if reason in REFUSALS else (None,):
         found = rebuild_call(shape, refused)
         if found is not None:
-            outcome = _CallReplay(shape, found, pair, states.clock).outcome()
+            outcome = _CallReplay(shape, found, pair, states.clock, counted or {}).outcome()
             if outcome is not None:
                 return outcome
     return not_replayable(Hindrance.BASELINE_DIFFERS)
@@ -166,6 +172,7 @@ class _CallReplay:
     found: CallOnRecord
     pair: EndpointPair
     clock: Callable[[], int] | None
+    counted: Mapping[str, HistoryNumbers]
 
     def outcome(self) -> ReplayOutcome | None:
         """Return the result for the call; None if the old state does not lead to the record."""
@@ -231,16 +238,16 @@ class _CallReplay:
     def _certain(self, kind: ReplayClass, old: ReplaySide, new: ReplaySide) -> ReplayOutcome:
         """Return the result for a call if all that either side reads is known."""
         if kind is not ReplayClass.UNCHANGED:
-            old, new = self._explain(old, self.pair.old), self._explain(new, self.pair.new)
+            old, new = self._explain(old, self.pair.old), self._explain(new, self.pair.new, new=True)
         before, after = self._times()
         return ReplayOutcome(kind, old=old, news=(new,), old_ns=before, new_ns=after)
 
-    def _explain(self, side: ReplaySide, endpoint: CompiledEndpoint | None) -> ReplaySide:
+    def _explain(self, side: ReplaySide, endpoint: CompiledEndpoint | None, *, new: bool = False) -> ReplaySide:
         """Return a side's answer with the rule that came nearest, if it is a denial by no rule."""
         if side.verdict is not PolicyVerdict.DENY or side.rule is not None:
             return side
         call = self.found.call
-        found = explain(self._snapshot(endpoint, call), call, self._circumstances(endpoint))
+        found = explain(self._snapshot(endpoint, call), call, self._circumstances(endpoint, new=new))
         for one in () if found is None else found.near:
             # Attributes that only other rules read are not in the record and would be unknown; the call may have them.
             lacks = next((clause for clause in one.unmet if clause.held is False), None)
@@ -282,17 +289,24 @@ class _CallReplay:
             if fit(self.shape, verdict, self.found) is None:
                 yield None
             else:
-                other = self._decide(after, _in_groups(call, groups, choices))[0] if new else verdict
+                other = self._decide(after, _in_groups(call, groups, choices), new=True)[0] if new else verdict
                 yield _Run(verdict, recorded_paths(old, call, passed), other)
             if not choices.more():
                 return
 
-    def _decide(self, endpoint: CompiledEndpoint | None, call: Call) -> tuple[Verdict, tuple[Hop, ...] | None]:
-        return evaluate_hops(self._snapshot(endpoint, call), call, (), self._circumstances(endpoint))
+    def _decide(
+        self, endpoint: CompiledEndpoint | None, call: Call, *, new: bool = False
+    ) -> tuple[Verdict, tuple[Hop, ...] | None]:
+        return evaluate_hops(self._snapshot(endpoint, call), call, (), self._circumstances(endpoint, new=new))
 
-    def _circumstances(self, endpoint: CompiledEndpoint | None) -> Circumstances:
-        """Return what a side's rules are evaluated with: the calls before are as they were made, on both sides."""
+    def _circumstances(self, endpoint: CompiledEndpoint | None, *, new: bool) -> Circumstances:
+        """Return what a side's rules are evaluated with: the calls before are as they were made, on both sides.
+
+        `new`: it is the candidate's side, so that what the record does not have is what the calls of the log add up to.
+        """
         known = known_numbers(endpoint, self.pair.old, self.found)
+        if new:
+            known = {**self.counted, **known}
         return Circumstances(self.shape.now or 0.0, history=HistoryReadings(known, rules_alone=True))
 
     def _snapshot(self, endpoint: CompiledEndpoint | None, call: Call) -> Snapshot:
@@ -306,7 +320,7 @@ class _CallReplay:
             return 0, 0
         call, sides = self.found.call, (self.pair.old, self.pair.new)
         snapshots = [self._snapshot(endpoint, call) for endpoint in sides]
-        arounds = [self._circumstances(endpoint) for endpoint in sides]
+        arounds = [self._circumstances(endpoint, new=new) for endpoint, new in zip(sides, (False, True), strict=True)]
         best = [_LONGEST, _LONGEST]
         # Alternate, so that a temporary slowdown of the machine affects both.
         for turn in range(2 * _TIMED):

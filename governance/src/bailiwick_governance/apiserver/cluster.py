@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes.client import ApiClient, Configuration
 
-from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_HISTORIES, ENDPOINT_POLICIES
 from bailiwick_governance.errors import ApiError, UserError
 from bailiwick_kube.bodies import encode_body
 from bailiwick_kube.lists import PAGE, continuation
@@ -220,6 +220,11 @@ def grants_path(namespace: str | None, name: str = "") -> str:
 def policies_path(namespace: str | None, name: str = "") -> str:
     """Return the path of a namespace's policies, or of one; without a namespace of all."""
     return _path(ENDPOINT_POLICIES, namespace, name)
+
+
+def histories_path(namespace: str | None, name: str = "") -> str:
+    """Return the path of a namespace's EndpointHistory objects, or of one."""
+    return _path(ENDPOINT_HISTORIES, namespace, name)
 
 
 def _path(plural: str, namespace: str | None, name: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from bailiwick_engine.approval.display import visible
+from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
@@ -65,9 +66,13 @@ class DerivedRecords:
         """Return none yet; the texts are those of the ledger that was read, or of files. Raises `UserError`."""
         return cls(_texts(source, audit))
 
-    def add(self, log: ChainTable, line: ChainLine) -> None:
-        """Derive a line, if it is the record of a decision."""
+    def add(self, log: ChainTable, line: ChainLine) -> Mapping[str, CompiledHistory] | None:
+        """Derive a line, if it is the record of a decision.
+
+        Returns the histories of its endpoint then, by name; None if they are not known.
+        """
         record = parse_line(line.text)
+        retrace: Retrace | None = None
         kind = record.get("kind")
         if kind == POLICY_LIST:
             self._texts.add_list(record)
@@ -81,6 +86,8 @@ class DerivedRecords:
                 kept = retrace if len(self.contradicted) < _RETRACED else None
                 place = f"{line.link.id} {line.link.seq}"
                 self.contradicted.append(ContradictedRecord(place, _sentence(record, found), kept))
+        endpoint = None if retrace is None else retrace.endpoint
+        return None if endpoint is None else {one.name: one for one in endpoint.histories}
 
     @property
     def totals(self) -> str:

@@ -6,6 +6,7 @@ decision point that was not taken; everything else may be done to any line, chai
 
 import json
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +19,11 @@ from support.evidence.logs import BEGAN, INSTALLATION, WITNESS_KEY, WITNESS_NAME
 _OWN: Final = private_key(66)
 _AIMED: Final = 0.6
 _OPEN: Final = b'"kind":"open"'
+_HISTORY: Final = b'"history":['
+_ADDED: Final = b'"added":true'
+_NUMBERS: Final = {
+    name: re.compile(rb'("%b":)([0-9]+)(?=,"(?:count|sum|added)")' % name.encode()) for name in ("seq", "count", "age")
+}
 _SPELLINGS: Final[list[Callable[[bytes], bytes]]] = [
     lambda line: line.replace(b"},", b"} ,", 1),
     lambda line: line.replace(b'"seq":', b'"seq": ', 1),
@@ -56,6 +62,11 @@ class Forger:
         """Return a file that has a line, or an empty one."""
         full = [file for file in self.files if file]
         return self.chance.choice(full) if full else []
+
+    def counted(self, part: bytes = _ADDED) -> tuple[list[bytes], list[int]]:
+        """Return a file, and where it has lines of calls that were counted, or lines with another part."""
+        file = self.file()
+        return file, [at for at, line in enumerate(file) if part in line and link(line) is not None]
 
     def log(self) -> Log:
         """Return a true log."""
@@ -376,6 +387,59 @@ def respell(one: Forger) -> None:
         file[at] = other
 
 
+def change_count(one: Forger) -> None:
+    """Change a number of a history in a line, and perhaps make all hashes anew behind it."""
+    file, places = one.counted(_HISTORY)
+    if not places:
+        return
+    at = one.chance.choice(places)
+    member = one.chance.choice(["seq", "count", "age"])
+    found = _NUMBERS[member].search(file[at])
+    if found is None:
+        return
+    number = int(found[2]) + one.chance.choice([-2, -1, 1, 2, 50])
+    file[at] = b"%b%b%d%b" % (file[at][: found.start()], found[1], max(number, 0), file[at][found.end() :])
+    _rechain(one, file, at)
+
+
+def drop_counted(one: Forger) -> None:
+    """Take out the line of a counted call, and perhaps make all hashes anew."""
+    file, places = one.counted()
+    if places:
+        at = one.chance.choice(places)
+        place = link(file[at])
+        del file[at]
+        if place is not None and one.chance.random() < 0.5:
+            _chained(file, place.id)
+
+
+def swap_counts(one: Forger) -> None:
+    """Exchange what two lines say of a history, and perhaps make all hashes anew."""
+    file, places = one.counted(_HISTORY)
+    if len(places) < 2:
+        return
+    first, second = one.chance.sample(places, 2)
+    parts = [file[at].partition(_HISTORY) for at in (first, second)]
+    file[first] = parts[0][0] + parts[1][1] + parts[1][2]
+    file[second] = parts[1][0] + parts[0][1] + parts[0][2]
+    _rechain(one, file, min(first, second))
+
+
+def repeat_count(one: Forger) -> None:
+    """Write the line of a counted call once more, as a line of its own."""
+    file, places = one.counted()
+    if places:
+        at = one.chance.choice(places)
+        file.insert(one.chance.randint(at, len(file)), file[at])
+        _rechain(one, file, at)
+
+
+def _rechain(one: Forger, file: list[bytes], at: int) -> None:
+    place = link(file[at])
+    if place is not None and one.chance.random() < 0.5:
+        _chained(file, place.id)
+
+
 def _note(one: Forger) -> str:
     """Return a note of a true or an invented log, signed by nobody, by oneself, by a captive key, or by copies."""
     chance = one.chance
@@ -495,5 +559,9 @@ MOVES: Final[list[Callable[[Forger], None]]] = [
     sign_anew,
     tear,
     respell,
+    change_count,
+    drop_counted,
+    swap_counts,
+    repeat_count,
 ]
-WEIGHTS: Final = [3, 6, 3, 1, 1, 2, 2, 1, 1, 1, 1, 1, 2, 3, 3, 2, 4, 3, 4, 4, 3, 3, 3, 1, 2]
+WEIGHTS: Final = [3, 6, 3, 1, 1, 2, 2, 1, 1, 1, 1, 1, 2, 3, 3, 2, 4, 3, 4, 4, 3, 3, 3, 1, 2, 2, 2, 1, 1]

@@ -8,7 +8,7 @@ import random
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -31,6 +31,23 @@ class Cosignature:
     size: int
     time: int
     note: str
+
+
+@dataclass
+class CountedHistory:
+    """A history of one key, in which no call drops out of the window. `last`: when the latest was counted."""
+
+    seq: int = 0
+    last: float | None = None
+
+    def members(self, seconds: float, *, allowed: bool) -> dict[str, object]:
+        """Return what the record of a call has of it; one that is allowed is counted."""
+        age = None if self.last is None else max(0, round(seconds - self.last))
+        count = self.seq + 1
+        if allowed:
+            self.seq, self.last = count, seconds
+        read: dict[str, object] = {"name": "exports", "object": f"h-{1:040x}", "seq": self.seq, "count": count}
+        return {"endpoint": "crm/crm-api", "history": [{**read, "sum": None, "age": age, "added": allowed}]}
 
 
 @dataclass
@@ -64,10 +81,14 @@ class Log:
         """Write a line."""
         self.lines.append(self.writer.append(written({"time": moment(seconds), "kind": kind, **members})))
 
-    def records(self, seconds: float, count: int, chance: random.Random) -> "Log":
-        """Write so many records."""
+    def records(
+        self, seconds: float, count: int, chance: random.Random, counted: "CountedHistory | None" = None
+    ) -> "Log":
+        """Write so many records. `counted`: the history that those that are allowed are counted in."""
         for _ in range(count):
-            self.add(seconds, evaluation_id=f"{chance.randrange(10**6)}", decision=chance.random() < 0.5)
+            allowed = chance.random() < 0.5
+            found: dict[str, Any] = {} if counted is None else counted.members(seconds, allowed=allowed)
+            self.add(seconds, evaluation_id=f"{chance.randrange(10**6)}", decision=allowed, **found)
         return self
 
     def close(self, seconds: float) -> None:
@@ -126,6 +147,7 @@ class _Teller:
         self.ledgers = [Log(_LEDGER, operator=True)]
         self.points = [[Log(number + 1).begin(0)] for number in range(self.chance.randint(1, 3))]
         self.captive = self.points[0][0] if captive else None
+        self.counted = CountedHistory()
         self.forged = (
             Log(_FORGED, operator=True).begin(0).records(5, self.chance.randint(1, 9), self.chance),
             Log(_FORGED + 1).begin(0).records(40, self.chance.randint(1, 9), self.chance),
@@ -162,7 +184,7 @@ class _Teller:
             self.next += 1
             log = Log(self.next).begin(now - 8, log.lines)
             file.append(log)
-        log.records(now - chance.randint(1, 8), chance.randint(0, 3), chance)
+        log.records(now - chance.randint(1, 8), chance.randint(0, 3), chance, self.counted)
         if chance.random() < 0.15:
             log.close(now - 1)
         elif note is not None and chance.random() < 0.6:

@@ -110,3 +110,89 @@ def test_a_sum_of_a_history_without_an_amount_is_refused(tmp_path: Path) -> None
     written(tmp_path, {"policy.yaml": limiting("true"), "crm_test.yaml": made})
     ran = run_tests(tmp_path / "crm_test.yaml")
     assert (ran.code, "with.history.exports.sum: nothing is summed" in ran.err) == (2, True)
+
+
+class TestSequences:
+    """Calls that are made while time passes."""
+
+    FIVE: Final = limiting("history.exports.count <= 5")
+
+    def results(self, folder: Path, made: Object, tested: Object = FIVE) -> tuple[int, list[str]]:
+        code, found = calls(folder, made, tested)
+        return code, [call["reason"] for call in found]
+
+    def test_a_place_is_free_when_a_call_is_out_of_the_window(self, tmp_path: Path) -> None:
+        steps = [
+            {**EXPORT, "times": 5, "is": "Allow"},
+            {"is": "Deny", "reason": "condition_false"},
+            {"after": "59m", "is": "Deny"},
+            {"after": "3m", "times": 5, "is": "Allow"},
+            {"is": "Deny"},
+        ]
+        code, reasons = self.results(tmp_path, suite({"sequence": steps}))
+        assert (code, len(reasons)) == (0, 13)
+
+    def test_each_call_of_a_step_must_come_to_the_same(self, tmp_path: Path) -> None:
+        made = suite({"sequence": [{**EXPORT, "times": 7, "is": "Allow"}]})
+        written(tmp_path, {"policy.yaml": self.FIVE, "crm_test.yaml": made})
+        ran = run_tests(tmp_path / "crm_test.yaml")
+        assert ran.code == 1
+        assert "call 6 of 7: expected Allow, got Deny (condition_false" in ran.out
+        assert "call 7 of 7" in ran.out
+        assert "call 5 of 7" not in ran.out
+
+    def test_what_was_counted_before_drops_out_too(self, tmp_path: Path) -> None:
+        before = {"exports": {"count": 5, "age": 1800}}
+        steps = [{**EXPORT, "is": "Deny"}, {"after": "32m", "is": "Allow"}]
+        assert self.results(tmp_path, suite({"with": {"history": before}, "sequence": steps}))[0] == 0
+
+    def test_ages_grow_with_time(self, tmp_path: Path) -> None:
+        text = "!has(history.exports.age) || history.exports.age >= 60"
+        steps = [{**EXPORT, "is": "Allow"}, {"after": "59s", "is": "Deny"}, {"after": "1s", "is": "Allow"}]
+        assert self.results(tmp_path, suite({"sequence": steps}), limiting(text))[0] == 0
+
+    def test_a_calendar_begins_a_new_period(self, tmp_path: Path) -> None:
+        daily = {**HISTORY, "calendar": {"unit": "Day", "timeZone": "Europe/Berlin"}}
+        del daily["window"]
+        steps = [{**EXPORT, "is": "Allow"}, {"after": "29m", "is": "Deny"}, {"after": "1m", "is": "Allow"}]
+        made = suite({"sequence": steps}) | {"now": "2026-03-01T22:30:00Z"}
+        assert self.results(tmp_path, made, limiting("history.exports.count <= 1", daily))[0] == 0
+
+    def test_the_context_of_a_step_stands_in_place_of_that_of_the_test(self, tmp_path: Path) -> None:
+        steps = [
+            {**EXPORT, "context": {"amount": 600}, "is": "Allow"},
+            {"is": "Allow"},
+            {"context": {"amount": 1}, "is": "Deny"},
+        ]
+        made = suite({"context": {"amount": 400}, "sequence": steps})
+        assert self.results(tmp_path, made, limiting("history.exports.sum <= 1000", SUMMED))[0] == 0
+
+    def test_a_step_names_only_what_differs_from_the_step_before(self, tmp_path: Path) -> None:
+        """Another resource is no other agent, so it has the same count."""
+        steps = [{**EXPORT, "is": "Allow"}, {"action": "customers.read", "is": "Deny"}]
+        code, _ = self.results(tmp_path, suite({"sequence": steps}), limiting("history.exports.count <= 1"))
+        assert code == 0
+
+    @pytest.mark.parametrize(
+        ("case", "said"),
+        [
+            ({"sequence": [{"is": "Allow"}]}, "sequence[0]: subject is required, because no step before names one"),
+            ({"sequence": [{**EXPORT, "after": "soon", "is": "Allow"}]}, "sequence[0].after"),
+            ({"sequence": [{**EXPORT, "times": 0, "is": "Allow"}]}, "sequence[0].times"),
+            ({"sequence": [{**EXPORT, "repeat": True, "is": "Allow"}]}, "sequence[0].repeat"),
+            ({"sequence": [{**EXPORT, "rule": "lmit", "is": "Allow"}]}, "there is no rule lmit; did you mean limit?"),
+            (
+                {"sequence": [{**EXPORT, "context": {"intent": "x", "evidence": 1}, "is": "Allow"}]},
+                "is not part of a call",
+            ),
+            (
+                {"sequence": [{**EXPORT, "is": "Allow"}], "expect": [{**EXPORT, "is": "Allow"}]},
+                "names its calls itself",
+            ),
+        ],
+    )
+    def test_what_cannot_be_a_sequence_is_refused_with_its_place(self, tmp_path: Path, case: Object, said: str) -> None:
+        written(tmp_path, {"policy.yaml": self.FIVE, "crm_test.yaml": suite(case)})
+        ran = run_tests(tmp_path / "crm_test.yaml")
+        assert ran.code == 2
+        assert said in ran.err, ran.err

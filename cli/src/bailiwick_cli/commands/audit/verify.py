@@ -1,4 +1,4 @@
-"""`audit verify`: what became of each chain of a log, and whether each decision follows from its policies.
+"""`audit verify`: what became of each chain of a log, and whether decisions and counts follow from what they are of.
 
 Holds: it says up to when nothing was removed or changed, and never that nothing was; exit code 1 where something was.
 """
@@ -16,12 +16,14 @@ from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.findings import ChainReport
+from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
 from bailiwick_governance.arguments import moment
 from bailiwick_governance.display import Line, talk
 from bailiwick_governance.records.derivations import ContradictedRecord, DerivedRecords
 from bailiwick_governance.records.logfiles import LogFiles
 from bailiwick_governance.views.auditview import chain_line, headline, hints
+from bailiwick_governance.views.foldview import histories_line, histories_notes, histories_object, history_lines
 from bailiwick_governance.views.nearview import NearView
 
 
@@ -32,8 +34,10 @@ def run(options: VerifyFlags) -> int:
     audit = LogAudit(book, kept_leaves(options.leaves))
     files = LogFiles(options.files, again=options.policies is not None)
     began = time.monotonic()
-    for _ in files.lines(audit, "Reading lines"):
-        pass
+    fold = HistoryFold()
+    for line in files.lines(audit, "Reading lines"):
+        if options.policies is None:
+            fold.add(line)
     if not audit.lines and not audit.book.witnessed_chains:
         raise CliError(f"{', '.join(files.names)}: no line of a chain, and no checkpoint that says that there was one")
     reports = audit.reports(since)
@@ -42,23 +46,32 @@ def run(options: VerifyFlags) -> int:
         records = DerivedRecords.from_source(options.policies, audit)
         again = LogAudit(audit.book)
         for line in files.lines(again, "Deriving decisions"):
-            records.add(again.chains[line.link.id], line)
+            fold.add(line, records.add(again.chains[line.link.id], line))
+    histories = fold.report()
     took = time.monotonic() - began
     if options.output is LogOutput.JSON:
-        sys.stdout.write(output.document(_object(audit, reports, records), Output.JSON))
+        sys.stdout.write(output.document(_object(audit, reports, records, histories), Output.JSON))
     else:
-        output.write(_lines(audit, reports, records))
+        output.write(_lines(audit, reports, records, histories))
     talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
     for note in hints(audit, checkpoints=bool(options.checkpoints)):
         talk(f"note: {note}")
     for note in () if records is None else records.notes:
         talk(f"note: {note}")
-    bad = any(report.bad for report in reports) or (records is not None and bool(records.contradicted))
+    for note in histories_notes(histories):
+        talk(f"note: {note}")
+    bad = any(report.bad for report in reports) or bool(_contradictions(records, histories))
     return Exit.NO if bad else Exit.OK
 
 
-def _lines(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRecords | None) -> Iterator[Line]:
-    contradicted = 0 if records is None else len(records.contradicted)
+def _contradictions(records: DerivedRecords | None, histories: HistoryReport) -> int:
+    return histories.contradicted + (0 if records is None else len(records.contradicted))
+
+
+def _lines(
+    audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRecords | None, histories: HistoryReport
+) -> Iterator[Line]:
+    contradicted = _contradictions(records, histories)
     bad = contradicted or any(report.bad for report in reports)
     yield [(headline(reports, contradicted=contradicted), "bold red" if bad else "bold")]
     intact = sum(report.intact for report in reports)
@@ -69,6 +82,8 @@ def _lines(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedReco
     ]
     if records is not None:
         yield [(records.totals, "")]
+    if histories.lines or histories.findings:
+        yield [(histories_line(histories), "")]
     for report in reports:
         yield chain_line(report)
         for found in report.findings:
@@ -79,14 +94,17 @@ def _lines(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedReco
             near = None if one.retrace is None else NearView.from_retrace(one.retrace)
             for line in () if near is None else near.lines():
                 yield [("  ", ""), *line]
+    yield from history_lines(histories)
 
 
-def _object(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRecords | None) -> dict[str, object]:
+def _object(
+    audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRecords | None, histories: HistoryReport
+) -> dict[str, object]:
     upto = known_upto(reports)
     found: dict[str, object] = {
         "apiVersion": "cli.bailiwick.dev/v1alpha1",
         "kind": "LogAudit",
-        "message": headline(reports, contradicted=0 if records is None else len(records.contradicted)),
+        "message": headline(reports, contradicted=_contradictions(records, histories)),
         "upTo": None if upto is None else times.epoch_stamp(upto),
         "totals": {
             "chains": len(reports),
@@ -103,6 +121,8 @@ def _object(audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRec
         found["records"] = records.object() | {
             "contradictedLines": [_contradiction_object(one) for one in records.contradicted]
         }
+    if histories.lines or histories.findings:
+        found["histories"] = histories_object(histories)
     return found
 
 

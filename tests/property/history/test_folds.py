@@ -1,0 +1,129 @@
+"""The fold of histories: what the decision point's own code writes is never contradicted, and a forged line is.
+
+The lines are those of `servedhistories`; what was forged is what the test changed.
+"""
+
+import copy
+from collections.abc import Iterable
+from random import Random
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_evidence.audit.historyfold import HistoryCode, HistoryFold, HistoryReport
+from support.histories import MINUTE
+from support.historyworlds import LONG, WORLDS
+from support.servedhistories import ServedRun
+from support.virtualtime import VirtualTime, virtual_time
+
+__all__ = ["virtual_time"]
+
+FEW: Final = range(12)
+SEVERAL_KEYS: Final = frozenset({"two keys", "a joint limit"})
+MANY: Final = range(200)
+names = pytest.mark.parametrize("world", WORLDS)
+Records = list[dict[str, Any]]
+
+
+async def served(world: str, seed: int, time: VirtualTime, *, window: int, calm: bool) -> ServedRun:
+    run = ServedRun(f"{world} {seed}", world, time, window=window, calm=calm)
+    await run.run()
+    return run
+
+
+def folded(run: ServedRun, records: Iterable[dict[str, Any]], *, windows: bool) -> HistoryReport:
+    """Fold records, in the order in which they are given."""
+    fold = HistoryFold()
+    for number, record in enumerate(records):
+        fold.add_record(record, ("chain", number), run.definitions if windows else None)
+    return fold.report()
+
+
+def shuffled(records: Records, seed: int) -> Records:
+    found = list(records)
+    Random(seed).shuffle(found)  # noqa: S311 - a run that can be repeated
+    return found
+
+
+async def assert_true_lines_follow(world: str, seeds: range, time: VirtualTime) -> None:
+    lines = 0
+    for seed in seeds:
+        for window, calm in ((LONG, True), (LONG, False), (MINUTE, False), (10 * MINUTE, False)):
+            run = await served(world, seed, time, window=window, calm=calm)
+            for windows in (True, False):
+                report = folded(run, shuffled(run.records, seed), windows=windows)
+                assert [one for one in report.findings if one.bad] == [], (world, seed, window, calm)
+                assert report.known is windows or not run.records
+                # A call that is counted in several objects may have been taken out and counted again.
+                whole = calm and world not in SEVERAL_KEYS
+                assert not whole or report.gaps == 0, (world, seed, report.findings)
+            lines += len(run.records)
+    assert lines > len(seeds)
+
+
+@names
+async def test_what_is_served_is_never_contradicted(world: str, virtual_time: VirtualTime) -> None:
+    await assert_true_lines_follow(world, FEW, virtual_time)
+
+
+@pytest.mark.long
+@names
+async def test_what_is_served_is_never_contradicted_in_many_runs(world: str, virtual_time: VirtualTime) -> None:
+    await assert_true_lines_follow(world, MANY, virtual_time)
+
+
+@names
+async def test_lines_that_are_missing_are_a_gap_at_most(world: str, virtual_time: VirtualTime) -> None:
+    for seed in FEW:
+        run = await served(world, seed, virtual_time, window=MINUTE, calm=False)
+        kept = [record for record in run.records if Random(f"{seed} {record}").random() < 0.7]  # noqa: S311
+        for windows in (True, False):
+            assert [one for one in folded(run, kept, windows=windows).findings if one.bad] == [], (world, seed)
+
+
+def counting(records: Records) -> list[int]:
+    """Return the places of lines whose call was counted, and by no earlier decision, in order of their numbers."""
+    places = [
+        at
+        for at, record in enumerate(records)
+        if record["decision"] and all(one["added"] and "repeated" not in one for one in record["history"])
+    ]
+    return sorted(places, key=lambda at: records[at]["history"][0]["seq"])
+
+
+async def test_a_line_that_is_gone_is_a_gap(virtual_time: VirtualTime) -> None:
+    found = 0
+    for seed in FEW:
+        run = await served("one key", seed, virtual_time, window=LONG, calm=True)
+        for gone in counting(run.records)[1:-1]:
+            seq = run.records[gone]["history"][0]["seq"]
+            report = folded(run, [one for at, one in enumerate(run.records) if at != gone], windows=False)
+            assert [one.code for one in report.findings] == [HistoryCode.GAP]
+            assert str(seq) in report.findings[0].said
+            found += 1
+    assert found
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+async def test_a_count_that_was_changed_is_contradicted(more: int, virtual_time: VirtualTime) -> None:
+    """The first line of all has none before it; that it counts too few, no other line shows."""
+    found = 0
+    for seed in FEW:
+        run = await served("one key", seed, virtual_time, window=LONG, calm=True)
+        for place in counting(run.records)[1:]:
+            records = copy.deepcopy(run.records)
+            records[place]["history"][0]["count"] += more
+            assert folded(run, records, windows=True).contradicted, (seed, place)
+            found += 1
+    assert found
+
+
+async def test_a_number_of_two_calls_is_contradicted(virtual_time: VirtualTime) -> None:
+    found = 0
+    for seed in FEW:
+        run = await served("one key", seed, virtual_time, window=LONG, calm=True)
+        for place in counting(run.records):
+            report = folded(run, [*run.records, run.records[place]], windows=False)
+            assert report.contradicted == 1
+            found += 1
+    assert found
