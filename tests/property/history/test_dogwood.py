@@ -55,7 +55,7 @@ EVENT: Final = f'Action::"{EXPORT}"::request'
 
 
 @dataclass(frozen=True)
-class Limit:
+class BothLimits:
     """A limit in both languages. `most`: of calls, and of the sum of their amounts; None: no such limit."""
 
     window: str
@@ -95,7 +95,7 @@ class Limit:
         return governed(export, subjects=subjects, endpointSettings={**settings(), "history": [history]})
 
 
-class Asked(msgspec.Struct, frozen=True):
+class TraceCall(msgspec.Struct, frozen=True):
     """A call. `time` is in seconds."""
 
     time: int
@@ -123,14 +123,14 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 @dataclass
-class Ours:
+class CountingEngine:
     """The engine, over states in memory."""
 
     snapshot: Snapshot
     states: dict[str, KeyState] = field(default_factory=dict)
     asked: int = 0
 
-    def lets_through(self, asked: Asked) -> bool:
+    def lets_through(self, asked: TraceCall) -> bool:
         """Judge a call by the state of its key, and count it if it is let through."""
         call, now = asked.call, asked.time * SECOND
         needed = decide(self.snapshot, call, (), Circumstances(asked.time)).needs
@@ -149,7 +149,7 @@ class Ours:
         return done.passed
 
 
-def dogwood_verdict(limit: Limit, before: Sequence[Asked], asked: Asked) -> bool:
+def dogwood_verdict(limit: BothLimits, before: Sequence[TraceCall], asked: TraceCall) -> bool:
     """Return what Dogwood says of a call after these."""
     trace = "\n".join(one.event for one in (*before, asked))
     last = native.replay(limit.dogwood, SCHEMA, trace).splitlines()[-1]
@@ -157,20 +157,20 @@ def dogwood_verdict(limit: Limit, before: Sequence[Asked], asked: Asked) -> bool
     return {"true": True, "false": False}[last.rsplit(" ", 1)[1]]
 
 
-def is_left_over(limit: Limit, one: Asked, asked: Asked) -> bool:
+def is_left_over(limit: BothLimits, one: TraceCall, asked: TraceCall) -> bool:
     """Tell whether a call is older than the window, and may still be in a slot that is not over. In milliseconds."""
     slot = -(-limit.seconds * SECOND // SLOTS)
     end = asked.time * SECOND - limit.seconds * SECOND
     return one.time * SECOND < end < (one.time * SECOND // slot + 1) * slot
 
 
-def drawn_limit(rng: Random) -> Limit:
+def drawn_limit(rng: Random) -> BothLimits:
     count, total = rng.randint(1, 5), rng.randint(1, 60)
     kind = rng.choice(("count", "sum", "both"))
-    return Limit(rng.choice(tuple(WINDOWS)), None if kind == "sum" else count, None if kind == "count" else total)
+    return BothLimits(rng.choice(tuple(WINDOWS)), None if kind == "sum" else count, None if kind == "count" else total)
 
 
-def drawn_calls(rng: Random, limit: Limit) -> Iterator[Asked]:
+def drawn_calls(rng: Random, limit: BothLimits) -> Iterator[TraceCall]:
     """Draw calls, many of them about when an earlier one leaves the window."""
     time, times = START + rng.randrange(limit.seconds), [START]
     for _ in range(rng.randint(5, 30)):
@@ -178,24 +178,24 @@ def drawn_calls(rng: Random, limit: Limit) -> Iterator[Asked]:
         step = time + rng.choice((0, 1, rng.randint(0, limit.seconds // 3)))
         time = edge if edge >= time and rng.random() < 0.4 else step
         times.append(time)
-        yield Asked(time, rng.choice(AGENTS), rng.choice((0, 1, rng.randint(0, 30))))
+        yield TraceCall(time, rng.choice(AGENTS), rng.choice((0, 1, rng.randint(0, 30))))
 
 
 @dataclass
-class Comparison:
+class VerdictComparison:
     """What was seen: verdicts here, by what they were, and where the other one differs from what is expected."""
 
     seen: Counter[str] = field(default_factory=Counter)
-    differences: list[tuple[int, Asked]] = field(default_factory=list)
+    differences: list[tuple[int, TraceCall]] = field(default_factory=list)
 
 
-def compare(seeds: Sequence[int]) -> Comparison:
+def compare(seeds: Sequence[int]) -> VerdictComparison:
     """Compare the verdicts of a trace for each seed. A trace ends at its first difference."""
-    comparison = Comparison()
+    comparison = VerdictComparison()
     for seed in seeds:
         rng = Random(seed)  # noqa: S311 - a run that can be repeated
         limit = drawn_limit(rng)
-        ours, passed = Ours(limit.snapshot), list[Asked]()
+        ours, passed = CountingEngine(limit.snapshot), list[TraceCall]()
         for asked in drawn_calls(rng, limit):
             verdict, theirs = ours.lets_through(asked), dogwood_verdict(limit, passed, asked)
             left = [one for one in passed if one.agent == asked.agent and is_left_over(limit, one, asked)]
@@ -215,7 +215,7 @@ def compare(seeds: Sequence[int]) -> Comparison:
 
 @pytest.mark.parametrize(("count", "total"), [(1, 10), (1, None), (None, 10)])
 def test_dogwood_accepts_the_policy(count: int | None, total: int | None) -> None:
-    found = native.validate_policy(Limit("1h", count, total).dogwood, SCHEMA)
+    found = native.validate_policy(BothLimits("1h", count, total).dogwood, SCHEMA)
     assert (found["passed"], found["errors"], found["warnings"]) == (True, [], [])
 
 
@@ -240,7 +240,7 @@ def shifted(parts: int) -> Callable[[SlidingWindow, Sequence[Slot], int], tuple[
 
 
 WITHOUT: Final[dict[str, tuple[object, str, object]]] = {
-    "a count": (Ours, "lets_through", lambda *_: True),
+    "a count": (CountingEngine, "lets_through", lambda *_: True),
     "the whole window": (commits, "live_slots", shifted(1)),
     "its end": (commits, "live_slots", shifted(-1)),
     "the amount of this call": (needs, "_total", lambda *_: 0),
