@@ -17,10 +17,13 @@ import pytest
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_HISTORIES
 from bailiwick_engine.history.state import KeyState, parse_state
+from bailiwick_webhook.history.rations import WRITE_BURST, WRITES
 from demo.stack import DecisionPoint
 from localcluster import process
 from support.callers import Callers
+from support.floods import NUMBER, Floods
 from support.installation import accepted
+from support.longwork import counted_calls
 from support.namespaces import Roles
 from support.objects import Object, rule, subject
 from support.pdp import questions
@@ -54,7 +57,7 @@ HISTORIES: Final = (
     history("renamed", ["agent"]),
     history("flood", ["agent"]),
     history("fought", ["agent"]),
-    history("many", ["context.args.record"]),
+    history("many", ["resource"]),
     history("refund", ["agent", "context.args.currency"], amount={"of": "context.args.amount", "digits": 2}),
 )
 LIMITS: Final = (
@@ -95,10 +98,12 @@ def tenant(tenants: Tenants) -> Tenant:
     return make_tenant(tenants, "limits")
 
 
-def ask_for(tenant: Tenant, account: str, action: str, *, asker: str = "api", **context: object) -> Said:
+def ask_for(
+    tenant: Tenant, account: str, action: str, *, asker: str = "api", resource: str = "42", **context: object
+) -> Said:
     """Let an account ask for another one, by a token of that one."""
     token = tenant.token(account, tenant.audience)
-    body = questions.evaluation(tenant.account(account), f"customers.{action}", token=token, **context)
+    body = questions.evaluation(tenant.account(account), f"customers.{action}", resource, token=token, **context)
     return questions.post(tenant.url(), body, tenant.token(asker, ENFORCER_AUDIENCE))
 
 
@@ -141,7 +146,7 @@ class TestAnothersAllowance:
     def test_is_not_spent_by_an_account_that_does_not_enforce_the_endpoint(self, tenant: Tenant) -> None:
         before = states(tenant)
         assert ask_for(tenant, "agent", "own", asker="stranger").decision is not True
-        assert tenant.ask_itself("customers.many", args={"record": "itself"}).decision is True
+        assert tenant.ask_itself("customers.many", resource="itself").decision is True
         assert states(tenant) == before
 
     def test_is_not_spent_in_the_name_of_an_agent_that_is_not_proven(self, tenant: Tenant) -> None:
@@ -193,17 +198,33 @@ def test_many_keys_end_at_the_quota_of_their_namespace_and_no_other_one_notices(
     crowded, neighbour = (make_tenant(tenants, name) for name in ("crowded", "neighbour"))
     set_quota(crowded, QUOTA)
     asked = partial(ask_for, crowded, "agent", "many")
-    assert [asked(args={"record": f"r-{number}"}).decision for number in range(QUOTA)] == [True] * QUOTA
-    denied = asked(args={"record": "one-too-many"})
+    assert [asked(resource=f"r-{number}").decision for number in range(QUOTA)] == [True] * QUOTA
+    denied = asked(resource="one-too-many")
     assert (denied.decision, denied.reason, denied.context["next_action"]) == (False, "history_unavailable", "retry")
     assert len(states(crowded)) == QUOTA
     # Keys that exist go on counting, and what no history touches needs none.
-    assert asked(args={"record": "r-0"}).decision is True
+    assert asked(resource="r-0").decision is True
     assert crowded.ask("customers.list").decision is True
-    assert [ask_for(neighbour, "agent", "many", args={"record": f"r-{number}"}).decision for number in range(9)] == [
-        True
-    ] * 9
+    assert [ask_for(neighbour, "agent", "many", resource=f"r-{number}").decision for number in range(9)] == [True] * 9
     assert len(states(neighbour)) == 9
+
+
+def test_a_flood_of_new_keys_is_bounded_by_its_namespace_and_takes_no_write_from_others(
+    tenants: Tenants, pdp: Bailiwick
+) -> None:
+    flooding, innocent = (make_tenant(tenants, name) for name in ("spreading", "steady"))
+    requests, began = ApiServerRequests(pdp.callers), time.monotonic()
+    with Floods([counted_calls(flooding, "customers.many", NUMBER)], 60) as floods:
+        answers = [ask_for(innocent, "agent", "many", resource="steady") for _ in range(40)]
+    sent, seconds = requests.since(), time.monotonic() - began
+    assert [answer.decision for answer in answers] == [True] * 40
+    (counts,) = floods.counts.values()
+    assert counts["200"] > 0
+    # Each flooding call that passed has an object of its own; one of all is that of the innocent calls.
+    made = len(states(flooding))
+    assert 0 < made <= WRITE_BURST + WRITES * (seconds + 1)
+    # The first of the innocent calls made its object, and none of the others had to write again.
+    assert sent["PUT"] == 39
 
 
 def test_a_flood_at_the_limit_reads_four_times_a_second_and_takes_nothing_from_others(
@@ -211,7 +232,7 @@ def test_a_flood_at_the_limit_reads_four_times_a_second_and_takes_nothing_from_o
 ) -> None:
     flooding, innocent = (make_tenant(tenants, name) for name in ("flooding", "innocent"))
     assert [ask_for(flooding, "agent", "flood").decision for _ in range(LIMIT)] == [True] * LIMIT
-    assert ask_for(innocent, "agent", "many", args={"record": "steady"}).decision
+    assert ask_for(innocent, "agent", "many", resource="steady").decision
     stop, denied = threading.Event(), Counter[str | None]()
 
     def flood() -> None:
@@ -222,7 +243,7 @@ def test_a_flood_at_the_limit_reads_four_times_a_second_and_takes_nothing_from_o
     with ThreadPoolExecutor(16) as threads:
         floods = [threads.submit(flood) for _ in range(16)]
         try:
-            answers = [ask_for(innocent, "agent", "many", args={"record": "steady"}) for _ in range(60)]
+            answers = [ask_for(innocent, "agent", "many", resource="steady") for _ in range(60)]
         finally:
             stop.set()
         for one in floods:
@@ -256,7 +277,7 @@ def test_a_writer_that_never_rests_makes_calls_of_its_key_late_and_no_limit_larg
     try:
         until(lambda: written[200] > 3, "somebody else writes")
         fought = [ask_for(tenant, "agent", "fought") for _ in range(LIMIT + 2)]
-        others = [ask_for(tenant, "agent", "many", args={"record": "beside"}) for _ in range(5)]
+        others = [ask_for(tenant, "agent", "many", resource="beside") for _ in range(5)]
     finally:
         stop.set()
         fighter.join()
@@ -266,7 +287,7 @@ def test_a_writer_that_never_rests_makes_calls_of_its_key_late_and_no_limit_larg
 
 
 def test_nobody_else_can_write_or_delete_what_was_counted(tenant: Tenant, pdp: Bailiwick) -> None:
-    assert ask_for(tenant, "agent", "many", args={"record": "kept"}).decision
+    assert ask_for(tenant, "agent", "many", resource="kept").decision
     path = path_of_latest(tenant)
     Roles(pdp.callers.admin, tenant.namespace).give(
         [{"apiGroups": [API_VERSION.partition("/")[0]], "resources": [ENDPOINT_HISTORIES], "verbs": ["*"]}], "carol"
