@@ -188,10 +188,11 @@ return are treated alike. `--on-record-failure` chooses between availability and
 | Call | `deny` (default) | `allow` |
 | --- | --- | --- |
 | takes a use of a grant | denied with `record_failed`; the use stays spent | the same |
+| is counted in a history | denied with `record_failed`; it is taken out again | the same |
 | any other | denied with `record_failed` | answered; the record is kept and retried while there is room in the queue, \
 and is lost otherwise |
 
-The answer to a call that takes a use waits until its record is written. Other records are written within about 10 ms \
+The answer to a call that takes a use, or that a history counts, waits until its record is written. Other records are written within about 10 ms \
 of the answer. The first of these answers can therefore be given before a failure is noticed; their records are kept \
 and retried.
 

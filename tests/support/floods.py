@@ -27,6 +27,8 @@ MOST_SECONDS: Final = 120.0
 MOST_ATTEMPTS: Final = 50_000
 _TESTS: Final = Path(__file__).parents[1]
 _PAUSE_SECONDS: Final = 0.02
+NUMBER: Final = "#number#"
+"""In a body, a number that no other request of the flood has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ class _Client:
             await asyncio.sleep(self._flood.rest)
 
     async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
-        body = self._flood.body.encode()
+        self._number += 1
+        body = self._flood.body.replace(NUMBER, f"{self._number}").encode()
         writer.write(self._head(number, len(body)) + body)
         head = await reader.readuntil(b"\r\n\r\n")
         self.counts[head.split(b" ", 2)[1].decode()] += 1

@@ -36,6 +36,11 @@ def searches(tenant: Tenant, connections: int = _AT_ONCE) -> Flood:
     return _storm(tenant, "search/resource", {**body, "resource": {"type": "customer"}}, connections)
 
 
+def counted_calls(tenant: Tenant, action: str, resource: str, connections: int = _AT_ONCE) -> Flood:
+    """Return an enforcer that sends calls which a history counts. `resource` may be a `NUMBER`."""
+    return _storm(tenant, "evaluation", tenant.body(action, resource), connections, rest=0.05)
+
+
 def nested(point: DecisionPoint, connections: int, *tokens: str) -> Flood:
     """Return who sends what takes a parser longest: a review of a million lists. Without tokens they are strangers."""
     lists = "[" + "[[[[]]]]," * 350_000 + "0]"

@@ -48,6 +48,7 @@ WHOLE: Final = {
     ("reference/sdk.md", "names-that-mean-the-same-thing", "guards of the SDK"),
     ("concepts/comparisons.md", "cerbos", "SDK and Cerbos"),
     ("concepts/comparisons.md", "decern", "SDK and decern"),
+    ("concepts/comparisons.md", "dogwood-and-agentcore-policy", "Dogwood"),
 }
 # The first is the readers' own; of the next two nothing is claimed; the last is the kubelet's work.
 UNTESTED: Final = {

@@ -12,8 +12,8 @@ from typing import Final
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_api.manifests.admission import PATH
 from support.admission.reviews import large, sent
-from support.floods import Flood, Floods
-from support.longwork import batches, nested, searches
+from support.floods import NUMBER, Flood, Floods
+from support.longwork import batches, counted_calls, nested, searches
 from support.pdp.tenant import Tenant
 from support.soak.stage import ACCOUNTS, Stage
 
@@ -69,11 +69,13 @@ def stranger_floods(stage: Stage) -> dict[str, Flood]:
 
 
 def enforcer_floods(stage: Stage) -> dict[str, Flood]:
-    """Return the floods of one tenant's own enforcer."""
-    heavy = stage.cast.heavy
+    """Return the floods of tenants' own enforcers: of one whose work is long, and of one whose calls are counted."""
+    heavy, counted = stage.cast.heavy, stage.cast.counted
     return {
         "batches of a hundred": batches(heavy, 100, _BATCH_REST_SECONDS),
         "searches": searches(heavy, 100),
+        "counted calls of one key": counted_calls(counted, "customers.count", "42"),
+        "counted calls of many keys": counted_calls(counted, "customers.spread", NUMBER),
     }
 
 

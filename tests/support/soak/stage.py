@@ -35,6 +35,21 @@ _LARGE_ARGUMENTS: Final = rule(
 )
 
 
+_HISTORIES: Final = [
+    {"name": name, "key": key, "window": "1m", "counts": {"actions": [f"customers.{name}"]}}
+    for name, key in (("count", ["agent"]), ("spread", ["resource"]))
+]
+# So many in a minute that the limit is full for a part of it.
+_LIMITS: Final = [
+    rule(
+        name,
+        actions=[f"customers.{name}"],
+        conditions=[{"name": "limit", "expression": f"history.{name}.count <= {most}"}],
+    )
+    for name, most in (("count", 1_000), ("spread", 1))
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Cast:
     """The tenants. The first two are innocent; everybody else is not."""
@@ -42,6 +57,7 @@ class Cast:
     innocent: Tenant
     reviewed: Tenant
     heavy: Tenant
+    counted: Tenant
     flooded: Tenant
     agent: Tenant
     asking: Tenant
@@ -122,6 +138,7 @@ def _cast(tenants: Tenants) -> Cast:
         innocent=tenants.make("innocent"),
         reviewed=tenants.make("reviewed"),
         heavy=tenants.make("heavy", [*RULES, *NAMED]),
+        counted=tenants.make("counted", [RULES[0], *_LIMITS], _HISTORIES),
         flooded=flooded,
         agent=tenants.make("agent", [rule(actions=["customers.list"]), _LARGE_ARGUMENTS]),
         asking=tenants.make("asking"),
