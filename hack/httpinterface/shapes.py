@@ -68,10 +68,13 @@ SENT: Final[dict[str, Shape]] = {
             business_justification=described(TEXT, "The requester's reason, for who reviews."),
             approval=ref("PresentedApproval"),
             explain=described({"type": "boolean"}, "Ask for an explanation."),
+            dry_run=described(
+                {"type": "boolean"}, "Ask only what the call would come to: nothing is used, requested or counted."
+            ),
         )
         | {"additionalProperties": True},
-        "What else there is to say of the call. Conditions read all members but evidence, approval, explain and"
-        " business_justification.",
+        "What else there is to say of the call. Conditions read all members but evidence, approval, explain,"
+        " dry_run and business_justification.",
     ),
     "PresentedApproval": described(
         an_object(("id",), id=_NAME, state=TEXT, approved_at=TEXT, approved_until=TEXT),
@@ -146,7 +149,7 @@ _CONTEXT: Final = an_object(
         "Where an approval can be requested. If it is absent, none can.",
     ),
     task=an_object(("id", "status", "status_endpoint"), id=TEXT, status={"const": "pending"}, status_endpoint=_URL),
-    dry_run={"const": True},
+    dry_run=described({"const": True}, "The answer is to a dry run, and permits nothing."),
     explanation=described(_OPEN, "If it was asked for. See docs/reference/authzen.md."),
     error=described(
         an_object(("status", "message"), status={"type": "integer"}, message=TEXT), "Of an item of a batch alone."

@@ -120,7 +120,8 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     `actors` act for the subject, the outermost first: it presents the call, and is a service account. Empty: the
     subject calls for itself. `context` is AuthZEN's, without the members that only carry evidence or steer the answer
     (`RESERVED_CONTEXT`); it may hold `args`, the call's arguments as the enforcer sent them. `shown`: what was
-    shown of an approval. `refused`: the request has no single meaning, so it is denied for every caller.
+    shown of an approval. `refused`: the request has no single meaning, so it is denied for every caller. `dry_run`: the
+    caller asks what a call would come to and does not make it. It is no part of what an approval is bound to.
     """
 
     namespace: str
@@ -133,6 +134,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     actors: tuple[Party, ...] = ()
     shown: ShownApproval | None = None
     refused: Reason | None = None
+    dry_run: bool = False
 
     @property
     def intent(self) -> str | None:
@@ -141,4 +143,4 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         return intent if isinstance(intent, str) and intent else None
 
 
-RESERVED_CONTEXT = frozenset({"evidence", "approval", "explain", "business_justification"})
+RESERVED_CONTEXT = frozenset({"evidence", "approval", "explain", "dry_run", "business_justification"})

@@ -99,20 +99,35 @@ class AsyncBailiwick:
         self._reports: set[asyncio.Task[OutcomeReport]] = set()
 
     @_must_be_awaited
-    async def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
-        """Ask about a call. Raises `ValueError` for a call that JSON cannot carry, and nothing else."""
+    async def evaluate(
+        self, call: AccessCall, *, approval: Approval | None = None, dry_run: bool = False
+    ) -> AccessDecision:
+        """Ask about a call. Raises `ValueError` for a call that JSON cannot carry, and nothing else.
+
+        `dry_run`: only ask what the call would come to. Nothing is used, requested or counted, and the decision is
+        never an allow: see its `would_allow`.
+        """
         with self._telemetry.observe(call.traceparent) as observation:
-            decision = await self._run(self._questions.evaluate(call, approval, observation.headers))
-            observation.tell(decision)
+            decision = await self._run(self._questions.evaluate(call, approval, observation.headers, dry_run=dry_run))
+            if not dry_run:
+                # Else it would count among the denials.
+                observation.tell(decision)
         return decision
 
     @_must_be_awaited
     async def evaluate_many(
-        self, calls: Sequence[AccessCall], *, semantic: str = BatchSemantic.EXECUTE_ALL
+        self,
+        calls: Sequence[AccessCall],
+        *,
+        semantic: str = BatchSemantic.EXECUTE_ALL,
+        dry_run: bool = False,
     ) -> list[AccessDecision]:
-        """Ask about up to a hundred calls in one request; the decisions are in the calls' order."""
+        """Ask about up to a hundred calls in one request; the decisions are in the calls' order.
+
+        `dry_run`: as for `evaluate`, for each of them.
+        """
         with self._telemetry.observe(calls[0].traceparent if calls else None) as observation:
-            return await self._run(self._questions.evaluate_many(calls, semantic, observation.headers))
+            return await self._run(self._questions.evaluate_many(calls, semantic, observation.headers, dry_run=dry_run))
 
     @_must_be_awaited
     async def require(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:

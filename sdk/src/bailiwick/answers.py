@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from bailiwick.decision import (
+    DRY_RUN,
     NOT_EVALUATED,
     UNAVAILABLE,
     UNKNOWN_OBLIGATION,
@@ -37,19 +38,21 @@ class BatchSemantic(StrEnum):
     PERMIT_ON_FIRST_PERMIT = "permit_on_first_permit"
 
 
-def decision_of(reply: QuestionReply) -> AccessDecision:
-    """Return the decision that an answer is, or the denial that it amounts to."""
+def decision_of(reply: QuestionReply, *, dry_run: bool = False) -> AccessDecision:
+    """Return the decision that an answer is, or the denial that it amounts to. `dry_run`: it was asked for one."""
     if reply.status != HTTPStatus.OK:
         return _undecided(reply, reply.detail)
-    return replace(_judged(reply.body), attempts=reply.attempts)
+    return replace(_judged(reply.body, dry_run=dry_run), attempts=reply.attempts)
 
 
-def decisions_of(reply: QuestionReply, count: int, semantic: BatchSemantic) -> list[AccessDecision]:
+def decisions_of(
+    reply: QuestionReply, count: int, semantic: BatchSemantic, *, dry_run: bool = False
+) -> list[AccessDecision]:
     """Return one decision for each of the calls that were asked about, in their order."""
     listed = reply.body.get("evaluations") if isinstance(reply.body, Mapping) else None
     if reply.status != HTTPStatus.OK or not isinstance(listed, list) or not 0 < len(listed) <= count:
         return [_undecided(reply, reply.detail if reply.status != HTTPStatus.OK else _NO_BATCH)] * count
-    found = [replace(_judged(item), attempts=reply.attempts) for item in listed]
+    found = [replace(_judged(item, dry_run=dry_run), attempts=reply.attempts) for item in listed]
     # Whatever settles the batch ends it, so an item behind that, or an end without it, is no answer to this question.
     settles = {BatchSemantic.DENY_ON_FIRST_DENY: False, BatchSemantic.PERMIT_ON_FIRST_PERMIT: True}.get(semantic)
     # As it came: an unknown obligation is no business of the decision point's.
@@ -111,7 +114,7 @@ _OVERLOADED: Final = "overloaded"
 _NOT_TO_BE_ASKED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 
-def _judged(said: object) -> AccessDecision:
+def _judged(said: object, *, dry_run: bool) -> AccessDecision:
     decision = said.get("decision") if isinstance(said, Mapping) else None
     if not isinstance(said, Mapping) or not isinstance(decision, bool):
         return AccessDecision.denied(UNAVAILABLE, "the answer holds no decision", available=False)
@@ -123,6 +126,12 @@ def _judged(said: object) -> AccessDecision:
     if decision and context.get("obligations") not in (None, []):
         detail = "the decision point allows it with an obligation, and this application knows none"
         return AccessDecision(allowed=False, reason=UNKNOWN_OBLIGATION, context=context, detail=detail)
+    if decision and (dry_run or context.get("dry_run", False) is not False):
+        # A decision point that does not know dry runs has decided, as for a call; a list is no call either.
+        detail = "the answer to a dry run permits nothing"
+        if not dry_run:
+            detail = "the decision point answered by a dry run: this application is no enforcer of the endpoint"
+        return AccessDecision(allowed=False, reason=DRY_RUN, context=context, detail=detail, would_allow=True)
     reason = text(context, "reason") or ("allowed" if decision else _error(context) or UNSPECIFIED)
     return AccessDecision(allowed=decision, reason=reason, context=context)
 

@@ -20,7 +20,7 @@ _SERVICE_ACCOUNT_SUB: Final = "system:serviceaccount:"
 # From here on a JSON number is no longer every reader's number (RFC 7493, 2.2).
 _INTEGER_LIMIT: Final = 2**53
 # Members of the context that a call has fields of its own for; in `context` they would override those.
-_OWN_MEMBERS: Final = frozenset({"approval", "args", "business_justification", "evidence", "intent"})
+_OWN_MEMBERS: Final = frozenset({"approval", "args", "business_justification", "dry_run", "evidence", "intent"})
 _DEPTH: Final = 24
 # Categories of Unicode whose characters leave no mark of their own, and characters of other categories that leave none.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"})
@@ -88,21 +88,28 @@ class AccessCall:
     def __post_init__(self) -> None:
         """Refuse a context that would say something else than the fields. Raises `ValueError`."""
         if taken := _OWN_MEMBERS & set(self.context):
-            raise ValueError(f"context must not hold {', '.join(sorted(taken))}: a call has fields for it")
+            raise ValueError(f"context must not hold {', '.join(sorted(taken))}: the client itself sets these")
 
     def __repr__(self) -> str:
         return f"Call({self.action!r} on {self.resource.type}:{self.resource.id})"
 
 
 def body_of(
-    call: AccessCall, *, approval: Mapping[str, Any] | None = None, reason: str | None = None
+    call: AccessCall,
+    *,
+    approval: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+    dry_run: bool = False,
 ) -> dict[str, Any]:
-    """Return the body of an evaluation (AuthZEN 1.0, 6.1). Members that a call does not have are left out."""
+    """Return the body of an evaluation (AuthZEN 1.0, 6.1). Members that a call does not have are left out.
+
+    `dry_run`: it only asks what the call would come to.
+    """
     body = {
         "subject": entity(call.subject or Principal.of_token(call.token or "")),
         "action": _without_empty({"name": call.action, "properties": dict(call.action_properties)}),
         "resource": entity(call.resource),
-        "context": context_of(call, approval, reason),
+        "context": {**context_of(call, approval, reason), **({"dry_run": True} if dry_run else {})},
     }
     return _without_empty(body)
 

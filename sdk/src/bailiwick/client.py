@@ -64,19 +64,32 @@ class Bailiwick:
         self._questions = Questions(base, Exchanger(token, Breaker(), echo=echo), deadline)
         self._telemetry = Telemetry(endpoint or base)
 
-    def evaluate(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
-        """Ask about a call. Raises `ValueError` for a call that JSON cannot carry, and nothing else."""
+    def evaluate(self, call: AccessCall, *, approval: Approval | None = None, dry_run: bool = False) -> AccessDecision:
+        """Ask about a call. Raises `ValueError` for a call that JSON cannot carry, and nothing else.
+
+        `dry_run`: only ask what the call would come to. Nothing is used, requested or counted, and the decision is
+        never an allow: see its `would_allow`.
+        """
         with self._telemetry.observe(call.traceparent) as observation:
-            decision = self._run(self._questions.evaluate(call, approval, observation.headers))
-            observation.tell(decision)
+            decision = self._run(self._questions.evaluate(call, approval, observation.headers, dry_run=dry_run))
+            if not dry_run:
+                # Else it would count among the denials.
+                observation.tell(decision)
         return decision
 
     def evaluate_many(
-        self, calls: Sequence[AccessCall], *, semantic: str = BatchSemantic.EXECUTE_ALL
+        self,
+        calls: Sequence[AccessCall],
+        *,
+        semantic: str = BatchSemantic.EXECUTE_ALL,
+        dry_run: bool = False,
     ) -> list[AccessDecision]:
-        """Ask about up to a hundred calls in one request; the decisions are in the calls' order."""
+        """Ask about up to a hundred calls in one request; the decisions are in the calls' order.
+
+        `dry_run`: as for `evaluate`, for each of them.
+        """
         with self._telemetry.observe(calls[0].traceparent if calls else None) as observation:
-            return self._run(self._questions.evaluate_many(calls, semantic, observation.headers))
+            return self._run(self._questions.evaluate_many(calls, semantic, observation.headers, dry_run=dry_run))
 
     def require(self, call: AccessCall, *, approval: Approval | None = None) -> AccessDecision:
         """Ask about a call that is about to be made. Raises `Denied`, `ApprovalNeeded` or `Unavailable`."""

@@ -16,6 +16,7 @@ UNAVAILABLE: Final = "pdp_unavailable"
 NOT_EVALUATED: Final = "not_evaluated"
 UNKNOWN_OBLIGATION: Final = "unknown_obligation"
 UNSPECIFIED: Final = "unspecified"
+DRY_RUN: Final = "dry_run"
 PENDING: Final = "pending"
 APPROVED: Final = "approved"
 # ARAP 1.0 draft, "Task Status": anything else is not approved, and final as far as anybody here can tell.
@@ -32,6 +33,8 @@ class AccessDecision:
 
     `reason` is a code. `context` is AuthZEN's, as it came. `available` is False where there is no decision, for want of
     an answer that is one; `detail` says in words what happened then. `attempts` counts the requests that were sent.
+
+    The answer to a dry run permits nothing: it is never `allowed`. `would_allow` tells whether the call would be.
     """
 
     allowed: bool
@@ -40,6 +43,12 @@ class AccessDecision:
     available: bool = True
     detail: str = ""
     attempts: int = 0
+    would_allow: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a decision that would permit a call by the answer to a dry run. Raises `ValueError`."""
+        if self.allowed and (self.would_allow or self.context.get("dry_run") is True):
+            raise ValueError("the answer to a dry run permits nothing")
 
     def __bool__(self) -> bool:
         return self.allowed

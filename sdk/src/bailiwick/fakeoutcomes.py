@@ -1,8 +1,8 @@
 """Outcomes for an application's own tests: transports that hand out handles, and remember what is reported.
 
 Standing: between the clients of `testing.FakePDP` and its decision point, which has no API server to count calls at.
-Holds: only an allow gets a handle; a report is answered as the decision point answers it: the same again 200, another
-one 409, an unknown handle 410.
+Holds: only an allow gets a handle, and a dry run gets none; a report is answered as the decision point answers it: the
+same again 200, another one 409, an unknown handle 410.
 """
 
 import json
@@ -77,12 +77,13 @@ class OutcomeLedger:
         return replace(response, body=json.dumps(said).encode())
 
     def _with_handle(self, asked: Mapping[str, Any], said: Mapping[str, Any]) -> Mapping[str, Any]:
-        if said.get("decision") is not True:
+        context = said.get("context", {})
+        if said.get("decision") is not True or context.get("dry_run") is True:
             return said
         with self._lock:
             handle = f"handle-{len(self._calls) + 1}"
             self._calls[handle] = _CountedCall(asked["action"]["name"])
-        return {**said, "context": {**said.get("context", {}), "outcome": {"handle": handle, "until": _UNTIL}}}
+        return {**said, "context": {**context, "outcome": {"handle": handle, "until": _UNTIL}}}
 
 
 class CountingTransport:

@@ -70,15 +70,15 @@ class Questions:
         self._now = now
 
     def evaluate(
-        self, call: AccessCall, approval: Approval | None, headers: Mapping[str, str]
+        self, call: AccessCall, approval: Approval | None, headers: Mapping[str, str], *, dry_run: bool = False
     ) -> Generator[Send | Pause, _Sent, AccessDecision]:
-        """Ask about one call."""
-        body = encoded(body_of(call, approval=None if approval is None else approval.shown))
+        """Ask about one call. `dry_run`: only what it would come to."""
+        body = encoded(body_of(call, approval=None if approval is None else approval.shown, dry_run=dry_run))
         reply = yield from self._ask("evaluation", body, headers)
-        return answers.decision_of(reply)
+        return answers.decision_of(reply, dry_run=dry_run)
 
     def evaluate_many(
-        self, calls: Sequence[AccessCall], semantic: str, headers: Mapping[str, str]
+        self, calls: Sequence[AccessCall], semantic: str, headers: Mapping[str, str], *, dry_run: bool = False
     ) -> Generator[Send | Pause, _Sent, list[AccessDecision]]:
         """Ask about several calls at once. Raises `ValueError` for more than a body can hold."""
         chosen = BatchSemantic(semantic)
@@ -88,11 +88,11 @@ class Questions:
             # AuthZEN answers an empty batch as one evaluation, which would be of nothing.
             return []
         body = {
-            "evaluations": [body_of(call) for call in calls],
+            "evaluations": [body_of(call, dry_run=dry_run) for call in calls],
             "options": {"evaluations_semantic": chosen.value},
         }
         reply = yield from self._ask("evaluations", encoded(body), headers)
-        return answers.decisions_of(reply, len(calls), chosen)
+        return answers.decisions_of(reply, len(calls), chosen, dry_run=dry_run)
 
     def report(self, handle: OutcomeHandle, outcome: str) -> Generator[Send | Pause, _Sent, OutcomeReport]:
         """Report what became of a call, within the deadline of a decision."""

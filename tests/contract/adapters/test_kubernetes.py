@@ -658,3 +658,13 @@ async def test_a_decision_by_admission_is_recorded_and_a_dry_run_is_not() -> Non
     (line,) = records.lines
     assert body["response"]["auditAnnotations"]["evaluation-id"].encode() in line
     assert b"review-uid" in line
+
+
+async def test_no_object_makes_a_write_to_the_cluster_a_dry_run_of_its_call() -> None:
+    records = KeptRecords()
+    review = admitting(dry_run=True, context={"dry_run": True})
+    review["request"]["object"] = {**(review["request"].get("object") or {}), "dry_run": True}
+    async with asked(Alone([protecting()], records=records), "/admission/enforce") as post:
+        await post(review)
+    (line,) = map(json.loads, records.lines)
+    assert line["dry_run"] is False

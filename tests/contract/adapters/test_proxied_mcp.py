@@ -164,3 +164,19 @@ async def test_the_path_can_be_another_one(proxied: Callable[..., Any]) -> None:
         there = await sent(ports, proxied("POST", "/tools/v1", enforcer(), bearer(), JSON, body=tool("orders")))
         elsewhere = await sent(ports, proxied("POST", "/mcp", enforcer(), bearer(), JSON, body=tool("orders")))
     assert (there.status, elsewhere.status) == (200, 403)
+
+
+async def test_no_client_of_a_proxy_makes_its_call_a_dry_run(proxied: Callable[..., Any]) -> None:
+    alone = Alone(governed())
+    params = {
+        "name": "transfer",
+        "arguments": {"amount": 1, "dry_run": True, "context": {"dry_run": True}},
+        "_meta": {"dry_run": True},
+        "dry_run": True,
+        "context": {"dry_run": True},
+    }
+    sneaking = message("tools/call", params, dry_run=True, context={"dry_run": True})
+    headers = [(name, "true") for name in ("X-Dry-Run", "X-Bailiwick-Dry-Run", "Dry-Run")]
+    await asked(proxied, sneaking, *headers, alone=alone)
+    lines = [line for line in map(json.loads, alone.records.lines) if "evaluation_id" in line]
+    assert [line["dry_run"] for line in lines] == [False]

@@ -52,6 +52,15 @@ def test_what_needs_an_approval_is_denied(pdp: Bailiwick) -> None:
     assert caught.value.decision.reason == "approval_required"
 
 
+def test_a_dry_run_says_what_a_call_would_come_to_and_permits_nothing(pdp: Bailiwick) -> None:
+    alone = [pdp.evaluate(one, dry_run=True) for one in (LIST, EXPORT)]
+    batch = pdp.evaluate_many([LIST, EXPORT], dry_run=True)
+    for listed, exported in (alone, batch):
+        assert (listed.allowed, listed.would_allow, listed.reason) == (False, True, "dry_run")
+        assert (exported.allowed, exported.would_allow, exported.reason) == (False, False, "approval_required")
+        assert listed.context["dry_run"] is exported.context["dry_run"] is True
+
+
 def test_a_batch_is_decided_in_order(pdp: Bailiwick) -> None:
     assert [one.allowed for one in pdp.evaluate_many([LIST, EXPORT, LIST])] == [True, False, True]
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 from hypothesis import given, settings, strategies as st
 
 from bailiwick_engine.decision.verdict import Outcome, Verdict
@@ -299,5 +300,11 @@ def test_only_an_enforcer_or_the_subject_itself_is_told_anything(world: World) -
     verdict = verdict_of(world)
     if call["caller"]["uid"] == "stranger-uid" or call["endpoint"] not in {ENDPOINT, "other"}:
         assert verdict == Verdict(outcome=Outcome.FORBIDDEN, reason=verdict.reason)
-    if verdict.dry_run:
+    if verdict.dry_run and not call["dry_run"]:
         assert call["subject"]["id"] == call["caller"]["username"]
+
+
+@given(worlds())
+def test_a_dry_run_has_the_verdict_of_the_call(world: World) -> None:
+    made, tried = (verdict_of(replace(world, call={**world.call, "dry_run": dry_run})) for dry_run in (False, True))
+    assert tried == (made if made.outcome is Outcome.FORBIDDEN else msgspec.structs.replace(made, dry_run=True))

@@ -35,6 +35,7 @@ contexts: Final = st.one_of(
             "args": objects,
             "business_justification": texts,
             "explain": st.one_of(st.booleans(), odd),
+            "dry_run": st.one_of(st.booleans(), odd),
             "approval": _some({"id": texts, "state": texts, "approved_at": texts, "approved_until": texts}),
             "tenant": odd,
         },

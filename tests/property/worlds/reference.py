@@ -79,7 +79,7 @@ def decide(world: World) -> Answer:  # noqa: C901, PLR0911, PLR0912 - one clause
         return FORBIDDEN
     if not enforcing and not _asks_about_itself(call, here):
         return FORBIDDEN
-    dry_run = not enforcing
+    dry_run = call.get("dry_run", False) or not enforcing
     if world.freshness == "dead":
         return Answer("deny", "store_stale", dry_run=dry_run)
     # 2. Endpoint configured and compiled.

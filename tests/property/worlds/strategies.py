@@ -234,6 +234,7 @@ def calls(draw: st.DrawFn) -> Object:
         "action": {"name": draw(mostly("customers.export", "customers.list", "customers.", "orders.get", odds=4))},
         "resource": resource,
         "context": context,
+        "dry_run": draw(seldom()),
     }
 
 
@@ -524,6 +525,7 @@ def call_of(plain: reference.Object) -> Call:
         action=Action(plain["action"]["name"], plain["action"].get("properties")),
         resource=Resource(plain["resource"]["type"], plain["resource"]["id"], plain["resource"].get("properties")),
         context=plain["context"],
+        dry_run=plain.get("dry_run", False),
     )
 
 

@@ -49,6 +49,8 @@ NO_ALLOWS: Final[dict[str, Scripted]] = {
     "a context that is a list": answer({"decision": True, "context": [{"obligations": [{"id": "1"}]}]}),
     "a context that is a text": answer({"decision": True, "context": "obligations"}),
     "a context that is null": answer({"decision": True, "context": None}),
+    "an allow by a dry run": allow(dry_run=True),
+    "an allow by a dry run of a word": allow(dry_run="true"),
     "an answer to nobody": answer({"decision": True}, x_request_id=""),
     "an answer to another": answer({"decision": True}, x_request_id="another"),
     "a lost connection": TransportError("reset"),
@@ -72,6 +74,55 @@ async def test_it_is_a_denial_under_asyncio_too(came: Scripted) -> None:
     assert not (await pdp.evaluate(CALL)).allowed
     with pytest.raises(Denied):
         await pdp.require(CALL)
+
+
+ASKS_BY_A_DRY_RUN: Final[dict[str, tuple[Scripted, bool]]] = {
+    "an allow by a dry run": (allow(dry_run=True), True),
+    # A decision point that does not know dry runs, and decided.
+    "an allow": (allow(), True),
+    "a denial": (deny(), False),
+    "an obligation": (allow(dry_run=True, obligations=[{"id": "1"}]), False),
+    "a word": (answer({"decision": "true"}), False),
+    "no connection": (NotSentError("refused"), False),
+}
+
+
+@pytest.mark.parametrize(("came", "expected"), ASKS_BY_A_DRY_RUN.values(), ids=ASKS_BY_A_DRY_RUN)
+def test_a_dry_run_never_allows_and_says_what_the_call_would_come_to(came: Scripted, *, expected: bool) -> None:
+    pdp, script = client(came)
+    decision = pdp.evaluate(CALL, dry_run=True)
+    assert (bool(decision), decision.allowed, decision.would_allow) == (False, False, expected)
+    assert decision.outcome is None
+    assert script.bodies[0]["context"]["dry_run"] is True
+
+
+async def test_a_dry_run_never_allows_under_asyncio_either() -> None:
+    items = [{"decision": True, "context": {"dry_run": True}}, {"decision": False}, {"decision": True}]
+    script = Script(allow(dry_run=True), answer({"evaluations": items}))
+    pdp = AsyncBailiwick("https://pdp.example", token=None, transport=script.asynchronous)
+    alone = await pdp.evaluate(CALL, dry_run=True)
+    batch = await pdp.evaluate_many([CALL] * 3, dry_run=True)
+    assert [(one.allowed, one.would_allow) for one in (alone, *batch)] == [
+        *((False, True), (False, True), (False, False), (False, True)),
+    ]
+    assert [item["context"]["dry_run"] for item in script.bodies[1]["evaluations"]] == [True] * 3
+
+
+def test_only_a_dry_run_says_what_a_call_would_come_to() -> None:
+    pdp, script = client(allow(), deny())
+    assert [pdp.evaluate(CALL).would_allow for _ in range(2)] == [False, False]
+    assert all("dry_run" not in body["context"] for body in script.bodies)
+
+
+@pytest.mark.parametrize("more", [{"would_allow": True}, {"context": {"dry_run": True}}])
+def test_nothing_makes_an_allow_of_the_answer_to_a_dry_run(more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="permits nothing"):
+        Decision(allowed=True, reason="allowed", **more)
+
+
+def test_a_call_cannot_ask_for_a_dry_run_by_its_context() -> None:
+    with pytest.raises(ValueError, match="dry_run"):
+        Call(action="export", resource=Resource("customer", "42"), context={"dry_run": True})
 
 
 def test_in_a_batch_an_allow_whose_context_is_no_object_is_none() -> None:

@@ -56,6 +56,11 @@ def test_only_an_allow_has_a_handle() -> None:
     assert client(OutcomeLedger(), answer({}, 503)).evaluate(CALL).available is False
 
 
+def test_a_dry_run_has_no_handle() -> None:
+    tried: Decision = client(OutcomeLedger(), allow(dry_run=True)).evaluate(CALL, dry_run=True)
+    assert (tried.would_allow, "outcome" in tried.context) == (True, False)
+
+
 def test_each_allow_of_a_batch_has_a_handle() -> None:
     ledger = OutcomeLedger()
     items = [{"decision": one, "context": {"evaluation_id": "e"}} for one in (True, False, True)]

@@ -331,15 +331,31 @@ async def test_a_list_is_asked_about_in_batches() -> None:
     assert [len(body["evaluations"]) for body in script.bodies] == [100, 50]
 
 
-async def test_what_a_list_was_allowed_is_reported_as_not_done() -> None:
-    handle = {"handle": "h-1", "until": UNTIL}
-    allowed = {"decision": True, "context": {"evaluation_id": "e-1", "outcome": handle}}
-    script = ReportScript(answer({"evaluations": [allowed, {"decision": False}, {"decision": True}]}))
+async def test_a_list_asks_by_a_dry_run_and_reports_no_outcome() -> None:
+    allowed = {"decision": True, "context": {"evaluation_id": "e-1", "dry_run": True}}
+    # Of a decision point that does not know dry runs.
+    decided = {"decision": True, "context": {"evaluation_id": "e-2", "outcome": {"handle": "h-1", "until": UNTIL}}}
+    script = ReportScript(answer({"evaluations": [allowed, {"decision": False}, decided]}))
     listing = gate(script)
     names = [("a", None), ("b", None), ("c", None)]
     assert await listing.visible(McpMessage(method="tools/list", token="t"), names) == [True, False, True]
     await listing.close()
-    assert script.reports == [{"evaluation_id": "e-1", "handle": "h-1", "outcome": "cancelled"}]
+    assert script.reports == []
+    (body,) = script.bodies
+    assert [item["context"]["dry_run"] for item in body["evaluations"]] == [True] * 3
+
+
+async def test_a_call_asks_by_no_dry_run_and_does_not_pass_by_the_answer_to_one() -> None:
+    script = Script(allow(dry_run=True))
+    assert (await refusal(gate(script), REFUND)).data["reason"] == "dry_run"
+    assert "dry_run" not in script.bodies[0]["context"]
+
+
+@pytest.mark.parametrize(("action", "listed"), [("request", True), ("retry", False), ("none", False)])
+async def test_a_list_shows_what_an_approval_can_be_asked_for(action: str, *, listed: bool) -> None:
+    context = {"reason": "approval_expired", "next_action": action, "dry_run": True}
+    script = Script(answer({"evaluations": [{"decision": False, "context": context}]}))
+    assert await gate(script).visible(McpMessage(method="tools/list", token="t"), [("a", None)]) == [listed]
 
 
 async def test_a_list_that_nobody_decided_about_is_not_shown() -> None:
@@ -362,6 +378,8 @@ async def test_a_tool_without_a_rule_is_not_listed() -> None:
         ("condition_error", True),
         ("context_insufficient", True),
         ("approval_required", True),
+        ("history_uncountable", True),
+        ("history_unavailable", True),
         ("condition_false", False),
         ("no_rule", False),
         ("policy_denied", False),

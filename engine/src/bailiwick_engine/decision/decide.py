@@ -51,7 +51,7 @@ def evaluate_hops(
     if endpoint is None or not (enforcing or may_ask(endpoint, call)):
         # An unknown endpoint and an unknown caller get the same answer, so that no caller learns which endpoints exist.
         return Verdict(outcome=Outcome.FORBIDDEN, reason=Reason.NO_RULE), None
-    dry_run = not enforcing
+    dry_run = call.dry_run or not enforcing
     admitted = admit(snapshot, endpoint, call, around)
     # A test for a Party, and not for a reason, is fast for almost every call.
     if not isinstance(admitted, Party):

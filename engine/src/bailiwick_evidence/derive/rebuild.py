@@ -63,6 +63,7 @@ def rebuild_call(shape: RecordShape, refused: Reason | None = None) -> CallOnRec
         context,
         tuple(_party(actor, seen, f"actors[{index}]") for index, actor in enumerate(shape.actors)),
         refused=refused,
+        dry_run=shape.dry_run,
     )
     return CallOnRecord(call, frozenset(sealed), data, history)
 

@@ -32,14 +32,18 @@ from bailiwick.mcp.calls import (
     unauthenticated,
     unmapped,
 )
-from bailiwick.outcomes import CANCELLED, CallOutcome
+from bailiwick.outcomes import CallOutcome
 from bailiwick.web import Asker
 
 _REASON_LENGTH: Final = 1024
 _APPROVAL_REQUIRED: Final = "approval_required"
 _APPROVAL_PENDING: Final = "approval_pending"
 # Denials of a call without arguments that its arguments may turn into an allow, or into an approval to be asked for.
-_FOR_WANT_OF_ARGUMENTS: Final = frozenset({_APPROVAL_REQUIRED, "condition_error", "context_insufficient"})
+_FOR_WANT_OF_ARGUMENTS: Final = frozenset(
+    {_APPROVAL_REQUIRED, "condition_error", "context_insufficient", "history_uncountable"}
+)
+# Numbers of histories are read at a limited rate, and a long list has many items. The call itself is counted.
+_FOR_WANT_OF_NUMBERS: Final = "history_unavailable"
 _HOW: Final = (
     f"To ask a person for an approval, repeat this very request, with the same arguments, and say in its _meta why: "
     f'"{REASON_META}": "<ticket and reason>".'
@@ -55,8 +59,8 @@ _NAME: Final = re.compile(r"[a-z0-9][-a-z0-9.]*")
 class McpAsker(Asker, Protocol):
     """What a gate needs of `AsyncBailiwick`."""
 
-    async def evaluate_many(self, calls: Sequence[AccessCall]) -> list[AccessDecision]:
-        """Ask about several calls."""
+    async def evaluate_many(self, calls: Sequence[AccessCall], *, dry_run: bool = False) -> list[AccessDecision]:
+        """Ask about several calls. `dry_run`: only what they would come to."""
 
 
 class McpGate:
@@ -112,7 +116,10 @@ class McpGate:
         return method in HARMLESS_NOTIFICATIONS
 
     async def visible(self, message: McpMessage, names: Sequence[tuple[str, ToolDefinition | None]]) -> list[bool]:
-        """Tell of each item whether it may be called, if with an approval. Raises `McpRefusalError`."""
+        """Tell of each item whether it may be called, if with an approval. Raises `McpRefusalError`.
+
+        A list makes no call, so it asks by a dry run: nothing is used, requested or counted.
+        """
         guarded = LISTS[message.method][2]
         if not names:
             return []
@@ -122,14 +129,12 @@ class McpGate:
         decisions: list[AccessDecision] = []
         try:
             for start in range(0, len(asked), MAX_CALLS):
-                decisions += await self._pdp.evaluate_many(asked[start : start + MAX_CALLS])
+                decisions += await self._pdp.evaluate_many(asked[start : start + MAX_CALLS], dry_run=True)
         except ValueError as error:
             raise bad_request(f"The list cannot be asked about: {error}.") from error
         for decision in decisions:
             if not decision.available:
                 raise refused(decision)
-            # A list makes no call, so it must not take the place of one.
-            self.report(decision, CANCELLED)
         found = iter(decisions)
         return [call is not None and _shown(next(found)) for call in calls]
 
@@ -232,10 +237,12 @@ def _shown(decision: AccessDecision) -> bool:
 
     A tool that needs an approval is, since asking for one goes through its call; so is a tool of which only the
     arguments decide, since a list has none. The list widens nothing: each call is decided by itself.
-    But it asks as a call does, so a grant that serves without the arguments may be used by it.
     """
-    asked = decision.access_request is not None or decision.task is not None
-    return decision.allowed or asked or decision.reason in _FOR_WANT_OF_ARGUMENTS
+    if decision.would_allow or decision.access_request is not None or decision.task is not None:
+        return True
+    # A dry run does not say where to ask for an approval, but whether one can be asked for.
+    askable = text(decision.context, "next_action") == "request"
+    return askable or decision.reason in _FOR_WANT_OF_ARGUMENTS or decision.reason == _FOR_WANT_OF_NUMBERS
 
 
 def _check_listening(params: Mapping[str, Any]) -> None:

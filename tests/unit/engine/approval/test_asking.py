@@ -131,6 +131,22 @@ class TestASubjectThatAsksAboutItself:
         assert not verdict_of(on, BY_THE_AGENT).dry_run
 
 
+class TestAnEnforcerThatAsksForADryRun:
+    def test_gets_the_verdict_of_the_call(self) -> None:
+        verdict = verdict_of(governed(ALLOW), replace(CALL, dry_run=True))
+        assert (verdict.outcome, verdict.dry_run) == (Outcome.ALLOW, True)
+
+    def test_gets_the_grant_that_the_call_would_use(self) -> None:
+        on = governed(gated_rule())
+        grant = read(approved(on))
+        verdict = verdict_of(on, replace(CALL, dry_run=True), [grant])
+        assert (verdict.outcome, verdict.grants, verdict.dry_run) == (Outcome.USE_GRANT, (grant,), True)
+
+    def test_asks_about_the_call_that_its_approval_is_bound_to(self) -> None:
+        on = governed(gated_rule())
+        assert verdict_of(on, replace(CALL, dry_run=True)).digest == verdict_of(on, CALL).digest is not None
+
+
 class TestAnEnforcer:
     def test_gets_the_decision_itself(self) -> None:
         assert not verdict_of(governed(ALLOW)).dry_run

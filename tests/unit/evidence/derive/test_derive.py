@@ -113,6 +113,7 @@ class TestDerived:
         [
             (ALLOWING, N),
             (ALLOWING, replace(CALL, context={"n": 1})),
+            (ALLOWING, replace(N, dry_run=True)),
             (ALLOWING, CALL),
             (ALLOWING, replace(CALL, resource=replace(CALL.resource, type="order"))),
             (ALLOWING, replace(CALL, endpoint="nowhere")),
@@ -124,8 +125,8 @@ class TestDerived:
             ({**GATED, "metadata": {**GATED["metadata"], "deletionTimestamp": "now"}}, CALL),
         ],
         ids=[
-            *("allowed", "a false condition", "an unknown one", "no rule", "an unknown endpoint", "a stranger"),
-            *("no settings", "an object without a member", "no object", "suspended", "being deleted"),
+            *("allowed", "a false condition", "a dry run", "an unknown one", "no rule", "an unknown endpoint"),
+            *("a stranger", "no settings", "an object without a member", "no object", "suspended", "being deleted"),
         ],
     )
     def test_is_what_follows(self, made: Object, call: Call) -> None:
@@ -340,7 +341,6 @@ class TestContradicted:
             ("decision", False),
             ("reason", "no_rule"),
             ("reason", "policy_denied"),
-            ("dry_run", True),
             ("disposition_id", 26),
             ("hop", "somebody"),
             ("policy.rule", "list"),

@@ -3,11 +3,13 @@
 from typing import Any, Final
 
 import pytest
+from msgspec.structs import replace
 
 from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_evidence.derive.derive import derive
 from bailiwick_evidence.derive.differences import differences
 from support.objects import Object, gated_rule, rule
+from unit.engine.cases import CALL, THE_AGENT
 from unit.evidence.derive.test_derive import carrier, record, texts
 
 AUDIT: Final[list[Any]] = [{"policy": "other", "rule": "read", "effect": "Deny"}]
@@ -30,13 +32,18 @@ def members(found: Object, *policies: Object) -> list[str]:
         ({"disposition_id": 26}, ["disposition_id"]),
         ({"hop": "actors[0]"}, ["hop"]),
         ({"audit": AUDIT}, ["audit"]),
-        ({"dry_run": True}, ["dry_run"]),
     ],
     ids=str,
 )
 def test_an_edited_member_is_named_and_no_other(edited: Object, named: list[str]) -> None:
     stands = carrier(rule(actions=["customers.export"]))
     assert members(record(stands) | edited, stands) == named
+
+
+def test_a_dry_run_that_is_called_a_decision_is_named() -> None:
+    stands = carrier(rule(actions=["customers.export"]))
+    found = record(stands, call=replace(CALL, caller=THE_AGENT))
+    assert members(found | {"dry_run": False}, stands) == ["dry_run"]
 
 
 def test_another_rule_is_named() -> None:

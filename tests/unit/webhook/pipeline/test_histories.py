@@ -207,6 +207,28 @@ async def test_a_dry_run_within_the_limit_is_allowed_and_counts_nothing(point: C
     assert point.counted == 0
 
 
+async def test_a_dry_run_of_the_enforcer_counts_nothing_whatever_it_is_asked_with(point: CountingPoint) -> None:
+    large = replace(asked(dry_run=True), large=True)
+    items = [asked(dry_run=True, item=number) for number in range(4)]
+    answers = [await point.ask(dry_run=True) for _ in range(4)]
+    answers += [await resolve(point.pdp.evaluate(large)), await point.ask(dry_run=True, request_id="same")]
+    answers += [one for one in await point.pdp.evaluate_all(items, Semantic.EXECUTE_ALL) if one is not None]
+    assert [(one.allowed, one.verdict.dry_run) for one in answers] == [(True, True)] * 10
+    assert all(line["dry_run"] and not line["history"][0]["added"] for line in point.lines)
+    assert (point.counted, point.pdp.counts.usage.used) == (0, {})
+    assert (await point.ask(request_id="same")).allowed
+    assert point.counted == 1
+
+
+async def test_a_dry_run_of_the_enforcer_sees_a_full_limit(point: CountingPoint) -> None:
+    for _ in range(5):
+        await point.ask()
+    tried = await point.ask(dry_run=True)
+    assert (tried.allowed, tried.verdict.reason) == (False, Reason.CONDITION_FALSE)
+    assert tried.retry_after_seconds is not None
+    assert point.counted == 5
+
+
 async def test_what_only_a_verdict_is_wanted_of_is_denied_unless_it_is_as_if_counted(point: CountingPoint) -> None:
     assert (await point.pdp.verdict(asked())).reason is Reason.HISTORY_UNAVAILABLE
     assert (await point.pdp.verdict(asked(), as_counted=True)).outcome is Outcome.ALLOW
@@ -278,7 +300,8 @@ def with_grant(point: CountingPoint, uses: OneGrant, monkeypatch: pytest.MonkeyP
 
     def approved(verdict: Verdict) -> Verdict:
         waits = verdict.reason is Reason.APPROVAL_REQUIRED
-        return replace(verdict, outcome=Outcome.USE_GRANT, grants=(uses.grant,)) if waits else verdict
+        used = {"outcome": Outcome.USE_GRANT, "reason": Reason.ALLOWED, "grants": (uses.grant,)}
+        return replace(verdict, **used) if waits else verdict
 
     def evaluate_hops(*args: Any) -> Any:  # noqa: ANN401 - as the engine's
         verdict, weighed = decide.evaluate_hops(*args)
@@ -306,6 +329,18 @@ async def test_a_full_limit_never_burns_an_approval(api: KeptObjects, monkeypatc
     assert (await resolve(pdp.evaluate(asked()))).allowed
     denied = await resolve(pdp.evaluate(asked()))
     assert (denied.allowed, denied.verdict.reason) == (False, Reason.POLICY_DENIED)
+    assert (uses.uses, point.counted) == (1, 1)
+
+
+async def test_a_dry_run_of_the_enforcer_names_a_grant_and_uses_none(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point, uses = CountingPoint(api, counting(GATED, FULL)), OneGrant()
+    pdp = with_grant(point, uses, monkeypatch)
+    tried = [await resolve(pdp.evaluate(asked(dry_run=True))) for _ in range(3)]
+    assert [(one.allowed, one.verdict.dry_run, one.used) for one in tried] == [(True, True, None)] * 3
+    assert (uses.uses, point.counted) == (0, 0)
+    assert (await resolve(pdp.evaluate(asked()))).allowed
     assert (uses.uses, point.counted) == (1, 1)
 
 

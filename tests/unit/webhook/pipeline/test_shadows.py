@@ -6,7 +6,7 @@ import itertools
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from msgspec.structs import replace
@@ -97,10 +97,12 @@ async def test_without_a_candidate_nothing_is_drawn_or_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("caller", "expected"), [(ENFORCER, True), (THE_AGENT, False)], ids=["the enforcer", "the subject"]
+    ("asked", "expected"),
+    [({"caller": ENFORCER}, True), ({"caller": THE_AGENT}, False), ({"dry_run": True}, False)],
+    ids=["the enforcer", "the subject", "a dry run of the enforcer"],
 )
-async def test_what_a_subject_asks_about_itself_is_not(caller: object, expected: bool) -> None:
-    call = replace(LIST, caller=caller)
+async def test_a_dry_run_is_not(asked: dict[str, Any], expected: bool) -> None:
+    call = replace(LIST, **asked)
     assert verdict_of(snapshot(LIVE), call).dry_run is not expected
     assert Point().put(call) is expected
 

@@ -28,7 +28,11 @@ DECISION: Final[tuple[RecordMember, ...]] = (
     RecordMember("traceparent", "The W3C Trace Context of the request.", "the request had a valid one"),
     RecordMember("decision", "The answer. Always `false` for a request."),
     RecordMember("reason", "The [code](reasons.md) of the reason."),
-    RecordMember("dry_run", "Whether this was a dry run: the subject asked about itself, so nothing was used."),
+    RecordMember(
+        "dry_run",
+        "Whether this was a dry run, which uses, requests and counts nothing. Either the subject asked about itself,"
+        " or the enforcer only asked what the call would come to.",
+    ),
     RecordMember("endpoint", "The endpoint, as `namespace/name`."),
     RecordMember("caller.id", "Who asked: the username of the service account, or the name of the client certificate."),
     RecordMember("caller.uid", "Its uid."),

@@ -190,6 +190,7 @@ class RequestAuthenticator:
             evaluation.context,
             parties.actors,
             shown,
+            dry_run=evaluation.dry_run and not searching,
         )
         asked = EvaluationRequest(
             call,

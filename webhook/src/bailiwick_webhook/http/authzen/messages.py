@@ -24,6 +24,7 @@ from bailiwick_webhook.pipeline.pdp import Decision
 _KINDS: Final[dict[type, str]] = {dict: "an object", str: "a string", bool: "true or false"}
 _OBJECT: Final = frozenset({dict, type(None)})
 _TEXT: Final = frozenset({str, type(None)})
+_FLAG: Final = frozenset({bool, type(None)})
 DENIAL_SECONDS: Final = 600
 RETRY_AFTER: Final = 5
 _RULES: Final = 4_096
@@ -45,7 +46,7 @@ class PresentedApproval(NamedTuple):
 class Evaluation(msgspec.Struct, frozen=True, gc=False):
     """A parsed body. `reason` is the requester's own word, `context.business_justification`.
 
-    `explain`: the caller would like an explanation.
+    `explain`: the caller would like an explanation. `dry_run`: the caller asks what a call would come to.
     """
 
     subject: ClaimedSubject
@@ -55,6 +56,7 @@ class Evaluation(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
     explain: bool = False
     approval: PresentedApproval | None = None
+    dry_run: bool = False
 
 
 class EvaluationDefaults(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +67,7 @@ class EvaluationDefaults(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
     explain: bool
     approval: PresentedApproval | None = None
+    dry_run: bool = False
 
 
 def parse(body: Mapping[str, Any]) -> Evaluation:
@@ -94,6 +97,7 @@ def parse_call(defaults: EvaluationDefaults, action: Any, resource: Any) -> Eval
         defaults.reason,
         defaults.explain,
         defaults.approval,
+        defaults.dry_run,
     )
 
 
@@ -115,9 +119,9 @@ def parse_defaults(subject: Any, context: Any) -> EvaluationDefaults | None:  # 
         )
     evidence = context.get("evidence")
     reason, explain = context.get("business_justification"), context.get("explain")
-    shown = context.get("approval")
+    shown, dry_run = context.get("approval"), context.get("dry_run")
     approval = None if shown is None else _presented(shown)
-    if not (type(evidence) in _OBJECT and type(reason) in _TEXT and (explain is None or type(explain) is bool)):
+    if not (type(evidence) in _OBJECT and type(reason) in _TEXT and type(explain) in _FLAG and type(dry_run) in _FLAG):
         return None
     if shown is not None and approval is None:
         return None
@@ -128,7 +132,12 @@ def parse_defaults(subject: Any, context: Any) -> EvaluationDefaults | None:  # 
         return None
     bound = {name: value for name, value in context.items() if name not in RESERVED_CONTEXT}
     return EvaluationDefaults(
-        ClaimedSubject(kind, identifier, properties, token, actor_token), bound, reason, explain is True, approval
+        ClaimedSubject(kind, identifier, properties, token, actor_token),
+        bound,
+        reason,
+        explain is True,
+        approval,
+        dry_run is True,
     )
 
 
@@ -168,7 +177,8 @@ def _check(body: Mapping[str, Any]) -> None:
             for name in ("subject_token", "actor_token"):
                 _optional(evidence, name, str, f"context.evidence.{name}")
     _optional(context, "business_justification", str, "context.business_justification")
-    _optional(context, "explain", bool, "context.explain")
+    for name in ("explain", "dry_run"):
+        _optional(context, name, bool, f"context.{name}")
     if (shown := _optional(context, "approval", dict, "context.approval")) is not None:
         for name in _APPROVAL:
             _optional(shown, name, str, f"context.approval.{name}")

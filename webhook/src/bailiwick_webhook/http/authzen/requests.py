@@ -46,7 +46,7 @@ class AccessRequestsHandler:
         caller = await self._authenticator.caller(request, of, slot)
         body, large = await self._authenticator.body(request, of, slot)
         self._authenticator.pay(of, slot.sender)
-        asked = await resolve(self._authenticator.call(of, caller, messages.parse(body), marks(request), large=large))
+        asked = await resolve(self._authenticator.call(of, caller, _parsed(body), marks(request), large=large))
         denial = _denial(body)
         asked = replace(asked, key=_key(request))
         verdict = await self._authenticator.pdp.verdict(asked, as_counted=True)
@@ -124,6 +124,14 @@ class AccessRequestsHandler:
         if grant is None:
             raise tasks.unknown_task()
         return of, caller, grant
+
+
+def _parsed(body: Mapping[str, Any]) -> messages.Evaluation:
+    """Return what an approval is asked for. Raises `ProblemError` (400)."""
+    evaluation = messages.parse(body)
+    if evaluation.dry_run:
+        raise bad_request("must not be true: a dry run asks for no approval", "context.dry_run")
+    return evaluation
 
 
 def _key(request: web.Request) -> str | None:
