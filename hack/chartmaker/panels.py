@@ -198,6 +198,10 @@ PANELS: Final = (
         (
             ("sum(rate(bailiwick_history_calls_total{%}[$__rate_interval]))", "counted"),
             ("sum by (outcome) (rate(bailiwick_history_commits_total{%}[$__rate_interval]))", "writes: {{outcome}}"),
+            (
+                "sum by (outcome) (rate(bailiwick_history_denied_calls_total{%}[$__rate_interval]))",
+                "denied calls: {{outcome}}",
+            ),
             ("sum by (why) (rate(bailiwick_history_unavailable_total{%}[$__rate_interval]))", "denied: {{why}}"),
         ),
         "Calls that wait for the same object share a write.",
@@ -207,8 +211,10 @@ PANELS: Final = (
         "s",
         (
             (
-                "histogram_quantile(0.99,"
-                " sum by (le) (rate(bailiwick_history_commit_duration_seconds_bucket{%}[$__rate_interval])))",
+                (
+                    "histogram_quantile(0.99,"
+                    " sum by (le) (rate(bailiwick_history_commit_duration_seconds_bucket{%}[$__rate_interval])))"
+                ),
                 "p99",
             ),
         ),

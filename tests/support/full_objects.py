@@ -82,6 +82,8 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                             "actions": ["customers.delete"],
                             "resources": [{"type": "customer", "ids": ["*"], "properties": {"env": ["prod"]}}],
                             "when": "!variables.big",
+                            "what": "Allowed",
+                            "approved": "Ignore",
                         },
                         "amount": {"of": "context.args.amount", "digits": 2},
                     },

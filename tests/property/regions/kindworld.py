@@ -285,6 +285,8 @@ OTHERS: Final[Mapping[str, tuple[object, ...]]] = {
     "endpointSettings.history.counts.resources.ids": (["*"], ["7"]),
     "endpointSettings.history.counts.resources.properties": (DROPPED, {"env": ["test"]}),
     "endpointSettings.history.counts.when": (DROPPED, "context.n < 4"),
+    "endpointSettings.history.counts.what": ("Denied",),
+    "endpointSettings.history.counts.approved": ("Ignore",),
     "endpointSettings.history.amount": (DROPPED,),
     "endpointSettings.history.amount.of": ("context.amount",),
     "endpointSettings.history.amount.digits": (2,),

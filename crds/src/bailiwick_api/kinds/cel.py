@@ -90,6 +90,12 @@ WINDOW_LIMITED: Final = CelRule(
 HISTORY_HAS_ONE_WINDOW: Final = CelRule(
     "has(self.window) != has(self.calendar)", "a history must have exactly one of window, calendar"
 )
+DENIED_HAVE_NO_AMOUNT: Final = CelRule(
+    "self.counts.what != 'Denied' || !has(self.amount)", "a history of denied calls cannot have an amount"
+)
+DENIED_ARE_NOT_APPROVED: Final = CelRule(
+    "self.what != 'Denied' || self.approved == 'Count'", "approved: Ignore is not allowed with what: Denied"
+)
 SESSION_IS_ONE_THING: Final = CelRule(
     "has(self.claim) != has(self.property)", "a session must be exactly one of claim, property"
 )

@@ -90,7 +90,7 @@ class CalendarPeriod(Model):
 
 
 class HistoryCounts(Model):
-    """Which calls a history counts, of those that are let through."""
+    """Which calls a history counts."""
 
     actions: Annotated[list[Action], Field(min_length=1, max_length=64), SET]
     """An exact name, "*", or a prefix that ends in * after one of . : /"""
@@ -99,6 +99,19 @@ class HistoryCounts(Model):
     ] = None
     when: Expression | None = None
     """CEL over the same names as a condition, but for history. A call for which it is unknown is denied."""
+    what: Literal["Allowed", "Denied"] = "Allowed"
+    """Allowed calls are counted before the answer. Denied are calls that the rules deny: they are counted after the
+    answer, usually within a second."""
+    approved: Literal["Count", "Ignore"] = "Count"
+    """Ignore leaves out calls that an approval lets through."""
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.DENIED_ARE_NOT_APPROVED))
+
+    @model_validator(mode="after")
+    def _approved_are_allowed(self) -> Self:
+        if self.what == "Denied" and self.approved == "Ignore":
+            raise _refusal(cel.DENIED_ARE_NOT_APPROVED)
+        return self
 
 
 class HistoryAmount(Model):
@@ -125,12 +138,18 @@ class HistoryDefinition(Model):
     counts: HistoryCounts
     amount: HistoryAmount | None = None
 
-    model_config = ConfigDict(json_schema_extra=cel.validations(cel.HISTORY_HAS_ONE_WINDOW))
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.HISTORY_HAS_ONE_WINDOW, cel.DENIED_HAVE_NO_AMOUNT))
 
     @model_validator(mode="after")
     def _one_window(self) -> Self:
         if (self.window is None) == (self.calendar is None):
             raise _refusal(cel.HISTORY_HAS_ONE_WINDOW)
+        return self
+
+    @model_validator(mode="after")
+    def _summed_are_allowed(self) -> Self:
+        if self.counts.what == "Denied" and self.amount is not None:
+            raise _refusal(cel.DENIED_HAVE_NO_AMOUNT)
         return self
 
 

@@ -88,6 +88,8 @@ def _compile_history(
         resources=None if counts.resources is None else compile_resources(counts.resources),
         when=when,
         amount=None if amount is None else Amount(tuple(amount.of.split(".")), amount.digits),
+        what=counts.what,
+        ignores_approved=counts.approved == "Ignore",
     )
 
 

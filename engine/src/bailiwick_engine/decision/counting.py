@@ -15,10 +15,10 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.hops import Hop, applies, seen
 from bailiwick_engine.decision.match import Finding, Standing, disabled_reason
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.history.needs import HistoryNeeds, history_needs
+from bailiwick_engine.history.needs import HistoryNeeds, denial_needs, history_needs
 from bailiwick_engine.policy.model import CompiledCeiling, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
-from bailiwick_engine.reasons import Reason
+from bailiwick_engine.reasons import EXPLAINED, Reason
 
 _OPENS: Final = frozenset({Outcome.ALLOW, Outcome.USE_GRANT})
 
@@ -64,6 +64,22 @@ def with_history(
     return replace(verdict, needs=needs)
 
 
+def denied_needs(endpoint: CompiledEndpoint, call: Call, verdict: Verdict, now: float) -> HistoryNeeds | None:
+    """Return the objects that a denied call is counted in, after its answer; None: it is counted in none.
+
+    It counts where the rules denied it to an enforcer, for a subject that is known: not where a state of the decision
+    point or of an approval did, or what could not be read of the call.
+    """
+    subject = call.subject
+    if verdict.outcome is not Outcome.DENY or verdict.dry_run or EXPLAINED[verdict.reason].states:
+        return None
+    if not isinstance(subject, Party):
+        return None
+    if not any(one.counts_denied and call.action.name in one.actions for one in endpoint.histories):
+        return None
+    return denial_needs(endpoint.histories, call, subject, seen(endpoint, call, subject, now))
+
+
 def _denied(verdict: Verdict, reason: Reason) -> Verdict:
     """Return a denial in place of a verdict. Without a gate nothing is looked for that could be used or asked for."""
     return replace(
@@ -93,7 +109,8 @@ class _Weighing:
         """Return what the call needs, see `history_needs`. It is the same whatever numbers are known."""
         endpoint, call = self._endpoint, self._call
         read = {name for part in self._parts() for one in part.conditions for name in one.histories}
-        if not read and not any(call.action.name in one.actions for one in endpoint.histories):
+        counting = (one.actions for one in endpoint.histories if not one.counts_denied)
+        if not read and not any(call.action.name in actions for actions in counting):
             # As for most calls: to gather what conditions see of a call takes longer than all else here.
             return None
         return history_needs(endpoint.histories, call, subject, seen(endpoint, call, subject, self._now), sorted(read))

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from bailiwick_engine.history.needs import Addition, ObjectNeed
+from bailiwick_engine.history.needs import ObjectNeed, Passing
 from bailiwick_engine.history.state import (
     CALL_DIGITS,
     MAX_LINES,
@@ -28,6 +28,7 @@ from bailiwick_engine.history.state import (
 )
 from bailiwick_engine.history.windows import ClockBounds, add_to_slot, live_slots, present_slots, slot_sum
 from bailiwick_engine.historynumbers import HistoryNumbers
+from bailiwick_engine.policy.histories import CompiledHistory
 
 __all__ = ["RETRY", "ClockBounds", "CommittedCall", "WaitingCall", "commit", "numbers_at", "release"]
 
@@ -47,12 +48,12 @@ class WaitingCall(msgspec.Struct, frozen=True, gc=False):
 
     The first 24 are those of the call, the same if it is sent again; the others those of this attempt alone.
 
-    `passes` tells whether it is let through with these numbers, by name.
+    `passes` tells whether it is let through with these numbers, by name, and whether by a grant.
     """
 
     need: ObjectNeed
     entry: str
-    passes: Callable[[Mapping[str, HistoryNumbers]], bool]
+    passes: Callable[[Mapping[str, HistoryNumbers]], Passing]
 
 
 class CommittedCall(msgspec.Struct, frozen=True, gc=False):
@@ -124,10 +125,15 @@ def _commit_call(state: KeyState, call: WaitingCall, clock: ClockBounds) -> tupl
     before = _retried(state, call.entry, clock)
     numbers = numbers_at(state, need, clock, with_this=True, entry=None if before is None else call.entry)
     repeated = before is not None
-    if not call.passes(numbers) or any(one.history.name not in numbers for one in need.adds):
+    passed = call.passes(numbers)
+    if not passed or any(one.history.name not in numbers for one in need.adds):
         return state, CommittedCall(numbers, passed=False, repeated=repeated)
-    if not need.adds:
+    adds = need.additions(passed)
+    if not adds:
         return state, CommittedCall(numbers, passed=True)
+    if len(adds) < len(need.adds):
+        # What an earlier attempt added to the others, which a rule let through, stays.
+        call = replace(call, need=replace(need, adds=adds))
     if state.seq >= MAX_NUMBER or max(state.clock, clock.latest) > MAX_TIME:
         return state, CommittedCall(numbers, passed=False, repeated=repeated)
     added = _added(state, call, before, clock)
@@ -169,12 +175,12 @@ def _added(state: KeyState, call: WaitingCall, before: Entry | None, clock: Cloc
         if kept:
             state = replace(state, recent=(*state.recent[:place], *state.recent[place + 1 :]))
             shares += kept
-    lines = {name: line for name, line in state.lines.items() if clock.earliest - line.last <= KEEP_LINE}
+    lines = kept_lines(state, clock)
     # Two names of one definition are one line.
     for addition in {one.history.digest: one for one in call.need.adds}.values():
-        line, added = _counted(state, addition, clock)
-        lines[addition.history.digest] = line
-        shares += added
+        history = addition.history
+        lines[history.digest], previous, present = count_in_line(state, history, 1, addition.total, clock)
+        shares += [Share(history.digest, number, 1, addition.total, previous) for number in present]
     if before is None:
         entry = Entry(call.entry, time, tuple(shares))
     else:
@@ -183,17 +189,25 @@ def _added(state: KeyState, call: WaitingCall, before: Entry | None, clock: Cloc
     return KeyState(state.endpoint, state.key, seq, time, lines, _kept((*state.recent, entry), clock))
 
 
-def _counted(state: KeyState, addition: Addition, clock: ClockBounds) -> tuple[Line, list[Share]]:
-    """Return the line of a definition with one more call, and what the call's entry holds of it."""
-    history = addition.history
+def kept_lines(state: KeyState, clock: ClockBounds) -> dict[str, Line]:
+    """Return the lines that may still matter."""
+    return {name: line for name, line in state.lines.items() if clock.earliest - line.last <= KEEP_LINE}
+
+
+def count_in_line(
+    state: KeyState, history: CompiledHistory, calls: int, total: int, clock: ClockBounds
+) -> tuple[Line, int | None, tuple[int, ...]]:
+    """Return the line of a definition with so many more calls, and the sum of their amounts.
+
+    Also when the latest call before them was counted, and the slots that they are counted in.
+    """
     line = state.lines.get(history.digest)
     slots: Sequence[Slot] = () if line is None else live_slots(history.window, line.slots, clock.earliest)
     previous = None if line is None or not slots else line.last
     present = present_slots(history.window, slots, clock, state.clock)
     for number in present:
-        slots = add_to_slot(slots, number, addition.total)
-    shares = [Share(history.digest, number, 1, addition.total, previous) for number in present]
-    return Line(tuple(slots), max(state.clock, clock.latest)), shares
+        slots = add_to_slot(slots, number, total, calls)
+    return Line(tuple(slots), max(state.clock, clock.latest)), previous, present
 
 
 def _kept(entries: tuple[Entry, ...], clock: ClockBounds) -> tuple[Entry, ...]:

@@ -5,6 +5,7 @@ known of a call that may count is a reason, never a need less.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -16,6 +17,9 @@ from bailiwick_engine.history.keys import ObjectKey, member_at, object_key
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.truth import UNKNOWN, Truth
+
+Passing: TypeAlias = bool | Literal["grant"]
+"""Whether a call is let through; "grant": by a grant."""
 
 
 class Addition(msgspec.Struct, frozen=True, gc=False):
@@ -35,6 +39,10 @@ class ObjectNeed(msgspec.Struct, frozen=True, gc=False):
     key: str
     reads: tuple[CompiledHistory, ...]
     adds: tuple[Addition, ...]
+
+    def additions(self, passed: Passing) -> tuple[Addition, ...]:
+        """Return what the call adds that is let through so."""
+        return self.adds if passed is True else tuple(one for one in self.adds if not one.history.ignores_approved)
 
 
 class HistoryNeeds(msgspec.Struct, frozen=True, gc=False):
@@ -59,7 +67,11 @@ def history_needs(
     A history that is only read, and whose key is not known, is left out: so it is unknown.
     """
     wanted = frozenset(read)
-    spoken = [(history, about) for history in histories if (about := _speaks_of(history, call)) is not False]
+    spoken = [
+        (history, about)
+        for history in histories
+        if not history.counts_denied and (about := _speaks_of(history, call)) is not False
+    ]
     conditions = [history.when for history, _ in spoken if history.when is not None]
     # All or none: so the order in which histories are written never matters.
     affordable = sum(inputs.cost(one.cost) for one in conditions) <= LIMIT
@@ -76,6 +88,28 @@ def history_needs(
         counting[history.name] = total
     needed = [history for history in histories if history.name in wanted or history.name in counting]
     return _needs(needed, counting, call, subject, inputs)
+
+
+def denial_needs(
+    histories: Sequence[CompiledHistory], call: Call, subject: Party, inputs: Inputs
+) -> HistoryNeeds | None:
+    """Return the objects that a denied call is counted in; None: it is counted in none. `inputs`: see `history_needs`.
+
+    What is unknown of it counts it: it is denied already. Where the key is not known, nothing can count it.
+    """
+    spoken = [one for one in histories if one.counts_denied and _speaks_of(one, call) is not False]
+    conditions = [history.when for history in spoken if history.when is not None]
+    affordable = sum(inputs.cost(one.cost) for one in conditions) <= LIMIT
+    counting = {
+        history.name: 0
+        for history in spoken
+        if history.when is None or not affordable or history.when.outcome(inputs) is not False
+    }
+    counted = [
+        one for one in spoken if one.name in counting and object_key(call.endpoint, one.key, call, subject, inputs)
+    ]
+    needs = _needs(counted, counting, call, subject, inputs)
+    return needs if isinstance(needs, HistoryNeeds) else None
 
 
 def _needs(

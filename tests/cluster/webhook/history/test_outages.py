@@ -11,7 +11,7 @@ import pytest
 
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_HISTORIES
 from bailiwick_api.manifests import generate
-from bailiwick_api.manifests.guards import HISTORY_WRITE
+from bailiwick_api.manifests.historyguards import HISTORY_WRITE
 from bailiwick_engine.history.state import parse_state
 from localcluster.controlplane import ControlPlane
 from support.installation import accepted, apply

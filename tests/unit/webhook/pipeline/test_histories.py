@@ -12,7 +12,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.batch import Semantic
-from bailiwick_engine.call import Action, Resource, ServiceAccount
+from bailiwick_engine.call import Action, Resource, ServiceAccount, UnprovenParty
 from bailiwick_engine.decision import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.history.state import parse_state
@@ -337,3 +337,59 @@ async def test_the_caller_is_part_of_what_makes_a_call_the_same(point: CountingP
     await point.ask(request_id="r")
     await point.ask(request_id="r", caller=ServiceAccount(ENFORCER.username, "another-uid"))
     assert point.counted == 2
+
+
+STRAYS: Final = {"name": "strays", "key": ["agent"], "window": "1h", "counts": {"actions": ["*"], "what": "Denied"}}
+CLOSED: Final = rule(
+    "closed",
+    effect="Deny",
+    actions=["*"],
+    conditions=[{"name": "strays", "expression": "history.strays.count >= 3"}],
+)
+
+
+class TestDeniedCalls:
+    @pytest.fixture
+    def straying(self, api: KeptObjects) -> CountingPoint:
+        return CountingPoint(api, counting(rule("export", actions=["customers.export"]), CLOSED, histories=(STRAYS,)))
+
+    async def test_close_the_door_after_the_third(self, straying: CountingPoint) -> None:
+        assert (await straying.ask()).allowed
+        for _ in range(3):
+            assert not (await straying.ask("customers.wipe")).allowed
+        await asyncio.sleep(1.2)
+        assert (await straying.ask()).verdict.reason is Reason.POLICY_DENIED
+        await straying.pdp.histories.close()
+
+    async def test_have_a_line_that_no_answer_carries(self, straying: CountingPoint) -> None:
+        await straying.ask("customers.wipe")
+        await straying.pdp.histories.close()
+        decision, event = straying.lines
+        assert "history" not in decision
+        assert (event["kind"], event["event"], event["calls"], event["endpoint"]) == (
+            "history",
+            "denied",
+            1,
+            "crm/crm-api",
+        )
+        assert [(one["name"], one["seq"], one["count"]) for one in event["history"]] == [("strays", 1, 1)]
+
+    async def test_count_in_a_batch_too(self, straying: CountingPoint) -> None:
+        items = [asked("customers.wipe", item=number) for number in range(3)]
+        await straying.pdp.evaluate_all(items, Semantic.EXECUTE_ALL)
+        await straying.pdp.histories.close()
+        assert straying.counted == 3
+
+    async def test_count_only_where_the_rules_denied_them_to_an_enforcer(
+        self, api: KeptObjects, straying: CountingPoint
+    ) -> None:
+        unproven = replace(CALL, action=Action("customers.wipe"), subject=UnprovenParty(Reason.IDENTITY_INVALID))
+        await resolve(straying.pdp.evaluate(EvaluationRequest(unproven, None, live_identity=True)))
+        stranger = ServiceAccount("system:serviceaccount:agents:crm-agent", "uid-of-the-agent")
+        assert (await straying.ask("customers.wipe", caller=stranger)).verdict.outcome is not Outcome.ALLOW
+        gated = CountingPoint(api, counting(gated_rule(actions=["customers.wipe"]), histories=(STRAYS,)))
+        assert (await gated.ask("customers.wipe")).verdict.reason is Reason.APPROVAL_REQUIRED
+        await straying.pdp.request(asked("customers.drop"))
+        for point in (straying, gated):
+            await point.pdp.histories.close()
+            assert point.counted == 0

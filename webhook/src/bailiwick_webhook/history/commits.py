@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, commit, numbers_at, release
+import msgspec
+
+from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, commit, numbers_at
+from bailiwick_engine.history.needs import ObjectNeed
 from bailiwick_engine.history.retention import freed_at
 from bailiwick_engine.history.state import KeyState
 from bailiwick_engine.policy.histories import CompiledHistory
@@ -19,6 +22,7 @@ from bailiwick_webhook.history.heldstates import HeldState
 from bailiwick_webhook.history.ports import Beside, HistoryKey, SlicesOf
 from bailiwick_webhook.history.storedobjects import ObjectStore
 from bailiwick_webhook.metrics.table import HistoryCause
+from bailiwick_webhook.record.history import HistoryCount
 
 CONFLICT_SECONDS: Final = 2.0
 READ_INTERVAL: Final = 0.25
@@ -59,18 +63,55 @@ class WaitingCommit:
             self.answer.set_result(result)
 
 
+StateChange: TypeAlias = Callable[[KeyState, ClockBounds], KeyState]
+"""Returns a state as it is to be written; the same object: there is nothing to write. It may be called again."""
+
+
+class ChangedState(msgspec.Struct, frozen=True, gc=False):
+    """What became of a change. `seq`: its event; None: there was nothing to write. `moment`: when it was made."""
+
+    state: KeyState
+    moment: ClockBounds
+    seq: int | None
+
+    def counts(self, name: str, histories: Sequence[CompiledHistory], *, added: bool) -> tuple[HistoryCount, ...]:
+        """Return what a record has of these histories after the change. `name`: that of the object."""
+        need = ObjectNeed(name, self.state.key, tuple(histories), ())
+        numbers = numbers_at(self.state, need, self.moment, with_this=False)
+        return tuple(
+            HistoryCount(one.name, name, self.seq or 0, numbers[one.name], added=added)
+            for one in histories
+            if one.name in numbers
+        )
+
+
+def _new_change() -> "asyncio.Future[ChangedState | HistoryCause]":
+    return asyncio.get_running_loop().create_future()
+
+
 @dataclass(slots=True, eq=False)
-class WaitingRelease:
-    """An entry that is to be taken out again. `came`: when, by the monotonic clock."""
+class WaitingChange:
+    """A change that no verdict depends on. `came`: when, by the monotonic clock. `definitions`: see `WaitingCommit`.
 
-    entry: str
+    `made`: what it came to last.
+    """
+
+    change: StateChange
     came: float
-    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    definitions: Iterable[CompiledHistory]
+    made: ChangedState | None = None
+    done: "asyncio.Future[ChangedState | HistoryCause]" = field(default_factory=_new_change)
 
-    def finish(self) -> None:
-        """Say that it was tried."""
+    def apply(self, state: KeyState, moment: ClockBounds) -> KeyState:
+        """Return the state with this change."""
+        changed = self.change(state, moment)
+        self.made = ChangedState(changed, moment, None if changed is state else changed.seq)
+        return changed
+
+    def finish(self, cause: HistoryCause | None) -> None:
+        """Say what became of it; `cause`: why it could not be made."""
         if not self.done.done():
-            self.done.set_result(None)
+            self.done.set_result(cause or self.made or HistoryCause.LATE)
 
 
 class HistoryCommits:
@@ -91,11 +132,13 @@ class HistoryCommits:
         self._object(key, empty).add(waiting)
         return await waiting.answer
 
-    async def release(self, key: HistoryKey, empty: KeyState, entry: str) -> None:
-        """Take an entry out of an object; return once that was tried."""
-        waiting = WaitingRelease(entry, self._store.clock())
+    async def change(
+        self, key: HistoryKey, empty: KeyState, change: StateChange, definitions: Iterable[CompiledHistory]
+    ) -> ChangedState | HistoryCause:
+        """Change an object; return what became of that. `empty`, `definitions`: see `commit`."""
+        waiting = WaitingChange(change, self._store.clock(), definitions)
         self._object(key, empty).add(waiting)
-        await waiting.done
+        return await waiting.done
 
     async def close(self) -> None:
         """Stop. What is being written may be counted."""
@@ -128,23 +171,23 @@ class _ObjectCommits:
         self._calls: list[WaitingCommit] = []
         # Calls that the state that is held adds nothing for: they wait for a later one.
         self._readers: list[WaitingCommit] = []
-        self._releases: list[WaitingRelease] = []
+        self._changes: list[WaitingChange] = []
         # The calls that are being judged or written.
         self._batch: Sequence[WaitingCommit] = ()
         self._arrived = asyncio.Event()
         self.task: Final = asyncio.get_running_loop().create_task(self._run())
 
-    def add(self, waiting: WaitingCommit | WaitingRelease) -> None:
-        """Let a call or a release wait."""
-        if isinstance(waiting, WaitingRelease):
-            self._releases.append(waiting)
+    def add(self, waiting: WaitingCommit | WaitingChange) -> None:
+        """Let a call or a change wait."""
+        if isinstance(waiting, WaitingChange):
+            self._changes.append(waiting)
         else:
             self._calls.append(waiting)
         self._arrived.set()
 
     async def _run(self) -> None:
         try:
-            while self._calls or self._readers or self._releases:
+            while self._calls or self._readers or self._changes:
                 await self._work()
         except Exception as error:  # noqa: BLE001 - a defect is each caller's, as if it had met it by itself
             for waiting in (*self._batch, *self._calls, *self._readers):
@@ -158,7 +201,7 @@ class _ObjectCommits:
     async def _work(self) -> None:
         """Read where that is necessary, judge what waits, and write once."""
         held = self._store.held.get(self._key)
-        if held is None or not (self._calls or self._releases):
+        if held is None or not (self._calls or self._changes):
             if held is not None and not await self._may_read(held):
                 return
             read = await self._store.read(self._key, self._empty)
@@ -174,17 +217,18 @@ class _ObjectCommits:
         self._arrived.clear()
         batch = self._batch = [waiting for waiting in self._calls if not waiting.answer.done()]
         self._calls = []
-        releases = tuple(self._releases)
-        state = release(held.state, [waiting.entry for waiting in releases]) if releases else held.state
+        changes, state = tuple(self._changes), held.state
+        for change in changes:
+            state = change.apply(state, moment)
         state, results = await self._judging.judge(state, batch, moment)
         for waiting, result in zip(batch, results, strict=True):
             if not result.passed and (out := freed_at(state, waiting.call.need, moment)) is not None:
                 waiting.freed = out - moment.earliest
         if state is held.state:
-            self._finish(releases)
+            self._finish(changes)
             self._answer_readers(held, batch, results)
         else:
-            await self._write(held, state, batch, results, releases)
+            await self._write(held, state, batch, results, changes)
 
     def _judge_again(self) -> None:
         """Judge the readers by the state that is held now."""
@@ -219,14 +263,15 @@ class _ObjectCommits:
         state: KeyState,
         batch: Sequence[WaitingCommit],
         results: Sequence[CommittedCall],
-        releases: Sequence[WaitingRelease],
+        changes: Sequence[WaitingChange],
     ) -> None:
-        definitions = {one.digest: one for waiting in batch for one in waiting.definitions}
+        listed = (*(waiting.definitions for waiting in batch), *(waiting.definitions for waiting in changes))
+        definitions = {one.digest: one for histories in listed for one in histories}
         written = await self._store.write(self._key, held, state, definitions.values())
         if written is None:
-            self._try_again(batch, releases)
+            self._try_again(batch, changes)
             return
-        self._finish(releases)
+        self._finish(changes, written if isinstance(written, HistoryCause) else None)
         if isinstance(written, HistoryCause):
             for waiting in batch:
                 waiting.finish(written)
@@ -237,7 +282,7 @@ class _ObjectCommits:
         # The state that was written stood after they came.
         self._judge_again()
 
-    def _try_again(self, batch: Iterable[WaitingCommit], releases: Iterable[WaitingRelease]) -> None:
+    def _try_again(self, batch: Iterable[WaitingCommit], changes: Iterable[WaitingChange]) -> None:
         """Let those wait again that have not waited for too long."""
         since = self._store.clock() - CONFLICT_SECONDS
         again: list[WaitingCommit] = []
@@ -247,19 +292,19 @@ class _ObjectCommits:
             else:
                 waiting.finish(HistoryCause.CONFLICT)
         self._calls = [*again, *self._calls]
-        self._finish([waiting for waiting in releases if waiting.came < since])
+        self._finish([waiting for waiting in changes if waiting.came < since], HistoryCause.CONFLICT)
 
-    def _finish(self, releases: Iterable[WaitingRelease]) -> None:
-        for waiting in releases:
-            waiting.finish()
-        self._releases = [waiting for waiting in self._releases if not waiting.done.done()]
+    def _finish(self, changes: Iterable[WaitingChange], cause: HistoryCause | None = None) -> None:
+        for waiting in changes:
+            waiting.finish(cause)
+        self._changes = [waiting for waiting in self._changes if not waiting.done.done()]
 
     def _fail(self, cause: HistoryCause) -> None:
         """Answer all that wait."""
         for waiting in (*self._batch, *self._calls, *self._readers):
             waiting.finish(cause)
         self._batch, self._calls, self._readers = (), [], []
-        self._finish(self._releases)
+        self._finish(self._changes, cause)
 
 
 @dataclass(frozen=True, slots=True)

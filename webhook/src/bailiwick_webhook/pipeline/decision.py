@@ -101,7 +101,10 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
     def is_counted(self) -> bool:
         """Whether it is counted wherever the verdict says that it has to be."""
         needs = self.verdict.needs
-        return needs is None or not needs.counts or (self.reserved is not None and self.reserved.covers(needs))
+        if needs is None or not needs.counts:
+            return True
+        by_rule = self.verdict.outcome is _ALLOW
+        return self.reserved is not None and self.reserved.covers(needs, by_rule or "grant")
 
     @property
     def must_be_counted(self) -> bool:

@@ -1,13 +1,15 @@
-"""Histories in a record: what a decision read and counted, by object and number, so that others can add up again.
+"""Histories in a record: what was read and counted, by object and number, so that others can add up again.
 
-Standing: beside `evidence`, for `line`; the pipeline gives the counts. Holds: all that rules saw of a history is
-written, and nothing of the values that its key is made of.
+Standing: beside `evidence`, for `line`; the pipeline gives the counts and the events. Holds: all that rules saw of a
+history is written, and nothing of the values that its key is made of.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 import msgspec
+import orjson
 
 from bailiwick_engine.cel.members import HISTORY, Path
 from bailiwick_engine.historynumbers import HistoryNumbers
@@ -43,6 +45,33 @@ class HistoryCount(msgspec.Struct, frozen=True, gc=False):
             "added": self.added,
         }
         return found | {"repeated": True} if self.repeated else found
+
+
+class HistoryEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event in an object that no decision's record has. `calls`: how many calls it is about.
+
+    `event`: denied calls were counted, or a call that was not let through after all was taken out again. `counts`: the
+    histories that changed, with their numbers after it.
+    """
+
+    namespace: str
+    endpoint: str
+    event: Literal["denied", "released"]
+    calls: int
+    counts: Sequence[HistoryCount]
+
+
+def event_line(event: HistoryEvent, now: float) -> bytes:
+    """Return the line of the kind `history`. `now` is seconds since the epoch."""
+    members = {
+        "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+        "kind": "history",
+        "event": event.event,
+        "calls": event.calls,
+        "endpoint": f"{event.namespace}/{event.endpoint}",
+        "history": [count.member for count in event.counts],
+    }
+    return orjson.dumps(members, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def history_attributes(paths: Iterable[Path], counts: Iterable[HistoryCount]) -> Mapping[str, Any]:

@@ -245,5 +245,29 @@ SHADOW: Final[tuple[RecordMember, ...]] = (
 )
 """Lines of the kind `shadow`: what a candidate would have made of a call, where that is another verdict or reason."""
 
+_COUNTED: Final[tuple[RecordMember, ...]] = (
+    RecordMember("history[].name", "The name of a history that changed."),
+    RecordMember("history[].object", "The name of the `EndpointHistory` that has its state."),
+    RecordMember("history[].seq", "The number of the event in this object."),
+    RecordMember("history[].count", "The count after the event."),
+    RecordMember("history[].sum", "The exact sum after the event, as a decimal. `null`: the history has no amount."),
+    RecordMember("history[].age", "The age in seconds after the event. `null`: nothing is counted."),
+)
+
+HISTORY: Final[tuple[RecordMember, ...]] = (
+    RecordMember("time", "When it was recorded."),
+    RecordMember("kind", "`history`."),
+    RecordMember(
+        "event",
+        "`denied`: denied calls were counted after their answers. `released`: a call that was counted and then not let"
+        " through was taken out again.",
+    ),
+    RecordMember("calls", "The number of calls in the event."),
+    RecordMember("endpoint", "The endpoint, as `namespace/name`."),
+    *_COUNTED,
+    RecordMember("history[].added", "Whether the event added to this history."),
+)
+"""Lines of the kind `history`: events in the state of histories that no answer carries."""
+
 MAPS: Final = frozenset({"attributes", "data", "policies", "subject.workload.labels"})
 """Members whose own members are names from a policy or a call."""
