@@ -18,6 +18,7 @@ from bailiwick_engine.history.state import (
     MAX_NUMBER,
     MAX_RECENT,
     MAX_RECENT_TEXT,
+    MAX_SHARES,
     MAX_TIME,
     MAX_TOTAL,
     Entry,
@@ -181,6 +182,8 @@ def _added(state: KeyState, call: WaitingCall, before: Entry | None, clock: Cloc
         history = addition.history
         lines[history.digest], previous, present = count_in_line(state, history, 1, addition.total, clock)
         shares += [Share(history.digest, number, 1, addition.total, previous) for number in present]
+    # Of definitions that are not in force any more what there is no room for is dropped, and stays counted.
+    shares = shares[-MAX_SHARES:]
     if before is None:
         entry = Entry(call.entry, time, tuple(shares))
     else:

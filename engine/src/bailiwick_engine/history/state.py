@@ -13,14 +13,16 @@ import msgspec
 MAX_NUMBER: Final = 2**53 - 1
 MAX_TIME: Final = 253_370_764_800_000
 """The year 9999, in milliseconds."""
-MAX_TOTAL: Final = 9 * 10**15
-"""Above it a total is unknown."""
+MAX_TOTAL: Final = 10**15 - 1
+"""Above it a total is unknown: so many digits a double tells apart, and a condition reads a sum as one."""
 MAX_SLOTS: Final = 80
 """How many slots a line holds. More than a window has: clocks that differ spread a minute's over some more."""
 CALL_DIGITS: Final = 24
 """How many digits of an entry's id are those of the call."""
 MAX_LINES: Final = 64
 MAX_RECENT: Final = 64
+MAX_SHARES: Final = 32
+"""Of one entry: a call counts in two calendar periods of each history at most."""
 MAX_RECENT_TEXT: Final = 32_768
 """In characters. Entries of calls that several histories count are longer, so that fewer of them may fit."""
 
@@ -31,7 +33,7 @@ _LINE: Final = re.compile(r"[0-9a-f]{12}")
 _SLOT_TEXT: Final = rf"{_NUMBER}:[1-9][0-9]{{0,15}}:{_NUMBER}"
 _SLOTS_TEXT: Final = re.compile(rf"{_SLOT_TEXT}(?: {_SLOT_TEXT}){{0,{MAX_SLOTS - 1}}}")
 _SHARE_TEXT: Final = rf"[0-9a-f]{{12}}:{_NUMBER}:[1-9][0-9]{{0,15}}:{_NUMBER}:(?:{_NUMBER}|-)"
-_ENTRY_TEXT: Final = re.compile(rf"([0-9a-f]{{32}})@({_NUMBER})=({_SHARE_TEXT}(?:,{_SHARE_TEXT}){{0,31}})(!?)")
+_ENTRY_TEXT: Final = re.compile(rf"([0-9a-f]{{32}})@({_NUMBER})=({_SHARE_TEXT}(?:,{_SHARE_TEXT}){{0,{MAX_SHARES - 1}}})(!?)")
 _MEMBERS: Final = frozenset({"endpoint", "key", "seq", "clock", "lines", "recent"})
 _LINE_MEMBERS: Final = frozenset({"slots", "last"})
 

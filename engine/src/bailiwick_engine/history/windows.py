@@ -116,13 +116,18 @@ def window_end(window: SlidingWindow | CalendarWindow, number: int) -> int:
 def period_start(window: CalendarWindow, time: int) -> int:
     """Return when the period began that holds a time; both in milliseconds since the epoch.
 
-    An hour that the clocks show twice is two hours. A day whose midnight the clocks leave out begins when they go on;
+    An hour that the clocks show twice is two hours. One in which they change by a whole hour at a quarter to has its 60
+    minutes, or it would begin when it is over. A day whose midnight the clocks leave out begins when they go on;
     one whose midnight they show twice, with the first.
     """
     time = min(max(time, 0), MAX_TIME)
     local = (_EPOCH + timedelta(milliseconds=time)).astimezone(timezones.zone(window.time_zone))
     if window.unit == "Hour":
-        start = local.replace(minute=0, second=0, microsecond=0)
+        part = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+        start = (local.astimezone(UTC) - part).astimezone(local.tzinfo)
+        if start.minute:
+            # Clocks went on or back by a part of an hour: what they show tells.
+            start = local.replace(minute=0, second=0, microsecond=0)
     else:
         start = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         if window.unit == "Week":

@@ -31,7 +31,7 @@ from bailiwick_engine.history.state import MAX_TOTAL
         ("123456789012.345", 3, 123_456_789_012_345),
         ("999999999999999", 0, 999_999_999_999_999),
         ('"999999999999999"', 0, 999_999_999_999_999),
-        ("90000000000000.00", 2, MAX_TOTAL),
+        ("9999999999999.99", 2, MAX_TOTAL),
     ],
 )
 def test_a_number_is_counted_exactly(value: str, digits: int, units: int) -> None:

@@ -424,11 +424,35 @@ class TestNumbers:
         assert not result.passed
         assert result.numbers == {}
 
+    @pytest.mark.parametrize("digits", range(7))
+    def test_two_sums_are_never_one_for_a_condition(self, digits: int) -> None:
+        # Above a power of two doubles lie furthest apart.
+        powers = (2**power * 10**digits for power in range(54))
+        for total in (MAX_TOTAL - 1, *(one + more for one in powers for more in range(8) if one + more < MAX_TOTAL)):
+            # The limit as an author writes it, and a sum that is above it by the last digit.
+            limit, above = (HistoryNumbers(1, one, digits) for one in (total, total + 1))
+            assert float(limit.decimal_sum or "") == limit.members["sum"] < above.members["sum"], total
+
     def test_nothing_is_counted_after_the_last_number(self) -> None:
         state = KeyState("crm-api", NEED.key, MAX_NUMBER, NOW)
         after, result = only(state, call(1))
         assert after is state
         assert not result.passed
+
+
+def test_a_call_that_is_sent_again_under_other_definitions_leaves_a_state_that_can_be_read() -> None:
+    # At midnight a call counts in two days of each of the most histories that there can be.
+    day = CalendarWindow("Day", "UTC")
+    midnight = NOW - NOW % DAY
+    state = empty_state()
+    for attempt, name in enumerate("abc"):
+        definitions = [history(f"{name}{number}", day) for number in range(16)]
+        again = WaitingCall(need(*definitions), entry_id(1, attempt), lambda _: True)
+        state, (result,) = commit(state, (again,), at(midnight, 500))
+        assert result.passed
+        assert parse_state(state_spec(state)) == state
+        numbers = numbers_at(state, need(reads=tuple(definitions)), at(midnight), with_this=False)
+        assert {one.count for one in numbers.values()} == {1}
 
 
 def test_each_state_reads_back_as_it_was_written() -> None:

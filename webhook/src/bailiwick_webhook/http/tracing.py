@@ -4,8 +4,9 @@ Holds: what is returned is well formed and says nothing but ids: it is copied in
 """
 
 import re
-from collections.abc import Mapping
 from typing import Final, Protocol
+
+from multidict import MultiMapping
 
 REQUEST_ID: Final = "X-Request-ID"
 # A field value of RFC 9110, 5.5: visible characters and obs-text, with spaces and tabs between them. Bytes that are no
@@ -19,7 +20,7 @@ class MessageHead(Protocol):
     """What has headers, whose names are in any case. A `web.BaseRequest` has."""
 
     @property
-    def headers(self) -> Mapping[str, str]:
+    def headers(self) -> MultiMapping[str]:
         """The headers."""
 
 
@@ -36,6 +37,9 @@ def traceparent(header: str | None) -> str | None:
 
 
 def request_id(request: MessageHead) -> str | None:
-    """Return the caller's request id, if it can be echoed as it was sent."""
-    found = request.headers.get(REQUEST_ID)
-    return found if found is not None and _REQUEST_ID.fullmatch(found) else None
+    """Return the caller's request id, if it can be echoed as it was sent.
+
+    Of two, one may be of a client behind the caller: by that the client could choose which calls are the same.
+    """
+    found = request.headers.getall(REQUEST_ID, ())
+    return found[0] if len(found) == 1 and _REQUEST_ID.fullmatch(found[0]) else None
