@@ -199,6 +199,10 @@ PANELS: Final = (
             ("sum(rate(bailiwick_history_calls_total{%}[$__rate_interval]))", "counted"),
             ("sum by (outcome) (rate(bailiwick_history_commits_total{%}[$__rate_interval]))", "writes: {{outcome}}"),
             (
+                "sum by (result) (rate(bailiwick_history_outcomes_total{%}[$__rate_interval]))",
+                "outcomes: {{result}}",
+            ),
+            (
                 "sum by (outcome) (rate(bailiwick_history_denied_calls_total{%}[$__rate_interval]))",
                 "denied calls: {{outcome}}",
             ),

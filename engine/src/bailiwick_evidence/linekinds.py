@@ -18,5 +18,7 @@ SHADOW: Final = "shadow"
 """The decision that a candidate would have made on a call."""
 HISTORY: Final = "history"
 """An event in the state of a history that no decision's record has."""
-BESIDE_DECISIONS: Final = OF_CHAINS | OF_LEDGERS | {SHADOW, HISTORY}
+OUTCOME: Final = "outcome"
+"""What became of a call that was let through, as its enforcer reported it."""
+BESIDE_DECISIONS: Final = OF_CHAINS | OF_LEDGERS | {SHADOW, HISTORY, OUTCOME}
 """Lines that do not record a decision."""

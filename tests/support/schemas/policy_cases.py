@@ -70,6 +70,7 @@ def counting(*histories: Object, **more: object) -> Object:
 DAY: Final[Object] = {"unit": "Day", "timeZone": "Europe/Berlin"}
 HOURLY: Final[Object] = {"window": "1h"}
 SUMMED: Final[Object] = {**HOURLY, "amount": {"of": "context.amount", "digits": 2}}
+SUCCEEDED: Final[Object] = {"actions": ["customers.export"], "what": "Succeeded"}
 DENIED: Final[Object] = {"actions": ["customers.export"], "what": "Denied"}
 PARTS: Final = ("subject", "agent", "resource", "action", "intent")
 TWO_PARTS: Final = ["subject", "agent"]
@@ -261,6 +262,26 @@ POLICY_CASES: Final = (
             accepted=counting(*before * [HOURLY], {**SUMMED, "counts": {**DENIED, "what": "Allowed"}}),
         )
         for place, before in (("first", 0), ("second", 1))
+    ),
+    *(
+        Case(
+            f"outcomes that can be reported for {time}",
+            cel.OUTCOME_TIME_LIMITED,
+            "spec.endpointSettings.history[0].outcomeWithin",
+            refused=counting({**HOURLY, "counts": SUCCEEDED, "outcomeWithin": time}),
+            accepted=counting({**HOURLY, "counts": SUCCEEDED, "outcomeWithin": longest}),
+        )
+        for time, longest in (("1441m", "1440m"), ("25h", "24h"))
+    ),
+    *(
+        Case(
+            f"a time for outcomes that nothing counts: {what}",
+            cel.OUTCOMES_ARE_COUNTED,
+            "spec.endpointSettings.history[0]",
+            refused=counting({**HOURLY, "counts": {**SUCCEEDED, "what": what}, "outcomeWithin": "10m"}),
+            accepted=counting({**HOURLY, "counts": {**SUCCEEDED, "what": right}, "outcomeWithin": "10m"}),
+        )
+        for what, right in (("Allowed", "Succeeded"), ("Denied", "Failed"))
     ),
     Case(
         "denied calls but those that are approved",

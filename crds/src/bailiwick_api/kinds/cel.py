@@ -90,6 +90,14 @@ WINDOW_LIMITED: Final = CelRule(
 HISTORY_HAS_ONE_WINDOW: Final = CelRule(
     "has(self.window) != has(self.calendar)", "a history must have exactly one of window, calendar"
 )
+OUTCOME_TIME_LIMITED: Final = CelRule(
+    "int(self.substring(0, self.size() - 1)) <= (self.endsWith('m') ? 1440 : 24)",
+    "an outcome can be reported for at most 24 hours",
+)
+OUTCOMES_ARE_COUNTED: Final = CelRule(
+    "!has(self.outcomeWithin) || self.counts.what in ['Succeeded', 'Failed']",
+    "outcomeWithin is allowed only with what: Succeeded or Failed",
+)
 DENIED_HAVE_NO_AMOUNT: Final = CelRule(
     "self.counts.what != 'Denied' || !has(self.amount)", "a history of denied calls cannot have an amount"
 )

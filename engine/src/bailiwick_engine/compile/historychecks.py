@@ -27,7 +27,14 @@ def warnings(spec: EndpointPolicySpec) -> Iterator[Problem]:
                 f"history {history.name}: {', '.join(stated)} is only the enforcer's word, so an enforcer decides which"
                 " calls are counted together: use a claim, or add agent to the key",
             )
-        if needed := _needed(history):
+        awaits = history.counts.what in {"Succeeded", "Failed"}
+        if awaits and settings is not None and settings.http is not None and settings.http.routes:
+            yield Problem(
+                f"{_PATH}[{index}].counts.what",
+                f"history {history.name}: calls that come by http routes are never counted, since a proxy cannot report"
+                " what became of them: report outcomes from the application",
+            )
+        if history.counts.what != "Denied" and (needed := _needed(history)):
             yield Problem(
                 f"{_PATH}[{index}]",
                 f"history {history.name}: a call that it counts and that lacks {', '.join(needed)} is denied"

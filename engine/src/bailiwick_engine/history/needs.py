@@ -23,7 +23,10 @@ Passing: TypeAlias = bool | Literal["grant"]
 
 
 class Addition(msgspec.Struct, frozen=True, gc=False):
-    """What this call adds to a history: one, and `total` in units of the amount's last digit."""
+    """What this call adds to a history: one, and `total` in units of the amount's last digit.
+
+    Where the history awaits the outcome of calls, it adds that only when the outcome is reported.
+    """
 
     history: CompiledHistory
     total: int
@@ -33,12 +36,14 @@ class ObjectNeed(msgspec.Struct, frozen=True, gc=False):
     """One object that a call needs. `name` is that of the EndpointHistory, `key` its `spec.key`.
 
     `reads`: the histories of this key that candidate rules read, or that count the call; `adds`: those that count it.
+    `outcome_within`: for how many milliseconds its outcome can be reported; None: none of `adds` awaits it.
     """
 
     name: str
     key: str
     reads: tuple[CompiledHistory, ...]
     adds: tuple[Addition, ...]
+    outcome_within: int | None = None
 
     def additions(self, passed: Passing) -> tuple[Addition, ...]:
         """Return what the call adds that is let through so."""
@@ -129,8 +134,18 @@ def _needs(
             adds.append(Addition(history, counting[history.name]))
     if not found:
         return None
+    # The same in all objects, so that a report is late in all of them or in none, as like as not.
+    within = min((one.outcome_within for one in histories if one.name in counting and one.awaits_outcome), default=None)
     return HistoryNeeds(
-        tuple(ObjectNeed(*key, tuple(reads), tuple(adds)) for key, (reads, adds) in sorted(found.items()))
+        tuple(
+            ObjectNeed(
+                *key,
+                tuple(reads),
+                tuple(adds),
+                within if any(one.history.awaits_outcome for one in adds) else None,
+            )
+            for key, (reads, adds) in sorted(found.items())
+        )
     )
 
 

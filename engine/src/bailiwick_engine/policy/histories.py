@@ -14,7 +14,7 @@ from bailiwick_engine.policy.dimensions.condition import CompiledCondition
 from bailiwick_engine.policy.dimensions.resource import CompiledResource
 
 Party = Literal["subject", "agent"]
-CountedCalls = Literal["Allowed", "Denied"]
+CountedCalls = Literal["Allowed", "Succeeded", "Failed", "Denied"]
 CalendarUnit = Literal["Hour", "Day", "Week", "Month"]
 
 
@@ -94,6 +94,7 @@ class CompiledHistory:
     `digest` (12 hex digits) is of everything that decides what is counted, but not of the name: it names the line in
     the state of a key. `resources` None: all. `when` None: always. `key` is in the order of `part_name`, so that keys
     of the same parts are one. `ignores_approved`: a call that a grant lets through adds nothing.
+    `outcome_within`: for how many milliseconds after it was let through a call's outcome counts.
     """
 
     name: str
@@ -106,11 +107,17 @@ class CompiledHistory:
     amount: Amount | None = None
     what: CountedCalls = "Allowed"
     ignores_approved: bool = False
+    outcome_within: int = 0
 
     @property
     def counts_denied(self) -> bool:
         """Whether it counts denied calls alone, after their answers."""
         return self.what == "Denied"
+
+    @property
+    def awaits_outcome(self) -> bool:
+        """Whether it counts a call by the outcome that is reported of it, and only then."""
+        return self.what in {"Succeeded", "Failed"}
 
     def counts(self, call: Call) -> bool:
         """Tell whether it counts an allowed call for certain, whatever its attributes are and whatever allows it."""

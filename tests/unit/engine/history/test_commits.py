@@ -465,8 +465,7 @@ def test_each_state_reads_back_as_it_was_written() -> None:
 
 
 class TestACallThatAGrantLetsThrough:
-    RULED = history("ruled")
-    object.__setattr__(RULED, "ignores_approved", True)
+    RULED = history("ruled", ignores_approved=True)
     BOTH = need(EXPORTS, RULED)
 
     def test_adds_nothing_where_approved_calls_are_ignored(self) -> None:

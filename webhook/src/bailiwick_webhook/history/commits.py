@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from bailiwick_engine.history.changes import missing_outcomes
 from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, commit, numbers_at
 from bailiwick_engine.history.needs import ObjectNeed
 from bailiwick_engine.history.retention import freed_at
@@ -21,7 +22,7 @@ from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_webhook.history.heldstates import HeldState
 from bailiwick_webhook.history.ports import Beside, HistoryKey, SlicesOf
 from bailiwick_webhook.history.storedobjects import ObjectStore
-from bailiwick_webhook.metrics.table import HistoryCause
+from bailiwick_webhook.metrics.table import HistoryCause, OutcomeResult
 from bailiwick_webhook.record.history import HistoryCount
 
 CONFLICT_SECONDS: Final = 2.0
@@ -93,12 +94,15 @@ def _new_change() -> "asyncio.Future[ChangedState | HistoryCause]":
 class WaitingChange:
     """A change that no verdict depends on. `came`: when, by the monotonic clock. `definitions`: see `WaitingCommit`.
 
-    `made`: what it came to last.
+    `made`: what it came to last. `taken_out`: the entry that it takes out. `fresh`: where it finds nothing to write,
+    it asks again for a state that stood after it came.
     """
 
     change: StateChange
     came: float
     definitions: Iterable[CompiledHistory]
+    fresh: bool = False
+    taken_out: str | None = None
     made: ChangedState | None = None
     done: "asyncio.Future[ChangedState | HistoryCause]" = field(default_factory=_new_change)
 
@@ -121,7 +125,8 @@ class HistoryCommits:
         self._store = store
         self._slices = slices
         self._beside = beside
-        self._objects: dict[HistoryKey, _ObjectCommits] = {}
+        # By its key too, so that what is said to be another object's never meets the calls of this one.
+        self._objects: dict[tuple[HistoryKey, str, str], _ObjectCommits] = {}
 
     def __len__(self) -> int:
         """How many objects are worked on."""
@@ -133,10 +138,17 @@ class HistoryCommits:
         return await waiting.answer
 
     async def change(
-        self, key: HistoryKey, empty: KeyState, change: StateChange, definitions: Iterable[CompiledHistory]
+        self,
+        key: HistoryKey,
+        empty: KeyState,
+        change: StateChange,
+        definitions: Iterable[CompiledHistory],
+        *,
+        fresh: bool = False,
+        taken_out: str | None = None,
     ) -> ChangedState | HistoryCause:
-        """Change an object; return what became of that. `empty`, `definitions`: see `commit`."""
-        waiting = WaitingChange(change, self._store.clock(), definitions)
+        """Change an object; return what became of that. `empty`: see `commit`; the others: see `WaitingChange`."""
+        waiting = WaitingChange(change, self._store.clock(), definitions, fresh, taken_out)
         self._object(key, empty).add(waiting)
         return await waiting.done
 
@@ -149,11 +161,12 @@ class HistoryCommits:
             await asyncio.wait([one.task for one in objects])
 
     def _object(self, key: HistoryKey, empty: KeyState) -> "_ObjectCommits":
-        found = self._objects.get(key)
+        place = (key, empty.endpoint, empty.key)
+        found = self._objects.get(place)
         if found is None:
-            ended = partial(self._objects.pop, key)
+            ended = partial(self._objects.pop, place)
             judge = _Judging(self._slices(key[0]).turn, partial(self._beside, key[0]))
-            found = self._objects[key] = _ObjectCommits(self._store, key, empty, judge, ended)
+            found = self._objects[place] = _ObjectCommits(self._store, key, empty, judge, ended)
         return found
 
 
@@ -172,6 +185,8 @@ class _ObjectCommits:
         # Calls that the state that is held adds nothing for: they wait for a later one.
         self._readers: list[WaitingCommit] = []
         self._changes: list[WaitingChange] = []
+        # Changes that found nothing to write in a state that may have been old.
+        self._doubtful: list[WaitingChange] = []
         # The calls that are being judged or written.
         self._batch: Sequence[WaitingCommit] = ()
         self._arrived = asyncio.Event()
@@ -187,7 +202,7 @@ class _ObjectCommits:
 
     async def _run(self) -> None:
         try:
-            while self._calls or self._readers or self._changes:
+            while self._calls or self._readers or self._changes or self._doubtful:
                 await self._work()
         except Exception as error:  # noqa: BLE001 - a defect is each caller's, as if it had met it by itself
             for waiting in (*self._batch, *self._calls, *self._readers):
@@ -225,7 +240,7 @@ class _ObjectCommits:
             if not result.passed and (out := freed_at(state, waiting.call.need, moment)) is not None:
                 waiting.freed = out - moment.earliest
         if state is held.state:
-            self._finish(changes)
+            self._finish_unchanged(held, changes)
             self._answer_readers(held, batch, results)
         else:
             await self._write(held, state, batch, results, changes)
@@ -233,7 +248,8 @@ class _ObjectCommits:
     def _judge_again(self) -> None:
         """Judge the readers by the state that is held now."""
         self._calls = [*self._readers, *self._calls]
-        self._readers = []
+        self._changes = [*self._doubtful, *self._changes]
+        self._readers, self._doubtful = [], []
 
     async def _may_read(self, held: HeldState) -> bool:
         """Wait until it is time to read for those that add nothing; return False where another call comes first."""
@@ -257,6 +273,13 @@ class _ObjectCommits:
             else:
                 self._readers.append(waiting)
 
+    def _finish_unchanged(self, held: HeldState, changes: Iterable[WaitingChange]) -> None:
+        """Finish changes with nothing to write; those that ask for a later state wait for it."""
+        doubtful = [waiting for waiting in changes if waiting.fresh and waiting.came > held.proven]
+        self._finish([waiting for waiting in changes if waiting not in doubtful])
+        self._changes = [waiting for waiting in self._changes if waiting not in doubtful]
+        self._doubtful.extend(doubtful)
+
     async def _write(
         self,
         held: HeldState,
@@ -276,6 +299,8 @@ class _ObjectCommits:
             for waiting in batch:
                 waiting.finish(written)
             return
+        taken_out = {waiting.taken_out for waiting in changes}
+        self._store.tally.outcomes[OutcomeResult.MISSING] += missing_outcomes(held.state, state, taken_out)
         self._store.tally.calls += sum(result.seq is not None for result in results)
         for waiting, result in zip(batch, results, strict=True):
             waiting.finish(result)
@@ -304,7 +329,8 @@ class _ObjectCommits:
         for waiting in (*self._batch, *self._calls, *self._readers):
             waiting.finish(cause)
         self._batch, self._calls, self._readers = (), [], []
-        self._finish(self._changes, cause)
+        self._finish([*self._changes, *self._doubtful], cause)
+        self._doubtful = []
 
 
 @dataclass(frozen=True, slots=True)

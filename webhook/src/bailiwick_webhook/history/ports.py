@@ -5,14 +5,16 @@ decides.
 """
 
 from collections.abc import Awaitable, Callable, Container, Sequence
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from bailiwick_engine.history.needs import HistoryNeeds, Passing
+from bailiwick_engine.history.state import CallOutcome
 from bailiwick_engine.historynumbers import HistoryReadings
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.history.handles import OutcomeHandle
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
 from bailiwick_webhook.record.history import HistoryCount, HistoryEvent
@@ -35,6 +37,7 @@ class CountingRequest(msgspec.Struct, frozen=True, gc=False):
     """A call that has to be counted, or whose histories have to be read.
 
     `entry`: see `WaitingCall`. `definitions`: all histories of the endpoint. `large`: to judge it may take long.
+    `nonce`: see `OutcomeHandle`.
     """
 
     namespace: str
@@ -44,6 +47,7 @@ class CountingRequest(msgspec.Struct, frozen=True, gc=False):
     passes: Passes
     definitions: Sequence[CompiledHistory]
     large: bool = False
+    nonce: str = ""
 
 
 class Reservation(msgspec.Struct, frozen=True, gc=False):
@@ -52,7 +56,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     `stands`: the call is counted wherever it has to be. `counted`: the names of the objects that this attempt counted
     it in. `counts`: what a record has of it. `cause`: why there are no numbers. `retry_after`: after so many seconds
     the first of the calls that were counted before is out. `granted`: the objects where it is counted as what a grant
-    lets through.
+    lets through. `handle`: by which its outcome can be reported; None: nothing waits for that.
     """
 
     request: CountingRequest
@@ -63,6 +67,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     cause: HistoryCause | None = None
     retry_after: int | None = None
     granted: frozenset[str] = frozenset()
+    handle: OutcomeHandle | None = None
 
     def covers(self, needs: HistoryNeeds, passed: Passing) -> bool:
         """Tell whether a call with these needs, which is let through so, is counted wherever it has to be."""
@@ -91,6 +96,24 @@ class DeniedCall(msgspec.Struct, frozen=True, gc=False):
     definitions: Sequence[CompiledHistory]
 
 
+class ReportedOutcome(msgspec.Struct, frozen=True, gc=False):
+    """What an enforcer reports of a call. `uid`: of the account that reports. `definitions`: as of the endpoint now."""
+
+    namespace: str
+    endpoint: str
+    uid: str
+    handle: OutcomeHandle
+    outcome: CallOutcome
+    definitions: Sequence[CompiledHistory]
+
+
+class ReportResult(msgspec.Struct, frozen=True, gc=False):
+    """What a report came to. `counts`: what a record has of it; `repeated`: it was reported before."""
+
+    result: Literal["settled", "repeated", "conflict", "late"]
+    counts: Sequence[HistoryCount] = ()
+
+
 class HistoryKeeper(Protocol):
     """Counts calls."""
 
@@ -102,6 +125,9 @@ class HistoryKeeper(Protocol):
 
     async def release(self, reservation: Reservation) -> None:
         """Take a call out again that is not let through after all. What cannot be taken out stays counted."""
+
+    async def settle(self, report: ReportedOutcome) -> ReportResult | HistoryCause:
+        """Count a call by its outcome, once."""
 
     def count_denied(self, denied: DeniedCall) -> None:
         """Count a denied call, in a moment."""
@@ -158,6 +184,10 @@ class NoHistories:
 
     async def release(self, reservation: Reservation) -> None:
         """Do nothing: nothing was counted."""
+
+    async def settle(self, report: ReportedOutcome) -> ReportResult | HistoryCause:  # noqa: ARG002 - `HistoryKeeper`
+        """Know of no call."""
+        return ReportResult("late")
 
     def count_denied(self, denied: DeniedCall) -> None:
         """Count nothing."""

@@ -15,11 +15,12 @@ from typing import Final
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, release
 from bailiwick_engine.history.needs import ObjectNeed, Passing
-from bailiwick_engine.history.state import KeyState
+from bailiwick_engine.history.state import CALL_DIGITS, Entry, KeyState
 from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_webhook.history.commits import ChangedState, CommitResult, HistoryCommits, WaitingCommit
 from bailiwick_webhook.history.denials import DenialCounter
+from bailiwick_webhook.history.handles import CountedEntry, OutcomeHandle
 from bailiwick_webhook.history.heldstates import HeldStates
 from bailiwick_webhook.history.ports import (
     UNAVAILABLE,
@@ -28,10 +29,13 @@ from bailiwick_webhook.history.ports import (
     DeniedCall,
     HistoryKeeping,
     RecordEvent,
+    ReportedOutcome,
+    ReportResult,
     Reservation,
     SlicesOf,
 )
 from bailiwick_webhook.history.rations import HistoryRations
+from bailiwick_webhook.history.settling import OutcomeSettler
 from bailiwick_webhook.history.storedobjects import HistoryClient, ObjectStore
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
@@ -53,6 +57,7 @@ class HistoryReservations:
         self._store = store
         self._commits = commits
         self._record = record
+        self._settler = OutcomeSettler(commits)
         self._denials = DenialCounter(commits, store.rations, store.tally, record)
         self._releasing: set[asyncio.Task[None]] = set()
 
@@ -97,6 +102,10 @@ class HistoryReservations:
         attempt = _Attempt(reservation.request)
         attempt.begun = set(reservation.counted)
         await self._release(attempt)
+
+    async def settle(self, report: ReportedOutcome) -> ReportResult | HistoryCause:
+        """Count a call by its outcome, once."""
+        return await self._settler.settle(report)
 
     def count_denied(self, denied: DeniedCall) -> None:
         """Count a denied call, in a moment."""
@@ -237,6 +246,7 @@ class HistoryReservations:
             _empty(request, need),
             lambda state, _: release(state, (request.entry,)),
             request.definitions,
+            taken_out=request.entry,
         )
         if isinstance(changed, ChangedState) and changed.seq is not None:
             counts = changed.counts(need.name, need.reads, added=False)
@@ -248,10 +258,10 @@ class _Attempt:
 
     `latest`, `passed`: the numbers that it was last judged by, and whether it passed. `error`: what broke meanwhile.
     `freed`, `seqs`: see `WaitingCommit`. `repeated`: the objects that an earlier decision counted it in. `granted`:
-    those that it is counted in as what a grant lets through.
+    those that it is counted in as what a grant lets through. `awaited`: by object, the entry whose outcome is awaited.
     """
 
-    __slots__ = ("begun", "error", "freed", "granted", "latest", "passed", "repeated", "request", "seqs")
+    __slots__ = ("awaited", "begun", "error", "freed", "granted", "latest", "passed", "repeated", "request", "seqs")
 
     def __init__(self, request: CountingRequest) -> None:
         self.request = request
@@ -262,6 +272,7 @@ class _Attempt:
         self.error: Exception | None = None
         self.freed: int | None = None
         self.seqs: dict[str, int] = {}
+        self.awaited: dict[str, Entry] = {}
         self.repeated: set[str] = set()
 
     def passes(self, numbers: _Numbers) -> Passing:
@@ -298,8 +309,12 @@ class _Attempt:
                 need.name,
                 self.seqs.get(need.name, 0),
                 numbers[history.name],
-                added=stands and history in self._added(need),
+                added=stands and history in self._added(need) and not history.awaits_outcome,
                 repeated=stands and need.name in self.repeated,
+                awaited=stands
+                and need.name in self.awaited
+                and history.awaits_outcome
+                and history in self._added(need),
             )
             for need in self.request.needs.objects
             for history in need.reads
@@ -309,8 +324,26 @@ class _Attempt:
         wait = None if self.freed is None else max(1, ceil(self.freed / 1000))
         granted = frozenset(self.granted)
         return Reservation(
-            self.request, self.readings_of(numbers), stands, counted, counts, retry_after=wait, granted=granted
+            self.request,
+            self.readings_of(numbers),
+            stands,
+            counted,
+            counts,
+            retry_after=wait,
+            granted=granted,
+            handle=self._handle() if stands else None,
         )
+
+    def _handle(self) -> OutcomeHandle | None:
+        """Return by what the outcome of the call can be reported."""
+        found = [
+            (need.key, self.awaited[need.name]) for need in self.request.needs.objects if need.name in self.awaited
+        ]
+        until = min((entry.outcome.until for _, entry in found if entry.outcome is not None), default=None)
+        if until is None:
+            return None
+        entries = tuple(CountedEntry(key, entry.id[CALL_DIGITS:]) for key, entry in found)
+        return OutcomeHandle(self.request.nonce, entries, until)
 
     def _added(self, need: ObjectNeed) -> frozenset[CompiledHistory]:
         return frozenset(one.history for one in need.additions("grant" if need.name in self.granted else True))
@@ -320,6 +353,8 @@ class _Attempt:
         name, freed = waiting.call.need.name, waiting.freed
         if not (waiting.follows and name in self.seqs):
             self.seqs[name] = waiting.seq
+        if result.entry is not None:
+            self.awaited[name] = result.entry
         if result.repeated:
             self.repeated.add(name)
         if freed is not None:

@@ -26,6 +26,7 @@ from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.ports import UseConsumer
 from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.history.handles import entry_of, new_nonce
 from bailiwick_webhook.history.ports import UNAVAILABLE, CountingRequest, DeniedCall, HistoryKeeper, Reservation
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause, HistoryDenials
@@ -136,9 +137,9 @@ class HistoryCounter:
         asked = one.asked
         # Grants are looked up here: another thread must not see how they change.
         known = tuple(self._evaluator.grants_for(asked.call) if grants is None else grants)
-        entry = partial(_entry, asked)
-        made = await self._offload.run(asked.call.namespace, entry) if asked.large else entry()
-        return _JudgedWithNumbers(self._evaluator, self._consumer, one, needs, known, made)
+        work = partial(_nonce, asked)
+        nonce = await self._offload.run(asked.call.namespace, work) if asked.large else work()
+        return _JudgedWithNumbers(self._evaluator, self._consumer, one, needs, known, nonce)
 
     async def _concluded(self, judging: "_JudgedWithNumbers", reserved: Reservation) -> EvaluatedCall:
         judged = replace(await self._evaluated(judging, reserved.readings), reserved=reserved)
@@ -168,7 +169,7 @@ class _JudgedWithNumbers:
         one: EvaluatedCall,
         needs: HistoryNeeds,
         grants: tuple[Grant, ...],
-        entry: str,
+        nonce: str,
     ) -> None:
         self._evaluator = evaluator
         self._consumer = consumer
@@ -179,8 +180,10 @@ class _JudgedWithNumbers:
         call = one.asked.call
         endpoint = one.inputs.snapshot.endpoints.get((call.namespace, call.endpoint))
         definitions = () if endpoint is None else endpoint.histories
+        # The end is of this attempt alone, so that to take it out again never takes out what another attempt counted.
+        entry = entry_of(call.caller.uid, nonce, secrets.token_hex((_ENTRY_DIGITS - CALL_DIGITS) // 2))
         self.request = CountingRequest(
-            call.namespace, call.endpoint, needs, entry, self.passes, definitions, one.asked.large
+            call.namespace, call.endpoint, needs, entry, self.passes, definitions, one.asked.large, nonce
         )
 
     def passes(self, readings: HistoryReadings) -> Passing:
@@ -215,20 +218,16 @@ def _explained(one: EvaluatedCall, cause: HistoryCause | None) -> EvaluatedCall:
     return replace(one, verdict=replace(one.verdict, message=_SENTENCES[cause]))
 
 
-def _entry(asked: EvaluationRequest) -> str:
-    """Return the id of a call's entry: the same for a call that is sent again with its own request id, but its end.
-
-    The end is of this attempt alone, so that to take it out again never takes out what another attempt counted.
-    """
+def _nonce(asked: EvaluationRequest) -> str:
+    """Return what the call's entries are made from: the same for a call that is sent again with its own request id."""
     call = asked.call
     if asked.request_id is None or not isinstance(call.subject, Party):
-        return secrets.token_hex(_ENTRY_DIGITS // 2)
+        return new_nonce()
     try:
         bound = digest(call, call.subject)
     except NotCanonicalError:
-        return secrets.token_hex(_ENTRY_DIGITS // 2)
+        return new_nonce()
     actors = (part or "" for actor in chain(call) for part in actor)
-    own = (call.caller.uid, asked.request_id, f"{asked.item}", call.subject.uid, bound, *actors)
+    own = (asked.request_id, f"{asked.item}", call.subject.uid, bound, *actors)
     framed = b"".join(len(part := text.encode("utf-8", "surrogatepass")).to_bytes(4, "big") + part for text in own)
-    attempt = secrets.token_hex((_ENTRY_DIGITS - CALL_DIGITS) // 2)
-    return hashlib.sha256(framed).hexdigest()[:CALL_DIGITS] + attempt
+    return hashlib.sha256(framed).hexdigest()

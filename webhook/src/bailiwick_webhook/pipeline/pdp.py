@@ -28,7 +28,7 @@ from bailiwick_webhook.approvals.requester import ApprovalRequester
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.ports import HistoryKeeping, no_histories
 from bailiwick_webhook.metrics.counts import Counts, Tally
-from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
+from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, OutcomeResult, Use
 from bailiwick_webhook.pipeline.decision import (
     Decision,
     DecisionInputs,
@@ -41,6 +41,7 @@ from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.histories import HistoryCounter, uncounted_denied
 from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, UseResult, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
+from bailiwick_webhook.pipeline.outcomes import OutcomeReport, OutcomeReports
 from bailiwick_webhook.pipeline.recorder import DecisionRecorder
 from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult, unpaid
 from bailiwick_webhook.pipeline.shadows import ShadowedCall, Shadows
@@ -95,6 +96,7 @@ class Pdp:
         self._evaluator = Evaluator(store, installation, now, self.offload)
         keeper = histories(self.counts.histories, self.turns.slices, self.offload.run, self._recorder.record_event)
         self.histories = HistoryCounter(keeper, self._evaluator, consumer, self.offload, self.counts.histories)
+        self._outcomes = OutcomeReports(keeper, records, self.counts.histories, now)
         self.shadows = Shadows(records, self.counts.shadows, installation, now, shadow_share)
         self._searcher = Searcher(store, records, now, self.offload, observe)
 
@@ -463,6 +465,13 @@ class Pdp:
         self.counts.request.count(came_to, decision.verdict.reason)
         self.counts.request.took(time.perf_counter() - started)
         return decision, outcome
+
+    async def report(self, of: EndpointKey, caller: ServiceAccount, report: OutcomeReport) -> OutcomeResult | None:
+        """Count the outcome of a call that was let through; None: the caller may not report any."""
+        endpoint = self.snapshot.endpoints.get(of)
+        if endpoint is None or caller.username not in endpoint.enforcers:
+            return None
+        return await self._outcomes.report(of, endpoint, caller, report)
 
     async def task(self, namespace: str, endpoint: str, caller: ServiceAccount, task_id: str) -> Grant | None:
         """Return the grant of a task; None for a stranger as for a task that does not exist.
