@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
+from bailiwick_engine.history.changes import settle
 from bailiwick_engine.history.needs import HistoryNeeds, ObjectNeed
 from bailiwick_engine.history.state import CallOutcome, KeyState, parse_state
 from bailiwick_engine.policy.histories import SlidingWindow
@@ -204,7 +205,6 @@ async def test_a_law_is_broken_without(
     if missing == "the account":
         monkeypatch.setattr(settling, "entry_of", lambda _, nonce, attempt: entry_of(CALLER, nonce, attempt))
     else:
-        settle = settling.settle
 
         def forgetful(state: KeyState, entry: str, *given: Any) -> Any:  # noqa: ANN401 - as the function has it
             bare = tuple(

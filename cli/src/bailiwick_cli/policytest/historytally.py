@@ -13,7 +13,7 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.history.amounts import amount_units
-from bailiwick_engine.history.needs import HistoryNeeds
+from bailiwick_engine.history.needs import HistoryNeeds, Passing
 from bailiwick_engine.historynumbers import UNREAD, HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.policy.snapshot import Snapshot
@@ -39,12 +39,14 @@ class HistoryTally:
         uncounted = any(numbers[need.name, one.history.name] is None for need in needs.objects for one in need.adds)
         return HistoryReadings(known, not uncounted, Reason.HISTORY_UNAVAILABLE if uncounted else None)
 
-    def count(self, needs: HistoryNeeds | None) -> None:
-        """Count a call that was let through."""
+    def count(self, needs: HistoryNeeds | None, *, by_grant: bool = False) -> None:
+        """Count a call that was let through. Its outcome is not known, so that nothing counts it by that."""
         if needs is None:
             return
         numbers = self._with_call(needs)
-        for key in ((need.name, one.history.name) for need in needs.objects for one in need.adds):
+        passed: Passing = "grant" if by_grant else True
+        adding = ((need.name, one.history) for need in needs.objects for one in need.additions(passed))
+        for key in ((place, history.name) for place, history in adding if not history.awaits_outcome):
             if (counted := numbers[key]) is not None:
                 self._counted[key] = HistoryNumbers(counted.count, counted.total, counted.digits, age=0)
 
@@ -52,7 +54,7 @@ class HistoryTally:
         """Return the numbers that a call sees, by object and name."""
         found: dict[tuple[str, str], HistoryNumbers | None] = {}
         for need in needs.objects:
-            added = {one.history.name: one.total for one in need.adds}
+            added = {one.history.name: one.total for one in need.adds if not one.history.awaits_outcome}
             for history in need.reads:
                 before = self._numbers(need.name, history)
                 if before is not None and history.name in added:

@@ -86,7 +86,7 @@ def try_case(
         reason, wrong = verdict.reason.value, _wrong(one, verdict)
         calls.append(TriedCall(one.place, one.names, word(verdict), reason, _rule(verdict), wrong))
         if verdict.outcome in _LET:
-            tally.count(verdict.needs)
+            tally.count(verdict.needs, by_grant=verdict.outcome is Outcome.USE_GRANT)
         if verdict.outcome is Outcome.USE_GRANT:
             taken = verdict.grants[0]
             held = [approvals.count_use(grant, now) if grant is taken else grant for grant in held]
