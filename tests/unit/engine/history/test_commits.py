@@ -186,6 +186,15 @@ class TestACalendar:
         _, (second,) = commit(state, (call(7, wanted=self.DAILY),), at(self.NIGHT, 2_000))
         assert second.numbers["exports"].count == 2
 
+    def test_a_period_that_has_begun_has_begun_for_a_clock_that_is_behind(self) -> None:
+        daily = need(history("exports", CalendarWindow("Day", "UTC")))
+        midnight = NOW - NOW % DAY
+        state = counted(empty_state(), *(call(number, wanted=daily) for number in range(5)), time=midnight + 1_000)
+        after, result = only(state, call(5, wanted=daily), midnight - 2_000)
+        assert not result.passed
+        assert result.numbers["exports"].count == 6
+        assert after is state
+
 
 class TestARetry:
     def test_it_counts_once_and_is_relied_on(self) -> None:

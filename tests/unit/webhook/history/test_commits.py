@@ -226,6 +226,14 @@ async def test_a_state_that_cannot_be_read_is_not_trusted(
     assert (await replica.reserve(2)).cause is HistoryCause.STATE
 
 
+async def test_a_state_that_is_being_deleted_is_not_trusted(
+    replica: CountingReplica, api: KeptObjects, virtual_time: VirtualTime
+) -> None:
+    await CountingReplica(api, virtual_time).reserve(1)
+    api.objects[KEY]["metadata"]["deletionTimestamp"] = "2026-11-30T16:00:00Z"
+    assert (await replica.reserve(2)).cause is HistoryCause.STATE
+
+
 async def test_guards_that_are_not_proven_deny_at_once(replica: CountingReplica, api: KeptObjects) -> None:
     replica.proven = False
     assert (await replica.reserve(1)).cause is HistoryCause.GUARD

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import pytest
@@ -12,10 +12,12 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.batch import Semantic
-from bailiwick_engine.call import Action, Resource, ServiceAccount, UnprovenParty
+from bailiwick_engine.call import Action, Party, Resource, ServiceAccount, UnprovenParty
+from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision import decide
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.history.state import parse_state
+from bailiwick_engine.history.state import CALL_DIGITS, parse_state
+from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.evaluation import EvaluationRequest
@@ -23,6 +25,7 @@ from bailiwick_webhook.history.ports import no_histories
 from bailiwick_webhook.history.reservations import keeping
 from bailiwick_webhook.pipeline import evaluator
 from bailiwick_webhook.pipeline.decision import Decision
+from bailiwick_webhook.pipeline.histories import _nonce as nonce_of
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.steps import resolve
 from support.keptobjects import KeptObjects, lost
@@ -282,6 +285,7 @@ def with_grant(point: CountingPoint, uses: OneGrant, monkeypatch: pytest.MonkeyP
         return approved(verdict), weighed
 
     monkeypatch.setattr(evaluator, "evaluate_hops", evaluate_hops)
+    monkeypatch.setattr(evaluator, "decide", lambda *args: approved(decide.decide(*args)))
     keeper = keeping(point.api, point.clock, lambda: True)
     return Pdp(
         cast("Any", point.alone.store),
@@ -321,6 +325,51 @@ async def test_a_record_that_fails_after_a_use_takes_the_call_out_again(
     assert (uses.uses, point.counted) == (1, 0)
 
 
+class ChangingGrant(OneGrant):
+    """A grant whose use is judged by policies that changed since the call was counted."""
+
+    def __init__(self, change: Callable[[], None]) -> None:
+        super().__init__()
+        self.change = change
+
+    async def consume(
+        self, asked: EvaluationRequest, verdict: Verdict, evaluation_id: str, judge: Judge
+    ) -> tuple[Verdict, Grant | None]:
+        self.change()
+        verdict = judge(self.grant, 1.0)
+        if verdict.outcome is not Outcome.USE_GRANT:
+            return verdict, None
+        return replace(verdict, reason=Reason.ALLOWED), self.grant
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        # Counted as it has to be.
+        ({}, Reason.ALLOWED),
+        ({"window": "2h"}, Reason.HISTORY_UNAVAILABLE),
+        ({"key": []}, Reason.HISTORY_UNAVAILABLE),
+        ({"counts": {"actions": ["*"]}}, Reason.HISTORY_UNAVAILABLE),
+        ({"key": ["context.none"]}, Reason.HISTORY_UNCOUNTABLE),
+    ],
+)
+@pytest.mark.parametrize("rules", [(GATED, FULL), (EXPORT,)], ids=["gated", "allowed"])
+async def test_a_call_that_policies_of_now_count_elsewhere_is_denied_before_a_use(
+    api: KeptObjects, monkeypatch: pytest.MonkeyPatch, rules: Sequence[Object], changed: Object, reason: Reason
+) -> None:
+    point = CountingPoint(api, counting(GATED, FULL))
+
+    def change() -> None:
+        other = counting(*rules, histories=[{**EXPORTS, **changed}])
+        point.alone.store.snapshot = Snapshot.of([compile_object(other)], "2")
+
+    pdp = with_grant(point, ChangingGrant(change), monkeypatch)
+    decided = await resolve(pdp.evaluate(asked()))
+    assert decided.verdict.reason is reason
+    assert decided.allowed is (reason is Reason.ALLOWED)
+    assert point.counted == decided.allowed
+
+
 async def test_calls_at_once_share_writes_and_exactly_the_limit_passes(point: CountingPoint, api: KeptObjects) -> None:
     decisions = await asyncio.gather(*(point.ask() for _ in range(50)))
     assert sum(one.allowed for one in decisions) == 5
@@ -333,9 +382,20 @@ async def test_a_large_call_counts_too(point: CountingPoint) -> None:
     assert [one.allowed for one in decisions] == [True] * 5 + [False]
 
 
-async def test_the_caller_is_part_of_what_makes_a_call_the_same(point: CountingPoint) -> None:
-    await point.ask(request_id="r")
-    await point.ask(request_id="r", caller=ServiceAccount(ENFORCER.username, "another-uid"))
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"caller": ServiceAccount(ENFORCER.username, "another-uid")},
+        {"subject": replace(cast("Party", CALL.subject), uid="another-uid")},
+        {"resource": Resource("customer", "43")},
+        {"context": {"args": {}}},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+async def test_who_asks_what_of_whom_makes_a_call_the_same(api: KeptObjects, other: Any) -> None:  # noqa: ANN401 - members of a call
+    point = CountingPoint(api, counting(histories=[{**EXPORTS, "key": []}]))
+    assert (await point.ask(request_id="r")).allowed
+    assert (await point.ask(request_id="r", **other)).allowed
     assert point.counted == 2
 
 
@@ -393,3 +453,30 @@ class TestDeniedCalls:
         for point in (straying, gated):
             await point.pdp.histories.close()
             assert point.counted == 0
+
+
+def test_the_chain_of_agents_makes_a_call_the_same() -> None:
+    calls = [
+        asked(request_id="r"),
+        *(asked(request_id="r", actors=(replace(cast("Party", CALL.subject), id=name),)) for name in "ab"),
+    ]
+    assert len({nonce_of(one) for one in calls}) == len(calls)
+    assert nonce_of(calls[1]) == nonce_of(replace(calls[1]))
+
+
+async def test_each_attempt_has_an_end_of_its_own(point: CountingPoint) -> None:
+    # So that to take one out again never takes out what another one counted.
+    first, again = [await point.ask(request_id="r") for _ in range(2)]
+    entries = [one.counted.reserved.request.entry for one in (first, again) if one.counted and one.counted.reserved]
+    assert len(set(entries)) == 2
+    assert len({entry[:CALL_DIGITS] for entry in entries}) == 1
+
+
+async def test_two_items_of_a_batch_are_two_calls_and_the_same_two_when_it_is_sent_again(point: CountingPoint) -> None:
+    items = [asked(request_id="r", item=number) for number in range(2)]
+    for _ in range(2):
+        decisions = await point.pdp.evaluate_all(items, Semantic.EXECUTE_ALL)
+        assert [one is not None and one.allowed for one in decisions] == [True, True]
+        assert point.counted == 2
+    assert (await point.ask(request_id="r")).allowed
+    assert point.counted == 3
