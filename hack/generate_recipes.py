@@ -16,6 +16,14 @@ GROUPS: Final = {
     "Whose": ("own-records", "record-owner", "tenants", "groups", "separation-of-duties"),
     "What": ("read-only", "environments", "amounts", "fields", "purpose", "mcp-tools", "http-routes"),
     "With whose approval": ("four-eyes", "dual-approval", "few-uses", "break-glass"),
+    "After what was done before": (
+        "exports-an-hour",
+        "daily-refunds",
+        "no-mail-outside",
+        "after-a-backup",
+        "once-a-record",
+        "stray-session",
+    ),
     "From where, and for whom": ("workload", "on-behalf"),
     "How to begin, and how to change": ("audit-mode", "canary"),
 }
@@ -32,6 +40,9 @@ on one another. Copy a policy and its test, put in your own names, and run both 
 bailiwick validate examples/recipes
 bailiwick test examples/recipes
 ```
+
+`validate` warns of calls that a history denies because they lack what they are counted by. Check that these may be \
+denied; because of the warnings it exits with 1.
 
 [The reference](../reference/policy.md) has every field, and [the page of conditions](../reference/cel.md) every \
 function.

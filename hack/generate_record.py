@@ -9,7 +9,7 @@ from typing import Final
 
 import page
 from bailiwick_engine.reasons import EXPLAINED, Reason
-from bailiwick_webhook.record.members import DECISION, POLICIES, SEARCH, SHADOW, RecordMember
+from bailiwick_webhook.record.members import DECISION, HISTORY, OUTCOME, POLICIES, SEARCH, SHADOW, RecordMember
 
 PATH: Final = Path(__file__).resolve().parent.parent / "docs" / "reference" / "record.md"
 
@@ -59,6 +59,23 @@ _POLICIES: Final = """
 
 If an endpoint has more than 16 policies, this line precedes the first record that refers to it. Each process writes \
 it, and writes it again when the policies change.
+
+"""
+
+_HISTORY: Final = """
+## An event in a history
+
+Each event in the state of a [history](history.md) has a number, and no number is left out. Those that no answer \
+carries have a line of their own: denied calls that were counted after their answers, and calls that were counted and \
+then not let through, because their grant or their record failed.
+
+"""
+
+_OUTCOME: Final = """
+## An outcome
+
+If a history counts calls by their outcome, the enforcer reports it (see [Histories](history.md#outcomes)). The line \
+is written before the answer to the report. A report that is repeated has a line again, with the same `seq`.
 
 """
 
@@ -212,6 +229,7 @@ def rendered() -> str:
     footings = "".join(f"| `{reason.value}` | {EXPLAINED[reason].footing} |\n" for reason in Reason)
     tables = _HEAD + _table(DECISION) + _SEARCH + _table(SEARCH)
     tables += _SHADOW + _table(SHADOW) + _POLICIES + _table(POLICIES)
+    tables += _HISTORY + _table(HISTORY) + _OUTCOME + _table(OUTCOME)
     return tables + _REST + footings + _TAIL + _WRITING
 
 

@@ -198,6 +198,14 @@ PANELS: Final = (
         (
             ("sum(rate(bailiwick_history_calls_total{%}[$__rate_interval]))", "counted"),
             ("sum by (outcome) (rate(bailiwick_history_commits_total{%}[$__rate_interval]))", "writes: {{outcome}}"),
+            (
+                "sum by (result) (rate(bailiwick_history_outcomes_total{%}[$__rate_interval]))",
+                "outcomes: {{result}}",
+            ),
+            (
+                "sum by (outcome) (rate(bailiwick_history_denied_calls_total{%}[$__rate_interval]))",
+                "denied calls: {{outcome}}",
+            ),
             ("sum by (why) (rate(bailiwick_history_unavailable_total{%}[$__rate_interval]))", "denied: {{why}}"),
         ),
         "Calls that wait for the same object share a write.",
@@ -208,8 +216,8 @@ PANELS: Final = (
         (
             (
                 (
-                    "histogram_quantile(0.99, sum by (le)"
-                    " (rate(bailiwick_history_commit_duration_seconds_bucket{%}[$__rate_interval])))"
+                    "histogram_quantile(0.99,"
+                    " sum by (le) (rate(bailiwick_history_commit_duration_seconds_bucket{%}[$__rate_interval])))"
                 ),
                 "p99",
             ),

@@ -111,6 +111,16 @@ OPERATIONS: Final = (
         (400, 401, 403, 404, 409, 429, 503),
     ),
     HttpOperation(
+        "post",
+        f"{_API}/outcomes",
+        "reportOutcome",
+        "Report what became of a call that was let through",
+        _EVALUATION,
+        "OutcomeRequest",
+        {200: "OutcomeResponse"},
+        (400, 401, 403, 409, 410, 429, 503),
+    ),
+    HttpOperation(
         "get",
         f"/.well-known/authzen-configuration{TENANT}",
         "describe",

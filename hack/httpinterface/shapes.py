@@ -7,6 +7,7 @@ client sends may have further members, which are ignored.
 from typing import Any, Final, get_args
 
 from bailiwick_engine.batch import MAX_ITEMS, Semantic
+from bailiwick_engine.history.state import CallOutcome
 from bailiwick_engine.reasons import NextAction, Reason
 from bailiwick_webhook.http.adapters import replies
 from bailiwick_webhook.http.authzen.pages import MAX_LIMIT
@@ -113,6 +114,12 @@ SENT: Final[dict[str, Shape]] = {
         ),
         "A request for approval: the body of an evaluation, and the denial that it follows.",
     ),
+    "OutcomeRequest": an_object(
+        ("evaluation_id", "handle", "outcome"),
+        evaluation_id=described(TEXT, "That of the answer."),
+        handle=described(TEXT, "`context.outcome.handle` of the answer."),
+        outcome={"enum": [*get_args(CallOutcome)]},
+    ),
     "CancelRequest": an_object(reason={**TEXT, "maxLength": 511}, comment={**TEXT, "maxLength": 511}),
 }
 """Of requests."""
@@ -150,6 +157,10 @@ _CONTEXT: Final = an_object(
     ),
     task=an_object(("id", "status", "status_endpoint"), id=TEXT, status={"const": "pending"}, status_endpoint=_URL),
     dry_run=described({"const": True}, "The answer is to a dry run, and permits nothing."),
+    outcome=described(
+        an_object(("handle", "until"), handle=TEXT, until=_TIME),
+        "If a history counts the call by its outcome: by what, and until when, the outcome can be reported.",
+    ),
     explanation=described(_OPEN, "If it was asked for. See docs/reference/authzen.md."),
     error=described(
         an_object(("status", "message"), status={"type": "integer"}, message=TEXT), "Of an item of a batch alone."
@@ -193,6 +204,7 @@ ANSWERED: Final[dict[str, Shape]] = {
             described(ref("EvaluationResponse"), "If the request had no evaluations."),
         ]
     },
+    "OutcomeResponse": an_object(("outcome",), outcome={"enum": [*get_args(CallOutcome)]}),
     "SearchResponse": an_object(
         _FOUND,
         results=a_list(ref("SearchResult")),

@@ -23,6 +23,7 @@ _WORDS: Final[Mapping[str, str]] = {
     endpointpolicy.KEPT_PATTERN: "path of an attribute",
     histories.WINDOW_PATTERN: "number and `m`, `h` or `d`",
     model.DURATION_PATTERN: "numbers, each with `s`, `m`, `h` or `d`",
+    histories.OUTCOME_TIME_PATTERN: "minutes or hours, such as `10m`, from `1m` to `24h`",
     histories.KEY_PART_PATTERN: "name or path of a part",
     histories.AMOUNT_PATTERN: "path of a value",
     histories.SESSION_PATTERN: "path of a value",

@@ -6,7 +6,14 @@ from typing import Final
 from bailiwick_engine.history.needs import Addition, ObjectNeed
 from bailiwick_engine.history.state import KeyState
 from bailiwick_engine.names import NameSet
-from bailiwick_engine.policy.histories import Amount, CalendarWindow, CompiledHistory, KeyPart, SlidingWindow
+from bailiwick_engine.policy.histories import (
+    Amount,
+    CalendarWindow,
+    CompiledHistory,
+    CountedCalls,
+    KeyPart,
+    SlidingWindow,
+)
 
 MINUTE: Final = 60_000
 HOUR: Final = 60 * MINUTE
@@ -21,15 +28,34 @@ def history(
     *,
     amount: Amount | None = None,
     key: tuple[KeyPart, ...] = (),
+    what: CountedCalls = "Allowed",
+    outcome_within: int = 10 * MINUTE,
+    ignores_approved: bool = False,
 ) -> CompiledHistory:
     """Return a history that counts every call; its digest is of its name."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:12]
-    return CompiledHistory(name, digest, key, window, NameSet.of(["*"]), amount=amount)
+    return CompiledHistory(
+        name,
+        digest,
+        key,
+        window,
+        NameSet.of(["*"]),
+        amount=amount,
+        what=what,
+        ignores_approved=ignores_approved,
+        outcome_within=outcome_within,
+    )
 
 
 def need(*counting: CompiledHistory, reads: tuple[CompiledHistory, ...] = (), total: int = 0) -> ObjectNeed:
     """Return what a call needs that these histories of one key count."""
-    return ObjectNeed("h-" + "0" * 40, KEY, (*counting, *reads), tuple(Addition(one, total) for one in counting))
+    return ObjectNeed(
+        "h-" + "0" * 40,
+        KEY,
+        (*counting, *reads),
+        tuple(Addition(one, total) for one in counting),
+        min((one.outcome_within for one in counting if one.awaits_outcome), default=None),
+    )
 
 
 def empty_state() -> KeyState:

@@ -8,5 +8,4 @@ from bailiwick_engine.policy.histories import CompiledHistory
 
 def counts_at_once(history: CompiledHistory) -> bool:
     """Tell whether a call is counted when it is let through, whatever lets it through and whatever becomes of it."""
-    what: object = getattr(history, "what", "Allowed")
-    return what == "Allowed" and not getattr(history, "ignores_approved", False)
+    return history.what == "Allowed" and not history.ignores_approved

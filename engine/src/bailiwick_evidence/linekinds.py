@@ -16,5 +16,9 @@ OF_LEDGERS: Final = frozenset({"checkpoint", "policy", "mode", "grant", "keys", 
 """Lines of an operator's ledger."""
 SHADOW: Final = "shadow"
 """The decision that a candidate would have made on a call."""
-BESIDE_DECISIONS: Final = OF_CHAINS | OF_LEDGERS | {SHADOW}
+HISTORY: Final = "history"
+"""An event in the state of a history that no decision's record has."""
+OUTCOME: Final = "outcome"
+"""What became of a call that was let through, as its enforcer reported it."""
+BESIDE_DECISIONS: Final = OF_CHAINS | OF_LEDGERS | {SHADOW, HISTORY, OUTCOME}
 """Lines that do not record a decision."""

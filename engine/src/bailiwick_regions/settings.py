@@ -71,11 +71,14 @@ def _history_changes(base: CompiledSettings, head: CompiledSettings, former: Seq
     before, after = ({one.name: one.digest for one in side.histories} for side in (base, head))
     parts: tuple[ConditionPart, ...] = (*former, *(base.delegation.ceiling if base.delegation else ()))
     read = {name for part in parts for one in part.conditions for name in one.histories}
+    after_answers = {one.name for one in head.histories if one.counts_denied}
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
             yield ChangeClass.MAY_WIDEN, f"history {name} removed: calls that could not be counted are no longer denied"
         elif name not in before and name in read:
             yield ChangeClass.MAY_WIDEN, f"history {name} added: rules that read it were unknown"
+        elif name not in before and name in after_answers:
+            yield _NARROWER, f"history {name} added: it counts denied calls"
         elif name not in before:
             yield _NARROWER, f"history {name} added: calls that cannot be counted are denied"
         elif before[name] != after[name]:

@@ -13,6 +13,7 @@ from aiohttp import ClientSession
 
 import generate_openapi
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
+from bailiwick_webhook.history.handles import CountedEntry, OutcomeHandle
 from bailiwick_webhook.http.authzen import tasks
 from bailiwick_webhook.http.transport.server import serve
 from contract.asking_alone import AGENT, PEP, STRANGER, stored
@@ -37,6 +38,11 @@ CALL: Final[dict[str, Any]] = {
 GATED: Final = {**CALL, "action": {"name": "customers.export"}}
 EXPLAINED: Final = {**GATED, "context": {**CALL["context"], "explain": True}}
 BATCH: Final = {**CALL, "evaluations": [{}, {"action": {"name": "none"}}, {"action": 7}]}
+REPORT: Final = {
+    "evaluation_id": f"eval_{32 * '0'}",
+    "handle": OutcomeHandle(64 * "0", (CountedEntry(f"sha256:{64 * '0'}", 8 * "0"),), 0).text,
+    "outcome": "succeeded",
+}
 # The operation, what is sent, who asks, and the status that must come.
 SENT: Final[dict[str, tuple[str, Any, str | None, int]]] = {
     "an allow": ("evaluate", CALL, PEP, 200),
@@ -57,13 +63,18 @@ SENT: Final[dict[str, tuple[str, Any, str | None, int]]] = {
     "a request of a stranger": ("requestApproval", GATED, STRANGER, 403),
     "a task without an API server": ("readTask", None, PEP, 503),
     "a withdrawal without an API server": ("cancelTask", {"reason": "a mistake"}, PEP, 503),
+    "an outcome of a call that is not known": ("reportOutcome", REPORT, PEP, 410),
+    "an outcome with a handle that is none": ("reportOutcome", {**REPORT, "handle": "none"}, PEP, 400),
+    "an outcome that is none": ("reportOutcome", {**REPORT, "outcome": "done"}, PEP, 400),
+    "an outcome from a stranger": ("reportOutcome", REPORT, STRANGER, 403),
+    "an outcome from nobody": ("reportOutcome", REPORT, None, 401),
     "the metadata": ("describe", None, None, 200),
     "the keys": ("readKeys", None, None, 200),
     "a call of nginx that says nothing": ("authRequest", None, None, 403),
     "a call of Caddy that says nothing": ("forwardAuth", None, None, 403),
 }
 # Sent on purpose as what the document does not allow.
-WRONG: Final = {"no subject", "a batch", "a batch that is none", "a page that is none"}
+WRONG: Final = {"no subject", "a batch", "a batch that is none", "a page that is none", "an outcome that is none"}
 
 
 def told(one: HttpOperation) -> dict[str, Any]:

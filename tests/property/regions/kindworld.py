@@ -120,6 +120,13 @@ SETTINGS: Final[Object] = {
             "calendar": {"unit": "Day", "timeZone": "Europe/Berlin"},
             "counts": {"actions": ["other"]},
         },
+        {
+            "name": "done",
+            "key": ["agent"],
+            "window": "1h",
+            "counts": {"actions": ["orders.list"], "what": "Succeeded"},
+            "outcomeWithin": "5m",
+        },
     ],
 }
 
@@ -285,6 +292,9 @@ OTHERS: Final[Mapping[str, tuple[object, ...]]] = {
     "endpointSettings.history.counts.resources.ids": (["*"], ["7"]),
     "endpointSettings.history.counts.resources.properties": (DROPPED, {"env": ["test"]}),
     "endpointSettings.history.counts.when": (DROPPED, "context.n < 4"),
+    "endpointSettings.history.counts.what": ("Denied", "Failed", "Succeeded"),
+    "endpointSettings.history.outcomeWithin": (DROPPED, "1h"),
+    "endpointSettings.history.counts.approved": ("Ignore",),
     "endpointSettings.history.amount": (DROPPED,),
     "endpointSettings.history.amount.of": ("context.amount",),
     "endpointSettings.history.amount.digits": (2,),

@@ -88,9 +88,12 @@ spec.endpointSettings.history[].counts.resources[].properties       map 1..16
 spec.endpointSettings.history[].counts.resources[].properties{}   ! list 1..16 set
 spec.endpointSettings.history[].counts.resources[].properties{}[] ! text 0..253
 spec.endpointSettings.history[].counts.when              text 1..4096
+spec.endpointSettings.history[].counts.what              one of Allowed Succeeded Failed Denied
+spec.endpointSettings.history[].counts.approved          one of Count Ignore
 spec.endpointSettings.history[].amount                   object
 spec.endpointSettings.history[].amount.of              ! pattern
 spec.endpointSettings.history[].amount.digits          ! number 0..6
+spec.endpointSettings.history[].outcomeWithin            pattern
 spec.mode                                                one of Enforce Audit
 spec.replaces                                            text 1..253
 spec.suspend                                             yes or no

@@ -69,6 +69,9 @@ def counting(*histories: Object, **more: object) -> Object:
 
 DAY: Final[Object] = {"unit": "Day", "timeZone": "Europe/Berlin"}
 HOURLY: Final[Object] = {"window": "1h"}
+SUMMED: Final[Object] = {**HOURLY, "amount": {"of": "context.amount", "digits": 2}}
+SUCCEEDED: Final[Object] = {"actions": ["customers.export"], "what": "Succeeded"}
+DENIED: Final[Object] = {"actions": ["customers.export"], "what": "Denied"}
 PARTS: Final = ("subject", "agent", "resource", "action", "intent")
 TWO_PARTS: Final = ["subject", "agent"]
 
@@ -249,6 +252,43 @@ POLICY_CASES: Final = (
             ("two windows", 0, {**HOURLY, "calendar": DAY}, {"calendar": DAY}),
             ("no window after one that has it", 1, {}, {"calendar": DAY}),
         )
+    ),
+    *(
+        Case(
+            f"a sum of denied calls in the {place} history",
+            cel.DENIED_HAVE_NO_AMOUNT,
+            f"spec.endpointSettings.history[{before}]",
+            refused=counting(*before * [HOURLY], {**SUMMED, "counts": DENIED}),
+            accepted=counting(*before * [HOURLY], {**SUMMED, "counts": {**DENIED, "what": "Allowed"}}),
+        )
+        for place, before in (("first", 0), ("second", 1))
+    ),
+    *(
+        Case(
+            f"outcomes that can be reported for {time}",
+            cel.OUTCOME_TIME_LIMITED,
+            "spec.endpointSettings.history[0].outcomeWithin",
+            refused=counting({**HOURLY, "counts": SUCCEEDED, "outcomeWithin": time}),
+            accepted=counting({**HOURLY, "counts": SUCCEEDED, "outcomeWithin": longest}),
+        )
+        for time, longest in (("1441m", "1440m"), ("25h", "24h"))
+    ),
+    *(
+        Case(
+            f"a time for outcomes that nothing counts: {what}",
+            cel.OUTCOMES_ARE_COUNTED,
+            "spec.endpointSettings.history[0]",
+            refused=counting({**HOURLY, "counts": {**SUCCEEDED, "what": what}, "outcomeWithin": "10m"}),
+            accepted=counting({**HOURLY, "counts": {**SUCCEEDED, "what": right}, "outcomeWithin": "10m"}),
+        )
+        for what, right in (("Allowed", "Succeeded"), ("Denied", "Failed"))
+    ),
+    Case(
+        "denied calls but those that are approved",
+        cel.DENIED_ARE_NOT_APPROVED,
+        "spec.endpointSettings.history[0].counts",
+        refused=counting({**HOURLY, "counts": {**DENIED, "approved": "Ignore"}}),
+        accepted=counting({**HOURLY, "counts": {**DENIED, "approved": "Count"}}),
     ),
     *(
         Case(

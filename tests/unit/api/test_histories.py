@@ -14,6 +14,10 @@ from support.schemas.transitions import Case
 RULES: Final = (
     cel.WINDOW_LIMITED,
     cel.HISTORY_HAS_ONE_WINDOW,
+    cel.OUTCOME_TIME_LIMITED,
+    cel.OUTCOMES_ARE_COUNTED,
+    cel.DENIED_HAVE_NO_AMOUNT,
+    cel.DENIED_ARE_NOT_APPROVED,
     cel.SESSION_IS_ONE_THING,
     cel.SESSION_KEY_NEEDS_SESSION,
     cel.HISTORY_KEYS_LIMITED,

@@ -16,7 +16,7 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.history.amounts import amount_units
 from bailiwick_engine.history.commit import ClockBounds, WaitingCall, commit, numbers_at
-from bailiwick_engine.history.needs import HistoryNeeds, ObjectNeed
+from bailiwick_engine.history.needs import HistoryNeeds, ObjectNeed, Passing
 from bailiwick_engine.history.state import KeyState, Line, Slot
 from bailiwick_engine.history.windows import period_start, slot_length
 from bailiwick_engine.historynumbers import UNREAD, HistoryNumbers, HistoryReadings
@@ -53,13 +53,15 @@ class HistoryStore:
         uncounted = any(one.history.name not in numbers for need in needs.objects for one in need.adds)
         return HistoryReadings(numbers, not uncounted, Reason.HISTORY_UNAVAILABLE if uncounted else None)
 
-    def count(self, needs: HistoryNeeds | None, endpoint: str, now: float) -> None:
-        """Count a call that was let through."""
+    def count(self, needs: HistoryNeeds | None, endpoint: str, now: float, *, by_grant: bool = False) -> None:
+        """Count a call that was let through. Its outcome is not known, so nothing counts it by that."""
+        passed: Passing = "grant" if by_grant else True
         self._entries += 1
         for need in () if needs is None else needs.objects:
-            call = WaitingCall(need, f"{self._entries:024x}{0:08x}", lambda _: True)
+            call = WaitingCall(need, f"{self._entries:024x}{0:08x}", lambda _: passed)
             self._states[need.name], _ = commit(self._state(endpoint, need), [call], _clock(now))
-            self._ageless -= {(need.name, one.history.digest) for one in need.adds}
+            counted = (one.history for one in need.additions(passed) if not one.history.awaits_outcome)
+            self._ageless -= {(need.name, history.digest) for history in counted}
 
     def _numbers(self, endpoint: str, need: ObjectNeed, now: float) -> dict[str, HistoryNumbers]:
         """Return what a call sees of one object; what is unknown is missing."""

@@ -88,7 +88,8 @@ def try_case(
         reason, wrong = verdict.reason.value, _wrong(one, verdict)
         calls.append(TriedCall(one.place, one.names, word(verdict), reason, _rule(verdict), wrong))
         if verdict.outcome in _LET:
-            store.count(verdict.needs, call.endpoint, moment)
+            by_grant = verdict.outcome is Outcome.USE_GRANT
+            store.count(verdict.needs, call.endpoint, moment, by_grant=by_grant)
         if verdict.outcome is Outcome.USE_GRANT:
             taken = verdict.grants[0]
             held = [approvals.count_use(grant, moment) if grant is taken else grant for grant in held]

@@ -90,6 +90,20 @@ WINDOW_LIMITED: Final = CelRule(
 HISTORY_HAS_ONE_WINDOW: Final = CelRule(
     "has(self.window) != has(self.calendar)", "a history must have exactly one of window, calendar"
 )
+OUTCOME_TIME_LIMITED: Final = CelRule(
+    "int(self.substring(0, self.size() - 1)) <= (self.endsWith('m') ? 1440 : 24)",
+    "an outcome can be reported for at most 24 hours",
+)
+OUTCOMES_ARE_COUNTED: Final = CelRule(
+    "!has(self.outcomeWithin) || self.counts.what in ['Succeeded', 'Failed']",
+    "outcomeWithin is allowed only with what: Succeeded or Failed",
+)
+DENIED_HAVE_NO_AMOUNT: Final = CelRule(
+    "self.counts.what != 'Denied' || !has(self.amount)", "a history of denied calls cannot have an amount"
+)
+DENIED_ARE_NOT_APPROVED: Final = CelRule(
+    "self.what != 'Denied' || self.approved == 'Count'", "approved: Ignore is not allowed with what: Denied"
+)
 SESSION_IS_ONE_THING: Final = CelRule(
     "has(self.claim) != has(self.property)", "a session must be exactly one of claim, property"
 )

@@ -21,6 +21,9 @@ SESSION: Final = "session"
 """The part of a key that stands for the session, as `endpointSettings.session` says where it is."""
 
 WINDOW_PATTERN: Final = r"^[1-9][0-9]{0,4}[mhd]$"
+OUTCOME_TIME_PATTERN: Final = r"^[1-9][0-9]{0,3}[mh]$"
+OUTCOME_TIME: Final = "10m"
+"""For how long an outcome can be reported if the definition does not say."""
 # A path is that of a member of the call; a part of a path is the name of a member.
 KEY_PART_PATTERN: Final = (
     r"^(subject|agent|session|resource|action|intent"
@@ -30,6 +33,7 @@ AMOUNT_PATTERN: Final = r"^(context|(action|resource)\.properties)(\.[A-Za-z_][A
 SESSION_PATTERN: Final = r"^(context|subject\.properties)(\.[A-Za-z_][A-Za-z0-9_-]*){1,8}$"
 
 _MILLISECONDS: Final = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST_OUTCOME: Final = 24 * _MILLISECONDS["h"]
 _LONGEST: Final = 31 * _MILLISECONDS["d"]
 
 
@@ -57,6 +61,23 @@ Window = Annotated[
         json_schema_extra=cel.validations(cel.WINDOW_LIMITED),
     ),
     AfterValidator(_require_length),
+]
+
+
+def _require_outcome_length(time: str) -> str:
+    if window_milliseconds(time) > _LONGEST_OUTCOME:
+        raise _refusal(cel.OUTCOME_TIME_LIMITED)
+    return time
+
+
+OutcomeTime = Annotated[
+    str,
+    Field(
+        max_length=5,
+        pattern=OUTCOME_TIME_PATTERN,
+        json_schema_extra=cel.validations(cel.OUTCOME_TIME_LIMITED),
+    ),
+    AfterValidator(_require_outcome_length),
 ]
 KeyPartName = Annotated[str, Field(min_length=1, max_length=253, pattern=KEY_PART_PATTERN)]
 AmountPath = Annotated[str, Field(min_length=1, max_length=253, pattern=AMOUNT_PATTERN)]
@@ -90,7 +111,7 @@ class CalendarPeriod(Model):
 
 
 class HistoryCounts(Model):
-    """Which calls a history counts, of those that are let through."""
+    """Which calls a history counts."""
 
     actions: Annotated[list[Action], Field(min_length=1, max_length=64), SET]
     """An exact name, "*", or a prefix that ends in * after one of . : /"""
@@ -99,6 +120,20 @@ class HistoryCounts(Model):
     ] = None
     when: Expression | None = None
     """CEL over the same names as a condition, but for history. A call for which it is unknown is denied."""
+    what: Literal["Allowed", "Succeeded", "Failed", "Denied"] = "Allowed"
+    """Allowed calls are counted before the answer. Succeeded and Failed are allowed calls that the enforcer reports to
+    have succeeded or failed: they are counted at the time of the report. Denied are calls that the rules deny: they are
+    counted after the answer, usually within a second."""
+    approved: Literal["Count", "Ignore"] = "Count"
+    """Ignore leaves out calls that an approval lets through."""
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.DENIED_ARE_NOT_APPROVED))
+
+    @model_validator(mode="after")
+    def _approved_are_allowed(self) -> Self:
+        if self.what == "Denied" and self.approved == "Ignore":
+            raise _refusal(cel.DENIED_ARE_NOT_APPROVED)
+        return self
 
 
 class HistoryAmount(Model):
@@ -124,13 +159,31 @@ class HistoryDefinition(Model):
     calendar: CalendarPeriod | None = None
     counts: HistoryCounts
     amount: HistoryAmount | None = None
+    outcome_within: OutcomeTime | None = None
+    """For how long after the answer an outcome can be reported: minutes or hours, from 1m to 24h."""
 
-    model_config = ConfigDict(json_schema_extra=cel.validations(cel.HISTORY_HAS_ONE_WINDOW))
+    model_config = ConfigDict(
+        json_schema_extra=cel.validations(
+            cel.HISTORY_HAS_ONE_WINDOW, cel.DENIED_HAVE_NO_AMOUNT, cel.OUTCOMES_ARE_COUNTED
+        )
+    )
 
     @model_validator(mode="after")
     def _one_window(self) -> Self:
         if (self.window is None) == (self.calendar is None):
             raise _refusal(cel.HISTORY_HAS_ONE_WINDOW)
+        return self
+
+    @model_validator(mode="after")
+    def _outcomes_are_counted(self) -> Self:
+        if self.outcome_within is not None and self.counts.what not in {"Succeeded", "Failed"}:
+            raise _refusal(cel.OUTCOMES_ARE_COUNTED)
+        return self
+
+    @model_validator(mode="after")
+    def _summed_are_allowed(self) -> Self:
+        if self.counts.what == "Denied" and self.amount is not None:
+            raise _refusal(cel.DENIED_HAVE_NO_AMOUNT)
         return self
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from bailiwick_api import timezones
 from bailiwick_api.kinds import histories
-from bailiwick_api.kinds.histories import SESSION, HistoryDefinition, SessionSource, window_milliseconds
+from bailiwick_api.kinds.histories import OUTCOME_TIME, SESSION, HistoryDefinition, SessionSource, window_milliseconds
 from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.call import Json
 from bailiwick_engine.cel import zones
@@ -88,6 +88,9 @@ def _compile_history(
         resources=None if counts.resources is None else compile_resources(counts.resources),
         when=when,
         amount=None if amount is None else Amount(tuple(amount.of.split(".")), amount.digits),
+        what=counts.what,
+        ignores_approved=counts.approved == "Ignore",
+        outcome_within=window_milliseconds(definition.outcome_within or OUTCOME_TIME),
     )
 
 

@@ -14,6 +14,7 @@ from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.problem import Problem
 
+_PATH = "spec.endpointSettings.history"
 _STATED = ("context.", "resource.properties.")
 
 
@@ -23,9 +24,16 @@ def warnings(spec: EndpointPolicySpec) -> Iterator[Problem]:
     for index, history in enumerate((settings.history if settings else None) or ()):
         if history.key and all(part == "intent" or part.startswith(_STATED) for part in history.key):
             yield Problem(
-                f"spec.endpointSettings.history[{index}].key",
+                f"{_PATH}[{index}].key",
                 f"history {history.name}: {', '.join(history.key)} is only the enforcer's word, so an enforcer decides"
                 " which calls are counted together: use a claim, or add agent to the key",
+            )
+        awaits = history.counts.what in {"Succeeded", "Failed"}
+        if awaits and settings is not None and settings.http is not None and settings.http.routes:
+            yield Problem(
+                f"{_PATH}[{index}].counts.what",
+                f"history {history.name}: calls that come by http routes are never counted, since a proxy cannot report"
+                " what became of them: report outcomes from the application",
             )
 
 
@@ -52,7 +60,7 @@ def uncountable_calls(endpoint: CompiledEndpoint) -> Iterator[tuple[CompiledRule
     """
     for history in endpoint.histories:
         needed = ", ".join(_needed(history))
-        for rule in endpoint.enforced if needed else ():
+        for rule in endpoint.enforced if needed and not history.counts_denied else ():
             reads = any(history.name in one.histories for one in rule.conditions)
             if rule.effect is not Effect.DENY and not reads and _meets(history, rule):
                 what = f"history {history.name} counts calls that rule {rule.name} lets through"

@@ -34,6 +34,7 @@ _PATTERNS: Final[Mapping[str, str]] = {
     endpointpolicy.ATTRIBUTE_PATTERN: "must be the path of a call attribute, for example context.iban",
     approvalrequirement.POINTER_PATTERN: "must be a JSON pointer into a call, for example /context/args/fields",
     histories.WINDOW_PATTERN: "must be a number of minutes, hours or days, for example 30m, 1h or 7d",
+    histories.OUTCOME_TIME_PATTERN: "must be a number of minutes or hours, for example 10m or 2h",
     histories.KEY_PART_PATTERN: (
         "must be subject, agent, session, resource, action or intent, or a path under subject.claims, context or"
         " resource.properties"

@@ -15,10 +15,10 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.hops import Hop, applies, seen
 from bailiwick_engine.decision.match import Finding, Standing, disabled_reason
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.history.needs import HistoryNeeds, history_needs
+from bailiwick_engine.history.needs import HistoryNeeds, denial_needs, history_needs
 from bailiwick_engine.policy.model import CompiledCeiling, CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
-from bailiwick_engine.reasons import Reason
+from bailiwick_engine.reasons import EXPLAINED, Reason
 
 _OPENS: Final = frozenset({Outcome.ALLOW, Outcome.USE_GRANT})
 
@@ -65,10 +65,10 @@ def with_history(
 
 
 def is_touched(passed: Iterable[Hop], endpoint: CompiledEndpoint, call: Call) -> bool:
-    """Tell whether a history may count a call, or a rule reads one. Most calls are not touched by any."""
+    """Tell whether a history may count a call that passes, or a rule reads one. Most calls are not touched by any."""
     action = call.action.name
     for history in endpoint.histories:
-        if action in history.actions:
+        if not history.counts_denied and action in history.actions:
             return True
     for hop in passed:
         for finding in hop.findings:
@@ -76,6 +76,22 @@ def is_touched(passed: Iterable[Hop], endpoint: CompiledEndpoint, call: Call) ->
                 if condition.histories:
                     return True
     return bool(call.actors) and any(one.histories for entry in endpoint.ceiling for one in entry.conditions)
+
+
+def denied_needs(endpoint: CompiledEndpoint, call: Call, verdict: Verdict, now: float) -> HistoryNeeds | None:
+    """Return the objects that a denied call is counted in, after its answer; None: it is counted in none.
+
+    It counts where the rules denied it to an enforcer, for a subject that is known: not where a state of the decision
+    point or of an approval did, or what could not be read of the call.
+    """
+    subject = call.subject
+    if verdict.outcome is not Outcome.DENY or verdict.dry_run or EXPLAINED[verdict.reason].states:
+        return None
+    if not isinstance(subject, Party):
+        return None
+    if not any(one.counts_denied and call.action.name in one.actions for one in endpoint.histories):
+        return None
+    return denial_needs(endpoint.histories, call, subject, seen(endpoint, call, subject, now))
 
 
 def _denied(verdict: Verdict, reason: Reason) -> Verdict:

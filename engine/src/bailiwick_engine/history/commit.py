@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from bailiwick_engine.history.needs import Addition, ObjectNeed
+from bailiwick_engine.history.needs import Addition, ObjectNeed, Passing
 from bailiwick_engine.history.state import (
     CALL_DIGITS,
     MAX_LINES,
@@ -22,6 +22,7 @@ from bailiwick_engine.history.state import (
     MAX_TIME,
     MAX_TOTAL,
     Entry,
+    EntryOutcome,
     KeyState,
     Line,
     Share,
@@ -29,6 +30,7 @@ from bailiwick_engine.history.state import (
 )
 from bailiwick_engine.history.windows import ClockBounds, add_to_slot, live_slots, present_slots, slot_sum
 from bailiwick_engine.historynumbers import HistoryNumbers
+from bailiwick_engine.policy.histories import CompiledHistory
 
 __all__ = ["RETRY", "ClockBounds", "CommittedCall", "WaitingCall", "commit", "numbers_at", "release"]
 
@@ -39,7 +41,7 @@ KEEP_RECENT: Final = 120_000
 KEEP_LINE: Final = 32 * 86_400_000
 """For how long after its latest call a line is kept whose definition is not at hand: no window is longer."""
 # In characters, at most: no text is made only to be measured.
-_ENTRY_LENGTH: Final = 32 + 15 + len("@=! ")
+_ENTRY_LENGTH: Final = 32 + 15 + len("@=! ") + 15 + 16 + len("~s")
 _SHARE_LENGTH: Final = 12 + 15 + 16 + 16 + 15 + len("::::,")
 
 
@@ -48,24 +50,26 @@ class WaitingCall(msgspec.Struct, frozen=True, gc=False):
 
     The first 24 are those of the call, the same if it is sent again; the others those of this attempt alone.
 
-    `passes` tells whether it is let through with these numbers, by name.
+    `passes` tells whether it is let through with these numbers, by name, and whether by a grant.
     """
 
     need: ObjectNeed
     entry: str
-    passes: Callable[[Mapping[str, HistoryNumbers]], bool]
+    passes: Callable[[Mapping[str, HistoryNumbers]], Passing]
 
 
 class CommittedCall(msgspec.Struct, frozen=True, gc=False):
     """What became of a call in one object. `seq`: its number; None: nothing was added.
 
-    `repeated`: it was counted a moment ago, when it was sent before.
+    `repeated`: it was counted a moment ago, when it was sent before. `entry`: the one whose outcome can be reported;
+    None: there is none.
     """
 
     numbers: Mapping[str, HistoryNumbers]
     passed: bool
     seq: int | None = None
     repeated: bool = False
+    entry: Entry | None = None
 
 
 def commit(
@@ -92,7 +96,7 @@ def numbers_at(
     place = None if entry is None else _entry_place(state, entry)
     if place is not None:
         state, with_this = _without(state, place, _digests(need)), True
-    added = {one.history.digest: one.total for one in need.adds} if with_this else {}
+    added = {one.history.digest: one.total for one in _counted_now(need)} if with_this else {}
     numbers: dict[str, HistoryNumbers] = {}
     for history in need.reads:
         line = state.lines.get(history.digest)
@@ -125,18 +129,24 @@ def _commit_call(state: KeyState, call: WaitingCall, clock: ClockBounds) -> tupl
     before = _retried(state, call.entry, clock)
     numbers = numbers_at(state, need, clock, with_this=True, entry=None if before is None else call.entry)
     repeated = before is not None
-    if not call.passes(numbers) or any(one.history.name not in numbers for one in need.adds):
+    passed = call.passes(numbers)
+    if not passed or any(one.history.name not in numbers for one in need.adds):
         return state, CommittedCall(numbers, passed=False, repeated=repeated)
-    if not need.adds:
+    adds = need.additions(passed)
+    if not adds:
         return state, CommittedCall(numbers, passed=True)
+    if len(adds) < len(need.adds):
+        # What an earlier attempt added to the others, which a rule let through, stays.
+        call = replace(call, need=replace(need, adds=adds))
     if state.seq >= MAX_NUMBER or max(state.clock, clock.latest) > MAX_TIME:
         return state, CommittedCall(numbers, passed=False, repeated=repeated)
     added = _added(state, call, before, clock)
     if len(added.lines) > MAX_LINES:
         return state, CommittedCall(numbers, passed=False, repeated=repeated)
     if before is not None and _is_settled(before, added.recent[-1]):
-        return state, CommittedCall(numbers, passed=True, repeated=True)
-    return added, CommittedCall(numbers, passed=True, seq=added.seq, repeated=repeated)
+        return state, CommittedCall(numbers, passed=True, repeated=True, entry=_awaiting(before))
+    entry = _awaiting(added.recent[-1])
+    return added, CommittedCall(numbers, passed=True, seq=added.seq, repeated=repeated, entry=entry)
 
 
 def _retried(state: KeyState, entry: str, clock: ClockBounds) -> Entry | None:
@@ -170,38 +180,56 @@ def _added(state: KeyState, call: WaitingCall, before: Entry | None, clock: Cloc
         if kept:
             state = replace(state, recent=(*state.recent[:place], *state.recent[place + 1 :]))
             shares += kept
-    lines = {name: line for name, line in state.lines.items() if clock.earliest - line.last <= KEEP_LINE}
+    lines = kept_lines(state, clock)
     # Two names of one definition are one line.
-    for addition in {one.history.digest: one for one in call.need.adds}.values():
-        line, added = _counted(state, addition, clock)
-        lines[addition.history.digest] = line
-        shares += added
+    for addition in {one.history.digest: one for one in _counted_now(call.need)}.values():
+        history = addition.history
+        lines[history.digest], previous, present = count_in_line(state, history, 1, addition.total, clock)
+        shares += [Share(history.digest, number, 1, addition.total, previous) for number in present]
+    outcome = None if before is None else before.outcome
+    if call.need.outcome_within is not None and outcome is None:
+        outcome = EntryOutcome(min(time + call.need.outcome_within, MAX_TIME))
+    if outcome is not None and outcome.reported is None:
+        known = {share.line for share in shares}
+        shares += [
+            Share(digest, 0, 0, total)
+            for digest, total in {one.history.digest: one.total for one in call.need.adds}.items()
+            if digest not in known
+        ]
     # Of definitions that are not in force any more what there is no room for is dropped, and stays counted.
     shares = shares[-MAX_SHARES:]
     if before is None:
-        entry = Entry(call.entry, time, tuple(shares))
+        entry = Entry(call.entry, time, tuple(shares), outcome=outcome)
     else:
         # The time stays that of the first: nothing is the same call for longer than `RETRY`.
-        entry = Entry(before.id, before.time, tuple(shares), relied_on=True)
+        entry = Entry(before.id, before.time, tuple(shares), relied_on=True, outcome=outcome)
     return KeyState(state.endpoint, state.key, seq, time, lines, _kept((*state.recent, entry), clock))
 
 
-def _counted(state: KeyState, addition: Addition, clock: ClockBounds) -> tuple[Line, list[Share]]:
-    """Return the line of a definition with one more call, and what the call's entry holds of it."""
-    history = addition.history
+def kept_lines(state: KeyState, clock: ClockBounds) -> dict[str, Line]:
+    """Return the lines that may still matter."""
+    return {name: line for name, line in state.lines.items() if clock.earliest - line.last <= KEEP_LINE}
+
+
+def count_in_line(
+    state: KeyState, history: CompiledHistory, calls: int, total: int, clock: ClockBounds
+) -> tuple[Line, int | None, tuple[int, ...]]:
+    """Return the line of a definition with so many more calls, and the sum of their amounts.
+
+    Also when the latest call before them was counted, and the slots that they are counted in.
+    """
     line = state.lines.get(history.digest)
     slots: Sequence[Slot] = () if line is None else live_slots(history.window, line.slots, clock.earliest)
     previous = None if line is None or not slots else line.last
     present = present_slots(history.window, slots, clock, state.clock)
     for number in present:
-        slots = add_to_slot(slots, number, addition.total)
-    shares = [Share(history.digest, number, 1, addition.total, previous) for number in present]
-    return Line(tuple(slots), max(state.clock, clock.latest)), shares
+        slots = add_to_slot(slots, number, total, calls)
+    return Line(tuple(slots), max(state.clock, clock.latest)), previous, present
 
 
 def _kept(entries: tuple[Entry, ...], clock: ClockBounds) -> tuple[Entry, ...]:
     """Return the latest entries that there is room for. One that is dropped stays counted."""
-    kept = [entry for entry in entries[-MAX_RECENT:] if clock.earliest - entry.time <= KEEP_RECENT]
+    kept = [entry for entry in entries[-MAX_RECENT:] if _may_matter(entry, clock)]
     room = MAX_RECENT_TEXT
     for place in range(len(kept) - 1, -1, -1):
         room -= _ENTRY_LENGTH + _SHARE_LENGTH * len(kept[place].shares)
@@ -210,13 +238,24 @@ def _kept(entries: tuple[Entry, ...], clock: ClockBounds) -> tuple[Entry, ...]:
     return tuple(kept)
 
 
+def _may_matter(entry: Entry, clock: ClockBounds) -> bool:
+    """Tell whether a call may be sent again, be taken out, or be reported on, also a second time."""
+    if entry.outcome is not None and clock.earliest <= entry.outcome.until:
+        return True
+    return clock.earliest - entry.time <= KEEP_RECENT
+
+
+def _awaiting(entry: Entry) -> Entry | None:
+    return None if entry.outcome is None else entry
+
+
 def _without(state: KeyState, place: int, digests: Container[str] | None = None) -> KeyState:
     """Return the state without an entry and what it added; `digests`: without what it added to these lines alone."""
     entry = state.recent[place]
     recent = list(state.recent)
     lines = dict(state.lines)
     gone = [share for share in entry.shares if digests is None or share.line in digests]
-    for digest in {share.line: None for share in gone}:
+    for digest in {share.line: None for share in gone if share.count}:
         shares = [share for share in gone if share.line == digest]
         previous = shares[0].previous
         later = _later_place(state, place, digest)
@@ -258,7 +297,12 @@ def _slots_without(slots: Iterable[Slot], shares: Iterable[Share]) -> tuple[Slot
 
 
 def _digests(need: ObjectNeed) -> frozenset[str]:
-    return frozenset(one.history.digest for one in need.adds)
+    return frozenset(one.history.digest for one in _counted_now(need))
+
+
+def _counted_now(need: ObjectNeed) -> list[Addition]:
+    """Return what the call adds now: what awaits its outcome adds nothing, and stays if the call comes again."""
+    return [one for one in need.adds if not one.history.awaits_outcome]
 
 
 def _entry_place(state: KeyState, entry: str) -> int | None:

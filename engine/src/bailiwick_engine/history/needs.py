@@ -5,6 +5,7 @@ known of a call that may count is a reason, never a need less.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -17,9 +18,15 @@ from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.truth import UNKNOWN, Truth
 
+Passing: TypeAlias = bool | Literal["grant"]
+"""Whether a call is let through; "grant": by a grant."""
+
 
 class Addition(msgspec.Struct, frozen=True, gc=False):
-    """What this call adds to a history: one, and `total` in units of the amount's last digit."""
+    """What this call adds to a history: one, and `total` in units of the amount's last digit.
+
+    Where the history awaits the outcome of calls, it adds that only when the outcome is reported.
+    """
 
     history: CompiledHistory
     total: int
@@ -29,12 +36,18 @@ class ObjectNeed(msgspec.Struct, frozen=True, gc=False):
     """One object that a call needs. `name` is that of the EndpointHistory, `key` its `spec.key`.
 
     `reads`: the histories of this key that candidate rules read, or that count the call; `adds`: those that count it.
+    `outcome_within`: for how many milliseconds its outcome can be reported; None: none of `adds` awaits it.
     """
 
     name: str
     key: str
     reads: tuple[CompiledHistory, ...]
     adds: tuple[Addition, ...]
+    outcome_within: int | None = None
+
+    def additions(self, passed: Passing) -> tuple[Addition, ...]:
+        """Return what the call adds that is let through so."""
+        return self.adds if passed is True else tuple(one for one in self.adds if not one.history.ignores_approved)
 
 
 class HistoryNeeds(msgspec.Struct, frozen=True, gc=False):
@@ -59,7 +72,11 @@ def history_needs(
     A history that is only read, and whose key is not known, is left out: so it is unknown.
     """
     wanted = frozenset(read)
-    spoken = [(history, about) for history in histories if (about := _speaks_of(history, call)) is not False]
+    spoken = [
+        (history, about)
+        for history in histories
+        if not history.counts_denied and (about := _speaks_of(history, call)) is not False
+    ]
     conditions = [history.when for history, _ in spoken if history.when is not None]
     # All or none: so the order in which histories are written never matters.
     affordable = sum(inputs.cost(one.cost) for one in conditions) <= LIMIT
@@ -76,6 +93,28 @@ def history_needs(
         counting[history.name] = total
     needed = [history for history in histories if history.name in wanted or history.name in counting]
     return _needs(needed, counting, call, subject, inputs)
+
+
+def denial_needs(
+    histories: Sequence[CompiledHistory], call: Call, subject: Party, inputs: Inputs
+) -> HistoryNeeds | None:
+    """Return the objects that a denied call is counted in; None: it is counted in none. `inputs`: see `history_needs`.
+
+    What is unknown of it counts it: it is denied already. Where the key is not known, nothing can count it.
+    """
+    spoken = [one for one in histories if one.counts_denied and _speaks_of(one, call) is not False]
+    conditions = [history.when for history in spoken if history.when is not None]
+    affordable = sum(inputs.cost(one.cost) for one in conditions) <= LIMIT
+    counting = {
+        history.name: 0
+        for history in spoken
+        if history.when is None or not affordable or history.when.outcome(inputs) is not False
+    }
+    counted = [
+        one for one in spoken if one.name in counting and object_key(call.endpoint, one.key, call, subject, inputs)
+    ]
+    needs = _needs(counted, counting, call, subject, inputs)
+    return needs if isinstance(needs, HistoryNeeds) else None
 
 
 def _needs(
@@ -95,8 +134,18 @@ def _needs(
             adds.append(Addition(history, counting[history.name]))
     if not found:
         return None
+    # The same in all objects, so that a report is late in all of them or in none, as like as not.
+    within = min((one.outcome_within for one in histories if one.name in counting and one.awaits_outcome), default=None)
     return HistoryNeeds(
-        tuple(ObjectNeed(*key, tuple(reads), tuple(adds)) for key, (reads, adds) in sorted(found.items()))
+        tuple(
+            ObjectNeed(
+                *key,
+                tuple(reads),
+                tuple(adds),
+                within if any(one.history.awaits_outcome for one in adds) else None,
+            )
+            for key, (reads, adds) in sorted(found.items())
+        )
     )
 
 

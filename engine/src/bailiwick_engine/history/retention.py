@@ -30,6 +30,7 @@ def keep_until(state: KeyState, definitions: Iterable[CompiledHistory]) -> str:
         window = windows.get(digest)
         over = line.last + KEEP_LINE if window is None else window_end(window, line.slots[-1].number)
         end = max(end, over)
+    end = max([end, *(entry.outcome.until for entry in state.recent if entry.outcome is not None)])
     hours = -(-min(end + _SPREAD, MAX_TIME) // _HOUR)
     return (_EPOCH + timedelta(hours=hours)).strftime("%Y-%m-%dT%H")
 

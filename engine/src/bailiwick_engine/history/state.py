@@ -6,10 +6,12 @@ gives the same texts; no number is beyond 2^53, so that every reader of JSON rea
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
+CallOutcome = Literal["succeeded", "failed", "cancelled"]
+"""What became of a call that was let through, as its enforcer reports it."""
 MAX_NUMBER: Final = 2**53 - 1
 MAX_TIME: Final = 253_370_764_800_000
 """The year 9999, in milliseconds."""
@@ -32,10 +34,13 @@ _KEY: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _LINE: Final = re.compile(r"[0-9a-f]{12}")
 _SLOT_TEXT: Final = rf"{_NUMBER}:[1-9][0-9]{{0,15}}:{_NUMBER}"
 _SLOTS_TEXT: Final = re.compile(rf"{_SLOT_TEXT}(?: {_SLOT_TEXT}){{0,{MAX_SLOTS - 1}}}")
-_SHARE_TEXT: Final = rf"[0-9a-f]{{12}}:{_NUMBER}:[1-9][0-9]{{0,15}}:{_NUMBER}:(?:{_NUMBER}|-)"
+_SHARE_TEXT: Final = rf"[0-9a-f]{{12}}:{_NUMBER}:{_NUMBER}:{_NUMBER}:(?:{_NUMBER}|-)"
+_OUTCOME_TEXT: Final = rf"(?:~({_NUMBER})(?:([sfc])({_NUMBER}))?)?"
 _ENTRY_TEXT: Final = re.compile(
-    rf"([0-9a-f]{{32}})@({_NUMBER})=({_SHARE_TEXT}(?:,{_SHARE_TEXT}){{0,{MAX_SHARES - 1}}})(!?)"
+    rf"([0-9a-f]{{32}})@({_NUMBER})=({_SHARE_TEXT}(?:,{_SHARE_TEXT}){{0,{MAX_SHARES - 1}}})(!?){_OUTCOME_TEXT}"
 )
+_OUTCOME_LETTERS: Final[Mapping["CallOutcome", str]] = {"succeeded": "s", "failed": "f", "cancelled": "c"}
+_OUTCOMES: Final = {letter: outcome for outcome, letter in _OUTCOME_LETTERS.items()}
 _MEMBERS: Final = frozenset({"endpoint", "key", "seq", "clock", "lines", "recent"})
 _LINE_MEMBERS: Final = frozenset({"slots", "last"})
 
@@ -62,6 +67,8 @@ class Share(msgspec.Struct, frozen=True, gc=False):
     """What one entry added to one line. `previous`: when the latest call before it was counted; None: there was none.
 
     A retry is judged by the age that the call was judged by at first, and a release puts it back.
+
+    With `count` 0 it adds nothing yet, but `total` once the outcome is reported that the line counts.
     """
 
     line: str
@@ -71,18 +78,31 @@ class Share(msgspec.Struct, frozen=True, gc=False):
     previous: int | None = None
 
 
+class EntryOutcome(msgspec.Struct, frozen=True, gc=False):
+    """Until when an outcome can be reported, in milliseconds since the epoch, and the one that was. None: none yet.
+
+    `seq`: the event that it was reported in.
+    """
+
+    until: int
+    reported: CallOutcome | None = None
+    seq: int = 0
+
+
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """One call that was counted. `time`: when it was first, in milliseconds since the epoch.
 
     `id`: 32 hex digits. The first 24 are those of the call, however often it is sent; the others of the attempt.
 
-    `relied_on`: an answer relies on it a second time, so that it is never taken back.
+    `relied_on`: an answer relies on it a second time, so that it is never taken back. `outcome`: None: no line counts
+    by the outcome.
     """
 
     id: str
     time: int
     shares: tuple[Share, ...]
     relied_on: bool = False
+    outcome: EntryOutcome | None = None
 
 
 class KeyState(msgspec.Struct, frozen=True, gc=False):
@@ -141,7 +161,14 @@ def entry_text(entry: Entry) -> str:
             for one in entry.shares
         ]
     )
-    return f"{entry.id}@{entry.time}={shares}{'!' if entry.relied_on else ''}"
+    return f"{entry.id}@{entry.time}={shares}{'!' if entry.relied_on else ''}{_outcome_text(entry.outcome)}"
+
+
+def _outcome_text(outcome: EntryOutcome | None) -> str:
+    if outcome is None:
+        return ""
+    reported = outcome.reported
+    return f"~{outcome.until}" if reported is None else f"~{outcome.until}{_OUTCOME_LETTERS[reported]}{outcome.seq}"
 
 
 def _slots_text(slots: tuple[Slot, ...]) -> str:
@@ -199,7 +226,7 @@ def _parse_entry(text: str, clock: int) -> Entry | None:
     read = _ENTRY_TEXT.fullmatch(text)
     if read is None:
         return None
-    name, time, shares, mark = read.groups()
+    name, time, shares, mark, until, letter, seq = read.groups()
     if int(time) > clock:
         return None
     parsed: list[Share] = []
@@ -211,4 +238,10 @@ def _parse_entry(text: str, clock: int) -> Entry | None:
         if share.previous is not None and share.previous > clock:
             return None
         parsed.append(share)
-    return Entry(name, int(time), tuple(parsed), mark == "!")
+    outcome = None if until is None else EntryOutcome(int(until), _OUTCOMES.get(letter), int(seq or 0))
+    if outcome is not None and (outcome.until > MAX_TIME or outcome.seq > MAX_NUMBER):
+        return None
+    if any(not share.count and (outcome is None or share.slot or share.previous is not None) for share in parsed):
+        # It would count by an outcome that cannot come.
+        return None
+    return Entry(name, int(time), tuple(parsed), mark == "!", outcome)

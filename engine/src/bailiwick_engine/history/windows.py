@@ -91,14 +91,14 @@ def slot_sum(window: SlidingWindow | CalendarWindow, slots: Iterable[Slot], pres
     return max((slot.count for slot in held), default=0), max((slot.total for slot in held), default=0)
 
 
-def add_to_slot(slots: Sequence[Slot], number: int, total: int) -> tuple[Slot, ...]:
-    """Return the slots with one more call in that one, in order.
+def add_to_slot(slots: Sequence[Slot], number: int, total: int, calls: int = 1) -> tuple[Slot, ...]:
+    """Return the slots with so many more calls in that one, in order.
 
     Where there are too many, the oldest is joined with the next one, which is out later.
     """
     kept = [slot for slot in slots if slot.number != number]
     before = next((slot for slot in slots if slot.number == number), Slot(number, 0, 0))
-    kept.append(Slot(number, before.count + 1, before.total + total))
+    kept.append(Slot(number, before.count + calls, before.total + total))
     kept.sort(key=lambda slot: slot.number)
     while len(kept) > MAX_SLOTS:
         oldest, following = kept[:2]

@@ -14,6 +14,7 @@ from bailiwick_engine.policy.dimensions.condition import CompiledCondition
 from bailiwick_engine.policy.dimensions.resource import CompiledResource
 
 Party = Literal["subject", "agent"]
+CountedCalls = Literal["Allowed", "Succeeded", "Failed", "Denied"]
 CalendarUnit = Literal["Hour", "Day", "Week", "Month"]
 
 
@@ -92,7 +93,8 @@ class CompiledHistory:
 
     `digest` (12 hex digits) is of everything that decides what is counted, but not of the name: it names the line in
     the state of a key. `resources` None: all. `when` None: always. `key` is in the order of `part_name`, so that keys
-    of the same parts are one.
+    of the same parts are one. `ignores_approved`: a call that a grant lets through adds nothing.
+    `outcome_within`: for how many milliseconds after it was let through a call's outcome counts.
     """
 
     name: str
@@ -103,9 +105,24 @@ class CompiledHistory:
     resources: tuple[CompiledResource, ...] | None = None
     when: CompiledCondition | None = None
     amount: Amount | None = None
+    what: CountedCalls = "Allowed"
+    ignores_approved: bool = False
+    outcome_within: int = 0
+
+    @property
+    def counts_denied(self) -> bool:
+        """Whether it counts denied calls alone, after their answers."""
+        return self.what == "Denied"
+
+    @property
+    def awaits_outcome(self) -> bool:
+        """Whether it counts a call by the outcome that is reported of it, and only then."""
+        return self.what in {"Succeeded", "Failed"}
 
     def counts(self, call: Call) -> bool:
-        """Tell whether it counts a call for certain, whatever the call's attributes are."""
+        """Tell whether it counts an allowed call for certain, whatever its attributes are and whatever allows it."""
+        if self.what != "Allowed" or self.ignores_approved:
+            return False
         if call.action.name not in self.actions or self.when is not None:
             return False
         listed = self.resources

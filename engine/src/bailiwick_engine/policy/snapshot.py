@@ -44,7 +44,8 @@ class CompiledEndpoint:
     asks for. `gates`: by rule, its gate with the digest of grants, which takes long to make (see `gate`). `reads` are
     the objects of data that its policies name, `data` those of them that there are. `shadows`: the same once more for
     each candidate, which is part of nothing else here. `closed`: why it denies everybody; None: it does not. `audits`:
-    some rules are of Audit-mode policies. `histories` are those of its settings.
+    some rules are of Audit-mode policies. `histories` are those of its settings, `counts_denied`:
+    one of them counts denied calls.
     """
 
     settings: CompiledSettings | None
@@ -67,6 +68,7 @@ class CompiledEndpoint:
     closed: Reason | None = field(init=False)
     audits: bool = field(init=False)
     histories: tuple[CompiledHistory, ...] = field(init=False)
+    counts_denied: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Compute once what every decision needs, so that decisions do not read the underlying, uncached members."""
@@ -76,6 +78,7 @@ class CompiledEndpoint:
         object.__setattr__(self, "closed", closed)
         object.__setattr__(self, "audits", self.enforced is not self.rules)
         object.__setattr__(self, "histories", () if self.settings is None else self.settings.histories)
+        object.__setattr__(self, "counts_denied", any(one.counts_denied for one in self.histories))
 
     @classmethod
     def of(cls, policies: Iterable[CompiledPolicy], broken: Iterable[BrokenPolicy]) -> Self:

@@ -142,6 +142,8 @@ OTHERWISE: Final[dict[tuple[str, str], Callable[[Any], object]]] = {
     ("Variable", "expression"): lambda text: f"({text}) && true",
     ("HttpRoute", "path"): lambda text: f"/v2{text}",
     ("HistoryDefinition", "window"): lambda _: "2h",
+    ("HistoryDefinition", "outcome_within"): lambda _: "2h",
+    ("HistoryCounts", "what"): lambda what: "Failed" if what == "Succeeded" else "Denied",
     ("CalendarPeriod", "time_zone"): lambda _: "Europe/Paris",
     ("HistoryCounts", "when"): lambda text: f"{text} && true",
     ("Rule", "effect"): lambda _: "RequireApproval",

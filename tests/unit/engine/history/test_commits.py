@@ -471,3 +471,29 @@ def test_each_state_reads_back_as_it_was_written() -> None:
     state = counted(release(state, [entry_id(1)]), call(7, wanted=both), time=NOW + DAY)
     assert parse_state(state_spec(state)) == state
     assert state_spec(parse_state(state_spec(state)) or empty_state()) == state_spec(state)
+
+
+class TestACallThatAGrantLetsThrough:
+    RULED = history("ruled", ignores_approved=True)
+    BOTH = need(EXPORTS, RULED)
+
+    def test_adds_nothing_where_approved_calls_are_ignored(self) -> None:
+        state, result = only(empty_state(), WaitingCall(self.BOTH, entry_id(1), lambda _: "grant"))
+        assert result.passed
+        assert {name: one.count for name, one in result.numbers.items()} == {"exports": 1, "ruled": 1}
+        assert set(state.lines) == {EXPORTS.digest}
+        state, result = only(state, WaitingCall(self.BOTH, entry_id(2), lambda _: True))
+        assert {name: one.count for name, one in result.numbers.items()} == {"exports": 2, "ruled": 1}
+
+    def test_writes_nothing_where_all_ignore_it(self) -> None:
+        state, result = only(empty_state(), WaitingCall(need(self.RULED), entry_id(1), lambda _: "grant"))
+        assert (result.passed, result.seq, state) == (True, None, empty_state())
+
+    def test_takes_nothing_out_that_an_earlier_attempt_added_by_a_rule(self) -> None:
+        state = counted(empty_state(), WaitingCall(self.BOTH, entry_id(1), lambda _: True))
+        state, result = only(state, WaitingCall(self.BOTH, entry_id(1, 1), lambda _: "grant"))
+        assert result.repeated
+        assert {digest: line.slots[0].count for digest, line in state.lines.items()} == {
+            EXPORTS.digest: 1,
+            self.RULED.digest: 1,
+        }

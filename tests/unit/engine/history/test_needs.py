@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.cel.inputs import inputs
-from bailiwick_engine.history.needs import HistoryNeeds, history_needs
+from bailiwick_engine.history.needs import HistoryNeeds, denial_needs, history_needs
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.reasons import Reason
 from support.objects import Object, rule, settings
@@ -164,3 +164,32 @@ def test_conditions_that_cost_too_much_together_deny() -> None:
     assert isinstance(needs(*many, of=few), HistoryNeeds)
     assert isinstance(needs(many[0], of=lots), HistoryNeeds)
     assert needs(*many, of=lots) is UNCOUNTABLE
+
+
+class TestADeniedCall:
+    def denied(self, *definitions: Object, of: Call = EXPORT) -> HistoryNeeds | None:
+        assert isinstance(of.subject, Party)
+        return denial_needs(compiled(*definitions), of, of.subject, inputs(of, of.subject, NOW))
+
+    def test_is_counted_by_histories_of_denied_calls_alone(self) -> None:
+        strays = {**counting(what="Denied"), "name": "strays"}
+        assert shown(self.denied(definition(), strays)) == [(["strays"], [("strays", 0)])]
+        assert shown(needs(definition(), strays)) == [(["exports"], [("exports", 0)])]
+        assert needs(strays) is None
+
+    def test_is_read_by_a_rule_without_being_counted(self) -> None:
+        strays = counting(what="Denied")
+        assert shown(needs(strays, read=("exports",))) == [(["exports"], [])]
+
+    @pytest.mark.parametrize("when", ["context.absent == 1", "context.tenant == 'acme'"])
+    def test_counts_unless_it_certainly_does_not(self, when: str) -> None:
+        assert shown(self.denied(counting(what="Denied", when=when)))
+        assert self.denied(counting(what="Denied", when="context.tenant == 'other'")) is None
+        assert self.denied(counting(what="Denied", actions=["customers.list"])) is None
+
+    def test_counts_nowhere_without_its_key(self) -> None:
+        unknown = {**counting(what="Denied"), "key": ["session"]}
+        assert self.denied(unknown) is None
+        assert shown(self.denied(unknown, {**counting(what="Denied"), "name": "strays"})) == [
+            (["strays"], [("strays", 0)])
+        ]

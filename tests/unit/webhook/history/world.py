@@ -14,6 +14,7 @@ from bailiwick_webhook.history.rations import HistoryRations
 from bailiwick_webhook.history.reservations import HistoryReservations
 from bailiwick_webhook.history.storedobjects import ObjectStore
 from bailiwick_webhook.metrics.counts import HistoryTally
+from bailiwick_webhook.record.history import HistoryEvent
 from support.histories import entry_id, history, need
 from support.keptobjects import KeptObjects
 from support.virtualtime import VirtualTime
@@ -49,6 +50,7 @@ class CountingReplica:
     skewed: bool = False
     tally: HistoryTally = field(default_factory=HistoryTally)
     beside: list[str] = field(default_factory=list)
+    events: list[HistoryEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         now = self.time.monotonic
@@ -57,13 +59,16 @@ class CountingReplica:
             self.api, self.bounds, lambda: self.proven, HistoryRations(now), self.tally, now, HeldStates()
         )
         self.commits = HistoryCommits(self.store, lambda _: AnySlices(), self._beside)
-        self.keeper = HistoryReservations(self.store, self.commits)
+        self.keeper = HistoryReservations(self.store, self.commits, self._record)
 
     def bounds(self) -> ClockBounds | None:
         if self.skewed:
             return None
         now = BEGAN + round((self.time.now - self._began) * 1000)
         return ClockBounds(now - 20, now + 20)
+
+    async def _record(self, event: HistoryEvent) -> None:
+        self.events.append(event)
 
     async def _beside(self, tenant: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the work returns
         self.beside.append(tenant)

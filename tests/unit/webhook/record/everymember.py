@@ -108,5 +108,8 @@ def all_decisions() -> list[Object]:
         *lines(carrier(), audit),
         *lines(carrier(), *others)[1:],
         *lines(carrier(), stored("reader", data=[{"name": "incident"}], rules=[rule()])),
-        *lines(carrier(), history=[HistoryCount("exports", "h-0", 3, HistoryNumbers(2), added=True, repeated=True)]),
+        *lines(
+            carrier(),
+            history=[HistoryCount("exports", "h-0", 3, HistoryNumbers(2), added=True, repeated=True, awaited=True)],
+        ),
     ]

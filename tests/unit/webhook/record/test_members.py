@@ -5,13 +5,16 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.search import SearchKind
 from bailiwick_engine.decision.shadow import decide_shadow
+from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_webhook.record.members import DECISION, POLICIES, SEARCH, SHADOW
+from bailiwick_webhook.record.history import HistoryCount, HistoryEvent, event_line, outcome_line
+from bailiwick_webhook.record.members import DECISION, HISTORY, OUTCOME, POLICIES, SEARCH, SHADOW
 from bailiwick_webhook.record.search import search_line
 from bailiwick_webhook.record.shadow import shadow_line
 from support.objects import rule
@@ -73,6 +76,19 @@ def test_of_a_shadow_decision() -> None:
     assert paths(json.loads(line)) == named(SHADOW)
 
 
+def test_of_an_event_in_a_history() -> None:
+    count = HistoryCount("strays", "h-0", 7, HistoryNumbers(3, age=0), added=True)
+    line = event_line(HistoryEvent("crm", "crm-api", "denied", 2, (count,)), NOW)
+    assert paths(json.loads(line)) == named(HISTORY)
+
+
+def test_of_an_outcome() -> None:
+    count = HistoryCount("backups", "h-0", 7, HistoryNumbers(3, age=0), added=True, repeated=True)
+    caller = ServiceAccount("system:serviceaccount:crm:crm-api", "uid-1")
+    line = outcome_line(caller, "crm/crm-api", "eval_0", "succeeded", (count,), request_id="r", now=NOW)
+    assert paths(json.loads(line)) == named(OUTCOME)
+
+
 def test_no_member_stands_twice() -> None:
-    for table in (DECISION, SEARCH, SHADOW, POLICIES):
+    for table in (DECISION, SEARCH, SHADOW, POLICIES, HISTORY, OUTCOME):
         assert len({member.path for member in table}) == len(table)

@@ -12,14 +12,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, commit, numbers_at, release
+import msgspec
+
+from bailiwick_engine.history.changes import missing_outcomes
+from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, commit, numbers_at
+from bailiwick_engine.history.needs import ObjectNeed
 from bailiwick_engine.history.retention import freed_at
 from bailiwick_engine.history.state import KeyState
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_webhook.history.heldstates import HeldState
 from bailiwick_webhook.history.ports import Beside, HistoryKey, SlicesOf
 from bailiwick_webhook.history.storedobjects import ObjectStore
-from bailiwick_webhook.metrics.table import HistoryCause
+from bailiwick_webhook.metrics.table import HistoryCause, OutcomeResult
+from bailiwick_webhook.record.history import HistoryCount
 
 CONFLICT_SECONDS: Final = 2.0
 READ_INTERVAL: Final = 0.25
@@ -67,18 +72,58 @@ class WaitingCommit:
             self.answer.set_result(result)
 
 
+StateChange: TypeAlias = Callable[[KeyState, ClockBounds], KeyState]
+"""Returns a state as it is to be written; the same object: there is nothing to write. It may be called again."""
+
+
+class ChangedState(msgspec.Struct, frozen=True, gc=False):
+    """What became of a change. `seq`: its event; None: there was nothing to write. `moment`: when it was made."""
+
+    state: KeyState
+    moment: ClockBounds
+    seq: int | None
+
+    def counts(self, name: str, histories: Sequence[CompiledHistory], *, added: bool) -> tuple[HistoryCount, ...]:
+        """Return what a record has of these histories after the change. `name`: that of the object."""
+        need = ObjectNeed(name, self.state.key, tuple(histories), ())
+        numbers = numbers_at(self.state, need, self.moment, with_this=False)
+        return tuple(
+            HistoryCount(one.name, name, self.seq or 0, numbers[one.name], added=added)
+            for one in histories
+            if one.name in numbers
+        )
+
+
+def _new_change() -> "asyncio.Future[ChangedState | HistoryCause]":
+    return asyncio.get_running_loop().create_future()
+
+
 @dataclass(slots=True, eq=False)
-class WaitingRelease:
-    """An entry that is to be taken out again. `came`: when, by the monotonic clock."""
+class WaitingChange:
+    """A change that no verdict depends on. `came`: when, by the monotonic clock. `definitions`: see `WaitingCommit`.
 
-    entry: str
+    `made`: what it came to last. `taken_out`: the entry that it takes out. `fresh`: where it finds nothing to write,
+    it asks again for a state that stood after it came.
+    """
+
+    change: StateChange
     came: float
-    done: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    definitions: Iterable[CompiledHistory]
+    fresh: bool = False
+    taken_out: str | None = None
+    made: ChangedState | None = None
+    done: "asyncio.Future[ChangedState | HistoryCause]" = field(default_factory=_new_change)
 
-    def finish(self) -> None:
-        """Say that it was tried."""
+    def apply(self, state: KeyState, moment: ClockBounds) -> KeyState:
+        """Return the state with this change."""
+        changed = self.change(state, moment)
+        self.made = ChangedState(changed, moment, None if changed is state else changed.seq)
+        return changed
+
+    def finish(self, cause: HistoryCause | None) -> None:
+        """Say what became of it; `cause`: why it could not be made."""
         if not self.done.done():
-            self.done.set_result(None)
+            self.done.set_result(cause or self.made or HistoryCause.LATE)
 
 
 class HistoryCommits:
@@ -88,7 +133,8 @@ class HistoryCommits:
         self._store = store
         self._slices = slices
         self._beside = beside
-        self._objects: dict[HistoryKey, _ObjectCommits] = {}
+        # By its key too, so that what is said to be another object's never meets the calls of this one.
+        self._objects: dict[tuple[HistoryKey, str, str], _ObjectCommits] = {}
 
     def __len__(self) -> int:
         """How many objects are worked on."""
@@ -99,11 +145,20 @@ class HistoryCommits:
         self._object(key, empty).add(waiting)
         return await waiting.answer
 
-    async def release(self, key: HistoryKey, empty: KeyState, entry: str) -> None:
-        """Take an entry out of an object; return once that was tried."""
-        waiting = WaitingRelease(entry, self._store.clock())
+    async def change(
+        self,
+        key: HistoryKey,
+        empty: KeyState,
+        change: StateChange,
+        definitions: Iterable[CompiledHistory],
+        *,
+        fresh: bool = False,
+        taken_out: str | None = None,
+    ) -> ChangedState | HistoryCause:
+        """Change an object; return what became of that. `empty`: see `commit`; the others: see `WaitingChange`."""
+        waiting = WaitingChange(change, self._store.clock(), definitions, fresh, taken_out)
         self._object(key, empty).add(waiting)
-        await waiting.done
+        return await waiting.done
 
     async def close(self) -> None:
         """Stop. What is being written may be counted."""
@@ -114,11 +169,12 @@ class HistoryCommits:
             await asyncio.wait([one.task for one in objects])
 
     def _object(self, key: HistoryKey, empty: KeyState) -> "_ObjectCommits":
-        found = self._objects.get(key)
+        place = (key, empty.endpoint, empty.key)
+        found = self._objects.get(place)
         if found is None:
-            ended = partial(self._objects.pop, key)
+            ended = partial(self._objects.pop, place)
             judge = _Judging(self._slices(key[0]).turn, partial(self._beside, key[0]))
-            found = self._objects[key] = _ObjectCommits(self._store, key, empty, judge, ended)
+            found = self._objects[place] = _ObjectCommits(self._store, key, empty, judge, ended)
         return found
 
 
@@ -136,24 +192,26 @@ class _ObjectCommits:
         self._calls: list[WaitingCommit] = []
         # Calls that the state that is held adds nothing for: they wait for a later one.
         self._readers: list[WaitingCommit] = []
-        self._releases: list[WaitingRelease] = []
+        self._changes: list[WaitingChange] = []
+        # Changes that found nothing to write in a state that may have been old.
+        self._doubtful: list[WaitingChange] = []
         # The calls that are being judged or written.
         self._batch: Sequence[WaitingCommit] = ()
         self._arrived = asyncio.Event()
         self._conflicted = False
         self.task: Final = asyncio.get_running_loop().create_task(self._run())
 
-    def add(self, waiting: WaitingCommit | WaitingRelease) -> None:
-        """Let a call or a release wait."""
-        if isinstance(waiting, WaitingRelease):
-            self._releases.append(waiting)
+    def add(self, waiting: WaitingCommit | WaitingChange) -> None:
+        """Let a call or a change wait."""
+        if isinstance(waiting, WaitingChange):
+            self._changes.append(waiting)
         else:
             self._calls.append(waiting)
         self._arrived.set()
 
     async def _run(self) -> None:
         try:
-            while self._calls or self._readers or self._releases:
+            while self._calls or self._readers or self._changes or self._doubtful:
                 await self._work()
         except Exception as error:  # noqa: BLE001 - a defect is each caller's, as if it had met it by itself
             for waiting in (*self._batch, *self._calls, *self._readers):
@@ -183,8 +241,8 @@ class _ObjectCommits:
             rations.put_back(namespace)
 
     def _wants_write(self) -> bool:
-        """Tell whether a call waits that may be counted, or an entry that is to be taken out."""
-        return bool(self._releases) or any(waiting.call.need.adds and not waiting.stale for waiting in self._calls)
+        """Tell whether a call waits that may be counted, or a change that is to be made."""
+        return bool(self._changes) or any(waiting.call.need.adds and not waiting.stale for waiting in self._calls)
 
     async def _rest(self) -> None:
         """Leave the object to other replicas for a moment, where this one has just written it or met another."""
@@ -200,8 +258,8 @@ class _ObjectCommits:
     async def _current_state(self) -> HeldState | None:
         """Return the state to judge by; None: it cannot be read, or other calls come before it is time to read it."""
         held = self._store.held.get(self._key)
-        if held is not None and (self._calls or self._releases or not await self._may_read(held)):
-            return held if self._calls or self._releases else None
+        if held is not None and (self._calls or self._changes or not await self._may_read(held)):
+            return held if self._calls or self._changes else None
         read = await self._store.read(self._key, self._empty)
         if isinstance(read, HistoryCause):
             self._fail(read)
@@ -211,25 +269,26 @@ class _ObjectCommits:
 
     async def _work_on(self, held: HeldState, moment: ClockBounds, *, turn: bool | None) -> bool:
         """Return whether a write was tried. `turn`: whether there is one to write in; None: none was waited for."""
-        batch, releases = self._take_batch(held), tuple(self._releases)
-        if not (batch or releases):
+        batch, changes, state = self._take_batch(held), tuple(self._changes), held.state
+        if not (batch or changes):
             return False
-        state = release(held.state, [waiting.entry for waiting in releases]) if releases else held.state
+        for change in changes:
+            state = change.apply(state, moment)
         state, results = await self._judging.judge(state, batch, moment)
         for waiting, result in zip(batch, results, strict=True):
             if not result.passed and (out := freed_at(state, waiting.call.need, moment)) is not None:
                 waiting.freed = out - moment.earliest
         if state is held.state:
-            self._finish(releases)
+            self._finish_unchanged(held, changes)
             self._answer_readers(held, batch, results)
         elif turn:
-            await self._write(held, state, batch, results, releases)
+            await self._write(held, state, batch, results, changes)
             return True
         elif turn is None:
             # They came while this was read.
             self._calls = [*batch, *self._calls]
         else:
-            self._finish(releases)
+            self._finish(changes, HistoryCause.RATION)
             for waiting in batch:
                 waiting.finish(HistoryCause.RATION)
         return False
@@ -246,7 +305,8 @@ class _ObjectCommits:
     def _judge_again(self) -> None:
         """Judge the readers by the state that is held now."""
         self._calls = [*self._readers, *self._calls]
-        self._readers = []
+        self._changes = [*self._doubtful, *self._changes]
+        self._readers, self._doubtful = [], []
 
     async def _may_read(self, held: HeldState) -> bool:
         """Wait until it is time to read for those that add nothing; return False where another call comes first."""
@@ -270,31 +330,41 @@ class _ObjectCommits:
             else:
                 self._readers.append(waiting)
 
+    def _finish_unchanged(self, held: HeldState, changes: Iterable[WaitingChange]) -> None:
+        """Finish changes with nothing to write; those that ask for a later state wait for it."""
+        doubtful = [waiting for waiting in changes if waiting.fresh and waiting.came > held.proven]
+        self._finish([waiting for waiting in changes if waiting not in doubtful])
+        self._changes = [waiting for waiting in self._changes if waiting not in doubtful]
+        self._doubtful.extend(doubtful)
+
     async def _write(
         self,
         held: HeldState,
         state: KeyState,
         batch: Sequence[WaitingCommit],
         results: Sequence[CommittedCall],
-        releases: Sequence[WaitingRelease],
+        changes: Sequence[WaitingChange],
     ) -> None:
-        definitions = {one.digest: one for waiting in batch for one in waiting.definitions}
+        listed = (*(waiting.definitions for waiting in batch), *(waiting.definitions for waiting in changes))
+        definitions = {one.digest: one for histories in listed for one in histories}
         written = await self._store.write(self._key, held, state, definitions.values(), crowded=len(batch) > 1)
         if written is None:
-            self._try_again(batch, releases)
+            self._try_again(batch, changes)
             return
-        self._finish(releases)
+        self._finish(changes, written if isinstance(written, HistoryCause) else None)
         if isinstance(written, HistoryCause):
             for waiting in batch:
                 waiting.finish(written)
             return
+        taken_out = {waiting.taken_out for waiting in changes}
+        self._store.tally.outcomes[OutcomeResult.MISSING] += missing_outcomes(held.state, state, taken_out)
         self._store.tally.calls += sum(result.seq is not None for result in results)
         for waiting, result in zip(batch, results, strict=True):
             waiting.finish(result)
         # The state that was written stood after they came.
         self._judge_again()
 
-    def _try_again(self, batch: Iterable[WaitingCommit], releases: Iterable[WaitingRelease]) -> None:
+    def _try_again(self, batch: Iterable[WaitingCommit], changes: Iterable[WaitingChange]) -> None:
         """Let those wait again that have not waited for too long."""
         self._conflicted = True
         since = self._store.clock() - CONFLICT_SECONDS
@@ -305,19 +375,20 @@ class _ObjectCommits:
             else:
                 waiting.finish(HistoryCause.CONFLICT)
         self._calls = [*again, *self._calls]
-        self._finish([waiting for waiting in releases if waiting.came < since])
+        self._finish([waiting for waiting in changes if waiting.came < since], HistoryCause.CONFLICT)
 
-    def _finish(self, releases: Iterable[WaitingRelease]) -> None:
-        for waiting in releases:
-            waiting.finish()
-        self._releases = [waiting for waiting in self._releases if not waiting.done.done()]
+    def _finish(self, changes: Iterable[WaitingChange], cause: HistoryCause | None = None) -> None:
+        for waiting in changes:
+            waiting.finish(cause)
+        self._changes = [waiting for waiting in self._changes if not waiting.done.done()]
 
     def _fail(self, cause: HistoryCause) -> None:
         """Answer all that wait."""
         for waiting in (*self._batch, *self._calls, *self._readers):
             waiting.finish(cause)
         self._batch, self._calls, self._readers = (), [], []
-        self._finish(self._releases)
+        self._finish([*self._changes, *self._doubtful], cause)
+        self._doubtful = []
 
 
 @dataclass(frozen=True, slots=True)

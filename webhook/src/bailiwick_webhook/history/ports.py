@@ -4,25 +4,30 @@ Standing: under `pipeline`; in a cluster `reservations` stands behind it, withou
 decides.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Container, Sequence
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from bailiwick_engine.history.needs import HistoryNeeds
+from bailiwick_engine.history.needs import HistoryNeeds, Passing
+from bailiwick_engine.history.state import CallOutcome
 from bailiwick_engine.historynumbers import HistoryReadings
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.reasons import Reason
+from bailiwick_webhook.history.handles import OutcomeHandle
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
-from bailiwick_webhook.record.history import HistoryCount
+from bailiwick_webhook.record.history import HistoryCount, HistoryEvent
 
 _Result = TypeVar("_Result")
 
 HistoryKey: TypeAlias = tuple[str, str]
 """Namespace and name of an EndpointHistory."""
-Passes: TypeAlias = Callable[[HistoryReadings], bool]
-"""Tells whether a call is let through with these numbers. It may be called in another thread, and more than once."""
+Passes: TypeAlias = Callable[[HistoryReadings], Passing]
+"""Tells whether a call is let through with these numbers, and whether by a grant.
+
+It may be called in another thread, and more than once.
+"""
 
 UNAVAILABLE: Final = HistoryReadings(refusal=Reason.HISTORY_UNAVAILABLE)
 """Of histories that cannot be read or written at the moment."""
@@ -32,6 +37,7 @@ class CountingRequest(msgspec.Struct, frozen=True, gc=False):
     """A call that has to be counted, or whose histories have to be read.
 
     `entry`: see `WaitingCall`. `definitions`: all histories of the endpoint. `large`: to judge it may take long.
+    `nonce`: see `OutcomeHandle`.
     """
 
     namespace: str
@@ -41,6 +47,7 @@ class CountingRequest(msgspec.Struct, frozen=True, gc=False):
     passes: Passes
     definitions: Sequence[CompiledHistory]
     large: bool = False
+    nonce: str = ""
 
 
 class Reservation(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +55,8 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
 
     `stands`: the call is counted wherever it has to be. `counted`: the names of the objects that this attempt counted
     it in. `counts`: what a record has of it. `cause`: why there are no numbers. `retry_after`: after so many seconds
-    the first of the calls that were counted before is out.
+    the first of the calls that were counted before is out. `granted`: the objects where it is counted as what a grant
+    lets through. `handle`: by which its outcome can be reported; None: nothing waits for that.
     """
 
     request: CountingRequest
@@ -58,15 +66,52 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     counts: Sequence[HistoryCount] = ()
     cause: HistoryCause | None = None
     retry_after: int | None = None
+    granted: frozenset[str] = frozenset()
+    handle: OutcomeHandle | None = None
 
-    def covers(self, needs: HistoryNeeds) -> bool:
-        """Tell whether a call with these needs is counted wherever it has to be."""
-        return self.stands and added_lines(needs) <= added_lines(self.request.needs)
+    def covers(self, needs: HistoryNeeds, passed: Passing) -> bool:
+        """Tell whether a call with these needs, which is let through so, is counted wherever it has to be."""
+        granted = () if passed is True else tuple(need.name for need in needs.objects)
+        return self.stands and added_lines(needs, granted) <= added_lines(self.request.needs, self.granted)
 
 
-def added_lines(needs: HistoryNeeds) -> frozenset[tuple[str, str, int]]:
-    """Return what a call adds: the object, the definition by its digest, and the amount."""
-    return frozenset((need.name, one.history.digest, one.total) for need in needs.objects for one in need.adds)
+def added_lines(needs: HistoryNeeds, granted: Container[str]) -> frozenset[tuple[str, str, int]]:
+    """Return what a call adds: the object, the definition by its digest, and the amount.
+
+    `granted`: the objects that see it as what a grant lets through.
+    """
+    return frozenset(
+        (need.name, one.history.digest, one.total)
+        for need in needs.objects
+        for one in need.additions("grant" if need.name in granted else True)
+    )
+
+
+class DeniedCall(msgspec.Struct, frozen=True, gc=False):
+    """A call that is counted because it was denied. `definitions`: all histories of the endpoint."""
+
+    namespace: str
+    endpoint: str
+    needs: HistoryNeeds
+    definitions: Sequence[CompiledHistory]
+
+
+class ReportedOutcome(msgspec.Struct, frozen=True, gc=False):
+    """What an enforcer reports of a call. `uid`: of the account that reports. `definitions`: as of the endpoint now."""
+
+    namespace: str
+    endpoint: str
+    uid: str
+    handle: OutcomeHandle
+    outcome: CallOutcome
+    definitions: Sequence[CompiledHistory]
+
+
+class ReportResult(msgspec.Struct, frozen=True, gc=False):
+    """What a report came to. `counts`: what a record has of it; `repeated`: it was reported before."""
+
+    result: Literal["settled", "repeated", "conflict", "late"]
+    counts: Sequence[HistoryCount] = ()
 
 
 class HistoryKeeper(Protocol):
@@ -81,8 +126,14 @@ class HistoryKeeper(Protocol):
     async def release(self, reservation: Reservation) -> None:
         """Take a call out again that is not let through after all. What cannot be taken out stays counted."""
 
+    async def settle(self, report: ReportedOutcome) -> ReportResult | HistoryCause:
+        """Count a call by its outcome, once."""
+
+    def count_denied(self, denied: DeniedCall) -> None:
+        """Count a denied call, in a moment."""
+
     async def close(self) -> None:
-        """Stop. What is being written may be counted."""
+        """Stop. What is being written may be counted, and denied calls that wait are written."""
 
 
 class LoopSlices(Protocol):
@@ -103,10 +154,20 @@ SlicesOf: TypeAlias = Callable[[str], LoopSlices]
 """Returns the slices of a piece of work of a tenant."""
 
 
-class HistoryKeeping(Protocol):
-    """Makes what counts calls, of what a pipeline has: its tally, its turns on the loop, and its work beside it."""
+class RecordEvent(Protocol):
+    """Records what no answer carries."""
 
-    def __call__(self, tally: HistoryTally, slices: SlicesOf, beside: Beside) -> HistoryKeeper:
+    def __call__(self, event: HistoryEvent) -> Awaitable[None]:
+        """Record it, if that is possible."""
+
+
+class HistoryKeeping(Protocol):
+    """Makes what counts calls, of what a pipeline has: its tally, its turns on the loop, and its work beside it.
+
+    And its records.
+    """
+
+    def __call__(self, tally: HistoryTally, slices: SlicesOf, beside: Beside, record: RecordEvent) -> HistoryKeeper:
         """Return it."""
 
 
@@ -124,10 +185,22 @@ class NoHistories:
     async def release(self, reservation: Reservation) -> None:
         """Do nothing: nothing was counted."""
 
+    async def settle(self, report: ReportedOutcome) -> ReportResult | HistoryCause:  # noqa: ARG002 - `HistoryKeeper`
+        """Know of no call."""
+        return ReportResult("late")
+
+    def count_denied(self, denied: DeniedCall) -> None:
+        """Count nothing."""
+
     async def close(self) -> None:
         """Do nothing."""
 
 
-def no_histories(tally: HistoryTally, slices: SlicesOf, beside: Beside) -> HistoryKeeper:  # noqa: ARG001 - `HistoryKeeping`
+def no_histories(
+    tally: HistoryTally,  # noqa: ARG001 - `HistoryKeeping`
+    slices: SlicesOf,  # noqa: ARG001 - `HistoryKeeping`
+    beside: Beside,  # noqa: ARG001 - `HistoryKeeping`
+    record: RecordEvent,  # noqa: ARG001 - `HistoryKeeping`
+) -> HistoryKeeper:
     """Return what stands where there is no API server."""
     return NoHistories()

@@ -21,6 +21,9 @@ READS: Final = 250.0
 READ_BURST: Final = 500.0
 DRY_RUNS: Final = 10.0
 DRY_RUN_BURST: Final = 20.0
+DENIALS: Final = 10.0
+"""Writes a second for denied calls alone: they never take the turns of those that wait for an answer."""
+DENIAL_BURST: Final = 50.0
 PATIENCE: Final = 0.5
 """Seconds that a write waits for its turn."""
 _TICK: Final = 0.005
@@ -37,6 +40,7 @@ class HistoryRations:
         self._new: TokenBuckets[str] = TokenBuckets(NEW_KEYS, NEW_KEY_BURST)
         self._reads: TokenBuckets[str] = TokenBuckets(READS, READ_BURST)
         self._dry_runs: TokenBuckets[str] = TokenBuckets(DRY_RUNS, DRY_RUN_BURST)
+        self._denials: TokenBuckets[str] = TokenBuckets(DENIALS, DENIAL_BURST)
         # The namespace whose turn is next stands first.
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._giving = False
@@ -48,6 +52,10 @@ class HistoryRations:
     def take_dry_run(self, namespace: str) -> bool:
         """Take the reads of a call that a subject asks about itself."""
         return self._dry_runs.take(namespace, self._clock())
+
+    def take_denials(self, namespace: str) -> bool:
+        """Take a write of one object that counts denied calls."""
+        return self._denials.take(namespace, self._clock())
 
     def take_new_key(self, namespace: str) -> bool:
         """Take the creation of an object, which is a write as well."""

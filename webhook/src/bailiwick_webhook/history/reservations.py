@@ -13,25 +13,33 @@ from math import ceil, floor
 from typing import Final
 
 from bailiwick_api.serverclock import ServerClock
-from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall
-from bailiwick_engine.history.needs import ObjectNeed
-from bailiwick_engine.history.state import KeyState
+from bailiwick_engine.history.commit import ClockBounds, CommittedCall, WaitingCall, release
+from bailiwick_engine.history.needs import ObjectNeed, Passing
+from bailiwick_engine.history.state import CALL_DIGITS, Entry, KeyState
 from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
-from bailiwick_webhook.history.commits import CommitResult, HistoryCommits, WaitingCommit
+from bailiwick_engine.policy.histories import CompiledHistory
+from bailiwick_webhook.history.commits import ChangedState, CommitResult, HistoryCommits, WaitingCommit
+from bailiwick_webhook.history.denials import DenialCounter
+from bailiwick_webhook.history.handles import CountedEntry, OutcomeHandle
 from bailiwick_webhook.history.heldstates import HeldStates
 from bailiwick_webhook.history.ports import (
     UNAVAILABLE,
     Beside,
     CountingRequest,
+    DeniedCall,
     HistoryKeeping,
+    RecordEvent,
+    ReportedOutcome,
+    ReportResult,
     Reservation,
     SlicesOf,
 )
 from bailiwick_webhook.history.rations import HistoryRations
+from bailiwick_webhook.history.settling import OutcomeSettler
 from bailiwick_webhook.history.storedobjects import HistoryClient, ObjectStore
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
-from bailiwick_webhook.record.history import HistoryCount
+from bailiwick_webhook.record.history import HistoryCount, HistoryEvent
 
 PATIENCE: Final = 4.0
 """Seconds after which a call is denied, whatever becomes of its writes."""
@@ -45,9 +53,12 @@ _Numbers = Mapping[str, HistoryNumbers]
 class HistoryReservations:
     """Counts calls. Lives in one loop."""
 
-    def __init__(self, store: ObjectStore, commits: HistoryCommits) -> None:
+    def __init__(self, store: ObjectStore, commits: HistoryCommits, record: RecordEvent) -> None:
         self._store = store
         self._commits = commits
+        self._record = record
+        self._settler = OutcomeSettler(commits)
+        self._denials = DenialCounter(commits, store.rations, store.tally, record)
         self._releasing: set[asyncio.Task[None]] = set()
 
     async def reserve(self, request: CountingRequest) -> Reservation:
@@ -92,8 +103,17 @@ class HistoryReservations:
         attempt.begun = set(reservation.counted)
         await self._release(attempt)
 
+    async def settle(self, report: ReportedOutcome) -> ReportResult | HistoryCause:
+        """Count a call by its outcome, once."""
+        return await self._settler.settle(report)
+
+    def count_denied(self, denied: DeniedCall) -> None:
+        """Count a denied call, in a moment."""
+        self._denials.add(denied)
+
     async def close(self) -> None:
-        """Stop. What is being written may be counted."""
+        """Stop. What is being written may be counted, and denied calls that wait are written."""
+        await self._denials.close()
         await self._commits.close()
 
     async def _reserve(self, attempt: "_Attempt") -> Reservation | HistoryCause:
@@ -147,10 +167,12 @@ class HistoryReservations:
         if isinstance(read, HistoryCause):
             return read
         numbers |= read
-        if attempt.passes(numbers):
+        passed = attempt.passes(numbers)
+        if passed and attempt.serves(passed):
             return attempt.reservation(numbers, stands=True)
         await self._release(attempt)
-        return attempt.reservation(numbers)
+        # A rule lets it through that was counted as one that a grant does.
+        return None if passed else attempt.reservation(numbers)
 
     async def _look(
         self, attempt: "_Attempt", objects: Sequence[ObjectNeed], *, stale: bool = False, follows: bool = False
@@ -170,9 +192,9 @@ class HistoryReservations:
     async def _commit(self, attempt: "_Attempt", need: ObjectNeed, known: _Numbers) -> CommitResult:
         """Count a call in one object. `known`: the numbers of the others."""
 
-        def passes(numbers: _Numbers) -> bool:
+        def passes(numbers: _Numbers) -> Passing:
             try:
-                return attempt.passes({**known, **numbers})
+                return attempt.passes_in(need, {**known, **numbers})
             except Exception as error:  # noqa: BLE001 - a defect that concerns this call must not reach the others
                 attempt.error = error
                 return False
@@ -189,7 +211,7 @@ class HistoryReservations:
         self,
         attempt: "_Attempt",
         need: ObjectNeed,
-        passes: Callable[[_Numbers], bool],
+        passes: Callable[[_Numbers], Passing],
         came: float,
         *,
         stale: bool = False,
@@ -216,37 +238,64 @@ class HistoryReservations:
 
     async def _release_all(self, request: CountingRequest, names: frozenset[str]) -> None:
         needs = [need for need in request.needs.objects if need.name in names]
-        releases = (
-            self._commits.release((request.namespace, need.name), _empty(request, need), request.entry)
-            for need in needs
+        await asyncio.gather(*(self._release_one(request, need) for need in needs))
+
+    async def _release_one(self, request: CountingRequest, need: ObjectNeed) -> None:
+        changed = await self._commits.change(
+            (request.namespace, need.name),
+            _empty(request, need),
+            lambda state, _: release(state, (request.entry,)),
+            request.definitions,
+            taken_out=request.entry,
         )
-        await asyncio.gather(*releases)
+        if isinstance(changed, ChangedState) and changed.seq is not None:
+            counts = changed.counts(need.name, need.reads, added=False)
+            await self._record(HistoryEvent(request.namespace, request.endpoint, "released", 1, counts))
 
 
 class _Attempt:
     """A request that is under way. `begun`: the objects that it is counted in, or may be.
 
     `latest`, `passed`: the numbers that it was last judged by, and whether it passed. `error`: what broke meanwhile.
-    `freed`, `seqs`: see `WaitingCommit`. `repeated`: the objects that an earlier decision counted it in.
+    `freed`, `seqs`: see `WaitingCommit`. `repeated`: the objects that an earlier decision counted it in. `granted`:
+    those that it is counted in as what a grant lets through. `awaited`: by object, the entry whose outcome is awaited.
     """
 
-    __slots__ = ("begun", "error", "freed", "latest", "passed", "repeated", "request", "seqs")
+    __slots__ = ("awaited", "begun", "error", "freed", "granted", "latest", "passed", "repeated", "request", "seqs")
 
     def __init__(self, request: CountingRequest) -> None:
         self.request = request
         self.begun: set[str] = set()
         self.latest = UNAVAILABLE
-        self.passed = False
+        self.passed: Passing = False
+        self.granted: set[str] = set()
         self.error: Exception | None = None
         self.freed: int | None = None
         self.seqs: dict[str, int] = {}
+        self.awaited: dict[str, Entry] = {}
         self.repeated: set[str] = set()
 
-    def passes(self, numbers: _Numbers) -> bool:
-        """Tell whether the call is let through with these numbers."""
+    def passes(self, numbers: _Numbers) -> Passing:
+        """Tell whether the call is let through with these numbers, and whether by a grant."""
         self.latest = HistoryReadings(numbers, counted=True)
         self.passed = self.request.passes(self.latest)
         return self.passed
+
+    def passes_in(self, need: ObjectNeed, numbers: _Numbers) -> Passing:
+        """Tell it where the call is about to be counted in this object."""
+        passed = self.passes(numbers)
+        if passed == "grant":
+            self.granted.add(need.name)
+        else:
+            self.granted.discard(need.name)
+        return passed
+
+    def serves(self, passed: Passing) -> bool:
+        """Tell whether what is counted is enough for a call that is let through so."""
+        return passed == "grant" or all(need.additions("grant") == need.adds for need in self._granted_needs())
+
+    def _granted_needs(self) -> list[ObjectNeed]:
+        return [need for need in self.request.needs.objects if need.name in self.granted]
 
     def readings_of(self, numbers: _Numbers) -> HistoryReadings:
         """Return readings with these numbers: the very ones that the call was last judged by, where they are."""
@@ -260,8 +309,12 @@ class _Attempt:
                 need.name,
                 self.seqs.get(need.name, 0),
                 numbers[history.name],
-                added=stands and any(one.history is history for one in need.adds),
+                added=stands and history in self._added(need) and not history.awaits_outcome,
                 repeated=stands and need.name in self.repeated,
+                awaited=stands
+                and need.name in self.awaited
+                and history.awaits_outcome
+                and history in self._added(need),
             )
             for need in self.request.needs.objects
             for history in need.reads
@@ -269,13 +322,39 @@ class _Attempt:
         )
         counted = frozenset(self.begun) if stands else frozenset[str]()
         wait = None if self.freed is None else max(1, ceil(self.freed / 1000))
-        return Reservation(self.request, self.readings_of(numbers), stands, counted, counts, retry_after=wait)
+        granted = frozenset(self.granted)
+        return Reservation(
+            self.request,
+            self.readings_of(numbers),
+            stands,
+            counted,
+            counts,
+            retry_after=wait,
+            granted=granted,
+            handle=self._handle() if stands else None,
+        )
+
+    def _handle(self) -> OutcomeHandle | None:
+        """Return by what the outcome of the call can be reported."""
+        found = [
+            (need.key, self.awaited[need.name]) for need in self.request.needs.objects if need.name in self.awaited
+        ]
+        until = min((entry.outcome.until for _, entry in found if entry.outcome is not None), default=None)
+        if until is None:
+            return None
+        entries = tuple(CountedEntry(key, entry.id[CALL_DIGITS:]) for key, entry in found)
+        return OutcomeHandle(self.request.nonce, entries, until)
+
+    def _added(self, need: ObjectNeed) -> frozenset[CompiledHistory]:
+        return frozenset(one.history for one in need.additions("grant" if need.name in self.granted else True))
 
     def note(self, waiting: WaitingCommit, result: CommittedCall) -> None:
         """Take note of what an object came to."""
         name, freed = waiting.call.need.name, waiting.freed
         if not (waiting.follows and name in self.seqs):
             self.seqs[name] = waiting.seq
+        if result.entry is not None:
+            self.awaited[name] = result.entry
         if result.repeated:
             self.repeated.add(name)
         if freed is not None:
@@ -303,10 +382,10 @@ def keeping(
     `proven` tells whether the guards over histories are proven.
     """
 
-    def keep(tally: HistoryTally, slices: SlicesOf, beside: Beside) -> HistoryReservations:
+    def keep(tally: HistoryTally, slices: SlicesOf, beside: Beside, record: RecordEvent) -> HistoryReservations:
         rations = HistoryRations(now)
         store = ObjectStore(client, partial(_bounds, clock), proven, rations, tally, now, HeldStates())
-        return HistoryReservations(store, HistoryCommits(store, slices, beside))
+        return HistoryReservations(store, HistoryCommits(store, slices, beside), record)
 
     return keep
 

@@ -21,6 +21,7 @@ from bailiwick_webhook.http.addressing import tenant
 from bailiwick_webhook.http.authzen import metadata
 from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.authzen.decisions import EVALUATION, EVALUATIONS, DecisionPaths
+from bailiwick_webhook.http.authzen.outcomes import OutcomesHandler
 from bailiwick_webhook.http.authzen.requests import AccessRequestsHandler
 from bailiwick_webhook.http.authzen.search import SearchHandler
 from bailiwick_webhook.http.shares.bounds import Bounds
@@ -80,6 +81,9 @@ def build(
     )
     app.router.add_route("*", "/forward-auth/{namespace}/{endpoint}", ForwardAuthHandler(authenticator).__call__)
     app.router.add_post(authorize.PATH, AuthorizeHandler(authenticator, namespaces or ProtectedNamespaces()).__call__)
+    app.router.add_post(
+        f"{_TENANT}/access/v1/outcomes", _with_slot(authenticator.slots, OutcomesHandler(authenticator).report)
+    )
     requests = AccessRequestsHandler(authenticator)
     app.router.add_post(f"{_TENANT}/access/v1/requests", _with_slot(authenticator.slots, requests.submit))
     app.router.add_get(f"{_TENANT}/access/v1/requests/{{task}}", _with_slot(authenticator.slots, requests.poll))

@@ -31,6 +31,8 @@ from bailiwick_webhook.metrics.table import (
     Handshake,
     HistoryCause,
     HistoryCommit,
+    HistoryDenials,
+    OutcomeResult,
     Overload,
     Port,
     RequestKind,
@@ -180,11 +182,13 @@ class UsageTally:
 class HistoryTally:
     """What became of writes of histories, how long they took (seconds), and of calls that could not be counted."""
 
-    __slots__ = ("buckets", "calls", "commits", "seconds", "unavailable")
+    __slots__ = ("buckets", "calls", "commits", "denied", "outcomes", "seconds", "unavailable")
 
     def __init__(self) -> None:
         self.commits = dict.fromkeys(HistoryCommit, 0)
         self.unavailable = dict.fromkeys(HistoryCause, 0)
+        self.denied = dict.fromkeys(HistoryDenials, 0)
+        self.outcomes = dict.fromkeys(OutcomeResult, 0)
         self.calls = 0
         self.buckets = [0] * (len(BOUNDS) + 1)
         self.seconds = 0.0

@@ -106,6 +106,26 @@ class HistoryCause(StrEnum):
     NO_CLUSTER = "no_cluster"
 
 
+class OutcomeResult(StrEnum):
+    """What became of the outcome of a call that a history awaits."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REPEATED = "repeated"
+    CONFLICT = "conflict"
+    LATE = "late"
+    UNAVAILABLE = "unavailable"
+    MISSING = "missing"
+
+
+class HistoryDenials(StrEnum):
+    """What became of denied calls that a history counts."""
+
+    COUNTED = "counted"
+    DROPPED = "dropped"
+
+
 class Overload(StrEnum):
     """Why a request was refused that could have waited."""
 
@@ -203,6 +223,22 @@ HISTORY_CALLS: Final = Metric(
     "counter",
     "Calls that were counted, once for each object. Divided by the commits that were written, it is the number of calls"
     " that shared a write.",
+)
+HISTORY_DENIED: Final = Metric(
+    "bailiwick_history_denied_calls_total",
+    "counter",
+    "Denied calls that a history counts. counted: they stand in the object; dropped: too many waited to be counted, or"
+    " the process ended first.",
+    (("outcome", tuple(HistoryDenials)),),
+)
+HISTORY_OUTCOMES: Final = Metric(
+    "bailiwick_history_outcomes_total",
+    "counter",
+    "Outcomes of calls that a history counts by their outcome. succeeded, failed, cancelled: as reported for the first"
+    " time; repeated: reported before; conflict: another one was reported before; late: it was too late, or there is no"
+    " such call; unavailable: it could not be counted or recorded; missing: none was reported in time, seen at the next"
+    " write of the object.",
+    (("result", tuple(OutcomeResult)),),
 )
 HISTORY_SECONDS: Final = Metric(
     "bailiwick_history_commit_duration_seconds",
@@ -449,7 +485,7 @@ CERTIFICATE_REFUSED: Final = Metric(
 
 METRICS: Final = (
     *(DECISIONS, DURATION, USES, SHADOWS, DROPS),
-    *(HISTORY_COMMITS, HISTORY_CALLS, HISTORY_SECONDS, HISTORY_UNAVAILABLE),
+    *(HISTORY_COMMITS, HISTORY_CALLS, HISTORY_DENIED, HISTORY_OUTCOMES, HISTORY_SECONDS, HISTORY_UNAVAILABLE),
     *(RECORDS_WRITTEN, RECORDS_LOST, RECORDS_WAITING, RECORDS_BYTES, RECORDS_FAILING),
     *(LOG_SIZE, LOG_CHECKPOINTS, LOG_UNASKED, LOG_NOTES_REFUSED),
     *(AGE, ENDPOINTS, POLICIES, BROKEN),

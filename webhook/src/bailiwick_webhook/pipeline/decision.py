@@ -21,6 +21,7 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import NextAction, Reason
 from bailiwick_policystore.changes import SECONDS
 from bailiwick_webhook.evaluation import EvaluationRequest
+from bailiwick_webhook.history.handles import OutcomeHandle
 from bailiwick_webhook.history.ports import Reservation
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted
 from bailiwick_webhook.store.view import StoreState
@@ -101,7 +102,10 @@ class EvaluatedCall(msgspec.Struct, frozen=True, gc=False):
     def is_counted(self) -> bool:
         """Whether it is counted wherever the verdict says that it has to be."""
         needs = self.verdict.needs
-        return needs is None or not needs.counts or (self.reserved is not None and self.reserved.covers(needs))
+        if needs is None or not needs.counts:
+            return True
+        by_rule = self.verdict.outcome is _ALLOW
+        return self.reserved is not None and self.reserved.covers(needs, by_rule or "grant")
 
     @property
     def must_be_counted(self) -> bool:
@@ -198,6 +202,12 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         if self.allowed or counted is None or counted.reserved is None or verdict.needs is None:
             return None
         return None if verdict.reason is Reason.HISTORY_UNAVAILABLE else counted.reserved.retry_after
+
+    @property
+    def handle(self) -> OutcomeHandle | None:
+        """By what the outcome of the call can be reported; None: no history awaits it."""
+        counted = self.counted
+        return None if not self.allowed or counted is None or counted.reserved is None else counted.reserved.handle
 
     @property
     def requestable(self) -> bool:

@@ -5,31 +5,38 @@ moment; the verdict is from the very numbers that the call was counted by; a cal
 be is denied.
 """
 
+import asyncio
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
+from bailiwick_engine.decision.historyneeds import denied_needs
 from msgspec.structs import replace
 
 from bailiwick_engine.approval.binding import NotCanonicalError, digest
 from bailiwick_engine.approval.grants import Grant, chain
-from bailiwick_engine.call import Party
+from bailiwick_engine.call import Call, Party
 from bailiwick_engine.decision.verdict import Outcome, Verdict
-from bailiwick_engine.history.needs import HistoryNeeds
+from bailiwick_engine.history.needs import HistoryNeeds, Passing
 from bailiwick_engine.history.state import CALL_DIGITS
 from bailiwick_engine.historynumbers import HistoryReadings
+from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.approvals.ports import UseConsumer
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.history.ports import UNAVAILABLE, CountingRequest, HistoryKeeper, Reservation
-from bailiwick_webhook.metrics.table import HistoryCause
+from bailiwick_webhook.history.handles import entry_of, new_nonce
+from bailiwick_webhook.history.ports import UNAVAILABLE, CountingRequest, DeniedCall, HistoryKeeper, Reservation
+from bailiwick_webhook.metrics.counts import HistoryTally
+from bailiwick_webhook.metrics.table import HistoryCause, HistoryDenials
 from bailiwick_webhook.pipeline.decision import EvaluatedCall
 from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.offload import Offload
 
 _ENTRY_DIGITS: Final = 32
+_LARGE_DENIALS: Final = 16
+"""Denied calls that are large and of which it is found out at once what counts them."""
 _SENTENCES: Final[Mapping[HistoryCause, str]] = {
     HistoryCause.API_SERVER: "The call could not be counted: the API server did not respond. Try again.",
     HistoryCause.CONFLICT: "The call could not be counted: too many calls are counted together with it. Try again.",
@@ -46,11 +53,20 @@ _SENTENCES: Final[Mapping[HistoryCause, str]] = {
 class HistoryCounter:
     """Counts calls by `keeper`."""
 
-    def __init__(self, keeper: HistoryKeeper, evaluator: Evaluator, consumer: UseConsumer, offload: Offload) -> None:
+    def __init__(
+        self,
+        keeper: HistoryKeeper,
+        evaluator: Evaluator,
+        consumer: UseConsumer,
+        offload: Offload,
+        tally: HistoryTally,
+    ) -> None:
         self._keeper = keeper
         self._evaluator = evaluator
         self._consumer = consumer
         self._offload = offload
+        self._tally = tally
+        self._weighing: set[asyncio.Task[None]] = set()
 
     async def count(self, one: EvaluatedCall, grants: Iterable[Grant] | None = None) -> EvaluatedCall:
         """Count a call whose verdict needs it, if it is let through; return it as it was judged with its numbers.
@@ -83,8 +99,36 @@ class HistoryCounter:
         if one is not None and one.reserved is not None:
             await self._keeper.release(one.reserved)
 
+    def count_denied(self, one: EvaluatedCall, verdict: Verdict) -> None:
+        """Count a call that is denied by this verdict, in a moment, where a history counts denied calls."""
+        asked, call = one.asked, one.asked.call
+        endpoint = one.inputs.snapshot.endpoints.get((call.namespace, call.endpoint))
+        if endpoint is None or not endpoint.counts_denied or asked.explain:
+            return
+        work = partial(denied_needs, endpoint, call, verdict, one.inputs.now)
+        if not asked.large:
+            self._count_denied(endpoint, call, work())
+        elif len(self._weighing) < _LARGE_DENIALS:
+            task = asyncio.get_running_loop().create_task(self._count_large(endpoint, call, work))
+            # A task that nothing refers to may be collected.
+            self._weighing.add(task)
+            task.add_done_callback(self._weighing.discard)
+        else:
+            self._tally.denied[HistoryDenials.DROPPED] += 1
+
+    async def _count_large(
+        self, endpoint: CompiledEndpoint, call: Call, work: Callable[[], HistoryNeeds | None]
+    ) -> None:
+        self._count_denied(endpoint, call, await self._offload.run(call.namespace, work))
+
+    def _count_denied(self, endpoint: CompiledEndpoint, call: Call, needs: HistoryNeeds | None) -> None:
+        if needs is not None:
+            self._keeper.count_denied(DeniedCall(call.namespace, call.endpoint, needs, endpoint.histories))
+
     async def close(self) -> None:
         """Stop."""
+        if self._weighing:
+            await asyncio.wait(self._weighing)
         await self._keeper.close()
 
     async def _judging(
@@ -93,9 +137,9 @@ class HistoryCounter:
         asked = one.asked
         # Grants are looked up here: another thread must not see how they change.
         known = tuple(self._evaluator.grants_for(asked.call) if grants is None else grants)
-        entry = partial(_entry, asked)
-        made = await self._offload.run(asked.call.namespace, entry) if asked.large else entry()
-        return _JudgedWithNumbers(self._evaluator, self._consumer, one, needs, known, made)
+        work = partial(_nonce, asked)
+        nonce = await self._offload.run(asked.call.namespace, work) if asked.large else work()
+        return _JudgedWithNumbers(self._evaluator, self._consumer, one, needs, known, nonce)
 
     async def _concluded(self, judging: "_JudgedWithNumbers", reserved: Reservation) -> EvaluatedCall:
         judged = replace(await self._evaluated(judging, reserved.readings), reserved=reserved)
@@ -125,7 +169,7 @@ class _JudgedWithNumbers:
         one: EvaluatedCall,
         needs: HistoryNeeds,
         grants: tuple[Grant, ...],
-        entry: str,
+        nonce: str,
     ) -> None:
         self._evaluator = evaluator
         self._consumer = consumer
@@ -136,22 +180,27 @@ class _JudgedWithNumbers:
         call = one.asked.call
         endpoint = one.inputs.snapshot.endpoints.get((call.namespace, call.endpoint))
         definitions = () if endpoint is None else endpoint.histories
+        # The end is of this attempt alone, so that to take it out again never takes out what another attempt counted.
+        entry = entry_of(call.caller.uid, nonce, secrets.token_hex((_ENTRY_DIGITS - CALL_DIGITS) // 2))
         self.request = CountingRequest(
-            call.namespace, call.endpoint, needs, entry, self.passes, definitions, one.asked.large
+            call.namespace, call.endpoint, needs, entry, self.passes, definitions, one.asked.large, nonce
         )
 
-    def passes(self, readings: HistoryReadings) -> bool:
-        """Tell whether the call is let through with these numbers."""
+    def passes(self, readings: HistoryReadings) -> Passing:
+        """Tell whether the call is let through with these numbers, and whether by a grant."""
         judged = self._evaluator.judge(self.one, self.grants, readings)
         self.judged, self.readings = judged, readings
         return self.opens(judged.verdict)
 
-    def opens(self, verdict: Verdict) -> bool:
+    def opens(self, verdict: Verdict) -> Passing:
         """Tell whether a verdict lets the call through, be it with a grant that it used a moment ago."""
-        if verdict.outcome is Outcome.ALLOW or verdict.outcome is Outcome.USE_GRANT:
+        if verdict.outcome is Outcome.ALLOW:
             return True
         used_up = verdict.reason is Reason.APPROVAL_CONSUMED
-        return used_up and bool(self._consumer.taken_before(self.one.asked, verdict, self.grants))
+        by_grant = verdict.outcome is Outcome.USE_GRANT or (
+            used_up and bool(self._consumer.taken_before(self.one.asked, verdict, self.grants))
+        )
+        return "grant" if by_grant else False
 
 
 def uncounted_denied(one: EvaluatedCall) -> EvaluatedCall:
@@ -169,20 +218,16 @@ def _explained(one: EvaluatedCall, cause: HistoryCause | None) -> EvaluatedCall:
     return replace(one, verdict=replace(one.verdict, message=_SENTENCES[cause]))
 
 
-def _entry(asked: EvaluationRequest) -> str:
-    """Return the id of a call's entry: the same for a call that is sent again with its own request id, but its end.
-
-    The end is of this attempt alone, so that to take it out again never takes out what another attempt counted.
-    """
+def _nonce(asked: EvaluationRequest) -> str:
+    """Return what the call's entries are made from: the same for a call that is sent again with its own request id."""
     call = asked.call
     if asked.request_id is None or not isinstance(call.subject, Party):
-        return secrets.token_hex(_ENTRY_DIGITS // 2)
+        return new_nonce()
     try:
         bound = digest(call, call.subject)
     except NotCanonicalError:
-        return secrets.token_hex(_ENTRY_DIGITS // 2)
+        return new_nonce()
     actors = (part or "" for actor in chain(call) for part in actor)
-    own = (call.caller.uid, asked.request_id, f"{asked.item}", call.subject.uid, bound, *actors)
+    own = (asked.request_id, f"{asked.item}", call.subject.uid, bound, *actors)
     framed = b"".join(len(part := text.encode("utf-8", "surrogatepass")).to_bytes(4, "big") + part for text in own)
-    attempt = secrets.token_hex((_ENTRY_DIGITS - CALL_DIGITS) // 2)
-    return hashlib.sha256(framed).hexdigest()[:CALL_DIGITS] + attempt
+    return hashlib.sha256(framed).hexdigest()

@@ -27,8 +27,8 @@ from bailiwick_webhook.approvals.ports import GrantOpener, Readers, UseConsumer
 from bailiwick_webhook.approvals.requester import ApprovalRequester
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.ports import HistoryKeeping, no_histories
-from bailiwick_webhook.metrics.counts import Counts
-from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, Use
+from bailiwick_webhook.metrics.counts import Counts, Tally
+from bailiwick_webhook.metrics.table import DecisionOutcome as Counted, OutcomeResult, Use
 from bailiwick_webhook.pipeline.decision import (
     Decision,
     DecisionInputs,
@@ -41,6 +41,7 @@ from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.histories import HistoryCounter, uncounted_denied
 from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, UseResult, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
+from bailiwick_webhook.pipeline.outcomes import OutcomeReport, OutcomeReports
 from bailiwick_webhook.pipeline.recorder import DecisionRecorder
 from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult, unpaid
 from bailiwick_webhook.pipeline.shadows import ShadowedCall, Shadows
@@ -93,8 +94,9 @@ class Pdp:
         self.turns = LoopTurns()
         self._recorder = DecisionRecorder(records, RecordLines(record_key), self.offload, now, opener, observe)
         self._evaluator = Evaluator(store, installation, now, self.offload)
-        keeper = histories(self.counts.histories, self.turns.slices, self.offload.run)
-        self.histories = HistoryCounter(keeper, self._evaluator, consumer, self.offload)
+        keeper = histories(self.counts.histories, self.turns.slices, self.offload.run, self._recorder.record_event)
+        self.histories = HistoryCounter(keeper, self._evaluator, consumer, self.offload, self.counts.histories)
+        self._outcomes = OutcomeReports(keeper, records, self.counts.histories, now)
         self.shadows = Shadows(records, self.counts.shadows, installation, now, shadow_share)
         self._searcher = Searcher(store, records, now, self.offload, observe)
 
@@ -183,14 +185,20 @@ class Pdp:
         return decision
 
     def _count(self, decision: Decision, one: EvaluatedCall, shadow: ShadowedCall | None, started: float) -> Decision:
-        verdict, tally = decision.verdict, self.counts.evaluation
-        if decision.allowed:
-            self.counts.usage.use(verdict, one.weighed, one.inputs.now)
-        tally.count(decision.metric_outcome, verdict.reason)
+        tally = self.counts.evaluation
+        self._count_outcome(decision, one, tally)
         tally.took(time.perf_counter() - started)
         if shadow is not None:
             self.shadows.put(shadow, decision)
         return decision
+
+    def _count_outcome(self, decision: Decision, one: EvaluatedCall, tally: Tally) -> None:
+        verdict = decision.verdict
+        if decision.allowed:
+            self.counts.usage.use(verdict, one.weighed, one.inputs.now)
+        else:
+            self.histories.count_denied(one, verdict)
+        tally.count(decision.metric_outcome, verdict.reason)
 
     async def evaluate_all(
         self, items: Sequence[EvaluationRequest | None], semantic: Semantic
@@ -232,10 +240,8 @@ class Pdp:
             decisions = await self._record_at_once(judged, semantic, inputs, slices)
         for one, decision, shadow in zip(judged, decisions, shadows, strict=False):
             self.shadows.put(shadow, decision)
-            if decision is not None:
-                if decision.allowed and one is not None:
-                    self.counts.usage.use(decision.verdict, one.weighed, inputs.now)
-                self.counts.batch.count(decision.metric_outcome, decision.verdict.reason)
+            if one is not None and decision is not None:
+                self._count_outcome(decision, one, self.counts.batch)
         self.counts.batch.took(time.perf_counter() - started)
         # Again: what could not be recorded has turned to deny.
         answered = semantic.answered(one is not None and one.allowed for one in decisions)
@@ -459,6 +465,13 @@ class Pdp:
         self.counts.request.count(came_to, decision.verdict.reason)
         self.counts.request.took(time.perf_counter() - started)
         return decision, outcome
+
+    async def report(self, of: EndpointKey, caller: ServiceAccount, report: OutcomeReport) -> OutcomeResult | None:
+        """Count the outcome of a call that was let through; None: the caller may not report any."""
+        endpoint = self.snapshot.endpoints.get(of)
+        if endpoint is None or caller.username not in endpoint.enforcers:
+            return None
+        return await self._outcomes.report(of, endpoint, caller, report)
 
     async def task(self, namespace: str, endpoint: str, caller: ServiceAccount, task_id: str) -> Grant | None:
         """Return the grant of a task; None for a stranger as for a task that does not exist.

@@ -3,6 +3,7 @@
 Standing: under `pdp`. Holds: what cannot be recorded is denied; the record is of the very policies that were judged by.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -16,6 +17,7 @@ from bailiwick_webhook.pipeline.observer import Observer, Stage, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
 from bailiwick_webhook.pipeline.search import Records
 from bailiwick_webhook.record.evidence import AttributesRead
+from bailiwick_webhook.record.history import HistoryEvent, event_line
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 
@@ -52,6 +54,11 @@ class DecisionRecorder:
         reserved = None if one.counted is None else one.counted.reserved
         counted = one.allowed and reserved is not None and any(count.added for count in reserved.counts)
         return await self.write(decision, line, must=one.used is not None or counted)
+
+    async def record_event(self, event: HistoryEvent) -> None:
+        """Record what no answer carries. Where it cannot be recorded, the numbers of its object show a gap."""
+        with contextlib.suppress(RecordFailedError):
+            await self._records.write(event_line(event, self._now()), must=False)
 
     async def read(self, call: Call, snapshot: Snapshot, weighed: Sequence[Hop] | None) -> AttributesRead:
         """Return what a record tells of a call that is large: to seal large values takes long."""

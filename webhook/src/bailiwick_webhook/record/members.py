@@ -117,6 +117,11 @@ DECISION: Final[tuple[RecordMember, ...]] = (
         "`true`: an earlier decision on the same request counted the call.",
         "the request was repeated",
     ),
+    RecordMember(
+        "history[].awaited",
+        "`true`: the history counts the call when its outcome is reported.",
+        "the history awaits the outcome",
+    ),
     RecordMember("suspended[]", "The names of policies that are suspended or are being deleted.", "there are any"),
     RecordMember("digest", "What an approval of this call is bound to. `null`: the decision depends on no approval."),
     RecordMember("grant", "The grant that was used or opened. `null`: none."),
@@ -248,6 +253,45 @@ SHADOW: Final[tuple[RecordMember, ...]] = (
     RecordMember("snapshot.revision", "The revision of the store that both verdicts are from."),
 )
 """Lines of the kind `shadow`: what a candidate would have made of a call, where that is another verdict or reason."""
+
+_COUNTED: Final[tuple[RecordMember, ...]] = (
+    RecordMember("history[].name", "The name of a history that changed."),
+    RecordMember("history[].object", "The name of the `EndpointHistory` that has its state."),
+    RecordMember("history[].seq", "The number of the event in this object."),
+    RecordMember("history[].count", "The count after the event."),
+    RecordMember("history[].sum", "The exact sum after the event, as a decimal. `null`: the history has no amount."),
+    RecordMember("history[].age", "The age in seconds after the event. `null`: nothing is counted."),
+)
+
+HISTORY: Final[tuple[RecordMember, ...]] = (
+    RecordMember("time", "When it was recorded."),
+    RecordMember("kind", "`history`."),
+    RecordMember(
+        "event",
+        "`denied`: denied calls were counted after their answers. `released`: a call that was counted and then not let"
+        " through was taken out again.",
+    ),
+    RecordMember("calls", "The number of calls in the event."),
+    RecordMember("endpoint", "The endpoint, as `namespace/name`."),
+    *_COUNTED,
+    RecordMember("history[].added", "Whether the event added to this history."),
+)
+"""Lines of the kind `history`: events in the state of histories that no answer carries."""
+
+OUTCOME: Final[tuple[RecordMember, ...]] = (
+    RecordMember("time", "When it was recorded."),
+    RecordMember("kind", "`outcome`."),
+    RecordMember("evaluation_id", "The id of the decision, as the enforcer reported it."),
+    RecordMember("request_id", "The enforcer's `X-Request-ID`."),
+    RecordMember("outcome", "What became of the call: `succeeded`, `failed` or `cancelled`."),
+    RecordMember("endpoint", "The endpoint, as `namespace/name`."),
+    RecordMember("caller.id", "Who reported it."),
+    RecordMember("caller.uid", "Its uid."),
+    *_COUNTED,
+    RecordMember("history[].added", "Whether the history counts the call by this outcome."),
+    RecordMember("history[].repeated", "`true`: the same outcome was reported before.", "it was reported before"),
+)
+"""Lines of the kind `outcome`: what became of a call that was let through."""
 
 MAPS: Final = frozenset({"attributes", "data", "policies", "subject.workload.labels"})
 """Members whose own members are names from a policy or a call."""

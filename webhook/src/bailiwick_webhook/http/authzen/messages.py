@@ -218,6 +218,8 @@ def answer(
             "approved_until": epoch_stamp(until.timestamp()) if until else None,
             "uses": decision.used.status.uses,
         }
+    if (handle := decision.handle) is not None:
+        context["outcome"] = {"handle": handle.text, "until": epoch_stamp(handle.until // 1_000)}
     if not decision.allowed:
         context |= _denial(decision, base, binding_token)
     if explain:

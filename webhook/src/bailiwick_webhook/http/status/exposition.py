@@ -122,6 +122,8 @@ class Exposition(Collector):
         tally = self._counts.histories
         yield _counter(table.HISTORY_COMMITS, (((outcome,), count) for outcome, count in tally.commits.items()))
         yield _counter(table.HISTORY_CALLS, [((), tally.calls)])
+        yield _counter(table.HISTORY_DENIED, (((outcome,), count) for outcome, count in tally.denied.items()))
+        yield _counter(table.HISTORY_OUTCOMES, (((result,), count) for result, count in tally.outcomes.items()))
         yield _histogram(table.HISTORY_SECONDS, [((), tally)])
         yield _counter(table.HISTORY_UNAVAILABLE, (((why,), count) for why, count in tally.unavailable.items()))
 

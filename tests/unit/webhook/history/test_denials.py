@@ -1,0 +1,129 @@
+"""Denied calls are counted in a moment: which wait, what is written, and what becomes of them in the end."""
+
+import asyncio
+from typing import Final
+
+import pytest
+
+from bailiwick_engine.history.needs import HistoryNeeds, ObjectNeed
+from bailiwick_engine.history.state import parse_state
+from bailiwick_webhook.history import denials
+from bailiwick_webhook.history.ports import DeniedCall
+from bailiwick_webhook.metrics.table import HistoryDenials
+from support.histories import history, need
+from support.keptobjects import KeptObjects, lost
+from support.virtualtime import VirtualTime, virtual_time
+from unit.webhook.history.world import CountingReplica
+
+__all__ = ["virtual_time"]
+
+STRAYS: Final = history("strays")
+
+
+def named(number: int) -> ObjectNeed:
+    return ObjectNeed(f"h-{number:040x}", f"sha256:{number:064x}", (STRAYS,), need(STRAYS).adds)
+
+
+def denied(*needs: ObjectNeed, namespace: str = "crm") -> DeniedCall:
+    return DeniedCall(namespace, "crm-api", HistoryNeeds(needs or (need(STRAYS),)), (STRAYS,))
+
+
+def total(api: KeptObjects) -> int:
+    states = [parse_state(stored["spec"]) for stored in api.objects.values()]
+    return sum(slot.count for state in states if state for line in state.lines.values() for slot in line.slots)
+
+
+def told(replica: CountingReplica) -> tuple[int, int]:
+    found = replica.tally.denied
+    return found[HistoryDenials.COUNTED], found[HistoryDenials.DROPPED]
+
+
+@pytest.fixture
+def api() -> KeptObjects:
+    return KeptObjects()
+
+
+@pytest.fixture
+def replica(api: KeptObjects, virtual_time: VirtualTime) -> CountingReplica:
+    return CountingReplica(api, virtual_time)
+
+
+async def test_many_of_one_object_share_a_write_each_second(replica: CountingReplica, api: KeptObjects) -> None:
+    for _ in range(30):
+        replica.keeper.count_denied(denied())
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(2)
+    assert total(api) == 30
+    assert api.requests.count("POST") + api.requests.count("PUT") <= 5
+    assert told(replica) == (30, 0)
+
+
+async def test_each_write_has_a_line_with_the_numbers_after_it(replica: CountingReplica, api: KeptObjects) -> None:
+    for _ in range(2):
+        replica.keeper.count_denied(denied())
+        replica.keeper.count_denied(denied())
+        await asyncio.sleep(2)
+    assert [(one.event, one.calls, one.counts[0].seq, one.counts[0].numbers.count) for one in replica.events] == [
+        ("denied", 2, 1, 2),
+        ("denied", 2, 2, 4),
+    ]
+
+
+async def test_a_flood_takes_a_bounded_room_and_leaves_some_to_others(
+    replica: CountingReplica, api: KeptObjects
+) -> None:
+    for _ in range(denials.MOST_OF_NAMESPACE + 10):
+        replica.keeper.count_denied(denied())
+    replica.keeper.count_denied(denied(namespace="other"))
+    assert told(replica) == (0, 10)
+    await asyncio.sleep(1)
+    assert total(api) == denials.MOST_OF_NAMESPACE + 1
+    for number in range(10):
+        for _ in range(denials.MOST_OF_NAMESPACE):
+            replica.keeper.count_denied(denied(namespace=f"n{number}"))
+    assert told(replica)[1] == 10 + 10 * denials.MOST_OF_NAMESPACE - denials.MOST_WAITING
+
+
+async def test_what_could_not_be_written_is_written_later(replica: CountingReplica, api: KeptObjects) -> None:
+    def away(_: str) -> None:
+        lost()
+
+    api.before = away
+    for _ in range(5):
+        replica.keeper.count_denied(denied())
+        await asyncio.sleep(1)
+    assert total(api) == 0
+    api.before = lambda _: None
+    await asyncio.sleep(2)
+    assert total(api) == 5
+    assert told(replica) == (5, 0)
+
+
+async def test_new_keys_wait_for_their_ration_and_take_none_of_calls(
+    replica: CountingReplica, api: KeptObjects
+) -> None:
+    for number in range(1, 201):
+        replica.keeper.count_denied(denied(named(number)))
+    await asyncio.sleep(0.5)
+    assert len(api.objects) == 50
+    assert (await replica.reserve(1)).stands
+    await asyncio.sleep(20)
+    assert len(api.objects) == 201
+
+
+async def test_what_waits_is_written_on_a_clean_stop(replica: CountingReplica, api: KeptObjects) -> None:
+    replica.keeper.count_denied(denied())
+    await asyncio.sleep(0.5)
+    replica.keeper.count_denied(denied())
+    await replica.keeper.close()
+    assert total(api) == 2
+    replica.keeper.count_denied(denied())
+    assert told(replica) == (2, 1)
+    assert [one.counts[0].seq for one in replica.events] == [1, 2]
+
+
+async def test_a_stop_ends_though_the_api_server_never_answers(replica: CountingReplica, api: KeptObjects) -> None:
+    api.seconds = 3_600
+    replica.keeper.count_denied(denied())
+    await replica.keeper.close()
+    assert told(replica) == (0, 1)
