@@ -34,4 +34,7 @@ def test_the_policies_of_the_examples_are_valid() -> None:
     for policy in policies():
         ran = run_validate(policy)
         # The data that it reads stands in a file beside it.
-        assert ran.code == 0 or "there is no EndpointData" in ran.out, ran
+        apart = "there is no EndpointData" in ran.out
+        # A history may deny a call that it cannot count, and says so.
+        told = " 0 errors, " in ran.out and "(history_uncountable)" in ran.out
+        assert ran.code == 0 or apart or told, ran

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_engine.compile import historychecks
 from bailiwick_engine.compile.policies import compile_object, parse_spec
 from bailiwick_engine.policy.histories import (
     Amount,
@@ -229,3 +230,18 @@ def test_a_change_of_a_history_changes_what_the_settings_mean() -> None:
         return made.settings.meaning.rest
 
     assert rest(EXPORTS) != rest({**EXPORTS, "window": "2h"})
+
+
+def test_an_outcome_that_no_proxy_can_report_is_warned_of() -> None:
+    def warned(what: str, **more: object) -> list[str]:
+        counts = {"actions": ["customers.export"], "what": what}
+        own = {**settings(), "history": [{"name": "done", "key": [], "window": "1h", "counts": counts}], **more}
+        spec = parse_spec(stored("p", rule(), endpointSettings=own)["spec"])
+        assert not isinstance(spec, tuple)
+        return [one.path for one in historychecks.warnings(spec) if "proxy cannot report" in one.message]
+
+    routes = [{"methods": ["GET"], "path": "/x", "action": "x.get", "resource": {"type": "x", "id": "*"}}]
+    http = {"hosts": ["api.example.com"], "routes": routes}
+    assert warned("Succeeded", http=http) == ["spec.endpointSettings.history[0].counts.what"]
+    assert warned("Failed", http=http)
+    assert warned("Allowed", http=http) == warned("Denied", http=http) == warned("Succeeded") == []
