@@ -209,9 +209,9 @@ return are treated alike. `--on-record-failure` chooses between availability and
 | any other | denied with `record_failed` | answered; the record is kept and retried while there is room in the queue, \
 and is lost otherwise |
 
-The answer to a call that takes a use, or that a history counts, waits until its record is written. Other records are written within about 10 ms \
-of the answer. The first of these answers can therefore be given before a failure is noticed; their records are kept \
-and retried.
+The answer to a call that takes a use, or that a history counts, waits until its record is written. Other \
+records are written within about 10 ms of the answer. The first of these answers can therefore be given before \
+a failure is noticed; their records are kept and retried.
 
 A process that is killed loses what it has not written. `--record-before-answer all` makes every answer wait, at the \
 cost of one write for each round. With `--record-fsync`, *written* means on the disk.
