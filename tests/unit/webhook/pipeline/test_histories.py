@@ -19,6 +19,7 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.history.state import CALL_DIGITS, parse_state
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_evidence.derive.derivation import DerivationClass
 from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.ports import no_histories
@@ -28,6 +29,7 @@ from bailiwick_webhook.pipeline.decision import Decision
 from bailiwick_webhook.pipeline.histories import _nonce as nonce_of
 from bailiwick_webhook.pipeline.pdp import Pdp
 from bailiwick_webhook.steps import resolve
+from support.derivations import derivations, texts_of
 from support.keptobjects import KeptObjects, lost
 from support.objects import Object, gated_rule, opened_grant, rule, settings
 from support.pdp.alone import Alone, KeptRecords
@@ -227,6 +229,17 @@ async def test_a_dry_run_of_the_enforcer_sees_a_full_limit(point: CountingPoint)
     assert (tried.allowed, tried.verdict.reason) == (False, Reason.CONDITION_FALSE)
     assert tried.retry_after_seconds is not None
     assert point.counted == 5
+
+
+async def test_records_of_dry_runs_follow_from_the_policies_as_those_of_calls_do(point: CountingPoint) -> None:
+    for number in range(7):
+        await point.ask(dry_run=number in {0, 6})
+    found = [
+        (record["decision"], record["dry_run"], derivation.kind)
+        for record, derivation in derivations(point.alone.records.lines, texts_of([counting()["spec"]]))
+    ]
+    derived = DerivationClass.DERIVED
+    assert found == [(True, True, derived), *[(True, False, derived)] * 5, (False, True, derived)]
 
 
 async def test_what_only_a_verdict_is_wanted_of_is_denied_unless_it_is_as_if_counted(point: CountingPoint) -> None:
