@@ -51,7 +51,7 @@ async def _measure(made: Section, stack: Stack, plan: Plan) -> None:
         applied = stack.cluster.rest().apply(_policy(name, histories), "bench")
         if not applied.ok:
             raise MissingError(f"the policy was refused: {applied.message}")
-    async with Clients(stack) as clients, _Asking(stack) as asking:
+    async with Clients(stack) as clients, _Asker(stack) as asking:
         for point in range(3):
             await asking.until_known(point)
         few = plan.quick
@@ -101,7 +101,7 @@ def _policy(endpoint: str, histories: Sequence[Mapping[str, Any]]) -> dict[str, 
     }
 
 
-class _Asking:
+class _Asker:
     """Asks the decision points about the two endpoints."""
 
     def __init__(self, stack: Stack) -> None:
@@ -154,7 +154,7 @@ class _Asking:
         raise MissingError("a decision point does not know the policies")
 
 
-async def _untouched(asking: _Asking, point: DecisionPoint, rounds: int) -> Row:
+async def _untouched(asking: _Asker, point: DecisionPoint, rounds: int) -> Row:
     """Ask about calls that no history touches, at an endpoint with histories and at one without."""
     spent: dict[str, list[float]] = {_PLAIN: [], _COUNTING: []}
     for number in range(rounds + 1):
@@ -178,7 +178,7 @@ def _processor_seconds(point: DecisionPoint) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-async def _counted(clients: Clients, asking: _Asking, amount: int) -> tuple[list[float], list[float]]:
+async def _counted(clients: Clients, asking: _Asker, amount: int) -> tuple[list[float], list[float]]:
     """Count calls one after the other, and write an object of the same contents by hand."""
     await asking.allowed("one", key="one")
     stored = (await clients.admin.call("GET", _HISTORIES))["items"][0]
@@ -221,7 +221,7 @@ async def _grants(clients: Clients, counted: Sequence[float], uses: int) -> Row:
     return Row("counted, beside the use of a grant", cells, data={"used_ms": [1e3 * one for one in used]})
 
 
-async def _read(clients: Clients, asking: _Asking, rounds: int) -> tuple[list[float], list[float]]:
+async def _read(clients: Clients, asking: _Asker, rounds: int) -> tuple[list[float], list[float]]:
     """Decide calls that only read, of so many keys in turn that none waits for its next read."""
     keys = [f"key-{number}" for number in range(_KEYS)]
     before = {item["metadata"]["name"] for item in (await clients.admin.call("GET", _HISTORIES))["items"]}
@@ -240,7 +240,7 @@ async def _read(clients: Clients, asking: _Asking, rounds: int) -> tuple[list[fl
     return read, bare
 
 
-async def _one_key(asking: _Asking, points: int, seconds: float, goal: str) -> Row:
+async def _one_key(asking: _Asker, points: int, seconds: float, goal: str) -> Row:
     """Count calls of one key from many callers at once."""
     began = time.monotonic()
 

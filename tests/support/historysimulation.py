@@ -82,7 +82,7 @@ class SimulatedCall:
 
 
 @dataclass(frozen=True)
-class Passed:
+class PassedCall:
     """An attempt that passed. `times`: the true time at which it was counted, by the name of each history.
 
     `asked`: when it began to look a last time; None: it did not. `moments`: the true time of its numbers, by history.
@@ -132,7 +132,7 @@ class Simulation:
         self.pace, self.resend = (15 if apart is None else 0), resend
         self.now = start
         self.objects: dict[str, tuple[int, dict[str, Any]]] = {}
-        self.passed: list[Passed] = []
+        self.passed: list[PassedCall] = []
         self._events: list[tuple[int, int, Callable[[], None]]] = []
         self._ties = 0
         self.replicas = [Replica(self) for _ in range(replicas)]
@@ -187,7 +187,7 @@ class Simulation:
         call = attempt.call
         call.verdicts.append(verdict)
         if verdict:
-            self.passed.append(Passed(call, attempt.times, attempt.asked, attempt.moments))
+            self.passed.append(PassedCall(call, attempt.times, attempt.asked, attempt.moments))
         if self.resend and verdict and call.attempts == 1:
             self.later(0, lambda: self.send(call))
         if verdict is None or self.rng.random() < self.faults.lost:
@@ -253,7 +253,7 @@ class Simulation:
 
 @dataclass
 class _Attempt:
-    """A call that a replica works on; see `Passed`."""
+    """A call that a replica works on; see `PassedCall`."""
 
     call: SimulatedCall
     steps: Generator[Step, Any, bool | None]
@@ -265,7 +265,7 @@ class _Attempt:
 
 
 @dataclass
-class _Waiting:
+class _WaitingAnswer:
     attempt: _Attempt
     waiting: WaitingCall
     came: int
@@ -310,11 +310,13 @@ class Replica:
             case Look(needs, last):
                 self._look(attempt, needs, last=last)
             case Count(need, passes):
-                self._worker(need).add(_Waiting(attempt, WaitingCall(need, attempt.entry, passes), self.world.now))
+                self._worker(need).add(
+                    _WaitingAnswer(attempt, WaitingCall(need, attempt.entry, passes), self.world.now)
+                )
             case TakeOut(need):
                 self._take_out(attempt, need, 0)
 
-    def counted(self, waiting: _Waiting, result: CommittedCall | None, judged: int) -> None:
+    def counted(self, waiting: _WaitingAnswer, result: CommittedCall | None, judged: int) -> None:
         """Take what became of a call in one object."""
         if result is None:
             waiting.attempt.call.disturbed = True
@@ -379,12 +381,12 @@ class _Worker:
 
     def __init__(self, replica: Replica, need: ObjectNeed) -> None:
         self.replica, self.need, self.life = replica, need, replica.life
-        self.queue: list[_Waiting] = []
+        self.queue: list[_WaitingAnswer] = []
         self.held: tuple[int, KeyState] | None = None
         self.proven = 0
         self.busy = False
 
-    def add(self, waiting: _Waiting) -> None:
+    def add(self, waiting: _WaitingAnswer) -> None:
         self.queue.append(waiting)
         if not self.busy:
             self.busy = True
@@ -442,7 +444,7 @@ class _Worker:
 
         self.replica.world.write(self.need.name, version, after, written)
 
-    def _answer(self, batch: list[_Waiting], results: tuple[CommittedCall, ...] | None, judged: int) -> None:
+    def _answer(self, batch: list[_WaitingAnswer], results: tuple[CommittedCall, ...] | None, judged: int) -> None:
         if batch is self.queue:
             self.queue = []
         for place, one in enumerate(batch):

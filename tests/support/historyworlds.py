@@ -15,7 +15,7 @@ from bailiwick_engine.history.windows import period_start
 from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.histories import Amount, CalendarWindow, CompiledHistory, SlidingWindow
 from support.histories import DAY, MINUTE, history
-from support.historysimulation import START, CallKind, Faults, Passed, Simulation, object_need
+from support.historysimulation import START, CallKind, Faults, PassedCall, Simulation, object_need
 from support.historysteps import Numbers
 
 LONG: Final = 31 * DAY
@@ -176,7 +176,7 @@ def over_joint_limit(
     return found
 
 
-def _counting(before: Iterable[Passed], counted: CompiledHistory, last: Passed) -> set[int]:
+def _counting(before: Iterable[PassedCall], counted: CompiledHistory, last: PassedCall) -> set[int]:
     over = last.moments[counted.name] - _length(counted)
     return {one.call.number for one in before if one.times.get(counted.name, over) > over}
 

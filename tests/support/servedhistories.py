@@ -16,7 +16,7 @@ from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.history.ports import CountingRequest
-from support.historysimulation import Faults, Passed, SimulatedCall
+from support.historysimulation import Faults, PassedCall, SimulatedCall
 from support.historyworlds import LONG, WORLDS, World
 from support.keptobjects import KeptObjects
 from support.virtualtime import VirtualTime
@@ -109,7 +109,7 @@ class ServedRun:
             )
         self.spread = rng.choice((0, 300, 5_000))
         self.leap = 0 if window == LONG else window
-        self.passed: list[Passed] = []
+        self.passed: list[PassedCall] = []
         self.calls = [
             SimulatedCall(number, rng.choice(self.world.kinds), rng.randint(0, 5))
             for number in range(rng.randint(4, 24))
@@ -214,7 +214,7 @@ class ServedRun:
             names = [add.history.name for need in needs.objects for add in need.adds]
             read = [one.name for one in definitions]
             self.passed.append(
-                Passed(
+                PassedCall(
                     call,
                     dict.fromkeys(names, judged),
                     0 if len(needs.objects) > 1 else None,

@@ -13,7 +13,7 @@ from aiohttp import ClientSession
 
 import generate_openapi
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
-from bailiwick_webhook.history.handles import CountedEntry, OutcomeHandle
+from bailiwick_webhook.history.handles import CountedEntry, EntryHandle
 from bailiwick_webhook.http.authzen import tasks
 from bailiwick_webhook.http.transport.server import serve
 from contract.asking_alone import AGENT, PEP, STRANGER, stored
@@ -40,7 +40,7 @@ EXPLAINED: Final = {**GATED, "context": {**CALL["context"], "explain": True}}
 BATCH: Final = {**CALL, "evaluations": [{}, {"action": {"name": "none"}}, {"action": 7}]}
 REPORT: Final = {
     "evaluation_id": f"eval_{32 * '0'}",
-    "handle": OutcomeHandle(64 * "0", (CountedEntry(f"sha256:{64 * '0'}", 8 * "0"),), 0).text,
+    "handle": EntryHandle(64 * "0", (CountedEntry(f"sha256:{64 * '0'}", 8 * "0"),), 0).text,
     "outcome": "succeeded",
 }
 # The operation, what is sent, who asks, and the status that must come.

@@ -16,8 +16,8 @@ from bailiwick_engine.history.changes import settle
 from bailiwick_engine.history.needs import HistoryNeeds, ObjectNeed
 from bailiwick_engine.history.state import CallOutcome, KeyState, parse_state
 from bailiwick_engine.policy.histories import SlidingWindow
-from bailiwick_webhook.history import settling
-from bailiwick_webhook.history.handles import CountedEntry, OutcomeHandle, entry_of, new_nonce
+from bailiwick_webhook.history import settlement
+from bailiwick_webhook.history.handles import CountedEntry, EntryHandle, entry_of, new_nonce
 from bailiwick_webhook.history.ports import CountingRequest, DeniedCall, ReportedOutcome, ReportResult
 from bailiwick_webhook.metrics.table import HistoryDenials
 from support.histories import DAY, KEY, history, need
@@ -122,7 +122,7 @@ class OutcomeRun:
         if handle is not None:
             await asyncio.gather(*(self._report(call, handle) for _ in range(rng.choice((0, 1, 1, 1, 2, 3)))))
 
-    async def _report(self, call: ReportedCall, handle: OutcomeHandle) -> None:
+    async def _report(self, call: ReportedCall, handle: EntryHandle) -> None:
         rng = self.rng
         outcome = OUTCOMES[0] if rng.random() < 0.6 else rng.choice(OUTCOMES)
         await asyncio.sleep(rng.choice((rng.uniform(0, 1), rng.uniform(0, 700))))
@@ -140,7 +140,7 @@ class OutcomeRun:
                     return
             await asyncio.sleep(rng.uniform(0, 2))
 
-    async def _forge(self, handle: OutcomeHandle) -> None:
+    async def _forge(self, handle: EntryHandle) -> None:
         """Report with what is not the caller's own."""
         uid, forged = self.rng.choice(
             (
@@ -203,7 +203,7 @@ async def test_a_law_is_broken_without(
     missing: str, virtual_time: VirtualTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if missing == "the account":
-        monkeypatch.setattr(settling, "entry_of", lambda _, nonce, attempt: entry_of(CALLER, nonce, attempt))
+        monkeypatch.setattr(settlement, "entry_of", lambda _, nonce, attempt: entry_of(CALLER, nonce, attempt))
     else:
 
         def forgetful(state: KeyState, entry: str, *given: Any) -> Any:  # noqa: ANN401 - as the function has it
@@ -225,7 +225,7 @@ async def test_a_law_is_broken_without(
             )
             return settle(replace(state, recent=fresh), entry, *given)
 
-        monkeypatch.setattr(settling, "settle", forgetful)
+        monkeypatch.setattr(settlement, "settle", forgetful)
     for seed in range(60):
         run = OutcomeRun(f"outcomes {seed}", virtual_time, calm=False)
         try:

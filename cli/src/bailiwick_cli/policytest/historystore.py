@@ -17,7 +17,7 @@ from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.history.amounts import amount_units
 from bailiwick_engine.history.commit import ClockBounds, WaitingCall, commit, numbers_at
 from bailiwick_engine.history.needs import HistoryNeeds, ObjectNeed, Passing
-from bailiwick_engine.history.state import KeyState, Line, Slot
+from bailiwick_engine.history.state import KeyState, Slot, StateLine
 from bailiwick_engine.history.windows import period_start, slot_length
 from bailiwick_engine.historynumbers import UNREAD, HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.histories import CalendarWindow, CompiledHistory
@@ -82,7 +82,7 @@ class HistoryStore:
             if place not in self._filled and given is not None and given.count:
                 last = self._began - 1_000 * (given.age or 0)
                 slot = Slot(_slot_number(history, last), given.count, units_of(given, history) or 0)
-                state = replace(state, lines={**state.lines, history.digest: Line((slot,), last)})
+                state = replace(state, lines={**state.lines, history.digest: StateLine((slot,), last)})
                 if given.age is None:
                     self._ageless.add(place)
             self._filled.add(place)

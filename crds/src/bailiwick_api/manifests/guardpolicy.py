@@ -32,7 +32,7 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class AdmissionGuard:
     """One guard: operations on a resource, variables of its expressions by name, and what must hold."""
 
     name: str

@@ -9,7 +9,7 @@ from typing import Any, Final
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, SUBJECT_LABEL
-from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, Guard, Validation
+from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, AdmissionGuard, Validation
 from bailiwick_api.manifests.historyguards import HISTORY_DELETE, HISTORY_WRITE, history_guards
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 
@@ -34,10 +34,10 @@ ONLY_ENDED_DELETED: Final = "the operator can delete only a grant that has ended
 def guards(installation: Installation) -> list[dict[str, Any]]:
     """Return the policies in the order of `NAMES`, each followed by its binding."""
     found = (
-        Guard(OPEN, ("CREATE",), APPROVAL_GRANTS, _open_variables(installation), _OPEN),
-        Guard(REVIEW, ("UPDATE",), APPROVAL_GRANTS, _review_variables(installation), _REVIEW),
-        Guard(STATUS, ("UPDATE",), f"{APPROVAL_GRANTS}/status", _status_variables(installation), _STATUS),
-        Guard(DELETE, ("DELETE",), APPROVAL_GRANTS, _delete_variables(installation), _DELETE),
+        AdmissionGuard(OPEN, ("CREATE",), APPROVAL_GRANTS, _open_variables(installation), _OPEN),
+        AdmissionGuard(REVIEW, ("UPDATE",), APPROVAL_GRANTS, _review_variables(installation), _REVIEW),
+        AdmissionGuard(STATUS, ("UPDATE",), f"{APPROVAL_GRANTS}/status", _status_variables(installation), _STATUS),
+        AdmissionGuard(DELETE, ("DELETE",), APPROVAL_GRANTS, _delete_variables(installation), _DELETE),
         *history_guards(installation),
     )
     return [document for guard in found for document in guard.documents()]

@@ -8,7 +8,7 @@ from typing import Final
 
 from bailiwick_api.accounts import CANARY_HISTORY, Installation
 from bailiwick_api.kinds.meta import ENDPOINT_HISTORIES
-from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, Guard, Validation
+from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, AdmissionGuard, Validation
 
 HISTORY_WRITE: Final = "bailiwick-history-write"
 HISTORY_DELETE: Final = "bailiwick-history-delete"
@@ -19,17 +19,17 @@ ONLY_ENDED_HISTORIES_GO: Final = "a history limits calls: the operator deletes i
 CANARY_IS_NEVER_STORED: Final = f"the name {CANARY_HISTORY} is reserved for dry runs of the operator"
 
 
-def history_guards(installation: Installation) -> tuple[Guard, Guard]:
+def history_guards(installation: Installation) -> tuple[AdmissionGuard, AdmissionGuard]:
     """Return the two guards."""
     return (
-        Guard(
+        AdmissionGuard(
             HISTORY_WRITE,
             ("CREATE", "UPDATE"),
             ENDPOINT_HISTORIES,
             _write_variables(installation),
             _write_validations(),
         ),
-        Guard(
+        AdmissionGuard(
             HISTORY_DELETE,
             # It looks at creations only to refuse the canary: so it can be proven though no history is there to delete.
             ("CREATE", "DELETE"),

@@ -18,8 +18,8 @@ from bailiwick_engine.history.state import (
     MAX_TIME,
     CallOutcome,
     EntryOutcome,
+    EntryShare,
     KeyState,
-    Share,
 )
 from bailiwick_engine.history.windows import ClockBounds
 from bailiwick_engine.policy.histories import CompiledHistory, CountedCalls
@@ -79,14 +79,14 @@ def settle(
         return state, SettledOutcome("late")
     if not has_room(state, clock):
         return state, SettledOutcome("full")
-    lines, shares = kept_lines(state, clock), list[Share]()
+    lines, shares = kept_lines(state, clock), list[EntryShare]()
     for share in held.shares:
         history = None if share.count else counting.get(share.line)
         if history is None:
             shares.append(share)
             continue
         lines[share.line], previous, present = count_in_line(state, history, 1, share.total, clock)
-        shares += [Share(share.line, number, 1, share.total, previous) for number in present]
+        shares += [EntryShare(share.line, number, 1, share.total, previous) for number in present]
     if len(lines) > MAX_LINES or len(shares) > MAX_SHARES:
         return state, SettledOutcome("full")
     seq = state.seq + 1

@@ -23,10 +23,10 @@ from bailiwick_engine.history.state import (
     MAX_TOTAL,
     Entry,
     EntryOutcome,
+    EntryShare,
     KeyState,
-    Line,
-    Share,
     Slot,
+    StateLine,
 )
 from bailiwick_engine.history.windows import ClockBounds, add_to_slot, live_slots, present_slots, slot_sum
 from bailiwick_engine.historynumbers import HistoryNumbers
@@ -171,7 +171,7 @@ def _added(state: KeyState, call: WaitingCall, before: Entry | None, clock: Cloc
     """
     time, seq = max(state.clock, clock.latest), state.seq + 1
     digests = _digests(call.need)
-    shares: list[Share] = []
+    shares: list[EntryShare] = []
     if before is not None:
         place = state.recent.index(before)
         state = _without(state, place, digests)
@@ -185,14 +185,14 @@ def _added(state: KeyState, call: WaitingCall, before: Entry | None, clock: Cloc
     for addition in {one.history.digest: one for one in _counted_now(call.need)}.values():
         history = addition.history
         lines[history.digest], previous, present = count_in_line(state, history, 1, addition.total, clock)
-        shares += [Share(history.digest, number, 1, addition.total, previous) for number in present]
+        shares += [EntryShare(history.digest, number, 1, addition.total, previous) for number in present]
     outcome = None if before is None else before.outcome
     if call.need.outcome_within is not None and outcome is None:
         outcome = EntryOutcome(min(time + call.need.outcome_within, MAX_TIME))
     if outcome is not None and outcome.reported is None:
         known = {share.line for share in shares}
         shares += [
-            Share(digest, 0, 0, total)
+            EntryShare(digest, 0, 0, total)
             for digest, total in {one.history.digest: one.total for one in call.need.adds}.items()
             if digest not in known
         ]
@@ -206,14 +206,14 @@ def _added(state: KeyState, call: WaitingCall, before: Entry | None, clock: Cloc
     return KeyState(state.endpoint, state.key, seq, time, lines, _kept((*state.recent, entry), clock))
 
 
-def kept_lines(state: KeyState, clock: ClockBounds) -> dict[str, Line]:
+def kept_lines(state: KeyState, clock: ClockBounds) -> dict[str, StateLine]:
     """Return the lines that may still matter."""
     return {name: line for name, line in state.lines.items() if clock.earliest - line.last <= KEEP_LINE}
 
 
 def count_in_line(
     state: KeyState, history: CompiledHistory, calls: int, total: int, clock: ClockBounds
-) -> tuple[Line, int | None, tuple[int, ...]]:
+) -> tuple[StateLine, int | None, tuple[int, ...]]:
     """Return the line of a definition with so many more calls, and the sum of their amounts.
 
     Also when the latest call before them was counted, and the slots that they are counted in.
@@ -224,7 +224,7 @@ def count_in_line(
     present = present_slots(history.window, slots, clock, state.clock)
     for number in present:
         slots = add_to_slot(slots, number, total, calls)
-    return Line(tuple(slots), max(state.clock, clock.latest)), previous, present
+    return StateLine(tuple(slots), max(state.clock, clock.latest)), previous, present
 
 
 def _kept(entries: tuple[Entry, ...], clock: ClockBounds) -> tuple[Entry, ...]:
@@ -268,9 +268,9 @@ def _without(state: KeyState, place: int, digests: Container[str] | None = None)
         if not slots:
             del lines[digest]
         elif later is None and previous is not None:
-            lines[digest] = Line(slots, previous)
+            lines[digest] = StateLine(slots, previous)
         else:
-            lines[digest] = Line(slots, line.last)
+            lines[digest] = StateLine(slots, line.last)
     if len(gone) == len(entry.shares):
         del recent[place]
     else:
@@ -283,7 +283,7 @@ def _with_previous(entry: Entry, digest: str, previous: int | None) -> Entry:
     return replace(entry, shares=shares)
 
 
-def _slots_without(slots: Iterable[Slot], shares: Iterable[Share]) -> tuple[Slot, ...]:
+def _slots_without(slots: Iterable[Slot], shares: Iterable[EntryShare]) -> tuple[Slot, ...]:
     """Return slots without what an entry added. A slot that is not there any more gives nothing back."""
     taken = {share.slot: share for share in shares}
     kept: list[Slot] = []

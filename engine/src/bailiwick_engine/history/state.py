@@ -56,14 +56,14 @@ class Slot(msgspec.Struct, frozen=True, gc=False):
     total: int
 
 
-class Line(msgspec.Struct, frozen=True, gc=False):
+class StateLine(msgspec.Struct, frozen=True, gc=False):
     """What one definition has counted. `last`: when the latest was counted, in milliseconds since the epoch."""
 
     slots: tuple[Slot, ...]
     last: int
 
 
-class Share(msgspec.Struct, frozen=True, gc=False):
+class EntryShare(msgspec.Struct, frozen=True, gc=False):
     """What one entry added to one line. `previous`: when the latest call before it was counted; None: there was none.
 
     A retry is judged by the age that the call was judged by at first, and a release puts it back.
@@ -100,7 +100,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 
     id: str
     time: int
-    shares: tuple[Share, ...]
+    shares: tuple[EntryShare, ...]
     relied_on: bool = False
     outcome: EntryOutcome | None = None
 
@@ -115,7 +115,7 @@ class KeyState(msgspec.Struct, frozen=True, gc=False):
     key: str
     seq: int = 0
     clock: int = 0
-    lines: Mapping[str, Line] = {}
+    lines: Mapping[str, StateLine] = {}
     recent: tuple[Entry, ...] = ()
 
 
@@ -179,10 +179,10 @@ def _is_number(value: object, limit: int) -> bool:
     return type(value) is int and 0 <= value <= limit
 
 
-def _parse_lines(value: object, clock: int) -> dict[str, Line] | None:
+def _parse_lines(value: object, clock: int) -> dict[str, StateLine] | None:
     if not isinstance(value, Mapping) or len(value) > MAX_LINES:
         return None
-    lines: dict[str, Line] = {}
+    lines: dict[str, StateLine] = {}
     for name, written in value.items():
         if not (isinstance(name, str) and _LINE.fullmatch(name)):
             return None
@@ -193,7 +193,7 @@ def _parse_lines(value: object, clock: int) -> dict[str, Line] | None:
     return lines
 
 
-def _parse_line(value: object, clock: int) -> Line | None:
+def _parse_line(value: object, clock: int) -> StateLine | None:
     if not isinstance(value, Mapping) or value.keys() != _LINE_MEMBERS:
         return None
     text, last = value["slots"], value["last"]
@@ -207,7 +207,7 @@ def _parse_line(value: object, clock: int) -> Line | None:
             return None
         slots.append(Slot(number, count, total))
         before = number
-    return Line(tuple(slots), last)
+    return StateLine(tuple(slots), last)
 
 
 def _parse_recent(text: object, clock: int) -> tuple[Entry, ...] | None:
@@ -229,10 +229,10 @@ def _parse_entry(text: str, clock: int) -> Entry | None:
     name, time, shares, mark, until, letter, seq = read.groups()
     if int(time) > clock:
         return None
-    parsed: list[Share] = []
+    parsed: list[EntryShare] = []
     for written in shares.split(","):
         line, slot, count, total, previous = written.split(":")
-        share = Share(line, int(slot), int(count), int(total), None if previous == "-" else int(previous))
+        share = EntryShare(line, int(slot), int(count), int(total), None if previous == "-" else int(previous))
         if share.slot > clock or share.count > MAX_NUMBER or share.total > MAX_NUMBER:
             return None
         if share.previous is not None and share.previous > clock:

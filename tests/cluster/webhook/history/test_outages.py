@@ -59,7 +59,7 @@ def tenant(ours: Bailiwick) -> Tenant:
     return ours.tenants(*points).make("outages", rules, [counted(name) for name in ACTIONS])
 
 
-class Insisting:
+class InsistentCaller:
     """Asks from several threads until the block is left; `answers` by reason."""
 
     def __init__(self, tenant: Tenant, action: str) -> None:
@@ -97,7 +97,7 @@ def counts(tenant: Tenant) -> list[int]:
 @pytest.mark.parametrize("what", ["restart", "store"])
 def test_a_restart_under_load_passes_no_limit(ours: Bailiwick, plane: ControlPlane, tenant: Tenant, what: str) -> None:
     action = f"customers.{what}"
-    with Insisting(tenant, action) as load:
+    with InsistentCaller(tenant, action) as load:
         until(lambda: load.answers["allowed"] >= 3, "calls are counted")
         if what == "restart":
             plane.stop_apiserver(grace=0)

@@ -10,7 +10,7 @@ from bailiwick_cli.commands.history.keyvalues import CountedKey, counted_key
 from bailiwick_engine.call import Action, Call, Party, Resource
 from bailiwick_engine.decision.hops import seen
 from bailiwick_engine.history.needs import HistoryNeeds, history_needs
-from bailiwick_engine.history.state import KeyState, Line, Slot, state_spec
+from bailiwick_engine.history.state import KeyState, Slot, StateLine, state_spec
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_governance.errors import UserError
@@ -138,7 +138,7 @@ class TestWhatIsShown:
 
     def raw(self, key: CountedKey, count: int, age: int) -> dict[str, Any]:
         last = int(self.NOW * 1000) - age * 1000
-        line = Line((Slot(last // 56_250, count, 0),), last)
+        line = StateLine((Slot(last // 56_250, count, 0),), last)
         lines = {key.histories[0].digest: line, "0" * 12: line}
         state = KeyState("crm-api", key.object.key, 118, last, lines)
         return {

@@ -25,10 +25,10 @@ from bailiwick_engine.history.state import (
     MAX_TIME,
     MAX_TOTAL,
     Entry,
+    EntryShare,
     KeyState,
-    Line,
-    Share,
     Slot,
+    StateLine,
     parse_state,
     recent_text,
     state_spec,
@@ -131,20 +131,20 @@ class TestAWindow:
         assert len(state.lines[EXPORTS.digest].slots) == 1
 
     def test_a_line_that_no_definition_names_is_dropped_after_the_longest_window(self) -> None:
-        old = {"0" * 12: Line((Slot(1, 1, 0),), NOW)}
+        old = {"0" * 12: StateLine((Slot(1, 1, 0),), NOW)}
         state = KeyState("crm-api", NEED.key, 1, NOW, old)
         assert "0" * 12 in counted(state, call(1), time=NOW + KEEP_LINE).lines
         assert "0" * 12 not in counted(state, call(1), time=NOW + KEEP_LINE + 1).lines
 
     def test_no_more_lines_are_begun_than_an_object_holds(self) -> None:
-        old = {f"{number:012x}": Line((Slot(1, 1, 0),), NOW) for number in range(MAX_LINES)}
+        old = {f"{number:012x}": StateLine((Slot(1, 1, 0),), NOW) for number in range(MAX_LINES)}
         state = KeyState("crm-api", NEED.key, 1, NOW, old)
         after, result = only(state, call(1))
         assert after is state
         assert not result.passed
 
     def test_the_last_line_that_there_is_room_for_is_begun(self) -> None:
-        old = {f"{number:012x}": Line((Slot(1, 1, 0),), NOW) for number in range(MAX_LINES - 1)}
+        old = {f"{number:012x}": StateLine((Slot(1, 1, 0),), NOW) for number in range(MAX_LINES - 1)}
         assert only(KeyState("crm-api", NEED.key, 1, NOW, old), call(1))[1].passed
 
     def test_nothing_is_counted_after_the_last_year(self) -> None:
@@ -355,10 +355,10 @@ class TestARelease:
         assert (numbers["exports"].age, numbers["refunds"].age) == (180, None)
 
     def test_of_what_a_state_does_not_hold_changes_nothing_else(self) -> None:
-        share = Share(EXPORTS.digest, 7, 2, 5)
+        share = EntryShare(EXPORTS.digest, 7, 2, 5)
         entry = Entry(entry_id(1), NOW, (share,))
         for slot in (Slot(7, 1, 9), Slot(7, 3, 4)):
-            state = KeyState("crm-api", NEED.key, 3, NOW, {EXPORTS.digest: Line((slot,), NOW)}, (entry,))
+            state = KeyState("crm-api", NEED.key, 3, NOW, {EXPORTS.digest: StateLine((slot,), NOW)}, (entry,))
             after = release(state, [entry_id(1)])
             assert (after.seq, after.recent, after.lines) == (4, (), state.lines)
         without = release(KeyState("crm-api", NEED.key, 3, NOW, {}, (entry,)), [entry_id(1)])
@@ -398,7 +398,7 @@ class TestNumbers:
     def test_that_are_too_large_are_unknown(self) -> None:
         slot = NOW // 56_250
         for count, known in ((MAX_NUMBER - 1, True), (MAX_NUMBER, False)):
-            line = {EXPORTS.digest: Line((Slot(slot, count, 0),), NOW)}
+            line = {EXPORTS.digest: StateLine((Slot(slot, count, 0),), NOW)}
             state = KeyState("crm-api", NEED.key, 1, NOW, line)
             assert only(state, WaitingCall(NEED, entry_id(1), lambda _: True))[1].passed is known
 

@@ -6,7 +6,7 @@ import pytest
 
 from bailiwick_engine.history.commit import ClockBounds, WaitingCall, commit, numbers_at
 from bailiwick_engine.history.retention import keep_until
-from bailiwick_engine.history.state import MAX_TIME, KeyState, Line, Slot
+from bailiwick_engine.history.state import MAX_TIME, KeyState, Slot, StateLine
 from bailiwick_engine.policy.histories import CalendarWindow, CompiledHistory, SlidingWindow
 from support.histories import DAY, HOUR, MINUTE, empty_state, entry_id, history, need
 
@@ -52,5 +52,7 @@ def test_a_line_that_no_definition_names_is_kept_for_the_longest_window() -> Non
 
 
 def test_an_hour_that_no_calendar_has_is_the_last() -> None:
-    state = KeyState("crm-api", "sha256:" + "0" * 64, 1, MAX_TIME, {history().digest: Line((Slot(MAX_TIME, 1, 0),), 1)})
+    state = KeyState(
+        "crm-api", "sha256:" + "0" * 64, 1, MAX_TIME, {history().digest: StateLine((Slot(MAX_TIME, 1, 0),), 1)}
+    )
     assert keep_until(state, (history(),)) == "9999-01-01T00"

@@ -10,11 +10,11 @@ from msgspec.structs import replace
 
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.history.state import CallOutcome
-from bailiwick_webhook.history.handles import CountedEntry, OutcomeHandle, parse_handle
+from bailiwick_webhook.history.handles import CountedEntry, EntryHandle, parse_handle
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.metrics.table import OutcomeResult
 from bailiwick_webhook.pipeline.decision import Decision
-from bailiwick_webhook.pipeline.outcomes import OutcomeReport
+from bailiwick_webhook.pipeline.outcomes import CallReport
 from support.keptobjects import KeptObjects, lost
 from support.objects import Object, rule
 from support.pdp.alone import KeptRecords
@@ -41,7 +41,7 @@ def point_of(api: KeptObjects, *histories: Object, records: KeptRecords | None =
     return CountingPoint(api, counting(EXPORT, WIPE, histories=histories or (BACKUPS, FAILURES)), records=records)
 
 
-def handle_of(decision: Decision) -> OutcomeHandle:
+def handle_of(decision: Decision) -> EntryHandle:
     context = messages.answer(decision, "https://pdp", {})["context"]
     found = parse_handle(context["outcome"]["handle"])
     assert found is not None
@@ -50,12 +50,12 @@ def handle_of(decision: Decision) -> OutcomeHandle:
 
 async def report(
     point: CountingPoint,
-    decision: Decision | OutcomeHandle,
+    decision: Decision | EntryHandle,
     outcome: CallOutcome = "succeeded",
     caller: ServiceAccount = ENFORCER,
 ) -> OutcomeResult | None:
-    handle = decision if isinstance(decision, OutcomeHandle) else handle_of(decision)
-    return await point.pdp.report(OF, caller, OutcomeReport(f"eval_{32 * '0'}", handle, outcome, "r-1"))
+    handle = decision if isinstance(decision, EntryHandle) else handle_of(decision)
+    return await point.pdp.report(OF, caller, CallReport(f"eval_{32 * '0'}", handle, outcome, "r-1"))
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ class TestAnAnswer:
         ]
 
 
-HANDLE: Final = OutcomeHandle(64 * "1", (CountedEntry(f"sha256:{64 * '2'}", 8 * "3"),), 7)
+HANDLE: Final = EntryHandle(64 * "1", (CountedEntry(f"sha256:{64 * '2'}", 8 * "3"),), 7)
 
 
 def encoded(value: object) -> str:

@@ -173,7 +173,7 @@ class HistoryCommits:
         found = self._objects.get(place)
         if found is None:
             ended = partial(self._objects.pop, place)
-            judge = _Judging(self._slices(key[0]).turn, partial(self._beside, key[0]))
+            judge = _CallJudge(self._slices(key[0]).turn, partial(self._beside, key[0]))
             found = self._objects[place] = _ObjectCommits(self._store, key, empty, judge, ended)
         return found
 
@@ -182,7 +182,7 @@ class _ObjectCommits:
     """The work on one object."""
 
     def __init__(
-        self, store: ObjectStore, key: HistoryKey, empty: KeyState, judging: "_Judging", ended: Callable[[], object]
+        self, store: ObjectStore, key: HistoryKey, empty: KeyState, judging: "_CallJudge", ended: Callable[[], object]
     ) -> None:
         self._store = store
         self._key = key
@@ -392,7 +392,7 @@ class _ObjectCommits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judging:
+class _CallJudge:
     """Judges calls. `turn` lets the loop go on; `beside` does work beside it."""
 
     turn: Callable[[], Awaitable[None]]

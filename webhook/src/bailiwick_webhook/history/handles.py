@@ -37,7 +37,7 @@ class CountedEntry(msgspec.Struct, frozen=True, gc=False):
         return f"h-{self.key.removeprefix(_PREFIX)[:_NAME_DIGITS]}"
 
 
-class OutcomeHandle(msgspec.Struct, frozen=True, gc=False):
+class EntryHandle(msgspec.Struct, frozen=True, gc=False):
     """What a handle says. `nonce`: what the call's entries are made from, but who asked. `until`: in milliseconds."""
 
     nonce: str
@@ -52,7 +52,7 @@ class OutcomeHandle(msgspec.Struct, frozen=True, gc=False):
         return base64.urlsafe_b64encode(told).rstrip(b"=").decode()
 
 
-def parse_handle(text: str) -> OutcomeHandle | None:
+def parse_handle(text: str) -> EntryHandle | None:
     """Return what a handle says; None where it is none of ours."""
     if len(text) > MOST_CHARACTERS:
         return None
@@ -69,7 +69,7 @@ def parse_handle(text: str) -> OutcomeHandle | None:
         return None
     if len(known) != len(entries) or len({one.key for one in known}) != len(known) or not known:
         return None
-    return OutcomeHandle(nonce, tuple(known), until) if len(known) <= _MOST_OBJECTS else None
+    return EntryHandle(nonce, tuple(known), until) if len(known) <= _MOST_OBJECTS else None
 
 
 def new_nonce() -> str:

@@ -14,7 +14,7 @@ from bailiwick_engine.history.state import CallOutcome
 from bailiwick_engine.historynumbers import HistoryReadings
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.history.handles import OutcomeHandle
+from bailiwick_webhook.history.handles import EntryHandle
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
 from bailiwick_webhook.record.history import HistoryCount, HistoryEvent
@@ -37,7 +37,7 @@ class CountingRequest(msgspec.Struct, frozen=True, gc=False):
     """A call that has to be counted, or whose histories have to be read.
 
     `entry`: see `WaitingCall`. `definitions`: all histories of the endpoint. `large`: to judge it may take long.
-    `nonce`: see `OutcomeHandle`.
+    `nonce`: see `EntryHandle`.
     """
 
     namespace: str
@@ -67,7 +67,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     cause: HistoryCause | None = None
     retry_after: int | None = None
     granted: frozenset[str] = frozenset()
-    handle: OutcomeHandle | None = None
+    handle: EntryHandle | None = None
 
     def covers(self, needs: HistoryNeeds, passed: Passing) -> bool:
         """Tell whether a call with these needs, which is let through so, is counted wherever it has to be."""
@@ -102,7 +102,7 @@ class ReportedOutcome(msgspec.Struct, frozen=True, gc=False):
     namespace: str
     endpoint: str
     uid: str
-    handle: OutcomeHandle
+    handle: EntryHandle
     outcome: CallOutcome
     definitions: Sequence[CompiledHistory]
 

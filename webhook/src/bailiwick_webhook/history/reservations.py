@@ -20,7 +20,7 @@ from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_webhook.history.commits import ChangedState, CommitResult, HistoryCommits, WaitingCommit
 from bailiwick_webhook.history.denials import DenialCounter
-from bailiwick_webhook.history.handles import CountedEntry, OutcomeHandle
+from bailiwick_webhook.history.handles import CountedEntry, EntryHandle
 from bailiwick_webhook.history.heldstates import HeldStates
 from bailiwick_webhook.history.ports import (
     UNAVAILABLE,
@@ -35,7 +35,7 @@ from bailiwick_webhook.history.ports import (
     SlicesOf,
 )
 from bailiwick_webhook.history.rations import HistoryRations
-from bailiwick_webhook.history.settling import OutcomeSettler
+from bailiwick_webhook.history.settlement import OutcomeSettler
 from bailiwick_webhook.history.storedobjects import HistoryClient, ObjectStore
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause
@@ -334,7 +334,7 @@ class _Attempt:
             handle=self._handle() if stands else None,
         )
 
-    def _handle(self) -> OutcomeHandle | None:
+    def _handle(self) -> EntryHandle | None:
         """Return by what the outcome of the call can be reported."""
         found = [
             (need.key, self.awaited[need.name]) for need in self.request.needs.objects if need.name in self.awaited
@@ -343,7 +343,7 @@ class _Attempt:
         if until is None:
             return None
         entries = tuple(CountedEntry(key, entry.id[CALL_DIGITS:]) for key, entry in found)
-        return OutcomeHandle(self.request.nonce, entries, until)
+        return EntryHandle(self.request.nonce, entries, until)
 
     def _added(self, need: ObjectNeed) -> frozenset[CompiledHistory]:
         return frozenset(one.history for one in need.additions("grant" if need.name in self.granted else True))

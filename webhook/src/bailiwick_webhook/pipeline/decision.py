@@ -21,7 +21,7 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import NextAction, Reason
 from bailiwick_policystore.changes import SECONDS
 from bailiwick_webhook.evaluation import EvaluationRequest
-from bailiwick_webhook.history.handles import OutcomeHandle
+from bailiwick_webhook.history.handles import EntryHandle
 from bailiwick_webhook.history.ports import Reservation
 from bailiwick_webhook.metrics.table import DecisionOutcome as Counted
 from bailiwick_webhook.store.view import StoreState
@@ -204,7 +204,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         return None if verdict.reason is Reason.HISTORY_UNAVAILABLE else counted.reserved.retry_after
 
     @property
-    def handle(self) -> OutcomeHandle | None:
+    def handle(self) -> EntryHandle | None:
         """By what the outcome of the call can be reported; None: no history awaits it."""
         counted = self.counted
         return None if not self.allowed or counted is None or counted.reserved is None else counted.reserved.handle

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Final
 
-from bailiwick_engine.decision.historyneeds import denied_needs
 from msgspec.structs import replace
 
 from bailiwick_engine.approval.binding import NotCanonicalError, digest
 from bailiwick_engine.approval.grants import Grant, chain
 from bailiwick_engine.call import Call, Party
+from bailiwick_engine.decision.historyneeds import denied_needs
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.history.needs import HistoryNeeds, Passing
 from bailiwick_engine.history.state import CALL_DIGITS

@@ -11,7 +11,7 @@ import msgspec
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.history.state import CallOutcome
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_webhook.history.handles import OutcomeHandle
+from bailiwick_webhook.history.handles import EntryHandle
 from bailiwick_webhook.history.ports import HistoryKeeper, ReportedOutcome, ReportResult
 from bailiwick_webhook.metrics.counts import HistoryTally
 from bailiwick_webhook.metrics.table import HistoryCause, OutcomeResult
@@ -20,11 +20,11 @@ from bailiwick_webhook.record.history import outcome_line
 from bailiwick_webhook.record.writing.waitingline import RecordFailedError
 
 
-class OutcomeReport(msgspec.Struct, frozen=True, gc=False):
+class CallReport(msgspec.Struct, frozen=True, gc=False):
     """A report as it was sent. `evaluation_id` is the enforcer's word."""
 
     evaluation_id: str
-    handle: OutcomeHandle
+    handle: EntryHandle
     outcome: CallOutcome
     request_id: str | None
 
@@ -39,7 +39,7 @@ class OutcomeReports:
         self._now = now
 
     async def report(
-        self, of: EndpointKey, endpoint: CompiledEndpoint, caller: ServiceAccount, report: OutcomeReport
+        self, of: EndpointKey, endpoint: CompiledEndpoint, caller: ServiceAccount, report: CallReport
     ) -> OutcomeResult:
         """Count and record an outcome; return what became of it. `caller` enforces the endpoint."""
         result = await self._result(of, endpoint, caller, report)
@@ -47,7 +47,7 @@ class OutcomeReports:
         return result
 
     async def _result(
-        self, of: EndpointKey, endpoint: CompiledEndpoint, caller: ServiceAccount, report: OutcomeReport
+        self, of: EndpointKey, endpoint: CompiledEndpoint, caller: ServiceAccount, report: CallReport
     ) -> OutcomeResult:
         if not any(one.awaits_outcome for one in endpoint.histories):
             return OutcomeResult.LATE

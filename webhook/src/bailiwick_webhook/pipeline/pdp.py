@@ -41,7 +41,7 @@ from bailiwick_webhook.pipeline.evaluator import Evaluator
 from bailiwick_webhook.pipeline.histories import HistoryCounter, uncounted_denied
 from bailiwick_webhook.pipeline.observer import BatchResult, Observer, SearchCount, Stage, UseResult, unobserved
 from bailiwick_webhook.pipeline.offload import Offload
-from bailiwick_webhook.pipeline.outcomes import OutcomeReport, OutcomeReports
+from bailiwick_webhook.pipeline.outcomes import CallReport, OutcomeReports
 from bailiwick_webhook.pipeline.recorder import DecisionRecorder
 from bailiwick_webhook.pipeline.search import Records, Searcher, SearchKind, SearchResult, unpaid
 from bailiwick_webhook.pipeline.shadows import ShadowedCall, Shadows
@@ -466,7 +466,7 @@ class Pdp:
         self.counts.request.took(time.perf_counter() - started)
         return decision, outcome
 
-    async def report(self, of: EndpointKey, caller: ServiceAccount, report: OutcomeReport) -> OutcomeResult | None:
+    async def report(self, of: EndpointKey, caller: ServiceAccount, report: CallReport) -> OutcomeResult | None:
         """Count the outcome of a call that was let through; None: the caller may not report any."""
         endpoint = self.snapshot.endpoints.get(of)
         if endpoint is None or caller.username not in endpoint.enforcers:

@@ -18,7 +18,7 @@ from bailiwick_webhook.http.problems import ProblemError, bad_request, forbidden
 from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.metrics.table import OutcomeResult
-from bailiwick_webhook.pipeline.outcomes import OutcomeReport
+from bailiwick_webhook.pipeline.outcomes import CallReport
 
 OUTCOMES: Final[tuple[CallOutcome, ...]] = get_args(CallOutcome)
 _EVALUATION: Final = re.compile(r"eval_[0-9a-f]{32}")
@@ -59,7 +59,7 @@ class OutcomesHandler:
         return json(200, {"outcome": report.outcome})
 
 
-def parse(body: Mapping[str, Any], request_id: str | None) -> OutcomeReport:
+def parse(body: Mapping[str, Any], request_id: str | None) -> CallReport:
     """Parse a report. Raises `ProblemError` (400) that names the field."""
     for name in ("evaluation_id", "handle", "outcome"):
         if not isinstance(body.get(name), str):
@@ -71,5 +71,5 @@ def parse(body: Mapping[str, Any], request_id: str | None) -> OutcomeReport:
         raise bad_request("must be the handle of an answer, as it is", "handle")
     for outcome in OUTCOMES:
         if outcome == body["outcome"]:
-            return OutcomeReport(body["evaluation_id"], handle, outcome, request_id)
+            return CallReport(body["evaluation_id"], handle, outcome, request_id)
     raise bad_request(f"must be one of {', '.join(OUTCOMES)}", "outcome")

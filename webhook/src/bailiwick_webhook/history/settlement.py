@@ -43,7 +43,7 @@ class OutcomeSettler:
         return ReportResult("settled" if "settled" in found else "repeated" if "repeated" in found else "late", counts)
 
     async def _settle(self, report: ReportedOutcome, counted: CountedEntry) -> ReportResult | HistoryCause:
-        settling = _Settling(report, counted)
+        settling = _Settlement(report, counted)
         try:
             async with asyncio.timeout(PATIENCE):
                 changed = await self._commits.change(
@@ -58,7 +58,7 @@ class OutcomeSettler:
         return changed if isinstance(changed, HistoryCause) else settling.result(changed)
 
 
-class _Settling:
+class _Settlement:
     """A report that is counted in one object. `outcome`: what it came to last."""
 
     __slots__ = ("_counted", "_entry", "_outcome", "_report")
