@@ -43,7 +43,7 @@ class TestACall:
 
     def test_has_no_context_that_only_proves_or_steers(self) -> None:
         # The words are AuthZEN's and ours on the wire: whoever adds one takes it out of every digest.
-        assert frozenset({"evidence", "approval", "explain", "business_justification"}) == RESERVED_CONTEXT
+        assert frozenset({"evidence", "approval", "dry_run", "explain", "business_justification"}) == RESERVED_CONTEXT
 
     def test_is_for_a_service_account_by_this_type(self) -> None:
         assert SERVICE_ACCOUNT == "serviceAccount"
