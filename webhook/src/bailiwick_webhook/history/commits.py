@@ -258,6 +258,9 @@ class _ObjectCommits:
     async def _current_state(self) -> HeldState | None:
         """Return the state to judge by; None: it cannot be read, or other calls come before it is time to read it."""
         held = self._store.held.get(self._key)
+        if held is not None and (held.state.endpoint, held.state.key) != (self._empty.endpoint, self._empty.key):
+            # A report names what it likes: this object too, where there is none yet, by a key that is not its own.
+            held = None
         if held is not None and (self._calls or self._changes or not await self._may_read(held)):
             return held if self._calls or self._changes else None
         read = await self._store.read(self._key, self._empty)
