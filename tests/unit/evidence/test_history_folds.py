@@ -117,6 +117,35 @@ def test_what_an_honest_process_writes_is_no_finding(lines: list[Line]) -> None:
             assert codes(folded(*order, known=known)) == []
 
 
+DENIED: Final[Line] = {
+    "kind": "history",
+    "event": "denied",
+    "calls": 40,
+    "endpoint": "crm/crm-api",
+    "history": [{"object": "h-1", "seq": 2}],
+}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # A history of this name counts denied calls since.
+        [line(1, 1, policies={"a": "1"}), DENIED, read(2, 40, 20, 1, policies={"a": "2"})],
+        [line(1, 1, policies={"a": "1"}), read(2, 40, 20, 1, policies={"a": "2"}), line(3, 1, 30, policies={"a": "3"})],
+        # The log begins after a change of the definition that was taken back.
+        [line(50, 1, policies={"a": "2"}), line(51, 41, 5, 9, policies={"a": "1"})],
+    ],
+)
+def test_a_definition_that_is_not_known_may_be_another_one_under_other_policies(lines: list[Line]) -> None:
+    assert [one.said for one in folded(*lines).findings if one.bad] == []
+
+
+def test_a_call_that_only_awaits_its_outcome_and_is_sent_again_is_no_gap() -> None:
+    noted = {"added": False, "awaited": True}
+    lines = [line(1, 0, **noted), line(2, 0, 3, repeated=True, **noted), line(3, 0, 4, **noted)]
+    assert codes(folded(*lines)) == []
+
+
 def test_a_number_that_is_missing_is_a_gap_and_not_bad() -> None:
     report = folded(line(1, 1), line(4, 4, 9, 2), read(6, 5, 10, 1))
     assert codes(report) == ["gap", "gap"]

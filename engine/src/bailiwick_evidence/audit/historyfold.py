@@ -221,7 +221,7 @@ class _ObjectFold:
 
         A call that was denied after it was counted has been taken out again, which has a number and no line.
         """
-        moved = {event.seq for event in life if event.added and event.repeated}
+        moved = {event.seq for event in life if (event.added or event.noted) and event.repeated}
         withdrawn = {event.seq for event in life if event.withdrawn}
         numbers = {event.seq for event in life} | {seq for seq in self.others if seq <= life[-1].seq}
         lacking: list[tuple[int, int]] = []
@@ -289,9 +289,11 @@ class _ObjectFold:
         """
         if counted is not None:
             return min(event.seq + 1, counted.most + 1)
+        if not mention.added:
+            return None
         if mention.history is None and mention.name in self._ever:
             return min(event.seq + 1, self._ever[mention.name] + 1)
-        return event.seq if event.owns and mention.added else None
+        return event.seq if event.owns else None
 
     def _take(self, event: ObjectEvent, mention: HistoryMention, key: tuple[str, str]) -> None:
         """Take note of a call that was counted."""
@@ -302,7 +304,8 @@ class _ObjectFold:
                 other.before = None
         counted = self._lines.setdefault(key, _LineCounts(event.seq - 1))
         counted.most = counted.most + 1 if event.later else mention.number
-        self._ever[mention.name] = max(self._ever.get(mention.name, 0) + 1, counted.most)
+        # All events before the first line of it may have been calls of another definition with this name.
+        self._ever[mention.name] = max(self._ever.get(mention.name, event.seq - 1) + 1, counted.most)
         counted.before = None if event.later else (event, mention)
         if mention.history is not None and counts_at_once(mention.history):
             insort(counted.times, event.time)
