@@ -38,8 +38,14 @@ class LoneClient:
         self, path: str, body: object, caller: str = PEP, tenant: str = TENANT, headers: Mapping[str, str] | None = None
     ) -> Said:
         """Post to a path of an endpoint."""
+        return await self.post_raw(path, json.dumps(body), caller, tenant, headers)
+
+    async def post_raw(
+        self, path: str, body: str, caller: str = PEP, tenant: str = TENANT, headers: Mapping[str, str] | None = None
+    ) -> Said:
+        """Post a text, whatever it is."""
         own = {"Content-Type": "application/json", "Authorization": f"Bearer {caller}", **(headers or {})}
-        answer = await self._client.post(f"{tenant}/access/v1/{path}", data=json.dumps(body), headers=own)
+        answer = await self._client.post(f"{tenant}/access/v1/{path}", data=body, headers=own)
         raw = await answer.read()
         return Said(answer.status, json.loads(raw), answer.headers, raw)
 
