@@ -22,7 +22,7 @@ READ_BURST: Final = 500.0
 DRY_RUNS: Final = 10.0
 DRY_RUN_BURST: Final = 20.0
 DENIALS: Final = 10.0
-"""Writes a second for denied calls alone: they never take the turns of those that wait for an answer."""
+"""Writes a second that count denied calls, so that most turns are left to calls that wait for an answer."""
 DENIAL_BURST: Final = 50.0
 PATIENCE: Final = 0.5
 """Seconds that a write waits for its turn."""
