@@ -231,3 +231,15 @@ PLAIN: Final = {"n": 64 * "1", "o": [[64 * "2", 8 * "3"]], "u": 7}
 )
 def test_another_text_is_no_handle(text: str) -> None:
     assert parse_handle(text) is None
+
+
+async def test_a_call_whose_outcome_is_awaited_is_recorded_or_denied(api: KeptObjects) -> None:
+    musts: list[bool] = []
+
+    class Watching(KeptRecords):
+        async def write(self, line: bytes, *, must: bool = True) -> None:
+            musts.append(must)
+            await super().write(line, must=must)
+
+    assert (await point_of(api, BACKUPS, records=Watching()).ask()).allowed
+    assert musts == [True]

@@ -52,7 +52,9 @@ class DecisionRecorder:
         read = await self.read(one.asked.call, one.inputs.snapshot, None) if one.asked.large else None
         decision, line = self.compose(kind, one, self._now(), None, read)
         reserved = None if one.counted is None else one.counted.reserved
-        counted = one.allowed and reserved is not None and any(count.added for count in reserved.counts)
+        counted = (
+            one.allowed and reserved is not None and any(count.added or count.awaited for count in reserved.counts)
+        )
         return await self.write(decision, line, must=one.used is not None or counted)
 
     async def record_event(self, event: HistoryEvent) -> None:
