@@ -141,7 +141,7 @@ def test_a_definition_that_is_not_known_may_be_another_one_under_other_policies(
 
 
 def test_a_call_that_only_awaits_its_outcome_and_is_sent_again_is_no_gap() -> None:
-    noted = {"added": False, "awaited": True}
+    noted: Line = {"added": False, "awaited": True}
     lines = [line(1, 0, **noted), line(2, 0, 3, repeated=True, **noted), line(3, 0, 4, **noted)]
     assert codes(folded(*lines)) == []
 
