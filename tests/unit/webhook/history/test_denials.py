@@ -13,7 +13,7 @@ from bailiwick_webhook.metrics.table import HistoryDenials
 from support.histories import history, need
 from support.keptobjects import KeptObjects, lost
 from support.virtualtime import VirtualTime, virtual_time
-from unit.webhook.history.world import CountingReplica
+from unit.webhook.history.world import EXPORTS, CountingReplica
 
 __all__ = ["virtual_time"]
 
@@ -127,3 +127,16 @@ async def test_a_stop_ends_though_the_api_server_never_answers(replica: Counting
     replica.keeper.count_denied(denied())
     await replica.keeper.close()
     assert told(replica) == (0, 1)
+
+
+async def test_new_keys_of_denied_calls_leave_half_of_the_ration_to_others(
+    replica: CountingReplica, api: KeptObjects
+) -> None:
+    refused = 0
+    for number in range(1_500):
+        replica.keeper.count_denied(denied(named(2 * number)))
+        own = ObjectNeed(f"h-{2 * number + 1:040x}", f"sha256:{2 * number + 1:064x}", (EXPORTS,), need(EXPORTS).adds)
+        refused += not (await replica.reserve(number, None, own)).stands
+        await asyncio.sleep(0.09)
+    assert refused == 0
+    assert replica.tally.denied[HistoryDenials.COUNTED] > 500

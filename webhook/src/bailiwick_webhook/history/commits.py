@@ -350,7 +350,9 @@ class _ObjectCommits:
     ) -> None:
         listed = (*(waiting.definitions for waiting in batch), *(waiting.definitions for waiting in changes))
         definitions = {one.digest: one for histories in listed for one in histories}
-        written = await self._store.write(self._key, held, state, definitions.values(), crowded=len(batch) > 1)
+        written = await self._store.write(
+            self._key, held, state, definitions.values(), crowded=len(batch) > 1, waits=bool(batch)
+        )
         if written is None:
             self._try_again(batch, changes)
             return

@@ -57,9 +57,17 @@ class HistoryRations:
         """Take a write of one object that counts denied calls."""
         return self._denials.take(namespace, self._clock())
 
-    def take_new_key(self, namespace: str) -> bool:
-        """Take the creation of an object, which is a write as well."""
-        return self._new.take(namespace, self._clock())
+    def take_new_key(self, namespace: str, *, waits: bool = True) -> bool:
+        """Take the creation of an object, which is a write as well. Not `waits`: no call waits for it.
+
+        Half of what there is at once is for calls that wait.
+        """
+        if waits:
+            return self._new.take(namespace, self._clock())
+        if not self._new.take(namespace, now := self._clock(), NEW_KEY_BURST / 2):
+            return False
+        self._new.take(namespace, now, 1 - NEW_KEY_BURST / 2)
+        return True
 
     def put_back(self, namespace: str) -> None:
         """Put the turn of a write back, which was not needed."""

@@ -104,16 +104,17 @@ class ObjectStore:
         definitions: Iterable[CompiledHistory],
         *,
         crowded: bool = False,
+        waits: bool = True,
     ) -> HeldState | HistoryCause | None:
         """Write a state in place of the one that is held, and hold it; None: it is not the present one any more.
 
-        `crowded`: several calls waited for it, so that more are to be expected.
+        `crowded`: several calls waited for it, so that more are to be expected. Not `waits`: none did.
 
         `definitions`: of all lines whose windows are known. The others are kept for as long as any window can be.
 
         It takes the turn of a write that its caller has. After any other cause than RATION the write may have happened.
         """
-        if held.version is None and not self.rations.take_new_key(key[0]):
+        if held.version is None and not self.rations.take_new_key(key[0], waits=waits):
             return HistoryCause.RATION
         label = keep_until(state, definitions)
         wanted = manifest(key, state, held, label)
