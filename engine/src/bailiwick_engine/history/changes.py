@@ -20,6 +20,7 @@ from bailiwick_engine.history.state import (
     EntryOutcome,
     EntryShare,
     KeyState,
+    StateLine,
 )
 from bailiwick_engine.history.windows import ClockBounds
 from bailiwick_engine.policy.histories import CompiledHistory, CountedCalls
@@ -37,7 +38,7 @@ def count_denied(state: KeyState, calls: Mapping[CompiledHistory, int], clock: C
     lines = kept_lines(state, clock)
     for history, count in calls.items():
         lines[history.digest] = count_in_line(state, history, count, 0, clock)[0]
-    if len(lines) > MAX_LINES or any(slot.count > MAX_NUMBER for line in lines.values() for slot in line.slots):
+    if not _is_readable(lines):
         return state
     return replace(state, seq=state.seq + 1, clock=max(state.clock, clock.latest), lines=lines)
 
@@ -87,7 +88,7 @@ def settle(
             continue
         lines[share.line], previous, present = count_in_line(state, history, 1, share.total, clock)
         shares += [EntryShare(share.line, number, 1, share.total, previous) for number in present]
-    if len(lines) > MAX_LINES or len(shares) > MAX_SHARES:
+    if len(shares) > MAX_SHARES or not _is_readable(lines):
         return state, SettledOutcome("full")
     seq = state.seq + 1
     reported = EntryOutcome(held.outcome.until, outcome, seq)
@@ -109,6 +110,12 @@ def missing_outcomes(before: KeyState, after: KeyState, taken_out: Container[str
         and entry.id not in taken_out
         for entry in before.recent
     )
+
+
+def _is_readable(lines: Mapping[str, StateLine]) -> bool:
+    """Tell whether lines can be read back. Of amounts that are counted by outcomes, no call was judged by the sum."""
+    slots = (slot for line in lines.values() for slot in line.slots)
+    return len(lines) <= MAX_LINES and all(max(slot.count, slot.total) <= MAX_NUMBER for slot in slots)
 
 
 def has_room(state: KeyState, clock: ClockBounds) -> bool:

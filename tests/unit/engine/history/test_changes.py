@@ -13,6 +13,7 @@ from bailiwick_engine.history.state import (
     MAX_NUMBER,
     MAX_RECENT,
     MAX_TIME,
+    MAX_TOTAL,
     CallOutcome,
     KeyState,
     parse_state,
@@ -199,3 +200,17 @@ class TestAnOutcome:
     def test_changes_nothing_where_there_is_no_room(self) -> None:
         state = replace(counted(), seq=MAX_NUMBER)
         assert reported(state)[1].result == "full"
+
+    def test_never_makes_a_sum_that_cannot_be_read_back(self) -> None:
+        """Each of many calls may have the largest amount: their sum is known only when they are reported."""
+        large = need(BACKUPS, total=MAX_TOTAL)
+        state = empty_state()
+        for number in range(20):
+            waiting = WaitingCall(large, entry_id(number), lambda _: True)
+            state, _ = commit(state, (waiting,), at(NOW))
+        results = []
+        for number in range(20):
+            state, result = reported(state, entry=entry_id(number))
+            results.append(result.result)
+        assert results == 9 * ["settled"] + 11 * ["full"]
+        assert "backups" not in counts(state)
