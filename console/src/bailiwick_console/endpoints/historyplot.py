@@ -45,18 +45,18 @@ class HistoryPlot:
 
 
 def plot(state: KeyState, history: CompiledHistory, now: float) -> HistoryPlot | None:
-    """Return the plot of a sliding window at a time; None where nothing is counted in it, and for calendars.
+    """Return the plot of a sliding window at a time; None where there is nothing to draw.
 
-    A calendar's period is one number.
+    That is a calendar, whose period is one number, a window without calls, and times that no clock shows.
     """
     window, line = history.window, state.lines.get(history.digest)
     if line is None or not isinstance(window, SlidingWindow):
         return None
     moment, length = int(now * 1000), slot_length(window)
-    slots = [slot for slot in live_slots(window, line.slots, moment) if slot.count]
-    if not slots:
+    slots = live_slots(window, line.slots, moment)
+    # A clock of the decision point may be ahead of this one, but not by a whole window.
+    if not slots or slots[-1].number > moment // length + SLOTS:
         return None
-    # A clock of the decision point may be ahead of this one.
     last = max(moment // length, slots[-1].number)
     first = min(last - SLOTS, slots[0].number)
     most = max(slot.count for slot in slots)
