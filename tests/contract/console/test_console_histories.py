@@ -280,7 +280,7 @@ def test_a_subject_whose_uid_the_request_does_not_hold_has_no_key() -> None:
     with served(grant, policies=[policy]) as console:
         told = plain(console.site.visit().get(GRANT).text)
         assert asked_of_histories(console) == []
-    assert "not known: the key of the call has the agent's uid, which the request does not hold" in told
+    assert "not known: the key of the call has the agent's issuer and uid, which the request does not hold" in told
 
 
 def test_whether_a_call_counts_that_hangs_on_its_arguments_is_not_guessed() -> None:

@@ -118,8 +118,8 @@ class _RequestReader:
         subject = _subject(raw, asserted=asserted)
         actors = tuple(_actor(one) for one in request.get("actors") or ())
         self._missing = {
-            "subject": ("the subject's uid",) if subject is None else (),
-            "agent": ("the agent's uid",) if (actors[0] if actors else subject) is None else (),
+            "subject": ("the subject's issuer and uid",) if subject is None else (),
+            "agent": ("the agent's issuer and uid",) if (actors[0] if actors else subject) is None else (),
         }
         self._subject = subject or Party(raw["type"], raw["id"], "")
         self._call = Call(
