@@ -29,6 +29,7 @@ PATHS: Final = {
     "/grants/crm/agr-none": 404,
     "/endpoints": 200,
     "/endpoints/crm/crm-none": 404,
+    "/endpoints/crm/crm-none?history=h-none&objects=2": 404,
     "/access": 200,
     "/access/none": 404,
     "/decisions": 200,

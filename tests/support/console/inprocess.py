@@ -43,6 +43,8 @@ class TableCluster:
     grants: list[Object] = field(default_factory=list)
     policies: list[Object] = field(default_factory=list)
     data: list[Object] = field(default_factory=list)
+    histories: list[Object] = field(default_factory=list)
+    """Of these, a list has as many as it is asked for."""
     lacks: set[tuple[str, str]] = field(default_factory=set)
     fails: Callable[[str, str], Exception | None] = lambda method, path: None
     written: list[tuple[str, Any]] = field(default_factory=list)
@@ -64,6 +66,10 @@ class TableCluster:
         self._ask("GET", path)
         if path.endswith("/approvalgrants"):
             return {"metadata": {"resourceVersion": "100"}, "items": []}
+        if path.endswith("/endpointhistories"):
+            most = int(query["limit"])
+            more = "more" if len(self.histories) > most else ""
+            return {"metadata": {"continue": more}, "items": copy.deepcopy(self.histories[:most])}
         return copy.deepcopy(self._one(path))
 
     def list_all(self, path: str, **query: str) -> tuple[list[Object], str]:
@@ -119,7 +125,7 @@ class TableCluster:
 
     def _one(self, path: str) -> Object:
         name = path.rpartition("/")[2]
-        for one in self.grants:
+        for one in (*self.grants, *self.histories):
             if one["metadata"]["name"] == name:
                 return one
         raise ApiError(f'approvalgrants.bailiwick.dev "{name}" not found', 404)

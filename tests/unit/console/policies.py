@@ -38,6 +38,34 @@ def crm(**spec: Any) -> Object:  # noqa: ANN401 - of a policy
     )
 
 
+HISTORIES: Final = (
+    {
+        "name": "exports",
+        "key": ["agent"],
+        "window": "1h",
+        "counts": {"actions": ["customers.export"], "when": "context.intent != 'drill'"},
+    },
+    {
+        "name": "spent",
+        "key": ["agent"],
+        "window": "64m",
+        "counts": {"actions": ["customers.export"], "resources": [{"type": "customer", "ids": ["*"]}]},
+        "amount": {"of": "context.args.amount", "digits": 2},
+    },
+    {
+        "name": "daily",
+        "key": ["agent"],
+        "calendar": {"unit": "Day", "timeZone": "UTC"},
+        "counts": {"actions": ["*"], "approved": "Ignore"},
+    },
+)
+
+
+def counting(*histories: Object, **spec: Any) -> Object:  # noqa: ANN401 - of a policy
+    """Return the policy of `crm` with histories in its settings."""
+    return crm(**{"endpointSettings": PEOPLE | {"history": list(histories or HISTORIES)}, **spec})
+
+
 PAYLOADS: Final = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',

@@ -7,7 +7,8 @@ from typing import Final
 
 from aiohttp import web
 
-from bailiwick_console.endpoints import cellpage, matrixpage, overview, source, togetherpage
+from bailiwick_console.endpoints import cellpage, historiespage, matrixpage, overview, source, togetherpage
+from bailiwick_console.endpoints.historiespage import HistoriesPart
 from bailiwick_console.endpoints.knownuses import KnownUses
 from bailiwick_console.endpoints.matrixpage import MatrixQuestion
 from bailiwick_console.endpoints.source import CompiledCache, EndpointReading
@@ -43,7 +44,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
 
 
 async def matrix(request: web.Request) -> web.StreamResponse:
-    """Show the policies of an endpoint, and its matrix."""
+    """Show the policies of an endpoint, its matrix, and what its histories have counted."""
     visitor = request[VISITOR]
     query = request.query
     asked = MatrixQuestion(
@@ -51,15 +52,24 @@ async def matrix(request: web.Request) -> web.StreamResponse:
     )
     cluster, cache, place = visitor.source.cluster, visitor.shelf.get(CompiledCache), _place(request)
 
-    def work() -> tuple[EndpointReading, matrixpage.MatrixPage | None]:
+    def work() -> tuple[EndpointReading, matrixpage.MatrixPage | None, HistoriesPart | None]:
         found = source.endpoint(cluster, *place, cache)
+        reading = source.histories(cluster, found, query.get("history", "").strip())
+        counted = historiespage.compose(found, reading, query.get("objects", "1"))
         made = _matrix(found)
-        return found, None if made is None else matrixpage.compose(made, asked)
+        return found, None if made is None else matrixpage.compose(made, asked), counted
 
-    found, composed = await visitor.threads.run(work)
+    found, composed, counted = await visitor.threads.run(work)
     policies = page_of(found.state.policies, query.get("policies", "1"), _POLICIES)
     return visitor.views.page(
-        "endpoint.html", 200, found=found, matrix=composed, asked=asked, policies=policies, here=_here(place)
+        "endpoint.html",
+        200,
+        found=found,
+        matrix=composed,
+        asked=asked,
+        policies=policies,
+        histories=counted,
+        here=_here(place),
     )
 
 

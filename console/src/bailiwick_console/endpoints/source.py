@@ -7,6 +7,7 @@ are served, and what is wrong with them is on the page.
 import functools
 import hashlib
 import json
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from http import HTTPStatus
 from threading import Lock
 from typing import Any, Final
 
-from bailiwick_api.kinds.meta import ENDPOINT_DATA, ENDPOINT_POLICIES
+from bailiwick_api.kinds.meta import ENDPOINT_DATA, ENDPOINT_HISTORIES, ENDPOINT_LABEL, ENDPOINT_POLICIES
 from bailiwick_console.endpoints import overview
 from bailiwick_console.endpoints.overview import EndpointState
 from bailiwick_console.grants.source import AbsentError, MissingRightError
@@ -23,12 +24,15 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import BrokenPolicy, CompiledPolicy
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_governance.apiserver.cluster import ClusterClient, Object, policies_path
+from bailiwick_governance.apiserver.cluster import ClusterClient, Object, histories_path, policies_path
 from bailiwick_governance.errors import ApiError
 from bailiwick_governance.sources import clusterpolicies
 from bailiwick_kube.paths import data_path
 
 _MOST_KEPT: Final = 1_024
+_MOST_HISTORIES: Final = 200
+"""So many objects are read for a page: each can be 16 KiB."""
+_HISTORY_NAME: Final = re.compile(r"h-[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,19 @@ class EndpointReading:
     compiled: CompiledEndpoint | None
     problems: tuple[str, ...]
     now: float
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryReading:
+    """Objects of an endpoint's histories. `unread`: why they could not be read; `more`: there are more than were read.
+
+    `wanted`: the name of the only one that was looked up; empty: none was.
+    """
+
+    items: tuple[Object, ...] = ()
+    unread: str = ""
+    more: bool = False
+    wanted: str = ""
 
 
 class CompiledCache:
@@ -97,6 +114,34 @@ def endpoint(cluster: ClusterClient, namespace: str, name: str, cache: CompiledC
     """Read and compile one endpoint. Raises `MissingRightError`, and `AbsentError` where no policy is for it."""
     found = readings(cluster, namespace, policies(cluster, namespace), cache, only=name)
     return next(found, None) or _absent(namespace, name)
+
+
+def histories(cluster: ClusterClient, found: EndpointReading, wanted: str) -> HistoryReading:
+    """Read what the histories of an endpoint have counted, or (`wanted`) the one object of this name.
+
+    Nothing is read for an endpoint without histories. What cannot be read leaves the reason.
+    """
+    if found.compiled is None or not found.compiled.histories:
+        return HistoryReading()
+    namespace, endpoint = found.key
+    if wanted and _HISTORY_NAME.fullmatch(wanted) is None:
+        return HistoryReading(unread="a name of an EndpointHistory is h- and 40 hexadecimal digits", wanted=wanted)
+    path = histories_path(namespace, wanted)
+    try:
+        if wanted:
+            return HistoryReading((cluster.get(path),), wanted=wanted)
+        listed = cluster.get(path, labelSelector=f"{ENDPOINT_LABEL}={endpoint}", limit=str(_MOST_HISTORIES))
+    except ApiError as error:
+        if wanted and error.status == HTTPStatus.NOT_FOUND:
+            return HistoryReading(wanted=wanted)
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            raise
+        if error.status != HTTPStatus.FORBIDDEN:
+            return HistoryReading(unread=str(error), wanted=wanted)
+        right = f"the verb {'get' if wanted else 'list'} on {ENDPOINT_HISTORIES} in namespace {visible(namespace)}"
+        return HistoryReading(unread=f"you lack {right}, and no role of Bailiwick has it", wanted=wanted)
+    more = bool((listed.get("metadata") or {}).get("continue"))
+    return HistoryReading(tuple(listed.get("items") or ()), more=more)
 
 
 def readings(

@@ -15,6 +15,7 @@ from bailiwick_governance.grants import grantfacts, policyfacts, steps
 from bailiwick_governance.grants.grantfacts import Fact, FactRows, GrantFact
 from bailiwick_governance.grants.grantview import GrantStepView, GrantView, exact_span, moment, span
 from bailiwick_governance.grants.overlaps import find_overlaps
+from bailiwick_governance.views.requesthistories import RequestHistories, history_facts
 
 Object = Mapping[str, Any]
 
@@ -33,7 +34,8 @@ class PageSection:
 class PageContext:
     """What is known beside the grant. None: it could not be read, and `unread` says why.
 
-    `missing`: for each step that the person lacks a right to review, which one it is.
+    `missing`: for each step that the person lacks a right to review, which one it is. `histories`: none once the grant
+    has ended.
     """
 
     me: CurrentUser
@@ -41,6 +43,7 @@ class PageContext:
     policies: Sequence[Object] | None
     missing: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
+    histories: RequestHistories = field(default_factory=RequestHistories)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def compose(grant: GrantView, context: PageContext) -> GrantPage:
         PageSection("what", "What is to be done", tuple(grantfacts.action(grant))),
         PageSection("call", "With which arguments", (*grantfacts.arguments(grant), *grantfacts.binding(grant))),
         PageSection("yes", "What a yes gives", (*grantfacts.permission(grant, others), *_width(grant))),
-        PageSection("why", "Why you are asked", (*grantfacts.origin(grant), *policyfacts.conditions(grant, policies))),
+        PageSection("why", "Why you are asked", tuple(_origin(grant, policies, context.histories))),
         PageSection("change", "What is new since your last yes", tuple(_since(grant, context))),
         PageSection("reviews", "Whose yes is needed", tuple(grantfacts.reviewers(grant))),
         PageSection("no", "What happens on a no, and on no answer", tuple(_otherwise(grant))),
@@ -111,6 +114,12 @@ def _cannot(grant: GrantView, context: PageContext, mine: Sequence[GrantStepView
         )
         return f"You cannot review any of the open steps: {wanted}." if wanted else "Every step is met."
     return f"You are not allowed to review this: {context.missing[mine[0].name]} is missing."
+
+
+def _origin(grant: GrantView, policies: policyfacts.Policies, histories: RequestHistories) -> Iterator[Fact]:
+    yield from grantfacts.origin(grant)
+    yield from policyfacts.conditions(grant, policies)
+    yield from history_facts(grant, histories)
 
 
 def _width(grant: GrantView) -> Iterator[Fact]:

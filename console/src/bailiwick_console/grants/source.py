@@ -12,13 +12,20 @@ from bailiwick_console.grants import inbox
 from bailiwick_console.grants.grantpage import PageContext
 from bailiwick_console.grants.inbox import InboxList
 from bailiwick_engine.approval.display import visible
-from bailiwick_governance.apiserver.cluster import ClusterClient, Object, grants_path, policies_path
+from bailiwick_governance.apiserver.cluster import (
+    ClusterClient,
+    Object,
+    grants_path,
+    histories_path,
+    policies_path,
+)
 from bailiwick_governance.apiserver.people import CurrentUser, Permissions
 from bailiwick_governance.errors import ApiError, UserError
 from bailiwick_governance.grants import reviews, steps
 from bailiwick_governance.grants.grantrows import listable
 from bailiwick_governance.grants.grantview import GrantView
 from bailiwick_governance.grants.steps import StepChoice
+from bailiwick_governance.views.requesthistories import RequestHistories, request_histories, unread_object
 
 
 class MissingRightError(UserError):
@@ -87,7 +94,26 @@ class GrantSource:
             if (right := reviews.missing_right(permissions, grant, StepChoice(step, None))) is not None
         }
         views = None if grants is None else [GrantView(raw, grant.now) for raw in grants if listable(raw, grant.now)]
-        return PageContext(self.me, views, policies, missing, unread)
+        histories = RequestHistories() if policies is None or grant.ended else self._histories(grant, policies)
+        return PageContext(self.me, views, policies, missing, unread, histories)
+
+    def _histories(self, grant: GrantView, policies: list[Object]) -> RequestHistories:
+        """Return the histories of the call, and their objects as far as the person may read them."""
+        found = RequestHistories(request_histories(grant, policies))
+        objects: dict[str, Object | None] = {}
+        unread: dict[str, str] = {}
+        for name in found.names:
+            try:
+                objects[name] = self.cluster.get(histories_path(grant.namespace, name))
+            except ApiError as error:
+                if error.status == HTTPStatus.UNAUTHORIZED:
+                    raise
+                if error.status == HTTPStatus.NOT_FOUND:
+                    objects[name] = None
+                else:
+                    forbidden = error.status == HTTPStatus.FORBIDDEN
+                    unread[name] = unread_object(grant.namespace) if forbidden else str(error)
+        return RequestHistories(found.entries, objects, unread)
 
     def _try_list(self, what: str, path: str, unread: dict[str, str]) -> list[Object] | None:
         try:
