@@ -174,7 +174,7 @@ def test_ab_35_what_is_no_request_is_counted_and_not_logged(point: DecisionPoint
     with Floods([Flood("babble", port_of(point), 50, pause=0)], SECONDS) as flood:
         time.sleep(2)
     (counts,) = flood.counts.values()
-    assert counts["400"] > 100
+    assert counts["400"] > 20
     assert metric(point, 'bailiwick_requests_malformed_total{port="decisions"}') - before >= counts["400"]
     added = point.process.log.read_bytes()[size:]
     assert added.count(b"\n") < 10, added.decode()
