@@ -31,19 +31,22 @@ class OutcomeSettler:
         """Count a call by its outcome, once; in several objects one after the other, by name."""
         results: list[ReportResult] = []
         for counted in sorted(report.handle.entries, key=lambda one: one.object):
-            settled = await self._settle(report, counted)
+            settled = await self._settle(report, counted, begun=bool(results))
             if isinstance(settled, HistoryCause):
                 return settled
-            results.append(settled)
-            if settled.result == "conflict":
-                # What is not settled yet stays open for the outcome that was reported first.
+            if settled.result == "conflict" or (settled.result == "late" and not results):
+                # After a conflict, what is not settled yet stays open for the outcome that was reported first. What is
+                # too late in the first object counts in none: each has a time of its own, and may still await it.
                 return settled
+            results.append(settled)
         counts = tuple(count for one in results for count in one.counts)
         found = {one.result for one in results}
         return ReportResult("settled" if "settled" in found else "repeated" if "repeated" in found else "late", counts)
 
-    async def _settle(self, report: ReportedOutcome, counted: CountedEntry) -> ReportResult | HistoryCause:
-        settling = _Settlement(report, counted)
+    async def _settle(
+        self, report: ReportedOutcome, counted: CountedEntry, *, begun: bool
+    ) -> ReportResult | HistoryCause:
+        settling = _Settlement(report, counted, begun=begun)
         try:
             async with asyncio.timeout(PATIENCE):
                 changed = await self._commits.change(
@@ -59,11 +62,12 @@ class OutcomeSettler:
 
 
 class _Settlement:
-    """A report that is counted in one object. `outcome`: what it came to last."""
+    """A report that is counted in one object. `begun`: another object has it. `outcome`: what it came to last."""
 
-    __slots__ = ("_counted", "_entry", "_outcome", "_report")
+    __slots__ = ("_begun", "_counted", "_entry", "_outcome", "_report")
 
-    def __init__(self, report: ReportedOutcome, counted: CountedEntry) -> None:
+    def __init__(self, report: ReportedOutcome, counted: CountedEntry, *, begun: bool) -> None:
+        self._begun = begun
         self._report = report
         self._counted = counted
         self._entry = entry_of(report.uid, report.handle.nonce, counted.attempt)
@@ -76,8 +80,12 @@ class _Settlement:
             self._outcome = SettledOutcome("late")
             return state
         report = self._report
-        state, self._outcome = settle(state, self._entry, report.outcome, report.definitions, moment)
-        return state
+        settled, self._outcome = settle(state, self._entry, report.outcome, report.definitions, moment)
+        if self._outcome.result == "settled" and not self._begun and moment.earliest > report.handle.until:
+            # It is too late in another object. A forged time gains nothing: each object looks at its own, too.
+            self._outcome = SettledOutcome("late")
+            return state
+        return settled
 
     def result(self, changed: ChangedState) -> ReportResult | HistoryCause:
         """Return what it came to, with the numbers after it."""
