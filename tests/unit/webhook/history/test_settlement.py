@@ -77,7 +77,7 @@ class TwoObjectCall:
         self.api.before = lambda _: None
 
 
-async def sent_again(time: VirtualTime) -> tuple[Counting, EntryHandle]:
+async def sent_again(time: VirtualTime) -> tuple[TwoObjectCall, EntryHandle]:
     """Return a call that the second object counts ten seconds later than the first, when it was sent again."""
     counting = TwoObjectCall(time, need(BACKUPS), other(need(BACKUPS)))
     # It is not taken out of the first one either.
