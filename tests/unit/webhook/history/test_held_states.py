@@ -5,7 +5,7 @@ import pytest
 from bailiwick_engine.history.commit import ClockBounds, WaitingCall, commit
 from bailiwick_engine.history.state import KeyState
 from bailiwick_webhook.history import heldstates
-from bailiwick_webhook.history.heldstates import HeldState, HeldStates, parse_hour
+from bailiwick_webhook.history.heldstates import HeldState, HeldStates, hour_of
 from support.histories import HOUR, empty_state, entry_id, history, need
 
 NOW = 1_764_439_200_000
@@ -53,7 +53,14 @@ def test_another_object_is_not_behind() -> None:
 
 @pytest.mark.parametrize(
     ("label", "time"),
-    [("2025-11-29T18", NOW), ("", None), ("2025-11-29", None), ("2025-11-29T24", None), ("9999-99-99T99", None)],
+    [
+        ("2025-11-29T18", NOW),
+        ("", None),
+        ("2025-11-29", None),
+        ("2025-11-29T24", None),
+        ("2025-11-29T1", None),
+        ("9999-99-99T99", None),
+    ],
 )
 def test_an_hour_is_what_the_label_says(label: str, time: int | None) -> None:
-    assert parse_hour(label) == time
+    assert hour_of(label) == time

@@ -6,12 +6,12 @@ its time, is not trusted until all that it may lack is out of every window.
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
 
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_LABEL, KEEP_UNTIL_LABEL
+from bailiwick_api.times import parse_hour
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.history.state import KeyState, parse_state, state_spec
 from bailiwick_webhook.history.ports import HistoryKey
@@ -21,7 +21,6 @@ REMEMBERED: Final = 10_000
 """Objects of which it is remembered how far they had come."""
 MOST_PARTS: Final = 100_000
 """Slots and entries of all states that are kept: about 20 MB."""
-_HOUR: Final = "%Y-%m-%dT%H"
 _SPREAD: Final = 30_000
 """Milliseconds before its hour from which on nothing of a state matters (see `retention.keep_until`)."""
 
@@ -57,7 +56,7 @@ def parse_held(body: Mapping[str, Any], empty: KeyState, began: float) -> HeldSt
     state = parse_state(body.get("spec"))
     if state is None or (state.endpoint, state.key) != (empty.endpoint, empty.key) or "deletionTimestamp" in metadata:
         return None
-    keep_until = parse_hour((metadata.get("labels") or {}).get(KEEP_UNTIL_LABEL, ""))
+    keep_until = hour_of((metadata.get("labels") or {}).get(KEEP_UNTIL_LABEL))
     if keep_until is None:
         return None
     return HeldState(state, metadata["resourceVersion"], metadata["uid"], keep_until, began, began)
@@ -81,12 +80,10 @@ def manifest(key: HistoryKey, state: KeyState, held: HeldState, keep_until: str)
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": state_spec(state)}
 
 
-def parse_hour(label: str) -> int | None:
-    """Return the time of a label, in milliseconds since the epoch; None where it is none."""
-    try:
-        return int(datetime.strptime(label, _HOUR).replace(tzinfo=UTC).timestamp()) * 1000
-    except ValueError:
-        return None
+def hour_of(label: object) -> int | None:
+    """Return the hour of a label, in milliseconds since the epoch; None where it is none."""
+    hour = parse_hour(label)
+    return None if hour is None else int(hour.timestamp()) * 1000
 
 
 class HeldStates:

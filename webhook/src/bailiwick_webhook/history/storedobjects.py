@@ -17,7 +17,7 @@ from bailiwick_engine.history.state import KeyState
 from bailiwick_engine.policy.histories import CompiledHistory
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.cluster.client import ClusterUnavailableError
-from bailiwick_webhook.history.heldstates import HeldState, HeldStates, manifest, parse_held, parse_hour
+from bailiwick_webhook.history.heldstates import HeldState, HeldStates, hour_of, manifest, parse_held
 from bailiwick_webhook.history.ports import HistoryKey
 from bailiwick_webhook.history.rations import HistoryRations
 from bailiwick_webhook.loglimit import LogLimit
@@ -139,9 +139,7 @@ class ObjectStore:
             _log.error("history not written", name=key[1], status=answer.status, why=answer.message)
             return HistoryCause.REFUSED
         self.tally.commits[HistoryCommit.WRITTEN] += 1
-        written = HeldState(
-            state, metadata["resourceVersion"], metadata["uid"], parse_hour(label) or 0, began, held.read
-        )
+        written = HeldState(state, metadata["resourceVersion"], metadata["uid"], hour_of(label) or 0, began, held.read)
         if crowded:
             # A replica that loses the race has to read before it writes, and would lose again.
             rest = min(_MOST_REST, took * random.uniform(*_RESTS))  # noqa: S311 - it hides nothing
