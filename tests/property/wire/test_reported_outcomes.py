@@ -163,11 +163,8 @@ def agree(script: ReportScript, seen: tuple[int, bool]) -> None:
 
 @pytest.fixture(scope="module", params=SERVERS.values(), ids=list(SERVERS))
 def server(request: pytest.FixtureRequest) -> Iterator[WebServer]:
-    try:
-        with request.param() as running:
-            yield running
-    except ModuleNotFoundError as error:
-        pytest.skip(f"needs {error.name}, which this environment does not have")
+    with request.param() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

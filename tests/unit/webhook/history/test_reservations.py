@@ -100,12 +100,6 @@ async def test_a_lost_answer_of_the_second_object_takes_the_call_out_of_the_firs
     api: KeptObjects, virtual_time: VirtualTime
 ) -> None:
     replica = CountingReplica(api, virtual_time)
-    writes = iter(["POST", "POST"])
-
-    def lose_the_second(method: str) -> None:
-        if method == "POST" and next(writes, None) and next(writes, "none") == "none":
-            lost()
-
     await replica.reserve(1, at_most(9, "agents"), AGENT)
     api.after = lambda method: lost() if method == "POST" else None
     denied = await replica.reserve(2, at_most(9, "agents", "totals"), *BOTH)
