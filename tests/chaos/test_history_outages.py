@@ -3,8 +3,6 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Final, Self
 
 import pytest
@@ -37,19 +35,6 @@ def counted(name: str) -> Object:
 def limited(name: str) -> Object:
     condition = {"name": "limit", "expression": f"history.{name}.count <= {LIMIT}"}
     return rule(name, actions=[f"customers.{name}"], conditions=[condition])
-
-
-@pytest.fixture(scope="module")
-def ours() -> Iterator[Bailiwick]:
-    """A control plane of this module alone: its tests break it."""
-    with ExitStack() as closing:
-        yield Bailiwick.begin(closing, replicas=0)
-
-
-@pytest.fixture(scope="module")
-def plane(ours: Bailiwick) -> ControlPlane:
-    assert ours.plane is not None
-    return ours.plane
 
 
 @pytest.fixture(scope="module")
