@@ -45,8 +45,8 @@ class HistoryNumbers(msgspec.Struct, frozen=True, gc=False):
         return f"{whole}.{part:0{self.digits}}" if self.digits else str(whole)
 
     @classmethod
-    def of(cls, count: int, decimal_sum: str | None, age: int | None) -> Self | None:
-        """Return the numbers that a record has in these words; None where it has no such sum."""
+    def from_record(cls, count: int, decimal_sum: str | None, age: int | None) -> Self | None:
+        """Return the numbers as a record writes them; None if the sum is not one that a process writes."""
         if decimal_sum is None:
             return cls(count, age=age)
         if _DECIMAL.fullmatch(decimal_sum) is None:

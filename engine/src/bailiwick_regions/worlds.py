@@ -195,7 +195,7 @@ def _samples(comparisons: list[Comparison]) -> tuple[_Sample, ...]:
     made = {one: scope.condition(one.text(_MEMBER), "") for one in comparisons}
     for value in (*values, _ABSENT):
         context = {} if value is _ABSENT else {"value": value}
-        seen = Inputs.of({"subject": {}, "actor": {}, "action": {}, "resource": {}, "context": context}, 0.0)
+        seen = Inputs.from_values({"subject": {}, "actor": {}, "action": {}, "resource": {}, "context": context}, 0.0)
         truths = {
             one: scope.evaluate(expression, seen) if isinstance(expression, Expression) else UNKNOWN
             for one, expression in made.items()

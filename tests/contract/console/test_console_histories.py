@@ -154,7 +154,7 @@ def test_of_an_object_that_is_no_state_or_of_another_endpoint_nothing_is_shown_a
     other["spec"]["endpoint"] = "mail"
     console.cluster.histories[:] = [broken, other]
     page = console.site.visit().get(ENDPOINT)
-    expected = f"(none in force) unknown unknown unknown unknown 2026-11-30T08:00:00Z {OBJECT}"
+    expected = f"(unreadable) unknown unknown unknown unknown 2026-11-30T08:00:00Z {OBJECT}"
     assert body_rows(page.text) == [expected, expected]
     assert "<svg" not in page.text
 

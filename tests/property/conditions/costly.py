@@ -96,6 +96,6 @@ def call(chance: Random) -> Inputs:
     party = {"id": "a", "type": "t", "properties": {}, "claims": {}}
     resource = {"type": "t", "id": "a" * min(long, 200), "properties": {}}
     action = {"name": "a", "properties": {}}
-    return Inputs.of(
+    return Inputs.from_values(
         {"subject": party, "actor": {}, "action": action, "resource": resource, "context": context}, 1_900_000_000.0
     )

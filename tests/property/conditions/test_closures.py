@@ -281,7 +281,7 @@ def test_a_condition_with_variables_holds_by_closures_as_by_the_library() -> Non
             counts["conditions"] += 1
             counts["with variables"] += bool(expression.uses) and expression.closure is not None
             for bindings in made:
-                slowly = Inputs.of(bindings, NOW)
+                slowly = Inputs.from_values(bindings, NOW)
                 slowly.plain = False
                 slowly.allowance = bindings.allowance = 10**15
                 held = scope.evaluate(expression, bindings)

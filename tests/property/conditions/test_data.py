@@ -141,7 +141,7 @@ def test_closures_read_data_as_the_library_does(text: str, one: dict[str, Any], 
     assert isinstance(expression, Expression)
     party = {"type": "t", "id": "i", "properties": {}}
     values = {"subject": party, "resource": {"type": "t", "id": CALL.resource.id, "properties": {}}, "context": {}}
-    seen, bound = Inputs.of(values, 0.0), {"data.one": one, "data.two": two}
+    seen, bound = Inputs.from_values(values, 0.0), {"data.one": one, "data.two": two}
     by_closure = evaluate_expression(expression, bound, seen, handed=False)
     by_library = expressions._by_library(expression, bound, seen)
     if by_closure is not DEFERRED:

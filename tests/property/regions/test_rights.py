@@ -86,7 +86,8 @@ def said(rows: Iterable[AccessRow], party: Party) -> list[AccessRow]:
 
 def reached(rows: Iterable[AccessRow], labels: dict[str, str], call: Call, free: dict[str, Truth]) -> int:
     """Return how far rows let a call come, in a world."""
-    inputs = Inputs.of({"subject": {}, "actor": {}, "action": {}, "resource": {}, "context": call.context}, 0.0)
+    parts = {"subject": {}, "actor": {}, "action": {}, "resource": {}, "context": call.context}
+    inputs = Inputs.from_values(parts, 0.0)
     found = 0
     for row in rows:
         here = all(labels[name] in {one.partition("\0")[0] for one in some} for name, some in row.where.items())

@@ -74,11 +74,11 @@ def _warnings(found: PolicySet, snapshot: Snapshot) -> Iterator[str]:
     """Yield what the engine warns of in each policy, the rules that can never decide, and those without a subject."""
     lints: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for (namespace, _), endpoint in snapshot.endpoints.items():
-        told = [(rule, "name", why) for rule, why in unreachable(endpoint.rules)]
-        told += [(rule, "subjects", why) for rule, why in unproven(endpoint)]
-        told += [(rule, "conditions", why) for rule, why in unread_histories(endpoint)]
-        told += [(rule, "actions", why) for rule, why in uncountable_calls(endpoint)]
-        for rule, member, why in told:
+        warnings = [(rule, "name", why) for rule, why in unreachable(endpoint.rules)]
+        warnings += [(rule, "subjects", why) for rule, why in unproven(endpoint)]
+        warnings += [(rule, "conditions", why) for rule, why in unread_histories(endpoint)]
+        warnings += [(rule, "actions", why) for rule, why in uncountable_calls(endpoint)]
+        for rule, member, why in warnings:
             lints.setdefault((namespace, rule.policy.name), []).append((rule.name, member, why))
     for label, document in found.documents:
         if document.flaws or not document.complete:

@@ -63,7 +63,7 @@ def compose(found: EndpointReading, reading: HistoryReading, number: str) -> His
     histories = () if found.compiled is None else found.compiled.histories
     if not histories:
         return None
-    shown = [_shown(raw, histories, found.key[1]) for raw in reading.items]
+    shown = [_shown_object(raw, histories, found.key[1]) for raw in reading.items]
     part = page_of(shown, number, OBJECTS)
     return HistoriesPart(
         tuple(_definitions(found, histories)),
@@ -77,7 +77,7 @@ def compose(found: EndpointReading, reading: HistoryReading, number: str) -> His
     )
 
 
-def _shown(raw: Mapping[str, Any], histories: Sequence[CompiledHistory], endpoint: str) -> ShownHistory:
+def _shown_object(raw: Mapping[str, Any], histories: Sequence[CompiledHistory], endpoint: str) -> ShownHistory:
     """Return an object. One that was made for another endpoint is unreadable here, whatever its label says."""
     state = parse_state(raw.get("spec"))
     if state is not None and state.endpoint != endpoint:

@@ -51,7 +51,7 @@ class Inputs(dict[str, Any]):
     _extents: dict[Path, Extent]
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], moment: float) -> Self:
+    def from_values(cls, values: Mapping[str, Any], moment: float) -> Self:
         """Hold these values, named as `_DECLARED` says, at this moment in seconds since the epoch."""
         made = cls(values)
         made.moment = moment
@@ -107,9 +107,9 @@ class HistoryInputs(Inputs):
     history: HistoryMembers
 
     @classmethod
-    def of(cls, values: Mapping[str, Any], moment: float) -> Self:
-        """Hold these values, as `Inputs.of` does; all histories are unknown at first."""
-        made = super().of(values, moment)
+    def from_values(cls, values: Mapping[str, Any], moment: float) -> Self:
+        """Hold these values, as `Inputs.from_values` does; all histories are unknown at first."""
+        made = super().from_values(values, moment)
         made.history = NO_NUMBERS
         return made
 
@@ -218,7 +218,7 @@ def inputs(call: Call, subject: Party, now: float, actor: Party | None = None, k
     action, resource, context = call.action, call.resource, call.context
     doing, properties = action.properties, resource.properties
     # Each is passed on if it is a dict already, as almost all are: no code here writes to it.
-    return kind.of(
+    return kind.from_values(
         {
             "subject": _party(subject),
             "actor": {} if actor is None else _party(actor),

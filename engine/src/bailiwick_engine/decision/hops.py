@@ -62,18 +62,18 @@ def hops(
     `numbers`: what is known of the endpoint's histories; None where it has none.
     """
     delegation = endpoint.settings.delegation if call.actors and endpoint.settings else None
-    beside = _Beside.of(endpoint, numbers) if endpoint.reads or numbers is not None else None
+    outside = _OutsideInputs.of_endpoint(endpoint, numbers) if endpoint.reads or numbers is not None else None
     if delegation is None:
-        return (_hop(endpoint, call, subject, _View(subject, None, now, LIMIT, beside), must_allow=True),)
+        return (_hop(endpoint, call, subject, _View(subject, None, now, LIMIT, outside), must_allow=True),)
     # What the conditions of a call may take is shared by all that they are asked for: each hop, and its ceiling.
     share = LIMIT // (2 * len(call.actors) + 1)
     found: list[Hop] = []
     for actor in call.actors:
-        view = _View(subject, actor, now, share, beside)
+        view = _View(subject, actor, now, share, outside)
         refused = None if _under_ceiling(delegation, call, view) else Reason.SCOPE_EXCEEDED
         found.append(_hop(endpoint, call, actor, view, must_allow=True, refused=refused))
     # The person's own Deny and RequireApproval always count; an Allow of their own only where it is asked for.
-    last = _View(subject, None, now, share, beside)
+    last = _View(subject, None, now, share, outside)
     found.append(_hop(endpoint, call, subject, last, must_allow=delegation.entitled))
     return tuple(found)
 
@@ -95,14 +95,14 @@ def applies(hop: Hop) -> bool:
 _APPLIES, _DENY = Standing.APPLIES, Effect.DENY
 
 
-class _Beside(msgspec.Struct, frozen=True, gc=False):
+class _OutsideInputs(msgspec.Struct, frozen=True, gc=False):
     """What conditions see that is not of the call. `data` None: no policy of the endpoint names any."""
 
     data: Data | None
     history: HistoryMembers
 
     @classmethod
-    def of(cls, endpoint: CompiledEndpoint, numbers: Mapping[str, HistoryNumbers] | None) -> "_Beside":
+    def of_endpoint(cls, endpoint: CompiledEndpoint, numbers: Mapping[str, HistoryNumbers] | None) -> "_OutsideInputs":
         """Return what conditions of an endpoint see; a name that it has no history of is unknown to them."""
         known: HistoryMembers = {}
         if numbers:
@@ -121,19 +121,19 @@ class _Beside(msgspec.Struct, frozen=True, gc=False):
 class _View(msgspec.Struct, frozen=True, gc=False):
     """What conditions see at one hop, and what all of them may take together, in picoseconds.
 
-    `beside` None: the call is all that they see.
+    `outside` None: the call is all that they see.
     """
 
     subject: Party
     actor: Party | None
     now: float
     limit: int
-    beside: _Beside | None
+    outside: _OutsideInputs | None
 
     def inputs(self, call: Call) -> Inputs:
-        if self.beside is None:
+        if self.outside is None:
             return inputs(call, self.subject, self.now, self.actor)
-        return self.beside.inputs(call, self.subject, self.now, self.actor)
+        return self.outside.inputs(call, self.subject, self.now, self.actor)
 
 
 def _hop(
@@ -182,8 +182,8 @@ def seen(
     numbers: Mapping[str, HistoryNumbers] | None = None,
 ) -> Inputs:
     """Return what conditions of an endpoint see of a call, of the data that they read, and of the histories."""
-    beside = _Beside.of(endpoint, numbers) if endpoint.reads or numbers is not None else None
-    return _View(subject, actor, now, LIMIT, beside).inputs(call)
+    outside = _OutsideInputs.of_endpoint(endpoint, numbers) if endpoint.reads or numbers is not None else None
+    return _View(subject, actor, now, LIMIT, outside).inputs(call)
 
 
 def share(values: Inputs, conditions: Iterable[CompiledCondition], limit: int) -> None:

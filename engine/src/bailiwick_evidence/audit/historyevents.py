@@ -166,7 +166,7 @@ def _by_object(
     state = _state_of(line)
     found: dict[str, tuple[_Member, list[HistoryMention]]] = {}
     for one in line.history:
-        numbers = HistoryNumbers.of(one.count, one.sum, one.age)
+        numbers = HistoryNumbers.from_record(one.count, one.sum, one.age)
         first, mentions = found.setdefault(one.object, (one, []))
         alike = (first.seq, first.repeated) == (one.seq, one.repeated)
         if numbers is None or min(one.count, one.seq, one.age or 0) < 0 or not alike:

@@ -69,7 +69,7 @@ class EngineAnswer:
     uncounted: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, verdict: Verdict, uncounted: tuple[str, ...] = ()) -> "EngineAnswer":
+    def from_verdict(cls, verdict: Verdict, uncounted: tuple[str, ...] = ()) -> "EngineAnswer":
         """Return the parts of a verdict that a record contains."""
         rule = None if verdict.rule is None else verdict.rule.place
         gated = verdict.gate is not None

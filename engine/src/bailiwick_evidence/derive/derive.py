@@ -138,7 +138,7 @@ def _compare_verdicts(
                 return (_ATTESTED if chosen else fits), retrace
             if run >= MOST_RUNS:
                 return underivable(Obstacle.TOO_MANY_UNKNOWN), None
-    answer = None if first is None else EngineAnswer.of(first.verdict, _uncounted(shape, first))
+    answer = None if first is None else EngineAnswer.from_verdict(first.verdict, _uncounted(shape, first))
     return Derivation(DerivationClass.CONTRADICTED, answer=answer), first
 
 

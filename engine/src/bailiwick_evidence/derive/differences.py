@@ -30,7 +30,7 @@ def differences(record: Mapping[str, Any], answer: EngineAnswer) -> tuple[Member
     allowed = answer.outcome == Outcome.ALLOW and record.get("kind") == "evaluation"
     forbidden = answer.outcome == Outcome.FORBIDDEN
     recorded_forbidden = record.get("disposition_id") == Disposition.UNAUTHORIZED
-    told = {
+    members = {
         "decision": (_text(record.get("decision")), _text(allowed)),
         "reason": (_text(record.get("reason")), answer.reason),
         "disposition_id": (_disposition(recorded_forbidden), _disposition(forbidden)),
@@ -41,17 +41,17 @@ def differences(record: Mapping[str, Any], answer: EngineAnswer) -> tuple[Member
     }
     if answer.gated and record.get("reason") == Reason.ALLOWED:
         # The engine does not decide whether a grant let the call through.
-        told["decision"] = (_text(record.get("decision")), _text(record.get("kind") == "evaluation"))
+        members["decision"] = (_text(record.get("decision")), _text(record.get("kind") == "evaluation"))
         grant = record.get("grant")
         name = grant.get("name") if isinstance(grant, Mapping) else None
-        told["grant"] = (_text(name), "one that this gate accepts for this call")
+        members["grant"] = (_text(name), "one that this gate accepts for this call")
     elif answer.gated:
-        told["decision"] = (_text(record.get("decision")), "false")
+        members["decision"] = (_text(record.get("decision")), "false")
     if answer.uncounted:
-        told["history"] = ("without them", f"counted in {', '.join(answer.uncounted)}")
-    found = tuple(MemberDifference(name, *both) for name, both in told.items() if both[0] != both[1])
+        members["history"] = ("without them", f"counted in {', '.join(answer.uncounted)}")
+    differing = tuple(MemberDifference(name, *both) for name, both in members.items() if both[0] != both[1])
     # The record of a call that reached the rules must contain it.
-    return found or (MemberDifference("subject", _text(record.get("subject")), "a known party"),)
+    return differing or (MemberDifference("subject", _text(record.get("subject")), "a known party"),)
 
 
 def rule_named(policy: object) -> str:

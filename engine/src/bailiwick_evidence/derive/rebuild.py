@@ -120,7 +120,7 @@ def _history(
     """Return the numbers of each history; None if one is named twice, or if the attributes have others."""
     found: dict[str, HistoryNumbers] = {}
     for one in counts:
-        numbers = HistoryNumbers.of(one.count, one.sum, one.age)
+        numbers = HistoryNumbers.from_record(one.count, one.sum, one.age)
         if numbers is None or one.name in found or min(one.count, one.seq, one.age or 0) < 0:
             return None
         found[one.name] = numbers

@@ -71,7 +71,7 @@ def history_rows(shown: Sequence[ShownHistory], now: float) -> Iterator[Line]:
             known = numbers.get(history.name)
             yield _row(history.name, known, one)
         if not one.histories:
-            yield _row("(none in force)", None, one)
+            yield _row("(none in force)" if one.state is not None else "(unreadable)", None, one)
 
 
 def histories_document(place: tuple[str, str], shown: Sequence[ShownHistory], now: float) -> dict[str, object]:

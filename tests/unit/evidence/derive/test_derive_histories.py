@@ -204,7 +204,7 @@ def test_an_explanation_of_a_record_shows_the_numbers() -> None:
 def test_a_sum_is_written_with_all_its_digits_and_read_back_as_the_same_double() -> None:
     for total, digits in ((9_007_199_254_740_993, 6), (1, 6), (250, 2), (0, 0), (8_999_999_999_999_999, 0)):
         numbers = HistoryNumbers(1, total, digits)
-        back = HistoryNumbers.of(1, numbers.decimal_sum, None)
+        back = HistoryNumbers.from_record(1, numbers.decimal_sum, None)
         assert back is not None
         assert (back.total, back.members) == (total, numbers.members)
 
