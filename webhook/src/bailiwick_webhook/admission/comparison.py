@@ -35,8 +35,8 @@ REGIONS: Final = 10_000
 MOST: Final = 3
 LENGTH: Final = 256
 """The length to which the API server cuts a warning, once all have more than 4,096 characters together."""
-UNCOMPARED: Final = "may let calls further: there are too many to compare in time; see bailiwick diff"
-DENIED: Final = "may let calls further: what is stored does not compile, and denies its subjects every call"
+UNCOMPARED: Final = "may permit more calls: there are too many to compare in time; see bailiwick diff"
+DENIED: Final = "may permit more calls: what is stored does not compile, and denies its subjects every call"
 # A different approval may require less in one place, and beside an approval that requires the rest, it does.
 _WIDE: Final = (ChangeClass.WIDER, ChangeClass.MAY_WIDEN, ChangeClass.CHANGED)
 _EVERY: Final = NameSet.of(("*",))
@@ -56,7 +56,7 @@ class PolicyEdit(NamedTuple):
 
 
 class _FurtherChange(NamedTuple):
-    """A change that lets calls further. `elsewhere`: only calls that another policy allows."""
+    """A change that permits more calls. `elsewhere`: only calls that another policy allows."""
 
     change: Change
     elsewhere: bool
@@ -184,13 +184,13 @@ def _rank(further: _FurtherChange) -> tuple[bool, int]:
 
 
 def _line(further: _FurtherChange) -> str:
-    """Return a warning: `lets calls further (rule any, new): Deny to Allow: sa:agents/bot | refund | order/*`.
+    """Return a warning: `permits more calls (rule any, new): Deny to Allow: sa:agents/bot | refund | order/*`.
 
     The longest part comes last, so that only it is cut.
     """
     change, rule = further.change, further.change.rule
     certain = change.kind is ChangeClass.WIDER and not further.elsewhere
-    lead = "lets calls further" if certain else "may let calls further"
+    lead = "permits more calls" if certain else "may permit more calls"
     if further.elsewhere:
         lead += ", where another policy allows them"
     if rule is not None and rule.policy.name != _NOBODY:

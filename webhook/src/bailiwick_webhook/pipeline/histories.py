@@ -77,7 +77,7 @@ class HistoryCounter:
         if needs is None:
             return one
         judging = await self._judging(one, needs, grants)
-        reserved = await self._keeper.reserve(judging.request)
+        reserved = await self._keeper.reserve(judging.request())
         try:
             return await self._concluded(judging, reserved)
         except BaseException:
@@ -90,7 +90,7 @@ class HistoryCounter:
         if needs is None:
             return one
         judging = await self._judging(one, needs, None)
-        reserved = await self._keeper.read(judging.request, dry_run=one.verdict.dry_run)
+        reserved = await self._keeper.read(judging.request(), dry_run=one.verdict.dry_run)
         judged = await self._evaluated(judging, reserved.readings)
         return replace(_explained(judged, reserved.cause), reserved=reserved)
 
@@ -160,7 +160,7 @@ class HistoryCounter:
 class _JudgedWithNumbers:
     """A call that is judged with its numbers, perhaps several times. `judged`: as it was last, with `readings`."""
 
-    __slots__ = ("_consumer", "_evaluator", "grants", "judged", "one", "readings", "request")
+    __slots__ = ("_consumer", "_evaluator", "_nonce", "grants", "judged", "needs", "one", "readings")
 
     def __init__(
         self,
@@ -175,15 +175,25 @@ class _JudgedWithNumbers:
         self._consumer = consumer
         self.one = one
         self.grants = grants
+        self.needs = needs
+        self._nonce = nonce
         self.readings: HistoryReadings | None = None
         self.judged: EvaluatedCall | None = None
-        call = one.asked.call
-        endpoint = one.inputs.snapshot.endpoints.get((call.namespace, call.endpoint))
+
+    def request(self) -> CountingRequest:
+        """Return what asks to have the call counted, as an attempt of its own.
+
+        It is not kept here: it refers to this object, and a circle through a struct that the garbage collector does not
+        look into would stay in memory for ever.
+        """
+        asked, nonce = self.one.asked, self._nonce
+        call = asked.call
+        endpoint = self.one.inputs.snapshot.endpoints.get((call.namespace, call.endpoint))
         definitions = () if endpoint is None else endpoint.histories
         # The end is of this attempt alone, so that to take it out again never takes out what another attempt counted.
         entry = entry_of(call.caller.uid, nonce, secrets.token_hex((_ENTRY_DIGITS - CALL_DIGITS) // 2))
-        self.request = CountingRequest(
-            call.namespace, call.endpoint, needs, entry, self.passes, definitions, one.asked.large, nonce
+        return CountingRequest(
+            call.namespace, call.endpoint, self.needs, entry, self.passes, definitions, asked.large, nonce
         )
 
     def passes(self, readings: HistoryReadings) -> Passing:
