@@ -64,6 +64,14 @@ def test_arguments_and_properties_reach_the_conditions(check: Check) -> None:
     assert check("customers.list", "customer/1", *given[:4], rules=rules).code == 1
 
 
+@pytest.mark.parametrize(
+    ("now", "code"), [("2026-11-26T10:59:59Z", 0), ("2026-11-26T11:00:00Z", 1), ("2026-11-26", 0), ("yesterday", 2)]
+)
+def test_a_call_is_decided_as_of_the_time_that_is_given(check: Check, now: str, code: int) -> None:
+    ran = check("customers.list", "customer/1", "--now", now, rules=[rule(expireTime="2026-11-26T11:00:00Z")])
+    assert ran.code == code, ran
+
+
 def test_how_to_ask_for_an_approval_is_told(check: Check) -> None:
     steps = [{"name": "owner", "kind": "Human", "count": 1}]
     ran = check("customers.export", "customer/1", "-o", "yaml")

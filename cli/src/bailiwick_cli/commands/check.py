@@ -81,6 +81,7 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
     _refuse_mistaken(options)
     account = arguments.service_account(subject, "--subject")
     context = arguments.values(options.members, "--call-context")
+    moment = time.time() if options.now is None else arguments.moment(options.now, "--now")
     cluster = None if options.file else connect(options)
     if cluster is None:
         snapshot, namespace = policies.compile_files(options.file or (), options.namespace)
@@ -102,7 +103,7 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
         resource=_resource(options, resource),
         context=context,
     )
-    around = Circumstances(now=time.time())
+    around = Circumstances(now=moment)
     verdict = decide(snapshot, call, () if cluster is None else _grants(cluster), around)
     return CallCheck(account, endpoint, call, around, verdict, explain(snapshot, call, around) or Explanation())
 

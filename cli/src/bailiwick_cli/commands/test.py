@@ -119,7 +119,10 @@ class _Runner:
             coverage.know(tested.endpoint.rules)
         if order is not None:
             order.shuffle(wanted)
-        return [trial.try_case(case, own, snapshot, tested, now, coverage) for case in wanted]
+        return [
+            trial.try_case(case, own, snapshot, tested, now if case.now is None else case.now, coverage)
+            for case in wanted
+        ]
 
     def _filter(self, planned: list[PlannedCase]) -> Iterator[PlannedCase]:
         wanted = self._options.filter

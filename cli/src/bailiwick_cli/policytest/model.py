@@ -169,6 +169,8 @@ class PolicyTestCase(Model):
     """One test: every listed subject on every listed resource with every listed action, and what must come of it."""
 
     name: Text
+    now: Time | None = None
+    """When the test takes place; by default when the file says."""
     subjects: Annotated[list[Given], Field(min_length=1)] | None = None
     resources: Annotated[list[Given], Field(min_length=1)] | None = None
     actions: Annotated[list[Text], Field(min_length=1)] | None = None
@@ -179,7 +181,7 @@ class PolicyTestCase(Model):
     sequence: Annotated[list[SequenceStep], Field(max_length=1_000)] = Field(default_factory=list)
     """Calls in the order in which they are made, while time passes."""
     never: list[RegionExpectation] = Field(default_factory=list)
-    """Verdicts to which no call of the pattern comes, whatever its properties, purpose, workload and time."""
+    """Verdicts that no call matching the pattern may get, whatever its properties, purpose, workload and time."""
     always: list[RegionExpectation] = Field(default_factory=list)
     """The only verdict of each call of the pattern."""
 
@@ -195,6 +197,7 @@ class PolicyTest(Model):
     endpoint: Label | None = None
     """Required where the policies are of several endpoints."""
     now: Time | None = None
+    """When the tests take place; by default when they run."""
     subjects: dict[Given, SubjectFixture] = Field(default_factory=dict)
     resources: dict[Given, ResourceFixture] = Field(default_factory=dict)
     actions: dict[Text, ActionFixture] = Field(default_factory=dict)

@@ -61,7 +61,7 @@ class PlannedGrant:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCase:
-    """One test."""
+    """One test. `now`: when it takes place, in seconds since the epoch; None: when the file says."""
 
     name: str
     place: str
@@ -70,6 +70,7 @@ class PlannedCase:
     data: tuple[tuple[str, dict[str, Any] | None], ...] = ()
     history: Mapping[str, HistoryFixture | None] = field(default_factory=dict)
     regions: tuple[PlannedRegion, ...] = ()
+    now: float | None = None
 
 
 def plan_tests(
@@ -184,7 +185,8 @@ class _Case:
         place = self._document.place(f"{self._path}.name")
         regions = planned_regions(self._document, self._path, case, self._fixtures, self._tested)
         data = tuple(surroundings.data.items())
-        return PlannedCase(case.name, place, tuple(calls), grants, data, surroundings.history, regions)
+        now = None if case.now is None else case.now.timestamp()
+        return PlannedCase(case.name, place, tuple(calls), grants, data, surroundings.history, regions, now)
 
     def _check_history(self, given: Mapping[str, HistoryFixture | None]) -> None:
         defined = {one.name: one for one in self._tested.endpoint.histories}

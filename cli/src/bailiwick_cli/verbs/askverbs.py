@@ -49,6 +49,12 @@ class CallFlags(AskFlags):
             "--call-context", metavar="NAME=VALUE", help="A member of the call's context (CEL: context.NAME)."
         ),
     ] = None
+    now: Annotated[
+        str | None,
+        typer.Option(
+            "--now", metavar="TIME", help="Decide as of this time: RFC 3339, a day, or such as 24h (ago). Default: now."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

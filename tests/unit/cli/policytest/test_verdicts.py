@@ -160,6 +160,14 @@ def test_now_is_when_the_file_says(tmp_path: Path) -> None:
         assert call["reason"] == reason
 
 
+@pytest.mark.parametrize(("hour", "verdict"), [("10:59:59", "Allow"), ("11:00:00", "Deny")])
+def test_a_test_takes_place_when_it_says_and_others_when_the_file_says(tmp_path: Path, hour: str, verdict: str) -> None:
+    made = policy("crm", rules=[rule(expireTime="2026-11-26T11:00:00Z")], endpointSettings=settings())
+    own = {"now": f"2026-11-26T{hour}Z", "expect": [{**LIST, "is": verdict}]}
+    late = {"expect": [{**LIST, "is": "Deny", "reason": "expired"}]}
+    assert calls(tmp_path, suite(own, late, now="2030-01-01T00:00:00Z"), made)[0] == 0
+
+
 def test_claims_that_are_not_given_are_unknown(tmp_path: Path) -> None:
     condition = {"name": "c", "expression": "!has(subject.claims.team) || subject.claims.team == 'a'"}
     made = policy("crm", rules=[rule(conditions=[condition])], endpointSettings=settings())
