@@ -23,7 +23,7 @@ with status 200. *Request* is the response of `access/v1/requests` to a request 
 verdict. If the caller is not an enforcer of the endpoint, both return 403, even if the endpoint does not exist. If \
 the caller is not proven, both return 401, or 503 while the caller's token cannot be verified. If too many requests \
 are in progress, there is no decision: both return 429 with `reason` `overloaded` and `Retry-After` \
-([availability.md](availability.md#too-much-at-once)).
+([availability.md](availability.md#overload)).
 
 *Next* is `context.next_action`. `request`: request an approval. `retry`: try again after `context.retry_after` \
 seconds. `none`: trying again helps only after something else has changed.

@@ -110,7 +110,7 @@ endpointSettings:
 Spell each path as in `sensitive`. There can be at most 32. The rules of the next section apply to kept values too: \
 arguments (`context.args`) can be kept only as an HMAC.
 
-### Values that are not told
+### Hidden values
 
 In the following cases, the record has `{"hmac": "<key>:<hex>"}` in place of the value of an attribute:
 

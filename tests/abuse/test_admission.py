@@ -208,7 +208,7 @@ class TestAb36AStranger:
                     for namespace in (tenant.namespace, "nowhere")
                 )
                 further = there.pop("warnings")
-                assert "lets calls further (rule all, new): Deny to Allow" in further[0]
+                assert "permits more calls (rule all, new): Deny to Allow" in further[0]
                 assert there == {"uid": UID, "allowed": True}
                 assert nowhere == there | {"warnings": [*further, acceptance.unconfigured_message("crm-api")]}
 

@@ -40,7 +40,7 @@ WHOLE: Final = {
     ("concepts/evidence.md", "deleting-records-when-their-time-has-come", "removal"),
     ("reference/authzen.md", "authzen", "AuthZEN's scenario"),
     ("reference/kubernetes.md", "calls-of-the-api-server", "calls of the API server"),
-    ("reference/admission.md", "when-it-is-away", "no check of policies"),
+    ("reference/admission.md", "when-the-webhook-is-unavailable", "no check of policies"),
     ("reference/witness.md", "the-witness-and-the-ledger", "the witness"),
     ("reference/spans.md", "spans", "spans"),
     ("reference/chart.md", "the-chart-point-by-point", "the chart"),

@@ -188,12 +188,12 @@ def test_calls_that_get_further_are_a_warning_of_kubectl(pdp: Bailiwick, reviewe
 
     hold = rule("hold", effect="Deny", actions=["customers.*"])
     listing = "Deny to Allow: sa:agents/crm-agent | customers.list | customer/*"
-    assert f"Warning: lets calls further (rule read, new): {listing}" in applied("--server-side")
+    assert f"Warning: permits more calls (rule read, new): {listing}" in applied("--server-side")
     assert "calls further" not in applied("--server-side", rules=[rule(), hold])
     for more in (["--server-side", "--dry-run=server"], ["--server-side"]):
         said = applied(*more, rules=[rule()])
-        assert f"Warning: lets calls further (rule hold, removed): {listing}" in said
-        assert "Warning: may let calls further, where another policy allows them (rule hold, removed): " in said
+        assert f"Warning: permits more calls (rule hold, removed): {listing}" in said
+        assert "Warning: may permit more calls, where another policy allows them (rule hold, removed): " in said
     # Of what stays as it is nothing is told.
     assert "calls further" not in applied("--server-side", rules=[rule()])
 

@@ -40,11 +40,11 @@ UNDECLARED: Final = (
 BROKEN: Final = rule(conditions=[{"name": "big", "expression": "context.count >\n  nothing.here"}])
 
 CARRIER: Final = policy("crm", endpointSettings=settings())
-READ: Final = "lets calls further (rule read, new): Deny to Allow: sa:agents/crm-agent | customers.list | customer/*"
+READ: Final = "permits more calls (rule read, new): Deny to Allow: sa:agents/crm-agent | customers.list | customer/*"
 EXPORT: Final = (
-    "lets calls further (rule export, new): Deny to Approval: sa:agents/crm-agent | customers.export | customer/*"
+    "permits more calls (rule export, new): Deny to Approval: sa:agents/crm-agent | customers.export | customer/*"
 )
-ADDED: Final = "lets calls further: endpointSettings added, without which an endpoint denies every call"
+ADDED: Final = "permits more calls: endpointSettings added, without which an endpoint denies every call"
 
 
 class BothPorts:
@@ -177,8 +177,8 @@ class TestCallsThatGetFurther:
             response = (await asks(sent(new, old, **more))).body["response"]
             assert response["allowed"] is True
             first, second = response["warnings"]
-            assert first.startswith("lets calls further (rule read, new): Deny to Approval: sa:agents/crm-agent")
-            assert second.startswith("may let calls further, where another policy allows them (rule hold, removed)")
+            assert first.startswith("permits more calls (rule read, new): Deny to Approval: sa:agents/crm-agent")
+            assert second.startswith("may permit more calls, where another policy allows them (rule hold, removed)")
 
     async def test_are_not_told_where_none_does(self, asks: BothPorts) -> None:
         for new, old in ((stored(), stored()), (stored(rule(), self.HOLD), stored())):

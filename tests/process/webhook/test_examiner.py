@@ -92,7 +92,7 @@ async def test_the_real_worker_compiles_and_goes_with_us() -> None:
     assert isinstance(finding, PolicyFinding)
     assert finding.refusal is None
     (warning,) = finding.widening
-    assert warning.startswith("lets calls further (rule read, new)")
+    assert warning.startswith("permits more calls (rule read, new)")
     pid = bench.pid
     assert pid is not None
     assert await bench.examine(sent(None, policy("crm")), at(PATIENCE)) == NothingToReview(UID)

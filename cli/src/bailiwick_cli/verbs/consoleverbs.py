@@ -82,7 +82,7 @@ class ServeConsoleFlags(Flags):
             "--max-age",
             min=1,
             metavar="SECONDS",
-            help="People who log in must have authenticated at the issuer at most so long ago. Default: whenever.",
+            help="Maximum age of a login at the issuer. Default: no limit.",
         ),
     ] = None
     issuer_ca_file: Annotated[

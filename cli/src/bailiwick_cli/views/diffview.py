@@ -36,7 +36,7 @@ _MEANINGS: Final = {
     ChangeClass.WIDER: "A call goes further than before.",
     ChangeClass.MAY_WIDEN: "It could not be shown that no call goes further than before.",
     ChangeClass.CHANGED: "An approval is asked for in another way: stricter in one respect, less strict in another.",
-    ChangeClass.NARROWER: "A call goes less far than before, and none further.",
+    ChangeClass.NARROWER: "Some calls lose access; none gain any.",
 }
 
 

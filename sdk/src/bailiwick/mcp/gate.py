@@ -228,7 +228,7 @@ def _for_people(identifier: str, task: Mapping[str, Any], approve_with: str | No
     grant = identifier.partition(".")[0]
     if approve_with is not None and _NAME.fullmatch(grant):
         data["approve_with"] = approve_with.replace("{grant}", grant)
-        told += f"Who may approve runs: {data['approve_with']}. "
+        told += f"To approve, run: {data['approve_with']}. "
     return told
 
 

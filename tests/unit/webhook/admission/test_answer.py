@@ -182,10 +182,10 @@ def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.NotAccept
 def test_what_a_policy_lets_further_is_told_first_where_it_is_allowed_and_nowhere_else() -> None:
     found = examine(sent(policy("crm"))).finding
     assert isinstance(found, PolicyFinding)
-    found = structs.replace(found, widening=("lets calls further",))
+    found = structs.replace(found, widening=("permits more calls",))
     told = answer(found, snapshot(), Ledger(ANY), None, NOW)
     assert told.outcome is Admission.ALLOWED
-    assert told.body["response"]["warnings"] == ["lets calls further", acceptance.unconfigured_message("crm-api")]
+    assert told.body["response"]["warnings"] == ["permits more calls", acceptance.unconfigured_message("crm-api")]
     wrong = acceptance.Refusal(acceptance.NotAcceptedReason.INVALID, "no")
     told = answer(structs.replace(found, refusal=wrong), snapshot(), Ledger(ANY), None, NOW)
     assert "warnings" not in told.body["response"]

@@ -12,7 +12,7 @@ from support.admission.reviews import sent
 from support.objects import Object, changed, gated_rule, policy, rule, settings, subject
 from unit.engine.cases import NOW, at
 
-ELSEWHERE: Final = "may let calls further, where another policy allows them"
+ELSEWHERE: Final = "may permit more calls, where another policy allows them"
 STEPS: Final = [{"name": "owner", "kind": "Human", "count": 1}]
 AGENT: Final = "sa:agents/crm-agent"
 MIXED: Final = "(weaker maxUses, stronger windowSeconds)"
@@ -36,21 +36,21 @@ def of(*rules: Object, **spec: Any) -> Object:  # noqa: ANN401 - of `policy`
 @pytest.mark.parametrize(
     ("new", "old", "expected"),
     [
-        (of(), None, f"lets calls further (rule read, new): Deny to Allow: {LISTS}"),
+        (of(), None, f"permits more calls (rule read, new): Deny to Allow: {LISTS}"),
         (
             of(gated_rule()),
             None,
-            f"lets calls further (rule export, new): Deny to Approval: {AGENT} | customers.export | customer/*",
+            f"permits more calls (rule export, new): Deny to Approval: {AGENT} | customers.export | customer/*",
         ),
         (
             of(),
             of(gated_rule("read", actions=["customers.list"])),
-            f"lets calls further (rule read, changed): Approval to Allow: {LISTS}",
+            f"permits more calls (rule read, changed): Approval to Allow: {LISTS}",
         ),
         (
             of(),
             of(rule(), HOLD),
-            f"lets calls further (rule hold, removed): Deny to Allow: {LISTS}",
+            f"permits more calls (rule hold, removed): Deny to Allow: {LISTS}",
         ),
         (
             of(gated_rule()),
@@ -71,32 +71,32 @@ def of(*rules: Object, **spec: Any) -> Object:  # noqa: ANN401 - of `policy`
         (
             of(rule(conditions=[{"name": "c", "expression": "context.amount < 5"}])),
             None,
-            f"lets calls further (rule read, new): Deny to Allow: {LISTS} | {AMOUNT}",
+            f"permits more calls (rule read, new): Deny to Allow: {LISTS} | {AMOUNT}",
         ),
         (
             of(rule(conditions=[{"name": "c", "expression": "context.a.size() < 5"}])),
             of(rule(conditions=[{"name": "c", "expression": "context.b.size() < 5"}])),
-            f"may let calls further (rule read, changed): Deny to Allow: {LISTS} | {OPAQUE}",
+            f"may permit more calls (rule read, changed): Deny to Allow: {LISTS} | {OPAQUE}",
         ),
         (
             of(gated_rule(approval={"steps": STEPS, "maxUses": 2, "windowSeconds": 60})),
             of(gated_rule(approval={"steps": STEPS, "maxUses": 1, "windowSeconds": 600})),
-            f"lets calls further (rule export, changed): Approval to Approval {MIXED}: {EXPORTS}",
+            f"permits more calls (rule export, changed): Approval to Approval {MIXED}: {EXPORTS}",
         ),
         (
             of(subjects=[BOT]),
             None,
-            "lets calls further (rule read, new): Deny to Allow: entity:bot/x | customers.list | customer/*",
+            "permits more calls (rule read, new): Deny to Allow: entity:bot/x | customers.list | customer/*",
         ),
         (
             of(endpointSettings={**settings(), "identity": {"issuers": ["corp"]}}),
             of(endpointSettings=settings()),
-            "lets calls further: endpointSettings: issuer corp added",
+            "permits more calls: endpointSettings: issuer corp added",
         ),
         (
             of(endpointSettings=settings()),
             of(),
-            "lets calls further: endpointSettings added, without which an endpoint denies every call",
+            "permits more calls: endpointSettings added, without which an endpoint denies every call",
         ),
         (
             of(HOLD, endpoint="other"),
@@ -149,13 +149,13 @@ def test_data_is_opaque_and_the_same_on_both_sides() -> None:
     assert told(of(reading, data=data), of(reading, data=data, suspend=False)) == ()
     other = [{"name": "people", "from": "another"}]
     (line,) = told(of(reading, data=other), of(reading, data=data))
-    assert line.startswith("may let calls further (rule read, changed): Deny to Allow")
+    assert line.startswith("may permit more calls (rule read, changed): Deny to Allow")
 
 
 def test_what_does_not_compile_denied_its_subjects_and_that_is_told() -> None:
     first, second = told(of(), of(BROKEN))
     assert first == DENIED
-    assert second.startswith("lets calls further (rule read, new)")
+    assert second.startswith("permits more calls (rule read, new)")
     assert told(of(HOLD), of(BROKEN, mode="Audit")) == ()
 
 

@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bailiwick.mcp.gateway",
         usage="%(prog)s --upstream URL --pdp URL --endpoint NAMESPACE/NAME [FLAGS]",
         description=(
-            "A gateway before an MCP server. It asks the decision point about each message, with the caller's own"
+            "A gateway in front of an MCP server. It asks the decision point about each message, with the caller's own"
             " token, and passes on what is allowed. It lists only the tools that the caller may call."
         ),
         epilog="It ends on SIGTERM with 0. It ends with 1 if it cannot listen, and with 2 if a flag is wrong.",
