@@ -335,16 +335,26 @@ INVARIANTS: Final = (
     Invariant(
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
-        " are not the proven ones no grant is used (`approval_unverifiable`).",
-        (_CONSUME, Code("bailiwick_webhook.store.guard.GuardWatch"), _DEVIATIONS),
+        " are not the proven ones no grant is used (`approval_unverifiable`). With keep on an API server's disk, no"
+        " account changes or deletes a guard, its binding or a guarded definition through it, or sends a group that"
+        " decides to another server.",
+        (
+            _CONSUME,
+            Code("bailiwick_webhook.store.guard.GuardWatch"),
+            _DEVIATIONS,
+            Code("bailiwick_api.manifests.keep.keep_documents"),
+        ),
     ),
     Invariant(
         27,
-        "A decision counts again the reviews that a grant holds and the operator saw under a proven guard, not phases.",
+        "A decision counts again the reviews that a grant holds and the operator saw under a proven guard, not phases."
+        " Where keep is required, no guard is proven unless the operator saw, at each API server that the cluster"
+        " names, a refusal that only that server's own disk can make.",
         (
             _TALLY,
             _FITNESS,
             Code("bailiwick_operator.guard.keeper.GuardKeeper"),
+            Code("bailiwick_operator.guard.keep.KeepWatch"),
             Code("bailiwick_operator.reconcile.guard.must_void"),
             Code("bailiwick_api.voidgrants.VoidGrants"),
         ),

@@ -284,6 +284,7 @@ PANELS: Final = (
         (
             ("sum(bailiwick_operator_leading{%})", "leaders"),
             ("max(bailiwick_operator_guard_proven{%})", "guards proven"),
+            ("sum by (apiservers) (bailiwick_guard_keep{%})", "guards on disk: {{apiservers}}"),
             ("max(bailiwick_operator_keys_ok{%})", "signing keys OK"),
             ("max(bailiwick_operator_clock_agrees{%})", "the clocks agree"),
             ("max(bailiwick_operator_grants_void_by_name{%})", "grants void by name"),

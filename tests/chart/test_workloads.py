@@ -112,6 +112,7 @@ def test_what_the_values_say_by_default_is_what_the_processes_do_by_default() ->
         "lease",
         "proof_interval",
         "guard_settle",
+        "require_keep",
         "key_rotation",
         "key_interval",
         "relist_interval",
@@ -135,6 +136,12 @@ def test_a_decision_point_is_told_which_pod_it_is_and_chains_its_records(more: l
     for chain in (True, False):
         args = charts.render({"webhook": {"record": {"chain": chain}}}).args("webhook")
         assert webhook_settings.parse(args).record_chain is chain
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_the_operator_requires_keep_where_the_values_say_so(required: bool) -> None:
+    args = charts.render({"guards": {"requireKeep": required}}).args("operator")
+    assert operator_settings.parse(args, {}).require_keep is required
 
 
 def test_one_set_of_budgets_is_that_of_both_processes() -> None:

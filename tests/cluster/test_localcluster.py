@@ -74,6 +74,20 @@ def port_of(cluster: Cluster) -> int:
 # ---------------------------------------------------------------- two at once, and nothing left
 
 
+def test_a_second_api_server_serves_the_same_store_and_ends_with_the_first(tmp_path: Path) -> None:
+    plane = ControlPlane(build.ensure(), tmp_path / "cluster")
+    with plane:
+        other = plane.start_another_apiserver("--profiling=false")
+        assert port_of(other) != port_of(plane.cluster)
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shared"}}
+        assert other.rest().create(body).ok
+        assert plane.cluster.rest().get("/api/v1/namespaces/shared").ok
+        assert who(other.rest("carol")) == who(plane.cluster.rest("carol"))
+        processes = [*plane.processes.values()]
+        assert len(processes) == 4
+    assert not any(one.alive for one in processes)
+
+
 def test_two_control_planes_stand_side_by_side_and_stopping_one_leaves_nothing_of_it(ours: Cluster) -> None:
     with ControlPlane(build.ensure()) as other:
         assert port_of(other.cluster) != port_of(ours)

@@ -47,6 +47,10 @@ OPERATOR_EVERYWHERE: Final = {
     "/serviceaccounts": "get",
     "events.k8s.io/events": "create",
     "admissionregistration.k8s.io/validatingwebhookconfigurations:bailiwick-endpointpolicies": "get patch",
+    "discovery.k8s.io/endpointslices:kubernetes": "get",
+    "admissionregistration.k8s.io/validatingadmissionpolicybindings:bailiwick-keep-probe": "create patch",
+    "certificates.k8s.io/clustertrustbundles:bailiwick.dev:serving:ca": "get create patch",
+    "certificates.k8s.io/signers:bailiwick.dev/serving": "attest",
     **GUARD,
 }
 WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ, "/secrets:bailiwick-keys": READ}

@@ -9,8 +9,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
+from bailiwick_api.accounts import TRUST_BUNDLE, TRUST_SIGNER
+from cluster.operator.certificates.certificates import FOREIGN, now
 from localcluster.node.cluster import NodeCluster
 from support.callers import Callers
 from support.certificates import self_signed
@@ -118,6 +121,37 @@ def test_a_projected_token_names_its_pod_and_its_node_and_the_server_believes_it
     assert claims["aud"] == ["crm-api.crm"]
     assert bound["pod"] == {"name": "holder", "uid": pods.get("holder")["metadata"]["uid"]}
     assert bound["node"]["name"] == "node"
+
+
+@pytest.mark.timeout(600)
+def test_a_pod_of_any_namespace_mounts_the_authority_and_sees_the_next_one(pods: Pods, callers: Callers) -> None:
+    first, second = (FOREIGN.authority(now()).certificate for _ in range(2))
+
+    def publish(text: str) -> None:
+        """Write the bundle as the operator does."""
+        spec = {"signerName": TRUST_SIGNER, "trustBundle": text}
+        metadata = {"name": TRUST_BUNDLE}
+        body = {"apiVersion": "certificates.k8s.io/v1", "kind": "ClusterTrustBundle", "metadata": metadata}
+        accepted(callers.admin.apply({**body, "spec": spec}, "operator", force=True))
+
+    publish(first)
+    code = """
+import time
+def count(): return open("/bailiwick/ca.crt").read().count("BEGIN CERTIFICATE")
+print("mounted", count(), flush=True)
+while count() < 2: time.sleep(1)
+print("both", flush=True)
+time.sleep(600)
+"""
+    # As docs/operations/install.md has it.
+    source = {"clusterTrustBundle": {"name": TRUST_BUNDLE, "path": "ca.crt"}}
+    volume = {"name": "bailiwick", "projected": {"sources": [source]}}
+    mount = {"volumeMounts": [{"name": "bailiwick", "mountPath": "/bailiwick", "readOnly": True}]}
+    pods.start("trusting", pod_spec(python(code, **mount), volumes=[volume]))
+    until(lambda: pods.log("trusting") == "mounted 1\n", "the pod has the authority")
+    publish(first + second)
+    # The kubelet looks at a pod once a minute, and keeps what it read of a bundle for five.
+    until(lambda: pods.log("trusting").endswith("both\n"), "the pod sees both authorities", 360)
 
 
 def test_the_api_server_asks_a_webhook_that_is_a_pod_by_its_service(

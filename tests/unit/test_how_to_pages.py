@@ -23,6 +23,7 @@ APART_FROM_POINTS: Final = frozenset(
         "console.md",
         "diff-policies.md",
         "gate-changes.md",
+        "guards-on-disk.md",
         "limit-calls-by-history.md",
         "notifications.md",
         "policy-tools.md",

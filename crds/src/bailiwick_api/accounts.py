@@ -9,6 +9,8 @@ from typing import Final
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
 GUARD_CONFIG_MAP: Final = "bailiwick-guard"
+KEEP_ENTRY: Final = "keep"
+"""How many API servers keep the guards from their own disk, of how many, in the ConfigMap of the guard: `3/3`."""
 SIGNING_KEYS_SECRET: Final = "bailiwick-keys"  # noqa: S105 - a name
 SIGNING_KEYS_TYPE: Final = "Opaque"
 SIGNING_KEYS_MANIFEST: Final = "crds/rbac/accounts.yaml"
@@ -20,6 +22,9 @@ CA_SECRET: Final = "bailiwick-ca"  # noqa: S105 - a name
 CA_CONFIG_MAP: Final = "bailiwick-ca"
 CA_ENTRY: Final = "ca.crt"
 """What callers of the decision point trust, in the ConfigMap and in the Secret of the certificate."""
+TRUST_SIGNER: Final = "bailiwick.dev/serving"
+TRUST_BUNDLE: Final = "bailiwick.dev:serving:ca"
+"""The ClusterTrustBundle with the same certificates, which a pod of any namespace can mount."""
 CERTIFICATE_ENTRY: Final = "tls.crt"
 CERTIFICATE_KEY_ENTRY: Final = "tls.key"
 WITNESS_SECRET: Final = "bailiwick-witness"  # noqa: S105 - a name

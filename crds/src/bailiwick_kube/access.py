@@ -25,13 +25,17 @@ class AccessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach the API server. With `ca_file` None, `ca_data` (PEM) is trusted, or else what this system trusts."""
+    """How to reach the API server. With `ca_file` None, `ca_data` (PEM) is trusted, or else what this system trusts.
+
+    `server_name`: the name that its certificate must have; None: the host of `server`.
+    """
 
     server: str
     ca_file: Path | None = None
     ca_data: str | None = None
     token_file: Path | None = None
     static_token: str | None = field(default=None, repr=False)
+    server_name: str | None = None
 
     def token(self) -> str:
         """Return the token as it is now. Raises `AccessError` when the file cannot be read."""

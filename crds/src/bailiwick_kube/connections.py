@@ -44,7 +44,13 @@ class ApiConnections(RESTClientObject):
         data = None if body is None else encode_body(body)
         began = self._clock.monotonic()
         response = await self.pool_manager.request(
-            method, url, headers=headers, data=data, timeout=limits, allow_redirects=False
+            method,
+            url,
+            headers=headers,
+            data=data,
+            timeout=limits,
+            allow_redirects=False,
+            server_hostname=self.configuration.tls_server_name,
         )
         self._clock.record_answer(read_date(response.headers.get("Date")), began)
         return response
@@ -71,6 +77,7 @@ class HttpTransport:
             host=access.server,
             ssl_ca_cert=str(access.ca_file) if access.ca_file else None,
             ca_cert_data=access.ca_data,
+            tls_server_name=access.server_name,
             # Connect to the API server directly, as kopf does: a proxy from the environment is for external hosts.
             client_session_kwargs={"trust_env": False},
         )

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 from types import TracebackType
@@ -159,6 +159,21 @@ class ControlPlane:
         self.stop_apiserver(grace=grace)
         self.start_apiserver()
 
+    def start_another_apiserver(self, *flags: str) -> Cluster:
+        """Start one more API server on the same store, for the same people, and return how to talk to it.
+
+        It has only these further flags. `stop` ends it too.
+        """
+        files, ports = self._inputs()
+        name = f"{APISERVER}-{1 + sum(name.startswith(APISERVER) for name in self._running)}"
+        (port,) = free_ports(1)
+        arguments = components.apiserver(files, replace(ports, apiserver=port), self._settings.authorization)
+        self._run(name, arguments, flags, program=APISERVER)
+        server = for_server(f"https://{LOOPBACK}:{port}", files.authority, name)
+        cluster = Cluster.with_tokens(server, self.folder / name, self._settings.people, files.tokens)
+        self._await_ready(cluster)
+        return cluster
+
     def stop_etcd(self, *, grace: float = 1.0) -> None:
         """Take the store away from the API server, which stays and can answer little; with no `grace` as in a crash."""
         self._end(ETCD, grace)
@@ -216,10 +231,11 @@ class ControlPlane:
         self._cluster = cluster
         return cluster
 
-    def _run(self, name: str, arguments: Sequence[str], extra: Sequence[str] = ()) -> None:
+    def _run(self, name: str, arguments: Sequence[str], extra: Sequence[str] = (), program: str | None = None) -> None:
         files, _ = self._inputs()
         environment = {**components.GO_ENVIRONMENT, **os.environ}
-        running = process.spawn(name, [self._binaries / name, *arguments, *extra], files.log(name), environment)
+        command: list[str | Path] = [self._binaries / (program or name), *arguments, *extra]
+        running = process.spawn(name, command, files.log(name), environment)
         self._running[name] = running
         if self._reaper is not None:
             self._reaper.add(running.id)

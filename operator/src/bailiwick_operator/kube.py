@@ -56,6 +56,10 @@ class OperatorClient:
         self._transport = transport
         self._may_write = may_write
 
+    def through(self, transport: Transport) -> "OperatorClient":
+        """Return a client of the same account over another transport."""
+        return OperatorClient(transport, self._may_write)
+
     async def get(self, path: str, query: Mapping[str, str] | None = None, *, most: int | None = None) -> ApiResponse:
         """Read. Without a resourceVersion in the query it is a consistent read.
 
@@ -145,6 +149,10 @@ class OperatorClient:
         metadata = {key: judged["metadata"][key] for key in ("name", "uid", "resourceVersion")}
         body = {"apiVersion": judged["apiVersion"], "kind": judged["kind"], "metadata": metadata, **fields}
         return await self._write("PATCH", path, {"fieldManager": manager, "force": "true"}, body, APPLY)
+
+    async def apply(self, path: str, body: Object, *, dry_run: bool = False) -> ApiResponse:
+        """Server-side apply. It creates the object where there is none, which RBAC can tie to the object's name."""
+        return await self._write("PATCH", path, _options(dry_run=dry_run) | {"force": "true"}, body, APPLY)
 
     async def _write(
         self, method: Method, path: str, query: Mapping[str, str], body: object, media: str = JSON

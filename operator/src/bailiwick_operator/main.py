@@ -10,6 +10,7 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -19,7 +20,7 @@ import structlog
 
 from bailiwick_kube.access import Access, AccessError, access
 from bailiwick_kube.connections import HttpTransport
-from bailiwick_kube.transport import UnreachableError
+from bailiwick_kube.transport import Transport, UnreachableError
 from bailiwick_notifications.addresses import AddressRule
 from bailiwick_notifications.sending.sender import NotificationSender
 from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
@@ -28,6 +29,7 @@ from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.evidence.ledger import OperatorLedger, output
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
+from bailiwick_operator.guard.keep import SERVER_NAME, KeepWatch
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.histories.sweeper import INTERVAL as SWEEP_INTERVAL, HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
@@ -119,7 +121,8 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
             clock = Clock(transport.clock)
             notifier = _notifier(settings, kube, clock, leadership)
             leadership.add_mark(lambda: notifier.mark, NOTIFIED)
-            leader = _leader(settings, kube, clock, asker, ledger, observation, notifier)
+            connect = partial(_connect, where, min(_ASK_SECONDS, settings.request_timeout))
+            leader = _leader(settings, kube, clock, asker, ledger, observation, notifier, connect)
             health.lead(leader, _watched(settings, leader))
             watch = _watch(where, kube, leader.reconciler)
             code = await _until_it_ends(_lead(leader, watch, leadership, settings.relist_interval, stop))
@@ -148,6 +151,11 @@ async def _until_it_ends(leading: Awaitable[None]) -> int:
     return code
 
 
+def _connect(where: Access, timeout: float, server: str) -> Transport:
+    """Return a transport to one API server, `HOST:PORT`, which must prove to be one."""
+    return HttpTransport(replace(where, server=f"https://{server}", server_name=SERVER_NAME), timeout, FIELD_MANAGER)
+
+
 def _ledger(settings: OperatorSettings) -> OperatorLedger:
     """Open the operator's own log, whether it will lead or not. Raises `OSError`."""
     return OperatorLedger(
@@ -173,7 +181,7 @@ def _notifier(settings: OperatorSettings, kube: OperatorClient, clock: Clock, le
     return Notifier(own, sources, senders, clock, before=leadership.notified, may_send=leadership.valid)
 
 
-def _leader(
+def _leader(  # noqa: PLR0913, PLR0917 - all that the parts are made with
     settings: OperatorSettings,
     kube: OperatorClient,
     clock: Clock,
@@ -181,6 +189,7 @@ def _leader(
     ledger: OperatorLedger,
     observation: UsageObservation,
     notifier: Notifier,
+    connect: Callable[[str], Transport],
 ) -> Leader:
     """Return the parts of a leader. Each part is made with all that it needs, so lower layers come first.
 
@@ -193,6 +202,15 @@ def _leader(
     writer = Writer(kube, events)
     tell = _both(partial(events.tell_of_guard, installation.namespace), notifier.tell)
     chronicle = Chronicle(ledger, clock.monotonic)
+    keep = KeepWatch(
+        kube,
+        installation,
+        connect,
+        interval=settings.proof_interval,
+        required=settings.require_keep,
+        changed=chronicle.keep_changed,
+        tell=tell,
+    )
     guard = GuardKeeper(
         kube,
         installation,
@@ -205,6 +223,7 @@ def _leader(
         report_void=writer.report_void,
         tell=tell,
         recorded=chronicle.guard_recorded,
+        keep=keep,
     )
     replicas: Replicas = (
         ListedReplicas(settings.replicas)
@@ -243,13 +262,14 @@ def _leader(
     skew = SkewMonitor(clock, tell=tell, agree_again=untimed.release)
     sweeper = HistorySweeper(kube, clock)
     return Leader(
-        guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger, notifier, sweeper
+        guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger, notifier, sweeper, keep
     )
 
 
 def _watched(settings: OperatorSettings, leader: Leader) -> dict[str, Progress]:
     return {
         "guard": Progress(lambda: leader.guard.rounds, 3 * settings.proof_interval + 60),
+        "keep": Progress(lambda: leader.keep.looks, 3 * settings.proof_interval + 60),
         "keys": Progress(lambda: leader.keys.rounds, 3 * settings.key_interval + 60),
         "certificates": Progress(lambda: leader.certificates.rounds, 3 * settings.certificate_interval + 60),
         "witness": Progress(lambda: leader.witness.rounds, 3 * settings.witness_interval + 60),
@@ -262,6 +282,7 @@ async def _lead(leader: Leader, watch: KopfWatch, leadership: Leadership, relist
         tasks.create_task(_hold(leadership, stop))
         tasks.create_task(leader.skew.run())
         tasks.create_task(leader.guard.run())
+        tasks.create_task(leader.keep.run())
         tasks.create_task(leader.keys.run())
         tasks.create_task(leader.certificates.run())
         tasks.create_task(leader.witness.run())

@@ -30,6 +30,7 @@ _ENVIRONMENT: Final = "BAILIWICK_"
 _DEFAULTS: Final = Installation()
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _LAST_PORT: Final = 65535
+_SWITCH: Final = ("true", "false")
 TlsMode = Literal["self-managed", "external"]
 _MODES: Final = ("self-managed", "external")
 _DAY: Final = 86400
@@ -66,6 +67,7 @@ class OperatorSettings:
     lease: LeaseTimes = LeaseTimes()
     proof_interval: float = 60.0
     guard_settle: float = 2.0
+    require_keep: bool = False
     key_rotation: KeyRotation = field(default_factory=KeyRotation)
     key_interval: float = 30.0
     relist_interval: float = 600.0
@@ -112,6 +114,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         lease=lease,
         proof_interval=options.proof_interval,
         guard_settle=options.guard_settle,
+        require_keep=options.require_keep == "true",
         key_rotation=KeyRotation(
             timedelta(seconds=options.key_rotation_seconds), timedelta(seconds=options.key_publish_seconds)
         ),
@@ -173,13 +176,14 @@ def _problem(options: argparse.Namespace) -> str | None:
         f"--health-port {options.health_port}: must be between 1 and 65535, or 0 to disable the port": not (
             0 <= options.health_port <= _LAST_PORT
         ),
-        # argparse does not compare a default from a variable with the choices.
         f"--log-level {options.log_level}: must be one of {', '.join(_LEVELS)}": options.log_level not in _LEVELS,
         f"--grant-retention-seconds must be between 1 second and {MOST_DAYS} days": not (
             0 < options.grant_retention_seconds <= MOST_DAYS * _DAY
         ),
         "--grants-kept-per-policy must not be negative": options.grants_kept_per_policy < 0,
         "--guard-settle must not be negative": options.guard_settle < 0,
+        # argparse does not compare a default from a variable with the choices.
+        "--require-keep must be true or false": options.require_keep not in _SWITCH,
         "--witness-interval must be between 0 and 60 seconds": not 0 <= options.witness_interval <= COSIGN_SECONDS,
         "a budget must not be negative": any(getattr(options, name) < 0 for name in _BUDGETS),
         "--key-rotation-seconds must exceed --key-publish-seconds, which must be at least 1": not (
@@ -266,6 +270,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     number("retry-seconds", int, 2, "seconds between attempts to acquire or renew the lease")
     number("proof-interval", float, 60, "seconds between proofs of the guards; a review triggers more")
     number("guard-settle", float, 2, "seconds for which a changed guard must stay unchanged before it is recorded")
+    parser.add_argument(
+        "--require-keep",
+        choices=_SWITCH,
+        default=from_environment("require-keep", "false"),
+        help="whether the guards count as unproven while an API server does not keep them from its own disk"
+        " (default: false)",
+    )
     number("key-rotation-seconds", int, 2_592_000, "seconds that a signing key signs before the next one is published")
     number(
         "key-publish-seconds",

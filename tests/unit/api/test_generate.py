@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.manifests.generate import main, manifests, render, serving
+from bailiwick_api.manifests.generate import main, manifests, on_disk, render, serving
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,12 +35,13 @@ def test_the_folder_of_the_repository_passes_the_check() -> None:
 
 def test_every_manifest_is_written(out: Path) -> None:
     written = {str(path.relative_to(out)) for path in out.rglob("*.yaml")}
-    assert written == {*manifests(Installation()), *serving(Installation())}
+    assert written == {*manifests(Installation()), *serving(Installation()), *on_disk()}
     assert written == {
         *("endpointpolicies.yaml", "approvalgrants.yaml", "endpointdata.yaml", "endpointhistories.yaml"),
         *(f"guards/{name}.yaml" for name in ("open", "review", "status", "delete", "history-write", "history-delete")),
         *(f"rbac/{name}.yaml" for name in ("accounts", "webhook", "operator", "people", "notifications")),
         "admission/policies.yaml",
+        "keep/bailiwick-keep.yaml",
     }
 
 

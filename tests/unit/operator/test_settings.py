@@ -224,3 +224,11 @@ def test_a_variable_that_makes_no_sense_is_refused_too(
     with pytest.raises(SystemExit):
         parse([], {variable: value})
     assert words in capsys.readouterr().err
+
+
+def test_keep_is_required_only_where_somebody_says_so() -> None:
+    assert not parse([], {}).require_keep
+    assert parse(["--require-keep", "true"], {}).require_keep
+    assert parse([], {"BAILIWICK_REQUIRE_KEEP": "true"}).require_keep
+    with pytest.raises(SystemExit):
+        parse([], {"BAILIWICK_REQUIRE_KEEP": "yes"})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from bailiwick_api.accounts import WITNESS_KEYS_ENTRY
+from bailiwick_api.accounts import KEEP_ENTRY, WITNESS_KEYS_ENTRY
 from bailiwick_console.strip.losses import EndedLosses, StreamLoss, entries_of, live_losses, loss_sentence
 from bailiwick_evidence.audit.claims import WitnessBook, checkpoints_of_objects, witness_keys
 from bailiwick_evidence.note import NoteError
@@ -39,9 +39,13 @@ class StripItem:
 
 @dataclass(frozen=True, slots=True)
 class GuardFact:
-    """When the guards were last proven, in seconds since the epoch."""
+    """When the guards were last proven, in seconds since the epoch.
+
+    `kept`: at how many API servers they are kept from the disk, and of how many; None where it is not known.
+    """
 
     proven: float
+    kept: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,17 @@ class StripFacts:
 def guard_fact(config_map: Mapping[str, Any]) -> Fact:
     """Read when the guards were proven."""
     try:
-        return GuardFact(moment(config_map["data"]["provenTime"]))
+        return GuardFact(moment(config_map["data"]["provenTime"]), _kept(config_map["data"].get(KEEP_ENTRY)))
     except (KeyError, TypeError, ValueError):
         return "what the operator wrote of the guards cannot be read"
+
+
+def _kept(text: object) -> tuple[int, int] | None:
+    """Read `2/3`. Raises `ValueError` for anything else but nothing, which an operator of before wrote."""
+    if not text:
+        return None
+    kept, _, servers = str(text).partition("/")
+    return int(kept), int(servers)
 
 
 def witness_fact(config_map: Mapping[str, Any]) -> Fact:
@@ -122,7 +134,12 @@ def _guard(fact: Fact, now: float) -> StripItem:
     ago = span(now - fact.proven)
     if now - fact.proven > FRESH_SECONDS:
         return StripItem("Guards", f"in doubt: last proven {ago} ago", StripTone.DOUBT)
-    return StripItem("Guards", f"proven {ago} ago", StripTone.GOOD)
+    kept, servers = fact.kept or (0, 0)
+    # Where no API server keeps them, keep is not installed, which is no doubt.
+    kept_text = f", kept on disk at {kept} of {servers} API servers" if kept else ""
+    return StripItem(
+        "Guards", f"proven {ago} ago{kept_text}", StripTone.DOUBT if 0 < kept < servers else StripTone.GOOD
+    )
 
 
 def _witness(fact: Fact, now: float) -> Iterator[StripItem]:

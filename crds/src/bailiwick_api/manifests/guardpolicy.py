@@ -1,11 +1,11 @@
 """A guard as documents: a ValidatingAdmissionPolicy and its binding.
 
-Standing: below `guards` and `historyguards`, which say what a guard refuses. Holds: a guard refuses what it cannot
-evaluate, and looks at every namespace. Every field with a default is written out, so that the stored object equals the
-shipped one.
+Standing: below `guards` and `historyguards`, which say what a guard refuses, and `keep`. Holds: a guard refuses what it
+cannot evaluate, and looks at every namespace. Every field with a default is written out, so that the stored object
+equals the shipped one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,8 @@ from bailiwick_api.kinds.meta import GROUP
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
 NAMESPACE_CONTROLLER: Final = ServiceAccountName("kube-system", "namespace-controller").username
-_ADMISSION: Final = "admissionregistration.k8s.io/v1"
+ADMISSION_GROUP: Final = "admissionregistration.k8s.io"
+ADMISSION_VERSION: Final = f"{ADMISSION_GROUP}/v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +44,54 @@ class AdmissionGuard:
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the policy and its binding."""
-        return self._policy(), self._binding()
+        rules = [resource_rule(GROUP, self.operations, [self.resource])]
+        spec = policy_spec(rules, self.variables, self.validations)
+        return policy_document(self.name, spec), binding_document(self.name, self.name)
 
-    def _policy(self) -> dict[str, Any]:
-        return {
-            "apiVersion": _ADMISSION,
-            "kind": "ValidatingAdmissionPolicy",
-            "metadata": {"name": self.name},
-            "spec": {
-                "failurePolicy": "Fail",
-                "matchConstraints": {
-                    "matchPolicy": "Equivalent",
-                    "namespaceSelector": {},
-                    "objectSelector": {},
-                    "resourceRules": [
-                        {
-                            "apiGroups": [GROUP],
-                            "apiVersions": ["*"],
-                            "operations": [*self.operations],
-                            "resources": [self.resource],
-                            "scope": "*",
-                        }
-                    ],
-                },
-                "variables": [{"name": key, "expression": expression} for key, expression in self.variables.items()],
-                "validations": [validation.as_entry() for validation in self.validations],
-            },
-        }
 
-    def _binding(self) -> dict[str, Any]:
-        return {
-            "apiVersion": _ADMISSION,
-            "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": self.name},
-            "spec": {"policyName": self.name, "validationActions": ["Deny"]},
-        }
+def resource_rule(group: str, operations: Sequence[str], resources: Sequence[str]) -> dict[str, Any]:
+    """Return the entry of `resourceRules` for resources of a group, in every version."""
+    return {
+        "apiGroups": [group],
+        "apiVersions": ["*"],
+        "operations": [*operations],
+        "resources": [*resources],
+        "scope": "*",
+    }
+
+
+def policy_spec(
+    rules: Sequence[dict[str, Any]], variables: Mapping[str, str], validations: Sequence[Validation]
+) -> dict[str, Any]:
+    """Return the `spec` of a ValidatingAdmissionPolicy that exempts no object, namespace or account."""
+    return {
+        "failurePolicy": "Fail",
+        "matchConstraints": {
+            "matchPolicy": "Equivalent",
+            "namespaceSelector": {},
+            "objectSelector": {},
+            "resourceRules": [*rules],
+        },
+        "variables": [{"name": key, "expression": expression} for key, expression in variables.items()],
+        "validations": [validation.as_entry() for validation in validations],
+    }
+
+
+def policy_document(name: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ValidatingAdmissionPolicy."""
+    return {
+        "apiVersion": ADMISSION_VERSION,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {**spec},
+    }
+
+
+def binding_document(name: str, policy: str) -> dict[str, Any]:
+    """Return the binding of a policy, which refuses everywhere."""
+    return {
+        "apiVersion": ADMISSION_VERSION,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": policy, "validationActions": ["Deny"]},
+    }

@@ -16,6 +16,8 @@ from bailiwick_api.accounts import (
     SERVING_SECRET,
     SIGNING_KEYS_SECRET,
     SIGNING_KEYS_TYPE,
+    TRUST_BUNDLE,
+    TRUST_SIGNER,
     VALIDATING_CONFIGURATION,
     WITNESS_CONFIG_MAP,
     WITNESS_MONTHS,
@@ -24,8 +26,10 @@ from bailiwick_api.accounts import (
 )
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_HISTORIES, ENDPOINT_POLICIES, GROUP
 from bailiwick_api.manifests.crds import GUARDED_CRDS
+from bailiwick_api.manifests.keep import KEEP_PROBE
 
 _ADMISSION = "admissionregistration.k8s.io"
+_CERTIFICATES = "certificates.k8s.io"
 _RBAC = "rbac.authorization.k8s.io"
 _READ = ["get", "list", "watch"]
 
@@ -129,6 +133,13 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 # To write its caBundle. There is no `create`, so the operator's apply cannot restore a deleted one.
                 _rule(_ADMISSION, ["validatingwebhookconfigurations"], ["get", "patch"], [VALIDATING_CONFIGURATION]),
                 *_guard_reading(),
+                # To ask each API server whether it keeps the guards: where they are, and the dry run that they refuse.
+                # RBAC ties a create to a name where it is by server-side apply, and nothing else creates by this rule.
+                _rule("discovery.k8s.io", ["endpointslices"], ["get"], ["kubernetes"]),
+                _rule(_ADMISSION, ["validatingadmissionpolicybindings"], ["create", "patch"], [KEEP_PROBE]),
+                # What callers trust, for pods of every namespace. The API server checks `attest` of who writes one.
+                _rule(_CERTIFICATES, ["clustertrustbundles"], ["get", "create", "patch"], [TRUST_BUNDLE]),
+                _rule(_CERTIFICATES, ["signers"], ["attest"], [TRUST_SIGNER]),
             ],
         ),
         *_role(

@@ -8,22 +8,15 @@ decides must have none, and our own must have none in any version, since people 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from bailiwick_api.kinds.meta import GROUP, VERSION
+from bailiwick_api.kinds.meta import GROUP
+from bailiwick_api.manifests import keep
 
 Object = Mapping[str, Any]
 
 KIND: Final = "APIService"
 PATH: Final = "/apis/apiregistration.k8s.io/v1/apiservices"
-GRANTS_ROUTE: Final = f"{VERSION}.{GROUP}"
-# Grants; the guards; their definition; who asks, by TokenReview; the record of the proof and the signing keys, in the
-# core group.
-REQUIRED: Final = (
-    GRANTS_ROUTE,
-    "v1.admissionregistration.k8s.io",
-    "v1.apiextensions.k8s.io",
-    "v1.authentication.k8s.io",
-    "v1.",
-)
+GRANTS_ROUTE: Final = keep.GRANTS_ROUTE
+REQUIRED: Final = keep.DECIDING_ROUTES
 
 
 def decides(name: str) -> bool:

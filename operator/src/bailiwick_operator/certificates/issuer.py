@@ -130,6 +130,15 @@ def alone(bundle: str) -> str:
     return "".join(each.public_bytes(_PEM).decode("ascii") for each in certificates(bundle))
 
 
+def authorities_alone(bundle: str) -> str:
+    """Return the CA certificates of a bundle, each once; empty where there is none, or the bundle cannot be read."""
+    try:
+        found = {_id(each): each for each in certificates(bundle) if _is_authority(each)}
+    except UnreadableError:
+        return ""
+    return "".join(each.public_bytes(_PEM).decode("ascii") for each in found.values())
+
+
 def ids(bundle: str) -> frozenset[str]:
     """Return what names the certificates of a bundle; nothing where it cannot be read."""
     try:

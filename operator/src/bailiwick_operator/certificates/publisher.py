@@ -1,8 +1,10 @@
-"""What callers of the decision point trust, put where they find it: a ConfigMap, and the caBundle of our configuration.
+"""What callers of the decision point trust, put where they find it: ConfigMap, ClusterTrustBundle, our own caBundle.
 
-Holds: each is written only where it differs, and over the very version that was read; of the configuration only the
-caBundle of our own entry is ours, under a field manager of its own, so that the manager of the rest of it sees no
-drift; a configuration that is not there is no error, since it may be installed later, and is never made.
+Holds: each is written only where it differs, ConfigMap and configuration over the very version that was read. Of the
+configuration only the caBundle of our own entry is ours, under a field manager of its own, so that the manager of the
+rest of it sees no drift. A configuration that is not there is no error, since it may be installed later, and is never
+made. A ClusterTrustBundle is written only where the API serves `certificates.k8s.io/v1`, and has CA certificates alone,
+as the API server demands.
 """
 
 import base64
@@ -15,12 +17,15 @@ import structlog
 from bailiwick_api.accounts import (
     CA_CONFIG_MAP,
     CA_ENTRY,
+    TRUST_BUNDLE,
+    TRUST_SIGNER,
     VALIDATING_CONFIGURATION,
     VALIDATING_WEBHOOK,
     Installation,
 )
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.responses import ApiResponse
+from bailiwick_operator.certificates.issuer import authorities_alone
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 
 CA_BUNDLE_MANAGER: Final = "bailiwick-cabundle"
@@ -28,17 +33,21 @@ _LOG: Final = structlog.get_logger(__name__)
 _CONFIGURATION: Final = object_path(
     "admissionregistration.k8s.io/v1", "validatingwebhookconfigurations", name=VALIDATING_CONFIGURATION
 )
+_CERTIFICATES: Final = "certificates.k8s.io/v1"
+_TRUST_BUNDLE: Final = object_path(_CERTIFICATES, "clustertrustbundles", name=TRUST_BUNDLE)
 _INJECTED: Final = "cert-manager.io/inject-"
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedBundles:
-    """What is published at the moment: both as they were read, None where there is none that we write."""
+    """What is published at the moment: each as it was read, None where there is none that we write."""
 
     config_map: Object | None
     configuration: Object | None
     injected: bool = False
     """Whether cert-manager is configured to write the caBundle."""
+    trust_bundle: str | None = None
+    """The text of the ClusterTrustBundle, empty where it is not there yet; None where the API serves no such kind."""
 
     @property
     def bundles(self) -> tuple[str, ...]:
@@ -47,6 +56,8 @@ class PublishedBundles:
         found = [str(data.get(CA_ENTRY, ""))]
         if self.configuration is not None:
             found.append(_ca_bundle(self.configuration))
+        if self.trust_bundle is not None:
+            found.append(self.trust_bundle)
         return tuple(found)
 
 
@@ -65,7 +76,8 @@ class Publisher:
         injected = configuration is not None and any(
             name.startswith(_INJECTED) for name in configuration["metadata"].get("annotations") or {}
         )
-        return PublishedBundles(config_map, None if injected else configuration, injected)
+        trusted = await self._trusted()
+        return PublishedBundles(config_map, None if injected else configuration, injected, trusted)
 
     async def publish(self, found: PublishedBundles, bundle: str) -> bool:
         """Write where it differs. Returns whether anything was written; raises `RefusedError`.
@@ -75,7 +87,7 @@ class Publisher:
         # Both are tried: each has readers of its own.
         refused: list[RefusedError] = []
         written = False
-        for write in (self._config_map, self._configuration):
+        for write in (self._config_map, self._trust_bundle, self._configuration):
             try:
                 written = await write(found, bundle) or written
             except RefusedError as error:
@@ -102,6 +114,29 @@ class Publisher:
         else:
             answer = await self._kube.replace(f"{self._config_maps}/{CA_CONFIG_MAP}", body)
         return _written(answer, f"ConfigMap {CA_CONFIG_MAP}")
+
+    async def _trust_bundle(self, found: PublishedBundles, bundle: str) -> bool:
+        trusted = authorities_alone(bundle)
+        if found.trust_bundle is None or not trusted or found.trust_bundle == trusted:
+            return False
+        body: Object = {
+            "apiVersion": _CERTIFICATES,
+            "kind": "ClusterTrustBundle",
+            "metadata": {"name": TRUST_BUNDLE},
+            "spec": {"signerName": TRUST_SIGNER, "trustBundle": trusted},
+        }
+        # Not over a version: there is one leader, and whatever else writes this is put right at the next look.
+        return _written(await self._kube.apply(_TRUST_BUNDLE, body), f"ClusterTrustBundle {TRUST_BUNDLE}")
+
+    async def _trusted(self) -> str | None:
+        """Return the text of the ClusterTrustBundle, empty where there is none; None where the kind is not served."""
+        answer = await self._kube.get(_TRUST_BUNDLE)
+        if answer.missing:
+            # Only of a kind that it serves does the API server say which object it did not find.
+            return "" if (answer.body.get("details") or {}).get("name") == TRUST_BUNDLE else None
+        if not answer.ok:
+            raise RefusedError(f"the ClusterTrustBundle {TRUST_BUNDLE} cannot be read: {answer.message}")
+        return str((answer.body.get("spec") or {}).get("trustBundle") or "")
 
     async def _configuration(self, found: PublishedBundles, bundle: str) -> bool:
         present = found.configuration

@@ -130,6 +130,10 @@ class Chronicle:
             self._ledger.say("guard", fingerprint=fingerprint, was=self._guard)
             self._guard = fingerprint
 
+    def keep_changed(self, apiservers: str, was: str) -> None:
+        """Record how many API servers keep the guards from their own disk, of how many."""
+        self._ledger.say("keep", apiservers=apiservers, was=was)
+
     async def run(self) -> None:
         """Print policies until cancelled."""
         while True:

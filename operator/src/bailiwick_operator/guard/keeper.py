@@ -17,6 +17,7 @@ fingerprint. These invariants ensure that:
 5. Without a record that speaks of these grants (none, unreadable, or of another collection) everything that is not
    over is void: to lose approvals is a nuisance, to count a forged one is a breach.
 6. A status is written upon the very version that was judged. Any change in between makes the write fail (409).
+7. Where keep is required, no proof succeeds unless the last look found it at every API server (`keep`).
 
 The verifier keys of the witness are published beside the record, for the decision points, even while the guards are not
 proven.
@@ -41,6 +42,7 @@ from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.compile.acceptance import shorten
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.guard.keep import KeepWatch
 from bailiwick_operator.guard.prover import Prover, UnprovenError
 from bailiwick_operator.guard.voider import Voider
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
@@ -87,6 +89,7 @@ class GuardKeeper:
         report_void: Callable[[Object, Status], None] = lambda _grant, _status: None,
         tell: Callable[[EventDraft], None] = lambda _draft: None,
         recorded: Callable[[str], None] = lambda _fingerprint: None,
+        keep: KeepWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
@@ -99,6 +102,7 @@ class GuardKeeper:
         self._proven = proven
         self._tell = tell
         self._recorded = recorded
+        self._keep = keep
         self._voider = Voider(kube, installation, now, report_void, again=interval, clock=clock)
         self._asked = asyncio.Event()
         self._down = False
@@ -115,6 +119,11 @@ class GuardKeeper:
         """How many grants were made void."""
         self.void = NONE
         """Which grants are void by name, as recorded."""
+
+    @property
+    def _kept(self) -> str:
+        """How many API servers keep the guards, of how many; empty where it is not known."""
+        return "" if self._keep is None or self._keep.state is None else self._keep.state.text
 
     def covers(self, seen: Tick) -> bool:
         """Tell whether a version that was seen at this tick may be judged (invariant 1)."""
@@ -155,11 +164,13 @@ class GuardKeeper:
         began = self._ticks()
         await self._publish()
         try:
+            if self._keep is not None:
+                await self._keep.require()
             proof = await self._prover.prove()
             stored = await self._read()
             if stored.record is not None and is_recorded_guard(stored.record, proof):
                 void = await self._voider.try_again(stored.record.void)
-                await self._write(stored, new_record(proof, proof.floor, self._now(), void))
+                await self._write(stored, new_record(proof, proof.floor, self._now(), void, self._kept))
                 self._covered = began
             else:
                 self._covered = None
@@ -202,7 +213,7 @@ class GuardKeeper:
             raise UnprovenError(message)
         known = stored.record.void if stored.record else NONE
         version, count, void = await self._voider.make_void(after, known)
-        await self._write(stored, new_record(again, version, self._now(), void))
+        await self._write(stored, new_record(again, version, self._now(), void, self._kept))
         self.made_void += count
         if before is not None:
             self.falls += not self._down

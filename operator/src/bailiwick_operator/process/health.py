@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 from bailiwick_operator.process.metrics import CONTENT_TYPE, Leader, Metrics
+from bailiwick_operator.reconcile.guard import KeepState
 
 _REQUEST_SECONDS: Final = 5.0
 _FOLLOWING: Final = {
     "guard": "not leading",
+    "keep": "not leading",
     "clock": "not leading",
     "keys": "not leading",
     "certificates": "not leading",
@@ -134,6 +136,7 @@ class Health:
 def _parts(leader: Leader) -> dict[str, str]:
     return {
         "guard": leader.guard.problem or "proven",
+        "keep": _keep_text(leader.keep.state),
         "clock": leader.skew.problem or "ok",
         "keys": leader.keys.problem or "ok",
         "certificates": leader.certificates.problem or "ok",
@@ -141,3 +144,10 @@ def _parts(leader: Leader) -> dict[str, str]:
         "histories": leader.sweeper.problem or "ok",
         "notifications": leader.notifier.problem or ("ok" if leader.notifier.on else "off"),
     }
+
+
+def _keep_text(state: KeepState | None) -> str:
+    """Return how many API servers keep the guards, and what is wrong where not all of them do."""
+    if state is None:
+        return "not known yet"
+    return state.text if state.problem is None else f"{state.text}: {state.problem}"

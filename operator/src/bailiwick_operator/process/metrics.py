@@ -18,6 +18,7 @@ from bailiwick_operator.certificates.keeper import Keeper
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.witness import Witness
 from bailiwick_operator.grants.backlog import BOUNDS, OUTCOMES as DECISIONS, PendingGrants
+from bailiwick_operator.guard.keep import KeepWatch
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.histories.sweeper import OUTCOMES as SWEEPS, HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
@@ -26,6 +27,7 @@ from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.status import OUTCOMES, Writer
 from bailiwick_operator.notify.notifier import Notifier
 from bailiwick_operator.notify.outbox import OUTCOMES as DELIVERIES, SCOPES
+from bailiwick_operator.reconcile.guard import KeepState
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_process.metric import Metric
 
@@ -56,6 +58,13 @@ NAMED: Final = Metric(
     "bailiwick_operator_grants_void_by_name",
     "gauge",
     "Void grants, or whole namespaces of void grants, whose status cannot be written to say so.",
+)
+KEEP: Final = Metric(
+    "bailiwick_guard_keep",
+    "gauge",
+    "API servers that keep the guards from their own disk (kept), do not (without), or did not answer (silent) when the"
+    " operator last asked them.",
+    (("apiservers", ("kept", "without", "silent")),),
 )
 CLOCK: Final = Metric(
     "bailiwick_operator_clock_agrees",
@@ -186,7 +195,7 @@ SWEPT: Final = Metric(
 )
 
 METRICS: Final = (
-    *(LEADING, GUARD, FALLS, VOIDED, NAMED, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
+    *(LEADING, GUARD, FALLS, VOIDED, NAMED, KEEP, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
     *(PENDING, PENDING_MOST, PENDING_AGE, DECIDED),
     *(INCONSISTENT, WITNESSED, CHAINS, UNCHAINED, SILENT, PUT_BACK, LEDGER, LEDGER_LOST),
     *(NOTIFIED, UNNOTIFIED, FAILING),
@@ -210,6 +219,7 @@ class Leader:
     ledger: OperatorLedger
     notifier: Notifier
     sweeper: HistorySweeper
+    keep: KeepWatch
 
 
 class Metrics(Collector):
@@ -240,6 +250,8 @@ class Metrics(Collector):
         yield _counter(FALLS, [((), guard.falls)])
         yield _counter(VOIDED, [((), guard.made_void)])
         yield _gauge(NAMED, [((), len(guard.void))])
+        kept = self._leader.keep.state or KeepState(0, 0, 0, None)
+        yield _gauge(KEEP, [(("kept",), kept.kept), (("without",), kept.without), (("silent",), kept.silent)])
         yield _gauge(CLOCK, [((), self._leader.skew.problem is None)])
         yield _gauge(AHEAD, [((), math.nan if clock.ahead is None else clock.ahead)])
         yield _gauge(KEYS, [((), keys.problem is None)])

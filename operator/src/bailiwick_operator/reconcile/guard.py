@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bailiwick_api.accounts import CANARY_GRANT, Installation
+from bailiwick_api.accounts import CANARY_GRANT, KEEP_ENTRY, Installation
 from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
 from bailiwick_api.times import parse_time as read_time, stamp
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
@@ -27,7 +27,8 @@ class Record:
 
     `version` is a resourceVersion of the collection of grants at which this guard was in force; `store` is the uid of
     the CRD of grants: another CRD is another collection, whose versions cannot be compared with this one's.
-    `void`: grants that are void, but whose status cannot say so.
+    `void`: grants that are void, but whose status cannot say so. `keep`: how many API servers keep the guards from
+    their own disk, of how many (`2/3`); empty where it is not known.
     """
 
     fingerprint: str
@@ -35,6 +36,7 @@ class Record:
     version: int
     store: str
     void: VoidGrants = NONE
+    keep: str = ""
 
     def data(self) -> dict[str, str]:
         """Return the ConfigMap's `data`."""
@@ -44,6 +46,7 @@ class Record:
             "resourceVersion": str(self.version),
             "storeUID": self.store,
             VOID_ENTRY: self.void.text(),
+            KEEP_ENTRY: self.keep,
         }
 
 
@@ -53,7 +56,7 @@ def read_record(config_map: Object | None) -> Record | None:
     try:
         void = VoidGrants.parse(data.get(VOID_ENTRY, ""))
         entries_ = data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"]
-        return None if void is None else Record(*entries_, void)
+        return None if void is None else Record(*entries_, void, data.get(KEEP_ENTRY, ""))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
@@ -165,6 +168,34 @@ def _reviewers(value: object) -> list[str]:
     return [str(entry["reviewer"]) for entry in entries_ if isinstance(entry, dict) and "reviewer" in entry]
 
 
-def new_record(proof: Proof, version: int, now: datetime, void: VoidGrants) -> Record:
+def new_record(proof: Proof, version: int, now: datetime, void: VoidGrants, keep: str = "") -> Record:
     """Return the record of a proof."""
-    return Record(proof.fingerprint, stamp(now), version, proof.store, void)
+    return Record(proof.fingerprint, stamp(now), version, proof.store, void, keep)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepState:
+    """How many API servers keep the guards from their own disk, how many do not, and how many did not answer.
+
+    `problem`: what is wrong, for a person; None where all of them keep the guards.
+    """
+
+    kept: int
+    without: int
+    silent: int
+    problem: str | None
+
+    @property
+    def text(self) -> str:
+        """How many keep them, of how many: `2/3`."""
+        return f"{self.kept}/{self.kept + self.without + self.silent}"
+
+
+def misses_keep(before: str, now: KeepState, *, required: bool) -> bool:
+    """Tell whether to report that keep is missing: where it is required, at some API servers, or was there before.
+
+    `before`: the text of the last state; empty where there was none. Where keep was never installed, there is nothing
+    to report.
+    """
+    was_kept = before != "" and not before.startswith("0/")
+    return now.problem is not None and (required or now.kept > 0 or was_kept)

@@ -62,7 +62,36 @@ def test_guards_are_good_only_while_their_proof_is_fresh(ago: float, said: str, 
     assert told(fact, NO_CHAIN)[0] == (said, tone)
 
 
-@pytest.mark.parametrize("raw", [{}, {"data": None}, {"data": {}}, {"data": {"provenTime": "soon"}}, {"data": []}])
+@pytest.mark.parametrize(
+    ("keep", "said", "tone"),
+    [
+        ("3/3", "proven 40s ago, kept on disk at 3 of 3 API servers", StripTone.GOOD),
+        ("2/3", "proven 40s ago, kept on disk at 2 of 3 API servers", StripTone.DOUBT),
+        ("0/3", "proven 40s ago", StripTone.GOOD),
+        ("0/0", "proven 40s ago", StripTone.GOOD),
+        ("", "proven 40s ago", StripTone.GOOD),
+    ],
+)
+def test_it_says_at_how_many_api_servers_the_guards_are_kept(keep: str, said: str, tone: StripTone) -> None:
+    assert told(guard_fact({"data": {"provenTime": at(-40), "keep": keep}}), NO_CHAIN)[0] == (said, tone)
+
+
+def test_guards_that_are_kept_and_not_proven_are_in_doubt() -> None:
+    fact = guard_fact({"data": {"provenTime": at(-300), "keep": "3/3"}})
+    assert told(fact, NO_CHAIN)[0] == ("in doubt: last proven 5m ago", StripTone.DOUBT)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"data": {"provenTime": at(0), "keep": "all"}},
+        {},
+        {"data": None},
+        {"data": {}},
+        {"data": {"provenTime": "soon"}},
+        {"data": []},
+    ],
+)
 def test_a_proof_that_cannot_be_read_is_not_known(raw: dict[str, Any]) -> None:
     said, tone = told(guard_fact(raw), NO_CHAIN)[0]
     assert (said.startswith("not known: "), tone) == (True, StripTone.UNKNOWN)

@@ -148,3 +148,8 @@ async def test_keys_are_told_by_thumbprint_and_guards_when_they_are_others(told:
     (keys,) = told.said("keys")
     assert (keys["published"], keys["removed"]) == (["a", "b"], ["c"])
     assert [(line["fingerprint"], line["was"]) for line in told.said("guard")] == [("one", None), ("two", "one")]
+
+
+async def test_it_is_told_how_many_api_servers_keep_the_guards(told: Told) -> None:
+    told.chronicle.keep_changed("2/3", "3/3")
+    assert [(line["apiservers"], line["was"]) for line in told.said("keep")] == [("2/3", "3/3")]

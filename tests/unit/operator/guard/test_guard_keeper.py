@@ -10,12 +10,14 @@ from bailiwick_api.accounts import WITNESS_KEYS_ENTRY
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_engine.approval.apiroutes import REQUIRED
 from bailiwick_kube.responses import ApiResponse
-from bailiwick_kube.transport import UnreachableError
+from bailiwick_kube.transport import ApiRequest, UnreachableError
+from bailiwick_operator.guard.keep import KeepWatch
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.loop.inventory import Ticks
-from bailiwick_operator.reconcile.guard import Record, read_record
+from bailiwick_operator.reconcile.guard import KeepState, Record, read_record
 from bailiwick_operator.reconcile.transitions import EventDraft
 from support.objects import Object
+from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, active, grant, right_clock
 from unit.operator.fakeapi import Crash, FakeApi
 
@@ -25,6 +27,7 @@ def keeper(
     ticks: Ticks | None = None,
     proven: Callable[[], None] = lambda: None,
     tell: Callable[[EventDraft], None] = lambda _told: None,
+    keep: KeepWatch | None = None,
 ) -> GuardKeeper:
     """Return the keeper of a process that has just started."""
     return GuardKeeper(
@@ -36,6 +39,7 @@ def keeper(
         now=right_clock().now,
         proven=proven,
         tell=tell,
+        keep=keep,
     )
 
 
@@ -404,6 +408,53 @@ class TestWhoBreaksTheGlass:
         await going_on.round()
         assert going_on.problem is not None
         assert (going_on.falls, told) == (0, [])
+
+
+def _silent(_path: str) -> None:
+    raise UnreachableError
+
+
+def _unasked(request: ApiRequest) -> ApiResponse:
+    raise AssertionError(request)
+
+
+class KeptAt(KeepWatch):
+    """A watch whose looks are over, with this result."""
+
+    def __init__(self, state: KeepState | None, *, required: bool) -> None:
+        super().__init__(
+            FakeApi().client, INSTALLATION, lambda _server: FakeTransport(_unasked), interval=60, required=required
+        )
+        self.state = state
+
+
+class TestKeep:
+    @pytest.mark.parametrize("required", [False, True])
+    async def test_is_recorded_with_each_proof(self, required: bool) -> None:
+        api = await proven_api()
+        assert await keeper(api, keep=KeptAt(KeepState(3, 0, 0, None), required=required)).round()
+        assert record_of(api).keep == "3/3"
+
+    async def test_that_is_missing_is_recorded_and_no_more_where_it_is_not_required(self) -> None:
+        api = await proven_api()
+        assert await keeper(api, keep=KeptAt(KeepState(2, 1, 0, "one has none"), required=False)).round()
+        assert record_of(api).keep == "2/3"
+
+    @pytest.mark.invariant(27)
+    @pytest.mark.parametrize("state", [None, KeepState(2, 1, 0, "one has none"), KeepState(2, 0, 1, "one is silent")])
+    async def test_that_is_required_and_not_shown_everywhere_leaves_the_guards_unproven(
+        self, state: KeepState | None
+    ) -> None:
+        api, ticks = await proven_api(), Ticks()
+        recorded, keep = record_of(api), KeptAt(state, required=True)
+        going_on, seen = keeper(api, ticks, keep=keep), ticks()
+        assert not await going_on.round()
+        assert not going_on.covers(seen)
+        assert going_on.problem is not None
+        assert record_of(api) == recorded
+        keep.state = KeepState(3, 0, 0, None)
+        assert await going_on.round()
+        assert going_on.covers(seen)
 
 
 class TestTheKeysOfTheWitness:

@@ -9,6 +9,7 @@ import pytest
 
 from bailiwick_operator.process.health import Health, HealthPortError, Progress
 from bailiwick_operator.process.metrics import Leader
+from bailiwick_operator.reconcile.guard import KeepState
 
 
 def following() -> Health:
@@ -21,7 +22,8 @@ def leader(problem: str | None = None) -> Leader:
     guard = SimpleNamespace(problem=problem)
     others = {"keys": well, "certificates": well, "skew": well, "witness": well, "sweeper": well}
     notifier = SimpleNamespace(problem=None, on=False)
-    return cast("Leader", SimpleNamespace(guard=guard, notifier=notifier, **others))
+    keep = SimpleNamespace(state=KeepState(2, 1, 0, "one has none"))
+    return cast("Leader", SimpleNamespace(guard=guard, notifier=notifier, keep=keep, **others))
 
 
 @pytest.mark.parametrize("name", ["lease", "guard"])
@@ -47,6 +49,7 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
         {
             "leading": True,
             "guard": "a guard is missing",
+            "keep": "2/3: one has none",
             "clock": "ok",
             "keys": "ok",
             "certificates": "ok",

@@ -14,6 +14,7 @@ from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
+from bailiwick_operator.guard.keep import KeepWatch
 from bailiwick_operator.histories.sweeper import HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.loop.clock import SkewMonitor
@@ -27,6 +28,7 @@ from bailiwick_operator.notify.sources import TargetSources
 from bailiwick_operator.process.health import Health, Progress
 from bailiwick_operator.process.metrics import LEADING, METRICS, Leader, Metrics
 from bailiwick_operator.programmed.replicas import ListedReplicas
+from bailiwick_operator.reconcile.guard import KeepState
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import parse
 from support.objects import Object, policy
@@ -72,8 +74,10 @@ def leading() -> tuple[Metrics, Leader]:
     keys = KeyKeeper(api.client, INSTALLATION, settings.key_rotation, interval=60, now=clock.local_now)
     skew = SkewMonitor(clock, tell=lambda _told: None, agree_again=lambda: None)
     sweeper = HistorySweeper(api.client, clock)
+    keep = KeepWatch(api.client, INSTALLATION, cast("Any", None), interval=60)
+    certificates = cast("Any", None)
     leader = Leader(
-        guard, keys, cast("Any", None), reconciler, writer, events, clock, skew, witness, ledger, notifier, sweeper
+        guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger, notifier, sweeper, keep
     )
     metrics = Metrics()
     metrics.lead(leader)
@@ -111,6 +115,9 @@ async def test_what_happened_is_told() -> None:
     metrics, leader = leading()
     before = samples(metrics)
     assert before["bailiwick_operator_guard_proven"] == 0
+    assert before["bailiwick_guard_keep,kept"] == 0
+    leader.keep.state = KeepState(2, 1, 0, "one has none")
+    assert [samples(metrics)[f"bailiwick_guard_keep,{name}"] for name in ("kept", "without", "silent")] == [2, 1, 0]
     assert before["bailiwick_operator_event_age_seconds"] == float("inf")
     await leader.guard.round()
     await leader.guard.round()

@@ -32,8 +32,12 @@ class TestTheRecord:
         record = replace(RECORD, void=void)
         assert read_record({"data": record.data()}) == record
 
+    def test_says_how_many_api_servers_keep_the_guards(self) -> None:
+        record = new_record(PROOF, 180, NOW, NONE, "2/3")
+        assert (record.data()["keep"], read_record({"data": record.data()})) == ("2/3", record)
+
     def test_of_an_older_version_names_no_grant(self) -> None:
-        data = {key: value for key, value in RECORD.data().items() if key != "void"}
+        data = {key: value for key, value in RECORD.data().items() if key not in {"void", "keep"}}
         assert read_record({"data": data}) == RECORD
 
     @pytest.mark.parametrize(
