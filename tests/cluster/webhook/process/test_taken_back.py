@@ -18,7 +18,7 @@ from support.objects import Object
 from support.pdp import questions
 from support.pdp.processes import REPLICAS, Bailiwick
 from support.pdp.tenant import Tenant, Tenants
-from support.revoked import manifest
+from support.revocations import manifest
 from support.waits import until
 
 SECONDS: Final = 1.0
