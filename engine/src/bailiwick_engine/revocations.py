@@ -1,7 +1,7 @@
 """Revocations: who is taken back, and which of their tokens, grants and reviews that refuses.
 
-Standing: under `circumstances`. Holds: a revocation only ever denies, and a party that may be meant is refused. A lookup
-takes the same few steps for one revocation as for thousands.
+Standing: under `circumstances`. Holds: a revocation only ever denies, and a party that may be meant is refused. A
+lookup takes the same few steps for one revocation as for thousands.
 """
 
 import base64
@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 from itertools import combinations
 from typing import Any, Final, Literal
 
@@ -30,6 +31,7 @@ _SID: Final = "sid"
 _EMAIL: Final = "email"
 _USERNAME: Final = "username"
 _CLAIMS: Final = ("sub", _SID, _EMAIL)
+_SPARE_RANKS: Final = 8
 
 Pairs = tuple[tuple[str, str], ...]
 Shape = tuple[str, ...]
@@ -47,9 +49,9 @@ class PartyRevocation(msgspec.Struct, frozen=True):
     until: float
 
     @property
-    def strictness(self) -> tuple[bool, float, str]:
-        """Of two revocations of one party, the one that refuses all that the other does has the larger value."""
-        return self.hold, self.issued_before, self.name
+    def rank(self) -> tuple[bool, float, str]:
+        """Of two revocations of one party, the one that refuses all that the other does ranks before it."""
+        return not self.hold, -self.issued_before, self.name
 
     def ends(self, created: float) -> bool:
         """Tell whether a grant of its subject that was created then counts no more."""
@@ -99,27 +101,36 @@ def _folded(member: str, value: str) -> str:
 
 
 class _Bucket:
-    """The revocations under one key, and the strictest of them."""
+    """The revocations under one key, and the strictest of them. Only the heap's first rank is sure to be in force."""
 
-    __slots__ = ("held", "strictest")
+    __slots__ = ("_ranks", "held", "strictest")
 
     def __init__(self) -> None:
         self.held: dict[str, PartyRevocation] = {}
         self.strictest: PartyRevocation | None = None
+        self._ranks: list[tuple[bool, float, str]] = []
 
     def put(self, revocation: PartyRevocation) -> None:
         self.held[revocation.name] = revocation
-        if self.strictest is None or revocation.strictness > self.strictest.strictness:
-            self.strictest = revocation
-        elif self.strictest.name == revocation.name:
-            self._choose()
+        heappush(self._ranks, revocation.rank)
+        self._choose()
 
     def remove(self, name: str) -> None:
-        if self.held.pop(name, None) is self.strictest:
-            self._choose()
+        self.held.pop(name, None)
+        self._choose()
 
     def _choose(self) -> None:
-        self.strictest = max(self.held.values(), key=lambda one: one.strictness, default=None)
+        if len(self._ranks) > _SPARE_RANKS + 2 * len(self.held):
+            self._ranks = [one.rank for one in self.held.values()]
+            heapify(self._ranks)
+        strictest = None
+        while self._ranks and strictest is None:
+            found = self.held.get(self._ranks[0][2])
+            if found is not None and found.rank == self._ranks[0]:
+                strictest = found
+            else:
+                heappop(self._ranks)
+        self.strictest = strictest
 
 
 class Revocations:
@@ -305,7 +316,7 @@ def _has_token(party: Party, *, shown: bool) -> bool:
 
 
 def _strictest_of(found: Iterable[PartyRevocation | None]) -> PartyRevocation | None:
-    return max((one for one in found if one is not None), key=lambda one: one.strictness, default=None)
+    return min((one for one in found if one is not None), key=lambda one: one.rank, default=None)
 
 
 NONE: Final = Revocations()

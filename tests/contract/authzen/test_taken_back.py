@@ -173,7 +173,7 @@ async def test_an_outcome_is_reported_of_a_call_from_before_and_not_by_an_enforc
 
 @pytest.mark.parametrize("match", [{"sub": "dave"}, {"email": "DAVE"}, {"username": "dave"}], ids=str)
 @pytest.mark.parametrize("issuer", ["corp", "cluster"])
-async def test_a_party_on_the_enforcers_word_is_denied_by_its_name(issuer: str, match: dict[str, str]) -> None:
+async def test_a_party_on_the_enforcers_word_is_denied_by_its_name(issuer: str, match: dict[str, Any]) -> None:
     policy = stored(rule("read", subjects=["dave"]), subjects=[DAVE], endpointSettings=WORD)
     asked_about = {**body(), "subject": {"type": "user", "id": "dave"}}
     async with asking(Alone([policy])) as pdp:
@@ -221,7 +221,7 @@ async def test_a_proxied_call_is_denied_and_the_client_told_to_get_another_token
 
 
 @pytest.mark.parametrize(("user", "match"), [("dave", {"username": "dave"}), (NAMED, {"sub": NAMED})])
-async def test_the_api_servers_reviews_deny_them(user: str, match: dict[str, str]) -> None:
+async def test_the_api_servers_reviews_deny_them(user: str, match: dict[str, Any]) -> None:
     reading = access("get", "secrets", name="open", user=user)
     created = admitting(userInfo={"username": user, "uid": "u"})
     alone = Alone([protecting()])

@@ -29,8 +29,8 @@ _SLICE: Final = 200
 class RevocationController:
     """Follows the objects. Lives in the main loop; `again` queues a grant.
 
-    `issuers`: how the API server names the people of each issuer. `notice` is called with each object that came, changed
-    or went, and with whether it went before its `until`.
+    `issuers`: how the API server names the people of each issuer. `notice` is called with each object that came,
+    changed or went, and with whether it went before its `until`.
     """
 
     def __init__(
