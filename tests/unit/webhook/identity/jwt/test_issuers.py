@@ -10,7 +10,7 @@ import yaml
 
 from bailiwick_api.issuers import IssuerConfig, IssuersError, load
 from bailiwick_engine.compile import schemaerrors
-from bailiwick_webhook.identity.jwt.compact import parse
+from bailiwick_process.jwt.compact import parse
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.jwt.verifier import VerifiedClaims
 from bailiwick_webhook.identity.people import MAX_GROUPS
