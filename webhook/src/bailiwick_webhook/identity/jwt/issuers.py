@@ -21,7 +21,10 @@ class Issuer:
         self.url = config.issuer
         self.keys = KeySet(config.name, lambda: published_keys(config), refresh=config.refresh_seconds, clock=clock)
         rules = Rules(
-            frozenset(config.algorithms), frozenset(kind.lower() for kind in config.types), config.leeway_seconds
+            frozenset(config.algorithms),
+            frozenset(kind.lower() for kind in config.types),
+            config.leeway_seconds,
+            None if config.signals is None else config.signals.max_token_seconds,
         )
         self.verifier = Verifier(self.keys, rules, clock=clock, now=now)
 

@@ -46,11 +46,13 @@ class Rules:
 
     `leeway`: seconds before its end from which a token no longer counts, for a clock of ours that may be late. There is
     none the other way: an expired token is never accepted, nor one that is not valid yet.
+    `longest`: seconds from `iat` to `exp` that a token may have at most; None: any number.
     """
 
     algorithms: frozenset[str]
     types: frozenset[str]
     leeway: float = 0.0
+    longest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,10 @@ class Verifier:
             return RefusedToken(Reason.IDENTITY_INVALID)
         if is_bound(claims):
             return RefusedToken(Reason.POSSESSION_UNPROVEN)
+        longest = self._rules.longest
+        # One that does not say since when it lives may be older than any revocation.
+        if longest is not None and ("iat" not in claims or claims["exp"] - claims["iat"] > longest):
+            return RefusedToken(Reason.TOKEN_LIFETIME_EXCEEDED)
         verified = VerifiedClaims(claims, float(claims["exp"]))
         self._kept.put(parsed.digest, _Kept(verified, published, self._clock()))
         return verified
