@@ -32,7 +32,7 @@ def bailiwick(stack: Stack, tell: Narrator) -> None:
     tell.step("The definitions, roles and guards are applied.")
     for files in MANIFESTS:
         _apply(stack, tell, files)
-    for plural in ("endpointpolicies", "approvalgrants", "endpointdata", "endpointhistories"):
+    for plural in ("endpointpolicies", "approvalgrants", "endpointdata", "endpointhistories", "subjectrevocations"):
         _run(stack, "wait", "--for=condition=Established", f"crd/{plural}.bailiwick.dev", "--timeout=30s")
 
 

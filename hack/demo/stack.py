@@ -32,6 +32,7 @@ from localcluster.tokenrequest import Account
 
 MANIFESTS: Final = (
     ("crds/endpointpolicies.yaml", "crds/approvalgrants.yaml", "crds/endpointdata.yaml", "crds/endpointhistories.yaml"),
+    ("crds/subjectrevocations.yaml",),
     ("crds/rbac/accounts.yaml", "crds/rbac/operator.yaml", "crds/rbac/webhook.yaml", "crds/rbac/people.yaml"),
     ("crds/guards/open.yaml", "crds/guards/review.yaml", "crds/guards/status.yaml", "crds/guards/delete.yaml"),
     ("crds/guards/history-write.yaml", "crds/guards/history-delete.yaml"),

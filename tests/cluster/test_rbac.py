@@ -28,6 +28,7 @@ GUARD: Final = {
 WEBHOOK_EVERYWHERE: Final = {
     "bailiwick.dev/endpointpolicies": READ,
     "bailiwick.dev/endpointdata": READ,
+    "bailiwick.dev/subjectrevocations": READ,
     "bailiwick.dev/approvalgrants": f"{READ} create patch",
     "bailiwick.dev/approvalgrants/status": "update",
     "bailiwick.dev/endpointhistories": "get create update",
@@ -42,6 +43,7 @@ OPERATOR_EVERYWHERE: Final = {
     "bailiwick.dev/endpointdata": READ,
     "bailiwick.dev/endpointdata/status": "patch",
     "bailiwick.dev/approvalgrants": f"{READ} delete",
+    "bailiwick.dev/subjectrevocations": f"{READ} create update delete",
     "bailiwick.dev/endpointhistories": "get list delete",
     "bailiwick.dev/approvalgrants/status": "patch",
     "/serviceaccounts": "get",
@@ -73,7 +75,9 @@ ROLES: Final = {
         "bailiwick.dev/endpointpolicies": READ,
         "bailiwick.dev/approvalgrants": READ,
         "bailiwick.dev/endpointdata": READ,
+        "bailiwick.dev/subjectrevocations": READ,
     },
+    "bailiwick-take-back": {"bailiwick.dev/subjectrevocations": "create"},
     "bailiwick-data": {"bailiwick.dev/endpointdata": f"{READ} update patch"},
     "bailiwick-edit": {
         "bailiwick.dev/endpointpolicies": f"{READ} create update patch delete",

@@ -48,7 +48,21 @@ class UsernameTemplate:
 
     def username(self, name: str) -> str | None:
         """Return a person's username at the API server; None if it takes more than the name to know."""
+        return self.fill({self.claim: name})
+
+    def fill(self, claims: Mapping[str, str]) -> str | None:
+        """Return the username of the person with these claims at the API server; None if it takes others to know."""
+        username = None if self.template is None else fill_template(self.template, claims)
+        return username if username is not None and len(username) <= _LONGEST else None
+
+    def reads(self, claim: str) -> bool:
+        """Tell whether the username depends on this claim."""
+        return self.template is not None and claim in claims_of(self.template)
+
+    def pattern(self) -> re.Pattern[str] | None:
+        """Return what every username of the issuer's people matches; None if the API server's names are not known."""
         if self.template is None:
             return None
-        username = fill_template(self.template, {self.claim: name})
-        return username if username is not None and len(username) <= _LONGEST else None
+        # Between two places stands text; a split with a group returns the names of the claims in between.
+        texts = _PLACE.split(self.template)[::2]
+        return re.compile("(?s:.+)".join(map(re.escape, texts)))

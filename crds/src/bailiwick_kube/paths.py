@@ -12,6 +12,7 @@ from bailiwick_api.kinds.meta import (
     ENDPOINT_DATA,
     ENDPOINT_HISTORIES,
     ENDPOINT_POLICIES,
+    SUBJECT_REVOCATIONS,
 )
 
 CORE: Final = "v1"
@@ -47,3 +48,8 @@ def data_path(namespace: str | None = None, name: str = "", part: str = "") -> s
 def histories_path(namespace: str | None = None, name: str = "") -> str:
     """Return the path of histories, or of one."""
     return object_path(API_VERSION, ENDPOINT_HISTORIES, namespace, name)
+
+
+def revocations_path(name: str = "") -> str:
+    """Return the path of subject revocations, which have no namespace, or of one."""
+    return object_path(API_VERSION, SUBJECT_REVOCATIONS, None, name)

@@ -36,12 +36,13 @@ from support.schemas import definitions
 from support.schemas.definitions import BARE, SHIPPED, in_group
 
 KUBECTL: Final = Path(sys.executable).with_name("kubectl")
-OTHERS: Final = (crds.endpoint_data(), crds.endpoint_histories())
+OTHERS: Final = (crds.endpoint_data(), crds.endpoint_histories(), crds.subject_revocations())
 CRDS: Final = (
     crds.ENDPOINT_POLICIES_CRD,
     crds.APPROVAL_GRANTS_CRD,
     crds.ENDPOINT_DATA_CRD,
     crds.ENDPOINT_HISTORIES_CRD,
+    crds.SUBJECT_REVOCATIONS_CRD,
 )
 
 

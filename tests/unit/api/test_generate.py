@@ -38,6 +38,7 @@ def test_every_manifest_is_written(out: Path) -> None:
     assert written == {*manifests(Installation()), *serving(Installation())}
     assert written == {
         *("endpointpolicies.yaml", "approvalgrants.yaml", "endpointdata.yaml", "endpointhistories.yaml"),
+        "subjectrevocations.yaml",
         *(f"guards/{name}.yaml" for name in ("open", "review", "status", "delete", "history-write", "history-delete")),
         *(f"rbac/{name}.yaml" for name in ("accounts", "webhook", "operator", "people", "notifications")),
         "admission/policies.yaml",

@@ -201,3 +201,28 @@ RESOLVED_ONCE: Final = CelRule(
     "!has(oldSelf.resolved) || (has(self.resolved) && self.resolved == oldSelf.resolved)",
     "resolved can be set only once",
 )
+
+REVOCATION_NAME: Final = CelRule(
+    "self.metadata.name.matches('^r-[a-z2-7]{26}$')",
+    "the name must be r- and 26 of the characters a-z and 2-7, as kubectl bailiwick take-back writes it",
+)
+REVOKED_SUBJECT_IMMUTABLE: Final = CelRule(
+    "self.issuer == oldSelf.issuer && self.match == oldSelf.match",
+    "issuer and match are immutable: create another SubjectRevocation",
+)
+REVOKED_TIMES_NEVER_BACK: Final = CelRule(
+    "self.issuedBefore >= oldSelf.issuedBefore && self.asOf >= oldSelf.asOf && self.until >= oldSelf.until",
+    "issuedBefore, asOf and until cannot go back",
+)
+HOLD_CHANGES_LATER: Final = CelRule(
+    "self.hold == oldSelf.hold || self.asOf > oldSelf.asOf", "hold can change only with a later asOf"
+)
+CAUSE_CHANGES_LATER: Final = CelRule(
+    "self.cause == oldSelf.cause || (self.cause.kind == 'Signal' && oldSelf.cause.kind == 'Signal'"
+    " && self.asOf > oldSelf.asOf)",
+    "cause is immutable; only that of a signal can change, with a later asOf",
+)
+CAUSE_IS_COMPLETE: Final = CelRule(
+    "self.kind == 'Person' ? has(self.by) && has(self.reason) : has(self.event)",
+    "a cause of kind Person must have by and reason, and one of kind Signal must have event",
+)

@@ -17,6 +17,7 @@ ENDPOINT_POLICIES: Final = "endpointpolicies"
 APPROVAL_GRANTS: Final = "approvalgrants"
 ENDPOINT_DATA: Final = "endpointdata"
 ENDPOINT_HISTORIES: Final = "endpointhistories"
+SUBJECT_REVOCATIONS: Final = "subjectrevocations"
 # It selects the requests for one subject of one endpoint.
 SUBJECT_LABEL: Final = f"{GROUP}/subject"
 ENDPOINT_LABEL: Final = f"{GROUP}/endpoint"

@@ -15,14 +15,17 @@ from bailiwick_api.kinds.meta import (
     ENDPOINT_HISTORIES,
     ENDPOINT_POLICIES,
     GROUP,
+    SUBJECT_REVOCATIONS,
     VERSION,
 )
+from bailiwick_api.kinds.subjectrevocation import KIND as SUBJECT_REVOCATION, SubjectRevocation
 from bailiwick_api.manifests.schema import structural
 
 APPROVAL_GRANTS_CRD = f"{APPROVAL_GRANTS}.{GROUP}"
 ENDPOINT_POLICIES_CRD = f"{ENDPOINT_POLICIES}.{GROUP}"
 ENDPOINT_DATA_CRD = f"{ENDPOINT_DATA}.{GROUP}"
 ENDPOINT_HISTORIES_CRD = f"{ENDPOINT_HISTORIES}.{GROUP}"
+SUBJECT_REVOCATIONS_CRD = f"{SUBJECT_REVOCATIONS}.{GROUP}"
 GUARDED_CRDS = (APPROVAL_GRANTS_CRD, ENDPOINT_HISTORIES_CRD)
 """The definitions of what the guards look at: they are part of the proof."""
 _TYPE_META = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
@@ -145,6 +148,43 @@ def endpoint_histories() -> dict[str, Any]:
         ],
         selectable=[".spec.endpoint"],
     )
+    del definition["spec"]["versions"][0]["subresources"]
+    return definition
+
+
+def subject_revocations() -> dict[str, Any]:
+    """Return the CRD of `SubjectRevocation`.
+
+    It is of the whole cluster, as the people and accounts that it names. It is in no category: those who list a
+    category in their namespace cannot list it.
+    """
+    definition = _definition(
+        name=SUBJECT_REVOCATIONS_CRD,
+        names={
+            "kind": SUBJECT_REVOCATION,
+            "listKind": f"{SUBJECT_REVOCATION}List",
+            "plural": SUBJECT_REVOCATIONS,
+            "singular": "subjectrevocation",
+            "shortNames": ["srev"],
+        },
+        schema=structural(SubjectRevocation),
+        columns=[
+            _column("Issuer", ".spec.issuer"),
+            _column("Sub", ".spec.match.sub"),
+            _column("Session", ".spec.match.sid", priority=1),
+            _column("Email", ".spec.match.email", priority=1),
+            _column("Username", ".spec.match.username"),
+            _column("Hold", ".spec.hold", kind="boolean"),
+            _column("Issued before", ".spec.issuedBefore"),
+            _column("Until", ".spec.until"),
+            _column("Cause", ".spec.cause.kind"),
+            _column("By", ".spec.cause.by", priority=1),
+            _column("Reason", ".spec.cause.reason", priority=1),
+            _column("Age", ".metadata.creationTimestamp", kind="date"),
+        ],
+        selectable=[],
+    )
+    definition["spec"]["scope"] = "Cluster"
     del definition["spec"]["versions"][0]["subresources"]
     return definition
 

@@ -24,6 +24,7 @@ def manifests(installation: Installation) -> dict[str, list[dict[str, Any]]]:
         "approvalgrants.yaml": [crds.approval_grants()],
         "endpointdata.yaml": [crds.endpoint_data()],
         "endpointhistories.yaml": [crds.endpoint_histories()],
+        "subjectrevocations.yaml": [crds.subject_revocations()],
         "rbac/accounts.yaml": rbac.accounts(installation),
         "rbac/webhook.yaml": rbac.webhook(installation),
         "rbac/operator.yaml": rbac.operator(installation),

@@ -22,7 +22,14 @@ from bailiwick_api.accounts import (
     WITNESS_SECRET,
     Installation,
 )
-from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_HISTORIES, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import (
+    APPROVAL_GRANTS,
+    ENDPOINT_DATA,
+    ENDPOINT_HISTORIES,
+    ENDPOINT_POLICIES,
+    GROUP,
+    SUBJECT_REVOCATIONS,
+)
 from bailiwick_api.manifests.crds import GUARDED_CRDS
 
 _ADMISSION = "admissionregistration.k8s.io"
@@ -78,7 +85,7 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
             installation,
             name,
             [
-                _rule(GROUP, [ENDPOINT_POLICIES, ENDPOINT_DATA], _READ),
+                _rule(GROUP, [ENDPOINT_POLICIES, ENDPOINT_DATA, SUBJECT_REVOCATIONS], _READ),
                 # It patches only to withdraw what it opened; the guard refuses every other patch.
                 _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "create", "patch"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["update"]),
@@ -121,6 +128,8 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 # It deletes for retention; the guard lets it delete only grants that have ended.
                 _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "delete"]),
                 _rule(GROUP, [f"{APPROVAL_GRANTS}/status"], ["patch"]),
+                # It deletes those whose time is over. Events of issuers make it create and update others.
+                _rule(GROUP, [SUBJECT_REVOCATIONS], [*_READ, "create", "update", "delete"]),
                 # It lists metadata alone, and deletes what counts no more.
                 _rule(GROUP, [ENDPOINT_HISTORIES], ["get", "list", "delete"]),
                 # To read the uid of the account that a grant written by hand names. It cannot list accounts.
@@ -161,7 +170,11 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
 def people() -> list[dict[str, Any]]:
     """Return the roles that an administrator binds, in a namespace, to people and groups."""
     return [
-        _bare_role("bailiwick-view", [_rule(GROUP, [ENDPOINT_POLICIES, APPROVAL_GRANTS, ENDPOINT_DATA], _READ)]),
+        # Subject revocations have no namespace: to read them, bind the role in the whole cluster.
+        _bare_role(
+            "bailiwick-view",
+            [_rule(GROUP, [ENDPOINT_POLICIES, APPROVAL_GRANTS, ENDPOINT_DATA, SUBJECT_REVOCATIONS], _READ)],
+        ),
         _bare_role(
             "bailiwick-edit",
             [
@@ -186,6 +199,8 @@ def people() -> list[dict[str, Any]]:
                 _rule(GROUP, [APPROVAL_GRANTS], [*_READ, "patch"]),
             ],
         ),
+        # `create` alone: who takes a subject back cannot give it back. Bind it in the whole cluster.
+        _bare_role("bailiwick-take-back", [_rule(GROUP, [SUBJECT_REVOCATIONS], ["create"])]),
     ]
 
 

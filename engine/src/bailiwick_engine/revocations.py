@@ -1,0 +1,312 @@
+"""Revocations: who is taken back, and which of their tokens, grants and reviews that refuses.
+
+Standing: under `circumstances`. Holds: a revocation only ever denies, and what cannot be told apart is refused. A
+lookup takes the same few steps for one revocation as for thousands, whoever wrote them.
+"""
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from datetime import datetime
+from itertools import combinations
+from typing import Any, Final, Literal
+
+import msgspec
+import orjson
+from pydantic import ValidationError
+
+from bailiwick_api.kinds.subjectrevocation import MEMBERS, RevokedIdentity, SubjectRevocationSpec
+from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
+from bailiwick_api.usernames import UsernameTemplate
+from bailiwick_engine.call import Party
+from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
+
+NAME_PREFIX: Final = "r-"
+_DIGEST_BYTES: Final = 16
+_ANY: Final = "*"
+"""Stands for every issuer. No issuer has this name."""
+_SID: Final = "sid"
+_EMAIL: Final = "email"
+_USERNAME: Final = "username"
+_CLAIMS: Final = ("sub", _SID, _EMAIL)
+
+Pairs = tuple[tuple[str, str], ...]
+Shape = tuple[str, ...]
+
+
+class Revocation(msgspec.Struct, frozen=True):
+    """One SubjectRevocation. `match`: members and values in the order of `MEMBERS`. Times: seconds since the epoch."""
+
+    name: str
+    issuer: str
+    match: Pairs
+    issued_before: float
+    hold: bool
+    as_of: float
+    until: float
+
+    @property
+    def strictness(self) -> tuple[bool, float, str]:
+        """Of two revocations of one party, the one that refuses all that the other does has the larger value."""
+        return self.hold, self.issued_before, self.name
+
+    def ends(self, created: float) -> bool:
+        """Tell whether a grant of its subject that was created then counts no more."""
+        return self.hold or created < self.issued_before
+
+    def refuses(self, issued: object) -> bool:
+        """Tell whether a token of its subject is refused. `issued`: its claim iat, whatever that is."""
+        if self.hold or isinstance(issued, bool) or not isinstance(issued, int | float):
+            return True
+        return not issued >= self.issued_before
+
+
+def revocation_name(
+    issuer: str, match: RevokedIdentity, cause_kind: Literal["Signal", "Person"], written: str = ""
+) -> str:
+    """Return the name of the object.
+
+    `written`: what tells the objects of one subject apart. A person may only create, so each of theirs has the time of
+    its making. A signal's has none: the operator updates the one that is there, unless another subject stands in it.
+    """
+    pairs = [list(pair) for pair in _pairs(match)]
+    digest = hashlib.sha256(orjson.dumps([issuer, pairs, cause_kind, written])).digest()
+    return NAME_PREFIX + base64.b32encode(digest[:_DIGEST_BYTES]).decode().rstrip("=").lower()
+
+
+def parse(raw: Mapping[str, Any]) -> Revocation:
+    """Parse a stored object. One that cannot be read holds everybody of its issuer, or of every issuer."""
+    metadata, spec = raw.get("metadata") or {}, raw.get("spec")
+    name = str(metadata.get("name", ""))
+    try:
+        found = SubjectRevocationSpec.model_validate(spec)
+    except ValidationError:
+        issuer = spec.get("issuer") if isinstance(spec, Mapping) else None
+        return Revocation(name, issuer if isinstance(issuer, str) else _ANY, (), 0.0, True, 0.0, 0.0)  # noqa: FBT003
+    times = (found.issued_before, found.as_of, found.until)
+    issued_before, as_of, until = map(datetime.timestamp, times)
+    return Revocation(name, found.issuer, _pairs(found.match), issued_before, found.hold, as_of, until)
+
+
+def _pairs(match: RevokedIdentity) -> Pairs:
+    return tuple((member, value) for member in MEMBERS if (value := getattr(match, member)) is not None)
+
+
+def _folded(member: str, value: str) -> str:
+    """Return a value as it is compared: issuers write an email in more than one case."""
+    return value.lower() if member == _EMAIL else value
+
+
+class _Bucket:
+    """The revocations under one key, and the strictest of them."""
+
+    __slots__ = ("held", "strictest")
+
+    def __init__(self) -> None:
+        self.held: dict[str, Revocation] = {}
+        self.strictest: Revocation | None = None
+
+    def put(self, revocation: Revocation) -> None:
+        self.held[revocation.name] = revocation
+        if self.strictest is None or revocation.strictness > self.strictest.strictness:
+            self.strictest = revocation
+        elif self.strictest.name == revocation.name:
+            self._choose()
+
+    def remove(self, name: str) -> None:
+        if self.held.pop(name, None) is self.strictest:
+            self._choose()
+
+    def _choose(self) -> None:
+        self.strictest = max(self.held.values(), key=lambda one: one.strictness, default=None)
+
+
+class Revocations:
+    """All revocations in force, by whom they name. Falsy when there is none.
+
+    `templates`: how each issuer's people are named at the API server, from the issuers file. Only the thread that
+    watches puts and removes. Other threads may look up meanwhile: no change lets a party through that both the state
+    before and the state after it refuse.
+    """
+
+    def __init__(self, templates: Mapping[str, UsernameTemplate] | None = None) -> None:
+        self._templates = dict(templates or {})
+        self._all: dict[str, Revocation] = {}
+        self._buckets: dict[Hashable, _Bucket] = {}
+        self._counts: Counter[tuple[str, Shape]] = Counter()
+        # By issuer, which members its revocations name together. There are 15 at most.
+        self._shapes: dict[str, tuple[Shape, ...]] = {}
+        self._username_patterns = {
+            issuer: pattern for issuer, one in self._templates.items() if (pattern := one.pattern()) is not None
+        }
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Revocation]:
+        return iter(self._all.values())
+
+    def get(self, name: str) -> Revocation | None:
+        """Return the revocation of this name."""
+        return self._all.get(name)
+
+    def put(self, revocation: Revocation) -> None:
+        """Take one in, in place of the one of its name."""
+        before, keys = self._all.get(revocation.name), self._keys(revocation)
+        for key in keys:
+            self._buckets.setdefault(key, _Bucket()).put(revocation)
+        self._count(revocation, 1)
+        self._all[revocation.name] = revocation
+        if before is not None:
+            self._drop(before, self._keys(before) - keys)
+
+    def remove(self, name: str) -> None:
+        """Let one go."""
+        revocation = self._all.pop(name, None)
+        if revocation is not None:
+            self._drop(revocation, self._keys(revocation))
+
+    def _drop(self, revocation: Revocation, keys: Iterable[Hashable]) -> None:
+        for key in keys:
+            bucket = self._buckets[key]
+            bucket.remove(revocation.name)
+            if not bucket.held:
+                del self._buckets[key]
+        self._count(revocation, -1)
+
+    def _count(self, revocation: Revocation, more: int) -> None:
+        place = revocation.issuer, _shape(revocation)
+        self._counts[place] += more
+        if not self._counts[place]:
+            del self._counts[place]
+        # Anew only where the set of shapes changes: thousands of revocations have the same few.
+        if (place in self._counts) != (place[1] in self._shapes.get(place[0], ())):
+            self._shapes[place[0]] = tuple(sorted(shape for issuer, shape in self._counts if issuer == place[0]))
+
+    def _keys(self, revocation: Revocation) -> frozenset[Hashable]:
+        """Return every key under which a lookup may find it."""
+        issuer, match = revocation.issuer, revocation.match
+        keys: set[Hashable] = set()
+        if not match:
+            keys.add(("everybody", issuer))
+        shape, folded = _shape(revocation), [(member, _folded(member, value)) for member, value in match]
+        for size in range(1, len(folded) + 1):
+            keys.update(("token", issuer, shape, known) for known in combinations(folded, size))
+        for member, value in folded:
+            if member == _SID:
+                continue
+            keys.add(("name", issuer, member == _EMAIL, value))
+            # A service account is the cluster's, whatever another issuer says.
+            if issuer == CLUSTER or not value.startswith(SERVICE_ACCOUNT_PREFIX):
+                keys.add(("name", _ANY, member == _EMAIL, value))
+        keys.update(self._reviewer_keys(issuer, dict(match)))
+        return frozenset(keys)
+
+    def _reviewer_keys(self, issuer: str, match: Mapping[str, str]) -> Iterator[Hashable]:
+        """Yield the keys of the API server's names of whom a match names."""
+        if _USERNAME in match:
+            yield "reviewer", match[_USERNAME]
+        if issuer == CLUSTER and "sub" in match:
+            yield "reviewer", match["sub"]
+        template = self._templates.get(issuer)
+        username = None if template is None else template.fill(match)
+        if template is not None and username is not None:
+            yield "reviewer", username
+            if template.reads(_EMAIL):
+                yield "reviewer", _EMAIL, username.lower()
+
+    def refusal(self, party: Party, *, shown: bool) -> Revocation | None:
+        """Return the revocation that refuses a party; None where none does.
+
+        `shown`: a token of its own was verified. Without one nothing says when it was issued, so that its name decides.
+        """
+        found = self.naming(party, shown=shown)
+        if found is None:
+            return None
+        issued = party.claims.get("iat") if _has_token(party, shown=shown) else None
+        return found if found.refuses(issued) else None
+
+    def naming(self, party: Party, *, shown: bool) -> Revocation | None:
+        """Return the strictest revocation of a party, whenever its token was issued."""
+        if _has_token(party, shown=shown) and party.issuer is not None:
+            return self._of_token(party.issuer, party)
+        return self.of_name(party.issuer, party.id, party.username)
+
+    def _of_token(self, issuer: str, party: Party) -> Revocation | None:
+        claims = party.claims
+        known = {one: _folded(one, value) for one in _CLAIMS if isinstance(value := claims.get(one), str)}
+        if party.type == SERVICE_ACCOUNT:
+            known["sub"] = known[_USERNAME] = party.id
+        elif party.username is not None:
+            known[_USERNAME] = party.username
+        found = [self._strictest(("everybody", _ANY)), self._strictest(("everybody", issuer))]
+        found += self._in_shapes(issuer, known)
+        if known.get("sub") != party.id:
+            # Policies name the person by another claim, and so may those who take the person back.
+            found += self._in_shapes(issuer, {**known, "sub": party.id})
+        if issuer != CLUSTER and party.username is not None:
+            found += self._in_shapes(CLUSTER, {_USERNAME: party.username})
+        return _strictest_of(found)
+
+    def _in_shapes(self, issuer: str, known: Mapping[str, str]) -> Iterator[Revocation | None]:
+        for shape in self._shapes.get(issuer, ()):
+            pairs = tuple((member, known[member]) for member in shape if member in known)
+            if pairs:
+                yield self._strictest(("token", issuer, shape, pairs))
+
+    def of_name(self, issuer: str | None, name: str, username: str | None = None) -> Revocation | None:
+        """Return the strictest revocation of whom an issuer calls so. `issuer` None: it is not known which."""
+        if not name:
+            return None
+        where = issuer or _ANY
+        if name.startswith(SERVICE_ACCOUNT_PREFIX):
+            where = CLUSTER
+        elif issuer is not None and username is None and (template := self._templates.get(issuer)) is not None:
+            username = template.username(name)
+        found = [
+            self._strictest(("everybody", _ANY)),
+            self._strictest(("everybody", where)),
+            self._strictest(("name", where, False, name)),
+            self._strictest(("name", where, True, name.lower())),
+        ]
+        if username is not None:
+            found.append(self._strictest(("name", CLUSTER, False, username)))
+        if where == _ANY:
+            found.append(self.of_reviewer(name))
+        return _strictest_of(found)
+
+    def of_reviewer(self, username: str) -> Revocation | None:
+        """Return a revocation of the person or account that the API server calls so."""
+        found = [
+            self._strictest(("everybody", _ANY)),
+            self._strictest(("reviewer", username)),
+            self._strictest(("reviewer", _EMAIL, username.lower())),
+        ]
+        if username.startswith(SERVICE_ACCOUNT_PREFIX):
+            found.append(self._strictest(("everybody", CLUSTER)))
+        for issuer, pattern in self._username_patterns.items():
+            everybody = self._strictest(("everybody", issuer))
+            if everybody is not None and pattern.fullmatch(username):
+                found.append(everybody)
+        return _strictest_of(found)
+
+    def _strictest(self, key: Hashable) -> Revocation | None:
+        bucket = self._buckets.get(key)
+        return None if bucket is None else bucket.strictest
+
+
+def _shape(revocation: Revocation) -> Shape:
+    return tuple(member for member, _ in revocation.match)
+
+
+def _has_token(party: Party, *, shown: bool) -> bool:
+    return shown and party.issuer is not None and not party.hypothetical
+
+
+def _strictest_of(found: Iterable[Revocation | None]) -> Revocation | None:
+    return max((one for one in found if one is not None), key=lambda one: one.strictness, default=None)
+
+
+NONE: Final = Revocations()
+"""None is in force. Put nothing in."""
