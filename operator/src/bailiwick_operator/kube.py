@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_kube.lists import ListPage, RefusedListError, pages
-from bailiwick_kube.paths import data_path, grants_path, histories_path, policies_path
+from bailiwick_kube.paths import data_path, grants_path, histories_path, policies_path, revocations_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import (
     APPLY,
@@ -118,14 +118,18 @@ class OperatorClient:
 
     async def delete_grant(self, judged: Object) -> ApiResponse:
         """Delete a grant, only if it is still the very version that was judged (else 409)."""
-        return await self._delete_judged(grants_path, judged["metadata"])
+        metadata = judged["metadata"]
+        return await self._delete_judged(grants_path(metadata["namespace"], metadata["name"]), metadata)
 
     async def delete_history(self, metadata: Object) -> ApiResponse:
         """Delete a history by its metadata, only if it is still the very version that was judged (else 409)."""
-        return await self._delete_judged(histories_path, metadata)
+        return await self._delete_judged(histories_path(metadata["namespace"], metadata["name"]), metadata)
 
-    async def _delete_judged(self, path_of: Callable[[str, str], str], metadata: Object) -> ApiResponse:
-        path = path_of(metadata["namespace"], metadata["name"])
+    async def delete_revocation(self, judged: Object) -> ApiResponse:
+        """Delete a subject revocation, only if it is still the very version that was judged (else 409)."""
+        return await self._delete_judged(revocations_path(judged["metadata"]["name"]), judged["metadata"])
+
+    async def _delete_judged(self, path: str, metadata: Object) -> ApiResponse:
         preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
         return await self._write("DELETE", path, {}, body)

@@ -20,8 +20,9 @@ def leader(problem: str | None = None) -> Leader:
     well = SimpleNamespace(problem=None, not_after=None)
     guard = SimpleNamespace(problem=problem)
     others = {"keys": well, "certificates": well, "skew": well, "witness": well, "sweeper": well}
+    signals = SimpleNamespace(problem=None, counts=())
     notifier = SimpleNamespace(problem=None, on=False)
-    return cast("Leader", SimpleNamespace(guard=guard, notifier=notifier, **others))
+    return cast("Leader", SimpleNamespace(guard=guard, notifier=notifier, signals=signals, **others))
 
 
 @pytest.mark.parametrize("name", ["lease", "guard"])
@@ -52,6 +53,7 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
             "certificates": "ok",
             "witness": "ok",
             "histories": "ok",
+            "signals": "off",
             "notifications": "off",
             "certificateNotAfter": None,
             "lastProgressSeconds": {"lease": 0.0},
