@@ -8,7 +8,8 @@ from typing import Any, Final, get_args
 
 from bailiwick_engine.batch import MAX_ITEMS, Semantic
 from bailiwick_engine.history.state import CallOutcome
-from bailiwick_engine.reasons import NextAction, Reason
+from bailiwick_engine.reasonrow import NextAction
+from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.http.adapters import replies
 from bailiwick_webhook.http.authzen.pages import MAX_LIMIT
 

@@ -4,11 +4,10 @@ Holds: a code never changes its meaning and never disappears; a denial always ha
 What is true of a code stands in its row of `EXPLAINED` and nowhere else.
 """
 
-from enum import IntEnum, StrEnum
-from typing import Final, Literal, NamedTuple
+from enum import StrEnum
+from typing import Final
 
-NextAction = Literal["request", "retry", "none"]
-Footing = Literal["derivable", "attested"]
+from bailiwick_engine.reasonrow import Disposition, ReasonRow, ReasonState
 
 
 class Reason(StrEnum):
@@ -31,6 +30,7 @@ class Reason(StrEnum):
     AUDIENCE_MISMATCH = "audience_mismatch"
     POSSESSION_UNPROVEN = "possession_unproven"
     TOKEN_LIFETIME_EXCEEDED = "token_lifetime_exceeded"  # noqa: S105 - a code
+    IDENTITY_REVOKED = "identity_revoked"
     WORKLOAD_UNAPPROVED = "workload_unapproved"
     DELEGATION_INVALID = "delegation_invalid"
     ACTOR_MISMATCH = "actor_mismatch"
@@ -55,49 +55,6 @@ class Reason(StrEnum):
     STORE_STALE = "store_stale"
     CLOCK_SKEW = "clock_skew"
     RECORD_FAILED = "record_failed"
-
-
-class Disposition(IntEnum):
-    """OCSF's `disposition_id` (API Activity 6003, profile Security Control)."""
-
-    ALLOWED = 1
-    BLOCKED = 2
-    APPROVED = 8
-    CHALLENGE = 23
-    REVOKED = 24
-    REJECTED = 25
-    UNAUTHORIZED = 26
-    ERROR = 27
-
-
-class ReasonState(StrEnum):
-    """Which state of the decision point, or of what it was sent, a reason can stand for, beside what the rules say."""
-
-    ADAPTER = "adapter"
-    """An adapter could not read the request as one call."""
-    IDENTITY = "identity"
-    """The evidence does not prove the subject or an actor."""
-    GATE = "gate"
-    """A gate stands before the call, and its approval decides."""
-    PROCESS = "process"
-    """The decision point is in a state in which it denies whatever the rules say."""
-
-
-class ReasonRow(NamedTuple):
-    """All that is true of a reason.
-
-    `sentence` is for the caller, `next_action` what the caller can do (ARAP). `when` is for operators;
-    `docs/reference/reasons.md` is made from it. `footing`: whether a verdict with this reason follows from its record
-    and the text of the policies alone, or is the decision point's word for a state that is gone: of grants, limits,
-    clocks, the store, tokens, or of what no record holds. `disposition` is that of a denial.
-    """
-
-    sentence: str
-    next_action: NextAction
-    when: str
-    footing: Footing
-    disposition: Disposition
-    states: frozenset[ReasonState] = frozenset()
 
 
 EXPLAINED: Final[dict[Reason, ReasonRow]] = {
@@ -264,6 +221,22 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         disposition=Disposition.BLOCKED,
         states=frozenset({ReasonState.IDENTITY}),
     ),
+    Reason.IDENTITY_REVOKED: ReasonRow(
+        sentence=(
+            "The subject, an actor or the enforcer was taken back: tokens from before that are refused. Get a new"
+            " token. If that is refused too, ask an administrator about the SubjectRevocation in the decision record."
+        ),
+        next_action="none",
+        when=(
+            "A `SubjectRevocation` is in force for the subject, an actor or the enforcer, and the token was issued"
+            " before `issuedBefore`, does not say when, or the object has `hold: true`. A party without a token of its"
+            " own is refused by its name."
+        ),
+        # Which objects there were, no record shows.
+        footing="attested",
+        disposition=Disposition.REVOKED,
+        states=frozenset({ReasonState.PROCESS}),
+    ),
     Reason.WORKLOAD_UNAPPROVED: ReasonRow(
         sentence="The rule does not accept the subject's pod. Every container must run an image that the rule lists.",
         next_action="none",
@@ -327,7 +300,10 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
     Reason.APPROVAL_REVOKED: ReasonRow(
         sentence="The approval for this call was revoked. You can request a new one.",
         next_action="request",
-        when="The latest grant for this call was revoked.",
+        when=(
+            "The latest grant for this call was revoked. Or a `SubjectRevocation` is in force for its subject, an actor"
+            " or a reviewer who approved it."
+        ),
         footing="attested",
         disposition=Disposition.REVOKED,
         states=frozenset({ReasonState.GATE}),

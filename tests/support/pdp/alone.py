@@ -27,6 +27,7 @@ from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.revocations import NONE as NO_REVOCATIONS
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_policystore.changes import ChangeAges
 from bailiwick_process.jwt.compact import CompactToken
@@ -72,6 +73,7 @@ class StaticStore:
     age = 0.0
     clock = None
     void = NONE
+    revocations = NO_REVOCATIONS
 
     def __init__(self, policies: Iterable[Object]) -> None:
         compiled = [compile_object(raw) for raw in policies]
@@ -89,7 +91,15 @@ class StaticStore:
         return self.grants.candidates(namespace, endpoint, subject_uid, call)
 
     def glance(self) -> StoreState:
-        return StoreState(self.age, self.freshness, self.revision, self.guard_proven, self.waiting, time.monotonic())
+        return StoreState(
+            self.age,
+            self.freshness,
+            self.revision,
+            self.guard_proven,
+            self.waiting,
+            time.monotonic(),
+            revocations=self.revocations,
+        )
 
     def report(self) -> dict[str, Any]:
         return {}

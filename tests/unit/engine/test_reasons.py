@@ -12,10 +12,13 @@ import bailiwick_engine
 from bailiwick_engine.call import ShownApproval, UnprovenParty
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.verdict import Verdict
+from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.histories import Amount
-from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason, ReasonState, reasons_of
+from bailiwick_engine.reasonrow import Disposition, ReasonState
+from bailiwick_engine.reasons import EXPLAINED, Reason, reasons_of
+from bailiwick_engine.revocations import Revocation, Revocations
 from support.histories import history
-from support.objects import Object, gated_rule, rule, subject
+from support.objects import AGENT, Object, gated_rule, rule, subject
 from unit.engine.cases import (
     CALL,
     NOW,
@@ -77,6 +80,12 @@ def unproven(reason: Reason) -> Callable[[], Verdict]:
     return lambda: verdict_of(GATED, msgspec.structs.replace(CALL, subject=UnprovenParty(reason)))
 
 
+def taken_back(username: str) -> Revocations:
+    revocations = Revocations()
+    revocations.put(Revocation("r-one", CLUSTER, (("sub", username),), NOW, hold=False, as_of=NOW, until=NOW))
+    return revocations
+
+
 def condition(text: str) -> list[Object]:
     return [{"name": "c", "expression": text}]
 
@@ -102,6 +111,7 @@ WAYS: Final[dict[Reason, Callable[[], Verdict]]] = {
         snapshot(stored("one", rule())), msgspec.structs.replace(CALL, caller=THE_AGENT)
     ),
     **{reason: unproven(reason) for reason in OF_THE_IDENTITY},
+    Reason.IDENTITY_REVOKED: lambda: verdict_of(GATED, around=Circumstances(now=NOW, revocations=taken_back(AGENT))),
     Reason.WORKLOAD_UNAPPROVED: lambda: verdict_of(
         governed(rule(actions=["customers.export"]), subjects=[{**subject(), "workload": APPROVED_IMAGE}])
     ),

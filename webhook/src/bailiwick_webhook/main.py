@@ -230,6 +230,7 @@ def _cluster_parts(
         hard_staleness=settings.hard_staleness,
         relist=settings.relist_interval,
         budget=settings.budget,
+        issuers=namings(settings.issuers),
         tend=keeper.tend,
     )
     pdp = Pdp(

@@ -28,10 +28,12 @@ from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX
 from bailiwick_engine.approval import granttimes, quorum
 from bailiwick_engine.approval.binding import canonical, sha256
 from bailiwick_engine.approval.gates import Gate, plain_steps
+from bailiwick_engine.approval.revokedgrants import ending_revocation
 from bailiwick_engine.call import Call, Json, Party, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.revocations import Revocation
 
 # The index under which a store keeps grants: namespace, endpoint, subject uid.
 GrantKey = tuple[str, str, str]
@@ -244,6 +246,8 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
         ended = Fitness.REVOKED
     if ended is not None:
         return ended
+    if around.revocations and find_revocation(grant, call, subject, around) is not None:
+        return Fitness.REVOKED
     if not current(grant, gate):
         return Fitness.OUTDATED
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
@@ -263,6 +267,19 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
     if grant.phase == "Pending":
         return Fitness.PENDING if around.now < grant.request.pending_until_time.timestamp() else Fitness.EXPIRED
     return _active(grant, gate, around.now) if tally.met else Fitness.UNVERIFIABLE
+
+
+def find_revocation(grant: Grant, call: Call, subject: Party, around: Circumstances) -> Revocation | None:
+    """Return the revocation that ends a grant which `answers` the call: of a party, or of a reviewer who approved."""
+    revocations = around.revocations
+    for party in (subject, *call.actors):
+        # By their tokens more is known of the parties than the grant says.
+        found = revocations.naming(party, shown=True)
+        if found is not None and found.ends(grant.created):
+            return found
+    counted = quorum.counted_reviewers(grant.status)
+    approvers = (one.reviewer for one in grant.reviews if one.decision == "Approve" and one.reviewer in counted)
+    return ending_revocation(revocations, grant.request, grant.subject_uid, grant.created, approvers)
 
 
 def _untimely(grant: Grant, gate: Gate, now: float) -> Fitness | None:

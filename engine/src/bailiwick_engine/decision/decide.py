@@ -19,9 +19,11 @@ from bailiwick_engine.decision.historyneeds import is_touched, with_history
 from bailiwick_engine.decision.hops import Hop, hops, invalid
 from bailiwick_engine.decision.match import Finding, Standing
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.revocations import Revocation
 
 MAX_TRIED_GRANTS = 4
 # Members of an enumeration are looked up slowly, and these are on every decision's way.
@@ -55,7 +57,10 @@ def evaluate_hops(
     admitted = admit(snapshot, endpoint, call, around)
     # A test for a Party, and not for a reason, is fast for almost every call.
     if not isinstance(admitted, Party):
-        return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run), None
+        revocation = None
+        if admitted is Reason.IDENTITY_REVOKED and (found := find_revocation(endpoint, call, around)) is not None:
+            revocation = found.name
+        return Verdict(outcome=Outcome.DENY, reason=admitted, dry_run=dry_run, revocation=revocation), None
     numbers = around.history.numbers if endpoint.histories else None
     passed = hops(endpoint, call, admitted, around.now, numbers)
     audit = _audit_rules(passed) if endpoint.audits else ()
@@ -95,6 +100,8 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
         return closed
     if not isinstance(call.subject, Party):
         return call.subject.reason
+    if around.revocations and find_revocation(endpoint, call, around) is not None:
+        return Reason.IDENTITY_REVOKED
     if endpoint.broken and not endpoint.broken.keys().isdisjoint(
         key for party in (call.subject, *call.actors) for key in party.keys
     ):
@@ -102,6 +109,24 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
     if call.actors and (endpoint.settings is None or invalid(endpoint.settings, call, call.subject)):
         return Reason.DELEGATION_INVALID
     return call.subject if call.refused is None else call.refused
+
+
+def find_revocation(endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Revocation | None:
+    """Return the revocation that refuses a party of a call: its enforcer, its subject or one of its actors.
+
+    The subject and the outermost actor show tokens of their own. An enforcer and the actors within show none that
+    counts here, so that they are refused by name.
+    """
+    revocations = around.revocations
+    if call.caller.username in endpoint.enforcers:
+        found = revocations.of_name(CLUSTER, call.caller.username)
+        if found is not None:
+            return found
+    parties = (call.subject, *call.actors)
+    for place, party in enumerate(parties):
+        if isinstance(party, Party) and (found := revocations.refusal(party, shown=place <= 1)) is not None:
+            return found
+    return None
 
 
 def _closed_reason(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Reason | None:
@@ -256,7 +281,10 @@ def _decide_gate(rule: CompiledRule, gate: Gate, case: _Case, grants: Iterable[G
     latest = approval.latest_ended(grant for _, grant in judged)
     nothing = Fitness.OUTDATED if cools_until is None else Fitness.DENIED
     found = next((found for found, grant in judged if grant is latest), nothing)
-    return replace(denied, reason=found.value, cools_until=cools_until)
+    by = None
+    if found is Fitness.REVOKED and latest is not None:
+        by = approval.find_revocation(latest, call, subject, around)
+    return replace(denied, reason=found.value, cools_until=cools_until, revocation=None if by is None else by.name)
 
 
 def _judge_grants(

@@ -11,7 +11,8 @@ from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.history.needs import HistoryNeeds
 from bailiwick_engine.policy.model import CompiledRule
-from bailiwick_engine.reasons import EXPLAINED, NextAction, Reason
+from bailiwick_engine.reasonrow import NextAction
+from bailiwick_engine.reasons import EXPLAINED, Reason
 
 
 class Outcome(StrEnum):
@@ -33,6 +34,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     `needs`: the objects of histories that the call is to be counted in, or whose numbers the verdict depends on; None:
     it is final without them. `wants_numbers`: it is a denial that a number which is not known could lift.
+    `revocation`: the name of the SubjectRevocation that it is denied by.
     """
 
     outcome: Outcome
@@ -49,6 +51,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     audit: tuple[tuple[str, str, str], ...] = ()
     needs: HistoryNeeds | None = None
     wants_numbers: bool = False
+    revocation: str | None = None
 
     @property
     def next_action(self) -> NextAction:

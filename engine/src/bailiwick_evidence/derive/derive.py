@@ -18,7 +18,8 @@ from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.dimensions.table import reads_of
 from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
-from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason, ReasonState, reasons_of
+from bailiwick_engine.reasonrow import Disposition, ReasonState
+from bailiwick_engine.reasons import EXPLAINED, Reason, reasons_of
 from bailiwick_evidence.derive.choices import Unknowns
 from bailiwick_evidence.derive.derivation import (
     Derivation,
@@ -239,6 +240,10 @@ def _state(shape: RecordShape, reason: Reason, verdict: Verdict) -> Derivation |
         return None
     if reason is Reason.STORE_STALE or reason is Reason.POLICY_INVALID:
         return _ATTESTED if shape.policy is None and not shape.audit else None
+    if reason is Reason.IDENTITY_REVOKED:
+        # Before any rule, of parties that are proven, and by an object that the record names.
+        named = shape.revocation is not None and shape.subject is not None
+        return _ATTESTED if named and shape.policy is None and not shape.audit else None
     opens = verdict.outcome is Outcome.ALLOW or verdict.gate is not None or verdict.wants_numbers
     if reason in _NOT_COUNTED or (reason is Reason.POLICY_OUTDATED and shape.snapshot.pending_seconds is not None):
         return _ATTESTED if opens and _same_place(shape, verdict) else None

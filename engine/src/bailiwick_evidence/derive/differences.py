@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from bailiwick_engine.decision.verdict import Outcome
-from bailiwick_engine.reasons import Disposition, Reason
+from bailiwick_engine.reasonrow import Disposition
+from bailiwick_engine.reasons import Reason
 from bailiwick_evidence.derive.derivation import EngineAnswer
 
 NO_RULE: Final = "no rule"

@@ -154,6 +154,7 @@ class RecordShape(msgspec.Struct, frozen=True):
     suspended: tuple[str, ...] = ()
     data: dict[str, str | None] | None = None
     history: tuple[RecordHistory, ...] = ()
+    revocation: str | None = None
 
 
 def parse_record(record: Mapping[str, Any]) -> RecordShape | None:

@@ -22,7 +22,8 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.historynumbers import HistoryNumbers, HistoryReadings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
-from bailiwick_engine.reasons import Reason, ReasonState, reasons_of
+from bailiwick_engine.reasonrow import ReasonState
+from bailiwick_engine.reasons import Reason, reasons_of
 from bailiwick_evidence.derive.choices import Choices, Unknowns
 from bailiwick_evidence.derive.derivation import Derivation, Obstacle
 from bailiwick_evidence.derive.derive import REFUSALS, derive, endpoint_on_record, fit

@@ -14,8 +14,10 @@ from bailiwick_engine.call import Party, PodWorkload, ShownApproval
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
+from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.history import HistoryCount
 from bailiwick_webhook.record.line import RecordLines
@@ -81,6 +83,7 @@ def carrier(**spec: object) -> Object:
     return stored("crm-agent", endpointSettings=settings(), subjects=listed, rules=rules, **spec)
 
 
+REVOKED: Final[Any] = {"outcome": Outcome.DENY, "reason": Reason.IDENTITY_REVOKED, "revocation": "r-one"}
 WORKLOAD: Final = {"imageDigests": sorted(IMAGES)[:1], "podSelector": {"matchLabels": {"app": "x"}}}
 WORKER: Final = Party(
     "serviceAccount", "system:serviceaccount:agents:worker", "uid", workload=PodWorkload(IMAGES, {"app": "x"})
@@ -106,6 +109,7 @@ def all_decisions() -> list[Object]:
         *lines(carrier(), audit, call=large, trace="00-x", item=1, pending=1.0),
         *lines(carrier(suspend=True), call=chain, token=token, used=grant(uses=1)),
         *lines(carrier(), audit),
+        *lines(carrier(), allowed=False, verdict=Verdict(**REVOKED)),
         *lines(carrier(), *others)[1:],
         *lines(carrier(), stored("reader", data=[{"name": "incident"}], rules=[rule()])),
         *lines(

@@ -13,6 +13,7 @@ from bailiwick_engine.decision.search import SearchKind
 from bailiwick_engine.decision.shadow import decide_shadow
 from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.record.history import HistoryCount, HistoryEvent, event_line, outcome_line
 from bailiwick_webhook.record.members import DECISION, HISTORY, OUTCOME, POLICIES, SEARCH, SHADOW
 from bailiwick_webhook.record.search import search_line
@@ -50,7 +51,8 @@ def test_of_a_search(kind: SearchKind) -> None:
         found=1,
         with_approval=1,
         incomplete=False,
-        refused=None,
+        refused=Reason.IDENTITY_REVOKED,
+        revocation="r-one",
         request_id=None,
         revision="1",
         age=0.0,

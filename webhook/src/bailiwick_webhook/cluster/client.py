@@ -14,7 +14,15 @@ import orjson
 from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.approval import apiroutes
 from bailiwick_kube.lists import ListPage, RefusedListError, pages
-from bailiwick_kube.paths import CORE, data_path, grants_path, histories_path, object_path, policies_path
+from bailiwick_kube.paths import (
+    CORE,
+    data_path,
+    grants_path,
+    histories_path,
+    object_path,
+    policies_path,
+    revocations_path,
+)
 from bailiwick_kube.responses import ApiResponse, is_success
 from bailiwick_kube.transport import MERGE_PATCH, ApiRequest, SilentStreamError, Transport, UnreachableError
 
@@ -49,6 +57,7 @@ class Collection:
 POLICIES = Collection(policies_path())
 GRANTS = Collection(grants_path())
 DATA = Collection(data_path())
+REVOCATIONS = Collection(revocations_path())
 
 
 class ApiClient:

@@ -99,6 +99,12 @@ def forbidden(detail: str) -> ProblemError:
     return ProblemError(403, "forbidden", "Forbidden", detail)
 
 
+def taken_back() -> ProblemError:
+    """403: who asks is taken back."""
+    reason = Reason.IDENTITY_REVOKED
+    return ProblemError(403, "identity-revoked", "Forbidden", EXPLAINED[reason].sentence, more={"reason": reason.value})
+
+
 def unavailable(detail: str) -> ProblemError:
     """503: the API server does not answer; the caller must treat it as a denial."""
     return ProblemError(503, "unavailable", "Unavailable", detail, headers={"Retry-After": "5"})

@@ -414,8 +414,8 @@ LOG_NOTES_REFUSED: Final = Metric(
 AGE: Final = Metric(
     "bailiwick_store_age_seconds",
     "gauge",
-    "Seconds since policies and grants were last known to be current. Above --max-staleness no grant is accepted;"
-    " above --hard-staleness every call is denied. +Inf before the first list.",
+    "Seconds since policies, grants and revocations were last known to be current. Above --max-staleness no grant is"
+    " accepted; above --hard-staleness every call is denied. +Inf before the first list.",
 )
 ENDPOINTS: Final = Metric("bailiwick_endpoints", "gauge", "Endpoints that have policies.")
 POLICIES: Final = Metric("bailiwick_policies", "gauge", "Policies that compiled.")
@@ -464,6 +464,9 @@ OUTDATED: Final = Metric(
 GUARD: Final = Metric(
     "bailiwick_guard_proven", "gauge", "1 while the guards over grants are proven. At 0, no grant is accepted."
 )
+REVOCATIONS: Final = Metric(
+    "bailiwick_revocations", "gauge", "SubjectRevocation objects in force: this process denies those whom they name."
+)
 CLOCK: Final = Metric(
     "bailiwick_clock_ahead_seconds",
     "gauge",
@@ -490,7 +493,7 @@ METRICS: Final = (
     *(LOG_SIZE, LOG_CHECKPOINTS, LOG_UNASKED, LOG_NOTES_REFUSED),
     *(AGE, ENDPOINTS, POLICIES, BROKEN),
     *(COMPILED, COMPILED_LIMIT, COMPILED_HIGHEST, NAMESPACE_LIMIT, OVER_BUDGET, CHANGE_AGE, OUTDATED),
-    *(GUARD, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),
+    *(GUARD, REVOCATIONS, REVIEWS, TOKENS, ADMISSIONS, RESPONSES, OVERLOADS),
     *(UNDER_WAY, BODY_BYTES, BODIES_SLOW, CONNECTIONS, LIMITED, HANDSHAKES, HANDSHAKES_WAITING, MALFORMED),
     *(CLOCK, CERTIFICATE_ENDS, CERTIFICATE_REFUSED),
 )

@@ -18,7 +18,8 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
 from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_engine.reasons import NextAction, Reason
+from bailiwick_engine.reasonrow import NextAction
+from bailiwick_engine.reasons import Reason
 from bailiwick_policystore.changes import SECONDS
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.history.handles import EntryHandle
@@ -73,7 +74,9 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
             # An identity from before an outage decides, but never uses a grant.
             freshness = Freshness.STALE
         outdated = bool(seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
-        return Circumstances(self.now, freshness, seen.guard_proven, installation, outdated, seen.void, history)
+        return Circumstances(
+            self.now, freshness, seen.guard_proven, installation, outdated, seen.void, history, seen.revocations
+        )
 
     def is_outdated(self, namespace: str, endpoint: str) -> bool:
         """Tell whether a change of an endpoint's policies waits for too long to be compiled."""

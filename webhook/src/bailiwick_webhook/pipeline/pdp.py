@@ -18,6 +18,7 @@ from bailiwick_engine.batch import Semantic
 from bailiwick_engine.call import Call, Party, PodWorkload, ServiceAccount
 from bailiwick_engine.decision.explain import Explanation
 from bailiwick_engine.decision.verdict import Outcome, Verdict
+from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import EndpointKey, Snapshot
 from bailiwick_engine.reasons import Reason
@@ -334,6 +335,11 @@ class Pdp:
         """Tell whether this caller may ask about everybody at this endpoint."""
         found = self.snapshot.endpoints.get(of)
         return found is not None and username in found.enforcers
+
+    def is_taken_back(self, username: str) -> bool:
+        """Tell whether a caller is taken back, so that it gets nothing but denials."""
+        revocations = self._store.revocations
+        return bool(revocations) and revocations.of_name(CLUSTER, username) is not None
 
     async def search(
         self, asked: EvaluationRequest, kind: SearchKind, pay: Callable[[int], None] = unpaid

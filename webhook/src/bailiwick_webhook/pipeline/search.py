@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from bailiwick_engine.circumstances import Circumstances
-from bailiwick_engine.decision.decide import admit, may_ask
+from bailiwick_engine.decision.decide import admit, find_revocation, may_ask
 from bailiwick_engine.decision.search import Prospect, Prospects, SearchKind, candidates
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
@@ -126,6 +126,7 @@ class Searcher:
             incomplete = incomplete or bool(hidden or (gated and kind is not SearchKind.SUBJECT))
             gated = gated if kind is SearchKind.SUBJECT else []
         refused = admitted if isinstance(admitted, Reason) else None
+        revoked = find_revocation(endpoint, call, around) if refused is Reason.IDENTITY_REVOKED else None
         searched = SearchResult(tuple(names), tuple(gated), incomplete, refused, self._now(), revision, age)
         line = search_line(
             call,
@@ -134,6 +135,7 @@ class Searcher:
             with_approval=len(gated) if kind is SearchKind.SUBJECT else None,
             incomplete=incomplete,
             refused=refused,
+            revocation=None if revoked is None else revoked.name,
             request_id=asked.request_id,
             revision=revision,
             age=age,

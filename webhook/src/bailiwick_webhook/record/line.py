@@ -23,7 +23,8 @@ from bailiwick_engine.decision.hops import Hop
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason
+from bailiwick_engine.reasonrow import Disposition
+from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.evidence import AttributesRead, Evidence
 from bailiwick_webhook.record.history import HistoryCount, history_attributes
@@ -173,6 +174,8 @@ class RecordLines:
                 None if used is None else grant_members(used, evaluation_id, reviewed=allowed and kind == "evaluation")
             )
             own["audit"] = [{"policy": name, "rule": rule, "effect": effect} for name, rule, effect in verdict.audit]
+        if verdict.revocation is not None:
+            own["revocation"] = verdict.revocation
         if call.shown is not None:
             own["approval"] = {"id": _shown_id(call.shown.id), "token": None if token is None else _token(token)}
         if item is not None:

@@ -55,6 +55,11 @@ DECISION: Final[tuple[RecordMember, ...]] = (
     RecordMember("subject.workload.more_images", "How many more images there are.", "there are more than 32"),
     RecordMember("subject.workload.labels", "The labels of the pod that a rule of the endpoint asks for."),
     RecordMember("actors[]", "Who acts for the subject, the outermost first, with the members of `subject`."),
+    RecordMember(
+        "revocation",
+        "The name of the `SubjectRevocation` because of which the call is denied.",
+        "the reason is `identity_revoked`, or an approval ended by such an object",
+    ),
     RecordMember("hop", "The id of the party at which a delegated call failed."),
     RecordMember("action", "The name of the action."),
     RecordMember("resource.type", "The type of the resource."),
@@ -194,6 +199,11 @@ SEARCH: Final[tuple[RecordMember, ...]] = (
     ),
     RecordMember("request_id", "The enforcer's `X-Request-ID`."),
     RecordMember("reason", "Why every call is denied. `null`: not every call is."),
+    RecordMember(
+        "revocation",
+        "The name of the `SubjectRevocation` because of which every call is denied.",
+        "the reason is `identity_revoked`",
+    ),
     RecordMember("endpoint", "The endpoint, as `namespace/name`."),
     RecordMember("caller.id", "Who asked."),
     RecordMember("caller.uid", "Its uid."),

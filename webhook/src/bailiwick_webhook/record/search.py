@@ -22,6 +22,7 @@ def search_line(  # noqa: PLR0913 - the parts of one record
     with_approval: int | None,
     incomplete: bool,
     refused: Reason | None,
+    revocation: str | None = None,
     request_id: str | None,
     revision: str,
     age: float,
@@ -52,6 +53,8 @@ def search_line(  # noqa: PLR0913 - the parts of one record
         "incomplete": incomplete,
         "snapshot": {"revision": revision, "age_seconds": round(age, 3)},
     }
+    if revocation is not None:
+        record["revocation"] = revocation
     if with_approval is not None:
         record["with_approval"] = with_approval
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)

@@ -28,6 +28,7 @@ from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.manifests import ExpiryNotice, ManifestEntry, ManifestFile, Report
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.revocations import NONE as NO_REVOCATIONS, Revocations
 from bailiwick_policystore.changes import EVERYWHERE, ChangeAges
 from bailiwick_policystore.slices import Slices
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
@@ -114,6 +115,11 @@ class Directory:
     def void(self) -> VoidGrants:
         """None: there are no grants."""
         return NONE
+
+    @property
+    def revocations(self) -> Revocations:
+        """None: they live in an API server."""
+        return NO_REVOCATIONS
 
     @property
     def clock(self) -> None:

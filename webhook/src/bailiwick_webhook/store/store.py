@@ -9,32 +9,42 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_api.voidgrants import VoidGrants
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.revocations import Revocations
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_policystore.changes import ChangeAges
 from bailiwick_policystore.controller import PolicyController
 from bailiwick_policystore.refetch import Read
-from bailiwick_webhook.cluster.client import DATA, GRANTS, POLICIES, ApiClient, Collection
+from bailiwick_webhook.cluster.client import DATA, GRANTS, POLICIES, REVOCATIONS, ApiClient, Collection
 from bailiwick_webhook.signing.keyring import Keyring
 from bailiwick_webhook.store import view
 from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import GuardWatch
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
+from bailiwick_webhook.store.revocations import RevocationWatch
 
 _LOOK_SECONDS: Final = 1.0
+_NO_ISSUERS: Final[Mapping[str, UsernameTemplate]] = {}
 _UNKNOWN_DATA: Final = "data is unknown, conditions that read it do not hold"
+_UNKNOWN_REVOCATIONS: Final = (
+    "this process is not ready before it has read who is taken back: apply crds/ and the roles"
+)
 
 
 class Store:
-    """Policies, grants, the guard and the signing keys, kept up to date by `run`."""
+    """Policies, grants, revocations, the guard and the signing keys, kept up to date by `run`.
 
-    def __init__(
+    `issuers`: how the API server names the people of each issuer.
+    """
+
+    def __init__(  # noqa: PLR0913 - what is watched, and for how long it is believed
         self,
         cluster: ApiClient,
         installation: Installation,
@@ -43,6 +53,7 @@ class Store:
         hard_staleness: float,
         relist: float,
         budget: Budget | None = None,
+        issuers: Mapping[str, UsernameTemplate] = _NO_ISSUERS,
         tend: Callable[[], None] = lambda: None,
     ) -> None:
         self.policies = PolicyController(
@@ -53,6 +64,7 @@ class Store:
             read_data=_reading(cluster.read_data),
         )
         self.grants = Grants()
+        self.revoked = RevocationWatch(issuers)
         self.guard = GuardWatch(installation)
         self.keys = Keys(installation)
         self.clock = cluster.clock
@@ -63,7 +75,11 @@ class Store:
         def watch(collection: Collection, sink: Sink, without: str = "") -> ListWatch:
             return ListWatch(cluster, collection, sink, relist_interval=relist, clock=time.monotonic, without=without)
 
-        self._decided_by = (watch(POLICIES, self.policies), watch(GRANTS, self.grants))
+        self._decided_by = (
+            watch(POLICIES, self.policies),
+            watch(GRANTS, self.grants),
+            watch(REVOCATIONS, self.revoked, _UNKNOWN_REVOCATIONS),
+        )
         self._data_awaited = True
         self._beside = watch(DATA, self.policies.data, _UNKNOWN_DATA)
         self._guarded_by = tuple(watch(collection, sink) for collection, sink in self.guard.collections())
@@ -109,7 +125,7 @@ class Store:
 
     @property
     def synced(self) -> bool:
-        """Policies and grants were listed and compiled, and data too, unless it cannot be: then it is unknown."""
+        """Policies, grants and revocations were listed, and data too, unless it cannot be: then it is unknown."""
         if self.policies.snapshot is None or not all(listwatch.synced for listwatch in self._decided_by):
             return False
         # Once and for all: a process that answered without data goes on to answer while it takes it up.
@@ -124,7 +140,7 @@ class Store:
     @property
     def revision(self) -> str:
         """The two collections' resource versions, policies then grants, up to which decisions know everything."""
-        policies, grants = self._decided_by
+        policies, grants, _ = self._decided_by
         # What is compiled may be newer than what is not: named is what nothing older is missing of.
         reached = self.policies.reached
         return f"{policies.resource_version if reached is None else reached}/{grants.resource_version}"
@@ -158,6 +174,11 @@ class Store:
         return self.guard.void
 
     @property
+    def revocations(self) -> Revocations:
+        """Who is taken back."""
+        return self.revoked.index
+
+    @property
     def keyring(self) -> Keyring:
         """The signing keys; none while they are not known."""
         return self.keys.keyring
@@ -165,11 +186,20 @@ class Store:
     def glance(self) -> view.StoreState:
         """Return how the view stands at this moment: on every decision's way, so with one look at the clock."""
         now = time.monotonic()
-        policies, grants = self._decided_by
-        age = now - min(policies.heard, grants.heard)
+        policies, grants, revoked = self._decided_by
+        age = now - min(policies.heard, grants.heard, revoked.heard)
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
         guarded = self.guard.proven and now - min([one.heard for one in self._guarded_by]) <= self._max_staleness
-        return view.StoreState(age, freshness, self.revision, guarded, self.policies.waiting, now, self.guard.void)
+        return view.StoreState(
+            age,
+            freshness,
+            self.revision,
+            guarded,
+            self.policies.waiting,
+            now,
+            self.guard.void,
+            self.revoked.index,
+        )
 
     def report(self) -> Mapping[str, Any]:
         """Return how guard, keys and clock stand: no matter of readiness, since only grants need them."""

@@ -119,7 +119,9 @@ def denied(
     context = messages.answer(decision, authenticator.base(of), authenticator.identity.notice, binding_token=token)[
         "context"
     ]
-    status = _UNAUTHORIZED if reason in _UNPROVEN else _FORBIDDEN
+    revoked = reason is Reason.IDENTITY_REVOKED and not authenticator.pdp.is_taken_back(asked.call.caller.username)
+    # Another token may do for a client that is taken back, and none does where the proxy is.
+    status = _UNAUTHORIZED if revoked or reason in _UNPROVEN else _FORBIDDEN
     sentence = decision.sentence if detail is None else f"{decision.sentence} Details: {detail}."
     headers = {EVALUATION: decision.evaluation_id}
     if status == _UNAUTHORIZED:

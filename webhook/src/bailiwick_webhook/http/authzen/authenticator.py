@@ -19,7 +19,7 @@ from bailiwick_webhook.http.addressing import CorrelationIds, Tenant
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.authzen.messages import Evaluation, PresentedApproval
 from bailiwick_webhook.http.body import parse_object, read_whole
-from bailiwick_webhook.http.problems import refused_token, unauthenticated
+from bailiwick_webhook.http.problems import refused_token, taken_back, unauthenticated
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.shares.rates import Rates
 from bailiwick_webhook.http.shares.slots import RequestSlot, RequestSlots, Sender, enforcer, other
@@ -326,6 +326,11 @@ class RequestAuthenticator:
         enforces = self.pdp.enforces(of, username)
         slot.take(enforcer(username, of.namespace) if enforces else other(username))
         return enforces and self._port is Port.DECISIONS
+
+    def check_in_force(self, caller: AuthenticatedAccount) -> None:
+        """Refuse a caller that is taken back where no decision does. Raises `ProblemError` (403)."""
+        if self.pdp.is_taken_back(caller.account.username):
+            raise taken_back()
 
     def base(self, of: Tenant) -> str:
         """Return the endpoint's own base URL."""

@@ -36,6 +36,7 @@ class OutcomesHandler:
         caller = await authenticator.caller(request, of, slot)
         if not authenticator.pdp.enforces(of, caller.account.username):
             raise forbidden(authenticator.identity.stranger)
+        authenticator.check_in_force(caller)
         body = (await authenticator.body(request, of, slot)).members
         authenticator.pay(of, slot.sender)
         report = parse(body, marks(request).request_id)

@@ -120,6 +120,7 @@ class AccessRequestsHandler:
         """Return who asks and the grant of the task. Raises `ProblemError`."""
         of = tenant(request)
         caller = await self._authenticator.caller(request, of, slot)
+        self._authenticator.check_in_force(caller)
         grant = await self._authenticator.pdp.task(*of, caller.account, request.match_info["task"])
         if grant is None:
             raise tasks.unknown_task()

@@ -95,6 +95,7 @@ class Exposition(Collector):
         yield _gauge(table.CHANGE_AGE, 0 if waiting.oldest is None else max(0.0, now - waiting.oldest))
         yield _gauge(table.OUTDATED, waiting.outdated(now))
         yield _gauge(table.GUARD, store.guard_proven)
+        yield _gauge(table.REVOCATIONS, len(store.revocations))
         yield _counter(table.REVIEWS, (((outcome,), count) for outcome, count in counts.reviews.items()))
         yield _counter(table.TOKENS, (((why,), count) for why, count in counts.tokens_refused.items()))
         yield _counter(table.ADMISSIONS, (((outcome,), count) for outcome, count in counts.admissions.items()))
