@@ -23,7 +23,7 @@ ISSUER: Final = "https://idp.example.com/123456789/"
 AUDIENCE: Final = "https://sp.example.com/caep"
 JTI: Final = "24c63f"
 NOW: Final = AT + 170
-JUNK: Final = (
+JUNK: Final[tuple[Any, ...]] = (
     None,
     True,
     0,
@@ -74,7 +74,7 @@ class Judge:
     def verdict(self, token: str, jti: str = JTI) -> SecurityEvent | RefusedSet | None:
         return asyncio.run(self.verifier.verify(jti, token, 1000.0))
 
-    def judged(self, claims: Members, **header: object) -> SecurityEvent | RefusedSet | None:
+    def judged(self, claims: Members, **header: Any) -> SecurityEvent | RefusedSet | None:  # noqa: ANN401 - of any type
         return self.verdict(self.sign(claims, **header))
 
 
