@@ -200,7 +200,8 @@ SIGNALS: Final = Metric(
 SIGNALLED: Final = Metric(
     "bailiwick_signals_verified_timestamp_seconds",
     "gauge",
-    "When a token of the issuer's transmitter was last accepted, be it a verification event. 0 before the first one.",
+    "When a token of the issuer's transmitter was last accepted, be it a verification event. Before the first one: when"
+    " this process began to receive.",
     (_ISSUER,),
 )
 

@@ -24,7 +24,11 @@ EVENTS: Final = (*NAMES.values(), OTHER, POLL)
 
 @dataclass(slots=True)
 class SignalCounts:
-    """The numbers of one issuer. `verified` is when a token of it was last accepted, in seconds since the epoch."""
+    """The numbers of one issuer.
+
+    `verified` is when a token of it was last accepted, or else when this process began to receive, in seconds since
+    the epoch.
+    """
 
     issuer: str
     outcomes: Counter[tuple[str, Outcome]] = field(default_factory=Counter)

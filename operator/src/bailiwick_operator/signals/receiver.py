@@ -10,6 +10,7 @@ import hashlib
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 import structlog
@@ -24,9 +25,11 @@ from bailiwick_operator.signals.verification import SetVerifier
 _LOG: Final = structlog.get_logger(__name__)
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
-_GAP: Final = 0.05
-_IDLE_GAP: Final = 1.0
-"""Seconds between two polls of which the first changed nothing, for a transmitter that does not wait for events."""
+_IDLE_SECONDS: Final = 1.0
+"""Seconds from one poll to the next if it changed nothing, for a transmitter that does not wait for events."""
+PER_SECOND: Final = 100
+"""Objects of one issuer that are written in a second at most, so that none takes the API server from others."""
+_LOGGED: Final = 5
 
 
 class SignalReceiver:
@@ -67,6 +70,7 @@ class SignalReceiver:
 
     async def round(self) -> float:
         """Poll once. Returns after how many seconds to poll again."""
+        began = self._clock()
         try:
             answer = await self._transmitter.poll(self._report)
         except TransmitterUnavailableError as error:
@@ -74,36 +78,44 @@ class SignalReceiver:
             return self._backoff(str(error))
         self._count(POLL, "answered")
         self._report = PollReport()
-        changed, left = await self._receive(answer)
+        written, left = await self._receive(answer)
         if left is not None:
             return self._backoff(left)
         self._recover()
-        return _GAP if changed else _IDLE_GAP
+        least = written / PER_SECOND if written else _IDLE_SECONDS
+        return max(0.0, began + least - self._clock())
 
-    async def _receive(self, answer: PollAnswer) -> tuple[bool, str | None]:
-        """Take in what a transmitter sent. Returns whether that changed anything, and why something is left, if so."""
+    async def _receive(self, answer: PollAnswer) -> tuple[int, str | None]:
+        """Take in what a transmitter sent. Returns how many changes were stored, and why a token is left, if one is."""
         arrived = self._clock()
         refused: dict[str, RefusedSet] = {}
         stored: list[str] = []
         signals: list[ArrivedSignal] = []
         left: str | None = None
         for jti, token in answer.tokens.items():
-            event = await self._verifier.verify(jti, token, arrived)
+            try:
+                event = await self._verifier.verify(jti, token, arrived)
+                outcome = self._understand(event, token) if isinstance(event, SecurityEvent) else event
+            except Exception:  # noqa: BLE001 - one token of an unforeseen shape must not keep the others out
+                _LOG.exception("internal error while reading a signal", issuer=self.counts.issuer, jti=jti[:128])
+                event = outcome = None
             # Others have their turn: a signature takes as long as many of their steps.
             await asyncio.sleep(0)
             if event is None:
                 self._count(OTHER, "unverifiable")
                 left = "tokens cannot be verified: the keys of the issuer cannot be read, or our clock is wrong"
                 continue
-            outcome = self._understand(event, token) if isinstance(event, SecurityEvent) else event
             if isinstance(outcome, ArrivedSignal):
                 signals.append(outcome)
             elif isinstance(outcome, RefusedSet):
                 self._count(outcome.event, "refused")
-                _LOG.warning("signal refused", issuer=self.counts.issuer, jti=jti[:128], why=outcome.description)
                 refused[jti] = outcome
             else:
                 stored.append(jti)
+        if refused:
+            # One line, whatever a transmitter sends.
+            first = {jti[:128]: one.description for jti, one in islice(refused.items(), _LOGGED)}
+            _LOG.warning("signals refused", issuer=self.counts.issuer, count=len(refused), first=first)
         results = await self._store.store(signals)
         for signal in signals:
             result = results[signal.cause.jti]
@@ -113,7 +125,7 @@ class SignalReceiver:
             else:
                 stored.append(signal.cause.jti)
         self._report = PollReport(tuple(stored), refused)
-        return not {"stored", "everybody"}.isdisjoint(results.values()), left
+        return sum(one in ("stored", "everybody") for one in results.values()), left
 
     def _understand(self, event: SecurityEvent, token: str) -> ArrivedSignal | RefusedSet | None:
         """Return what to store for a verified event; None if there is nothing."""

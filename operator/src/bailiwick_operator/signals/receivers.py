@@ -59,7 +59,7 @@ def _receiver(config: IssuerConfig, kube: OperatorClient, clock: Clock) -> tuple
         Transmitter(config, signals),
         SetVerifier(config, signals, keys, now=clock.now, trusted=lambda: clock.trusted),
         store,
-        SignalCounts(config.name),
+        SignalCounts(config.name, verified=clock.now().timestamp()),
         now=clock.now,
         clock=clock.monotonic,
     )

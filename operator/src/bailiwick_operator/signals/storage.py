@@ -164,7 +164,7 @@ class SignalStore:
             if not (answer.conflict or answer.missing):
                 break
             if not await self._read(place, name):
-                # Another subject stands in the object of this name. Nobody can know the next name beforehand.
+                # Another subject stands in the object of this name. The next name cannot be guessed.
                 name = self._name(match, secrets.token_hex(8))
         raise RefusedError(why)
 
