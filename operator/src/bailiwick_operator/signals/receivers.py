@@ -14,7 +14,7 @@ from bailiwick_operator.loop.clock import Clock
 from bailiwick_operator.reconcile.signals import RevocationTerms
 from bailiwick_operator.signals.counts import SignalCounts
 from bailiwick_operator.signals.receiver import SignalReceiver
-from bailiwick_operator.signals.storage import LIST_SECONDS, SignalStore
+from bailiwick_operator.signals.storage import TIDY_SECONDS, SignalStore
 from bailiwick_operator.signals.transmitter import Transmitter
 from bailiwick_operator.signals.verification import SetVerifier
 from bailiwick_process.jwt.keyset import KeySet
@@ -68,5 +68,5 @@ def _receiver(config: IssuerConfig, kube: OperatorClient, clock: Clock) -> tuple
 
 async def _tidy(store: SignalStore) -> None:
     while True:
-        await asyncio.sleep(LIST_SECONDS)
+        await asyncio.sleep(TIDY_SECONDS)
         await store.tidy()

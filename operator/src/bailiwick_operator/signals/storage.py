@@ -27,7 +27,10 @@ from bailiwick_operator.reconcile.signals import ArrivedSignal, RevocationTerms,
 
 _LOG: Final = structlog.get_logger(__name__)
 MOST_REVOCATIONS: Final = 5_000
-LIST_SECONDS: Final = 60.0
+TIDY_SECONDS: Final = 60.0
+"""Seconds between two looks for what has served."""
+_LIST_SECONDS: Final = 300.0
+_FULL_SECONDS: Final = 5.0
 _RISK: Final = "risk-level-change"
 _MOST_ENDS: Final = 1_000
 _WRITERS: Final = 8
@@ -77,7 +80,11 @@ class SignalStore:
         if not signals:
             return {}
         try:
-            await self._refresh()
+            await self._refresh(_LIST_SECONDS)
+            new = {_Place.named_by(one) for one in signals} - self._held.keys()
+            if len(self._held) + len(new) > MOST_REVOCATIONS:
+                # Some may be over since.
+                await self._refresh(_FULL_SECONDS)
         except (RefusedError, UnreachableError) as error:
             _LOG.warning("revocations cannot be listed", issuer=self._terms.issuer, why=str(error))
             return dict.fromkeys((one.cause.jti for one in signals), "unstored")
@@ -99,7 +106,7 @@ class SignalStore:
     async def tidy(self) -> None:
         """Delete what is kept for holds that ended, once no token from before is left."""
         try:
-            await self._refresh()
+            await self._refresh(_LIST_SECONDS)
             for place, body in list(self._held.items()):
                 if has_served(body["spec"], self._terms, self._now()):
                     answer = await self._kube.delete_revocation(body)
@@ -113,9 +120,9 @@ class SignalStore:
             return False
         return len(self._held) + sum(one not in self._held for one in places) >= MOST_REVOCATIONS
 
-    async def _refresh(self) -> None:
-        """List the issuer's objects if that was long ago. Raises `RefusedError` and `UnreachableError`."""
-        if self._clock() - self._listed < LIST_SECONDS:
+    async def _refresh(self, seconds: float) -> None:
+        """List the issuer's objects if that was so long ago. Raises `RefusedError` and `UnreachableError`."""
+        if self._clock() - self._listed < seconds:
             return
         began = self._clock()
         listed = await self._kube.list(revocations_path())

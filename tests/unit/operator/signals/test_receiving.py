@@ -315,6 +315,19 @@ async def test_a_subject_that_does_not_fit_any_more_stops_everybody_of_this_issu
     assert receiving.count("account-enabled", "unchanged") == 1
 
 
+async def test_what_is_over_makes_room_at_once(
+    transmitter: SignalTransmitter, receiving: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "MOST_REVOCATIONS", 1)
+    transmitter.signal("a", "dave")
+    await receiving.rounds()
+    receiving.server.objects.clear()
+    receiving.moved = timedelta(seconds=6)
+    transmitter.signal("b", "erin")
+    await receiving.rounds()
+    assert receiving.server.spec().match.sub == "erin"
+
+
 async def test_the_object_of_another_subject_under_its_name_keeps_no_signal_out(
     transmitter: SignalTransmitter, receiving: Receiving
 ) -> None:
