@@ -31,7 +31,7 @@ class Place(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SchemaRule:
-    """A validation rule of one of the two kinds."""
+    """A validation rule of one of the kinds."""
 
     rule: cel.CelRule
 
@@ -125,15 +125,16 @@ class NoField:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role that holds a verb on policies, or does not."""
+    """A role that holds a verb on policies, or on another resource, or does not."""
 
     name: str
     verb: str
     held: bool = True
+    resource: str = ENDPOINT_POLICIES
 
     def present(self) -> bool:
         """Tell whether there is such a role, and whether it has the verb as said."""
-        found = _roles().get(self.name)
+        found = _roles(self.resource).get(self.name)
         return found is not None and (self.verb in found) == self.held
 
     def __str__(self) -> str:
@@ -192,8 +193,8 @@ def _expressions() -> frozenset[tuple[str, str]]:
 def _schema_rules() -> list[Mapping[str, str]]:
     return [
         rule
-        for kind in ("ApprovalGrant", "EndpointPolicy")
-        for node in _nodes(_schema(kind))
+        for definition in (crds.approval_grants(), crds.endpoint_policies(), crds.subject_revocations())
+        for node in _nodes(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
         for rule in node.get("x-kubernetes-validations", ())
     ]
 
@@ -223,14 +224,14 @@ def _has(kind: str, path: str) -> bool:
 
 
 @cache
-def _roles() -> dict[str, frozenset[str]]:
-    """Return the verbs on policies of each role, wherever it holds them."""
+def _roles(resource: str) -> dict[str, frozenset[str]]:
+    """Return the verbs on a resource of each role, wherever it holds them."""
     documents = (*rbac.people(), *rbac.webhook(SHIPPED), *rbac.operator(SHIPPED))
     return {
         document["metadata"]["name"]: frozenset(
             verb
             for rule in document["rules"]
-            if ENDPOINT_POLICIES in rule.get("resources", ())
+            if resource in rule.get("resources", ())
             for verb in rule["verbs"]
         )
         for document in documents

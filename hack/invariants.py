@@ -1,4 +1,4 @@
-"""The 29 invariants of approvals and histories, and where they hold. `generate_invariants` writes tests-as-evidence.md.
+"""The invariants of approvals, histories and identities, and where they hold. `generate_invariants` writes tests-as-evidence.md.
 
 Holds: a number keeps its meaning. A sentence says where Bailiwick differs from common practice, and what it does not
 offer. Tests name an invariant by `@pytest.mark.invariant(number)`.
@@ -7,6 +7,7 @@ offer. Tests name an invariant by `@pytest.mark.invariant(number)`.
 from typing import Final
 
 from bailiwick_api.kinds import cel
+from bailiwick_api.kinds.meta import SUBJECT_REVOCATIONS
 from bailiwick_api.manifests import guards, historyguards
 from enforcement import (
     Code,
@@ -190,7 +191,8 @@ INVARIANTS: Final = (
     Invariant(
         13,
         "A denial, a revocation and every other end is final. A denial beats approvals, a revocation beats all; one"
-        " person revokes, also before approval and at any time after.",
+        " person revokes, also before approval and at any time after. While a reviewer is taken back, what they"
+        " approved ends and no new Approve of theirs counts, then or later; a Deny of theirs does.",
         (
             SchemaRule(cel.PHASE_FINAL),
             SchemaRule(cel.REVOCATION_FINAL),
@@ -205,6 +207,7 @@ INVARIANTS: Final = (
             ),
             writing_status("only an active grant can be used"),
             _FITNESS,
+            Code("bailiwick_engine.approval.revokedgrants.ending_revocation"),
             Code("bailiwick_operator.reconcile.approvalgrant.reconcile"),
         ),
     ),
@@ -373,6 +376,23 @@ INVARIANTS: Final = (
             deleting_history(historyguards.CANARY_IS_NEVER_STORED),
             Code("bailiwick_operator.histories.sweeper.HistorySweeper"),
             _DEVIATIONS,
+        ),
+    ),
+    Invariant(
+        32,
+        "Who is taken back has no token, grant or review of before: each decision is denied at every replica within a"
+        " second, whatever was cached. An object that takes somebody back only denies, never denies less by itself, and"
+        " is in force as long as it exists. A party without a token of its own is refused by its name.",
+        (
+            SchemaRule(cel.REVOKED_SUBJECT_IMMUTABLE),
+            SchemaRule(cel.REVOKED_TIMES_NEVER_BACK),
+            SchemaRule(cel.HOLD_CHANGES_LATER),
+            Role("bailiwick-take-back", "create", resource=SUBJECT_REVOCATIONS),
+            Role("bailiwick-take-back", "update", held=False, resource=SUBJECT_REVOCATIONS),
+            Role("bailiwick-take-back", "delete", held=False, resource=SUBJECT_REVOCATIONS),
+            Code("bailiwick_engine.decision.decide.find_revocation"),
+            Code("bailiwick_engine.revocations.Revocations.refusal"),
+            Code("bailiwick_operator.revocations.controller.RevocationController"),
         ),
     ),
 )

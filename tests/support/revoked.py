@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_api.kinds.subjectrevocation import KIND, MEMBERS, RevokedIdentity
@@ -16,7 +16,12 @@ FAR: Final = 4_000_000_000.0
 
 
 def revocation(
-    name: str = "r-one", issuer: str = CLUSTER, *, before: float = FAR, hold: bool = False, **match: str
+    name: str = "r-one",
+    issuer: str = CLUSTER,
+    *,
+    before: float = FAR,
+    hold: bool = False,
+    **match: Any,  # noqa: ANN401 - members and their values
 ) -> Revocation:
     """Return a revocation of whom `match` names."""
     pairs = tuple((member, match[member]) for member in MEMBERS if member in match)
@@ -38,7 +43,7 @@ def manifest(
     until: datetime | None = None,
     hold: bool = False,
     making: str = "",
-    **match: str,
+    **match: Any,  # noqa: ANN401 - members and their values
 ) -> Object:
     """Return an object that a person wrote. `making`: what tells two of one subject apart."""
     moment = before or datetime.now(UTC)

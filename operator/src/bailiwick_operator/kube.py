@@ -28,6 +28,7 @@ POLICIES_PATH: Final = policies_path()
 GRANTS_PATH: Final = grants_path()
 DATA_PATH: Final = data_path()
 HISTORIES_PATH: Final = histories_path()
+REVOCATIONS_PATH: Final = revocations_path()
 
 Object = dict[str, Any]
 Kind = Literal["EndpointPolicy", "ApprovalGrant", "EndpointData"]

@@ -31,7 +31,14 @@ from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.histories.sweeper import INTERVAL as SWEEP_INTERVAL, HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
-from bailiwick_operator.kube import DATA_PATH, FIELD_MANAGER, GRANTS_PATH, POLICIES_PATH, OperatorClient
+from bailiwick_operator.kube import (
+    DATA_PATH,
+    FIELD_MANAGER,
+    GRANTS_PATH,
+    POLICIES_PATH,
+    REVOCATIONS_PATH,
+    OperatorClient,
+)
 from bailiwick_operator.loop.clock import Clock, SkewMonitor
 from bailiwick_operator.loop.events import Events
 from bailiwick_operator.loop.inventory import Inventory, Ticks
@@ -320,7 +327,7 @@ async def _hold(leadership: Leadership, stop: asyncio.Event) -> None:
 
 def _watch(where: Access, kube: OperatorClient, reconciler: Reconciler) -> KopfWatch:
     listed = reconciler.note_relist
-    kinds = (reconciler.policies, reconciler.grants, reconciler.data.objects)
+    kinds = (reconciler.policies, reconciler.grants, reconciler.revocations.objects, reconciler.data.objects)
     sinks = (_sink(inventory, listed, reconciler.note_event) for inventory in kinds)
     return KopfWatch(where, partial(_find_kinds, kube), *sinks)
 
@@ -331,9 +338,10 @@ async def _run(reconciler: Reconciler, watch: KopfWatch) -> None:
 
 
 async def _find_kinds(kube: OperatorClient) -> ServedKinds | None:
-    """Return whether data is served beside the other two kinds; None until those are served."""
+    """Return whether data is served beside the other kinds; None until those are served."""
+    paths = (POLICIES_PATH, GRANTS_PATH, REVOCATIONS_PATH, DATA_PATH)
     try:
-        answers = [await kube.get(path, {"limit": "1"}) for path in (POLICIES_PATH, GRANTS_PATH, DATA_PATH)]
+        answers = [await kube.get(path, {"limit": "1"}) for path in paths]
     except UnreachableError:
         return None
     *needed, data = (answer.ok for answer in answers)

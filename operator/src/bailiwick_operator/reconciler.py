@@ -21,7 +21,14 @@ from bailiwick_operator.grants.backlog import PendingGrants
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
 from bailiwick_operator.grants.history import GrantHistory
 from bailiwick_operator.grants.lookup import Resolver
-from bailiwick_operator.kube import DATA_PATH, GRANTS_PATH, POLICIES_PATH, OperatorClient, RefusedError
+from bailiwick_operator.kube import (
+    DATA_PATH,
+    GRANTS_PATH,
+    POLICIES_PATH,
+    REVOCATIONS_PATH,
+    OperatorClient,
+    RefusedError,
+)
 from bailiwick_operator.loop.expiry import Expiries
 from bailiwick_operator.loop.inventory import Inventory, Key, Object, ObservedObject, Ticks, key_of
 from bailiwick_operator.loop.status import Writer
@@ -33,6 +40,7 @@ from bailiwick_operator.reconcile import endpointpolicy, programmed
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status
 from bailiwick_operator.reconcile.endpointdata import summed_up
 from bailiwick_operator.reconcile.endpointpolicy import shadowing_conditions
+from bailiwick_operator.revocations.controller import RevocationController
 from bailiwick_operator.settings import OperatorSettings
 from bailiwick_operator.usage.poller import UsagePoller
 from bailiwick_policystore.summaries import PolicySummaries
@@ -94,6 +102,9 @@ class Reconciler:
         self.listed: Final = asyncio.Event()
         """Set when everything is known; the watches start then."""
         self.grants: Final = Inventory(ticks, self._grant_changed)
+        self.revocations: Final = RevocationController(
+            kube, ticks, self.grants, clock, queue.add, settings.issuers, chronicle.revocation_changed
+        )
         self.granting: Final = GrantController(
             settings.installation,
             self.grants,
@@ -103,6 +114,7 @@ class Reconciler:
             settings.keeping,
             self._queue.add,
             barriers=barriers,
+            revocations=self.revocations.index,
         )
 
     async def run(self, relist: float) -> None:
@@ -123,6 +135,7 @@ class Reconciler:
             tasks.create_task(self._chronicle.run())
             tasks.create_task(self._programming.run())
             tasks.create_task(self._usage.run(self.policies.all, self._changed_use, self._policy_due))
+            tasks.create_task(self.revocations.run())
             tasks.create_task(self._audit(relist))
 
     async def _first_list(self) -> None:
@@ -146,7 +159,13 @@ class Reconciler:
     async def _list(self) -> tuple[int, int]:
         """Take in full lists of all kinds. Returns how many objects were gone without notice, and how many missing."""
         ghosts = missing = 0
-        for path, inventory in ((POLICIES_PATH, self.policies), (GRANTS_PATH, self.grants)):
+        # Before grants are judged, it is known who is taken back.
+        needed = (
+            (REVOCATIONS_PATH, self.revocations.objects),
+            (POLICIES_PATH, self.policies),
+            (GRANTS_PATH, self.grants),
+        )
+        for path, inventory in needed:
             inventory.before_list()
             listed = await self._kube.list(path)
             gone, came = inventory.audit(listed.items, listed.version)

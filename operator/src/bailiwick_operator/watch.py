@@ -12,14 +12,21 @@ import contextlib
 import json
 import random
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, cast
 
 import kopf
 import structlog
 
-from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_POLICIES, GROUP, VERSION
+from bailiwick_api.kinds.meta import (
+    APPROVAL_GRANTS,
+    ENDPOINT_DATA,
+    ENDPOINT_POLICIES,
+    GROUP,
+    SUBJECT_REVOCATIONS,
+    VERSION,
+)
 from bailiwick_kube.access import Access, AccessError
 
 Sink = Callable[[str | None, dict[str, Any]], None]
@@ -36,7 +43,7 @@ _TOKEN_LOOK: Final = timedelta(minutes=10)
 
 
 class ServedKinds(NamedTuple):
-    """Which kinds the API server serves to us beside policies and grants."""
+    """Which kinds the API server serves to us beside policies, grants and revocations."""
 
     data: bool
 
@@ -44,7 +51,7 @@ class ServedKinds(NamedTuple):
 class KopfWatch:
     """Watches all kinds once they are served; without data, with a warning, where data is not served.
 
-    `find_kinds` returns the kinds that are served; None until policies and grants are. The sinks are called in the loop
+    `find_kinds` returns the kinds that are served; None until all that are needed are. The sinks are called in the loop
     that runs `run`.
     """
 
@@ -54,12 +61,14 @@ class KopfWatch:
         find_kinds: Callable[[], Awaitable[ServedKinds | None]],
         policies: Sink,
         grants: Sink,
+        revocations: Sink,
         data: Sink,
     ) -> None:
         self._access = access
         self._find_kinds = find_kinds
         self._policies = policies
         self._grants = grants
+        self._revocations = revocations
         self._data = data
 
     async def run(self) -> None:
@@ -70,8 +79,13 @@ class KopfWatch:
                 await self._pause()
             if not served.data:
                 _LOG.warning("data is not watched: apply crds/ and the roles of Bailiwick, then restart the operator")
-            data = self._in_this_loop(self._data) if served.data else None
-            thread = _Thread(self._access, self._in_this_loop(self._policies), self._in_this_loop(self._grants), data)
+            sinks = {
+                ENDPOINT_POLICIES: self._policies,
+                APPROVAL_GRANTS: self._grants,
+                SUBJECT_REVOCATIONS: self._revocations,
+                **({ENDPOINT_DATA: self._data} if served.data else {}),
+            }
+            thread = _Thread(self._access, {kind: self._in_this_loop(sink) for kind, sink in sinks.items()})
             thread.start()
             try:
                 await thread.ended
@@ -103,13 +117,11 @@ class KopfWatch:
 class _Thread:
     """One run of kopf. `ended` is a future of the starting loop; its result says why it ended."""
 
-    def __init__(self, access: Access, policies: Sink, grants: Sink, data: Sink | None) -> None:
+    def __init__(self, access: Access, sinks: Mapping[str, Sink]) -> None:
         self._registry = kopf.OperatorRegistry()
         kopf.on.login(id="access", registry=self._registry)(_login(access))
-        _register(self._registry, ENDPOINT_POLICIES, policies)
-        _register(self._registry, APPROVAL_GRANTS, grants)
-        if data is not None:
-            _register(self._registry, ENDPOINT_DATA, data)
+        for kind, sink in sinks.items():
+            _register(self._registry, kind, sink)
         self._starting_loop = asyncio.get_running_loop()
         self._stop: Callable[[], object] = lambda: None
         self._stopped = False

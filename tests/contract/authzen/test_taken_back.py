@@ -52,7 +52,7 @@ async def test_without_a_revocation_each_of_them_is_let_through() -> None:
 
 @BOTH
 @pytest.mark.parametrize("more", [{}, {"dry_run": True}, {"explain": True}], ids=["call", "dry run", "explanation"])
-async def test_an_evaluation_is_denied_and_names_the_object_on_record(by: Revocation, more: dict[str, bool]) -> None:
+async def test_an_evaluation_is_denied_and_names_the_object_on_record(by: Revocation, more: dict[str, Any]) -> None:
     alone = taken_back(by=by)
     async with asking(alone) as pdp:
         assert refused(await pdp.post("evaluation", body(**more)))

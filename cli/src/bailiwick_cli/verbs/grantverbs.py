@@ -129,6 +129,37 @@ class RevokeFlags(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TakeBackFlags(Flags):
+    """Take a subject back: its tokens, grants and reviews from before count no more.
+
+    Every decision point denies its earlier tokens within a second (identity_revoked). Its grants end, and so do grants
+    that hold an Approve of its. New tokens count, unless you set --hold. You need only the right to create
+    subjectrevocations (role bailiwick-take-back), which cannot give a subject back.
+
+    The API server knows nothing of it: remove the subject's roles there, or delete its pods.
+
+    SUBJECT is sa:NAMESPACE/NAME for a service account; ISSUER:SUB for a person of an issuer in the issuers file, by the
+    claim sub or by the name that policies use; or user:USERNAME by the API server's name of a person, which also stops
+    a reviewer.
+
+    Examples:
+      kubectl bailiwick take-back sa:agents/crm-agent --hold --reason "INC-7: runs what it was not asked for"
+      kubectl bailiwick take-back corp:99beb27c --reason "laptop stolen"
+      kubectl bailiwick take-back user:oidc:carol --reason "left the team" --for 720h
+      kubectl get subjectrevocations
+    """
+
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT")]
+    reason: Annotated[str, _REASON]
+    hold: Annotated[bool, typer.Option("--hold", help="Refuse new tokens too, until it ends.")] = False
+    lasting: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", help="How long it lasts. Default: 24h, or 720h with --hold."),
+    ] = None
+    output: Annotated[Output, typer.Option("--output", "-o", help="Output format.")] = Output.TABLE
+
+
+@dataclass(frozen=True, kw_only=True)
 class RequestFlags(Flags):
     r"""Request an approval in advance.
 

@@ -43,6 +43,7 @@ COMMANDS: Final = VerbTable(
         "approve": "grantverbs.ApproveFlags",
         "deny": "grantverbs.DenyFlags",
         "revoke": "grantverbs.RevokeFlags",
+        "take-back": "grantverbs.TakeBackFlags",
         "request": "grantverbs.RequestFlags",
         "wait": "grantverbs.WaitFlags",
         "console": "consoleverbs.ConsoleFlags",

@@ -256,7 +256,7 @@ class ApprovalGrantStatus(Model):
     counted: CountedReviews = None
     """Reviews that the operator saw while the guards were proven."""
     voided: JudgedReviews = None
-    """Reviews that are not proven to have passed the guards. They never count."""
+    """Reviews that never count: not proven to have passed the guards, or an Approve by somebody who was taken back."""
     resolved: ResolvedNames | None = None
     """Set for a grant written by hand. The grant accepts no review before that."""
     uses: Annotated[int | None, Field(ge=0, le=50)] = None

@@ -21,6 +21,7 @@ import urllib3
 from kubernetes.client import ApiClient, Configuration
 
 from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_HISTORIES, ENDPOINT_POLICIES
+from bailiwick_api.serverclock import ServerClock, read_date
 from bailiwick_governance.errors import ApiError, UserError
 from bailiwick_kube.bodies import encode_body
 from bailiwick_kube.lists import PAGE, continuation
@@ -68,6 +69,8 @@ class ClusterClient:
         self._timeout = timeout or None
         self._fetching = threading.Lock()
         self._bearer = bearer
+        self.clock = ServerClock()
+        """Our clock beside the API server's, as far as its answers tell."""
 
     @property
     def impersonates(self) -> bool:
@@ -159,6 +162,7 @@ class ClusterClient:
         headers.extend(self._credentials())
         if body is not None:
             headers["Content-Type"] = media
+        began = self.clock.monotonic()
         try:
             response = self._client.rest_client.pool_manager.request(
                 method,
@@ -172,6 +176,7 @@ class ClusterClient:
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise UserError(f"the API server {configuration.host} does not answer: {_why(error)}") from error
+        self.clock.record_answer(read_date(response.headers.get("Date")), began)
         if not is_success(response.status):
             refusal = _refusal(parse_response(response.status, response.data), configuration.host, path)
             raise self._add_namespace(refusal, path)

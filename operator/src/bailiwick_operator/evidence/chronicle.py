@@ -1,4 +1,4 @@
-"""The ledger's lines beside checkpoints: policies by their digest, ended grants, keys, guards and modes.
+"""The ledger's lines beside checkpoints: policies by their digest, ended grants, revocations, keys, guards and modes.
 
 Standing: beside `witness`, over `ledger`; the parts that notice a change call it. Holds: a call never waits; a text is
 printed once for each digest in the life of a process, and each ended grant once. A repeated line is harmless, a missing
@@ -82,6 +82,7 @@ class Chronicle:
         self._digests: dict[str, str] = {}
         self._printed: set[str] = set()
         self._ended: set[str] = set()
+        self._revoked: dict[str, int] = {}
         self._guard: str | None = None
 
     def policy_changed(self, policy: Object, *, gone: bool) -> None:
@@ -119,6 +120,24 @@ class Chronicle:
             self._ledger.say("grant", **members, **({} if phase in TERMINAL_PHASES else {"deleted": True}))
         if gone:
             self._ended.discard(uid)
+
+    def revocation_changed(self, revocation: Object, *, gone: bool, early: bool) -> None:
+        """Record that a subject is taken back, that it is so in another way, or that this has ended.
+
+        `early`: the object was deleted before its `until`, which only a person does.
+        """
+        metadata, spec = revocation["metadata"], revocation.get("spec") or {}
+        uid, generation = metadata["uid"], metadata.get("generation")
+        if not gone and self._revoked.get(uid) == generation:
+            return
+        if gone:
+            self._revoked.pop(uid, None)
+        else:
+            self._revoked[uid] = generation
+        state = "ended" if gone else "in force"
+        self._ledger.say(
+            "revocation", state=state, **({"early": early} if gone else {}), name=metadata["name"], uid=uid, **spec
+        )
 
     def keys_changed(self, published: Iterable[str], removed: Iterable[str]) -> None:
         """Record which signing keys were published and removed, by their thumbprints."""

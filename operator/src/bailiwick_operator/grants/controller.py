@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.revocations import NONE as NO_REVOCATIONS, Revocations
 from bailiwick_operator.grants.lookup import Resolver
 from bailiwick_operator.guard.keeper import GuardKeeper
 from bailiwick_operator.loop.clock import Clock
@@ -41,7 +42,7 @@ class GrantBarriers:
 
 
 class GrantController:
-    """Reconciles grants. Lives in the main loop; `again` queues a grant."""
+    """Reconciles grants. Lives in the main loop; `again` queues a grant. `revocations`: who is taken back."""
 
     def __init__(  # noqa: PLR0913 - the parts of what a leader does with grants
         self,
@@ -54,9 +55,11 @@ class GrantController:
         again: Callable[[WorkItem], None],
         *,
         barriers: GrantBarriers,
+        revocations: Revocations = NO_REVOCATIONS,
     ) -> None:
         self._installation = installation
         self._grants = grants
+        self._revocations = revocations
         self._resolver = resolver
         self._writer = writer
         self._expiries = expiries
@@ -81,7 +84,9 @@ class GrantController:
             resolution = await self._resolution(work, seen, carriers, proven=proven)
             # After the last await, so that the clock cannot be set between this check and the judgement.
             timed = self._timed(work)
-            observed = approvalgrant.GrantObservation(proven, self._installation.is_person, resolution, timed=timed)
+            observed = approvalgrant.GrantObservation(
+                proven, self._installation.is_person, resolution, timed=timed, revocations=self._revocations
+            )
             outcome = approvalgrant.reconcile(seen.body, observed, self._clock.now())
         except approvalgrant.UnreadableGrantError as error:
             _LOG.error("a grant cannot be read: it is ignored and never counts", grant=work, problem=str(error))

@@ -45,8 +45,8 @@ class Ticks:
 
 
 def key_of(body: Object) -> Key:
-    """Return which object this is."""
-    return Key(body["metadata"]["namespace"], body["metadata"]["name"])
+    """Return which object this is. One of the whole cluster has the namespace ""."""
+    return Key(body["metadata"].get("namespace", ""), body["metadata"]["name"])
 
 
 def _slim(body: Object) -> Object:

@@ -15,9 +15,11 @@ from pydantic import ValidationError
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
 from bailiwick_api.times import stamp
-from bailiwick_engine.approval.quorum import Quorum, binding_of, request_exclusions, tally
+from bailiwick_engine.approval.quorum import Quorum, binding_of, counted_reviewers, request_exclusions, tally
+from bailiwick_engine.approval.revokedgrants import ending_revocation
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.acceptance import list_problems
+from bailiwick_engine.revocations import NONE as NO_REVOCATIONS, Revocation, Revocations
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, parse_time
 from bailiwick_operator.reconcile.resolution import (
     OverLimit,
@@ -38,6 +40,7 @@ OWNED: Final = (
     "conditions",
 )
 UNRESOLVED: Final = "Unresolved"
+IDENTITY_REVOKED: Final = "IdentityRevoked"
 OVER_LIMIT: Final = "OverLimit"
 _UNRESOLVED_PREFIX: Final = "cannot be reviewed until its names are resolved: "
 RESOLVE_AGAIN: Final = timedelta(seconds=30)
@@ -50,13 +53,15 @@ class GrantObservation:
     """What is known beside the grant. `proven`: a proof of the guard began after this version of the grant was seen.
 
     `resolution`: what a grant written by hand names, where that is not resolved yet (`unresolved_request`). `timed`:
-    our clock agrees with the API server's, so that the grant may be judged by the time.
+    our clock agrees with the API server's, so that the grant may be judged by the time. `revocations`: who is taken
+    back.
     """
 
     proven: bool
     is_person: Callable[[str], bool]
     resolution: Resolution | None = None
     timed: bool = True
+    revocations: Revocations = NO_REVOCATIONS
 
     @property
     def counts(self) -> bool:
@@ -110,7 +115,8 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
     )
     quorum = _quorum(model, grant["metadata"]["uid"], judged, observed)
     created = parse_time(grant["metadata"]["creationTimestamp"])
-    phase = _next_phase(model, status, quorum, observed, now, named=named, created=created)
+    revoked = _revocation(model, status, observed, created)
+    phase = _next_phase(model, status, quorum, observed, now, named=named, created=created, revoked=revoked is not None)
     if phase is None:
         return GrantPlan(None, model.spec.request.pending_until_time, needs_proof=observed.timed)
     wanted = _owned(present) | {"observedGeneration": generation, "phase": phase}
@@ -118,6 +124,8 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
         # Each review keeps the time when it was first counted.
         before = {entry["reviewer"]: entry for entry in present.get("counted", ())}
         wanted["counted"] = [before.get(who) or {"reviewer": who, "time": stamp(now)} for who in judged]
+    if refused := _refused_reviewers(model, status, observed):
+        wanted["voided"] = [*wanted.get("voided", ()), *({"reviewer": who} for who in refused)]
     unresolved = None
     if not named and phase == "Pending":
         unresolved = _resolve(model, observed.resolution, wanted)
@@ -129,6 +137,11 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
     reason_and_message = _reason_and_message(model, phase, quorum, wanted, unresolved)
     if phase == "Withdrawn" and model.spec.revocation is None and isinstance(observed.resolution, OverLimit):
         reason_and_message = OVER_LIMIT, f"withdrawn before any review: {observed.resolution.why}"
+    if revoked is not None and phase in {"Revoked", "Withdrawn"} and model.spec.revocation is None:
+        reason_and_message = (
+            IDENTITY_REVOKED,
+            (f"{phase.lower()} by the operator: subjectrevocation {revoked.name} takes back a party or a reviewer"),
+        )
     conditions = _conditions(reason_and_message, phase, wanted, approved)
     wanted["conditions"] = entries(conditions, present, generation, now)
     wake = _wake_time(model, phase, wanted)
@@ -180,9 +193,38 @@ def _counting_reviewers(model: ApprovalGrant, status: ApprovalGrantStatus, obser
     """Return the reviewers whose reviews count, in the order in which they were counted."""
     counted = [entry.reviewer for entry in status.counted or ()]
     if observed.counts:
-        known = {*counted, *(entry.reviewer for entry in status.voided or ())}
+        voided = (entry.reviewer for entry in status.voided or ())
+        known = {*counted, *voided, *_refused_reviewers(model, status, observed)}
         counted += [review.reviewer for review in model.spec.reviews or () if review.reviewer not in known]
     return counted
+
+
+def _refused_reviewers(model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation) -> list[str]:
+    """Return the reviewers whose new Approve never counts: they are taken back. It takes no proof to refuse one."""
+    if not observed.revocations:
+        return []
+    known = {entry.reviewer for entry in (*(status.counted or ()), *(status.voided or ()))}
+    return [
+        review.reviewer
+        for review in model.spec.reviews or ()
+        if review.decision == "Approve"
+        and review.reviewer not in known
+        and observed.revocations.of_reviewer(review.reviewer) is not None
+    ]
+
+
+def _revocation(
+    model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation, created: datetime
+) -> Revocation | None:
+    """Return the revocation that ends a grant: of its subject, an actor, or a reviewer whose Approve was counted."""
+    if not observed.revocations:
+        return None
+    request, counted = model.spec.request, counted_reviewers(status)
+    approvers = (
+        one.reviewer for one in model.spec.reviews or () if one.decision == "Approve" and one.reviewer in counted
+    )
+    uid = request.subject.uid if status.resolved is None else status.resolved.subject_uid
+    return ending_revocation(observed.revocations, request, uid, created.timestamp(), approvers)
 
 
 def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: GrantObservation) -> Quorum:
@@ -196,7 +238,7 @@ def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: GrantOb
     )
 
 
-def _next_phase(
+def _next_phase(  # noqa: PLR0913 - what the next phase depends on
     model: ApprovalGrant,
     status: ApprovalGrantStatus,
     quorum: Quorum,
@@ -205,12 +247,13 @@ def _next_phase(
     *,
     named: bool,
     created: datetime,
+    revoked: bool,
 ) -> Phase | None:
     """Return the phase that follows; None while it is not known whether the grant itself counts."""
     request = model.spec.request
     active = status.phase == "Active"
     over_limit = isinstance(observed.resolution, OverLimit) and not named and observed.timed
-    if model.spec.revocation is not None or over_limit:
+    if model.spec.revocation is not None or over_limit or revoked:
         return "Revoked" if active else "Withdrawn"
     if observed.counts and quorum.denied_by is not None:
         return "Denied"

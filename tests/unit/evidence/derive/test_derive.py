@@ -22,8 +22,9 @@ from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_webhook.record.line import RecordLines
 from support.derivations import add_spec, texts_of
-from support.objects import Object, changed, gated_rule, opened_grant, policy, rule, settings, subject
+from support.objects import AGENT, Object, changed, gated_rule, opened_grant, policy, rule, settings, subject
 from support.records import lines_of
+from support.revoked import in_force, revocation
 from unit.engine.cases import CALL, NOW
 
 DERIVED, ATTESTED = DerivationClass.DERIVED, DerivationClass.ATTESTED
@@ -232,6 +233,18 @@ class TestAttested:
         assert (
             derive({**record(made), "decision": False, "reason": "approval_pending"}, texts(made)).kind is CONTRADICTED
         )
+
+    def test_is_a_subject_that_was_taken_back_whatever_the_rules_say(self) -> None:
+        around = Circumstances(NOW, revocations=in_force(revocation(sub=AGENT)))
+        for policies in ([carrier(rule())], [carrier(gated_rule())], [carrier(rule(effect="Deny"))]):
+            raw = record(*policies, around=around)
+            assert (raw["reason"], raw["revocation"]) == ("identity_revoked", "r-one")
+            assert derive(raw, texts(*policies)) == Derivation(ATTESTED)
+            # Without the object that it names, or with a rule that decided, it is no such record.
+            edits: list[Object] = [{"revocation": None}, {"subject": None}, {"decision": True}]
+            edits.append({"policy": {"name": "crm-agent", "rule": "export", "digest": raw["policies"]["crm-agent"]}})
+            for edit in edits:
+                assert derive({**raw, **edit}, texts(*policies)).kind is CONTRADICTED, edit
 
     def test_is_a_state_of_the_store(self) -> None:
         made = ALLOWING
