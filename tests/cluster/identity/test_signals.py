@@ -127,6 +127,7 @@ def signalled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signalled]:
         transmitter.closing.set()
 
 
+@pytest.mark.invariant(32)
 def test_three_replicas_deny_within_a_second_of_the_signal_and_nobody_else(signalled: Signalled) -> None:
     token = signalled.token("dave")
     assert signalled.reasons("dave", token) == {ALLOWED}
@@ -143,6 +144,7 @@ def test_three_replicas_deny_within_a_second_of_the_signal_and_nobody_else(signa
     assert stored["spec"]["cause"]["jti"] == "three"
 
 
+@pytest.mark.invariant(32)
 def test_a_disabled_account_is_held_until_it_is_enabled(signalled: Signalled) -> None:
     signalled.transmitter.signal("disabled", "erin", "account-disabled", RISC)
     until(lambda: signalled.reasons("erin", signalled.token("erin")) == {"identity_revoked"}, "all deny")

@@ -46,7 +46,7 @@ FOREIGN: Final = "https://idp.example.com/987654321/"
 class Judge:
     """Signs claims as the issuer, and verifies them as the operator does."""
 
-    def __init__(self) -> None:
+    def __init__(self, **issuer: object) -> None:
         self.key = ECKey.generate_key("P-256", {"kid": "one"})
         self.strangers = ECKey.generate_key("P-256", {"kid": "one"})
         published = IssuerKeys(ISSUER, jwks.keys_of({"keys": [self.key.as_dict(private=False)]}))
@@ -55,7 +55,7 @@ class Judge:
             return published
 
         signals = {"pollURL": ISSUER, "tokenFile": "t", "audience": AUDIENCE, "maxTokenSeconds": 3600}
-        config = IssuerConfig.model_validate({"name": "corp", "issuer": ISSUER, "signals": signals})
+        config = IssuerConfig.model_validate({"name": "corp", "issuer": ISSUER, "signals": signals, **issuer})
         assert config.signals is not None
         self.trusted = True
         self.verifier = SetVerifier(
@@ -219,6 +219,12 @@ def test_a_header_that_means_something_else_is_refused(judge: Judge, header: Mem
     verdict = judge.judged(EXAMPLES[0].claims(ISSUER, AUDIENCE), **header)
     assert isinstance(verdict, RefusedSet)
     assert verdict.code == code
+
+
+def test_an_algorithm_that_the_issuer_does_not_use_is_refused_though_its_key_could() -> None:
+    verdict = Judge(algorithms=["RS256"]).judged(EXAMPLES[0].claims(ISSUER, AUDIENCE))
+    assert isinstance(verdict, RefusedSet)
+    assert verdict.code == "invalid_key"
 
 
 def test_a_type_may_be_written_as_a_media_type(judge: Judge) -> None:

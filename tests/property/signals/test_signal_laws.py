@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import permutations
 from typing import Any, Final
 
+import pytest
 from hypothesis import given, strategies as st
 
 from bailiwick_operator.reconcile.signals import (
@@ -76,6 +78,14 @@ def test_in_whatever_order_batches_and_however_often_events_arrive_they_come_to_
     assert state(after(batches)) == state(after([[one] for one in in_order]))
 
 
+@pytest.mark.parametrize("order", [*permutations([("hold", 3.0), ("release", 2.0), ("refuse", 1.0)])])
+def test_an_end_that_arrives_before_its_hold_ends_it(order: tuple[Happening, ...]) -> None:
+    server = after([[signal(one, number)] for number, one in enumerate(order)])
+    (spec,) = server.specs()
+    assert not spec.hold
+    assert spec.issued_before == moment(NOW)
+
+
 @given(HAPPENINGS)
 def test_somebody_is_held_exactly_if_no_end_is_later_than_the_last_hold(happenings: list[Happening]) -> None:
     server = after([[signal(one, number) for number, one in enumerate(happenings)]])
@@ -87,6 +97,7 @@ def test_somebody_is_held_exactly_if_no_end_is_later_than_the_last_hold(happenin
         assert any(one.hold for one in of_risk) == held
 
 
+@pytest.mark.invariant(32)
 @given(HAPPENINGS)
 def test_no_token_from_before_any_of_the_events_counts_for_as_long_as_it_lives(happenings: list[Happening]) -> None:
     server = after([[signal(one, number) for number, one in enumerate(happenings)]])

@@ -77,7 +77,6 @@ class SignalReceiver:
             self._count(POLL, "unanswered")
             return self._backoff(str(error))
         self._count(POLL, "answered")
-        self._report = PollReport()
         written, left = await self._receive(answer)
         if left is not None:
             return self._backoff(left)
