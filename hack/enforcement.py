@@ -229,10 +229,7 @@ def _roles(resource: str) -> dict[str, frozenset[str]]:
     documents = (*rbac.people(), *rbac.webhook(SHIPPED), *rbac.operator(SHIPPED))
     return {
         document["metadata"]["name"]: frozenset(
-            verb
-            for rule in document["rules"]
-            if resource in rule.get("resources", ())
-            for verb in rule["verbs"]
+            verb for rule in document["rules"] if resource in rule.get("resources", ()) for verb in rule["verbs"]
         )
         for document in documents
         if document["kind"] == "ClusterRole"

@@ -1,4 +1,4 @@
-"""The invariants of approvals, histories and identities, and where they hold. `generate_invariants` writes tests-as-evidence.md.
+"""The invariants of approvals, histories and identities: where they hold, for `generate_invariants`.
 
 Holds: a number keeps its meaning. A sentence says where Bailiwick differs from common practice, and what it does not
 offer. Tests name an invariant by `@pytest.mark.invariant(number)`.

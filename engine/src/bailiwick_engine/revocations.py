@@ -1,7 +1,7 @@
 """Revocations: who is taken back, and which of their tokens, grants and reviews that refuses.
 
-Standing: under `circumstances`. Holds: a revocation only ever denies, and what cannot be told apart is refused. A
-lookup takes the same few steps for one revocation as for thousands, whoever wrote them.
+Standing: under `circumstances`. Holds: a revocation only ever denies, and a party that may be meant is refused. A
+lookup takes the same few steps for one revocation as for thousands.
 """
 
 import base64
@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
+from heapq import heapify, heappop, heappush
 from itertools import combinations
 from typing import Any, Final, Literal
 
@@ -30,12 +31,13 @@ _SID: Final = "sid"
 _EMAIL: Final = "email"
 _USERNAME: Final = "username"
 _CLAIMS: Final = ("sub", _SID, _EMAIL)
+_SPARE_RANKS: Final = 8
 
 Pairs = tuple[tuple[str, str], ...]
 Shape = tuple[str, ...]
 
 
-class Revocation(msgspec.Struct, frozen=True):
+class PartyRevocation(msgspec.Struct, frozen=True):
     """One SubjectRevocation. `match`: members and values in the order of `MEMBERS`. Times: seconds since the epoch."""
 
     name: str
@@ -47,9 +49,9 @@ class Revocation(msgspec.Struct, frozen=True):
     until: float
 
     @property
-    def strictness(self) -> tuple[bool, float, str]:
-        """Of two revocations of one party, the one that refuses all that the other does has the larger value."""
-        return self.hold, self.issued_before, self.name
+    def rank(self) -> tuple[bool, float, str]:
+        """Of two revocations of one party, the one that refuses all that the other does ranks before it."""
+        return not self.hold, -self.issued_before, self.name
 
     def ends(self, created: float) -> bool:
         """Tell whether a grant of its subject that was created then counts no more."""
@@ -75,7 +77,7 @@ def revocation_name(
     return NAME_PREFIX + base64.b32encode(digest[:_DIGEST_BYTES]).decode().rstrip("=").lower()
 
 
-def parse(raw: Mapping[str, Any]) -> Revocation:
+def parse(raw: Mapping[str, Any]) -> PartyRevocation:
     """Parse a stored object. One that cannot be read holds everybody of its issuer, or of every issuer."""
     metadata, spec = raw.get("metadata") or {}, raw.get("spec")
     name = str(metadata.get("name", ""))
@@ -83,10 +85,10 @@ def parse(raw: Mapping[str, Any]) -> Revocation:
         found = SubjectRevocationSpec.model_validate(spec)
     except ValidationError:
         issuer = spec.get("issuer") if isinstance(spec, Mapping) else None
-        return Revocation(name, issuer if isinstance(issuer, str) else _ANY, (), 0.0, True, 0.0, 0.0)  # noqa: FBT003
+        return PartyRevocation(name, issuer if isinstance(issuer, str) else _ANY, (), 0.0, True, 0.0, 0.0)  # noqa: FBT003
     times = (found.issued_before, found.as_of, found.until)
     issued_before, as_of, until = map(datetime.timestamp, times)
-    return Revocation(name, found.issuer, _pairs(found.match), issued_before, found.hold, as_of, until)
+    return PartyRevocation(name, found.issuer, _pairs(found.match), issued_before, found.hold, as_of, until)
 
 
 def _pairs(match: RevokedIdentity) -> Pairs:
@@ -99,27 +101,36 @@ def _folded(member: str, value: str) -> str:
 
 
 class _Bucket:
-    """The revocations under one key, and the strictest of them."""
+    """The revocations under one key, and the strictest of them. Only the heap's first rank is sure to be in force."""
 
-    __slots__ = ("held", "strictest")
+    __slots__ = ("_ranks", "held", "strictest")
 
     def __init__(self) -> None:
-        self.held: dict[str, Revocation] = {}
-        self.strictest: Revocation | None = None
+        self.held: dict[str, PartyRevocation] = {}
+        self.strictest: PartyRevocation | None = None
+        self._ranks: list[tuple[bool, float, str]] = []
 
-    def put(self, revocation: Revocation) -> None:
+    def put(self, revocation: PartyRevocation) -> None:
         self.held[revocation.name] = revocation
-        if self.strictest is None or revocation.strictness > self.strictest.strictness:
-            self.strictest = revocation
-        elif self.strictest.name == revocation.name:
-            self._choose()
+        heappush(self._ranks, revocation.rank)
+        self._choose()
 
     def remove(self, name: str) -> None:
-        if self.held.pop(name, None) is self.strictest:
-            self._choose()
+        self.held.pop(name, None)
+        self._choose()
 
     def _choose(self) -> None:
-        self.strictest = max(self.held.values(), key=lambda one: one.strictness, default=None)
+        if len(self._ranks) > _SPARE_RANKS + 2 * len(self.held):
+            self._ranks = [one.rank for one in self.held.values()]
+            heapify(self._ranks)
+        strictest = None
+        while self._ranks and strictest is None:
+            found = self.held.get(self._ranks[0][2])
+            if found is not None and found.rank == self._ranks[0]:
+                strictest = found
+            else:
+                heappop(self._ranks)
+        self.strictest = strictest
 
 
 class Revocations:
@@ -132,7 +143,7 @@ class Revocations:
 
     def __init__(self, templates: Mapping[str, UsernameTemplate] | None = None) -> None:
         self._templates = dict(templates or {})
-        self._all: dict[str, Revocation] = {}
+        self._all: dict[str, PartyRevocation] = {}
         self._buckets: dict[Hashable, _Bucket] = {}
         self._counts: Counter[tuple[str, Shape]] = Counter()
         # By issuer, which members its revocations name together. There are 15 at most.
@@ -144,14 +155,14 @@ class Revocations:
     def __len__(self) -> int:
         return len(self._all)
 
-    def __iter__(self) -> Iterator[Revocation]:
+    def __iter__(self) -> Iterator[PartyRevocation]:
         return iter(self._all.values())
 
-    def get(self, name: str) -> Revocation | None:
+    def get(self, name: str) -> PartyRevocation | None:
         """Return the revocation of this name."""
         return self._all.get(name)
 
-    def put(self, revocation: Revocation) -> None:
+    def put(self, revocation: PartyRevocation) -> None:
         """Take one in, in place of the one of its name."""
         before, keys = self._all.get(revocation.name), self._keys(revocation)
         for key in keys:
@@ -167,7 +178,7 @@ class Revocations:
         if revocation is not None:
             self._drop(revocation, self._keys(revocation))
 
-    def _drop(self, revocation: Revocation, keys: Iterable[Hashable]) -> None:
+    def _drop(self, revocation: PartyRevocation, keys: Iterable[Hashable]) -> None:
         for key in keys:
             bucket = self._buckets[key]
             bucket.remove(revocation.name)
@@ -175,16 +186,16 @@ class Revocations:
                 del self._buckets[key]
         self._count(revocation, -1)
 
-    def _count(self, revocation: Revocation, more: int) -> None:
+    def _count(self, revocation: PartyRevocation, more: int) -> None:
         place = revocation.issuer, _shape(revocation)
         self._counts[place] += more
         if not self._counts[place]:
             del self._counts[place]
-        # Anew only where the set of shapes changes: thousands of revocations have the same few.
+        # Only where the set of shapes changes: thousands of revocations have the same few.
         if (place in self._counts) != (place[1] in self._shapes.get(place[0], ())):
             self._shapes[place[0]] = tuple(sorted(shape for issuer, shape in self._counts if issuer == place[0]))
 
-    def _keys(self, revocation: Revocation) -> frozenset[Hashable]:
+    def _keys(self, revocation: PartyRevocation) -> frozenset[Hashable]:
         """Return every key under which a lookup may find it."""
         issuer, match = revocation.issuer, revocation.match
         keys: set[Hashable] = set()
@@ -216,7 +227,7 @@ class Revocations:
             if template.reads(_EMAIL):
                 yield "reviewer", _EMAIL, username.lower()
 
-    def refusal(self, party: Party, *, shown: bool) -> Revocation | None:
+    def refusal(self, party: Party, *, shown: bool) -> PartyRevocation | None:
         """Return the revocation that refuses a party; None where none does.
 
         `shown`: a token of its own was verified. Without one nothing says when it was issued, so that its name decides.
@@ -227,13 +238,13 @@ class Revocations:
         issued = party.claims.get("iat") if _has_token(party, shown=shown) else None
         return found if found.refuses(issued) else None
 
-    def naming(self, party: Party, *, shown: bool) -> Revocation | None:
+    def naming(self, party: Party, *, shown: bool) -> PartyRevocation | None:
         """Return the strictest revocation of a party, whenever its token was issued."""
         if _has_token(party, shown=shown) and party.issuer is not None:
             return self._of_token(party.issuer, party)
         return self.of_name(party.issuer, party.id, party.username)
 
-    def _of_token(self, issuer: str, party: Party) -> Revocation | None:
+    def _of_token(self, issuer: str, party: Party) -> PartyRevocation | None:
         claims = party.claims
         known = {one: _folded(one, value) for one in _CLAIMS if isinstance(value := claims.get(one), str)}
         if party.type == SERVICE_ACCOUNT:
@@ -249,13 +260,13 @@ class Revocations:
             found += self._in_shapes(CLUSTER, {_USERNAME: party.username})
         return _strictest_of(found)
 
-    def _in_shapes(self, issuer: str, known: Mapping[str, str]) -> Iterator[Revocation | None]:
+    def _in_shapes(self, issuer: str, known: Mapping[str, str]) -> Iterator[PartyRevocation | None]:
         for shape in self._shapes.get(issuer, ()):
             pairs = tuple((member, known[member]) for member in shape if member in known)
             if pairs:
                 yield self._strictest(("token", issuer, shape, pairs))
 
-    def of_name(self, issuer: str | None, name: str, username: str | None = None) -> Revocation | None:
+    def of_name(self, issuer: str | None, name: str, username: str | None = None) -> PartyRevocation | None:
         """Return the strictest revocation of whom an issuer calls so. `issuer` None: it is not known which."""
         if not name:
             return None
@@ -276,7 +287,7 @@ class Revocations:
             found.append(self.of_reviewer(name))
         return _strictest_of(found)
 
-    def of_reviewer(self, username: str) -> Revocation | None:
+    def of_reviewer(self, username: str) -> PartyRevocation | None:
         """Return a revocation of the person or account that the API server calls so."""
         found = [
             self._strictest(("everybody", _ANY)),
@@ -291,12 +302,12 @@ class Revocations:
                 found.append(everybody)
         return _strictest_of(found)
 
-    def _strictest(self, key: Hashable) -> Revocation | None:
+    def _strictest(self, key: Hashable) -> PartyRevocation | None:
         bucket = self._buckets.get(key)
         return None if bucket is None else bucket.strictest
 
 
-def _shape(revocation: Revocation) -> Shape:
+def _shape(revocation: PartyRevocation) -> Shape:
     return tuple(member for member, _ in revocation.match)
 
 
@@ -304,8 +315,8 @@ def _has_token(party: Party, *, shown: bool) -> bool:
     return shown and party.issuer is not None and not party.hypothetical
 
 
-def _strictest_of(found: Iterable[Revocation | None]) -> Revocation | None:
-    return max((one for one in found if one is not None), key=lambda one: one.strictness, default=None)
+def _strictest_of(found: Iterable[PartyRevocation | None]) -> PartyRevocation | None:
+    return min((one for one in found if one is not None), key=lambda one: one.rank, default=None)
 
 
 NONE: Final = Revocations()

@@ -16,7 +16,7 @@ from support.schemas.definitions import SHIPPED
 def variants(callers: Callers) -> Iterator[None]:
     """Definitions as shipped, bare, and one without each rule; see `support.schemas.definitions`."""
     made = [
-        *(definitions.under(definition, SHIPPED) for definition in (*definitions.both(), crds.endpoint_histories())),
+        *(definitions.under(definition, SHIPPED) for definition in (*definitions.ruled(), crds.endpoint_histories())),
         *(definitions.bare(definition) for definition in definitions.both()),
         *(definitions.without_rule(rule) for rule in definitions.named_rules().values()),
     ]

@@ -90,6 +90,7 @@ def test_every_transition_rule_stands_on_a_parent_that_is_always_there() -> None
         ("ApprovalGrant", "spec"),
         ("ApprovalGrant", "spec.request"),
         ("ApprovalGrant", "status"),
+        ("SubjectRevocation", "spec"),
     }
     for kind, path in standing - {("ApprovalGrant", ""), ("ApprovalGrant", "status")}:
         assert definitions.is_required(kind, path)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.serverclock import ServerClock
-from bailiwick_engine.revocations import Revocation
+from bailiwick_engine.revocations import PartyRevocation
 from bailiwick_webhook.history.reservations import keeping
 from contract.adapters.test_adapters import ADAPTERS, GET, bearer, enforcer, governed, sent, served
 from contract.adapters.test_kubernetes import NAMED, SERVER, access, admitting, asked, protecting
@@ -19,14 +19,14 @@ from support.keptobjects import KeptObjects
 from support.objects import Object, gated_rule, rule
 from support.pdp.alone import Alone
 from support.pdp.questions import Said
-from support.revoked import in_force, revocation
+from support.revocations import in_force, revocation
 
 RULES: Final = (rule("read"), gated_rule("export"))
 WORD: Final = {"identity": {"verification": "Asserted"}, "enforcers": [{"namespace": "crm", "name": "crm-api"}]}
 DAVE: Final = {"name": "dave", "entity": {"type": "user", "ids": ["dave"]}}
 
 
-def taken_back(*policies: Object, by: Revocation, **more: Any) -> Alone:  # noqa: ANN401 - of a decision point
+def taken_back(*policies: Object, by: PartyRevocation, **more: Any) -> Alone:  # noqa: ANN401 - of a decision point
     alone = Alone(policies or [stored(*RULES)], seers=[PEP], **more)
     alone.store.revocations = in_force(by)
     return alone
@@ -52,7 +52,9 @@ async def test_without_a_revocation_each_of_them_is_let_through() -> None:
 
 @BOTH
 @pytest.mark.parametrize("more", [{}, {"dry_run": True}, {"explain": True}], ids=["call", "dry run", "explanation"])
-async def test_an_evaluation_is_denied_and_names_the_object_on_record(by: Revocation, more: dict[str, Any]) -> None:
+async def test_an_evaluation_is_denied_and_names_the_object_on_record(
+    by: PartyRevocation, more: dict[str, Any]
+) -> None:
     alone = taken_back(by=by)
     async with asking(alone) as pdp:
         assert refused(await pdp.post("evaluation", body(**more)))
@@ -61,7 +63,7 @@ async def test_an_evaluation_is_denied_and_names_the_object_on_record(by: Revoca
 
 
 @BOTH
-async def test_every_item_of_a_batch_is_denied(by: Revocation) -> None:
+async def test_every_item_of_a_batch_is_denied(by: PartyRevocation) -> None:
     alone = taken_back(by=by)
     async with asking(alone) as pdp:
         said = await pdp.post("evaluations", {**body(), "evaluations": [{}, {"action": {"name": "customers.export"}}]})
@@ -89,7 +91,7 @@ async def test_an_agent_that_asks_about_itself_is_denied() -> None:
 
 @BOTH
 @pytest.mark.parametrize("kind", ["resource", "action"])
-async def test_a_search_for_what_they_may_do_finds_nothing_and_says_why(by: Revocation, kind: str) -> None:
+async def test_a_search_for_what_they_may_do_finds_nothing_and_says_why(by: PartyRevocation, kind: str) -> None:
     alone = taken_back(by=by)
     async with asking(alone) as pdp:
         said = await pdp.post(f"search/{kind}", body())
@@ -111,7 +113,7 @@ async def test_a_search_for_subjects_leaves_them_out() -> None:
 
 
 @BOTH
-async def test_no_approval_can_be_requested(by: Revocation) -> None:
+async def test_no_approval_can_be_requested(by: PartyRevocation) -> None:
     alone = taken_back(by=by)
     async with asking(alone) as pdp:
         said = await pdp.post("requests", body(action="customers.export"))
@@ -171,7 +173,7 @@ async def test_an_outcome_is_reported_of_a_call_from_before_and_not_by_an_enforc
 
 @pytest.mark.parametrize("match", [{"sub": "dave"}, {"email": "DAVE"}, {"username": "dave"}], ids=str)
 @pytest.mark.parametrize("issuer", ["corp", "cluster"])
-async def test_a_party_on_the_enforcers_word_is_denied_by_its_name(issuer: str, match: dict[str, str]) -> None:
+async def test_a_party_on_the_enforcers_word_is_denied_by_its_name(issuer: str, match: dict[str, Any]) -> None:
     policy = stored(rule("read", subjects=["dave"]), subjects=[DAVE], endpointSettings=WORD)
     asked_about = {**body(), "subject": {"type": "user", "id": "dave"}}
     async with asking(Alone([policy])) as pdp:
@@ -219,7 +221,7 @@ async def test_a_proxied_call_is_denied_and_the_client_told_to_get_another_token
 
 
 @pytest.mark.parametrize(("user", "match"), [("dave", {"username": "dave"}), (NAMED, {"sub": NAMED})])
-async def test_the_api_servers_reviews_deny_them(user: str, match: dict[str, str]) -> None:
+async def test_the_api_servers_reviews_deny_them(user: str, match: dict[str, Any]) -> None:
     reading = access("get", "secrets", name="open", user=user)
     created = admitting(userInfo={"username": user, "uid": "u"})
     alone = Alone([protecting()])

@@ -14,7 +14,7 @@ from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
-from bailiwick_engine.revocations import Revocation, Revocations
+from bailiwick_engine.revocations import PartyRevocation, Revocations
 
 ACCOUNTS: Final = [f"{SERVICE_ACCOUNT_PREFIX}a:one"]
 NAMES: Final = ["x", "X", "oidc:x", *ACCOUNTS]
@@ -23,7 +23,7 @@ TEMPLATES: Final = {"corp": UsernameTemplate("sub", "oidc:{sub}"), "partner": Us
 MOMENTS: Final = st.integers(0, 3).map(float)
 
 revocations = st.builds(
-    Revocation,
+    PartyRevocation,
     name=st.sampled_from(["r-1", "r-2", "r-3"]),
     issuer=st.sampled_from(ISSUERS),
     match=st.dictionaries(st.sampled_from(MEMBERS), st.sampled_from(NAMES)).map(
@@ -62,7 +62,7 @@ def equal(member: str, one: str, other: str) -> bool:
     return one.lower() == other.lower() if member == "email" else one == other
 
 
-def names_token(one: Revocation, party: Party) -> bool:
+def names_token(one: PartyRevocation, party: Party) -> bool:
     """Tell whether a revocation names the bearer of a token, as the sentence says.
 
     Its sub is the claim, or else the name by which policies know the bearer.
@@ -77,12 +77,12 @@ def names_token(one: Revocation, party: Party) -> bool:
     return one.issuer == party.issuer and (all_equal(one, known) or all_equal(one, {**known, "sub": party.id}))
 
 
-def all_equal(one: Revocation, known: dict[str, str]) -> bool:
+def all_equal(one: PartyRevocation, known: dict[str, str]) -> bool:
     outcomes = [equal(member, value, known[member]) for member, value in one.match if member in known]
     return not one.match or (bool(outcomes) and all(outcomes))
 
 
-def usernames_of(one: Revocation) -> set[str]:
+def usernames_of(one: PartyRevocation) -> set[str]:
     """Return the API server's names of whom a revocation names."""
     match = dict(one.match)
     found = {match["username"]} if "username" in match else set()
@@ -93,7 +93,7 @@ def usernames_of(one: Revocation) -> set[str]:
     return found
 
 
-def names_reviewer(one: Revocation, username: str) -> bool:
+def names_reviewer(one: PartyRevocation, username: str) -> bool:
     match = dict(one.match)
     if one.issuer == "partner" and "email" in match and username.lower() == f"{match['email']}-p".lower():
         return True
@@ -104,7 +104,7 @@ def names_reviewer(one: Revocation, username: str) -> bool:
     return username in usernames_of(one)
 
 
-def names_name(one: Revocation, party: Party) -> bool:
+def names_name(one: PartyRevocation, party: Party) -> bool:
     """Tell whether a revocation names a party that is only a name. A service account's name is the cluster's alone."""
     match = {member: value for member, value in one.match if member != "sid"}
     same = any(equal(member, value, party.id) for member, value in match.items())
@@ -120,7 +120,7 @@ def names_name(one: Revocation, party: Party) -> bool:
     return (one.issuer == party.issuer and (same or not one.match)) or by_username
 
 
-def expected(held: list[Revocation], party: Party, *, shown: bool) -> bool:
+def expected(held: list[PartyRevocation], party: Party, *, shown: bool) -> bool:
     by_token = shown and party.issuer is not None and not party.hypothetical
     for one in held:
         if by_token and names_token(one, party):
@@ -137,9 +137,9 @@ def expected(held: list[Revocation], party: Party, *, shown: bool) -> bool:
     st.lists(revocations, max_size=4), st.lists(st.sampled_from(["r-1", "r-2"]), max_size=2), parties(), st.booleans()
 )
 def test_the_index_refuses_exactly_whom_the_sentence_names(
-    put: list[Revocation], removed: list[str], party: Party, shown: bool
+    put: list[PartyRevocation], removed: list[str], party: Party, shown: bool
 ) -> None:
-    index, held = Revocations(TEMPLATES), dict[str, Revocation]()
+    index, held = Revocations(TEMPLATES), dict[str, PartyRevocation]()
     for one in put:
         index.put(one)
         held[one.name] = one
@@ -154,7 +154,7 @@ def test_the_index_refuses_exactly_whom_the_sentence_names(
 
 @hypothesis(max_examples=600)
 @given(st.lists(revocations, max_size=4), st.sampled_from([*NAMES, "x-p", "X-P", "-p", "oidc:"]))
-def test_a_reviewer_is_exactly_whom_the_sentence_names(put: list[Revocation], username: str) -> None:
+def test_a_reviewer_is_exactly_whom_the_sentence_names(put: list[PartyRevocation], username: str) -> None:
     index = Revocations(TEMPLATES)
     held = {one.name: one for one in put}
     for one in put:
@@ -164,7 +164,7 @@ def test_a_reviewer_is_exactly_whom_the_sentence_names(put: list[Revocation], us
 
 
 @given(st.lists(revocations, max_size=4))
-def test_what_is_taken_out_leaves_nothing(put: list[Revocation]) -> None:
+def test_what_is_taken_out_leaves_nothing(put: list[PartyRevocation]) -> None:
     index = Revocations(TEMPLATES)
     for one in put:
         index.put(one)

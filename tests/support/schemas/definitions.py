@@ -33,6 +33,11 @@ def both() -> tuple[Object, Object]:
     return crds.endpoint_policies(), crds.approval_grants()
 
 
+def ruled() -> tuple[Object, ...]:
+    """Return every definition that has validation rules, as shipped."""
+    return (*both(), crds.subject_revocations())
+
+
 def named_rules() -> dict[str, cel.CelRule]:
     """Return the constants of `bailiwick_api.kinds.cel` by their names."""
     return {name: value for name, value in vars(cel).items() if isinstance(value, cel.CelRule)}
@@ -42,7 +47,7 @@ def places() -> list[Place]:
     """Return every rule of the generated definitions with its place."""
     return [
         Place(definition["spec"]["names"]["kind"], path, cel.CelRule(entry["rule"], entry["message"]))
-        for definition in both()
+        for definition in ruled()
         for path, node in nodes(schema_of(definition))
         for entry in node.get(_RULES, ())
     ]
@@ -67,7 +72,7 @@ def under(definition: Object, group: str) -> Object:
 def without_rule(rule: cel.CelRule) -> Object:
     """Return the definition that has this rule, without it, under a group of its own."""
     (place,) = (place for place in places() if place.rule == rule)
-    definition = next(one for one in both() if one["spec"]["names"]["kind"] == place.kind)
+    definition = next(one for one in ruled() if one["spec"]["names"]["kind"] == place.kind)
     out = under(definition, group_without(rule))
     node = dict(nodes(schema_of(out)))[place.path]
     node[_RULES] = [entry for entry in node[_RULES] if entry["rule"] != rule.expression]
@@ -102,7 +107,7 @@ def nodes(schema: Object, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def is_required(kind: str, path: str) -> bool:
     """Tell whether the node at this path is required, and so is all that it stands in."""
-    schema = next(schema_of(definition) for definition in both() if definition["spec"]["names"]["kind"] == kind)
+    schema = next(schema_of(definition) for definition in ruled() if definition["spec"]["names"]["kind"] == kind)
     for name in path.split("."):
         if name not in schema.get("required", ()):
             return False

@@ -20,6 +20,7 @@ from support.objects import (
     use_record,
 )
 from support.schemas.policy_cases import NOWHERE, POLICY_CASES
+from support.schemas.revocation_cases import REVOCATION_CASES
 from support.schemas.transitions import Case
 
 G: Final = grant(NOWHERE)
@@ -73,6 +74,7 @@ JUDGEMENTS_CHANGED: Final[tuple[tuple[str, Callable[[list[Object]], object]], ..
 
 CASES: Final = (
     *POLICY_CASES,
+    *REVOCATION_CASES,
     # ApprovalGrant, its request
     *(
         Case(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from bailiwick_api.kinds import cel
+from bailiwick_api.kinds.subjectrevocation import KIND as REVOCATION, RevokedIdentity
+from bailiwick_engine.revocations import revocation_name
 from localcluster.rest import Answer, Rest
 from support.installation import accepted
 from support.objects import Object
@@ -59,6 +61,10 @@ class Stage:
 
     def _placed(self, of: Object, name: str) -> Object:
         placed = {**in_group(of, self._group), "metadata": {"namespace": self._namespace, "name": name}}
+        if of["kind"] == REVOCATION:
+            # Of the whole cluster, under a name of its own shape; one that is of another shape is what the case is of.
+            fits = of["metadata"]["name"].startswith("r-")
+            placed["metadata"] = {"name": revocation_name("corp", RevokedIdentity(), "Person", name) if fits else name}
         if of["spec"].get("replaces", ...) == of["metadata"].get("name"):
             # What names itself goes on to.
             placed["spec"] = {**of["spec"], "replaces": name}

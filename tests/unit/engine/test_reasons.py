@@ -16,7 +16,7 @@ from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.histories import Amount
 from bailiwick_engine.reasonrow import Disposition, ReasonState
 from bailiwick_engine.reasons import EXPLAINED, Reason, reasons_of
-from bailiwick_engine.revocations import Revocation, Revocations
+from bailiwick_engine.revocations import PartyRevocation, Revocations
 from support.histories import history
 from support.objects import AGENT, Object, gated_rule, rule, subject
 from unit.engine.cases import (
@@ -82,7 +82,7 @@ def unproven(reason: Reason) -> Callable[[], Verdict]:
 
 def taken_back(username: str) -> Revocations:
     revocations = Revocations()
-    revocations.put(Revocation("r-one", CLUSTER, (("sub", username),), NOW, hold=False, as_of=NOW, until=NOW))
+    revocations.put(PartyRevocation("r-one", CLUSTER, (("sub", username),), NOW, hold=False, as_of=NOW, until=NOW))
     return revocations
 
 

@@ -9,7 +9,7 @@ from bailiwick_api.kinds.subjectrevocation import RevokedIdentity
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
-from bailiwick_engine.revocations import Revocation, Revocations, parse, revocation_name
+from bailiwick_engine.revocations import PartyRevocation, Revocations, parse, revocation_name
 
 AGENT = "system:serviceaccount:agents:crm-agent"
 MOMENT = 1_000.0
@@ -22,12 +22,12 @@ def revocation(
     *,
     before: float = MOMENT,
     hold: bool = False,
-) -> Revocation:
+) -> PartyRevocation:
     pairs = tuple((one, match[one]) for one in ("sub", "sid", "email", "username") if one in match)
-    return Revocation(name, issuer, pairs, before, hold, before, before + 3600)
+    return PartyRevocation(name, issuer, pairs, before, hold, before, before + 3600)
 
 
-def revocations(*held: Revocation, template: str | None = None) -> Revocations:
+def revocations(*held: PartyRevocation, template: str | None = None) -> Revocations:
     found = Revocations({"corp": UsernameTemplate("sub", template)})
     for one in held:
         found.put(one)

@@ -33,7 +33,7 @@ from bailiwick_engine.call import Call, Json, Party, Resource
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.revocations import Revocation
+from bailiwick_engine.revocations import PartyRevocation
 
 # The index under which a store keeps grants: namespace, endpoint, subject uid.
 GrantKey = tuple[str, str, str]
@@ -269,7 +269,7 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
     return _active(grant, gate, around.now) if tally.met else Fitness.UNVERIFIABLE
 
 
-def find_revocation(grant: Grant, call: Call, subject: Party, around: Circumstances) -> Revocation | None:
+def find_revocation(grant: Grant, call: Call, subject: Party, around: Circumstances) -> PartyRevocation | None:
     """Return the revocation that ends a grant which `answers` the call: of a party, or of a reviewer who approved."""
     revocations = around.revocations
     for party in (subject, *call.actors):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bailiwick_api.kinds.approvalgrant import Request
 from bailiwick_engine import keys
 from bailiwick_engine.keys import ASSERTED
-from bailiwick_engine.revocations import Revocation, Revocations
+from bailiwick_engine.revocations import PartyRevocation, Revocations
 
 
 class GrantParty(NamedTuple):
@@ -35,7 +35,7 @@ def ending_revocation(
     subject_uid: str | None,
     created: float,
     approvers: Iterable[str],
-) -> Revocation | None:
+) -> PartyRevocation | None:
     """Return the revocation that ends a grant; None where none does.
 
     `created`: seconds since the epoch. `approvers`: the reviewers whose Approve counts.

@@ -23,7 +23,7 @@ from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.model import CompiledRule, Effect
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.revocations import Revocation
+from bailiwick_engine.revocations import PartyRevocation
 
 MAX_TRIED_GRANTS = 4
 # Members of an enumeration are looked up slowly, and these are on every decision's way.
@@ -111,7 +111,7 @@ def admit(snapshot: Snapshot, endpoint: CompiledEndpoint, call: Call, around: Ci
     return call.subject if call.refused is None else call.refused
 
 
-def find_revocation(endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> Revocation | None:
+def find_revocation(endpoint: CompiledEndpoint, call: Call, around: Circumstances) -> PartyRevocation | None:
     """Return the revocation that refuses a party of a call: its enforcer, its subject or one of its actors.
 
     The subject and the outermost actor show tokens of their own. An enforcer and the actors within show none that

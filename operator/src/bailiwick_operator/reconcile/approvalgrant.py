@@ -19,7 +19,7 @@ from bailiwick_engine.approval.quorum import Quorum, binding_of, counted_reviewe
 from bailiwick_engine.approval.revokedgrants import ending_revocation
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.acceptance import list_problems
-from bailiwick_engine.revocations import NONE as NO_REVOCATIONS, Revocation, Revocations
+from bailiwick_engine.revocations import NONE as NO_REVOCATIONS, PartyRevocation, Revocations
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, parse_time
 from bailiwick_operator.reconcile.resolution import (
     OverLimit,
@@ -215,7 +215,7 @@ def _refused_reviewers(model: ApprovalGrant, status: ApprovalGrantStatus, observ
 
 def _revocation(
     model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation, created: datetime
-) -> Revocation | None:
+) -> PartyRevocation | None:
     """Return the revocation that ends a grant: of its subject, an actor, or a reviewer whose Approve was counted."""
     if not observed.revocations:
         return None

@@ -29,8 +29,8 @@ _SLICE: Final = 200
 class RevocationController:
     """Follows the objects. Lives in the main loop; `again` queues a grant.
 
-    `issuers`: how the API server names the people of each issuer. `told` is called with each object that came, changed
-    or went, and with whether it went before its `until`.
+    `issuers`: how the API server names the people of each issuer. `notice` is called with each object that came,
+    changed or went, and with whether it went before its `until`.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class RevocationController:
         clock: Clock,
         again: Callable[[WorkItem], None],
         issuers: Mapping[str, UsernameTemplate] | None,
-        told: Callable[..., None],
+        notice: Callable[..., None],
     ) -> None:
         self._kube = kube
         self._grants = grants
         self._clock = clock
         self._again = again
-        self._told = told
+        self._notice = notice
         self._changed = asyncio.Event()
         self.index: Final = Revocations(issuers)
         self.objects: Final = Inventory(ticks, self._take)
@@ -59,7 +59,7 @@ class RevocationController:
         else:
             self.index.put(parse(body))
             self._changed.set()
-        self._told(body, gone=gone, early=gone and self._clock.now() < _until(body))
+        self._notice(body, gone=gone, early=gone and self._clock.now() < _until(body))
 
     async def run(self) -> None:
         """Queue the grants that may have ended, and delete objects whose time is over, until cancelled."""

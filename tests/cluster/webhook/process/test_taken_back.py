@@ -1,13 +1,16 @@
 """A subject is taken back on a real API server: at every replica within a second, after a restart, until its end."""
 
 import json
+import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import pytest
+import requests
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_kube.paths import revocations_path
@@ -18,7 +21,7 @@ from support.objects import Object
 from support.pdp import questions
 from support.pdp.processes import REPLICAS, Bailiwick
 from support.pdp.tenant import Tenant, Tenants
-from support.revoked import manifest
+from support.revocations import manifest
 from support.waits import until
 
 SECONDS: Final = 1.0
@@ -70,7 +73,7 @@ def agent_of(tenant: Tenant) -> str:
     return f"sa:{tenant.namespace}/agent"
 
 
-def reasons(tenant: Tenant, action: str = "customers.list") -> set[str]:
+def reasons(tenant: Tenant, action: str = "customers.list") -> set[str | None]:
     """Return what every replica answers, asked at once."""
     with ThreadPoolExecutor(REPLICAS) as pool:
         answers = pool.map(lambda point: tenant.ask(action, point=point).reason, range(len(tenant.points)))
@@ -160,7 +163,7 @@ def test_what_a_reviewer_approved_ends_and_no_new_approve_of_theirs_counts_but_a
     assert tenant.grant(waiting)["status"].get("counted") is None
 
 
-def reasons_of(tenant: Tenant, action: str, resource: str) -> set[str]:
+def reasons_of(tenant: Tenant, action: str, resource: str) -> set[str | None]:
     return {tenant.ask(action, resource, point=point, dry_run=True).reason for point in range(len(tenant.points))}
 
 
@@ -223,6 +226,46 @@ def test_the_operator_deletes_the_object_after_its_time(pdp: Bailiwick, tenant: 
     assert datetime.now(UTC) >= ends
     until(lambda: reasons(tenant) == {"allowed"}, "every replica allows")
     until(lambda: ledger(pdp, made)[-1:] == [("ended", False)], "the ledger says so")
+
+
+MANY: Final = 5_000
+
+
+@pytest.mark.long
+def test_a_storm_of_thousands_slows_no_decision_and_takes_little_memory(pdp: Bailiwick, tenant: Tenant) -> None:
+    def resident(point: int) -> int:
+        status = Path(f"/proc/{pdp.points[point].process.id.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+
+    def median() -> float:
+        taken = []
+        for _ in range(100):
+            began = time.perf_counter()
+            assert tenant.ask("customers.list").reason == "allowed"
+            taken.append(time.perf_counter() - began)
+        return statistics.median(taken)
+
+    before, memory = median(), resident(0)
+    bodies = [manifest("corp", sub=f"{tenant.namespace}-{number}", sid=f"s{number}") for number in range(MANY)]
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for answer in pool.map(lambda body: tenant.callers.admin.create(body, revocations_path()), bodies):
+                accepted(answer)
+        until(lambda: all(in_force(pdp, point) >= MANY for point in range(REPLICAS)), "every replica has them")
+        assert median() < 3 * before
+        assert resident(0) - memory < 100 * 1024
+        # One more among them is in force as soon.
+        take_back(tenant, agent_of(tenant))
+        until(lambda: reasons(tenant) == {"identity_revoked"}, "every replica denies", seconds=SECONDS)
+    finally:
+        accepted(tenant.callers.admin.request("DELETE", revocations_path()))
+    until(lambda: not any(in_force(pdp, point) for point in range(REPLICAS)), "they are gone")
+
+
+def in_force(pdp: Bailiwick, point: int) -> int:
+    """Return how many revocations a decision point says are in force."""
+    text = requests.get(f"{pdp.points[point].status_url}/metrics", timeout=10).text
+    return int(float(next(line.split()[1] for line in text.splitlines() if line.startswith("bailiwick_revocations "))))
 
 
 def ledger(pdp: Bailiwick, made: Object) -> list[tuple[str, bool | None]]:

@@ -12,9 +12,9 @@ from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import USER
 from bailiwick_engine.reasons import Reason
-from bailiwick_engine.revocations import Revocation
+from bailiwick_engine.revocations import PartyRevocation
 from support.objects import AGENT, Object
-from support.revoked import in_force, revocation
+from support.revocations import in_force, revocation
 from unit.engine.cases import (
     CALL,
     NOW,
@@ -42,7 +42,7 @@ def approved_by(reviewer: str = REVIEWER) -> Object:
     return active(reviewed(waiting, review(waiting, reviewer)))
 
 
-def judged(raw: Object, *held: Revocation, call: Call = FRESH) -> Verdict:
+def judged(raw: Object, *held: PartyRevocation, call: Call = FRESH) -> Verdict:
     around = Circumstances(now=NOW, revocations=in_force(*held, templates=TEMPLATES))
     return verdict_of(GATED, call, [read(raw)], around)
 
@@ -72,7 +72,7 @@ def test_a_grant_of_an_actor_or_a_person_from_before_is_revoked() -> None:
     raw["spec"]["request"]["actors"] = [{"issuer": "cluster", "id": AGENT, "uid": "agent-uid"}]
     grant = read(raw)
 
-    def ends(by: Revocation) -> bool:
+    def ends(by: PartyRevocation) -> bool:
         held = in_force(by)
         return ending_revocation(held, grant.request, grant.subject_uid, grant.created, ()) is not None
 
@@ -102,7 +102,7 @@ def test_a_grant_is_revoked_by_a_claim_that_it_does_not_name() -> None:
     ],
     ids=["by username", "by sub", "of one session", "everybody"],
 )
-def test_a_grant_that_holds_an_approve_of_theirs_is_revoked_whenever_it_was_written(by: Revocation) -> None:
+def test_a_grant_that_holds_an_approve_of_theirs_is_revoked_whenever_it_was_written(by: PartyRevocation) -> None:
     verdict = judged(approved_by(), by)
     assert (verdict.reason, verdict.revocation) == (Reason.APPROVAL_REVOKED, "r-hers")
     assert judged(approved_by("oidc:other"), revocation(username=REVIEWER)).outcome is Outcome.USE_GRANT

@@ -24,7 +24,7 @@ from bailiwick_webhook.record.line import RecordLines
 from support.derivations import add_spec, texts_of
 from support.objects import AGENT, Object, changed, gated_rule, opened_grant, policy, rule, settings, subject
 from support.records import lines_of
-from support.revoked import in_force, revocation
+from support.revocations import in_force, revocation
 from unit.engine.cases import CALL, NOW
 
 DERIVED, ATTESTED = DerivationClass.DERIVED, DerivationClass.ATTESTED

@@ -15,6 +15,7 @@ from bailiwick_engine.steps import whole
 from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from support.objects import Object, policy, settings
+from support.revocations import manifest
 from unit.operator.cases import grant, right_clock
 
 
@@ -53,6 +54,21 @@ def stored(generation: int = 1, uid: str = "p", **spec: Any) -> Object:  # noqa:
 async def settled() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
+
+
+def test_a_subject_that_is_taken_back_is_told_once_and_so_is_its_end(told: Told) -> None:
+    body = manifest(sub="system:serviceaccount:agents:crm-agent")
+    body["metadata"] |= {"uid": "u", "generation": 1}
+    later = {**body, "metadata": {**body["metadata"], "generation": 2}, "spec": {**body["spec"], "hold": True}}
+    for one in (body, body, later):
+        told.chronicle.revocation_changed(one, gone=False, early=False)
+    told.chronicle.revocation_changed(later, gone=True, early=True)
+    lines = told.said("revocation")
+    states = [(line["state"], line["hold"], line.get("early")) for line in lines]
+    assert states == [("in force", False, None), ("in force", True, None), ("ended", True, True)]
+    for name in ("issuer", "match", "issuedBefore", "asOf", "until", "cause"):
+        assert all(line[name] == body["spec"][name] for line in lines)
+    assert {(line["name"], line["uid"]) for line in lines} == {(body["metadata"]["name"], "u")}
 
 
 async def test_the_text_of_a_policy_is_what_its_digest_is_of(told: Told) -> None:

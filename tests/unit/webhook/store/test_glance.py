@@ -11,6 +11,7 @@ from bailiwick_api.serverclock import ServerClock
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.store.store import Store
+from support.revocations import manifest
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_before_the_first_list_it_is_dead(store: Store) -> None:
     assert told(store) == (math.inf, Freshness.DEAD, "/", False)
 
 
-@pytest.mark.parametrize("later", [0, 1])
+@pytest.mark.parametrize("later", [0, 1, 2])
 @pytest.mark.parametrize(
     ("passed", "freshness", "guarded"),
     [
@@ -64,6 +65,40 @@ def test_it_grows_old(
     store._decided_by[later].heard += 50
     clock[0] += passed
     assert told(store)[1:] == (freshness, "0/1", guarded)
+
+
+@pytest.mark.parametrize(("silent", "freshness"), [(121, Freshness.STALE), (901, Freshness.DEAD)])
+def test_a_silent_watch_of_revocations_is_as_one_of_grants(
+    store: Store, clock: list[float], silent: float, freshness: Freshness
+) -> None:
+    for watch in (*store._decided_by, *store._guarded_by):
+        watch.heard = clock[0]
+    assert told(store)[1] is Freshness.FRESH
+    store._decided_by[2].heard -= silent
+    assert told(store)[1] is freshness
+
+
+def test_it_is_not_there_before_revocations_were_listed(store: Store, clock: list[float]) -> None:
+    policies, grants, revoked = store._decided_by
+    policies.heard = grants.heard = clock[0]
+    assert store.age == math.inf
+    assert not store.synced
+    revoked.heard = clock[0]
+    assert store.age == 0
+
+
+def test_a_list_replaces_all_revocations_and_a_broken_one_none(store: Store) -> None:
+    agent, other = (manifest(sub=f"system:serviceaccount:agents:{name}") for name in ("agent", "other"))
+    store.revoked.apply("ADDED", ("", agent["metadata"]["name"]), agent)
+    assert len(store.glance().revocations) == 1
+    listing = store.revoked.listing()
+    listing.take(("", other["metadata"]["name"]), other)
+    # Its rest may never come: until then, what was known is in force.
+    assert [one.name for one in store.revocations] == [agent["metadata"]["name"]]
+    listing.done()
+    assert [one.name for one in store.revocations] == [other["metadata"]["name"]]
+    store.revoked.apply("DELETED", ("", other["metadata"]["name"]), other)
+    assert not store.glance().revocations
 
 
 def test_a_silent_watch_of_the_guard_leaves_it_unproven(store: Store, clock: list[float]) -> None:

@@ -8,7 +8,7 @@ from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_api.kinds.subjectrevocation import KIND, MEMBERS, RevokedIdentity
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.keys import CLUSTER
-from bailiwick_engine.revocations import Revocation, Revocations, revocation_name
+from bailiwick_engine.revocations import PartyRevocation, Revocations, revocation_name
 from support.objects import Object, stamp
 
 FAR: Final = 4_000_000_000.0
@@ -22,13 +22,13 @@ def revocation(
     before: float = FAR,
     hold: bool = False,
     **match: Any,  # noqa: ANN401 - members and their values
-) -> Revocation:
+) -> PartyRevocation:
     """Return a revocation of whom `match` names."""
     pairs = tuple((member, match[member]) for member in MEMBERS if member in match)
-    return Revocation(name, issuer, pairs, before, hold, before, before + 3600)
+    return PartyRevocation(name, issuer, pairs, before, hold, before, before + 3600)
 
 
-def in_force(*held: Revocation, templates: Mapping[str, UsernameTemplate] | None = None) -> Revocations:
+def in_force(*held: PartyRevocation, templates: Mapping[str, UsernameTemplate] | None = None) -> Revocations:
     """Return the index of these revocations."""
     found = Revocations(templates)
     for one in held:

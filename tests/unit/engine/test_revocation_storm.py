@@ -1,0 +1,76 @@
+"""A storm of revocations: what one more costs, and a decision, is the same for one as for thousands of them."""
+
+import time
+import tracemalloc
+from collections.abc import Callable
+
+from bailiwick_engine.call import Party
+from bailiwick_engine.keys import USER
+from bailiwick_engine.revocations import PartyRevocation, Revocations
+from support.revocations import revocation
+
+MANY = 5_000
+BYTES_EACH = 12 * 1024
+ROUNDS = 500
+SLOWER = 8.0
+"""How many times as long a lookup may take: room for a busy machine. One that looked at each would take thousands."""
+
+
+def sessions(count: int, sub: str = "carol") -> list[PartyRevocation]:
+    """Return revocations of as many sessions of one person: an issuer sends such a storm with its own events."""
+    return [revocation(f"r-{number}", "corp", before=1.0, sub=sub, sid=f"s{number}") for number in range(count)]
+
+
+def people(count: int) -> list[PartyRevocation]:
+    return [revocation(f"r-{number}", "corp", before=1.0, sub=f"p{number}") for number in range(count)]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the best of some runs."""
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        for _ in range(ROUNDS):
+            work()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def index_of(held: list[PartyRevocation]) -> Revocations:
+    found = Revocations()
+    for one in held:
+        found.put(one)
+    return found
+
+
+def test_a_lookup_takes_as_long_among_thousands_as_beside_one() -> None:
+    party = Party(USER, "carol", "corp#carol", {"sub": "carol", "sid": "mine", "iat": 2.0}, issuer="corp")
+    few = index_of(sessions(1))
+    base = seconds(lambda: few.refusal(party, shown=True))
+    for held in (sessions(MANY), people(MANY), [*sessions(MANY // 2), *people(MANY // 2)]):
+        many = index_of(held)
+        assert seconds(lambda: many.refusal(party, shown=True)) < SLOWER * base  # noqa: B023 - asked at once
+        assert many.refusal(party, shown=True) is None
+
+
+def test_a_change_takes_as_long_among_thousands_as_beside_one() -> None:
+    few, many = index_of(sessions(1)), index_of(sessions(MANY))
+    one = revocation("r-more", "corp", before=1.0, sub="carol", sid="more")
+
+    def turn(index: Revocations) -> None:
+        index.put(one)
+        index.remove("r-more")
+
+    assert seconds(lambda: turn(many)) < SLOWER * seconds(lambda: turn(few))
+
+
+def test_thousands_take_little_memory() -> None:
+    held = sessions(MANY)
+    tracemalloc.start()
+    try:
+        index = index_of(held)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(index) == MANY
+    assert taken < MANY * BYTES_EACH

@@ -1,0 +1,158 @@
+"""Who is taken back, as the operator follows it: which grants are judged again, and when an object is deleted."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+
+from bailiwick_api.serverclock import ServerClock
+from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.transport import ApiRequest, UnreachableError
+from bailiwick_operator.kube import OperatorClient
+from bailiwick_operator.loop.clock import Clock
+from bailiwick_operator.loop.inventory import Inventory, Ticks
+from bailiwick_operator.loop.workqueue import WorkItem
+from bailiwick_operator.revocations import controller
+from bailiwick_operator.revocations.controller import RevocationController
+from support.objects import Object
+from support.revocations import manifest
+from support.transport import FakeTransport
+from unit.operator.cases import grant
+
+NOW: Final = datetime(2026, 11, 30, 16, 0, 0, tzinfo=UTC)
+PAST: Final = NOW - timedelta(seconds=1)
+AGENT: Final = "system:serviceaccount:agents:crm-agent"
+
+
+class Operator:
+    """The controller, and what it asked for. `ours` is our clock, in seconds ahead of the API server's."""
+
+    def __init__(self, ours: float = 0.0) -> None:
+        self.deletions: list[Object] = []
+        self.status = 200
+        self.reachable = True
+        self.again: list[WorkItem] = []
+        self.noticed: list[tuple[str, bool, bool]] = []
+        server = ServerClock(lambda: NOW.timestamp() + ours, lambda: 1000.0)
+        server.record_answer(NOW.timestamp(), 1000.0)
+        ticks = Ticks()
+        self.grants = Inventory(ticks, lambda _: None)
+        kube = OperatorClient(FakeTransport(self._answer), lambda: True)
+        self.controller = RevocationController(
+            kube, ticks, self.grants, Clock(server), self.again.append, None, self._notice
+        )
+
+    def _notice(self, body: Object, *, gone: bool, early: bool) -> None:
+        self.noticed.append((body["metadata"]["name"], gone, early))
+
+    def _answer(self, request: ApiRequest) -> ApiResponse:
+        if not self.reachable:
+            raise UnreachableError("gone")
+        assert isinstance(request.body, dict)
+        self.deletions.append({"path": request.path, **request.body["preconditions"]})
+        return ApiResponse(self.status, {"message": "no"})
+
+    def take(self, until: datetime, **match: Any) -> Object:  # noqa: ANN401 - members and their values
+        body = manifest(until=until, **(match or {"sub": AGENT}))
+        body["metadata"] |= {"uid": body["metadata"]["name"], "resourceVersion": "7", "generation": 1}
+        self.controller.objects.record(body)
+        return body
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller, "_SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(controller, "_LOOK_SECONDS", 0.01)
+
+
+@contextlib.asynccontextmanager
+async def running(operator: Operator) -> AsyncIterator[None]:
+    task = asyncio.create_task(operator.controller.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def settled() -> None:
+    await asyncio.sleep(0.1)
+
+
+async def test_an_object_is_deleted_after_its_until_in_the_version_that_was_judged() -> None:
+    operator = Operator()
+    body, kept = operator.take(PAST), operator.take(NOW + timedelta(minutes=1), sub=f"{AGENT}-2")
+    name = body["metadata"]["name"]
+    async with running(operator):
+        await settled()
+    (deletion,) = operator.deletions
+    assert deletion["path"].endswith(f"/subjectrevocations/{name}")
+    assert (deletion["uid"], deletion["resourceVersion"]) == (name, "7")
+    assert operator.noticed[-1] == (name, True, False)
+    assert [one.name for one in operator.controller.index] == [kept["metadata"]["name"]]
+
+
+@pytest.mark.parametrize("status", [409, 403, 500])
+async def test_one_that_is_not_deleted_stays_in_force(status: int) -> None:
+    operator = Operator()
+    operator.status = status
+    operator.take(PAST)
+    async with running(operator):
+        await settled()
+    assert len(operator.controller.index) == 1
+    assert len(operator.deletions) > 1
+
+
+async def test_an_api_server_that_does_not_answer_ends_nothing() -> None:
+    operator = Operator()
+    operator.reachable = False
+    operator.take(PAST)
+    async with running(operator):
+        await settled()
+        operator.reachable = True
+        await settled()
+    assert len(operator.deletions) == 1
+
+
+async def test_by_a_clock_that_is_off_nothing_is_deleted() -> None:
+    operator = Operator(ours=60.0)
+    operator.take(PAST)
+    async with running(operator):
+        await settled()
+    assert operator.deletions == []
+
+
+async def test_one_that_cannot_be_read_is_never_deleted() -> None:
+    operator = Operator()
+    odd = {"metadata": {"name": "r-odd", "uid": "u", "resourceVersion": "3"}, "spec": {"issuer": "corp"}}
+    operator.controller.objects.record(odd)
+    async with running(operator):
+        await settled()
+    assert operator.deletions == []
+    assert len(operator.controller.index) == 1
+
+
+async def test_a_person_who_deletes_one_early_is_noticed() -> None:
+    operator = Operator()
+    body = operator.take(NOW + timedelta(minutes=1))
+    operator.controller.objects.forget(body)
+    assert operator.noticed == [(body["metadata"]["name"], False, False), (body["metadata"]["name"], True, True)]
+    assert not operator.controller.index
+
+
+async def test_many_changes_have_each_living_grant_judged_once() -> None:
+    operator = Operator()
+    living, ended = grant(status={"phase": "Active"}), grant(status={"phase": "Consumed"})
+    ended["metadata"] |= {"name": "agr-ended", "uid": "ended"}
+    operator.grants.record(living)
+    operator.grants.record(ended)
+    for number in range(500):
+        operator.take(NOW + timedelta(minutes=1), sub=f"{AGENT}-{number}")
+    async with running(operator):
+        await settled()
+    metadata = living["metadata"]
+    assert operator.again == [WorkItem("ApprovalGrant", metadata["namespace"], metadata["name"])]
