@@ -49,7 +49,7 @@ KINDS: Final = ("refuse", "hold", "release", "risk hold", "risk release")
 
 
 @dataclass
-class Signalled:
+class SignalWorld:
     """What runs, and who asks there."""
 
     transmitter: SignalTransmitter
@@ -86,7 +86,7 @@ class Signalled:
 
 
 @pytest.fixture(scope="module")
-def signalled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signalled]:
+def signalled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SignalWorld]:
     folder: Path = tmp_path_factory.mktemp("signals")
     with ExitStack() as closing:
         plane = closing.enter_context(ControlPlane(build.ensure()))
@@ -120,7 +120,7 @@ def signalled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signalled]:
                 "rules": [rule("read", subjects=["agent", "support"], actions=["customers.get"])],
             }
         )
-        running = Signalled(transmitter, stack, callers, operator, flags, tenant)
+        running = SignalWorld(transmitter, stack, callers, operator, flags, tenant)
         until(lambda: running.reasons("zoe", running.token("zoe")) == {ALLOWED}, "the policy is known")
         until(lambda: transmitter.polls, "the transmitter is polled")
         yield running
@@ -128,7 +128,7 @@ def signalled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signalled]:
 
 
 @pytest.mark.invariant(32)
-def test_three_replicas_deny_within_a_second_of_the_signal_and_nobody_else(signalled: Signalled) -> None:
+def test_three_replicas_deny_within_a_second_of_the_signal_and_nobody_else(signalled: SignalWorld) -> None:
     token = signalled.token("dave")
     assert signalled.reasons("dave", token) == {ALLOWED}
     began = time.monotonic()
@@ -145,7 +145,7 @@ def test_three_replicas_deny_within_a_second_of_the_signal_and_nobody_else(signa
 
 
 @pytest.mark.invariant(32)
-def test_a_disabled_account_is_held_until_it_is_enabled(signalled: Signalled) -> None:
+def test_a_disabled_account_is_held_until_it_is_enabled(signalled: SignalWorld) -> None:
     signalled.transmitter.signal("disabled", "erin", "account-disabled", RISC)
     until(lambda: signalled.reasons("erin", signalled.token("erin")) == {"identity_revoked"}, "all deny")
     time.sleep(2)
@@ -154,12 +154,12 @@ def test_a_disabled_account_is_held_until_it_is_enabled(signalled: Signalled) ->
     until(lambda: signalled.reasons("erin", signalled.token("erin")) == {ALLOWED}, "a new token counts")
 
 
-def test_a_token_that_could_outlive_a_revocation_is_refused_by_every_replica(signalled: Signalled) -> None:
+def test_a_token_that_could_outlive_a_revocation_is_refused_by_every_replica(signalled: SignalWorld) -> None:
     assert signalled.reasons("zoe", signalled.token("zoe", seconds=3601)) == {"token_lifetime_exceeded"}
 
 
 def test_what_arrives_while_no_operator_runs_is_stored_by_the_next_one_and_a_replay_changes_nothing(
-    signalled: Signalled,
+    signalled: SignalWorld,
 ) -> None:
     transmitter = signalled.transmitter
     process.kill([signalled.operator.id])
@@ -185,7 +185,7 @@ def effect(kind: str, person: str, at: datetime) -> ArrivedSignal:
 
 
 async def test_the_definition_accepts_every_change_that_signals_make_in_any_order(
-    signalled: Signalled, tmp_path: Path
+    signalled: SignalWorld, tmp_path: Path
 ) -> None:
     installation = Installation()
     account = Account(installation.namespace, installation.operator_name)
@@ -215,7 +215,7 @@ async def test_the_definition_accepts_every_change_that_signals_make_in_any_orde
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_ten_thousand_signals_are_stored_and_acknowledged_while_others_are_served(signalled: Signalled) -> None:
+def test_ten_thousand_signals_are_stored_and_acknowledged_while_others_are_served(signalled: SignalWorld) -> None:
     transmitter, people = signalled.transmitter, 4_000
     token = signalled.token("zoe")
     seconds: list[float] = []

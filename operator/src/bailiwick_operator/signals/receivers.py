@@ -17,8 +17,8 @@ from bailiwick_operator.signals.receiver import SignalReceiver
 from bailiwick_operator.signals.storage import TIDY_SECONDS, SignalStore
 from bailiwick_operator.signals.transmitter import Transmitter
 from bailiwick_operator.signals.verification import SetVerifier
+from bailiwick_process.jwt.issuerkeys import published_keys
 from bailiwick_process.jwt.keyset import KeySet
-from bailiwick_process.jwt.published import published_keys
 
 
 class SignalReceivers:

@@ -20,10 +20,10 @@ from bailiwick_operator.signals.verification import SetVerifier
 from support.signals.caep import CAEP, RISC
 from support.signals.revocationstore import RevocationServer
 from support.signals.transmitter import AUDIENCE, Fault, SignalTransmitter, transmitting
-from unit.operator.signals.receiving import Receiving
+from unit.operator.signals.signalprocess import SignalProcess
 
 
-class Died(BaseException):
+class ProcessDeath(BaseException):
     """The process is gone."""
 
 
@@ -39,12 +39,12 @@ def server() -> RevocationServer:
 
 
 @pytest.fixture
-def receiving(transmitter: SignalTransmitter, server: RevocationServer) -> Receiving:
-    return Receiving(transmitter, server)
+def receiving(transmitter: SignalTransmitter, server: RevocationServer) -> SignalProcess:
+    return SignalProcess(transmitter, server)
 
 
 async def test_a_signal_is_acknowledged_with_the_poll_after_it_was_stored(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     transmitter.signal("a", "dave")
     await receiving.rounds()
@@ -62,17 +62,17 @@ async def test_a_process_that_dies_around_the_write_stores_and_acknowledges_with
     transmitter: SignalTransmitter, server: RevocationServer, moment: str
 ) -> None:
     def die() -> None:
-        raise Died
+        raise ProcessDeath
 
     transmitter.signal("a", "dave")
     setattr(server, moment, die)
-    with pytest.raises(Died):
-        await Receiving(transmitter, server).rounds()
+    with pytest.raises(ProcessDeath):
+        await SignalProcess(transmitter, server).rounds()
     setattr(server, moment, lambda: None)
     assert transmitter.acknowledged == []
     assert len(server.objects) == (moment == "after")
     kept = [*server.objects.values()]
-    again = Receiving(transmitter, server)
+    again = SignalProcess(transmitter, server)
     await again.rounds(2)
     assert transmitter.acknowledged == ["a"]
     assert server.spec().match.sub == "dave"
@@ -82,7 +82,7 @@ async def test_a_process_that_dies_around_the_write_stores_and_acknowledges_with
 
 @pytest.mark.parametrize("fault", [403, 422, 500, UnreachableError("no answer")])
 async def test_what_cannot_be_stored_is_neither_acknowledged_nor_refused(
-    transmitter: SignalTransmitter, receiving: Receiving, fault: int | Exception
+    transmitter: SignalTransmitter, receiving: SignalProcess, fault: int | Exception
 ) -> None:
     def fail() -> None:
         if isinstance(fault, Exception):
@@ -103,7 +103,7 @@ async def test_what_cannot_be_stored_is_neither_acknowledged_nor_refused(
 
 
 async def test_bad_tokens_are_refused_with_the_reason_and_keep_no_good_one(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     transmitter.send("junk", "x")
     transmitter.signal("good", "dave")
@@ -122,7 +122,7 @@ async def test_bad_tokens_are_refused_with_the_reason_and_keep_no_good_one(
 
 
 async def test_a_token_that_cannot_be_judged_keeps_no_other_one_out(
-    transmitter: SignalTransmitter, receiving: Receiving, monkeypatch: pytest.MonkeyPatch
+    transmitter: SignalTransmitter, receiving: SignalProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verify = SetVerifier.verify
 
@@ -140,7 +140,7 @@ async def test_a_token_that_cannot_be_judged_keeps_no_other_one_out(
 
 
 async def test_subjects_of_another_issuer_are_refused_and_stop_nobody(
-    transmitter: SignalTransmitter, receiving: Receiving, tmp_path: Path
+    transmitter: SignalTransmitter, receiving: SignalProcess, tmp_path: Path
 ) -> None:
     with transmitting(tmp_path / "other") as other:
         foreign = {"format": "iss_sub", "iss": other.url, "sub": "dave"}
@@ -161,7 +161,7 @@ async def test_subjects_of_another_issuer_are_refused_and_stop_nobody(
 
 
 async def test_a_service_account_of_the_cluster_is_not_stopped_by_an_issuers_word(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     transmitter.signal("a", "system:serviceaccount:agents:crm-agent")
     await receiving.rounds()
@@ -169,7 +169,7 @@ async def test_a_service_account_of_the_cluster_is_not_stopped_by_an_issuers_wor
 
 
 async def test_a_key_that_was_just_published_is_read_and_one_that_never_was_is_refused(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     transmitter.signal("a", "dave")
     await receiving.rounds()
@@ -184,7 +184,7 @@ async def test_a_key_that_was_just_published_is_read_and_one_that_never_was_is_r
 
 
 async def test_while_the_keys_cannot_be_read_a_token_is_neither_accepted_nor_refused(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     transmitter.keys_down = True
     transmitter.signal("a", "dave")
@@ -224,7 +224,7 @@ FAULTS: Final[dict[str, tuple[Fault, str]]] = {
 async def test_a_transmitter_that_gives_no_answer_denies_nobody_and_is_asked_less_and_less(
     transmitter: SignalTransmitter, server: RevocationServer, name: str
 ) -> None:
-    receiving = Receiving(transmitter, server, seconds=0.4)
+    receiving = SignalProcess(transmitter, server, seconds=0.4)
     transmitter.signal("a", "dave")
     transmitter.fault, said = FAULTS[name]
     pauses = [await receiving.rounds() for _ in range(3)]
@@ -242,13 +242,13 @@ async def test_a_transmitter_that_gives_no_answer_denies_nobody_and_is_asked_les
     await asyncio.sleep(0.2)
 
 
-async def test_the_pause_has_an_end(transmitter: SignalTransmitter, receiving: Receiving) -> None:
+async def test_the_pause_has_an_end(transmitter: SignalTransmitter, receiving: SignalProcess) -> None:
     transmitter.fault = _answering(500, b"")
     assert max([await receiving.rounds() for _ in range(9)]) <= 72
 
 
 async def test_a_report_is_not_lost_with_a_poll_that_is_not_answered(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     transmitter.signal("a", "dave")
     transmitter.send("bad", "x")
@@ -264,13 +264,13 @@ async def test_an_address_that_is_not_public_is_called_only_if_the_issuer_is_all
     transmitter: SignalTransmitter, server: RevocationServer
 ) -> None:
     transmitter.signal("a", "dave")
-    receiving = Receiving(transmitter, server, allowPrivateAddresses=False)
+    receiving = SignalProcess(transmitter, server, allowPrivateAddresses=False)
     await receiving.rounds()
     assert transmitter.polls == []
     assert "allowPrivateAddresses" in (receiving.receiver.problem or "")
 
 
-async def test_the_token_file_is_read_for_each_poll(transmitter: SignalTransmitter, receiving: Receiving) -> None:
+async def test_the_token_file_is_read_for_each_poll(transmitter: SignalTransmitter, receiving: SignalProcess) -> None:
     right = transmitter.token_file.read_text()
     for wrong in ("", "two words", "x" * 20_000, "ä"):
         transmitter.token_file.write_text(wrong)
@@ -286,7 +286,7 @@ async def test_the_token_file_is_read_for_each_poll(transmitter: SignalTransmitt
 
 
 async def test_a_transmitter_that_sends_more_than_was_asked_for_sends_the_rest_again(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     tokens = {f"j{number}": "x" for number in range(MOST_EVENTS + 7)}
     transmitter.fault = lambda handler: handler.answer(200, json.dumps({"sets": tokens}).encode())
@@ -295,7 +295,7 @@ async def test_a_transmitter_that_sends_more_than_was_asked_for_sends_the_rest_a
 
 
 async def test_a_subject_that_does_not_fit_any_more_stops_everybody_of_this_issuer_and_no_one_else(
-    transmitter: SignalTransmitter, receiving: Receiving, monkeypatch: pytest.MonkeyPatch
+    transmitter: SignalTransmitter, receiving: SignalProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "MOST_REVOCATIONS", 3)
     for number in range(5):
@@ -316,7 +316,7 @@ async def test_a_subject_that_does_not_fit_any_more_stops_everybody_of_this_issu
 
 
 async def test_what_is_over_makes_room_at_once(
-    transmitter: SignalTransmitter, receiving: Receiving, monkeypatch: pytest.MonkeyPatch
+    transmitter: SignalTransmitter, receiving: SignalProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "MOST_REVOCATIONS", 1)
     transmitter.signal("a", "dave")
@@ -329,7 +329,7 @@ async def test_what_is_over_makes_room_at_once(
 
 
 async def test_the_object_of_another_subject_under_its_name_keeps_no_signal_out(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     name = revocation_name("corp", RevokedIdentity(sub="dave"), "Signal")
     times = dict.fromkeys(("issuedBefore", "asOf", "until"), "2026-11-30T16:00:00Z")
@@ -340,14 +340,14 @@ async def test_the_object_of_another_subject_under_its_name_keeps_no_signal_out(
     assert {spec.match.sub for spec in receiving.server.specs()} == {"dave", "mallory"}
     assert transmitter.acknowledged == ["a"]
     # It is found again by whom it names.
-    again = Receiving(transmitter, receiving.server)
+    again = SignalProcess(transmitter, receiving.server)
     transmitter.signal("b", "dave", at=time.time() - 1)
     await again.rounds(2)
     assert len(receiving.server.objects) == 2
 
 
 async def test_what_is_kept_for_a_hold_that_ended_is_deleted_once_no_token_from_before_is_left(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     now = time.time()
     transmitter.signal("a", "dave", "account-disabled", RISC, at=now - 60)
@@ -366,7 +366,7 @@ async def test_what_is_kept_for_a_hold_that_ended_is_deleted_once_no_token_from_
 
 
 async def test_a_change_by_somebody_else_is_built_upon_and_not_undone(
-    transmitter: SignalTransmitter, receiving: Receiving
+    transmitter: SignalTransmitter, receiving: SignalProcess
 ) -> None:
     transmitter.signal("a", "dave", at=time.time() - 10)
     await receiving.rounds()
@@ -385,7 +385,7 @@ async def test_a_transmitter_that_hangs_delays_no_other(
     with transmitting(tmp_path / "other") as other:
         transmitter.fault = lambda handler: handler.hang()
         other.signal("a", "dave")
-        hanging, quick = Receiving(transmitter, server), Receiving(other, server, name="partner")
+        hanging, quick = SignalProcess(transmitter, server), SignalProcess(other, server, name="partner")
         tasks = [asyncio.create_task(one.receiver.run()) for one in (hanging, quick)]
         began = time.monotonic()
         while not server.objects:

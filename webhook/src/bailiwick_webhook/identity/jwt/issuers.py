@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from bailiwick_api.issuers import IssuerConfig
+from bailiwick_process.jwt.issuerkeys import published_keys
 from bailiwick_process.jwt.keyset import KeySet
-from bailiwick_process.jwt.published import published_keys
 from bailiwick_webhook.identity.jwt.verifier import Rules, Verifier
 
 

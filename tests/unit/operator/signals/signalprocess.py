@@ -9,13 +9,13 @@ from bailiwick_operator.signals.receiver import SignalReceiver
 from bailiwick_operator.signals.storage import SignalStore
 from bailiwick_operator.signals.transmitter import Transmitter
 from bailiwick_operator.signals.verification import SetVerifier
+from bailiwick_process.jwt.issuerkeys import published_keys
 from bailiwick_process.jwt.keyset import KeySet
-from bailiwick_process.jwt.published import published_keys
 from support.signals.revocationstore import RevocationServer, config_of
 from support.signals.transmitter import SignalTransmitter
 
 
-class Receiving:
+class SignalProcess:
     """One process that receives; another one on the same `server` is the next leader."""
 
     def __init__(
