@@ -103,7 +103,7 @@ def test_every_phase_is_told_and_whether_it_is_over() -> None:
 
 
 def test_every_role_for_people_is_told() -> None:
-    rows = re.findall(r"^\| `(bailiwick-\w+)` \|", TEXT, re.MULTILINE)
+    rows = re.findall(r"^\| `(bailiwick-[\w-]+)` \|", TEXT, re.MULTILINE)
     assert rows == [role["metadata"]["name"] for role in rbac.people()]
 
 
