@@ -346,6 +346,17 @@ PANELS: Final = (
         ),
     ),
     Panel(
+        "Signals of issuers",
+        "none",
+        (
+            (
+                "sum by (issuer, outcome) (increase(bailiwick_signals_total{%}[$__rate_interval]))",
+                "{{issuer}} {{outcome}}",
+            ),
+            ("time() - max by (issuer) (bailiwick_signals_verified_timestamp_seconds{%})", "{{issuer}}, seconds since"),
+        ),
+    ),
+    Panel(
         "Notifications",
         "none",
         (

@@ -29,6 +29,19 @@ CERT_MANAGER: Final[Values] = {"tls": {"mode": "certManager"}}
 NOTIFYING: Final[Values] = {"notifications": {"namespaceTargets": "all", "consoleURL": "https://a.example"}}
 TWO_OPERATORS: Final[Values] = {"operator": {"replicas": 2}}
 ISSUERS: Final[Values] = {"issuers": [{"name": "corp", "issuer": "https://login.corp.example"}]}
+SIGNALS: Final[Values] = {
+    "issuers": [
+        {
+            **ISSUERS["issuers"][0],
+            "signals": {
+                "pollURL": "https://login.corp.example/poll",
+                "tokenFile": "ssf.token",
+                "audience": "https://bailiwick.example.com",
+                "maxTokenSeconds": 3600,
+            },
+        }
+    ]
+}
 CONSOLE: Final[Values] = {
     "console": {
         "publicURL": "https://bailiwick.example.com",
@@ -57,6 +70,7 @@ CHANGED: Final[dict[str, Any]] = {
     "humanUsernamePrefixes": ["oidc:"],
     "issuers": ISSUERS["issuers"],
     "issuerFiles": {"x.crt": "x"},
+    "issuerSecretName": "x",
     "tls.extraNames": ["pdp.example.com"],
     "tls.certManager.issuerRef": {"name": "x"},
     "console.tls.issuerRef": {"name": "x"},
@@ -154,6 +168,7 @@ BESIDE: Final[dict[str, Values]] = {
         if leaf.path[0] == "monitoring" and leaf.path[-1] != "enabled"
     },
     "issuerFiles": ISSUERS,
+    "issuerSecretName": ISSUERS,
     **{name: WITH_CONSOLE for name in LEAVES if name.startswith("console.")},
     "console.enabled": CONSOLE,
     "console.tls.issuerRef": charts.merged(
@@ -240,6 +255,12 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "retries": ({"operator": {"lease": {"retrySeconds": 9}}}, "1.2 times retrySeconds"),
     "keys": ({"operator": {"keyRotationSeconds": 600}}, "must exceed keyPublishSeconds"),
     "files of no issuer": ({"issuerFiles": {"x": "y"}}, "issuerFiles needs issuers"),
+    "secret files of no issuer": ({"issuerSecretName": "x"}, "issuerSecretName needs issuers"),
+    "signals without a token": (SIGNALS, "signals.tokenFile=ssf.token needs issuerSecretName"),
+    "a token that everybody reads": (
+        {**SIGNALS, "issuerSecretName": "x", "issuerFiles": {"ssf.token": "s3cret"}},
+        "issuerFiles must not have ssf.token",
+    ),
     "issuer of another mode": ({"tls": {"certManager": {"issuerRef": {"name": "x"}}}}, "needs tls.mode=certManager"),
     "names of a given certificate": (
         {"tls": {"mode": "existingSecret", "extraNames": ["x"]}},

@@ -30,6 +30,7 @@ APART_FROM_POINTS: Final = frozenset(
         "recipes.md",
         "replay-policies.md",
         "shadow-policies.md",
+        "receive-signals.md",
         "stop-somebody.md",
         "suggest-narrower-policies.md",
         "test-policies.md",

@@ -143,8 +143,20 @@ env:
     sizeLimit: 16Mi
 {{- if .root.Values.issuers }}
 - name: issuers
+  {{- if and .root.Values.issuerSecretName (eq .component "operator") }}
+  projected:
+    defaultMode: 0440
+    sources:
+    {{- /* Optional: a Secret that is not there yet stops no reconciling. First: no key of it replaces issuers.yaml. */}}
+    - secret:
+        name: {{ .root.Values.issuerSecretName | quote }}
+        optional: true
+    - configMap:
+        name: {{ include "bailiwick.issuers.name" .root }}
+  {{- else }}
   configMap:
     name: {{ include "bailiwick.issuers.name" .root }}
+  {{- end }}
 {{- end }}
 {{- with (get .root.Values .component).extraVolumes }}
 {{ toYaml . }}

@@ -39,6 +39,28 @@ class ClaimMapping(Model):
         return self
 
 
+class SignalsConfig(Model):
+    """The issuer's transmitter of security events (RFC 8936), which says whom to stop.
+
+    The operator polls it, with the issuer's caFile and allowPrivateAddresses.
+    """
+
+    poll_url: Annotated[str, Field(alias="pollURL", min_length=1, max_length=2048)]
+    token_file: Path
+    """File with the bearer token for the poll endpoint. It is read for each poll. Only the operator needs the file."""
+    audience: Annotated[str, Field(min_length=1, max_length=512)]
+    """What the issuer's security event tokens have in `aud`: this receiver."""
+    max_token_seconds: Annotated[int, Field(ge=60, le=86_400)]
+    """The longest life of a token of this issuer, from `iat` to `exp`. The decision point refuses tokens that live
+    longer, since a revocation ends when all tokens from before it have expired."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if wrong := problem_of_url(self.poll_url):
+            raise ValueError(f"pollURL: {wrong}")
+        return self
+
+
 class IssuerConfig(Model):
     """One issuer. Its keys come from exactly one of its discovery document (the default), jwksURL and jwksFile."""
 
@@ -65,6 +87,7 @@ class IssuerConfig(Model):
     """Seconds before its end from which a token no longer counts. No leeway lets an expired token in."""
     refresh_seconds: Annotated[float, Field(ge=10, le=3600)] = 300.0
     claims: ClaimMapping = ClaimMapping()
+    signals: SignalsConfig | None = None
 
     @property
     def naming(self) -> UsernameTemplate:
@@ -79,6 +102,8 @@ class IssuerConfig(Model):
             raise ValueError(f"issuer: {wrong}, or set jwksFile or jwksURL")
         if self.jwks_url is not None and (wrong := problem_of_url(self.jwks_url)):
             raise ValueError(f"jwksURL: {wrong}")
+        if self.signals is not None and self.name == "cluster":
+            raise ValueError("signals: the cluster's service accounts are not stopped by signals of an issuer")
         return self
 
 
@@ -125,11 +150,14 @@ def mapped_issuers(templates: Mapping[str, UsernameTemplate] | None) -> dict[str
 
 def _resolve_paths(path: Path, config: IssuerConfig) -> IssuerConfig:
     folder = path.absolute().parent
-    absolute = {
+    absolute: dict[str, Path | SignalsConfig] = {
         name: folder / file
         for name, file in (("jwks_file", config.jwks_file), ("ca_file", config.ca_file))
         if file is not None
     }
+    if config.signals is not None:
+        token_file = folder / config.signals.token_file
+        absolute["signals"] = config.signals.model_copy(update={"token_file": token_file})
     return config.model_copy(update=absolute)
 
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     IDENTITY_UNVERIFIABLE = "identity_unverifiable"
     AUDIENCE_MISMATCH = "audience_mismatch"
     POSSESSION_UNPROVEN = "possession_unproven"
+    TOKEN_LIFETIME_EXCEEDED = "token_lifetime_exceeded"  # noqa: S105 - a code
     IDENTITY_REVOKED = "identity_revoked"
     WORKLOAD_UNAPPROVED = "workload_unapproved"
     DELEGATION_INVALID = "delegation_invalid"
@@ -201,6 +202,20 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
             "A token of the subject or of an actor has the claim `cnf`: it is bound to a key (RFC 7800), by DPoP or"
             " by a client certificate, and counts for nothing without proof of that key, which no enforcement point"
             " can pass on."
+        ),
+        footing="attested",
+        disposition=Disposition.BLOCKED,
+        states=frozenset({ReasonState.IDENTITY}),
+    ),
+    Reason.TOKEN_LIFETIME_EXCEEDED: ReasonRow(
+        sentence=(
+            "The token lives longer than this installation accepts from its issuer (signals.maxTokenSeconds), or has"
+            " no iat. Send a token with a shorter life: have the issuer shorten the life of its tokens."
+        ),
+        next_action="none",
+        when=(
+            "A person's token is of an issuer whose signals are received, and lives longer from `iat` to `exp` than"
+            " the issuer's `signals.maxTokenSeconds`. It could outlive the revocation that a signal caused."
         ),
         footing="attested",
         disposition=Disposition.BLOCKED,

@@ -58,6 +58,7 @@ from bailiwick_operator.programmed.replicas import ListedReplicas, OfService, Re
 from bailiwick_operator.reconcile.transitions import EventDraft
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import OperatorSettings, parse
+from bailiwick_operator.signals.receivers import SignalReceivers
 from bailiwick_operator.usage.observation import UsageObservation
 from bailiwick_operator.usage.poller import UsagePoller
 from bailiwick_operator.watch import KopfWatch, ServedKinds, Sink
@@ -269,7 +270,20 @@ def _leader(  # noqa: PLR0913, PLR0917 - all that the parts are made with
     skew = SkewMonitor(clock, tell=tell, agree_again=untimed.release)
     sweeper = HistorySweeper(kube, clock)
     return Leader(
-        guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger, notifier, sweeper, keep
+        guard,
+        keys,
+        certificates,
+        reconciler,
+        writer,
+        events,
+        clock,
+        skew,
+        witness,
+        ledger,
+        notifier,
+        sweeper,
+        keep,
+        SignalReceivers(settings.signals, kube, clock),
     )
 
 
@@ -294,6 +308,7 @@ async def _lead(leader: Leader, watch: KopfWatch, leadership: Leadership, relist
         tasks.create_task(leader.certificates.run())
         tasks.create_task(leader.witness.run())
         tasks.create_task(leader.sweeper.run())
+        tasks.create_task(leader.signals.run())
         tasks.create_task(leader.events.run())
         tasks.create_task(leader.notifier.run())
         tasks.create_task(leader.reconciler.run(relist))

@@ -15,6 +15,7 @@ from typing import Final, Literal, cast
 
 from bailiwick_api import issuers
 from bailiwick_api.accounts import Installation
+from bailiwick_api.issuers import IssuerConfig
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile import schemaerrors
@@ -57,7 +58,8 @@ class OperatorSettings:
     """Times are seconds. `kubeconfig` None means: as a pod, by its projected token. `health_port` 0 means: none.
 
     `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`. `issuers`: for
-    each configured issuer, how its people are named; None: issuers are not configured. `witness_interval` 0 means: the
+    each configured issuer, how its people are named; None: issuers are not configured. `signals`: the issuers whose
+    signals are received. `witness_interval` 0 means: the
     logs of the decision point are not witnessed. `ledger_file` None means: stdout.
     """
 
@@ -80,6 +82,7 @@ class OperatorSettings:
     log_level: str = "info"
     keeping: RetentionPeriods = RetentionPeriods()  # noqa: RUF009 - frozen
     issuers: Mapping[str, UsernameTemplate] | None = None
+    signals: tuple[IssuerConfig, ...] = ()
     tls_mode: TlsMode = "self-managed"
     certificates: Terms = Terms(frozenset())  # noqa: RUF009 - frozen
     certificate_interval: float = 10.0
@@ -129,6 +132,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         log_level=options.log_level,
         keeping=RetentionPeriods(timedelta(seconds=options.grant_retention_seconds), options.grants_kept_per_policy),
         issuers=None if configured is None else issuers.namings(configured),
+        signals=tuple(config for config in configured or () if config.signals is not None),
         tls_mode=cast("TlsMode", options.tls_mode),
         certificates=Terms(
             _serving_names(options) | frozenset(options.serving_name or options.environment_names),

@@ -13,12 +13,12 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from bailiwick_engine.reasons import Reason
+from bailiwick_process.jwt.compact import CompactToken
 from bailiwick_webhook.grpc import server as grpc_server
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.adapters import replies
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from contract.asking_alone import AGENT, PEP, STRANGER, stored
 from support.objects import Object, gated_rule, rule

@@ -17,6 +17,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_engine.call import ServiceAccount
+from bailiwick_process.jwt.compact import CompactToken
 from bailiwick_webhook.http import app
 from bailiwick_webhook.http.authzen import messages
 from bailiwick_webhook.http.shares.bounds import Bounds, Pace
@@ -28,7 +29,6 @@ from bailiwick_webhook.http.transport.connections import BOUNDED, Connection, Co
 from bailiwick_webhook.http.transport.decisionshortcut import ConnectionOrigin, DecisionShortcut
 from bailiwick_webhook.http.transport.plainrequest import PlainRequest
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken

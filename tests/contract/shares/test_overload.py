@@ -13,8 +13,8 @@ from typing import Any, Final, cast
 import pytest
 
 from bailiwick_engine.reasons import Reason
+from bailiwick_process.jwt.compact import CompactToken
 from bailiwick_webhook.http.shares.bounds import Bounds
-from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.metrics.table import CallerClass, Overload, Use
 from bailiwick_webhook.steps import Step

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import assume, example, given, settings, strategies as st
 
 from bailiwick_engine.call import Party
-from bailiwick_webhook.identity.jwt import compact
+from bailiwick_process.jwt import compact
 from bailiwick_webhook.identity.subject import Parties
 from bailiwick_webhook.identity.tokens import RefusedToken
 from bailiwick_webhook.steps import resolve

@@ -209,7 +209,10 @@ def test_a_proxy_is_told_200_of_what_is_allowed_and_else_401_or_403_and_why(
     assert said["reason"] == verdict.reason.value
     assert said["detail"].startswith(drawn.sentence)
     assert said["evaluation_id"] == answer.header(replies.EVALUATION) == "eval_x"
-    unproven = verdict.reason in {Reason.IDENTITY_INVALID, Reason.AUDIENCE_MISMATCH, Reason.POSSESSION_UNPROVEN}
+    unproven = verdict.reason in {
+        *(Reason.IDENTITY_INVALID, Reason.AUDIENCE_MISMATCH),
+        *(Reason.POSSESSION_UNPROVEN, Reason.TOKEN_LIFETIME_EXCEEDED),
+    }
     assert (answer.status == 401) is unproven
     assert ("invalid_token" in (answer.header("www-authenticate") or "")) is unproven
     asked_for = drawn.requestable and verdict.rule is not None

@@ -8,10 +8,10 @@ from typing import Any, Final
 import pytest
 from hypothesis import example, given, strategies as st
 
+from bailiwick_process.ijson import fast
+from bailiwick_process.jwt import compact
 from bailiwick_webhook.http import body
 from bailiwick_webhook.http.problems import ProblemError
-from bailiwick_webhook.identity.jwt import compact
-from bailiwick_webhook.ijson import fast
 
 # Few names, so that a member often stands twice; colons and escapes, which the proof counts by.
 NAMES: Final = ("a", "b", ":", "a:b", "", "\\", '"', "é", "\ud800", "\udc00a", "\U0001f600", "\u2028", "\x00")

@@ -30,6 +30,7 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_engine.revocations import NONE as NO_REVOCATIONS
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_policystore.changes import ChangeAges
+from bailiwick_process.jwt.compact import CompactToken
 from bailiwick_webhook.admission.bench import PolicyExaminer
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
@@ -42,7 +43,6 @@ from bailiwick_webhook.http.admission import ValidateHandler
 from bailiwick_webhook.http.authzen.authenticator import RequestAuthenticator
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.http.transport.server import serve
-from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.identity.subject import ByToken

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-from bailiwick_webhook.identity.jwt.jwks import PublishedKey
+from bailiwick_process.jwt.jwks import PublishedKey
 from bailiwick_webhook.main import main
 from bailiwick_webhook.tls import clients
 

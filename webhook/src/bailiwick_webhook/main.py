@@ -19,6 +19,7 @@ from bailiwick_engine.keys import CLUSTER
 from bailiwick_kube.access import AccessError, access
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_process import collector, logs
+from bailiwick_process.jwt.keyset import KeySet
 from bailiwick_webhook.admission.bench import PolicyExaminer, command
 from bailiwick_webhook.approvals.consumer import Consumer
 from bailiwick_webhook.approvals.opener import Opener
@@ -35,7 +36,6 @@ from bailiwick_webhook.http.status.exposition import Exposition
 from bailiwick_webhook.http.status.senders import StatusSenders
 from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.jwt.issuers import Issuers
-from bailiwick_webhook.identity.jwt.keyset import KeySet
 from bailiwick_webhook.identity.jwt.verifier import Verifier
 from bailiwick_webhook.identity.permits import Permits
 from bailiwick_webhook.identity.proof import IdentityProof

@@ -219,8 +219,8 @@ HOLD_CHANGES_LATER: Final = CelRule(
 )
 CAUSE_CHANGES_LATER: Final = CelRule(
     "self.cause == oldSelf.cause || (self.cause.kind == 'Signal' && oldSelf.cause.kind == 'Signal'"
-    " && self.asOf > oldSelf.asOf)",
-    "cause is immutable; only that of a signal can change, with a later asOf",
+    " && (self.asOf > oldSelf.asOf || self.issuedBefore > oldSelf.issuedBefore))",
+    "cause is immutable; only that of a signal can change, with a later asOf or issuedBefore",
 )
 CAUSE_IS_COMPLETE: Final = CelRule(
     "self.kind == 'Person' ? has(self.by) && has(self.reason) : has(self.event)",

@@ -124,7 +124,7 @@ class Chronicle:
     def revocation_changed(self, revocation: Object, *, gone: bool, early: bool) -> None:
         """Record that a subject is taken back, that it is so in another way, or that this has ended.
 
-        `early`: the object was deleted before its `until`, which only a person does.
+        `early`: the object was deleted before its `until`, by a person, or by the operator after the end of a hold.
         """
         metadata, spec = revocation["metadata"], revocation.get("spec") or {}
         uid, generation = metadata["uid"], metadata.get("generation")

@@ -142,6 +142,7 @@ def _parts(leader: Leader) -> dict[str, str]:
         "certificates": leader.certificates.problem or "ok",
         "witness": leader.witness.problem or "ok",
         "histories": leader.sweeper.problem or "ok",
+        "signals": leader.signals.problem or ("ok" if leader.signals.counts else "off"),
         "notifications": leader.notifier.problem or ("ok" if leader.notifier.on else "off"),
     }
 

@@ -29,11 +29,14 @@ from bailiwick_operator.notify.notifier import Notifier
 from bailiwick_operator.notify.outbox import OUTCOMES as DELIVERIES, SCOPES
 from bailiwick_operator.reconcile.guard import KeepState
 from bailiwick_operator.reconciler import Reconciler
+from bailiwick_operator.signals.counts import EVENTS, OF_EVENTS, OF_POLLS, POLL, SignalCounts
+from bailiwick_operator.signals.receivers import SignalReceivers
 from bailiwick_process.metric import Metric
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _KINDS: Final = ("EndpointPolicy", "ApprovalGrant")
 _RANKS: Final = ("1", "2", "3", "4", "5")
+_ISSUER: Final = ("issuer", ("the issuers with signals in the issuers file",))
 
 
 LEADING: Final = Metric(
@@ -194,12 +197,30 @@ SWEPT: Final = Metric(
     (("outcome", SWEEPS),),
 )
 
+SIGNALS: Final = Metric(
+    "bailiwick_signals_total",
+    "counter",
+    "Signals of issuers. stored: a revocation was written. everybody: likewise, for everybody of the issuer, as there"
+    " were too many. unchanged: there is nothing to write. unstored: the API server did not take it; it will be sent"
+    " again. ignored: the event has no effect. refused: the token is not accepted. unverifiable: its key cannot be"
+    " read, or our clock is wrong; it will be sent again. With event poll, polls: answered, or unanswered.",
+    (_ISSUER, ("event", EVENTS), ("outcome", (*OF_EVENTS, *OF_POLLS))),
+)
+SIGNALLED: Final = Metric(
+    "bailiwick_signals_verified_timestamp_seconds",
+    "gauge",
+    "When a token of the issuer's transmitter was last accepted, be it a verification event. Before the first one: when"
+    " this process began to receive.",
+    (_ISSUER,),
+)
+
 METRICS: Final = (
     *(LEADING, GUARD, FALLS, VOIDED, NAMED, KEEP, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
     *(PENDING, PENDING_MOST, PENDING_AGE, DECIDED),
     *(INCONSISTENT, WITNESSED, CHAINS, UNCHAINED, SILENT, PUT_BACK, LEDGER, LEDGER_LOST),
     *(NOTIFIED, UNNOTIFIED, FAILING),
     *(HISTORIES, UNDATED, SWEPT),
+    *(SIGNALS, SIGNALLED),
 )
 
 
@@ -220,6 +241,7 @@ class Leader:
     notifier: Notifier
     sweeper: HistorySweeper
     keep: KeepWatch
+    signals: SignalReceivers
 
 
 class Metrics(Collector):
@@ -267,6 +289,13 @@ class Metrics(Collector):
         yield from _evidence(self._leader.witness, self._leader.ledger)
         yield from _notifications(self._leader.notifier)
         yield from _histories(self._leader.sweeper)
+        yield from _signals(self._leader.signals.counts)
+
+
+def _signals(counts: Iterable[SignalCounts]) -> Iterator[Family]:
+    pairs = [*itertools.product(EVENTS[:-1], OF_EVENTS), *itertools.product([POLL], OF_POLLS)]
+    yield _counter(SIGNALS, [((one.issuer, *pair), one.outcomes[pair]) for one in counts for pair in pairs])
+    yield _gauge(SIGNALLED, [((one.issuer,), one.verified) for one in counts])
 
 
 def _histories(sweeper: HistorySweeper) -> Iterator[Family]:

@@ -158,6 +158,7 @@ class TestAnEnforcer:
             Reason.IDENTITY_UNVERIFIABLE,
             Reason.AUDIENCE_MISMATCH,
             Reason.POSSESSION_UNPROVEN,
+            Reason.TOKEN_LIFETIME_EXCEEDED,
             Reason.DELEGATION_INVALID,
         ],
     )

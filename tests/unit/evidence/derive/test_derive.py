@@ -260,7 +260,11 @@ class TestAttested:
         assert derive({**denied, "reason": "policy_outdated"}, texts(made)).kind is CONTRADICTED
 
     @pytest.mark.parametrize(
-        "reason", ["identity_invalid", "identity_unverifiable", "audience_mismatch", "possession_unproven"]
+        "reason",
+        [
+            *("identity_invalid", "identity_unverifiable", "audience_mismatch"),
+            *("possession_unproven", "token_lifetime_exceeded"),
+        ],
     )
     def test_is_a_subject_that_was_not_proven(self, reason: str) -> None:
         told = record(ALLOWING, call=replace(N, subject=UnprovenParty(Reason(reason))))

@@ -21,9 +21,11 @@ def leader(problem: str | None = None) -> Leader:
     well = SimpleNamespace(problem=None, not_after=None)
     guard = SimpleNamespace(problem=problem)
     others = {"keys": well, "certificates": well, "skew": well, "witness": well, "sweeper": well}
+    signals = SimpleNamespace(problem=None, counts=())
     notifier = SimpleNamespace(problem=None, on=False)
     keep = SimpleNamespace(state=KeepState(2, 1, 0, "one has none"))
-    return cast("Leader", SimpleNamespace(guard=guard, notifier=notifier, keep=keep, **others))
+    leading = SimpleNamespace(guard=guard, notifier=notifier, keep=keep, signals=signals, **others)
+    return cast("Leader", leading)
 
 
 @pytest.mark.parametrize("name", ["lease", "guard"])
@@ -55,6 +57,7 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
             "certificates": "ok",
             "witness": "ok",
             "histories": "ok",
+            "signals": "off",
             "notifications": "off",
             "certificateNotAfter": None,
             "lastProgressSeconds": {"lease": 0.0},

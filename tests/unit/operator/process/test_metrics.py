@@ -3,11 +3,12 @@
 import asyncio
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import pytest
 
 from bailiwick_api.accounts import CANARY_GRANT
+from bailiwick_api.issuers import IssuerConfig
 from bailiwick_api.manifests.canary import canary
 from bailiwick_api.times import stamp
 from bailiwick_operator.evidence.chronicle import Chronicle
@@ -31,10 +32,24 @@ from bailiwick_operator.programmed.replicas import ListedReplicas
 from bailiwick_operator.reconcile.guard import KeepState
 from bailiwick_operator.reconciler import Reconciler
 from bailiwick_operator.settings import parse
+from bailiwick_operator.signals.receivers import SignalReceivers
 from support.objects import Object, policy
 from unit.operator.cases import INSTALLATION, grant, right_clock
 from unit.operator.fakeapi import FakeApi
 from unit.operator.guard.test_guard_keeper import keeper
+
+CORP: Final = IssuerConfig.model_validate(
+    {
+        "name": "corp",
+        "issuer": "https://login.corp.example",
+        "signals": {
+            "pollURL": "https://login.corp.example/poll",
+            "tokenFile": "ssf.token",
+            "audience": "https://bailiwick.example.com",
+            "maxTokenSeconds": 3600,
+        },
+    }
+)
 
 
 def leading() -> tuple[Metrics, Leader]:
@@ -75,9 +90,22 @@ def leading() -> tuple[Metrics, Leader]:
     skew = SkewMonitor(clock, tell=lambda _told: None, agree_again=lambda: None)
     sweeper = HistorySweeper(api.client, clock)
     keep = KeepWatch(api.client, INSTALLATION, cast("Any", None), interval=60)
-    certificates = cast("Any", None)
+    signals = SignalReceivers([CORP], api.client, clock)
     leader = Leader(
-        guard, keys, certificates, reconciler, writer, events, clock, skew, witness, ledger, notifier, sweeper, keep
+        guard,
+        keys,
+        cast("Any", None),
+        reconciler,
+        writer,
+        events,
+        clock,
+        skew,
+        witness,
+        ledger,
+        notifier,
+        sweeper,
+        keep,
+        signals,
     )
     metrics = Metrics()
     metrics.lead(leader)
@@ -104,6 +132,8 @@ def test_every_series_of_a_leader_is_known_from_the_table() -> None:
         for sample in family.samples:
             labels = {name: value for name, value in sample.labels.items() if name != "le"}
             assert labels.keys() == known[family.name].keys()
+            # Issuers are those of the installation's file.
+            assert labels.pop("issuer", CORP.name) == CORP.name
             assert all(value in known[family.name][name] for name, value in labels.items())
 
 
@@ -135,6 +165,19 @@ async def test_what_happened_is_told() -> None:
     assert after["bailiwick_operator_objects,EndpointPolicy"] == 1
     assert after["bailiwick_operator_status_writes_total,EndpointPolicy,conflict"] == 2
     assert after["bailiwick_operator_guard_falls_total"] == 0
+
+
+def test_every_signal_that_there_can_be_is_counted_from_the_start() -> None:
+    metrics, leader = leading()
+    (counts,) = leader.signals.counts
+    before = samples(metrics)
+    assert before["bailiwick_signals_total,corp,session-revoked,stored"] == 0
+    assert before["bailiwick_signals_total,corp,poll,unanswered"] == 0
+    counts.outcomes["session-revoked", "stored"] += 3
+    counts.verified = 1_800_000_000.0
+    after = samples(metrics)
+    assert after["bailiwick_signals_total,corp,session-revoked,stored"] == 3
+    assert after["bailiwick_signals_verified_timestamp_seconds,corp"] == 1_800_000_000.0
 
 
 def waiting(namespace: str, name: str, minutes: float, version: int = 1, **status: object) -> Object:

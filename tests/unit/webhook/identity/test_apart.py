@@ -6,7 +6,8 @@ import pytest
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_engine.call import Party
-from bailiwick_webhook.identity.jwt import compact
+from bailiwick_process.jwt import compact
+from bailiwick_webhook.identity.jwt.tokencache import TokenCache
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.steps import resolve
 from unit.webhook.identity.world import AGENT, NOW, World, account_token, person_token, reason_of
@@ -14,7 +15,7 @@ from unit.webhook.identity.world import AGENT, NOW, World, account_token, person
 
 @pytest.mark.parametrize("token", [account_token(), person_token(), person_token({"kid": None})])
 def test_what_is_remembered_is_what_would_be_parsed(token: str) -> None:
-    apart = compact.TokenCache()
+    apart = TokenCache()
     parsed = compact.parse(token)
     assert apart.parse(token) == parsed
     if parsed is not None:
@@ -38,13 +39,13 @@ def test_what_is_remembered_is_what_would_be_parsed(token: str) -> None:
     ],
 )
 def test_what_is_no_token_stays_none(token: str) -> None:
-    apart = compact.TokenCache()
+    apart = TokenCache()
     assert apart.parse(token) is None
     assert apart.parse(token) is None
 
 
 def test_no_token_is_kept() -> None:
-    apart = compact.TokenCache()
+    apart = TokenCache()
     parsed = compact.parse(account_token())
     assert parsed is not None
     apart.keep(parsed)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_webhook.identity.jwt import compact
+from bailiwick_process.jwt import compact
 from bailiwick_webhook.identity.tokens import RefusedToken
 from bailiwick_webhook.steps import resolve
 from unit.webhook.identity.world import (

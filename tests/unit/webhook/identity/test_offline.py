@@ -8,9 +8,10 @@ from joserfc.jwk import ECKey
 
 from bailiwick_api.issuers import IssuerConfig
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.identity.jwt import compact as compact_tokens, verifier as verifiers
+from bailiwick_process.jwt import compact as compact_tokens
+from bailiwick_process.jwt.jwks import PublishedKey
+from bailiwick_webhook.identity.jwt import verifier as verifiers
 from bailiwick_webhook.identity.jwt.issuers import Issuer
-from bailiwick_webhook.identity.jwt.jwks import PublishedKey
 from bailiwick_webhook.identity.offline import Offline
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount, RefusedToken
 from bailiwick_webhook.steps import Need, resolve

@@ -18,9 +18,9 @@ from bailiwick_api.issuers import IssuerConfig
 from bailiwick_engine.call import Party, ServiceAccount, UnprovenParty
 from bailiwick_engine.policy.model import CompiledSettings, PolicyRef
 from bailiwick_kube.responses import ApiResponse
+from bailiwick_process.jwt.keyset import KeySet
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
 from bailiwick_webhook.identity.jwt.issuers import Issuers
-from bailiwick_webhook.identity.jwt.keyset import KeySet
 from bailiwick_webhook.identity.jwt.verifier import Verifier
 from bailiwick_webhook.identity.subject import ByToken, ClaimedSubject, Parties
 from bailiwick_webhook.identity.tokens import RULES, AuthenticatedAccount, Tokens, publisher

@@ -11,8 +11,8 @@ from joserfc.jwk import ECKey, KeySet
 
 from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.signingkeys import secret_data
-from bailiwick_webhook.identity.jwt.compact import CompactToken
-from bailiwick_webhook.identity.jwt.jwks import PublishedKey
+from bailiwick_process.jwt.compact import CompactToken
+from bailiwick_process.jwt.jwks import PublishedKey
 from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing import jose, keyring
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring, keyring_of

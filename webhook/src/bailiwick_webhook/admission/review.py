@@ -32,9 +32,9 @@ from bailiwick_engine.compile.acceptance import (
 from bailiwick_engine.compile.reviewers import NOBODY, People, people_of
 from bailiwick_engine.policy.model import PolicyRef
 from bailiwick_engine.problem import Problem
+from bailiwick_process.ijson import strict
+from bailiwick_process.ijson.strict import JsonError
 from bailiwick_webhook.admission.comparison import UNCOMPARED, PolicyEdit
-from bailiwick_webhook.ijson import strict
-from bailiwick_webhook.ijson.strict import JsonError
 
 MAX_BYTES: Final = 3 * 1024 * 1024 + 64 * 1024
 """The stored object and its replacement, 1.5 MiB each, and the rest of the review around them."""

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from bailiwick_process.ijson import strict
+from bailiwick_process.ijson.strict import JsonError
 from bailiwick_webhook.http.problems import bad_request
 from bailiwick_webhook.http.shares.slots import Sender
 from bailiwick_webhook.http.transport.bodies import TORN, Bodies, torn
-from bailiwick_webhook.ijson import strict
-from bailiwick_webhook.ijson.strict import JsonError
 
 MAX_BYTES: Final = 1024 * 1024
 _JSON: Final = "application/json"

@@ -13,7 +13,7 @@ from bailiwick_engine.call import Party, PodWorkload, ServiceAccount
 from bailiwick_engine.keys import SERVICE_ACCOUNT, USER
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
-from bailiwick_webhook.identity.jwt import compact
+from bailiwick_process.jwt import compact
 from bailiwick_webhook.identity.subject import ClaimedSubject, Parties, asserted
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 

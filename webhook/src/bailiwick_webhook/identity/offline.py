@@ -9,10 +9,11 @@ from functools import partial
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.identity.jwt import compact
-from bailiwick_webhook.identity.jwt.compact import CompactToken
+from bailiwick_process.jwt import compact
+from bailiwick_process.jwt.claims import audience_matches
+from bailiwick_process.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuer
-from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims, audience_matches
+from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount, account_of
 from bailiwick_webhook.steps import Need, Step, resolve, then
 

@@ -17,12 +17,13 @@ from bailiwick_engine.call import Json, Party, PodWorkload, ServiceAccount, Unpr
 from bailiwick_engine.keys import ASSERTED, CLUSTER, SERVICE_ACCOUNT, uid_of
 from bailiwick_engine.policy.model import CompiledSettings
 from bailiwick_engine.reasons import Reason
+from bailiwick_process.jwt.claims import audience_matches
+from bailiwick_process.jwt.compact import CompactToken
 from bailiwick_webhook.identity import chain
 from bailiwick_webhook.identity.chain import ActorClaim
-from bailiwick_webhook.identity.jwt import compact
-from bailiwick_webhook.identity.jwt.compact import CompactToken
 from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
-from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims, audience_matches
+from bailiwick_webhook.identity.jwt.tokencache import TokenCache
+from bailiwick_webhook.identity.jwt.verifier import RefusedToken, VerifiedClaims
 from bailiwick_webhook.identity.people import subject_of
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 from bailiwick_webhook.identity.workloads import Workloads
@@ -98,7 +99,7 @@ class ByToken:
         self._tokens = tokens
         self._issuers = issuers
         self._workloads = workloads
-        self._apart = compact.TokenCache()
+        self._apart = TokenCache()
 
     def caller(self, authorization: str) -> Step[AuthenticatedAccount | RefusedToken | None]:
         """Return whose token it is, if it is one for us."""

@@ -14,11 +14,12 @@ from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import ServiceAccount
 from bailiwick_engine.reasons import Reason
+from bailiwick_process.jwt import compact, jwks
+from bailiwick_process.jwt.claims import audience_matches, moment
+from bailiwick_process.jwt.compact import CompactToken
+from bailiwick_process.jwt.keyset import IssuerKeys, KeysUnavailableError
 from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
-from bailiwick_webhook.identity.jwt import compact, jwks
-from bailiwick_webhook.identity.jwt.compact import CompactToken
-from bailiwick_webhook.identity.jwt.keyset import IssuerKeys, KeysUnavailableError
-from bailiwick_webhook.identity.jwt.verifier import RefusedToken, Rules, Verifier, audience_matches, is_bound, moment
+from bailiwick_webhook.identity.jwt.verifier import RefusedToken, Rules, Verifier, is_bound
 from bailiwick_webhook.metrics.counts import Counts
 from bailiwick_webhook.metrics.table import TokenReviewOutcome
 from bailiwick_webhook.steps import Need, Step, resolve

@@ -19,13 +19,13 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_process.jwt.keyset import KeySet
 from bailiwick_webhook.approvals.consumer import Judge
 from bailiwick_webhook.approvals.draft import GrantDraft
 from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.identity.development import NOTICE, Anybody, opened
 from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
-from bailiwick_webhook.identity.jwt.keyset import KeySet
 from bailiwick_webhook.identity.offline import Offline
 from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken

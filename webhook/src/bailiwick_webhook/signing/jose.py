@@ -12,9 +12,9 @@ import orjson
 from joserfc import jws
 
 from bailiwick_api.signingkeys import ALGORITHM
-from bailiwick_webhook.identity.jwt import compact
-from bailiwick_webhook.identity.jwt.compact import CompactToken
-from bailiwick_webhook.identity.jwt.verifier import moment
+from bailiwick_process.jwt import compact
+from bailiwick_process.jwt.claims import moment
+from bailiwick_process.jwt.compact import CompactToken
 from bailiwick_webhook.metrics.table import TokenProblem
 from bailiwick_webhook.signing.keyring import Keyring
 

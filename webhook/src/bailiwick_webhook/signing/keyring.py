@@ -19,8 +19,8 @@ from joserfc.jwk import ECKey
 from bailiwick_api import signingkeys
 from bailiwick_api.secretlist import UnreadableListError
 from bailiwick_api.signingkeys import ALGORITHM, KEYS_ENTRY, SigningKey
-from bailiwick_webhook.identity.jwt.compact import CompactToken
-from bailiwick_webhook.identity.jwt.jwks import PublishedKey
+from bailiwick_process.jwt.compact import CompactToken
+from bailiwick_process.jwt.jwks import PublishedKey
 
 REMEMBERED: Final = 4_096
 

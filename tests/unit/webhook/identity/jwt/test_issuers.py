@@ -10,7 +10,7 @@ import yaml
 
 from bailiwick_api.issuers import IssuerConfig, IssuersError, load
 from bailiwick_engine.compile import schemaerrors
-from bailiwick_webhook.identity.jwt.compact import parse
+from bailiwick_process.jwt.compact import parse
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.jwt.verifier import VerifiedClaims
 from bailiwick_webhook.identity.people import MAX_GROUPS
@@ -19,6 +19,12 @@ from issuer.server import DISCOVERY, KEYS, Server, serving
 from unit.webhook.identity.world import World, endpoint, person_token, proven, reason_of
 
 CORP: Final = {"name": "corp", "issuer": "https://login.corp.example"}
+SIGNALS: Final = {
+    "pollURL": "https://login.corp.example/poll",
+    "tokenFile": "ssf.token",
+    "audience": "https://bailiwick.example.com",
+    "maxTokenSeconds": 3600,
+}
 
 
 def _file(folder: Path, *listed: object) -> Path:
@@ -49,6 +55,17 @@ def _file(folder: Path, *listed: object) -> Path:
         ([{**CORP, "claims": {"kubernetesUsername": "everybody"}}], "names no claim"),
         ([{**CORP, "claims": {"kubernetesUsername": "{sub"}}], "encloses no claim"),
         ([{**CORP, "claims": {"kubernetesUsername": "system:{sub}"}}], "system:"),
+        ([{**CORP, "signals": {**SIGNALS, "pollURL": "http://login.corp.example/poll"}}], "https"),
+        ([{**CORP, "signals": {**SIGNALS, "pollURL": "https://me:secret@login.corp.example/"}}], "must not contain"),
+        ([{**CORP, "signals": {**SIGNALS, "maxTokenSeconds": 59}}], "maxTokenSeconds"),
+        ([{**CORP, "signals": {**SIGNALS, "maxTokenSeconds": 86_401}}], "maxTokenSeconds"),
+        ([{**CORP, "signals": {**SIGNALS, "audience": ""}}], "audience"),
+        ([{**CORP, "signals": {**SIGNALS, "token": "x"}}], "token"),
+        *(
+            ([{**CORP, "signals": {name: value for name, value in SIGNALS.items() if name != absent}}], absent)
+            for absent in SIGNALS
+        ),
+        ([{**CORP, "name": "cluster", "signals": SIGNALS}], "service accounts"),
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused_with_the_place(tmp_path: Path, listed: list[Any], said: str) -> None:
@@ -74,6 +91,9 @@ def test_paths_count_from_the_files_folder(tmp_path: Path) -> None:
         _file(tmp_path, {**CORP, "jwksFile": "keys.json", "caFile": "/elsewhere/ca.crt"}), schemaerrors.problems
     )
     assert (config.jwks_file, config.ca_file) == (tmp_path / "keys.json", Path("/elsewhere/ca.crt"))
+    (config,) = load(_file(tmp_path, {**CORP, "signals": SIGNALS}), schemaerrors.problems)
+    assert config.signals is not None
+    assert config.signals.token_file == tmp_path / "ssf.token"
 
 
 @pytest.fixture

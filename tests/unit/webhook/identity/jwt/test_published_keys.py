@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_webhook.identity.jwt import compact
-from bailiwick_webhook.identity.jwt.jwks import MAX_KEYS, candidates, keys_of
+from bailiwick_process.jwt import compact
+from bailiwick_process.jwt.jwks import MAX_KEYS, candidates, keys_of
 from unit.webhook.identity.world import EC, NEXT_EC, RSA, account_token, merged, person_token
 
 GOOD: Final = EC.as_dict(private=False)

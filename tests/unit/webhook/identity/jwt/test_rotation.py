@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bailiwick_webhook.identity.jwt.keyset import MAX_AGE, UNKNOWN_SECONDS, IssuerKeys, KeySet
+from bailiwick_process.jwt.keyset import MAX_AGE, UNKNOWN_SECONDS, IssuerKeys, KeySet
 from bailiwick_webhook.identity.jwt.verifier import KEPT_SECONDS
 from unit.webhook.identity.world import (
     AGENT,

@@ -19,6 +19,8 @@ from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, NotCanonicalErr
 from bailiwick_engine.call import Action
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
+from bailiwick_process.ijson import strict
+from bailiwick_process.ijson.strict import JsonError
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.adapters import k8snames, k8sobject, k8sreview, reviewhead
 from bailiwick_webhook.http.adapters.k8sreview import ProtectedNamespaces, ReviewedCall, member, text
@@ -32,8 +34,6 @@ from bailiwick_webhook.http.shares.slots import RequestSlot, other
 from bailiwick_webhook.http.transport.answers import json
 from bailiwick_webhook.identity.apiuser import vouched
 from bailiwick_webhook.identity.subject import ClaimedSubject
-from bailiwick_webhook.ijson import strict
-from bailiwick_webhook.ijson.strict import JsonError
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision

@@ -20,6 +20,8 @@ from bailiwick_engine.policy.mcpmessages import message_call
 from bailiwick_engine.policy.overrides import has_ambiguous_header, is_form, is_override
 from bailiwick_engine.policy.routes import MappedCall, McpMatch, RouteMatch, RouteRefusal, RouteTable
 from bailiwick_engine.reasons import Reason
+from bailiwick_process.ijson import strict
+from bailiwick_process.ijson.strict import JsonError
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.http.adapters import replies
 from bailiwick_webhook.http.adapters.question import ProxiedCall, ProxyQuestion
@@ -34,8 +36,6 @@ from bailiwick_webhook.http.shares.slots import RequestSlot
 from bailiwick_webhook.http.transport.clientcerts import certified
 from bailiwick_webhook.identity.subject import ClaimedSubject
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
-from bailiwick_webhook.ijson import strict
-from bailiwick_webhook.ijson.strict import JsonError
 from bailiwick_webhook.loglimit import LogLimit
 from bailiwick_webhook.pipeline.offload import LARGE
 from bailiwick_webhook.pipeline.pdp import Decision

@@ -50,7 +50,12 @@ TOLD: Final = ("next_action", "retry_after", "hop", "access_request", "task", "p
 _TYPE: Final = "https://bailiwick.dev/problems/"
 _PLAIN: Final = ":@/._~+=,-"
 # For want of a credential that proves somebody.
-_UNPROVEN: Final = frozenset({Reason.IDENTITY_INVALID, Reason.AUDIENCE_MISMATCH, Reason.POSSESSION_UNPROVEN})
+_UNPROVEN: Final = frozenset(
+    {
+        *(Reason.IDENTITY_INVALID, Reason.AUDIENCE_MISMATCH),
+        *(Reason.POSSESSION_UNPROVEN, Reason.TOKEN_LIFETIME_EXCEEDED),
+    }
+)
 _NEEDS_TOKEN: Final = 'Bearer realm="bailiwick", error="invalid_token"'  # noqa: S105 - a challenge
 _NEEDS_APPROVAL: Final = 'Bearer realm="bailiwick", error="insufficient_authorization_details"'
 _OK: Final = 200

@@ -1,4 +1,5 @@
-"""JSON Web Tokens: read strictly, and verified by the keys that their issuer publishes (RFC 7515, 7517, 7519).
+"""Tokens of people and service accounts (RFC 7519): by the keys of their issuer, its rules and the time.
 
-Standing: below who asks and who is asked about. Holds: what is said here is whether a token counts, never who it is.
+Standing: below who asks and who is asked about, over `bailiwick_process.jwt`. Holds: what is said here is whether a
+token counts, never who it is.
 """

@@ -8,19 +8,18 @@ bound to a key is no bearer token, and proves nothing here.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.reasons import Reason
-from bailiwick_webhook.identity.jwt import jwks
-from bailiwick_webhook.identity.jwt.compact import CompactToken
-from bailiwick_webhook.identity.jwt.keyset import IssuerKeys, KeySet
+from bailiwick_process.jwt import jwks
+from bailiwick_process.jwt.claims import moment
+from bailiwick_process.jwt.compact import CompactToken
+from bailiwick_process.jwt.keyset import IssuerKeys, KeySet
 from bailiwick_webhook.steps import Need, Step
 
 KEPT_SECONDS: Final = 60.0
 _KEPT: Final = 10_000
-# In seconds. An integer of JSON may be larger than any float, and such a float than any time.
-_FAR: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +46,13 @@ class Rules:
 
     `leeway`: seconds before its end from which a token no longer counts, for a clock of ours that may be late. There is
     none the other way: an expired token is never accepted, nor one that is not valid yet.
+    `longest`: seconds from `iat` to `exp` that a token may have at most; None: any number.
     """
 
     algorithms: frozenset[str]
     types: frozenset[str]
     leeway: float = 0.0
+    longest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +96,17 @@ class Verifier:
             return None
         if parsed.algorithm not in self._rules.algorithms or parsed.type not in self._rules.types:
             return RefusedToken(Reason.IDENTITY_INVALID)
-        if not _signed(published, parsed):
+        if not jwks.is_signed(published.keys, parsed):
             return None
         claims = parsed.claims
         if claims.get("iss") != published.issuer or not self._in_time(claims):
             return RefusedToken(Reason.IDENTITY_INVALID)
         if is_bound(claims):
             return RefusedToken(Reason.POSSESSION_UNPROVEN)
+        longest = self._rules.longest
+        # One that does not say since when it lives may be older than any revocation.
+        if longest is not None and ("iat" not in claims or claims["exp"] - claims["iat"] > longest):
+            return RefusedToken(Reason.TOKEN_LIFETIME_EXCEEDED)
         verified = VerifiedClaims(claims, float(claims["exp"]))
         self._kept.put(parsed.digest, _Kept(verified, published, self._clock()))
         return verified
@@ -121,13 +126,6 @@ class Verifier:
         return now + self._rules.leeway < ends and now >= begins and now >= issued
 
 
-def audience_matches(claims: Mapping[str, Any], accepted: frozenset[str]) -> bool:
-    """Tell whether a token is for one of these audiences (RFC 7519, 4.1.3: a string or a list of strings)."""
-    said = claims.get("aud")
-    listed = said if isinstance(said, list) else [said]
-    return all(isinstance(entry, str) for entry in listed) and not accepted.isdisjoint(listed)
-
-
 def is_bound(claims: Mapping[str, Any]) -> bool:
     """Tell whether a token is bound to a key (RFC 7800, 3.1), so that who shows it must prove that they hold the key.
 
@@ -135,12 +133,3 @@ def is_bound(claims: Mapping[str, Any]) -> bool:
     7.1).
     """
     return "cnf" in claims
-
-
-def moment(value: object) -> TypeGuard[float]:
-    """A NumericDate (RFC 7519, 2) that a float holds: a number, and in JSON true is none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and -_FAR < value < _FAR
-
-
-def _signed(published: IssuerKeys, parsed: CompactToken) -> bool:
-    return any(key.verifies(parsed) for key in jwks.candidates(published.keys, parsed))

@@ -11,15 +11,12 @@ import string
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import replace
 
-from bailiwick_engine.boundedcache import BoundedCache
-from bailiwick_webhook.ijson import strict
+from bailiwick_process.ijson import strict
 
 MAX_TOKEN: Final = 16_384
 _MAX_KID: Final = 256
 _COUNT: Final = 3
-_KEPT: Final = 10_000
 _ALPHABET: Final = (string.ascii_letters + string.digits + "-_").encode("ascii")
 # `crit` and `b64` change what a signature covers; `jku`, `x5u`, `jwk`, `x5c` bring keys along; the others encrypt.
 _REFUSED: Final = frozenset({"crit", "b64", "jku", "x5u", "jwk", "x5c", "zip", "enc", "epk"})
@@ -67,29 +64,6 @@ def parse(token: str) -> CompactToken | None:
         (kind or "JWT").lower().removeprefix("application/"),
         claims,
     )
-
-
-class TokenCache:
-    """Takes tokens apart, those that were verified once not again. Keeps what they say by their digests, and no token.
-
-    What is kept is what `parse` returned, and as little to be believed: everything is judged again.
-    """
-
-    def __init__(self) -> None:
-        self._kept: BoundedCache[bytes, CompactToken] = BoundedCache(_KEPT)
-
-    def parse(self, token: str) -> CompactToken | None:
-        """Return what `parse` returns."""
-        digest = digest_of(token) if len(token) <= MAX_TOKEN else b""
-        known = self._kept.get(digest)
-        if known is None:
-            return parse(token)
-        return CompactToken(token, digest, known.algorithm, known.kid, known.type, known.claims)
-
-    def keep(self, parsed: CompactToken) -> None:
-        """Remember a token that was verified: of others anybody could send any number."""
-        if parsed.digest not in self._kept:
-            self._kept.put(parsed.digest, replace(parsed, token=""))
 
 
 def digest_of(token: str) -> bytes:

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from bailiwick_webhook.identity.jwt.jwks import PublishedKey
+from bailiwick_process.jwt.jwks import PublishedKey
 
 REFRESH: Final = 300.0
 MAX_AGE: Final = 3600.0
@@ -72,6 +72,12 @@ class KeySet:
         await self._read_again(UNKNOWN_SECONDS)
         return self.current
 
+    async def read_since(self, moment: float) -> bool:
+        """Return whether the keys were read since a moment of the monotonic clock. Reads them, if not tried since."""
+        if max(self._read, self._tried) < moment:
+            await self._read_again(0.0)
+        return self._read >= moment
+
     @property
     def current(self) -> IssuerKeys | None:
         """What is published as far as is known; nothing is fetched."""
@@ -86,6 +92,7 @@ class KeySet:
         await asyncio.shield(self._reading)
 
     async def _read_once(self) -> None:
+        began = self._clock()
         try:
             found = await self._fetch()
         except KeysUnavailableError as error:
@@ -93,7 +100,8 @@ class KeySet:
         except Exception:  # noqa: BLE001 - what one issuer publishes must not end the process for all
             _log.exception("issuer keys not read", issuer=self._name)
         else:
-            self._read = self._clock()
+            # What is published may have changed since the question, and not only since the answer.
+            self._read = began
             if _known(found) != _known(self._held):
                 _log.info("issuer keys", issuer=self._name, kids=sorted(key.kid or "" for key in found.keys))
                 self._held = found

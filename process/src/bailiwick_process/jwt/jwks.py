@@ -13,7 +13,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from bailiwick_webhook.identity.jwt.compact import CompactToken
+from bailiwick_process.jwt.compact import CompactToken
 
 _CURVES: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
 _RSA: Final = frozenset({"RS256", "PS256"})
@@ -60,6 +60,11 @@ def candidates(keys: tuple[PublishedKey, ...], parsed: CompactToken) -> tuple[Pu
     if parsed.kid is None:
         return keys if len(keys) == 1 and parsed.algorithm in keys[0].algorithms else ()
     return tuple(key for key in keys if key.kid == parsed.kid and parsed.algorithm in key.algorithms)
+
+
+def is_signed(keys: tuple[PublishedKey, ...], parsed: CompactToken) -> bool:
+    """Tell whether one of these keys made the signature of a token."""
+    return any(key.verifies(parsed) for key in candidates(keys, parsed))
 
 
 def _key(listed: object) -> PublishedKey | None:

@@ -1,4 +1,4 @@
-"""Fetching the keys of an issuer over HTTPS: from where the configuration says, bounded in time and size.
+"""Calls an issuer over HTTPS, for its keys and its signals: where the configuration says, bounded in time and size.
 
 Holds: https only, no redirect is followed, no proxy of the environment is used, and unless the configuration allows it
 no address is called that is not public, whatever its name resolves to: a configuration that tenants can influence must
@@ -9,9 +9,11 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,42 +21,68 @@ import orjson
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bailiwick_api.issuers import problem_of_url
-from bailiwick_webhook.identity.jwt.keyset import KeysUnavailableError
 
 MAX_BYTES: Final = 256 * 1024
 SECONDS: Final = 5.0
 
 
-async def fetch_json(url: str, *, ca_file: Path | None, private: bool) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the JSON at a URL. Raises `KeysUnavailableError` with what went wrong."""
+class FetchError(Exception):
+    """There is no usable answer; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchRule:
+    """How an issuer is called. `private`: at addresses that are not public too. `seconds` of one call, `most` bytes."""
+
+    ca_file: Path | None
+    private: bool
+    seconds: float = SECONDS
+    most: int = MAX_BYTES
+
+
+async def fetch_json(url: str, rule: FetchRule) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the JSON at a URL. Raises `FetchError`."""
+    return await _exchange("GET", url, {}, None, rule)
+
+
+async def post_json(url: str, body: object, token: str, rule: FetchRule) -> Any:  # noqa: ANN401 - any JSON value
+    """Send JSON to a URL with a bearer token, and return the JSON of the answer. Raises `FetchError`."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    return await _exchange("POST", url, headers, orjson.dumps(body), rule)
+
+
+async def _exchange(
+    method: Literal["GET", "POST"], url: str, headers: Mapping[str, str], body: bytes | None, rule: FetchRule
+) -> Any:  # noqa: ANN401 - any JSON value
     if (wrong := problem_of_url(url)) is not None:
-        raise KeysUnavailableError(f"{url}: {wrong}")
+        raise FetchError(f"{url}: {wrong}")
     try:
-        if not private:
+        if not rule.private:
             _refuse_literal(urlsplit(url).hostname or "")
-        trusted = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
-        connector = aiohttp.TCPConnector(ssl=trusted, resolver=None if private else _PublicOnly())
+        trusted = ssl.create_default_context(cafile=str(rule.ca_file) if rule.ca_file else None)
+        connector = aiohttp.TCPConnector(ssl=trusted, resolver=None if rule.private else _PublicOnly())
+        limits = aiohttp.ClientTimeout(total=rule.seconds)
         async with (
-            aiohttp.ClientSession(
-                connector=connector, timeout=aiohttp.ClientTimeout(total=SECONDS), trust_env=False
-            ) as session,
-            session.get(url, allow_redirects=False, headers={"Accept": "application/json"}) as response,
+            aiohttp.ClientSession(connector=connector, timeout=limits, trust_env=False) as session,
+            session.request(
+                method, url, data=body, allow_redirects=False, headers={"Accept": "application/json", **headers}
+            ) as response,
         ):
             if response.status != HTTPStatus.OK:
-                raise KeysUnavailableError(f"{url}: status {response.status}")
+                raise FetchError(f"{url}: status {response.status}")
             raw, connection = bytearray(), response.connection
             # Of an answer that has come whole the connection is the session's again.
             transport = None if connection is None else connection.transport
             async for chunk in response.content.iter_any():
                 raw += chunk
-                if len(raw) > MAX_BYTES:
+                if len(raw) > rule.most:
                     if transport is not None:
                         # Its other end may have more to say, and a goodbye of TLS would wait for all of it.
                         transport.abort()
-                    raise KeysUnavailableError(f"{url}: more than {MAX_BYTES} bytes")
+                    raise FetchError(f"{url}: more than {rule.most} bytes")
             return orjson.loads(raw)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise KeysUnavailableError(f"{url}: {error!r}") from error
+        raise FetchError(f"{url}: {error!r}") from error
     finally:
         # Of the end of a connection the loop tells in its next turn, and only then is it closed.
         await asyncio.sleep(0)
@@ -86,7 +114,7 @@ def _refuse_literal(host: str) -> None:
     except ValueError:
         return  # A name: `_PublicOnly` looks at its addresses.
     if not _public(host):
-        raise KeysUnavailableError(f"{host} is not a public address: if the host is yours, set allowPrivateAddresses")
+        raise FetchError(f"{host} is not a public address: if the host is yours, set allowPrivateAddresses")
 
 
 def _public(host: str) -> bool:

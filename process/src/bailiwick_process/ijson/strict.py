@@ -9,8 +9,8 @@ import json
 import math
 from typing import Any, NoReturn
 
-from bailiwick_webhook.ijson import fast
-from bailiwick_webhook.ijson.fast import BIG, MAX_DEPTH, MAX_VALUES
+from bailiwick_process.ijson import fast
+from bailiwick_process.ijson.fast import BIG, MAX_DEPTH, MAX_VALUES
 
 
 class JsonError(Exception):
