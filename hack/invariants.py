@@ -1,4 +1,4 @@
-"""The 29 invariants of approvals and histories, and where they hold. `generate_invariants` writes tests-as-evidence.md.
+"""The invariants of approvals and histories, and where they hold. `generate_invariants` writes tests-as-evidence.md.
 
 Holds: a number keeps its meaning. A sentence says where Bailiwick differs from common practice, and what it does not
 offer. Tests name an invariant by `@pytest.mark.invariant(number)`.
@@ -373,6 +373,17 @@ INVARIANTS: Final = (
             deleting_history(historyguards.CANARY_IS_NEVER_STORED),
             Code("bailiwick_operator.histories.sweeper.HistorySweeper"),
             _DEVIATIONS,
+        ),
+    ),
+    Invariant(
+        31,
+        "A call that waits for an approval is kept by its caller, decided anew when its caller repeats it, and run at"
+        " most once for each use. What its caller keeps has no authority: it names a task, and nothing trusts it.",
+        (
+            Code("bailiwick.mcp.gate.McpGate.admit"),
+            Code("bailiwick.mcp.resumption.read_resumption"),
+            Code("bailiwick.client.Bailiwick.resume"),
+            _CONSUME,
         ),
     ),
 )

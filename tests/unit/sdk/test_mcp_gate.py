@@ -264,7 +264,7 @@ async def test_who_must_approve_and_how_is_told() -> None:
     task = {"id": "agr-1.uid", "status": "pending", "progress": {"total_steps": 2, "awaiting": awaiting}}
     told = gate(Script(answer({"task": task}, 202)), approve_with="kubectl bailiwick approve {grant} -n shop")
     error = await refusal(told, asking({REASON_META: "INC-1"}))
-    assert "It waits for owners, leads. Who may approve runs: kubectl bailiwick approve agr-1 -n shop. " in str(error)
+    assert "It waits for owners, leads. To approve, run: kubectl bailiwick approve agr-1 -n shop. " in str(error)
     assert error.data["approve_with"] == "kubectl bailiwick approve agr-1 -n shop"
 
 
@@ -272,7 +272,7 @@ async def test_a_denial_that_opened_a_request_tells_the_same() -> None:
     task = {"id": "agr-1.uid", "status": "pending"}
     told = gate(Script(deny("approval_pending", task=task)), approve_with="approve {grant}")
     error = await refusal(told, REFUND)
-    assert "It waits for an approval. Who may approve runs: approve agr-1. " in str(error)
+    assert "It waits for an approval. To approve, run: approve agr-1. " in str(error)
     assert APPROVAL_META in error.data["how"]
 
 
