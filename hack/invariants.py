@@ -377,7 +377,7 @@ INVARIANTS: Final = (
     ),
     Invariant(
         31,
-        "A call that waits for an approval is kept by its caller, decided anew when its caller repeats it, and run at"
+        "A call that waits for an approval is kept by its caller, decided again when its caller repeats it, and run at"
         " most once for each use. What its caller keeps has no authority: it names a task, and nothing trusts it.",
         (
             Code("bailiwick.mcp.gate.McpGate.admit"),

@@ -1,6 +1,7 @@
 """Calls that wait for an approval and then run, over three replicas: run at most once a use, whatever is killed."""
 
 import asyncio
+import functools
 import json
 import threading
 from collections.abc import AsyncIterator, Awaitable, Iterator
@@ -28,6 +29,7 @@ from mcp_types import (
 from bailiwick.mcp.calls import APPROVAL_META, REASON_META
 from support.faultkinds import CutError, Exchange
 from support.faultproxy import FaultFront
+from support.mcp import typescriptclient
 from support.mcp.fronts import Front
 from support.mcp.gateways import GatewayProcess, running
 from support.mcp.mcpserver import served
@@ -411,6 +413,28 @@ async def test_a_round_of_the_server_goes_on_after_its_approval(shop: Shop) -> N
     assert (shop.tenant.uses(first), shop.tenant.uses(second)) == (1, 1)
 
 
+@pytest.mark.parametrize(("link", "approved"), [("accept", True), (None, True), ("decline", False)])
+async def test_the_typescript_sdk_repeats_a_call_as_the_python_sdk_does(
+    shop: Shop, link: str | None, approved: bool
+) -> None:
+    program = await asyncio.to_thread(typescriptclient.ensure)
+    order = f"typescript-{link}"
+    made = functools.partial(typescriptclient.call, program, *shop.urls, token=shop.agent(), tool="refund", link=link)
+    running_call = asyncio.create_task(asyncio.to_thread(made, args={"order": order}, meta=WHY))
+    name = await asyncio.to_thread(shop.pending, order)
+    if approved:
+        await asyncio.to_thread(shop.tenant.approve, name)
+    said = await running_call
+    uid = shop.tenant.grant(name)["metadata"]["uid"]
+    page = f"{CONSOLE}/grants/{shop.tenant.namespace}/{name}?uid={uid}"
+    assert [one["url"] for one in said["links"]] == ([] if link is None else [page])
+    if approved:
+        assert said["text"] == f"refunded {order}: 900"
+    else:
+        assert (said["code"], said["data"]["reason"]) == (-32001, "approval_cancelled")
+    assert (shop.runs(order), shop.tenant.uses(name)) == (approved, approved)
+
+
 @pytest.mark.parametrize("what", ["the gateway", "its client"])
 async def test_a_call_whose_wait_is_killed_has_used_nothing(shop: Shop, what: str) -> None:
     order = f"killed-{what.rpartition(' ')[2]}"
@@ -502,30 +526,35 @@ async def test_a_decision_point_that_is_killed_in_a_wait_costs_a_round(shop: Sho
 
 
 async def test_calls_that_wait_leave_their_places_to_others_and_some_of_the_waiting_ones(shop: Shop) -> None:
-    bounds = ("--max-calls", "32", "--waiting-calls", "8", "--approval-wait-seconds", "20")
+    bounds = ("--max-calls", "8", "--waiting-calls", "8", "--approval-wait-seconds", "60")
     small = await asyncio.to_thread(shop.start, shop.tenant.points[0], *bounds)
     async with AsyncExitStack() as open_:
-        clients = [await open_.enter_async_context(mortal_client(small.url, shop)) for _ in range(5)]
-        states = [(await asked(one, f"waits-{number}")).request_state for number, one in enumerate(clients)]
-        waits = [
-            asyncio.create_task(again(one, f"waits-{number}", states[number])) for number, one in enumerate(clients)
-        ]
-        done, _ = await asyncio.wait(waits, timeout=3, return_when=asyncio.FIRST_COMPLETED)
-        # Half of the eight is one caller's; the fifth is told so, and its request stays.
-        (too_many,) = done
-        error = too_many.exception()
-        assert isinstance(error, MCPError)
-        assert "Too many calls wait" in error.message
-        # Another caller has a place among those that wait, and this one among those that run.
-        second = await open_.enter_async_context(mortal_client(small.url, shop, "second"))
-        theirs = await asked(second, "waits-second")
-        last = asyncio.create_task(again(second, "waits-second", theirs.request_state))
-        await asyncio.sleep(1)
-        assert not last.done()
+
+        async def client(who: str = "agent") -> Client:
+            return await open_.enter_async_context(mortal_client(small.url, shop, who))
+
+        async def waiting(order: str, who: str = "agent") -> asyncio.Task[Any]:
+            one = await client(who)
+            came = await asked(one, order)
+            return asyncio.create_task(again(one, order, came.request_state))
+
+        free = await client()
+        # As many as this caller may have of eight, among those that wait as among those that run.
+        waits = [await waiting(f"waits-{number}") for number in range(4)]
         for _ in range(10):
-            assert {one.name for one in (await clients[4].session.list_tools()).tools} == {"refund", "ask"}
-        # A server that ends lets none wait.
+            assert {one.name for one in (await free.session.list_tools()).tools} == {"refund", "ask"}
+        # One more is told so, and its request stays.
+        error = await refusal(await waiting("waits-too-many"))
+        assert (error.code, error.data["reason"]) == (-32001, "approval_pending")
+        assert "Too many calls wait" in error.message
+        assert shop.tenant.phase(await asyncio.to_thread(shop.pending, "waits-too-many")) == "Pending"
+        # Another caller has a place.
+        waits.append(await waiting("waits-second", "second"))
+        done, _ = await asyncio.wait(waits, timeout=2)
+        assert done == set()
+        # A server that ends lets none wait: each repeats its call elsewhere.
         small.process.terminate()
-        ended = [await one for one in (*waits, last) if one is not too_many]
-        assert [one.request_state for one in ended][-1] == theirs.request_state
-        assert await asyncio.to_thread(small.process.wait, 10) == 0
+        for ended in await asyncio.gather(*waits):
+            assert isinstance(ended, InputRequiredResult)
+            assert ended.request_state
+        assert await asyncio.to_thread(small.process.wait, 15) == 0

@@ -62,7 +62,7 @@ class RunningPlace:
             quota.give_back(self._name)
 
 
-# Of the call that is served; whoever bounds calls sets it.
+# Of the call that is served. What bounds calls sets it.
 RUNNING_PLACE: Final[ContextVar[RunningPlace | None]] = ContextVar("bailiwick_running_place", default=None)
 
 

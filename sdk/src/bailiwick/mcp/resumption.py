@@ -58,7 +58,7 @@ def input_required(
 ) -> dict[str, Any] | None:
     """Return the result that makes a client repeat a call; None where it cannot.
 
-    `about` is told to programs, in `_meta`. `link` is a URL for the client's user, and what it is for.
+    `about` is for programs, in `_meta`. `link` is a URL for the client's user, and what it is for.
     """
     if not message.can_repeat or message.method not in _RESUMABLE:
         return None
