@@ -216,6 +216,8 @@ async def test_a_client_that_drives_the_rounds_itself_is_told_the_task() -> None
         came = await client.session.call_tool("pay", {"to": "bob"}, meta={REASON_META: "x"}, allow_input_required=True)
         assert isinstance(came, mcp_types.InputRequiredResult)
         assert (came.meta or {})[APPROVAL_META]["task"] == PENDING
+        # It declares no links, and gets none.
+        assert came.input_requests is None
         # The framework sealed it, and takes no other.
         with pytest.raises(MCPError) as caught:
             await client.session.call_tool("pay", {"to": "bob"}, request_state=TASK, allow_input_required=True)

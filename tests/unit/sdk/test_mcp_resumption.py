@@ -1,6 +1,7 @@
 """A gate and a call that is repeated: what it asks first, when it waits, and what it says to whom."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -184,9 +185,12 @@ async def test_what_its_client_said_in_the_first_round_is_not_done_again(reason:
 
 
 async def test_a_link_is_shown_once() -> None:
-    error = await refusal(gate(Script(WAITS, task())), replace(repeated("accept"), opens_urls=True))
+    script = Script(WAITS, task())
+    error = await refusal(gate(script), replace(repeated("accept"), opens_urls=True))
     assert error.input_required is not None
     assert "inputRequests" not in error.input_required
+    # What its user did with the link is no argument of the call.
+    assert script.bodies[0]["context"]["args"] == {"order": "1"}
 
 
 async def test_who_declines_withdraws_what_waits_and_runs_nothing() -> None:
@@ -221,6 +225,9 @@ FORGED: Final[dict[str, dict[str, Any]]] = {
     "no task": {"requestState": "agr-"},
     "a path": {"requestState": "agr-a/../b.c"},
     "long": {"requestState": "agr-a.b~" + "A" * 70_000},
+    "long and whole": {
+        "requestState": TASK + "~" + b64encode(b'{"requestState":"' + b"s" * 70_000 + b'"}').decode().rstrip("=")
+    },
     "no JSON": {"requestState": f"{TASK}~AAAA"},
     "no object": {"requestState": f"{TASK}~W10"},
     "another member": {"requestState": f"{TASK}~eyJuYW1lIjoiYXNrIn0"},
