@@ -389,6 +389,17 @@ INVARIANTS: Final = (
         ),
     ),
     Invariant(
+        31,
+        "A call that waits for an approval is kept by its caller, decided again when its caller repeats it, and run at"
+        " most once for each use. What its caller keeps has no authority: it names a task, and nothing trusts it.",
+        (
+            Code("bailiwick.mcp.gate.McpGate.admit"),
+            Code("bailiwick.mcp.resumption.read_resumption"),
+            Code("bailiwick.client.Bailiwick.resume"),
+            _CONSUME,
+        ),
+    ),
+    Invariant(
         32,
         "Who is taken back has no token, grant or review of before: each decision is denied at every replica within a"
         " second, whatever was cached. An object that takes somebody back only denies, never denies less by itself, and"

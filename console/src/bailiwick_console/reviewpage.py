@@ -32,11 +32,11 @@ _FORGOTTEN: Final = "This page is older than what the console remembers, or was 
 
 
 async def grant(request: web.Request) -> web.StreamResponse:
-    """Show a grant."""
+    """Show a grant. A link may name its uid: then no other one of its name is shown."""
     visitor = request[VISITOR]
     source, threads = visitor.source, visitor.threads
     namespace, name = request.match_info["namespace"], request.match_info["name"]
-    found = await threads.run(lambda: source.grant(namespace, name))
+    found = await threads.run(lambda: source.grant(namespace, name, frozenset(request.query.getall("uid", ()))))
     return visitor.views.grant(await threads.run(lambda: compose(found, source.context(found))))
 
 

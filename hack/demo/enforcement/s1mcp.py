@@ -11,6 +11,7 @@ from typing import Any, Final
 from fastmcp import Client
 from fastmcp.client.transports import StreamableHttpTransport
 from mcp import MCPError
+from mcp_types import InputRequiredResult
 
 from bailiwick.mcp.calls import APPROVAL_META, REASON_META
 from demo.enforcement.owner import Owner
@@ -20,6 +21,7 @@ from demo.s1 import NotAsToldError
 from demo.stack import AGENT_ACCOUNT, CRM_ACCOUNT, Stack
 
 _EXPORT: Final = {"customer_id": "42", "fields": ["name", "email"]}
+_REASON: Final[Any] = {REASON_META: "the quarterly report needs it"}
 
 
 def start(stack: Stack) -> str:
@@ -50,10 +52,11 @@ class S1Mcp:
         async with Client(transport) as client:
             await self._lists(client)
             task = await self._is_stopped_and_asks(client)
+            self._tell.step("The agent makes the call again. Its client repeats it by itself, and waits.")
+            export = asyncio.create_task(self._calls(client, "export_customer", _EXPORT, _REASON))
             self._tell.step("Carol, an owner, reads the request and approves it with kubectl bailiwick.")
             await asyncio.to_thread(self._owner.approve, task)
-            self._tell.step("The agent repeats the call, and names the task.")
-            await self._calls(client, "export_customer", _EXPORT, {APPROVAL_META: task})
+            await export
             self._tell.held("exported: the use was recorded in the grant before the tool ran")
             self._tell.step("The agent exports again, with the same task.")
             await self._denied(client, {APPROVAL_META: task}, "approval_consumed")
@@ -76,9 +79,13 @@ class S1Mcp:
         await self._denied(client, {}, "approval_required")
         self._tell.held("denied, and the error tells the model how to request an approval")
         self._tell.step("The agent repeats the call, and says why it needs it.")
-        data = await self._denied(client, {REASON_META: "the quarterly report needs it"}, "approval_pending")
+        self._shows("export_customer", _EXPORT, _REASON)
+        came = await client.session.call_tool("export_customer", _EXPORT, meta=_REASON, allow_input_required=True)
+        if not isinstance(came, InputRequiredResult):
+            raise NotAsToldError("the tool should wait for an approval, but it did not")
+        self._tell.answer("input_required: repeat the call")
         self._tell.held("nothing ran: the decision point opened an ApprovalGrant for exactly this call")
-        return str(data["task"]["id"])
+        return str((came.meta or {})[APPROVAL_META]["task"]["id"])
 
     async def _calls(self, client: Client[Any], name: str, arguments: dict[str, Any], meta: dict[str, Any]) -> None:
         self._shows(name, arguments, meta)

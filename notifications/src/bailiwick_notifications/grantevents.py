@@ -107,6 +107,7 @@ def _facts(grant: Object, until: datetime | None, reviewers: tuple[str, ...]) ->
     return GrantFacts(
         namespace=str(metadata["namespace"]),
         name=str(metadata["name"]),
+        uid=str(metadata["uid"]),
         endpoint=str(request["endpoint"]),
         requester=inert(str(request["requester"]["username"])),
         subject=inert(str(request["subject"]["id"])),

@@ -43,6 +43,7 @@ class GrantFacts:
 
     namespace: str
     name: str
+    uid: str
     endpoint: str
     requester: str
     subject: str

@@ -69,7 +69,9 @@ def view_hint(notification: Notification, console: str | None) -> ViewHint:
     """Return where to look. `console`: its public base URL without a slash at its end."""
     grant = notification.grant
     if console is not None:
-        return ViewHint(console + ("/" if grant is None else f"/grants/{grant.namespace}/{grant.name}"), None)
+        # With the uid: a message outlives its grant, and another one may have the name by then.
+        page = "/" if grant is None else f"/grants/{grant.namespace}/{grant.name}?uid={grant.uid}"
+        return ViewHint(console + page, None)
     if grant is not None:
         return ViewHint(None, f"kubectl bailiwick show {grant.name} -n {grant.namespace}")
     return ViewHint(None, "kubectl bailiwick list -A" if notification.type is NotificationType.DIGEST else None)

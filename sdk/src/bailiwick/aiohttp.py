@@ -46,6 +46,8 @@ _WATCH: Final = web.RequestKey("bailiwick.answer_watch", AnswerWatch)
 _MARK: Final = "__bailiwick__"
 # On an application: the settings that `install` got for it.
 _PUBLIC: Final = web.AppKey("bailiwick.public", frozenset[str])
+# Of a request: the path below which its caller reads requests for approval; empty: nowhere.
+_APPROVALS: Final = web.RequestKey("bailiwick.approvals", str)
 
 
 def guarded(
@@ -93,7 +95,7 @@ def guarded(
                 return _response(too_large())
             except RequestError as error:
                 return _response(error.answer)
-            came = await admit(pdp, call, headers)
+            came = await admit(pdp, call, headers, request.get(_APPROVALS) or None)
             if isinstance(came, WebAnswer):
                 return _response(came)
             request[DECISION] = came
@@ -122,6 +124,8 @@ def install(app: web.Application, pdp: Asker, *, approvals: str | None = None, p
             return _response(unmapped())
         if _WATCH not in request:
             request[_WATCH] = AnswerWatch()
+        # As it is now: a parent may have mounted this application below a path of its own.
+        request[_APPROVALS] = "" if reading is None else reading.canonical.removesuffix("/{id}")
         return await handler(request)
 
     def closed(match: web.UrlMappingMatchInfo) -> bool:
@@ -143,8 +147,7 @@ def install(app: web.Application, pdp: Asker, *, approvals: str | None = None, p
     app.middlewares.append(only_guarded)
     app.on_response_prepare.append(_follow)
     app.on_cleanup.append(close)
-    if path is not None:
-        app.router.add_get(path, read)
+    reading = None if path is None else app.router.add_get(path, read).resource
 
 
 async def _run_followed(

@@ -123,7 +123,8 @@ class Guard:
         self._mapping = mapping
         self._reads_body: Callable[[Scope], bool] = getattr(mapping, "reads_body", lambda _: True)
         self._public = frozenset(public)
-        self._approvals = None if approvals is None else re.compile(re.escape(approvals.rstrip("/")) + r"/([^/]+)")
+        self._approvals = None if approvals is None else approvals.rstrip("/")
+        self._task = None if approvals is None else re.compile(re.escape(approvals.rstrip("/")) + r"/([^/]+)")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Deliver) -> None:
         """Serve one request, or the application's life."""
@@ -140,8 +141,8 @@ class Guard:
                 raise RuntimeError(f"no rule says what a scope of type {other!r} does")
 
     async def _http(self, scope: Scope, receive: Receive, send: Deliver) -> None:
-        if self._approvals is not None and scope["method"] == "GET":
-            named = self._approvals.fullmatch(route_path(scope))
+        if self._task is not None and scope["method"] == "GET":
+            named = self._task.fullmatch(route_path(scope))
             if named is not None:
                 return await respond(await task_answer(self._pdp, named[1]), send)
         body = b""
@@ -178,7 +179,9 @@ class Guard:
         try:
             one_reading(scope["path"], scope.get("raw_path"), scope.get("query_string", b""))
             call = self._mapping(scope, body)
-            return unmapped() if call is None else await admit(self._pdp, call, _headers(scope))
+            if call is None:
+                return unmapped()
+            return await admit(self._pdp, call, _headers(scope), mounted_path(scope, self._approvals))
         except RequestError as error:
             return error.answer
 
@@ -236,6 +239,11 @@ def route_path(scope: Scope) -> str:
     path: str = scope["path"]
     root: str = scope.get("root_path", "")
     return path[len(root) :] if root and (path == root or path.startswith(f"{root}/")) else path
+
+
+def mounted_path(scope: Scope, path: str | None) -> str | None:
+    """Return a path of the application's own routes as its callers have it: below `root_path`."""
+    return None if path is None else f"{scope.get('root_path', '')}{path}"
 
 
 async def respond(answer: WebAnswer, send: Deliver) -> None:

@@ -9,7 +9,7 @@ import binascii
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 SERVICE_ACCOUNT: Final = "serviceAccount"
@@ -112,6 +112,24 @@ def body_of(
         "context": {**context_of(call, approval, reason), **({"dry_run": True} if dry_run else {})},
     }
     return _without_empty(body)
+
+
+def copy_of(call: AccessCall) -> AccessCall:
+    """Return a call whose values nothing else can change. Raises `ValueError` for a call that JSON cannot carry."""
+
+    def copied(of: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = decoded(encoded(of))
+        return found
+
+    subject, resource = call.subject, call.resource
+    return replace(
+        call,
+        resource=AccessResource(resource.type, resource.id, **copied(resource.properties)),
+        subject=None if subject is None else replace(subject, properties=copied(subject.properties)),
+        action_properties=copied(call.action_properties),
+        args=None if call.args is None else copied(call.args),
+        context=copied(call.context),
+    )
 
 
 def visible_reason(reason: str) -> str:

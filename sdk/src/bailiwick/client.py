@@ -13,9 +13,9 @@ from typing import Any, Final, Self, TypeVar
 
 from bailiwick.answers import BatchSemantic
 from bailiwick.breaker import Breaker
-from bailiwick.call import AccessCall, AccessResource, Principal
+from bailiwick.call import AccessCall, AccessResource, Principal, copy_of, visible_reason
 from bailiwick.credentials import ServiceAccountFile
-from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded
+from bailiwick.decision import AccessDecision, Approval, ApprovalNeeded, Denied
 from bailiwick.exchange import Exchanger, Pause, Send
 from bailiwick.outcomes import (
     SUCCEEDED,
@@ -25,7 +25,7 @@ from bailiwick.outcomes import (
     check_outcome,
     outcome_of_error,
 )
-from bailiwick.questions import Hits, Questions, base_url, needed, opened, searched
+from bailiwick.questions import Hits, Questions, base_url, denial_of, needed, opened, searched
 from bailiwick.telemetry import Telemetry
 from bailiwick.transports.base import HttpResponse, SyncTransport, TransportError
 
@@ -142,9 +142,34 @@ class Bailiwick:
             steps = self._questions.request_approval(call, denial, reason, idempotency_key, observation.headers)
             return self._run(steps)
 
+    def resume(self, call: AccessCall, *, reason: str, until: float) -> AccessDecision:
+        """Ask about a call; where it needs an approval, ask for it, wait, and ask about the very same call once more.
+
+        `reason` is for the reviewers; `until` is when to stop waiting (seconds since the epoch). Make the call only if
+        what comes back is an allow. It is asked about once more only after an approval, and never after an answer that
+        was lost: an approval may be used then. Nothing is kept beyond this call. Raises `ValueError` for a call that
+        JSON cannot carry, and for a reason without a visible character.
+        """
+        visible_reason(reason)
+        # What the application changes in a call while it waits for it is another call.
+        call = copy_of(call)
+        decision = self.evaluate(call)
+        if decision.access_request is None and decision.task is None:
+            return decision
+        try:
+            pending = self.request_approval(ApprovalNeeded(decision, call), reason=reason)
+        except Denied as error:
+            return error.decision
+        approval = self.wait(pending, until=until)
+        return self.evaluate(call, approval=approval) if approval.approved else denial_of(approval)
+
     def approval(self, identifier: str) -> Approval | AccessDecision:
         """Look once what became of a request; a denial where that is unknown."""
         return self._run(self._questions.task(identifier))
+
+    def withdraw(self, identifier: str) -> Approval | AccessDecision:
+        """Withdraw a request that is pending; a denial where that is not possible."""
+        return self._run(self._questions.withdraw(identifier))
 
     def wait(self, approval: Approval, *, until: float) -> Approval:
         """Wait until somebody has decided about a request, or until this time (seconds since the epoch).

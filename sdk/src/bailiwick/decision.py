@@ -135,6 +135,11 @@ class Approval:
         """No reviewer has decided yet."""
         return self.status == PENDING
 
+    @property
+    def reason(self) -> str:
+        """The reason code of a call that waits for it, or that it does not let through."""
+        return "approval_pending" if self.pending or self.approved else f"approval_{self.status}"
+
     @classmethod
     def of_task(cls, body: object, retry_after: float | None = None) -> "Approval":
         """Read a task. Raises `ValueError` where there is none."""

@@ -22,7 +22,16 @@ from starlette.routing import Match
 from starlette.websockets import WebSocket
 
 from bailiwick.answerwatch import AnswerWatch, report_soon
-from bailiwick.asgi import WEBSOCKET_DENIED, Application, Deliver, Receive, Scope, respond, serve_watched
+from bailiwick.asgi import (
+    WEBSOCKET_DENIED,
+    Application,
+    Deliver,
+    Receive,
+    Scope,
+    mounted_path,
+    respond,
+    serve_watched,
+)
 from bailiwick.call import Principal
 from bailiwick.decision import AccessDecision
 from bailiwick.outcomes import FAILED, SUCCEEDED, outcome_of_error
@@ -52,6 +61,8 @@ _MARK: Final = "__bailiwick__"
 _REQUEST: Final = "bailiwick_request"
 # Where what follows the answer to a request stands in its scope.
 _WATCH: Final = "bailiwick.answer_watch"
+# Where the path below which callers read their requests for approval stands in it.
+_APPROVALS: Final = "bailiwick.approvals"
 
 
 def guarded(
@@ -124,8 +135,9 @@ def install(app: FastAPI, pdp: Asker, *, approvals: str | None = None, public: I
     reported when an answer has ended. Raises `RuntimeError` once the application serves.
     """
     open_to_all = set(public)
-    if approvals is not None:
-        path = f"{approvals.rstrip('/')}/{{id}}"
+    below = None if approvals is None else approvals.rstrip("/")
+    if below is not None:
+        path = f"{below}/{{id}}"
         open_to_all.add(path)
 
         @app.get(path)
@@ -146,16 +158,17 @@ def install(app: FastAPI, pdp: Asker, *, approvals: str | None = None, public: I
     if app.middleware_stack is not None:
         raise RuntimeError("install the guard before the application serves")
     # The innermost, and not by `add_middleware`, which puts it outermost: what another one makes of a path is routed.
-    app.user_middleware.append(Middleware(_OnlyGuarded, router=app.router, public=open_to_all))
+    app.user_middleware.append(Middleware(_OnlyGuarded, router=app.router, public=open_to_all, approvals=below))
 
 
 class _OnlyGuarded:
     """Denies what the router could take to something that is not guarded."""
 
-    def __init__(self, app: Application, router: APIRouter, public: set[str]) -> None:
+    def __init__(self, app: Application, router: APIRouter, public: set[str], approvals: str | None) -> None:
         self._app = app
         self._router = router
         self._public = public
+        self._approvals = approvals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Deliver) -> None:
         if scope["type"] == "lifespan":
@@ -163,6 +176,7 @@ class _OnlyGuarded:
         elif all(self._open(route, scope) for route in self._matching(scope)):
             # Where nothing matches there is nothing to run but a 404 or a 405.
             watch = scope[_WATCH] = AnswerWatch()
+            scope[_APPROVALS] = mounted_path(scope, self._approvals)
             await serve_watched(self._app, watch, scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()  # websocket.connect
@@ -216,7 +230,7 @@ async def _asked(
         call = call_of(rule, seen, None if subject is None else subject(request))
     except RequestError as error:
         return error.answer
-    came = await admit(pdp, call, headers)
+    came = await admit(pdp, call, headers, request.scope.get(_APPROVALS))
     request.state.bailiwick = came
     return came
 

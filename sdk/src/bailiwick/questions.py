@@ -13,7 +13,16 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick import answers
 from bailiwick.answers import MAX_CALLS, BatchSemantic
-from bailiwick.call import USER, AccessCall, AccessResource, Principal, body_of, encoded, entity, visible_reason
+from bailiwick.call import (
+    USER,
+    AccessCall,
+    AccessResource,
+    Principal,
+    body_of,
+    encoded,
+    entity,
+    visible_reason,
+)
 from bailiwick.decision import APPROVED, AccessDecision, Approval, ApprovalNeeded, Denied, Unavailable, members, text
 from bailiwick.exchange import IDEMPOTENCY_KEY, Exchanger, Pause, Question, QuestionReply, Send
 from bailiwick.outcomes import OutcomeHandle, OutcomeReport
@@ -128,6 +137,12 @@ class Questions:
         reply = yield from self._ask(path, None, {}, _APPROVAL_SECONDS)
         return answers.approval_of(reply)
 
+    def withdraw(self, identifier: str) -> Generator[Send | Pause, _Sent, Approval | AccessDecision]:
+        """Withdraw a request that is pending; a denial where that is not possible."""
+        path = f"requests/{urllib.parse.quote(identifier, safe='')}/cancel"
+        reply = yield from self._ask(path, encoded({}), {}, _APPROVAL_SECONDS)
+        return answers.approval_of(reply)
+
     def wait(self, approval: Approval, until: float) -> Generator[Send | Pause, _Sent, Approval]:
         """Look again and again, until it has ended or until this time of day. A look that fails is made again."""
         while approval.pending:
@@ -205,6 +220,12 @@ def needed(decision: AccessDecision, call: AccessCall) -> Denied:
         return Unavailable(decision, call)
     waits = decision.access_request is not None or decision.task is not None
     return (ApprovalNeeded if waits else Denied)(decision, call)
+
+
+def denial_of(approval: Approval) -> AccessDecision:
+    """Return the denial of a call whose approval did not come."""
+    task = dict(approval.task) or {"id": approval.id, "status": approval.status}
+    return AccessDecision(allowed=False, reason=approval.reason, context={"reason": approval.reason, "task": task})
 
 
 def opened(of: ApprovalNeeded | AccessCall) -> Approval | None:

@@ -6,9 +6,11 @@ an approval never runs.
 """
 
 import asyncio
+import math
 import re
+import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final, Literal, Protocol
 
@@ -25,6 +27,8 @@ MAX_BODY: Final = 65536
 _TYPE: Final = "https://bailiwick.dev/problems/"
 _SINGLE: Final = ("authorization", APPROVAL_HEADER.lower(), REASON_HEADER.lower(), "traceparent")
 _REASON_LENGTH: Final = 1024
+# Between two looks at a request, where the decision point says nothing.
+_LOOK_SECONDS: Final = 5
 # The one way to write a charset. Frameworks decode a body by it, and know more ways to write it (RFC 2231).
 _UTF_8: Final = re.compile(r'[^;,]*;\s*charset=("?)utf-8\1\s*', re.IGNORECASE)
 # A media type and its parameters (RFC 9110, 8.3.1) without what only some parsers take: comments, and encoded words
@@ -203,12 +207,17 @@ def _arguments(rule: GuardRule, request: WebRequest) -> Mapping[str, Any] | None
         raise RequestError(problem(400, BAD_REQUEST, f"The body cannot be read: {error}.")) from error
 
 
-async def admit(pdp: Asker, call: AccessCall, headers: Mapping[str, str]) -> AccessDecision | WebAnswer:
-    """Ask about a call that a request is: an allow, or what its caller gets instead."""
+async def admit(
+    pdp: Asker, call: AccessCall, headers: Mapping[str, str], approvals: str | None = None
+) -> AccessDecision | WebAnswer:
+    """Ask about a call that a request is: an allow, or what its caller gets instead.
+
+    `approvals` is the path below which its caller reads requests for approval; None: nowhere.
+    """
     try:
         reason = headers.get(REASON_HEADER.lower())
         if reason is not None:
-            return await _asked(pdp, call, reason)
+            return await _asked(pdp, call, reason, approvals)
         shown = headers.get(APPROVAL_HEADER.lower())
         decision = await pdp.evaluate(call, approval=None if shown is None else Approval.of_header(shown))
     except ValueError as error:
@@ -216,7 +225,7 @@ async def admit(pdp: Asker, call: AccessCall, headers: Mapping[str, str]) -> Acc
     return decision if decision.allowed else refusal(decision)
 
 
-async def _asked(pdp: Asker, call: AccessCall, reason: str) -> WebAnswer:
+async def _asked(pdp: Asker, call: AccessCall, reason: str, approvals: str | None) -> WebAnswer:
     words = reason.strip()
     if not words or len(words) > _REASON_LENGTH:
         raise ValueError(f"{REASON_HEADER} holds 1 to {_REASON_LENGTH} characters")
@@ -224,17 +233,27 @@ async def _asked(pdp: Asker, call: AccessCall, reason: str) -> WebAnswer:
         approval = await pdp.request_approval(call, reason=words)
     except Denied as error:
         return refusal(error.decision)
-    return WebAnswer(HTTPStatus.ACCEPTED, {"task": dict(approval.task)}, media_type="application/json")
+    answer = _task_answer(HTTPStatus.ACCEPTED, approval)
+    if approvals is None:
+        return answer
+    location = f"{approvals.rstrip('/')}/{urllib.parse.quote(approval.id, safe='')}"
+    return replace(answer, headers={**answer.headers, "Location": location})
 
 
 async def task_answer(pdp: Asker, identifier: str) -> WebAnswer:
     """Answer somebody who asks what became of a request for approval; its id is a secret that only the asker has."""
     found = await pdp.approval(identifier)
     if isinstance(found, Approval):
-        return WebAnswer(HTTPStatus.OK, {"task": dict(found.task)}, media_type="application/json")
+        return _task_answer(HTTPStatus.OK, found)
     if found.available:
         return refusal(found)
     return problem(404, "unknown_task", "There is no such request, or its state is unknown at the moment.")
+
+
+def _task_answer(status: int, approval: Approval) -> WebAnswer:
+    """Return a task, and when to look at it again while it is pending."""
+    headers = {"Retry-After": str(math.ceil(approval.retry_after or _LOOK_SECONDS))} if approval.pending else {}
+    return WebAnswer(status, {"task": dict(approval.task)}, headers, "application/json")
 
 
 def refusal(decision: AccessDecision) -> WebAnswer:

@@ -1,10 +1,14 @@
-"""An approval over MCP on a real cluster, as an agent and a person meet it: asked for, given, used once."""
+"""An approval over MCP on a real cluster, as an agent and a person meet it: asked for, given, used once.
+
+Standing: by clients of before 2026-07-28, which repeat no call by themselves; `test_resumed_calls` has those that do.
+"""
 
 import asyncio
 import http.client
 import json
 import shlex
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
@@ -40,9 +44,9 @@ async def refusal(
     return caught.value
 
 
-def approve(tenant: Tenant, error: MCPError) -> str:
-    """Type what the answer says, as carol, and return the grant."""
-    words = shlex.split(error.data["approve_with"])
+def approve(tenant: Tenant, answer: Mapping[str, Any]) -> str:
+    """Type what an answer says, as carol, and return the grant."""
+    words = shlex.split(answer["approve_with"])
     assert words[:3] == ["kubectl", "bailiwick", "approve"]
     name = words[3]
     until(lambda: "status" in tenant.grant(name), f"{name} was seen")
@@ -57,7 +61,7 @@ def approve(tenant: Tenant, error: MCPError) -> str:
 async def test_an_approval_from_the_refusal_to_the_one_call(front: Front, tenant: Tenant) -> None:
     (read, read_arguments), gated = front.read, front.gated
     arguments, others = front.arguments(1), front.arguments(2)
-    async with client_of(front.url, token=agent(tenant)) as client:
+    async with client_of(front.url, token=agent(tenant), mode="legacy") as client:
         assert {one.name for one in await client.list_tools()} == {read, gated}
         assert not (await client.call_tool(read, read_arguments)).is_error
 
@@ -67,15 +71,13 @@ async def test_an_approval_from_the_refusal_to_the_one_call(front: Front, tenant
 
         asked = await refusal(client, gated, arguments, WHY)
         assert asked.data["reason"] == "approval_pending"
-        assert asked.message.startswith(
-            f"approval_pending: Nothing was done. It waits for {OWNERS}. Who may approve runs:"
-        )
+        assert asked.message.startswith(f"approval_pending: Nothing was done. It waits for {OWNERS}. To approve, run:")
         again = await refusal(client, gated, arguments, WHY)
         assert again.data["task"]["id"] == asked.data["task"]["id"]
         shown = {APPROVAL_META: asked.data["task"]["id"]}
         assert (await refusal(client, gated, arguments, shown)).data["reason"] == "approval_pending"
 
-        name = await asyncio.to_thread(approve, tenant, asked)
+        name = await asyncio.to_thread(approve, tenant, asked.data)
         assert tenant.grant(name)["spec"]["request"]["reason"] == WHY[REASON_META]
 
         assert (await refusal(client, gated, others, shown)).code == -32001
@@ -90,7 +92,7 @@ async def test_an_approval_from_the_refusal_to_the_one_call(front: Front, tenant
 async def test_a_forbidden_tool_is_neither_listed_nor_run(front: Front, tenant: Tenant) -> None:
     token = tenant.token("stranger", tenant.audience)
     gated, arguments = front.gated, front.arguments(3)
-    async with client_of(front.url, token=token) as client:
+    async with client_of(front.url, token=token, mode="legacy") as client:
         assert [one.name for one in await client.list_tools()] == [front.read[0]]
         assert (await refusal(client, gated, arguments)).data["reason"] == "no_rule"
         assert (await refusal(client, gated, arguments, WHY)).data["reason"] == "no_rule"
@@ -122,9 +124,9 @@ async def test_an_approval_of_one_round_is_none_of_the_next(tenant: Tenant) -> N
                 arguments = {"order": "round"}
                 return await client.session.call_tool("refund", arguments, meta=meta, allow_input_required=True, **more)
 
-            first = await refusal(client, "refund", {"order": "round"}, WHY)
+            first = (await call(WHY)).meta[APPROVAL_META]
             await asyncio.to_thread(approve, tenant, first)
-            shown = {APPROVAL_META: first.data["task"]["id"]}
+            shown = {APPROVAL_META: first["task"]["id"]}
             came = await call(shown)
             answers = {"a": ElicitResult(action="accept", content={"amount": 9000})}
             more = {"input_responses": answers, "request_state": came.request_state}
@@ -132,15 +134,14 @@ async def test_an_approval_of_one_round_is_none_of_the_next(tenant: Tenant) -> N
                 await call(shown, **more)
             assert (denied.value.code, ran) == (-32001, [])
 
-            with pytest.raises(MCPError) as second:
-                await call(WHY, **more)
-            name = await asyncio.to_thread(approve, tenant, second.value)
-            assert name != first.data["task"]["id"].partition(".")[0]
+            second = (await call(WHY, **more)).meta[APPROVAL_META]
+            name = await asyncio.to_thread(approve, tenant, second)
+            assert name != first["task"]["id"].partition(".")[0]
             # What the reviewer reads.
             read = json.dumps(tenant.grant(name)["spec"]["request"])
             assert "dev.bailiwick/inputResponses" in read
             assert "9000" in read
-            await call({APPROVAL_META: second.value.data["task"]["id"]}, **more)
+            await call({APPROVAL_META: second["task"]["id"]}, **more)
     assert ran == [("round", {"amount": 9000})]
 
 
@@ -148,11 +149,11 @@ async def test_an_approval_of_one_round_is_none_of_the_next(tenant: Tenant) -> N
 async def test_of_two_calls_at_once_with_one_approval_one_passes(front: Front, tenant: Tenant) -> None:
     gated, arguments = front.gated, front.arguments(4)
     async with (
-        client_of(front.url, token=agent(tenant)) as one,
-        client_of(front.url, token=agent(tenant)) as other,
+        client_of(front.url, token=agent(tenant), mode="legacy") as one,
+        client_of(front.url, token=agent(tenant), mode="legacy") as other,
     ):
         asked = await refusal(one, gated, arguments, WHY)
-        name = await asyncio.to_thread(approve, tenant, asked)
+        name = await asyncio.to_thread(approve, tenant, asked.data)
         meta = {APPROVAL_META: asked.data["task"]["id"]}
         calls = [client.call_tool(gated, arguments, meta=meta) for client in (one, other)]
         ended = await asyncio.gather(*calls, return_exceptions=True)
@@ -177,9 +178,9 @@ async def test_a_client_that_lost_the_answer_uses_the_approval_once(tenant: Tena
     with ExitStack() as closing:
         closing.callback(may_end.set)
         base = await asyncio.to_thread(closing.enter_context, served(server.http_app(path="/mcp", stateless_http=True)))
-        async with client_of(f"{base}/mcp", token=agent(tenant)) as client:
+        async with client_of(f"{base}/mcp", token=agent(tenant), mode="legacy") as client:
             asked = await refusal(client, "refund", {"order": "lost"}, WHY)
-            name = await asyncio.to_thread(approve, tenant, asked)
+            name = await asyncio.to_thread(approve, tenant, asked.data)
         meta = {APPROVAL_META: asked.data["task"]["id"]}
         params = {"name": "refund", "arguments": {"order": "lost"}, "_meta": meta}
         body = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params})

@@ -100,7 +100,8 @@ class TestAGrant:
         accepted(grants.review(grant, reason=NEVER_TOLD))
         receiver.await_types(name(grant), "grant.pending", "grant.approved")
         pending, approved = (one for one in receiver.events() if one.get("subject") == name(grant))
-        assert pending["data"]["url"] == f"https://console.example/grants/{name(grant)}"
+        uid = grant["metadata"]["uid"]
+        assert pending["data"]["url"] == f"https://console.example/grants/{name(grant)}?uid={uid}"
         assert pending["data"]["grant"]["until"] == grant["spec"]["request"]["pendingUntilTime"]
         assert approved["data"]["grant"]["reviewers"] == ["dave"]
 

@@ -22,11 +22,17 @@ from support.waits import until
 from unit.console.cases import waiting
 
 GRANT: Final = "/grants/crm/agr-wanted"
+UID: Final = str(waiting()["metadata"]["uid"])
 # What a browser may ask for, each with the status that it has.
 PATHS: Final = {
     "/": 200,
     GRANT: 200,
     "/grants/crm/agr-none": 404,
+    f"{GRANT}?uid={UID}": 200,
+    f"{GRANT}?uid=another": 404,
+    f"{GRANT}?uid=": 404,
+    f"{GRANT}?uid={UID}&uid=another": 404,
+    f"/grants/crm/agr-none?uid={UID}": 404,
     "/endpoints": 200,
     "/endpoints/crm/crm-none": 404,
     "/endpoints/crm/crm-none?history=h-none&objects=2": 404,
@@ -210,6 +216,13 @@ def test_loading_a_page_writes_nothing(console: ServedConsole, visit: Visit, pat
     visit.get(f"{path}?{fields}")
     assert written(console) == 0
     assert {method for method, _ in console.cluster.asked} <= {"GET", "LIST", "POST"}
+
+
+def test_a_link_to_a_grant_of_before_shows_nothing_of_the_one_that_has_its_name_now(visit: Visit) -> None:
+    shown, other = visit.get(f"{GRANT}?uid={UID}"), visit.get(f"{GRANT}?uid=another")
+    assert "customers.export" in shown.text
+    assert "customers.export" not in other.text
+    assert ("Another request has its name now" in other.text, 'action="/grants' in other.text) == (True, False)
 
 
 def test_a_form_that_is_too_long_is_refused(console: ServedConsole, visit: Visit) -> None:

@@ -14,13 +14,15 @@ from support.console.clusterconsole import led
 from support.console.manyfold import ManyfoldConsole
 from support.console.markup import plain
 from unit.console.policies import crm
+from unit.governance.cases import stored
 
+UID: Final = str(stored()["metadata"]["uid"])
 DECISION: Final = f"/decisions/{'A' * 22}/7"
 _LINK: Final = re.compile(r' (?:href|action)="(/[^"]*)"')
 _WRITES: Final = re.compile(r"/(?:bulk|login|logout|namespace)\b|/(?:review|revoke)$")
 
 
-@pytest.mark.parametrize("grant", [None, GrantFacts("crm", "agr-wanted", "a", "b", "c", (), "d", "e")])
+@pytest.mark.parametrize("grant", [None, GrantFacts("crm", "agr-wanted", UID, "a", "b", "c", (), "d", "e")])
 @pytest.mark.parametrize("kind", NotificationType)
 def test_what_people_are_told_leads_to_a_page_that_is_there(
     console: ManyfoldConsole, kind: NotificationType, grant: GrantFacts | None

@@ -23,6 +23,7 @@ from bailiwick.credentials import ServiceAccountFile
 from bailiwick.mcp.calls import APPROVAL_META, McpMessage
 from bailiwick.mcp.gate import McpGate
 from bailiwick.mcp.gateway.upstream import Upstream, gateway
+from bailiwick.mcp.resumption import Resumption
 from bailiwick.testing import FakePDP
 from support.mcp.gateways import client_of
 from support.mcp.mcpserver import AGENT, ENDPOINT, served
@@ -192,10 +193,10 @@ async def test_a_tool_that_changes_is_asked_about_as_it_is_now(fake_mcp: FakePDP
     calls: list[str] = []
 
     class AskedGate(McpGate):
-        async def admit(self, message: McpMessage) -> Decision | None:
+        async def admit(self, message: McpMessage, resumption: Resumption | None = None) -> Decision | None:
             if message.tool is not None:
                 calls.append(message.tool.digest or "")
-            return await super().admit(message)
+            return await super().admit(message, resumption)
 
     server: FastMCP[Any] = FastMCP("changing")
     server.tool(lambda: 1, name="add", description="Adds.")

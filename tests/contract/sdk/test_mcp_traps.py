@@ -19,6 +19,7 @@ from bailiwick.mcp.calls import McpMessage
 from bailiwick.mcp.fastmcp import BailiwickMiddleware
 from bailiwick.mcp.gate import McpAsker, McpGate
 from bailiwick.mcp.gateway.upstream import Upstream, gateway
+from bailiwick.mcp.resumption import Resumption
 from bailiwick.mcp.server import guard
 from bailiwick.testing import FakePDP, token_for
 from support.mcp.gateways import client_of
@@ -48,8 +49,8 @@ class CountingGate(McpGate):
         super().__init__(pdp)
         self.admitted: list[str] = []
 
-    async def admit(self, message: McpMessage) -> Decision | None:
-        decision = await super().admit(message)
+    async def admit(self, message: McpMessage, resumption: Resumption | None = None) -> Decision | None:
+        decision = await super().admit(message, resumption)
         if decision is not None:
             self.admitted.append(message.method)
         return decision

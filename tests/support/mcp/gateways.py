@@ -56,11 +56,16 @@ def running(folder: Path, *flags: str) -> Iterator[GatewayProcess]:
 
 
 @asynccontextmanager
-async def client_of(url: str, who: str | None = None, token: str | None = None) -> AsyncIterator[Client[Any]]:
-    """Open a client as somebody whom a decision point of tests believes, or with a token."""
+async def client_of(
+    url: str, who: str | None = None, token: str | None = None, mode: str = "auto"
+) -> AsyncIterator[Client[Any]]:
+    """Open a client as somebody whom a decision point of tests believes, or with a token.
+
+    `mode` "legacy": of an MCP before 2026-07-28.
+    """
     sent = token if who is None else token_for(who)
     headers = {} if sent is None else {"Authorization": f"Bearer {sent}"}
-    async with Client(StreamableHttpTransport(url, headers=headers)) as client:
+    async with Client(StreamableHttpTransport(url, headers=headers), mode=mode) as client:
         yield client
 
 

@@ -13,7 +13,7 @@ AT = datetime(2026, 11, 27, 12, tzinfo=UTC)
 def told(
     number: int = 0, type_: NotificationType = NotificationType.GRANT_PENDING, namespace: str = "crm"
 ) -> Notification:
-    facts = GrantFacts(namespace, f"agr-{number}", "api", "agent", "alice", (), "export", "customer/42")
+    facts = GrantFacts(namespace, f"agr-{number}", "uid", "api", "agent", "alice", (), "export", "customer/42")
     return Notification(f"{namespace}-{number}", type_, AT, facts)
 
 

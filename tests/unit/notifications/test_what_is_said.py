@@ -55,7 +55,8 @@ def test_says_who_asks_for_whom_through_whom_what_and_until_when() -> None:
 
 
 def test_links_to_the_console_where_there_is_one() -> None:
-    assert view_hint(told(), "https://console.example").url == "https://console.example/grants/crm/agr-wanted"
+    page = "https://console.example/grants/crm/agr-wanted"
+    assert view_hint(told(), "https://console.example").url == f"{page}?uid=uid-1"
     assert view_hint(told(), "https://console.example").command is None
 
 
@@ -105,7 +106,7 @@ def test_a_message_is_short_however_much_was_escaped_and_says_where_to_look(
     assert said.body.splitlines()[0] == "Grant: crm/agr-wanted"
     assert said.body.splitlines()[-4].startswith("Waits until: ")
     assert said.body.splitlines()[-3].startswith("Look: ")
-    assert said.body.splitlines()[-3].endswith(("agr-wanted", "-n crm"))
+    assert said.body.splitlines()[-3].endswith(("agr-wanted?uid=uid-1", "-n crm"))
     for line in (said.title, *said.body.splitlines()):
         assert re.fullmatch(r"(?:[^\\]|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\x[0-9a-f]{2})*", line), line
     assert (

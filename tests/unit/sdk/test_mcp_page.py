@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from bailiwick import web
-from bailiwick.mcp import calls, gate, mcpparams
+from bailiwick.mcp import calls, mcpparams, refusals
 from bailiwick.mcp.gateway import upstream
 from bailiwick.mcp.gateway.flags import _parser, parse
 from support.pages import DOCS, blocks, script
@@ -53,7 +53,7 @@ def test_what_it_imports_can_be_imported(module: str, name: str) -> None:
 
 def test_every_reason_that_is_said_here_is_on_it() -> None:
     unknown = (calls.UNKNOWN_TOOL, calls.UNKNOWN_RESOURCE, calls.UNKNOWN_PROMPT)
-    own = (web.UNMAPPED, calls.AMBIGUOUS, *unknown, web.UNAUTHENTICATED, gate._APPROVAL_PENDING)
+    own = (web.UNMAPPED, calls.AMBIGUOUS, *unknown, web.UNAUTHENTICATED, refusals.APPROVAL_PENDING)
     assert [reason for reason in (*own, *upstream._SENTENCES) if f"`{reason}`" not in TEXT] == []
 
 

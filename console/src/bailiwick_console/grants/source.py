@@ -4,6 +4,7 @@ Holds: a list that the person may not read is named with the right that is missi
 """
 
 import time
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -69,10 +70,13 @@ class GrantSource:
         lists = inbox.sort(items, self.me, approves, time.time())
         return lists, inbox.left_out(items, lists)
 
-    def grant(self, namespace: str, name: str) -> GrantView:
-        """Return a grant as it stands. Raises `MissingRightError`, and `AbsentError` where it is not there any more."""
+    def grant(self, namespace: str, name: str, uids: AbstractSet[str] = frozenset()) -> GrantView:
+        """Return a grant as it stands. `uids`: which it must be, where a link says so.
+
+        Raises `MissingRightError`, and `AbsentError` where it is not there any more.
+        """
         try:
-            return GrantView(self.cluster.get(grants_path(namespace, name)), time.time())
+            found = GrantView(self.cluster.get(grants_path(namespace, name)), time.time())
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 # Links to grants stay in chats for longer than grants are kept.
@@ -81,6 +85,9 @@ class GrantSource:
                 raise
             right = f"the verb get on {APPROVAL_GRANTS} in namespace {visible(namespace)}"
             raise MissingRightError(str(error), (right,)) from error
+        if uids - {found.uid}:
+            raise AbsentError(_another(namespace, name))
+        return found
 
     def context(self, grant: GrantView) -> PageContext:
         """Return what the page of a grant tells beside it."""
@@ -131,6 +138,13 @@ class GrantSource:
             for verb in verbs
             if not permissions.may(verb, self.namespace or "", "", APPROVAL_GRANTS)
         )
+
+
+def _another(namespace: str, name: str) -> str:
+    return (
+        f"the link is to a grant {visible(name)} in {visible(namespace)} that is not there any more. Another request"
+        " has its name now"
+    )
 
 
 def _gone(namespace: str, name: str) -> str:

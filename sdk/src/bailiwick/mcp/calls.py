@@ -29,6 +29,8 @@ CALL_TOOL: Final = "tools/call"
 READ_RESOURCE: Final = "resources/read"
 GET_PROMPT: Final = "prompts/get"
 LISTEN: Final = "subscriptions/listen"
+# From this version on a server can answer a call with `input_required`, and a result says how long it holds.
+MODERN_SINCE: Final = "2026-07-28"
 GUARDED: Final = frozenset({CALL_TOOL, GET_PROMPT, READ_RESOURCE, "resources/subscribe"})
 # They tell nothing that a list would not, and change nothing but the caller's own session.
 HARMLESS: Final = frozenset({"initialize", "logging/setLevel", "ping", "resources/unsubscribe", "server/discover"})
@@ -118,6 +120,8 @@ class McpMessage:
     """One message of a client. `remote`: it came over a network, so only its own token says whose it is.
 
     `tool`, or `item` for a resource or a prompt, is what the server resolved; None: it does not know what was named.
+    `can_repeat`: its client repeats a call that is answered with `input_required`. `opens_urls`: it declares that it
+    shows its user a link on the way.
     """
 
     method: str
@@ -127,10 +131,19 @@ class McpMessage:
     remote: bool = True
     tool: ToolDefinition | None = None
     item: ServedItem | None = None
+    can_repeat: bool = False
+    opens_urls: bool = False
 
 
 class McpRefusalError(Exception):
-    """The message must not be served: a JSON-RPC error for its sender."""
+    """The message must not be served: a JSON-RPC error for its sender.
+
+    `task` is the pending request for approval that it waits for. `input_required` is the result that a client which
+    repeats its call gets in place of the error.
+    """
+
+    task: Mapping[str, Any] | None = None
+    input_required: Mapping[str, Any] | None = None
 
     def __init__(self, code: int, reason: str, detail: str, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{reason}: {detail}")

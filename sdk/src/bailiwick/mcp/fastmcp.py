@@ -11,13 +11,13 @@ from typing import Any, Final, TypeVar
 
 import mcp_types
 from fastmcp import FastMCP
-from fastmcp.prompts.base import Prompt
-from fastmcp.resources.base import Resource, ResourceResult
+from fastmcp.prompts.base import InputRequiredPromptResult, Prompt
+from fastmcp.resources.base import InputRequiredResourceResult, Resource, ResourceResult
 from fastmcp.resources.template import ResourceTemplate, expand_uri_template
 from fastmcp.server.dependencies import FastMCPRequestContext, get_access_token, get_http_request
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.server.providers.addressing import parse_hashed_backend_name
-from fastmcp.tools.base import Tool
+from fastmcp.tools.base import InputRequiredToolResult, Tool
 from fastmcp.utilities.versions import VersionSpec
 from mcp import MCPError
 from pydantic import BaseModel
@@ -27,7 +27,9 @@ from bailiwick.mcp.calls import (
     CALL_TOOL,
     GET_PROMPT,
     GUARDED,
+    MODERN_SINCE,
     OF_RESOURCES,
+    READ_RESOURCE,
     McpMessage,
     McpRefusalError,
     ServedItem,
@@ -35,13 +37,20 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.midcall import follow_call
+from bailiwick.mcp.midcall import calls_another, declares_urls, follow_call
+from bailiwick.mcp.resumption import read_resumption
 from bailiwick.outcomes import CANCELLED
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _T = TypeVar("_T")
 # Of these FastMCP's own message tells, also where it is about a nested call.
 _OF_MESSAGE: Final = frozenset({"_meta", "arguments", "name", "uri"})
+# Results that ask the client to repeat its call, as FastMCP's handlers take them.
+_REPEATING: Final = {
+    CALL_TOOL: InputRequiredToolResult,
+    GET_PROMPT: InputRequiredPromptResult,
+    READ_RESOURCE: InputRequiredResourceResult,
+}
 
 
 class BailiwickMiddleware(Middleware):
@@ -64,10 +73,16 @@ class BailiwickMiddleware(Middleware):
                 return await call_next(context)
             _LOG.warning("dropped the notification %r: no rule says what it does", method[:100])
             return None
-        message, decision = await self._admit(context)
+        try:
+            message, decision = await self._admit(context)
+        except McpRefusalError as error:
+            if error.input_required is None:
+                raise MCPError(error.code, str(error), error.data) from error
+            return _REPEATING[method](mcp_types.InputRequiredResult.model_validate(error.input_required))
         if method not in GUARDED:
             return await call_next(context)
         self._keep_allowed_meta(context)
+        _keep_admitted_round(context, message)
         wire = _wire(context)
         session = None if wire is None else wire.session
         with follow_call(session, self._gate, message, decision, sent_on=self._sends_on) as call:
@@ -83,17 +98,19 @@ class BailiwickMiddleware(Middleware):
 
     async def check_resource_access(self, context: MiddlewareContext[mcp_types.ReadResourceRequestParams]) -> None:
         """Refuse what an extension of the server tells of a resource that may not be read. Raises `MCPError`."""
-        _, decision = await self._admit(context)
+        try:
+            _, decision = await self._admit(context)
+        except McpRefusalError as error:
+            raise MCPError(error.code, str(error), error.data) from error
         if decision is not None:
             # The resource is not read.
             self._gate.report(decision, CANCELLED)
 
     async def _admit(self, context: MiddlewareContext[Any]) -> tuple[McpMessage, AccessDecision | None]:
-        try:
-            message = await _with_served_item(context, _message(context))
-            return message, await self._gate.admit(message)
-        except McpRefusalError as error:
-            raise MCPError(error.code, str(error), error.data) from error
+        """Ask about a message, and return it as it was asked about. Raises `McpRefusalError`."""
+        message, resumption = read_resumption(_message(context))
+        message = await _with_served_item(context, message)
+        return message, await self._gate.admit(message, resumption)
 
     def _keep_allowed_meta(self, context: MiddlewareContext[Any]) -> None:
         """Take out of the client's `_meta` what is not in the question."""
@@ -151,12 +168,16 @@ def _message(context: MiddlewareContext[Any]) -> McpMessage:
     except RuntimeError:
         remote = False
     told = params if isinstance(params, Mapping) else {}
+    wire = _wire(context)
     return McpMessage(
         method=context.method or "",
         params={**told, **_other_members(context)},
         meta=_meta(context),
         token=_token(),
         remote=remote,
+        # A tool that calls another one cannot be asked to repeat it.
+        can_repeat=wire is not None and wire.protocol_version >= MODERN_SINCE and not calls_another(),
+        opens_urls=declares_urls(None if wire is None else wire.session),
     )
 
 
@@ -190,6 +211,18 @@ def _other_members(context: MiddlewareContext[Any]) -> dict[str, Any]:
     if sent is None or sent.method not in GUARDED or not isinstance(sent.params, Mapping):
         return {}
     return {name: value for name, value in sent.params.items() if name not in _OF_MESSAGE}
+
+
+def _keep_admitted_round(context: MiddlewareContext[Any], message: McpMessage) -> None:
+    """Give the server the answers and the state that were asked about: those of a wait for an approval are not its."""
+    wire = _wire(context)
+    sent = None if wire is None else wire._srctx.params  # noqa: SLF001 - as above
+    if not isinstance(sent, dict):
+        return
+    for name in ("inputResponses", "requestState"):
+        sent.pop(name, None)
+        if name in message.params:
+            sent[name] = message.params[name]
 
 
 def _wire(context: MiddlewareContext[Any]) -> FastMCPRequestContext | None:

@@ -2,22 +2,22 @@
 
 Holds: what may pass returns, and everything else raises. The process's own identity stands only for messages that came
 over no network. A request that asks for an approval never runs; "approved" is never an allow: the repeated call is.
+A call waits for an approval only after the decision point has said that its caller's request is pending, and never
+runs in the request in which it waited: its caller repeats it, with the token of then.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from bailiwick.answers import MAX_CALLS
 from bailiwick.answerwatch import report_soon
 from bailiwick.call import AccessCall, Principal
-from bailiwick.decision import AccessDecision, Approval, Denied, members, text
+from bailiwick.decision import AccessDecision, Approval, Denied, text
 from bailiwick.mcp.calls import (
     APPROVAL_META,
     DENIED_CODE,
     HARMLESS,
     HARMLESS_NOTIFICATIONS,
-    INTERNAL_CODE,
     LISTEN,
     LISTS,
     REASON_META,
@@ -32,48 +32,59 @@ from bailiwick.mcp.calls import (
     unauthenticated,
     unmapped,
 )
+from bailiwick.mcp.places import WaitingCalls, caller_of
+from bailiwick.mcp.refusals import APPROVAL_PENDING, ApprovalGuide, approval_refusal, decision_refusal
+from bailiwick.mcp.resumption import Resumption, input_required
 from bailiwick.outcomes import CallOutcome
 from bailiwick.web import Asker
 
+WAIT_SECONDS: Final = 50.0
+WAITING_CALLS: Final = 64
 _REASON_LENGTH: Final = 1024
 _APPROVAL_REQUIRED: Final = "approval_required"
-_APPROVAL_PENDING: Final = "approval_pending"
+_TOKEN_REQUIRED: Final = "approval_token_required"  # noqa: S105 - a reason
 # Denials of a call without arguments that its arguments may turn into an allow, or into an approval to be asked for.
 _FOR_WANT_OF_ARGUMENTS: Final = frozenset(
     {_APPROVAL_REQUIRED, "condition_error", "context_insufficient", "history_uncountable"}
 )
 # Numbers of histories are read at a limited rate, and a long list has many items. The call itself is counted.
 _FOR_WANT_OF_NUMBERS: Final = "history_unavailable"
-_HOW: Final = (
-    f"To ask a person for an approval, repeat this very request, with the same arguments, and say in its _meta why: "
-    f'"{REASON_META}": "<ticket and reason>".'
-)
-_AGAIN: Final = (
-    f'When somebody has approved, repeat this very request, with the same arguments and "{APPROVAL_META}": '
-    f'"<task.id>" in its _meta. Do not change the arguments: that is another call.'
-)
-# What a command for a person may hold: the task's id comes from outside.
-_NAME: Final = re.compile(r"[a-z0-9][-a-z0-9.]*")
+# What a request for approval has come to. To ask about such a call would open another one, where denials do.
+_ENDED: Final = frozenset({"approval_consumed", "approval_denied", "approval_expired", "approval_revoked"})
 
 
 class McpAsker(Asker, Protocol):
     """What a gate needs of `AsyncBailiwick`."""
 
+    async def evaluate(
+        self, call: AccessCall, *, approval: Approval | None = None, dry_run: bool = False
+    ) -> AccessDecision:
+        """Ask about a call. `dry_run`: only what it would come to."""
+
     async def evaluate_many(self, calls: Sequence[AccessCall], *, dry_run: bool = False) -> list[AccessDecision]:
         """Ask about several calls. `dry_run`: only what they would come to."""
+
+    async def wait(self, approval: Approval, *, until: float) -> Approval:
+        """Wait until somebody has decided about a request, or until this time (seconds since the epoch)."""
+
+    async def withdraw(self, identifier: str) -> Approval | AccessDecision:
+        """Withdraw a request that is pending."""
 
 
 class McpGate:
     """A gate in front of one MCP server."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the client have names and defaults
         self,
         pdp: McpAsker,
         *,
         tools: Mapping[str, ToolRule] | None = None,
         identity: Callable[[], str] | Principal | None = None,
         approve_with: str | None = None,
+        approve_at: str | None = None,
         meta: Sequence[str] = (),
+        wait_seconds: float = WAIT_SECONDS,
+        waiting_calls: int = WAITING_CALLS,
     ) -> None:
         """Prepare; nothing is asked.
 
@@ -81,18 +92,25 @@ class McpGate:
         name. `identity` is whose calls those are that come over stdio or in process, without a token: a function that
         returns the process's own, or a name for a decision point that believes the enforcer. None: they are denied.
         `approve_with` is the command that an approver types, in which `{grant}` stands for what to approve:
-        `kubectl bailiwick approve {grant} -n shop`. It goes into the answer to a call that waits for an approval.
+        `kubectl bailiwick approve {grant} -n shop`. `approve_at` is the page that an approver opens, in which `{uid}`
+        stands for its uid too: `https://bailiwick.example.com/grants/shop/{grant}?uid={uid}`. Both go into the answer
+        to a call that waits for an approval.
         `meta` are members of a client's `_meta` that your server reads. They are asked about as the argument
         `dev.bailiwick/meta`; others do not reach the server, but for those of the connection, traces and progress.
+        A repeated call waits for its approval for `wait_seconds` at a time, and at most `waiting_calls` do at once.
         """
         self._pdp = pdp
         self._tools = None if tools is None else dict(tools)
         self._identity = identity
-        self._approve_with = approve_with
+        self._guide = ApprovalGuide(approve_with, approve_at)
         self._meta = tuple(meta)
+        self._waiting = WaitingCalls(waiting_calls, wait_seconds)
 
-    async def admit(self, message: McpMessage) -> AccessDecision | None:
-        """Return where a request may be served; None: it needs no decision. Raises `McpRefusalError`."""
+    async def admit(self, message: McpMessage, resumption: Resumption | None = None) -> AccessDecision | None:
+        """Return where a request may be served; None: it needs no decision. Raises `McpRefusalError`.
+
+        `resumption`: its client repeats it, see `resumption.read_resumption`.
+        """
         if message.method in HARMLESS or message.method in LISTS:
             return None
         if message.method == LISTEN:
@@ -100,11 +118,15 @@ class McpGate:
             return None
         call = call_of(message, self._tools, self._who(message), self._meta)
         try:
-            decision = await self._asked(call, message.meta)
+            decision = await self._asked(call, message, resumption)
+            if not decision.allowed:
+                raise decision_refusal(decision, self._guide)
         except ValueError as error:
             raise bad_request(f"The request cannot be asked about: {error}.") from error
-        if not decision.allowed:
-            raise refused(decision, self._approve_with)
+        except McpRefusalError as error:
+            if error.task is not None:
+                error.input_required = self._input_required(error, error.task, message, call, resumption)
+            raise
         return decision
 
     def allowed_meta(self, meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +156,7 @@ class McpGate:
             raise bad_request(f"The list cannot be asked about: {error}.") from error
         for decision in decisions:
             if not decision.available:
-                raise refused(decision)
+                raise decision_refusal(decision)
         found = iter(decisions)
         return [call is not None and _shown(next(found)) for call in calls]
 
@@ -145,6 +167,10 @@ class McpGate:
     async def close(self) -> None:
         """End the connections to the decision point, after the reports that are on their way."""
         await self._pdp.close()
+
+    def end_waiting(self) -> None:
+        """Answer the calls that wait now, since the server ends: their clients repeat them elsewhere."""
+        self._waiting.end()
 
     def _who(self, message: McpMessage) -> tuple[str | None, Principal | None]:
         if message.token:
@@ -158,8 +184,10 @@ class McpGate:
         except (OSError, ValueError) as error:
             raise unauthenticated() from error
 
-    async def _asked(self, call: AccessCall, meta: Mapping[str, Any]) -> AccessDecision:
-        shown, reason = meta.get(APPROVAL_META), meta.get(REASON_META)
+    async def _asked(self, call: AccessCall, message: McpMessage, resumption: Resumption | None) -> AccessDecision:
+        if resumption is not None:
+            return await self._resumed(call, resumption)
+        shown, reason = message.meta.get(APPROVAL_META), message.meta.get(REASON_META)
         if reason is not None:
             raise await self._opened(call, reason)
         if shown is None:
@@ -173,9 +201,9 @@ class McpGate:
             raise ValueError(f"{APPROVAL_META} holds the id of a task, or the approval itself")
         found = await self._pdp.approval(shown)
         if isinstance(found, AccessDecision):
-            raise refused(found)
+            raise decision_refusal(found)
         if not found.approved:
-            raise waiting(found, self._approve_with)
+            raise approval_refusal(found, self._guide)
         return found
 
     async def _opened(self, call: AccessCall, reason: object) -> McpRefusalError:
@@ -183,53 +211,73 @@ class McpGate:
         if not words or len(words) > _REASON_LENGTH:
             raise ValueError(f"{REASON_META} holds 1 to {_REASON_LENGTH} characters")
         try:
-            return waiting(await self._pdp.request_approval(call, reason=words), self._approve_with)
+            return approval_refusal(await self._pdp.request_approval(call, reason=words), self._guide)
         except Denied as error:
-            return refused(error.decision)
+            return decision_refusal(error.decision)
 
+    async def _resumed(self, call: AccessCall, resumption: Resumption) -> AccessDecision:
+        """Ask about a call that its client repeats. Raises `McpRefusalError`, also where it is to be repeated again."""
+        # It proves who calls, before a place is held or a task is read, and uses, opens and counts nothing.
+        look = await self._pdp.evaluate(call, dry_run=True)
+        if not look.available:
+            return look
+        waits = look.task is not None and text(look.task, "id") == resumption.task
+        if resumption.action == "decline":
+            raise await self._declined(look, resumption.task, waits=waits)
+        approval = None
+        if look.reason == _APPROVAL_REQUIRED:
+            # This decision point may not know yet what another one has opened.
+            found = await self._pdp.approval(resumption.task)
+            if isinstance(found, AccessDecision) or not (found.pending or found.approved):
+                return look
+            waits, approval = found.pending, found
+        if waits:
+            raise await self._waited(call, resumption)
+        if look.task is not None or look.reason in _ENDED:
+            return look
+        if look.reason == _TOKEN_REQUIRED:
+            approval = await self._approval(resumption.task)
+        return await self._pdp.evaluate(call, approval=approval)
 
-def waiting(approval: Approval, approve_with: str | None = None) -> McpRefusalError:
-    """Return the answer to a call that an approval was asked for: nothing ran, and what to do next."""
-    reason = _APPROVAL_PENDING if approval.pending or approval.approved else f"approval_{approval.status}"
-    data: dict[str, Any] = {"task": dict(approval.task) or {"id": approval.id, "status": approval.status}}
-    if approval.retry_after is not None:
-        data["retry_after"] = approval.retry_after
-    if reason != _APPROVAL_PENDING:
-        data["how"] = _HOW
-        return McpRefusalError(DENIED_CODE, reason, f"Nothing was done. {_HOW} Task: {approval.id}", data)
-    data["how"] = _AGAIN
-    told = _for_people(approval.id, approval.task, approve_with, data)
-    return McpRefusalError(DENIED_CODE, reason, f"Nothing was done. {told}{_AGAIN} Task: {approval.id}", data)
+    async def _waited(self, call: AccessCall, resumption: Resumption) -> McpRefusalError:
+        """Wait for an approval, and return the answer, whatever has come of it: nothing ran."""
+        approval = Approval(id=resumption.task)
+        if resumption.action == "cancel":
+            error = approval_refusal(approval, self._guide)
+            error.task = None
+            return error
 
+        async def look(pending: Approval, until: float) -> Approval:
+            return await self._pdp.wait(pending, until=until)
 
-def refused(decision: AccessDecision, approve_with: str | None = None) -> McpRefusalError:
-    """Return the answer to a call that was denied: why, and how to ask for an approval where one would help."""
-    if not decision.available:
-        detail = "No decision point answered, so this was not done. Try again later."
-        return McpRefusalError(INTERNAL_CODE, decision.reason, detail)
-    data = decision.public()
-    said = [decision.sentence]
-    if decision.task is not None:
-        data["how"] = _AGAIN
-        identifier = text(decision.task, "id") or ""
-        said += [_for_people(identifier, decision.task, approve_with, data) + _AGAIN, f"Task: {identifier}"]
-    elif decision.access_request is not None:
-        data["how"] = _HOW
-        said.append(_HOW)
-    return McpRefusalError(DENIED_CODE, decision.reason, " ".join(said).strip(), data)
+        ended = await self._waiting.wait(caller_of(call.token or ""), approval, look)
+        if ended is None:
+            detail = "Too many calls wait for an approval at the moment. The request stays: repeat the call later."
+            return McpRefusalError(DENIED_CODE, APPROVAL_PENDING, f"Nothing was done. {detail}")
+        return approval_refusal(ended, self._guide)
 
+    async def _declined(self, look: AccessDecision, task: str, *, waits: bool) -> McpRefusalError:
+        """Withdraw the caller's own request at its user's word."""
+        if not waits:
+            detail = "Nothing was done, because you declined. There is no pending request of this call to withdraw."
+            return McpRefusalError(DENIED_CODE, "approval_cancelled", detail, {"decision": look.reason})
+        found = await self._pdp.withdraw(task)
+        return decision_refusal(found) if isinstance(found, AccessDecision) else approval_refusal(found, self._guide)
 
-def _for_people(identifier: str, task: Mapping[str, Any], approve_with: str | None, data: dict[str, Any]) -> str:
-    """Return what a person has to know: who can approve, and by which command."""
-    awaited = members(task, "progress").get("awaiting")
-    steps = [one for one in awaited if isinstance(one, Mapping)] if isinstance(awaited, list) else []
-    groups = [group for one in steps for group in one.get("groups") or () if isinstance(group, str)]
-    told = f"It waits for {', '.join(dict.fromkeys(groups))}. " if groups else "It waits for an approval. "
-    grant = identifier.partition(".")[0]
-    if approve_with is not None and _NAME.fullmatch(grant):
-        data["approve_with"] = approve_with.replace("{grant}", grant)
-        told += f"To approve, run: {data['approve_with']}. "
-    return told
+    def _input_required(
+        self,
+        error: McpRefusalError,
+        task: Mapping[str, Any],
+        message: McpMessage,
+        call: AccessCall,
+        resumption: Resumption | None,
+    ) -> Mapping[str, Any] | None:
+        """Return the result that makes a client repeat a call, with a link the first time."""
+        identifier = text(task, "id") or ""
+        known = resumption is not None and resumption.task == identifier
+        named = {name: task[name] for name in ("id", "status") if name in task}
+        about = {APPROVAL_META: {**error.data, "task": named, "message": str(error)}}
+        return input_required(message, identifier, about, None if known else self._guide.link(task, call.action))
 
 
 def _shown(decision: AccessDecision) -> bool:

@@ -91,6 +91,18 @@ def follow_call(
         _CURRENT.reset(token)
 
 
+def declares_urls(session: ServerSession | None) -> bool:
+    """Tell whether a client declares that it shows its user links of its server."""
+    capabilities = None if session is None else session.client_capabilities
+    elicitation = None if capabilities is None else capabilities.elicitation
+    return elicitation is not None and elicitation.url is not None
+
+
+def calls_another() -> bool:
+    """Tell whether a call runs here already, whose tool now makes one of its own."""
+    return _CURRENT.get() is not None
+
+
 def outcome_of_result(result: object) -> CallOutcome | None:
     """Return the outcome of a call by its result; None where the call is not over."""
     if isinstance(result, Mapping):

@@ -13,7 +13,7 @@ from mcp import MCPError
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.shared.uri_template import InvalidUriTemplate, UriTemplate
-from mcp_types import METHOD_NOT_FOUND
+from mcp_types import METHOD_NOT_FOUND, InputRequiredResult
 from pydantic import BaseModel
 
 from bailiwick.mcp.calls import (
@@ -21,6 +21,7 @@ from bailiwick.mcp.calls import (
     GET_PROMPT,
     GUARDED,
     LISTS,
+    MODERN_SINCE,
     OF_RESOURCES,
     McpMessage,
     McpRefusalError,
@@ -29,14 +30,13 @@ from bailiwick.mcp.calls import (
     bearer,
 )
 from bailiwick.mcp.gate import McpGate
-from bailiwick.mcp.midcall import follow_call
+from bailiwick.mcp.midcall import declares_urls, follow_call
+from bailiwick.mcp.resumption import read_resumption
 
 _LOG: Final = logging.getLogger("bailiwick.mcp")
 _LIST_TOOLS: Final = "tools/list"
 # Pages of a list: what is behind them is unknown, and so denied.
 _MAX_PAGES: Final = 100
-# From this version on a result says how long and for whom it holds.
-_CACHEABLE_SINCE: Final = "2026-07-28"
 
 _Context = ServerRequestContext[Any, Any]
 
@@ -51,14 +51,17 @@ def guard(gate: McpGate) -> ServerMiddleware[Any]:
             _LOG.warning("dropped the notification %r: no rule says what it does", ctx.method[:100])
             return None
         try:
-            message = await _with_served_item(ctx, call_next, _message(ctx))
-            decision = await gate.admit(message)
+            message, resumption = read_resumption(_message(ctx))
+            message = await _with_served_item(ctx, call_next, message)
+            decision = await gate.admit(message, resumption)
             if ctx.method in GUARDED:
                 with follow_call(ctx.session, gate, message, decision) as call:
-                    return call.finish(await call_next(_with_allowed_meta(gate, ctx)))
+                    return call.finish(await call_next(_with_admitted_params(gate, ctx, message)))
             result = await call_next(ctx)
             return result if ctx.method not in LISTS else await _filtered(gate, ctx, message, _members(result))
         except McpRefusalError as error:
+            if error.input_required is not None:
+                return InputRequiredResult.model_validate(error.input_required)
             raise MCPError(error.code, str(error), error.data) from error
 
     return guarded
@@ -73,6 +76,8 @@ def _message(ctx: _Context) -> McpMessage:
         meta=meta if isinstance(meta, Mapping) else {},
         token=_token(ctx),
         remote=ctx.request is not None,
+        can_repeat=ctx.protocol_version >= MODERN_SINCE,
+        opens_urls=declares_urls(ctx.session),
     )
 
 
@@ -84,15 +89,15 @@ def _token(ctx: _Context) -> str | None:
     return None if access is None else access.token
 
 
-def _with_allowed_meta(gate: McpGate, ctx: _Context) -> _Context:
-    """Return the request with only that of its `_meta` which is in the question, or changes nothing."""
-    meta = (ctx.params or {}).get("_meta")
+def _with_admitted_params(gate: McpGate, ctx: _Context, message: McpMessage) -> _Context:
+    """Return the request as it was asked about, with only that of its `_meta` which was, or changes nothing."""
+    meta = message.params.get("_meta")
     if not isinstance(meta, Mapping):
-        return ctx
+        return dataclasses.replace(ctx, params=message.params if ctx.params is not None else None)
     kept = gate.allowed_meta(meta)
     # The SDK's own reading of it, in which a name may be spelled in another way.
     own: Any = {name: value for name, value in (ctx.meta or {}).items() if name in kept or name not in meta}
-    return dataclasses.replace(ctx, params={**(ctx.params or {}), "_meta": kept}, meta=own or None)
+    return dataclasses.replace(ctx, params={**message.params, "_meta": kept}, meta=own or None)
 
 
 async def _with_served_item(ctx: _Context, call_next: CallNext, message: McpMessage) -> McpMessage:
@@ -163,7 +168,7 @@ async def _filtered(gate: McpGate, ctx: _Context, message: McpMessage, result: M
     tools = ctx.method == _LIST_TOOLS
     shown = await gate.visible(message, [(one[name], ToolDefinition.of_wire(one) if tools else None) for one in items])
     kept: dict[str, Any] = {**result, member: [one for one, may in zip(items, shown, strict=True) if may]}
-    if ctx.protocol_version >= _CACHEABLE_SINCE:
+    if ctx.protocol_version >= MODERN_SINCE:
         # It is this caller's list, now.
         kept |= {"ttlMs": 0, "cacheScope": "private"}
     return kept

@@ -24,6 +24,7 @@ def tenant(both: Tenants) -> Tenant:
 
 def test_a_pending_task_says_whom_it_waits_for(tenant: Tenant) -> None:
     opened = tenant.submit("customers.export", "pending")
+    assert (opened.status, opened.headers["Retry-After"]) == (202, "5")
     answer = tenant.poll(opened.task["id"], point=1)
     assert (answer.status, answer.task["id"], answer.task["status"]) == (200, opened.task["id"], "pending")
     assert tenant.poll(opened.task["id"]).task == opened.task

@@ -25,7 +25,7 @@ REFUSED = DeliveryAttempt("refused", "gone for good")
 TARGET = Target("chat", "apprise", "json://x")
 
 
-FACTS = GrantFacts("crm", "agr-1", "crm-api", "agent", "alice", (), "export", "customer/42")
+FACTS = GrantFacts("crm", "agr-1", "uid-1", "crm-api", "agent", "alice", (), "export", "customer/42")
 
 
 def told(number: int = 0) -> Notification:

@@ -6,11 +6,6 @@ with one that it does not accept ends as soon as that is known, so that it holds
 """
 
 import asyncio
-import base64
-import binascii
-import hashlib
-import json
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +17,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bailiwick.mcp.calls import bearer
+from bailiwick.mcp.gate import WAITING_CALLS
+from bailiwick.mcp.places import RUNNING_PLACE, GatewayQuota, RunningPlace, caller_of
 
 PATH: Final = "/mcp"
 _ALL_BODIES: Final = 64
@@ -39,38 +36,10 @@ class GatewayBounds:
     body_grace: float = 2.0
     body_seconds: float = 10.0
     calls: int = 256
+    waiting: int = WAITING_CALLS
     connections: int = 512
     head_seconds: float = 20.0
     drain_seconds: float = 10.0
-
-
-class GatewayQuota:
-    """An amount that is shared by name. No holder gets more than what is free."""
-
-    def __init__(self, most: int) -> None:
-        """Share this amount."""
-        self._free = most
-        self._held: Counter[str] = Counter()
-
-    def take(self, name: str, amount: int = 1) -> bool:
-        """Hold so much more in this name; False: there is not enough, or the name has too much."""
-        if amount > self._free or self._held[name] + amount > max(self._free, amount):
-            return False
-        self._free -= amount
-        self._held[name] += amount
-        return True
-
-    def give_back(self, name: str, amount: int = 1) -> None:
-        """Hold so much less."""
-        self._free += amount
-        self._held[name] -= amount
-        if not self._held[name]:
-            del self._held[name]
-
-    @property
-    def free(self) -> int:
-        """How much is free."""
-        return self._free
 
 
 class BodyLimit:
@@ -80,7 +49,8 @@ class BodyLimit:
         """Stand before an application."""
         self._app = app
         self._bounds = bounds
-        self._bytes = GatewayQuota(_ALL_BODIES * bounds.body_bytes)
+        # A call that waits for an approval keeps its body, and leaves the others theirs.
+        self._bytes = GatewayQuota((_ALL_BODIES + bounds.waiting) * bounds.body_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -164,6 +134,8 @@ class _Keep:
 class CallLimit:
     """Answers 503 to a call that is one too many, and 429 to one of a caller who has as many places as are free.
 
+    A call that waits for an approval gives its place back.
+
     Health is always answered, or a probe would end a busy process.
     """
 
@@ -184,26 +156,13 @@ class CallLimit:
             said = "too many calls at a time" if full else "too many calls of this caller at a time"
             await JSONResponse({"error": said}, status, {"Retry-After": "1"})(scope, receive, send)
             return
+        place = RunningPlace(self._places, name)
+        token = RUNNING_PLACE.set(place)
         try:
             await self._app(scope, receive, send)
         finally:
-            self._places.give_back(name)
-
-
-def caller_of(token: str) -> str:
-    """Return what stands for the caller of a token: its issuer and subject where it says so, else the token itself.
-
-    Nothing is verified here: it only tells who shares places with whom.
-    """
-    said = token
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        if isinstance(claims, dict) and isinstance(claims.get("sub"), str):
-            said = json.dumps([claims.get("iss"), claims["sub"]])
-    except (IndexError, binascii.Error, ValueError, RecursionError):
-        pass
-    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+            RUNNING_PLACE.reset(token)
+            place.give_back()
 
 
 def _refused(status: HTTPStatus, why: str) -> JSONResponse:

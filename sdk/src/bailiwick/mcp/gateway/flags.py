@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bailiwick.credentials import TOKEN_PATH
+from bailiwick.mcp.gate import WAIT_SECONDS, WAITING_CALLS
 from bailiwick.questions import base_url
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -88,6 +89,27 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NUMBER",
         help="connections at a time; the one that waits longest for its client makes room (default: %(default)s)",
     )
+    approving = flags.add_argument_group("calls that wait for an approval")
+    approving.add_argument(
+        "--console-url",
+        metavar="URL",
+        help="public URL of the console, for links to what is to be approved (default: no links)",
+    )
+    approving.add_argument(
+        "--approval-wait-seconds",
+        type=_positive,
+        default=WAIT_SECONDS,
+        metavar="SECONDS",
+        help="wait for an approval for this long, before the client repeats its call (default: %(default)s)",
+    )
+    approving.add_argument(
+        "--waiting-calls",
+        type=_count,
+        default=WAITING_CALLS,
+        metavar="NUMBER",
+        help="calls that wait at a time, apart from --max-calls; no caller has more than are free"
+        " (default: %(default)s)",
+    )
     upstream = flags.add_argument_group("the MCP server")
     upstream.add_argument("--upstream", required=True, metavar="URL", help="the MCP server, over HTTP")
     upstream.add_argument(
@@ -140,9 +162,18 @@ def _check(flags: argparse.Namespace) -> None:
     parts = urllib.parse.urlsplit(flags.upstream)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment or parts.username:
         raise ValueError(f"--upstream {flags.upstream!r} is no URL of an MCP server: http[s]://host[:port]/path")
+    if flags.console_url is not None:
+        _check_console(flags.console_url)
     clear = parts.scheme == "http" and parts.hostname not in _LOOPBACK and not flags.plaintext
     if clear and flags.upstream_token_file is not None:
         raise ValueError("--upstream-token-file would be sent in the clear: use https:// for --upstream")
+
+
+def _check_console(url: str) -> None:
+    parts = urllib.parse.urlsplit(url)
+    plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if not (parts.scheme == "https" or plain) or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"--console-url {url!r} is no URL of a console: https://host[:port]")
 
 
 def _port(text: str) -> int:

@@ -135,8 +135,12 @@ async def serve(
     allowed_hosts: Sequence[str] | None = None,
     certificate: CertificateFiles | None = None,
     bounds: GatewayBounds,
+    ending: Callable[[], None],
 ) -> None:
-    """Serve until a signal. Keeps no sessions, so that any number of replicas can share the callers."""
+    """Serve until a signal. Keeps no sessions, so that any number of replicas can share the callers.
+
+    `ending` is called when no new call is taken any more, before those under way are awaited.
+    """
     app = server.http_app(
         path=PATH,
         stateless_http=True,
@@ -165,7 +169,19 @@ async def serve(
     # Else it cuts each answer that is a stream half a second after a signal, though its call has not ended.
     AppStatus.enable_automatic_graceful_drain = False
     async with _looking(certificate):
-        await uvicorn.Server(config).serve([listening])
+        await _EndingServer(config, ending).serve([listening])
+
+
+class _EndingServer(uvicorn.Server):
+    """Says that it ends before it waits for the calls under way."""
+
+    def __init__(self, config: uvicorn.Config, ending: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ending = ending
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending()
+        await super().shutdown(sockets)
 
 
 def end_well() -> None:

@@ -33,7 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pdp = AsyncBailiwick(flags.pdp, endpoint=flags.endpoint, token=own, ca=flags.ca, plaintext=flags.plaintext)
     upstream = Upstream(flags.upstream, token=shown, ca=flags.upstream_ca, seconds=flags.upstream_seconds)
     namespace = flags.endpoint.partition("/")[0]
-    server = gateway(upstream, McpGate(pdp, approve_with=f"kubectl bailiwick approve {{grant}} -n {namespace}"))
+    page = (
+        None
+        if flags.console_url is None
+        else f"{flags.console_url.rstrip('/')}/grants/{namespace}/{{grant}}?uid={{uid}}"
+    )
+    gate = McpGate(
+        pdp,
+        approve_with=f"kubectl bailiwick approve {{grant}} -n {namespace}",
+        approve_at=page,
+        wait_seconds=flags.approval_wait_seconds,
+        waiting_calls=flags.waiting_calls,
+    )
+    server = gateway(upstream, gate)
     needs: dict[str, Callable[[], object]] = {"--token-file": own}
     needs |= {} if shown is None else {"--upstream-token-file": shown}
     for name, file in (("--ca", flags.ca), ("--upstream-ca", flags.upstream_ca)):
@@ -45,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         calls=flags.max_calls,
         connections=flags.max_connections,
         drain_seconds=flags.drain_seconds,
+        waiting=flags.waiting_calls,
     )
     end_well()
     try:
@@ -57,5 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     host, port = listening.getsockname()[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     _LOG.info("listening on %s://%s%s, for %s before %s", scheme, address, PATH, flags.endpoint, flags.upstream)
-    asyncio.run(serve(server, listening, allowed_hosts=flags.allowed_host, certificate=certificate, bounds=bounds))
+    serving = serve(
+        server,
+        listening,
+        allowed_hosts=flags.allowed_host,
+        certificate=certificate,
+        bounds=bounds,
+        ending=gate.end_waiting,
+    )
+    asyncio.run(serving)
     return 0

@@ -17,6 +17,7 @@ from fastmcp.exceptions import FastMCPError
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.server.providers.proxy import ProxyClient, ProxyMetadataMiddleware, ProxyProvider
 from mcp import MCPError
+from mcp.server.request_state import RequestStateBoundary
 from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, REQUEST_TIMEOUT
 
 from bailiwick.credentials import TrustFile
@@ -171,6 +172,9 @@ def gateway(upstream: Upstream, gate: McpGate) -> FastMCP[Any]:
         lifespan=lifespan,
         mask_error_details=True,
     )
+    # It seals states by a key of this process. Ours need none, the upstream seals its own, and any replica takes both.
+    lower = server._mcp_server  # noqa: SLF001 - FastMCP has no setting for it
+    lower.middleware = [one for one in lower.middleware if not isinstance(one, RequestStateBoundary)]
     # Without it, an upstream that is away looks like one that has no tools.
     server.provider_error_strategy = "raise"
     server.add_provider(provider)

@@ -88,8 +88,10 @@ class AccessRequestsHandler:
 
     def _told(self, of: Tenant, grant: Grant) -> web.StreamResponse:
         body = self._task_of(of, grant)
-        status = 202 if body["task"]["status"] == "pending" else 201
-        return json(status, body, Location=body["task"]["status_endpoint"])
+        location = body["task"]["status_endpoint"]
+        if body["task"]["status"] != "pending":
+            return json(201, body, Location=location)
+        return json(202, body, **{"Location": location, "Retry-After": str(messages.RETRY_AFTER)})
 
     async def poll(self, request: web.Request, slot: RequestSlot) -> web.StreamResponse:
         """ARAP, GET access/v1/requests/{id}."""
