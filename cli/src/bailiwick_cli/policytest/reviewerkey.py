@@ -1,6 +1,6 @@
 """A key that every reviewer of a test file has, so that the engine verifies their signatures as it always does.
 
-Holds: it is made anew in each process and enrolled nowhere, so that what it signs counts in a test alone.
+Holds: each process makes one of its own, which is enrolled nowhere, so that what it signs counts in a test alone.
 """
 
 import hashlib
