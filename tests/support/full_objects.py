@@ -137,7 +137,9 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                         "presentation": "Token",
                         "open": "OnDeny",
                         "limits": {"pendingPerSubject": 3, "requestsPerHour": 10, "denyCooldownSeconds": 60},
-                        "steps": [{"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": 2}],
+                        "steps": [
+                            {"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": 2, "signature": "Key"}
+                        ],
                         "pendingSeconds": 1800,
                         "windowSeconds": 300,
                         "maxUses": 2,
@@ -174,7 +176,7 @@ def full_grant(namespace: str, name: str = "wanted") -> Object:
         display=[{"name": "resource.id", "value": "42"}],
         reason="INC-4412 export for the audit",
         idempotency={"key": DIGEST, "request": DIGEST},
-        steps=[step(groups=["crm-owners"])],
+        steps=[step(groups=["crm-owners"], signature="Key")],
         maxUses=2,
     )
     out["spec"]["request"]["requester"]["uid"] = "carol-uid"
@@ -187,13 +189,14 @@ def full_grant(namespace: str, name: str = "wanted") -> Object:
             "decision": "Approve",
             "reason": "as agreed",
             "binding": DIGEST,
+            "signature": "-----BEGIN SSH SIGNATURE-----",
         }
     ]
     out["spec"]["revocation"] = {"by": "dave", "reason": "no longer needed", "for": "carol"}
     out["status"] = active_status(
         observedGeneration=1,
         counted=[{"reviewer": "dave", "time": "2026-01-01T00:00:00Z"}],
-        voided=[{"reviewer": "erin"}],
+        voided=[{"reviewer": "erin", "message": "the signature is over something else"}],
         resolved={"subjectUID": "agent-uid", "excludedReviewers": ["heidi"], "rules": [rule_reference()]},
         uses=1,
         useRecords=[use_record()],
@@ -266,7 +269,15 @@ def largest_grant(namespace: str, requester: str = "carol") -> Object:
 def largest_step(policy: str, number: int) -> Object:
     """Return a step whose last group is `crm-owners`."""
     groups = [*("g" * 251 + f"{one:02}" for one in range(15)), "crm-owners"]
-    return {"name": "s" * 379 + f"{number:02}", "policy": policy, "kind": "Human", "groups": groups, "count": 1}
+    name = "s" * 379 + f"{number:02}"
+    return {
+        "name": name,
+        "policy": policy,
+        "kind": "Human",
+        "groups": groups,
+        "count": 1,
+        "signature": "Required",
+    }
 
 
 def _condition(kind: str) -> Object:

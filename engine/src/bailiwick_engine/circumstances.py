@@ -11,6 +11,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
 from bailiwick_engine.revocations import NONE as NO_REVOCATIONS, Revocations
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 
 
 class Freshness(Enum):
@@ -28,6 +29,7 @@ class Circumstances(msgspec.Struct, frozen=True, gc=False):
     ones would allow is denied.
     `void`: the grants of which the operator could say that they are void nowhere but in a list. `history`: the numbers
     of the endpoint's histories; by default none is known, and nothing is counted. `revocations`: who is taken back.
+    `reviewers`: whose signatures count; by default none.
     """
 
     now: float
@@ -38,3 +40,4 @@ class Circumstances(msgspec.Struct, frozen=True, gc=False):
     void: VoidGrants = NONE
     history: HistoryReadings = UNREAD
     revocations: Revocations = NO_REVOCATIONS
+    reviewers: ReviewerTrust = NO_REVIEWER_KEYS

@@ -31,6 +31,7 @@ from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.guard.keep import SERVER_NAME, KeepWatch
 from bailiwick_operator.guard.keeper import GuardKeeper
+from bailiwick_operator.guard.reviewerfile import ReviewerFile
 from bailiwick_operator.histories.sweeper import INTERVAL as SWEEP_INTERVAL, HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import (
@@ -232,6 +233,9 @@ def _leader(  # noqa: PLR0913, PLR0917 - all that the parts are made with
         tell=tell,
         recorded=chronicle.guard_recorded,
         keep=keep,
+        reviewers=ReviewerFile(
+            kube, installation, settings.registrars, accepted=chronicle.reviewers_recorded, tell=tell
+        ),
     )
     replicas: Replicas = (
         ListedReplicas(settings.replicas)

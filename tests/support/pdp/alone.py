@@ -28,6 +28,7 @@ from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_engine.revocations import NONE as NO_REVOCATIONS
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_policystore.changes import ChangeAges
 from bailiwick_process.jwt.compact import CompactToken
@@ -74,6 +75,7 @@ class StaticStore:
     clock = None
     void = NONE
     revocations = NO_REVOCATIONS
+    reviewers = NO_REVIEWER_KEYS
 
     def __init__(self, policies: Iterable[Object]) -> None:
         compiled = [compile_object(raw) for raw in policies]

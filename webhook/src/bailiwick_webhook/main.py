@@ -232,6 +232,7 @@ def _cluster_parts(
         budget=settings.budget,
         issuers=namings(settings.issuers),
         tend=keeper.tend,
+        registrars=settings.registrars,
     )
     pdp = Pdp(
         store,

@@ -85,7 +85,12 @@ class GrantController:
             # After the last await, so that the clock cannot be set between this check and the judgement.
             timed = self._timed(work)
             observed = approvalgrant.GrantObservation(
-                proven, self._installation.is_person, resolution, timed=timed, revocations=self._revocations
+                proven,
+                self._installation.is_person,
+                resolution,
+                self._guard.reviewers.trust,
+                timed=timed,
+                revocations=self._revocations,
             )
             outcome = approvalgrant.reconcile(seen.body, observed, self._clock.now())
         except approvalgrant.UnreadableGrantError as error:
@@ -96,6 +101,9 @@ class GrantController:
             self._unproven.add(work)
             self._guard.ask()
         wake = outcome.wake
+        if outcome.awaits_keys and self._guard.reviewers.expected:
+            # The file is read with the next proof, and the grant is looked at again soon.
+            self._guard.ask()
         if outcome.status is not None:
             # The write comes back as a newer version, and only that one may be deleted.
             await self._writer.write("ApprovalGrant", self._grants, seen, outcome.status)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bailiwick_api.accounts import CANARY_GRANT, KEEP_ENTRY, Installation
+from bailiwick_api.accounts import CANARY_GRANT, KEEP_ENTRY, REVIEWERS_SERIAL_ENTRY, Installation
 from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
 from bailiwick_api.times import parse_time as read_time, stamp
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
+from bailiwick_engine.signatures.registrars import NO_FLOOR, SerialFloor
 from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, entries
 
@@ -28,7 +29,7 @@ class Record:
     `version` is a resourceVersion of the collection of grants at which this guard was in force; `store` is the uid of
     the CRD of grants: another CRD is another collection, whose versions cannot be compared with this one's.
     `void`: grants that are void, but whose status cannot say so. `keep`: how many API servers keep the guards from
-    their own disk, of how many (`2/3`); empty where it is not known.
+    their own disk, of how many (`2/3`); empty where it is not known. `reviewers`: the newest file of reviewers' keys.
     """
 
     fingerprint: str
@@ -37,6 +38,7 @@ class Record:
     store: str
     void: VoidGrants = NONE
     keep: str = ""
+    reviewers: SerialFloor = NO_FLOOR
 
     def data(self) -> dict[str, str]:
         """Return the ConfigMap's `data`."""
@@ -47,6 +49,7 @@ class Record:
             "storeUID": self.store,
             VOID_ENTRY: self.void.text(),
             KEEP_ENTRY: self.keep,
+            **({REVIEWERS_SERIAL_ENTRY: str(self.reviewers)} if self.reviewers.serial else {}),
         }
 
 
@@ -56,7 +59,10 @@ def read_record(config_map: Object | None) -> Record | None:
     try:
         void = VoidGrants.parse(data.get(VOID_ENTRY, ""))
         entries_ = data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"]
-        return None if void is None else Record(*entries_, void, data.get(KEEP_ENTRY, ""))
+        reviewers = SerialFloor.parse(data.get(REVIEWERS_SERIAL_ENTRY, ""))
+        if void is None or reviewers is None:
+            return None
+        return Record(*entries_, void, data.get(KEEP_ENTRY, ""), reviewers)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
@@ -168,9 +174,11 @@ def _reviewers(value: object) -> list[str]:
     return [str(entry["reviewer"]) for entry in entries_ if isinstance(entry, dict) and "reviewer" in entry]
 
 
-def new_record(proof: Proof, version: int, now: datetime, void: VoidGrants, keep: str = "") -> Record:
+def new_record(  # noqa: PLR0913, PLR0917 - what a record has
+    proof: Proof, version: int, now: datetime, void: VoidGrants, keep: str, reviewers: SerialFloor
+) -> Record:
     """Return the record of a proof."""
-    return Record(proof.fingerprint, stamp(now), version, proof.store, void, keep)
+    return Record(proof.fingerprint, stamp(now), version, proof.store, void, keep, reviewers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,7 @@ class Opener:
             installation=self._installation,
             void=self._store.void,
             revocations=self._store.revocations,
+            reviewers=self._store.reviewers,
         )
         return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
 

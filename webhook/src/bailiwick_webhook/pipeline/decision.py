@@ -75,7 +75,15 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
             freshness = Freshness.STALE
         outdated = bool(seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
         return Circumstances(
-            self.now, freshness, seen.guard_proven, installation, outdated, seen.void, history, seen.revocations
+            self.now,
+            freshness,
+            seen.guard_proven,
+            installation,
+            outdated,
+            seen.void,
+            history,
+            seen.revocations,
+            seen.reviewers,
         )
 
     def is_outdated(self, namespace: str, endpoint: str) -> bool:

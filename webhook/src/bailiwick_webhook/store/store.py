@@ -17,6 +17,7 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.revocations import Revocations
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, ReviewerTrust
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_policystore.changes import ChangeAges
 from bailiwick_policystore.controller import PolicyController
@@ -29,9 +30,11 @@ from bailiwick_webhook.store.guard import GuardWatch
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
 from bailiwick_webhook.store.revocations import RevocationWatch
+from bailiwick_webhook.store.reviewers import ReviewerWatch
 
 _LOOK_SECONDS: Final = 1.0
 _NO_ISSUERS: Final[Mapping[str, UsernameTemplate]] = {}
+_STALE_KEYS: Final = ReviewerTrust(problem="the API server has not been heard of for too long")
 _UNKNOWN_DATA: Final = "data is unknown, conditions that read it do not hold"
 _UNKNOWN_REVOCATIONS: Final = (
     "this process is not ready before it has read who is taken back: apply crds/ and the roles"
@@ -55,6 +58,7 @@ class Store:
         budget: Budget | None = None,
         issuers: Mapping[str, UsernameTemplate] = _NO_ISSUERS,
         tend: Callable[[], None] = lambda: None,
+        registrars: Registrars = NO_REGISTRARS,
     ) -> None:
         self.policies = PolicyController(
             budget,
@@ -65,7 +69,8 @@ class Store:
         )
         self.grants = Grants()
         self.revoked = RevocationWatch(issuers)
-        self.guard = GuardWatch(installation)
+        self._reviewers = ReviewerWatch(installation, registrars)
+        self.guard = GuardWatch(installation, self._reviewers.floor_changed)
         self.keys = Keys(installation)
         self.clock = cluster.clock
         self._cluster = cluster
@@ -84,6 +89,8 @@ class Store:
         self._beside = watch(DATA, self.policies.data, _UNKNOWN_DATA)
         self._guarded_by = tuple(watch(collection, sink) for collection, sink in self.guard.collections())
         self._signed_by = watch(self.keys.collection, self.keys.sink)
+        # Without registrars no key counts, so that nothing need be known of any.
+        self._reviewed_by = watch(self._reviewers.collection, self._reviewers.sink) if registrars else None
 
     async def run(self) -> None:
         """Keep everything up to date, for ever."""
@@ -91,6 +98,8 @@ class Store:
             tasks.create_task(self.policies.run())
             for listwatch in (*self._decided_by, self._beside, *self._guarded_by, self._signed_by):
                 tasks.create_task(listwatch.run())
+            if self._reviewed_by is not None:
+                tasks.create_task(self._reviewed_by.run())
             tasks.create_task(self._lose_old_data())
 
     async def _lose_old_data(self) -> None:
@@ -179,6 +188,16 @@ class Store:
         return self.revoked.index
 
     @property
+    def reviewers(self) -> ReviewerTrust:
+        """Whose signatures of reviews count; none's while the file of their keys may have changed unheard of."""
+        return self._reviewers_at(time.monotonic())
+
+    def _reviewers_at(self, now: float) -> ReviewerTrust:
+        watched = self._reviewed_by
+        stale = watched is not None and now - watched.heard > self._max_staleness
+        return _STALE_KEYS if stale else self._reviewers.trust
+
+    @property
     def keyring(self) -> Keyring:
         """The signing keys; none while they are not known."""
         return self.keys.keyring
@@ -199,6 +218,7 @@ class Store:
             now,
             self.guard.void,
             self.revoked.index,
+            self._reviewers_at(now),
         )
 
     def report(self) -> Mapping[str, Any]:
@@ -207,6 +227,7 @@ class Store:
             "guard": {"proven": self.guard_proven, "why": self.guard.why},
             "keys": {"kids": [key.kid for key in self.keyring.keys], "why": self.keys.why},
             "clock": {"agrees": self.clock.agree, "why": self.clock.problem or ""},
+            **({} if self._reviewed_by is None else {"reviewers": {"why": self.reviewers.problem}}),
         }
 
 

@@ -16,6 +16,7 @@ from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.revocations import NONE as NO_REVOCATIONS, Revocations
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 from bailiwick_policystore.changes import ChangeAges
 from bailiwick_webhook.signing.keyring import Keyring
 
@@ -34,6 +35,7 @@ class StoreState(msgspec.Struct, frozen=True, gc=False):
     moment: float = 0.0
     void: VoidGrants = NONE
     revocations: Revocations = NO_REVOCATIONS
+    reviewers: ReviewerTrust = NO_REVIEWER_KEYS
 
     def pending(self, namespace: str, endpoint: str) -> float | None:
         """Return for how many seconds a change of an endpoint's policies has waited to be compiled; None: none has."""
@@ -90,6 +92,10 @@ class View(Protocol):
     @property
     def revocations(self) -> Revocations:
         """Who is taken back."""
+
+    @property
+    def reviewers(self) -> ReviewerTrust:
+        """Whose signatures of reviews count."""
 
     @property
     def clock(self) -> ServerClock | None:
