@@ -80,7 +80,7 @@ HOSTILE: Final[dict[str, Mapping[str, str | None]]] = {
     "an old browser without an origin": {"Sec-Fetch-Site": None, "Origin": "null"},
     "an old browser from elsewhere": {"Sec-Fetch-Site": None, "Origin": "http://evil.example"},
     "an origin from elsewhere": {"Origin": "http://evil.example"},
-    "another port": {"Origin": "http://bailiwick-test.localhost:1"},
+    "another port": {"Origin": "http://test.bailiwick.localhost:1"},
     "rebound by DNS": {"Host": "evil.example"},
     "the address of loopback": {"Host": "127.0.0.1"},
     "a frame": {"Sec-Fetch-Dest": "iframe"},
@@ -121,7 +121,7 @@ def test_a_form_without_the_token_of_the_visit_is_refused(
 
 READING: Final[dict[str, Mapping[str, str]]] = {
     "rebound by DNS": {"Host": "evil.example"},
-    "without a port": {"Host": "bailiwick-test.localhost"},
+    "without a port": {"Host": "test.bailiwick.localhost"},
     "followed from another page": {"Sec-Fetch-Site": "cross-site"},
     "followed from a sibling": {"Sec-Fetch-Site": "same-site"},
     "in a frame": {"Sec-Fetch-Dest": "iframe"},

@@ -29,7 +29,7 @@ from support.console.plainhttp import Site
 from support.objects import Object
 
 CAROL: Final = CurrentUser("carol", ("crm-owners",), "carol-uid")
-NAME: Final = "bailiwick-test"
+NAME: Final = "test"
 _PATIENCE: Final = 20.0
 
 

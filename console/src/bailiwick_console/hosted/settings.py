@@ -4,6 +4,8 @@ Holds: every address that it ever calls or sends somebody to follows from here o
 request names one.
 """
 
+import ipaddress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,6 +34,14 @@ class PublicAddress:
     def origin(self) -> str:
         """What the Origin header must be."""
         return f"https://{self.host}"
+
+    @property
+    def rp_id(self) -> str | None:
+        """The host without its port; None for an address, which no passkey is for (WebAuthn, 5.1.2)."""
+        name = urlsplit(self.url).hostname
+        with suppress(ValueError):
+            return None if ipaddress.ip_address(name or "") else name
+        return name
 
 
 @dataclass(frozen=True, slots=True)
