@@ -137,7 +137,9 @@ def full_policy(namespace: str, name: str = POLICY) -> Object:
                         "presentation": "Token",
                         "open": "OnDeny",
                         "limits": {"pendingPerSubject": 3, "requestsPerHour": 10, "denyCooldownSeconds": 60},
-                        "steps": [{"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": 2}],
+                        "steps": [
+                            {"name": "owner", "kind": "Human", "groups": ["crm-owners"], "count": 2, "signature": "Key"}
+                        ],
                         "pendingSeconds": 1800,
                         "windowSeconds": 300,
                         "maxUses": 2,

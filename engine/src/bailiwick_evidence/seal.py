@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from typing import Any, Final
 
-from bailiwick_engine.approval.binding import NotCanonicalError, canonical
+from bailiwick_engine.canonicaljson import NotCanonicalError, canonical
 
 KEY_BYTES: Final = 32
 """The minimum length of a key in bytes."""

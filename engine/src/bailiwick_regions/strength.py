@@ -16,6 +16,8 @@ SAME: Final = 0
 STRONGER: Final = 1
 WEAKER: Final = -1
 Components = dict[str, int | None]
+# How a review is signed: more is stronger.
+_SIGNATURES: Final = {None: 0, "Key": 1, "Required": 2}
 # How an approval is requested. It affects neither what a review lets through, nor whose review counts.
 _ASKING: Final = frozenset(
     {
@@ -74,7 +76,12 @@ def approval_change(components: Components) -> ChangeClass:
 def meaning(gate: Gate) -> Hashable:
     """Return everything that `compare_gates` compares, so that gates with equal meanings compare as the same."""
     return (
-        tuple(sorted((one.policy, one.kind, tuple(sorted(one.groups or ())), one.count) for one in gate.steps)),
+        tuple(
+            sorted(
+                (one.policy, one.kind, tuple(sorted(one.groups or ())), one.count, _SIGNATURES[one.signature])
+                for one in gate.steps
+            )
+        ),
         (gate.scope, gate.scope_properties, gate.max_uses, gate.window_seconds, gate.pending_seconds),
         (tuple(sorted(_reasons(gate), key=repr)), gate.required_context, frozenset(gate.show or ()), gate.show is None),
         (gate.unseen, gate.by_token, gate.on_deny),
@@ -153,7 +160,9 @@ def _steps_met(weak: Sequence[GrantStep], strong: Sequence[GrantStep]) -> bool:
 
 
 def _as_much(weak: GrantStep, strong: GrantStep) -> bool:
-    """Tell whether every reviewer of the strong step can review the weak one, and at least as many must."""
+    """Tell whether every review of the strong step could be one of the weak one, and at least as many must be."""
     if (weak.policy, weak.kind) != (strong.policy, strong.kind) or strong.count < weak.count:
+        return False
+    if _SIGNATURES[strong.signature] < _SIGNATURES[weak.signature]:
         return False
     return not weak.groups or (bool(strong.groups) and set(strong.groups or ()) <= set(weak.groups))

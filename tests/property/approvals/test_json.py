@@ -8,9 +8,10 @@ import rfc8785
 from hypothesis import assume, given, strategies as st
 from msgspec.structs import replace
 
-from bailiwick_engine.approval.binding import NotCanonicalError, bound_context, canonical, digest, sha256
+from bailiwick_engine.approval.binding import bound_context, digest
 from bailiwick_engine.approval.display import inspectable, items_of
 from bailiwick_engine.call import Action, Call, Party, Resource
+from bailiwick_engine.canonicaljson import NotCanonicalError, canonical, sha256
 from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.reasons import Reason
 from support.objects import gated_rule

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 
-from bailiwick_engine.approval.binding import sha256
+from bailiwick_engine.canonicaljson import sha256
 from bailiwick_engine.compile import policydigest
 from bailiwick_engine.compile.policies import parse_spec, parse_steps
 from bailiwick_engine.compile.policydigest import policy_digest, policy_text

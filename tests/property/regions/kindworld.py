@@ -70,7 +70,7 @@ APPROVAL: Final = {
     "presentation": "Token",
     "open": "OnRequest",
     "steps": [
-        {"name": "owner", "kind": "Human", "groups": ["owners", "leads"], "count": 2},
+        {"name": "owner", "kind": "Human", "groups": ["owners", "leads"], "count": 2, "signature": "Key"},
         {"name": "check", "kind": "System", "count": 1},
     ],
     "pendingSeconds": 600,
@@ -367,6 +367,7 @@ OTHERS: Final[Mapping[str, tuple[object, ...]]] = {
     "rules.approval.steps.kind": ("Human", "System"),
     "rules.approval.steps.groups": (DROPPED, ["owners"], [BOTS]),
     "rules.approval.steps.count": (1, 3),
+    "rules.approval.steps.signature": (DROPPED, "Required"),
     "rules.approval.pendingSeconds": (60, 3600),
     "rules.approval.windowSeconds": (60, 3600),
     "rules.approval.maxUses": (1, 9),
@@ -586,9 +587,12 @@ def _readings(settings: CompiledSettings, call: Call) -> HistoryReadings:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalUse:
-    """What somebody who wants a gate to open has: reviewers, each with kind and groups, and what is said of the use."""
+    """What somebody who wants a gate to open has: reviewers, and what is said of the use.
 
-    reviewers: tuple[tuple[str, frozenset[str]], ...]
+    A reviewer has a kind, groups, and a key: none, any, or one that verifies its user.
+    """
+
+    reviewers: tuple[tuple[str, frozenset[str], int], ...]
     use: int = 1
     age: int = 0
     other_args: bool = False
@@ -598,14 +602,16 @@ class ApprovalUse:
     token: bool = True
 
 
+_SIGNED: Final = {None: 0, "Key": 1, "Required": 2}
 _REVIEWERS: Final = [
-    *(("Human", frozenset(groups)) for groups in ((), ("owners",), ("leads",), (BOTS,))),
-    *(("System", frozenset(groups)) for groups in ((), (BOTS,), ("owners",))),
+    *(("Human", frozenset(groups), 0) for groups in ((), ("owners",), ("leads",), (BOTS,))),
+    *(("Human", frozenset(("owners",)), key) for key in (1, 2)),
+    *(("System", frozenset(groups), 0) for groups in ((), (BOTS,), ("owners",))),
 ]
 _REVIEWED: Final = [some for count in range(5) for some in combinations_with_replacement(_REVIEWERS, count)]
 _FULL: Final = (
-    *(("Human", frozenset(("owners", "leads"))) for _ in range(4)),
-    *(("System", frozenset((BOTS,))) for _ in range(2)),
+    *(("Human", frozenset(("owners", "leads")), 2) for _ in range(4)),
+    *(("System", frozenset((BOTS,)), 0) for _ in range(2)),
 )
 _USES: Final = [
     *(ApprovalUse(_FULL, use=use) for use in (1, 2, 5)),
@@ -637,13 +643,17 @@ def opens(gate: Gate, shown: ApprovalUse) -> bool:
 
 def _reviewed(gate: Gate, shown: ApprovalUse) -> bool:
     """Tell whether each step has its reviewers, and nobody counts twice."""
-    places = [(step.kind, frozenset(step.groups or ())) for step in gate.steps for _ in range(step.count)]
+    places = [
+        (step.kind, frozenset(step.groups or ()), _SIGNED[step.signature])
+        for step in gate.steps
+        for _ in range(step.count)
+    ]
     if len(places) > len(shown.reviewers):
         return False
     return any(
         all(
-            kind == wanted and (not groups or not groups.isdisjoint(held))
-            for (wanted, groups), (kind, held) in zip(places, some, strict=True)
+            kind == wanted and (not groups or not groups.isdisjoint(held)) and key >= signed
+            for (wanted, groups, signed), (kind, held, key) in zip(places, some, strict=True)
         )
         for some in permutations(shown.reviewers, len(places))
     )
@@ -664,7 +674,12 @@ class GateWorld:
 
     def opened(self, gate: Gate) -> frozenset[ApprovalUse]:
         """Return all that opens a gate."""
-        steps = tuple(sorted((step.kind, tuple(sorted(step.groups or ())), step.count) for step in gate.steps))
+        steps = tuple(
+            sorted(
+                (step.kind, tuple(sorted(step.groups or ())), step.count, _SIGNED[step.signature])
+                for step in gate.steps
+            )
+        )
         uses = (gate.scope, gate.max_uses, gate.window_seconds, gate.required_context, gate.unseen, gate.by_token)
         if (steps, uses) not in self._opened:
             self._opened[steps, uses] = frozenset(one for one in APPROVAL_USES if opens(gate, one))

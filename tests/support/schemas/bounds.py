@@ -167,6 +167,7 @@ spec.rules[].approval.steps[].kind                     ! one of Human System
 spec.rules[].approval.steps[].groups                     list 1..16 set
 spec.rules[].approval.steps[].groups[]                 ! text 1..253
 spec.rules[].approval.steps[].count                      number 1..5
+spec.rules[].approval.steps[].signature                  one of Key Required
 spec.rules[].approval.pendingSeconds                     number 30..86400
 spec.rules[].approval.windowSeconds                      number 10..86400
 spec.rules[].approval.maxUses                            number 1..50
@@ -241,6 +242,7 @@ spec.request.steps[].kind                              ! one of Human System
 spec.request.steps[].groups                              list 1..16 set
 spec.request.steps[].groups[]                          ! text 1..253
 spec.request.steps[].count                             ! number 1..5
+spec.request.steps[].signature                           one of Key Required
 spec.request.origin                                    ! one of Requested OnDeny PreApproved
 spec.request.pendingUntilTime                          ! time
 spec.request.windowSeconds                             ! number 10..86400
@@ -253,6 +255,7 @@ spec.reviews[].group                                     text 1..253
 spec.reviews[].decision                                ! one of Approve Deny
 spec.reviews[].reason                                    text 0..1024
 spec.reviews[].binding                                 ! text 1..80
+spec.reviews[].signature                                 text 1..4096
 spec.revocation                                          object
 spec.revocation.by                                     ! text 1..512
 spec.revocation.reason                                   text 0..1024
@@ -267,6 +270,7 @@ status.counted[].reviewer                              ! text 1..512
 status.counted[].time                                    time
 status.voided                                            list 0..20 by reviewer
 status.voided[].reviewer                               ! text 1..512
+status.voided[].message                                  text 0..1024
 status.resolved                                          object
 status.resolved.subjectUID                             ! text 1..128
 status.resolved.excludedReviewers                        list 1..5 set

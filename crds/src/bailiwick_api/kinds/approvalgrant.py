@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from pydantic import ConfigDict, Field
 
 from bailiwick_api.kinds import cel
-from bailiwick_api.kinds.approvalrequirement import StepKind
+from bailiwick_api.kinds.approvalrequirement import StepKind, StepSignature
 from bailiwick_api.kinds.matches import PropertyValue
 from bailiwick_api.kinds.meta import (
     LIST_ATOMIC,
@@ -127,6 +127,8 @@ class GrantStep(Model):
     kind: StepKind
     groups: Annotated[list[GroupName] | None, Field(min_length=1, max_length=16), SET] = None
     count: Annotated[int, Field(ge=1, le=5)]
+    signature: StepSignature | None = None
+    """How an Approve of this step is signed, see the step of the rule."""
 
 
 class Request(Model):
@@ -179,6 +181,9 @@ class Review(Model):
     reason: ShortText | None = None
     binding: Annotated[str, Field(min_length=1, max_length=80)]
     """Repeat the grant's digest, or with binding Scope its uid."""
+    signature: Annotated[str | None, Field(min_length=1, max_length=4096)] = None
+    """An SSH signature (PROTOCOL.sshsig), armored, over the statement of this review. Required in an Approve of a step
+    with `signature`, and not allowed in any other review."""
 
 
 class Revocation(Model):
@@ -205,6 +210,13 @@ class JudgedReview(Model):
     """A review that the operator has checked."""
 
     reviewer: Username
+
+
+class VoidedReview(JudgedReview):
+    """A review that never counts."""
+
+    message: ShortText | None = None
+    """Why its signature does not count. Absent: it is not proven to have passed the guards."""
 
 
 class CountedReview(JudgedReview):
@@ -243,7 +255,7 @@ class ResolvedNames(Model):
 
 
 CountedReviews = Annotated[list[CountedReview] | None, Field(max_length=20, json_schema_extra=list_map("reviewer"))]
-JudgedReviews = Annotated[list[JudgedReview] | None, Field(max_length=20, json_schema_extra=list_map("reviewer"))]
+VoidedReviews = Annotated[list[VoidedReview] | None, Field(max_length=20, json_schema_extra=list_map("reviewer"))]
 
 
 class ApprovalGrantStatus(Model):
@@ -255,8 +267,8 @@ class ApprovalGrantStatus(Model):
     not_after_time: Time | None = None
     counted: CountedReviews = None
     """Reviews that the operator saw while the guards were proven."""
-    voided: JudgedReviews = None
-    """Reviews that are not proven to have passed the guards. They never count."""
+    voided: VoidedReviews = None
+    """Reviews that are not proven to have passed the guards, or whose signature does not count. They never count."""
     resolved: ResolvedNames | None = None
     """Set for a grant written by hand. The grant accepts no review before that."""
     uses: Annotated[int | None, Field(ge=0, le=50)] = None

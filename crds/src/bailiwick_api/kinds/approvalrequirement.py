@@ -14,6 +14,7 @@ from bailiwick_api.kinds.meta import SET, GroupName, Label, Model, list_map
 POINTER_PATTERN = r"^/(subject/properties|action/properties|resource/properties|context)(/[^\x00-\x1f\x7f/]+){1,8}$"
 
 StepKind = Literal["Human", "System"]
+StepSignature = Literal["Key", "Required"]
 
 
 class Step(Model):
@@ -25,6 +26,11 @@ class Step(Model):
     groups: Annotated[list[GroupName] | None, Field(min_length=1, max_length=16), SET] = None
     """Groups for which reviewers review. If absent, anyone with the verb approve on the policy can review."""
     count: Annotated[int, Field(ge=1, le=5)] = 1
+    signature: StepSignature | None = None
+    """Who approves signs the review. Key: with any key that a registrar enrolled for them. Required: with an enrolled
+    key that verified its user for this signature, such as a passkey. Only with kind Human."""
+
+    model_config = ConfigDict(json_schema_extra=cel.validations(cel.PEOPLE_SIGN))
 
 
 class ReasonRequirement(Model):

@@ -54,6 +54,9 @@ SCOPE_SHOWS_ITSELF: Final = CelRule(
     "self.binding != 'Scope' || (!has(self.show) && !self.allowUnseen)",
     "show and allowUnseen are allowed only with binding Exact: with binding Scope, reviewers see only the scope",
 )
+PEOPLE_SIGN: Final = CelRule(
+    "!has(self.signature) || self.kind == 'Human'", "signature is allowed only with kind Human"
+)
 SUBJECT_IS_ONE_THING: Final = CelRule(
     "(has(self.serviceAccount) ? 1 : 0) + (has(self.user) ? 1 : 0) + (has(self.group) ? 1 : 0)"
     " + (has(self.entity) ? 1 : 0) == 1",

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final
 
-from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, bound_properties, sha256
+from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, bound_properties
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant, concerns, scope_of
 from bailiwick_engine.call import Call, Json, Party
+from bailiwick_engine.canonicaljson import sha256
 from bailiwick_engine.names import NameSet
 
 _Path = tuple[str, ...]

@@ -10,9 +10,10 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, NotCanonicalError, bound_properties, canonical
+from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, bound_properties
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Call, Json, Party
+from bailiwick_engine.canonicaljson import NotCanonicalError, canonical
 
 MAX_ARGS: Final = 32
 MAX_ITEMS: Final = 64

@@ -72,9 +72,11 @@ class Gate:
         return frozenset((rule.policy_uid, rule.rule_digest) for rule in self.rules)
 
 
-def plain_steps(steps: Iterable[GrantStep]) -> dict[str, tuple[str, str, frozenset[str], int]]:
+def plain_steps(steps: Iterable[GrantStep]) -> dict[str, tuple[str, str, frozenset[str], int, str | None]]:
     """Return what steps ask for, by their names: two lists of steps are the same where these are equal."""
-    return {step.name: (step.policy, step.kind, frozenset(step.groups or ()), step.count) for step in steps}
+    return {
+        step.name: (step.policy, step.kind, frozenset(step.groups or ()), step.count, step.signature) for step in steps
+    }
 
 
 def unmeetable(gates: Collection[Gate]) -> str | None:
@@ -105,6 +107,7 @@ def gate_of(
                 kind=step.kind,
                 groups=step.groups,
                 count=step.count,
+                signature=step.signature,
             )
             for step in approval.steps
         ),

@@ -26,9 +26,9 @@ from bailiwick_api.kinds.approvalgrant import (
 from bailiwick_api.kinds.matches import RESOURCE_ID_PATTERN
 from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX
 from bailiwick_engine.approval import granttimes, quorum
-from bailiwick_engine.approval.binding import canonical, sha256
 from bailiwick_engine.approval.gates import Gate, plain_steps
 from bailiwick_engine.call import Call, Json, Party, Resource
+from bailiwick_engine.canonicaljson import canonical, sha256
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.reasons import Reason

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from bailiwick_api.kinds.endpointdata import MOST_BYTES, MOST_CONTAINERS
-from bailiwick_engine.approval.binding import NotCanonicalError, canonical
+from bailiwick_engine.canonicaljson import NotCanonicalError, canonical
 from bailiwick_engine.cel.cost.estimate import Extent, Path
 from bailiwick_engine.cel.inputs import NUL, encoded_extent, extent_at
 from bailiwick_engine.problem import Problem

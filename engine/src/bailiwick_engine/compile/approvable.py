@@ -32,6 +32,11 @@ def problems(rule: Rule, path: str) -> list[Problem]:
         for index, step in enumerate(rule.approval.steps)
         if (why := _nobody(step)) is not None
     ]
+    found += [
+        Problem(f"{path}.approval.steps[{index}].signature", "signature is allowed only with kind Human")
+        for index, step in enumerate(rule.approval.steps)
+        if step.signature is not None and step.kind != "Human"
+    ]
     reviews = sum(step.count for step in rule.approval.steps)
     if reviews > MOST_REVIEWS:
         found.append(

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.call import Json
+from bailiwick_engine.canonicaljson import canonical
 from bailiwick_engine.policy.dimensions.table import DIMENSIONS
 
 _DIMENSIONS_EXCEPTIONS: Final = {field: why for one in DIMENSIONS for field, why in one.uncounted.items()}

@@ -10,8 +10,8 @@ from typing import Final
 from bailiwick_api import timezones
 from bailiwick_api.kinds import histories
 from bailiwick_api.kinds.histories import OUTCOME_TIME, SESSION, HistoryDefinition, SessionSource, window_milliseconds
-from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.call import Json
+from bailiwick_engine.canonicaljson import canonical
 from bailiwick_engine.cel import zones
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.members import Path

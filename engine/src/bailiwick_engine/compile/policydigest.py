@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from bailiwick_api.kinds.endpointpolicy import CeilingEntry, Delegation, EndpointPolicySpec, EndpointSettings, Rule
 from bailiwick_api.kinds.httproutes import HttpSettings
-from bailiwick_engine.approval.binding import canonical
+from bailiwick_engine.canonicaljson import canonical
 from bailiwick_engine.steps import Steps
 
 # Of conditions, ids and routes: what all of them come to takes a millisecond.

@@ -9,8 +9,8 @@ from collections.abc import Collection
 
 from bailiwick_api.kinds.approvalrequirement import Limits
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec, Rule
-from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.call import Json
+from bailiwick_engine.canonicaljson import canonical
 from bailiwick_engine.compile.digestfields import meaning
 
 Pairs = Collection[tuple[str, str]]

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from bailiwick_api.kinds.endpointpolicy import EndpointSettings, Identity
 from bailiwick_api.kinds.httproutes import HttpRoute
-from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.call import Json
+from bailiwick_engine.canonicaljson import canonical
 from bailiwick_engine.compile.digestfields import meaning
 from bailiwick_engine.compile.routes import overlap
 from bailiwick_engine.keys import Key

@@ -9,11 +9,12 @@ import msgspec
 from msgspec.structs import replace
 
 from bailiwick_engine.approval import display, grants as approval
-from bailiwick_engine.approval.binding import NotCanonicalError, digest as digest_of, hash_of
+from bailiwick_engine.approval.binding import digest as digest_of, hash_of
 from bailiwick_engine.approval.cooldown import same_request
 from bailiwick_engine.approval.gates import Gate, join_gates, unmeetable
 from bailiwick_engine.approval.grants import Fitness, Grant
 from bailiwick_engine.call import Call, Party, ShownApproval
+from bailiwick_engine.canonicaljson import NotCanonicalError
 from bailiwick_engine.circumstances import Circumstances, Freshness
 from bailiwick_engine.decision.historyneeds import is_touched, with_history
 from bailiwick_engine.decision.hops import Hop, hops, invalid

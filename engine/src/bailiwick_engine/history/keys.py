@@ -8,8 +8,8 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from bailiwick_engine.approval.binding import NotCanonicalError, canonical
 from bailiwick_engine.call import Call, Json, Party
+from bailiwick_engine.canonicaljson import NotCanonicalError, canonical
 from bailiwick_engine.cel.inputs import NUL, Inputs
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.policy.histories import KeyPart, MemberPart, PartyPart, SessionPart, part_name

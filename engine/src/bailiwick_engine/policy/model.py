@@ -7,9 +7,9 @@ replaced as a whole.
 import hashlib
 from dataclasses import dataclass, field, replace
 
-from bailiwick_engine.approval.binding import canonical
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Json, Resource
+from bailiwick_engine.canonicaljson import canonical
 from bailiwick_engine.cel.conditions import Scope
 from bailiwick_engine.cel.members import Path
 from bailiwick_engine.keys import Key

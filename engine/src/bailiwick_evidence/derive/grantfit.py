@@ -33,6 +33,7 @@ def grant_fits(grant: GrantState, digest: str | None, gate: Gate, call: Call) ->
             kind=step.kind,
             groups=None if step.groups is None else list(step.groups),
             count=step.count,
+            signature=step.signature,
         )
         for step in grant.steps
     ]

@@ -93,6 +93,7 @@ class GrantStepState(msgspec.Struct, frozen=True):
     kind: Literal["Human", "System"]
     groups: tuple[str, ...] | None
     count: int
+    signature: Literal["Key", "Required"] | None = None
 
 
 class GrantReviewState(msgspec.Struct, frozen=True):

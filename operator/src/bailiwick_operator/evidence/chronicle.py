@@ -24,7 +24,7 @@ _LOG: Final = structlog.get_logger(__name__)
 _TURN: Final = 0.005
 
 Object = dict[str, Any]
-_STEP: Final = ("name", "policy", "kind", "groups", "count")
+_STEP: Final = ("name", "policy", "kind", "groups", "count", "signature")
 _REVIEW: Final = ("reviewer", "step", "group", "decision", "binding")
 _STATUS: Final = ("approvedTime", "notAfterTime", "uses", "useRecords", "resolved")
 _REQUEST: Final = ("origin", "pendingUntilTime", "windowSeconds", "maxUses")

@@ -208,7 +208,7 @@ def _check_terms(request: Request, gate: Gate) -> None:
         differing = sorted(name for name in {*actual, *required} if actual.get(name) != required.get(name))
         raise _UnfitError(
             f"the steps must be those of the rules, which are {_join(required)}: correct {_join(differing)}"
-            " (policy, kind, groups and count must be those of the rule)"
+            " (policy, kind, groups, count and signature must be those of the rule)"
         )
     for name, wanted, most in (
         ("windowSeconds", request.window_seconds, gate.window_seconds),

@@ -6,16 +6,9 @@ from typing import Any, Final
 import pytest
 from msgspec.structs import replace
 
-from bailiwick_engine.approval.binding import (
-    NotCanonicalError,
-    binding_object,
-    bound_context,
-    canonical,
-    digest,
-    hash_of,
-    sha256,
-)
+from bailiwick_engine.approval.binding import binding_object, bound_context, digest, hash_of
 from bailiwick_engine.call import Action, Call, Party, Resource
+from bailiwick_engine.canonicaljson import NotCanonicalError, canonical, sha256
 from unit.engine.cases import CALL, with_context
 
 ALICE: Final = {"type": "user", "id": "alice@example.com"}

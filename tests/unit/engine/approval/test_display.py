@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from bailiwick_engine.approval import display
-from bailiwick_engine.approval.binding import NotCanonicalError
 from bailiwick_engine.approval.display import inspectable, items_of, lacking, visible
 from bailiwick_engine.call import Action, Call, Party, Resource, UnprovenParty
+from bailiwick_engine.canonicaljson import NotCanonicalError
 from bailiwick_engine.reasons import Reason
 from support.objects import gated_rule
 from unit.engine.cases import CALL, approving, gate_of, governed, with_context

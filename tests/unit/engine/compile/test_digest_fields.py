@@ -147,6 +147,7 @@ OTHERWISE: Final[dict[tuple[str, str], Callable[[Any], object]]] = {
     ("CalendarPeriod", "time_zone"): lambda _: "Europe/Paris",
     ("HistoryCounts", "when"): lambda text: f"{text} && true",
     ("Rule", "effect"): lambda _: "RequireApproval",
+    ("Step", "signature"): lambda _: "Required",
 }
 # A name goes together with all that use it.
 USED: Final[dict[tuple[str, str], tuple[str, ...]]] = {
@@ -169,8 +170,12 @@ def mutated(spec: EndpointPolicySpec, field: Field) -> EndpointPolicySpec:
 
 
 def base_of(field: Field) -> EndpointPolicySpec:
-    """Return the policy in which a field is changed: entities need the word of the enforcer."""
-    return whole(entities=field.owners[-1] != ("Identity", "verification"), claim=field.owners[-1] == CLAIM)
+    """Return the policy in which a field is changed: entities need the word of the enforcer, and only people sign."""
+    found = whole(entities=field.owners[-1] != ("Identity", "verification"), claim=field.owners[-1] == CLAIM)
+    if field.owners[-1] != ("Step", "kind"):
+        return found
+    unsigned: EndpointPolicySpec = changed(found, (*field.place[:-1], "signature"), None)
+    return unsigned
 
 
 def _named(field: Field) -> str:

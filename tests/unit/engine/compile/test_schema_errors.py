@@ -68,7 +68,7 @@ CASES: Final[dict[str, tuple[str, object, str]]] = {
     "a field like none": (
         "spec.rules.0.approval",
         approval(steps=[{**STEP, "xyz": 1}]),
-        f"{APPROVAL}.steps[0].xyz: unknown field; the fields here are count, groups, kind, name",
+        f"{APPROVAL}.steps[0].xyz: unknown field; the fields here are count, groups, kind, name, signature",
     ),
     "a field that is missing": ("spec.endpoint", ..., "spec.endpoint: is required"),
     "null": ("spec.endpoint", None, "spec.endpoint: must be a string"),

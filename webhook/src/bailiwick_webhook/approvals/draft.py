@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from bailiwick_api.kinds.approvalgrant import ApprovalGrantSpec
 from bailiwick_api.kinds.meta import API_VERSION, SUBJECT_LABEL
 from bailiwick_engine.approval import grants
-from bailiwick_engine.approval.binding import bound_context, sha256
+from bailiwick_engine.approval.binding import bound_context
 from bailiwick_engine.approval.cooldown import request_digest
 from bailiwick_engine.approval.display import items_of
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Call, Party
+from bailiwick_engine.canonicaljson import sha256
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_webhook.approvals.throttle import label_of
 

@@ -14,9 +14,10 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from bailiwick_engine.approval.binding import NotCanonicalError, digest
+from bailiwick_engine.approval.binding import digest
 from bailiwick_engine.approval.grants import Grant, chain
 from bailiwick_engine.call import Call, Party
+from bailiwick_engine.canonicaljson import NotCanonicalError
 from bailiwick_engine.decision.historyneeds import denied_needs
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.history.needs import HistoryNeeds, Passing

@@ -12,10 +12,11 @@ from typing import Any, Final
 import msgspec
 import orjson
 
-from bailiwick_engine.approval.binding import NotCanonicalError, digest as digest_of
+from bailiwick_engine.approval.binding import digest as digest_of
 from bailiwick_engine.approval.grants import Grant, GrantKey, parse
 from bailiwick_engine.boundedcache import BoundedCache
 from bailiwick_engine.call import Call, Party
+from bailiwick_engine.canonicaljson import NotCanonicalError
 from bailiwick_webhook.store.listwatch import Key
 
 _PARSED: Final = 1024

@@ -15,8 +15,9 @@ from typing import Any, Final, NamedTuple, TypeVar
 from aiohttp import web
 from msgspec.structs import replace
 
-from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, NotCanonicalError, sha256
+from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST
 from bailiwick_engine.call import Action
+from bailiwick_engine.canonicaljson import NotCanonicalError, sha256
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_webhook.evaluation import EvaluationRequest

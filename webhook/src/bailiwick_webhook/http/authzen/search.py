@@ -12,8 +12,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from bailiwick_api.times import epoch_stamp
-from bailiwick_engine.approval.binding import sha256
 from bailiwick_engine.call import Call, Party
+from bailiwick_engine.canonicaljson import sha256
 from bailiwick_engine.decision.search import SearchKind
 from bailiwick_engine.reasons import EXPLAINED
 from bailiwick_webhook.evaluation import EvaluationRequest

@@ -1,0 +1,158 @@
+"""Whether the signature of a review counts: one pure function for operator, decision point and audit.
+
+Standing: the top of this room. Holds: only a signature of the reviewer's own enrolled key over this very grant, step,
+decision and reason counts (invariant 30 of hack/invariants.py); where a step asks for `Required`, only one for which
+the key verified its user.
+"""
+
+import json
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+from bailiwick_api.kinds.approvalgrant import GrantStep, Review
+from bailiwick_engine.canonicaljson import NotCanonicalError
+from bailiwick_engine.signatures.registrars import ReviewerTrust
+from bailiwick_engine.signatures.sshsig import (
+    USER_PRESENT,
+    USER_VERIFIED,
+    SignatureFormatError,
+    SshSignature,
+    parse_signature,
+    verify,
+)
+from bailiwick_engine.signatures.statement import (
+    REVIEW_NAMESPACE,
+    ReviewedGrant,
+    SignedReview,
+    review_statement,
+)
+
+_ORIGIN: Final = re.compile(r"(https?)://([a-z0-9]([-a-z0-9.]*[a-z0-9])?)(:[1-9][0-9]{0,4})?")
+_LOCAL: Final = "localhost"
+_KEPT: Final = 1_024
+
+
+def asks_signature(step: GrantStep, review: Review) -> bool:
+    """Tell whether a review counts only with a signature: a Deny counts without."""
+    return step.signature is not None and review.decision == "Approve"
+
+
+def signature_problem(
+    grant: ReviewedGrant, review: Review, step: GrantStep, trust: ReviewerTrust, now: float
+) -> str | None:
+    """Return why a review does not count for want of a signature, for a person; None where nothing is wrong.
+
+    `now`: seconds since the epoch; to look back, when the review was counted.
+    """
+    if not asks_signature(step, review):
+        return None
+    if review.signature is None:
+        return f"step {step.name} needs a signed review: approve in the console, or with --key"
+    return signed_review_problem(
+        grant,
+        SignedReview.from_review(review),
+        review.signature,
+        trust,
+        now,
+        verified_user=step.signature == "Required",
+    )
+
+
+def signed_review_problem(
+    grant: ReviewedGrant, review: SignedReview, text: str, trust: ReviewerTrust, now: float, *, verified_user: bool
+) -> str | None:
+    """Return why this signature over a review does not count; None where it does."""
+    if (problem := enrolment_problem(review.reviewer, text, trust, now)) is not None:
+        return problem
+    try:
+        statement = review_statement(grant, review)
+    except NotCanonicalError as error:
+        return f"the review cannot be signed: {error}"
+    return statement_problem(text, statement, trust.rp_ids, verified_user=verified_user)
+
+
+def enrolment_problem(reviewer: str, text: str, trust: ReviewerTrust, now: float) -> str | None:
+    """Return why the key of a signature is not one of this reviewer's at this time; None where it is."""
+    if trust.keys is None:
+        return f"the reviewers' keys cannot be used: {trust.problem}"
+    if trust.keys.expires <= now:
+        return "the file of reviewers' keys has expired: a registrar must sign a new one"
+    try:
+        key = _parsed_signature(text).key
+    except SignatureFormatError as error:
+        return f"the signature cannot be read: {error}"
+    entry = trust.keys.key_of(reviewer, key)
+    if entry is None:
+        return f"key {key.fingerprint} is not enrolled for {reviewer}: a registrar must enrol it"
+    if not entry.in_time(now):
+        return f"key {key.fingerprint} of {reviewer} is not valid at this time: sign with another enrolled key"
+    return None
+
+
+def statement_problem(text: str, statement: bytes, rp_ids: frozenset[str] | None, *, verified_user: bool) -> str | None:
+    """Return why a signature is not one over this statement, made as the step asks; None where it is.
+
+    `rp_ids`: where passkeys may be used; None: where they are enrolled for.
+    """
+    try:
+        signature = _parsed_signature(text)
+    except SignatureFormatError as error:
+        return f"the signature cannot be read: {error}"
+    if not _is_signed(text, statement):
+        return "the signature is over something else than this review: sign the statement of this review"
+    if signature.touch is not None and not signature.touch.flags & USER_PRESENT:
+        return "the security key was not touched: sign again and touch it"
+    if verified_user and (signature.touch is None or not signature.touch.flags & USER_VERIFIED):
+        return "the step needs a key that verifies its user: use a passkey, or a security key with -O verify-required"
+    return None if signature.assertion is None else _origin_problem(signature, rp_ids)
+
+
+@lru_cache(_KEPT)
+def _parsed_signature(text: str) -> SshSignature:
+    """Read a signature. Raises `SignatureFormatError`."""
+    return parse_signature(text)
+
+
+@lru_cache(_KEPT)
+def _is_signed(text: str, statement: bytes) -> bool:
+    # To verify takes a tenth of a millisecond or more, and a grant is judged at each call that it may be for.
+    signature = _parsed_signature(text)
+    return verify(signature, signature.key, REVIEW_NAMESPACE, statement)
+
+
+def _origin_problem(signature: SshSignature, rp_ids: frozenset[str] | None) -> str | None:
+    """Return why an assertion was not made where passkeys may be used (WebAuthn section 7.2); None where it was."""
+    assertion, rp_id = signature.assertion, signature.key.application
+    if assertion is None or rp_id is None:
+        return None
+    if rp_ids is not None and rp_id not in rp_ids:
+        return f"passkeys of {rp_id} are not accepted here: set --passkey-rp-id"
+    members = _client_data(assertion.client_data)
+    if members is None:
+        return "the client data of the passkey is not plain JSON: sign again in another browser"
+    if members.get("crossOrigin", False) is not False or "topOrigin" in members:
+        return "the passkey was used from a page inside another page: sign on the console's own page"
+    match = _ORIGIN.fullmatch(assertion.origin)
+    host = "" if match is None else match[2]
+    local = host == _LOCAL or host.endswith(f".{_LOCAL}")
+    if match is None or not (host == rp_id or host.endswith(f".{rp_id}")) or (match[1] == "http" and not local):
+        return f"the passkey was used at {assertion.origin}, which is not {rp_id}: sign on the console's own page"
+    return None
+
+
+def _client_data(held: bytes) -> dict[str, Any] | None:
+    """Return the members of client data; None where it is no JSON object, or has a name twice: readers then differ."""
+    try:
+        found = json.loads(held.decode(), object_pairs_hook=_distinct_names)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _distinct_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        message = "a name stands twice"
+        raise ValueError(message)
+    return found
