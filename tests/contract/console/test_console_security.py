@@ -32,10 +32,12 @@ PATHS: Final = {
     "/endpoints/crm/crm-none?history=h-none&objects=2": 404,
     "/access": 200,
     "/access/none": 404,
+    "/passkeys": 200,
     "/decisions": 200,
     "/decisions/none/1": 200,
     "/static/console.css": 200,
     "/static/console.js": 200,
+    "/static/passkey.js": 200,
     "/static/nothing": 404,
     "/nothing": 404,
     "/open?token=wrong": 403,
@@ -204,7 +206,7 @@ def test_a_preflight_of_another_origin_is_not_answered(visit: Visit) -> None:
     assert (answer.status, [name for name in answer.headers if "allow-origin" in name]) == (403, [])
 
 
-@pytest.mark.parametrize("path", [*PATHS, f"{GRANT}/review", f"{GRANT}/revoke"])
+@pytest.mark.parametrize("path", [*PATHS, f"{GRANT}/review", f"{GRANT}/sign", f"{GRANT}/revoke"])
 def test_loading_a_page_writes_nothing(console: ServedConsole, visit: Visit, path: str) -> None:
     fields = urlencode(form_of(visit.get(GRANT)))
     visit.get(f"{path}?{fields}")
@@ -268,7 +270,8 @@ def test_no_template_marks_anything_as_safe_and_no_page_has_inline_code() -> Non
         text = template.read_text(encoding="utf-8")
         assert not re.search(r"\|\s*safe|autoescape|Markup", text), template
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=|javascript:", text), template
-    script = (folder / "static" / "console.js").read_text(encoding="utf-8")
+    script = "".join(one.read_text(encoding="utf-8") for one in (folder / "static").glob("*.js"))
+    assert "credentials.get" in script
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|Function\(", script)
 
 

@@ -5,13 +5,13 @@ request names one.
 """
 
 import ipaddress
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars
 
 _HTTPS: Final = 443
 _INSTALLATION: Final = Installation().namespace
@@ -39,9 +39,11 @@ class PublicAddress:
     def rp_id(self) -> str | None:
         """The host without its port; None for an address, which no passkey is for (WebAuthn, 5.1.2)."""
         name = urlsplit(self.url).hostname
-        with suppress(ValueError):
-            return None if ipaddress.ip_address(name or "") else name
-        return name
+        try:
+            ipaddress.ip_address(name or "")
+        except ValueError:
+            return name
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,14 @@ class ClientSettings:
 
 @dataclass(frozen=True, slots=True)
 class HostedPlaces:
-    """Where it looks. `namespace` None: people begin with all of them. `installation`: where Bailiwick itself is."""
+    """Where it looks. `namespace` None: people begin with all of them. `installation`: where Bailiwick itself is.
+
+    `registrars`: who enrols reviewers there, as far as the console was given their keys.
+    """
 
     namespace: str | None = None
     installation: str = _INSTALLATION
+    registrars: Registrars = NO_REGISTRARS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,34 @@
+"""The reviewers' keys as the cluster stores them: a ConfigMap of these people's keys, which registrars signed."""
+
+from pathlib import Path
+from typing import Final
+
+from bailiwick_governance.signing.enrolment import enrolment_line
+from bailiwick_governance.signing.passkeys import passkey_key
+from localcluster.rest import Rest
+from support.console.softpasskey import SoftPasskey
+from support.namespaces import Roles
+from support.objects import Object
+from support.signing.sshkeygen import signed_by
+
+NAME: Final = "bailiwick-reviewers"
+HEADER: Final = "# serial: {serial}\n# expires: 2100-01-01T00:00:00Z\n"
+
+
+def passkey_line(person: str, passkey: SoftPasskey) -> str:
+    """Return the line that enrols a passkey."""
+    return enrolment_line(person, passkey_key(passkey.spki, passkey.rp_id), "passkey")
+
+
+def config_map(*lines: str, registrar: Path, serial: int = 1, namespace: str = "bailiwick-system") -> Object:
+    """Return the ConfigMap of these lines, signed by a registrar's key."""
+    text = HEADER.format(serial=serial) + "".join(f"{line}\n" for line in lines)
+    data = {"reviewers": text, "reviewers.sig": signed_by(registrar, "reviewers@bailiwick.dev", text.encode())}
+    metadata = {"namespace": namespace, "name": NAME}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def reader_role(admin: Rest, namespace: str, group: str) -> None:
+    """Let a group read the reviewers' keys, as the how-to says."""
+    rules = [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [NAME], "verbs": ["get"]}]
+    Roles(admin, namespace).give(rules, f"group:{group}")
