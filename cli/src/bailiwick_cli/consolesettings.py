@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.issuers import problem_of_url
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.registrarkeys import registrars_of
 from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
 from bailiwick_console.hosted.settings import ClientSettings, HostedPlaces, HostedSettings, PublicAddress
 
@@ -44,7 +45,9 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
         listen=flags.listen_address,
         port=flags.port,
         health_port=flags.health_port,
-        places=HostedPlaces(flags.namespace, flags.installation),
+        places=HostedPlaces(
+            flags.namespace, flags.installation, registrars_of(flags.registrar_keys, flags.registrar_quorum)
+        ),
     )
 
 
