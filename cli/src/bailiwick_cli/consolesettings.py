@@ -29,7 +29,7 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
     if "openid" not in scopes:
         raise CliError("--scope: openid is missing: without it, no issuer gives an id token")
     return HostedSettings(
-        address=PublicAddress(flags.public_url),
+        address=PublicAddress(flags.public_url, _passkey_host(flags.passkey_rp_id, str(public.hostname))),
         client=ClientSettings(
             issuer=flags.issuer,
             client_id=flags.client_id,
@@ -49,6 +49,12 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
             flags.namespace, flags.installation, registrars_of(flags.registrar_keys, flags.registrar_quorum)
         ),
     )
+
+
+def _passkey_host(given: str | None, host: str) -> str | None:
+    if given is not None and given != host and not host.endswith(f".{given}"):
+        raise CliError(f"--passkey-rp-id: {given!r} must be {host}, the host of --public-url, or a domain above it")
+    return given
 
 
 def _api_server(given: str | None, environment: Mapping[str, str]) -> str:

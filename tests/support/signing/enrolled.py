@@ -5,8 +5,10 @@ from typing import Final
 
 from bailiwick_governance.signing.enrolment import enrolment_line
 from bailiwick_governance.signing.passkeys import passkey_key
+from bailiwick_kube.paths import CORE, object_path
 from localcluster.rest import Rest
 from support.console.softpasskey import SoftPasskey
+from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object
 from support.signing.sshkeygen import signed_by
@@ -26,6 +28,17 @@ def config_map(*lines: str, registrar: Path, serial: int = 1, namespace: str = "
     data = {"reviewers": text, "reviewers.sig": signed_by(registrar, "reviewers@bailiwick.dev", text.encode())}
     metadata = {"namespace": namespace, "name": NAME}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def apply(admin: Rest, config_map: Object) -> None:
+    """Write the entries of the ConfigMap, which the installation has."""
+    metadata = config_map["metadata"]
+    path = object_path(CORE, "configmaps", metadata["namespace"], metadata["name"])
+    stored = admin.get(path)
+    if stored.ok:
+        accepted(admin.patch(stored.body, {"data": config_map["data"]}, "merge"))
+    else:
+        accepted(admin.create(config_map))
 
 
 def reader_role(admin: Rest, namespace: str, group: str) -> None:

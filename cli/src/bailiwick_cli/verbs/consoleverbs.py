@@ -116,6 +116,14 @@ class ServeConsoleFlags(Flags):
     ] = "0.0.0.0"  # noqa: S104 - a pod's
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the pages, over TLS.")] = 8443
     health_port: Annotated[int, typer.Option("--health-port", min=1, max=65535, help="Port of the probes.")] = 8080
+    passkey_rp_id: Annotated[
+        str | None,
+        typer.Option(
+            "--passkey-rp-id",
+            metavar="HOST",
+            help="The host that passkeys are registered for, or a domain above it. Default: the host of --public-url.",
+        ),
+    ] = None
     registrar_keys: RegistrarKeysOption = None
     registrar_quorum: RegistrarQuorumOption = 1
     installation: InstallationOption = INSTALLATION

@@ -19,9 +19,10 @@ _INSTALLATION: Final = Installation().namespace
 
 @dataclass(frozen=True, slots=True)
 class PublicAddress:
-    """The one URL under which people reach the console."""
+    """The one URL under which people reach the console. `passkey_host`: the RP id; None: the host of the URL."""
 
     url: str
+    passkey_host: str | None = None
 
     @property
     def host(self) -> str:
@@ -37,8 +38,8 @@ class PublicAddress:
 
     @property
     def rp_id(self) -> str | None:
-        """The host without its port; None for an address, which no passkey is for (WebAuthn, 5.1.2)."""
-        name = urlsplit(self.url).hostname
+        """The host without its port, or a domain above it; None for an address, which no passkey is for."""
+        name = self.passkey_host or urlsplit(self.url).hostname
         try:
             ipaddress.ip_address(name or "")
         except ValueError:

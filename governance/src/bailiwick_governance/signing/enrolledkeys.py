@@ -54,7 +54,7 @@ def read_enrolled_keys(cluster: ClusterClient, installation: str, registrars: Re
     try:
         keys = parse_reviewer_keys(ReviewerKeyFile.from_config_map(found).text)
     except (RegistrarsError, ReviewerKeysError) as error:
-        return EnrolledKeys(ReviewerTrust(problem=str(error), rp_ids=None))
+        return EnrolledKeys(ReviewerTrust(problem=f"{where}: {error}", rp_ids=None))
     return EnrolledKeys(ReviewerTrust(keys, "", None))
 
 
