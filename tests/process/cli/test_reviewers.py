@@ -10,8 +10,11 @@ import yaml
 
 from support import commandline
 from support.commandline import Ran
+from support.offlineshell import OfflineShell
+from support.pages import script
 from support.signing.sshkeygen import SshOracle, made_key, public_line, signed_by
 
+CHECK: Final = "kubectl bailiwick reviewers check reviewers.yaml --registrar-key registrar.pub"
 NAMESPACE: Final = "reviewers@bailiwick.dev"
 YEAR: Final = ("--expires", "2099-03-01")
 
@@ -167,6 +170,35 @@ def test_people_read_a_table(desk: Desk) -> None:
         r"^oidc:carol +ssh-ed25519 +SHA256:\S+ +of carol +Key +until 2099-03-01T00:00:00Z$", ran.out, re.MULTILINE
     )
     assert ran.err == "The file with serial 2 counts until 2099-03-01T00:00:00Z.\n"
+
+
+def test_a_file_is_extended_without_a_new_key(desk: Desk) -> None:
+    desk.add(desk.request("carol"))
+    assert "there is nothing to add" in desk.run("add", desk.manifest).err
+    desk.add(more=("--expires", "2100-01-01"))
+    desk.sign()
+    said = desk.check("registrar")[1]
+    assert (said["serial"], said["expires"], len(said["keys"])) == (3, "2100-01-01T00:00:00Z", 1)
+
+
+def test_the_page_of_signed_reviews_can_be_typed(desk: Desk) -> None:
+    desk.request("carol"), desk.request("carol", "carol-new"), desk.key("registrar")
+    shell = OfflineShell(desk.folder)
+
+    def typed(beginning: str) -> str:
+        block = script("how-to/sign-reviews.md", beginning).replace("2027-12-01", "2099-12-01")
+        if "SHA256:" in block:
+            (fingerprint, *_) = re.findall(r"SHA256:[A-Za-z0-9+/]+", shell.type(CHECK).out)
+            block = block.replace("SHA256:0Yk1...", fingerprint)
+        ran = shell.type(block)
+        assert ran.code == 0, ran
+        return ran.out
+
+    typed("kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires")
+    assert "oidc:carol" in typed("kubectl bailiwick reviewers check reviewers.yaml")
+    typed("kubectl bailiwick reviewers add reviewers.yaml carol-new.txt --valid-after")
+    typed("kubectl bailiwick reviewers remove reviewers.yaml SHA256:0Yk1...\n")
+    assert typed("kubectl bailiwick reviewers check reviewers.yaml").count("oidc:carol") == 1
 
 
 def forged(text: str, forgery: str, other: str) -> str:

@@ -67,7 +67,9 @@ def add(options: ReviewersAddFlags) -> int:
     expires = None if options.expires is None else _moment(options.expires, "--expires")
     after = None if options.valid_after is None else _moment(options.valid_after, "--valid-after")
     file = Path(options.manifest)
-    requests = [parse_enrolment(_read(one)) for one in options.requests]
+    requests = [parse_enrolment(_read(one)) for one in options.requests or ()]
+    if not requests and expires is None:
+        raise CliError("there is nothing to add: name a request, or extend the file with --expires")
     if file.exists():
         manifest = ReviewersManifest.parse(_read(options.manifest))
     elif expires is None:

@@ -48,13 +48,14 @@ class ReviewersAddFlags(Flags):
     Examples:
       kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires 2027-03-01
       kubectl bailiwick reviewers add reviewers.yaml dave.txt erin.txt --valid-after 2026-12-01
+      kubectl bailiwick reviewers add reviewers.yaml --expires 2028-03-01
     """
 
     manifest: Annotated[str, _MANIFEST]
     requests: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="REQUEST...", help="What `reviewers request` or the console printed. - is stdin."),
-    ]
+    ] = None
     valid_after: Annotated[
         str | None,
         typer.Option("--valid-after", metavar="DATE", help="From when the keys count (UTC). Default: at once."),
