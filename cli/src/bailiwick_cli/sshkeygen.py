@@ -1,11 +1,13 @@
 """`ssh-keygen -Y sign`: how the command line has a person sign with their own key.
 
-Standing: beside `output`. Holds: no private key is read here; `ssh-keygen` asks for touch and PIN at the terminal, and
-gets the bytes to sign on its standard input alone.
+Standing: beside `output`. Holds: no private key is read here; `ssh-keygen` has the terminal, and asks there
+for passphrase, PIN and touch.
 """
 
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +27,15 @@ def sign(message: bytes, namespace: str, key: str) -> str:
         raise CliError(f"{_PROGRAM} is missing: install OpenSSH, or sign elsewhere with `kubectl bailiwick statement`")
     if not Path(key).is_file():
         raise CliError(f"--key: there is no file {key}")
-    command = [program, "-Y", "sign", "-f", key, "-n", namespace]
-    # What it says and asks stands on the terminal.
-    done = subprocess.run(command, input=message, stdout=subprocess.PIPE, check=False)  # noqa: S603 - a program of the person's own
-    text = done.stdout.decode("ascii", "replace")
+    # In a file and not on standard input, where it would ask for no passphrase and for no PIN.
+    with tempfile.TemporaryDirectory(prefix="bailiwick-sign-") as folder:
+        file = Path(folder) / "message"
+        file.write_bytes(message)
+        command = [program, "-Y", "sign", "-f", key, "-n", namespace, str(file)]
+        # What it says and asks stands on the terminal, and nothing of it among our data.
+        done = subprocess.run(command, stdout=sys.stderr, check=False)  # noqa: S603 - a program of the person's own
+        signature = file.with_name(f"{file.name}.sig")
+        text = signature.read_text(encoding="ascii") if signature.is_file() else ""
     if done.returncode or _END not in text:
         raise CliError(f"{_PROGRAM} did not sign with {key}: it says why above")
     return text

@@ -74,6 +74,17 @@ def test_a_request_is_a_line_and_a_proof_that_openssh_verifies(desk: Desk) -> No
     assert oracle.accepts("oidc:carol", "enrol@bailiwick.dev", f"{line}\n".encode(), proof)
 
 
+def test_a_passphrase_is_asked_for_at_the_terminal(desk: Desk) -> None:
+    key = made_key(desk.folder / "locked", "locked", "open sesame")
+    ran = commandline.run_at_terminal(
+        *("reviewers", "request", "--key", str(key), "--reviewer", "carol"),
+        kubeconfig=desk.folder / "none",
+        typed="open sesame\n",
+        after="passphrase",
+    )
+    assert (ran.code, ran.out.count("BEGIN SSH SIGNATURE")) == (0, 1), ran
+
+
 def test_a_file_that_a_registrar_signed_counts_and_openssh_says_so_too(desk: Desk) -> None:
     desk.add(desk.request("carol"), desk.request("dave"))
     code, said = desk.check("registrar")

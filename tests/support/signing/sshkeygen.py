@@ -11,9 +11,9 @@ from typing import Final
 _PROGRAM: Final = "ssh-keygen"
 
 
-def made_key(file: Path, comment: str = "laptop") -> Path:
-    """Make an ed25519 key without a passphrase, and return its file."""
-    command = [_PROGRAM, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(file)]
+def made_key(file: Path, comment: str = "laptop", passphrase: str = "") -> Path:
+    """Make an ed25519 key, and return its file."""
+    command = [_PROGRAM, "-q", "-t", "ed25519", "-N", passphrase, "-C", comment, "-f", str(file)]
     subprocess.run(command, check=True, timeout=60)
     return file
 
