@@ -1,4 +1,4 @@
-"""The 29 invariants of approvals and histories, and where they hold. `generate_invariants` writes tests-as-evidence.md.
+"""The 30 invariants of approvals and histories, and where they hold. `generate_invariants` writes tests-as-evidence.md.
 
 Holds: a number keeps its meaning. A sentence says where Bailiwick differs from common practice, and what it does not
 offer. Tests name an invariant by `@pytest.mark.invariant(number)`.
@@ -34,6 +34,7 @@ _DEVIATIONS: Final = Code("bailiwick_engine.approval.fingerprint.deviations")
 _ANSWERS: Final = Code("bailiwick_engine.approval.grants.answers")
 _CURRENT: Final = Code("bailiwick_engine.approval.grants.current")
 _SETTINGS: Final = Code("bailiwick_engine.compile.settingsdigest.settings_meaning")
+_STATEMENT: Final = Code("bailiwick_engine.signatures.statement.review_statement")
 _CONSUME: Final = Code("bailiwick_webhook.approvals.consumer.Consumer.consume")
 
 INVARIANTS: Final = (
@@ -72,7 +73,8 @@ INVARIANTS: Final = (
         3,
         "The right to review is the verb `approve` of the person who writes the review, on the policy of the step."
         " Neither of our accounts has it, and nothing of ours reviews for anybody. Who may impersonate a reviewer"
-        " is that reviewer to the API server: its audit log has both names.",
+        " is that reviewer to the API server: its audit log has both names. Where a step asks for a signature, such a"
+        " review does not count (30).",
         (
             reviewing("you need the verb approve on the endpointpolicy of the step"),
             opening("you need the verb request on each endpointpolicy that the grant names"),
@@ -112,8 +114,10 @@ INVARIANTS: Final = (
     Invariant(
         7,
         "A review lies inside the grant that it is of, and repeats what was shown: the digest, or for a Scope the"
-        " grant's uid. A grant created again under the same name has another uid and none of the reviews.",
+        " grant's uid. A grant created again under the same name has another uid and none of the reviews. A signature"
+        " covers the whole request as it is stored, with the step, the group, the decision and the reason.",
         (
+            _STATEMENT,
             reviewing("the review is for another request: its binding differs from the grant's binding"),
             reviewing("the grant has no such step"),
             Code("bailiwick_engine.approval.quorum.binding_of"),
@@ -373,6 +377,20 @@ INVARIANTS: Final = (
             deleting_history(historyguards.CANARY_IS_NEVER_STORED),
             Code("bailiwick_operator.histories.sweeper.HistorySweeper"),
             _DEVIATIONS,
+        ),
+    ),
+    Invariant(
+        30,
+        "Where a step asks for a signature, only one by the reviewer's own enrolled key over this request, step and"
+        " decision counts. Registrars alone enrol keys, and nothing of Bailiwick holds one. The operator verifies"
+        " when it counts, the decision point at each use, and an auditor offline.",
+        (
+            reviewing(guards.REVIEW_SIGNED),
+            SchemaRule(cel.PEOPLE_SIGN),
+            Code("bailiwick_engine.signatures.reviewsignature.signature_problem"),
+            Code("bailiwick_engine.signatures.registrars.ReviewerKeyFile.judge"),
+            _FITNESS,
+            Code("bailiwick_operator.reconcile.reviewsignatures.signatures_of"),
         ),
     ),
 )

@@ -176,7 +176,7 @@ def full_grant(namespace: str, name: str = "wanted") -> Object:
         display=[{"name": "resource.id", "value": "42"}],
         reason="INC-4412 export for the audit",
         idempotency={"key": DIGEST, "request": DIGEST},
-        steps=[step(groups=["crm-owners"])],
+        steps=[step(groups=["crm-owners"], signature="Key")],
         maxUses=2,
     )
     out["spec"]["request"]["requester"]["uid"] = "carol-uid"
@@ -189,6 +189,7 @@ def full_grant(namespace: str, name: str = "wanted") -> Object:
             "decision": "Approve",
             "reason": "as agreed",
             "binding": DIGEST,
+            "signature": "-----BEGIN SSH SIGNATURE-----",
         }
     ]
     out["spec"]["revocation"] = {"by": "dave", "reason": "no longer needed", "for": "carol"}
@@ -268,7 +269,15 @@ def largest_grant(namespace: str, requester: str = "carol") -> Object:
 def largest_step(policy: str, number: int) -> Object:
     """Return a step whose last group is `crm-owners`."""
     groups = [*("g" * 251 + f"{one:02}" for one in range(15)), "crm-owners"]
-    return {"name": "s" * 379 + f"{number:02}", "policy": policy, "kind": "Human", "groups": groups, "count": 1}
+    name = "s" * 379 + f"{number:02}"
+    return {
+        "name": name,
+        "policy": policy,
+        "kind": "Human",
+        "groups": groups,
+        "count": 1,
+        "signature": "Required",
+    }
 
 
 def _condition(kind: str) -> Object:

@@ -18,8 +18,8 @@ EVERYTHING: Final = (Shown("tests/cluster/test_all.py", "test_all", tuple(NUMBER
 
 
 class TestTheTable:
-    def test_has_the_29_in_order(self) -> None:
-        assert [invariant.number for invariant in INVARIANTS] == list(range(1, 30))
+    def test_has_the_30_in_order(self) -> None:
+        assert [invariant.number for invariant in INVARIANTS] == list(range(1, 31))
 
     def test_is_up_to_date_and_nothing_is_wrong_with_it(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert generate_invariants.main(["--check"]) == 0
@@ -66,7 +66,7 @@ def test_a_place_that_is_gone_is_told(what: str) -> None:
     place = GONE[what]
     assert not place.present()
     told = [*INVARIANTS[:-1], replace(INVARIANTS[-1], places=(*INVARIANTS[-1].places, place))]
-    assert wrong(invariants=told) == f"invariant 29 names what is not there: {place}"
+    assert wrong(invariants=told) == f"invariant 30 names what is not there: {place}"
 
 
 @pytest.mark.parametrize("number", sorted(NUMBERS))
@@ -80,7 +80,7 @@ def test_a_test_that_needs_no_api_server_is_not_enough() -> None:
     assert "invariant 7 has no test on a real API server" in wrong(alone)
 
 
-@pytest.mark.parametrize(("numbers", "told"), [((30,), "30"), ((0, 1), "0"), (("one",), "one"), ((), "none is named")])
+@pytest.mark.parametrize(("numbers", "told"), [((31,), "31"), ((0, 1), "0"), (("one",), "one"), ((), "none is named")])
 def test_a_mark_of_no_invariant_is_told(numbers: tuple[object, ...], told: str) -> None:
     shown = [*EVERYTHING, Shown("tests/unit/test_one.py", "test_one", numbers)]
     assert wrong(shown) == f"tests/unit/test_one.py: test_one: no such invariant: {told}"

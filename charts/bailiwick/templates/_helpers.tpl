@@ -49,6 +49,10 @@
 {{- printf "%s-issuers" (include "bailiwick.fullname" .) -}}
 {{- end -}}
 
+{{- define "bailiwick.registrars.name" -}}
+{{- printf "%s-registrars" (include "bailiwick.fullname" .) -}}
+{{- end -}}
+
 {{/* What a guard asks of a username besides, where prefixes of people are given: the end of its expression. */}}
 {{- define "bailiwick.people" -}}
 {{- with .Values.humanUsernamePrefixes -}}

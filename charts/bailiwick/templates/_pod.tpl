@@ -10,6 +10,9 @@ annotations:
   {{- /* Issuers are read at the start: other ones take other pods. */}}
   {{- $_ := set $annotations "bailiwick.dev/issuers" (include "bailiwick.issuers" .root | sha256sum) }}
   {{- end }}
+  {{- if and .root.Values.reviewers.registrars (ne .component "console") }}
+  {{- $_ := set $annotations "bailiwick.dev/registrars" (include "bailiwick.registrars" .root | sha256sum) }}
+  {{- end }}
   {{- toYaml (merge $annotations $own.podAnnotations .root.Values.commonAnnotations) | nindent 2 }}
 {{- end -}}
 
@@ -113,6 +116,11 @@ env:
   mountPath: /etc/bailiwick/issuers
   readOnly: true
 {{- end }}
+{{- if .root.Values.reviewers.registrars }}
+- name: registrars
+  mountPath: /etc/bailiwick/registrars
+  readOnly: true
+{{- end }}
 {{- with (get .root.Values .component).extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -146,6 +154,11 @@ env:
   configMap:
     name: {{ include "bailiwick.issuers.name" .root }}
 {{- end }}
+{{- if .root.Values.reviewers.registrars }}
+- name: registrars
+  configMap:
+    name: {{ include "bailiwick.registrars.name" .root }}
+{{- end }}
 {{- with (get .root.Values .component).extraVolumes }}
 {{ toYaml . }}
 {{- end }}
@@ -173,6 +186,29 @@ period. 10 seconds of that are for responses in progress, as validate.yaml says.
 {{- if .Values.issuers }}
 - --issuers=/etc/bailiwick/issuers/issuers.yaml
 {{- end }}
+{{- with .Values.reviewers }}
+{{- if .registrars }}
+- --registrar-keys=/etc/bailiwick/registrars/registrars.pub
+- --registrar-quorum={{ int64 .quorum }}
+{{- range (include "bailiwick.rpIDs" $ | fromYamlArray) }}
+- {{ printf "--passkey-rp-id=%s" . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The hosts for which passkeys of reviewers are registered: the served console's, and that of consoles on loopback. */}}
+{{- define "bailiwick.rpIDs" -}}
+{{- $served := .Values.reviewers.rpID -}}
+{{- if and (not $served) .Values.console.enabled -}}
+{{- $served = (urlParse .Values.console.publicURL).host | splitList ":" | first -}}
+{{- end -}}
+{{- list $served "bailiwick.localhost" | compact | uniq | toYaml -}}
+{{- end -}}
+
+{{/* The keys of the registrars, a line each. */}}
+{{- define "bailiwick.registrars" -}}
+{{- join "\n" .Values.reviewers.registrars -}}
 {{- end -}}
 
 {{/* Flags that say to both processes, in the same words, what policies may take. */}}

@@ -10,6 +10,7 @@ import msgspec
 from bailiwick_api.accounts import Installation
 from bailiwick_api.voidgrants import NONE, VoidGrants
 from bailiwick_engine.historynumbers import UNREAD, HistoryReadings
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 
 
 class Freshness(Enum):
@@ -26,7 +27,8 @@ class Circumstances(msgspec.Struct, frozen=True, gc=False):
     `outdated`: policies of the call's endpoint changed some time ago and are not compiled yet, so that what the present
     ones would allow is denied.
     `void`: the grants of which the operator could say that they are void nowhere but in a list. `history`: the numbers
-    of the endpoint's histories; by default none is known, and nothing is counted.
+    of the endpoint's histories; by default none is known, and nothing is counted. `reviewers`: whose signatures count;
+    by default none.
     """
 
     now: float
@@ -36,3 +38,4 @@ class Circumstances(msgspec.Struct, frozen=True, gc=False):
     outdated: bool = False
     void: VoidGrants = NONE
     history: HistoryReadings = UNREAD
+    reviewers: ReviewerTrust = NO_REVIEWER_KEYS

@@ -12,7 +12,11 @@ POLICY_LIST: Final = "policies"
 """A list of policies, which later records name by its digest."""
 OF_CHAINS: Final = frozenset({"open", "close", "ledger", "hash"})
 """Lines of a chain about itself."""
-OF_LEDGERS: Final = frozenset({"checkpoint", "policy", "mode", "grant", "keys", "guard", "witness", "dropped"})
+REVIEWERS: Final = "reviewers"
+"""A file of reviewers' keys, by which signatures of reviews count from then on."""
+OF_LEDGERS: Final = frozenset(
+    {"checkpoint", "policy", "mode", "grant", "keys", "guard", "witness", "dropped", REVIEWERS}
+)
 """Lines of an operator's ledger."""
 SHADOW: Final = "shadow"
 """The decision that a candidate would have made on a call."""

@@ -29,6 +29,7 @@ from bailiwick_operator.evidence.ledger import OperatorLedger, output
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
 from bailiwick_operator.grants.controller import GrantBarriers
 from bailiwick_operator.guard.keeper import GuardKeeper
+from bailiwick_operator.guard.reviewerfile import ReviewerFile
 from bailiwick_operator.histories.sweeper import INTERVAL as SWEEP_INTERVAL, HistorySweeper
 from bailiwick_operator.keys import KeyKeeper
 from bailiwick_operator.kube import DATA_PATH, FIELD_MANAGER, GRANTS_PATH, POLICIES_PATH, OperatorClient
@@ -205,6 +206,9 @@ def _leader(
         report_void=writer.report_void,
         tell=tell,
         recorded=chronicle.guard_recorded,
+        reviewers=ReviewerFile(
+            kube, installation, settings.registrars, accepted=chronicle.reviewers_recorded, tell=tell
+        ),
     )
     replicas: Replicas = (
         ListedReplicas(settings.replicas)

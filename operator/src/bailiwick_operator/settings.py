@@ -7,7 +7,7 @@ import argparse
 import os
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile import schemaerrors
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, make_registrars
 from bailiwick_operator import notifyflags
 from bailiwick_operator.flagvalues import is_name, is_url
 from bailiwick_operator.notifyflags import NotifySettings
@@ -83,6 +84,7 @@ class OperatorSettings:
     certificate_interval: float = 10.0
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     notify: NotifySettings = NotifySettings()  # noqa: RUF009 - frozen
+    registrars: Registrars = NO_REGISTRARS
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> OperatorSettings:
@@ -98,6 +100,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         configured = issuers.load(options.issuers, schemaerrors.problems) if options.issuers else None
     except issuers.IssuersError as error:
         parser.error(f"--issuers: {error}")
+    try:
+        registrars = _registrars(options)
+    except (OSError, UnicodeDecodeError, RegistrarsError) as error:
+        parser.error(f"--registrar-keys {options.registrar_keys}: {error}")
     lease = LeaseTimes(options.lease_seconds, options.renew_seconds, options.retry_seconds)
     prefixes = options.human_username_prefix or options.environment_prefixes
     return OperatorSettings(
@@ -142,7 +148,17 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
             options.namespace_spec_bytes,
         ),
         notify=notifyflags.read(options),
+        registrars=registrars,
     )
+
+
+def _registrars(options: argparse.Namespace) -> Registrars:
+    """Return the registrars. Raises `OSError`, `UnicodeDecodeError`, `RegistrarsError`."""
+    if options.registrar_keys is None:
+        return NO_REGISTRARS
+    text = options.registrar_keys.read_text(encoding="utf-8")
+    rp_ids = options.passkey_rp_id or options.environment_rp_ids
+    return make_registrars(text, options.registrar_quorum, rp_ids)
 
 
 def _serving_names(options: argparse.Namespace) -> frozenset[str]:
@@ -207,6 +223,30 @@ def _problem(options: argparse.Namespace) -> str | None:
 
 def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
+
+
+def _add_registrars(parser: argparse.ArgumentParser, from_environment: Callable[[str, str], str]) -> list[str]:
+    """Add the flags of registrars' keys and passkeys; return the hosts of passkeys from the environment."""
+    parser.add_argument(
+        "--registrar-quorum",
+        type=int,
+        default=from_environment("registrar-quorum", "1"),
+        help="registrars who must sign the file of reviewers' keys; as on the decision point (default: 1)",
+    )
+    parser.add_argument(
+        "--registrar-keys",
+        type=Path,
+        default=from_environment("registrar-keys", "") or None,
+        metavar="FILE",
+        help="public keys of the registrars, one .pub line each; as on the decision point",
+    )
+    parser.add_argument(
+        "--passkey-rp-id",
+        action="append",
+        metavar="HOST",
+        help="host for which passkeys of reviewers are registered; repeatable; as on the decision point",
+    )
+    return [host for host in from_environment("passkey-rp-id", "").split(",") if host]
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -332,5 +372,10 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=from_environment("log-level", "info"),
         help="minimum level of the JSON lines that are logged to stderr (default: info)",
     )
-    parser.set_defaults(environment_prefixes=prefixes, environment_replicas=replicas, environment_names=names)
+    parser.set_defaults(
+        environment_prefixes=prefixes,
+        environment_replicas=replicas,
+        environment_names=names,
+        environment_rp_ids=_add_registrars(parser, from_environment),
+    )
     return parser

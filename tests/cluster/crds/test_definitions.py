@@ -4,6 +4,7 @@ import datetime
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
 from bailiwick_api.kinds.meta import GROUP, VERSION
 from bailiwick_api.manifests import crds
 from localcluster.access import Cluster
+from localcluster.rest import Rest
 from support.callers import Callers
 from support.full_objects import full_grant, full_policy, largest_grant, largest_policy
 from support.installation import DEFINITIONS, accepted
@@ -181,6 +183,7 @@ def test_the_largest_grant_is_accepted_reviewed_twenty_times_and_used_fifty_time
         "decision": "Approve",
         "binding": "b" * 80,
         "reason": "r" * 1024,
+        "signature": "s" * 4096,
     }
     reviewers = ["r" * 510 + f"{number:02}" for number in range(20)]
     body["spec"]["reviews"] = [{"reviewer": name, "reviewerUID": "u" * 128, **entry} for name in reviewers[:19]]
@@ -190,7 +193,7 @@ def test_the_largest_grant_is_accepted_reviewed_twenty_times_and_used_fifty_time
     records = [{**use_record("k" * 78 + f"{number:02}"), "evaluationID": "e" * 64} for number in range(50)]
     judged = {
         "counted": [{"reviewer": name} for name in reviewers],
-        "voided": [{"reviewer": "v" * 510 + f"{n:02}"} for n in range(20)],
+        "voided": [{"reviewer": "v" * 510 + f"{n:02}", "message": "m" * 1024} for n in range(20)],
     }
     times = {"approvedTime": later(), "notAfterTime": later(minutes=10)}
     for uses in (49, 50):
@@ -198,21 +201,40 @@ def test_the_largest_grant_is_accepted_reviewed_twenty_times_and_used_fifty_time
         stored = accepted(callers.admin.replace({**stored, "status": status}, "status"))
 
 
-def test_the_largest_grant_passes_the_guards(
+def test_the_largest_grant_passes_the_guards_with_twenty_signed_reviews(
     callers: Callers, installed: Installation, namespace: str, roles: Roles
 ) -> None:
     roles.bind("bailiwick-request", "carol")
     roles.bind("bailiwick-approve", "dave")
+    roles.bind("bailiwick-approve", "group:crm-owners")
     stored = accepted(callers("carol").create(largest_grant(namespace)))
     resolved = {"subjectUID": "u" * 128, "rules": stored["spec"]["request"]["rules"]}
     accepted(callers(installed.operator).patch(stored, {"status": {"resolved": resolved}}, "merge", "status"))
     entry = {"step": "s" * 379 + "19", "group": "crm-owners", "decision": "Approve", "reviewer": "dave"}
-    review = {**entry, "binding": stored["metadata"]["uid"]}
+    review = {**entry, "binding": stored["metadata"]["uid"], "signature": "s" * 4096, "reason": "r" * 1024}
+    for number in range(19):
+        name = "r" * 510 + f"{number:02}"
+        with acting(callers, name, "crm-owners") as client:
+            added = [{"op": "add", "path": "/spec/reviews", "value": []}] if number == 0 else []
+            added.append({"op": "add", "path": "/spec/reviews/-", "value": {**review, "reviewer": name}})
+            assert client.patch(stored, added, "json").message == ""
     for change in (
         {"path": "/spec/reviews/-", "value": review},
         {"path": "/spec/revocation", "value": {"by": "dave", "reason": "r" * 1024}},
     ):
         assert callers("dave").patch(stored, [{"op": "add", **change}], "json").message == ""
+
+
+@contextmanager
+def acting(callers: Callers, name: str, *groups: str) -> Iterator[Rest]:
+    """Call as somebody whom the administrator impersonates."""
+    login = callers.admin.login
+    headers = {"Impersonate-User": (name,), "Impersonate-Group": groups}
+    client = Rest(type(login)(login.server, login.authority, token=login.token, acting_as=headers))
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def printed(cluster: Cluster, *words: str) -> list[str]:

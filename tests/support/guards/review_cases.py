@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.manifests.guards import REVIEW, REVIEW_NAMES_AUTHOR
+from bailiwick_api.manifests.guards import REVIEW, REVIEW_NAMES_AUTHOR, REVIEW_SIGNED
 from support.guards.case import INVALID, Case
 from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, ROBOT, Ask, Ground, resolution
 from support.guards.open_cases import OWNER
@@ -34,6 +34,7 @@ _OPERATOR_NAME: Final = "system:serviceaccount:bailiwick-system:bailiwick-operat
 _HR_STEP: Final = f"{OTHER_POLICY}.export.owner"
 _OWNERS_ONLY: Final = [step(groups=["crm-owners"])]
 _TWO_GROUPS: Final = [step(groups=["crm-owners", "sec-oncall"])]
+_SIGNED_STEP: Final = {"steps": [step(signature="Required")]}
 _SYSTEM_STEP: Final = [step(kind="System")]
 
 
@@ -357,6 +358,30 @@ CASES: Final = (
         "of another digest",
         of_opened("carol", binding=OTHER_DIGEST),
         of_opened("carol"),
+        status=INVALID,
+    ),
+    Case(
+        REVIEW,
+        REVIEW_SIGNED,
+        "without a signature of a step that asks for one",
+        of_opened("carol", _SIGNED_STEP),
+        of_opened("carol", _SIGNED_STEP, signature="any text: no guard can verify it"),
+        status=INVALID,
+    ),
+    Case(
+        REVIEW,
+        REVIEW_SIGNED,
+        "with a signature of a step that asks for none",
+        of_opened("carol", signature="any text"),
+        of_opened("carol"),
+        status=INVALID,
+    ),
+    Case(
+        REVIEW,
+        REVIEW_SIGNED,
+        "that denies with a signature",
+        of_opened("carol", _SIGNED_STEP, decision="Deny", signature="any text"),
+        of_opened("carol", _SIGNED_STEP, decision="Deny"),
         status=INVALID,
     ),
     Case(REVIEW, _BINDING, "of a digest where the grant has none", bound_to(DIGEST), PENDING, status=INVALID),

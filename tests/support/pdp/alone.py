@@ -27,6 +27,7 @@ from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_policystore.changes import ChangeAges
 from bailiwick_webhook.admission.bench import PolicyExaminer
@@ -72,6 +73,7 @@ class StaticStore:
     age = 0.0
     clock = None
     void = NONE
+    reviewers = NO_REVIEWER_KEYS
 
     def __init__(self, policies: Iterable[Object]) -> None:
         compiled = [compile_object(raw) for raw in policies]

@@ -231,6 +231,7 @@ def _cluster_parts(
         relist=settings.relist_interval,
         budget=settings.budget,
         tend=keeper.tend,
+        registrars=settings.registrars,
     )
     pdp = Pdp(
         store,

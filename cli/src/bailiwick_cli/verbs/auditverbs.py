@@ -74,6 +74,19 @@ class VerifyFlags(Flags):
             " operator in the log files holds.",
         ),
     ] = None
+    registrar_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--registrar-key",
+            metavar="FILE",
+            help="Verify signed reviews by the files of reviewers' keys that these registrars signed, which the ledger"
+            " of the operator in the log files holds. A file of public keys, one .pub line each; repeatable.",
+        ),
+    ] = None
+    registrar_quorum: Annotated[
+        int,
+        typer.Option("--registrar-quorum", metavar="N", min=1, help="How many of the registrars must have signed."),
+    ] = 1
     leaves: Annotated[list[str] | None, _LEAVES] = None
     since: Annotated[
         str | None,

@@ -25,6 +25,9 @@ MAX_RULES: Final = 4
 NAMES_RESERVED: Final = f"names that begin with {GRANT_NAME_PREFIX} are reserved for the decision point"
 REVIEW_NAMES_AUTHOR: Final = "reviewer must be you"
 USES_ARE_THE_PDPS: Final = "only the decision point can change uses"
+REVIEW_SIGNED: Final = (
+    "approve this step with a signature, in the console or with --key; no other review can have a signature"
+)
 # These two are long, and used elsewhere too.
 ANNOTATED: Final = "only the account that wrote a grant by hand can change its annotations"
 FIELDS_OWNED: Final = "only the account that wrote a grant by hand can change managedFields alone"
@@ -211,6 +214,13 @@ _REVIEW = (
     Validation(
         "variables.added.all(a, a.binding == variables.r.binding.?digest.orValue(object.metadata.uid))",
         "the review is for another request: its binding differs from the grant's binding",
+        reason="Invalid",
+    ),
+    Validation(
+        # A guard cannot verify a signature. The operator does when it counts, and the decision point at each use.
+        "variables.added.all(a, has(a.signature) == (a.decision == 'Approve'"
+        " && variables.steps.exists(s, has(s.signature))))",
+        REVIEW_SIGNED,
         reason="Invalid",
     ),
     Validation(

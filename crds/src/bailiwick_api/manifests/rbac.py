@@ -13,6 +13,7 @@ from bailiwick_api.accounts import (
     GUARD_CONFIG_MAP,
     NOTIFICATIONS_SECRET,
     OPERATOR_LEASE,
+    REVIEWERS_CONFIG_MAP,
     SERVING_SECRET,
     SIGNING_KEYS_SECRET,
     SIGNING_KEYS_TYPE,
@@ -31,12 +32,13 @@ _READ = ["get", "list", "watch"]
 
 
 def accounts(installation: Installation) -> list[dict[str, Any]]:
-    """Return the namespace, the two service accounts, and the objects that the operator fills: Secrets, a ConfigMap.
+    """Return the namespace, the two service accounts, and the objects that others fill: Secrets, ConfigMaps.
 
     Neither account mounts a token unless the pod asks for it. The Secrets are manifests and not created by the
     operator, since RBAC cannot restrict `create` to a name or a type: an account with `create` could make a token of
     any account of the namespace. They have no `data`, so that applying them again removes nothing. The ConfigMap of
-    the witness is a manifest too, so that a missing one was deleted.
+    the witness is a manifest too, so that a missing one was deleted. Registrars fill that of the reviewers' keys: what
+    is in it counts by their signatures alone, so it does not matter who can write it.
     """
     return [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": installation.namespace}},
@@ -58,11 +60,14 @@ def accounts(installation: Installation) -> list[dict[str, Any]]:
             }
             for name in (SIGNING_KEYS_SECRET, CA_SECRET, SERVING_SECRET, WITNESS_SECRET)
         ),
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": WITNESS_CONFIG_MAP, "namespace": installation.namespace},
-        },
+        *(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": name, "namespace": installation.namespace},
+            }
+            for name in (WITNESS_CONFIG_MAP, REVIEWERS_CONFIG_MAP)
+        ),
     ]
 
 
@@ -98,7 +103,7 @@ def webhook(installation: Installation) -> list[dict[str, Any]]:
             installation,
             name,
             [
-                _rule("", ["configmaps"], _READ, [GUARD_CONFIG_MAP]),
+                _rule("", ["configmaps"], _READ, [GUARD_CONFIG_MAP, REVIEWERS_CONFIG_MAP]),
                 _rule("", ["secrets"], _READ, [SIGNING_KEYS_SECRET]),
             ],
         ),
@@ -139,6 +144,7 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 _rule("coordination.k8s.io", ["leases"], ["get", "update"], [OPERATOR_LEASE]),
                 _rule("", ["configmaps"], ["create"]),
                 _rule("", ["configmaps"], ["get", "update"], [GUARD_CONFIG_MAP, CA_CONFIG_MAP]),
+                _rule("", ["configmaps"], ["get"], [REVIEWERS_CONFIG_MAP]),
                 # The memory of the witness. The decision point, which writes the log, must not write it.
                 _rule("", ["configmaps"], ["get", "update"], [WITNESS_CONFIG_MAP, *WITNESS_MONTHS]),
                 # No `create` (see `accounts`), and an update cannot change a Secret's type.

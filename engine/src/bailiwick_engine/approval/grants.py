@@ -1,7 +1,7 @@
 """Grants: whether one `ApprovalGrant` lets one call through, judged from the object itself at the moment of use.
 
 Holds: a grant is necessary, never sufficient; phase is only a cache, the reviews are counted again; what cannot be
-read or does not fit counts as no grant (invariants 8, 12 to 15 and 27 of hack/invariants.py).
+read or does not fit counts as no grant (invariants 8, 12 to 15, 27 and 30 of hack/invariants.py).
 """
 
 import base64
@@ -32,6 +32,8 @@ from bailiwick_engine.canonicaljson import canonical, sha256
 from bailiwick_engine.circumstances import Circumstances
 from bailiwick_engine.names import NameSet
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.signatures.reviewsignature import signature_problem
+from bailiwick_engine.signatures.statement import ReviewedGrant, request_digest
 
 # The index under which a store keeps grants: namespace, endpoint, subject uid.
 GrantKey = tuple[str, str, str]
@@ -39,7 +41,10 @@ GrantKey = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A grant as the API server returned it. Times are seconds since the epoch."""
+    """A grant as the API server returned it. Times are seconds since the epoch.
+
+    `request_digest` is of `spec.request` as stored; None where no step asks for a signature, which covers it.
+    """
 
     namespace: str
     name: str
@@ -51,6 +56,13 @@ class Grant:
     reviews: tuple[Review, ...]
     revoked: bool
     status: ApprovalGrantStatus
+    request_digest: str | None = None
+
+    @property
+    def reviewed(self) -> ReviewedGrant:
+        """What the signature of a review says of it."""
+        binding = quorum.binding_of(self.request, self.uid)
+        return ReviewedGrant(self.namespace, self.name, self.uid, self.request_digest or "", binding)
 
     @property
     def id(self) -> str:
@@ -152,9 +164,14 @@ def parse(raw: Mapping[str, Any]) -> Grant | None:
             reviews=tuple(parsed.spec.reviews or ()),
             revoked=parsed.spec.revocation is not None,
             status=parsed.status or ApprovalGrantStatus(),
+            request_digest=_digest_to_sign(raw["spec"]["request"], parsed.spec.request),
         )
     except (KeyError, TypeError, ValidationError, ValueError):
         return None
+
+
+def _digest_to_sign(stored: Any, request: Request) -> str | None:  # noqa: ANN401 - JSON
+    return request_digest(stored) if any(step.signature is not None for step in request.steps) else None
 
 
 def answers(grant: Grant, call: Call, subject: Party, digest: str) -> bool:
@@ -255,6 +272,10 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
         binding=quorum.binding_of(grant.request, grant.uid),
         barred=barred,
         is_person=around.installation.is_person,
+        # By the keys as they are now: what was signed with a removed key lets no call through any more.
+        is_signed=lambda review, step: (
+            signature_problem(grant.reviewed, review, step, around.reviewers, around.now) is None
+        ),
     )
     if tally.denied_by is not None:
         return Fitness.DENIED

@@ -60,6 +60,10 @@ def binding_of(request: Request, grant_uid: str) -> str:
     return request.binding.digest or grant_uid
 
 
+def _unverified(_review: Review, _step: GrantStep) -> bool:
+    return False
+
+
 def tally(
     request: Request,
     reviews: Sequence[Review],
@@ -67,8 +71,11 @@ def tally(
     binding: str,
     barred: frozenset[str],
     is_person: Callable[[str], bool],
+    is_signed: Callable[[Review, GrantStep], bool] = _unverified,
 ) -> Quorum:
     """Return what these reviews amount to. `barred` are usernames that count for nothing, see `request_exclusions`.
+
+    `is_signed` tells whether the signature of an approval counts, where its step asks for one: by default none does.
 
     The rule is the review guard's, judged again: the guard keeps a wrong review out, this keeps one that got in from
     counting (invariants 1, 2, 5, 7, 13 and 27 of hack/invariants.py).
@@ -84,7 +91,7 @@ def tally(
             continue
         if review.decision == "Deny":
             denials.append(review.reviewer)
-        else:
+        elif step.signature is None or is_signed(review, step):
             voices.setdefault(review.reviewer, review)
     return Quorum(
         steps=tuple(

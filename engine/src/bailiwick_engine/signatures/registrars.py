@@ -6,7 +6,7 @@ flag, make a file count; what was signed before cannot be put back, nor beside a
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,8 @@ from bailiwick_engine.signatures.statement import REVIEWERS_NAMESPACE
 REVIEWERS_ENTRY: Final = "reviewers"
 SIGNATURES_ENTRY: Final = "reviewers.sig"
 MOST_SIGNATURES: Final = 16
+MOST_SIGNATURE_CHARACTERS: Final = 16_384
+_HOST: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _FLOOR: Final = re.compile(r"([1-9][0-9]{0,15}) (sha256:[0-9a-f]{64})")
 
 
@@ -67,6 +69,10 @@ class SerialFloor:
         return None if match is None else cls(int(match[1]), match[2])
 
 
+NO_FLOOR: Final = SerialFloor()
+"""There was no file yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReviewerKeyFile:
     """A file with its signatures, as the ConfigMap has both."""
@@ -96,7 +102,7 @@ class ReviewerKeyFile:
             raise RegistrarsError(message)
         signers = self._signers(registrars)
         if len(signers) < registrars.quorum:
-            message = f"{len(signers)} registrars signed it, but {registrars.quorum} must"
+            message = f"registrars who signed it: {len(signers)}, but {registrars.quorum} must"
             raise RegistrarsError(message)
         try:
             keys = parse_reviewer_keys(self.text)
@@ -142,8 +148,11 @@ class ReviewerKeyFile:
 def parse_signatures(text: str) -> tuple[SshSignature, ...]:
     """Read armored signatures that follow each other. Raises `RegistrarsError`."""
     *blocks, rest = text.split(END)
-    if rest.strip("\n") or not blocks or len(blocks) > MOST_SIGNATURES:
-        message = f"{SIGNATURES_ENTRY} must have 1 to {MOST_SIGNATURES} armored SSH signatures, and nothing else"
+    if rest.strip("\n") or not 0 < len(blocks) <= MOST_SIGNATURES or len(text) > MOST_SIGNATURE_CHARACTERS:
+        message = (
+            f"{SIGNATURES_ENTRY} must have 1 to {MOST_SIGNATURES} armored SSH signatures, with at most"
+            f" {MOST_SIGNATURE_CHARACTERS} characters, and nothing else"
+        )
         raise RegistrarsError(message)
     try:
         return tuple(parse_signature(block.lstrip("\n") + END) for block in blocks)
@@ -174,6 +183,21 @@ def parse_registrars(text: str) -> tuple[PublicKey, ...]:
         message = "there is no key"
         raise RegistrarsError(message)
     return tuple(found)
+
+
+def make_registrars(text: str, quorum: int, rp_ids: Iterable[str]) -> Registrars:
+    """Return the registrars of a file, how many must sign, and the hosts of passkeys. Raises `RegistrarsError`."""
+    keys = parse_registrars(text)
+    if not 1 <= quorum <= len(keys):
+        message = f"a quorum of {quorum} needs as many keys, but the file has {len(keys)}"
+        raise RegistrarsError(message)
+    for host in rp_ids:
+        if not _HOST.fullmatch(host):
+            message = (
+                f"{host} is not the id of a relying party: write a host name in lower case, without scheme and port"
+            )
+            raise RegistrarsError(message)
+    return Registrars(keys, quorum, frozenset(rp_ids))
 
 
 @dataclass(frozen=True, slots=True)

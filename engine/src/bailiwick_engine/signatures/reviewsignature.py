@@ -108,6 +108,14 @@ def statement_problem(text: str, statement: bytes, rp_ids: frozenset[str] | None
     return None if signature.assertion is None else _origin_problem(signature, rp_ids)
 
 
+def key_fingerprint(text: str) -> str | None:
+    """Return the fingerprint of the key of a signature; None if it cannot be read."""
+    try:
+        return _parsed_signature(text).key.fingerprint
+    except SignatureFormatError:
+        return None
+
+
 @lru_cache(_KEPT)
 def _parsed_signature(text: str) -> SshSignature:
     """Read a signature. Raises `SignatureFormatError`."""

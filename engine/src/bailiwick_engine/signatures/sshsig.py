@@ -43,7 +43,7 @@ _EXTENDED: Final = 0x80
 _MAGIC: Final = b"SSHSIG"
 _VERSION: Final = 1
 _WIDTH: Final = 70
-_ARMOR: Final = re.compile(f"{BEGIN}\n((?:[A-Za-z0-9+/]+={{0,2}}\n)+){END}\n?")
+_ARMOR: Final = re.compile(f"{BEGIN}\n((?:[A-Za-z0-9+/=]+\n)+){END}\n?")
 _HASHES: Final = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 _ECDSA_HASHES: Final[dict[str, HashAlgorithm]] = {
     f"{ECDSA}nistp256": SHA256(),

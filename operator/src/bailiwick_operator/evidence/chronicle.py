@@ -14,18 +14,24 @@ from typing import Any, Final
 import structlog
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
+from bailiwick_engine.canonicaljson import NotCanonicalError
 from bailiwick_engine.compile.policies import parse_steps
 from bailiwick_engine.compile.policydigest import policy_text
+from bailiwick_engine.signatures.registrars import ReviewerKeyFile
+from bailiwick_engine.signatures.reviewsignature import key_fingerprint
+from bailiwick_engine.signatures.statement import reason_digest, request_digest
 from bailiwick_engine.steps import Steps
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.reconcile import retention
 
 _LOG: Final = structlog.get_logger(__name__)
 _TURN: Final = 0.005
+_PART: Final = 16_000
+"""Characters of a file of reviewers' keys in one line."""
 
 Object = dict[str, Any]
 _STEP: Final = ("name", "policy", "kind", "groups", "count", "signature")
-_REVIEW: Final = ("reviewer", "step", "group", "decision", "binding")
+_REVIEW: Final = ("reviewer", "step", "group", "decision", "binding", "signature")
 _STATUS: Final = ("approvedTime", "notAfterTime", "uses", "useRecords", "resolved")
 _REQUEST: Final = ("origin", "pendingUntilTime", "windowSeconds", "maxUses")
 
@@ -41,6 +47,7 @@ def final_state(grant: Object, digests: Mapping[str, str]) -> Object:
     ended = retention.ended_grant(grant)
     binding = request.get("binding") or {}
     revocation = spec.get("revocation") or {}
+    counted = {str(one.get("reviewer")): one.get("time") for one in status.get("counted") or ()}
     return {
         "namespace": metadata["namespace"],
         "name": metadata["name"],
@@ -56,13 +63,38 @@ def final_state(grant: Object, digests: Mapping[str, str]) -> Object:
         "binding": _only(binding, ("mode", "digest")),
         "rules": [rule | {"policyDigest": digests.get(str(rule.get("uid")))} for rule in request.get("rules") or ()],
         "steps": [_only(step, _STEP) for step in request.get("steps") or ()],
-        "reviews": [_only(review, _REVIEW) for review in spec.get("reviews") or ()],
+        "reviews": [_review(review, counted) for review in spec.get("reviews") or ()],
+        **_signed(request),
         "counted": [one.get("reviewer") for one in status.get("counted") or ()],
         "voided": [one.get("reviewer") for one in status.get("voided") or ()],
         "revokedBy": revocation.get("by"),
         **_only(request, _REQUEST),
         **_only(status, _STATUS),
     }
+
+
+def _signed(request: Object) -> Object:
+    """Return the digest of the request where a step asks for a signature, which is over it."""
+    if not any("signature" in step for step in request.get("steps") or ()):
+        return {}
+    try:
+        return {"requestDigest": request_digest(request)}
+    except NotCanonicalError:
+        return {"requestDigest": None}
+
+
+def _review(review: Object, counted: Mapping[str, object]) -> Object:
+    """Return a review without its words. Where it is signed, also what the signature is over and judged by.
+
+    `counted`: when each review was counted, by the reviewer.
+    """
+    found = _only(review, _REVIEW)
+    if "signature" in review:
+        found["key"] = key_fingerprint(str(review["signature"]))
+        found["counted"] = counted.get(str(review.get("reviewer")))
+        if "reason" in review:
+            found["reasonDigest"] = reason_digest(str(review["reason"]))
+    return found
 
 
 def _only(held: Object, names: tuple[str, ...]) -> Object:
@@ -129,6 +161,16 @@ class Chronicle:
         if fingerprint != self._guard:
             self._ledger.say("guard", fingerprint=fingerprint, was=self._guard)
             self._guard = fingerprint
+
+    def reviewers_recorded(self, file: ReviewerKeyFile, serial: int) -> None:
+        """Record a file of reviewers' keys with the signatures of the registrars, before any review counts by it.
+
+        It is cut, because readers skip lines that are too long for a chain.
+        """
+        texts = [file.text[start : start + _PART] for start in range(0, len(file.text), _PART)]
+        about = {"serial": serial, "digest": file.digest, "parts": len(texts)}
+        for part, text in enumerate(texts):
+            self._ledger.say("reviewers", **about, part=part, text=text, signatures=file.signatures)
 
     async def run(self) -> None:
         """Print policies until cancelled."""

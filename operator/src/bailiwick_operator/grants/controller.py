@@ -81,7 +81,9 @@ class GrantController:
             resolution = await self._resolution(work, seen, carriers, proven=proven)
             # After the last await, so that the clock cannot be set between this check and the judgement.
             timed = self._timed(work)
-            observed = approvalgrant.GrantObservation(proven, self._installation.is_person, resolution, timed=timed)
+            observed = approvalgrant.GrantObservation(
+                proven, self._installation.is_person, resolution, self._guard.reviewers.trust, timed=timed
+            )
             outcome = approvalgrant.reconcile(seen.body, observed, self._clock.now())
         except approvalgrant.UnreadableGrantError as error:
             _LOG.error("a grant cannot be read: it is ignored and never counts", grant=work, problem=str(error))
@@ -91,6 +93,9 @@ class GrantController:
             self._unproven.add(work)
             self._guard.ask()
         wake = outcome.wake
+        if outcome.awaits_keys and self._guard.reviewers.expected:
+            # The file is read with the next proof, and the grant is looked at again soon.
+            self._guard.ask()
         if outcome.status is not None:
             # The write comes back as a newer version, and only that one may be deleted.
             await self._writer.write("ApprovalGrant", self._grants, seen, outcome.status)

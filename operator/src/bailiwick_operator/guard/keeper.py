@@ -39,9 +39,11 @@ import structlog
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.compile.acceptance import shorten
+from bailiwick_engine.signatures.registrars import NO_FLOOR, NO_REGISTRARS
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.prover import Prover, UnprovenError
+from bailiwick_operator.guard.reviewerfile import ReviewerFile
 from bailiwick_operator.guard.voider import Voider
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
 from bailiwick_operator.loop.inventory import Tick, Ticks
@@ -87,6 +89,7 @@ class GuardKeeper:
         report_void: Callable[[Object, Status], None] = lambda _grant, _status: None,
         tell: Callable[[EventDraft], None] = lambda _draft: None,
         recorded: Callable[[str], None] = lambda _fingerprint: None,
+        reviewers: ReviewerFile | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._kube = kube
@@ -99,6 +102,8 @@ class GuardKeeper:
         self._proven = proven
         self._tell = tell
         self._recorded = recorded
+        self.reviewers: Final = reviewers or ReviewerFile(kube, installation, NO_REGISTRARS)
+        """Whose signatures of reviews count, as of the last proof: it is read after the reviews that a proof covers."""
         self._voider = Voider(kube, installation, now, report_void, again=interval, clock=clock)
         self._asked = asyncio.Event()
         self._down = False
@@ -158,8 +163,9 @@ class GuardKeeper:
             proof = await self._prover.prove()
             stored = await self._read()
             if stored.record is not None and is_recorded_guard(stored.record, proof):
+                newest = await self.reviewers.read(stored.record.reviewers)
                 void = await self._voider.try_again(stored.record.void)
-                await self._write(stored, new_record(proof, proof.floor, self._now(), void))
+                await self._write(stored, new_record(proof, proof.floor, self._now(), void, newest))
                 self._covered = began
             else:
                 self._covered = None
@@ -202,7 +208,8 @@ class GuardKeeper:
             raise UnprovenError(message)
         known = stored.record.void if stored.record else NONE
         version, count, void = await self._voider.make_void(after, known)
-        await self._write(stored, new_record(again, version, self._now(), void))
+        newest = stored.record.reviewers if stored.record else NO_FLOOR
+        await self._write(stored, new_record(again, version, self._now(), void, newest))
         self.made_void += count
         if before is not None:
             self.falls += not self._down

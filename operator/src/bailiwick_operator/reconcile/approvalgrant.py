@@ -18,6 +18,7 @@ from bailiwick_api.times import stamp
 from bailiwick_engine.approval.quorum import Quorum, binding_of, request_exclusions, tally
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.acceptance import list_problems
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, differs, entries, parse_time
 from bailiwick_operator.reconcile.resolution import (
     OverLimit,
@@ -26,6 +27,7 @@ from bailiwick_operator.reconcile.resolution import (
     UnresolvedReason,
     people_without_username,
 )
+from bailiwick_operator.reconcile.reviewsignatures import ReviewSignatures, signatures_of
 
 OWNED: Final = (
     "observedGeneration",
@@ -41,6 +43,7 @@ UNRESOLVED: Final = "Unresolved"
 OVER_LIMIT: Final = "OverLimit"
 _UNRESOLVED_PREFIX: Final = "cannot be reviewed until its names are resolved: "
 RESOLVE_AGAIN: Final = timedelta(seconds=30)
+KEYS_AGAIN: Final = timedelta(seconds=10)
 TYPES: Final = frozenset({"Approved", "Denied", "Consumed", "Lapsed", "Revoked", "Ready"})
 Object = dict[str, Any]
 
@@ -49,13 +52,15 @@ Object = dict[str, Any]
 class GrantObservation:
     """What is known beside the grant. `proven`: a proof of the guard began after this version of the grant was seen.
 
-    `resolution`: what a grant written by hand names, where that is not resolved yet (`unresolved_request`). `timed`:
-    our clock agrees with the API server's, so that the grant may be judged by the time.
+    `resolution`: what a grant written by hand names, where that is not resolved yet (`unresolved_request`).
+    `reviewers`: whose signatures count. `timed`: our clock agrees with the API server's, so that the grant may be
+    judged by the time.
     """
 
     proven: bool
     is_person: Callable[[str], bool]
     resolution: Resolution | None = None
+    reviewers: ReviewerTrust = NO_REVIEWER_KEYS
     timed: bool = True
 
     @property
@@ -66,11 +71,15 @@ class GrantObservation:
 
 @dataclass(frozen=True, slots=True)
 class GrantPlan:
-    """`status` is None where nothing is to be written. `wake`: when time alone changes something."""
+    """`status` is None where nothing is to be written. `wake`: when time alone changes something.
+
+    `awaits_keys`: signed reviews wait until the file of reviewers' keys can be used.
+    """
 
     status: Status | None
     wake: datetime | None = None
     needs_proof: bool = False
+    awaits_keys: bool = False
 
 
 class UnreadableGrantError(ValueError):
@@ -105,10 +114,13 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
         final = _owned(present) | {"observedGeneration": generation}
         return GrantPlan(final if differs(final, present, OWNED, TYPES) else None)
     named = model.spec.request.origin != "PreApproved" or status.resolved is not None
+    signatures = signatures_of(grant, model, observed.reviewers, now)
     judged = (
-        _counting_reviewers(model, status, observed) if named else [entry.reviewer for entry in status.counted or ()]
+        _counting_reviewers(model, status, observed, signatures)
+        if named
+        else [entry.reviewer for entry in status.counted or ()]
     )
-    quorum = _quorum(model, grant["metadata"]["uid"], judged, observed)
+    quorum = _quorum(model, grant["metadata"]["uid"], judged, observed, signatures)
     created = parse_time(grant["metadata"]["creationTimestamp"])
     phase = _next_phase(model, status, quorum, observed, now, named=named, created=created)
     if phase is None:
@@ -118,6 +130,8 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
         # Each review keeps the time when it was first counted.
         before = {entry["reviewer"]: entry for entry in present.get("counted", ())}
         wanted["counted"] = [before.get(who) or {"reviewer": who, "time": stamp(now)} for who in judged]
+    if named and observed.counts and (refused := signatures.refused(model, status)):
+        wanted["voided"] = [*wanted.get("voided", ()), *refused]
     unresolved = None
     if not named and phase == "Pending":
         unresolved = _resolve(model, observed.resolution, wanted)
@@ -126,7 +140,7 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
         wanted["approvedTime"] = stamp(now)
         wanted["notAfterTime"] = stamp(now + timedelta(seconds=model.spec.request.window_seconds))
     approved = "approvedTime" in wanted
-    reason_and_message = _reason_and_message(model, phase, quorum, wanted, unresolved)
+    reason_and_message = _reason_and_message(model, phase, quorum, wanted, unresolved, signatures)
     if phase == "Withdrawn" and model.spec.revocation is None and isinstance(observed.resolution, OverLimit):
         reason_and_message = OVER_LIMIT, f"withdrawn before any review: {observed.resolution.why}"
     conditions = _conditions(reason_and_message, phase, wanted, approved)
@@ -134,10 +148,14 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
     wake = _wake_time(model, phase, wanted)
     if phase == "Pending" and now < created:
         wake = created
+    awaits_keys = phase == "Pending" and bool(signatures.waiting)
+    if awaits_keys and wake is not None:
+        wake = min(wake, now + KEYS_AGAIN)
     return GrantPlan(
         wanted if differs(wanted, present, OWNED, TYPES) else None,
         min(wake, now + RESOLVE_AGAIN) if unresolved is not None and wake is not None else wake,
         needs_proof=observed.timed and not observed.proven and named and _needs_proof(model, status, phase, quorum),
+        awaits_keys=awaits_keys,
     )
 
 
@@ -176,16 +194,21 @@ def _owned(present: Status) -> Status:
     return {name: present[name] for name in OWNED if name in present}
 
 
-def _counting_reviewers(model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation) -> list[str]:
+def _counting_reviewers(
+    model: ApprovalGrant, status: ApprovalGrantStatus, observed: GrantObservation, signatures: ReviewSignatures
+) -> list[str]:
     """Return the reviewers whose reviews count, in the order in which they were counted."""
     counted = [entry.reviewer for entry in status.counted or ()]
     if observed.counts:
         known = {*counted, *(entry.reviewer for entry in status.voided or ())}
-        counted += [review.reviewer for review in model.spec.reviews or () if review.reviewer not in known]
+        unjudged = [review.reviewer for review in model.spec.reviews or () if review.reviewer not in known]
+        counted += filter(signatures.count, unjudged)
     return counted
 
 
-def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: GrantObservation) -> Quorum:
+def _quorum(
+    model: ApprovalGrant, uid: str, judged: list[str], observed: GrantObservation, signatures: ReviewSignatures
+) -> Quorum:
     request, status = model.spec.request, model.status
     return tally(
         request,
@@ -193,6 +216,7 @@ def _quorum(model: ApprovalGrant, uid: str, judged: list[str], observed: GrantOb
         binding=binding_of(request, uid),
         barred=request_exclusions(request, status.resolved if status is not None else None),
         is_person=observed.is_person,
+        is_signed=lambda review, _step: signatures.count(review.reviewer),
     )
 
 
@@ -262,7 +286,12 @@ def _conditions(
 
 
 def _reason_and_message(
-    model: ApprovalGrant, phase: Phase, quorum: Quorum, wanted: Status, unresolved: str | None
+    model: ApprovalGrant,
+    phase: Phase,
+    quorum: Quorum,
+    wanted: Status,
+    unresolved: str | None,
+    signatures: ReviewSignatures,
 ) -> tuple[str, str]:
     request, revocation = model.spec.request, model.spec.revocation
     match phase:
@@ -272,7 +301,7 @@ def _reason_and_message(
             steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)
             return (
                 "AwaitingReviews",
-                f"reviews: {steps}; until {stamp(request.pending_until_time)}{_uncounted_note(model)}",
+                f"reviews: {steps}; until {stamp(request.pending_until_time)}{_uncounted_note(model)}{signatures.note}",
             )
         case "Active":
             return (

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bailiwick_api.accounts import CANARY_GRANT, Installation
+from bailiwick_api.accounts import CANARY_GRANT, REVIEWERS_SERIAL_ENTRY, Installation
 from bailiwick_api.kinds.approvalgrant import GUARD_UNPROVEN, TERMINAL_PHASES
 from bailiwick_api.times import parse_time as read_time, stamp
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
+from bailiwick_engine.signatures.registrars import NO_FLOOR, SerialFloor
 from bailiwick_operator.reconcile.approvalgrant import OWNED
 from bailiwick_operator.reconcile.conditions import DesiredCondition, Status, entries
 
@@ -27,7 +28,7 @@ class Record:
 
     `version` is a resourceVersion of the collection of grants at which this guard was in force; `store` is the uid of
     the CRD of grants: another CRD is another collection, whose versions cannot be compared with this one's.
-    `void`: grants that are void, but whose status cannot say so.
+    `void`: grants that are void, but whose status cannot say so. `reviewers`: the newest file of reviewers' keys.
     """
 
     fingerprint: str
@@ -35,6 +36,7 @@ class Record:
     version: int
     store: str
     void: VoidGrants = NONE
+    reviewers: SerialFloor = NO_FLOOR
 
     def data(self) -> dict[str, str]:
         """Return the ConfigMap's `data`."""
@@ -44,6 +46,7 @@ class Record:
             "resourceVersion": str(self.version),
             "storeUID": self.store,
             VOID_ENTRY: self.void.text(),
+            **({REVIEWERS_SERIAL_ENTRY: str(self.reviewers)} if self.reviewers.serial else {}),
         }
 
 
@@ -53,7 +56,8 @@ def read_record(config_map: Object | None) -> Record | None:
     try:
         void = VoidGrants.parse(data.get(VOID_ENTRY, ""))
         entries_ = data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"]
-        return None if void is None else Record(*entries_, void)
+        reviewers = SerialFloor.parse(data.get(REVIEWERS_SERIAL_ENTRY, ""))
+        return None if void is None or reviewers is None else Record(*entries_, void, reviewers)
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
@@ -165,6 +169,6 @@ def _reviewers(value: object) -> list[str]:
     return [str(entry["reviewer"]) for entry in entries_ if isinstance(entry, dict) and "reviewer" in entry]
 
 
-def new_record(proof: Proof, version: int, now: datetime, void: VoidGrants) -> Record:
+def new_record(proof: Proof, version: int, now: datetime, void: VoidGrants, reviewers: SerialFloor) -> Record:
     """Return the record of a proof."""
-    return Record(proof.fingerprint, stamp(now), version, proof.store, void)
+    return Record(proof.fingerprint, stamp(now), version, proof.store, void, reviewers)

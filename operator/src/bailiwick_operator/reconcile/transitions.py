@@ -40,14 +40,33 @@ class EventDraft:
 
 def grant_events(before: Status, after: Status) -> tuple[EventDraft, ...]:
     """Return the events of a written status of a grant."""
+    refused = _refused_signatures(before, after)
     phase = after.get("phase")
     if phase == before.get("phase") or phase is None:
-        return ()
+        return refused
     ready = _condition(after, "Ready")
     reason = {"Pending": "Requested", "Active": "Approved"}.get(phase, str(phase))
     if ready.get("reason") == GUARD_UNPROVEN:
         reason = GUARD_UNPROVEN
-    return (_draft(reason, _ACTIONS.get(reason, _JUDGE), str(ready.get("message", "")), bad=reason in _WARNINGS),)
+    entered = _draft(reason, _ACTIONS.get(reason, _JUDGE), str(ready.get("message", "")), bad=reason in _WARNINGS)
+    return (*refused, entered)
+
+
+def _refused_signatures(before: Status, after: Status) -> tuple[EventDraft, ...]:
+    """Return an event for each review that is void from now on for want of a signature that counts."""
+    known, voided = _voided(before), _voided(after)
+    return tuple(
+        _draft("SignatureRefused", "Void", f"the review by {reviewer} does not count: {message}", bad=True)
+        for reviewer, message in voided.items()
+        if reviewer not in known and message is not None
+    )
+
+
+def _voided(status: Status) -> dict[str, object]:
+    """Return why each review is void that is, by its reviewer. The status may have any shape."""
+    entries = status.get("voided")
+    listed = [entry for entry in (entries if isinstance(entries, list) else ()) if isinstance(entry, dict)]
+    return {str(entry.get("reviewer")): entry.get("message") for entry in listed}
 
 
 def policy_events(before: Status, after: Status) -> tuple[EventDraft, ...]:

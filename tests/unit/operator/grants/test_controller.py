@@ -15,6 +15,7 @@ from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
 from bailiwick_engine.budget.ledger import Excess, Limit
 from bailiwick_engine.compile.acceptance import CompilationSummary, judge
 from bailiwick_engine.compile.policies import policy_ref
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest
 from bailiwick_operator.grants.controller import GrantBarriers, GrantController
@@ -67,6 +68,14 @@ class Api:
     stored: Callable[[], list[Object]] = staticmethod(list)
 
 
+class Reviewers:
+    """The file of reviewers' keys: no key counts, unless a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.trust = NO_REVIEWER_KEYS
+        self.expected = False
+
+
 class Proven:
     """A guard that is proven, or not yet for what was seen so far; counts who asks for a proof."""
 
@@ -74,6 +83,7 @@ class Proven:
         self.covering = True
         self.asked = 0
         self.void = NONE
+        self.reviewers = Reviewers()
 
     def covers(self, _seen: Tick) -> bool:
         return self.covering

@@ -13,6 +13,7 @@ from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.call import Call, Party, Resource
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_webhook.approvals import throttle
 from bailiwick_webhook.approvals.draft import GrantDraft
@@ -88,6 +89,7 @@ class Bench:
         for raw in known:
             self.know(raw)
         self.void = NONE
+        self.reviewers = NO_REVIEWER_KEYS
         self.opener = Opener(cast("Any", self.server), cast("Any", self), Installation(), lambda: NOW, pending)
 
     def know(self, raw: Object) -> None:

@@ -16,12 +16,14 @@ from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.historynumbers import HistoryNumbers
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.signatures.sshsig import write_signature
 from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.history import HistoryCount
 from bailiwick_webhook.record.line import RecordLines
 from bailiwick_webhook.record.members import MAPS, RecordMember
 from support.objects import Object, gated_rule, opened_grant, policy, rule, settings, subject
 from support.records import lines_of
+from support.signatures.keys import SecurityKey
 from unit.engine.cases import CALL, NOW
 
 IMAGES: Final = frozenset(f"sha256:{number:064x}" for number in range(40))
@@ -96,6 +98,18 @@ def grant(**status: object) -> Any:  # noqa: ANN401 - a grant
     return parse(raw)
 
 
+def signed_grant() -> Any:  # noqa: ANN401 - a grant
+    raw = opened_grant("crm")
+    raw["metadata"] |= {"uid": "u", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    raw["spec"]["request"]["steps"][0]["signature"] = "Key"
+    signature = write_signature(SecurityKey.make().sign(b"the statement"))
+    step = raw["spec"]["request"]["steps"][0]["name"]
+    review = {"reviewer": "dave", "step": step, "decision": "Approve", "binding": "b", "signature": signature}
+    raw["spec"]["reviews"] = [review]
+    raw["status"] = {"phase": "Active", "counted": [{"reviewer": "dave"}], "uses": 1}
+    return parse(raw)
+
+
 def all_decisions() -> list[Object]:
     large = replace(CALL, context={"n": 2, "large": "x" * 3_000}, subject=WORKER)
     chain = replace(CALL, subject=PARTY, actors=(WORKER,), shown=ShownApproval("agr-1.u"))
@@ -105,6 +119,7 @@ def all_decisions() -> list[Object]:
     return [
         *lines(carrier(), audit, call=large, trace="00-x", item=1, pending=1.0),
         *lines(carrier(suspend=True), call=chain, token=token, used=grant(uses=1)),
+        *lines(carrier(), used=signed_grant()),
         *lines(carrier(), audit),
         *lines(carrier(), *others)[1:],
         *lines(carrier(), stored("reader", data=[{"name": "incident"}], rules=[rule()])),

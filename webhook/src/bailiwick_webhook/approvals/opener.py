@@ -198,7 +198,9 @@ class Opener:
         )
 
     def _fitness(self, grant: Grant, wanted: GrantDraft) -> Fitness:
-        around = Circumstances(self._now(), installation=self._installation, void=self._store.void)
+        around = Circumstances(
+            self._now(), installation=self._installation, void=self._store.void, reviewers=self._store.reviewers
+        )
         return grants.fitness(grant, wanted.gate, wanted.call, wanted.subject, around)
 
     def _cools(self, grant: Grant, wanted: GrantDraft) -> bool:

@@ -73,7 +73,9 @@ class DecisionInputs(msgspec.Struct, frozen=True, gc=False):
             # An identity from before an outage decides, but never uses a grant.
             freshness = Freshness.STALE
         outdated = bool(seen.waiting) and self.is_outdated(asked.call.namespace, asked.call.endpoint)
-        return Circumstances(self.now, freshness, seen.guard_proven, installation, outdated, seen.void, history)
+        return Circumstances(
+            self.now, freshness, seen.guard_proven, installation, outdated, seen.void, history, seen.reviewers
+        )
 
     def is_outdated(self, namespace: str, endpoint: str) -> bool:
         """Tell whether a change of an endpoint's policies waits for too long to be compiled."""

@@ -235,6 +235,26 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="YAML file of the issuers, besides the cluster, that policies can name; see examples/support/issuers.yaml",
     )
+    identity.add_argument(
+        "--registrar-keys",
+        metavar="FILE",
+        type=Path,
+        help="public keys of the registrars, one .pub line each, whose signatures enrol the keys of reviewers",
+    )
+    identity.add_argument(
+        "--registrar-quorum",
+        metavar="N",
+        type=count,
+        default=1,
+        help="number of registrars who must sign the file of reviewers' keys",
+    )
+    identity.add_argument(
+        "--passkey-rp-id",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="host for which passkeys of reviewers are registered; repeatable (default: passkeys are not accepted)",
+    )
     store = parser.add_argument_group("freshness")
     store.add_argument(
         "--max-staleness",

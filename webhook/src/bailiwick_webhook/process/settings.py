@@ -19,6 +19,7 @@ from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.compile.kubenames import ENDPOINT
 from bailiwick_engine.keys import CLUSTER
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, make_registrars
 from bailiwick_evidence.seal import KEY_BYTES, key_in
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process import flags
@@ -38,6 +39,9 @@ _CLUSTER_ONLY: Final = (
     "human_username_prefix",
     "relist_interval",
     "namespace_pending_grants",
+    "registrar_keys",
+    "registrar_quorum",
+    "passkey_rp_id",
 )
 
 
@@ -81,6 +85,7 @@ class WebhookSettings:
     shadow_share: float = 1.0
     witness_wait: float = 0.0
     pod: PodName | None = None
+    registrars: Registrars = NO_REGISTRARS
 
     @property
     def tls(self) -> bool:
@@ -115,6 +120,8 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
     except issuers.IssuersError as error:
         parser.error(f"--issuers: {error}")
     _check_cluster_issuer(parser, options, configured)
+    if options.passkey_rp_id and not options.registrar_keys:
+        parser.error("--passkey-rp-id needs --registrar-keys: registrars enrol the passkeys of reviewers")
     return WebhookSettings(
         policies=options.policies,
         development=options.development,
@@ -169,7 +176,16 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
         shadow_share=options.shadow_share,
         witness_wait=options.witness_wait_seconds,
         pod=_pod(),
+        registrars=_registrars(parser, options) if options.registrar_keys else NO_REGISTRARS,
     )
+
+
+def _registrars(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Registrars:
+    try:
+        text = options.registrar_keys.read_text(encoding="utf-8")
+        return make_registrars(text, options.registrar_quorum, options.passkey_rp_id)
+    except (OSError, UnicodeDecodeError, RegistrarsError) as error:
+        parser.error(f"--registrar-keys {options.registrar_keys}: {error}")
 
 
 def _pod() -> PodName | None:

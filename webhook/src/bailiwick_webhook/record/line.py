@@ -14,6 +14,7 @@ from weakref import ref
 
 import orjson
 
+from bailiwick_api.kinds.approvalgrant import Review
 from bailiwick_api.times import stamp
 from bailiwick_engine.approval import quorum
 from bailiwick_engine.approval.display import visible
@@ -24,6 +25,7 @@ from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_engine.reasons import EXPLAINED, Disposition, Reason
+from bailiwick_engine.signatures.reviewsignature import key_fingerprint
 from bailiwick_webhook.evaluation import ShownToken
 from bailiwick_webhook.record.evidence import AttributesRead, Evidence
 from bailiwick_webhook.record.history import HistoryCount, history_attributes
@@ -78,9 +80,12 @@ def grant_members(grant: Grant, evaluation_id: str, *, reviewed: bool) -> dict[s
         ],
         "steps": [
             {"name": step.name, "policy": step.policy, "kind": step.kind, "groups": step.groups, "count": step.count}
+            | ({} if step.signature is None else {"signature": step.signature})
             for step in request.steps
         ],
     }
+    if grant.request_digest is not None:
+        told["request"] = grant.request_digest
     if reviewed:
         counted = quorum.counted_reviewers(status)
         told["reviews"] = [
@@ -90,11 +95,19 @@ def grant_members(grant: Grant, evaluation_id: str, *, reviewed: bool) -> dict[s
                 "group": review.group,
                 "time": None if (time := counted[review.reviewer]) is None else stamp(time),
                 "reason": review.reason,
+                **_signature_members(review),
             }
             for review in grant.reviews
             if review.reviewer in counted
         ]
     return told
+
+
+def _signature_members(review: Review) -> dict[str, Any]:
+    """Return the signature of a review and its key, by its fingerprint; nothing where there is none."""
+    if review.signature is None:
+        return {}
+    return {"key": key_fingerprint(review.signature), "signature": review.signature}
 
 
 def disposition(verdict: Verdict, *, allowed: bool) -> Disposition:

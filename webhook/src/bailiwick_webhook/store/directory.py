@@ -28,6 +28,7 @@ from bailiwick_engine.compile import manifests
 from bailiwick_engine.compile.assembly import assemble
 from bailiwick_engine.compile.manifests import ExpiryNotice, ManifestEntry, ManifestFile, Report
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 from bailiwick_policystore.changes import EVERYWHERE, ChangeAges
 from bailiwick_policystore.slices import Slices
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
@@ -109,6 +110,11 @@ class Directory:
     def freshness(self) -> Freshness:
         """How old the view is."""
         return view.freshness(self.age, self._max_staleness, self._hard_staleness)
+
+    @property
+    def reviewers(self) -> ReviewerTrust:
+        """No one's: without an API server there are no grants."""
+        return NO_REVIEWER_KEYS
 
     @property
     def void(self) -> VoidGrants:

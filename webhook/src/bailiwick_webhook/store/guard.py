@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, REVIEWERS_SERIAL_ENTRY, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.manifests import guards
 from bailiwick_api.manifests.crds import GUARDED_CRDS
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
@@ -69,8 +69,11 @@ class _Listing:
 class GuardWatch:
     """The policies, their bindings, the proof, the APIServices and each CRD, as watched collections."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(
+        self, installation: Installation, floor_changed: Callable[[object], None] = lambda _recorded: None
+    ) -> None:
         self._installation = installation
+        self._floor_changed = floor_changed
         self.proven = False
         self.why = "not read yet"
         self.void = NONE
@@ -120,6 +123,8 @@ class GuardWatch:
         self.why = self._doubt(objects)
         self.proven = not self.why
         self.void = self._void() or NONE
+        if (proof := self._proof.found.get(GUARD_CONFIG_MAP)) is not None:
+            self._floor_changed((proof.get("data") or {}).get(REVIEWERS_SERIAL_ENTRY, ""))
 
     def _doubt(self, objects: list[dict[str, Any]]) -> str:
         """Why the guard is not proven; empty where it is."""

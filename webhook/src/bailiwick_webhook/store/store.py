@@ -15,6 +15,7 @@ from bailiwick_engine.budget.ledger import Budget, Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, ReviewerTrust
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_policystore.changes import ChangeAges
 from bailiwick_policystore.controller import PolicyController
@@ -26,15 +27,17 @@ from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import GuardWatch
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
+from bailiwick_webhook.store.reviewers import ReviewerWatch
 
 _LOOK_SECONDS: Final = 1.0
+_STALE_KEYS: Final = ReviewerTrust(problem="the API server has not been heard of for too long")
 _UNKNOWN_DATA: Final = "data is unknown, conditions that read it do not hold"
 
 
 class Store:
     """Policies, grants, the guard and the signing keys, kept up to date by `run`."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is watched, how long it counts, and whom else to believe
         self,
         cluster: ApiClient,
         installation: Installation,
@@ -44,6 +47,7 @@ class Store:
         relist: float,
         budget: Budget | None = None,
         tend: Callable[[], None] = lambda: None,
+        registrars: Registrars = NO_REGISTRARS,
     ) -> None:
         self.policies = PolicyController(
             budget,
@@ -53,7 +57,8 @@ class Store:
             read_data=_reading(cluster.read_data),
         )
         self.grants = Grants()
-        self.guard = GuardWatch(installation)
+        self._reviewers = ReviewerWatch(installation, registrars)
+        self.guard = GuardWatch(installation, self._reviewers.floor_changed)
         self.keys = Keys(installation)
         self.clock = cluster.clock
         self._cluster = cluster
@@ -68,6 +73,8 @@ class Store:
         self._beside = watch(DATA, self.policies.data, _UNKNOWN_DATA)
         self._guarded_by = tuple(watch(collection, sink) for collection, sink in self.guard.collections())
         self._signed_by = watch(self.keys.collection, self.keys.sink)
+        # Without registrars no key counts, so that nothing need be known of any.
+        self._reviewed_by = watch(self._reviewers.collection, self._reviewers.sink) if registrars else None
 
     async def run(self) -> None:
         """Keep everything up to date, for ever."""
@@ -75,6 +82,8 @@ class Store:
             tasks.create_task(self.policies.run())
             for listwatch in (*self._decided_by, self._beside, *self._guarded_by, self._signed_by):
                 tasks.create_task(listwatch.run())
+            if self._reviewed_by is not None:
+                tasks.create_task(self._reviewed_by.run())
             tasks.create_task(self._lose_old_data())
 
     async def _lose_old_data(self) -> None:
@@ -158,6 +167,16 @@ class Store:
         return self.guard.void
 
     @property
+    def reviewers(self) -> ReviewerTrust:
+        """Whose signatures of reviews count; none's while the file of their keys may have changed unheard of."""
+        return self._reviewers_at(time.monotonic())
+
+    def _reviewers_at(self, now: float) -> ReviewerTrust:
+        watched = self._reviewed_by
+        stale = watched is not None and now - watched.heard > self._max_staleness
+        return _STALE_KEYS if stale else self._reviewers.trust
+
+    @property
     def keyring(self) -> Keyring:
         """The signing keys; none while they are not known."""
         return self.keys.keyring
@@ -169,7 +188,9 @@ class Store:
         age = now - min(policies.heard, grants.heard)
         freshness = view.freshness(age, self._max_staleness, self._hard_staleness)
         guarded = self.guard.proven and now - min([one.heard for one in self._guarded_by]) <= self._max_staleness
-        return view.StoreState(age, freshness, self.revision, guarded, self.policies.waiting, now, self.guard.void)
+        return view.StoreState(
+            age, freshness, self.revision, guarded, self.policies.waiting, now, self.guard.void, self._reviewers_at(now)
+        )
 
     def report(self) -> Mapping[str, Any]:
         """Return how guard, keys and clock stand: no matter of readiness, since only grants need them."""
@@ -177,6 +198,7 @@ class Store:
             "guard": {"proven": self.guard_proven, "why": self.guard.why},
             "keys": {"kids": [key.kid for key in self.keyring.keys], "why": self.keys.why},
             "clock": {"agrees": self.clock.agree, "why": self.clock.problem or ""},
+            **({} if self._reviewed_by is None else {"reviewers": {"why": self.reviewers.problem}}),
         }
 
 

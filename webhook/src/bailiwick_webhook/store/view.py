@@ -15,6 +15,7 @@ from bailiwick_engine.budget.ledger import Ledger
 from bailiwick_engine.call import Call
 from bailiwick_engine.circumstances import Freshness
 from bailiwick_engine.policy.snapshot import Snapshot
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 from bailiwick_policystore.changes import ChangeAges
 from bailiwick_webhook.signing.keyring import Keyring
 
@@ -32,6 +33,7 @@ class StoreState(msgspec.Struct, frozen=True, gc=False):
     waiting: ChangeAges = NOTHING_WAITS
     moment: float = 0.0
     void: VoidGrants = NONE
+    reviewers: ReviewerTrust = NO_REVIEWER_KEYS
 
     def pending(self, namespace: str, endpoint: str) -> float | None:
         """Return for how many seconds a change of an endpoint's policies has waited to be compiled; None: none has."""
@@ -84,6 +86,10 @@ class View(Protocol):
     @property
     def void(self) -> VoidGrants:
         """The grants that are void by name."""
+
+    @property
+    def reviewers(self) -> ReviewerTrust:
+        """Whose signatures of reviews count."""
 
     @property
     def clock(self) -> ServerClock | None:

@@ -1,4 +1,4 @@
-"""`audit verify`: what became of each chain of a log, and whether decisions and counts follow from what they are of.
+"""`audit verify`: what became of each chain of a log, and whether decisions, counts and reviews bear examination.
 
 Holds: it says up to when nothing was removed or changed, and never that nothing was; exit code 1 where something was.
 """
@@ -6,6 +6,7 @@ Holds: it says up to when nothing was removed or changed, and never that nothing
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from bailiwick_api import times
 from bailiwick_cli import output
@@ -15,9 +16,12 @@ from bailiwick_cli.options import LogOutput, Output
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
+from bailiwick_engine.signatures.publickey import PublicKey
+from bailiwick_engine.signatures.registrars import Registrars, RegistrarsError, parse_registrars
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
+from bailiwick_evidence.audit.reviewfold import ReviewFold, ReviewReport
 from bailiwick_governance.arguments import moment
 from bailiwick_governance.display import Line, talk
 from bailiwick_governance.records.derivations import ContradictedRecord, DerivedRecords
@@ -25,6 +29,7 @@ from bailiwick_governance.records.logfiles import LogFiles
 from bailiwick_governance.views.auditview import chain_line, headline, hints
 from bailiwick_governance.views.foldview import histories_line, histories_notes, histories_object, history_lines
 from bailiwick_governance.views.nearview import NearView
+from bailiwick_governance.views.reviewfoldview import review_lines, reviews_line, reviews_notes, reviews_object
 
 
 def run(options: VerifyFlags) -> int:
@@ -34,8 +39,9 @@ def run(options: VerifyFlags) -> int:
     audit = LogAudit(book, kept_leaves(options.leaves))
     files = LogFiles(options.files, again=options.policies is not None)
     began = time.monotonic()
-    fold = HistoryFold()
+    fold, reviews = HistoryFold(), _review_fold(options)
     for line in files.lines(audit, "Reading lines"):
+        reviews.add(line)
         if options.policies is None:
             fold.add(line)
     if not audit.lines and not audit.book.witnessed_chains:
@@ -47,31 +53,47 @@ def run(options: VerifyFlags) -> int:
         again = LogAudit(audit.book)
         for line in files.lines(again, "Deriving decisions"):
             fold.add(line, records.add(again.chains[line.link.id], line))
-    histories = fold.report()
+    histories, signed = fold.report(), reviews.report()
     took = time.monotonic() - began
     if options.output is LogOutput.JSON:
-        sys.stdout.write(output.document(_object(audit, reports, records, histories), Output.JSON))
+        sys.stdout.write(output.document(_object(audit, reports, records, histories, signed), Output.JSON))
     else:
-        output.write(_lines(audit, reports, records, histories))
+        output.write(_lines(audit, reports, records, histories, signed))
     talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
     for note in hints(audit, checkpoints=bool(options.checkpoints)):
         talk(f"note: {note}")
     for note in () if records is None else records.notes:
         talk(f"note: {note}")
-    for note in histories_notes(histories):
+    for note in (*histories_notes(histories), *reviews_notes(signed)):
         talk(f"note: {note}")
-    bad = any(report.bad for report in reports) or bool(_contradictions(records, histories))
+    bad = any(report.bad for report in reports) or bool(_contradictions(records, histories, signed))
     return Exit.NO if bad else Exit.OK
 
 
-def _contradictions(records: DerivedRecords | None, histories: HistoryReport) -> int:
-    return histories.contradicted + (0 if records is None else len(records.contradicted))
+def _review_fold(options: VerifyFlags) -> ReviewFold:
+    """Return what verifies signed reviews by the registrars' keys that are given. Raises `CliError`."""
+    keys: list[PublicKey] = []
+    for name in options.registrar_key or ():
+        try:
+            keys += parse_registrars(Path(name).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, RegistrarsError) as error:
+            raise CliError(f"--registrar-key {name}: {error}") from error
+    # The hosts of passkeys are in the enrolled keys.
+    return ReviewFold(Registrars(tuple(keys), options.registrar_quorum, rp_ids=None))
+
+
+def _contradictions(records: DerivedRecords | None, histories: HistoryReport, signed: ReviewReport) -> int:
+    return histories.contradicted + len(signed.findings) + (0 if records is None else len(records.contradicted))
 
 
 def _lines(
-    audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRecords | None, histories: HistoryReport
+    audit: LogAudit,
+    reports: Sequence[ChainReport],
+    records: DerivedRecords | None,
+    histories: HistoryReport,
+    signed: ReviewReport,
 ) -> Iterator[Line]:
-    contradicted = _contradictions(records, histories)
+    contradicted = _contradictions(records, histories, signed)
     bad = contradicted or any(report.bad for report in reports)
     yield [(headline(reports, contradicted=contradicted), "bold red" if bad else "bold")]
     intact = sum(report.intact for report in reports)
@@ -84,6 +106,8 @@ def _lines(
         yield [(records.totals, "")]
     if histories.lines or histories.findings:
         yield [(histories_line(histories), "")]
+    if signed.verified or signed.reviews:
+        yield [(reviews_line(signed), "")]
     for report in reports:
         yield chain_line(report)
         for found in report.findings:
@@ -95,16 +119,21 @@ def _lines(
             for line in () if near is None else near.lines():
                 yield [("  ", ""), *line]
     yield from history_lines(histories)
+    yield from review_lines(signed)
 
 
 def _object(
-    audit: LogAudit, reports: Sequence[ChainReport], records: DerivedRecords | None, histories: HistoryReport
+    audit: LogAudit,
+    reports: Sequence[ChainReport],
+    records: DerivedRecords | None,
+    histories: HistoryReport,
+    signed: ReviewReport,
 ) -> dict[str, object]:
     upto = known_upto(reports)
     found: dict[str, object] = {
         "apiVersion": "cli.bailiwick.dev/v1alpha1",
         "kind": "LogAudit",
-        "message": headline(reports, contradicted=_contradictions(records, histories)),
+        "message": headline(reports, contradicted=_contradictions(records, histories, signed)),
         "upTo": None if upto is None else times.epoch_stamp(upto),
         "totals": {
             "chains": len(reports),
@@ -123,6 +152,8 @@ def _object(
         }
     if histories.lines or histories.findings:
         found["histories"] = histories_object(histories)
+    if signed.verified or signed.reviews:
+        found["reviews"] = reviews_object(signed)
     return found
 
 

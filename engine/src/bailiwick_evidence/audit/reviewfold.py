@@ -1,0 +1,238 @@
+"""The fold of signed reviews: each one that let a call through is verified again, with registrars' keys of the auditor.
+
+Standing: beside `historyfold`. Holds: pure. A signature is judged by the file of reviewers' keys that was in force when
+the review was counted, as the operator's ledger has it, and by nothing that a process says of it. Memory is bounded: a
+review that there is no room for is not verified, and the report says how many there are.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Final
+
+from bailiwick_api.times import parse_time
+from bailiwick_engine.canonicaljson import NotCanonicalError
+from bailiwick_engine.signatures.registrars import (
+    NO_FLOOR,
+    Registrars,
+    RegistrarsError,
+    ReviewerKeyFile,
+    ReviewerTrust,
+    SerialFloor,
+)
+from bailiwick_engine.signatures.reviewsignature import enrolment_problem, statement_problem
+from bailiwick_engine.signatures.statement import ReviewedGrant, SignedReview, reason_digest, review_statement
+from bailiwick_evidence.audit.lines import ChainLine, parse_line
+from bailiwick_evidence.linekinds import REVIEWERS
+
+MOST_REVIEWS: Final = 50_000
+_MOST_FILES: Final = 1_000
+_MOST_PARTS: Final = 64
+_NAMED: Final = (b'"signature"', b'"reviewers"')
+# Times of reviews have whole seconds, and the two processes that write them may have clocks a little apart.
+_APART: Final = 2.0
+_UNKNOWN: Final = "no file of reviewers' keys in these logs that these registrars signed was in force then"
+
+
+class ReviewCode(StrEnum):
+    """What is wrong with a review of a step that asks for a signature."""
+
+    UNSIGNED = "unsigned"
+    """It has no signature."""
+    UNENROLLED = "unenrolled"
+    """It is signed with a key that was not enrolled for the reviewer when it was counted."""
+    BADLY_SIGNED = "badly-signed"
+    """Its signature is not one over this review, or was not made as the step asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewFinding:
+    """A finding about a review. `place`: chain and number of the first line that has it."""
+
+    code: ReviewCode
+    grant: str
+    reviewer: str
+    said: str
+    place: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewReport:
+    """What the fold came to. `files`: versions of the file of reviewers' keys that the registrars signed.
+
+    `verified`: there are keys of registrars. Without, nothing is found.
+    """
+
+    reviews: int
+    files: int
+    left_out: int
+    findings: tuple[ReviewFinding, ...] = ()
+    verified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Review:
+    """A review that counted, of a step that asks for a signature. `counted`: seconds since the epoch, if it says so."""
+
+    grant: ReviewedGrant
+    review: SignedReview
+    signature: str | None
+    verified_user: bool
+    counted: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A file that was in force from a time on, until the next one was."""
+
+    since: float
+    trust: ReviewerTrust
+
+
+class ReviewFold:
+    """Collects signed reviews and files of keys. `most` bounds how many reviews it holds."""
+
+    def __init__(self, registrars: Registrars, most: int = MOST_REVIEWS) -> None:
+        self._registrars = registrars
+        self._most = most
+        self._reviews: dict[_Review, tuple[str, int]] = {}
+        self._parts: dict[tuple[str, str], dict[int, str]] = {}
+        self._files: list[tuple[float, ReviewerKeyFile]] = []
+        self._left_out = 0
+
+    def add(self, line: ChainLine) -> None:
+        """Add a line."""
+        if not any(mark in line.text for mark in _NAMED):
+            return
+        record, place = parse_line(line.text), (line.link.id, line.link.seq)
+        try:
+            if record.get("kind") == REVIEWERS:
+                self._add_part(record, line.link.id)
+                return
+            for one in _reviews_of(record):
+                self._keep(one, place)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # A line that no process writes: what the chain says of it is for the other findings.
+            return
+
+    def _add_part(self, record: Mapping[str, Any], chain: str) -> None:
+        """Keep a part of a file; of the file, once all of its parts are here, when it came into force."""
+        key, count = (chain, str(record["digest"])), int(record["parts"])
+        since = parse_time(record["time"])
+        if len(self._files) >= _MOST_FILES or since is None or not 0 < count <= _MOST_PARTS:
+            return
+        parts = self._parts.setdefault(key, {})
+        parts[int(record["part"])] = str(record["text"])
+        if set(parts) == set(range(count)):
+            del self._parts[key]
+            text = "".join(parts[number] for number in range(count))
+            self._files.append((since.timestamp(), ReviewerKeyFile(text, str(record["signatures"]))))
+
+    def _keep(self, one: _Review, place: tuple[str, int]) -> None:
+        if one not in self._reviews and len(self._reviews) >= self._most:
+            self._left_out += 1
+            return
+        self._reviews.setdefault(one, place)
+
+    def report(self) -> ReviewReport:
+        """Return what all that was added comes to."""
+        if not self._registrars:
+            return ReviewReport(len(self._reviews), 0, self._left_out)
+        versions = list(self._versions())
+        findings = []
+        for one, place in self._reviews.items():
+            if (found := self._problem(one, versions)) is not None:
+                code, said = found
+                name = f"{one.grant.namespace}/{one.grant.name}"
+                findings.append(ReviewFinding(code, name, one.review.reviewer, said, place))
+        return ReviewReport(len(self._reviews), len(versions), self._left_out, tuple(findings), verified=True)
+
+    def _versions(self) -> Iterator[_Version]:
+        """Yield the files that counted, the oldest first, without those that were not signed or were put back."""
+        newest: SerialFloor = NO_FLOOR
+        for since, file in sorted(self._files, key=lambda found: found[0]):
+            try:
+                keys = file.judge(self._registrars, newest)
+            except RegistrarsError:
+                continue
+            newest = file.floor(keys)
+            yield _Version(since, ReviewerTrust(keys, "", self._registrars.rp_ids))
+
+    def _problem(self, one: _Review, versions: list[_Version]) -> tuple[ReviewCode, str] | None:
+        if one.signature is None:
+            return ReviewCode.UNSIGNED, f"step {one.review.step} asks for a signature, but the review has none"
+        problem = _UNKNOWN
+        for trust in _in_force(versions, one.counted):
+            found = enrolment_problem(one.review.reviewer, one.signature, trust, one.counted or 0.0)
+            if found is None:
+                break
+            problem = found
+        else:
+            return ReviewCode.UNENROLLED, problem
+        try:
+            statement = review_statement(one.grant, one.review)
+        except NotCanonicalError as error:
+            return ReviewCode.BADLY_SIGNED, str(error)
+        wrong = statement_problem(one.signature, statement, self._registrars.rp_ids, verified_user=one.verified_user)
+        return None if wrong is None else (ReviewCode.BADLY_SIGNED, wrong)
+
+
+def _in_force(versions: list[_Version], moment: float | None) -> Iterator[ReviewerTrust]:
+    """Yield the files that were in force about a time."""
+    if moment is None:
+        return
+    for one, following in pairwise((*versions, None)):
+        if (
+            one is not None
+            and one.since <= moment + _APART
+            and (following is None or following.since > moment - _APART)
+        ):
+            yield one.trust
+
+
+def _reviews_of(record: Mapping[str, Any]) -> Iterator[_Review]:
+    """Yield the reviews of steps that ask for a signature: of a use, or of a grant's last line in the ledger."""
+    if record.get("kind") == "grant":
+        yield from _ledger_reviews(record)
+    elif record.get("kind") == "evaluation" and record.get("decision") is True and record.get("grant"):
+        grant = record["grant"]
+        digest = grant.get("request")
+        reviewed = _grant(str(record["endpoint"]).partition("/")[0], grant, digest)
+        for step, one in _asking(grant):
+            reason = None if one.get("reason") is None else reason_digest(str(one["reason"]))
+            yield _review(reviewed, step, one, reason, one.get("time"))
+
+
+def _ledger_reviews(record: Mapping[str, Any]) -> Iterator[_Review]:
+    reviewed = _grant(str(record["namespace"]), record, record.get("requestDigest"))
+    counted = set(record.get("counted") or ())
+    for step, one in _asking(record):
+        if one.get("decision") == "Approve" and one.get("reviewer") in counted:
+            yield _review(reviewed, step, one, one.get("reasonDigest"), one.get("counted"))
+
+
+def _asking(grant: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield the reviews of steps that ask for a signature, each after its step."""
+    steps = {step["name"]: step for step in grant["steps"] if step.get("signature") is not None}
+    for one in grant.get("reviews") or ():
+        if (step := steps.get(one["step"])) is not None:
+            yield step, one
+
+
+def _grant(namespace: str, grant: Mapping[str, Any], digest: object) -> ReviewedGrant:
+    binding = grant["binding"].get("digest") or grant["uid"]
+    return ReviewedGrant(namespace, str(grant["name"]), str(grant["uid"]), str(digest), str(binding))
+
+
+def _review(
+    grant: ReviewedGrant, step: Mapping[str, Any], one: Mapping[str, Any], reason: str | None, counted: object
+) -> _Review:
+    group, signature, moment = one.get("group"), one.get("signature"), parse_time(counted)
+    return _Review(
+        grant,
+        SignedReview(str(one["reviewer"]), str(one["step"]), None if group is None else str(group), reason),
+        None if signature is None else str(signature),
+        step["signature"] != "Key",
+        None if moment is None else moment.timestamp(),
+    )
