@@ -10,7 +10,7 @@ annotations:
   {{- /* Issuers are read at the start: other ones take other pods. */}}
   {{- $_ := set $annotations "bailiwick.dev/issuers" (include "bailiwick.issuers" .root | sha256sum) }}
   {{- end }}
-  {{- if and .root.Values.reviewers.registrars (ne .component "console") }}
+  {{- if .root.Values.reviewers.registrars }}
   {{- $_ := set $annotations "bailiwick.dev/registrars" (include "bailiwick.registrars" .root | sha256sum) }}
   {{- end }}
   {{- toYaml (merge $annotations $own.podAnnotations .root.Values.commonAnnotations) | nindent 2 }}

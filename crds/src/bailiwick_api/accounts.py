@@ -9,7 +9,6 @@ from typing import Final
 from bailiwick_api.serviceaccounts import ServiceAccountName
 
 GUARD_CONFIG_MAP: Final = "bailiwick-guard"
-REVIEWERS_CONFIG_MAP: Final = "bailiwick-reviewers"
 SIGNING_KEYS_SECRET: Final = "bailiwick-keys"  # noqa: S105 - a name
 SIGNING_KEYS_TYPE: Final = "Opaque"
 SIGNING_KEYS_MANIFEST: Final = "crds/rbac/accounts.yaml"
