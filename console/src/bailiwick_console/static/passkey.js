@@ -75,6 +75,7 @@
   }
 
   if (window.PublicKeyCredential) {
+    outcome.textContent = "";
     button.addEventListener("click", press);
     button.disabled = false;
   } else {
