@@ -245,7 +245,7 @@ def test_where_the_registrars_are_known_their_signature_is_asked_for_too(passkey
         visit = console.site.visit()
         cluster.config_maps[NAME] = config_map(passkey_line("carol", passkey), registrar=other)
         refused = visit.post(f"{GRANT}/sign", answered(visit, asked(visit), passkey))
-        assert (refused.status, "0 registrars signed it, but 1 must" in refused.text, reviews(console)) == (
+        assert (refused.status, "registrars who signed it: 0, but 1 must" in refused.text, reviews(console)) == (
             422,
             True,
             [],
@@ -277,6 +277,15 @@ def test_a_registration_yields_a_line_and_a_proof_and_writes_nothing(
 def test_what_is_no_passkey_is_not_registered(visit: Visit, value: str) -> None:
     answer = visit.post("/passkeys/proof", {**fields(visit.get("/passkeys")), "key": value})
     assert (answer.status, "There is no passkey yet." in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize("answer", [{"origin": "http://r1.bailiwick.localhost:1"}, {"challenge": b"SSHSIG"}])
+def test_an_answer_that_is_not_of_the_page_proves_nothing(visit: Visit, answer: dict[str, Any]) -> None:
+    passkey = SoftPasskey()
+    second = visit.post("/passkeys/proof", {**fields(visit.get("/passkeys")), "key": passkey.spki})
+    refused = visit.post("/passkeys/request", answered(visit, second, passkey, **answer))
+    assert (refused.status, "There is no proof yet." in refused.text) == (422, True)
+    assert visit.post("/passkeys/request", answered(visit, refused, passkey)).status == 200
 
 
 def test_another_passkey_than_the_new_one_proves_nothing(visit: Visit) -> None:

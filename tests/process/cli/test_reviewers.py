@@ -110,7 +110,7 @@ def test_as_many_registrars_as_are_asked_for_must_have_signed_the_very_file(desk
     desk.add(desk.request("carol"))
     desk.sign("one")
     two = ("--registrar-quorum", "2")
-    assert desk.check("one", "two", more=two)[1]["problem"] == "1 registrars signed it, but 2 must"
+    assert desk.check("one", "two", more=two)[1]["problem"] == "registrars who signed it: 1, but 2 must"
     desk.sign("one")
     assert desk.check("one", "two", more=two)[0] == 1
     desk.sign("two")
