@@ -49,13 +49,18 @@ OPERATOR_EVERYWHERE: Final = {
     "admissionregistration.k8s.io/validatingwebhookconfigurations:bailiwick-endpointpolicies": "get patch",
     **GUARD,
 }
-WEBHOOK_AT_HOME: Final = {"/configmaps:bailiwick-guard": READ, "/secrets:bailiwick-keys": READ}
+WEBHOOK_AT_HOME: Final = {
+    "/configmaps:bailiwick-guard": READ,
+    "/configmaps:bailiwick-reviewers": READ,
+    "/secrets:bailiwick-keys": READ,
+}
 OPERATOR_AT_HOME: Final = {
     "coordination.k8s.io/leases": "create",
     "coordination.k8s.io/leases:bailiwick-operator": "get update",
     "/configmaps": "create",
     "/configmaps:bailiwick-guard": "get update",
     "/configmaps:bailiwick-ca": "get update",
+    "/configmaps:bailiwick-reviewers": "get",
     "/configmaps:bailiwick-witness": "get update",
     **{f"/configmaps:bailiwick-witness-{month:02}": "get update" for month in range(1, 13)},
     "bailiwick.dev/approvalgrants": f"{READ} create delete",
@@ -265,6 +270,9 @@ WEBHOOK_ONLY: Final[dict[str, Attempt]] = {
     "read a service account": lambda as_, ns, of: as_.get(f"/api/v1/namespaces/{ns}/serviceaccounts/default"),
     "patch a grant's status": lambda as_, ns, of: as_.patch(of, {"status": active_status()}, "merge", "status"),
     "patch a policy's status": lambda as_, ns, of: as_.patch(policy(ns), {"status": {}}, "merge", "status"),
+    "write the keys of reviewers": lambda as_, ns, of: as_.patch(
+        f"{SYSTEM}/configmaps/bailiwick-reviewers", {"data": {}}
+    ),
     "write the proof of the guard": lambda as_, ns, of: as_.patch(f"{SYSTEM}/configmaps/bailiwick-guard", {"data": {}}),
     "write another proof of the guard": lambda as_, ns, of: as_.create(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "bailiwick-system"}}

@@ -215,7 +215,7 @@ def test_the_largest_grant_passes_the_guards_with_twenty_signed_reviews(
     for number in range(19):
         name = "r" * 510 + f"{number:02}"
         with acting(callers, name, "crm-owners") as client:
-            added = [{"op": "add", "path": "/spec/reviews", "value": []}] if number == 0 else []
+            added: list[Any] = [{"op": "add", "path": "/spec/reviews", "value": []}] if number == 0 else []
             added.append({"op": "add", "path": "/spec/reviews/-", "value": {**review, "reviewer": name}})
             assert client.patch(stored, added, "json").message == ""
     for change in (

@@ -12,6 +12,9 @@ from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, ver
 from support import commandline
 from support.commandline import Ran
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog, private_key, written
+from support.objects import Object
+from support.signatures.keys import KeyFile
+from support.signatures.logs import DAVES, LINE, approved, published, used
 
 
 @pytest.fixture
@@ -344,3 +347,38 @@ class TestTheLedger:
         assert "namespace: vault" in commandline.run("audit", "grant", "agr-k3v9", ledger, "-n", "vault").out
         ran = commandline.run("audit", "grant", "agr-none", ledger)
         assert (ran.code, "no grant agr-none" in ran.err) == (1, True)
+
+
+def signed(folder: Path, stored: Object) -> Ran:
+    """Verify a log with one use of this grant, by the ledger's file of keys and the registrar's key."""
+    registrar = KeyFile.make(folder / "registrar")
+    process, ledger = ProcessLog(5), ProcessLog(6, component="operator")
+    for line in published(registrar, 1, 0, LINE):
+        ledger.add(**line)
+    process.add(**used(stored))
+    for name, log in (("used.log", process), ("signed-ledger.log", ledger)):
+        (folder / name).write_bytes(b"".join(log.close().lines))
+    (folder / "notes").write_text(f"{process.checkpoint()}\n{ledger.checkpoint()}")
+    return verify(
+        folder, "used.log", "signed-ledger.log", "--registrar-key", str(folder / "registrar.pub"), "-o", "json"
+    )
+
+
+@pytest.mark.invariant(30)
+def test_signed_reviews_are_verified_by_the_registrars_key_and_a_forged_one_exits_with_1(folder: Path) -> None:
+    for stored, found in ((approved(), []), (approved(DAVES), ["unenrolled"])):
+        ran = signed(folder, stored)
+        (folder / "registrar").unlink()
+        (folder / "registrar.pub").unlink()
+        body = json.loads(ran.out)
+        assert [one["code"] for one in body["reviews"]["findings"]] == found
+        assert (body["reviews"]["reviews"], body["reviews"]["files"], body["reviews"]["verified"]) == (1, 1, True)
+        assert ("finding" in body["message"]) == bool(found)
+    told = verify(folder, "used.log", "signed-ledger.log")
+    assert "note: signed reviews are verified only with --registrar-key" in told.err
+    assert "1 signed reviews, not verified" in told.out
+
+
+def test_a_file_that_holds_no_registrars_key_is_refused(folder: Path) -> None:
+    ran = verify(folder, "a.log", "--registrar-key", str(folder / "witness.vkey"))
+    assert (ran.code, "line 2: not a public key" in ran.err) == (2, True)

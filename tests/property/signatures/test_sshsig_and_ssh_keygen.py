@@ -6,6 +6,7 @@ accepted there, and some that is accepted there is refused here.
 
 import base64
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +44,7 @@ KINDS: Final = {
     "nistp521": ("ecdsa", 521),
     "rsa": ("rsa", 2048),
 }
-SECURITY_KEYS: Final = {
+SECURITY_KEYS: Final[dict[str, Callable[[], SshSignature]]] = {
     "sk-ed25519": lambda: SecurityKey.make(ed25519=True).sign(MESSAGE),
     "sk-ecdsa": lambda: SecurityKey.make().sign(MESSAGE),
     "sk-ecdsa over sha512": lambda: SecurityKey.make().sign(MESSAGE, hash_name="sha512"),
@@ -155,7 +156,7 @@ def test_another_message_is_never_signed(message: bytes) -> None:
 _PASSKEY: Final = SecurityKey.make("bailiwick.example.com")
 _FIELD: Final = _PASSKEY.assertion(MESSAGE)
 
-SPELLINGS: Final = {
+SPELLINGS: Final[dict[str, Callable[[str], str]]] = {
     "with Windows line ends": lambda text: text.replace("\n", "\r\n"),
     "with a line before": lambda text: f"\n{text}",
     "with text behind": lambda text: f"{text}x",

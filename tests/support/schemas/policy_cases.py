@@ -32,6 +32,11 @@ ROUTE: Final[Object] = {
 CEILING: Final = [{"actions": ["customers.list"], "resources": [{"type": "customer", "ids": ["*"]}]}]
 
 
+def signed_step(kind: str) -> Object:
+    """Return a step of this kind that asks for a signature."""
+    return {"name": "owner", "kind": kind, "signature": "Key"}
+
+
 def with_rule(**fields: object) -> Object:
     return changed(P, "spec.rules.0", rule(**fields))  # type: ignore[arg-type]  # any field of a rule
 
@@ -115,6 +120,13 @@ POLICY_CASES: Final = (
             accepted=with_rule(effect=effect),
         )
         for effect in ("Allow", "Deny")
+    ),
+    Case(
+        "signed reviews of service accounts",
+        cel.PEOPLE_SIGN,
+        "spec.rules[0].approval.steps[0]",
+        refused=changed(P, "spec.rules.0", gated_rule(approval={"steps": [signed_step("System")]})),
+        accepted=changed(P, "spec.rules.0", gated_rule(approval={"steps": [signed_step("Human")]})),
     ),
     *(
         Case(

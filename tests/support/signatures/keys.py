@@ -40,6 +40,8 @@ from bailiwick_engine.signatures.statement import (
 )
 
 VERIFIED: Final = USER_PRESENT | USER_VERIFIED
+# Tests decide at moments of their own.
+_FAR: Final = datetime(2099, 1, 1, tzinfo=UTC)
 RP_ID: Final = "bailiwick.example.com"
 ORIGIN: Final = f"https://{RP_ID}"
 
@@ -181,7 +183,7 @@ def config_map(text: str, *registrars: KeyFile) -> dict[str, Any]:
 
 def trust_in(*lines: str, rp_ids: frozenset[str] | None = frozenset({RP_ID})) -> ReviewerTrust:
     """Return trust in these lines, as if registrars had signed them."""
-    return ReviewerTrust(parse_reviewer_keys(reviewers_text(*lines)), "", rp_ids)
+    return ReviewerTrust(parse_reviewer_keys(reviewers_text(*lines, expires=_FAR)), "", rp_ids)
 
 
 def statement_of(grant: dict[str, Any], review: dict[str, Any]) -> bytes:

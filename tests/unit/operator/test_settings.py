@@ -13,6 +13,7 @@ from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import KeyRotation
 from bailiwick_operator.reconcile.retention import RetentionPeriods
 from bailiwick_operator.settings import LeaseTimes, parse
+from support.signatures.keys import SecurityKey
 
 
 def test_the_defaults_are_those_of_a_plain_installation() -> None:
@@ -224,3 +225,27 @@ def test_a_variable_that_makes_no_sense_is_refused_too(
     with pytest.raises(SystemExit):
         parse([], {variable: value})
     assert words in capsys.readouterr().err
+
+
+def test_registrars_sign_for_whoever_is_named_in_a_file_and_nobody_does_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not parse([], {}).registrars
+    file = tmp_path / "registrars.pub"
+    file.write_text(f"# ours\n{SecurityKey.make().public} one\n{SecurityKey.make().public} two\n")
+    named = parse(["--registrar-keys", str(file), "--registrar-quorum", "2", "--passkey-rp-id", "a.example"], {})
+    assert (len(named.registrars.keys), named.registrars.quorum, named.registrars.rp_ids) == (2, 2, {"a.example"})
+    environment = {
+        "BAILIWICK_REGISTRAR_KEYS": str(file),
+        "BAILIWICK_REGISTRAR_QUORUM": "1",
+        "BAILIWICK_PASSKEY_RP_ID": "a.example,b.example",
+    }
+    assert parse([], environment).registrars.rp_ids == {"a.example", "b.example"}
+    for arguments, why in (
+        (["--registrar-keys", str(tmp_path / "none")], "No such file"),
+        (["--registrar-keys", str(file), "--registrar-quorum", "3"], "a quorum of 3 needs as many keys"),
+        (["--registrar-keys", str(file), "--passkey-rp-id", "https://a.example"], "host name in lower case"),
+    ):
+        with pytest.raises(SystemExit):
+            parse(arguments, {})
+        assert why in capsys.readouterr().err

@@ -12,6 +12,7 @@ from typing import Any, Final
 from bailiwick_api.kinds.approvalgrant import GrantStep, Phase, UseRecord
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 from bailiwick_cli.policytest.model import GrantFixture
+from bailiwick_cli.policytest.reviewerkey import sign_review
 from bailiwick_engine.approval import grants, quorum
 from bailiwick_engine.approval.binding import bound_context, hash_of
 from bailiwick_engine.approval.gates import Gate
@@ -49,14 +50,19 @@ def open_grant(snapshot: Snapshot, call: Call, fixture: GrantFixture, around: Ci
     spec: dict[str, Any] = {"request": request, "reviews": reviews}
     if fixture.revoked:
         spec["revocation"] = {"by": "admin"}
+    metadata = {
+        "namespace": call.namespace,
+        "name": f"agr-test-{number}",
+        "uid": uid,
+        "resourceVersion": "1",
+        "creationTimestamp": _stamp(at),
+    }
+    signing = {step.name for step in gate.steps if step.signature is not None}
+    for review in reviews:
+        if review["step"] in signing and review["decision"] == "Approve":
+            review["signature"] = sign_review(metadata, request, review)
     raw = {
-        "metadata": {
-            "namespace": call.namespace,
-            "name": f"agr-test-{number}",
-            "uid": uid,
-            "resourceVersion": "1",
-            "creationTimestamp": _stamp(at),
-        },
+        "metadata": metadata,
         "spec": spec,
         "status": {"counted": [{"reviewer": review["reviewer"], "time": _stamp(at)} for review in reviews]},
     }
@@ -177,6 +183,8 @@ def _phase(grant: Grant, call: Call, subject: Party, is_person: Callable[[str], 
         binding=quorum.binding_of(grant.request, grant.uid),
         barred=quorum.request_exclusions(grant.request) | grants.excluded_reviewers(call, subject),
         is_person=is_person,
+        # They were signed a moment ago; the engine verifies them at each use.
+        is_signed=lambda _review, _step: True,
     )
     if grant.revoked:
         return "Revoked" if tally.met else "Withdrawn"

@@ -4,7 +4,7 @@ Holds: a use of a grant is taken before the next call, as the decision point tak
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ from bailiwick_cli.policytest.historystore import HistoryStore
 from bailiwick_cli.policytest.model import ExpectedVerdict, PolicyTest, VerdictWord
 from bailiwick_cli.policytest.plan import Names, PlannedCall, PlannedCase
 from bailiwick_cli.policytest.regiontrial import TriedRegion, tried_region
+from bailiwick_cli.policytest.reviewerkey import trust_of
 from bailiwick_engine.approval import grants as approval
 from bailiwick_engine.approval.binding import digest
 from bailiwick_engine.approval.grants import Grant
@@ -81,7 +82,8 @@ def try_case(
     for one in case.calls:
         moment += one.after
         call = _call_with_token(one, held)
-        around = Circumstances(moment, history=store.readings(snapshot, call, held, moment))
+        readings = store.readings(snapshot, call, held, moment)
+        around = Circumstances(moment, history=readings, reviewers=trust_of(_reviewers(held)))
         verdict, hops = evaluate_hops(snapshot, call, held, around)
         if coverage is not None:
             coverage.add(call, verdict, hops or ())
@@ -130,6 +132,10 @@ def _open_grants(
         except UnfitApprovalError as error:
             raise document.wrong(f"{one.path}.{error.member}", str(error)) from error
     return held
+
+
+def _reviewers(held: Iterable[Grant]) -> Iterator[str]:
+    return (review.reviewer for grant in held for review in grant.reviews)
 
 
 def _call_with_token(one: PlannedCall, held: Iterable[Grant]) -> Call:

@@ -14,10 +14,14 @@ from bailiwick_engine.keys import CLUSTER, Key, key_parts
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Of a policy: by rule that people approve, the issuers of its subjects; and those of whom may be acted for."""
+    """Of a policy: by rule that people approve, the issuers of its subjects; and those of whom may be acted for.
+
+    `sign`: a step asks for signed reviews.
+    """
 
     gated: tuple[tuple[str, frozenset[str]], ...] = ()
     principals: frozenset[str] = frozenset()
+    sign: bool = False
 
 
 NOBODY: Final = People()
@@ -34,6 +38,7 @@ def people_of(spec: EndpointPolicySpec) -> People:
             if rule.approval is not None and any(step.kind == "Human" for step in rule.approval.steps)
         ),
         _issuers(delegation.principals, named) if delegation else frozenset(),
+        any(step.signature is not None for rule in spec.rules if rule.approval for step in rule.approval.steps),
     )
 
 

@@ -124,7 +124,7 @@ def _parsed_signature(text: str) -> SshSignature:
 
 @lru_cache(_KEPT)
 def _is_signed(text: str, statement: bytes) -> bool:
-    # To verify takes a tenth of a millisecond or more, and a grant is judged at each call that it may be for.
+    # To verify takes a good part of a millisecond, and a grant is judged at each call that it may be for.
     signature = _parsed_signature(text)
     return verify(signature, signature.key, REVIEW_NAMESPACE, statement)
 

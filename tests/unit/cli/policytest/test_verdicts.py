@@ -213,3 +213,14 @@ def test_authzen_cases_are_run(tmp_path: Path) -> None:
         written(tmp_path, {"cases.json": json.dumps(cases)})
         ended, made = calls(tmp_path, suite(include=["cases.json"], tests=[]))
         assert (ended, [call["is"] for call in made]) == (code, ["Allow", "Allow", "Approval"])
+
+
+def test_an_approval_of_a_signed_step_is_signed_by_whom_the_test_names(tmp_path: Path) -> None:
+    for signature in ("Key", "Required"):
+        steps = [{"name": "owner", "kind": "Human", "signature": signature}]
+        signed = policy("crm", rules=[gated_rule(approval={"steps": steps})], endpointSettings=settings())
+        for who, wanted in ((["carol"], "Allow"), ([], "Approval")):
+            grant = {"of": EXPORT, **({"approvedBy": who} if who else {})}
+            made = suite({"with": {"grants": [grant]}, "expect": [{**EXPORT, "is": wanted}]})
+            code, (call,) = calls(tmp_path, made, signed)
+            assert (code, call["is"]) == (0, wanted), call

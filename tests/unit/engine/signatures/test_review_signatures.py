@@ -28,7 +28,7 @@ def step(signature: str | None = "Required") -> GrantStep:
     return GrantStep.model_validate(members | ({"signature": signature} if signature else {}))
 
 
-def review(signature: SshSignature | str | None = None, **fields: object) -> Review:
+def review(signature: SshSignature | str | None = None, **fields: Any) -> Review:  # noqa: ANN401 - any field
     text = write_signature(signature) if isinstance(signature, SshSignature) else signature
     members: dict[str, Any] = {
         "reviewer": "oidc:carol",
@@ -42,7 +42,7 @@ def review(signature: SshSignature | str | None = None, **fields: object) -> Rev
     return Review.model_validate(members | ({} if text is None else {"signature": text}))
 
 
-def statement(grant: ReviewedGrant = GRANT, **fields: object) -> bytes:
+def statement(grant: ReviewedGrant = GRANT, **fields: Any) -> bytes:  # noqa: ANN401 - any field
     return review_statement(grant, SignedReview.from_review(review(**fields)))
 
 
@@ -92,7 +92,7 @@ def test_without_one_an_approve_does_not_count_and_a_deny_does() -> None:
     assert problem(review(), asked=None) == ""
 
 
-OTHERS: Final = {
+OTHERS: Final[dict[str, Any]] = {
     "step": "crm-agent.export.second",
     "group": "sec-oncall",
     "decision": "Deny",
@@ -109,8 +109,9 @@ def test_a_signature_over_another_review_does_not_count(member: str) -> None:
 
 @pytest.mark.parametrize("member", ["group", "reason"])
 def test_a_signature_over_a_review_without_what_this_has_does_not_count(member: str) -> None:
-    assert "over something else" in problem(review(PASSKEY.assertion(statement(**{member: None}))))
-    assert "over something else" in problem(review(GOOD, **{member: None}))
+    without: dict[str, Any] = {member: None}
+    assert "over something else" in problem(review(PASSKEY.assertion(statement(**without))))
+    assert "over something else" in problem(review(GOOD, **without))
 
 
 @pytest.mark.parametrize("member", ["namespace", "name", "uid", "request", "binding"])
@@ -155,7 +156,7 @@ def test_required_needs_a_verified_user_and_each_security_key_a_touch(tmp_path_f
     assert "verifies its user" in problem(signed, trust=of_file)
 
 
-ELSEWHERE: Final = {
+ELSEWHERE: Final[dict[str, Any]] = {
     "another site": {"origin": "https://evil.example"},
     "a name that ends alike": {"origin": f"https://x{RP_ID}"},
     "a name that begins alike": {"origin": f"{ORIGIN}.evil.example"},
@@ -176,7 +177,7 @@ ELSEWHERE: Final = {
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_an_assertion_does_not_count_with(name: str) -> None:
     for asked in ("Key", "Required"):
-        assert problem(review(PASSKEY.assertion(statement(), **ELSEWHERE[name])), asked=asked)  # type: ignore[arg-type]
+        assert problem(review(PASSKEY.assertion(statement(), **ELSEWHERE[name])), asked=asked)
 
 
 def test_an_assertion_counts_on_any_port_and_name_below_the_host() -> None:

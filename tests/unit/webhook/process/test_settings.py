@@ -19,6 +19,12 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "all addresses of version 6": (("--host", "::"), ":: is not loopback"),
     "an address of the network": (("--host", "10.0.0.7"), "10.0.0.7 is not loopback"),
     "a name": (("--host", "pdp.example"), "pdp.example is not loopback"),
+    "registrars without a file": (("--registrar-keys", "none.pub"), "--registrar-keys none.pub: "),
+    "passkeys without registrars": (("--passkey-rp-id", "a.example"), "--passkey-rp-id needs --registrar-keys"),
+    "registrars without a cluster": (
+        ("--policies", "dir", "--development", "--registrar-keys", "none.pub"),
+        "--registrar-keys needs a cluster",
+    ),
     "a certificate alone": (PAIR[:2], "set --tls-cert-file and --tls-key-file together"),
     "a key alone": (PAIR[2:], "set --tls-cert-file and --tls-key-file together"),
     "files that are looked at without rest": (

@@ -59,8 +59,12 @@ def answer(
     ledger: Ledger,
     issuers: Mapping[str, bool] | None,
     now: float,
+    unsigned: str = "",
 ) -> ReviewResponse:
-    """Return the answer. `issuers` as in `PolicyContext`; `now` in seconds since the epoch."""
+    """Return the answer. `issuers` as in `PolicyContext`; `now` in seconds since the epoch.
+
+    `unsigned`: why no signed review counts at present; "" where they do.
+    """
     match finding:
         case NothingToReview():
             return _allow(finding.uid, Admission.UNCHANGED)
@@ -68,7 +72,7 @@ def answer(
             known = f"this decision point supports {GROUP}/{VERSION}, not {visible(finding.version)}"
             return _refuse(finding.uid, Admission.FOREIGN, f"UnknownVersion: {known}: upgrade the decision point first")
         case PolicyFinding():
-            return _answer_policy(finding, snapshot, ledger, issuers, now)
+            return _answer_policy(finding, snapshot, ledger, issuers, now, unsigned)
         case DataFinding():
             return _answer_data(finding, ledger)
 
@@ -88,13 +92,20 @@ def _answer_data(found: DataFinding, ledger: Ledger) -> ReviewResponse:
 
 
 def _answer_policy(
-    found: PolicyFinding, snapshot: Snapshot, ledger: Ledger, issuers: Mapping[str, bool] | None, now: float
+    found: PolicyFinding,
+    snapshot: Snapshot,
+    ledger: Ledger,
+    issuers: Mapping[str, bool] | None,
+    now: float,
+    unsigned: str,
 ) -> ReviewResponse:
     problem, warnings = found.refusal, found.warnings
     if problem is None:
         problem, warnings = _check_budget(found, ledger)
     if problem is None:
         warnings += (*_settings_warning(found, snapshot), *(warning for end, warning in found.expiries if end <= now))
+        if found.people.sign and unsigned:
+            warnings += (f"a step asks for a signature, but no signed review counts at present: {visible(unsigned)}",)
         problem = _context_refusal(found, snapshot, issuers, found.people, carries=found.carries)
         before = found.before
         if problem is not None and before is not None:

@@ -22,7 +22,16 @@ from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_webhook.admission.answer import ReviewResponse, answer
 from bailiwick_webhook.admission.bench import BusyError, LostError, PolicyExaminer
 from bailiwick_webhook.admission.line import share_of
-from bailiwick_webhook.admission.review import MAX_BYTES, Finding, MalformedReview, ReviewDefect
+from bailiwick_webhook.admission.review import (
+    MAX_BYTES,
+    DataFinding,
+    Finding,
+    MalformedReview,
+    NothingToReview,
+    PolicyFinding,
+    ReviewDefect,
+    UnknownVersion,
+)
 from bailiwick_webhook.http.body import check_headers
 from bailiwick_webhook.http.problems import ProblemError, bad_request
 from bailiwick_webhook.http.shares.bounds import Bounds
@@ -89,13 +98,17 @@ class ValidateHandler:
             case ReviewDefect():
                 _log.error("policy cannot be checked", error=finding.error)
                 raise LostError
-        told = answer(finding, self._snapshot(), self._store.ledger, self._issuers, time.time())
+        told = self._answer(finding)
         if told.outcome is Admission.CONFLICTED:
             # Where a carrier was deleted so that this one takes its place, that may not have been heard of yet.
             left = until - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, min(_AGAIN_SECONDS, left)))
-            told = answer(finding, self._snapshot(), self._store.ledger, self._issuers, time.time())
+            told = self._answer(finding)
         return told
+
+    def _answer(self, finding: NothingToReview | UnknownVersion | PolicyFinding | DataFinding) -> ReviewResponse:
+        unsigned = self._store.reviewers.problem
+        return answer(finding, self._snapshot(), self._store.ledger, self._issuers, time.time(), unsigned)
 
     def _snapshot(self) -> Snapshot:
         found = self._store.snapshot

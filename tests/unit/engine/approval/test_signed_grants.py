@@ -1,0 +1,103 @@
+"""A grant whose step asks for a signature lets a call through only while each review's signature counts."""
+
+from typing import Any, Final
+
+import pytest
+from msgspec.structs import replace
+
+from bailiwick_engine.approval.grants import Fitness, fitness
+from bailiwick_engine.call import Party
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
+from bailiwick_engine.signatures.sshsig import USER_PRESENT, write_signature
+from bailiwick_regions.strength import STRONGER, WEAKER, compare_gates
+from support.objects import Object, gated_rule
+from support.signatures.keys import RP_ID, SecurityKey, entry_line, statement_of, trust_in
+from unit.engine.cases import AROUND, CALL, active, asked, gate_of, governed, read, review, reviewed
+
+KEY: Final = SecurityKey.make(RP_ID)
+TRUST: Final = trust_in(entry_line("carol", KEY.public), entry_line("dave", SecurityKey.make(RP_ID).public))
+
+
+def on(signature: str | None = "Required", **step: object) -> Any:  # noqa: ANN401 - a snapshot
+    asks = {} if signature is None else {"signature": signature}
+    return governed(gated_rule(approval={"steps": [{"name": "owner", "kind": "Human", **asks, **step}]}))
+
+
+def approved(
+    signature: str | None = "Required", *, flags: int = 5, of: Object | None = None, **fields: object
+) -> Object:
+    """Return a grant with Carol's signed review, as the operator counted it."""
+    stored = asked(on(signature))
+    unsigned = review(stored, "carol") | fields
+    made = KEY.assertion(statement_of(of or stored, unsigned), flags=flags)
+    return active(reviewed(stored, unsigned | {"signature": write_signature(made)}))
+
+
+def fit(raw: Object, trust: ReviewerTrust = TRUST, signature: str | None = "Required") -> Fitness:
+    assert isinstance(CALL.subject, Party)
+    return fitness(read(raw), gate_of(on(signature)), CALL, CALL.subject, replace(AROUND, reviewers=trust))
+
+
+@pytest.mark.invariant(30)
+def test_with_ones_own_signature_it_is_usable() -> None:
+    assert fit(approved()) is Fitness.USABLE
+    assert fit(approved("Key"), signature="Key") is Fitness.USABLE
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize(
+    "trust",
+    [
+        pytest.param(NO_REVIEWER_KEYS, id="without a file of keys"),
+        pytest.param(trust_in(entry_line("dave", KEY.public)), id="with the key of another person"),
+        pytest.param(trust_in(), id="with the key removed"),
+        pytest.param(trust_in(entry_line("carol", KEY.public), rp_ids=frozenset()), id="without the host of passkeys"),
+    ],
+)
+def test_it_is_unverifiable_at_once(trust: ReviewerTrust) -> None:
+    assert fit(approved(), trust) is Fitness.UNVERIFIABLE
+
+
+@pytest.mark.invariant(7, 30)
+def test_a_signature_is_over_the_whole_request_as_it_is_stored() -> None:
+    """The models know all fields of a request: one that they leave out of their own form would still be signed."""
+    other = asked(on())
+    other["spec"]["request"] = {**other["spec"]["request"], "reason": "less"}
+    assert fit(approved(of=other)) is Fitness.UNVERIFIABLE
+    raw = approved()
+    times = raw["spec"]["request"]["pendingUntilTime"].replace("Z", "+00:00")
+    respelled = {**raw["spec"]["request"], "pendingUntilTime": times}
+    assert fit({**raw, "spec": {**raw["spec"], "request": respelled}}) is Fitness.UNVERIFIABLE
+
+
+@pytest.mark.invariant(30)
+def test_without_a_signature_or_a_verified_user_it_is_unverifiable() -> None:
+    bare = asked(on())
+    assert fit(active(reviewed(bare, review(bare, "carol")))) is Fitness.UNVERIFIABLE
+    assert fit(approved(flags=USER_PRESENT)) is Fitness.UNVERIFIABLE
+    assert fit(approved("Key", flags=USER_PRESENT), signature="Key") is Fitness.USABLE
+
+
+@pytest.mark.invariant(30)
+def test_a_denial_needs_no_signature() -> None:
+    stored = asked(on())
+    denied = reviewed(stored, review(stored, "carol") | {"decision": "Deny"})
+    assert fit({**denied, "status": {"phase": "Pending", "counted": [{"reviewer": "carol"}]}}) is Fitness.DENIED
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize(("was", "now"), [(None, "Key"), ("Key", "Required"), ("Required", None), ("Required", "Key")])
+def test_it_ends_when_the_step_asks_for_another_signature(was: str | None, now: str | None) -> None:
+    stored = asked(on(was))
+    grant = active(reviewed(stored, review(stored, "carol")))
+    assert fit(grant, signature=now) is Fitness.OUTDATED
+
+
+def test_a_step_that_asks_for_less_of_a_signature_is_weaker() -> None:
+    order = (None, "Key", "Required")
+    for base in range(3):
+        for head in range(3):
+            found = compare_gates(gate_of(on(order[base])), gate_of(on(order[head]))).get("steps")
+            assert found == (None if base == head else STRONGER if head > base else WEAKER)
+    # One more reviewer does not make up for it.
+    assert compare_gates(gate_of(on("Key")), gate_of(on(None, count=2)))["steps"] is None

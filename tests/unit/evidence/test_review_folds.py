@@ -1,0 +1,139 @@
+"""Signed reviews in logs: verified by registrars' keys alone, by the file that was in force when one was counted."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, parse_registrars
+from bailiwick_engine.signatures.sshsig import USER_PRESENT
+from bailiwick_evidence.audit.lines import ChainLine
+from bailiwick_evidence.audit.reviewfold import ReviewFold, ReviewReport
+from bailiwick_evidence.chain import ChainLink
+from support.objects import Object
+from support.signatures.keys import KeyFile
+from support.signatures.logs import DAVES, LINE, approved, at, ended, published, used
+
+Change = Callable[[Object], object]
+
+
+@pytest.fixture(scope="module")
+def registrar(tmp_path_factory: pytest.TempPathFactory) -> KeyFile:
+    return KeyFile.make(tmp_path_factory.mktemp("registrar") / "key")
+
+
+def folded(registrars: Registrars, *records: Object, most: int = 100) -> ReviewReport:
+    fold = ReviewFold(registrars, most)
+    for number, record in enumerate(records):
+        fold.add(ChainLine(ChainLink("c" * 22, number, ""), json.dumps(record, separators=(",", ":")).encode()))
+    return fold.report()
+
+
+def judged(registrar: KeyFile, *records: Object) -> list[str]:
+    registrars = Registrars(parse_registrars(registrar.line), 1, None)
+    return [one.code.value for one in folded(registrars, *records).findings]
+
+
+@pytest.mark.parametrize("line", [used, ended])
+def test_an_honest_log_has_no_finding_in_any_order(registrar: KeyFile, line: Callable[[Object], Object]) -> None:
+    file = published(registrar, 1, 0, LINE)
+    for reason in ("fine", None):
+        stored = approved(reason=reason)
+        assert judged(registrar, *file, line(stored)) == []
+        assert judged(registrar, line(stored), *file) == []
+
+
+EDITS: Final[dict[str, tuple[str, Change]]] = {
+    "another namespace": ("badly-signed", lambda r: r.update(endpoint="hr/crm-api", namespace="hr")),
+    "another grant": ("badly-signed", lambda r: r.get("grant", r).update(name="agr-2")),
+    "another uid": ("badly-signed", lambda r: r.get("grant", r).update(uid="u-2")),
+    "another request": (
+        "badly-signed",
+        lambda r: r.get("grant", r).update(dict.fromkeys(("request", "requestDigest"), f"sha256:{'0' * 64}")),
+    ),
+    "another binding": ("badly-signed", lambda r: r.get("grant", r)["binding"].update(digest="sha256:other")),
+    "another group": ("badly-signed", lambda r: r.get("grant", r)["reviews"][0].update(group="others")),
+    "another reason": (
+        "badly-signed",
+        lambda r: r.get("grant", r)["reviews"][0].update(reason="no", reasonDigest="sha256:0"),
+    ),
+    "another reviewer": (
+        "unenrolled",
+        lambda r: [r.get("grant", r)["reviews"][0].update(reviewer="dave"), r.update(counted=["dave"])],
+    ),
+    "no signature": ("unsigned", lambda r: r.get("grant", r)["reviews"][0].pop("signature")),
+    "no text of a signature": ("unenrolled", lambda r: r.get("grant", r)["reviews"][0].update(signature="x")),
+    "no time of counting": ("unenrolled", lambda r: r.get("grant", r)["reviews"][0].update(time=None, counted=None)),
+}
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("line", [used, ended])
+def test_a_line_that_was_edited_is_found_with(registrar: KeyFile, line: Callable[[Object], Object], name: str) -> None:
+    code, change = EDITS[name]
+    record = line(approved())
+    change(record)
+    assert judged(registrar, *published(registrar, 1, 0, LINE), record) == [code]
+
+
+def test_a_signature_of_a_key_that_verified_nobody_is_badly_signed(registrar: KeyFile) -> None:
+    assert judged(registrar, *published(registrar, 1, 0, LINE), used(approved(flags=USER_PRESENT))) == ["badly-signed"]
+
+
+def test_the_file_counts_that_was_in_force_when_the_review_was_counted(registrar: KeyFile) -> None:
+    files = [*published(registrar, 1, 0, LINE), *published(registrar, 2, 100), *published(registrar, 3, 200, LINE)]
+    for moment, wanted in ((50, []), (150, ["unenrolled"]), (250, [])):
+        assert judged(registrar, *files, used(approved(counted=moment))) == wanted
+    # Two processes write these times, with clocks of their own.
+    for moment in (99, 100, 101):
+        assert judged(registrar, *files, used(approved(counted=moment))) == []
+
+
+def test_a_file_that_was_put_back_does_not_count(registrar: KeyFile) -> None:
+    files = [*published(registrar, 2, 0), *published(registrar, 1, 5, LINE)]
+    assert judged(registrar, *files, used(approved())) == ["unenrolled"]
+
+
+def test_only_files_that_the_auditors_registrars_signed_count(registrar: KeyFile, tmp_path: Path) -> None:
+    other = KeyFile.make(tmp_path / "other")
+    assert judged(other, *published(registrar, 1, 0, LINE), used(approved())) == ["unenrolled"]
+    assert judged(registrar, used(approved())) == ["unenrolled"]
+    forged = published(registrar, 1, 0, LINE)
+    forged[0]["text"] = forged[0]["text"].replace("oidc", "odic").replace("carol", "Carol")
+    assert judged(registrar, *forged, used(approved())) == ["unenrolled"]
+
+
+def test_a_long_file_comes_in_parts_and_counts_once_all_are_there(registrar: KeyFile) -> None:
+    lines = [f"# {'x' * 90}"] * 500
+    file = published(registrar, 1, 0, *lines, LINE)
+    assert len(file) > 2
+    assert judged(registrar, *reversed(file), used(approved())) == []
+    assert judged(registrar, *file[1:], used(approved())) == ["unenrolled"]
+
+
+def test_without_registrars_reviews_are_counted_and_nothing_is_found() -> None:
+    found = folded(NO_REGISTRARS, used(approved(DAVES)))
+    assert (found.reviews, found.verified, found.findings) == (1, False, ())
+
+
+def test_what_there_is_no_room_for_is_counted(registrar: KeyFile) -> None:
+    registrars = Registrars(parse_registrars(registrar.line), 1, None)
+    found = folded(registrars, used(approved()), used(approved(counted=11)), used(approved()), most=1)
+    assert (found.reviews, found.left_out) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"kind": "reviewers", "signature": 1},
+        {"kind": "reviewers", "digest": "x", "parts": 10**9, "part": 0, "text": "", "signatures": "", "time": at(0)},
+        {"kind": "grant", "signature": 1, "steps": [1]},
+        {"kind": "evaluation", "decision": True, "endpoint": 1, "grant": {"steps": "signature"}},
+        {"kind": "evaluation", "decision": True, "endpoint": "a/b", "grant": {"steps": [{"signature": "Key"}]}},
+    ],
+)
+def test_a_line_that_no_process_writes_is_skipped(registrar: KeyFile, record: Object) -> None:
+    assert judged(registrar, record) == []
