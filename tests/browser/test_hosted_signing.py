@@ -29,7 +29,7 @@ REASON: Final = "Your reason, for the record. A yes needs one."
 @pytest.fixture(scope="module")
 def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrustingServer]:
     with TrustingServer.running(tmp_path_factory.mktemp("trusting")) as server:
-        reader_role(server.callers.admin, "bailiwick-system", OWNERS)
+        reader_role(server.callers.admin, "bailiwick-system", f"group:{OWNERS}")
         yield server
 
 

@@ -47,7 +47,7 @@ def tenant(installation: SignedInstallation) -> Tenant:
 
 @pytest.fixture
 def console(installation: SignedInstallation, tenant: Tenant) -> Opens:
-    reader_role(installation.bailiwick.callers.admin, installation.bailiwick.installation.namespace, "crm-owners")
+    reader_role(installation.bailiwick.callers.admin, installation.bailiwick.installation.namespace, "group:crm-owners")
 
     def open_(person: str, *arguments: str) -> AbstractContextManager[RunningConsole]:
         known = ("--registrar-keys", str(installation.registrar_keys))

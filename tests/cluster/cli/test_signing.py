@@ -17,6 +17,7 @@ from support.commandline import Ran
 from support.objects import gated_rule
 from support.pdp.tenant import PLENTY, STEPS, Tenant
 from support.signing.enforced import SignedInstallation
+from support.signing.enrolled import reader_role
 from support.signing.sshkeygen import SshOracle, made_key, public_line, signed_by
 from support.signing.statements import stored_statement
 from support.waits import until
@@ -116,10 +117,20 @@ def test_the_same_approval_without_a_signature_or_with_another_key_does_not_coun
     assert (refused.ok, "approve this step with a signature" in str(refused.body)) == (False, True), refused
     other = made_key(tmp_path / "other")
     ran = cli("carol", "approve", name, *confirmed(tenant, name), "--key", str(other))
-    assert ran.code == 0, ran
+    assert (ran.code, "not known here: you may not read ConfigMap bailiwick-reviewers" in ran.err) == (0, True), ran
     until(lambda: tenant.grant(name)["status"].get("voided"), "the review is void")
     assert tenant.phase(name) == "Pending"
     assert tenant.ask_itself("customers.export", "unsigned").body["decision"] is False
+
+
+def test_whoever_can_read_the_keys_is_told_before_that_theirs_does_not_count(
+    installation: SignedInstallation, tenant: Tenant, cli: Cli, tmp_path: Path
+) -> None:
+    reader_role(installation.bailiwick.callers.admin, installation.bailiwick.installation.namespace, "erin")
+    name = opened(tenant, "told")
+    ran = cli("erin", "approve", name, *confirmed(tenant, name), "--key", str(made_key(tmp_path / "other")))
+    assert (ran.code, "is not enrolled for erin: a registrar must enrol it" in ran.err) == (2, True), ran
+    assert tenant.grant(name)["spec"]["reviews"] == []
 
 
 @pytest.mark.invariant(30)

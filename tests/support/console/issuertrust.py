@@ -91,7 +91,7 @@ class TrustingServer:
             **more,
         )
 
-    def wanted(self, name: str, **more: object) -> str:
+    def wanted(self, name: str, **more: Any) -> str:  # noqa: ANN401 - as `step`
         """Make a grant that waits for the owners, and return the path of its page. `more` are fields of its step."""
         steps = [step(groups=[OWNERS], **more)]
         made = grant(self.namespace, name, requester="admin", resource={"type": "customer", "id": name}, steps=steps)

@@ -19,8 +19,9 @@ from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.sshkeygen import sign
 from bailiwick_cli.verbs.grantverbs import ApproveFlags, ReviewFlags
 from bailiwick_engine.approval.display import visible
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS
 from bailiwick_engine.signatures.statement import REVIEW_NAMESPACE
-from bailiwick_governance.apiserver.cluster import grants_path
+from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.apiserver.people import Permissions, who_am_i
 from bailiwick_governance.arguments import STDIN, grant_name
 from bailiwick_governance.display import talk
@@ -28,7 +29,7 @@ from bailiwick_governance.grants import reviews, signedreviews, steps
 from bailiwick_governance.grants.grantview import GrantView
 from bailiwick_governance.grants.reviews import Decision
 from bailiwick_governance.grants.steps import StepChoice
-from bailiwick_governance.signing.enrolledkeys import UNREAD_KEYS
+from bailiwick_governance.signing.enrolledkeys import read_enrolled_keys
 
 _DIGITS: Final = 8
 # Lines that stand below the request when somebody is asked: empty, what is done, the question.
@@ -70,7 +71,7 @@ def _review(options: ReviewFlags, decision: Decision) -> int:
     if not _confirm(options, grant, decision):
         talk("no review was sent")
         return Exit.NO
-    signature = _signature(signing, grant, me.username, choice) if signing else None
+    signature = _signature(signing, cluster, grant, me.username, choice) if signing else None
     _print(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason, signature), decision)
     return Exit.OK
 
@@ -102,15 +103,21 @@ def _show_statement(grant: GrantView, username: str, choice: StepChoice, reason:
     talk("")
 
 
-def _signature(options: ApproveFlags, grant: GrantView, username: str, choice: StepChoice) -> str:
-    """Return the signature of this approval. Raises `CliError` where it is not one over its statement."""
+def _signature(
+    options: ApproveFlags, cluster: ClusterClient, grant: GrantView, username: str, choice: StepChoice
+) -> str:
+    """Return the signature of this approval. Raises `CliError` where it would not count, as far as that is known."""
     if options.signature is not None:
         text = _text(options.signature)
     else:
         signed = signedreviews.statement(grant, username, choice, options.reason)
         text = sign(signed, REVIEW_NAMESPACE, options.key or "")
     entry = reviews.review_entry(grant, username, choice, "Approve", options.reason, text)
-    problem = signedreviews.signature_problem_here(grant, entry, choice.step, UNREAD_KEYS, grant.now)
+    keys = read_enrolled_keys(cluster, options.installation, NO_REGISTRARS)
+    if keys.trust.keys is None:
+        talk(f"note: whether your key is enrolled is not known here: {keys.trust.problem}")
+    # A review whose signature does not count is void for good.
+    problem = signedreviews.signature_problem_here(grant, entry, choice.step, keys, time.time())
     if problem is not None:
         raise CliError(f"no review was sent: {problem}")
     return text

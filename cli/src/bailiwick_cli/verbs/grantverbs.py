@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from bailiwick_cli.grantnames import beginning
-from bailiwick_cli.options import Flags, Output
+from bailiwick_cli.options import INSTALLATION, Flags, InstallationOption, Output
 
 
 class WaitCondition(StrEnum):
@@ -115,6 +115,7 @@ class ApproveFlags(ReviewFlags):
         str | None,
         typer.Option("--signature", metavar="FILE", help="The signature of what `statement` printed. - is stdin."),
     ] = None
+    installation: InstallationOption = INSTALLATION
 
 
 @dataclass(frozen=True, kw_only=True)
