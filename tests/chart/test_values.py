@@ -28,6 +28,8 @@ SCALED: Final[Values] = {"webhook": {"autoscaling": {"enabled": True}}}
 CERT_MANAGER: Final[Values] = {"tls": {"mode": "certManager"}}
 NOTIFYING: Final[Values] = {"notifications": {"namespaceTargets": "all", "consoleURL": "https://a.example"}}
 TWO_OPERATORS: Final[Values] = {"operator": {"replicas": 2}}
+KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIHQznlUg1RO4ZEzPEk2Hn7zqZ7t7mYc2n2u4cZ8V9lD"
+REGISTRARS: Final[Values] = {"reviewers": {"registrars": [f"{KEY} first", f"{KEY} second"]}}
 ISSUERS: Final[Values] = {"issuers": [{"name": "corp", "issuer": "https://login.corp.example"}]}
 CONSOLE: Final[Values] = {
     "console": {
@@ -57,6 +59,8 @@ CHANGED: Final[dict[str, Any]] = {
     "humanUsernamePrefixes": ["oidc:"],
     "issuers": ISSUERS["issuers"],
     "issuerFiles": {"x.crt": "x"},
+    "reviewers.registrars": REGISTRARS["reviewers"]["registrars"],
+    "reviewers.rpID": "approvals.example.com",
     "tls.extraNames": ["pdp.example.com"],
     "tls.certManager.issuerRef": {"name": "x"},
     "console.tls.issuerRef": {"name": "x"},
@@ -154,6 +158,8 @@ BESIDE: Final[dict[str, Values]] = {
         if leaf.path[0] == "monitoring" and leaf.path[-1] != "enabled"
     },
     "issuerFiles": ISSUERS,
+    "reviewers.quorum": REGISTRARS,
+    "reviewers.rpID": REGISTRARS,
     **{name: WITH_CONSOLE for name in LEAVES if name.startswith("console.")},
     "console.enabled": CONSOLE,
     "console.tls.issuerRef": charts.merged(
@@ -239,6 +245,10 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "lease": ({"operator": {"lease": {"renewSeconds": 15}}}, "durationSeconds > renewSeconds"),
     "retries": ({"operator": {"lease": {"retrySeconds": 9}}}, "1.2 times retrySeconds"),
     "keys": ({"operator": {"keyRotationSeconds": 600}}, "must exceed keyPublishSeconds"),
+    "a quorum of nobody": (
+        charts.merged(REGISTRARS, {"reviewers": {"quorum": 3}}),
+        "quorum must not exceed the number of reviewers.registrars",
+    ),
     "files of no issuer": ({"issuerFiles": {"x": "y"}}, "issuerFiles needs issuers"),
     "issuer of another mode": ({"tls": {"certManager": {"issuerRef": {"name": "x"}}}}, "needs tls.mode=certManager"),
     "names of a given certificate": (

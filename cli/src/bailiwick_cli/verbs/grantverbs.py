@@ -120,7 +120,7 @@ class ApproveFlags(ReviewFlags):
 
 @dataclass(frozen=True, kw_only=True)
 class StatementFlags(Flags):
-    """Print what an approval of a step signs, to sign it elsewhere.
+    """Print what an approval signs, to sign it elsewhere.
 
     Prints the exact bytes, without a line break at the end. Sign them with `ssh-keygen -Y sign`, in the namespace
     review@bailiwick.dev. Give the signature to `approve --signature`, with the same step, group and reason.

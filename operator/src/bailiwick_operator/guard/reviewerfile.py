@@ -24,6 +24,7 @@ from bailiwick_kube.paths import CORE, object_path
 from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.reconcile.transitions import NOTE_LENGTH, EventDraft
 
+_UNREAD: Final = ReviewerTrust(problem="the file of reviewers' keys is not read yet")
 _LOG: Final = structlog.get_logger(__name__)
 
 
@@ -45,7 +46,7 @@ class ReviewerFile:
         self._accepted = accepted
         self._tell = tell
         self._newest = NO_FLOOR
-        self.trust = NO_REVIEWER_KEYS
+        self.trust = _UNREAD if registrars else NO_REVIEWER_KEYS
 
     @property
     def expected(self) -> bool:

@@ -85,6 +85,21 @@ def test_another_version_is_refused_with_what_to_do() -> None:
     )
 
 
+def test_a_step_that_asks_for_a_signature_is_warned_of_while_none_can_count() -> None:
+    steps = [{"name": "owner", "kind": "Human", "signature": "Key"}]
+    signing = changed(CARRIER, "spec.rules", [gated_rule(approval={"steps": steps})])
+    for raw, problem, warned in (
+        (signing, "no registrars", True),
+        (signing, "", False),
+        (CARRIER, "no registrars", False),
+    ):
+        finding = examine(sent(raw), ANY.policy).finding
+        assert isinstance(finding, PolicyFinding)
+        told = answer(finding, snapshot(), Ledger(ANY), None, NOW, problem).body["response"]
+        assert told["allowed"] is True
+        assert any("no signed review counts" in one for one in told.get("warnings", ())) is warned
+
+
 class TestTheSettingsOfAnEndpoint:
     SECOND: Final = policy("crm", "second", endpointSettings=settings())
 
