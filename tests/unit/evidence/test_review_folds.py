@@ -27,7 +27,7 @@ def registrar(tmp_path_factory: pytest.TempPathFactory) -> KeyFile:
 def folded(registrars: Registrars, *records: Object, most: int = 100) -> ReviewReport:
     fold = ReviewFold(registrars, most)
     for number, record in enumerate(records):
-        fold.add(ChainLine(ChainLink("c" * 22, number, ""), json.dumps(record, separators=(",", ":")).encode()))
+        fold.add(ChainLine(ChainLink("c" * 22, number, None), json.dumps(record, separators=(",", ":")).encode()))
     return fold.report()
 
 

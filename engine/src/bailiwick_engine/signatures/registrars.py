@@ -132,13 +132,18 @@ class ReviewerKeyFile:
         """Return the registrars who signed, by their keys. Signatures of others are skipped."""
         found = set()
         known = {key.blob: key for key in registrars.keys}
+        try:
+            signed = self.text.encode()
+        except UnicodeEncodeError as error:
+            message = f"{REVIEWERS_ENTRY} has half a character"
+            raise RegistrarsError(message) from error
         for signature in parse_signatures(self.signatures):
             key = known.get(signature.key.blob)
             if key is None:
                 continue
             touched = signature.touch is None or signature.touch.flags & USER_PRESENT
             by_passkey = signature.assertion is not None
-            if by_passkey or not touched or not verify(signature, key, REVIEWERS_NAMESPACE, self.text.encode()):
+            if by_passkey or not touched or not verify(signature, key, REVIEWERS_NAMESPACE, signed):
                 message = f"the signature of registrar {key.fingerprint} does not verify: sign the file again"
                 raise RegistrarsError(message)
             found.add(key.material)

@@ -6,7 +6,8 @@ whole file an error, with its line.
 """
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -52,11 +53,15 @@ class ReviewerKeys:
     serial: int
     expires: float
     entries: tuple[ReviewerKey, ...] = ()
+    _by_key: dict[tuple[str, bytes], ReviewerKey] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found = {(one.principal, one.key.blob): one for one in self.entries}
+        object.__setattr__(self, "_by_key", found)
 
     def key_of(self, principal: str, key: PublicKey) -> ReviewerKey | None:
         """Return the line that gives a person this key; None where there is none."""
-        found = (one for one in self.entries if one.principal == principal and one.key.blob == key.blob)
-        return next(found, None)
+        return self._by_key.get((principal, key.blob))
 
 
 def parse_reviewer_keys(text: str) -> ReviewerKeys:
@@ -73,12 +78,14 @@ def parse_reviewer_keys(text: str) -> ReviewerKeys:
         raise ReviewerKeysError(message)
     entries: list[ReviewerKey] = []
     owners: dict[bytes, int] = {}
+    counts: Counter[str] = Counter()
     for number, line in enumerate(lines[2:], start=3):
         try:
             entry = _entry(line)
             if entry is None:
                 continue
-            _check_owner(entry, owners, entries, number)
+            counts[entry.principal] += 1
+            _check_owner(entry, owners, counts, number)
         except (ReviewerKeysError, PublicKeyError) as error:
             message = f"line {number}: {error}"
             raise ReviewerKeysError(message) from error
@@ -86,12 +93,12 @@ def parse_reviewer_keys(text: str) -> ReviewerKeys:
     return ReviewerKeys(int(serial[1]), end, tuple(entries))
 
 
-def _check_owner(entry: ReviewerKey, owners: dict[bytes, int], entries: list[ReviewerKey], number: int) -> None:
+def _check_owner(entry: ReviewerKey, owners: dict[bytes, int], counts: Counter[str], number: int) -> None:
     """Raise if the key is here already, under whatever name or type, or the person has too many."""
     if (first := owners.setdefault(entry.key.material, number)) != number:
         message = f"this key is in line {first} too: a key belongs to one person, once"
         raise ReviewerKeysError(message)
-    if sum(one.principal == entry.principal for one in entries) >= KEYS_PER_PERSON:
+    if counts[entry.principal] > KEYS_PER_PERSON:
         message = f"{entry.principal} has more than {KEYS_PER_PERSON} keys: remove one"
         raise ReviewerKeysError(message)
 
