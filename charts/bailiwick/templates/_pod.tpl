@@ -201,7 +201,7 @@ period. 10 seconds of that are for responses in progress, as validate.yaml says.
 {{- define "bailiwick.rpIDs" -}}
 {{- $served := .Values.reviewers.rpID -}}
 {{- if and (not $served) .Values.console.enabled -}}
-{{- $served = (urlParse .Values.console.publicURL).host | splitList ":" | first -}}
+{{- $served = (urlParse .Values.console.publicURL).host | splitList ":" | first | lower -}}
 {{- end -}}
 {{- list $served "bailiwick.localhost" | compact | uniq | toYaml -}}
 {{- end -}}
