@@ -129,7 +129,11 @@ def test_the_browser_is_sent_there_from_a_file(console: Opens, page: "Page", tmp
         arrived(page, "For you to review")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "{host}", "evil.localhost"], ids=["address", "same host", "sibling"])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "{host}", "evil.localhost", "evil.bailiwick.localhost"],
+    ids=["address", "same host", "cousin", "sibling"],
+)
 def test_a_form_of_another_page_reviews_nothing(
     tenant: Tenant,
     console: Opens,
@@ -183,7 +187,7 @@ def test_a_name_that_leads_to_loopback_shows_nothing(console: Opens, page: "Page
         # The way in leads on by itself, and would take the next page's place.
         arrived(page, "For you to review")
         own = running.site.host.partition(":")[2]
-        for host in ("127.0.0.1", "localhost", "rebound.localhost"):
+        for host in ("127.0.0.1", "localhost", "rebound.localhost", "rebound.bailiwick.localhost"):
             answer = page.goto(f"http://{host}:{own}/")
             assert answer is not None
             assert answer.status == 403

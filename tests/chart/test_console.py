@@ -11,6 +11,7 @@ from bailiwick_cli.options import OPTIONAL
 from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
 from bailiwick_cli.verbs.table import parameters
 from bailiwick_console.hosted.loginpages import configuration
+from bailiwick_console.hosted.settings import PublicAddress
 from support import charts
 from support.charts import Rendering, Values
 from support.objects import Object
@@ -19,6 +20,10 @@ from support.pages import blocks
 (PATH,) = (path for path in charts.CI if path.stem == "console-values")
 VALUES: Final[Values] = charts.ci(PATH)
 AGED: Final[Values] = {"console": {"maxAgeSeconds": 31_536_000}}
+REVIEWERS: Final = {
+    **charts.ci(next(one for one in charts.CI if one.stem == "reviewers-values"))["reviewers"],
+    "rpID": "example.com",
+}
 UNAGED: Final[Values] = {"console": {"maxAgeSeconds": 0}}
 
 
@@ -95,6 +100,34 @@ def test_its_flags_are_taken_by_the_process_itself(rendering: Rendering, tmp_pat
     assert "--max-age" not in " ".join(charts.render(charts.merged(VALUES, UNAGED)).args("console"))
     assert "--max-age=31536000" in charts.render(charts.merged(VALUES, AGED)).args("console")
     assert settings.api_server == "https://10.0.0.1:443"
+
+
+def test_it_knows_the_registrars_and_for_which_host_passkeys_are() -> None:
+    given = charts.merged(VALUES, {"reviewers": REVIEWERS})
+    rendering = charts.render(given)
+    known = ["--registrar-keys=/etc/bailiwick/registrars/registrars.pub", "--registrar-quorum=2"]
+    assert {*known, "--passkey-rp-id=example.com"} <= set(rendering.args("console"))
+    assert {*known, "--passkey-rp-id=example.com"} <= set(rendering.args("webhook"))
+    (container,) = rendering.pods()["Deployment/bailiwick-console"]["containers"]
+    assert "/etc/bailiwick/registrars" in {one["mountPath"] for one in container["volumeMounts"]}
+    # It reads them when it starts.
+    changed = charts.render(
+        charts.merged(given, {"reviewers": {"registrars": REVIEWERS["registrars"][:1], "quorum": 1}})
+    )
+    pods = [one.one("Deployment", "bailiwick-console")["spec"]["template"] for one in (rendering, changed)]
+    assert pods[0]["metadata"]["annotations"] != pods[1]["metadata"]["annotations"]
+    assert not any("registrar" in flag or "passkey" in flag for flag in charts.render(VALUES).args("console"))
+
+
+def test_both_take_passkeys_for_the_host_of_the_public_url_as_browsers_write_it() -> None:
+    url = "https://Bailiwick.Example.com:8443"
+    rendering = charts.render(
+        charts.merged(VALUES, {"reviewers": {**REVIEWERS, "rpID": ""}, "console": {"publicURL": url}})
+    )
+    wanted = PublicAddress(url).rp_id
+    assert wanted == "bailiwick.example.com"
+    assert f"--passkey-rp-id={wanted}" in rendering.args("webhook")
+    assert not any(flag.startswith("--passkey-rp-id") for flag in rendering.args("console"))
 
 
 def test_it_looks_for_bailiwick_in_the_namespace_of_its_own_pod() -> None:

@@ -67,9 +67,9 @@ def test_the_flags_are_taken_by_the_processes_themselves(
 ) -> None:
     rendering = charts.render(charts.ci(path))
     # The files that are mounted in the pod lie elsewhere here.
-    places = {"/etc/bailiwick/issuers": tmp_path, "/etc/bailiwick/record": tmp_path}
+    places = dict.fromkeys((f"/etc/bailiwick/{name}" for name in ("issuers", "record", "registrars")), tmp_path)
     for one in rendering.of("ConfigMap"):
-        if one["metadata"]["name"].endswith("-issuers"):
+        if one["metadata"]["name"].endswith(("-issuers", "-registrars")):
             for name, content in one["data"].items():
                 (tmp_path / name).write_text(content)
     (tmp_path / "hmac.key").write_bytes(b"k" * 32)

@@ -10,7 +10,7 @@ annotations:
   {{- /* Issuers are read at the start: other ones take other pods. */}}
   {{- $_ := set $annotations "bailiwick.dev/issuers" (include "bailiwick.issuers" .root | sha256sum) }}
   {{- end }}
-  {{- if and .root.Values.reviewers.registrars (ne .component "console") }}
+  {{- if .root.Values.reviewers.registrars }}
   {{- $_ := set $annotations "bailiwick.dev/registrars" (include "bailiwick.registrars" .root | sha256sum) }}
   {{- end }}
   {{- toYaml (merge $annotations $own.podAnnotations .root.Values.commonAnnotations) | nindent 2 }}
@@ -213,7 +213,7 @@ period. 10 seconds of that are for responses in progress, as validate.yaml says.
 {{- define "bailiwick.rpIDs" -}}
 {{- $served := .Values.reviewers.rpID -}}
 {{- if and (not $served) .Values.console.enabled -}}
-{{- $served = (urlParse .Values.console.publicURL).host | splitList ":" | first -}}
+{{- $served = (urlParse .Values.console.publicURL).host | splitList ":" | first | lower -}}
 {{- end -}}
 {{- list $served "bailiwick.localhost" | compact | uniq | toYaml -}}
 {{- end -}}

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from bailiwick_api.issuers import problem_of_url
 from bailiwick_cli.errors import CliError
+from bailiwick_cli.registrarkeys import registrars_of
 from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
 from bailiwick_console.hosted.settings import ClientSettings, HostedPlaces, HostedSettings, PublicAddress
 
@@ -28,7 +29,7 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
     if "openid" not in scopes:
         raise CliError("--scope: openid is missing: without it, no issuer gives an id token")
     return HostedSettings(
-        address=PublicAddress(flags.public_url),
+        address=PublicAddress(flags.public_url, _passkey_host(flags.passkey_rp_id, str(public.hostname))),
         client=ClientSettings(
             issuer=flags.issuer,
             client_id=flags.client_id,
@@ -44,8 +45,16 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
         listen=flags.listen_address,
         port=flags.port,
         health_port=flags.health_port,
-        places=HostedPlaces(flags.namespace, flags.installation),
+        places=HostedPlaces(
+            flags.namespace, flags.installation, registrars_of(flags.registrar_keys, flags.registrar_quorum)
+        ),
     )
+
+
+def _passkey_host(given: str | None, host: str) -> str | None:
+    if given is not None and given != host and not host.endswith(f".{given}"):
+        raise CliError(f"--passkey-rp-id: {given!r} must be {host}, the host of --public-url, or a domain above it")
+    return given
 
 
 def _api_server(given: str | None, environment: Mapping[str, str]) -> str:

@@ -32,6 +32,7 @@ _HELP_OF_GROUPS: Final = {
     "audit": "Verify the decision log, and prove what it holds.",
     "history": "Show what endpoints have counted.",
     "notify": "Try out the targets of notifications.",
+    "reviewers": "Enrol the keys that reviewers sign with.",
 }
 
 

@@ -1,6 +1,6 @@
 """The console's paths, and the one place where requests are let in and failures become pages.
 
-Holds: no path answers before `security` and the entrance let it in, but those of the entrance and the three static
+Holds: no path answers before `security` and the entrance let it in, but those of the entrance and the static
 files; GET writes nothing; a POST reviews or takes back a grant, or each of several, exactly as it was shown, and is
 never sent again.
 """
@@ -24,12 +24,13 @@ from bailiwick_console.grants.source import AbsentError, MissingRightError
 from bailiwick_console.live.streams import EVENTS, LiveStreams
 from bailiwick_console.markup import pages
 from bailiwick_console.markup.listpages import number_of
+from bailiwick_console.passkeys.handlers import routes as passkey_routes
 from bailiwick_console.records.handlers import routes as record_routes
 from bailiwick_console.threads.calls import FullConsoleError
 from bailiwick_console.visits.entrance import Entrance
 from bailiwick_console.visits.security import HEADERS, READS, RequestSource, refusal
 from bailiwick_console.visits.views import bare, refused
-from bailiwick_console.visits.visitor import UNKNOWN, VISITOR, ConsoleVisitor
+from bailiwick_console.visits.visitor import SITE, UNKNOWN, VISITOR, ConsoleVisitor
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError, UserError
 
@@ -44,6 +45,7 @@ def build(entrance: Entrance) -> web.Application:
     """Return the application, for those who come in by this entrance."""
     streams = LiveStreams(entrance)
     app = web.Application(middlewares=[_Door(entrance).let_in], client_max_size=_MAX_BODY)
+    app[SITE] = entrance.address
     app.on_shutdown.append(streams.end)
     headers = {**HEADERS, **entrance.headers}
 
@@ -59,10 +61,12 @@ def build(entrance: Entrance) -> web.Application:
             web.get(EVENTS, streams.events, allow_head=False),
             web.get("/grants/{namespace}/{name}", reviewpage.grant),
             web.post("/grants/{namespace}/{name}/review", reviewpage.review),
+            web.post("/grants/{namespace}/{name}/sign", reviewpage.sign),
             web.post("/grants/{namespace}/{name}/revoke", reviewpage.revoke),
             *endpoint_routes(),
             *access_routes(),
             *record_routes(),
+            *passkey_routes(),
             web.post("/bulk/choose", bulk.choose),
             web.post("/bulk/deny", bulk.deny),
             web.post("/bulk/revoke", bulk.revoke),

@@ -1,4 +1,4 @@
-"""The page of one grant, and the two things that can be done on it: a review and a revocation.
+"""The page of one grant, and the two things that can be done on it: a review, which may be signed, and a revocation.
 
 Holds: what is written is tied to the grant exactly as this visit was shown it; what is wrong with a form, what the
 guards refuse and what a silent API server leaves open come back on the page with whatever was typed.
@@ -13,17 +13,21 @@ from typing import Final
 from aiohttp import web
 
 from bailiwick_console.grants.grantpage import PageContext, compose
+from bailiwick_console.grants.signpage import SignPage
 from bailiwick_console.threads.calls import FullConsoleError
 from bailiwick_console.visits.forms import PostedForm, read_form
 from bailiwick_console.visits.views import TypedText, here
-from bailiwick_console.visits.visitor import VISITOR, heard
+from bailiwick_console.visits.visitor import SITE, VISITOR, heard
 from bailiwick_engine.approval.display import visible
+from bailiwick_engine.signatures.statement import REVIEW_NAMESPACE
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError, UserError
-from bailiwick_governance.grants import reviews, steps
+from bailiwick_governance.grants import reviews, signedreviews, steps
 from bailiwick_governance.grants.grantview import GrantView
 from bailiwick_governance.grants.reviews import ChangedGrantError, Decision
 from bailiwick_governance.grants.steps import StepChoice
+from bailiwick_governance.signing.enrolledkeys import read_enrolled_keys
+from bailiwick_governance.signing.passkeys import PasskeyAssertion, PasskeyError, passkey_signature
 
 # Each button has the step that it is for as its value.
 _BUTTONS: Final[Mapping[str, Decision]] = {"approve": "Approve", "deny": "Deny"}
@@ -43,6 +47,11 @@ async def grant(request: web.Request) -> web.StreamResponse:
 async def review(request: web.Request) -> web.StreamResponse:
     """Add one review to the grant that was shown."""
     return await _DecisionWriter(request).review(request)
+
+
+async def sign(request: web.Request) -> web.StreamResponse:
+    """Add an approval that a passkey has signed, to the grant that was shown."""
+    return await _DecisionWriter(request).sign(request)
 
 
 async def revoke(request: web.Request) -> web.StreamResponse:
@@ -77,15 +86,76 @@ class _DecisionWriter:
             choice = steps.choose(grant, self._source.me, form.text(pressed[0]), None)
         except UserError as error:
             return await self._wrong(grant, reason, str(error))
-        return await self._review(grant, choice, _BUTTONS[pressed[0]], reason)
+        decision = _BUTTONS[pressed[0]]
+        if decision == "Approve" and choice.step.signature is not None:
+            return await self._signing(grant, form, choice, reason)
+        return await self._review(grant, choice, decision, reason)
+
+    async def sign(self, request: web.Request) -> web.StreamResponse:
+        """Add an approval with its signature, once it is known to be one of the person's own enrolled passkeys."""
+        form = await read_form(request)
+        grant = self._grant_of_form(request, form)
+        if isinstance(grant, web.Response):
+            return grant
+        # Not stripped once more: it is signed as the page before had it.
+        reason = form.text("reason")
+        try:
+            choice = steps.choose(grant, self._source.me, form.text("approve"), None)
+        except UserError as error:
+            return await self._wrong(grant, reason, str(error))
+        try:
+            signature = await self._signature(grant, choice, reason, form)
+        except PasskeyError as error:
+            return await self._signing(grant, form, choice, reason, str(error))
+        except UserError as error:
+            # The keys could not be read: nothing was sent, and the passkey can be used again.
+            heard(self._request, error)
+            return await self._signing(grant, form, choice, reason, str(error))
+        return await self._review(grant, choice, "Approve", reason, signature)
+
+    async def _signature(self, grant: GrantView, choice: StepChoice, reason: str, form: PostedForm) -> str:
+        """Return the signature of a form as a review has it. Raises `PasskeyError` where it would not count."""
+        assertion = PasskeyAssertion.parse(*(form.text(name) for name in ("authenticator", "client", "signature")))
+        if assertion.origin != self._request.app[SITE].origin:
+            raise PasskeyError("the passkey was not used on this page")
+        visitor, me = self._request[VISITOR], self._source.me.username
+        keys = await self._threads.run(
+            lambda: read_enrolled_keys(self._source.cluster, visitor.installation, visitor.registrars)
+        )
+        if keys.trust.keys is None:
+            raise PasskeyError(f"whose passkey it is, is not known here: {keys.trust.problem}")
+        signed = signedreviews.statement(grant, me, choice, reason)
+        signature = passkey_signature(assertion, keys.keys_of(me), REVIEW_NAMESPACE, signed)
+        if signature is None:
+            raise PasskeyError(
+                "no passkey that is enrolled for you signed this statement: choose another one, or have it enrolled"
+            )
+        entry = reviews.review_entry(grant, me, choice, "Approve", reason, signature)
+        problem = signedreviews.signature_problem_here(grant, entry, choice.step, keys, time.time())
+        if problem is not None:
+            raise PasskeyError(problem)
+        return signature
+
+    async def _signing(
+        self, grant: GrantView, form: PostedForm, choice: StepChoice, reason: str, problem: str = ""
+    ) -> web.Response:
+        """Answer with the page that says what is signed, and asks for a passkey."""
+        try:
+            signed = signedreviews.statement(grant, self._source.me.username, choice, reason)
+        except UserError as error:
+            return await self._wrong(grant, reason, str(error))
+        page = SignPage.compose(grant, choice, signed)
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
+        rp_id = self._request.app[SITE].rp_id
+        return self._views.signing(page, status, shown=form.text("shown"), reason=reason, rp_id=rp_id, problem=problem)
 
     async def _review(
-        self, grant: GrantView, choice: StepChoice, decision: Decision, reason: str
+        self, grant: GrantView, choice: StepChoice, decision: Decision, reason: str, signature: str | None = None
     ) -> web.StreamResponse:
-        username = self._source.me.username
+        username, cluster = self._source.me.username, self._source.cluster
         try:
             changed = await self._send(
-                grant, lambda: reviews.add_review(self._source.cluster, grant, username, choice, decision, reason)
+                grant, lambda: reviews.add_review(cluster, grant, username, choice, decision, reason, signature)
             )
         except UserError as error:
             return await self._not_written(grant, error, TypedText(reason=reason))

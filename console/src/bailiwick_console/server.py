@@ -59,7 +59,7 @@ async def _serve(visitor: ConsoleVisitor, *, browser: bool) -> None:
         # A request that is none would have a traceback printed, and every user of the machine can send one.
         logging.getLogger(name).setLevel(logging.CRITICAL)
     sockets = loopback()
-    address = ConsoleAddress(f"bailiwick-{secrets.token_hex(8)}", sockets[0].getsockname()[1])
+    address = ConsoleAddress(f"r{secrets.token_hex(8)}", sockets[0].getsockname()[1])
     session = ConsoleSession()
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -176,7 +176,7 @@ async def until_over(
     if session.opening is not None:
         talk(
             f"No browser has come yet. If yours does not find {address.name}{SUFFIX}, it does not resolve names under"
-            f" {SUFFIX}: open the URL in Chromium or Firefox, or have the system resolve them, as systemd-resolved and"
+            " .localhost: open the URL in Chromium or Firefox, or have the system resolve them, as systemd-resolved and"
             " nss-myhostname do. `kubectl bailiwick list --to-review` and `approve` need no browser."
         )
     while (left := session.remaining) > 0:

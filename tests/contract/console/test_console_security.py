@@ -38,10 +38,12 @@ PATHS: Final = {
     "/endpoints/crm/crm-none?history=h-none&objects=2": 404,
     "/access": 200,
     "/access/none": 404,
+    "/passkeys": 200,
     "/decisions": 200,
     "/decisions/none/1": 200,
     "/static/console.css": 200,
     "/static/console.js": 200,
+    "/static/passkey.js": 200,
     "/static/nothing": 404,
     "/nothing": 404,
     "/open?token=wrong": 403,
@@ -86,7 +88,7 @@ HOSTILE: Final[dict[str, Mapping[str, str | None]]] = {
     "an old browser without an origin": {"Sec-Fetch-Site": None, "Origin": "null"},
     "an old browser from elsewhere": {"Sec-Fetch-Site": None, "Origin": "http://evil.example"},
     "an origin from elsewhere": {"Origin": "http://evil.example"},
-    "another port": {"Origin": "http://bailiwick-test.localhost:1"},
+    "another port": {"Origin": "http://test.bailiwick.localhost:1"},
     "rebound by DNS": {"Host": "evil.example"},
     "the address of loopback": {"Host": "127.0.0.1"},
     "a frame": {"Sec-Fetch-Dest": "iframe"},
@@ -127,7 +129,7 @@ def test_a_form_without_the_token_of_the_visit_is_refused(
 
 READING: Final[dict[str, Mapping[str, str]]] = {
     "rebound by DNS": {"Host": "evil.example"},
-    "without a port": {"Host": "bailiwick-test.localhost"},
+    "without a port": {"Host": "test.bailiwick.localhost"},
     "followed from another page": {"Sec-Fetch-Site": "cross-site"},
     "followed from a sibling": {"Sec-Fetch-Site": "same-site"},
     "in a frame": {"Sec-Fetch-Dest": "iframe"},
@@ -210,7 +212,7 @@ def test_a_preflight_of_another_origin_is_not_answered(visit: Visit) -> None:
     assert (answer.status, [name for name in answer.headers if "allow-origin" in name]) == (403, [])
 
 
-@pytest.mark.parametrize("path", [*PATHS, f"{GRANT}/review", f"{GRANT}/revoke"])
+@pytest.mark.parametrize("path", [*PATHS, f"{GRANT}/review", f"{GRANT}/sign", f"{GRANT}/revoke"])
 def test_loading_a_page_writes_nothing(console: ServedConsole, visit: Visit, path: str) -> None:
     fields = urlencode(form_of(visit.get(GRANT)))
     visit.get(f"{path}?{fields}")
@@ -281,7 +283,8 @@ def test_no_template_marks_anything_as_safe_and_no_page_has_inline_code() -> Non
         text = template.read_text(encoding="utf-8")
         assert not re.search(r"\|\s*safe|autoescape|Markup", text), template
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=|javascript:", text), template
-    script = (folder / "static" / "console.js").read_text(encoding="utf-8")
+    script = "".join(one.read_text(encoding="utf-8") for one in (folder / "static").glob("*.js"))
+    assert "credentials.get" in script
     assert not re.search(r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|Function\(", script)
 
 

@@ -19,7 +19,7 @@ from unit.governance.cases import stored
 UID: Final = str(stored()["metadata"]["uid"])
 DECISION: Final = f"/decisions/{'A' * 22}/7"
 _LINK: Final = re.compile(r' (?:href|action)="(/[^"]*)"')
-_WRITES: Final = re.compile(r"/(?:bulk|login|logout|namespace)\b|/(?:review|revoke)$")
+_WRITES: Final = re.compile(r"/(?:bulk|login|logout|namespace)\b|/(?:review|sign|revoke|proof|request)$")
 
 
 @pytest.mark.parametrize("grant", [None, GrantFacts("crm", "agr-wanted", UID, "a", "b", "c", (), "d", "e")])
@@ -47,7 +47,7 @@ def test_every_link_of_a_page_leads_to_a_page_that_is_there(console: ManyfoldCon
         assert page.status == 200, path
         found = {unescape(link).partition("#")[0] for link in _LINK.findall(page.text)}
         ahead |= {link for link in found - seen if not _WRITES.search(link)}
-    assert {"/endpoints/crm/crm-api", "/grants/crm/agr-wanted", "/access"} < seen
+    assert {"/endpoints/crm/crm-api", "/grants/crm/agr-wanted", "/access", "/passkeys"} < seen
     assert any("/cell?" in path for path in seen)
 
 

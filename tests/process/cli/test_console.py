@@ -119,7 +119,7 @@ def _has_ipv6() -> bool:
 
 def test_each_run_has_a_name_and_a_url_of_its_own(kubeconfig: Path) -> None:
     with consoleprocess.started(kubeconfig=kubeconfig) as one, consoleprocess.started(kubeconfig=kubeconfig) as other:
-        assert one.site.host.endswith(f".localhost:{urlsplit(one.url).port}")
+        assert one.site.host.endswith(f".bailiwick.localhost:{urlsplit(one.url).port}")
         assert one.site.host.partition(":")[0] != other.site.host.partition(":")[0]
         assert one.url.partition("token=")[2] != other.url.partition("token=")[2]
 
@@ -181,7 +181,7 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
 
 def told(text: str) -> str:
     """Return what a console told, without what is of one run alone."""
-    named = re.sub(r"bailiwick-[0-9a-f]{16}\.localhost:\d+", "HERE", text)
+    named = re.sub(r"r[0-9a-f]{16}\.bailiwick\.localhost:\d+", "HERE", text)
     return re.sub(r"token=\S+", "token=...", named)
 
 

@@ -22,6 +22,7 @@ from bailiwick_console.visits.entrance import OPENING, LoopbackEntrance
 from bailiwick_console.visits.security import ConsoleAddress
 from bailiwick_console.visits.session import ConsoleSession
 from bailiwick_console.visits.visitor import ConsoleVisitor
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars
 from bailiwick_governance.apiserver.cluster import ClusterClient, Event
 from bailiwick_governance.apiserver.people import CurrentUser
 from bailiwick_governance.errors import ApiError, UserError
@@ -29,7 +30,7 @@ from support.console.plainhttp import Site
 from support.objects import Object
 
 CAROL: Final = CurrentUser("carol", ("crm-owners",), "carol-uid")
-NAME: Final = "bailiwick-test"
+NAME: Final = "test"
 _PATIENCE: Final = 20.0
 
 
@@ -165,6 +166,7 @@ def served(
     cluster: TableCluster | None = None,
     records: Sequence[Path] = (),
     witness_keys: Sequence[str] = (),
+    registrars: Registrars = NO_REGISTRARS,
 ) -> Iterator[ServedConsole]:
     """Serve a console of these grants and record files, on an event loop in a thread of its own."""
     table = cluster or TableCluster(list(grants), list(policies))
@@ -177,7 +179,8 @@ def served(
     thread.start()
 
     files = RecordFiles([str(one) for one in records], witness_keys) if records else None
-    visitor = ConsoleVisitor(cast("ClusterClient", table), me, namespace, files, installation=table.installation)
+    known: dict[str, Any] = {"installation": table.installation, "registrars": registrars}
+    visitor = ConsoleVisitor(cast("ClusterClient", table), me, namespace, files, **known)
 
     async def begin() -> tuple[web.AppRunner, ConsolePort]:
         app = build(LoopbackEntrance(visitor, address, session))

@@ -91,9 +91,9 @@ class TrustingServer:
             **more,
         )
 
-    def wanted(self, name: str) -> str:
-        """Make a grant that waits for the owners, and return the path of its page."""
-        steps = [step(groups=[OWNERS])]
+    def wanted(self, name: str, **more: Any) -> str:  # noqa: ANN401 - as `step`
+        """Make a grant that waits for the owners, and return the path of its page. `more` are fields of its step."""
+        steps = [step(groups=[OWNERS], **more)]
         made = grant(self.namespace, name, requester="admin", resource={"type": "customer", "id": name}, steps=steps)
         stored = accepted(self.callers.admin.create(made))
         # As the operator does, without which nobody may review.
@@ -101,10 +101,14 @@ class TrustingServer:
         accepted(operator.patch(stored, {"status": {"resolved": resolution(stored)}}, "merge", "status"))
         return f"/grants/{self.namespace}/{name}"
 
+    def grant(self, name: str) -> Object:
+        """Return a grant as it is stored."""
+        path = f"/apis/bailiwick.dev/v1alpha1/namespaces/{self.namespace}/approvalgrants/{name}"
+        return accepted(self.callers.admin.get(path))
+
     def reviews(self, name: str) -> list[Object]:
         """Return the reviews of a grant as they are stored."""
-        path = f"/apis/bailiwick.dev/v1alpha1/namespaces/{self.namespace}/approvalgrants/{name}"
-        found: list[Object] = accepted(self.callers.admin.get(path))["spec"]["reviews"]
+        found: list[Object] = self.grant(name)["spec"]["reviews"]
         return found
 
     def audited(self) -> list[Object]:

@@ -11,8 +11,8 @@ from support import commandline
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ([""], [*COMMANDS, "audit", "history", "notify"]),
-        (["re"], ["revoke", "request", "replay"]),
+        ([""], [*COMMANDS, "audit", "history", "notify", "reviewers"]),
+        (["re"], ["revoke", "request", "replay", "reviewers"]),
         (["-n", "crm", "sh"], ["show"]),
         (["--namespace=crm", "sh"], ["show"]),
         (["approve", "agr-x", "--re"], ["--reason", "--request-timeout"]),

@@ -8,7 +8,7 @@ from bailiwick_console.server import until_over
 from bailiwick_console.visits.security import ConsoleAddress
 from bailiwick_console.visits.session import IDLE_SECONDS, ConsoleSession
 
-ADDRESS = ConsoleAddress("bailiwick-0123", 40_000)
+ADDRESS = ConsoleAddress("r0123", 40_000)
 
 
 def told(session: ConsoleSession, patience: float, capsys: pytest.CaptureFixture[str]) -> str:
@@ -24,7 +24,7 @@ def told(session: ConsoleSession, patience: float, capsys: pytest.CaptureFixture
 def test_a_browser_that_never_came_may_not_find_the_name(capsys: pytest.CaptureFixture[str]) -> None:
     said = told(ConsoleSession(), 0.0, capsys)
     assert said.count("No browser has come yet.") == 1
-    assert "If yours does not find bailiwick-0123.localhost" in said
+    assert "If yours does not find r0123.bailiwick.localhost" in said
     # The token opens the console to whoever reads it: it stands on the terminal once.
     assert "token" not in said
 

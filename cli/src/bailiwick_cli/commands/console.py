@@ -9,6 +9,7 @@ from bailiwick_cli import extras
 from bailiwick_cli.consolesettings import settings_of
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
+from bailiwick_cli.registrarkeys import registrars_of
 from bailiwick_cli.verbs.consoleverbs import ConsoleFlags, ServeConsoleFlags
 from bailiwick_governance.apiserver.people import who_am_i
 
@@ -34,7 +35,8 @@ def run(options: ConsoleFlags) -> int:
         )
     me = who_am_i(cluster)
     namespace = None if options.all_namespaces else cluster.namespace
-    visitor = ConsoleVisitor(cluster, me, namespace, records, installation=options.installation)
+    registrars = registrars_of(options.registrar_keys, options.registrar_quorum)
+    visitor = ConsoleVisitor(cluster, me, namespace, records, installation=options.installation, registrars=registrars)
     server.serve(visitor, browser=not options.no_browser)
     return Exit.OK
 

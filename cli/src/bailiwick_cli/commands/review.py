@@ -9,21 +9,27 @@ import re
 import shlex
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 from bailiwick_cli import output
 from bailiwick_cli.commands.show import describe, read_context
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
-from bailiwick_cli.verbs.grantverbs import ReviewFlags
+from bailiwick_cli.sshkeygen import sign
+from bailiwick_cli.verbs.grantverbs import ApproveFlags, ReviewFlags
 from bailiwick_engine.approval.display import visible
-from bailiwick_governance.apiserver.cluster import grants_path
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS
+from bailiwick_engine.signatures.statement import REVIEW_NAMESPACE
+from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.apiserver.people import Permissions, who_am_i
-from bailiwick_governance.arguments import grant_name
+from bailiwick_governance.arguments import STDIN, grant_name
 from bailiwick_governance.display import talk
-from bailiwick_governance.grants import reviews, steps
+from bailiwick_governance.grants import reviews, signedreviews, steps
 from bailiwick_governance.grants.grantview import GrantView
 from bailiwick_governance.grants.reviews import Decision
+from bailiwick_governance.grants.steps import StepChoice
+from bailiwick_governance.signing.enrolledkeys import read_enrolled_keys
 
 _DIGITS: Final = 8
 # Lines that stand below the request when somebody is asked: empty, what is done, the question.
@@ -31,8 +37,8 @@ _ASKED: Final = 3
 _DONE: Final = {"Approve": "approved", "Deny": "denied"}
 
 
-def approve(options: ReviewFlags) -> int:
-    """Approve one grant."""
+def approve(options: ApproveFlags) -> int:
+    """Approve one grant, with a signature where the step asks for one."""
     return _review(options, "Approve")
 
 
@@ -60,11 +66,68 @@ def _review(options: ReviewFlags, decision: Decision) -> int:
     if screen is not None and 0 < screen.lines <= len(lines) + _ASKED:
         talk(f"\nThe request has {len(lines)} lines, more than your terminal shows. Scroll up and read all of it.")
     talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
+    if signing := _signing_of(options, grant, choice):
+        _show_statement(grant, me.username, choice, options.reason)
     if not _confirm(options, grant, decision):
         talk("no review was sent")
         return Exit.NO
-    _print(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason), decision)
+    signature = _signature(signing, cluster, grant, me.username, choice) if signing else None
+    _print(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason, signature), decision)
     return Exit.OK
+
+
+def _signing_of(options: ReviewFlags, grant: GrantView, choice: StepChoice) -> ApproveFlags | None:
+    """Return the flags that say how to sign; None where nothing is signed. Raises `CliError` where they do not fit."""
+    if not isinstance(options, ApproveFlags):
+        return None
+    given = [flag for flag, value in (("--key", options.key), ("--signature", options.signature)) if value is not None]
+    name = visible(choice.step.name)
+    if choice.step.signature is None:
+        if given:
+            raise CliError(f"{given[0]}: step {name} takes no signature: leave the flag out")
+        return None
+    if len(given) != 1:
+        raise CliError(
+            f"step {name} needs a signature by your own enrolled key: give it with --key or, signed elsewhere, with"
+            f" --signature. For a passkey, use `kubectl bailiwick console -n {visible(grant.namespace)}`"
+        )
+    return options
+
+
+def _show_statement(grant: GrantView, username: str, choice: StepChoice, reason: str) -> None:
+    """Show what is signed."""
+    talk("\nYou sign this statement:")
+    rows = signedreviews.statement_rows(signedreviews.statement(grant, username, choice, reason))
+    width = max(len(name) for (name, _), _ in rows)
+    output.write(([("  ", ""), (name.ljust(width + 2), ""), value] for (name, _), value in rows), sys.stderr)
+    talk("")
+
+
+def _signature(
+    options: ApproveFlags, cluster: ClusterClient, grant: GrantView, username: str, choice: StepChoice
+) -> str:
+    """Return the signature of this approval. Raises `CliError` where it would not count, as far as that is known."""
+    if options.signature is not None:
+        text = _text(options.signature)
+    else:
+        signed = signedreviews.statement(grant, username, choice, options.reason)
+        text = sign(signed, REVIEW_NAMESPACE, options.key or "")
+    entry = reviews.review_entry(grant, username, choice, "Approve", options.reason, text)
+    keys = read_enrolled_keys(cluster, options.installation, NO_REGISTRARS)
+    if keys.trust.keys is None:
+        talk(f"note: whether your key is enrolled is not known here: {keys.trust.problem}")
+    # A review whose signature does not count is void for good.
+    problem = signedreviews.signature_problem_here(grant, entry, choice.step, keys, time.time())
+    if problem is not None:
+        raise CliError(f"no review was sent: {problem}")
+    return text
+
+
+def _text(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == STDIN else Path(file).read_text(encoding="ascii")
+    except (OSError, UnicodeError) as error:
+        raise CliError(f"--signature: {file} cannot be read: {type(error).__name__}") from error
 
 
 def one_name(names: list[str], verb: str) -> str:
@@ -116,7 +179,14 @@ def _compare(given: str, grant: GrantView) -> None:
 def _instead(options: ReviewFlags, grant: GrantView, decision: Decision) -> str:
     more = [
         part
-        for flag, value in (("--step", options.step), ("--group", options.group))
+        for flag, value in (
+            *(("--step", options.step), ("--group", options.group)),
+            *(
+                (("--key", options.key), ("--signature", options.signature))
+                if isinstance(options, ApproveFlags)
+                else ()
+            ),
+        )
         if value
         for part in (flag, value)
     ]

@@ -10,6 +10,18 @@ import typer
 
 from bailiwick_cli.options import INSTALLATION, Flags, InstallationOption
 
+RegistrarKeysOption = Annotated[
+    str | None,
+    typer.Option(
+        "--registrar-keys",
+        metavar="FILE",
+        help="Public keys of the registrars of reviewers, to say of signatures if these enrolled the key.",
+    ),
+]
+RegistrarQuorumOption = Annotated[
+    int, typer.Option("--registrar-quorum", metavar="N", min=1, help="How many registrars must have signed.")
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConsoleFlags(Flags):
@@ -42,6 +54,8 @@ class ConsoleFlags(Flags):
             help="With --records: the public key of the witness that you trust, or a file of them. Repeatable.",
         ),
     ] = None
+    registrar_keys: RegistrarKeysOption = None
+    registrar_quorum: RegistrarQuorumOption = 1
     installation: InstallationOption = INSTALLATION
 
 
@@ -102,4 +116,14 @@ class ServeConsoleFlags(Flags):
     ] = "0.0.0.0"  # noqa: S104 - a pod's
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port of the pages, over TLS.")] = 8443
     health_port: Annotated[int, typer.Option("--health-port", min=1, max=65535, help="Port of the probes.")] = 8080
+    passkey_rp_id: Annotated[
+        str | None,
+        typer.Option(
+            "--passkey-rp-id",
+            metavar="HOST",
+            help="The host that passkeys are registered for, or a domain above it. Default: the host of --public-url.",
+        ),
+    ] = None
+    registrar_keys: RegistrarKeysOption = None
+    registrar_quorum: RegistrarQuorumOption = 1
     installation: InstallationOption = INSTALLATION

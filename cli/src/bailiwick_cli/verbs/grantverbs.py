@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from bailiwick_cli.grantnames import beginning
-from bailiwick_cli.options import Flags, Output
+from bailiwick_cli.options import INSTALLATION, Flags, InstallationOption, Output
 
 
 class WaitCondition(StrEnum):
@@ -100,7 +100,45 @@ class ApproveFlags(ReviewFlags):
       kubectl bailiwick approve agr-k3v9 --reason "seen with the customer"
       kubectl bailiwick approve agr-k3v9 --reason INC-4412 --step owner --group crm-owners
       kubectl bailiwick approve agr-k3v9 --reason INC-4412 --yes --binding 9f3ab02c
+      kubectl bailiwick approve agr-k3v9 --reason INC-4412 --key ~/.ssh/id_ed25519_sk
     """
+
+    key: Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="FILE",
+            help="For a step with a signature: your SSH key, or its public key if ssh-agent holds it.",
+        ),
+    ] = None
+    signature: Annotated[
+        str | None,
+        typer.Option("--signature", metavar="FILE", help="The signature of what `statement` printed. - is stdin."),
+    ] = None
+    installation: InstallationOption = INSTALLATION
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatementFlags(Flags):
+    """Print what an approval signs, to sign it elsewhere.
+
+    Prints the exact bytes, without a line break at the end. Sign them with `ssh-keygen -Y sign`, in the namespace
+    review@bailiwick.dev. Give the signature to `approve --signature`, with the same step, group and reason.
+
+    Examples:
+      kubectl bailiwick statement agr-k3v9 --step owner --reason INC-4412 > statement
+      kubectl bailiwick approve agr-k3v9 --step owner --reason INC-4412 --signature statement.sig
+    """
+
+    name: Annotated[str, _GRANT]
+    step: Annotated[
+        str | None,
+        typer.Option("--step", metavar="NAME", help="The step to approve. Required if you can review several."),
+    ] = None
+    group: Annotated[
+        str | None, typer.Option("--group", metavar="NAME", help="The group of the step to review for.")
+    ] = None
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason, as `approve` gets it.")] = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,7 @@ COMMANDS: Final = VerbTable(
         "show": "grantverbs.ShowFlags",
         "approve": "grantverbs.ApproveFlags",
         "deny": "grantverbs.DenyFlags",
+        "statement": "grantverbs.StatementFlags",
         "revoke": "grantverbs.RevokeFlags",
         "take-back": "grantverbs.TakeBackFlags",
         "request": "grantverbs.RequestFlags",
@@ -77,6 +78,15 @@ GROUPS: Final = {
     ),
     "history": VerbTable({"show": "historyverbs.HistoryShowFlags"}),
     "notify": VerbTable({"test": "notifyverbs.NotifyTestFlags"}),
+    "reviewers": VerbTable(
+        {
+            "request": "reviewerverbs.ReviewersRequestFlags",
+            "add": "reviewerverbs.ReviewersAddFlags",
+            "remove": "reviewerverbs.ReviewersRemoveFlags",
+            "sign": "reviewerverbs.ReviewersSignFlags",
+            "check": "reviewerverbs.ReviewersCheckFlags",
+        }
+    ),
 }
 """The verbs of two words, by their first."""
 # Every other verb is `run` in the module of its name.
@@ -87,6 +97,11 @@ _ELSEWHERE: Final = {
     "audit policy": ("audit.ledger", "policy"),
     "audit grant": ("audit.ledger", "grant"),
     "notify test": ("notify", "run"),
+    "reviewers request": ("reviewers", "request"),
+    "reviewers add": ("reviewers", "add"),
+    "reviewers remove": ("reviewers", "remove"),
+    "reviewers sign": ("reviewers", "sign"),
+    "reviewers check": ("reviewers", "check"),
 }
 
 

@@ -15,6 +15,7 @@ from bailiwick_governance.grants import grantfacts, policyfacts, steps
 from bailiwick_governance.grants.grantfacts import Fact, FactRows, GrantFact
 from bailiwick_governance.grants.grantview import GrantStepView, GrantView, exact_span, moment, span
 from bailiwick_governance.grants.overlaps import find_overlaps
+from bailiwick_governance.signing.enrolledkeys import UNREAD_KEYS, EnrolledKeys
 from bailiwick_governance.views.requesthistories import RequestHistories, history_facts
 
 Object = Mapping[str, Any]
@@ -44,6 +45,7 @@ class PageContext:
     missing: Mapping[str, str] = field(default_factory=dict)
     unread: Mapping[str, str] = field(default_factory=dict)
     histories: RequestHistories = field(default_factory=RequestHistories)
+    keys: EnrolledKeys = UNREAD_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +76,25 @@ def compose(grant: GrantView, context: PageContext) -> GrantPage:
         PageSection("yes", "What a yes gives", (*grantfacts.permission(grant, others), *_width(grant))),
         PageSection("why", "Why you are asked", tuple(_origin(grant, policies, context.histories))),
         PageSection("change", "What is new since your last yes", tuple(_since(grant, context))),
-        PageSection("reviews", "Whose yes is needed", tuple(grantfacts.reviewers(grant))),
+        PageSection("reviews", "Whose yes is needed", tuple(grantfacts.reviewers(grant, context.keys))),
         PageSection("no", "What happens on a no, and on no answer", tuple(_otherwise(grant))),
         PageSection("words", "What the requester says", (), grantfacts.requester_words(grant) or "Nothing."),
         PageSection("you", "You act as", tuple(_you(context.me))),
     )
-    request = grant.request
-    sentence = [
-        *((legible(request["action"]["name"]), "bold"), (" on ", "plain"), *grantfacts.resource_pieces(grant)),
-        *((" by ", "plain"), (legible(request["subject"]["id"]), "bold")),
-    ]
     allowed = tuple(step for step in mine if step.name not in context.missing)
     cannot = "" if allowed else _cannot(grant, context, mine)
     revocable = not grant.ended and grant.raw["spec"].get("revocation") is None
-    return GrantPage(grant, sections, allowed, cannot, revocable, sentence, dict(_groups(allowed, context.me)))
+    groups = dict(_groups(allowed, context.me))
+    return GrantPage(grant, sections, allowed, cannot, revocable, call_sentence(grant), groups)
+
+
+def call_sentence(grant: GrantView) -> Line:
+    """Return the call in short: what is to be done, to what, and by whom."""
+    request = grant.request
+    return [
+        *((legible(request["action"]["name"]), "bold"), (" on ", "plain"), *grantfacts.resource_pieces(grant)),
+        *((" by ", "plain"), (legible(request["subject"]["id"]), "bold")),
+    ]
 
 
 def _groups(fillable: Sequence[GrantStepView], me: CurrentUser) -> Iterator[tuple[str, str]]:
@@ -179,7 +186,8 @@ def _fact_values(grant: GrantView) -> dict[str, str]:
         values[f"rule {rule['policy']}/{rule['rule']}"] = str(rule.get("ruleDigest") or "asks")
     for step in grant.steps:
         groups = " or ".join(step.groups) or "any group"
-        values[f"step {step.name}"] = f"{step.count} {step.kind} of {groups}"
+        signed = f", signed: {step.signature}" if step.signature else ""
+        values[f"step {step.name}"] = f"{step.count} {step.kind} of {groups}{signed}"
     return values | {
         "resource": grant.resource,
         "requester": f"{request['requester']['username']} ({request['origin']})",

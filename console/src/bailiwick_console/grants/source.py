@@ -7,12 +7,15 @@ import time
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Final
 
+from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES
 from bailiwick_console.grants import inbox
 from bailiwick_console.grants.grantpage import PageContext
 from bailiwick_console.grants.inbox import InboxList
 from bailiwick_engine.approval.display import visible
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars
 from bailiwick_governance.apiserver.cluster import (
     ClusterClient,
     Object,
@@ -26,7 +29,10 @@ from bailiwick_governance.grants import reviews, steps
 from bailiwick_governance.grants.grantrows import listable
 from bailiwick_governance.grants.grantview import GrantView
 from bailiwick_governance.grants.steps import StepChoice
+from bailiwick_governance.signing.enrolledkeys import UNREAD_KEYS, read_enrolled_keys
 from bailiwick_governance.views.requesthistories import RequestHistories, request_histories, unread_object
+
+_INSTALLATION: Final = Installation().namespace
 
 
 class MissingRightError(UserError):
@@ -46,11 +52,16 @@ class AbsentError(ApiError):
 
 @dataclass(frozen=True, slots=True)
 class GrantSource:
-    """One API server as one person. `namespace` None: all of them."""
+    """One API server as one person. `namespace` None: all of them.
+
+    `installation`: where the reviewers' keys are. `registrars`: who must have signed them, as far as is known here.
+    """
 
     cluster: ClusterClient
     me: CurrentUser
     namespace: str | None
+    installation: str = _INSTALLATION
+    registrars: Registrars = NO_REGISTRARS
 
     def lists(self, permissions: Permissions) -> tuple[dict[InboxList, list[GrantView]], int]:
         """Return the inbox, and how many grants are in none of its lists, as they cannot be read.
@@ -102,7 +113,9 @@ class GrantSource:
         }
         views = None if grants is None else [GrantView(raw, grant.now) for raw in grants if listable(raw, grant.now)]
         histories = RequestHistories() if policies is None or grant.ended else self._histories(grant, policies)
-        return PageContext(self.me, views, policies, missing, unread, histories)
+        signed = any(review.get("signature") for review in grant.reviews)
+        keys = read_enrolled_keys(self.cluster, self.installation, self.registrars) if signed else UNREAD_KEYS
+        return PageContext(self.me, views, policies, missing, unread, histories, keys)
 
     def _histories(self, grant: GrantView, policies: list[Object]) -> RequestHistories:
         """Return the histories of the call, and their objects as far as the person may read them."""

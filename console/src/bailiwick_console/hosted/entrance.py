@@ -215,7 +215,14 @@ class HostedEntrance:
         cluster = self._connects(token)
         me = await self._ask_who(cluster)
         places = self._places
-        return ConsoleVisitor(cluster, me, places.namespace, leaves=True, installation=places.installation)
+        return ConsoleVisitor(
+            cluster,
+            me,
+            places.namespace,
+            leaves=True,
+            installation=places.installation,
+            registrars=places.registrars,
+        )
 
     async def _recognize(self, token: PersonToken) -> CurrentUser:
         return await self._ask_who(self._connects(token))

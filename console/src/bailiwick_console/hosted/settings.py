@@ -4,12 +4,14 @@ Holds: every address that it ever calls or sends somebody to follows from here o
 request names one.
 """
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.accounts import Installation
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars
 
 _HTTPS: Final = 443
 _INSTALLATION: Final = Installation().namespace
@@ -17,9 +19,10 @@ _INSTALLATION: Final = Installation().namespace
 
 @dataclass(frozen=True, slots=True)
 class PublicAddress:
-    """The one URL under which people reach the console."""
+    """The one URL under which people reach the console. `passkey_host`: the RP id; None: the host of the URL."""
 
     url: str
+    passkey_host: str | None = None
 
     @property
     def host(self) -> str:
@@ -32,6 +35,16 @@ class PublicAddress:
     def origin(self) -> str:
         """What the Origin header must be."""
         return f"https://{self.host}"
+
+    @property
+    def rp_id(self) -> str | None:
+        """The host without its port, or a domain above it; None for an address, which no passkey is for."""
+        name = self.passkey_host or urlsplit(self.url).hostname
+        try:
+            ipaddress.ip_address(name or "")
+        except ValueError:
+            return name
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +64,14 @@ class ClientSettings:
 
 @dataclass(frozen=True, slots=True)
 class HostedPlaces:
-    """Where it looks. `namespace` None: people begin with all of them. `installation`: where Bailiwick itself is."""
+    """Where it looks. `namespace` None: people begin with all of them. `installation`: where Bailiwick itself is.
+
+    `registrars`: who enrols reviewers there, as far as the console was given their keys.
+    """
 
     namespace: str | None = None
     installation: str = _INSTALLATION
+    registrars: Registrars = NO_REGISTRARS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,13 @@ from bailiwick_governance.display import legible, show_escaped
 from bailiwick_governance.grants.grantfacts import FactRows
 
 _HERE: Final = Path(__file__).parents[1]
-STATIC: Final = {"console.css": "text/css", "console.js": "text/javascript", "icon.svg": "image/svg+xml"}
+STATIC: Final = {
+    "console.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    **dict.fromkeys(("console.js", "passkey.js"), "text/javascript"),
+}
 """Files that are served as they are, with their media types."""
-_ROOMS: Final = (".", "access", "endpoints", "records")
+_ROOMS: Final = (".", "access", "endpoints", "passkeys", "records")
 """The folders that have templates: no two of them have one of the same name."""
 
 

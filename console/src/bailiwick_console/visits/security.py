@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-SUFFIX: Final = ".localhost"
+RP_ID: Final = "bailiwick.localhost"
+"""The RP id of passkeys on loopback: every run's name is below it, so that a passkey outlives the run."""
+SUFFIX: Final = f".{RP_ID}"
 WRITES: Final = frozenset({"POST"})
 READS: Final = frozenset({"GET", "HEAD"})
 FORM: Final = "application/x-www-form-urlencoded"
@@ -61,6 +63,10 @@ class SiteAddress(Protocol):
     def origin(self) -> str:
         """What the Origin header must be."""
 
+    @property
+    def rp_id(self) -> str | None:
+        """The RP id of passkeys here (WebAuthn); None where there can be none."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConsoleAddress:
@@ -78,6 +84,11 @@ class ConsoleAddress:
     def origin(self) -> str:
         """What the Origin header must be."""
         return f"http://{self.host}"
+
+    @property
+    def rp_id(self) -> str:
+        """The same for every run."""
+        return RP_ID
 
 
 @dataclass(frozen=True, slots=True)

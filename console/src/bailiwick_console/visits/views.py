@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bailiwick_console.grants.grantpage import GrantPage
 from bailiwick_console.grants.inbox import TITLES, InboxPage
+from bailiwick_console.grants.signpage import SignPage
 from bailiwick_console.markup import pages
 from bailiwick_console.strip.facts import StripItem
 from bailiwick_console.visits.memory import PageMemory
@@ -100,6 +101,22 @@ class PageViews:
             revoking=pages.typed_markup(given.revoking),
             problem=given.problem,
             unsure=given.unsure,
+        )
+
+    def signing(
+        self, page: SignPage, status: int, *, shown: str, reason: str, rp_id: str | None, problem: str
+    ) -> web.Response:
+        """Answer with what is signed, to be sent with a passkey's answer. `shown`: the key of the grant as shown."""
+        hidden = {"token": self._memory.form_token, "shown": shown, "binding": page.grant.binding}
+        return self.page(
+            "sign.html",
+            status,
+            page=page,
+            here=here(page.grant),
+            fields={**hidden, "approve": page.choice.step.name},
+            reason=pages.typed_markup(reason),
+            rp_id=rp_id,
+            problem=problem,
         )
 
     def changed(self, grant: GrantView, what: str, reason: str, stands: str = "") -> web.Response:

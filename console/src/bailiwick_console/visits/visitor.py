@@ -4,6 +4,7 @@ Holds: handlers keep nothing of a person between requests; what they read, write
 """
 
 import time
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
@@ -16,7 +17,9 @@ from bailiwick_console.threads.background import WorkShelf
 from bailiwick_console.threads.calls import ClusterThreads
 from bailiwick_console.threads.recordfiles import RecordFiles
 from bailiwick_console.visits.memory import PageMemory
+from bailiwick_console.visits.security import SiteAddress
 from bailiwick_console.visits.views import PageViews
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.apiserver.people import CurrentUser, Permissions
 from bailiwick_governance.errors import ApiError, UserError
@@ -32,7 +35,8 @@ class ConsoleVisitor:
     """One person, from when they came in until they leave. `namespace` None: they look at all namespaces.
 
     `records`: the record files that they named, which only a console on their own machine has. `leaves`: they logged
-    in, as others do beside them, and can log out. `installation`: where Bailiwick itself is.
+    in, as others do beside them, and can log out. `installation`: where Bailiwick itself is. `registrars`: who
+    enrols reviewers, as far as this console was given their keys.
     """
 
     def __init__(
@@ -44,20 +48,23 @@ class ConsoleVisitor:
         *,
         leaves: bool = False,
         installation: str = _INSTALLATION,
+        registrars: Registrars = NO_REGISTRARS,
     ) -> None:
         self.records = records
+        self.installation = installation
+        self.registrars = registrars
         self.shelf = WorkShelf()
         self.memory = PageMemory(_SHOWN_TO_ONE_OF_MANY) if leaves else PageMemory()
         self.strip = StripKeeper(cluster, installation)
         self.views = PageViews(self.memory, me, cluster.server, self.strip.items, leaves=leaves)
-        self.source = GrantSource(cluster, me, namespace)
+        self.source = GrantSource(cluster, me, namespace, installation, registrars)
         self.views.look_at(namespace)
         self.threads = ClusterThreads()
         self._permissions = (Permissions(cluster), time.monotonic())
 
     def look_at(self, namespace: str | None) -> None:
         """Show another namespace from now on."""
-        self.source = GrantSource(self.source.cluster, self.source.me, namespace)
+        self.source = replace(self.source, namespace=namespace)
         self.views.look_at(namespace)
 
     @property
@@ -78,5 +85,7 @@ def heard(request: web.Request, error: UserError) -> None:
 
 UNKNOWN: Final = web.RequestKey("unknown", bool)
 """Set where a handler has itself said, on a page with what was typed, that the API server refuses the token."""
+SITE: Final[web.AppKey[SiteAddress]] = web.AppKey("site")
+"""Where an application carries the one name under which it answers."""
 VISITOR: Final = web.RequestKey("visitor", ConsoleVisitor)
 """Where a request carries who asks. It is there in every handler but those by which somebody comes in."""

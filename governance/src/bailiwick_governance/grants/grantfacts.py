@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from bailiwick_engine.approval.binding import ARGS_DIGEST
 from bailiwick_governance.display import Line, legible, legible_escaped, phase_piece
-from bailiwick_governance.grants.grantview import GrantView, exact_span, moment, span
+from bailiwick_governance.grants.grantview import GrantStepView, GrantView, exact_span, moment, span
+from bailiwick_governance.grants.signedreviews import signature_pieces
+from bailiwick_governance.signing.enrolledkeys import UNREAD_KEYS, EnrolledKeys
 
 # What has its own place below, with the members of it that have one. What this version does not know is shown as it is.
 _KNOWN: Final[Mapping[str, frozenset[str]]] = {
@@ -26,10 +28,14 @@ _KNOWN: Final[Mapping[str, frozenset[str]]] = {
     "resource": frozenset({"type", "id", "properties"}),
     "binding": frozenset({"mode", "digest", "members"}),
     "display": frozenset({"name", "value"}),
-    "steps": frozenset({"name", "policy", "kind", "groups", "count"}),
+    "steps": frozenset({"name", "policy", "kind", "groups", "count", "signature"}),
 }
 # Whose texts stand side by side above, so that one could be taken for two.
 _AS_STORED: Final = ("subject", "actors", "action", "resource")
+_SIGNED: Final = {
+    "Key": ", signed by an enrolled key",
+    "Required": ", signed by an enrolled key that verifies its user",
+}
 # How the decision point says that it has the digest of the arguments alone.
 _UNSHOWN: Final = {"name": "args", "value": "not shown"}
 
@@ -181,12 +187,12 @@ def _json_text(value: object) -> str:
     return legible(json.dumps(value, sort_keys=True))
 
 
-def reviewers(grant: GrantView) -> Iterator[Fact]:
-    """Yield whose yes is needed, and who has said what."""
+def reviewers(grant: GrantView, keys: EnrolledKeys = UNREAD_KEYS) -> Iterator[Fact]:
+    """Yield whose yes is needed, and who has said what, signed by which of these keys."""
     if grant.excluded:
         yield _fact("Excluded", ", ".join(legible(one) for one in grant.excluded) + " (not allowed to review)")
     yield FactRows("Steps", tuple(_step_rows(grant)))
-    yield FactRows("Reviews", tuple(_review_rows(grant)), note="" if grant.reviews else "none yet")
+    yield FactRows("Reviews", tuple(_review_rows(grant, keys)), note="" if grant.reviews else "none yet")
     if revocation := grant.raw["spec"].get("revocation"):
         said = f": {legible(revocation['reason'])}" if revocation.get("reason") else ""
         yield _fact("Revoked by", f"{legible(revocation['by'])}{said}", "red")
@@ -221,11 +227,18 @@ def _step_rows(grant: GrantView) -> Iterator[Line]:
         yield [
             (f"{legible(step.name)}: ", ""),
             (f"{step.approvals} of {step.count}", done),
-            (f" {legible(step.kind)}{groups}", ""),
+            (f" {legible(step.kind)}{groups}{_signing_clause(step)}", ""),
         ]
 
 
-def _review_rows(grant: GrantView) -> Iterator[Line]:
+def _signing_clause(step: GrantStepView) -> str:
+    """Return which signature an approval of a step needs, as the end of a row."""
+    if step.signature is None:
+        return ""
+    return _SIGNED.get(step.signature, f", signed ({legible(step.signature)})")
+
+
+def _review_rows(grant: GrantView, keys: EnrolledKeys) -> Iterator[Line]:
     counted = {entry["reviewer"]: entry.get("time") for entry in grant.status.get("counted") or ()}
     void = {entry["reviewer"] for entry in grant.status.get("voided") or ()}
     for review in grant.reviews:
@@ -238,6 +251,7 @@ def _review_rows(grant: GrantView) -> Iterator[Line]:
             (f"{legible(review['reviewer'])} ", ""),
             (legible(review["decision"]), style),
             (f" {legible(review['step'])}{when}{said}{lost}", ""),
+            *signature_pieces(grant, review, keys),
         ]
 
 

@@ -19,7 +19,7 @@ ENDED: Final = frozenset({"Denied", "Expired", "Withdrawn", "Consumed", "Lapsed"
 
 @dataclass(frozen=True, slots=True)
 class GrantStepView:
-    """One step, and how many reviewers approved it."""
+    """One step, and how many reviewers approved it. `signature`: which key an approval needs; None: no signature."""
 
     name: str
     policy: str
@@ -27,6 +27,7 @@ class GrantStepView:
     groups: tuple[str, ...]
     count: int
     approvals: int
+    signature: str | None = None
 
     @property
     def met(self) -> bool:
@@ -137,6 +138,7 @@ class GrantView:
                 groups=tuple(step.get("groups") or ()),
                 count=step["count"],
                 approvals=sum(review["step"] == step["name"] for review in approving),
+                signature=step.get("signature"),
             )
             for step in self.request["steps"]
         ]

@@ -59,10 +59,26 @@ def summary(username: str, choice: StepChoice, decision: Decision, grant: GrantV
     )
 
 
+def review_entry(
+    grant: GrantView, username: str, choice: StepChoice, decision: Decision, reason: str, signature: str | None = None
+) -> dict[str, Any]:
+    """Return a review as it is stored in `spec.reviews`."""
+    entry = {"reviewer": username, "step": choice.step.name, "decision": decision, "binding": grant.binding}
+    entry |= {"reason": reason} if reason else {}
+    entry |= {"group": choice.group} if choice.group else {}
+    return entry | ({"signature": signature} if signature else {})
+
+
 def add_review(
-    cluster: ClusterClient, grant: GrantView, username: str, choice: StepChoice, decision: Decision, reason: str
+    cluster: ClusterClient,
+    grant: GrantView,
+    username: str,
+    choice: StepChoice,
+    decision: Decision,
+    reason: str,
+    signature: str | None = None,
 ) -> GrantView:
-    """Add one review to the grant as it was shown; returns how it stands then.
+    """Add one review to the grant as it was shown; returns how it stands then. `signature`: see `signing`.
 
     Raises `ChangedGrantError` where it is another by now, and otherwise what the API server says.
     """
@@ -73,9 +89,7 @@ def add_review(
     ]
     if grant.raw["spec"].get("reviews") is None:
         patch.append({"op": "add", "path": "/spec/reviews", "value": []})
-    entry = {"reviewer": username, "step": choice.step.name, "decision": decision, "binding": grant.binding}
-    entry |= {"reason": reason} if reason else {}
-    entry |= {"group": choice.group} if choice.group else {}
+    entry = review_entry(grant, username, choice, decision, reason, signature)
     patch.append({"op": "add", "path": "/spec/reviews/-", "value": entry})
     path = grants_path(grant.namespace, grant.name)
     try:

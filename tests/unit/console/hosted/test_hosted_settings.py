@@ -12,6 +12,7 @@ from bailiwick_cli.options import OPTIONAL
 from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
 from bailiwick_console.hosted import process
 from bailiwick_console.hosted.settings import HostedSettings, PublicAddress
+from support.signing.sshkeygen import made_key, public_line
 
 
 def settings(**given: Any) -> HostedSettings:  # noqa: ANN401 - any flag
@@ -53,11 +54,37 @@ def test_the_host_is_as_a_browser_sends_it(url: str, host: str) -> None:
         ({"issuer_ca_file": "/nowhere"}, "--issuer-ca-file: there is no file"),
         ({"api_server_ca_file": "/nowhere"}, "--api-server-ca-file: there is no file"),
         ({"client_secret_file": "/nowhere"}, "--client-secret-file: .* cannot be read"),
+        ({"registrar_keys": "/nowhere"}, "/nowhere cannot be read"),
+        ({"passkey_rp_id": "example.org"}, "--passkey-rp-id: 'example.org' must be bailiwick.example.com"),
+        ({"passkey_rp_id": "ick.example.com"}, "--passkey-rp-id: .* or a domain above it"),
     ],
 )
 def test_what_cannot_be_right_is_said(given: dict[str, Any], said: str) -> None:
     with pytest.raises(CliError, match=said):
         settings(**given)
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "rp_id"),
+    [
+        ("https://Bailiwick.example.com:8443", None, "bailiwick.example.com"),
+        ("https://bailiwick.example.com", "example.com", "example.com"),
+        ("https://10.0.0.1:8443", None, None),
+        ("https://[fd00::1]", None, None),
+    ],
+)
+def test_passkeys_are_of_the_host_or_of_a_domain_above_it_and_never_of_an_address(
+    url: str, given: str | None, rp_id: str | None
+) -> None:
+    assert settings(public_url=url, passkey_rp_id=given).address.rp_id == rp_id
+
+
+def test_the_registrars_of_a_file_are_known_to_the_pages(tmp_path: Path) -> None:
+    key = made_key(tmp_path / "registrar")
+    found = settings(registrar_keys=f"{key}.pub").places.registrars
+    assert [str(one) for one in found.keys] == [public_line(key).rpartition(" ")[0]]
+    with pytest.raises(CliError, match="--registrar-quorum 2: there are keys of 1 registrars"):
+        settings(registrar_keys=f"{key}.pub", registrar_quorum=2)
 
 
 @pytest.mark.parametrize(("given", "where"), [({}, Installation().namespace), ({"installation": "authz"}, "authz")])

@@ -1,0 +1,200 @@
+"""`reviewers`: a person's request to be enrolled, and the reviewers' file in the hands of registrars.
+
+Holds: no file is changed unless all of the change was verified; a manifest is replaced in one step. Only `request`
+without --reviewer needs a cluster.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bailiwick_api import times
+from bailiwick_cli import output
+from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.options import LogOutput, Output
+from bailiwick_cli.registrarkeys import read_registrars
+from bailiwick_cli.sshkeygen import public_key, sign as ssh_sign
+from bailiwick_cli.verbs.reviewerverbs import (
+    ReviewersAddFlags,
+    ReviewersCheckFlags,
+    ReviewersRemoveFlags,
+    ReviewersRequestFlags,
+    ReviewersSignFlags,
+)
+from bailiwick_engine.signatures.publickey import SK_ECDSA, SK_ED25519, PublicKeyError, parse_key_line
+from bailiwick_engine.signatures.registrars import Registrars, RegistrarsError, ReviewerKeyFile
+from bailiwick_engine.signatures.reviewerkeys import ReviewerKey
+from bailiwick_engine.signatures.statement import ENROL_NAMESPACE, REVIEWERS_NAMESPACE
+from bailiwick_governance.apiserver.people import who_am_i
+from bailiwick_governance.arguments import STDIN
+from bailiwick_governance.display import Line, legible, talk
+from bailiwick_governance.signing.enrolment import enrolment_line, enrolment_message, parse_enrolment
+from bailiwick_governance.signing.manifest import ReviewersManifest
+
+_HEADERS = ("PERSON", "KEY", "FINGERPRINT", "COMMENT", "SIGNS", "COUNTS")
+
+
+def request(options: ReviewersRequestFlags) -> int:
+    """Print the line of a key and the proof that its person holds it."""
+    text = public_key(options.key)
+    try:
+        key = parse_key_line(text)
+    except PublicKeyError as error:
+        raise CliError(f"--key: {error}") from error
+    *_, comment = (*text.split(None, 2), "", "")[:3]
+    line = enrolment_line(options.reviewer or _my_name(options), key, comment)
+    talk(f"Tell the registrar the fingerprint of your key by another way: {key.fingerprint}")
+    if key.type not in {SK_ED25519, SK_ECDSA}:
+        talk("This key cannot verify its user: it counts for steps with `signature: Key` alone.")
+    proof = ssh_sign(enrolment_message(line), ENROL_NAMESPACE, options.key)
+    sys.stdout.write(str(parse_enrolment(f"{line}\n{proof}")))
+    return Exit.OK
+
+
+def _my_name(options: ReviewersRequestFlags) -> str:
+    # With a name, nothing is asked of a cluster.
+    from bailiwick_cli.kubeconfig import connect  # noqa: PLC0415
+
+    return who_am_i(connect(options)).username
+
+
+def add(options: ReviewersAddFlags) -> int:
+    """Add the keys of requests to a manifest, which is made where there is none."""
+    expires = None if options.expires is None else _moment(options.expires, "--expires")
+    after = None if options.valid_after is None else _moment(options.valid_after, "--valid-after")
+    file = Path(options.manifest)
+    requests = [parse_enrolment(_read(one)) for one in options.requests or ()]
+    if not requests and expires is None:
+        raise CliError("there is nothing to add: name a request, or extend the file with --expires")
+    if file.exists():
+        manifest = ReviewersManifest.parse(_read(options.manifest))
+    elif expires is None:
+        raise CliError(f"there is no file {file}: to make it, say with --expires when it ends")
+    else:
+        manifest = ReviewersManifest.new(options.installation, expires)
+    changed = manifest.add(requests, after=after, expires=expires)
+    for one in requests:
+        talk(f"Before you sign, compare the fingerprint of the key with {one.key.principal}: {one.key.key.fingerprint}")
+    return _replace(file, changed)
+
+
+def remove(options: ReviewersRemoveFlags) -> int:
+    """Remove keys from a manifest, or end them."""
+    before = None if options.valid_before is None else _moment(options.valid_before, "--valid-before")
+    return _replace(Path(options.manifest), _manifest(options.manifest).remove(options.keys, before))
+
+
+def sign(options: ReviewersSignFlags) -> int:
+    """Show the file of a manifest, and add a registrar's signature."""
+    manifest = _manifest(options.manifest)
+    until = _day(manifest.keys.expires)
+    talk(f"You sign the reviewers' file with serial {manifest.keys.serial}, which ends {until}, and these keys:")
+    rows = _rows(manifest, time.time())
+    output.write(
+        (
+            [("  ", ""), (f"{name}  {kind}  {key}  {comment}  {counts}", "")]
+            for name, kind, key, comment, _, counts in rows
+        ),
+        sys.stderr,
+    )
+    signed = manifest.sign(lambda message: ssh_sign(message, REVIEWERS_NAMESPACE, options.key))
+    return _replace(Path(options.manifest), signed)
+
+
+def check(options: ReviewersCheckFlags) -> int:
+    """Say whether the file of a manifest counts, and whose keys do until when."""
+    registrars = read_registrars(options.registrar_key, options.registrar_quorum)
+    manifest = _manifest(options.manifest)
+    now = time.time() if options.at is None else _moment(options.at, "--at")
+    problem = _problem(manifest, registrars, now)
+    rows = list(_rows(manifest, now))
+    if options.output is LogOutput.JSON:
+        body = {
+            "serial": manifest.keys.serial,
+            "expires": _day(manifest.keys.expires),
+            "counts": problem is None,
+            **({} if problem is None else {"problem": problem}),
+            "keys": [dict(zip(map(str.lower, _HEADERS), row, strict=True)) for row in rows],
+        }
+        sys.stdout.write(output.document(body, Output.JSON))
+    else:
+        output.Table(_HEADERS).add([_cells(row, counts=problem is None) for row in rows])
+    if problem is not None:
+        talk(f"The file does not count, and neither does any of these keys: {problem}")
+        return Exit.NO
+    talk(f"The file with serial {manifest.keys.serial} counts until {_day(manifest.keys.expires)}.")
+    return Exit.OK
+
+
+def _problem(manifest: ReviewersManifest, registrars: Registrars, now: float) -> str | None:
+    try:
+        ReviewerKeyFile(manifest.text, manifest.signatures).judge(registrars)
+    except RegistrarsError as error:
+        return str(error)
+    return f"it expired {_day(manifest.keys.expires)}" if manifest.keys.expires <= now else None
+
+
+def _rows(manifest: ReviewersManifest, now: float) -> Iterator[tuple[str, str, str, str, str, str]]:
+    """Yield the cells of each key: person, type, fingerprint, comment, for which steps, and until when."""
+    for one in manifest.keys.entries:
+        signs = "Key, Required" if one.key.type in {SK_ED25519, SK_ECDSA} else "Key"
+        yield (
+            *(legible(one.principal), one.key.type, one.key.fingerprint, legible(one.comment) if one.comment else ""),
+            *(signs, _time_clause(one, manifest.keys.expires, now)),
+        )
+
+
+def _time_clause(key: ReviewerKey, expires: float, now: float) -> str:
+    until = expires if key.before is None else min(key.before, expires)
+    if key.after is not None and now < key.after:
+        return f"from {_day(key.after)} until {_day(until)}"
+    return f"ended {_day(until)}" if until <= now else f"until {_day(until)}"
+
+
+def _cells(row: tuple[str, ...], *, counts: bool) -> Line:
+    *first, last = row
+    return [*((cell, "") for cell in first), (last if counts else f"no ({last})", "" if counts else "red")]
+
+
+def _manifest(file: str) -> ReviewersManifest:
+    return ReviewersManifest.parse(_read(file))
+
+
+def _read(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == STDIN else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise CliError(f"{file} cannot be read: {type(error).__name__}") from error
+
+
+def _replace(file: Path, manifest: ReviewersManifest) -> int:
+    """Write a manifest in one step, and say what is next."""
+    # What is written is read before anything is replaced.
+    text = str(ReviewersManifest.parse(str(manifest)))
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise CliError(f"{file} cannot be written: {error.strerror}") from error
+    signed = len(manifest.fitting)
+    what = f"{signed} registrars have signed it." if signed else "No registrar has signed it yet: `reviewers sign`."
+    talk(f"{file} has the serial {manifest.keys.serial}. {what}")
+    return Exit.OK
+
+
+def _moment(text: str, flag: str) -> float:
+    found = times.parse_time(text if "T" in text else f"{text}T00:00:00Z")
+    if found is None:
+        raise CliError(f"{flag}: {text!r} is not a time: write it as 2027-03-01 or 2027-03-01T12:00:00Z")
+    return found.timestamp()
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

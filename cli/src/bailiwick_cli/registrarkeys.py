@@ -1,0 +1,36 @@
+"""The keys of registrars, from the files that flags name.
+
+Standing: beside `output`. Holds: what is wrong with a file is an error that names it; without a file there are no
+registrars, and nothing is judged by them.
+"""
+
+from pathlib import Path
+
+from bailiwick_cli.errors import CliError
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, parse_registrars
+
+
+def registrars_of(file: str | None, quorum: int) -> Registrars:
+    """Return the registrars of a file, or none. Raises `CliError`."""
+    return NO_REGISTRARS if file is None else read_registrars([file], quorum)
+
+
+def read_registrars(files: list[str], quorum: int) -> Registrars:
+    """Return the registrars of all files. A passkey is judged by the RP id that it was enrolled for.
+
+    Raises `CliError`.
+    """
+    try:
+        keys = parse_registrars("\n".join(_text(file) for file in files))
+    except RegistrarsError as error:
+        raise CliError(f"the registrars' keys of {', '.join(files)}: {error}") from error
+    if quorum > len(keys):
+        raise CliError(f"--registrar-quorum {quorum}: there are keys of {len(keys)} registrars; give more")
+    return Registrars(keys, quorum, None)
+
+
+def _text(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise CliError(f"{file} cannot be read: {type(error).__name__}") from error

@@ -1,0 +1,281 @@
+"""From a person's key to a reviewers' file that counts, on files alone. `ssh-keygen -Y verify` is the oracle."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+
+from support import commandline
+from support.commandline import Ran
+from support.offlineshell import OfflineShell
+from support.pages import script
+from support.signing.sshkeygen import SshOracle, made_key, public_line, signed_by
+
+CHECK: Final = "kubectl bailiwick reviewers check reviewers.yaml --registrar-key registrar.pub"
+NAMESPACE: Final = "reviewers@bailiwick.dev"
+YEAR: Final = ("--expires", "2099-03-01")
+
+
+class Desk:
+    """A folder of keys, requests and one manifest."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = folder / "reviewers.yaml"
+
+    def key(self, name: str) -> Path:
+        file = self.folder / name
+        return file if file.exists() else made_key(file, f"of {name}")
+
+    def run(self, verb: str, *arguments: str | Path) -> Ran:
+        return commandline.run("reviewers", verb, *map(str, arguments))
+
+    def request(self, person: str, key: str = "") -> Path:
+        ran = self.run("request", "--key", self.key(key or person), "--reviewer", f"oidc:{person}")
+        assert ran.code == 0, ran
+        file = self.folder / f"{key or person}.txt"
+        file.write_text(ran.out)
+        return file
+
+    def add(self, *requests: Path, more: tuple[str, ...] = YEAR) -> None:
+        ran = self.run("add", self.manifest, *requests, *more)
+        assert ran.code == 0, ran
+
+    def sign(self, registrar: str = "registrar") -> None:
+        ran = self.run("sign", self.manifest, "--key", self.key(registrar))
+        assert ran.code == 0, ran
+
+    def check(self, *registrars: str, more: tuple[str, ...] = ()) -> tuple[int, dict[str, Any]]:
+        keys = [part for one in registrars for part in ("--registrar-key", f"{self.key(one)}.pub")]
+        ran = self.run("check", self.manifest, *keys, "-o", "json", *more)
+        assert ran.code in {0, 1}, ran
+        return ran.code, json.loads(ran.out)
+
+    @property
+    def data(self) -> dict[str, str]:
+        document = yaml.safe_load(self.manifest.read_text())
+        assert (document["kind"], document["metadata"]["name"]) == ("ConfigMap", "bailiwick-reviewers")
+        found: dict[str, str] = document["data"]
+        return found
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_request_is_a_line_and_a_proof_that_openssh_verifies(desk: Desk) -> None:
+    line, _, proof = desk.request("carol").read_text().partition("\n")
+    assert line == f'oidc:carol namespaces="review@bailiwick.dev" {public_line(desk.key("carol"))}'
+    oracle = SshOracle(desk.folder, line.replace("review@", "enrol@") + "\n")
+    assert oracle.accepts("oidc:carol", "enrol@bailiwick.dev", f"{line}\n".encode(), proof)
+
+
+def test_a_passphrase_is_asked_for_at_the_terminal(desk: Desk) -> None:
+    key = made_key(desk.folder / "locked", "locked", "open sesame")
+    ran = commandline.run_at_terminal(
+        *("reviewers", "request", "--key", str(key), "--reviewer", "carol"),
+        kubeconfig=desk.folder / "none",
+        typed="open sesame\n",
+        after="passphrase",
+    )
+    assert (ran.code, ran.out.count("BEGIN SSH SIGNATURE")) == (0, 1), ran
+
+
+def test_a_file_that_a_registrar_signed_counts_and_openssh_says_so_too(desk: Desk) -> None:
+    desk.add(desk.request("carol"), desk.request("dave"))
+    code, said = desk.check("registrar")
+    assert (code, said["counts"]) == (1, False)
+    desk.sign()
+    code, said = desk.check("registrar")
+    assert (code, said["serial"], said["expires"]) == (0, 2, "2099-03-01T00:00:00Z")
+    assert [(one["person"], one["counts"]) for one in said["keys"]] == [
+        ("oidc:carol", "until 2099-03-01T00:00:00Z"),
+        ("oidc:dave", "until 2099-03-01T00:00:00Z"),
+    ]
+    text, signature = (desk.data[name] for name in ("reviewers", "reviewers.sig"))
+    oracle = SshOracle(desk.folder, f"registrar {public_line(desk.key('registrar'))}\n")
+    assert oracle.accepts("registrar", NAMESPACE, text.encode(), signature)
+    # What it lets sign, by OpenSSH's reading of the same file.
+    reviewers = SshOracle(desk.folder, text)
+    mine = signed_by(desk.key("carol"), "review@bailiwick.dev", b"statement")
+    assert reviewers.accepts("oidc:carol", "review@bailiwick.dev", b"statement", mine)
+    assert not reviewers.accepts("oidc:dave", "review@bailiwick.dev", b"statement", mine)
+
+
+def test_as_many_registrars_as_are_asked_for_must_have_signed_the_very_file(desk: Desk) -> None:
+    desk.add(desk.request("carol"))
+    desk.sign("one")
+    two = ("--registrar-quorum", "2")
+    assert desk.check("one", "two", more=two)[1]["problem"] == "registrars who signed it: 1, but 2 must"
+    desk.sign("one")
+    assert desk.check("one", "two", more=two)[0] == 1
+    desk.sign("two")
+    assert desk.check("one", "two", more=two)[0] == 0
+    # A change ends all of it.
+    desk.add(desk.request("dave"), more=())
+    assert desk.data["reviewers.sig"] == ""
+    assert desk.check("one", "two")[0] == 1
+
+
+def test_a_signature_that_no_longer_fits_is_dropped_and_one_that_is_edited_in_is_found(desk: Desk) -> None:
+    desk.add(desk.request("carol"))
+    desk.sign("one")
+    document = yaml.safe_load(desk.manifest.read_text())
+    document["data"]["reviewers"] = document["data"]["reviewers"].replace("oidc:carol", "oidc:mallory")
+    desk.manifest.write_text(yaml.safe_dump(document))
+    code, said = desk.check("one")
+    assert (code, "does not verify" in said["problem"]) == (1, True)
+    desk.sign("two")
+    assert desk.data["reviewers.sig"].count("BEGIN") == 1
+
+
+def test_a_key_is_removed_or_ended_and_the_serial_rises(desk: Desk) -> None:
+    desk.add(desk.request("carol"), desk.request("dave"))
+    desk.sign()
+    lost = desk.check("registrar")[1]["keys"][0]["fingerprint"]
+    ran = desk.run("remove", desk.manifest, lost, "--valid-before", "2030-01-01")
+    assert ran.code == 0, ran
+    desk.sign()
+    said = desk.check("registrar", more=("--at", "2029-12-31T00:00:00Z"))[1]
+    assert (said["serial"], said["keys"][0]["counts"]) == (3, "until 2030-01-01T00:00:00Z")
+    assert desk.check("registrar", more=("--at", "2030-01-01"))[1]["keys"][0]["counts"].startswith("ended")
+    # Earlier still.
+    assert desk.run("remove", desk.manifest, lost, "--valid-before", "2027-01-01").code == 0
+    assert desk.data["reviewers"].count("valid-before") == 1
+    assert desk.run("remove", desk.manifest, lost).code == 0
+    desk.sign()
+    said = desk.check("registrar")[1]
+    assert (said["serial"], [one["person"] for one in said["keys"]]) == (5, ["oidc:dave"])
+    assert desk.run("remove", desk.manifest, lost).err == f"error: the file has no key {lost}\n"
+
+
+def test_a_second_key_counts_from_its_day_on(desk: Desk) -> None:
+    desk.add(desk.request("carol"))
+    desk.add(desk.request("carol", "next"), more=("--valid-after", "2030-01-01"))
+    desk.sign()
+    said = desk.check("registrar", more=("--at", "2029-12-31"))[1]
+    assert [one["counts"].partition(" ")[0] for one in said["keys"]] == ["until", "from"]
+    # OpenSSH reads the times of the file alike.
+    late = signed_by(desk.key("next"), "review@bailiwick.dev", b"m")
+    assert not SshOracle(desk.folder, desk.data["reviewers"]).accepts("oidc:carol", "review@bailiwick.dev", b"m", late)
+
+
+def test_a_file_that_has_ended_counts_for_nobody(desk: Desk) -> None:
+    desk.add(desk.request("carol"), more=("--expires", "2030-01-01"))
+    desk.sign()
+    assert desk.check("registrar", more=("--at", "2029-12-31"))[0] == 0
+    code, said = desk.check("registrar", more=("--at", "2030-01-01"))
+    assert (code, said["problem"]) == (1, "it expired 2030-01-01T00:00:00Z")
+
+
+def test_people_read_a_table(desk: Desk) -> None:
+    desk.add(desk.request("carol"))
+    desk.sign()
+    ran = desk.run("check", desk.manifest, "--registrar-key", f"{desk.key('registrar')}.pub")
+    assert ran.code == 0, ran
+    assert re.search(
+        r"^oidc:carol +ssh-ed25519 +SHA256:\S+ +of carol +Key +until 2099-03-01T00:00:00Z$", ran.out, re.MULTILINE
+    )
+    assert ran.err == "The file with serial 2 counts until 2099-03-01T00:00:00Z.\n"
+
+
+def test_a_file_is_extended_without_a_new_key(desk: Desk) -> None:
+    desk.add(desk.request("carol"))
+    assert "there is nothing to add" in desk.run("add", desk.manifest).err
+    desk.add(more=("--expires", "2100-01-01"))
+    desk.sign()
+    said = desk.check("registrar")[1]
+    assert (said["serial"], said["expires"], len(said["keys"])) == (3, "2100-01-01T00:00:00Z", 1)
+
+
+def test_the_page_of_signed_reviews_can_be_typed(desk: Desk) -> None:
+    desk.request("carol"), desk.request("carol", "carol-new"), desk.key("registrar")
+    shell = OfflineShell(desk.folder)
+
+    def typed(beginning: str) -> str:
+        block = script("how-to/sign-reviews.md", beginning).replace("2027-12-01", "2099-12-01")
+        if "SHA256:" in block:
+            (fingerprint, *_) = re.findall(r"SHA256:[A-Za-z0-9+/]+", shell.type(CHECK).out)
+            block = block.replace("SHA256:0Yk1...", fingerprint)
+        ran = shell.type(block)
+        assert ran.code == 0, ran
+        return ran.out
+
+    typed("kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires")
+    assert "oidc:carol" in typed("kubectl bailiwick reviewers check reviewers.yaml")
+    typed("kubectl bailiwick reviewers add reviewers.yaml carol-new.txt --valid-after")
+    typed("kubectl bailiwick reviewers remove reviewers.yaml SHA256:0Yk1...\n")
+    assert typed("kubectl bailiwick reviewers check reviewers.yaml").count("oidc:carol") == 1
+
+
+def forged(text: str, forgery: str, other: str) -> str:
+    line, _, proof = text.partition("\n")
+    return {
+        "another name": text.replace("oidc:carol", "oidc:mallory"),
+        "a wildcard": text.replace("oidc:carol", "*"),
+        "an authority": text.replace("namespaces=", "cert-authority,namespaces="),
+        "another proof": f"{line}\n{other.partition(chr(10))[2]}",
+        "no proof": line,
+        "nothing": "",
+        "two lines": f"{line}\n{text}",
+        "a proof in pieces": f"{line}\n{proof[:200]}",
+    }[forgery]
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        "another name",
+        "a wildcard",
+        "an authority",
+        "another proof",
+        "no proof",
+        "nothing",
+        "two lines",
+        "a proof in pieces",
+    ],
+)
+def test_a_request_that_does_not_prove_its_key_changes_no_file(desk: Desk, forgery: str) -> None:
+    desk.add(desk.request("carol"))
+    before = desk.manifest.read_text()
+    file = desk.folder / "forged.txt"
+    file.write_text(forged(desk.request("carol", "next").read_text(), forgery, desk.request("dave").read_text()))
+    ran = desk.run("add", desk.manifest, file)
+    assert (ran.code, desk.manifest.read_text() == before) == (2, True), ran
+    assert re.match("error: (the key cannot be enrolled|the proof of|there is no request)", ran.err), ran
+
+
+def test_a_key_is_enrolled_once_and_a_new_file_needs_its_end(desk: Desk) -> None:
+    request = desk.request("carol")
+    assert "say with --expires when it ends" in desk.run("add", desk.manifest, request).err
+    assert not desk.manifest.exists()
+    desk.add(request)
+    again = desk.run("add", desk.manifest, request)
+    assert (again.code, "a key belongs to one person, once" in again.err) == (2, True), again
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("request", "--key", "none", "--reviewer", "carol"), "none.pub cannot be read"),
+        (("request", "--key", "{desk}/registrar", "--reviewer", "carol of crm"), "the key cannot be enrolled"),
+        (("sign", "{desk}/none.yaml", "--key", "{desk}/registrar"), "none.yaml cannot be read"),
+        (("sign", "{desk}/reviewers.yaml", "--key", "{desk}/none"), "--key: there is no file"),
+        (("check", "{desk}/registrar.pub", "--registrar-key", "{desk}/registrar.pub"), "the manifest must be"),
+        (("check", "{desk}/reviewers.yaml", "--registrar-key", "{desk}/reviewers.yaml"), "the registrars' keys of"),
+        (
+            ("check", "{desk}/reviewers.yaml", "--registrar-key", "{desk}/registrar.pub", "--registrar-quorum", "2"),
+            "there are keys of 1 registrars",
+        ),
+        (("check", "{desk}/reviewers.yaml", "--registrar-key", "{desk}/registrar.pub", "--at", "soon"), "--at: 'soon'"),
+    ],
+)
+def test_what_is_wrong_is_named(desk: Desk, arguments: tuple[str, ...], said: str) -> None:
+    desk.add(desk.request("carol"))
+    desk.key("registrar")
+    ran = desk.run(*(one.format(desk=desk.folder) for one in arguments))
+    assert (ran.code, said in ran.err) == (2, True), ran
