@@ -63,18 +63,6 @@ def test_it_decides_and_says_in_every_answer_that_this_protects_nothing(point: P
     assert point.stop() == 0
 
 
-def test_a_gated_action_needs_an_approval_that_nobody_can_be_asked_for(point: Process) -> None:
-    said = point.ask("customers.export")
-    assert (said.status, said.decision, said.reason) == (200, False, "approval_required")
-    assert said.context["next_action"] == "none"
-    assert "access_request" not in said.context
-    assert "not available without an API server" in said.context["reason_user"]["403"]
-    refused = point.ask("customers.export", "requests")
-    assert (refused.status, refused.reason) == (400, "approval_required")
-    assert refused.body["type"].endswith(":not_requestable")
-    assert questions.get(point.url("requests/agr-x.y"), None).status == 404
-
-
 def test_it_explains_to_anybody(point: Process) -> None:
     for action in ("customers.list", "customers.unheard", "customers.export"):
         explained = {**questions.evaluation(AGENT, action), "context": {"explain": True}}
