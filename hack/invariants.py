@@ -205,6 +205,7 @@ INVARIANTS: Final = (
             ),
             writing_status("only an active grant can be used"),
             _FITNESS,
+            Code("bailiwick_engine.approval.lifecycle.next_phase"),
             Code("bailiwick_operator.reconcile.approvalgrant.reconcile"),
         ),
     ),

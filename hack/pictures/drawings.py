@@ -107,7 +107,8 @@ def approval() -> Canvas:
         "From a denial to the use of an approval",
         "A sequence of five parties: agent, enforcement point, decision point, API server, reviewer. The first call is "
         "denied with approval_required. The enforcement point requests an approval, and the decision point opens a "
-        "grant. The agent gets a denial that says to repeat the call later. A reviewer reads and approves it. The operator counts the review, and the grant is Active. The agent "
+        "grant. The agent gets a denial that says to repeat the call later. A reviewer reads and approves the grant. "
+        "The operator counts the review, and the grant is Active. The agent "
         "calls again with the grant; the decision point reads it, takes one use, and allows this call once.",
     )
     parties = (

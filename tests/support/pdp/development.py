@@ -1,6 +1,7 @@
 """A decision point in development, asked and reviewed as a person at a terminal would."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from support.objects import AGENT
 from support.pdp import questions
@@ -25,7 +26,7 @@ class Development:
         path: str = "evaluation",
         request_id: str | None = None,
         key: str | None = None,
-        **context: object,
+        **context: Any,  # noqa: ANN401 - members of the context
     ) -> Said:
         """Ask as anyone."""
         headers = {} if request_id is None else {"X-Request-ID": request_id}

@@ -1,5 +1,7 @@
 """What is shown of a grant's request beside the call: in sentences, and nothing left out."""
 
+from typing import Any
+
 from bailiwick_governance.grants.grantfacts import FactRows, binding
 from support.objects import DIGEST
 from unit.governance.cases import view
@@ -7,7 +9,7 @@ from unit.governance.cases import view
 OTHER = f"sha256:{'0' * 63}1"
 
 
-def lines(**request: object) -> dict[str, str]:
+def lines(**request: Any) -> dict[str, str]:  # noqa: ANN401 - members of the request
     facts = [fact for fact in binding(view(**request)) if not isinstance(fact, FactRows)]
     return {fact.label: "".join(text for text, _ in fact.value) for fact in facts}
 
