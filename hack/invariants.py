@@ -212,6 +212,7 @@ INVARIANTS: Final = (
             writing_status("only an active grant can be used"),
             _FITNESS,
             Code("bailiwick_engine.approval.revokedgrants.ending_revocation"),
+            Code("bailiwick_engine.approval.lifecycle.next_phase"),
             Code("bailiwick_operator.reconcile.approvalgrant.reconcile"),
         ),
     ),

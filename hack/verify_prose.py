@@ -57,7 +57,7 @@ UNWANTED: Final = (
     _word("hence", "so, or therefore"),
     _word(r"gives? (?:none|nobody)", "there is no"),
     # terms of the glossary
-    _word(r"(?<!\()PDP", "decision point"),
+    _word(r"(?<!\()(?<!\(the )PDP", "decision point"),
     _word(r"(?<!\()PEP", "enforcement point"),
     _word("white-?lists?|black-?lists?", "allowlist, denylist"),
     _word("simply|easily|obviously|of course", "leave it out"),

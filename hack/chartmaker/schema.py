@@ -30,7 +30,11 @@ DEFINITIONS: Final[dict[str, Schema]] = {
     },
     "name": {"type": "string", "pattern": r"^$|^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"},
     "entry": {"type": "string", "pattern": r"^[A-Za-z0-9][-A-Za-z0-9_.]{0,252}$"},
-    "registry": {"type": "string", "pattern": r"^$|^[a-z0-9]([-a-z0-9._:/]{0,253}[a-z0-9])?$"},
+    "registry": {
+        "type": "string",
+        "maxLength": 255,
+        "pattern": r"^$|^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)*$",
+    },
     "repository": {"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9._/]{0,253}[a-z0-9])?$"},
     "tag": {"type": "string", "pattern": r"^$|^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"},
     "digest": {"type": "string", "pattern": r"^$|^sha256:[0-9a-f]{64}$"},

@@ -107,7 +107,8 @@ def approval() -> Canvas:
         "From a denial to the use of an approval",
         "A sequence of five parties: agent, enforcement point, decision point, API server, reviewer. The first call is "
         "denied with approval_required. The enforcement point requests an approval, and the decision point opens a "
-        "grant. A reviewer reads and approves it. The operator counts the review, and the grant is Active. The agent "
+        "grant. The agent gets a denial that says to repeat the call later. A reviewer reads and approves the grant. "
+        "The operator counts the review, and the grant is Active. The agent "
         "calls again with the grant; the decision point reads it, takes one use, and allows this call once.",
     )
     parties = (
@@ -128,6 +129,7 @@ def approval() -> Canvas:
         (190, enforcer, decider, "request an approval"),
         (218, decider, server, "open the grant: Pending"),
         (246, decider, enforcer, "the task to poll"),
+        (274, enforcer, agent, "no, not yet"),
         (290, server, reviewer, "the whole request"),
         (318, reviewer, server, "approve, or deny"),
         (420, enforcer, decider, "how is the task?"),

@@ -237,6 +237,29 @@ def test_no_value_takes_another_type(name: str) -> None:
         charts.render(charts.nested(LEAVES[name].path, wrong))
 
 
+BEYOND_THE_SCHEMA: Final[dict[str, Values]] = {
+    "a registry with a scheme": {"image": {"registry": "https://registry.example"}},
+    "a registry of a parent chart with a scheme": {"global": {"imageRegistry": "oci://registry.example"}},
+    "a registry with a tag": {"image": {"registry": "registry.example/a:latest"}},
+    "a registry that ends in a slash": {"image": {"registry": "registry.example/"}},
+    "no decision point": {"webhook": {"replicas": 0}},
+}
+
+
+@pytest.mark.parametrize("given", BEYOND_THE_SCHEMA.values(), ids=BEYOND_THE_SCHEMA)
+def test_a_value_that_would_never_work_is_refused(given: Values) -> None:
+    with pytest.raises(HelmValuesError):
+        charts.render(given)
+
+
+@pytest.mark.parametrize(
+    "registry", ["registry.example", "localhost:5000", "127.0.0.1:5000/team", "registry.example:443/a/b_c.d"]
+)
+def test_a_registry_is_a_host_with_a_port_and_a_path(registry: str) -> None:
+    rendered = "".join(charts.texts({"image": {"registry": registry}}).values())
+    assert f"{registry}/bailiwick-webhook" in rendered
+
+
 REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "kube-system": ({"namespaceOverride": "kube-system"}, "install Bailiwick in a separate namespace"),
     "staleness": ({"webhook": {"maxStalenessSeconds": 901}}, "must not exceed webhook.hardStalenessSeconds"),

@@ -47,6 +47,7 @@ def test_an_unwanted_word_is_found_with_its_line(text: str) -> None:
         "<!--\nwhoever reads this\n-->",
         "[a page](anew.md)",
         "The decision point (PDP) decides.",
+        "The decision webhook (the PDP) decides.",
         "A short one. " * 40,
         "a; " * 60,
         "`it`, " * 60,

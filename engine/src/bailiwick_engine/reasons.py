@@ -274,7 +274,10 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         disposition=Disposition.BLOCKED,
     ),
     Reason.APPROVAL_REQUIRED: ReasonRow(
-        sentence="This call needs an approval. Request one at access_request.endpoint.",
+        sentence=(
+            "This call needs an approval. The enforcement point can request one at access_request.endpoint. After it is"
+            " approved, repeat this call unchanged."
+        ),
         next_action="request",
         when="A RequireApproval rule applies, and no grant covers this call.",
         footing="attested",
@@ -282,7 +285,10 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         states=frozenset({ReasonState.GATE}),
     ),
     Reason.APPROVAL_PENDING: ReasonRow(
-        sentence="An approval for this call is requested, but its reviews are not complete yet.",
+        sentence=(
+            "An approval for this call is requested, but its reviews are not complete yet. After it is approved, repeat"
+            " this call unchanged."
+        ),
         next_action="retry",
         when="A grant covers this call, but its reviews are not complete. One live read has just confirmed that.",
         footing="attested",

@@ -1,8 +1,8 @@
 """`FakePDP`: a decision point for an application's own tests (extra `[testing]`).
 
 Standing: it is the real decision point, as a process of its own over a folder of policies, so a test sees the answers
-that production gives. It is fake in what surrounds it: any caller may ask, any name is believed, and there is
-no API server, so nothing can be approved.
+that production gives. It is fake in what surrounds it: any caller may ask, any name is believed, and anyone can approve
+and deny requests, which live in its memory.
 """
 
 import base64
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -26,11 +26,15 @@ _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 10.0
 _TRIES: Final = 3
 _HOST: Final = "127.0.0.1"
-_READY: Final = 200
+_OK: Final = 200
 
 
 class StartError(Exception):
     """The decision point did not become ready; the message ends with its last words."""
+
+
+class ReviewError(Exception):
+    """The decision point did not accept the review; the message says why."""
 
 
 class FakePDP:
@@ -68,6 +72,37 @@ class FakePDP:
         """What the clients reported so far, as pairs of action and outcome. Guards report after their answers."""
         return [] if self._ledger is None else list(self._ledger.reports)
 
+    def approve(
+        self, endpoint: str, *, reviewer: str = "reviewer", groups: Iterable[str] = (), task: str | None = None
+    ) -> None:
+        """Approve the request with this task id, or the only one of the endpoint that is pending.
+
+        `endpoint` is as for `client`, `groups` are those of the reviewer. The review counts if the rule accepts it in
+        production. Raises `ReviewError`.
+        """
+        self._review(endpoint, "Approve", reviewer, groups, task)
+
+    def deny(
+        self, endpoint: str, *, reviewer: str = "reviewer", groups: Iterable[str] = (), task: str | None = None
+    ) -> None:
+        """Deny a request. Arguments and errors are those of `approve`."""
+        self._review(endpoint, "Deny", reviewer, groups, task)
+
+    def _review(self, endpoint: str, decision: str, reviewer: str, groups: Iterable[str], task: str | None) -> None:
+        body = {"reviewer": reviewer, "groups": list(groups), "decision": decision}
+        if task is not None:
+            body["task"] = task
+        connection = http.client.HTTPConnection(_HOST, self._port, timeout=_START_SECONDS)
+        try:
+            path = f"/endpoints/{endpoint}/development/reviews"
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            said = answer.read()
+        finally:
+            connection.close()
+        if answer.status != _OK:
+            raise ReviewError(f"{answer.status}: {_detail(said)}")
+
     def __enter__(self) -> Self:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="bailiwick-")))
         for left in reversed(range(_TRIES)):
@@ -83,6 +118,14 @@ class FakePDP:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+
+def _detail(said: bytes) -> str:
+    """Return what a problem (RFC 9457) says, or the body if it is none."""
+    try:
+        return str(json.loads(said)["detail"])
+    except (ValueError, LookupError, TypeError):
+        return said.decode(errors="replace")
 
 
 def token_for(subject: str) -> str:
@@ -119,7 +162,7 @@ def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
         connection = http.client.HTTPConnection(_HOST, port, timeout=1.0)
         try:
             connection.request("GET", "/readyz")
-            if connection.getresponse().status == _READY:
+            if connection.getresponse().status == _OK:
                 return
         except OSError:
             pass  # Not listening yet.

@@ -10,6 +10,7 @@ from agents.tool_context import ToolContext
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, ToolMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 
 from bailiwick import Approval, AsyncBailiwick, Call, Decision, testing
 from bailiwick.testing import FakePDP, token_for
@@ -17,6 +18,7 @@ from support.frameworks import EXAMPLES, REASON, example, wanted
 
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 STRANGER: Final = "system:serviceaccount:agents:stranger"
+OWNERS: Final = ("crm-owners",)
 EXPORT: Final = {"customer_id": "42", "fields": ["name"]}
 
 
@@ -81,7 +83,6 @@ def test_a_tool_of_a_graph_runs_where_a_rule_allows_it(fake: FakePDP) -> None:
 @pytest.mark.parametrize(
     ("who", "name", "args", "reason"),
     [
-        (AGENT, "export_customer", EXPORT, "approval_required"),
         (STRANGER, "export_customer", EXPORT, "no_rule"),
         (AGENT, "export_customer", {**EXPORT, "customer_id": 42}, "bad_request"),
         (AGENT, "list_customers", {"limit": "1"}, "bad_request"),
@@ -94,6 +95,25 @@ def test_a_tool_of_a_graph_does_not_run_where_none_does(
     told, read = played(fake, who, name, args)
     assert (told.status, read) == ("error", [])
     assert str(told.content).startswith(f"Nothing was done. {reason}: ")
+
+
+@pytest.mark.parametrize(
+    ("customer", "decision", "reads"), [("41", "approve", ["41"]), ("42", "deny", [])], ids=["approved", "denied"]
+)
+def test_a_graph_pauses_until_a_person_has_decided(
+    fake: FakePDP, customer: str, decision: str, reads: list[str]
+) -> None:
+    module, seen = example("langgraph_agent")
+    args = {**EXPORT, "customer_id": customer}
+    asked = AIMessage("", tool_calls=[wanted("export_customer", args, f"graph-{customer}")])
+    model, thread = GenericFakeChatModel(messages=iter([asked, "done"])), {"configurable": {"thread_id": customer}}
+    with fake.client("crm/crm-api") as pdp:
+        graph = module.graph(model, module.ToolGuard(pdp, lambda: token_for(AGENT), REASON), InMemorySaver())
+        (pause,) = graph.invoke({"messages": [("user", "go")]}, thread)["__interrupt__"]
+        assert seen.read == []
+        getattr(fake, decision)("crm/crm-api", groups=OWNERS, task=pause.value["task"])
+        graph.invoke(Command(resume=True), thread)
+    assert seen.read == reads
 
 
 async def test_a_tool_of_an_agent_runs_where_a_rule_allows_it(fake: FakePDP) -> None:
@@ -122,8 +142,29 @@ async def test_a_tool_of_an_agent_asks_about_the_values_that_it_gets(fake: FakeP
     assert (listening.asked, got) == ([{"limit": 1}], [1])
 
 
-@pytest.mark.parametrize(("who", "reason"), [(AGENT, "approval_required"), (STRANGER, "no_rule")])
-async def test_a_tool_of_an_agent_does_not_run_where_none_does(fake: FakePDP, who: str, reason: str) -> None:
-    told, read = await run(fake, who, "export_customer", EXPORT)
+async def test_a_tool_of_an_agent_does_not_run_where_none_does(fake: FakePDP) -> None:
+    told, read = await run(fake, STRANGER, "export_customer", EXPORT)
     assert read == []
-    assert told.startswith(f"Nothing was done. {reason}: ")
+    assert told.startswith("Nothing was done. no_rule: ")
+
+
+@pytest.mark.parametrize(
+    ("customer", "decision", "reads"), [("41", "approve", ["41"]), ("42", "deny", [])], ids=["approved", "denied"]
+)
+async def test_an_agent_pauses_until_a_person_has_decided(
+    fake: FakePDP, customer: str, decision: str, reads: list[str]
+) -> None:
+    module, seen = example("openai_agent")
+    args = {"customer_id": customer, "fields": ["revenue"]}
+    model = ScriptedModel(
+        [[function_call("export_customer", args, call_id=f"agent-{customer}")], [assistant_message("")]]
+    )
+    async with fake.async_client("crm/crm-api") as pdp:
+        agent = module.agent(model, module.ToolGuard(pdp, lambda: token_for(AGENT), REASON))
+        state = (await Runner.run(agent, "go")).to_state()
+        (pause,) = state.get_interruptions()
+        assert seen.read == []
+        getattr(fake, decision)("crm/crm-api", groups=OWNERS)
+        state.approve(pause)
+        await Runner.run(agent, state)
+    assert seen.read == reads

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from bailiwick import AsyncBailiwick, Bailiwick, Call, Denied, HttpRequest, NotSentError, Resource, Unavailable
-from bailiwick.testing import FakePDP, token_for
+from bailiwick.testing import FakePDP, ReviewError, token_for
 from bailiwick.transports.aiohttp import AiohttpTransport
 from bailiwick.transports.http import AsyncHttpTransport, SyncHttpTransport
 from support.pages import DOCS
@@ -83,9 +83,35 @@ def test_searches_find_what_the_policy_names(pdp: Bailiwick) -> None:
     assert pdp.search_resources(None, "customers.list", "customer", token=TOKEN).incomplete
 
 
-def test_without_an_api_server_nothing_can_be_asked_for(pdp: Bailiwick) -> None:
-    with pytest.raises(Denied):
-        pdp.request_approval(EXPORT, reason="INC-1")
+OWNERS: Final = ("crm-owners",)
+
+
+def export(resource: str) -> Call:
+    return Call(token=TOKEN, action="customers.export", resource=Resource("customer", resource), args={"n": 1})
+
+
+def test_a_request_is_approved_and_used_once(fake: FakePDP, pdp: Bailiwick) -> None:
+    call = export("approved")
+    requested = pdp.request_approval(call, reason="INC-1")
+    assert requested.status == "pending"
+    fake.approve(ENDPOINT, groups=OWNERS)
+    assert [pdp.evaluate(call).reason for _ in range(2)] == ["allowed", "approval_consumed"]
+
+
+def test_a_request_is_denied_by_its_task(fake: FakePDP, pdp: Bailiwick) -> None:
+    call = export("denied")
+    requested = pdp.request_approval(call, reason="INC-1")
+    fake.deny(ENDPOINT, groups=OWNERS, task=requested.id)
+    assert pdp.evaluate(call).reason == "approval_denied"
+
+
+def test_a_review_that_the_rule_does_not_accept_is_refused_with_the_reason(fake: FakePDP, pdp: Bailiwick) -> None:
+    requested = pdp.request_approval(export("refused"), reason="INC-1")
+    with pytest.raises(ReviewError, match="needs a person in the group crm-owners"):
+        fake.approve(ENDPOINT, groups=["sales"], task=requested.id)
+    with pytest.raises(ReviewError, match="No pending request of this endpoint has this task id"):
+        fake.approve(ENDPOINT, groups=OWNERS, task="agr-none.uid")
+    fake.deny(ENDPOINT, groups=OWNERS, task=requested.id)
 
 
 def test_an_endpoint_that_there_is_not_is_an_application_that_may_not_ask(fake: FakePDP) -> None:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import requests
@@ -61,18 +61,6 @@ def test_it_decides_and_says_in_every_answer_that_this_protects_nothing(point: P
     assert record["caller"]["id"] == "bailiwick:development:anybody"
     assert record["evaluation_id"] == allowed.context["evaluation_id"]
     assert point.stop() == 0
-
-
-def test_a_gated_action_needs_an_approval_that_nobody_can_be_asked_for(point: Process) -> None:
-    said = point.ask("customers.export")
-    assert (said.status, said.decision, said.reason) == (200, False, "approval_required")
-    assert said.context["next_action"] == "none"
-    assert "access_request" not in said.context
-    assert "not available without an API server" in said.context["reason_user"]["403"]
-    refused = point.ask("customers.export", "requests")
-    assert (refused.status, refused.reason) == (400, "approval_required")
-    assert refused.body["type"].endswith(":not_requestable")
-    assert questions.get(point.url("requests/agr-x.y"), None).status == 404
 
 
 def test_it_explains_to_anybody(point: Process) -> None:
@@ -258,25 +246,50 @@ def test_records_on_stdout_are_whole_lines(policies: Path, tmp_path: Path) -> No
     assert [record["decision"] for record in written] == [True] * 12 * 30
 
 
+def blocks(language: str) -> list[str]:
+    """Return the blocks of the README's first look."""
+    section = (ROOT / "README.md").read_text().split("## A first look", 1)[1].split("\n## ", 1)[0]
+    return [part.split("```", 1)[0] for part in section.split(f"```{language}\n")[1:]]
+
+
+def objects(text: str) -> list[Any]:
+    """Return the JSON objects that stand one after another in a text."""
+    decoder, found = json.JSONDecoder(), []
+    while text := text.lstrip():
+        value, end = decoder.raw_decode(text)
+        found.append(value)
+        text = text[end:]
+    return found
+
+
+def within(shown: Any, answer: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return of an answer the members that are shown."""
+    if isinstance(shown, dict):
+        return {name: within(value, answer.get(name)) for name, value in shown.items()}
+    return answer
+
+
 class TestTheReadme:
     """What it shows of a first look is what comes back."""
 
-    def test_shows_the_command_and_its_answer(self, tmp_path: Path) -> None:
-        text = (ROOT / "README.md").read_text()
-        body = json.loads(text.split("-d '", 1)[1].split("'", 1)[0])
-        shown = json.loads(text.split("```json\n", 1)[1].split("```", 1)[0])
+    def test_shows_commands_and_their_answers(self, tmp_path: Path) -> None:
+        start, *typed = blocks("sh")
+        assert "bailiwick-webhook --policies examples/quickstart --development" in start
         with (tmp_path / "log").open("wb") as log:
             point = Process(tmp_path, ROOT / "examples" / "quickstart", log)
             try:
-                said = questions.post(point.url("evaluation"), body, None)
+                script = "".join(typed).replace("8443", str(point.port))
+                ended = subprocess.run(
+                    ["sh", "-eu", "-c", script], capture_output=True, text=True, timeout=60, check=True
+                )
             finally:
                 point.stop()
-        for answer in (shown, said.body):
-            for varying in ("evaluation_id", "evaluated_at", "snapshot"):
-                assert answer["context"].pop(varying)
-            # Of the policy as the engine reads it: another with every field that it learns of.
-            assert answer["context"]["policy"].pop("digest")
-        assert said.body == shown
+        answers = objects(ended.stdout)
+        denied, pending, approved, allowed, spent = answers
+        for shown, answer in zip(map(json.loads, blocks("json")), (denied, allowed, spent), strict=True):
+            assert within(shown, answer) == shown
+        assert [answer["task"]["status"] for answer in (pending, approved)] == ["pending", "approved"]
+        assert {answer.get("development") or answer["context"]["development"] for answer in answers} == {NOTICE}
 
     def test_shows_the_policy_of_the_first_look(self) -> None:
         text = (ROOT / "README.md").read_text()

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -38,7 +39,6 @@ from bailiwick_webhook.http.transport.server import serve
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.jwt.verifier import Verifier
 from bailiwick_webhook.identity.permits import Permits
-from bailiwick_webhook.identity.proof import IdentityProof
 from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.identity.tokens import RULES, Tokens, publisher
 from bailiwick_webhook.identity.workloads import Workloads
@@ -56,6 +56,9 @@ from bailiwick_webhook.store.store import Store
 from bailiwick_webhook.store.view import View
 from bailiwick_webhook.threadturns import TurnTakingPool
 from bailiwick_webhook.tls.reload import Certificates
+
+if TYPE_CHECKING:
+    from bailiwick_webhook.development.grantmemory import GrantMemory
 
 _SWITCH_SECONDS = 0.0005
 _USER_AGENT = "bailiwick-webhook"
@@ -91,11 +94,7 @@ async def _run(settings: WebhookSettings) -> None:
     async with contextlib.AsyncExitStack() as last, contextlib.AsyncExitStack() as stack:
         records = await stack.enter_async_context(_writer(settings))
         observe = _observer(settings, stack)
-        store, identity, pdp, keysets = (
-            standalone.parts(settings, settings.policies, records, observe)
-            if settings.policies is not None
-            else _cluster_parts(settings, records, stack, observe)
-        )
+        (store, identity, pdp, keysets), memory = _parts(settings, records, stack, observe)
         # Before the records are closed, because it writes to them.
         stack.push_async_callback(pdp.shadows.close)
         stack.push_async_callback(pdp.histories.close)
@@ -154,18 +153,26 @@ async def _run(settings: WebhookSettings) -> None:
         decisions = app.build(
             pdp, identity, settings.external_url, stop.is_set, signer, bounds=settings.bounds, namespaces=namespaces
         )
+        _serve_reviews(decisions, memory)
         server = await listen(decisions, port=settings.port)
         stack.push_async_callback(server.stop)
         ports = {"port": server.port, "status_port": status.port}
+        ports |= {} if admission is None else {"admission_port": admission.port}
         ports |= await _serve_grpc(settings, decisions[app.AUTHENTICATOR], tls, stack)
         listening.set()
-        if admission is not None:
-            ports["admission_port"] = admission.port
         _log.info("serving", **ports, tls=settings.tls, url=settings.external_url)
         await _wait_for_first(stop.wait(), watching, records.broken, *reading)
         _log.info("draining", seconds=settings.drain_seconds)
         # Unready from now on, but still answering: load balancers need a moment to notice.
         await _wait_for_first(asyncio.sleep(settings.drain_seconds), records.broken)
+
+
+def _serve_reviews(decisions: app.Application, memory: "GrantMemory | None") -> None:
+    """Let anyone who can connect review the grants of a decision point in development."""
+    if memory is not None:
+        from bailiwick_webhook.http.development import add_reviews  # noqa: PLC0415 - only with `--development`
+
+        add_reviews(decisions, memory)
 
 
 async def _serve_grpc(
@@ -215,9 +222,19 @@ def _observer(settings: WebhookSettings, stack: contextlib.AsyncExitStack) -> Ob
     return export.observer
 
 
+def _parts(
+    settings: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack, observe: Observer
+) -> tuple[standalone.Parts, "GrantMemory | None"]:
+    """Return the parts, and what keeps grants in development. Raises `AccessError`, `NotADirectoryError`."""
+    if settings.policies is None:
+        return _cluster_parts(settings, records, stack, observe), None
+    memory = standalone.grant_memory() if settings.development else None
+    return standalone.parts(settings, settings.policies, records, observe, memory), memory
+
+
 def _cluster_parts(
     settings: WebhookSettings, records: Records, stack: contextlib.AsyncExitStack, observe: Observer
-) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
+) -> standalone.Parts:
     """Return store, identity, pipeline and keys to keep, where there is an API server. Raises `AccessError`."""
     cluster = ApiClient(HttpTransport(access(settings.kubeconfig), settings.api_timeout, _USER_AGENT))
     stack.push_async_callback(cluster.close)

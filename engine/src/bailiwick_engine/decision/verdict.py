@@ -4,6 +4,7 @@ Holds: a verdict that is not ALLOW opens nothing; USE_GRANT allows only after a 
 """
 
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,9 @@ from bailiwick_engine.history.needs import HistoryNeeds
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasonrow import NextAction
 from bailiwick_engine.reasons import EXPLAINED, Reason
+
+
+BY_APPROVAL: Final = "An approval allows this call."
 
 
 class Outcome(StrEnum):
@@ -72,4 +76,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def sentence(self) -> str:
         """Why, in one sentence; the policy's own message where it has one."""
+        if self.message is None and self.outcome is Outcome.USE_GRANT:
+            return BY_APPROVAL
         return self.message or EXPLAINED[self.reason].sentence

@@ -26,7 +26,8 @@ _KNOWN: Final[Mapping[str, frozenset[str]]] = {
     "actors": frozenset({"issuer", "id", "uid"}),
     "action": frozenset({"name"}),
     "resource": frozenset({"type", "id", "properties"}),
-    "binding": frozenset({"mode", "digest", "members"}),
+    "binding": frozenset({"mode", "digest", "members", "request"}),
+    "idempotency": frozenset({"key", "request"}),
     "display": frozenset({"name", "value"}),
     "steps": frozenset({"name", "policy", "kind", "groups", "count", "signature"}),
 }
@@ -164,6 +165,11 @@ def binding(grant: GrantView) -> Iterator[Fact]:
     if binding.get("members") is not None:
         members = ", ".join(legible(name) for name in binding["members"])
         yield _fact("Bound", f"subject, action and resource; of the context {members or 'nothing'}")
+    if (remembered := binding.get("request")) is not None:
+        yield _fact("Cool-down", f"a denial also holds for requests with the digest {legible(remembered)}")
+    if (sent := request.get("idempotency")) is not None:
+        key, body = legible(sent["key"]), legible(sent["request"])
+        yield _fact("Repeats", f"the same request ({body}) with the same Idempotency-Key ({key}) returns this grant")
     for name, value in _unknown(request):
         yield _fact(legible(name), _json_text(value))
     yield _fact("As stored", _json_text({name: request[name] for name in _AS_STORED if name in request}))

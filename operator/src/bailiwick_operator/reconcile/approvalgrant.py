@@ -1,9 +1,8 @@
 """The life of an ApprovalGrant as a pure state machine: which phase follows, and what its status then says.
 
-Holds: a terminal phase is final; a revocation beats a denial, and both beat an approval; reviews count, and a grant
-becomes active, only under a proven guard. To end a grant needs no proof. While the clock is not trusted, only a
-revocation and the last use end a grant. A grant written by hand is resolved first (`resolution`): until its status says
-what its names stand for, no review of it counts, and a review that came before never will.
+Standing: over the engine's `lifecycle`, which says which phase follows. Holds: a terminal phase is final. A grant
+written by hand is resolved first (`resolution`): until its status says what its names stand for, no review of it
+counts, and a review that came before never will.
 """
 
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES, ApprovalGrant, ApprovalGrantStatus, Phase, Request
 from bailiwick_api.times import stamp
+from bailiwick_engine.approval.lifecycle import PhaseInputs, condition_of, next_phase, phase_members
 from bailiwick_engine.approval.quorum import Quorum, binding_of, counted_reviewers, request_exclusions, tally
 from bailiwick_engine.approval.revokedgrants import ending_revocation
 from bailiwick_engine.compile import schemaerrors
@@ -127,14 +127,12 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
     quorum = _quorum(model, grant["metadata"]["uid"], judged, observed, signatures)
     created = parse_time(grant["metadata"]["creationTimestamp"])
     revoked = _revocation(model, status, observed, created)
-    phase = _next_phase(model, status, quorum, observed, now, named=named, created=created, revoked=revoked is not None)
+    inputs = _phase_inputs(quorum, observed, created, named=named, revoked=revoked is not None)
+    phase = next_phase(model.spec, status, inputs, now)
     if phase is None:
         return GrantPlan(None, model.spec.request.pending_until_time, needs_proof=observed.timed)
-    wanted = _owned(present) | {"observedGeneration": generation, "phase": phase}
-    if judged:
-        # Each review keeps the time when it was first counted.
-        before = {entry["reviewer"]: entry for entry in present.get("counted", ())}
-        wanted["counted"] = [before.get(who) or {"reviewer": who, "time": stamp(now)} for who in judged]
+    wanted = _owned(present) | {"observedGeneration": generation}
+    wanted |= phase_members(present, phase, judged, model.spec.request.window_seconds, now)
     taken_back = _refused_reviewers(model, status, observed)
     refused: list[Status] = [{"reviewer": who} for who in taken_back]
     if named and observed.counts:
@@ -144,10 +142,6 @@ def reconcile(grant: Object, observed: GrantObservation, now: datetime) -> Grant
     unresolved = None
     if not named and phase == "Pending":
         unresolved = _resolve(model, observed.resolution, wanted)
-    if phase == "Active" and status.phase != "Active":
-        # To the second, as it is stored: a window is never longer than approved.
-        wanted["approvedTime"] = stamp(now)
-        wanted["notAfterTime"] = stamp(now + timedelta(seconds=model.spec.request.window_seconds))
     approved = "approvedTime" in wanted
     reason_and_message = _reason_and_message(model, phase, quorum, wanted, unresolved, signatures)
     if phase == "Withdrawn" and model.spec.revocation is None and isinstance(observed.resolution, OverLimit):
@@ -263,38 +257,18 @@ def _quorum(
     )
 
 
-def _next_phase(  # noqa: PLR0913 - what the next phase depends on
-    model: ApprovalGrant,
-    status: ApprovalGrantStatus,
-    quorum: Quorum,
-    observed: GrantObservation,
-    now: datetime,
-    *,
-    named: bool,
-    created: datetime,
-    revoked: bool,
-) -> Phase | None:
-    """Return the phase that follows; None while it is not known whether the grant itself counts."""
-    request = model.spec.request
-    active = status.phase == "Active"
-    over_limit = isinstance(observed.resolution, OverLimit) and not named and observed.timed
-    if model.spec.revocation is not None or over_limit or revoked:
-        return "Revoked" if active else "Withdrawn"
-    if observed.counts and quorum.denied_by is not None:
-        return "Denied"
-    if active and (status.uses or 0) >= request.max_uses:
-        return "Consumed"
-    if not observed.timed:
-        return status.phase
-    if active:
-        return "Lapsed" if status.not_after_time is None or now >= status.not_after_time else "Active"
-    if now >= request.pending_until_time:
-        return "Expired"
-    # A decision point refuses a grant that was approved before it was created: another API server's clock may be a
-    # little ahead.
-    if observed.counts and quorum.met and named and now >= created:
-        return "Active"
-    return "Pending" if observed.proven or status.phase == "Pending" else None
+def _phase_inputs(
+    quorum: Quorum, observed: GrantObservation, created: datetime, *, named: bool, revoked: bool
+) -> PhaseInputs:
+    return PhaseInputs(
+        quorum,
+        created,
+        proven=observed.proven,
+        timed=observed.timed,
+        named=named,
+        over_limit=isinstance(observed.resolution, OverLimit),
+        revoked=revoked,
+    )
 
 
 def _needs_proof(model: ApprovalGrant, status: ApprovalGrantStatus, phase: Phase, quorum: Quorum) -> bool:
@@ -322,8 +296,7 @@ def _conditions(
     conditions = []
     if approved:
         conditions.append(DesiredCondition("Approved", "True", "QuorumMet", f"approved at {wanted['approvedTime']}"))
-    ended = {"Withdrawn": "Revoked"}.get(phase, phase)
-    if ended in {"Denied", "Consumed", "Lapsed", "Revoked"}:
+    if (ended := condition_of(phase)) is not None:
         conditions.append(DesiredCondition(ended, "True", reason, message))
     conditions.append(DesiredCondition("Ready", "True" if phase == "Active" else "False", reason, message))
     return conditions

@@ -22,8 +22,9 @@ from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
+from bailiwick_webhook.approvals.grantsapi import GrantsApi
 from bailiwick_webhook.approvals.livereads import LiveReads, looked_for
-from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
+from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.loglimit import LogLimit
 
@@ -85,7 +86,7 @@ class Consumer:
 
     def __init__(
         self,
-        cluster: ApiClient,
+        cluster: GrantsApi,
         now: Callable[[], float],
         turns: GrantLocks | None = None,
         reads: LiveReads | None = None,

@@ -18,7 +18,8 @@ from bailiwick_engine.reasons import Reason
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_process.rates import TokenBuckets
 from bailiwick_webhook.approvals.grantids import parsed
-from bailiwick_webhook.cluster.client import ApiClient, ClusterUnavailableError
+from bailiwick_webhook.approvals.grantsapi import GrantsApi
+from bailiwick_webhook.cluster.client import ClusterUnavailableError
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.loglimit import LogLimit
 
@@ -62,7 +63,7 @@ class _Reads:
 class LiveReads:
     """Reads grants. `clock` counts seconds from anywhere."""
 
-    def __init__(self, cluster: ApiClient, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, cluster: GrantsApi, clock: Callable[[], float] = time.monotonic) -> None:
         self._cluster = cluster
         self._clock = clock
         self._of: dict[GrantKey, _Reads] = {}

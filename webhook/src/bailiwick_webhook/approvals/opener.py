@@ -18,10 +18,9 @@ from bailiwick_engine.decision.justification import reason_problem
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_webhook.approvals.draft import GrantDraft
 from bailiwick_webhook.approvals.grantids import parsed
+from bailiwick_webhook.approvals.grantsapi import GrantsApi, GrantView
 from bailiwick_webhook.approvals.throttle import PENDING_GRANTS, Throttle, waits
-from bailiwick_webhook.cluster.client import ApiClient
 from bailiwick_webhook.loglimit import LogLimit
-from bailiwick_webhook.store.store import Store
 
 # Each hop is a grant of this very request that ended; retention keeps far fewer than this many.
 _MAX_CHAIN: Final = 50
@@ -66,8 +65,8 @@ class Opener:
 
     def __init__(
         self,
-        cluster: ApiClient,
-        store: Store,
+        cluster: GrantsApi,
+        store: GrantView,
         installation: Installation,
         now: Callable[[], float],
         pending: int = PENDING_GRANTS,

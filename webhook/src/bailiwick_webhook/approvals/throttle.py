@@ -16,8 +16,7 @@ from bailiwick_api.kinds.approvalrequirement import Limits
 from bailiwick_api.kinds.meta import SUBJECT_LABEL
 from bailiwick_engine.approval.grants import Grant, parse
 from bailiwick_engine.call import Call, Party
-from bailiwick_webhook.cluster.client import ApiClient
-from bailiwick_webhook.store.store import Store
+from bailiwick_webhook.approvals.grantsapi import GrantsApi, GrantView
 
 PENDING_GRANTS: Final = 1_000
 HOUR: Final = 3600.0
@@ -31,7 +30,7 @@ class Throttle:
     """
 
     def __init__(
-        self, cluster: ApiClient, store: Store, now: Callable[[], float], pending: int = PENDING_GRANTS
+        self, cluster: GrantsApi, store: GrantView, now: Callable[[], float], pending: int = PENDING_GRANTS
     ) -> None:
         self._cluster = cluster
         self._store = store

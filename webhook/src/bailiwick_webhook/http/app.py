@@ -44,6 +44,7 @@ AUTHENTICATOR: Final[web.AppKey[RequestAuthenticator]] = web.AppKey("authenticat
 """What the decision paths are read and counted by, which the gRPC port shares."""
 _DRAINING: Final[web.AppKey[Callable[[], bool]]] = web.AppKey("draining")
 
+Application = web.Application
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

@@ -18,10 +18,10 @@ from bailiwick_webhook.identity.subject import ClaimedSubject, Parties, asserted
 from bailiwick_webhook.identity.tokens import AuthenticatedAccount
 
 # No username of the API server's: a record shows it for what it is.
-ANYBODY: Final = ServiceAccount("bailiwick:development:anybody", "")
+ANYBODY: Final = ServiceAccount("bailiwick:development:anybody", "anybody")
 NOTICE: Final = (
-    "DEVELOPMENT: anyone can request decisions, and Bailiwick trusts every identity that a request names. This answer"
-    " protects nothing."
+    "DEVELOPMENT: anyone can request decisions and approve calls, and Bailiwick trusts every identity that a request"
+    " names. This answer protects nothing."
 )
 
 

@@ -200,8 +200,8 @@ def parser() -> argparse.ArgumentParser:
         "--development",
         action="store_true",
         help=(
-            "with --policies: allow anyone to request decisions, and trust every identity that a request names;"
-            " listens on loopback only"
+            "with --policies: allow anyone to request decisions and approve calls, and trust every identity that a"
+            " request names; keeps approvals in memory, and listens on loopback only"
         ),
     )
     cluster = parser.add_argument_group("Kubernetes")

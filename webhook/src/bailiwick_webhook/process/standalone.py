@@ -1,14 +1,15 @@
 """Standalone: the parts of a decision point that has a directory of policies and no cluster.
 
 Holds: without an API server, which guards them, there are no grants: none is found, used or opened. A call that needs
-an approval is denied as `approval_required`, and no approval can be requested.
+an approval is denied as `approval_required`, and no approval can be requested. With `--development` alone, grants are
+kept in memory and can be reviewed by anyone; without it, the code of that is not loaded.
 """
 
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
@@ -20,9 +21,10 @@ from bailiwick_engine.keys import CLUSTER
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_process.jwt.keyset import KeySet
-from bailiwick_webhook.approvals.consumer import Judge
+from bailiwick_webhook.approvals.consumer import Consumer, Judge
 from bailiwick_webhook.approvals.draft import GrantDraft
-from bailiwick_webhook.approvals.opener import OpenedGrant, RefusedOpening
+from bailiwick_webhook.approvals.opener import OpenedGrant, Opener, RefusedOpening
+from bailiwick_webhook.approvals.ports import GrantOpener, UseConsumer
 from bailiwick_webhook.evaluation import EvaluationRequest
 from bailiwick_webhook.identity.development import NOTICE, Anybody, opened
 from bailiwick_webhook.identity.jwt.issuers import Issuer, Issuers
@@ -32,8 +34,16 @@ from bailiwick_webhook.identity.subject import ByToken
 from bailiwick_webhook.pipeline.observer import Observer, unobserved
 from bailiwick_webhook.pipeline.pdp import Pdp, Records
 from bailiwick_webhook.process.settings import WebhookSettings
+from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store.directory import Directory
+from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.view import View
+
+if TYPE_CHECKING:
+    from bailiwick_webhook.development.grantmemory import GrantMemory
+
+Parts = tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]
+"""Store, identity, pipeline and keys to keep."""
 
 BANNER: Final = f"""
 {"*" * len(NOTICE)}
@@ -107,12 +117,23 @@ class AnyReader:
         return True
 
 
+def grant_memory() -> "GrantMemory":
+    """Return what keeps the grants of a decision point in development."""
+    from bailiwick_webhook.development.grantmemory import GrantMemory  # noqa: PLC0415 - only with `--development`
+
+    return GrantMemory(Grants(), Installation().is_person)
+
+
 def parts(
-    settings: WebhookSettings, policies: Path, records: Records, observe: Observer = unobserved
-) -> tuple[View, IdentityProof, Pdp, tuple[KeySet, ...]]:
+    settings: WebhookSettings,
+    policies: Path,
+    records: Records,
+    observe: Observer = unobserved,
+    memory: "GrantMemory | None" = None,
+) -> Parts:
     """Return store, identity, pipeline and keys to keep of a decision point without a cluster.
 
-    Raises `NotADirectoryError`.
+    `memory`: of a decision point in development, where its grants are kept. Raises `NotADirectoryError`.
     """
     if not policies.is_dir():
         raise NotADirectoryError(f"{policies} is not a directory: set --policies to the directory with the policies")
@@ -133,15 +154,21 @@ def parts(
         max_staleness=settings.max_staleness,
         hard_staleness=settings.hard_staleness,
         budget=settings.budget,
+        grants=None if memory is None else memory.known,
+        keyring=NO_KEYS if memory is None else _fresh_keyring(),
         prepare=prepare,
     )
-    # No grant is ever judged, so the names of an installation are not used.
+    installation = Installation()
+    consumer: UseConsumer = NoUses()
+    opener: GrantOpener = NoRequests()
+    if memory is not None:
+        consumer, opener = Consumer(memory, time.time), Opener(memory, store, installation, time.time)
     pdp = Pdp(
         store,
-        NoUses(),
-        NoRequests(),
+        consumer,
+        opener,
         records,
-        Installation(),
+        installation,
         # Otherwise it is not known what a caller may see.
         permits=AnyReader() if settings.development else None,
         record_key=settings.record_key,
@@ -149,6 +176,12 @@ def parts(
         observe=observe,
     )
     return store, identity, pdp, keysets
+
+
+def _fresh_keyring() -> Keyring:
+    from bailiwick_webhook.development.signingkey import fresh_keyring  # noqa: PLC0415 - only with `--development`
+
+    return fresh_keyring()
 
 
 def _as_written(snapshot: Snapshot) -> Snapshot:

@@ -34,6 +34,7 @@ from bailiwick_policystore.changes import EVERYWHERE, ChangeAges
 from bailiwick_policystore.slices import Slices
 from bailiwick_webhook.signing.keyring import NO_KEYS, Keyring
 from bailiwick_webhook.store import view
+from bailiwick_webhook.store.grants import Grants
 
 INTERVAL: Final = 0.5
 SETTLING: Final = 0.1
@@ -46,21 +47,28 @@ Looked = dict[str, File]
 
 
 class Directory:
-    """A view of a directory. `prepare` has the last word on each snapshot; durations are in seconds."""
+    """A view of a directory. `prepare` has the last word on each snapshot; durations are in seconds.
 
-    def __init__(
+    `grants`: those in memory, none but with `--development`. `keyring`: our own signing keys.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a directory is read by, and what is kept beside it
         self,
         root: Path,
         *,
         max_staleness: float,
         hard_staleness: float,
         budget: Budget | None = None,
+        grants: Grants | None = None,
+        keyring: Keyring = NO_KEYS,
         prepare: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.waiting: Final = ChangeAges()
         self.ledger = Ledger(budget or Budget())
+        self.grants: Final = grants or Grants()
+        self.keyring: Final = keyring
         self._looker = DirectoryScan(root)
         self._root = root
         self._max_staleness = max_staleness
@@ -84,9 +92,9 @@ class Directory:
         """The policies of all files."""
         return self._snapshot
 
-    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:  # noqa: ARG002 - a view's
-        """Return nothing: grants live in an API server."""
-        return ()
+    def candidates(self, namespace: str, endpoint: str, subject_uid: str, call: Call | None = None) -> Iterable[Grant]:
+        """Return the grants of this endpoint and subject; with `--development` alone there are any."""
+        return self.grants.candidates(namespace, endpoint, subject_uid, call)
 
     def serves(self, uid: str, generation: int) -> bool:
         """Tell whether a file holds this generation of a policy."""
@@ -119,7 +127,7 @@ class Directory:
 
     @property
     def void(self) -> VoidGrants:
-        """None: there are no grants."""
+        """None: no guard stands before these grants."""
         return NONE
 
     @property
@@ -133,13 +141,8 @@ class Directory:
 
     @property
     def guard_proven(self) -> bool:
-        """True: there is no grant that a loose guard could have let in."""
+        """True: no guard stands before these grants, so none is loose."""
         return True
-
-    @property
-    def keyring(self) -> Keyring:
-        """None: without grants there is nothing to sign."""
-        return NO_KEYS
 
     def glance(self) -> view.StoreState:
         """Return how the view stands at this moment."""

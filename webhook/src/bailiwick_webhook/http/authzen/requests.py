@@ -116,7 +116,8 @@ class AccessRequestsHandler:
 
     def _task_of(self, of: Tenant, grant: Grant) -> dict[str, Any]:
         base = self._authenticator.base(of)
-        return tasks.task(grant, base, self._authenticator.signer.approval(grant, base))
+        described = tasks.task(grant, base, self._authenticator.signer.approval(grant, base))
+        return {**described, **self._authenticator.identity.notice}
 
     async def _task(self, request: web.Request, slot: RequestSlot) -> tuple[Tenant, Any, Grant]:
         """Return who asks and the grant of the task. Raises `ProblemError`."""
