@@ -15,7 +15,6 @@ from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasonrow import NextAction
 from bailiwick_engine.reasons import EXPLAINED, Reason
 
-
 BY_APPROVAL: Final = "An approval allows this call."
 
 

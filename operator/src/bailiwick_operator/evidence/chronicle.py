@@ -184,6 +184,7 @@ class Chronicle:
     def keep_changed(self, apiservers: str, was: str) -> None:
         """Record how many API servers keep the guards from their own disk, of how many."""
         self._ledger.say("keep", apiservers=apiservers, was=was)
+
     def reviewers_recorded(self, file: ReviewerKeyFile, serial: int) -> None:
         """Record a file of reviewers' keys with the signatures of the registrars, before any review counts by it.
 

@@ -174,7 +174,7 @@ def _reviewers(value: object) -> list[str]:
     return [str(entry["reviewer"]) for entry in entries_ if isinstance(entry, dict) and "reviewer" in entry]
 
 
-def new_record(  # noqa: PLR0913, PLR0917 - what a record has
+def new_record(
     proof: Proof, version: int, now: datetime, void: VoidGrants, keep: str, reviewers: SerialFloor
 ) -> Record:
     """Return the record of a proof."""

@@ -29,8 +29,8 @@ from bailiwick_webhook.store.grants import Grants
 from bailiwick_webhook.store.guard import GuardWatch
 from bailiwick_webhook.store.keys import Keys
 from bailiwick_webhook.store.listwatch import ListWatch, Sink
-from bailiwick_webhook.store.revocations import RevocationWatch
 from bailiwick_webhook.store.reviewers import ReviewerWatch
+from bailiwick_webhook.store.revocations import RevocationWatch
 
 _LOOK_SECONDS: Final = 1.0
 _NO_ISSUERS: Final[Mapping[str, UsernameTemplate]] = {}
