@@ -69,8 +69,8 @@ def test_definitions_stay_unless_somebody_says_otherwise() -> None:
         found = charts.render(given).of("CustomResourceDefinition")
         return [(one["metadata"].get("annotations") or {}).get("helm.sh/resource-policy") for one in found]
 
-    assert kept({}) == ["keep"] * 4
-    assert kept({"crds": {"keep": False}}) == [None] * 4
+    assert kept({}) == ["keep"] * 5
+    assert kept({"crds": {"keep": False}}) == [None] * 5
     assert kept({"crds": {"install": False}}) == []
 
 

@@ -168,7 +168,7 @@ class RevokeFlags(Flags):
 
 @dataclass(frozen=True, kw_only=True)
 class TakeBackFlags(Flags):
-    """Take a subject back: its tokens, grants and reviews from before count no more.
+    """Take back a subject's tokens, grants and reviews.
 
     Every decision point denies its earlier tokens within a second (identity_revoked). Its grants end, and so do grants
     that hold an Approve of its. New tokens count, unless you set --hold. You need only the right to create
