@@ -1,7 +1,7 @@
 """The wire format of SSH: strings, integers, and their one encoding.
 
-Standing: the lowest of this room. Source: RFC 4251 section 5. Holds: what is too short or has bytes left over is an
-error; whether an encoding is the one that a writer makes, its reader tells by encoding again.
+Standing: the lowest of this room. Source: RFC 4251 section 5. Holds: each value has one encoding; what is too short or
+has bytes left over is an error.
 """
 
 from typing import Final

@@ -93,6 +93,16 @@ def test_it_ends_when_the_step_asks_for_another_signature(was: str | None, now: 
     assert fit(grant, signature=now) is Fitness.OUTDATED
 
 
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("signature", [None, "Key"])
+def test_a_grant_that_asks_for_less_than_its_rule_does_not_serve(signature: str | None) -> None:
+    stored = asked(on())
+    step = {**stored["spec"]["request"]["steps"][0], "signature": signature}
+    asks = {name: held for name, held in step.items() if held is not None}
+    stored["spec"]["request"] = {**stored["spec"]["request"], "steps": [asks]}
+    assert fit(active(reviewed(stored, review(stored, "carol")))) is Fitness.OUTDATED
+
+
 def test_a_step_that_asks_for_less_of_a_signature_is_weaker() -> None:
     order = (None, "Key", "Required")
     for base in range(3):
