@@ -14,7 +14,6 @@ from bailiwick_engine.history.needs import HistoryNeeds
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.reasons import EXPLAINED, NextAction, Reason
 
-
 BY_APPROVAL: Final = "An approval allows this call."
 
 
