@@ -12,12 +12,8 @@ from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.history.needs import HistoryNeeds
 from bailiwick_engine.policy.model import CompiledRule
-<<<<<<< HEAD
 from bailiwick_engine.reasonrow import NextAction
 from bailiwick_engine.reasons import EXPLAINED, Reason
-=======
-from bailiwick_engine.reasons import EXPLAINED, NextAction, Reason
->>>>>>> devapprovals
 
 BY_APPROVAL: Final = "An approval allows this call."
 

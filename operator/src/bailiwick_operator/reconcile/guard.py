@@ -175,7 +175,7 @@ def _reviewers(value: object) -> list[str]:
 
 
 def new_record(
-    proof: Proof, version: int, now: datetime, void: VoidGrants, keep: str, reviewers: SerialFloor
+    proof: Proof, version: int, now: datetime, void: VoidGrants, keep: str = "", reviewers: SerialFloor = NO_FLOOR
 ) -> Record:
     """Return the record of a proof."""
     return Record(proof.fingerprint, stamp(now), version, proof.store, void, keep, reviewers)
