@@ -10,8 +10,8 @@ from typing import Final, Self
 
 from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenants
-from support.signing.enrolled import apply, config_map
 from support.signing.sshkeygen import made_key
+from support.signing.storedkeys import apply, config_map
 
 RP_ID: Final = "bailiwick.localhost"
 
