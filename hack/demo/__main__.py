@@ -45,7 +45,7 @@ def main() -> int:
         return 1
     try:
         program = envoy_program(progress, tell)
-        play(bench.stack, tell, program)
+        signed = play(bench.stack, tell, program)
         if options.keep:
             afterwards.leave_waiting(bench.stack, tell)
     except (NotAsToldError, LocalClusterError, install.InstallError) as error:
@@ -53,7 +53,7 @@ def main() -> int:
         sys.stderr.write(f"The logs and decision records are in {bench.stack.folder}\n")
         code = 1
     else:
-        proven(tell, by_envoy=program is not None)
+        proven(tell, by_envoy=program is not None, signed=signed)
         tell.answer(f"The demo took {time.monotonic() - started:.0f} s.")
         code = 0
     if options.keep:

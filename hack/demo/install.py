@@ -13,7 +13,8 @@ _DEPLOY = ("examples/deploy/accounts.yaml", "examples/deploy/policy.yaml")
 _SECRETS = ("examples/secrets/accounts.yaml", "examples/secrets/policy.yaml")
 _SUPPORT = ("examples/support/accounts.yaml", "examples/support/policy.yaml")
 _REPORTS = ("examples/reports/accounts.yaml", "examples/reports/policy.yaml")
-_EXAMPLES = (_CRM, _DEPLOY, _SECRETS, _SUPPORT, _REPORTS)
+_SIGNED = ("examples/signed-reviews/accounts.yaml", "examples/signed-reviews/policy.yaml")
+_EXAMPLES = (_CRM, _DEPLOY, _SECRETS, _SUPPORT, _REPORTS, _SIGNED)
 
 
 class InstallError(Exception):

@@ -13,6 +13,7 @@ from demo import install
 from demo.enforcement import envoy
 from demo.enforcement.s1envoy import S1Envoy
 from demo.narrator import Narrator
+from demo.registrar import make_registrar
 from demo.s1 import RACE_USES, RACERS, S1
 from demo.s2 import S2
 from demo.s3 import S3
@@ -35,11 +36,15 @@ def envoy_program(progress: Progress, tell: Narrator) -> Path | None:
         return None
 
 
-def play(stack: Stack, tell: Narrator, program: Path | None) -> None:
-    """Install, start and play everything. Raises `NotAsToldError` where a step comes out otherwise."""
+def play(stack: Stack, tell: Narrator, program: Path | None) -> bool:
+    """Install, start and play everything; return whether reviews were signed.
+
+    Raises `NotAsToldError` where a step comes out otherwise.
+    """
     tell.chapter("Bailiwick on a real API server")
     tell.answer(f"The API server: {stack.cluster.server}. Logs and decision records: {stack.folder}")
     install.bailiwick(stack, tell)
+    signed = make_registrar(stack, tell)
     with ThreadPoolExecutor() as meanwhile:
         tell.step("The operator starts under its own service account, to prove that the guards are in force.")
         stack.start_operator()
@@ -54,24 +59,33 @@ def play(stack: Stack, tell: Narrator, program: Path | None) -> None:
         tell.step("The CRM API starts in front of the first decision point.")
         crm, s3 = meanwhile.submit(stack.start_crm), meanwhile.submit(S3, stack, tell)
         front = meanwhile.submit(envoy.start, stack, program) if program else None
-        tools = meanwhile.submit(_start_tools, stack)
+        tools = meanwhile.submit(_start_tools, stack, signed=signed)
         install.await_served(stack, tell)
         crm.result()
         tell.held("all decision points are ready")
         s1.result().play()
         if front is not None:
             S1Envoy(stack, tell, front.result()).play()
-        tools.result()(tell)
+        play_tools, play_signed = tools.result()
+        play_tools(tell)
     S2(stack, tell).play()
     S4(stack, tell).play()
     s3.result().play()
     S5(stack, tell).play()
+    if signed:
+        play_signed(tell)
+    return signed
 
 
-def proven(tell: Narrator, *, by_envoy: bool) -> None:
+def proven(tell: Narrator, *, by_envoy: bool, signed: bool) -> None:
     """Say what the play showed."""
     tell.chapter("What the demo showed")
     behind = ("Behind Envoy, an API that has no line of Bailiwick sees no call that was denied.",) if by_envoy else ()
+    signing = (
+        "Where a step asks for a signature, an administrator who impersonates the reviewer approves nothing.",
+        "A call that waits runs by itself, exactly once, after its approval.",
+        f"An agent that is taken back is denied within a second at all {_WEBHOOKS} decision points.",
+    )
     for line in (
         "A harmless read needs no approval; an export by the same identity does.",
         "Neither the agent nor a person without the verb can approve, although RBAC allows both to patch grants.",
@@ -84,6 +98,7 @@ def proven(tell: Narrator, *, by_envoy: bool) -> None:
         "Automation reads a secret only while an incident is recorded by one system account and confirmed by another.",
         "On behalf of a person, an agent can do less than by itself, and a chain no more than any of its hops.",
         f"Of {CALLERS} exports at once over {_WEBHOOKS} processes, exactly {EXPORTS} were allowed: an hour's limit.",
+        *(signing if signed else ()),
     ):
         tell.held(line)
 
@@ -96,8 +111,11 @@ def _start_decision_points(stack: Stack) -> None:
     stack.await_decision_points()
 
 
-def _start_tools(stack: Stack) -> Callable[[Narrator], None]:
-    from demo.enforcement import s1mcp  # noqa: PLC0415 - FastMCP takes a second to import, which this thread has
+def _start_tools(stack: Stack, *, signed: bool) -> tuple[Callable[[Narrator], None], Callable[[Narrator], None]]:
+    """Start the MCP servers; return how to play S1 over MCP, and how to play S6."""
+    # FastMCP takes a second to import, which this thread has.
+    from demo import s6  # noqa: PLC0415
+    from demo.enforcement import s1mcp  # noqa: PLC0415
 
-    url = s1mcp.start(stack)
-    return lambda tell: s1mcp.S1Mcp(stack, tell, url).play()
+    url, signed_url = s1mcp.start(stack), s6.start(stack) if signed else ""
+    return lambda tell: s1mcp.S1Mcp(stack, tell, url).play(), lambda tell: s6.S6(stack, tell, signed_url).play()

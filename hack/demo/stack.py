@@ -40,6 +40,8 @@ MANIFESTS: Final = (
 CRM_ENDPOINT: Final = "crm/crm-api"
 CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
+# The host that a passkey is registered for: that of the console on a reviewer's own machine.
+RP_ID: Final = "bailiwick.localhost"
 AGENT_ACCOUNT: Final = Account("agents", "crm-agent", ("crm-api.crm",))
 # Where the issuer's modules lie, and those that it stands on.
 _SOURCES: Final = ("hack", "localcluster/src")
@@ -78,8 +80,10 @@ class Stack(Ground):
     `signer` signs the tokens of people, `issuers` is what decision points are told about it. `status_ports` are those
     of the first decision points, where the operator asks what they serve; where none runs yet, none is ready.
     `external_url` is what all decision points are known by, since the tokens of an approval are for it: where none is
-    given, the first one's own, which stands for the service in front of them. `servers` are the URLs of all else that
-    was started, by name. `adopt` is told of each process when it starts, so that somebody can end it whatever comes.
+    given, the first one's own, which stands for the service in front of them. `registrar_keys` is the file of whoever
+    enrols the keys of reviewers, if processes that start later take signed reviews. `servers` are the URLs of all else
+    that was started, by name. `adopt` is told of each process when it starts, so that somebody can end it whatever
+    comes.
     """
 
     cluster: Cluster
@@ -96,6 +100,7 @@ class Stack(Ground):
     guarded_point: DecisionPoint | None = None
     signer: Signer | None = None
     issuers: Path | None = None
+    registrar_keys: Path | None = None
     acting: Accounts = field(init=False)
     workloads: Workloads = field(init=False)
     # The operator believes whoever answers where it asks: until one of ours does, nobody else may.
@@ -129,7 +134,8 @@ class Stack(Ground):
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.operator_name), name)
         replicas = [f"--replica=http://127.0.0.1:{port}" for port in self.status_ports]
         ledger = f"--ledger-file={self.ledger(name)}"
-        return self._spawn(name, ["-m", "bailiwick_operator", "--kubeconfig", config, ledger, *replicas, *flags])
+        given = (ledger, *replicas, *self._signing_flags, *flags)
+        return self._spawn(name, ["-m", "bailiwick_operator", "--kubeconfig", config, *given])
 
     def ledger(self, name: str = "operator") -> Path:
         """Return the file of an operator's own log."""
@@ -240,7 +246,7 @@ class Stack(Ground):
         config = self._kubeconfig(Account(self.installation.namespace, self.installation.webhook_name), "webhook")
         records = self.folder / f"{name}.records.jsonl"
         common: list[str | Path] = ["-m", "bailiwick_webhook", "--kubeconfig", config, "--record-file", records]
-        common += ["--drain-seconds=0.2", "--witness-wait-seconds=0"]
+        common += ["--drain-seconds=0.2", "--witness-wait-seconds=0", *self._signing_flags]
         if self.issuers is not None:
             common += ["--issuers", self.issuers]
 
@@ -258,6 +264,12 @@ class Stack(Ground):
             return point
 
         return _unless_port_taken(start)
+
+    @property
+    def _signing_flags(self) -> tuple[str, ...]:
+        if self.registrar_keys is None:
+            return ()
+        return (f"--registrar-keys={self.registrar_keys}", f"--passkey-rp-id={RP_ID}")
 
     def _let_go(self, port: int) -> None:
         """Leave a port to the one of ours that is to listen there."""

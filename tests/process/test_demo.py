@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from demo import __main__ as demo, afterwards, narrator, play
+from demo import __main__ as demo, afterwards, narrator, play, registrar
 from demo.accounts import Answer, Call
 from demo.ground import ROOT
 from demo.leftover import KeptError, clear_the_ground, keep
@@ -120,8 +120,25 @@ class TestEnvoyThatCannotBeHad:
 
     @pytest.mark.parametrize("there", [True, False])
     def test_is_not_said_to_have_shown_anything(self, there: bool, capsys: pytest.CaptureFixture[str]) -> None:
-        play.proven(narrator.Terminal(), by_envoy=there)
+        play.proven(narrator.Terminal(), by_envoy=there, signed=True)
         assert ("Envoy" in capsys.readouterr().out) is there
+
+
+class TestAMachineWithoutSshKeygen:
+    """The case of signed reviews is left out, the demo is not."""
+
+    def test_leaves_the_case_out_and_says_so_in_a_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        assert not registrar.make_registrar(SimpleNamespace(folder=tmp_path), narrator.Terminal())  # type: ignore[arg-type]
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.endswith("ssh-keygen is missing here, so the case of signed reviews is left out.")
+
+    @pytest.mark.parametrize("there", [True, False])
+    def test_is_not_said_to_have_shown_anything(self, there: bool, capsys: pytest.CaptureFixture[str]) -> None:
+        play.proven(narrator.Terminal(), by_envoy=True, signed=there)
+        assert ("signature" in capsys.readouterr().out) is there
 
 
 class TestARequestThatIsLeftToReview:

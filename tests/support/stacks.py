@@ -12,6 +12,7 @@ from bailiwick_api.accounts import Installation
 from demo import install
 from demo.enforcement import envoy
 from demo.narrator import Silent
+from demo.registrar import make_registrar
 from demo.stack import Stack
 from localcluster import build
 from localcluster.access import Cluster
@@ -42,6 +43,7 @@ def demo_stack(folder: Path) -> Iterator[Stack]:
     """Yield what `make demo` plays its cases on, with a control plane of its own."""
     with ControlPlane(build.ensure()) as plane, stack_on(plane.cluster, folder) as stack:
         install.bailiwick(stack, Silent())
+        assert make_registrar(stack, Silent()), "the tests need ssh-keygen"
         stack.start_operator()
         stack.await_guard()
         install.examples(stack, Silent(), envoy.policy(stack))

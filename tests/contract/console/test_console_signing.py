@@ -16,9 +16,9 @@ import pytest
 from bailiwick_engine.signatures.registrars import Registrars, parse_registrars
 from bailiwick_governance.errors import ApiError
 from bailiwick_governance.signing.enrolment import parse_enrolment
+from demo.softpasskey import PRESENT, SoftPasskey
 from support.console.inprocess import CAROL, ServedConsole, TableCluster, served
 from support.console.plainhttp import Page, Visit, form_of
-from support.console.softpasskey import PRESENT, SoftPasskey
 from support.objects import Object
 from support.signing.sshkeygen import SshOracle, made_key, public_line
 from support.signing.storedkeys import NAME, config_map, passkey_line

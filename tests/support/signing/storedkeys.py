@@ -6,8 +6,8 @@ from typing import Final
 from bailiwick_governance.signing.enrolment import enrolment_line
 from bailiwick_governance.signing.passkeys import passkey_key
 from bailiwick_kube.paths import CORE, object_path
+from demo.softpasskey import SoftPasskey
 from localcluster.rest import Rest
-from support.console.softpasskey import SoftPasskey
 from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import Object

@@ -14,7 +14,7 @@ from bailiwick_governance.signing.passkeys import (
     passkey_key,
     passkey_signature,
 )
-from support.console.softpasskey import PRESENT, SoftPasskey
+from demo.softpasskey import PRESENT, SoftPasskey
 from support.signing.sshkeygen import SshOracle
 
 NAMESPACE: Final = "review@bailiwick.dev"

@@ -1,6 +1,6 @@
 """A passkey without a browser: what an authenticator and a browser answer together, made by hand (WebAuthn Level 2).
 
-Standing: for tests that must choose each byte; that real browsers answer so, tests/browser shows.
+Standing: for the demo, and for tests that must choose each byte; that real browsers answer so, tests/browser shows.
 """
 
 import base64
