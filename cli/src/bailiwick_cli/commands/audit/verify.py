@@ -78,8 +78,8 @@ def _review_fold(options: VerifyFlags) -> ReviewFold:
             keys += parse_registrars(Path(name).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, RegistrarsError) as error:
             raise CliError(f"--registrar-key {name}: {error}") from error
-    # The hosts of passkeys are in the enrolled keys.
-    return ReviewFold(Registrars(tuple(keys), options.registrar_quorum, rp_ids=None))
+    # The RP ids of passkeys are in the enrolled keys.
+    return ReviewFold(Registrars(tuple(keys), options.registrar_quorum, origins=None))
 
 
 def _contradictions(records: DerivedRecords | None, histories: HistoryReport, signed: ReviewReport) -> int:
