@@ -142,6 +142,7 @@ def test_all_take_passkeys_at_the_origin_of_the_public_url_as_browsers_write_it(
 @pytest.mark.parametrize(
     "values",
     [
+        {"reviewers": {"rpID": "a..b"}},
         {"reviewers": {"rpID": "A.example"}},
         {"reviewers": {"origins": ["http://a.example"]}},
         {"reviewers": {"origins": ["https://a.example/"]}},
@@ -149,6 +150,10 @@ def test_all_take_passkeys_at_the_origin_of_the_public_url_as_browsers_write_it(
         {"console": {"publicURL": "https://a..b"}},
         {"console": {"publicURL": "https://a.example."}},
         {"console": {"publicURL": "https://a.example:0"}},
+        *(
+            {"reviewers": {"registrars": [f"{REVIEWERS['registrars'][0]}{end}{REVIEWERS['registrars'][1]}"]}}
+            for end in ("\n", "\r", "\u2028", "\x0b", "\x0c", "\x1c", "\x85")
+        ),
     ],
     ids=repr,
 )
