@@ -254,8 +254,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="ORIGIN",
         action="append",
         default=[],
-        help="origin of a console where passkeys sign, such as https://bailiwick.example.com; repeatable; for consoles on"
-        f" loopback {LOCAL_CONSOLES} (default: passkeys are not accepted)",
+        help="origin of a console where passkeys sign, such as https://bailiwick.example.com; repeatable; for consoles"
+        f" on loopback {LOCAL_CONSOLES} (default: passkeys are not accepted)",
     )
     store = parser.add_argument_group("freshness")
     store.add_argument(
