@@ -1,4 +1,7 @@
-"""A yes at the terminal. Standing: beside `output`. Holds: nothing but a yes that is typed after the question is one."""
+"""A yes at the terminal.
+
+Standing: beside `output`. Holds: nothing but a yes that is typed after the question is one.
+"""
 
 import contextlib
 import sys

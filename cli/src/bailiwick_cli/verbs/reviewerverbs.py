@@ -49,7 +49,8 @@ class ReviewersAddFlags(Flags):
 
     Verifies the proof of each request, adds its line, raises the serial and drops the signatures of registrars, which
     no longer fit. Compare each fingerprint with the person before you sign. The first request makes the file. If no
-    signature fits a file, anybody may have written its lines: it is changed only with --unsigned. Sign after each change.
+    signature fits a file, anybody may have written its lines: it is changed only with --unsigned. So sign after each
+    change.
 
     Examples:
       kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires 2027-03-01
