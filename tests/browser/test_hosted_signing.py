@@ -15,9 +15,9 @@ from support.console.browser import arrived, follow, launched
 from support.console.clusterconsole import NAME, RunningHosted
 from support.console.issuertrust import OWNERS, TrustingServer
 from support.console.virtualauthenticator import VirtualAuthenticator
-from support.signing.enrolled import apply, config_map, reader_role
 from support.signing.sshkeygen import SshOracle, made_key
 from support.signing.statements import stored_statement
+from support.signing.storedkeys import apply, config_map, reader_role
 from support.waits import until
 
 if TYPE_CHECKING:

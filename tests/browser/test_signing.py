@@ -18,10 +18,10 @@ from support.console.consoleprocess import RunningConsole
 from support.console.virtualauthenticator import VirtualAuthenticator
 from support.objects import gated_rule
 from support.pdp.tenant import PLENTY, STEPS, Tenant
-from support.signing.enforced import SignedInstallation
-from support.signing.enrolled import reader_role
+from support.signing.registrarstack import SignedInstallation
 from support.signing.sshkeygen import SshOracle
 from support.signing.statements import stored_statement
+from support.signing.storedkeys import reader_role
 from support.waits import until
 
 if TYPE_CHECKING:

@@ -23,9 +23,7 @@ ROWS: Final = [line for line in generate_reasons.rendered().splitlines() if line
 # In the order in which the page has them.
 EVERY: Final = {
     **COMMANDS,
-    **{f"audit {name}": one for name, one in GROUPS["audit"].items()},
-    **{f"history {name}": one for name, one in GROUPS["history"].items()},
-    **{f"notify {name}": one for name, one in GROUPS["notify"].items()},
+    **{f"{group} {name}": one for group, commands in GROUPS.items() for name, one in commands.items()},
 }
 
 FLAG: Final = re.compile(r"(?<!\S)--?[A-Za-z][a-z-]*")

@@ -16,10 +16,10 @@ from support import commandline
 from support.commandline import Ran
 from support.objects import gated_rule
 from support.pdp.tenant import PLENTY, STEPS, Tenant
-from support.signing.enforced import SignedInstallation
-from support.signing.enrolled import reader_role
+from support.signing.registrarstack import SignedInstallation
 from support.signing.sshkeygen import SshOracle, made_key, public_line, signed_by
 from support.signing.statements import stored_statement
+from support.signing.storedkeys import reader_role
 from support.waits import until
 
 WHY: Final = "seen with the customer"

@@ -368,18 +368,25 @@ async def test_a_forged_state_only_makes_the_call_fail(shop: Shop, state: str) -
 async def test_of_many_calls_that_wait_for_one_approval_one_runs(shop: Shop, count: int) -> None:
     ended: list[str] = []
     order = f"many-{count}"
+    # Waits of an everyday length: so many short ones would keep the machine busy with repetitions alone.
+    patient = [await asyncio.to_thread(shop.start, one, "--approval-wait-seconds", "30") for one in shop.tenant.points]
+
+    user = LinkReader()
 
     async def call() -> None:
-        async with sdk_client(*shop.urls, token=shop.agent(), rounds=300) as client:
+        async with sdk_client(*(one.url for one in patient), token=shop.agent(), user=user, rounds=50) as client:
             try:
                 ended.append(text(await client.call_tool("refund", {"order": order}, meta=WHY)))
             except MCPError as error:
                 ended.append(error.data["reason"])
 
     calls = [asyncio.create_task(call()) for _ in range(count)]
+    # All of them wait: who asks after the use asks for another approval.
+    await asyncio.to_thread(until, lambda: len(user.links) >= count, "every call waits", 60)
+    assert len({one.url for one in user.links}) == 1
     name = await asyncio.to_thread(shop.pending, order)
     await asyncio.to_thread(shop.tenant.approve, name)
-    await asyncio.wait_for(asyncio.gather(*calls), 300)
+    await asyncio.gather(*calls)
     assert sorted(ended) == ["approval_consumed"] * (count - 1) + [f"refunded {order}: 900"]
     assert (shop.runs(order), shop.tenant.uses(name)) == (1, 1)
 

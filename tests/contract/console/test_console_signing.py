@@ -20,8 +20,8 @@ from support.console.inprocess import CAROL, ServedConsole, TableCluster, served
 from support.console.plainhttp import Page, Visit, form_of
 from support.console.softpasskey import PRESENT, SoftPasskey
 from support.objects import Object
-from support.signing.enrolled import NAME, config_map, passkey_line
 from support.signing.sshkeygen import SshOracle, made_key, public_line
+from support.signing.storedkeys import NAME, config_map, passkey_line
 from unit.console.cases import waiting
 from unit.governance.cases import OWNERS, step
 

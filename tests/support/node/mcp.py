@@ -47,7 +47,8 @@ async def refused(client, name, arguments, meta=None):
     return {"reason": "it ran"}
 async def main():
     transport = StreamableHttpTransport(sys.argv[1], headers=headers, verify="/trusted/tls.crt")
-    async with Client(transport) as client:
+    # Of before MCP 2026-07-28, so that a pending approval is an error, and not a wait.
+    async with Client(transport, mode="legacy") as client:
         for _ in range(100):
             tools = sorted(one.name for one in await client.list_tools())
             # The policy is not known yet: until then nobody may do anything.

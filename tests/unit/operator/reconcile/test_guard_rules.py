@@ -7,7 +7,6 @@ import pytest
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.manifests.canary import canary
 from bailiwick_api.voidgrants import NONE, VoidGrant, VoidGrants
-from bailiwick_engine.signatures.registrars import NO_FLOOR
 from bailiwick_operator.reconcile.guard import (
     Proof,
     Record,
@@ -76,7 +75,7 @@ class TestTheRecord:
         assert void_after(record, PROOF) == after
 
     def test_of_a_proof_says_when_and_up_to_where(self) -> None:
-        assert new_record(PROOF, 180, NOW, NONE, NO_FLOOR) == Record("sha256:now", at(), 180, "store")
+        assert new_record(PROOF, 180, NOW, NONE) == Record("sha256:now", at(), 180, "store")
 
 
 class TestWhatFalls:

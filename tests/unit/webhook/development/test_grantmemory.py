@@ -13,6 +13,8 @@ from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Party, Resource
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_engine.reasons import Reason
+from bailiwick_engine.revocations import NONE as NO_REVOCATIONS
+from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS
 from bailiwick_webhook.approvals.draft import GrantDraft
 from bailiwick_webhook.approvals.opener import OpenedGrant, Opener, RefusedOpening
 from bailiwick_webhook.development.grantmemory import KEPT_SECONDS, GrantMemory, ProposedReview, RefusedReview
@@ -30,6 +32,8 @@ class Bench:
     """Grants in memory with an opener in front of them, and a clock."""
 
     void = NONE
+    revocations = NO_REVOCATIONS
+    reviewers = NO_REVIEWER_KEYS
 
     def __init__(self, on: Snapshot = ONE_STEP, most: int = 100) -> None:
         self.on, self.now = on, NOW

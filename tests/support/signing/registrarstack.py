@@ -11,8 +11,8 @@ from typing import Self
 from bailiwick_engine.signatures.passkeyorigins import LOCAL_CONSOLES
 from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenants
-from support.signing.enrolled import apply, config_map
 from support.signing.sshkeygen import made_key
+from support.signing.storedkeys import apply, config_map
 
 
 @dataclass
