@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bailiwick_cli.errors import CliError
 from bailiwick_engine.signatures.passkeyorigins import PasskeyOriginError, parse_passkey_origin
+from bailiwick_engine.signatures.publickey import PublicKey
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, parse_registrars
 
 
@@ -25,16 +26,30 @@ def read_registrars(files: list[str], quorum: int, origins: list[str] | None = N
 
     Raises `CliError`.
     """
-    try:
-        keys = parse_registrars("\n".join(_text(file) for file in files))
-    except RegistrarsError as error:
-        raise CliError(f"the registrars' keys of {', '.join(files)}: {error}") from error
+    keys = _keys(files)
     if quorum > len(keys):
         raise CliError(f"--registrar-quorum {quorum}: there are keys of {len(keys)} registrars; give more")
     try:
         return Registrars(keys, quorum, frozenset(map(parse_passkey_origin, origins)) if origins else None)
     except PasskeyOriginError as error:
         raise CliError(f"--passkey-origin: {error}") from error
+
+
+def _keys(files: list[str]) -> tuple[PublicKey, ...]:
+    """Return the keys of all files. A key is in one of them, once."""
+    homes: dict[bytes, str] = {}
+    found: list[PublicKey] = []
+    for file in files:
+        try:
+            keys = parse_registrars(_text(file))
+        except RegistrarsError as error:
+            raise CliError(f"the registrars' keys of {file}: {error}") from error
+        for key in keys:
+            if key.material in homes:
+                raise CliError(f"the registrars' keys of {file}: this key is in {homes[key.material]} too")
+            homes[key.material] = file
+        found += keys
+    return tuple(found)
 
 
 def _text(file: str) -> str:
