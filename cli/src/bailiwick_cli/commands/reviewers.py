@@ -142,7 +142,7 @@ def _older_manifest(file: str, manifest: ReviewersManifest) -> ReviewersManifest
 
 def _show_changes(manifest: ReviewersManifest, before: ReviewersManifest) -> None:
     """Show the lines that came and went, and another end of the file."""
-    talk(f"Since the serial {before.keys.serial}, signed by {_signers(before) or 'nobody: it has no keys'}:")
+    talk(f"Since the serial {before.keys.serial}, signed by {_signers(before) or 'no registrar'}:")
     now, then = set(manifest.keys.entries), set(before.keys.entries)
     _show_keys("- ", before, [one for one in before.keys.entries if one not in now])
     _show_keys("+ ", manifest, [one for one in manifest.keys.entries if one not in then])
