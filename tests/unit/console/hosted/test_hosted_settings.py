@@ -87,7 +87,7 @@ def test_the_registrars_of_a_file_are_known_to_the_pages(tmp_path: Path) -> None
     assert found.origins is None
     own = "https://bailiwick.example.com"
     many = settings(registrar_keys=f"{key}.pub", passkey_origin=[f"{own}:443", "https://other.example:8443"])
-    assert many.places.registrars.origins == {own, "https://other.example:8443"}
+    assert many.places.registrars.origins == frozenset({own, "https://other.example:8443"})
     with pytest.raises(CliError, match=f"--passkey-origin: {own} is missing"):
         settings(registrar_keys=f"{key}.pub", passkey_origin=["https://other.example"])
     with pytest.raises(CliError, match="--passkey-origin: 'x' is not the origin of a console"):

@@ -171,5 +171,5 @@ def test_a_process_does_not_start_with(name: str) -> None:
 
 def test_an_origin_is_taken_as_a_browser_writes_it() -> None:
     given = ("https://X.Example:443", "https://x.example:8443", "https://10.0.0.1:65535", LOCAL_CONSOLES)
-    wanted = {"https://x.example", "https://x.example:8443", "https://10.0.0.1:65535", LOCAL_CONSOLES}
+    wanted = frozenset({"https://x.example", "https://x.example:8443", "https://10.0.0.1:65535", LOCAL_CONSOLES})
     assert make_registrars(f"{SecurityKey.make().public}", 1, given).origins == wanted
