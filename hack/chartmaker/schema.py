@@ -35,6 +35,14 @@ DEFINITIONS: Final[dict[str, Schema]] = {
         "maxLength": 255,
         "pattern": r"^$|^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)*$",
     },
+    "origin": {
+        "type": "string",
+        "maxLength": 267,
+        "pattern": (
+            r"^https://[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*"
+            r"(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$"
+        ),
+    },
     "repository": {"type": "string", "pattern": r"^[a-z0-9]([-a-z0-9._/]{0,253}[a-z0-9])?$"},
     "tag": {"type": "string", "pattern": r"^$|^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$"},
     "digest": {"type": "string", "pattern": r"^$|^sha256:[0-9a-f]{64}$"},

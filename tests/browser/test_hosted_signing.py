@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from support.console.axe import violations
-from support.console.browser import arrived, follow, launched
+from support.console.browser import OTHER_RP, arrived, follow, launched
 from support.console.clusterconsole import NAME, RunningHosted
 from support.console.issuertrust import OWNERS, TrustingServer
 from support.console.virtualauthenticator import VirtualAuthenticator
@@ -107,7 +107,7 @@ def test_a_passkey_is_registered_enrolled_and_signs(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("rpId", "elsewhere.localhost", "There is no signature:"),
+        ("rpId", OTHER_RP, "There is no signature:"),
         ("challenge", "U1NIU0lH", "no passkey that is enrolled for you signed this statement"),
     ],
     ids=["another RP", "another statement"],

@@ -13,7 +13,7 @@ import pytest
 
 from support.console import consoleprocess
 from support.console.axe import violations
-from support.console.browser import Opens, arrived, follow, on_the_page, opened
+from support.console.browser import OTHER_RP, Opens, arrived, follow, on_the_page, opened
 from support.console.consoleprocess import RunningConsole
 from support.console.virtualauthenticator import VirtualAuthenticator
 from support.objects import gated_rule
@@ -136,7 +136,7 @@ def test_without_a_verified_user_there_is_no_signature(
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("rpId", "evil.localhost", "There is no signature:"),
+        ("rpId", OTHER_RP, "There is no signature:"),
         ("challenge", "U1NIU0lH", "no passkey that is enrolled for you signed this statement"),
     ],
     ids=["another RP", "another statement"],

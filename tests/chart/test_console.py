@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 import yaml
+from helm_python import HelmValuesError
 
 from bailiwick_cli.consolesettings import settings_of
 from bailiwick_cli.options import OPTIONAL
@@ -12,6 +13,7 @@ from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
 from bailiwick_cli.verbs.table import parameters
 from bailiwick_console.hosted.loginpages import configuration
 from bailiwick_console.hosted.settings import PublicAddress
+from bailiwick_engine.signatures.passkeyorigins import LOCAL_CONSOLES, parse_passkey_origin
 from support import charts
 from support.charts import Rendering, Values
 from support.objects import Object
@@ -102,12 +104,19 @@ def test_its_flags_are_taken_by_the_process_itself(rendering: Rendering, tmp_pat
     assert settings.api_server == "https://10.0.0.1:443"
 
 
-def test_it_knows_the_registrars_and_for_which_host_passkeys_are() -> None:
+def test_it_knows_the_registrars_and_where_passkeys_sign() -> None:
     given = charts.merged(VALUES, {"reviewers": REVIEWERS})
     rendering = charts.render(given)
     known = ["--registrar-keys=/etc/bailiwick/registrars/registrars.pub", "--registrar-quorum=2"]
     assert {*known, "--passkey-rp-id=example.com"} <= set(rendering.args("console"))
-    assert {*known, "--passkey-rp-id=example.com"} <= set(rendering.args("webhook"))
+    origins = [
+        f"--passkey-origin={origin}"
+        for origin in ("https://bailiwick.example.com", "https://approvals.example.com:8443", LOCAL_CONSOLES)
+    ]
+    for process in ("console", "webhook", "operator"):
+        args = rendering.args(process)
+        assert [flag for flag in args if flag.startswith("--passkey-origin")] == origins
+        assert {*known} <= set(args)
     (container,) = rendering.pods()["Deployment/bailiwick-console"]["containers"]
     assert "/etc/bailiwick/registrars" in {one["mountPath"] for one in container["volumeMounts"]}
     # It reads them when it starts.
@@ -119,15 +128,38 @@ def test_it_knows_the_registrars_and_for_which_host_passkeys_are() -> None:
     assert not any("registrar" in flag or "passkey" in flag for flag in charts.render(VALUES).args("console"))
 
 
-def test_both_take_passkeys_for_the_host_of_the_public_url_as_browsers_write_it() -> None:
-    url = "https://Bailiwick.Example.com:8443"
-    rendering = charts.render(
-        charts.merged(VALUES, {"reviewers": {**REVIEWERS, "rpID": ""}, "console": {"publicURL": url}})
-    )
-    wanted = PublicAddress(url).rp_id
-    assert wanted == "bailiwick.example.com"
-    assert f"--passkey-rp-id={wanted}" in rendering.args("webhook")
+@pytest.mark.parametrize("url", ["https://Bailiwick.Example.com:8443", "https://Bailiwick.Example.com:443"])
+def test_all_take_passkeys_at_the_origin_of_the_public_url_as_browsers_write_it(url: str) -> None:
+    given = {"reviewers": {**REVIEWERS, "rpID": "", "origins": []}, "console": {"publicURL": url}}
+    rendering = charts.render(charts.merged(VALUES, given))
+    for process in ("console", "webhook", "operator"):
+        args = rendering.args(process)
+        flags = [flag.partition("=")[2] for flag in args if flag.startswith("--passkey-origin")]
+        assert {*map(parse_passkey_origin, flags)} == {PublicAddress(url).origin, LOCAL_CONSOLES}
     assert not any(flag.startswith("--passkey-rp-id") for flag in rendering.args("console"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"reviewers": {"rpID": "a..b"}},
+        {"reviewers": {"rpID": "A.example"}},
+        {"reviewers": {"origins": ["http://a.example"]}},
+        {"reviewers": {"origins": ["https://a.example/"]}},
+        {"reviewers": {"origins": ["https://a.example:65536"]}},
+        {"console": {"publicURL": "https://a..b"}},
+        {"console": {"publicURL": "https://a.example."}},
+        {"console": {"publicURL": "https://a.example:0"}},
+        *(
+            {"reviewers": {"registrars": [f"{REVIEWERS['registrars'][0]}{end}{REVIEWERS['registrars'][1]}"]}}
+            for end in ("\n", "\r", "\u2028", "\x0b", "\x0c", "\x1c", "\x85")
+        ),
+    ],
+    ids=repr,
+)
+def test_what_no_process_would_start_with_or_read_otherwise_is_refused(values: Values) -> None:
+    with pytest.raises(HelmValuesError):
+        charts.render(charts.merged(VALUES, values))
 
 
 def test_it_looks_for_bailiwick_in_the_namespace_of_its_own_pod() -> None:

@@ -13,7 +13,7 @@ ROOT: Final = DOCS.parent
 ENFORCEMENT: Final = ROOT / "examples" / "enforcement"
 # Not of an enforcement point. Tests type what they show: tests/process/cli, tests/process/evidence/test_audit_page.py,
 # tests/process/webhook/test_shadow_page.py, tests/chart/test_console.py, tests/cluster/test_approvals_page.py,
-# tests/cluster/cli/test_notifying.py.
+# tests/cluster/cli/test_notifying.py, tests/process/cli/test_reviewers.py.
 APART_FROM_POINTS: Final = frozenset(
     {
         "approvals.md",
@@ -30,6 +30,7 @@ APART_FROM_POINTS: Final = frozenset(
         "recipes.md",
         "replay-policies.md",
         "shadow-policies.md",
+        "sign-reviews.md",
         "receive-signals.md",
         "stop-somebody.md",
         "suggest-narrower-policies.md",

@@ -100,7 +100,7 @@ def rows(page: str, text: str) -> Iterator[PageRow]:
 def told(text: str) -> Iterator[tuple[PageRow, str]]:
     """Yield each row that the page for auditors names, and what stands there as its tests."""
     folder = (DOCS / EVIDENCE).parent
-    for line in text.partition("\n## The 28 invariants\n")[0].splitlines():
+    for line in text.partition("\n## The invariants\n")[0].splitlines():
         if found := LINE.match(line):
             name, link, below, tests = found.groups()
             yield PageRow((folder / link).resolve().relative_to(DOCS).as_posix(), below, name), tests
@@ -241,7 +241,7 @@ def test_lines_are_found_with_and_without_what_they_are_about() -> None:
     text = (
         "| Row | About | Tests |\n| --- | --- | --- |\n| [D1](availability.md#one) | a | `tests/a.py` |\n"
         "| [A b](../concepts/threat-model.md#two) | `tests/b.py`, `tests/c` |\n"
-        "\n## The 28 invariants\n\n| [1](availability.md#one) | `tests/d.py` |\n"
+        "\n## The invariants\n\n| [1](availability.md#one) | `tests/d.py` |\n"
     )
     assert list(told(text)) == [
         (PageRow("reference/availability.md", "one", "D1"), "`tests/a.py`"),

@@ -25,7 +25,7 @@
 
 {{/* The host by which people reach the console, as names are compared. */}}
 {{- define "bailiwick.console.host" -}}
-{{- (urlParse .Values.console.publicURL).hostname | lower | trimSuffix "." -}}
+{{- (urlParse .Values.console.publicURL).hostname | lower -}}
 {{- end -}}
 
 {{/* The Secret that the console serves with. cert-manager fills the one of this name, where it issues. */}}

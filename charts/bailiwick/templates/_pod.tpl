@@ -202,20 +202,18 @@ period. 10 seconds of that are for responses in progress, as validate.yaml says.
 {{- if .registrars }}
 - --registrar-keys=/etc/bailiwick/registrars/registrars.pub
 - --registrar-quorum={{ int64 .quorum }}
-{{- range (include "bailiwick.rpIDs" $ | fromYamlArray) }}
-- {{ printf "--passkey-rp-id=%s" . | quote }}
-{{- end }}
+{{- include "bailiwick.passkeyOrigins" $ | nindent 0 }}
 {{- end }}
 {{- end }}
 {{- end -}}
 
-{{/* The hosts for which passkeys of reviewers are registered: the served console's, and that of consoles on loopback. */}}
-{{- define "bailiwick.rpIDs" -}}
-{{- $served := .Values.reviewers.rpID -}}
-{{- if and (not $served) .Values.console.enabled -}}
-{{- $served = (urlParse .Values.console.publicURL).host | splitList ":" | first | lower -}}
-{{- end -}}
-{{- list $served "bailiwick.localhost" | compact | uniq | toYaml -}}
+{{/* Flags that say at which origins passkeys sign: those of the served console, of others, and of consoles on loopback. */}}
+{{- define "bailiwick.passkeyOrigins" -}}
+{{- $served := ternary .Values.console.publicURL "" .Values.console.enabled -}}
+{{- range prepend .Values.reviewers.origins $served | compact -}}
+- {{ printf "--passkey-origin=%s" . | quote }}
+{{ end -}}
+- "--passkey-origin=http://*.bailiwick.localhost:*"
 {{- end -}}
 
 {{/* The keys of the registrars, a line each. */}}

@@ -28,8 +28,12 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
     scopes = tuple(dict.fromkeys(flags.scope or _SCOPES))
     if "openid" not in scopes:
         raise CliError("--scope: openid is missing: without it, no issuer gives an id token")
+    address = PublicAddress(flags.public_url, _passkey_host(flags.passkey_rp_id, str(public.hostname)))
+    registrars = registrars_of(flags.registrar_keys, flags.registrar_quorum, flags.passkey_origin)
+    if registrars.origins and address.origin not in registrars.origins:
+        raise CliError(f"--passkey-origin: {address.origin} is missing, the origin of --public-url")
     return HostedSettings(
-        address=PublicAddress(flags.public_url, _passkey_host(flags.passkey_rp_id, str(public.hostname))),
+        address=address,
         client=ClientSettings(
             issuer=flags.issuer,
             client_id=flags.client_id,
@@ -45,9 +49,7 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
         listen=flags.listen_address,
         port=flags.port,
         health_port=flags.health_port,
-        places=HostedPlaces(
-            flags.namespace, flags.installation, registrars_of(flags.registrar_keys, flags.registrar_quorum)
-        ),
+        places=HostedPlaces(flags.namespace, flags.installation, registrars),
     )
 
 

@@ -7,26 +7,49 @@ registrars, and nothing is judged by them.
 from pathlib import Path
 
 from bailiwick_cli.errors import CliError
+from bailiwick_engine.signatures.passkeyorigins import PasskeyOriginError, parse_passkey_origin
+from bailiwick_engine.signatures.publickey import PublicKey
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, parse_registrars
 
 
-def registrars_of(file: str | None, quorum: int) -> Registrars:
-    """Return the registrars of a file, or none. Raises `CliError`."""
-    return NO_REGISTRARS if file is None else read_registrars([file], quorum)
+def registrars_of(file: str | None, quorum: int, origins: list[str] | None) -> Registrars:
+    """Return the registrars of a file, or none. `origins`: where passkeys sign. Raises `CliError`."""
+    if file is not None:
+        return read_registrars([file], quorum, origins)
+    if origins:
+        raise CliError("--passkey-origin needs --registrar-keys: registrars enrol the passkeys of reviewers")
+    return NO_REGISTRARS
 
 
-def read_registrars(files: list[str], quorum: int) -> Registrars:
-    """Return the registrars of all files. A passkey is judged by the RP id that it was enrolled for.
+def read_registrars(files: list[str], quorum: int, origins: list[str] | None = None) -> Registrars:
+    """Return the registrars of all files. Without `origins`, passkeys are judged by the RP id that they are for.
 
     Raises `CliError`.
     """
-    try:
-        keys = parse_registrars("\n".join(_text(file) for file in files))
-    except RegistrarsError as error:
-        raise CliError(f"the registrars' keys of {', '.join(files)}: {error}") from error
+    keys = _keys(files)
     if quorum > len(keys):
         raise CliError(f"--registrar-quorum {quorum}: there are keys of {len(keys)} registrars; give more")
-    return Registrars(keys, quorum, None)
+    try:
+        return Registrars(keys, quorum, frozenset(map(parse_passkey_origin, origins)) if origins else None)
+    except PasskeyOriginError as error:
+        raise CliError(f"--passkey-origin: {error}") from error
+
+
+def _keys(files: list[str]) -> tuple[PublicKey, ...]:
+    """Return the keys of all files. A key is in one of them, once."""
+    homes: dict[bytes, str] = {}
+    found: list[PublicKey] = []
+    for file in files:
+        try:
+            keys = parse_registrars(_text(file))
+        except RegistrarsError as error:
+            raise CliError(f"the registrars' keys of {file}: {error}") from error
+        for key in keys:
+            if key.material in homes:
+                raise CliError(f"the registrars' keys of {file}: this key is in {homes[key.material]} too")
+            homes[key.material] = file
+        found += keys
+    return tuple(found)
 
 
 def _text(file: str) -> str:

@@ -164,8 +164,8 @@ def _registrars(options: argparse.Namespace) -> Registrars:
     if options.registrar_keys is None:
         return NO_REGISTRARS
     text = options.registrar_keys.read_text(encoding="utf-8")
-    rp_ids = options.passkey_rp_id or options.environment_rp_ids
-    return make_registrars(text, options.registrar_quorum, rp_ids)
+    origins = options.passkey_origin or options.environment_origins
+    return make_registrars(text, options.registrar_quorum, origins)
 
 
 def _serving_names(options: argparse.Namespace) -> frozenset[str]:
@@ -234,7 +234,7 @@ def _flag(name: str) -> str:
 
 
 def _add_registrars(parser: argparse.ArgumentParser, from_environment: Callable[[str, str], str]) -> list[str]:
-    """Add the flags of registrars' keys and passkeys; return the hosts of passkeys from the environment."""
+    """Add the flags of registrars' keys and passkeys; return the origins of consoles from the environment."""
     parser.add_argument(
         "--registrar-quorum",
         type=int,
@@ -249,12 +249,12 @@ def _add_registrars(parser: argparse.ArgumentParser, from_environment: Callable[
         help="public keys of the registrars, one .pub line each; as on the decision point",
     )
     parser.add_argument(
-        "--passkey-rp-id",
+        "--passkey-origin",
         action="append",
-        metavar="HOST",
-        help="host for which passkeys of reviewers are registered; repeatable; as on the decision point",
+        metavar="ORIGIN",
+        help="origin of a console where passkeys sign; repeatable; as on the decision point",
     )
-    return [host for host in from_environment("passkey-rp-id", "").split(",") if host]
+    return [origin for origin in from_environment("passkey-origin", "").split(",") if origin]
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -391,6 +391,6 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         environment_prefixes=prefixes,
         environment_replicas=replicas,
         environment_names=names,
-        environment_rp_ids=_add_registrars(parser, from_environment),
+        environment_origins=_add_registrars(parser, from_environment),
     )
     return parser

@@ -381,4 +381,20 @@ def test_signed_reviews_are_verified_by_the_registrars_key_and_a_forged_one_exit
 
 def test_a_file_that_holds_no_registrars_key_is_refused(folder: Path) -> None:
     ran = verify(folder, "a.log", "--registrar-key", str(folder / "witness.vkey"))
-    assert (ran.code, "line 2: not a public key" in ran.err) == (2, True)
+    assert (ran.code, f"{folder / 'witness.vkey'}: line 2: not a public key" in ran.err) == (2, True)
+
+
+def test_registrars_are_read_as_where_a_file_is_checked(folder: Path, tmp_path: Path) -> None:
+    given, copy = KeyFile.make(tmp_path / "registrar").path.with_name("registrar.pub"), tmp_path / "copy.pub"
+    copy.write_text(given.read_text())
+    manifest = tmp_path / "none.yaml"
+    for arguments, why in (
+        (("--registrar-key", str(given), "--registrar-key", str(copy)), f"{copy}: this key is in {given} too"),
+        (("--registrar-key", str(given), "--registrar-quorum", "2"), "--registrar-quorum 2: there are keys of 1"),
+        (("--registrar-key", str(tmp_path / "nowhere")), f"{tmp_path / 'nowhere'} cannot be read"),
+    ):
+        for ran in (
+            verify(folder, "a.log", *arguments),
+            commandline.run("reviewers", "check", str(manifest), *arguments),
+        ):
+            assert (ran.code, why in ran.err) == (2, True), ran

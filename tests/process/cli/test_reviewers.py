@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from bailiwick_engine.signatures.publickey import parse_key_line
 from support import commandline
 from support.commandline import Ran
 from support.offlineshell import OfflineShell
@@ -45,8 +46,15 @@ class Desk:
         assert ran.code == 0, ran
 
     def sign(self, registrar: str = "registrar") -> None:
-        ran = self.run("sign", self.manifest, "--key", self.key(registrar))
+        ran = self.run("sign", self.manifest, "--key", self.key(registrar), "--yes")
         assert ran.code == 0, ran
+
+    def put(self, old: str, new: str, entry: str = "reviewers") -> None:
+        """Change an entry of the manifest as no command of ours does."""
+        document = yaml.safe_load(self.manifest.read_text())
+        assert old in document["data"][entry]
+        document["data"][entry] = document["data"][entry].replace(old, new)
+        self.manifest.write_text(yaml.safe_dump(document))
 
     def check(self, *registrars: str, more: tuple[str, ...] = ()) -> tuple[int, dict[str, Any]]:
         keys = [part for one in registrars for part in ("--registrar-key", f"{self.key(one)}.pub")]
@@ -124,9 +132,7 @@ def test_as_many_registrars_as_are_asked_for_must_have_signed_the_very_file(desk
 def test_a_signature_that_no_longer_fits_is_dropped_and_one_that_is_edited_in_is_found(desk: Desk) -> None:
     desk.add(desk.request("carol"))
     desk.sign("one")
-    document = yaml.safe_load(desk.manifest.read_text())
-    document["data"]["reviewers"] = document["data"]["reviewers"].replace("oidc:carol", "oidc:mallory")
-    desk.manifest.write_text(yaml.safe_dump(document))
+    desk.put("oidc:carol", "oidc:mallory")
     code, said = desk.check("one")
     assert (code, "does not verify" in said["problem"]) == (1, True)
     desk.sign("two")
@@ -146,16 +152,16 @@ def test_a_key_is_removed_or_ended_and_the_serial_rises(desk: Desk) -> None:
     # Earlier still.
     assert desk.run("remove", desk.manifest, lost, "--valid-before", "2027-01-01").code == 0
     assert desk.data["reviewers"].count("valid-before") == 1
-    assert desk.run("remove", desk.manifest, lost).code == 0
+    assert desk.run("remove", desk.manifest, lost, "--unsigned").code == 0
     desk.sign()
     said = desk.check("registrar")[1]
     assert (said["serial"], [one["person"] for one in said["keys"]]) == (5, ["oidc:dave"])
-    assert desk.run("remove", desk.manifest, lost).err == f"error: the file has no key {lost}\n"
+    assert desk.run("remove", desk.manifest, lost).err.endswith(f"error: the file has no key {lost}\n")
 
 
 def test_a_second_key_counts_from_its_day_on(desk: Desk) -> None:
     desk.add(desk.request("carol"))
-    desk.add(desk.request("carol", "next"), more=("--valid-after", "2030-01-01"))
+    desk.add(desk.request("carol", "next"), more=("--valid-after", "2030-01-01", "--unsigned"))
     desk.sign()
     said = desk.check("registrar", more=("--at", "2029-12-31"))[1]
     assert [one["counts"].partition(" ")[0] for one in said["keys"]] == ["until", "from"]
@@ -186,7 +192,7 @@ def test_people_read_a_table(desk: Desk) -> None:
 def test_a_file_is_extended_without_a_new_key(desk: Desk) -> None:
     desk.add(desk.request("carol"))
     assert "there is nothing to add" in desk.run("add", desk.manifest).err
-    desk.add(more=("--expires", "2100-01-01"))
+    desk.add(more=("--expires", "2100-01-01", "--unsigned"))
     desk.sign()
     said = desk.check("registrar")[1]
     assert (said["serial"], said["expires"], len(said["keys"])) == (3, "2100-01-01T00:00:00Z", 1)
@@ -198,17 +204,22 @@ def test_the_page_of_signed_reviews_can_be_typed(desk: Desk) -> None:
 
     def typed(beginning: str) -> str:
         block = script("how-to/sign-reviews.md", beginning).replace("2027-12-01", "2099-12-01")
+        block = block.replace("--key registrar\n", "--key registrar --yes\n")
         if "SHA256:" in block:
             (fingerprint, *_) = re.findall(r"SHA256:[A-Za-z0-9+/]+", shell.type(CHECK).out)
             block = block.replace("SHA256:0Yk1...", fingerprint)
+        # There is no terminal to ask at.
         ran = shell.type(block)
         assert ran.code == 0, ran
         return ran.out
 
     typed("kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires")
     assert "oidc:carol" in typed("kubectl bailiwick reviewers check reviewers.yaml")
-    typed("kubectl bailiwick reviewers add reviewers.yaml carol-new.txt --valid-after")
-    typed("kubectl bailiwick reviewers remove reviewers.yaml SHA256:0Yk1...\n")
+    shell.succeed("git init --quiet --initial-branch main && git add reviewers.yaml && git commit --quiet -m first")
+    last = "git show HEAD:reviewers.yaml > signed-last.yaml\nkubectl bailiwick reviewers"
+    typed(f"{last} add reviewers.yaml carol-new.txt --valid-after")
+    shell.succeed("git commit --quiet -am second")
+    typed(f"{last} remove reviewers.yaml SHA256:0Yk1...\n")
     assert typed("kubectl bailiwick reviewers check reviewers.yaml").count("oidc:carol") == 1
 
 
@@ -241,6 +252,7 @@ def forged(text: str, forgery: str, other: str) -> str:
 )
 def test_a_request_that_does_not_prove_its_key_changes_no_file(desk: Desk, forgery: str) -> None:
     desk.add(desk.request("carol"))
+    desk.sign()
     before = desk.manifest.read_text()
     file = desk.folder / "forged.txt"
     file.write_text(forged(desk.request("carol", "next").read_text(), forgery, desk.request("dave").read_text()))
@@ -254,7 +266,7 @@ def test_a_key_is_enrolled_once_and_a_new_file_needs_its_end(desk: Desk) -> None
     assert "say with --expires when it ends" in desk.run("add", desk.manifest, request).err
     assert not desk.manifest.exists()
     desk.add(request)
-    again = desk.run("add", desk.manifest, request)
+    again = desk.run("add", desk.manifest, request, "--unsigned")
     assert (again.code, "a key belongs to one person, once" in again.err) == (2, True), again
 
 
@@ -264,7 +276,8 @@ def test_a_key_is_enrolled_once_and_a_new_file_needs_its_end(desk: Desk) -> None
         (("request", "--key", "none", "--reviewer", "carol"), "none.pub cannot be read"),
         (("request", "--key", "{desk}/registrar", "--reviewer", "carol of crm"), "the key cannot be enrolled"),
         (("sign", "{desk}/none.yaml", "--key", "{desk}/registrar"), "none.yaml cannot be read"),
-        (("sign", "{desk}/reviewers.yaml", "--key", "{desk}/none"), "--key: there is no file"),
+        (("sign", "{desk}/reviewers.yaml", "--key", "{desk}/none", "--yes"), "--key: there is no file"),
+        (("sign", "{desk}/reviewers.yaml", "--key", "{desk}/registrar"), "without a terminal, confirm with --yes"),
         (("check", "{desk}/registrar.pub", "--registrar-key", "{desk}/registrar.pub"), "the manifest must be"),
         (("check", "{desk}/reviewers.yaml", "--registrar-key", "{desk}/reviewers.yaml"), "the registrars' keys of"),
         (
@@ -279,3 +292,91 @@ def test_what_is_wrong_is_named(desk: Desk, arguments: tuple[str, ...], said: st
     desk.key("registrar")
     ran = desk.run(*(one.format(desk=desk.folder) for one in arguments))
     assert (ran.code, said in ran.err) == (2, True), ran
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("signatures", ["kept", "dropped"])
+def test_lines_that_no_signature_fits_are_not_taken_over_by_a_change(desk: Desk, signatures: str) -> None:
+    desk.add(desk.request("carol"))
+    desk.sign()
+    line = f'oidc:boss namespaces="review@bailiwick.dev" {public_line(desk.key("mallory"))}'
+    desk.put("of carol\n", f"of carol\n{line}\n")
+    if signatures == "dropped":
+        desk.put(desk.data["reviewers.sig"], "", "reviewers.sig")
+    lost, before = "SHA256:unknown", desk.manifest.read_text()
+    for change in (("add", desk.manifest, desk.request("erin")), ("remove", desk.manifest, lost)):
+        ran = desk.run(*change)
+        assert (ran.code, "no signature fits its lines" in ran.err) == (2, True), ran
+    assert desk.manifest.read_text() == before
+    assert desk.run("add", desk.manifest, desk.request("erin"), "--unsigned").code == 0
+
+
+def test_a_change_says_who_signed_what_it_changes(desk: Desk) -> None:
+    desk.add(desk.request("carol"))
+    desk.sign()
+    mine = parse_key_line(public_line(desk.key("registrar"))).fingerprint
+    assert f"Signed before by {mine}" in desk.run("add", desk.manifest, desk.request("dave")).err
+
+
+def signed_since(desk: Desk) -> Path:
+    """Return a copy of the manifest as it was signed last, before dave came and carol went."""
+    desk.add(desk.request("carol"))
+    desk.sign()
+    before = desk.folder / "before.yaml"
+    before.write_text(desk.manifest.read_text())
+    desk.add(desk.request("dave"), more=())
+    carols = parse_key_line(public_line(desk.key("carol"))).fingerprint
+    assert desk.run("remove", desk.manifest, carols, "--unsigned").code == 0
+    return before
+
+
+@pytest.mark.invariant(30)
+def test_a_registrar_is_shown_each_line_that_came_or_went_and_asked(desk: Desk) -> None:
+    before = signed_since(desk)
+    signing = ("sign", desk.manifest, "--key", desk.key("registrar"), "--since", before)
+    for typed, code in (("n\n", 1), ("\n", 1), ("y\n", 0)):
+        ran = commandline.run_at_terminal(
+            "reviewers", *map(str, signing), kubeconfig=desk.folder / "none", typed=typed, after="[y/N]"
+        )
+        assert ran.code == code, ran
+        assert re.search(r"^\+ oidc:dave +ssh-ed25519 +SHA256:", ran.err, re.MULTILINE), ran
+        assert re.search(r"^- oidc:carol +ssh-ed25519 +SHA256:", ran.err, re.MULTILINE), ran
+        assert bool(desk.data["reviewers.sig"]) is (code == 0)
+    # Nothing came or went: another registrar signs the same.
+    desk.add(more=("--expires", "2100-01-01"))
+    ran = desk.run("sign", desk.manifest, "--key", desk.key("two"), "--since", before, "--yes")
+    assert (ran.code, "+ oidc:dave" in ran.err) == (0, True), ran
+
+
+@pytest.mark.invariant(30)
+def test_what_is_compared_with_must_be_older_and_signed(desk: Desk) -> None:
+    before = signed_since(desk)
+    signing = ("sign", desk.manifest, "--key", desk.key("registrar"), "--yes", "--since")
+    assert "is not older" in desk.run(*signing, desk.manifest).err
+    before.write_text(before.read_text().replace("oidc:carol", "oidc:mallory"))
+    assert "no signature fits its lines" in desk.run(*signing, before).err
+    assert desk.data["reviewers.sig"] == ""
+    ran = desk.run(*signing[:-1])
+    assert (ran.code, "--since" in ran.err) == (0, True), ran
+
+
+OTHERS: Final = {
+    "a binding of roles": {"kind": "ClusterRoleBinding", "apiVersion": "rbac.authorization.k8s.io/v1"},
+    "another version": {"apiVersion": "v2"},
+    "no version": {"apiVersion": None},
+    "another name": {"metadata": {"name": "bailiwick-guard"}},
+    "no metadata": {"metadata": None},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_other_object_is_taken_for_the_manifest(desk: Desk, name: str) -> None:
+    desk.add(desk.request("carol"))
+    desk.manifest.write_text(yaml.safe_dump(yaml.safe_load(desk.manifest.read_text()) | OTHERS[name]))
+    for change in (
+        ("add", desk.manifest, desk.request("dave"), "--unsigned"),
+        ("sign", desk.manifest, "--key", desk.key("registrar"), "--yes"),
+        ("check", desk.manifest, "--registrar-key", f"{desk.key('registrar')}.pub"),
+    ):
+        ran = desk.run(*change)
+        assert (ran.code, "the manifest must be the ConfigMap bailiwick-reviewers" in ran.err) == (2, True), ran

@@ -14,6 +14,12 @@ from support.waits import until
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page, Route
 
+OTHER_RP: Final = "elsewhere.test"
+"""An RP id of no console. A browser asks its host, at port 443, whether it lets the page use its passkeys."""
+
+# So no process that has the port on the test's machine answers in place of that host, or keeps the browser waiting.
+_NO_OTHER_RP: Final = f"--host-resolver-rules=MAP {OTHER_RP} ^NOTFOUND"
+
 START: Final = 60_000
 """Milliseconds that a page may take on a machine that has much else to do."""
 
@@ -32,7 +38,7 @@ def launched(
     made: BrowserContext = playwright.chromium.launch_persistent_context(
         profile,
         executable_path=str(chromium()),
-        args=list(ARGUMENTS),
+        args=[*ARGUMENTS, _NO_OTHER_RP],
         java_script_enabled=scripts,
         ignore_https_errors=not strict_tls,
         viewport={"width": 1100, "height": 900},

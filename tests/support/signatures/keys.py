@@ -181,9 +181,9 @@ def config_map(text: str, *registrars: KeyFile) -> dict[str, Any]:
     return {"data": {"reviewers": text, "reviewers.sig": signatures}}
 
 
-def trust_in(*lines: str, rp_ids: frozenset[str] | None = frozenset({RP_ID})) -> ReviewerTrust:
+def trust_in(*lines: str, origins: frozenset[str] | None = frozenset({ORIGIN})) -> ReviewerTrust:
     """Return trust in these lines, as if registrars had signed them."""
-    return ReviewerTrust(parse_reviewer_keys(reviewers_text(*lines, expires=_FAR)), "", rp_ids)
+    return ReviewerTrust(parse_reviewer_keys(reviewers_text(*lines, expires=_FAR)), "", origins)
 
 
 def statement_of(grant: dict[str, Any], review: dict[str, Any]) -> bytes:

@@ -6,14 +6,13 @@ Holds: whoever enrols here does it as a registrar does: the file is raised, sign
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
+from bailiwick_engine.signatures.passkeyorigins import LOCAL_CONSOLES
 from support.pdp.processes import Bailiwick
 from support.pdp.tenant import Tenants
 from support.signing.sshkeygen import made_key
 from support.signing.storedkeys import apply, config_map
-
-RP_ID: Final = "bailiwick.localhost"
 
 
 @dataclass
@@ -30,7 +29,7 @@ class SignedInstallation:
     def begin(cls, closing: ExitStack, folder: Path) -> Self:
         """Start everything; it ends with `closing`."""
         registrar = made_key(folder / "registrar", "registrar")
-        flags = ("--registrar-keys", f"{registrar}.pub", "--passkey-rp-id", RP_ID)
+        flags = ("--registrar-keys", f"{registrar}.pub", "--passkey-origin", LOCAL_CONSOLES)
         bailiwick = Bailiwick.begin(closing, replicas=0)
         bailiwick.stop_operator()
         bailiwick.operator = bailiwick.stack.start_operator(*flags)

@@ -4,7 +4,6 @@ Holds: nothing is sent before the call was shown and somebody said yes to it, at
 sent is tied to the very object that was shown (uid, resourceVersion, binding), and is never sent again by itself.
 """
 
-import contextlib
 import re
 import shlex
 import sys
@@ -14,6 +13,7 @@ from typing import Final
 
 from bailiwick_cli import output
 from bailiwick_cli.commands.show import describe, read_context
+from bailiwick_cli.confirmation import confirm, has_terminal
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.sshkeygen import sign
@@ -142,25 +142,12 @@ def _confirm(options: ReviewFlags, grant: GrantView, decision: Decision) -> bool
         _compare(options.binding, grant)
     if options.yes and options.binding is not None:
         return True
-    if options.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if options.yes or not has_terminal():
         raise CliError(
             "without a terminal, or with --yes, also confirm the request by the first hex digits of its binding:\n"
             f"  {_instead(options, grant, decision)}"
         )
-    _forget_typed()
-    sys.stderr.write(f"{decision} this? [y/N] ")
-    sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _forget_typed() -> None:
-    """Throw away what was typed before the question: it is no answer to it."""
-    try:
-        import termios  # noqa: PLC0415 - not on every system
-    except ImportError:
-        return
-    with contextlib.suppress(termios.error):
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    return confirm(f"{decision} this?")
 
 
 def _compare(given: str, grant: GrantView) -> None:

@@ -8,12 +8,13 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bailiwick_api import times
 from bailiwick_cli import output
+from bailiwick_cli.confirmation import confirm, has_terminal
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.options import LogOutput, Output
 from bailiwick_cli.registrarkeys import read_registrars
@@ -32,6 +33,7 @@ from bailiwick_engine.signatures.statement import ENROL_NAMESPACE, REVIEWERS_NAM
 from bailiwick_governance.apiserver.people import who_am_i
 from bailiwick_governance.arguments import STDIN
 from bailiwick_governance.display import Line, legible, talk
+from bailiwick_governance.errors import UserError
 from bailiwick_governance.signing.enrolment import enrolment_line, enrolment_message, parse_enrolment
 from bailiwick_governance.signing.manifest import ReviewersManifest
 
@@ -71,7 +73,7 @@ def add(options: ReviewersAddFlags) -> int:
     if not requests and expires is None:
         raise CliError("there is nothing to add: name a request, or extend the file with --expires")
     if file.exists():
-        manifest = ReviewersManifest.parse(_read(options.manifest))
+        manifest = _manifest_to_change(options.manifest, unsigned=options.unsigned)
     elif expires is None:
         raise CliError(f"there is no file {file}: to make it, say with --expires when it ends")
     else:
@@ -85,24 +87,80 @@ def add(options: ReviewersAddFlags) -> int:
 def remove(options: ReviewersRemoveFlags) -> int:
     """Remove keys from a manifest, or end them."""
     before = None if options.valid_before is None else _moment(options.valid_before, "--valid-before")
-    return _replace(Path(options.manifest), _manifest(options.manifest).remove(options.keys, before))
+    manifest = _manifest_to_change(options.manifest, unsigned=options.unsigned)
+    return _replace(Path(options.manifest), manifest.remove(options.keys, before))
+
+
+def _manifest_to_change(file: str, *, unsigned: bool) -> ReviewersManifest:
+    """Read a manifest whose lines are kept. Raises `UserError` where anybody may have written them."""
+    manifest = _manifest(file)
+    if not unsigned:
+        try:
+            manifest.check_signed(file)
+        except UserError as error:
+            raise CliError(f"{error}. Start from a signed file; or read each line, and say --unsigned") from error
+    if manifest.fitting:
+        talk(f"Signed before by {_signers(manifest)}. If one is not a registrar, start from a file that is signed.")
+    return manifest
+
+
+def _signers(manifest: ReviewersManifest) -> str:
+    return ", ".join(one.key.fingerprint for one in manifest.fitting)
 
 
 def sign(options: ReviewersSignFlags) -> int:
-    """Show the file of a manifest, and add a registrar's signature."""
+    """Show the file of a manifest and what changed in it, ask, and add a registrar's signature."""
     manifest = _manifest(options.manifest)
+    before = None if options.since is None else _older_manifest(options.since, manifest)
+    if not options.yes and not has_terminal():
+        raise CliError("without a terminal, confirm with --yes")
     until = _day(manifest.keys.expires)
     talk(f"You sign the reviewers' file with serial {manifest.keys.serial}, which ends {until}, and these keys:")
-    rows = _rows(manifest, time.time())
+    _show_keys("  ", manifest, manifest.keys.entries)
+    if before is None:
+        talk("What came and went is not known here: name the manifest that was signed last with --since.")
+    else:
+        _show_changes(manifest, before)
+    if not options.yes and not confirm("Sign this?"):
+        talk("nothing was signed")
+        return Exit.NO
+    signed = manifest.sign(lambda message: ssh_sign(message, REVIEWERS_NAMESPACE, options.key))
+    return _replace(Path(options.manifest), signed)
+
+
+def _older_manifest(file: str, manifest: ReviewersManifest) -> ReviewersManifest:
+    """Read the manifest that was signed before. Raises `UserError` where it cannot be that."""
+    before = _manifest(file)
+    if before.keys.serial >= manifest.keys.serial:
+        raise CliError(
+            f"--since: {file} is not older: it has the serial {before.keys.serial},"
+            f" and the manifest {manifest.keys.serial}"
+        )
+    before.check_signed(file)
+    return before
+
+
+def _show_changes(manifest: ReviewersManifest, before: ReviewersManifest) -> None:
+    """Show the lines that came and went, and another end of the file."""
+    talk(f"Since the serial {before.keys.serial}, signed by {_signers(before) or 'no registrar'}:")
+    now, then = set(manifest.keys.entries), set(before.keys.entries)
+    _show_keys("- ", before, [one for one in before.keys.entries if one not in now])
+    _show_keys("+ ", manifest, [one for one in manifest.keys.entries if one not in then])
+    if now == then:
+        talk("  no line came or went")
+    if manifest.keys.expires != before.keys.expires:
+        talk(f"  the file ended {_day(before.keys.expires)} before")
+
+
+def _show_keys(mark: str, manifest: ReviewersManifest, keys: Iterable[ReviewerKey]) -> None:
+    """Show these keys of a manifest, a line each."""
     output.write(
         (
-            [("  ", ""), (f"{name}  {kind}  {key}  {comment}  {counts}", "")]
-            for name, kind, key, comment, _, counts in rows
+            [(mark, ""), (f"{name}  {kind}  {key}  {comment}  {counts}", "")]
+            for name, kind, key, comment, _, counts in _rows(keys, manifest.keys.expires, time.time())
         ),
         sys.stderr,
     )
-    signed = manifest.sign(lambda message: ssh_sign(message, REVIEWERS_NAMESPACE, options.key))
-    return _replace(Path(options.manifest), signed)
 
 
 def check(options: ReviewersCheckFlags) -> int:
@@ -111,7 +169,7 @@ def check(options: ReviewersCheckFlags) -> int:
     manifest = _manifest(options.manifest)
     now = time.time() if options.at is None else _moment(options.at, "--at")
     problem = _problem(manifest, registrars, now)
-    rows = list(_rows(manifest, now))
+    rows = list(_rows(manifest.keys.entries, manifest.keys.expires, now))
     if options.output is LogOutput.JSON:
         body = {
             "serial": manifest.keys.serial,
@@ -138,13 +196,13 @@ def _problem(manifest: ReviewersManifest, registrars: Registrars, now: float) ->
     return f"it expired {_day(manifest.keys.expires)}" if manifest.keys.expires <= now else None
 
 
-def _rows(manifest: ReviewersManifest, now: float) -> Iterator[tuple[str, str, str, str, str, str]]:
+def _rows(keys: Iterable[ReviewerKey], expires: float, now: float) -> Iterator[tuple[str, str, str, str, str, str]]:
     """Yield the cells of each key: person, type, fingerprint, comment, for which steps, and until when."""
-    for one in manifest.keys.entries:
+    for one in keys:
         signs = "Key, Required" if one.key.type in {SK_ED25519, SK_ECDSA} else "Key"
         yield (
             *(legible(one.principal), one.key.type, one.key.fingerprint, legible(one.comment) if one.comment else ""),
-            *(signs, _time_clause(one, manifest.keys.expires, now)),
+            *(signs, _time_clause(one, expires, now)),
         )
 
 

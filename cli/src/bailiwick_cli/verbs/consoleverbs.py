@@ -21,6 +21,14 @@ RegistrarKeysOption = Annotated[
 RegistrarQuorumOption = Annotated[
     int, typer.Option("--registrar-quorum", metavar="N", min=1, help="How many registrars must have signed.")
 ]
+PasskeyOriginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--passkey-origin",
+        metavar="ORIGIN",
+        help="With --registrar-keys: an origin where passkeys sign, as the decision point has it. Repeatable.",
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +64,7 @@ class ConsoleFlags(Flags):
     ] = None
     registrar_keys: RegistrarKeysOption = None
     registrar_quorum: RegistrarQuorumOption = 1
+    passkey_origin: PasskeyOriginOption = None
     installation: InstallationOption = INSTALLATION
 
 
@@ -126,4 +135,5 @@ class ServeConsoleFlags(Flags):
     ] = None
     registrar_keys: RegistrarKeysOption = None
     registrar_quorum: RegistrarQuorumOption = 1
+    passkey_origin: PasskeyOriginOption = None
     installation: InstallationOption = INSTALLATION

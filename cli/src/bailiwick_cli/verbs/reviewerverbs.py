@@ -10,6 +10,11 @@ import typer
 
 from bailiwick_cli.options import INSTALLATION, Flags, InstallationOption, LogOutput
 
+UnsignedOption = Annotated[
+    bool,
+    typer.Option("--unsigned", help="Change a file although no signature fits its lines, after you have read them."),
+]
+
 _MANIFEST: Final = typer.Argument(metavar="MANIFEST", help="File of the ConfigMap bailiwick-reviewers, as in Git.")
 
 
@@ -43,7 +48,9 @@ class ReviewersAddFlags(Flags):
     r"""Add the keys of people to the reviewers' file.
 
     Verifies the proof of each request, adds its line, raises the serial and drops the signatures of registrars, which
-    no longer fit. Compare each fingerprint with the person before you sign. The first request makes the file.
+    no longer fit. Compare each fingerprint with the person before you sign. The first request makes the file. If no
+    signature fits a file, anybody may have written its lines: it is changed only with --unsigned. So sign after each
+    change.
 
     Examples:
       kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires 2027-03-01
@@ -64,6 +71,7 @@ class ReviewersAddFlags(Flags):
         str | None,
         typer.Option("--expires", metavar="TIME", help="When the whole file ends. A new file needs it."),
     ] = None
+    unsigned: UnsignedOption = False
     installation: InstallationOption = INSTALLATION
 
 
@@ -72,7 +80,7 @@ class ReviewersRemoveFlags(Flags):
     r"""Remove a key from the reviewers' file, or end it later.
 
     Raises the serial and drops the signatures of registrars, which no longer fit. Approvals by a removed key that are
-    not used yet stop with it.
+    not used yet stop with it. As `reviewers add`, it takes a file that no signature fits only with --unsigned.
 
     Examples:
       kubectl bailiwick reviewers remove reviewers.yaml SHA256:0Yk1...
@@ -85,23 +93,31 @@ class ReviewersRemoveFlags(Flags):
         str | None,
         typer.Option("--valid-before", metavar="DATE", help="Keep the line, and end the key then (UTC)."),
     ] = None
+    unsigned: UnsignedOption = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReviewersSignFlags(Flags):
     """Sign the reviewers' file as a registrar.
 
-    Shows whose keys the file has, has `ssh-keygen` sign all of it, and adds the signature to the manifest. Signatures
-    that do not fit the file are dropped. Commit the manifest when enough registrars have signed.
+    Shows whose keys the file has and, with --since, which lines came and went. Then it asks, has `ssh-keygen` sign all
+    of the file, and adds the signature to the manifest. Signatures that do not fit the file are dropped. Commit the
+    manifest when enough registrars have signed.
 
     Examples:
       kubectl bailiwick reviewers sign reviewers.yaml --key ~/.ssh/registrar
+      kubectl bailiwick reviewers sign reviewers.yaml --key ~/.ssh/registrar --since signed-last.yaml
     """
 
     manifest: Annotated[str, _MANIFEST]
     key: Annotated[
         str, typer.Option("--key", metavar="FILE", help="Your SSH key, or its public key if ssh-agent holds it.")
     ]
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="FILE", help="The manifest that was signed last, to show what changed."),
+    ] = None
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)

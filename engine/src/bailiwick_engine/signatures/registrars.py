@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bailiwick_engine.signatures.passkeyorigins import PasskeyOriginError, parse_passkey_origin
 from bailiwick_engine.signatures.publickey import PublicKey, PublicKeyError, parse_key_line
 from bailiwick_engine.signatures.reviewerkeys import ReviewerKeys, ReviewerKeysError, parse_reviewer_keys
 from bailiwick_engine.signatures.sshsig import (
@@ -26,7 +27,6 @@ REVIEWERS_ENTRY: Final = "reviewers"
 SIGNATURES_ENTRY: Final = "reviewers.sig"
 MOST_SIGNATURES: Final = 16
 MOST_SIGNATURE_CHARACTERS: Final = 16_384
-_HOST: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _FLOOR: Final = re.compile(r"([1-9][0-9]{0,15}) (sha256:[0-9a-f]{64})")
 
 
@@ -36,12 +36,12 @@ class RegistrarsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Registrars:
-    """Who enrols reviewers, and how many of them must sign. `rp_ids`: hosts at which passkeys are used."""
+    """Who enrols reviewers, and how many of them must sign. `origins`: where passkeys are used."""
 
     keys: tuple[PublicKey, ...] = ()
     quorum: int = 1
-    rp_ids: frozenset[str] | None = frozenset()
-    """None: those of the enrolled keys."""
+    origins: frozenset[str] | None = frozenset()
+    """None: not known; the RP ids of the enrolled keys say."""
 
     def __bool__(self) -> bool:
         return bool(self.keys)
@@ -190,19 +190,17 @@ def parse_registrars(text: str) -> tuple[PublicKey, ...]:
     return tuple(found)
 
 
-def make_registrars(text: str, quorum: int, rp_ids: Iterable[str]) -> Registrars:
-    """Return the registrars of a file, how many must sign, and the hosts of passkeys. Raises `RegistrarsError`."""
+def make_registrars(text: str, quorum: int, origins: Iterable[str]) -> Registrars:
+    """Return the registrars of a file, how many must sign, and the origins of consoles. Raises `RegistrarsError`."""
     keys = parse_registrars(text)
     if not 1 <= quorum <= len(keys):
         message = f"a quorum of {quorum} needs as many keys, but the file has {len(keys)}"
         raise RegistrarsError(message)
-    for host in rp_ids:
-        if not _HOST.fullmatch(host):
-            message = (
-                f"{host} is not the id of a relying party: write a host name in lower case, without scheme and port"
-            )
-            raise RegistrarsError(message)
-    return Registrars(keys, quorum, frozenset(rp_ids))
+    try:
+        return Registrars(keys, quorum, frozenset(map(parse_passkey_origin, origins)))
+    except PasskeyOriginError as error:
+        message = f"--passkey-origin: {error}"
+        raise RegistrarsError(message) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +209,7 @@ class ReviewerTrust:
 
     keys: ReviewerKeys | None = None
     problem: str = "this installation has no registrars"
-    rp_ids: frozenset[str] | None = frozenset()
+    origins: frozenset[str] | None = frozenset()
 
 
 NO_REVIEWER_KEYS: Final = ReviewerTrust()
@@ -228,5 +226,5 @@ def judge_config_map(
         file = ReviewerKeyFile.from_config_map(config_map)
         keys = file.judge(registrars, *floors)
     except RegistrarsError as error:
-        return ReviewerTrust(problem=str(error), rp_ids=registrars.rp_ids), None
-    return ReviewerTrust(keys, "", registrars.rp_ids), file.floor(keys)
+        return ReviewerTrust(problem=str(error), origins=registrars.origins), None
+    return ReviewerTrust(keys, "", registrars.origins), file.floor(keys)

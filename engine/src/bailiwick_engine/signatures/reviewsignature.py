@@ -6,12 +6,12 @@ the key verified its user.
 """
 
 import json
-import re
 from functools import lru_cache
 from typing import Any, Final
 
 from bailiwick_api.kinds.approvalgrant import GrantStep, Review
 from bailiwick_engine.canonicaljson import NotCanonicalError
+from bailiwick_engine.signatures.passkeyorigins import accepts_passkey
 from bailiwick_engine.signatures.registrars import ReviewerTrust
 from bailiwick_engine.signatures.sshsig import (
     USER_PRESENT,
@@ -28,8 +28,8 @@ from bailiwick_engine.signatures.statement import (
     review_statement,
 )
 
-_ORIGIN: Final = re.compile(r"(https?)://([a-z0-9]([-a-z0-9.]*[a-z0-9])?)(:[1-9][0-9]{0,4})?")
-_LOCAL: Final = "localhost"
+# Members of client data that say that the page stood inside another one, in lower case.
+_FRAMED: Final = frozenset({"crossorigin", "toporigin"})
 _KEPT: Final = 1_024
 
 
@@ -69,7 +69,7 @@ def signed_review_problem(
         statement = review_statement(grant, review)
     except NotCanonicalError as error:
         return f"the review cannot be signed: {error}"
-    return statement_problem(text, statement, trust.rp_ids, verified_user=verified_user)
+    return statement_problem(text, statement, trust.origins, verified_user=verified_user)
 
 
 def enrolment_problem(reviewer: str, text: str, trust: ReviewerTrust, now: float) -> str | None:
@@ -90,10 +90,12 @@ def enrolment_problem(reviewer: str, text: str, trust: ReviewerTrust, now: float
     return None
 
 
-def statement_problem(text: str, statement: bytes, rp_ids: frozenset[str] | None, *, verified_user: bool) -> str | None:
+def statement_problem(
+    text: str, statement: bytes, origins: frozenset[str] | None, *, verified_user: bool
+) -> str | None:
     """Return why a signature is not one over this statement, made as the step asks; None where it is.
 
-    `rp_ids`: where passkeys may be used; None: where they are enrolled for.
+    `origins`: where passkeys may be used; None: not known, so wherever they are enrolled for.
     """
     try:
         signature = _parsed_signature(text)
@@ -105,7 +107,7 @@ def statement_problem(text: str, statement: bytes, rp_ids: frozenset[str] | None
         return "the security key was not touched: sign again and touch it"
     if verified_user and (signature.touch is None or not signature.touch.flags & USER_VERIFIED):
         return "the step needs a key that verifies its user: use a passkey, or a security key with -O verify-required"
-    return None if signature.assertion is None else _origin_problem(signature, rp_ids)
+    return None if signature.assertion is None else _origin_problem(signature, origins)
 
 
 def key_fingerprint(text: str) -> str | None:
@@ -129,30 +131,28 @@ def _is_signed(text: str, statement: bytes) -> bool:
     return verify(signature, signature.key, REVIEW_NAMESPACE, statement)
 
 
-def _origin_problem(signature: SshSignature, rp_ids: frozenset[str] | None) -> str | None:
+def _origin_problem(signature: SshSignature, origins: frozenset[str] | None) -> str | None:
     """Return why an assertion was not made where passkeys may be used (WebAuthn section 7.2); None where it was."""
     assertion, rp_id = signature.assertion, signature.key.application
     if assertion is None or rp_id is None:
         return None
-    if rp_ids is not None and rp_id not in rp_ids:
-        return f"passkeys of {rp_id} are not accepted here: set --passkey-rp-id"
     members = _client_data(assertion.client_data)
     if members is None:
         return "the client data of the passkey is not plain JSON: sign again in another browser"
-    if members.get("crossOrigin", False) is not False or "topOrigin" in members:
+    if any(name.lower() in _FRAMED and (name, value) != ("crossOrigin", False) for name, value in members.items()):
         return "the passkey was used from a page inside another page: sign on the console's own page"
-    match = _ORIGIN.fullmatch(assertion.origin)
-    host = "" if match is None else match[2]
-    local = host == _LOCAL or host.endswith(f".{_LOCAL}")
-    if match is None or not (host == rp_id or host.endswith(f".{rp_id}")) or (match[1] == "http" and not local):
-        return f"the passkey was used at {assertion.origin}, which is not {rp_id}: sign on the console's own page"
+    if not accepts_passkey(origins, rp_id, assertion.origin):
+        return (
+            f"the passkey was used at {assertion.origin}, where none of {rp_id} is accepted: sign on the console's own"
+            " page. --passkey-origin lists the origins of consoles"
+        )
     return None
 
 
 def _client_data(held: bytes) -> dict[str, Any] | None:
-    """Return the members of client data; None where it is no JSON object, or has a name twice: readers then differ."""
+    """Return the members of client data; None where it is no JSON object, or where readers of it differ."""
     try:
-        found = json.loads(held.decode(), object_pairs_hook=_distinct_names)
+        found = json.loads(held.decode(), object_pairs_hook=_distinct_names, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
@@ -164,3 +164,9 @@ def _distinct_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         message = "a name stands twice"
         raise ValueError(message)
     return found
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN and Infinity, which JSON does not have."""
+    message = f"{name} is no JSON"
+    raise ValueError(message)

@@ -157,7 +157,7 @@ class ReviewFold:
             except RegistrarsError:
                 continue
             newest = file.floor(keys)
-            yield _Version(since, ReviewerTrust(keys, "", self._registrars.rp_ids))
+            yield _Version(since, ReviewerTrust(keys, "", self._registrars.origins))
 
     def _problem(self, one: _Review, versions: list[_Version]) -> tuple[ReviewCode, str] | None:
         if one.signature is None:
@@ -174,7 +174,7 @@ class ReviewFold:
             statement = review_statement(one.grant, one.review)
         except NotCanonicalError as error:
             return ReviewCode.BADLY_SIGNED, str(error)
-        wrong = statement_problem(one.signature, statement, self._registrars.rp_ids, verified_user=one.verified_user)
+        wrong = statement_problem(one.signature, statement, self._registrars.origins, verified_user=one.verified_user)
         return None if wrong is None else (ReviewCode.BADLY_SIGNED, wrong)
 
 

@@ -37,7 +37,7 @@ class EnrolledKeys:
         return tuple(one.key for one in entries if one.principal == reviewer)
 
 
-UNREAD_KEYS: Final = EnrolledKeys(ReviewerTrust(problem="they were not read", rp_ids=None))
+UNREAD_KEYS: Final = EnrolledKeys(ReviewerTrust(problem="they were not read", origins=None))
 
 
 def read_enrolled_keys(cluster: ClusterClient, installation: str, registrars: Registrars) -> EnrolledKeys:
@@ -48,13 +48,13 @@ def read_enrolled_keys(cluster: ClusterClient, installation: str, registrars: Re
     except ApiError as error:
         if error.status == HTTPStatus.UNAUTHORIZED:
             raise
-        return EnrolledKeys(ReviewerTrust(problem=_why(error, where), rp_ids=None))
+        return EnrolledKeys(ReviewerTrust(problem=_why(error, where), origins=None))
     if registrars:
         return EnrolledKeys(judge_config_map(found, registrars)[0], judged=True)
     try:
         keys = parse_reviewer_keys(ReviewerKeyFile.from_config_map(found).text)
     except (RegistrarsError, ReviewerKeysError) as error:
-        return EnrolledKeys(ReviewerTrust(problem=f"{where}: {error}", rp_ids=None))
+        return EnrolledKeys(ReviewerTrust(problem=f"{where}: {error}", origins=None))
     return EnrolledKeys(ReviewerTrust(keys, "", None))
 
 

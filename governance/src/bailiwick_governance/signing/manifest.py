@@ -66,12 +66,12 @@ class ReviewersManifest:
             document = yaml.safe_load(text)
         except yaml.YAMLError as error:
             raise UserError(f"the manifest is no YAML: {' '.join(str(error).split())}") from error
-        data = document.get("data") if isinstance(document, dict) else None
+        data = document.get("data") if _is_ours(document) else None
         file = data.get(REVIEWERS_ENTRY) if isinstance(data, dict) else None
         signatures = data.get(SIGNATURES_ENTRY, "") if isinstance(data, dict) else ""
         if not isinstance(file, str) or not isinstance(signatures, str):
             raise UserError(
-                f"the manifest must be the ConfigMap {REVIEWERS_CONFIG_MAP} with an entry {REVIEWERS_ENTRY}"
+                f"the manifest must be the ConfigMap {REVIEWERS_CONFIG_MAP} (v1) with an entry {REVIEWERS_ENTRY}"
             )
         return cls(document, file, signatures, _read_keys(file))
 
@@ -128,6 +128,11 @@ class ReviewersManifest:
         except RegistrarsError:
             return ()
 
+    def check_signed(self, name: str) -> None:
+        """Raise `UserError` where the file, which is called so, has keys and no signature fits it."""
+        if self.keys.entries and not self.fitting:
+            raise UserError(f"{name}: no signature fits its lines, so anybody may have written them")
+
     def _fits(self, signature: SshSignature) -> bool:
         return verify(signature, signature.key, REVIEWERS_NAMESPACE, self.text.encode())
 
@@ -139,6 +144,14 @@ class ReviewersManifest:
         until = _rfc3339(self.keys.expires if expires is None else expires)
         text = "\n".join((f"{_SERIAL}{self.keys.serial + 1}", f"{_EXPIRES}{until}", *lines, ""))
         return ReviewersManifest(self.document, text, "", _read_keys(text))
+
+
+def _is_ours(document: object) -> bool:
+    """Tell whether a document is the ConfigMap, wherever it is."""
+    if not isinstance(document, dict) or (document.get("apiVersion"), document.get("kind")) != ("v1", "ConfigMap"):
+        return False
+    metadata = document.get("metadata")
+    return isinstance(metadata, dict) and metadata.get("name") == REVIEWERS_CONFIG_MAP
 
 
 def _read_keys(text: str) -> ReviewerKeys:

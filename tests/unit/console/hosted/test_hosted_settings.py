@@ -57,6 +57,7 @@ def test_the_host_is_as_a_browser_sends_it(url: str, host: str) -> None:
         ({"registrar_keys": "/nowhere"}, "/nowhere cannot be read"),
         ({"passkey_rp_id": "example.org"}, "--passkey-rp-id: 'example.org' must be bailiwick.example.com"),
         ({"passkey_rp_id": "ick.example.com"}, "--passkey-rp-id: .* or a domain above it"),
+        ({"passkey_origin": ["https://bailiwick.example.com"]}, "--passkey-origin needs --registrar-keys"),
     ],
 )
 def test_what_cannot_be_right_is_said(given: dict[str, Any], said: str) -> None:
@@ -83,6 +84,14 @@ def test_the_registrars_of_a_file_are_known_to_the_pages(tmp_path: Path) -> None
     key = made_key(tmp_path / "registrar")
     found = settings(registrar_keys=f"{key}.pub").places.registrars
     assert [str(one) for one in found.keys] == [public_line(key).rpartition(" ")[0]]
+    assert found.origins is None
+    own = "https://bailiwick.example.com"
+    many = settings(registrar_keys=f"{key}.pub", passkey_origin=[f"{own}:443", "https://other.example:8443"])
+    assert many.places.registrars.origins == frozenset({own, "https://other.example:8443"})
+    with pytest.raises(CliError, match=f"--passkey-origin: {own} is missing"):
+        settings(registrar_keys=f"{key}.pub", passkey_origin=["https://other.example"])
+    with pytest.raises(CliError, match="--passkey-origin: 'x' is not the origin of a console"):
+        settings(registrar_keys=f"{key}.pub", passkey_origin=["x"])
     with pytest.raises(CliError, match="--registrar-quorum 2: there are keys of 1 registrars"):
         settings(registrar_keys=f"{key}.pub", registrar_quorum=2)
 

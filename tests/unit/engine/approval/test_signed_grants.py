@@ -51,7 +51,9 @@ def test_with_ones_own_signature_it_is_usable() -> None:
         pytest.param(NO_REVIEWER_KEYS, id="without a file of keys"),
         pytest.param(trust_in(entry_line("dave", KEY.public)), id="with the key of another person"),
         pytest.param(trust_in(), id="with the key removed"),
-        pytest.param(trust_in(entry_line("carol", KEY.public), rp_ids=frozenset()), id="without the host of passkeys"),
+        pytest.param(
+            trust_in(entry_line("carol", KEY.public), origins=frozenset()), id="without the origin of passkeys"
+        ),
     ],
 )
 def test_it_is_unverifiable_at_once(trust: ReviewerTrust) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from bailiwick_engine.signatures.passkeyorigins import LOCAL_CONSOLES
 from bailiwick_engine.signatures.registrars import (
     NO_FLOOR,
     NO_REGISTRARS,
@@ -29,7 +30,9 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.files = [KeyFile.make(folder / f"registrar{number}") for number in range(3)]
         self.stranger = KeyFile.make(folder / "stranger")
-        self.registrars = make_registrars("\n".join(one.line for one in self.files), 2, ["bailiwick.example.com"])
+        self.registrars = make_registrars(
+            "\n".join(one.line for one in self.files), 2, ["https://bailiwick.example.com"]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,7 @@ def test_a_file_that_enough_registrars_signed_counts(office: Office) -> None:
     stored = config_map(reviewers_text(CAROL, serial=3), *office.files[:2])
     trust, newest = judge_config_map(stored, office.registrars, NO_FLOOR)
     assert trust.keys is not None
-    assert (trust.keys.serial, trust.problem, trust.rp_ids) == (3, "", frozenset({"bailiwick.example.com"}))
+    assert (trust.keys.serial, trust.problem, trust.origins) == (3, "", frozenset({"https://bailiwick.example.com"}))
     assert newest == SerialFloor(3, ReviewerKeyFile(stored["data"]["reviewers"], "").digest)
     assert SerialFloor.parse(str(newest)) == newest
 
@@ -147,13 +150,26 @@ REFUSED: Final = {
     "what is no key": ("ssh-ed25519\n", 1, (), "line 1: not a public key"),
     "a quorum of more": (f"{SecurityKey.make().public}", 2, (), "a quorum of 2 needs as many keys"),
     "a quorum of none": (f"{SecurityKey.make().public}", 0, (), "a quorum of 0"),
-    "a URL as a host": (f"{SecurityKey.make().public}", 1, ("https://x.example",), "host name in lower case"),
-    "a host in capitals": (f"{SecurityKey.make().public}", 1, ("X.example",), "host name in lower case"),
+    **{
+        f"the origin {origin}": (f"{SecurityKey.make().public}", 1, (origin,), "is not the origin of a console")
+        for origin in (
+            *("x.example", "http://x.example", "https://", "https://x.example/", "https://x.example/path"),
+            *("https://x.example:0", "https://x.example:65536", "https://x.example:", "https://a@x.example"),
+            *("https://a..b", "https://x.example.", "https://*.x.example", "https://x.example:*", "https://[fd00::1]"),
+            *("https://x.example\n", "http://*.bailiwick.localhost", "http://localhost:*"),
+        )
+    },
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_process_does_not_start_with(name: str) -> None:
-    text, quorum, hosts, why = REFUSED[name]
+    text, quorum, origins, why = REFUSED[name]
     with pytest.raises(RegistrarsError, match=why):
-        make_registrars(text, quorum, hosts)
+        make_registrars(text, quorum, origins)
+
+
+def test_an_origin_is_taken_as_a_browser_writes_it() -> None:
+    given = ("https://X.Example:443", "https://x.example:8443", "https://10.0.0.1:65535", LOCAL_CONSOLES)
+    wanted = frozenset({"https://x.example", "https://x.example:8443", "https://10.0.0.1:65535", LOCAL_CONSOLES})
+    assert make_registrars(f"{SecurityKey.make().public}", 1, given).origins == wanted

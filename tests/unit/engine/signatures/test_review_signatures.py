@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.kinds.approvalgrant import GrantStep, Review
+from bailiwick_engine.signatures.passkeyorigins import LOCAL_CONSOLES
 from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 from bailiwick_engine.signatures.reviewsignature import signature_problem
 from bailiwick_engine.signatures.sshsig import USER_PRESENT, SshSignature, write_signature
@@ -169,6 +170,9 @@ ELSEWHERE: Final[dict[str, Any]] = {
     "a page that names the one above": {"more": ',"crossOrigin":false,"topOrigin":"https://evil.example"'},
     "two origins": {"more": ',"origin":"https://evil.example"'},
     "two answers on the page": {"more": ',"crossOrigin":false,"crossOrigin":true'},
+    "a page inside another, in other letters": {"more": ',"crossorigin":true'},
+    "a page inside another, in other letters and not": {"more": ',"crossOrigin":false,"CROSSORIGIN":true'},
+    "a number that JSON does not have": {"more": ',"x":NaN'},
     "client data that is not JSON": {"more": ","},
     "client data that is too deep": {"more": ',"x":' + "[" * 1_200},
 }
@@ -180,26 +184,43 @@ def test_an_assertion_does_not_count_with(name: str) -> None:
         assert problem(review(PASSKEY.assertion(statement(), **ELSEWHERE[name])), asked=asked)
 
 
-def test_an_assertion_counts_on_any_port_and_name_below_the_host() -> None:
+@pytest.mark.invariant(30)
+def test_an_assertion_counts_at_the_exact_origins_of_consoles_alone() -> None:
+    lines = entry_line("oidc:carol", PASSKEY.public)
     for origin in (f"{ORIGIN}:8443", f"https://console.{RP_ID}"):
-        assert problem(review(PASSKEY.assertion(statement(), origin=origin))) == ""
-    local = SecurityKey.make("bailiwick.localhost")
-    trust = trust_in(entry_line("oidc:carol", local.public), rp_ids=frozenset({"bailiwick.localhost"}))
-    for origin, wanted in (
+        signed = review(PASSKEY.assertion(statement(), origin=origin))
+        assert f"used at {origin}" in problem(signed)
+        assert problem(signed, trust=trust_in(lines, origins=frozenset({ORIGIN, origin}))) == ""
+        assert problem(signed, trust=trust_in(lines, origins=None)) == ""
+    listed = frozenset({"https://other.example"})
+    signed = review(PASSKEY.assertion(statement(), origin="https://other.example"))
+    assert "used at https://other.example" in problem(signed, trust=trust_in(lines, origins=listed))
+
+
+@pytest.mark.parametrize(
+    ("origin", "counts"),
+    [
         ("http://r0123456789abcdef.bailiwick.localhost:41234", True),
         ("http://bailiwick.localhost:1", True),
         ("http://localhost:41234", False),
+        ("http://xbailiwick.localhost:41234", False),
         ("http://bailiwick.localhost.evil.example", False),
-    ):
-        assert (problem(review(local.assertion(statement(), origin=origin)), trust=trust) == "") is wanted
+    ],
+)
+def test_an_assertion_of_a_console_on_loopback_counts_at_any_port_below_its_name(origin: str, *, counts: bool) -> None:
+    local = SecurityKey.make("bailiwick.localhost")
+    lines, signed = entry_line("oidc:carol", local.public), review(local.assertion(statement(), origin=origin))
+    assert (problem(signed, trust=trust_in(lines, origins=frozenset({LOCAL_CONSOLES}))) == "") is counts
+    assert (problem(signed, trust=trust_in(lines, origins=None)) == "") is counts
+    assert problem(signed, trust=trust_in(lines))
 
 
 def test_an_enrolled_passkey_of_another_host_does_not_count() -> None:
     other = SecurityKey.make("other.example")
     lines = entry_line("oidc:carol", other.public)
     signed = review(other.assertion(statement(), origin="https://other.example"))
-    assert "set --passkey-rp-id" in problem(signed, trust=trust_in(lines))
-    assert problem(signed, trust=trust_in(lines, rp_ids=None)) == ""
+    assert "--passkey-origin" in problem(signed, trust=trust_in(lines))
+    assert problem(signed, trust=trust_in(lines, origins=None)) == ""
 
 
 def test_text_that_is_no_signature_does_not_count() -> None:

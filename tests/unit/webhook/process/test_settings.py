@@ -20,7 +20,10 @@ REFUSED: Final[dict[str, tuple[tuple[str, ...], str]]] = {
     "an address of the network": (("--host", "10.0.0.7"), "10.0.0.7 is not loopback"),
     "a name": (("--host", "pdp.example"), "pdp.example is not loopback"),
     "registrars without a file": (("--registrar-keys", "none.pub"), "--registrar-keys none.pub: "),
-    "passkeys without registrars": (("--passkey-rp-id", "a.example"), "--passkey-rp-id needs --registrar-keys"),
+    "passkeys without registrars": (
+        ("--passkey-origin", "https://a.example"),
+        "--passkey-origin needs --registrar-keys",
+    ),
     "registrars without a cluster": (
         ("--policies", "dir", "--development", "--registrar-keys", "none.pub"),
         "--registrar-keys needs a cluster",

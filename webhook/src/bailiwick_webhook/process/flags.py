@@ -10,6 +10,7 @@ from typing import Final
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile.kubenames import ENDPOINT
+from bailiwick_engine.signatures.passkeyorigins import LOCAL_CONSOLES
 from bailiwick_webhook.approvals.throttle import PENDING_GRANTS
 from bailiwick_webhook.http.shares.bounds import Bounds
 from bailiwick_webhook.process.flagvalues import (
@@ -249,11 +250,12 @@ def parser() -> argparse.ArgumentParser:
         help="number of registrars who must sign the file of reviewers' keys",
     )
     identity.add_argument(
-        "--passkey-rp-id",
-        metavar="HOST",
+        "--passkey-origin",
+        metavar="ORIGIN",
         action="append",
         default=[],
-        help="host for which passkeys of reviewers are registered; repeatable (default: passkeys are not accepted)",
+        help="origin of a console where passkeys sign, such as https://bailiwick.example.com; repeatable; for consoles"
+        f" on loopback {LOCAL_CONSOLES} (default: passkeys are not accepted)",
     )
     store = parser.add_argument_group("freshness")
     store.add_argument(

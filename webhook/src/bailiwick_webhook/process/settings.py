@@ -41,7 +41,7 @@ _CLUSTER_ONLY: Final = (
     "namespace_pending_grants",
     "registrar_keys",
     "registrar_quorum",
-    "passkey_rp_id",
+    "passkey_origin",
 )
 
 
@@ -120,8 +120,8 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
     except issuers.IssuersError as error:
         parser.error(f"--issuers: {error}")
     _check_cluster_issuer(parser, options, configured)
-    if options.passkey_rp_id and not options.registrar_keys:
-        parser.error("--passkey-rp-id needs --registrar-keys: registrars enrol the passkeys of reviewers")
+    if options.passkey_origin and not options.registrar_keys:
+        parser.error("--passkey-origin needs --registrar-keys: registrars enrol the passkeys of reviewers")
     return WebhookSettings(
         policies=options.policies,
         development=options.development,
@@ -183,7 +183,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
 def _registrars(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Registrars:
     try:
         text = options.registrar_keys.read_text(encoding="utf-8")
-        return make_registrars(text, options.registrar_quorum, options.passkey_rp_id)
+        return make_registrars(text, options.registrar_quorum, options.passkey_origin)
     except (OSError, UnicodeDecodeError, RegistrarsError) as error:
         parser.error(f"--registrar-keys {options.registrar_keys}: {error}")
 

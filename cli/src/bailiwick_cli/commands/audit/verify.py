@@ -6,18 +6,17 @@ Holds: it says up to when nothing was removed or changed, and never that nothing
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from bailiwick_api import times
 from bailiwick_cli import output
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.options import LogOutput, Output
+from bailiwick_cli.registrarkeys import read_registrars
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.signatures.publickey import PublicKey
-from bailiwick_engine.signatures.registrars import Registrars, RegistrarsError, parse_registrars
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
@@ -72,14 +71,8 @@ def run(options: VerifyFlags) -> int:
 
 def _review_fold(options: VerifyFlags) -> ReviewFold:
     """Return what verifies signed reviews by the registrars' keys that are given. Raises `CliError`."""
-    keys: list[PublicKey] = []
-    for name in options.registrar_key or ():
-        try:
-            keys += parse_registrars(Path(name).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, RegistrarsError) as error:
-            raise CliError(f"--registrar-key {name}: {error}") from error
-    # The hosts of passkeys are in the enrolled keys.
-    return ReviewFold(Registrars(tuple(keys), options.registrar_quorum, rp_ids=None))
+    files = options.registrar_key or []
+    return ReviewFold(read_registrars(files, options.registrar_quorum) if files else NO_REGISTRARS)
 
 
 def _contradictions(records: DerivedRecords | None, histories: HistoryReport, signed: ReviewReport) -> int:
