@@ -18,6 +18,7 @@ import requests
 import yaml
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE, GUARD_CONFIG_MAP, Installation
+from bailiwick_engine.signatures.passkeyorigins import LOCAL_CONSOLES
 from demo.accounts import Accounts, FromHere
 from demo.ground import ROOT, Ground, Keeper, Workloads
 from demo.pods import Written
@@ -269,7 +270,7 @@ class Stack(Ground):
     def _signing_flags(self) -> tuple[str, ...]:
         if self.registrar_keys is None:
             return ()
-        return (f"--registrar-keys={self.registrar_keys}", f"--passkey-rp-id={RP_ID}")
+        return (f"--registrar-keys={self.registrar_keys}", f"--passkey-origin={LOCAL_CONSOLES}")
 
     def _let_go(self, port: int) -> None:
         """Leave a port to the one of ours that is to listen there."""
