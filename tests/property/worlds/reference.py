@@ -244,7 +244,6 @@ _ENDED = {
     "Denied": "approval_denied",
     "Expired": "approval_expired",
     "Withdrawn": "approval_required",
-    "Consumed": "approval_consumed",
     "Lapsed": "approval_expired",
     "Revoked": "approval_revoked",
 }
@@ -296,6 +295,8 @@ def _state(world: World, gates: Gates, grant: Object) -> str:  # noqa: C901, PLR
     if "revocation" in grant["spec"] or "deletionTimestamp" in grant["metadata"]:
         return "approval_revoked"
     phase = status.get("phase", "Pending")
+    if phase == "Consumed":
+        return _used_up(world, gates, grant)
     if phase in _ENDED:
         return _ENDED[phase]
     if not _is_current(world, gates, request):
@@ -334,6 +335,27 @@ def _state(world: World, gates: Gates, grant: Object) -> str:  # noqa: C901, PLR
     if status.get("uses", 0) >= min([request["maxUses"], *(rule["approval"].get("maxUses", 1) for _, rule in gates)]):
         return "approval_consumed"
     return "usable"
+
+
+def _used_up(world: World, gates: Gates, grant: Object) -> str:
+    """Nothing but the approvals and their times makes a grant one that was used up: any phase can be written."""
+    request, status = grant["spec"]["request"], grant["status"]
+    approvers = _counted(world, grant)
+    filled = [name for name, _ in approvers.values()]
+    if any(decision == "Deny" for _, decision in approvers.values()) or any(
+        filled.count(step["name"]) < step["count"] for step in request["steps"]
+    ):
+        return "approval_required"
+    if _is_current(world, gates, request):
+        window = min([request["windowSeconds"], *(rule["approval"].get("windowSeconds", 600) for _, rule in gates)])
+        born, deadline = _time(grant["metadata"]["creationTimestamp"]), _time(request["pendingUntilTime"])
+        approved, end = _time(status["approvedTime"]), _time(status["notAfterTime"])
+        uses = [_time(use["time"]) for use in status.get("useRecords", [])]
+        if not (born <= approved <= deadline and 0 < end - approved <= window):
+            return "approval_required"
+        if any(use < approved - 2 * _SKEW or use > end + _SKEW for use in uses):
+            return "approval_required"
+    return "approval_consumed"
 
 
 def _time(text: str) -> float:

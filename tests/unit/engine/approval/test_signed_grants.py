@@ -58,6 +58,16 @@ def test_it_is_unverifiable_at_once(trust: ReviewerTrust) -> None:
     assert fit(approved(), trust) is Fitness.UNVERIFIABLE
 
 
+@pytest.mark.invariant(30)
+def test_a_grant_that_is_used_up_counts_as_that_only_while_its_signatures_count() -> None:
+    """The call that used it up may come again for a moment."""
+    used_up = approved()
+    used_up["status"] |= {"phase": "Consumed", "uses": 1}
+    assert fit(used_up) is Fitness.CONSUMED
+    assert fit(used_up, trust_in()) is Fitness.OUTDATED
+    assert fit(used_up, NO_REVIEWER_KEYS) is Fitness.OUTDATED
+
+
 @pytest.mark.invariant(7, 30)
 def test_a_signature_is_over_the_whole_request_as_it_is_stored() -> None:
     """The models know all fields of a request: one that they leave out of their own form would still be signed."""
