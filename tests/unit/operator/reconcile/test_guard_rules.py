@@ -76,7 +76,7 @@ class TestTheRecord:
         assert void_after(record, PROOF) == after
 
     def test_of_a_proof_says_when_and_up_to_where(self) -> None:
-        assert new_record(PROOF, 180, NOW, NONE, NO_FLOOR) == Record("sha256:now", at(), 180, "store")
+        assert new_record(PROOF, 180, NOW, NONE, reviewers=NO_FLOOR) == Record("sha256:now", at(), 180, "store")
 
 
 class TestWhatFalls:
