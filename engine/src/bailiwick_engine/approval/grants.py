@@ -26,6 +26,7 @@ from bailiwick_api.kinds.approvalgrant import (
 from bailiwick_api.kinds.matches import RESOURCE_ID_PATTERN
 from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX
 from bailiwick_engine.approval import granttimes, quorum
+from bailiwick_engine.approval.display import is_shown
 from bailiwick_engine.approval.gates import Gate, plain_steps
 from bailiwick_engine.approval.revokedgrants import ending_revocation
 from bailiwick_engine.call import Call, Json, Party, Resource
@@ -133,8 +134,8 @@ class Fitness(Enum):
     DENIED = Reason.APPROVAL_DENIED
     REVOKED = Reason.APPROVAL_REVOKED
     OUTDATED = Reason.APPROVAL_REQUIRED
-    """Of a rule that means something else now, of a policy that was re-created, or used up without its reviews: ask
-    again."""
+    """Of a rule that means something else now, of a policy that was re-created, or it does not show its reviewers this
+    call as it is shown now, or it is used up without its reviews: ask again."""
     UNVERIFIABLE = Reason.APPROVAL_UNVERIFIABLE
     """Its times do not fit each other, or it says that it is active and its counted reviews do not bear that out."""
     EARLY = Reason.CLOCK_SKEW
@@ -268,7 +269,7 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
         return Fitness.REVOKED
     if ended is not None:
         return _used_up(grant, gate, call, subject, around)
-    if not current(grant, gate):
+    if not current(grant, gate) or not _shows(grant, gate, call):
         return Fitness.OUTDATED
     return _open(grant, gate, _tally(grant, call, subject, around), around.now)
 
@@ -277,9 +278,14 @@ def _used_up(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circu
     """Judge what says that it is used up: the call that did that may come again, and only by what was approved."""
     if not _tally(grant, call, subject, around).met:
         return Fitness.OUTDATED
-    if current(grant, gate) and not _approved_in_time(grant, gate):
+    if current(grant, gate) and not (_shows(grant, gate, call) and _approved_in_time(grant, gate)):
         return Fitness.OUTDATED
     return Fitness.CONSUMED
+
+
+def _shows(grant: Grant, gate: Gate, call: Call) -> bool:
+    """Tell whether its reviewers were shown this very call; one by hand shows what it names, and nothing else."""
+    return grant.by_hand or is_shown(grant.request.display, call, gate)
 
 
 def _open(grant: Grant, gate: Gate, tally: quorum.Quorum, now: float) -> Fitness:
