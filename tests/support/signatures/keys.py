@@ -190,7 +190,7 @@ def statement_of(grant: dict[str, Any], review: dict[str, Any]) -> bytes:
     """Return the statement of a review of a stored grant."""
     metadata, request = grant["metadata"], grant["spec"]["request"]
     binding = request["binding"].get("digest") or metadata["uid"]
-    reviewed = ReviewedGrant(metadata["namespace"], metadata["name"], metadata["uid"], request_digest(request), binding)
+    reviewed = ReviewedGrant(metadata["namespace"], metadata["name"], metadata["uid"], request_digest(grant), binding)
     reason = review.get("reason")
     digest = None if reason is None else "sha256:" + hashlib.sha256(reason.encode()).hexdigest()
     signed = SignedReview(review["reviewer"], review["step"], review.get("group"), digest, review["decision"])

@@ -46,7 +46,7 @@ GrantKey = tuple[str, str, str]
 class Grant:
     """A grant as the API server returned it. Times are seconds since the epoch.
 
-    `request_digest` is of `spec.request` as stored; None where no step asks for a signature, which covers it.
+    `request_digest` is of what is asked for, as stored; None where no step asks for a signature, which covers it.
     """
 
     namespace: str
@@ -168,13 +168,13 @@ def parse(raw: Mapping[str, Any]) -> Grant | None:
             reviews=tuple(parsed.spec.reviews or ()),
             revoked=parsed.spec.revocation is not None,
             status=parsed.status or ApprovalGrantStatus(),
-            request_digest=_digest_to_sign(raw["spec"]["request"], parsed.spec.request),
+            request_digest=_digest_to_sign(raw, parsed.spec.request),
         )
     except (KeyError, TypeError, ValidationError, ValueError):
         return None
 
 
-def _digest_to_sign(stored: Any, request: Request) -> str | None:  # noqa: ANN401 - JSON
+def _digest_to_sign(stored: Mapping[str, Any], request: Request) -> str | None:
     return request_digest(stored) if any(step.signature is not None for step in request.steps) else None
 
 
