@@ -10,12 +10,24 @@ from bailiwick_cli.errors import CliError
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, parse_registrars
 
 
-def registrars_of(file: str | None, quorum: int) -> Registrars:
+def registrars_of(file: str | None, quorum: int | None) -> Registrars:
     """Return the registrars of a file, or none. Raises `CliError`."""
     return NO_REGISTRARS if file is None else read_registrars([file], quorum)
 
 
-def read_registrars(files: list[str], quorum: int) -> Registrars:
+def quorum_of(keys: int, asked: int | None) -> int:
+    """Return how many of so many registrars must sign. Raises `CliError`.
+
+    Of several there is no default: the cluster may ask for more than one, and a file that fewer signed never counted.
+    """
+    if asked is None and keys > 1:
+        raise CliError(f"there are keys of {keys} registrars: say with --registrar-quorum how many must sign")
+    if asked is not None and asked > max(keys, 1):
+        raise CliError(f"--registrar-quorum {asked}: there are keys of {keys} registrars; give more")
+    return asked or 1
+
+
+def read_registrars(files: list[str], quorum: int | None) -> Registrars:
     """Return the registrars of all files. A passkey is judged by the RP id that it was enrolled for.
 
     Raises `CliError`.
@@ -24,9 +36,7 @@ def read_registrars(files: list[str], quorum: int) -> Registrars:
         keys = parse_registrars("\n".join(_text(file) for file in files))
     except RegistrarsError as error:
         raise CliError(f"the registrars' keys of {', '.join(files)}: {error}") from error
-    if quorum > len(keys):
-        raise CliError(f"--registrar-quorum {quorum}: there are keys of {len(keys)} registrars; give more")
-    return Registrars(keys, quorum, None)
+    return Registrars(keys, quorum_of(len(keys), quorum), None)
 
 
 def _text(file: str) -> str:

@@ -118,7 +118,12 @@ def test_as_many_registrars_as_are_asked_for_must_have_signed_the_very_file(desk
     # A change ends all of it.
     desk.add(desk.request("dave"), more=())
     assert desk.data["reviewers.sig"] == ""
-    assert desk.check("one", "two")[0] == 1
+    assert desk.check("one", "two", more=two)[0] == 1
+    # How many must sign is the cluster's to say: by one of two, a file would pass that never counted there.
+    asked = [part for one in ("one", "two") for part in ("--registrar-key", f"{desk.key(one)}.pub")]
+    for verb, of in (("reviewers check", [desk.manifest]), ("audit verify", [])):
+        ran = commandline.run(*verb.split(), *map(str, [*of, *asked]))
+        assert (ran.code, "say with --registrar-quorum" in ran.err) == (2, True), ran
 
 
 def test_a_signature_that_no_longer_fits_is_dropped_and_one_that_is_edited_in_is_found(desk: Desk) -> None:

@@ -84,9 +84,14 @@ class VerifyFlags(Flags):
         ),
     ] = None
     registrar_quorum: Annotated[
-        int,
-        typer.Option("--registrar-quorum", metavar="N", min=1, help="How many of the registrars must have signed."),
-    ] = 1
+        int | None,
+        typer.Option(
+            "--registrar-quorum",
+            metavar="N",
+            min=1,
+            help="How many of the registrars must have signed, as in the cluster. Required with several keys.",
+        ),
+    ] = None
     leaves: Annotated[list[str] | None, _LEAVES] = None
     since: Annotated[
         str | None,

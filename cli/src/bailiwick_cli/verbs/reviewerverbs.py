@@ -122,9 +122,14 @@ class ReviewersCheckFlags(Flags):
         typer.Option("--registrar-key", metavar="FILE", help="Public keys of registrars that you trust. Repeatable."),
     ]
     registrar_quorum: Annotated[
-        int,
-        typer.Option("--registrar-quorum", metavar="N", min=1, help="How many registrars must have signed the file."),
-    ] = 1
+        int | None,
+        typer.Option(
+            "--registrar-quorum",
+            metavar="N",
+            min=1,
+            help="How many registrars must have signed the file, as in the cluster. Required with several keys.",
+        ),
+    ] = None
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="The time to judge by, in RFC 3339. Default: now.")
     ] = None

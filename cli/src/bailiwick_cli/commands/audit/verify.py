@@ -13,6 +13,7 @@ from bailiwick_cli import output
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.options import LogOutput, Output
+from bailiwick_cli.registrarkeys import quorum_of
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
@@ -66,7 +67,7 @@ def run(options: VerifyFlags) -> int:
         talk(f"note: {note}")
     for note in (*histories_notes(histories), *reviews_notes(signed)):
         talk(f"note: {note}")
-    bad = any(report.bad for report in reports) or bool(_contradictions(records, histories, signed))
+    bad = any(report.bad for report in reports) or bool(_contradictions(records, histories, signed)) or signed.bad
     return Exit.NO if bad else Exit.OK
 
 
@@ -79,7 +80,7 @@ def _review_fold(options: VerifyFlags) -> ReviewFold:
         except (OSError, UnicodeDecodeError, RegistrarsError) as error:
             raise CliError(f"--registrar-key {name}: {error}") from error
     # The hosts of passkeys are in the enrolled keys.
-    return ReviewFold(Registrars(tuple(keys), options.registrar_quorum, rp_ids=None))
+    return ReviewFold(Registrars(tuple(keys), quorum_of(len(keys), options.registrar_quorum), rp_ids=None))
 
 
 def _contradictions(records: DerivedRecords | None, histories: HistoryReport, signed: ReviewReport) -> int:
@@ -94,7 +95,7 @@ def _lines(
     signed: ReviewReport,
 ) -> Iterator[Line]:
     contradicted = _contradictions(records, histories, signed)
-    bad = contradicted or any(report.bad for report in reports)
+    bad = contradicted or signed.bad or any(report.bad for report in reports)
     yield [(headline(reports, contradicted=contradicted), "bold red" if bad else "bold")]
     intact = sum(report.intact for report in reports)
     yield [
