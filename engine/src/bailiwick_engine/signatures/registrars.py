@@ -172,11 +172,15 @@ def parse_registrars(text: str) -> tuple[PublicKey, ...]:
     Raises `RegistrarsError` with the line.
     """
     found: list[PublicKey] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
+    for number, line in enumerate(text.split("\n"), start=1):
+        # What another reader takes for the end of a line would hide a second key in one.
+        if not (line.isascii() and line.isprintable()):
+            message = f"line {number}: it has a character that is not printable ASCII"
+            raise RegistrarsError(message)
+        if not line.strip(" ") or line.startswith("#"):
             continue
         try:
-            key = parse_key_line(line.strip())
+            key = parse_key_line(line.strip(" "))
         except PublicKeyError as error:
             message = f"line {number}: {error}"
             raise RegistrarsError(message) from error

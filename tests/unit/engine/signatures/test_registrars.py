@@ -1,5 +1,7 @@
 """Registrars: only what enough of them signed counts, and nothing that was replaced comes back."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +22,7 @@ from bailiwick_engine.signatures.registrars import (
 from bailiwick_engine.signatures.statement import REVIEW_NAMESPACE
 from support.signatures.keys import KeyFile, SecurityKey, config_map, entry_line, reviewers_text
 
+ROOT: Final = Path(__file__).parents[4]
 CAROL: Final = entry_line("oidc:carol", SecurityKey.make().public)
 
 
@@ -150,6 +153,19 @@ REFUSED: Final = {
     "a URL as a host": (f"{SecurityKey.make().public}", 1, ("https://x.example",), "host name in lower case"),
     "a host in capitals": (f"{SecurityKey.make().public}", 1, ("X.example",), "host name in lower case"),
 }
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("between", [*"\u2028\u2029\x0b\x0c\x1c\x1d\x1e\x85\r\0\t", "\u00a0"])
+def test_one_line_is_one_registrar_whatever_a_reader_takes_for_a_line(between: str) -> None:
+    """Else a second key, which an item of the chart shows as a comment, meets a quorum of two."""
+    item = f"{SecurityKey.make().public} alice{between}{SecurityKey.make().public}"
+    with pytest.raises(RegistrarsError, match="line 1: "):
+        make_registrars(f"{item}\n{SecurityKey.make().public}\n", 2, [])
+    schema = json.loads((ROOT / "charts/bailiwick/values.schema.json").read_text(encoding="utf-8"))
+    pattern = schema["properties"]["reviewers"]["properties"]["registrars"]["items"]["pattern"]
+    assert re.search(pattern, item) is None
+    assert re.search(pattern, item.replace(between, " "))
 
 
 @pytest.mark.parametrize("name", REFUSED)
