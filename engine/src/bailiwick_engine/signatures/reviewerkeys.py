@@ -16,6 +16,8 @@ from bailiwick_engine.signatures.statement import REVIEW_NAMESPACE
 
 MOST_BYTES: Final = 256 * 1024
 KEYS_PER_PERSON: Final = 8
+MOST_PRINCIPAL: Final = 1022
+"""As OpenSSH reads them."""
 MAX_SERIAL: Final = 2**53 - 1
 _SERIAL: Final = re.compile(r"# serial: ([1-9][0-9]{0,15})")
 _EXPIRES: Final = re.compile(r"# expires: ([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)")
@@ -123,6 +125,9 @@ def _entry(line: str) -> ReviewerKey | None:
     if _AMBIGUOUS.search(principal):
         message = f'{principal} must be one exact username, without any of * ? ! , " # \\'
         raise ReviewerKeysError(message)
+    if len(principal.encode()) > MOST_PRINCIPAL:
+        message = f"the username must have at most {MOST_PRINCIPAL} characters"
+        raise ReviewerKeysError(message)
     after, before = _options(options)
     return ReviewerKey(principal, parse_key_text(kind, encoded), after, before, comment or "")
 
@@ -161,6 +166,9 @@ def _bound(options: dict[str, str], name: str) -> float | None:
         moment = _seconds(text, f"%Y%m%d{'%H%M%S'[: len(text) - len('YYYYMMDDZ')]}Z")
     if moment is None:
         message = f'{name}="{text}" must be a time in UTC: YYYYMMDDZ, YYYYMMDDhhmmZ or YYYYMMDDhhmmssZ'
+        raise ReviewerKeysError(message)
+    if moment <= 0:
+        message = f'{name}="{text}" must be later than 1970-01-01: OpenSSH reads no earlier time'
         raise ReviewerKeysError(message)
     return moment
 

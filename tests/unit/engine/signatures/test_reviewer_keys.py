@@ -37,6 +37,28 @@ def test_a_file_says_whose_key_is_whose_and_since_when() -> None:
     assert found.key_of("dave", KEY) is None
 
 
+@pytest.mark.parametrize(
+    ("principal", "options", "reads"),
+    [
+        ("carol", ',valid-after="19700102Z"', True),
+        ("carol", ',valid-after="19700101Z"', False),
+        ("carol", ',valid-before="19700101Z"', False),
+        ("c" * 1022, "", True),
+        ("c" * 1023, "", False),
+    ],
+)
+def test_openssh_reads_the_same_times_and_names(principal: str, options: str, reads: bool, tmp_path: Path) -> None:
+    key = SecurityKey.make(ed25519=True)
+    text = reviewers_text(entry_line(principal, key.public, options))
+    signature = write_signature(key.sign(b"message"))
+    assert keygen_verifies(tmp_path, text, principal, signature, b"message") is reads
+    if reads:
+        assert parse_reviewer_keys(text).entries[0].principal == principal
+    else:
+        with pytest.raises(ReviewerKeysError):
+            parse_reviewer_keys(text)
+
+
 WRONG: Final = {
     "a wildcard": (entry_line("oidc:*", KEY), "one exact username"),
     "a list": (entry_line("carol,dave", KEY), "one exact username"),
@@ -56,6 +78,9 @@ WRONG: Final = {
         entry_line("carol", KEY, ',valid-after="20260102Z",valid-before="20260101Z"'),
         "must be later",
     ),
+    "a time before OpenSSH's first": (entry_line("carol", KEY, ',valid-after="19700101Z"'), "must be later than 1970"),
+    "an end before OpenSSH's first": (entry_line("carol", KEY, ',valid-before="19691231Z"'), "must be later than 1970"),
+    "a name that is too long for OpenSSH": (entry_line("c" * 1023, KEY), "at most 1022 characters"),
     "the type of another key": (f"carol {NS} ssh-ed25519 {str(KEY).split(' ')[1]}", "not ssh-ed25519"),
     "a type that is not accepted": (f"carol {NS} ssh-dss AAAAB3NzaC1kc3M=", "not accepted"),
     "base64 with other bits": (f"carol {NS} {str(OTHER)[:-1]}!", "base64"),
