@@ -108,6 +108,8 @@ def test_it_knows_the_registrars_and_for_which_host_passkeys_are() -> None:
     known = ["--registrar-keys=/etc/bailiwick/registrars/registrars.pub", "--registrar-quorum=2"]
     assert {*known, "--passkey-rp-id=example.com"} <= set(rendering.args("console"))
     assert {*known, "--passkey-rp-id=example.com"} <= set(rendering.args("webhook"))
+    for part in ("webhook", "operator"):
+        assert "--reviewers-installation=production" in rendering.args(part)
     (container,) = rendering.pods()["Deployment/bailiwick-console"]["containers"]
     assert "/etc/bailiwick/registrars" in {one["mountPath"] for one in container["volumeMounts"]}
     # It reads them when it starts.

@@ -27,7 +27,7 @@ def quorum_of(keys: int, asked: int | None) -> int:
     return asked or 1
 
 
-def read_registrars(files: list[str], quorum: int | None) -> Registrars:
+def read_registrars(files: list[str], quorum: int | None, installation: str | None = None) -> Registrars:
     """Return the registrars of all files. A passkey is judged by the RP id that it was enrolled for.
 
     Raises `CliError`.
@@ -36,7 +36,7 @@ def read_registrars(files: list[str], quorum: int | None) -> Registrars:
         keys = parse_registrars("\n".join(_text(file) for file in files))
     except RegistrarsError as error:
         raise CliError(f"the registrars' keys of {', '.join(files)}: {error}") from error
-    return Registrars(keys, quorum_of(len(keys), quorum), None)
+    return Registrars(keys, quorum_of(len(keys), quorum), None, installation)
 
 
 def _text(file: str) -> str:

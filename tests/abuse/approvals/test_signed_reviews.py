@@ -26,7 +26,16 @@ from support.installation import accepted
 from support.objects import Object, adding_review, gated_rule, rule
 from support.pdp.processes import Bailiwick, await_ready
 from support.pdp.tenant import OWNERS, PLENTY, Tenant
-from support.signatures.keys import RP_ID, KeyFile, SecurityKey, config_map, entry_line, reviewers_text, statement_of
+from support.signatures.keys import (
+    INSTALLATION,
+    RP_ID,
+    KeyFile,
+    SecurityKey,
+    config_map,
+    entry_line,
+    reviewers_text,
+    statement_of,
+)
 from support.waits import until
 
 QUICK: Final = ("--proof-interval", "2", "--guard-settle", "0.5")
@@ -73,7 +82,14 @@ def flags(tmp_path_factory: pytest.TempPathFactory) -> tuple[KeyFile, tuple[str,
     registrar = KeyFile.make(tmp_path_factory.mktemp("registrar") / "key")
     file = registrar.path.with_name("registrars.pub")
     file.write_text(f"# one registrar\n{registrar.line}\n", encoding="utf-8")
-    return registrar, ("--registrar-keys", str(file), "--passkey-rp-id", RP_ID)
+    return registrar, (
+        "--registrar-keys",
+        str(file),
+        "--reviewers-installation",
+        INSTALLATION,
+        "--passkey-rp-id",
+        RP_ID,
+    )
 
 
 @pytest.fixture(scope="module")

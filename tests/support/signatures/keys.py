@@ -163,10 +163,19 @@ def keygen_verifies(
     return found.returncode == 0
 
 
-def reviewers_text(*lines: str, serial: int = 1, expires: datetime | None = None) -> str:
+INSTALLATION: Final = "test"
+
+
+def reviewers_text(
+    *lines: str, serial: int = 1, expires: datetime | None = None, installation: str = INSTALLATION
+) -> str:
     """Return a file of reviewers' keys."""
     end = expires or datetime.now(UTC) + timedelta(days=30)
-    head = (f"# serial: {serial}", f"# expires: {end.strftime('%Y-%m-%dT%H:%M:%SZ')}")
+    head = (
+        f"# serial: {serial}",
+        f"# expires: {end.strftime('%Y-%m-%dT%H:%M:%SZ')}",
+        f"# installation: {installation}",
+    )
     return "\n".join((*head, *lines, ""))
 
 

@@ -30,7 +30,7 @@ class SignedInstallation:
     def begin(cls, closing: ExitStack, folder: Path) -> Self:
         """Start everything; it ends with `closing`."""
         registrar = made_key(folder / "registrar", "registrar")
-        flags = ("--registrar-keys", f"{registrar}.pub", "--passkey-rp-id", RP_ID)
+        flags = ("--registrar-keys", f"{registrar}.pub", "--reviewers-installation", "test", "--passkey-rp-id", RP_ID)
         bailiwick = Bailiwick.begin(closing, replicas=0)
         bailiwick.stop_operator()
         bailiwick.operator = bailiwick.stack.start_operator(*flags)

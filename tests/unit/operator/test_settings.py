@@ -241,19 +241,25 @@ def test_registrars_sign_for_whoever_is_named_in_a_file_and_nobody_does_otherwis
     assert not parse([], {}).registrars
     file = tmp_path / "registrars.pub"
     file.write_text(f"# ours\n{SecurityKey.make().public} one\n{SecurityKey.make().public} two\n")
-    named = parse(["--registrar-keys", str(file), "--registrar-quorum", "2", "--passkey-rp-id", "a.example"], {})
+    place = ["--reviewers-installation", "production"]
+    known = ["--registrar-keys", str(file), *place]
+    named = parse([*known, "--registrar-quorum", "2", "--passkey-rp-id", "a.example"], {})
     assert (len(named.registrars.keys), named.registrars.quorum) == (2, 2)
+    assert named.registrars.installation == "production"
     assert named.registrars.rp_ids == frozenset({"a.example"})
     environment = {
         "BAILIWICK_REGISTRAR_KEYS": str(file),
         "BAILIWICK_REGISTRAR_QUORUM": "1",
         "BAILIWICK_PASSKEY_RP_ID": "a.example,b.example",
+        "BAILIWICK_REVIEWERS_INSTALLATION": "production",
     }
     assert parse([], environment).registrars.rp_ids == frozenset({"a.example", "b.example"})
     for arguments, why in (
-        (["--registrar-keys", str(tmp_path / "none")], "No such file"),
-        (["--registrar-keys", str(file), "--registrar-quorum", "3"], "a quorum of 3 needs as many keys"),
-        (["--registrar-keys", str(file), "--passkey-rp-id", "https://a.example"], "host name in lower case"),
+        (["--registrar-keys", str(tmp_path / "none"), *place], "No such file"),
+        (["--registrar-keys", str(file)], "--reviewers-installation"),
+        (["--registrar-keys", str(file), "--reviewers-installation", "a b"], "--reviewers-installation"),
+        ([*known, "--registrar-quorum", "3"], "a quorum of 3 needs as many keys"),
+        ([*known, "--passkey-rp-id", "https://a.example"], "host name in lower case"),
     ):
         with pytest.raises(SystemExit):
             parse(arguments, {})

@@ -46,7 +46,7 @@ class ReviewersAddFlags(Flags):
     no longer fit. Compare each fingerprint with the person before you sign. The first request makes the file.
 
     Examples:
-      kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires 2027-03-01
+      kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires 2027-03-01 --reviewers-installation production
       kubectl bailiwick reviewers add reviewers.yaml dave.txt erin.txt --valid-after 2026-12-01
       kubectl bailiwick reviewers add reviewers.yaml --expires 2028-03-01
     """
@@ -63,6 +63,14 @@ class ReviewersAddFlags(Flags):
     expires: Annotated[
         str | None,
         typer.Option("--expires", metavar="TIME", help="When the whole file ends. A new file needs it."),
+    ] = None
+    reviewers_installation: Annotated[
+        str | None,
+        typer.Option(
+            "--reviewers-installation",
+            metavar="NAME",
+            help="Where alone the file counts, as in the chart's reviewers.installation. A new file needs it.",
+        ),
     ] = None
     installation: InstallationOption = INSTALLATION
 
@@ -128,6 +136,12 @@ class ReviewersCheckFlags(Flags):
             metavar="N",
             min=1,
             help="How many registrars must have signed the file, as in the cluster. Required with several keys.",
+        ),
+    ] = None
+    reviewers_installation: Annotated[
+        str | None,
+        typer.Option(
+            "--reviewers-installation", metavar="NAME", help="The installation that the file must be for. Default: any."
         ),
     ] = None
     at: Annotated[

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bailiwick_engine.signatures.publickey import PublicKey, PublicKeyError, parse_key_line
-from bailiwick_engine.signatures.reviewerkeys import ReviewerKeys, ReviewerKeysError, parse_reviewer_keys
+from bailiwick_engine.signatures.reviewerkeys import (
+    ReviewerKeys,
+    ReviewerKeysError,
+    is_installation,
+    parse_reviewer_keys,
+)
 from bailiwick_engine.signatures.sshsig import (
     END,
     USER_PRESENT,
@@ -42,6 +47,9 @@ class Registrars:
     quorum: int = 1
     rp_ids: frozenset[str] | None = frozenset()
     """None: those of the enrolled keys."""
+    installation: str | None = None
+    """The name that a file must have to count here, for registrars may sign for several; None: any, for people who
+    look at a file."""
 
     def __bool__(self) -> bool:
         return bool(self.keys)
@@ -108,6 +116,9 @@ class ReviewerKeyFile:
             keys = parse_reviewer_keys(self.text)
         except ReviewerKeysError as error:
             raise RegistrarsError(str(error)) from error
+        if registrars.installation not in {None, keys.installation}:
+            message = f"it is for installation {keys.installation}, but this one is {registrars.installation}"
+            raise RegistrarsError(message)
         for floor in floors:
             self._check_floor(keys, floor)
         return keys
@@ -194,8 +205,17 @@ def parse_registrars(text: str) -> tuple[PublicKey, ...]:
     return tuple(found)
 
 
-def make_registrars(text: str, quorum: int, rp_ids: Iterable[str]) -> Registrars:
-    """Return the registrars of a file, how many must sign, and the hosts of passkeys. Raises `RegistrarsError`."""
+def make_registrars(text: str, quorum: int, rp_ids: Iterable[str], installation: str) -> Registrars:
+    """Return the registrars of a file, how many must sign, the hosts of passkeys, and the name of this installation.
+
+    Raises `RegistrarsError`.
+    """
+    if not is_installation(installation):
+        message = (
+            "give this installation a name by --reviewers-installation: letters, digits, '-', '.' and '_', as in the"
+            " line '# installation: NAME' of the file of reviewers' keys"
+        )
+        raise RegistrarsError(message)
     keys = parse_registrars(text)
     if not 1 <= quorum <= len(keys):
         message = f"a quorum of {quorum} needs as many keys, but the file has {len(keys)}"
@@ -206,7 +226,7 @@ def make_registrars(text: str, quorum: int, rp_ids: Iterable[str]) -> Registrars
                 f"{host} is not the id of a relying party: write a host name in lower case, without scheme and port"
             )
             raise RegistrarsError(message)
-    return Registrars(keys, quorum, frozenset(rp_ids))
+    return Registrars(keys, quorum, frozenset(rp_ids), installation)
 
 
 @dataclass(frozen=True, slots=True)

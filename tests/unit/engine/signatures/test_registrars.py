@@ -20,7 +20,7 @@ from bailiwick_engine.signatures.registrars import (
     parse_registrars,
 )
 from bailiwick_engine.signatures.statement import REVIEW_NAMESPACE
-from support.signatures.keys import KeyFile, SecurityKey, config_map, entry_line, reviewers_text
+from support.signatures.keys import INSTALLATION, KeyFile, SecurityKey, config_map, entry_line, reviewers_text
 
 ROOT: Final = Path(__file__).parents[4]
 CAROL: Final = entry_line("oidc:carol", SecurityKey.make().public)
@@ -32,7 +32,9 @@ class Office:
     def __init__(self, folder: Path) -> None:
         self.files = [KeyFile.make(folder / f"registrar{number}") for number in range(3)]
         self.stranger = KeyFile.make(folder / "stranger")
-        self.registrars = make_registrars("\n".join(one.line for one in self.files), 2, ["bailiwick.example.com"])
+        self.registrars = make_registrars(
+            "\n".join(one.line for one in self.files), 2, ["bailiwick.example.com"], INSTALLATION
+        )
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,16 @@ def test_an_older_file_cannot_be_put_back_and_no_other_has_its_serial(office: Of
     assert "cannot be read" in problem(new, office.registrars, None)
 
 
+@pytest.mark.invariant(30)
+def test_a_file_counts_only_in_the_installation_that_it_names(office: Office) -> None:
+    """The same registrars may enrol for several: who signs for a test is not asked to approve in production."""
+    signed = config_map(reviewers_text(CAROL, serial=40, installation="staging"), *office.files[:2])
+    assert "it is for installation staging, but this one is test" in problem(signed, office.registrars, NO_FLOOR)
+    assert problem(config_map(reviewers_text(CAROL), *office.files[:2]), office.registrars, NO_FLOOR) == ""
+    # For whoever reads a file of any installation.
+    assert problem(signed, replace(office.registrars, installation=None), NO_FLOOR) == ""
+
+
 STORED: Final = {
     "nothing": None,
     "no data": {},
@@ -123,7 +135,7 @@ def test_no_key_counts_where_there_is(name: str, office: Office) -> None:
 
 def test_a_signed_file_that_cannot_be_read_gives_no_key(office: Office) -> None:
     stored = config_map(reviewers_text(CAROL, CAROL), *office.files)
-    assert problem(stored, office.registrars, NO_FLOOR).startswith("line 4: ")
+    assert problem(stored, office.registrars, NO_FLOOR).startswith("line 5: ")
 
 
 def test_text_among_the_signatures_is_an_error(office: Office) -> None:
@@ -161,7 +173,7 @@ def test_one_line_is_one_registrar_whatever_a_reader_takes_for_a_line(between: s
     """Else a second key, which an item of the chart shows as a comment, meets a quorum of two."""
     item = f"{SecurityKey.make().public} alice{between}{SecurityKey.make().public}"
     with pytest.raises(RegistrarsError, match="line 1: "):
-        make_registrars(f"{item}\n{SecurityKey.make().public}\n", 2, [])
+        make_registrars(f"{item}\n{SecurityKey.make().public}\n", 2, [], INSTALLATION)
     schema = json.loads((ROOT / "charts/bailiwick/values.schema.json").read_text(encoding="utf-8"))
     pattern = schema["properties"]["reviewers"]["properties"]["registrars"]["items"]["pattern"]
     assert re.search(pattern, item) is None
@@ -172,4 +184,4 @@ def test_one_line_is_one_registrar_whatever_a_reader_takes_for_a_line(between: s
 def test_a_process_does_not_start_with(name: str) -> None:
     text, quorum, hosts, why = REFUSED[name]
     with pytest.raises(RegistrarsError, match=why):
-        make_registrars(text, quorum, hosts)
+        make_registrars(text, quorum, hosts, INSTALLATION)

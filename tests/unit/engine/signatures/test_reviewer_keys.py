@@ -87,8 +87,9 @@ WRONG: Final = {
     "a blank before": (f" {entry_line('carol', KEY)}", "write <username>"),
     "a carriage return": (entry_line("carol", KEY) + "\r", "cannot be printed"),
     "an invisible character": (entry_line("ca\u200brol", KEY), "cannot be printed"),
-    "a second serial": ("# serial: 9", "in the first two lines"),
-    "a second end": ("#Expires: 2099-01-01T00:00:00Z", "in the first two lines"),
+    "a second serial": ("# serial: 9", "in the first three lines"),
+    "a second installation": ("# Installation: prod", "in the first three lines"),
+    "a second end": ("#Expires: 2099-01-01T00:00:00Z", "in the first three lines"),
 }
 
 
@@ -97,7 +98,7 @@ def test_a_file_is_an_error_with_its_line_if_it_has(name: str) -> None:
     line, why = WRONG[name]
     with pytest.raises(ReviewerKeysError) as refused:
         parse_reviewer_keys(reviewers_text(entry_line("dave", OTHER), line))
-    assert str(refused.value).startswith("line 4: ")
+    assert str(refused.value).startswith("line 5: ")
     assert why in str(refused.value)
 
 
@@ -110,28 +111,31 @@ def test_a_key_is_of_one_person_once_under_whatever_name_or_type() -> None:
     kinds.append(parse_public_key(encode_key("ecdsa-sha2-nistp256", point)))
     for again in kinds:
         for who in ("carol", "dave"):
-            with pytest.raises(ReviewerKeysError, match=r"line 4: this key is in line 3 too"):
+            with pytest.raises(ReviewerKeysError, match=r"line 5: this key is in line 4 too"):
                 parse_reviewer_keys(reviewers_text(entry_line("carol", kinds[0]), entry_line(who, again)))
 
 
 def test_a_person_has_at_most_eight_keys() -> None:
     lines = [entry_line("carol", SecurityKey.make().public) for _ in range(KEYS_PER_PERSON + 1)]
     assert len(parse_reviewer_keys(reviewers_text(*lines[:-1])).entries) == KEYS_PER_PERSON
-    with pytest.raises(ReviewerKeysError, match=r"line 11: carol has more than 8 keys"):
+    with pytest.raises(ReviewerKeysError, match=r"line 12: carol has more than 8 keys"):
         parse_reviewer_keys(reviewers_text(*lines))
 
 
 HEADS: Final = {
     "nothing": "",
-    "no serial": "# expires: 2030-01-01T00:00:00Z\n",
-    "no end": "# serial: 1\n",
-    "the serial 0": "# serial: 0\n# expires: 2030-01-01T00:00:00Z\n",
-    "a serial with a sign": "# serial: +1\n# expires: 2030-01-01T00:00:00Z\n",
-    "a serial in other digits": "# serial: \u0661\n# expires: 2030-01-01T00:00:00Z\n",
-    "a serial that is too large": "# serial: 9999999999999999\n# expires: 2030-01-01T00:00:00Z\n",
-    "an end without a zone": "# serial: 1\n# expires: 2030-01-01T00:00:00\n",
-    "an end that is no day": "# serial: 1\n# expires: 2030-02-30T00:00:00Z\n",
-    "an order of its own": "# expires: 2030-01-01T00:00:00Z\n# serial: 1\n",
+    "no serial": "# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "no end": "# serial: 1\n# installation: test\n",
+    "the serial 0": "# serial: 0\n# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "a serial with a sign": "# serial: +1\n# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "a serial in other digits": "# serial: \u0661\n# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "a serial that is too large": "# serial: 9999999999999999\n# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "an end without a zone": "# serial: 1\n# expires: 2030-01-01T00:00:00\n# installation: test\n",
+    "an end that is no day": "# serial: 1\n# expires: 2030-02-30T00:00:00Z\n# installation: test\n",
+    "no installation": "# serial: 1\n# expires: 2030-01-01T00:00:00Z\n",
+    "an empty installation": "# serial: 1\n# expires: 2030-01-01T00:00:00Z\n# installation: \n",
+    "two installations": "# serial: 1\n# expires: 2030-01-01T00:00:00Z\n# installation: test prod\n",
+    "an order of its own": "# expires: 2030-01-01T00:00:00Z\n# serial: 1\n# installation: test\n",
 }
 
 

@@ -41,6 +41,7 @@ _CLUSTER_ONLY: Final = (
     "namespace_pending_grants",
     "registrar_keys",
     "registrar_quorum",
+    "reviewers_installation",
     "passkey_rp_id",
 )
 
@@ -183,7 +184,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
 def _registrars(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Registrars:
     try:
         text = options.registrar_keys.read_text(encoding="utf-8")
-        return make_registrars(text, options.registrar_quorum, options.passkey_rp_id)
+        return make_registrars(text, options.registrar_quorum, options.passkey_rp_id, options.reviewers_installation)
     except (OSError, UnicodeDecodeError, RegistrarsError) as error:
         parser.error(f"--registrar-keys {options.registrar_keys}: {error}")
 

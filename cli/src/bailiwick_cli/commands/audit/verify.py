@@ -80,7 +80,8 @@ def _review_fold(options: VerifyFlags) -> ReviewFold:
         except (OSError, UnicodeDecodeError, RegistrarsError) as error:
             raise CliError(f"--registrar-key {name}: {error}") from error
     # The hosts of passkeys are in the enrolled keys.
-    return ReviewFold(Registrars(tuple(keys), quorum_of(len(keys), options.registrar_quorum), rp_ids=None))
+    quorum = quorum_of(len(keys), options.registrar_quorum)
+    return ReviewFold(Registrars(tuple(keys), quorum, rp_ids=None, installation=options.reviewers_installation))
 
 
 def _contradictions(records: DerivedRecords | None, histories: HistoryReport, signed: ReviewReport) -> int:
