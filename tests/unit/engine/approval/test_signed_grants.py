@@ -103,11 +103,17 @@ def test_a_signature_over_a_grant_by_hand_is_over_what_its_names_stand_for() -> 
     )
     (rule,) = gate_of(on_scope).rules
     named = {"policy": rule.policy, "rule": rule.rule}
-    resolved = {"subjectUID": AGENT_UID, "rules": [{**named, "uid": rule.policy_uid, "ruleDigest": rule.rule_digest}]}
+    resolved: Object = {
+        "subjectUID": AGENT_UID,
+        "rules": [{**named, "uid": rule.policy_uid, "ruleDigest": rule.rule_digest}],
+    }
     stored = asked(on_scope, binding={"mode": "Scope"}, origin="PreApproved", requester={"username": "dave"})
-    stored["spec"]["request"] |= {"rules": [named], "subject": {"type": "serviceAccount", "id": CALL.subject.id}}
+    stored["spec"]["request"] |= {
+        "rules": [named],
+        "subject": {"type": "serviceAccount", "id": stored["spec"]["request"]["subject"]["id"]},
+    }
 
-    def judged(signed: Object, now: Object) -> Reason:
+    def judged(signed: Object | None, now: Object) -> Reason:
         before = {**stored, "status": {"resolved": signed}}
         unsigned = review(before, "carol", binding="grant-uid")
         made = KEY.assertion(statement_of(before, unsigned))
@@ -115,7 +121,7 @@ def test_a_signature_over_a_grant_by_hand_is_over_what_its_names_stand_for() -> 
         after = {**whole, "status": {**whole["status"], "resolved": now}}
         return verdict_of(on_scope, CALL, [read(after)], replace(AROUND, reviewers=TRUST)).reason
 
-    other = {**resolved, "rules": [{**resolved["rules"][0], "ruleDigest": "v2:" + "0" * 64}]}
+    other: Object = {**resolved, "rules": [{**resolved["rules"][0], "ruleDigest": "v2:" + "0" * 64}]}
     assert judged(resolved, resolved) is Reason.ALLOWED
     for signed in (other, {**resolved, "subjectUID": "another"}, {**resolved, "excludedReviewers": ["erin"]}, None):
         assert judged(signed, resolved) is Reason.APPROVAL_UNVERIFIABLE
