@@ -11,7 +11,7 @@ from typing import Final
 from demo.ground import run
 from demo.narrator import Narrator
 from demo.s1 import NotAsToldError
-from demo.stack import Stack
+from demo.stack import INSTALLATION, Stack
 
 _PROGRAM: Final = "ssh-keygen"
 _EXPIRES: Final = "2099-01-01"
@@ -42,8 +42,8 @@ def enrol(stack: Stack, tell: Narrator, request: Path) -> None:
     config = stack.cluster.kubeconfig("carol")
     key = stack.registrar_keys.with_suffix("")
     for words in (
-        ("add", str(manifest), str(request), "--expires", _EXPIRES),
-        ("sign", str(manifest), "--key", str(key)),
+        ("add", str(manifest), str(request), "--expires", _EXPIRES, "--reviewers-installation", INSTALLATION),
+        ("sign", str(manifest), "--key", str(key), "--yes"),
         ("check", str(manifest), "--registrar-key", str(stack.registrar_keys)),
     ):
         tell.command(f"kubectl bailiwick reviewers {shlex.join(words)}    # as the registrar")

@@ -43,6 +43,7 @@ CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))
 AGENT: Final = "system:serviceaccount:agents:crm-agent"
 # The host that a passkey is registered for: that of the console on a reviewer's own machine.
 RP_ID: Final = "bailiwick.localhost"
+INSTALLATION: Final = "demo"
 AGENT_ACCOUNT: Final = Account("agents", "crm-agent", ("crm-api.crm",))
 # Where the issuer's modules lie, and those that it stands on.
 _SOURCES: Final = ("hack", "localcluster/src")
@@ -270,7 +271,11 @@ class Stack(Ground):
     def _signing_flags(self) -> tuple[str, ...]:
         if self.registrar_keys is None:
             return ()
-        return (f"--registrar-keys={self.registrar_keys}", f"--passkey-origin={LOCAL_CONSOLES}")
+        return (
+            f"--registrar-keys={self.registrar_keys}",
+            "--reviewers-installation=demo",
+            f"--passkey-origin={LOCAL_CONSOLES}",
+        )
 
     def _let_go(self, port: int) -> None:
         """Leave a port to the one of ours that is to listen there."""

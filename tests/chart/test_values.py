@@ -29,7 +29,9 @@ CERT_MANAGER: Final[Values] = {"tls": {"mode": "certManager"}}
 NOTIFYING: Final[Values] = {"notifications": {"namespaceTargets": "all", "consoleURL": "https://a.example"}}
 TWO_OPERATORS: Final[Values] = {"operator": {"replicas": 2}}
 KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIHQznlUg1RO4ZEzPEk2Hn7zqZ7t7mYc2n2u4cZ8V9lD"
-REGISTRARS: Final[Values] = {"reviewers": {"registrars": [f"{KEY} first", f"{KEY} second"]}}
+REGISTRARS: Final[Values] = {
+    "reviewers": {"registrars": [f"{KEY} first", f"{KEY} second"], "installation": "production"}
+}
 ISSUERS: Final[Values] = {"issuers": [{"name": "corp", "issuer": "https://login.corp.example"}]}
 SIGNALS: Final[Values] = {
     "issuers": [
@@ -76,6 +78,7 @@ CHANGED: Final[dict[str, Any]] = {
     "reviewers.registrars": REGISTRARS["reviewers"]["registrars"],
     "reviewers.rpID": "approvals.example.com",
     "reviewers.origins": ["https://approvals.example.com"],
+    "reviewers.installation": "staging",
     "tls.extraNames": ["pdp.example.com"],
     "tls.certManager.issuerRef": {"name": "x"},
     "console.tls.issuerRef": {"name": "x"},
@@ -177,6 +180,8 @@ BESIDE: Final[dict[str, Values]] = {
     "reviewers.quorum": REGISTRARS,
     "reviewers.rpID": WITH_CONSOLE,
     "reviewers.origins": REGISTRARS,
+    "reviewers.installation": REGISTRARS,
+    "reviewers.registrars": {"reviewers": {"installation": "production"}},
     **{name: WITH_CONSOLE for name in LEAVES if name.startswith("console.")},
     "console.enabled": CONSOLE,
     "console.tls.issuerRef": charts.merged(
@@ -285,6 +290,10 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "lease": ({"operator": {"lease": {"renewSeconds": 15}}}, "durationSeconds > renewSeconds"),
     "retries": ({"operator": {"lease": {"retrySeconds": 9}}}, "1.2 times retrySeconds"),
     "keys": ({"operator": {"keyRotationSeconds": 600}}, "must exceed keyPublishSeconds"),
+    "registrars of no installation": (
+        charts.merged(REGISTRARS, {"reviewers": {"installation": ""}}),
+        "reviewers.registrars needs reviewers.installation",
+    ),
     "a quorum of nobody": (
         charts.merged(REGISTRARS, {"reviewers": {"quorum": 3}}),
         "quorum must not exceed the number of reviewers.registrars",

@@ -202,6 +202,7 @@ period. 10 seconds of that are for responses in progress, as validate.yaml says.
 {{- if .registrars }}
 - --registrar-keys=/etc/bailiwick/registrars/registrars.pub
 - --registrar-quorum={{ int64 .quorum }}
+- {{ printf "--reviewers-installation=%s" .installation | quote }}
 {{- include "bailiwick.passkeyOrigins" $ | nindent 0 }}
 {{- end }}
 {{- end }}

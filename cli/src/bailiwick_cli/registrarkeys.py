@@ -12,7 +12,7 @@ from bailiwick_engine.signatures.publickey import PublicKey
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, parse_registrars
 
 
-def registrars_of(file: str | None, quorum: int, origins: list[str] | None) -> Registrars:
+def registrars_of(file: str | None, quorum: int | None, origins: list[str] | None) -> Registrars:
     """Return the registrars of a file, or none. `origins`: where passkeys sign. Raises `CliError`."""
     if file is not None:
         return read_registrars([file], quorum, origins)
@@ -21,18 +21,32 @@ def registrars_of(file: str | None, quorum: int, origins: list[str] | None) -> R
     return NO_REGISTRARS
 
 
-def read_registrars(files: list[str], quorum: int, origins: list[str] | None = None) -> Registrars:
+def quorum_of(keys: int, asked: int | None) -> int:
+    """Return how many of so many registrars must sign. Raises `CliError`.
+
+    Of several there is no default: the cluster may ask for more than one, and a file that fewer signed never counted.
+    """
+    if asked is None and keys > 1:
+        raise CliError(f"there are keys of {keys} registrars: say with --registrar-quorum how many must sign")
+    if asked is not None and asked > max(keys, 1):
+        raise CliError(f"--registrar-quorum {asked}: there are keys of {keys} registrars; give more")
+    return asked or 1
+
+
+def read_registrars(
+    files: list[str], quorum: int | None, origins: list[str] | None = None, installation: str | None = None
+) -> Registrars:
     """Return the registrars of all files. Without `origins`, passkeys are judged by the RP id that they are for.
 
     Raises `CliError`.
     """
     keys = _keys(files)
-    if quorum > len(keys):
-        raise CliError(f"--registrar-quorum {quorum}: there are keys of {len(keys)} registrars; give more")
+    most = quorum_of(len(keys), quorum)
     try:
-        return Registrars(keys, quorum, frozenset(map(parse_passkey_origin, origins)) if origins else None)
+        known = frozenset(map(parse_passkey_origin, origins)) if origins else None
     except PasskeyOriginError as error:
         raise CliError(f"--passkey-origin: {error}") from error
+    return Registrars(keys, most, known, installation)
 
 
 def _keys(files: list[str]) -> tuple[PublicKey, ...]:

@@ -165,7 +165,7 @@ def _registrars(options: argparse.Namespace) -> Registrars:
         return NO_REGISTRARS
     text = options.registrar_keys.read_text(encoding="utf-8")
     origins = options.passkey_origin or options.environment_origins
-    return make_registrars(text, options.registrar_quorum, origins)
+    return make_registrars(text, options.registrar_quorum, origins, options.reviewers_installation)
 
 
 def _serving_names(options: argparse.Namespace) -> frozenset[str]:
@@ -247,6 +247,12 @@ def _add_registrars(parser: argparse.ArgumentParser, from_environment: Callable[
         default=from_environment("registrar-keys", "") or None,
         metavar="FILE",
         help="public keys of the registrars, one .pub line each; as on the decision point",
+    )
+    parser.add_argument(
+        "--reviewers-installation",
+        default=from_environment("reviewers-installation", ""),
+        metavar="NAME",
+        help="name of this installation, which the file of reviewers' keys must have; as on the decision point",
     )
     parser.add_argument(
         "--passkey-origin",

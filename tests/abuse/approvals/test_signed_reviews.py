@@ -27,6 +27,7 @@ from support.objects import Object, adding_review, gated_rule, rule
 from support.pdp.processes import Bailiwick, await_ready
 from support.pdp.tenant import OWNERS, PLENTY, Tenant
 from support.signatures.keys import (
+    INSTALLATION,
     ORIGIN,
     RP_ID,
     KeyFile,
@@ -82,7 +83,14 @@ def flags(tmp_path_factory: pytest.TempPathFactory) -> tuple[KeyFile, tuple[str,
     registrar = KeyFile.make(tmp_path_factory.mktemp("registrar") / "key")
     file = registrar.path.with_name("registrars.pub")
     file.write_text(f"# one registrar\n{registrar.line}\n", encoding="utf-8")
-    return registrar, ("--registrar-keys", str(file), "--passkey-origin", ORIGIN)
+    return registrar, (
+        "--registrar-keys",
+        str(file),
+        "--reviewers-installation",
+        INSTALLATION,
+        "--passkey-origin",
+        ORIGIN,
+    )
 
 
 @pytest.fixture(scope="module")

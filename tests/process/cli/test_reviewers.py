@@ -17,7 +17,8 @@ from support.signing.sshkeygen import SshOracle, made_key, public_line, signed_b
 
 CHECK: Final = "kubectl bailiwick reviewers check reviewers.yaml --registrar-key registrar.pub"
 NAMESPACE: Final = "reviewers@bailiwick.dev"
-YEAR: Final = ("--expires", "2099-03-01")
+PLACE: Final = ("--reviewers-installation", "test")
+YEAR: Final = ("--expires", "2099-03-01", *PLACE)
 
 
 class Desk:
@@ -126,7 +127,28 @@ def test_as_many_registrars_as_are_asked_for_must_have_signed_the_very_file(desk
     # A change ends all of it.
     desk.add(desk.request("dave"), more=())
     assert desk.data["reviewers.sig"] == ""
-    assert desk.check("one", "two")[0] == 1
+    assert desk.check("one", "two", more=two)[0] == 1
+    # How many must sign is the cluster's to say: by one of two, a file would pass that never counted there.
+    asked = [part for one in ("one", "two") for part in ("--registrar-key", f"{desk.key(one)}.pub")]
+    for verb in ("reviewers check", "audit verify"):
+        ran = commandline.run(*verb.split(), *map(str, [desk.manifest, *asked]))
+        assert (ran.code, "say with --registrar-quorum" in ran.err) == (2, True), ran
+
+
+def test_a_file_is_for_one_installation_and_a_registrar_is_shown_which(desk: Desk) -> None:
+    request = desk.request("carol")
+    ran = desk.run("add", desk.manifest, request, "--expires", "2099-03-01")
+    assert (ran.code, "say with --reviewers-installation where it counts" in ran.err) == (2, True), ran
+    desk.add(request)
+    assert desk.data["reviewers"].splitlines()[2] == "# installation: test"
+    ran = desk.run("add", desk.manifest, desk.request("dave"), "--reviewers-installation", "production")
+    assert (ran.code, "is for installation test" in ran.err) == (2, True), ran
+    ran = desk.run("sign", desk.manifest, "--key", desk.key("registrar"))
+    assert "of installation test with serial 2" in ran.err, ran
+    assert desk.check("registrar", more=PLACE)[0] == 0
+    code, said = desk.check("registrar", more=("--reviewers-installation", "production"))
+    assert (code, said["installation"]) == (1, "test")
+    assert said["problem"] == "it is for installation test, but this one is production"
 
 
 def test_a_signature_that_no_longer_fits_is_dropped_and_one_that_is_edited_in_is_found(desk: Desk) -> None:
@@ -171,7 +193,7 @@ def test_a_second_key_counts_from_its_day_on(desk: Desk) -> None:
 
 
 def test_a_file_that_has_ended_counts_for_nobody(desk: Desk) -> None:
-    desk.add(desk.request("carol"), more=("--expires", "2030-01-01"))
+    desk.add(desk.request("carol"), more=("--expires", "2030-01-01", *PLACE))
     desk.sign()
     assert desk.check("registrar", more=("--at", "2029-12-31"))[0] == 0
     code, said = desk.check("registrar", more=("--at", "2030-01-01"))

@@ -236,6 +236,37 @@ def digest(call: Object) -> str:
     return _sha256({"subject": subject, "action": call["action"], "resource": call["resource"], "context": context})
 
 
+def display_of(call: Object) -> list[dict[str, str]]:
+    """Return what a reviewer is shown of a call of these worlds, none of whose rules says what to show."""
+    context = call["context"]
+    hidden = {"args", "intent"} if isinstance(context.get("intent"), str) else {"args"}
+    subject = call["subject"].get("properties")
+    sources = {
+        "args": context.get("args"),
+        "subject.properties": subject and {name: held for name, held in subject.items() if name != "act"},
+        "action.properties": call["action"].get("properties"),
+        "resource.properties": call["resource"].get("properties"),
+        "context": {name: held for name, held in context.items() if name not in hidden} or None,
+    }
+    shown = []
+    for prefix, members in sources.items():
+        if isinstance(members, Mapping):
+            shown += [{"name": prefix, "value": "{}"}] if not members else []
+            shown += [{"name": f"{prefix}.{name}", "value": _rendered(members[name])} for name in sorted(members)]
+    return shown
+
+
+def _rendered(value: object) -> str:
+    written = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    if not isinstance(value, str):
+        return written
+    try:
+        json.loads(value)
+    except ValueError:
+        return value
+    return written
+
+
 def _sha256(value: object) -> str:
     return "sha256:" + hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -244,7 +275,6 @@ _ENDED = {
     "Denied": "approval_denied",
     "Expired": "approval_expired",
     "Withdrawn": "approval_required",
-    "Consumed": "approval_consumed",
     "Lapsed": "approval_expired",
     "Revoked": "approval_revoked",
 }
@@ -296,9 +326,11 @@ def _state(world: World, gates: Gates, grant: Object) -> str:  # noqa: C901, PLR
     if "revocation" in grant["spec"] or "deletionTimestamp" in grant["metadata"]:
         return "approval_revoked"
     phase = status.get("phase", "Pending")
+    if phase == "Consumed":
+        return _used_up(world, gates, grant)
     if phase in _ENDED:
         return _ENDED[phase]
-    if not _is_current(world, gates, request):
+    if not _is_current(world, gates, request) or request.get("display") != display_of(world.call):
         return "approval_required"
     approvers = _counted(world, grant)
     if any(decision == "Deny" for _, decision in approvers.values()):
@@ -334,6 +366,29 @@ def _state(world: World, gates: Gates, grant: Object) -> str:  # noqa: C901, PLR
     if status.get("uses", 0) >= min([request["maxUses"], *(rule["approval"].get("maxUses", 1) for _, rule in gates)]):
         return "approval_consumed"
     return "usable"
+
+
+def _used_up(world: World, gates: Gates, grant: Object) -> str:
+    """Nothing but the approvals and their times makes a grant one that was used up: any phase can be written."""
+    request, status = grant["spec"]["request"], grant["status"]
+    approvers = _counted(world, grant)
+    filled = [name for name, _ in approvers.values()]
+    if any(decision == "Deny" for _, decision in approvers.values()) or any(
+        filled.count(step["name"]) < step["count"] for step in request["steps"]
+    ):
+        return "approval_required"
+    if _is_current(world, gates, request):
+        if request.get("display") != display_of(world.call):
+            return "approval_required"
+        window = min([request["windowSeconds"], *(rule["approval"].get("windowSeconds", 600) for _, rule in gates)])
+        born, deadline = _time(grant["metadata"]["creationTimestamp"]), _time(request["pendingUntilTime"])
+        approved, end = _time(status["approvedTime"]), _time(status["notAfterTime"])
+        uses = [_time(use["time"]) for use in status.get("useRecords", [])]
+        if not (born <= approved <= deadline and 0 < end - approved <= window):
+            return "approval_required"
+        if any(use < approved - 2 * _SKEW or use > end + _SKEW for use in uses):
+            return "approval_required"
+    return "approval_consumed"
 
 
 def _time(text: str) -> float:

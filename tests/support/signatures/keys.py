@@ -163,10 +163,19 @@ def keygen_verifies(
     return found.returncode == 0
 
 
-def reviewers_text(*lines: str, serial: int = 1, expires: datetime | None = None) -> str:
+INSTALLATION: Final = "test"
+
+
+def reviewers_text(
+    *lines: str, serial: int = 1, expires: datetime | None = None, installation: str = INSTALLATION
+) -> str:
     """Return a file of reviewers' keys."""
     end = expires or datetime.now(UTC) + timedelta(days=30)
-    head = (f"# serial: {serial}", f"# expires: {end.strftime('%Y-%m-%dT%H:%M:%SZ')}")
+    head = (
+        f"# serial: {serial}",
+        f"# expires: {end.strftime('%Y-%m-%dT%H:%M:%SZ')}",
+        f"# installation: {installation}",
+    )
     return "\n".join((*head, *lines, ""))
 
 
@@ -190,7 +199,7 @@ def statement_of(grant: dict[str, Any], review: dict[str, Any]) -> bytes:
     """Return the statement of a review of a stored grant."""
     metadata, request = grant["metadata"], grant["spec"]["request"]
     binding = request["binding"].get("digest") or metadata["uid"]
-    reviewed = ReviewedGrant(metadata["namespace"], metadata["name"], metadata["uid"], request_digest(request), binding)
+    reviewed = ReviewedGrant(metadata["namespace"], metadata["name"], metadata["uid"], request_digest(grant), binding)
     reason = review.get("reason")
     digest = None if reason is None else "sha256:" + hashlib.sha256(reason.encode()).hexdigest()
     signed = SignedReview(review["reviewer"], review["step"], review.get("group"), digest, review["decision"])

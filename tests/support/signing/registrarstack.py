@@ -29,7 +29,10 @@ class SignedInstallation:
     def begin(cls, closing: ExitStack, folder: Path) -> Self:
         """Start everything; it ends with `closing`."""
         registrar = made_key(folder / "registrar", "registrar")
-        flags = ("--registrar-keys", f"{registrar}.pub", "--passkey-origin", LOCAL_CONSOLES)
+        flags = (
+            *("--registrar-keys", f"{registrar}.pub", "--reviewers-installation", "test"),
+            *("--passkey-origin", LOCAL_CONSOLES),
+        )
         bailiwick = Bailiwick.begin(closing, replicas=0)
         bailiwick.stop_operator()
         bailiwick.operator = bailiwick.stack.start_operator(*flags)

@@ -14,7 +14,7 @@ from support.objects import Object
 from support.signing.sshkeygen import signed_by
 
 NAME: Final = "bailiwick-reviewers"
-HEADER: Final = "# serial: {serial}\n# expires: 2100-01-01T00:00:00Z\n"
+HEADER: Final = "# serial: {serial}\n# expires: 2100-01-01T00:00:00Z\n# installation: test\n"
 
 
 def passkey_line(person: str, passkey: SoftPasskey) -> str:

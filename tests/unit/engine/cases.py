@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from bailiwick_engine.approval import grants as approval
 from bailiwick_engine.approval.cooldown import request_digest
+from bailiwick_engine.approval.display import items_of
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Action, Call, Party, Resource, ServiceAccount
@@ -153,7 +154,7 @@ def opened(gate: Gate, digest: str, call: Call = CALL, **request: object) -> Obj
                     "digest": digest,
                     "request": request_digest(call, call.subject, gate),
                 },
-                "display": [],
+                "display": list(items_of(call, gate)),
                 "steps": [step.model_dump(mode="json", exclude_none=True) for step in gate.steps],
                 "origin": "Requested",
                 "pendingUntilTime": at(gate.pending_seconds - OPENED_AGO),

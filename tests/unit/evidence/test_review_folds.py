@@ -9,6 +9,7 @@ import pytest
 
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, parse_registrars
 from bailiwick_engine.signatures.sshsig import USER_PRESENT
+from bailiwick_evidence.audit import reviewfold
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.reviewfold import ReviewFold, ReviewReport
 from bailiwick_evidence.chain import ChainLink
@@ -137,3 +138,57 @@ def test_what_there_is_no_room_for_is_counted(registrar: KeyFile) -> None:
 )
 def test_a_line_that_no_process_writes_is_skipped(registrar: KeyFile, record: Object) -> None:
     assert judged(registrar, record) == []
+
+
+def test_a_file_that_is_recorded_again_takes_no_room(registrar: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator records it at each start, and who can write lines could so keep a removal out of the fold."""
+    monkeypatch.setattr(reviewfold, "MOST_FILES", 2)
+    again = [line for second in range(5) for line in published(registrar, 1, second, LINE)]
+    files = [*again, *published(registrar, 2, 100)]
+    assert judged(registrar, *files, used(approved(counted=50))) == []
+    assert judged(registrar, *files, used(approved(counted=150))) == ["unenrolled"]
+
+
+def test_files_that_no_registrar_signed_take_no_room(
+    registrar: KeyFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reviewfold, "MOST_FILES", 1)
+    other = KeyFile.make(tmp_path / "other")
+    forged = [line for serial in range(2, 5) for line in published(other, serial, 0, LINE)]
+    assert judged(registrar, *forged, *published(registrar, 1, 0, LINE), used(approved())) == []
+
+
+def test_files_that_there_is_no_room_for_are_counted(registrar: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    registrars = Registrars(parse_registrars(registrar.line), 1, None)
+    monkeypatch.setattr(reviewfold, "MOST_FILES", 1)
+    files = [line for serial in (1, 2, 3) for line in published(registrar, serial, serial, LINE)]
+    found = folded(registrars, *files)
+    assert (found.files, found.files_left_out, found.bad) == (1, 2, True)
+    # Files whose other parts never come are bounded too.
+    monkeypatch.setattr(reviewfold, "MOST_FILES", 9)
+    monkeypatch.setattr(reviewfold, "MOST_INCOMPLETE", 2)
+    parts = [{**published(registrar, 1, 0, LINE)[0], "parts": 2, "digest": f"sha256:{number}"} for number in range(5)]
+    assert folded(registrars, *parts).files_left_out == 3
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("line", [used, ended])
+def test_a_use_with_fewer_reviews_than_its_step_needs_is_unsigned(
+    registrar: KeyFile, line: Callable[[Object], Object]
+) -> None:
+    file = published(registrar, 1, 0, LINE)
+    none = line(approved())
+    none.get("grant", none)["reviews"] = []
+    lacking = line(approved())
+    lacking.get("grant", lacking)["steps"][0]["count"] = 2
+    for record, needs in ((none, "needs 1"), (lacking, "needs 2")):
+        (found,) = folded(Registrars(parse_registrars(registrar.line), 1, None), *file, record, record).findings
+        assert (found.code.value, found.reviewer) == ("unsigned", "")
+        assert needs in found.said
+
+
+def test_a_grant_that_was_not_used_needs_no_review(registrar: KeyFile) -> None:
+    waited = ended(approved())
+    waited |= {"reviews": [], "counted": [], "phase": "Expired"}
+    del waited["uses"]
+    assert judged(registrar, waited) == []

@@ -241,21 +241,25 @@ def test_registrars_sign_for_whoever_is_named_in_a_file_and_nobody_does_otherwis
     assert not parse([], {}).registrars
     file = tmp_path / "registrars.pub"
     file.write_text(f"# ours\n{SecurityKey.make().public} one\n{SecurityKey.make().public} two\n")
-    named = parse(
-        ["--registrar-keys", str(file), "--registrar-quorum", "2", "--passkey-origin", "https://a.example"], {}
-    )
+    place = ["--reviewers-installation", "production"]
+    known = ["--registrar-keys", str(file), *place]
+    named = parse([*known, "--registrar-quorum", "2", "--passkey-origin", "https://a.example"], {})
     assert (len(named.registrars.keys), named.registrars.quorum) == (2, 2)
+    assert named.registrars.installation == "production"
     assert named.registrars.origins == frozenset({"https://a.example"})
     environment = {
         "BAILIWICK_REGISTRAR_KEYS": str(file),
         "BAILIWICK_REGISTRAR_QUORUM": "1",
         "BAILIWICK_PASSKEY_ORIGIN": "https://a.example,https://b.example:8443",
+        "BAILIWICK_REVIEWERS_INSTALLATION": "production",
     }
     assert parse([], environment).registrars.origins == frozenset({"https://a.example", "https://b.example:8443"})
     for arguments, why in (
-        (["--registrar-keys", str(tmp_path / "none")], "No such file"),
-        (["--registrar-keys", str(file), "--registrar-quorum", "3"], "a quorum of 3 needs as many keys"),
-        (["--registrar-keys", str(file), "--passkey-origin", "a.example"], "is not the origin of a console"),
+        (["--registrar-keys", str(tmp_path / "none"), *place], "No such file"),
+        (["--registrar-keys", str(file)], "--reviewers-installation"),
+        (["--registrar-keys", str(file), "--reviewers-installation", "a b"], "--reviewers-installation"),
+        ([*known, "--registrar-quorum", "3"], "a quorum of 3 needs as many keys"),
+        ([*known, "--passkey-origin", "a.example"], "is not the origin of a console"),
     ):
         with pytest.raises(SystemExit):
             parse(arguments, {})

@@ -77,7 +77,11 @@ def add(options: ReviewersAddFlags) -> int:
     elif expires is None:
         raise CliError(f"there is no file {file}: to make it, say with --expires when it ends")
     else:
-        manifest = ReviewersManifest.new(options.installation, expires)
+        if options.reviewers_installation is None:
+            raise CliError(f"there is no file {file}: to make it, say with --reviewers-installation where it counts")
+        manifest = ReviewersManifest.new(options.installation, expires, options.reviewers_installation)
+    if options.reviewers_installation not in {None, manifest.keys.installation}:
+        raise CliError(f"{file} is for installation {manifest.keys.installation}: make another file")
     changed = manifest.add(requests, after=after, expires=expires)
     for one in requests:
         talk(f"Before you sign, compare the fingerprint of the key with {one.key.principal}: {one.key.key.fingerprint}")
@@ -115,7 +119,10 @@ def sign(options: ReviewersSignFlags) -> int:
     if not options.yes and not has_terminal():
         raise CliError("without a terminal, confirm with --yes")
     until = _day(manifest.keys.expires)
-    talk(f"You sign the reviewers' file with serial {manifest.keys.serial}, which ends {until}, and these keys:")
+    talk(
+        f"You sign the reviewers' file of installation {manifest.keys.installation} with serial"
+        f" {manifest.keys.serial}, which ends {until}, and these keys:"
+    )
     _show_keys("  ", manifest, manifest.keys.entries)
     if before is None:
         talk("What came and went is not known here: name the manifest that was signed last with --since.")
@@ -165,13 +172,14 @@ def _show_keys(mark: str, manifest: ReviewersManifest, keys: Iterable[ReviewerKe
 
 def check(options: ReviewersCheckFlags) -> int:
     """Say whether the file of a manifest counts, and whose keys do until when."""
-    registrars = read_registrars(options.registrar_key, options.registrar_quorum)
+    registrars = read_registrars(options.registrar_key, options.registrar_quorum, options.reviewers_installation)
     manifest = _manifest(options.manifest)
     now = time.time() if options.at is None else _moment(options.at, "--at")
     problem = _problem(manifest, registrars, now)
     rows = list(_rows(manifest.keys.entries, manifest.keys.expires, now))
     if options.output is LogOutput.JSON:
         body = {
+            "installation": manifest.keys.installation,
             "serial": manifest.keys.serial,
             "expires": _day(manifest.keys.expires),
             "counts": problem is None,

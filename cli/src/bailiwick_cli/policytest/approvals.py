@@ -15,6 +15,7 @@ from bailiwick_cli.policytest.model import GrantFixture
 from bailiwick_cli.policytest.reviewerkey import sign_review
 from bailiwick_engine.approval import grants, quorum
 from bailiwick_engine.approval.binding import bound_context, hash_of
+from bailiwick_engine.approval.display import items_of
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.approval.grants import Grant
 from bailiwick_engine.call import Call, Party, ShownApproval, Token
@@ -132,6 +133,7 @@ def _request(
         "binding": {"mode": "Scope"}
         if gate.scope
         else {"mode": "Exact", "digest": digest, "members": sorted(bound_context(call.context))},
+        "display": list(items_of(call, gate)),
         "steps": [step.model_dump(mode="json", exclude_none=True) for step in gate.steps],
         "origin": "Requested",
         "pendingUntilTime": _stamp(at + min(gate.pending_seconds, _LONGEST_PENDING)),

@@ -49,7 +49,11 @@ def trust_of(reviewers: Iterable[str]) -> ReviewerTrust:
 def sign_review(metadata: dict[str, Any], request: dict[str, Any], review: dict[str, Any]) -> str:
     """Return a signature over a review of this grant, by a key that verified its user. Raises `NotCanonicalError`."""
     reviewed = ReviewedGrant(
-        metadata["namespace"], metadata["name"], metadata["uid"], request_digest(request), review["binding"]
+        metadata["namespace"],
+        metadata["name"],
+        metadata["uid"],
+        request_digest({"spec": {"request": request}}),
+        review["binding"],
     )
     signed = SignedReview(review["reviewer"], review["step"], review.get("group"))
     data = signed_data(REVIEW_NAMESPACE, _HASH, review_statement(reviewed, signed))

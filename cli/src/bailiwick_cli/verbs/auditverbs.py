@@ -84,9 +84,22 @@ class VerifyFlags(Flags):
         ),
     ] = None
     registrar_quorum: Annotated[
-        int,
-        typer.Option("--registrar-quorum", metavar="N", min=1, help="How many of the registrars must have signed."),
-    ] = 1
+        int | None,
+        typer.Option(
+            "--registrar-quorum",
+            metavar="N",
+            min=1,
+            help="How many of the registrars must have signed, as in the cluster. Required with several keys.",
+        ),
+    ] = None
+    reviewers_installation: Annotated[
+        str | None,
+        typer.Option(
+            "--reviewers-installation",
+            metavar="NAME",
+            help="The installation whose files of reviewers' keys count. Default: any.",
+        ),
+    ] = None
     leaves: Annotated[list[str] | None, _LEAVES] = None
     since: Annotated[
         str | None,

@@ -53,7 +53,7 @@ class ReviewersAddFlags(Flags):
     change.
 
     Examples:
-      kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires 2027-03-01
+      kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires 2027-03-01 --reviewers-installation production
       kubectl bailiwick reviewers add reviewers.yaml dave.txt erin.txt --valid-after 2026-12-01
       kubectl bailiwick reviewers add reviewers.yaml --expires 2028-03-01
     """
@@ -72,6 +72,14 @@ class ReviewersAddFlags(Flags):
         typer.Option("--expires", metavar="TIME", help="When the whole file ends. A new file needs it."),
     ] = None
     unsigned: UnsignedOption = False
+    reviewers_installation: Annotated[
+        str | None,
+        typer.Option(
+            "--reviewers-installation",
+            metavar="NAME",
+            help="Where alone the file counts, as in the chart's reviewers.installation. A new file needs it.",
+        ),
+    ] = None
     installation: InstallationOption = INSTALLATION
 
 
@@ -138,9 +146,20 @@ class ReviewersCheckFlags(Flags):
         typer.Option("--registrar-key", metavar="FILE", help="Public keys of registrars that you trust. Repeatable."),
     ]
     registrar_quorum: Annotated[
-        int,
-        typer.Option("--registrar-quorum", metavar="N", min=1, help="How many registrars must have signed the file."),
-    ] = 1
+        int | None,
+        typer.Option(
+            "--registrar-quorum",
+            metavar="N",
+            min=1,
+            help="How many registrars must have signed the file, as in the cluster. Required with several keys.",
+        ),
+    ] = None
+    reviewers_installation: Annotated[
+        str | None,
+        typer.Option(
+            "--reviewers-installation", metavar="NAME", help="The installation that the file must be for. Default: any."
+        ),
+    ] = None
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="The time to judge by, in RFC 3339. Default: now.")
     ] = None

@@ -7,9 +7,10 @@ whole call is shown only if the policy says what to show.
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from bailiwick_api.kinds.approvalgrant import DisplayItem
 from bailiwick_engine.approval.binding import ARGS, ARGS_DIGEST, bound_properties
 from bailiwick_engine.approval.gates import Gate
 from bailiwick_engine.call import Call, Json, Party
@@ -103,6 +104,11 @@ def items_of(call: Call, gate: Gate) -> Iterator[dict[str, str]]:
     if absent:
         # No name of a thing that is there begins so: pointers begin with a slash.
         yield {"name": "absent", "value": ", ".join(absent)}
+
+
+def is_shown(stored: Iterable[DisplayItem] | None, call: Call, gate: Gate) -> bool:
+    """Tell whether what a grant shows its reviewers is what is shown of this call. Raises `NotCanonicalError`."""
+    return [{"name": item.name, "value": item.value} for item in stored or ()] == list(items_of(call, gate))
 
 
 def _everything(call: Call) -> Iterator[dict[str, str]]:

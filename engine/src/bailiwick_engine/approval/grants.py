@@ -26,6 +26,7 @@ from bailiwick_api.kinds.approvalgrant import (
 from bailiwick_api.kinds.matches import RESOURCE_ID_PATTERN
 from bailiwick_api.manifests.guards import GRANT_NAME_PREFIX
 from bailiwick_engine.approval import granttimes, quorum
+from bailiwick_engine.approval.display import is_shown
 from bailiwick_engine.approval.gates import Gate, plain_steps
 from bailiwick_engine.approval.revokedgrants import ending_revocation
 from bailiwick_engine.call import Call, Json, Party, Resource
@@ -45,7 +46,7 @@ GrantKey = tuple[str, str, str]
 class Grant:
     """A grant as the API server returned it. Times are seconds since the epoch.
 
-    `request_digest` is of `spec.request` as stored; None where no step asks for a signature, which covers it.
+    `request_digest` is of what is asked for, as stored; None where no step asks for a signature, which covers it.
     """
 
     namespace: str
@@ -133,7 +134,8 @@ class Fitness(Enum):
     DENIED = Reason.APPROVAL_DENIED
     REVOKED = Reason.APPROVAL_REVOKED
     OUTDATED = Reason.APPROVAL_REQUIRED
-    """Of a rule that means something else now, or of a policy that was re-created: ask again."""
+    """Of a rule that means something else now, of a policy that was re-created, or it does not show its reviewers this
+    call as it is shown now, or it is used up without its reviews: ask again."""
     UNVERIFIABLE = Reason.APPROVAL_UNVERIFIABLE
     """Its times do not fit each other, or it says that it is active and its counted reviews do not bear that out."""
     EARLY = Reason.CLOCK_SKEW
@@ -166,13 +168,13 @@ def parse(raw: Mapping[str, Any]) -> Grant | None:
             reviews=tuple(parsed.spec.reviews or ()),
             revoked=parsed.spec.revocation is not None,
             status=parsed.status or ApprovalGrantStatus(),
-            request_digest=_digest_to_sign(raw["spec"]["request"], parsed.spec.request),
+            request_digest=_digest_to_sign(raw, parsed.spec.request),
         )
     except (KeyError, TypeError, ValidationError, ValueError):
         return None
 
 
-def _digest_to_sign(stored: Any, request: Request) -> str | None:  # noqa: ANN401 - JSON
+def _digest_to_sign(stored: Mapping[str, Any], request: Request) -> str | None:
     return request_digest(stored) if any(step.signature is not None for step in request.steps) else None
 
 
@@ -261,16 +263,47 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
     if (grant.revoked or grant.deleting) and ended is not Fitness.DENIED:
         # A denial stays what it is, also where it was taken back since.
         ended = Fitness.REVOKED
-    if ended is not None:
+    if ended is not None and ended is not Fitness.CONSUMED:
         return ended
     if around.revocations and find_revocation(grant, call, subject, around) is not None:
         return Fitness.REVOKED
-    if not current(grant, gate):
+    if ended is not None:
+        return _used_up(grant, gate, call, subject, around)
+    if not current(grant, gate) or not _shows(grant, gate, call):
         return Fitness.OUTDATED
+    return _open(grant, gate, _tally(grant, call, subject, around), around.now)
+
+
+def _used_up(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circumstances) -> Fitness:
+    """Judge what says that it is used up: the call that did that may come again, and only by what was approved."""
+    if not _tally(grant, call, subject, around).met:
+        return Fitness.OUTDATED
+    if current(grant, gate) and not (_shows(grant, gate, call) and _approved_in_time(grant, gate)):
+        return Fitness.OUTDATED
+    return Fitness.CONSUMED
+
+
+def _shows(grant: Grant, gate: Gate, call: Call) -> bool:
+    """Tell whether its reviewers were shown this very call; one by hand shows what it names, and nothing else."""
+    return grant.by_hand or is_shown(grant.request.display, call, gate)
+
+
+def _open(grant: Grant, gate: Gate, tally: quorum.Quorum, now: float) -> Fitness:
+    if tally.denied_by is not None:
+        return Fitness.DENIED
+    if (wrong := _untimely(grant, gate, now)) is not None:
+        return wrong
+    if grant.phase == "Pending":
+        return Fitness.PENDING if now < grant.request.pending_until_time.timestamp() else Fitness.EXPIRED
+    return _active(grant, gate, now) if tally.met else Fitness.UNVERIFIABLE
+
+
+def _tally(grant: Grant, call: Call, subject: Party, around: Circumstances) -> quorum.Quorum:
+    """Count the reviews again that the operator counted."""
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
     barred = quorum.request_exclusions(grant.request, grant.status.resolved) | excluded_reviewers(call, subject)
     counted = quorum.counted_reviewers(grant.status)
-    tally = quorum.tally(
+    return quorum.tally(
         grant.request,
         [review for review in grant.reviews if review.reviewer in counted],
         binding=quorum.binding_of(grant.request, grant.uid),
@@ -281,13 +314,6 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
             signature_problem(grant.reviewed, review, step, around.reviewers, around.now) is None
         ),
     )
-    if tally.denied_by is not None:
-        return Fitness.DENIED
-    if (wrong := _untimely(grant, gate, around.now)) is not None:
-        return wrong
-    if grant.phase == "Pending":
-        return Fitness.PENDING if around.now < grant.request.pending_until_time.timestamp() else Fitness.EXPIRED
-    return _active(grant, gate, around.now) if tally.met else Fitness.UNVERIFIABLE
 
 
 def find_revocation(grant: Grant, call: Call, subject: Party, around: Circumstances) -> PartyRevocation | None:
@@ -312,21 +338,33 @@ def _untimely(grant: Grant, gate: Gate, now: float) -> Fitness | None:
 
 
 def _active(grant: Grant, gate: Gate, now: float) -> Fitness:
-    request, status = grant.request, grant.status
+    status = grant.status
     if status.approved_time is None or status.not_after_time is None:
         return Fitness.UNVERIFIABLE
-    approved, until = status.approved_time.timestamp(), status.not_after_time.timestamp()
-    if now >= until:
+    if now >= status.not_after_time.timestamp():
         return Fitness.EXPIRED
-    asked = grant.created, request.pending_until_time.timestamp(), min(request.window_seconds, gate.window_seconds)
-    uses = [use.time.timestamp() for use in status.use_records or ()]
-    if not granttimes.approval_fits(*asked, approved, until, uses):
+    if not _approved_in_time(grant, gate):
         return Fitness.UNVERIFIABLE
-    if granttimes.to_come(approved, now):
+    if granttimes.to_come(status.approved_time.timestamp(), now):
         return Fitness.EARLY
     if (grant.status.uses or 0) >= min(grant.request.max_uses, gate.max_uses):
         return Fitness.CONSUMED
     return Fitness.USABLE
+
+
+def _approved_in_time(grant: Grant, gate: Gate) -> bool:
+    """Tell whether it was approved while it waited, for no longer than it may be, and used meanwhile."""
+    request, status = grant.request, grant.status
+    if status.approved_time is None or status.not_after_time is None:
+        return False
+    return granttimes.approval_fits(
+        grant.created,
+        request.pending_until_time.timestamp(),
+        min(request.window_seconds, gate.window_seconds),
+        status.approved_time.timestamp(),
+        status.not_after_time.timestamp(),
+        [use.time.timestamp() for use in status.use_records or ()],
+    )
 
 
 def current(grant: Grant, gate: Gate) -> bool:

@@ -1,12 +1,13 @@
 """Public keys of OpenSSH, and the fingerprint that people compare.
 
 Standing: over `wire`. Source: RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709 section 4, PROTOCOL.u2f. Holds: a
-key has one encoding, and a `PublicKey` that exists can verify.
+key has one encoding, and a `PublicKey` that exists can verify. Keys for which everybody knows how to sign are refused.
 """
 
 import base64
 import binascii
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,11 @@ RSA_BITS: Final = (2_048, 8_192)
 _RSA_EXPONENT_BITS: Final = 33
 _ED25519_BYTES: Final = 32
 _UNCOMPRESSED: Final = 4
+_ED25519_PRIME: Final = 2**255 - 19
+_ORDER_8: Final = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
+_SMALL_ORDER: Final = frozenset({0, 1, _ED25519_PRIME - 1, _ORDER_8, _ED25519_PRIME - _ORDER_8})
+"""The y of each point of edwards25519 whose order divides 8: by such a key, one signature is over every statement."""
+_SMALL_PRIMES: Final = math.prod(n for n in range(2, 2**12) if all(n % d for d in range(2, math.isqrt(n) + 1)))
 _LINE: Final = re.compile(r"(\S+)[ \t]+(\S+)(?:[ \t]+(.*))?")
 
 Verifier = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
@@ -104,10 +110,14 @@ def _read(blob: bytes) -> PublicKey:
         if len(material) != _ED25519_BYTES:
             message = f"an Ed25519 key has {_ED25519_BYTES} bytes"
             raise WireError(message)
+        _check_ed25519(material)
     elif kind == RSA:
         exponent, modulus = reader.mpint(), reader.mpint()
         if exponent.bit_length() > _RSA_EXPONENT_BITS:
             message = "the exponent of an RSA key is too large"
+            raise WireError(message)
+        if math.gcd(modulus, _SMALL_PRIMES) != 1 or math.isqrt(modulus) ** 2 == modulus:
+            message = "everybody can sign with this RSA key, since its modulus has a factor that is found at once"
             raise WireError(message)
         material = encode_mpint(exponent) + encode_mpint(modulus)
     elif kind in TYPES:
@@ -124,6 +134,17 @@ def _read(blob: bytes) -> PublicKey:
         application = reader.text()
     reader.end()
     return PublicKey(kind, blob, material, application)
+
+
+def _check_ed25519(material: bytes) -> None:
+    """Raise `WireError` if everybody can sign with a key, or it is spelled in a second way (RFC 8032 section 5.1.3)."""
+    y = int.from_bytes(material, "little") % 2**255
+    if y % _ED25519_PRIME in _SMALL_ORDER:
+        message = "everybody can sign with this Ed25519 key, since its point has a small order"
+        raise WireError(message)
+    if y >= _ED25519_PRIME:
+        message = "its encoding is not canonical"
+        raise WireError(message)
 
 
 def parse_key_text(kind: str, encoded: str) -> PublicKey:

@@ -12,7 +12,12 @@ from typing import Any, Final
 
 from bailiwick_engine.signatures.passkeyorigins import PasskeyOriginError, parse_passkey_origin
 from bailiwick_engine.signatures.publickey import PublicKey, PublicKeyError, parse_key_line
-from bailiwick_engine.signatures.reviewerkeys import ReviewerKeys, ReviewerKeysError, parse_reviewer_keys
+from bailiwick_engine.signatures.reviewerkeys import (
+    ReviewerKeys,
+    ReviewerKeysError,
+    is_installation,
+    parse_reviewer_keys,
+)
 from bailiwick_engine.signatures.sshsig import (
     END,
     USER_PRESENT,
@@ -42,6 +47,9 @@ class Registrars:
     quorum: int = 1
     origins: frozenset[str] | None = frozenset()
     """None: not known; the RP ids of the enrolled keys say."""
+    installation: str | None = None
+    """The name that a file must have to count here, for registrars may sign for several; None: any, for people who
+    look at a file."""
 
     def __bool__(self) -> bool:
         return bool(self.keys)
@@ -108,6 +116,9 @@ class ReviewerKeyFile:
             keys = parse_reviewer_keys(self.text)
         except ReviewerKeysError as error:
             raise RegistrarsError(str(error)) from error
+        if registrars.installation not in {None, keys.installation}:
+            message = f"it is for installation {keys.installation}, but this one is {registrars.installation}"
+            raise RegistrarsError(message)
         for floor in floors:
             self._check_floor(keys, floor)
         return keys
@@ -172,11 +183,15 @@ def parse_registrars(text: str) -> tuple[PublicKey, ...]:
     Raises `RegistrarsError` with the line.
     """
     found: list[PublicKey] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
+    for number, line in enumerate(text.split("\n"), start=1):
+        # What another reader takes for the end of a line would hide a second key in one.
+        if not (line.isascii() and line.isprintable()):
+            message = f"line {number}: it has a character that is not printable ASCII"
+            raise RegistrarsError(message)
+        if not line.strip(" ") or line.startswith("#"):
             continue
         try:
-            key = parse_key_line(line.strip())
+            key = parse_key_line(line.strip(" "))
         except PublicKeyError as error:
             message = f"line {number}: {error}"
             raise RegistrarsError(message) from error
@@ -190,14 +205,23 @@ def parse_registrars(text: str) -> tuple[PublicKey, ...]:
     return tuple(found)
 
 
-def make_registrars(text: str, quorum: int, origins: Iterable[str]) -> Registrars:
-    """Return the registrars of a file, how many must sign, and the origins of consoles. Raises `RegistrarsError`."""
+def make_registrars(text: str, quorum: int, origins: Iterable[str], installation: str) -> Registrars:
+    """Return the registrars of a file, how many must sign, the origins of consoles, and the name of this installation.
+
+    Raises `RegistrarsError`.
+    """
+    if not is_installation(installation):
+        message = (
+            "give this installation a name by --reviewers-installation: letters, digits, '-', '.' and '_', as in the"
+            " line '# installation: NAME' of the file of reviewers' keys"
+        )
+        raise RegistrarsError(message)
     keys = parse_registrars(text)
     if not 1 <= quorum <= len(keys):
         message = f"a quorum of {quorum} needs as many keys, but the file has {len(keys)}"
         raise RegistrarsError(message)
     try:
-        return Registrars(keys, quorum, frozenset(map(parse_passkey_origin, origins)))
+        return Registrars(keys, quorum, frozenset(map(parse_passkey_origin, origins)), installation)
     except PasskeyOriginError as error:
         message = f"--passkey-origin: {error}"
         raise RegistrarsError(message) from error

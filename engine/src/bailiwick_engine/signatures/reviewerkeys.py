@@ -16,15 +16,24 @@ from bailiwick_engine.signatures.statement import REVIEW_NAMESPACE
 
 MOST_BYTES: Final = 256 * 1024
 KEYS_PER_PERSON: Final = 8
+MOST_PRINCIPAL: Final = 1022
+"""As OpenSSH reads them."""
 MAX_SERIAL: Final = 2**53 - 1
+_HEADERS: Final = 3
 _SERIAL: Final = re.compile(r"# serial: ([1-9][0-9]{0,15})")
 _EXPIRES: Final = re.compile(r"# expires: ([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)")
-_HEADER: Final = re.compile(r"#\s*(serial|expires)\b", re.IGNORECASE)
+_INSTALLATION: Final = re.compile(r"# installation: ([A-Za-z0-9]([-._A-Za-z0-9]{0,251}[A-Za-z0-9])?)")
+_HEADER: Final = re.compile(r"#\s*(serial|expires|installation)\b", re.IGNORECASE)
 _ENTRY: Final = re.compile(r"(\S+)[ \t]+(\S+)[ \t]+(\S+)[ \t]+(\S+)(?:[ \t]+(.*))?")
 _OPTION: Final = re.compile(r'([a-z-]+)(?:="([^",]*)")?')
 _TIME: Final = re.compile(r"[0-9]{8}([0-9]{4}([0-9]{2})?)?Z")
 # What OpenSSH reads as a pattern, a list, a quotation or a comment.
 _AMBIGUOUS: Final = re.compile(r'[*?!,"#\\]')
+
+
+def is_installation(name: str) -> bool:
+    """Tell whether this can be the name of an installation in a file."""
+    return _INSTALLATION.fullmatch(f"# installation: {name}") is not None
 
 
 class ReviewerKeysError(ValueError):
@@ -48,11 +57,12 @@ class ReviewerKey:
 
 @dataclass(frozen=True, slots=True)
 class ReviewerKeys:
-    """A file. `expires`: seconds since the epoch, from when on none of it counts."""
+    """A file. `expires`: seconds since the epoch, from when on none of it counts. `installation`: where it counts."""
 
     serial: int
     expires: float
     entries: tuple[ReviewerKey, ...] = ()
+    installation: str = ""
     _by_key: dict[tuple[str, bytes], ReviewerKey] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -73,13 +83,17 @@ def parse_reviewer_keys(text: str) -> ReviewerKeys:
     serial = _SERIAL.fullmatch(lines[0])
     expires = _EXPIRES.fullmatch(lines[1]) if len(lines) > 1 else None
     end = None if expires is None else _seconds(expires[1], "%Y-%m-%dT%H:%M:%SZ")
-    if serial is None or int(serial[1]) > MAX_SERIAL or end is None:
-        message = 'the file must begin with the lines "# serial: 1" and "# expires: 2030-01-31T00:00:00Z"'
+    installation = _INSTALLATION.fullmatch(lines[2]) if len(lines) > _HEADERS - 1 else None
+    if serial is None or int(serial[1]) > MAX_SERIAL or end is None or installation is None:
+        message = (
+            'the file must begin with the lines "# serial: 1", "# expires: 2030-01-31T00:00:00Z" and "# installation:'
+            ' production"'
+        )
         raise ReviewerKeysError(message)
     entries: list[ReviewerKey] = []
     owners: dict[bytes, int] = {}
     counts: Counter[str] = Counter()
-    for number, line in enumerate(lines[2:], start=3):
+    for number, line in enumerate(lines[_HEADERS:], start=_HEADERS + 1):
         try:
             entry = _entry(line)
             if entry is None:
@@ -90,7 +104,7 @@ def parse_reviewer_keys(text: str) -> ReviewerKeys:
             message = f"line {number}: {error}"
             raise ReviewerKeysError(message) from error
         entries.append(entry)
-    return ReviewerKeys(int(serial[1]), end, tuple(entries))
+    return ReviewerKeys(int(serial[1]), end, tuple(entries), installation[1])
 
 
 def _check_owner(entry: ReviewerKey, owners: dict[bytes, int], counts: Counter[str], number: int) -> None:
@@ -112,7 +126,7 @@ def _entry(line: str) -> ReviewerKey | None:
         return None
     if line.startswith("#"):
         if _HEADER.match(line):
-            message = "serial and expires stand once, in the first two lines"
+            message = "serial, expires and installation stand once, in the first three lines"
             raise ReviewerKeysError(message)
         return None
     match = _ENTRY.fullmatch(line)
@@ -122,6 +136,9 @@ def _entry(line: str) -> ReviewerKey | None:
     principal, options, kind, encoded, comment = match.groups()
     if _AMBIGUOUS.search(principal):
         message = f'{principal} must be one exact username, without any of * ? ! , " # \\'
+        raise ReviewerKeysError(message)
+    if len(principal.encode()) > MOST_PRINCIPAL:
+        message = f"the username must have at most {MOST_PRINCIPAL} characters"
         raise ReviewerKeysError(message)
     after, before = _options(options)
     return ReviewerKey(principal, parse_key_text(kind, encoded), after, before, comment or "")
@@ -161,6 +178,9 @@ def _bound(options: dict[str, str], name: str) -> float | None:
         moment = _seconds(text, f"%Y%m%d{'%H%M%S'[: len(text) - len('YYYYMMDDZ')]}Z")
     if moment is None:
         message = f'{name}="{text}" must be a time in UTC: YYYYMMDDZ, YYYYMMDDhhmmZ or YYYYMMDDhhmmssZ'
+        raise ReviewerKeysError(message)
+    if moment <= 0:
+        message = f'{name}="{text}" must be later than 1970-01-01: OpenSSH reads no earlier time'
         raise ReviewerKeysError(message)
     return moment
 

@@ -5,6 +5,7 @@ that a signature over one review is a signature over no other.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ REVIEW_TYPE: Final = "https://bailiwick.dev/review/v1"
 
 @dataclass(frozen=True, slots=True)
 class ReviewedGrant:
-    """The grant of a statement. `request`: the digest of `spec.request` as stored; `binding`: what reviews repeat."""
+    """The grant of a statement. `request`: its `request_digest`; `binding`: what reviews repeat."""
 
     namespace: str
     name: str
@@ -48,9 +49,16 @@ class SignedReview:
         return cls(review.reviewer, review.step, review.group, reason, review.decision)
 
 
-def request_digest(request: Any) -> str:  # noqa: ANN401 - JSON as the API server stores it
-    """Return the digest of a stored `spec.request`. Raises `NotCanonicalError`."""
-    return sha256(request)
+def request_digest(grant: Mapping[str, Any]) -> str:
+    """Return the digest of what a stored grant asks for. Raises `NotCanonicalError`.
+
+    That is its `spec.request`. One by hand has names alone there, so it is also what the operator wrote that they stand
+    for: `{"request": spec.request, "resolved": status.resolved}`.
+    """
+    request = grant["spec"]["request"]
+    if request.get("origin") != "PreApproved":
+        return sha256(request)
+    return sha256({"request": request, "resolved": (grant.get("status") or {}).get("resolved")})
 
 
 def reason_digest(reason: str) -> str:

@@ -2,7 +2,8 @@
 
 Standing: beside `historyfold`. Holds: pure. A signature is judged by the file of reviewers' keys that was in force when
 the review was counted, as the operator's ledger has it, and by nothing that a process says of it. Memory is bounded: a
-review that there is no room for is not verified, and the report says how many there are.
+review that there is no room for is not verified, and the report says how many there are. So it does of files of keys,
+and then nothing is proven: one of them may have removed a key.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +28,9 @@ from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.linekinds import REVIEWERS
 
 MOST_REVIEWS: Final = 50_000
-_MOST_FILES: Final = 1_000
+MOST_FILES: Final = 1_000
+MOST_INCOMPLETE: Final = 64
+"""Files of which some parts are still to come."""
 _MOST_PARTS: Final = 64
 _NAMED: Final = (b'"signature"', b'"reviewers"')
 # Times of reviews have whole seconds, and the two processes that write them may have clocks a little apart.
@@ -39,7 +42,7 @@ class ReviewCode(StrEnum):
     """What is wrong with a review of a step that asks for a signature."""
 
     UNSIGNED = "unsigned"
-    """It has no signature."""
+    """It has no signature. Or the step has fewer reviews than it needs, and the grant was used all the same."""
     UNENROLLED = "unenrolled"
     """It is signed with a key that was not enrolled for the reviewer when it was counted."""
     BADLY_SIGNED = "badly-signed"
@@ -48,7 +51,10 @@ class ReviewCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReviewFinding:
-    """A finding about a review. `place`: chain and number of the first line that has it."""
+    """A finding about a review. `place`: chain and number of the first line that has it.
+
+    `reviewer` is "" where it is about a step that lacks reviews.
+    """
 
     code: ReviewCode
     grant: str
@@ -61,6 +67,7 @@ class ReviewFinding:
 class ReviewReport:
     """What the fold came to. `files`: versions of the file of reviewers' keys that the registrars signed.
 
+    `files_left_out`: how many there was no room for.
     `verified`: there are keys of registrars. Without, nothing is found.
     """
 
@@ -69,6 +76,12 @@ class ReviewReport:
     left_out: int
     findings: tuple[ReviewFinding, ...] = ()
     verified: bool = False
+    files_left_out: int = 0
+
+    @property
+    def bad(self) -> bool:
+        """There are findings, or there may be some that cannot be seen."""
+        return bool(self.findings or self.files_left_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,17 @@ class _Review:
     signature: str | None
     verified_user: bool
     counted: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Shortfall:
+    """A step of a used grant that has fewer reviews than it needs."""
+
+    grant: str
+    uid: str
+    step: str
+    reviews: int
+    needed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +122,9 @@ class ReviewFold:
         self._most = most
         self._reviews: dict[_Review, tuple[str, int]] = {}
         self._parts: dict[tuple[str, str], dict[int, str]] = {}
-        self._files: list[tuple[float, ReviewerKeyFile]] = []
-        self._left_out = 0
+        self._files: dict[ReviewerKeyFile, float] = {}
+        self._shortfalls: dict[_Shortfall, tuple[str, int]] = {}
+        self._left_out = self._files_left_out = 0
 
     def add(self, line: ChainLine) -> None:
         """Add a line."""
@@ -112,6 +137,9 @@ class ReviewFold:
                 return
             for one in _reviews_of(record):
                 self._keep(one, place)
+            for lack in _shortfalls_of(record):
+                if len(self._shortfalls) < self._most:
+                    self._shortfalls.setdefault(lack, place)
         except (AttributeError, KeyError, TypeError, ValueError):
             # A line that no process writes: what the chain says of it is for the other findings.
             return
@@ -120,14 +148,32 @@ class ReviewFold:
         """Keep a part of a file; of the file, once all of its parts are here, when it came into force."""
         key, count = (chain, str(record["digest"])), int(record["parts"])
         since = parse_time(record["time"])
-        if len(self._files) >= _MOST_FILES or since is None or not 0 < count <= _MOST_PARTS:
+        if since is None or not 0 < count <= _MOST_PARTS:
+            return
+        if key not in self._parts and len(self._parts) >= MOST_INCOMPLETE:
+            self._files_left_out += 1
             return
         parts = self._parts.setdefault(key, {})
         parts[int(record["part"])] = str(record["text"])
         if set(parts) == set(range(count)):
             del self._parts[key]
             text = "".join(parts[number] for number in range(count))
-            self._files.append((since.timestamp(), ReviewerKeyFile(text, str(record["signatures"]))))
+            self._add_file(ReviewerKeyFile(text, str(record["signatures"])), since.timestamp())
+
+    def _add_file(self, file: ReviewerKeyFile, since: float) -> None:
+        """Keep a file that enough registrars signed, with the first time that it is recorded at."""
+        if file in self._files:
+            # It is recorded again at each start of the operator.
+            self._files[file] = min(since, self._files[file])
+            return
+        try:
+            file.judge(self._registrars)
+        except RegistrarsError:
+            return
+        if len(self._files) >= MOST_FILES:
+            self._files_left_out += 1
+            return
+        self._files[file] = since
 
     def _keep(self, one: _Review, place: tuple[str, int]) -> None:
         if one not in self._reviews and len(self._reviews) >= self._most:
@@ -146,12 +192,22 @@ class ReviewFold:
                 code, said = found
                 name = f"{one.grant.namespace}/{one.grant.name}"
                 findings.append(ReviewFinding(code, name, one.review.reviewer, said, place))
-        return ReviewReport(len(self._reviews), len(versions), self._left_out, tuple(findings), verified=True)
+        for lack, place in self._shortfalls.items():
+            said = f"step {lack.step} needs {lack.needed} signed reviews, but {lack.reviews} are there"
+            findings.append(ReviewFinding(ReviewCode.UNSIGNED, lack.grant, "", said, place))
+        return ReviewReport(
+            len(self._reviews),
+            len(versions),
+            self._left_out,
+            tuple(findings),
+            verified=True,
+            files_left_out=self._files_left_out,
+        )
 
     def _versions(self) -> Iterator[_Version]:
         """Yield the files that counted, the oldest first, without those that were not signed or were put back."""
         newest: SerialFloor = NO_FLOOR
-        for since, file in sorted(self._files, key=lambda found: found[0]):
+        for file, since in sorted(self._files.items(), key=lambda found: found[1]):
             try:
                 keys = file.judge(self._registrars, newest)
             except RegistrarsError:
@@ -202,6 +258,29 @@ def _reviews_of(record: Mapping[str, Any]) -> Iterator[_Review]:
         for step, one in _asking(grant):
             reason = None if one.get("reason") is None else reason_digest(str(one["reason"]))
             yield _review(reviewed, step, one, reason, one.get("time"))
+
+
+def _shortfalls_of(record: Mapping[str, Any]) -> Iterator[_Shortfall]:
+    """Yield the steps that ask for a signature and have too few reviews, though the grant was used."""
+    if record.get("kind") == "grant":
+        was_used, grant = bool(record.get("uses")), record
+        namespace, counts = str(record["namespace"]), set(record.get("counted") or ())
+    elif record.get("kind") == "evaluation":
+        was_used, grant = record.get("decision") is True, record.get("grant") or {}
+        namespace, counts = str(record["endpoint"]).partition("/")[0], None
+    else:
+        return
+    for step in grant.get("steps") or () if was_used else ():
+        reviewers = {
+            str(one["reviewer"])
+            for one in grant.get("reviews") or ()
+            if one["step"] == step["name"]
+            and one.get("decision", "Approve") == "Approve"
+            and (counts is None or one["reviewer"] in counts)
+        }
+        if step.get("signature") is not None and len(reviewers) < step["count"]:
+            name = f"{namespace}/{grant['name']}"
+            yield _Shortfall(name, str(grant["uid"]), str(step["name"]), len(reviewers), int(step["count"]))
 
 
 def _ledger_reviews(record: Mapping[str, Any]) -> Iterator[_Review]:

@@ -39,7 +39,7 @@ def statement(grant: GrantView, username: str, choice: StepChoice, reason: str) 
 
 def reviewed_grant(grant: GrantView) -> ReviewedGrant:
     """Return what a statement has of a grant. Raises `NotCanonicalError`."""
-    return ReviewedGrant(grant.namespace, grant.name, grant.uid, request_digest(grant.request), grant.binding)
+    return ReviewedGrant(grant.namespace, grant.name, grant.uid, request_digest(grant.raw), grant.binding)
 
 
 def statement_rows(signed: bytes) -> tuple[Line, ...]:

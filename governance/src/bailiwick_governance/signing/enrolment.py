@@ -14,7 +14,7 @@ from bailiwick_engine.signatures.statement import ENROL_NAMESPACE, REVIEW_NAMESP
 from bailiwick_governance.errors import UserError
 
 # A line is read by what reads the file that it goes into.
-_HEADER: Final = "# serial: 1\n# expires: 2100-01-01T00:00:00Z\n"
+_HEADER: Final = "# serial: 1\n# expires: 2100-01-01T00:00:00Z\n# installation: any\n"
 _AT: Final = "line 3: "
 
 

@@ -27,7 +27,8 @@ from bailiwick_governance.signing.enrolment import EnrolmentRequest, read_line
 
 _SERIAL: Final = "# serial: "
 _EXPIRES: Final = "# expires: "
-_HEAD: Final = 2
+_INSTALLATION: Final = "# installation: "
+_HEAD: Final = 3
 _BEFORE: Final = re.compile(r',valid-before="[^"]*"|valid-before="[^"]*",')
 _NAMESPACES: Final = f'namespaces="{REVIEW_NAMESPACE}"'
 
@@ -53,10 +54,13 @@ class ReviewersManifest:
     keys: ReviewerKeys
 
     @classmethod
-    def new(cls, namespace: str, expires: float) -> "ReviewersManifest":
-        """Return one without any key, before its first change. `expires`: seconds since the epoch."""
+    def new(cls, namespace: str, expires: float, installation: str) -> "ReviewersManifest":
+        """Return one without any key, before its first change.
+
+        `expires`: seconds since the epoch. `installation`: where alone it counts. Raises `UserError`.
+        """
         metadata = {"name": REVIEWERS_CONFIG_MAP, "namespace": namespace}
-        text = f"{_SERIAL}1\n{_EXPIRES}{_rfc3339(expires)}\n"
+        text = f"{_SERIAL}1\n{_EXPIRES}{_rfc3339(expires)}\n{_INSTALLATION}{installation}\n"
         return cls({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}, text, "", _read_keys(text))
 
     @classmethod
@@ -142,7 +146,12 @@ class ReviewersManifest:
 
     def _change(self, lines: Sequence[str], expires: float | None) -> "ReviewersManifest":
         until = _rfc3339(self.keys.expires if expires is None else expires)
-        text = "\n".join((f"{_SERIAL}{self.keys.serial + 1}", f"{_EXPIRES}{until}", *lines, ""))
+        head = (
+            f"{_SERIAL}{self.keys.serial + 1}",
+            f"{_EXPIRES}{until}",
+            f"{_INSTALLATION}{self.keys.installation}",
+        )
+        text = "\n".join((*head, *lines, ""))
         return ReviewersManifest(self.document, text, "", _read_keys(text))
 
 

@@ -14,14 +14,14 @@ def reviews_line(report: ReviewReport) -> str:
     """Return the counts in a line."""
     if not report.verified:
         return f"{report.reviews} signed reviews, not verified"
-    good = report.reviews - len(report.findings)
+    good = report.reviews - sum(bool(found.reviewer) for found in report.findings)
     return f"{report.reviews} signed reviews, {good} verified; files of reviewers' keys: {report.files}"
 
 
 def review_lines(report: ReviewReport) -> Iterator[Line]:
     """Yield a line for each finding."""
     for found in report.findings:
-        about = visible(f"{found.grant} by {found.reviewer}")
+        about = visible(f"{found.grant} by {found.reviewer}" if found.reviewer else found.grant)
         yield [
             (f"{found.place[0]} {found.place[1]} ({about}): ", ""),
             (found.code.value, "red"),
@@ -35,6 +35,11 @@ def reviews_notes(report: ReviewReport) -> Iterator[str]:
         yield "signed reviews are verified only with --registrar-key"
     elif report.reviews and not report.files:
         yield "no file of reviewers' keys that these registrars signed: add the operator's ledger to the files"
+    if report.files_left_out:
+        yield (
+            f"{report.files_left_out} files of reviewers' keys were left out, since there are too many, so no review is"
+            " proven: give the files of a shorter time"
+        )
     if report.left_out:
         yield f"{report.left_out} signed reviews were not verified, since there are too many: give fewer files"
 
@@ -46,6 +51,7 @@ def reviews_object(report: ReviewReport) -> dict[str, object]:
         "reviews": report.reviews,
         "files": report.files,
         "leftOut": report.left_out,
+        "filesLeftOut": report.files_left_out,
         "findings": [
             {
                 "code": one.code.value,

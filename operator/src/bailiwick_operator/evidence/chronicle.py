@@ -64,7 +64,7 @@ def final_state(grant: Object, digests: Mapping[str, str]) -> Object:
         "rules": [rule | {"policyDigest": digests.get(str(rule.get("uid")))} for rule in request.get("rules") or ()],
         "steps": [_only(step, _STEP) for step in request.get("steps") or ()],
         "reviews": [_review(review, counted) for review in spec.get("reviews") or ()],
-        **_signed(request),
+        **_signed(grant),
         "counted": [one.get("reviewer") for one in status.get("counted") or ()],
         "voided": [one.get("reviewer") for one in status.get("voided") or ()],
         "revokedBy": revocation.get("by"),
@@ -73,12 +73,13 @@ def final_state(grant: Object, digests: Mapping[str, str]) -> Object:
     }
 
 
-def _signed(request: Object) -> Object:
-    """Return the digest of the request where a step asks for a signature, which is over it."""
+def _signed(grant: Object) -> Object:
+    """Return the digest of what is asked for where a step asks for a signature, which is over it."""
+    request = (grant.get("spec") or {}).get("request") or {}
     if not any("signature" in step for step in request.get("steps") or ()):
         return {}
     try:
-        return {"requestDigest": request_digest(request)}
+        return {"requestDigest": request_digest(grant)}
     except NotCanonicalError:
         return {"requestDigest": None}
 

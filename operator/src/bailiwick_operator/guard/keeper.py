@@ -40,7 +40,7 @@ import structlog
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.voidgrants import NONE
 from bailiwick_engine.compile.acceptance import shorten
-from bailiwick_engine.signatures.registrars import NO_FLOOR, NO_REGISTRARS
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.keep import KeepWatch
@@ -106,7 +106,7 @@ class GuardKeeper:
         self._tell = tell
         self._recorded = recorded
         self._keep = keep
-        self.reviewers: Final = reviewers or ReviewerFile(kube, installation, NO_REGISTRARS)
+        self.reviewers: Final = reviewers or ReviewerFile(kube, installation, NO_REGISTRARS, tell=tell)
         """Whose signatures of reviews count, as of the last proof: it is read after the reviews that a proof covers."""
         self._voider = Voider(kube, installation, now, report_void, again=interval, clock=clock)
         self._asked = asyncio.Event()
@@ -219,7 +219,7 @@ class GuardKeeper:
             raise UnprovenError(message)
         known = stored.record.void if stored.record else NONE
         version, count, void = await self._voider.make_void(after, known)
-        newest = stored.record.reviewers if stored.record else NO_FLOOR
+        newest = self.reviewers.floor(stored.record.reviewers if stored.record else None)
         await self._write(stored, new_record(again, version, self._now(), void, self._kept, newest))
         self.made_void += count
         if before is not None:

@@ -29,7 +29,8 @@ class Record:
     `version` is a resourceVersion of the collection of grants at which this guard was in force; `store` is the uid of
     the CRD of grants: another CRD is another collection, whose versions cannot be compared with this one's.
     `void`: grants that are void, but whose status cannot say so. `keep`: how many API servers keep the guards from
-    their own disk, of how many (`2/3`); empty where it is not known. `reviewers`: the newest file of reviewers' keys.
+    their own disk, of how many (`2/3`); empty where it is not known. `reviewers`: the newest file of reviewers' keys;
+    None: the record says nothing of it, and what is written always does.
     """
 
     fingerprint: str
@@ -38,7 +39,7 @@ class Record:
     store: str
     void: VoidGrants = NONE
     keep: str = ""
-    reviewers: SerialFloor = NO_FLOOR
+    reviewers: SerialFloor | None = NO_FLOOR
 
     def data(self) -> dict[str, str]:
         """Return the ConfigMap's `data`."""
@@ -49,7 +50,7 @@ class Record:
             "storeUID": self.store,
             VOID_ENTRY: self.void.text(),
             KEEP_ENTRY: self.keep,
-            **({REVIEWERS_SERIAL_ENTRY: str(self.reviewers)} if self.reviewers.serial else {}),
+            **({} if self.reviewers is None else {REVIEWERS_SERIAL_ENTRY: str(self.reviewers)}),
         }
 
 
@@ -59,8 +60,9 @@ def read_record(config_map: Object | None) -> Record | None:
     try:
         void = VoidGrants.parse(data.get(VOID_ENTRY, ""))
         entries_ = data["fingerprint"], data["provenTime"], int(data["resourceVersion"]), data["storeUID"]
-        reviewers = SerialFloor.parse(data.get(REVIEWERS_SERIAL_ENTRY, ""))
-        if void is None or reviewers is None:
+        serial = data.get(REVIEWERS_SERIAL_ENTRY)
+        reviewers = SerialFloor.parse(serial)
+        if void is None or (serial is not None and reviewers is None):
             return None
         return Record(*entries_, void, data.get(KEEP_ENTRY, ""), reviewers)
     except (AttributeError, KeyError, TypeError, ValueError):

@@ -75,7 +75,7 @@ def signatures_of(
         return ReviewSignatures(waiting=frozenset(review.reviewer for review, _ in signing), why=why)
     metadata = grant["metadata"]
     try:
-        digest = request_digest(grant["spec"]["request"])
+        digest = request_digest(grant)
     except NotCanonicalError as error:
         return ReviewSignatures({review.reviewer: str(error) for review, _ in signing})
     binding = binding_of(request, metadata["uid"])

@@ -9,9 +9,10 @@ from bailiwick_engine.approval import display
 from bailiwick_engine.approval.display import inspectable, items_of, lacking, visible
 from bailiwick_engine.call import Action, Call, Party, Resource, UnprovenParty
 from bailiwick_engine.canonicaljson import NotCanonicalError
+from bailiwick_engine.decision.verdict import Outcome
 from bailiwick_engine.reasons import Reason
 from support.objects import gated_rule
-from unit.engine.cases import CALL, approving, gate_of, governed, with_context
+from unit.engine.cases import CALL, approved, approving, gate_of, governed, read, verdict_of, with_context
 
 WHOLE: Final = gate_of(governed(gated_rule()))
 
@@ -354,3 +355,29 @@ class TestTheContextThatARuleRequires:
         assert not lacking(call, gate_of(approving(requiredContext=["args"], allowUnseen=True)))
         assert lacking(call, gate_of(approving(requiredContext=["args"])))
         assert lacking(CALL, gate_of(approving(requiredContext=["args"], allowUnseen=True)))
+
+
+SHOWN: Final = with_context(args={"rows": "ALL", "to": "evil@example.net"})
+LIES: Final[dict[str, list[dict[str, str]] | None]] = {
+    "another value": [{"name": "args.rows", "value": "10"}, {"name": "args.to", "value": "evil@example.net"}],
+    "one value less": [{"name": "args.to", "value": "evil@example.net"}],
+    "one value more": [*items_of(SHOWN, WHOLE), {"name": "args.why", "value": "an audit"}],
+    "nothing": [],
+    "no list": None,
+}
+
+
+@pytest.mark.invariant(7, 30)
+@pytest.mark.parametrize("phase", ["Active", "Consumed"])
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_a_grant_that_shows_another_call_than_this_one_does_not_serve(
+    lie: list[dict[str, str]] | None, phase: str
+) -> None:
+    """What reviewers approve is what they see: who writes as the decision point, or on admission, can show anything."""
+    on = governed(gated_rule())
+    honest = approved(on, SHOWN, phase=phase)
+    assert verdict_of(on, SHOWN, [read(honest)]).reason is not Reason.APPROVAL_REQUIRED
+    request = {**honest["spec"]["request"], "display": lie}
+    lying = {**honest, "spec": {**honest["spec"], "request": request}}
+    verdict = verdict_of(on, SHOWN, [read(lying)])
+    assert (verdict.outcome, verdict.reason, verdict.requestable) == (Outcome.DENY, Reason.APPROVAL_REQUIRED, True)

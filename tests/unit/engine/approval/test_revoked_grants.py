@@ -61,7 +61,13 @@ def test_a_request_that_still_waits_is_revoked_too() -> None:
     assert judged(asked(GATED, FRESH), revocation(before=NOW, sub=AGENT)).reason is Reason.APPROVAL_REVOKED
 
 
-@pytest.mark.parametrize("phase", ["Denied", "Consumed", "Lapsed", "Expired"])
+def test_the_call_that_used_one_up_is_not_let_through_again() -> None:
+    raw = approved(GATED, FRESH, phase="Consumed")
+    assert judged(raw).reason is Reason.APPROVAL_CONSUMED
+    assert judged(raw, revocation(before=NOW, sub=AGENT)).reason is Reason.APPROVAL_REVOKED
+
+
+@pytest.mark.parametrize("phase", ["Denied", "Lapsed", "Expired"])
 def test_one_that_has_ended_keeps_its_end(phase: str) -> None:
     raw = approved(GATED, FRESH, phase=phase)
     assert judged(raw, revocation(before=NOW, sub=AGENT)).reason is judged(raw).reason

@@ -7,12 +7,25 @@ from msgspec.structs import replace
 
 from bailiwick_engine.approval.grants import Fitness, fitness
 from bailiwick_engine.call import Party
+from bailiwick_engine.reasons import Reason
 from bailiwick_engine.signatures.registrars import NO_REVIEWER_KEYS, ReviewerTrust
 from bailiwick_engine.signatures.sshsig import USER_PRESENT, write_signature
 from bailiwick_regions.strength import STRONGER, WEAKER, compare_gates
 from support.objects import Object, gated_rule
 from support.signatures.keys import RP_ID, SecurityKey, entry_line, statement_of, trust_in
-from unit.engine.cases import AROUND, CALL, active, asked, gate_of, governed, read, review, reviewed
+from unit.engine.cases import (
+    AGENT_UID,
+    AROUND,
+    CALL,
+    active,
+    asked,
+    gate_of,
+    governed,
+    read,
+    review,
+    reviewed,
+    verdict_of,
+)
 
 KEY: Final = SecurityKey.make(RP_ID)
 TRUST: Final = trust_in(entry_line("carol", KEY.public), entry_line("dave", SecurityKey.make(RP_ID).public))
@@ -60,6 +73,16 @@ def test_it_is_unverifiable_at_once(trust: ReviewerTrust) -> None:
     assert fit(approved(), trust) is Fitness.UNVERIFIABLE
 
 
+@pytest.mark.invariant(30)
+def test_a_grant_that_is_used_up_counts_as_that_only_while_its_signatures_count() -> None:
+    """The call that used it up may come again for a moment."""
+    used_up = approved()
+    used_up["status"] |= {"phase": "Consumed", "uses": 1}
+    assert fit(used_up) is Fitness.CONSUMED
+    assert fit(used_up, trust_in()) is Fitness.OUTDATED
+    assert fit(used_up, NO_REVIEWER_KEYS) is Fitness.OUTDATED
+
+
 @pytest.mark.invariant(7, 30)
 def test_a_signature_is_over_the_whole_request_as_it_is_stored() -> None:
     """The models know all fields of a request: one that they leave out of their own form would still be signed."""
@@ -70,6 +93,40 @@ def test_a_signature_is_over_the_whole_request_as_it_is_stored() -> None:
     times = raw["spec"]["request"]["pendingUntilTime"].replace("Z", "+00:00")
     respelled = {**raw["spec"]["request"], "pendingUntilTime": times}
     assert fit({**raw, "spec": {**raw["spec"], "request": respelled}}) is Fitness.UNVERIFIABLE
+
+
+@pytest.mark.invariant(7, 30)
+def test_a_signature_over_a_grant_by_hand_is_over_what_its_names_stand_for() -> None:
+    """The operator writes that into the status, so whoever writes as the operator could let it serve another rule."""
+    on_scope = governed(
+        gated_rule(
+            approval={"binding": "Scope", "steps": [{"name": "owner", "kind": "Human", "signature": "Required"}]}
+        )
+    )
+    (rule,) = gate_of(on_scope).rules
+    named = {"policy": rule.policy, "rule": rule.rule}
+    resolved: Object = {
+        "subjectUID": AGENT_UID,
+        "rules": [{**named, "uid": rule.policy_uid, "ruleDigest": rule.rule_digest}],
+    }
+    stored = asked(on_scope, binding={"mode": "Scope"}, origin="PreApproved", requester={"username": "dave"})
+    stored["spec"]["request"] |= {
+        "rules": [named],
+        "subject": {"type": "serviceAccount", "id": stored["spec"]["request"]["subject"]["id"]},
+    }
+
+    def judged(signed: Object | None, now: Object) -> Reason:
+        before = {**stored, "status": {"resolved": signed}}
+        unsigned = review(before, "carol", binding="grant-uid")
+        made = KEY.assertion(statement_of(before, unsigned))
+        whole = active(reviewed(before, unsigned | {"signature": write_signature(made)}))
+        after = {**whole, "status": {**whole["status"], "resolved": now}}
+        return verdict_of(on_scope, CALL, [read(after)], replace(AROUND, reviewers=TRUST)).reason
+
+    other: Object = {**resolved, "rules": [{**resolved["rules"][0], "ruleDigest": "v2:" + "0" * 64}]}
+    assert judged(resolved, resolved) is Reason.ALLOWED
+    for signed in (other, {**resolved, "subjectUID": "another"}, {**resolved, "excludedReviewers": ["erin"]}, None):
+        assert judged(signed, resolved) is Reason.APPROVAL_UNVERIFIABLE
 
 
 @pytest.mark.invariant(30)

@@ -1,5 +1,7 @@
 """Registrars: only what enough of them signed counts, and nothing that was replaced comes back."""
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +21,9 @@ from bailiwick_engine.signatures.registrars import (
     parse_registrars,
 )
 from bailiwick_engine.signatures.statement import REVIEW_NAMESPACE
-from support.signatures.keys import KeyFile, SecurityKey, config_map, entry_line, reviewers_text
+from support.signatures.keys import INSTALLATION, KeyFile, SecurityKey, config_map, entry_line, reviewers_text
 
+ROOT: Final = Path(__file__).parents[4]
 CAROL: Final = entry_line("oidc:carol", SecurityKey.make().public)
 
 
@@ -31,7 +34,7 @@ class Office:
         self.files = [KeyFile.make(folder / f"registrar{number}") for number in range(3)]
         self.stranger = KeyFile.make(folder / "stranger")
         self.registrars = make_registrars(
-            "\n".join(one.line for one in self.files), 2, ["https://bailiwick.example.com"]
+            "\n".join(one.line for one in self.files), 2, ["https://bailiwick.example.com"], INSTALLATION
         )
 
 
@@ -105,6 +108,16 @@ def test_an_older_file_cannot_be_put_back_and_no_other_has_its_serial(office: Of
     assert "cannot be read" in problem(new, office.registrars, None)
 
 
+@pytest.mark.invariant(30)
+def test_a_file_counts_only_in_the_installation_that_it_names(office: Office) -> None:
+    """The same registrars may enrol for several: who signs for a test is not asked to approve in production."""
+    signed = config_map(reviewers_text(CAROL, serial=40, installation="staging"), *office.files[:2])
+    assert "it is for installation staging, but this one is test" in problem(signed, office.registrars, NO_FLOOR)
+    assert problem(config_map(reviewers_text(CAROL), *office.files[:2]), office.registrars, NO_FLOOR) == ""
+    # For whoever reads a file of any installation.
+    assert problem(signed, replace(office.registrars, installation=None), NO_FLOOR) == ""
+
+
 STORED: Final = {
     "nothing": None,
     "no data": {},
@@ -123,7 +136,7 @@ def test_no_key_counts_where_there_is(name: str, office: Office) -> None:
 
 def test_a_signed_file_that_cannot_be_read_gives_no_key(office: Office) -> None:
     stored = config_map(reviewers_text(CAROL, CAROL), *office.files)
-    assert problem(stored, office.registrars, NO_FLOOR).startswith("line 4: ")
+    assert problem(stored, office.registrars, NO_FLOOR).startswith("line 5: ")
 
 
 def test_text_among_the_signatures_is_an_error(office: Office) -> None:
@@ -162,14 +175,27 @@ REFUSED: Final = {
 }
 
 
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("between", [*"\u2028\u2029\x0b\x0c\x1c\x1d\x1e\x85\r\0\t", "\u00a0"])
+def test_one_line_is_one_registrar_whatever_a_reader_takes_for_a_line(between: str) -> None:
+    """Else a second key, which an item of the chart shows as a comment, meets a quorum of two."""
+    item = f"{SecurityKey.make().public} alice{between}{SecurityKey.make().public}"
+    with pytest.raises(RegistrarsError, match="line 1: "):
+        make_registrars(f"{item}\n{SecurityKey.make().public}\n", 2, [], INSTALLATION)
+    schema = json.loads((ROOT / "charts/bailiwick/values.schema.json").read_text(encoding="utf-8"))
+    pattern = schema["properties"]["reviewers"]["properties"]["registrars"]["items"]["pattern"]
+    assert re.search(pattern, item) is None
+    assert re.search(pattern, item.replace(between, " "))
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_process_does_not_start_with(name: str) -> None:
     text, quorum, origins, why = REFUSED[name]
     with pytest.raises(RegistrarsError, match=why):
-        make_registrars(text, quorum, origins)
+        make_registrars(text, quorum, origins, INSTALLATION)
 
 
 def test_an_origin_is_taken_as_a_browser_writes_it() -> None:
     given = ("https://X.Example:443", "https://x.example:8443", "https://10.0.0.1:65535", LOCAL_CONSOLES)
     wanted = frozenset({"https://x.example", "https://x.example:8443", "https://10.0.0.1:65535", LOCAL_CONSOLES})
-    assert make_registrars(f"{SecurityKey.make().public}", 1, given).origins == wanted
+    assert make_registrars(f"{SecurityKey.make().public}", 1, given, INSTALLATION).origins == wanted

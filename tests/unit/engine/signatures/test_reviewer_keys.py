@@ -37,6 +37,28 @@ def test_a_file_says_whose_key_is_whose_and_since_when() -> None:
     assert found.key_of("dave", KEY) is None
 
 
+@pytest.mark.parametrize(
+    ("principal", "options", "reads"),
+    [
+        ("carol", ',valid-after="19700102Z"', True),
+        ("carol", ',valid-after="19700101Z"', False),
+        ("carol", ',valid-before="19700101Z"', False),
+        ("c" * 1022, "", True),
+        ("c" * 1023, "", False),
+    ],
+)
+def test_openssh_reads_the_same_times_and_names(principal: str, options: str, reads: bool, tmp_path: Path) -> None:
+    key = SecurityKey.make(ed25519=True)
+    text = reviewers_text(entry_line(principal, key.public, options))
+    signature = write_signature(key.sign(b"message"))
+    assert keygen_verifies(tmp_path, text, principal, signature, b"message") is reads
+    if reads:
+        assert parse_reviewer_keys(text).entries[0].principal == principal
+    else:
+        with pytest.raises(ReviewerKeysError):
+            parse_reviewer_keys(text)
+
+
 WRONG: Final = {
     "a wildcard": (entry_line("oidc:*", KEY), "one exact username"),
     "a list": (entry_line("carol,dave", KEY), "one exact username"),
@@ -56,14 +78,18 @@ WRONG: Final = {
         entry_line("carol", KEY, ',valid-after="20260102Z",valid-before="20260101Z"'),
         "must be later",
     ),
+    "a time before OpenSSH's first": (entry_line("carol", KEY, ',valid-after="19700101Z"'), "must be later than 1970"),
+    "an end before OpenSSH's first": (entry_line("carol", KEY, ',valid-before="19691231Z"'), "must be later than 1970"),
+    "a name that is too long for OpenSSH": (entry_line("c" * 1023, KEY), "at most 1022 characters"),
     "the type of another key": (f"carol {NS} ssh-ed25519 {str(KEY).split(' ')[1]}", "not ssh-ed25519"),
     "a type that is not accepted": (f"carol {NS} ssh-dss AAAAB3NzaC1kc3M=", "not accepted"),
     "base64 with other bits": (f"carol {NS} {str(OTHER)[:-1]}!", "base64"),
     "a blank before": (f" {entry_line('carol', KEY)}", "write <username>"),
     "a carriage return": (entry_line("carol", KEY) + "\r", "cannot be printed"),
     "an invisible character": (entry_line("ca\u200brol", KEY), "cannot be printed"),
-    "a second serial": ("# serial: 9", "in the first two lines"),
-    "a second end": ("#Expires: 2099-01-01T00:00:00Z", "in the first two lines"),
+    "a second serial": ("# serial: 9", "in the first three lines"),
+    "a second installation": ("# Installation: prod", "in the first three lines"),
+    "a second end": ("#Expires: 2099-01-01T00:00:00Z", "in the first three lines"),
 }
 
 
@@ -72,7 +98,7 @@ def test_a_file_is_an_error_with_its_line_if_it_has(name: str) -> None:
     line, why = WRONG[name]
     with pytest.raises(ReviewerKeysError) as refused:
         parse_reviewer_keys(reviewers_text(entry_line("dave", OTHER), line))
-    assert str(refused.value).startswith("line 4: ")
+    assert str(refused.value).startswith("line 5: ")
     assert why in str(refused.value)
 
 
@@ -85,28 +111,31 @@ def test_a_key_is_of_one_person_once_under_whatever_name_or_type() -> None:
     kinds.append(parse_public_key(encode_key("ecdsa-sha2-nistp256", point)))
     for again in kinds:
         for who in ("carol", "dave"):
-            with pytest.raises(ReviewerKeysError, match=r"line 4: this key is in line 3 too"):
+            with pytest.raises(ReviewerKeysError, match=r"line 5: this key is in line 4 too"):
                 parse_reviewer_keys(reviewers_text(entry_line("carol", kinds[0]), entry_line(who, again)))
 
 
 def test_a_person_has_at_most_eight_keys() -> None:
     lines = [entry_line("carol", SecurityKey.make().public) for _ in range(KEYS_PER_PERSON + 1)]
     assert len(parse_reviewer_keys(reviewers_text(*lines[:-1])).entries) == KEYS_PER_PERSON
-    with pytest.raises(ReviewerKeysError, match=r"line 11: carol has more than 8 keys"):
+    with pytest.raises(ReviewerKeysError, match=r"line 12: carol has more than 8 keys"):
         parse_reviewer_keys(reviewers_text(*lines))
 
 
 HEADS: Final = {
     "nothing": "",
-    "no serial": "# expires: 2030-01-01T00:00:00Z\n",
-    "no end": "# serial: 1\n",
-    "the serial 0": "# serial: 0\n# expires: 2030-01-01T00:00:00Z\n",
-    "a serial with a sign": "# serial: +1\n# expires: 2030-01-01T00:00:00Z\n",
-    "a serial in other digits": "# serial: \u0661\n# expires: 2030-01-01T00:00:00Z\n",
-    "a serial that is too large": "# serial: 9999999999999999\n# expires: 2030-01-01T00:00:00Z\n",
-    "an end without a zone": "# serial: 1\n# expires: 2030-01-01T00:00:00\n",
-    "an end that is no day": "# serial: 1\n# expires: 2030-02-30T00:00:00Z\n",
-    "an order of its own": "# expires: 2030-01-01T00:00:00Z\n# serial: 1\n",
+    "no serial": "# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "no end": "# serial: 1\n# installation: test\n",
+    "the serial 0": "# serial: 0\n# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "a serial with a sign": "# serial: +1\n# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "a serial in other digits": "# serial: \u0661\n# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "a serial that is too large": "# serial: 9999999999999999\n# expires: 2030-01-01T00:00:00Z\n# installation: test\n",
+    "an end without a zone": "# serial: 1\n# expires: 2030-01-01T00:00:00\n# installation: test\n",
+    "an end that is no day": "# serial: 1\n# expires: 2030-02-30T00:00:00Z\n# installation: test\n",
+    "no installation": "# serial: 1\n# expires: 2030-01-01T00:00:00Z\n",
+    "an empty installation": "# serial: 1\n# expires: 2030-01-01T00:00:00Z\n# installation: \n",
+    "two installations": "# serial: 1\n# expires: 2030-01-01T00:00:00Z\n# installation: test prod\n",
+    "an order of its own": "# expires: 2030-01-01T00:00:00Z\n# serial: 1\n# installation: test\n",
 }
 
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
-from bailiwick_api.accounts import WITNESS_KEYS_ENTRY
+from bailiwick_api.accounts import REVIEWERS_SERIAL_ENTRY, WITNESS_KEYS_ENTRY
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_engine.approval.apiroutes import REQUIRED
 from bailiwick_kube.responses import ApiResponse
@@ -73,6 +73,35 @@ async def proven_api() -> FakeApi:
     assert await fresh.round()
     api.writes.clear()
     return api
+
+
+@pytest.mark.invariant(30)
+class TestTheSerialOfTheReviewersFile:
+    """What removes it from the record brings no removed key back, neither in this process nor in the next."""
+
+    FLOOR = "7 sha256:" + "0" * 64
+
+    async def test_is_recorded_from_the_first_proof_on(self) -> None:
+        assert data_of(await proven_api())[REVIEWERS_SERIAL_ENTRY] == ""
+
+    @pytest.mark.parametrize("entry", [None, "", "1 sha256:" + "0" * 64, "what no operator writes"])
+    @pytest.mark.parametrize("same_guard", [True, False])
+    async def test_is_written_back(self, entry: str | None, same_guard: bool) -> None:
+        api = await proven_api()
+        data_of(api)[REVIEWERS_SERIAL_ENTRY] = self.FLOOR
+        events: list[EventDraft] = []
+        going_on = keeper(api, tell=events.append)
+        await going_on.round()
+        assert data_of(api)[REVIEWERS_SERIAL_ENTRY] == self.FLOOR
+        if entry is None:
+            del data_of(api)[REVIEWERS_SERIAL_ENTRY]
+        else:
+            data_of(api)[REVIEWERS_SERIAL_ENTRY] = entry
+        if not same_guard:
+            api.touch_guard()
+        await going_on.round()
+        assert data_of(api)[REVIEWERS_SERIAL_ENTRY] == self.FLOOR
+        assert "ReviewersSerialFell" in [event.reason for event in events]
 
 
 class TestTheFirstProof:

@@ -69,24 +69,43 @@ async def test_an_older_file_gives_no_key_and_lowers_no_record(bench: Bench) -> 
     bench.store(4)
     newest = await bench.file.read(NO_FLOOR)
     bench.store(3, entry_line("carol", SecurityKey.make().public))
-    # Whoever sets the record back as well: the process has seen the newer one.
-    for recorded in (newest, NO_FLOOR):
-        assert await bench.file.read(recorded) == recorded
+    for recorded in (newest, NO_FLOOR, None, SerialFloor(3, newest.digest)):
+        assert await bench.file.read(recorded) == newest
         assert bench.file.trust.keys is None
-    (event,) = bench.events
-    assert (event.reason, event.type) == ("ReviewersRefused", "Warning")
-    assert "apply the newest file" in event.note
+    refused = next(event for event in bench.events if event.reason == "ReviewersRefused")
+    fallen = [event for event in bench.events if event.reason != "ReviewersRefused"]
+    assert refused.type == "Warning"
+    assert "apply the newest file" in refused.note
+    assert [(event.reason, event.type) for event in fallen] == [("ReviewersSerialFell", "Warning")] * 3
     fresh = bench.make(Registrars(parse_registrars(bench.registrar.line)))
     assert await fresh.read(newest) == newest
     assert fresh.trust.keys is None
 
 
+@pytest.mark.invariant(30)
+async def test_a_recorded_serial_outlives_its_removal_though_its_file_was_never_read(bench: Bench) -> None:
+    bench.store(3, entry_line("carol", SecurityKey.make().public))
+    newest = SerialFloor(4, "sha256:" + "0" * 64)
+    assert await bench.file.read(newest) == newest
+    assert await bench.file.read(None) == newest
+    assert bench.file.trust.keys is None
+    assert bench.file.floor(None) == newest
+    # The other way round too: the process before knew a newer one.
+    later = SerialFloor(5, "sha256:" + "1" * 64)
+    assert bench.file.floor(later) == later == await bench.file.read(None)
+
+
+async def test_the_first_file_of_an_installation_is_no_fall(bench: Bench) -> None:
+    bench.store(3)
+    assert (await bench.file.read(None)).serial == 3
+    assert bench.events == []
+
+
 @pytest.mark.parametrize("status", [403, 404])
 async def test_what_cannot_be_read_gives_no_key(bench: Bench, status: int) -> None:
     bench.store(4)
-    await bench.file.read(NO_FLOOR)
+    floor = await bench.file.read(NO_FLOOR)
     bench.answer = ApiResponse(status, {"message": "no"}, None)
-    floor = SerialFloor(4, "sha256:" + "0" * 64)
     assert await bench.file.read(floor) == floor
     assert bench.file.trust.keys is None
 
@@ -94,4 +113,6 @@ async def test_what_cannot_be_read_gives_no_key(bench: Bench, status: int) -> No
 async def test_without_registrars_nothing_is_read(bench: Bench) -> None:
     file = bench.make(NO_REGISTRARS)
     assert await file.read(NO_FLOOR) == NO_FLOOR
+    # Those of registrars who come back later are still the newest.
+    assert await file.read(SerialFloor(4, "sha256:" + "0" * 64)) == SerialFloor(4, "sha256:" + "0" * 64)
     assert (bench.asked, file.trust.keys, file.expected) == ([], None, False)

@@ -214,6 +214,45 @@ async def test_a_repeated_request_is_let_through_by_nothing_but_what_let_it_thro
     assert (bench.outcome, bench.reason, bench.uses) == (Outcome.DENY, reason, 1)
 
 
+def _without_reviews(bench: Bench) -> None:
+    bench.server.grant["spec"].pop("reviews")
+
+
+def _without_counted_reviews(bench: Bench) -> None:
+    bench.server.grant["status"].pop("counted")
+
+
+def _by_the_enforcer(bench: Bench) -> None:
+    bench.server.grant["spec"]["reviews"][0]["reviewer"] = ENFORCER.username
+    _status(bench, counted=[{"reviewer": ENFORCER.username}])
+
+
+def _approved_after_its_use(bench: Bench) -> None:
+    _status(bench, approvedTime=at(300))
+
+
+FORGED: Final[dict[str, Callable[[Bench], None]]] = {
+    "without a review": _without_reviews,
+    "without a review that the operator counted": _without_counted_reviews,
+    "reviewed by the enforcer of the call": _by_the_enforcer,
+    "approved after its use": _approved_after_its_use,
+}
+
+
+@pytest.mark.invariant(11, 27)
+@pytest.mark.parametrize("change", FORGED.values(), ids=FORGED)
+async def test_a_grant_that_says_that_this_call_used_it_up_is_no_approval(change: Callable[[Bench], None]) -> None:
+    """Two accounts can write that: the operator's writes the phase and the times, the decision point's the use."""
+    bench = Bench(max_uses=1)
+    assert await bench.ask("id")
+    _status(bench, phase="Consumed")
+    assert await bench.ask("id")
+    change(bench)
+    assert not await bench.ask("id")
+    # The caller can ask for an approval: nothing else would help, as this grant stays as it is.
+    assert (bench.outcome, bench.reason, bench.uses) == (Outcome.DENY, Reason.APPROVAL_REQUIRED, 1)
+
+
 async def test_a_repeated_request_is_repeated_by_the_same_enforcer_only() -> None:
     bench = Bench()
     assert await bench.ask("id")

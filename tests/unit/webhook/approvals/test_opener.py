@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -56,6 +57,8 @@ class Server:
     stored: dict[str, Object] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     hangs: bool = False
+    admit: Callable[[Object], None] = lambda _manifest: None
+    """What a mutating admission policy makes of a grant that is created."""
 
     async def read_grant(self, namespace: str, name: str) -> ApiResponse:
         self.asked.append("GET")
@@ -70,6 +73,8 @@ class Server:
 
     async def create_grant(self, manifest: Object) -> ApiResponse:
         self.asked.append("POST")
+        manifest = copy.deepcopy(manifest)
+        self.admit(manifest)
         name = manifest["metadata"]["name"]
         if name in self.stored:
             return ApiResponse(409, {}, NOW)
@@ -107,6 +112,44 @@ class Bench:
         assert verdict.digest is not None
         assert isinstance(call.subject, Party)
         return GrantDraft(call, call.subject, verdict.gate, verdict.digest, origin=origin)
+
+
+CHANGED_ON_ADMISSION: Final[dict[str, Object]] = {
+    "what is shown": {"display": [{"name": "args.rows", "value": "10"}]},
+    "the words": {"reason": "an audit"},
+    "the steps": {"steps": [{"name": "crm.gate.owner", "policy": "crm", "kind": "Human", "count": 2}]},
+    "the window": {"windowSeconds": 61},
+}
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize("change", CHANGED_ON_ADMISSION.values(), ids=CHANGED_ON_ADMISSION)
+async def test_a_request_that_was_changed_on_admission_is_not_answered_as_the_one_that_was_asked_for(
+    change: Object,
+) -> None:
+    bench = Bench()
+    bench.server.admit = lambda manifest: manifest["spec"]["request"].update(change)
+    outcome = await bench.opener.open(bench.wanted())
+    assert isinstance(outcome, RefusedOpening)
+    assert "changed it on admission" in outcome.detail
+
+
+async def test_what_is_asked_for_is_answered_where_admission_adds_what_is_not_the_requests() -> None:
+    bench = Bench()
+    bench.server.admit = lambda manifest: manifest["metadata"].update(annotations={"team": "crm"})
+    assert isinstance(await bench.opener.open(bench.wanted()), OpenedGrant)
+
+
+@pytest.mark.invariant(30)
+async def test_a_grant_of_the_same_name_that_shows_another_call_is_not_joined() -> None:
+    bench = Bench()
+    opened = await bench.opener.open(bench.wanted())
+    assert isinstance(opened, OpenedGrant)
+    (stored,) = bench.server.stored.values()
+    stored["spec"]["request"]["display"] = [{"name": "args.rows", "value": "10"}]
+    again = await bench.opener.open(bench.wanted())
+    assert isinstance(again, OpenedGrant)
+    assert (again.created, again.grant.name != opened.grant.name) == (True, True)
 
 
 @pytest.mark.invariant(13, 19)

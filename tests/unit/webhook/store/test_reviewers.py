@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from bailiwick_api.accounts import REVIEWERS_CONFIG_MAP, Installation
+from bailiwick_api.accounts import GUARD_CONFIG_MAP, REVIEWERS_CONFIG_MAP, REVIEWERS_SERIAL_ENTRY, Installation
 from bailiwick_engine.signatures.registrars import (
     NO_FLOOR,
     NO_REGISTRARS,
@@ -13,6 +13,7 @@ from bailiwick_engine.signatures.registrars import (
     judge_config_map,
     parse_registrars,
 )
+from bailiwick_webhook.store.guard import GuardWatch
 from bailiwick_webhook.store.reviewers import ReviewerWatch
 from support.signatures.keys import KeyFile, SecurityKey, config_map, entry_line, reviewers_text
 
@@ -25,8 +26,18 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.registrar = KeyFile.make(folder / "registrar")
         self.registrars = Registrars(parse_registrars(self.registrar.line))
-        self.watch = ReviewerWatch(Installation(), self.registrars)
+        self.watch = self.started("")
         self.version = 0
+
+    def started(self, recorded: str | None) -> ReviewerWatch:
+        """Return the watch of a process that has just started, and found this recorded of the newest file."""
+        watch = ReviewerWatch(Installation(), self.registrars)
+        guard = GuardWatch(Installation(), watch.floor_changed)
+        data = {} if recorded is None else {REVIEWERS_SERIAL_ENTRY: recorded}
+        proof = {"metadata": {"name": GUARD_CONFIG_MAP, "resourceVersion": "1"}, "data": data}
+        sink = next(sink for collection, sink in guard.collections() if collection.name == GUARD_CONFIG_MAP)
+        sink.apply("ADDED", ("ns", GUARD_CONFIG_MAP), proof)
+        return watch
 
     def file(self, serial: int, *lines: str) -> dict[str, Any]:
         return config_map(reviewers_text(*lines, serial=serial), self.registrar)
@@ -85,3 +96,13 @@ def test_an_older_file_than_the_operator_recorded_does_not_count_from_then_on(be
     assert bench.store(new) == ""
     bench.watch.floor_changed("what no operator writes")
     assert bench.watch.trust.keys is None
+
+
+@pytest.mark.invariant(30)
+def test_nothing_counts_while_no_operator_has_recorded_which_file_is_the_newest(bench: Bench) -> None:
+    """Else a removed entry would bring removed keys back at a decision point that starts afterwards."""
+    for watch in (bench.started(None), ReviewerWatch(Installation(), bench.registrars)):
+        assert "cannot be read" in bench.store(bench.file(4, CAROL), watch)
+        assert watch.trust.keys is None
+        watch.floor_changed("")
+        assert watch.trust.keys is not None

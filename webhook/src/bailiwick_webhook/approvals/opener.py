@@ -4,12 +4,13 @@ Holds: the decision point decides the body again and opens only where the verdic
 follows from the request, so a storm of retries over any number of replicas opens one grant.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.kinds.approvalgrant import ApprovalGrantSpec
 from bailiwick_engine.approval import grants
 from bailiwick_engine.approval.cooldown import same_request
 from bailiwick_engine.approval.grants import Fitness, Grant
@@ -52,6 +53,10 @@ class RefusedOpening:
 
 
 _SKEWED: Final = RefusedOpening(EXPLAINED[Reason.CLOCK_SKEW].sentence, Reason.CLOCK_SKEW)
+_CHANGED: Final = (
+    "something in the cluster changed it on admission: ask an administrator which policy or webhook changes"
+    " approvalgrants"
+)
 _COOLS: Final = RefusedOpening(EXPLAINED[Reason.APPROVAL_DENIED].sentence, Reason.APPROVAL_DENIED)
 
 
@@ -140,10 +145,7 @@ class Opener:
             name = manifest["metadata"]["name"]
             answer = await self._cluster.create_grant(manifest)
             if answer.ok:
-                created = grants.parse(answer.body)
-                if created is None:
-                    return RefusedOpening("the API server stored a grant that cannot be read: ask an administrator")
-                return OpenedGrant(created, created=True)
+                return _created(answer.body, manifest)
             if answer.status != HTTPStatus.CONFLICT:
                 _log.error("grant not opened", status=answer.status, why=answer.message)
                 return RefusedOpening(f"the API server rejected the grant: {answer.message}")
@@ -253,3 +255,14 @@ class Opener:
         answer = await self._cluster.read_grant(namespace, named.name)
         grant = grants.parse(answer.body) if answer.ok else None
         return grant if grant and grant.uid == named.uid and grant.request.endpoint == endpoint else None
+
+
+def _created(stored: Mapping[str, Any], manifest: Mapping[str, Any]) -> OpenedGrant | RefusedOpening:
+    """Return the grant that was created; a refusal where it is not the one that was sent."""
+    created = grants.parse(stored)
+    if created is None:
+        return RefusedOpening("the API server stored a grant that cannot be read: ask an administrator")
+    if created.request != ApprovalGrantSpec.model_validate(manifest["spec"]).request:
+        _log.error("grant not opened: it was changed on admission", grant=created.name)
+        return RefusedOpening(_CHANGED)
+    return OpenedGrant(created, created=True)

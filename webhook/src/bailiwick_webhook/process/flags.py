@@ -250,6 +250,12 @@ def parser() -> argparse.ArgumentParser:
         help="number of registrars who must sign the file of reviewers' keys",
     )
     identity.add_argument(
+        "--reviewers-installation",
+        metavar="NAME",
+        default="",
+        help="name of this installation, which the file of reviewers' keys must have; required with --registrar-keys",
+    )
+    identity.add_argument(
         "--passkey-origin",
         metavar="ORIGIN",
         action="append",

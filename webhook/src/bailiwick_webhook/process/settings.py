@@ -41,6 +41,7 @@ _CLUSTER_ONLY: Final = (
     "namespace_pending_grants",
     "registrar_keys",
     "registrar_quorum",
+    "reviewers_installation",
     "passkey_origin",
 )
 
@@ -183,7 +184,7 @@ def parse(arguments: Sequence[str] | None = None) -> WebhookSettings:
 def _registrars(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Registrars:
     try:
         text = options.registrar_keys.read_text(encoding="utf-8")
-        return make_registrars(text, options.registrar_quorum, options.passkey_origin)
+        return make_registrars(text, options.registrar_quorum, options.passkey_origin, options.reviewers_installation)
     except (OSError, UnicodeDecodeError, RegistrarsError) as error:
         parser.error(f"--registrar-keys {options.registrar_keys}: {error}")
 

@@ -124,7 +124,7 @@ class GuardWatch:
         self.proven = not self.why
         self.void = self._void() or NONE
         if (proof := self._proof.found.get(GUARD_CONFIG_MAP)) is not None:
-            self._floor_changed((proof.get("data") or {}).get(REVIEWERS_SERIAL_ENTRY, ""))
+            self._floor_changed((proof.get("data") or {}).get(REVIEWERS_SERIAL_ENTRY))
 
     def _doubt(self, objects: list[dict[str, Any]]) -> str:
         """Why the guard is not proven; empty where it is."""

@@ -1,7 +1,8 @@
 """Reviewers: the file of reviewers' keys as it is stored, watched (see `signatures.registrars`).
 
 Holds: what is deleted, cannot be read, or is older than a file that was in force before gives no keys: no signature
-counts then. The newest serial is remembered beside the one that the operator records.
+counts then. Nor does any before the operator has recorded which is the newest, be it none. The newest serial is
+remembered beside the recorded one.
 """
 
 from typing import Final
@@ -34,7 +35,7 @@ class ReviewerWatch:
         self.trust = _UNREAD if registrars else NO_REVIEWER_KEYS
         self._registrars = registrars
         self._newest = NO_FLOOR
-        self._recorded: object = ""
+        self._recorded: object = None
         self._judged: tuple[object, str] | None = None
 
     def floor_changed(self, recorded: object) -> None:

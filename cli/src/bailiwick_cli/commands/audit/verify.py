@@ -65,14 +65,16 @@ def run(options: VerifyFlags) -> int:
         talk(f"note: {note}")
     for note in (*histories_notes(histories), *reviews_notes(signed)):
         talk(f"note: {note}")
-    bad = any(report.bad for report in reports) or bool(_contradictions(records, histories, signed))
+    bad = any(report.bad for report in reports) or bool(_contradictions(records, histories, signed)) or signed.bad
     return Exit.NO if bad else Exit.OK
 
 
 def _review_fold(options: VerifyFlags) -> ReviewFold:
     """Return what verifies signed reviews by the registrars' keys that are given. Raises `CliError`."""
     files = options.registrar_key or []
-    return ReviewFold(read_registrars(files, options.registrar_quorum) if files else NO_REGISTRARS)
+    if not files:
+        return ReviewFold(NO_REGISTRARS)
+    return ReviewFold(read_registrars(files, options.registrar_quorum, installation=options.reviewers_installation))
 
 
 def _contradictions(records: DerivedRecords | None, histories: HistoryReport, signed: ReviewReport) -> int:
@@ -87,7 +89,7 @@ def _lines(
     signed: ReviewReport,
 ) -> Iterator[Line]:
     contradicted = _contradictions(records, histories, signed)
-    bad = contradicted or any(report.bad for report in reports)
+    bad = contradicted or signed.bad or any(report.bad for report in reports)
     yield [(headline(reports, contradicted=contradicted), "bold red" if bad else "bold")]
     intact = sum(report.intact for report in reports)
     yield [
