@@ -172,7 +172,9 @@ def _show_keys(mark: str, manifest: ReviewersManifest, keys: Iterable[ReviewerKe
 
 def check(options: ReviewersCheckFlags) -> int:
     """Say whether the file of a manifest counts, and whose keys do until when."""
-    registrars = read_registrars(options.registrar_key, options.registrar_quorum, options.reviewers_installation)
+    registrars = read_registrars(
+        options.registrar_key, options.registrar_quorum, installation=options.reviewers_installation
+    )
     manifest = _manifest(options.manifest)
     now = time.time() if options.at is None else _moment(options.at, "--at")
     problem = _problem(manifest, registrars, now)
