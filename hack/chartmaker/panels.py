@@ -354,6 +354,7 @@ PANELS: Final = (
                 "{{issuer}} {{outcome}}",
             ),
             ("time() - max by (issuer) (bailiwick_signals_verified_timestamp_seconds{%})", "{{issuer}}, seconds since"),
+            ("max(bailiwick_revocations{%})", "revocations in force"),
         ),
     ),
     Panel(
