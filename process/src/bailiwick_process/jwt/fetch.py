@@ -24,6 +24,7 @@ from bailiwick_api.issuers import problem_of_url
 
 MAX_BYTES: Final = 256 * 1024
 SECONDS: Final = 5.0
+_MOST_EXPLAINED: Final = 300
 
 
 class FetchError(Exception):
@@ -82,10 +83,22 @@ async def _exchange(
                     raise FetchError(f"{url}: more than {rule.most} bytes")
             return orjson.loads(raw)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise FetchError(f"{url}: {error!r}") from error
+        raise FetchError(f"{url}: {_explain(error)}") from error
     finally:
         # Of the end of a connection the loop tells in its next turn, and only then is it closed.
         await asyncio.sleep(0)
+
+
+def _explain(error: Exception) -> str:
+    """Return kind and message of an error in one bounded line, without what was sent or received.
+
+    The representation of an error of aiohttp has the headers of the request, with the token; and its message for a
+    malformed answer has what the other side wrote, who can send the token back.
+    """
+    text = str(error)
+    if isinstance(error, aiohttp.ClientResponseError):
+        text = "the answer is not valid HTTP"
+    return f"{type(error).__name__}: {' '.join(text.split())}"[:_MOST_EXPLAINED].removesuffix(": ")
 
 
 class _PublicOnly(AbstractResolver):

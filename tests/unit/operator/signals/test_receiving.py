@@ -5,10 +5,12 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Final
 
 import pytest
+import structlog
 
 from bailiwick_api.kinds.subjectrevocation import RevokedIdentity
 from bailiwick_engine.revocations import revocation_name
@@ -19,7 +21,7 @@ from bailiwick_operator.signals.transmitter import MOST_BYTES, MOST_EVENTS
 from bailiwick_operator.signals.verification import SetVerifier
 from support.signals.caep import CAEP, RISC
 from support.signals.revocationstore import RevocationServer
-from support.signals.transmitter import AUDIENCE, Fault, SignalTransmitter, transmitting
+from support.signals.transmitter import AUDIENCE, BEARER, Fault, SignalTransmitter, transmitting
 from unit.operator.signals.signalprocess import SignalProcess
 
 
@@ -200,6 +202,14 @@ def _answering(status: int, body: bytes, headers: dict[str, str] | None = None) 
     return lambda handler: handler.answer(status, body, headers)
 
 
+def _writing(raw: bytes) -> Fault:
+    def fault(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(raw)
+        handler.close_connection = True
+
+    return fault
+
+
 FAULTS: Final[dict[str, tuple[Fault, str]]] = {
     "hangs": (lambda handler: handler.hang(), "TimeoutError"),
     "redirects": (_answering(307, b"", {"Location": "/poll"}), "status 307"),
@@ -217,6 +227,18 @@ FAULTS: Final[dict[str, tuple[Fault, str]]] = {
     "answers a list of sets": (_answering(200, b'{"sets": ["x"]}'), "no sets"),
     "answers sets that are no text": (_answering(200, b'{"sets": {"a": {"iss": "x"}}}'), "no sets"),
     "answers deep": (_answering(200, b'{"sets":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "JSONDecodeError"),
+    "answers no HTTP": (_writing(b"garbage\r\n\r\n"), "ClientResponseError"),
+    "answers with a length that is none": (
+        _writing(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
+        "ClientResponseError",
+    ),
+    "answers with the token": (
+        lambda handler: _writing(f"{handler.headers['Authorization']}\r\n\r\n".encode())(handler),
+        "ClientResponseError: the answer is not valid HTTP",
+    ),
+    "answers endless text": (_writing(b"x" * 200_000 + b"\r\n\r\n"), "ClientResponseError"),
+    "breaks off": (_writing(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "ClientPayloadError"),
+    "hangs up": (_writing(b""), "ServerDisconnectedError"),
 }
 
 
@@ -227,7 +249,11 @@ async def test_a_transmitter_that_gives_no_answer_denies_nobody_and_is_asked_les
     receiving = SignalProcess(transmitter, server, seconds=0.4)
     transmitter.signal("a", "dave")
     transmitter.fault, said = FAULTS[name]
-    pauses = [await receiving.rounds() for _ in range(3)]
+    with structlog.testing.capture_logs() as log:
+        pauses = [await receiving.rounds() for _ in range(3)]
+    assert BEARER not in f"{log} {receiving.receiver.problem}"
+    assert "\n" not in (receiving.receiver.problem or "")
+    assert len(receiving.receiver.problem or "") < 400
     assert receiving.server.objects == {}
     assert receiving.count("poll", "unanswered") == 3
     assert said in (receiving.receiver.problem or "")
