@@ -37,7 +37,8 @@ class RevocationCause(Model):
     """Why the subject was taken back."""
 
     kind: Literal["Signal", "Person"]
-    """Signal: the issuer sent a security event. Person: somebody wrote this object."""
+    """Signal: the issuer sent a security event. Person: somebody wrote this object. Only
+    the operator can write Signal."""
     event: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     """The type of the security event."""
     jti: Annotated[str | None, Field(min_length=1, max_length=256)] = None
@@ -45,7 +46,7 @@ class RevocationCause(Model):
     set: Annotated[str | None, Field(max_length=80, pattern="^sha256:[a-f0-9]{64}$")] = None
     """SHA-256 of the security event token."""
     by: Username | None = None
-    """Who took the subject back, as they say. The audit log of the API server has the proof."""
+    """Who took the subject back: the API server's name of who creates the object."""
     reason: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
     """The reason, for the record."""
 

@@ -15,7 +15,7 @@ import structlog
 from bailiwick_api.kinds.subjectrevocation import RevokedIdentity
 from bailiwick_engine.revocations import revocation_name
 from bailiwick_kube.transport import UnreachableError
-from bailiwick_operator.reconcile.securityevent import RefusedSet, SecurityEvent
+from bailiwick_operator.reconcile.securityevent import AHEAD_SECONDS, RefusedSet, SecurityEvent
 from bailiwick_operator.signals import storage
 from bailiwick_operator.signals.transmitter import MOST_BYTES, MOST_EVENTS
 from bailiwick_operator.signals.verification import SetVerifier
@@ -370,6 +370,31 @@ async def test_the_object_of_another_subject_under_its_name_keeps_no_signal_out(
     transmitter.signal("b", "dave", at=time.time() - 1)
     await again.rounds(2)
     assert len(receiving.server.objects) == 2
+
+
+async def test_an_end_of_a_hold_that_is_stored_as_of_the_future_keeps_no_hold_out(
+    transmitter: SignalTransmitter, receiving: SignalProcess
+) -> None:
+    name = revocation_name("corp", RevokedIdentity(sub="dave"), "Signal")
+    times = {"issuedBefore": "2000-01-01T00:00:00Z", "asOf": "2999-01-01T00:00:00Z", "until": "2999-01-01T00:00:00Z"}
+    cause = {"kind": "Signal", "event": "account-enabled"}
+    receiving.server.put(name, {"issuer": "corp", "match": {"sub": "dave"}, "hold": False, "cause": cause} | times)
+    transmitter.signal("a", "dave", "account-disabled", RISC)
+    await receiving.rounds(2)
+    assert transmitter.acknowledged == ["a"]
+    assert {spec.hold for spec in receiving.server.specs()} == {True, False}
+
+
+async def test_a_hold_as_of_an_issuers_clock_that_is_a_little_ahead_is_still_the_operators(
+    transmitter: SignalTransmitter, receiving: SignalProcess
+) -> None:
+    transmitter.signal("a", "dave", "account-disabled", RISC, at=time.time() + AHEAD_SECONDS - 1)
+    await receiving.rounds(2)
+    again = SignalProcess(transmitter, receiving.server)
+    again.moved = timedelta(seconds=60)
+    transmitter.signal("b", "dave", "account-enabled", RISC, at=time.time() + 59)
+    await again.rounds(2)
+    assert receiving.server.spec().hold is False
 
 
 async def test_what_is_kept_for_a_hold_that_ended_is_deleted_once_no_token_from_before_is_left(
