@@ -263,10 +263,9 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
         ended = Fitness.REVOKED
     if ended is not None:
         return ended
-    if around.revocations and find_revocation(grant, call, subject, around) is not None:
-        return Fitness.REVOKED
+    revoked = bool(around.revocations) and find_revocation(grant, call, subject, around) is not None
     if not current(grant, gate):
-        return Fitness.OUTDATED
+        return Fitness.REVOKED if revoked else Fitness.OUTDATED
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
     barred = quorum.request_exclusions(grant.request, grant.status.resolved) | excluded_reviewers(call, subject)
     counted = quorum.counted_reviewers(grant.status)
@@ -282,7 +281,10 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
         ),
     )
     if tally.denied_by is not None:
+        # A denial outlasts that a party is taken back, and so does its cool-down.
         return Fitness.DENIED
+    if revoked:
+        return Fitness.REVOKED
     if (wrong := _untimely(grant, gate, around.now)) is not None:
         return wrong
     if grant.phase == "Pending":

@@ -1,9 +1,9 @@
 """The life of a grant: which phase follows, and what the status then says of it.
 
 Standing: over `quorum`. The operator applies it to grants at the API server, and a decision point in development to
-those in its memory. Holds: a revocation beats a denial, and both beat an approval; reviews count, and a grant becomes
-active, only under a proven guard. To end a grant needs no proof. While the clock is not trusted, only a revocation and
-the last use end a grant.
+those in its memory. Holds: a revocation of the grant beats a denial, a denial beats that a party is taken back, and
+each beats an approval; reviews count, and a grant becomes active, only under a proven guard. To end a grant needs no
+proof. While the clock is not trusted, only a revocation and the last use end a grant.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,10 +46,14 @@ def next_phase(
     request = spec.request
     active = status.phase == "Active"
     over_limit = inputs.over_limit and not inputs.named and inputs.timed
-    if spec.revocation is not None or over_limit or inputs.revoked:
-        return "Revoked" if active else "Withdrawn"
+    ended: Phase = "Revoked" if active else "Withdrawn"
+    if spec.revocation is not None or over_limit:
+        return ended
     if inputs.counts and inputs.quorum.denied_by is not None:
+        # Before `revoked`: the call can be requested again once a party is back, but not before its cool-down.
         return "Denied"
+    if inputs.revoked:
+        return ended
     if active and (status.uses or 0) >= request.max_uses:
         return "Consumed"
     if not inputs.timed:
