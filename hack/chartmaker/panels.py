@@ -356,6 +356,7 @@ PANELS: Final = (
             ("time() - max by (issuer) (bailiwick_signals_verified_timestamp_seconds{%})", "{{issuer}}, seconds since"),
         ),
     ),
+    Panel("Revocations in force", "none", (("max(bailiwick_revocations{%})", "objects"),)),
     Panel(
         "Notifications",
         "none",

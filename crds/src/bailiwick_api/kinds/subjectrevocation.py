@@ -67,12 +67,17 @@ class SubjectRevocationSpec(Model):
     as_of: Time
     """Time of the event, or of the decision to take the subject back. Never goes back."""
     until: Time
-    """The operator deletes the object after this time. It is in force as long as it exists. Never goes back."""
+    """The operator deletes the object after this time, at most 366 days after asOf for kind Person. It is in force as
+    long as it exists. Never goes back."""
     cause: RevocationCause
 
     model_config = ConfigDict(
         json_schema_extra=cel.validations(
-            cel.REVOKED_SUBJECT_IMMUTABLE, cel.REVOKED_TIMES_NEVER_BACK, cel.HOLD_CHANGES_LATER, cel.CAUSE_CHANGES_LATER
+            cel.REVOKED_SUBJECT_IMMUTABLE,
+            cel.REVOKED_TIMES_NEVER_BACK,
+            cel.HOLD_CHANGES_LATER,
+            cel.CAUSE_CHANGES_LATER,
+            cel.PERSON_WITHIN_A_YEAR,
         )
     )
 
