@@ -26,6 +26,13 @@ MAX_BYTES: Final = 256 * 1024
 SECONDS: Final = 5.0
 _MOST_EXPLAINED: Final = 300
 
+# Gateways call an IPv4 address that stands in one of these (NAT64, 6to4, Teredo, mapped and compatible ones), and the
+# last are of a site.
+_NOT_ITSELF: Final = tuple(
+    ipaddress.IPv6Network(text)
+    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0/96", "fec0::/10")
+)
+
 
 class FetchError(Exception):
     """There is no usable answer; the message says why."""
@@ -134,5 +141,7 @@ def _public(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and any(address in network for network in _NOT_ITSELF):
         return False
     return address.is_global and not address.is_multicast
