@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import USER
@@ -60,10 +61,10 @@ def test_a_change_takes_as_long_among_thousands_of_issuers() -> None:
 
 def test_a_revocation_of_long_members_takes_little_more_memory_than_it_has_text() -> None:
     names, count = ("sub", "sid", "email", "username"), 500
-    held = [
-        revocation(f"r-{number}", "corp", **{name: f"{name}{number}".ljust(500, "x") for name in names})
-        for number in range(count)
+    matches: list[dict[str, Any]] = [
+        {name: f"{name}{number}".ljust(500, "x") for name in names} for number in range(count)
     ]
+    held = [revocation(f"r-{number}", "corp", **match) for number, match in enumerate(matches)]
     tracemalloc.start()
     index = index_of(held)
     bytes_each = tracemalloc.get_traced_memory()[0] / count

@@ -15,8 +15,8 @@ import requests
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_kube.paths import revocations_path
 from localcluster import process
-from support import commandline
 from localcluster.people import ADMIN
+from support import commandline
 from support.installation import accepted
 from support.objects import Object
 from support.pdp import questions
