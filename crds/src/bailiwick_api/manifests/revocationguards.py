@@ -1,8 +1,8 @@
 """The ValidatingAdmissionPolicy that the API server runs on revocations of subjects.
 
 Standing: beside `guards`; the operator does not prove it, and nothing is counted by it. Holds: a signal's object is
-the operator's alone, and a person's object has that person's name. Somebody who lifts it can make later signals about a
-subject deny less, which whoever may delete revocations can do anyway; no grant, review or history depends on it.
+the operator's alone, and a person's object has that person's name. An administrator who lifts it can make later signals
+about a subject deny less, and can delete revocations anyway; no grant, review or history depends on it.
 """
 
 from typing import Any, Final
@@ -42,8 +42,8 @@ def revocation_guard(installation: Installation) -> list[dict[str, Any]]:
         ),
         # Its time is counted from there. The operator judges the time of a signal's event itself.
         Validation(
-            "!variables.born || variables.signal || timestamp(object.spec.asOf) <= timestamp(object.metadata.creationTimestamp)"
-            f" + duration('{AHEAD_SECONDS}s')",
+            "!variables.born || variables.signal || timestamp(object.spec.asOf)"
+            f" <= timestamp(object.metadata.creationTimestamp) + duration('{AHEAD_SECONDS}s')",
             AS_OF_IS_NOT_AHEAD,
             reason="Invalid",
         ),

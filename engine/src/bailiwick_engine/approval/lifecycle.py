@@ -46,14 +46,12 @@ def next_phase(
     request = spec.request
     active = status.phase == "Active"
     over_limit = inputs.over_limit and not inputs.named and inputs.timed
-    ended: Phase = "Revoked" if active else "Withdrawn"
-    if spec.revocation is not None or over_limit:
-        return ended
-    if inputs.counts and inputs.quorum.denied_by is not None:
-        # Before `revoked`: the call can be requested again once a party is back, but not before its cool-down.
+    denied = inputs.counts and inputs.quorum.denied_by is not None
+    # A party may come back, and the call can then be requested again: if it was denied, not before its cool-down.
+    if spec.revocation is not None or over_limit or (inputs.revoked and not denied):
+        return "Revoked" if active else "Withdrawn"
+    if denied:
         return "Denied"
-    if inputs.revoked:
-        return ended
     if active and (status.uses or 0) >= request.max_uses:
         return "Consumed"
     if not inputs.timed:
