@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.meta import ENDPOINT_POLICIES
-from bailiwick_api.manifests import crds, guards, historyguards, rbac
+from bailiwick_api.manifests import crds, guards, historyguards, rbac, revocationguards
 
 SHIPPED: Final = Installation()
 Kind = Literal["ApprovalGrant", "EndpointPolicy"]
@@ -88,6 +88,11 @@ def writing_history(message: str) -> Expression:
 def deleting_history(message: str) -> Expression:
     """Return an expression of the guard that sees deletions of histories."""
     return Expression(historyguards.HISTORY_DELETE, message)
+
+
+def writing_revocation(message: str) -> Expression:
+    """Return an expression of the guard that sees revocations of subjects as they are written."""
+    return Expression(revocationguards.REVOCATIONS_WRITE, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +188,8 @@ def expressions() -> frozenset[tuple[str, str]]:
 
 @cache
 def _expressions() -> frozenset[tuple[str, str]]:
-    policies = [document for document in guards.guards(SHIPPED) if "validations" in document["spec"]]
+    shipped = [*guards.guards(SHIPPED), *revocationguards.revocation_guard(SHIPPED)]
+    policies = [document for document in shipped if "validations" in document["spec"]]
     return frozenset(
         (policy["metadata"]["name"], entry["message"]) for policy in policies for entry in policy["spec"]["validations"]
     )

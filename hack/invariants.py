@@ -8,7 +8,7 @@ from typing import Final
 
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.meta import SUBJECT_REVOCATIONS
-from bailiwick_api.manifests import guards, historyguards
+from bailiwick_api.manifests import guards, historyguards, revocationguards
 from enforcement import (
     Code,
     Field,
@@ -21,6 +21,7 @@ from enforcement import (
     opening,
     reviewing,
     writing_history,
+    writing_revocation,
     writing_status,
 )
 
@@ -194,8 +195,9 @@ INVARIANTS: Final = (
     ),
     Invariant(
         13,
-        "A denial, a revocation and every other end is final. A denial beats approvals, a revocation beats all; one"
-        " person revokes, also before approval and at any time after. While a reviewer is taken back, what they"
+        "A denial, a revocation and every other end is final. A denial beats approvals, a revocation of the grant beats"
+        " all; one person revokes, also before approval and at any time after. A denial outlasts that a party is taken"
+        " back. While a reviewer is taken back, what they"
         " approved ends and no new Approve of theirs counts, then or later; a Deny of theirs does.",
         (
             SchemaRule(cel.PHASE_FINAL),
@@ -427,6 +429,10 @@ INVARIANTS: Final = (
             SchemaRule(cel.REVOKED_SUBJECT_IMMUTABLE),
             SchemaRule(cel.REVOKED_TIMES_NEVER_BACK),
             SchemaRule(cel.HOLD_CHANGES_LATER),
+            writing_revocation(revocationguards.SIGNALS_ARE_THE_OPERATORS),
+            writing_revocation(revocationguards.BY_NAMES_AUTHOR),
+            writing_revocation(revocationguards.AS_OF_IS_NOT_AHEAD),
+            writing_revocation(revocationguards.NOTHING_KEEPS_IT),
             Role("bailiwick-take-back", "create", resource=SUBJECT_REVOCATIONS),
             Role("bailiwick-take-back", "update", held=False, resource=SUBJECT_REVOCATIONS),
             Role("bailiwick-take-back", "delete", held=False, resource=SUBJECT_REVOCATIONS),

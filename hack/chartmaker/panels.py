@@ -357,6 +357,7 @@ PANELS: Final = (
             ("max(bailiwick_revocations{%})", "revocations in force"),
         ),
     ),
+    Panel("Revocations in force", "none", (("max(bailiwick_revocations{%})", "objects"),)),
     Panel(
         "Notifications",
         "none",

@@ -1,7 +1,7 @@
 """Subjects that are taken back, as tests of decisions have them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from bailiwick_api.kinds.meta import API_VERSION
@@ -43,9 +43,13 @@ def manifest(
     until: datetime | None = None,
     hold: bool = False,
     making: str = "",
+    by: str = "oidc:olivia",
     **match: Any,  # noqa: ANN401 - members and their values
 ) -> Object:
-    """Return an object that a person wrote. `making`: what tells two of one subject apart."""
+    """Return an object that a person wrote, for a month. `making`: what tells two of one subject apart.
+
+    `by`: who wrote it. The API server takes no other name than that of its caller.
+    """
     moment = before or datetime.now(UTC)
     name = revocation_name(issuer, RevokedIdentity(**match), "Person", making)
     spec = {
@@ -54,7 +58,7 @@ def manifest(
         "issuedBefore": stamp(moment),
         "hold": hold,
         "asOf": stamp(moment),
-        "until": stamp(until or datetime.fromtimestamp(FAR, UTC)),
-        "cause": {"kind": "Person", "by": "oidc:olivia", "reason": "its token leaked"},
+        "until": stamp(until or moment + timedelta(days=30)),
+        "cause": {"kind": "Person", "by": by, "reason": "its token leaked"},
     }
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": name}, "spec": spec}

@@ -144,9 +144,10 @@ class Revocations:
     def __init__(self, templates: Mapping[str, UsernameTemplate] | None = None) -> None:
         self._templates = dict(templates or {})
         self._all: dict[str, PartyRevocation] = {}
-        self._buckets: dict[Hashable, _Bucket] = {}
-        self._counts: Counter[tuple[str, Shape]] = Counter()
-        # By issuer, which members its revocations name together. There are 15 at most.
+        # Most keys have one revocation: it stands for a bucket, which takes ten times the memory.
+        self._buckets: dict[Hashable, _Bucket | PartyRevocation] = {}
+        # By issuer, how many of its revocations name which members together. There are 15 such shapes at most.
+        self._counts: dict[str, Counter[Shape]] = {}
         self._shapes: dict[str, tuple[Shape, ...]] = {}
         self._username_patterns = {
             issuer: pattern for issuer, one in self._templates.items() if (pattern := one.pattern()) is not None
@@ -166,7 +167,7 @@ class Revocations:
         """Take one in, in place of the one of its name."""
         before, keys = self._all.get(revocation.name), self._keys(revocation)
         for key in keys:
-            self._buckets.setdefault(key, _Bucket()).put(revocation)
+            self._add(key, revocation)
         self._count(revocation, 1)
         self._all[revocation.name] = revocation
         if before is not None:
@@ -178,22 +179,39 @@ class Revocations:
         if revocation is not None:
             self._drop(revocation, self._keys(revocation))
 
+    def _add(self, key: Hashable, revocation: PartyRevocation) -> None:
+        present = self._buckets.get(key)
+        if isinstance(present, _Bucket):
+            present.put(revocation)
+        elif present is None or present.name == revocation.name:
+            self._buckets[key] = revocation
+        else:
+            bucket = _Bucket()
+            bucket.put(present)
+            bucket.put(revocation)
+            self._buckets[key] = bucket
+
     def _drop(self, revocation: PartyRevocation, keys: Iterable[Hashable]) -> None:
         for key in keys:
-            bucket = self._buckets[key]
-            bucket.remove(revocation.name)
-            if not bucket.held:
-                del self._buckets[key]
+            present = self._buckets[key]
+            if isinstance(present, _Bucket):
+                present.remove(revocation.name)
+                if present.held:
+                    continue
+            del self._buckets[key]
         self._count(revocation, -1)
 
     def _count(self, revocation: PartyRevocation, more: int) -> None:
-        place = revocation.issuer, _shape(revocation)
-        self._counts[place] += more
-        if not self._counts[place]:
-            del self._counts[place]
+        issuer, shape = revocation.issuer, _shape(revocation)
+        counts = self._counts.setdefault(issuer, Counter())
+        counts[shape] += more
+        if not counts[shape]:
+            del counts[shape]
         # Only where the set of shapes changes: thousands of revocations have the same few.
-        if (place in self._counts) != (place[1] in self._shapes.get(place[0], ())):
-            self._shapes[place[0]] = tuple(sorted(shape for issuer, shape in self._counts if issuer == place[0]))
+        if (shape in counts) != (shape in self._shapes.get(issuer, ())):
+            self._shapes[issuer] = tuple(sorted(counts))
+        if not counts:
+            del self._counts[issuer], self._shapes[issuer]
 
     def _keys(self, revocation: PartyRevocation) -> frozenset[Hashable]:
         """Return every key under which a lookup may find it."""
@@ -303,8 +321,8 @@ class Revocations:
         return _strictest_of(found)
 
     def _strictest(self, key: Hashable) -> PartyRevocation | None:
-        bucket = self._buckets.get(key)
-        return None if bucket is None else bucket.strictest
+        found = self._buckets.get(key)
+        return found.strictest if isinstance(found, _Bucket) else found
 
 
 def _shape(revocation: PartyRevocation) -> Shape:

@@ -49,6 +49,19 @@ REVOCATION_CASES: Final = (
         with_spec(cause={"kind": "Person", "reason": "laptop stolen"}),
         BY_PERSON,
     ),
+    *(
+        Case(
+            f"a person's that lasts {what}",
+            cel.PERSON_WITHIN_A_YEAR,
+            "spec",
+            with_spec(cause=PERSON, until=until),
+            with_spec(cause=PERSON, until="2027-12-01T16:00:00Z"),
+        )
+        for what, until in (
+            ("a second more than 366 days", "2027-12-01T16:00:01Z"),
+            ("for good", "2999-01-01T00:00:00Z"),
+        )
+    ),
     Case("a signal of no event", cel.CAUSE_IS_COMPLETE, "spec.cause", with_spec(cause={"kind": "Signal"}), STORED),
     *(
         Case(

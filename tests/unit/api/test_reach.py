@@ -7,10 +7,10 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_HISTORIES, ENDPOINT_POLICIES, GROUP
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_HISTORIES, ENDPOINT_POLICIES, GROUP, SUBJECT_REVOCATIONS
 from bailiwick_api.manifests import crds, generate
 
-OURS: Final = {ENDPOINT_POLICIES, APPROVAL_GRANTS, ENDPOINT_HISTORIES}
+OURS: Final = {ENDPOINT_POLICIES, APPROVAL_GRANTS, ENDPOINT_HISTORIES, SUBJECT_REVOCATIONS}
 # What would make whoever reads a policy fetch, present, run or be something that its author chose.
 SENDING: Final = re.compile(
     r"ur[il]|secret|configmap|webhook|callback|fetch|imperson|kubeconfig|cabundle|proxy|address|password|command|image$",

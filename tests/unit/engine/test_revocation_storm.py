@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 from bailiwick_engine.call import Party
 from bailiwick_engine.keys import USER
@@ -11,6 +12,8 @@ from support.revocations import revocation
 
 MANY = 5_000
 BYTES_EACH = 12 * 1024
+LONG_BYTES_EACH = 6 * 1024
+"""Of one that names four members, beside what they are themselves."""
 ROUNDS = 500
 SLOWER = 8.0
 """How many times as long a lookup may take: room for a busy machine. One that looked at each would take thousands."""
@@ -41,6 +44,33 @@ def index_of(held: list[PartyRevocation]) -> Revocations:
     for one in held:
         found.put(one)
     return found
+
+
+def test_a_change_takes_as_long_among_thousands_of_issuers() -> None:
+    """Whoever may take somebody back may write any name of an issuer."""
+    few = index_of(sessions(1))
+    many = index_of([revocation(f"r-{number}", f"i{number}", sub="carol") for number in range(4 * MANY)])
+    one = revocation("r-more", "more", before=1.0, sub="carol")
+
+    def turn(index: Revocations) -> None:
+        index.put(one)
+        index.remove("r-more")
+
+    assert seconds(lambda: turn(many)) < SLOWER * seconds(lambda: turn(few))
+
+
+def test_a_revocation_of_long_members_takes_little_more_memory_than_it_has_text() -> None:
+    names, count = ("sub", "sid", "email", "username"), 500
+    matches: list[dict[str, Any]] = [
+        {name: f"{name}{number}".ljust(500, "x") for name in names} for number in range(count)
+    ]
+    held = [revocation(f"r-{number}", "corp", **match) for number, match in enumerate(matches)]
+    tracemalloc.start()
+    index = index_of(held)
+    bytes_each = tracemalloc.get_traced_memory()[0] / count
+    tracemalloc.stop()
+    assert len(index) == count
+    assert bytes_each < LONG_BYTES_EACH
 
 
 def test_a_lookup_takes_as_long_among_thousands_as_beside_one() -> None:

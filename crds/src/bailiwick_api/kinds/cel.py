@@ -225,6 +225,10 @@ CAUSE_CHANGES_LATER: Final = CelRule(
     " && (self.asOf > oldSelf.asOf || self.issuedBefore > oldSelf.issuedBefore))",
     "cause is immutable; only that of a signal can change, with a later asOf or issuedBefore",
 )
+PERSON_WITHIN_A_YEAR: Final = CelRule(
+    "self.cause.kind != 'Person' || self.until <= self.asOf + duration('8784h')",
+    "until can be at most 366 days after asOf",
+)
 CAUSE_IS_COMPLETE: Final = CelRule(
     "self.kind == 'Person' ? has(self.by) && has(self.reason) : has(self.event)",
     "a cause of kind Person must have by and reason, and one of kind Signal must have event",

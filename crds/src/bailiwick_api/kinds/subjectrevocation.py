@@ -37,7 +37,8 @@ class RevocationCause(Model):
     """Why the subject was taken back."""
 
     kind: Literal["Signal", "Person"]
-    """Signal: the issuer sent a security event. Person: somebody wrote this object."""
+    """Signal: the issuer sent a security event. Person: somebody wrote this object. Only
+    the operator can write Signal."""
     event: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     """The type of the security event."""
     jti: Annotated[str | None, Field(min_length=1, max_length=256)] = None
@@ -45,7 +46,7 @@ class RevocationCause(Model):
     set: Annotated[str | None, Field(max_length=80, pattern="^sha256:[a-f0-9]{64}$")] = None
     """SHA-256 of the security event token."""
     by: Username | None = None
-    """Who took the subject back, as they say. The audit log of the API server has the proof."""
+    """Who took the subject back: the API server's name of who creates the object."""
     reason: Annotated[str | None, Field(min_length=1, max_length=1024)] = None
     """The reason, for the record."""
 
@@ -66,12 +67,17 @@ class SubjectRevocationSpec(Model):
     as_of: Time
     """Time of the event, or of the decision to take the subject back. Never goes back."""
     until: Time
-    """The operator deletes the object after this time. It is in force as long as it exists. Never goes back."""
+    """The operator deletes the object after this time, at most 366 days after asOf for kind Person. It is in force as
+    long as it exists. Never goes back."""
     cause: RevocationCause
 
     model_config = ConfigDict(
         json_schema_extra=cel.validations(
-            cel.REVOKED_SUBJECT_IMMUTABLE, cel.REVOKED_TIMES_NEVER_BACK, cel.HOLD_CHANGES_LATER, cel.CAUSE_CHANGES_LATER
+            cel.REVOKED_SUBJECT_IMMUTABLE,
+            cel.REVOKED_TIMES_NEVER_BACK,
+            cel.HOLD_CHANGES_LATER,
+            cel.CAUSE_CHANGES_LATER,
+            cel.PERSON_WITHIN_A_YEAR,
         )
     )
 

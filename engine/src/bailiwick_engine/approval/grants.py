@@ -265,13 +265,12 @@ def fitness(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circum
         ended = Fitness.REVOKED
     if ended is not None and ended is not Fitness.CONSUMED:
         return ended
-    if around.revocations and find_revocation(grant, call, subject, around) is not None:
-        return Fitness.REVOKED
+    revoked = bool(around.revocations) and find_revocation(grant, call, subject, around) is not None
     if ended is not None:
-        return _used_up(grant, gate, call, subject, around)
+        return Fitness.REVOKED if revoked else _used_up(grant, gate, call, subject, around)
     if not current(grant, gate) or not _shows(grant, gate, call):
-        return Fitness.OUTDATED
-    return _open(grant, gate, _tally(grant, call, subject, around), around.now)
+        return Fitness.REVOKED if revoked else Fitness.OUTDATED
+    return _open(grant, gate, _tally(grant, call, subject, around), around.now, revoked=revoked)
 
 
 def _used_up(grant: Grant, gate: Gate, call: Call, subject: Party, around: Circumstances) -> Fitness:
@@ -288,9 +287,12 @@ def _shows(grant: Grant, gate: Gate, call: Call) -> bool:
     return grant.by_hand or is_shown(grant.request.display, call, gate)
 
 
-def _open(grant: Grant, gate: Gate, tally: quorum.Quorum, now: float) -> Fitness:
+def _open(grant: Grant, gate: Gate, tally: quorum.Quorum, now: float, *, revoked: bool) -> Fitness:
     if tally.denied_by is not None:
+        # A denial outlasts that a party is taken back, and so does its cool-down.
         return Fitness.DENIED
+    if revoked:
+        return Fitness.REVOKED
     if (wrong := _untimely(grant, gate, now)) is not None:
         return wrong
     if grant.phase == "Pending":

@@ -1,9 +1,9 @@
 """The life of a grant: which phase follows, and what the status then says of it.
 
 Standing: over `quorum`. The operator applies it to grants at the API server, and a decision point in development to
-those in its memory. Holds: a revocation beats a denial, and both beat an approval; reviews count, and a grant becomes
-active, only under a proven guard. To end a grant needs no proof. While the clock is not trusted, only a revocation and
-the last use end a grant.
+those in its memory. Holds: a revocation of the grant beats a denial, a denial beats that a party is taken back, and
+each beats an approval; reviews count, and a grant becomes active, only under a proven guard. To end a grant needs no
+proof. While the clock is not trusted, only a revocation and the last use end a grant.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,9 +46,11 @@ def next_phase(
     request = spec.request
     active = status.phase == "Active"
     over_limit = inputs.over_limit and not inputs.named and inputs.timed
-    if spec.revocation is not None or over_limit or inputs.revoked:
+    denied = inputs.counts and inputs.quorum.denied_by is not None
+    # A party may come back, and the call can then be requested again: if it was denied, not before its cool-down.
+    if spec.revocation is not None or over_limit or (inputs.revoked and not denied):
         return "Revoked" if active else "Withdrawn"
-    if inputs.counts and inputs.quorum.denied_by is not None:
+    if denied:
         return "Denied"
     if active and (status.uses or 0) >= request.max_uses:
         return "Consumed"

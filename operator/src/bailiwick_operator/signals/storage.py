@@ -3,14 +3,15 @@
 Standing: over `reconcile.signals`, which says what an object becomes. Holds: a write is judged at the resourceVersion
 that it was made from, so that none undoes another. An issuer has at most `MOST_REVOCATIONS` objects; what would need
 one more is stored for everybody of that issuer. An object is recognised by whom it names: another object that has its
-name keeps no signal from being stored.
+name keeps no signal from being stored. One that is as of the future is not the operator's, whatever it says: no event
+would count beside it.
 """
 
 import asyncio
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import structlog
@@ -23,6 +24,7 @@ from bailiwick_engine.revocations import revocation_name
 from bailiwick_kube.paths import revocations_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
+from bailiwick_operator.reconcile.securityevent import AHEAD_SECONDS
 from bailiwick_operator.reconcile.signals import ArrivedSignal, RevocationTerms, has_served, merged_spec
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -35,6 +37,8 @@ _RISK: Final = "risk-level-change"
 _MOST_ENDS: Final = 1_000
 _WRITERS: Final = 8
 _TRIES: Final = 5
+_AHEAD: Final = timedelta(seconds=AHEAD_SECONDS + 1)
+"""How far ahead the operator writes `asOf` at most: as far as an event may be, and what is rounded."""
 SignalOutcome = Literal["stored", "everybody", "unchanged", "unstored"]
 
 
@@ -134,7 +138,10 @@ class SignalStore:
 
     def _is_ours(self, body: Object) -> bool:
         spec = body["spec"]
-        return bool(spec["issuer"] == self._terms.issuer and spec["cause"]["kind"] == "Signal")
+        if spec["issuer"] != self._terms.issuer or spec["cause"]["kind"] != "Signal":
+            return False
+        as_of = parse_time(spec["asOf"])
+        return as_of is not None and as_of <= self._now() + _AHEAD
 
     async def _write(
         self, place: _Place, arrived: Sequence[ArrivedSignal]

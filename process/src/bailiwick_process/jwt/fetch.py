@@ -24,6 +24,14 @@ from bailiwick_api.issuers import problem_of_url
 
 MAX_BYTES: Final = 256 * 1024
 SECONDS: Final = 5.0
+_MOST_EXPLAINED: Final = 300
+
+# Gateways call an IPv4 address that stands in one of these (NAT64, 6to4, Teredo, mapped and compatible ones), and the
+# last are of a site.
+_NOT_ITSELF: Final = tuple(
+    ipaddress.IPv6Network(text)
+    for text in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0/96", "fec0::/10")
+)
 
 
 class FetchError(Exception):
@@ -82,10 +90,22 @@ async def _exchange(
                     raise FetchError(f"{url}: more than {rule.most} bytes")
             return orjson.loads(raw)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        raise FetchError(f"{url}: {error!r}") from error
+        raise FetchError(f"{url}: {_explain(error)}") from error
     finally:
         # Of the end of a connection the loop tells in its next turn, and only then is it closed.
         await asyncio.sleep(0)
+
+
+def _explain(error: Exception) -> str:
+    """Return kind and message of an error in one bounded line, without what was sent or received.
+
+    The representation of an error of aiohttp has the headers of the request, with the token; and its message for a
+    malformed answer has what the other side wrote, who can send the token back.
+    """
+    text = str(error)
+    if isinstance(error, aiohttp.ClientResponseError):
+        text = "the answer is not valid HTTP"
+    return f"{type(error).__name__}: {' '.join(text.split())}"[:_MOST_EXPLAINED].removesuffix(": ")
 
 
 class _PublicOnly(AbstractResolver):
@@ -121,5 +141,7 @@ def _public(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and any(address in network for network in _NOT_ITSELF):
         return False
     return address.is_global and not address.is_multicast

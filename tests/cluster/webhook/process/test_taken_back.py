@@ -15,6 +15,7 @@ import requests
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
 from bailiwick_kube.paths import revocations_path
 from localcluster import process
+from localcluster.people import ADMIN
 from support import commandline
 from support.installation import accepted
 from support.objects import Object
@@ -89,7 +90,7 @@ def fresh(tenant: Tenant) -> None:
 def test_every_replica_denies_within_a_second_a_token_that_it_has_just_let_through(tenant: Tenant) -> None:
     assert len(tenant.points) == REPLICAS
     assert reasons(tenant) == {"allowed"}
-    body = manifest(before=datetime.now(UTC) + timedelta(seconds=1), sub=tenant.agent)
+    body = manifest(before=datetime.now(UTC) + timedelta(seconds=1), by=GRACE, sub=tenant.agent)
     accepted(tenant.callers(GRACE).create(body, revocations_path()))
     until(lambda: reasons(tenant) == {"identity_revoked"}, "every replica denies", seconds=SECONDS)
     assert reasons(tenant, "customers.export") == {"identity_revoked"}
@@ -246,7 +247,9 @@ def test_a_storm_of_thousands_slows_no_decision_and_takes_little_memory(pdp: Bai
         return statistics.median(taken)
 
     before, memory = median(), resident(0)
-    bodies = [manifest("corp", sub=f"{tenant.namespace}-{number}", sid=f"s{number}") for number in range(MANY)]
+    bodies = [
+        manifest("corp", by=ADMIN, sub=f"{tenant.namespace}-{number}", sid=f"s{number}") for number in range(MANY)
+    ]
     try:
         with ThreadPoolExecutor(8) as pool:
             for answer in pool.map(lambda body: tenant.callers.admin.create(body, revocations_path()), bodies):

@@ -121,6 +121,13 @@ def test_an_approve_that_was_not_counted_takes_nothing_from_others() -> None:
     assert judged(raw, revocation(username=REVIEWER)).outcome is Outcome.USE_GRANT
 
 
+def test_a_denial_is_not_lost_when_the_subject_is_taken_back_before_the_grant_ended() -> None:
+    waiting = asked(GATED, FRESH)
+    raw = reviewed(waiting, review(waiting, REVIEWER, decision="Deny"))
+    assert judged(raw, revocation(before=NOW, sub=AGENT)).reason is Reason.APPROVAL_DENIED
+    assert judged(raw, revocation(username=REVIEWER)).reason is Reason.APPROVAL_DENIED
+
+
 def test_a_denial_of_theirs_still_counts() -> None:
     waiting = asked(GATED, FRESH)
     raw = reviewed(waiting, review(waiting, REVIEWER, decision="Deny"))

@@ -76,6 +76,16 @@ def test_a_denial_of_theirs_counts() -> None:
     assert status_of(reconciled(body, OF_DAVE))["phase"] == "Denied"
 
 
+def test_a_denial_is_not_lost_when_the_subject_is_taken_back_before_it_is_judged() -> None:
+    body = grant("dave", decision="Deny", status={"phase": "Pending"})
+    status = status_of(reconciled(body, OF_THE_AGENT))
+    assert (status["phase"], [one["reviewer"] for one in status["counted"]]) == ("Denied", ["dave"])
+    assert condition(status, "Ready")["reason"] != "IdentityRevoked"
+    # One that cannot be judged yet does not keep the grant from its end.
+    for later in ({"proven": False}, {"timed": False}):
+        assert status_of(reconciled(body, OF_THE_AGENT, **later))["phase"] == "Withdrawn"
+
+
 def test_others_reviews_count_beside_theirs() -> None:
     body = grant("dave", "erin", status={"phase": "Pending"})
     status = status_of(reconciled(body, OF_DAVE))

@@ -5,21 +5,23 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Final
 
 import pytest
+import structlog
 
 from bailiwick_api.kinds.subjectrevocation import RevokedIdentity
 from bailiwick_engine.revocations import revocation_name
 from bailiwick_kube.transport import UnreachableError
-from bailiwick_operator.reconcile.securityevent import RefusedSet, SecurityEvent
+from bailiwick_operator.reconcile.securityevent import AHEAD_SECONDS, RefusedSet, SecurityEvent
 from bailiwick_operator.signals import storage
 from bailiwick_operator.signals.transmitter import MOST_BYTES, MOST_EVENTS
 from bailiwick_operator.signals.verification import SetVerifier
 from support.signals.caep import CAEP, RISC
 from support.signals.revocationstore import RevocationServer
-from support.signals.transmitter import AUDIENCE, Fault, SignalTransmitter, transmitting
+from support.signals.transmitter import AUDIENCE, BEARER, Fault, SignalTransmitter, transmitting
 from unit.operator.signals.signalprocess import SignalProcess
 
 
@@ -200,6 +202,14 @@ def _answering(status: int, body: bytes, headers: dict[str, str] | None = None) 
     return lambda handler: handler.answer(status, body, headers)
 
 
+def _writing(raw: bytes) -> Fault:
+    def fault(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(raw)
+        handler.close_connection = True
+
+    return fault
+
+
 FAULTS: Final[dict[str, tuple[Fault, str]]] = {
     "hangs": (lambda handler: handler.hang(), "TimeoutError"),
     "redirects": (_answering(307, b"", {"Location": "/poll"}), "status 307"),
@@ -217,6 +227,18 @@ FAULTS: Final[dict[str, tuple[Fault, str]]] = {
     "answers a list of sets": (_answering(200, b'{"sets": ["x"]}'), "no sets"),
     "answers sets that are no text": (_answering(200, b'{"sets": {"a": {"iss": "x"}}}'), "no sets"),
     "answers deep": (_answering(200, b'{"sets":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), "JSONDecodeError"),
+    "answers no HTTP": (_writing(b"garbage\r\n\r\n"), "ClientResponseError"),
+    "answers with a length that is none": (
+        _writing(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
+        "ClientResponseError",
+    ),
+    "answers with the token": (
+        lambda handler: _writing(f"{handler.headers['Authorization']}\r\n\r\n".encode())(handler),
+        "ClientResponseError: the answer is not valid HTTP",
+    ),
+    "answers endless text": (_writing(b"x" * 200_000 + b"\r\n\r\n"), "ClientResponseError"),
+    "breaks off": (_writing(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), "ClientPayloadError"),
+    "hangs up": (_writing(b""), "ServerDisconnectedError"),
 }
 
 
@@ -227,7 +249,11 @@ async def test_a_transmitter_that_gives_no_answer_denies_nobody_and_is_asked_les
     receiving = SignalProcess(transmitter, server, seconds=0.4)
     transmitter.signal("a", "dave")
     transmitter.fault, said = FAULTS[name]
-    pauses = [await receiving.rounds() for _ in range(3)]
+    with structlog.testing.capture_logs() as log:
+        pauses = [await receiving.rounds() for _ in range(3)]
+    assert BEARER not in f"{log} {receiving.receiver.problem}"
+    assert "\n" not in (receiving.receiver.problem or "")
+    assert len(receiving.receiver.problem or "") < 400
     assert receiving.server.objects == {}
     assert receiving.count("poll", "unanswered") == 3
     assert said in (receiving.receiver.problem or "")
@@ -344,6 +370,31 @@ async def test_the_object_of_another_subject_under_its_name_keeps_no_signal_out(
     transmitter.signal("b", "dave", at=time.time() - 1)
     await again.rounds(2)
     assert len(receiving.server.objects) == 2
+
+
+async def test_an_end_of_a_hold_that_is_stored_as_of_the_future_keeps_no_hold_out(
+    transmitter: SignalTransmitter, receiving: SignalProcess
+) -> None:
+    name = revocation_name("corp", RevokedIdentity(sub="dave"), "Signal")
+    times = {"issuedBefore": "2000-01-01T00:00:00Z", "asOf": "2999-01-01T00:00:00Z", "until": "2999-01-01T00:00:00Z"}
+    cause = {"kind": "Signal", "event": "account-enabled"}
+    receiving.server.put(name, {"issuer": "corp", "match": {"sub": "dave"}, "hold": False, "cause": cause} | times)
+    transmitter.signal("a", "dave", "account-disabled", RISC)
+    await receiving.rounds(2)
+    assert transmitter.acknowledged == ["a"]
+    assert {spec.hold for spec in receiving.server.specs()} == {True, False}
+
+
+async def test_a_hold_as_of_an_issuers_clock_that_is_a_little_ahead_is_still_the_operators(
+    transmitter: SignalTransmitter, receiving: SignalProcess
+) -> None:
+    transmitter.signal("a", "dave", "account-disabled", RISC, at=time.time() + AHEAD_SECONDS - 1)
+    await receiving.rounds(2)
+    again = SignalProcess(transmitter, receiving.server)
+    again.moved = timedelta(seconds=60)
+    transmitter.signal("b", "dave", "account-enabled", RISC, at=time.time() + 59)
+    await again.rounds(2)
+    assert receiving.server.spec().hold is False
 
 
 async def test_what_is_kept_for_a_hold_that_ended_is_deleted_once_no_token_from_before_is_left(

@@ -11,6 +11,7 @@ import yaml
 from bailiwick_api.issuers import IssuerConfig, IssuersError, load
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_process.jwt.compact import parse
+from bailiwick_process.jwt.fetch import FetchError, FetchRule, fetch_json
 from bailiwick_webhook.identity.jwt.issuers import Issuers
 from bailiwick_webhook.identity.jwt.verifier import VerifiedClaims
 from bailiwick_webhook.identity.people import MAX_GROUPS
@@ -177,6 +178,25 @@ async def test_a_private_address_is_not_called_unless_allowed(server: Server, ho
 )
 async def test_no_literal_of_a_private_address_is_called(server: Server, host: str) -> None:
     assert await _ask(server, jwksURL=f"https://{host}/keys", allowPrivateAddresses=False) is None
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("64:ff9b::a00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "2002:a00:1::", "2002:a9fe:a9fe::1"),
+        *("2001:0:4136:e378:8000:63bf:f5ff:fffe", "::10.0.0.1", "::ffff:169.254.169.254", "fec0::1"),
+    ],
+)
+async def test_an_address_that_a_gateway_translates_into_a_private_one_is_not_called(host: str) -> None:
+    with pytest.raises(FetchError, match="not a public address"):
+        await fetch_json(f"https://[{host}]/keys", FetchRule(None, private=False, seconds=0.1))
+
+
+@pytest.mark.parametrize("host", ["[2606:4700::1111]", "192.0.2.1.example"])
+async def test_a_public_address_and_a_name_are_not_refused_by_how_they_are_written(host: str) -> None:
+    with pytest.raises(FetchError) as refused:
+        await fetch_json(f"https://{host}/keys", FetchRule(None, private=False, seconds=0.01))
+    assert "not a public address" not in str(refused.value)
 
 
 async def test_a_server_of_another_authority_is_not_believed(server: Server) -> None:
