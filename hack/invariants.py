@@ -253,6 +253,8 @@ INVARIANTS: Final = (
         "Status is written by our two accounts, each its own fields, along the phases of the schema.",
         (
             writing_status("only Bailiwick can write the status"),
+            opening(guards.BORN_WITHOUT_STATUS),
+            reviewing(guards.STATUS_UNCHANGED),
             writing_status(guards.USES_ARE_THE_PDPS),
             writing_status("the decision point can only add exactly one use"),
             SchemaRule(cel.PHASE_FINAL),
