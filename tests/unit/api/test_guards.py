@@ -53,7 +53,11 @@ def test_the_guards_see_every_operation_that_can_change_a_grant_or_a_history() -
         ("CREATE", "endpointhistories"),
         ("UPDATE", "endpointhistories"),
         ("DELETE", "endpointhistories"),
-        *((operation, f"endpointhistories/{part}") for operation in ("CREATE", "UPDATE") for part in ("status", "scale")),
+        *(
+            (operation, f"endpointhistories/{part}")
+            for operation in ("CREATE", "UPDATE")
+            for part in ("status", "scale")
+        ),
     }
 
 
