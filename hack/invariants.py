@@ -255,6 +255,8 @@ INVARIANTS: Final = (
         "Status is written by our two accounts, each its own fields, along the phases of the schema.",
         (
             writing_status("only Bailiwick can write the status"),
+            opening(guards.BORN_WITHOUT_STATUS),
+            reviewing(guards.STATUS_UNCHANGED),
             writing_status(guards.USES_ARE_THE_PDPS),
             writing_status("the decision point can only add exactly one use"),
             SchemaRule(cel.PHASE_FINAL),
@@ -345,21 +347,24 @@ INVARIANTS: Final = (
     Invariant(
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
-        " are not the proven ones no grant is used (`approval_unverifiable`). With keep on an API server's disk, no"
-        " account changes or deletes a guard, its binding or a guarded definition through it, or sends a group that"
-        " decides to another server.",
+        " are not the proven ones no grant is used (`approval_unverifiable`): stored as shipped, served by their own"
+        " names, with no other definition in the group. With keep on an API server's disk, no account changes or"
+        " deletes a guard, its binding or a guarded definition through it, adds a definition to the group or gives one"
+        " other names, or sends a group that decides to another server.",
         (
             _CONSUME,
             Code("bailiwick_webhook.store.guard.GuardWatch"),
             _DEVIATIONS,
+            Code("bailiwick_engine.approval.definitions.intrusions"),
             Code("bailiwick_api.manifests.keep.keep_documents"),
         ),
     ),
     Invariant(
         27,
         "A decision counts again the reviews that a grant holds and the operator saw under a proven guard, not phases."
-        " Where keep is required, no guard is proven unless the operator saw, at each API server that the cluster"
-        " names, a refusal that only that server's own disk can make.",
+        " What came while a definition of others was seen in the group is void. Where keep is required, no guard is"
+        " proven unless the operator saw, at each API server that the cluster names, a refusal"
+        " that only that server's own disk can make.",
         (
             _TALLY,
             _FITNESS,

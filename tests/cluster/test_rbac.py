@@ -21,8 +21,9 @@ READ: Final = "get list watch"
 GUARD: Final = {
     "admissionregistration.k8s.io/validatingadmissionpolicies": READ,
     "admissionregistration.k8s.io/validatingadmissionpolicybindings": READ,
-    "apiextensions.k8s.io/customresourcedefinitions:approvalgrants.bailiwick.dev": READ,
-    "apiextensions.k8s.io/customresourcedefinitions:endpointhistories.bailiwick.dev": READ,
+    "apiextensions.k8s.io/customresourcedefinitions:approvalgrants.bailiwick.dev": "get",
+    "apiextensions.k8s.io/customresourcedefinitions:endpointhistories.bailiwick.dev": "get",
+    "apiextensions.k8s.io/customresourcedefinitions": "list watch",
     "apiregistration.k8s.io/apiservices": READ,
 }
 WEBHOOK_EVERYWHERE: Final = {

@@ -25,6 +25,7 @@ from bailiwick_webhook.metrics.table import METRICS as DECIDING
 from bailiwick_webhook.process import flags as webhook_flags, settings as webhook_settings
 from pictures.drawings import DRAWINGS
 from pictures.terminals import TERMINALS
+from support.guards.stored import as_stored
 from support.pages import DOCS, blocks, objects
 
 ROOT: Final = DOCS.parent
@@ -240,7 +241,7 @@ def test_every_threat_of_the_admission_model_is_answered() -> None:
 
 def test_what_the_pages_say_of_old_clusters_is_so() -> None:
     # An API server that does not know selectableFields drops them, and then no guard is as shipped.
-    stored = [*guards(Installation()), approval_grants(), endpoint_histories()]
+    stored = [as_stored(one, "x") for one in (*guards(Installation()), approval_grants(), endpoint_histories())]
     assert deviations(stored, Installation()) == ()
     del stored[-1]["spec"]["versions"][0]["selectableFields"]
     (found,) = deviations(stored, Installation())

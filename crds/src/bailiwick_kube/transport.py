@@ -19,6 +19,8 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 """RFC 7386."""
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """A list of which the API server answers only the metadata of each object."""
+METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""An object, or each object of a watch, of which the API server answers only the metadata."""
 APPLY: Final = "application/apply-patch+yaml"
 """Server-side apply."""
 

@@ -25,8 +25,13 @@ from support.pdp.tenant import OWNERS, RULES, Tenant
 from support.waits import until
 
 QUICK: Final = ("--proof-interval", "2", "--guard-settle", "0.5")
-# By these are read the guards, what they are the guards of, and who asks.
-DECIDING: Final = ("v1.admissionregistration.k8s.io", "v1.apiextensions.k8s.io", "v1.authentication.k8s.io")
+# By these are read the guards, what they are the guards of, who asks, and which API servers there are.
+DECIDING: Final = (
+    "v1.admissionregistration.k8s.io",
+    "v1.apiextensions.k8s.io",
+    "v1.authentication.k8s.io",
+    "v1.discovery.k8s.io",
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,16 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.manifests.crds import GUARDED_CRDS
+from bailiwick_api.manifests.crds import GUARDED_CRDS, OUR_CRDS
 from bailiwick_api.manifests.guards import NAMES, REVIEW
 from bailiwick_api.manifests.keep import DECIDING_ROUTES, KEEP, KEEP_PROBE, keep_binding, keep_documents, keep_probe
 from bailiwick_engine.approval import apiroutes
+from bailiwick_engine.approval.definitions import intrusions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths, shipped_fingerprint
 from localcluster.controlplane import ControlPlane
 from localcluster.rest import CONTENT_TYPES, Answer, Object, Rest
 from support.callers import Callers
+from support.guards.definitions import other_definition, second_definition
 from support.guards.sabotage import ADMISSION, OPENING, OTHER, change, routes
 from support.installation import MANAGER, accepted, apply
 from support.keepfolder import KeepFolder
@@ -26,6 +28,8 @@ from support.objects import changed
 from support.waits import until
 
 CHANGE: Final = "only who can write the API server's disk can change or delete this"
+FOREIGN: Final = "the group bailiwick.dev is reserved: no other definition than Bailiwick's can be part of it"
+OWN_NAMES: Final = "a definition of the group bailiwick.dev can be served by no other names than those of its spec"
 REDIRECT: Final = "only who can write the API server's disk can send this API group to another server"
 REFUSED: Final = f"ValidatingAdmissionPolicy '{KEEP}' with binding '{keep_binding()}' denied request: "
 ACCOUNTS: Final = {
@@ -126,7 +130,15 @@ def kept(admin: Rest, installed: Installation) -> str:
     """Return what is kept, by uid, generation and spec."""
     objects = [accepted(admin.get(path)) for path in paths(installed)]
     assert deviations(objects, installed) == ()
+    assert intrusions(_definitions(admin)) == ()
+    for document in objects:
+        # Labels may change, and with them the version of a definition.
+        document["metadata"]["resourceVersion"] = str(document["metadata"]["generation"])
     return fingerprint(objects)
+
+
+def _definitions(admin: Rest) -> list[str]:
+    return [item["metadata"]["name"] for item in accepted(admin.get(CRDS))["items"]]
 
 
 @pytest.fixture
@@ -194,6 +206,48 @@ def test_no_account_sends_a_group_that_decides_to_another_server(name: str, who:
     assert [answer.message.partition(" is forbidden: ")[2] for answer in answers] == [REFUSED + REDIRECT] * len(answers)
 
 
+@pytest.mark.invariant(26)
+def test_no_account_adds_a_definition_to_the_group(who: Impersonator) -> None:
+    body = second_definition()
+    answers = [
+        who("POST", CRDS, body),
+        who.patch("apply", f"{CRDS}/{body['metadata']['name']}", body, fieldManager="mallory", force="true"),
+    ]
+    assert [answer.message.partition(" is forbidden: ")[2] for answer in answers] == [REFUSED + FOREIGN] * 2
+
+
+@pytest.mark.invariant(26)
+@pytest.mark.parametrize("name", OUR_CRDS)
+@pytest.mark.parametrize("field", ["plural", "singular", "kind", "listKind", "shortNames"])
+def test_no_account_gives_a_definition_of_the_group_other_names(name: str, field: str, who: Impersonator) -> None:
+    path = f"{CRDS}/{name}/status"
+    values: tuple[object, ...] = (["foos"],) if field == "shortNames" else ("foos", "Foos", "", None)
+    answers = []
+    for value in values:
+        names = {**accepted(who("GET", path))["status"]["acceptedNames"], field: value}
+        answers += [
+            who.patch("merge", path, {"status": {"acceptedNames": {field: value}}}),
+            who("PUT", path, changed(accepted(who("GET", path)), "status.acceptedNames", names)),
+        ]
+    refused = [answer.message.partition(" is forbidden: ")[2] for answer in answers]
+    # Without a plural or kind the API server refuses it for its own reasons first, or keep does.
+    assert set(refused) <= {REFUSED + OWN_NAMES, ""}
+    assert not any(answer.ok for answer in answers)
+    answer = who.patch("merge", path, {"status": {"acceptedNames": None}})
+    assert not answer.ok
+
+
+def test_definitions_of_other_groups_are_theirs(callers: Callers) -> None:
+    body = second_definition()
+    body["spec"]["group"] = "sub.bailiwick.dev"
+    body["metadata"]["name"] = "evils.sub.bailiwick.dev"
+    accepted(callers.admin.create(body))
+    path = f"{CRDS}/{body['metadata']['name']}"
+    until(lambda: accepted(callers.admin.get(path))["status"].get("acceptedNames"), "its names are accepted")
+    accepted(callers.admin.patch(path, {"status": {"acceptedNames": {"shortNames": ["x"]}}}, "merge", "status"))
+    accepted(callers.admin.delete(path))
+
+
 def test_a_group_that_is_deleted_comes_back_as_the_api_servers_own(callers: Callers) -> None:
     accepted(callers.admin.delete(f"{apiroutes.PATH}/{apiroutes.GRANTS_ROUTE}"))
     until(lambda: callers.admin.get(f"{apiroutes.PATH}/{apiroutes.GRANTS_ROUTE}").ok, "the group is there again")
@@ -258,6 +312,24 @@ class TestOnTheDisk:
     def test_keep_is_in_force_as_soon_as_a_restarted_server_serves(self, plane: ControlPlane, callers: Callers) -> None:
         plane.restart_apiserver()
         assert CHANGE in self.loosens(callers).message
+
+    def test_a_definition_of_others_that_was_there_before_can_still_be_deleted(
+        self, keep_folder: KeepFolder, callers: Callers
+    ) -> None:
+        body = other_definition("evils", "Evil")
+        path = f"{CRDS}/{body['metadata']['name']}"
+        keep_folder.take_away()
+        try:
+            until(lambda: callers.admin.create(body).status in {201, 409}, "it is created", 90)
+            until(lambda: accepted(callers.admin.get(path))["status"].get("acceptedNames"), "its names are accepted")
+        finally:
+            keep_folder.put()
+            until(lambda: CHANGE in self.loosens(callers).message, "the guards are kept again", 90)
+        assert FOREIGN in callers.admin.patch(path, {"spec": {"names": {"shortNames": ["x"]}}}, "merge").message
+        names = {"acceptedNames": {"plural": "approvalgrants"}}
+        assert OWN_NAMES in callers.admin.patch(path, {"status": names}, "merge", "status").message
+        accepted(callers.admin.delete(path))
+        until(lambda: callers.admin.get(path).status == 404, "it is gone", 30)
 
     def test_a_broken_file_leaves_the_last_one_in_force(self, keep_folder: KeepFolder, callers: Callers) -> None:
         shipped = keep_folder.file.read_text()

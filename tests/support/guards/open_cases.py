@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bailiwick_api.kinds.meta import SUBJECT_LABEL
-from bailiwick_api.manifests.guards import NAMES_RESERVED, OPEN
+from bailiwick_api.manifests.guards import BORN_WITHOUT_STATUS, NAMES_RESERVED, OPEN
 from support.guards.case import INVALID, Case
 from support.guards.ground import BOTH_POLICIES, OTHER_POLICY, PDP, Ask, Ground
-from support.objects import AGENT, DIGEST, POLICY, changed, later, review, rule_reference
+from support.guards.variants import UNDIVIDED
+from support.objects import AGENT, DIGEST, POLICY, active_status, changed, later, review, rule_reference
 
 _EMPTY = "a new grant cannot have reviews or a revocation"
 _OWNERS = "a grant cannot have owner references or finalizers"
@@ -53,6 +54,12 @@ def four_rules(who: str, place: int) -> Callable[[Ground], Ask]:
     return lambda ground: by_hand(ground, who, rules=rules)
 
 
+def undivided(ask: Ask) -> Ask:
+    """Return a request in the version in which the status is a field like others."""
+    group = ask.target["apiVersion"].partition("/")[0]
+    return Ask(ask.who, ask.verb, {**ask.target, "apiVersion": f"{group}/{UNDIVIDED}"}, ask.body)
+
+
 def waiting(make: Callable[..., Ask], **delta: float) -> Callable[[Ground], Ask]:
     """Return the making of a grant that waits for so long; the time is taken when it is made."""
     return lambda ground: make(ground, pendingUntilTime=later(**delta))
@@ -68,6 +75,21 @@ CASES: Final = (
         "born revoked",
         lambda g: with_(by_hand(g), "spec.revocation", {"by": "eve"}),
         lambda g: with_(by_hand(g), "spec.reviews", ...),
+    ),
+    *(
+        Case(
+            OPEN,
+            BORN_WITHOUT_STATUS,
+            title,
+            lambda g, make=make, status=status: undivided(with_(make(g), "status", status)),  # type: ignore[misc]  # bound
+            lambda g, make=make: undivided(make(g)),  # type: ignore[misc]  # bound
+            unruled=True,
+        )
+        for title, make, status in (
+            ("born active", by_hand, active_status(phase="Active")),
+            ("born active by the decision point", by_pdp, active_status(phase="Active")),
+            ("born with an empty status", by_hand, {}),
+        )
     ),
     Case(
         OPEN,

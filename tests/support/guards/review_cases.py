@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.manifests.guards import REVIEW, REVIEW_NAMES_AUTHOR, REVIEW_SIGNED
+from bailiwick_api.manifests.guards import REVIEW, REVIEW_NAMES_AUTHOR, REVIEW_SIGNED, STATUS_UNCHANGED
 from support.guards.case import INVALID, Case
-from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, ROBOT, Ask, Ground, resolution
-from support.guards.open_cases import OWNER
+from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, PDP, ROBOT, Ask, Ground, one_use, resolution
+from support.guards.open_cases import OWNER, undivided
 from support.objects import AGENT, DIGEST, OTHER_DIGEST, STEP, Object, adding_review, review, step
 
 _OWNERS = "a grant cannot have owner references or finalizers"
@@ -47,6 +47,16 @@ def adding(path: str, value: object, who: str = "eve", **metadata: Any) -> Calla
         return Ask(who, "patch", stored, [{"op": "add", "path": path, "value": value}])
 
     return ask
+
+
+def rewriting(body: Object, stored: Callable[[Ground], Object]) -> Callable[[Ground], Ask]:
+    """Return a merge patch by eve of the whole of a grant that she wrote by hand, status included."""
+    return lambda ground: undivided(Ask("eve", "merge", stored(ground), body))
+
+
+def _used(ground: Ground) -> Object:
+    active = ground.in_phase("Active", ground.stored(maxUses=2))
+    return ground.done(Ask(PDP, "status", active, one_use()))
 
 
 def reviewing(who: str, stored: dict[str, Any] | None = None, **fields: Any) -> Callable[[Ground], Ask]:  # noqa: ANN401
@@ -150,6 +160,22 @@ def resolved_with(who: str) -> Callable[[Ground], Ask]:
 PENDING: Final = reviewing("carol")
 
 CASES: Final = (
+    *(
+        Case(
+            REVIEW,
+            STATUS_UNCHANGED,
+            title,
+            rewriting({"status": status}, stored),
+            rewriting({"metadata": {"annotations": {"note": "none"}}}, stored),
+            unruled=True,
+        )
+        for title, status, stored in (
+            ("made active by a change of the grant itself", {"phase": "Active"}, Ground.stored),
+            ("given a status by a change of the grant itself", {"phase": "Active"}, Ground.unresolved),
+            ("used again", {"uses": None, "useRecords": None}, _used),
+            ("without its status", None, Ground.stored),
+        )
+    ),
     Case(
         REVIEW,
         _OWNERS,

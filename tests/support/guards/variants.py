@@ -15,6 +15,8 @@ from support.schemas.definitions import TEST_DOMAIN, nodes, schema_of, under
 
 STRICT: Final = f"guarded.{TEST_DOMAIN}"
 LOOSE: Final = f"unruled.{TEST_DOMAIN}"
+UNDIVIDED: Final = "v1beta1"
+"""A version of the unruled group in which the status is a field like others."""
 PERSON_PREFIX: Final = "oidc:"
 PREFIXED: Final = "people-by-prefix"
 """Label value under which the review guard knows people by a prefix."""
@@ -94,4 +96,7 @@ def _without_rules(definition: Object) -> Object:
     out = under(definition, LOOSE)
     for _, node in nodes(schema_of(out)):
         node.pop("x-kubernetes-validations", None)
+    undivided = {**copy.deepcopy(out["spec"]["versions"][0]), "name": UNDIVIDED, "storage": False}
+    undivided.pop("subresources", None)
+    out["spec"]["versions"].append(undivided)
     return out

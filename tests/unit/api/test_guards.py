@@ -48,10 +48,16 @@ def test_the_guards_see_every_operation_that_can_change_a_grant_or_a_history() -
         ("CREATE", "approvalgrants"),
         ("UPDATE", "approvalgrants"),
         ("UPDATE", "approvalgrants/status"),
+        ("UPDATE", "approvalgrants/scale"),
         ("DELETE", "approvalgrants"),
         ("CREATE", "endpointhistories"),
         ("UPDATE", "endpointhistories"),
         ("DELETE", "endpointhistories"),
+        *(
+            (operation, f"endpointhistories/{part}")
+            for operation in ("CREATE", "UPDATE")
+            for part in ("status", "scale")
+        ),
     }
 
 

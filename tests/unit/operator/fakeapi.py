@@ -9,13 +9,15 @@ from http import HTTPStatus
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP
 from bailiwick_api.manifests.canary import canary, probes
+from bailiwick_api.manifests.crds import OUR_CRDS
 from bailiwick_api.voidgrants import PER_NAMESPACE
-from bailiwick_engine.approval import apiroutes
+from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_engine.approval.fingerprint import paths, shipped_fingerprint
 from bailiwick_kube.paths import histories_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, Method
 from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
+from support.guards.stored import as_stored
 from support.objects import Object
 from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, NOW
@@ -47,10 +49,11 @@ class FakeApi:
         self.revision = 100
         self.guards: dict[str, Object] = {}
         for path, document in zip(paths(INSTALLATION), shipped_fingerprint(INSTALLATION), strict=True):
-            self.guards[path] = copy.deepcopy({**document})
-            self.guards[path]["metadata"] = {"name": document["metadata"]["name"], "uid": path, "generation": 1}
+            self.guards[path] = as_stored(document, path)
         self.routes = api_services()
         self.routes_answer: ApiResponse | None = None
+        self.foreign: list[str] = []
+        """Names of definitions that are not ours."""
         self.grants: dict[tuple[str, str], Object] = {}
         self.config_map: Object | None = None
         self.enforced = True
@@ -114,6 +117,9 @@ class FakeApi:
             found = {"items": [*self.routes.values()]}
             if self.routes_answer is not None:
                 return self.routes_answer
+        if path == definitions.PATH:
+            items = [{"metadata": {"name": name}} for name in (*OUR_CRDS, "widgets.example.com", *self.foreign)]
+            found = {"metadata": {"resourceVersion": "1"}, "items": items}
         if path == f"{CONFIG_MAPS}/{GUARD_CONFIG_MAP}":
             found = self.config_map
         return (

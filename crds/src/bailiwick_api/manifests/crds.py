@@ -28,6 +28,14 @@ ENDPOINT_HISTORIES_CRD = f"{ENDPOINT_HISTORIES}.{GROUP}"
 SUBJECT_REVOCATIONS_CRD = f"{SUBJECT_REVOCATIONS}.{GROUP}"
 GUARDED_CRDS = (APPROVAL_GRANTS_CRD, ENDPOINT_HISTORIES_CRD)
 """The definitions of what the guards look at: they are part of the proof."""
+OUR_CRDS = (
+    ENDPOINT_POLICIES_CRD,
+    APPROVAL_GRANTS_CRD,
+    ENDPOINT_DATA_CRD,
+    ENDPOINT_HISTORIES_CRD,
+    SUBJECT_REVOCATIONS_CRD,
+)
+"""Every definition of the group. Another one of this group can be pointed at the storage of these."""
 _TYPE_META = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
 
 

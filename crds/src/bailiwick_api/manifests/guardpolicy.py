@@ -34,19 +34,28 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionGuard:
-    """One guard: operations on a resource, variables of its expressions by name, and what must hold."""
+    """One guard: operations on resources, variables of its expressions by name, and what must hold."""
 
     name: str
     operations: tuple[str, ...]
-    resource: str
+    resources: tuple[str, ...]
     variables: Mapping[str, str]
     validations: tuple[Validation, ...]
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the policy and its binding."""
-        rules = [resource_rule(GROUP, self.operations, [self.resource])]
+        rules = [resource_rule(GROUP, self.operations, self.resources)]
         spec = policy_spec(rules, self.variables, self.validations)
         return policy_document(self.name, spec), binding_document(self.name, self.name)
+
+
+def subresources(resource: str) -> tuple[str, str]:
+    """Return every subresource that a definition can give a custom resource.
+
+    A guard looks at both, whether the shipped definition has them or not: by `scale`, a definition lets its users write
+    any number of the spec.
+    """
+    return f"{resource}/status", f"{resource}/scale"
 
 
 def resource_rule(group: str, operations: Sequence[str], resources: Sequence[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, SUBJECT_LABEL
-from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, AdmissionGuard, Validation
+from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, AdmissionGuard, Validation, subresources
 from bailiwick_api.manifests.historyguards import HISTORY_DELETE, HISTORY_WRITE, history_guards
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
 
@@ -32,15 +32,17 @@ REVIEW_SIGNED: Final = (
 ANNOTATED: Final = "only the account that wrote a grant by hand can change its annotations"
 FIELDS_OWNED: Final = "only the account that wrote a grant by hand can change managedFields alone"
 ONLY_ENDED_DELETED: Final = "the operator can delete only a grant that has ended"
+BORN_WITHOUT_STATUS: Final = "a new grant cannot have a status"
+STATUS_UNCHANGED: Final = "the status of a grant can change only by its status subresource"
 
 
 def guards(installation: Installation) -> list[dict[str, Any]]:
     """Return the policies in the order of `NAMES`, each followed by its binding."""
     found = (
-        AdmissionGuard(OPEN, ("CREATE",), APPROVAL_GRANTS, _open_variables(installation), _OPEN),
-        AdmissionGuard(REVIEW, ("UPDATE",), APPROVAL_GRANTS, _review_variables(installation), _REVIEW),
-        AdmissionGuard(STATUS, ("UPDATE",), f"{APPROVAL_GRANTS}/status", _status_variables(installation), _STATUS),
-        AdmissionGuard(DELETE, ("DELETE",), APPROVAL_GRANTS, _delete_variables(installation), _DELETE),
+        AdmissionGuard(OPEN, ("CREATE",), (APPROVAL_GRANTS,), _open_variables(installation), _OPEN),
+        AdmissionGuard(REVIEW, ("UPDATE",), (APPROVAL_GRANTS,), _review_variables(installation), _REVIEW),
+        AdmissionGuard(STATUS, ("UPDATE",), subresources(APPROVAL_GRANTS), _status_variables(installation), _STATUS),
+        AdmissionGuard(DELETE, ("DELETE",), (APPROVAL_GRANTS,), _delete_variables(installation), _DELETE),
         *history_guards(installation),
     )
     return [document for guard in found for document in guard.documents()]
@@ -79,6 +81,8 @@ _OPEN = (
         "object.spec.?reviews.orValue([]).size() == 0 && !has(object.spec.revocation)",
         "a new grant cannot have reviews or a revocation",
     ),
+    # The definition has the API server drop it. Storage can be reached by another definition, which has no such rule.
+    Validation("!has(object.status)", BORN_WITHOUT_STATUS),
     _NO_OWNERS,
     Validation(f"variables.pdp == object.metadata.name.startsWith('{GRANT_NAME_PREFIX}')", NAMES_RESERVED),
     Validation(
@@ -154,6 +158,8 @@ def _review_variables(installation: Installation) -> dict[str, str]:
 
 _REVIEW = (
     _NO_OWNERS,
+    # As at birth: the API server restores it only for a definition that has the subresource.
+    Validation("object.?status == oldObject.?status", STATUS_UNCHANGED),
     Validation(
         "object.metadata.?labels.orValue({}) == oldObject.metadata.?labels.orValue({})",
         "labels of a grant are immutable",

@@ -8,7 +8,7 @@ from typing import Final
 
 from bailiwick_api.accounts import CANARY_HISTORY, Installation
 from bailiwick_api.kinds.meta import ENDPOINT_HISTORIES
-from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, AdmissionGuard, Validation
+from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, AdmissionGuard, Validation, subresources
 
 HISTORY_WRITE: Final = "bailiwick-history-write"
 HISTORY_DELETE: Final = "bailiwick-history-delete"
@@ -25,7 +25,7 @@ def history_guards(installation: Installation) -> tuple[AdmissionGuard, Admissio
         AdmissionGuard(
             HISTORY_WRITE,
             ("CREATE", "UPDATE"),
-            ENDPOINT_HISTORIES,
+            (ENDPOINT_HISTORIES, *subresources(ENDPOINT_HISTORIES)),
             _write_variables(installation),
             _write_validations(),
         ),
@@ -33,7 +33,7 @@ def history_guards(installation: Installation) -> tuple[AdmissionGuard, Admissio
             HISTORY_DELETE,
             # It looks at creations only to refuse the canary: so it can be proven though no history is there to delete.
             ("CREATE", "DELETE"),
-            ENDPOINT_HISTORIES,
+            (ENDPOINT_HISTORIES,),
             _delete_variables(installation),
             _delete_validations(),
         ),

@@ -232,7 +232,9 @@ def notifications() -> list[dict[str, Any]]:
 def _guard_reading() -> list[dict[str, Any]]:
     return [
         _rule(_ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], _READ),
-        _rule("apiextensions.k8s.io", ["customresourcedefinitions"], _READ, [*GUARDED_CRDS]),
+        _rule("apiextensions.k8s.io", ["customresourcedefinitions"], ["get"], [*GUARDED_CRDS]),
+        # Whether the group has another definition, which could reach the objects of ours. Read as metadata alone.
+        _rule("apiextensions.k8s.io", ["customresourcedefinitions"], ["list", "watch"]),
         # Whether the API server serves these groups itself. Not by name: the APIService of a version can have any name.
         _rule("apiregistration.k8s.io", ["apiservices"], _READ),
     ]

@@ -2,7 +2,8 @@
 
 Holds: operator and decision point compute it by this one function from what the API server stores; uid and generation
 are in it, so a guard that was changed and put back never has the fingerprint that it had before. An APIService has no
-generation, so its resourceVersion stands for it.
+generation, and that of a CustomResourceDefinition does not count its status, by which it is served: for both, the
+resourceVersion takes its place. No start of an API server changes either.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,11 +17,13 @@ import rfc8785
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.crds import approval_grants, endpoint_histories
 from bailiwick_api.manifests.guards import guards
-from bailiwick_engine.approval import apiroutes
+from bailiwick_engine.approval import apiroutes, definitions
 
 Object = Mapping[str, Any]
 
-_CRD: Final = "CustomResourceDefinition"
+_CRD: Final = definitions.KIND
+_BY_VERSION: Final = {apiroutes.KIND, definitions.KIND}
+_IN_FORCE: Final = ("NamesAccepted", "Established")
 _GROUPS: Final = {
     "ValidatingAdmissionPolicy": "admissionregistration.k8s.io/v1",
     "ValidatingAdmissionPolicyBinding": "admissionregistration.k8s.io/v1",
@@ -58,7 +61,8 @@ def paths(installation: Installation) -> tuple[str, ...]:
 def fingerprint(objects: Iterable[Object]) -> str:
     """Return `sha256:` and the hex SHA-256 of the canonical JSON (RFC 8785) of kind, name, uid, generation and spec.
 
-    For an APIService the resourceVersion takes the place of the generation. The order of the objects does not matter.
+    For an APIService and a CustomResourceDefinition the resourceVersion takes the place of the generation. The
+    order of the objects does not matter.
     They are as the API server returns them, `kind` included.
     """
     entries = [
@@ -76,7 +80,7 @@ def fingerprint(objects: Iterable[Object]) -> str:
 
 
 def _revision(document: Object) -> Object:
-    member = "resourceVersion" if document["kind"] == apiroutes.KIND else "generation"
+    member = "resourceVersion" if document["kind"] in _BY_VERSION else "generation"
     return {member: document["metadata"][member]}
 
 
@@ -99,6 +103,26 @@ def _fingerprint_of(stored: Object | None, wanted: Object) -> Iterator[str]:
         yield f"{name} is being deleted"
     if (place := _difference(stored.get("spec"), wanted["spec"], "spec")) is not None:
         yield f"{name} differs from the shipped version at {place}"
+    if wanted["kind"] == _CRD:
+        yield from _misnamed(name, stored, wanted)
+
+
+def _misnamed(name: str, stored: Object, wanted: Object) -> Iterator[str]:
+    """Yield in what a definition is not served by its own names, which decide where it stores and who guards it."""
+    status = stored.get("status")
+    status = status if isinstance(status, Mapping) else {}
+    place = _difference(status.get("acceptedNames"), wanted["spec"]["names"], "status.acceptedNames")
+    if place is not None:
+        yield f"{name} is not served by the names of its spec, at {place}"
+    conditions = status.get("conditions")
+    held = {
+        entry.get("type")
+        for entry in (conditions if isinstance(conditions, list) else ())
+        if isinstance(entry, Mapping) and entry.get("status") == "True"
+    }
+    for condition in _IN_FORCE:
+        if condition not in held:
+            yield f"{name} is not {condition}"
 
 
 def _difference(stored: object, wanted: object, path: str) -> str | None:

@@ -13,7 +13,9 @@ fingerprint. These invariants ensure that:
 3. The version that is recorded was read before the guards were (the same guard), or is that of the list whose every
    newer grant has been made void (another guard): what is at most as new is known to be good, or over.
 4. Unless the last proof succeeded, nothing is covered, so nothing counts and nothing becomes active. The record does
-   not change, and when the guard is put back its generation or uid has changed, so (2) makes void what came in.
+   not change, and when the guard is put back its generation or uid has changed, so (2) makes void what came in. A
+   definition of somebody else's in our group leaves no such trace once it is deleted, so this process remembers it
+   until (2) has made void what came in.
 5. Without a record that speaks of these grants (none, unreadable, or of another collection) everything that is not
    over is void: to lose approvals is a nuisance, to count a forged one is a breach.
 6. A status is written upon the very version that was judged. Any change in between makes the write fail (409).
@@ -44,7 +46,7 @@ from bailiwick_engine.signatures.registrars import NO_REGISTRARS
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.guard.keep import KeepWatch
-from bailiwick_operator.guard.prover import Prover, UnprovenError
+from bailiwick_operator.guard.prover import BypassedError, Prover, UnprovenError
 from bailiwick_operator.guard.reviewerfile import ReviewerFile
 from bailiwick_operator.guard.voider import Voider
 from bailiwick_operator.kube import Object, OperatorClient, RefusedError
@@ -111,6 +113,7 @@ class GuardKeeper:
         self._voider = Voider(kube, installation, now, report_void, again=interval, clock=clock)
         self._asked = asyncio.Event()
         self._down = False
+        self._bypassed = False
         self._keys = self._published = ""
         self._covered: Tick | None = None
         self._config_maps = object_path(CORE, "configmaps", installation.namespace)
@@ -173,7 +176,7 @@ class GuardKeeper:
                 await self._keep.require()
             proof = await self._prover.prove()
             stored = await self._read()
-            if stored.record is not None and is_recorded_guard(stored.record, proof):
+            if not self._bypassed and stored.record is not None and is_recorded_guard(stored.record, proof):
                 newest = await self.reviewers.read(stored.record.reviewers)
                 void = await self._voider.try_again(stored.record.void)
                 await self._write(stored, new_record(proof, proof.floor, self._now(), void, self._kept, newest))
@@ -188,6 +191,7 @@ class GuardKeeper:
             self._report(str(error))
         except (UnprovenError, RefusedError) as error:
             self._covered = None
+            self._bypassed = self._bypassed or isinstance(error, BypassedError)
             self._note_fall(str(error))
             self._report(str(error))
         self.rounds += 1
@@ -221,6 +225,7 @@ class GuardKeeper:
         version, count, void = await self._voider.make_void(after, known)
         newest = self.reviewers.floor(stored.record.reviewers if stored.record else None)
         await self._write(stored, new_record(again, version, self._now(), void, self._kept, newest))
+        self._bypassed = False
         self.made_void += count
         if before is not None:
             self.falls += not self._down

@@ -14,7 +14,7 @@ from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.manifests.canary import Probe, canary, probes
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
-from bailiwick_engine.approval import apiroutes
+from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from bailiwick_kube.paths import grants_path, histories_path
 from bailiwick_kube.responses import ApiResponse
@@ -32,11 +32,22 @@ _ROUTE_REMEDY: Final = (
     "Delete each APIService that is named here: the API server creates those that it needs, and serves the group"
     " itself. Then find out who changed it. Grants and reviews written until then will be void"
 )
-_RIGHTS_REMEDY: Final = "Apply the crds/rbac of this version: both accounts list and watch apiservices"
+_FOREIGN_REMEDY: Final = (
+    "Delete each CustomResourceDefinition that is named here. That deletes all objects that it reaches, so look at its"
+    " status.acceptedNames first, and set them to its spec.names if they are others. Then find out who created it."
+    " Grants and reviews written until then will be void"
+)
+_RIGHTS_REMEDY: Final = (
+    "Apply the crds/rbac of this version: both accounts list and watch apiservices and customresourcedefinitions"
+)
 
 
 class UnprovenError(Exception):
     """The guard could not be proven; the message says what is wrong and what to do."""
+
+
+class BypassedError(UnprovenError):
+    """Objects can be written past the guards, which leaves no trace in the guards themselves."""
 
 
 class Prover:
@@ -61,6 +72,9 @@ class Prover:
         if redirected := apiroutes.redirections(routes):
             message = f"grants may be read from another server: {'; '.join(redirected)}. {_ROUTE_REMEDY}"
             raise UnprovenError(message)
+        if foreign := definitions.intrusions(await self._definitions()):
+            message = f"grants can be written past the guards: {'; '.join(foreign)}. {_FOREIGN_REMEDY}"
+            raise BypassedError(message)
         objects = [*routes, *(answer.body for answer in answers if answer.ok)]
         if wrong := deviations(objects, self._installation):
             message = f"the guards over grants are not as shipped: {'; '.join(wrong)}. {_REMEDY}"
@@ -78,6 +92,18 @@ class Prover:
             raise RefusedError(message)
         # Items of a list come without their kind.
         return [{**item, "kind": apiroutes.KIND} for item in items if apiroutes.decides(item["metadata"]["name"])]
+
+    async def _definitions(self) -> list[str]:
+        """Return the names of all CustomResourceDefinitions. Raises `RefusedError` where they cannot be listed."""
+        try:
+            return [
+                item["metadata"]["name"]
+                async for page in self._kube.metadata_pages(definitions.PATH)
+                for item in page.items
+            ]
+        except RefusedError as error:
+            message = f"the CustomResourceDefinitions cannot be listed: {error}. {_RIGHTS_REMEDY}"
+            raise RefusedError(message) from error
 
     async def _probe(self) -> None:
         now = self._now()

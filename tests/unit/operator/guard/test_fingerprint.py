@@ -8,17 +8,16 @@ import pytest
 
 from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval import apiroutes
+from bailiwick_engine.approval.definitions import KIND as DEFINITION, PATH as DEFINITIONS, intrusions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths, shipped_fingerprint
+from support.guards.stored import as_stored
 
 INSTALLATION = Installation()
 
 
 def stored(installation: Installation = INSTALLATION) -> list[dict[str, Any]]:
     """Return what is shipped, as the API server would have it."""
-    return [
-        copy.deepcopy({**document, "metadata": {**document["metadata"], "uid": f"uid-{index}", "generation": 1}})
-        for index, document in enumerate(shipped_fingerprint(installation))
-    ]
+    return [as_stored(document, f"uid-{index}") for index, document in enumerate(shipped_fingerprint(installation))]
 
 
 class TestTheFingerprint:
@@ -32,11 +31,14 @@ class TestTheFingerprint:
 
     @pytest.mark.parametrize("index", range(14))
     @pytest.mark.parametrize("field", ["uid", "generation", "spec"])
-    def test_changes_with_uid_generation_and_spec_of_each(self, index: int, field: str) -> None:
+    def test_changes_with_uid_version_and_spec_of_each(self, index: int, field: str) -> None:
         objects = stored()
         before = fingerprint(objects)
         if field == "spec":
             objects[index]["spec"] = {**objects[index]["spec"], "more": 1}
+        elif field == "generation" and objects[index]["kind"] == DEFINITION:
+            # Its generation does not count its status, by which it is served.
+            objects[index]["metadata"]["resourceVersion"] = "2"
         else:
             objects[index]["metadata"][field] = 2
         assert fingerprint(objects) != before
@@ -102,6 +104,29 @@ class TestDeviations:
         objects[0]["metadata"]["deletionTimestamp"] = "2026-11-25T00:00:00Z"
         assert deviations(objects, INSTALLATION)[0].endswith("is being deleted")
 
+    @pytest.mark.parametrize("index", [12, 13])
+    @pytest.mark.parametrize("field", ["plural", "singular", "kind", "listKind", "shortNames"])
+    def test_are_there_where_a_definition_is_served_by_another_name(self, index: int, field: str) -> None:
+        objects = stored()
+        objects[index]["status"]["acceptedNames"][field] = ["x"] if field == "shortNames" else "x"
+        (problem,) = deviations(objects, INSTALLATION)
+        assert f"is not served by the names of its spec, at status.acceptedNames.{field}" in problem
+
+    @pytest.mark.parametrize("status", [None, {}, {"acceptedNames": "x"}, {"conditions": "x"}, {"conditions": ["x"]}])
+    def test_are_there_where_it_cannot_be_seen_by_what_names_it_is_served(self, status: object) -> None:
+        objects = stored()
+        objects[12]["status"] = status
+        assert len(deviations(objects, INSTALLATION)) == 3
+
+    @pytest.mark.parametrize("number", [0, 1])
+    @pytest.mark.parametrize("value", ["False", "Unknown", True, None])
+    def test_are_there_where_names_are_not_accepted_or_established(self, number: int, value: object) -> None:
+        objects = stored()
+        condition = objects[13]["status"]["conditions"][number]
+        condition["status"] = value
+        (problem,) = deviations(objects, INSTALLATION)
+        assert problem.endswith(f"endpointhistories.bailiwick.dev is not {condition['type']}")
+
     def test_do_not_take_a_one_for_a_yes(self) -> None:
         objects = stored()
         objects[12]["spec"]["versions"][0]["served"] = 1
@@ -115,6 +140,13 @@ def test_paths_are_those_of_the_shipped_objects() -> None:
     )
     kinds = [path.partition("/customresourcedefinitions/")[2] for path in paths(INSTALLATION)[12:]]
     assert kinds == ["approvalgrants.bailiwick.dev", "endpointhistories.bailiwick.dev"]
+
+
+def test_any_other_definition_of_the_group_is_an_intrusion() -> None:
+    names = ("evils.bailiwick.dev", "approvalgrants.bailiwick.dev", "evils.sub.bailiwick.dev", "evils.example.com")
+    (problem,) = intrusions([*names, *(path.rpartition("/")[2] for path in paths(INSTALLATION))])
+    assert problem.startswith("CustomResourceDefinition evils.bailiwick.dev is not Bailiwick's")
+    assert all(path.startswith(DEFINITIONS) for path in paths(INSTALLATION)[12:])
 
 
 def api_services(*names: str) -> list[dict[str, Any]]:

@@ -267,6 +267,30 @@ class TestAGuardThatIsNotInForce:
 
 
 @pytest.mark.invariant(27)
+class TestADefinitionOfOthersInOurGroup:
+    async def test_leaves_the_guards_unproven_and_says_what_to_delete(self) -> None:
+        api = await proven_api()
+        api.foreign.append("evils.bailiwick.dev")
+        going_on = keeper(api)
+        await going_on.round()
+        assert "CustomResourceDefinition evils.bailiwick.dev is not Bailiwick's" in (going_on.problem or "")
+        assert "Delete each CustomResourceDefinition that is named here" in (going_on.problem or "")
+
+    async def test_makes_void_what_came_while_it_was_there_though_no_guard_has_changed(self) -> None:
+        api = await proven_api()
+        going_on = keeper(api)
+        api.foreign.append("evils.bailiwick.dev")
+        await going_on.round()
+        api.store(named("forged", "dave", status=active(counted=[{"reviewer": "dave"}])))
+        api.foreign.clear()
+        await going_on.round()
+        assert phase_of(api, "forged") == "Lapsed"
+        api.store(named("honest", "dave", status=active(counted=[{"reviewer": "dave"}])))
+        await going_on.round()
+        assert phase_of(api, "honest") == "Active"
+
+
+@pytest.mark.invariant(27)
 class TestAGuardThatWasTouched:
     async def test_leaves_what_was_there_before_the_last_proof(self) -> None:
         api = await proven_api()

@@ -8,18 +8,20 @@ import pytest
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.manifests import guards, historyguards
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, ENDPOINT_HISTORIES_CRD
-from bailiwick_engine.approval.apiroutes import REQUIRED
+from bailiwick_engine.approval.apiroutes import GRANTS_ROUTE, REQUIRED
 from bailiwick_engine.approval.fingerprint import fingerprint, shipped_fingerprint
 from bailiwick_webhook.store.guard import GuardObjects, GuardWatch
+from support.guards.stored import as_stored
 from support.objects import Object
 
-POLICIES, BINDINGS, PROOF, ROUTES, DEFINITION, HISTORIES = range(6)
+POLICIES, BINDINGS, PROOF, ROUTES, DEFINITION, HISTORIES, FOREIGN = range(7)
 INSTALLATION: Final = Installation()
 KINDS: Final = {
     POLICIES: "ValidatingAdmissionPolicy",
     BINDINGS: "ValidatingAdmissionPolicyBinding",
     DEFINITION: "CustomResourceDefinition",
     HISTORIES: "CustomResourceDefinition",
+    FOREIGN: "CustomResourceDefinition",
     ROUTES: "APIService",
 }
 
@@ -29,9 +31,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.guard = GuardWatch(INSTALLATION)
-        self.objects = [copy.deepcopy(dict(document)) for document in shipped_fingerprint(INSTALLATION)]
-        for number, document in enumerate(self.objects):
-            document["metadata"] = {**document["metadata"], "uid": f"uid-{number}", "generation": 1}
+        shipped = enumerate(shipped_fingerprint(INSTALLATION))
+        self.objects = [as_stored(document, f"uid-{number}") for number, document in shipped]
         for name in REQUIRED:
             metadata = {"name": name, "uid": f"uid-{name}", "resourceVersion": "1"}
             self.objects.append({"kind": "APIService", "metadata": metadata, "spec": {"group": name}})
@@ -178,7 +179,7 @@ def test_any_change_takes_the_proof_away_though_it_is_taken_back(
     bench.event(which, "MODIFIED", changed)
     assert bench.guard.proven is False
     restored = bench.stored(which, name)
-    restored["metadata"] |= {"resourceVersion": "4"} if which == ROUTES else {"generation": 4}
+    restored["metadata"] |= {"resourceVersion": "4"} if which in {ROUTES, DEFINITION, HISTORIES} else {"generation": 4}
     bench.event(which, "MODIFIED", restored)
     assert (bench.guard.proven, bench.guard.why) == (False, "the guard has changed since the operator last proved it")
 
@@ -203,29 +204,59 @@ def test_any_other_version_of_our_group_that_is_served_elsewhere_takes_the_proof
     assert bench.guard.proven is True
 
 
-def test_it_covers_the_very_route_that_it_was_proven_by_and_no_other(bench: Bench) -> None:
-    route = bench.stored(ROUTES, REQUIRED[0])
+@pytest.mark.parametrize("which", [ROUTES, DEFINITION])
+def test_it_covers_the_very_route_and_definition_that_it_was_proven_by_and_no_other(bench: Bench, which: int) -> None:
+    live = {ROUTES: bench.stored(ROUTES, GRANTS_ROUTE), DEFINITION: bench.stored(DEFINITION, APPROVAL_GRANTS_CRD)}
     since = bench.guard.route
-    assert bench.guard.covers_route(route, since) is True
-    assert bench.guard.covers_route(route, None) is False
+    assert bench.guard.covers_route(live[ROUTES], live[DEFINITION], since) is True
+    assert bench.guard.covers_route(live[ROUTES], live[DEFINITION], None) is False
     for change in (_made_anew, _rewritten):
-        other = copy.deepcopy(route)
-        change(other)
-        assert bench.guard.covers_route(other, since) is False
+        other = copy.deepcopy(live)
+        change(other[which])
+        assert bench.guard.covers_route(other[ROUTES], other[DEFINITION], since) is False
     bench.prove("sha256:another")
     assert bench.guard.route is None
-    assert bench.guard.covers_route(route, since) is False
+    assert bench.guard.covers_route(live[ROUTES], live[DEFINITION], since) is False
 
 
-def test_a_route_that_was_put_back_and_proven_anew_tells_nothing_of_what_was_answered_meanwhile(bench: Bench) -> None:
+@pytest.mark.parametrize(("which", "name"), [(ROUTES, GRANTS_ROUTE), (DEFINITION, APPROVAL_GRANTS_CRD)])
+def test_what_was_put_back_and_proven_anew_tells_nothing_of_what_was_answered_meanwhile(
+    bench: Bench, which: int, name: str
+) -> None:
     since = bench.guard.route
-    route = next(one for one in bench.objects if one["metadata"]["name"] == REQUIRED[0])
-    _rewritten(route)
-    bench.event(ROUTES, "MODIFIED", _without_kind(route))
+    changed = next(one for one in bench.objects if one["metadata"]["name"] == name)
+    _rewritten(changed)
+    bench.event(which, "MODIFIED", _without_kind(changed))
+    assert bench.guard.proven is False
     bench.prove(fingerprint(bench.objects))
     assert bench.guard.proven is True
-    assert bench.guard.covers_route(route, since) is False
-    assert bench.guard.covers_route(route, bench.guard.route) is True
+    live = bench.stored(ROUTES, GRANTS_ROUTE), bench.stored(DEFINITION, APPROVAL_GRANTS_CRD)
+    assert bench.guard.covers_route(*live, since) is False
+    assert bench.guard.covers_route(*live, bench.guard.route) is True
+
+
+@pytest.mark.invariant(26)
+def test_a_definition_of_others_in_our_group_takes_the_proof_away_until_the_operator_has_proven_it_anew(
+    bench: Bench,
+) -> None:
+    bench.prove(bench.proof, provenTime="2026-11-30T12:00:00Z")
+    foreign = {"metadata": {"name": "evils.bailiwick.dev", "uid": "x", "resourceVersion": "9"}}
+    bench.event(FOREIGN, "ADDED", foreign)
+    assert (bench.guard.proven, "evils.bailiwick.dev is not Bailiwick's" in bench.guard.why) == (False, True)
+    bench.event(FOREIGN, "DELETED", foreign)
+    assert (bench.guard.proven, "since the operator last proved" in bench.guard.why) == (False, True)
+    bench.prove(bench.proof, provenTime="2026-11-30T12:00:05Z")
+    assert bench.guard.proven is True
+
+
+def test_it_is_not_proven_before_the_definitions_of_others_were_listed() -> None:
+    bench = Bench()
+    for which, kind in KINDS.items():
+        if which != FOREIGN:
+            objects = [document for document in bench.objects if document["kind"] == kind]
+            bench.sink(which).replace({("", document["metadata"]["name"]): document for document in objects})
+    bench.prove(bench.proof)
+    assert (bench.guard.proven, bench.guard.why) == (False, "the CustomResourceDefinitions are not read yet")
 
 
 def test_objects_of_others_do_not_matter(bench: Bench) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.serverclock import ServerClock
-from bailiwick_engine.approval import apiroutes
+from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_kube.lists import ListPage, RefusedListError, pages
 from bailiwick_kube.paths import (
     CORE,
@@ -24,7 +25,16 @@ from bailiwick_kube.paths import (
     revocations_path,
 )
 from bailiwick_kube.responses import ApiResponse, is_success
-from bailiwick_kube.transport import MERGE_PATCH, ApiRequest, SilentStreamError, Transport, UnreachableError
+from bailiwick_kube.transport import (
+    JSON,
+    MERGE_PATCH,
+    METADATA,
+    METADATA_LIST,
+    ApiRequest,
+    SilentStreamError,
+    Transport,
+    UnreachableError,
+)
 
 _TOKEN_REVIEWS = object_path("authentication.k8s.io/v1", "tokenreviews")
 _ACCESS_REVIEWS = object_path("authorization.k8s.io/v1", "subjectaccessreviews")
@@ -44,10 +54,11 @@ class HistoryGoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Objects that are listed and watched. `name` restricts it to one object."""
+    """Objects that are listed and watched. `name` restricts it to one object, `metadata` to the metadata of each."""
 
     path: str
     name: str | None = None
+    metadata: bool = False
 
     def query(self, **more: str) -> dict[str, str]:
         """Return the query of a list or watch."""
@@ -78,7 +89,9 @@ class ApiClient:
     async def pages(self, collection: Collection) -> AsyncIterator[ListPage]:
         """Yield every object, page by page. Raises `ClusterUnavailableError`, and `HistoryGoneError` between pages."""
         try:
-            async for page in pages(self._transport, collection.path, collection.query()):
+            async for page in pages(
+                self._transport, collection.path, collection.query(), METADATA_LIST if collection.metadata else JSON
+            ):
                 yield page
         except RefusedListError as error:
             refused = HistoryGoneError if error.response.gone else ClusterUnavailableError
@@ -101,7 +114,8 @@ class ApiClient:
             timeoutSeconds=str(seconds),
         )
         try:
-            async with self._transport.stream(ApiRequest("GET", collection.path, query), silence=silence) as stream:
+            request = ApiRequest("GET", collection.path, query, accept=METADATA if collection.metadata else JSON)
+            async with self._transport.stream(request, silence=silence) as stream:
                 if stream.status == HTTPStatus.GONE:
                     raise HistoryGoneError(collection.path)
                 if not is_success(stream.status):
@@ -145,6 +159,10 @@ class ApiClient:
     async def read_grants_route(self) -> ApiResponse:
         """Read the APIService of the grants' group as it is now. Raises `ClusterUnavailableError`; 404 is an answer."""
         return await self._call(ApiRequest("GET", f"{apiroutes.PATH}/{apiroutes.GRANTS_ROUTE}"))
+
+    async def read_grants_definition(self) -> ApiResponse:
+        """Read the metadata of the grants' definition as it is now. Raises `ClusterUnavailableError`."""
+        return await self._call(ApiRequest("GET", f"{definitions.PATH}/{APPROVAL_GRANTS_CRD}", accept=METADATA))
 
     async def create_grant(self, manifest: Mapping[str, Any]) -> ApiResponse:
         """Create a grant; 409 (exists) and refusals are answers. Raises `ClusterUnavailableError`."""

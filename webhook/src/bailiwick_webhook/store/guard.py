@@ -9,17 +9,16 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, REVIEWERS_SERIAL_ENTRY, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.manifests import guards
-from bailiwick_api.manifests.crds import GUARDED_CRDS
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, GUARDED_CRDS
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
-from bailiwick_engine.approval import apiroutes
+from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint
 from bailiwick_webhook.cluster.client import Collection
 from bailiwick_webhook.store.listwatch import Key
 
-RouteVersion = tuple[str, str]
-"""Uid and resourceVersion of an APIService."""
+RouteVersion = tuple[str, str, str, str]
+"""Uid and resourceVersion of the grants' APIService, and of their definition."""
 _ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
-_DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class GuardObjects:
@@ -30,6 +29,7 @@ class GuardObjects:
         self._wanted = wanted
         self._changed = changed
         self.found: dict[str, dict[str, Any]] = {}
+        self.listed = False
 
     def listing(self) -> "_Listing":
         """Begin a list."""
@@ -38,6 +38,7 @@ class GuardObjects:
     def replace(self, objects: dict[Key, dict[str, Any]]) -> None:
         """Take this as all that exists."""
         self.found = {name: {**obj, "kind": self._kind} for (_, name), obj in objects.items() if self._wanted(name)}
+        self.listed = True
         self._changed()
 
     def apply(self, kind: str, key: Key, obj: dict[str, Any]) -> None:
@@ -67,7 +68,7 @@ class _Listing:
 
 
 class GuardWatch:
-    """The policies, their bindings, the proof, the APIServices and each CRD, as watched collections."""
+    """The policies, their bindings, the proof, the APIServices and the CRDs, as watched collections."""
 
     def __init__(
         self, installation: Installation, floor_changed: Callable[[object], None] = lambda _recorded: None
@@ -81,9 +82,11 @@ class GuardWatch:
         names = frozenset(guards.NAMES).__contains__
         self._policies = GuardObjects("ValidatingAdmissionPolicy", names, self._judge)
         self._bindings = GuardObjects("ValidatingAdmissionPolicyBinding", names, self._judge)
-        self._crds = {name: GuardObjects("CustomResourceDefinition", name.__eq__, self._judge) for name in GUARDED_CRDS}
+        self._crds = {name: GuardObjects(definitions.KIND, name.__eq__, self._judge) for name in GUARDED_CRDS}
         self._proof = GuardObjects("ConfigMap", GUARD_CONFIG_MAP.__eq__, self._judge)
         self._routes = GuardObjects(apiroutes.KIND, apiroutes.decides, self._judge)
+        self._foreign = GuardObjects(definitions.KIND, definitions.is_foreign, self._judge)
+        self._bypassed_at: str | None = None
 
     def collections(self) -> tuple[tuple[Collection, GuardObjects], ...]:
         """Return what is to be watched, each with its sink."""
@@ -93,23 +96,27 @@ class GuardWatch:
             (Collection(f"{_ADMISSION}/validatingadmissionpolicybindings"), self._bindings),
             (Collection(proofs, GUARD_CONFIG_MAP), self._proof),
             (Collection(apiroutes.PATH), self._routes),
-            # Each by its name: the role allows no other definition.
-            *((Collection(_DEFINITIONS, name), watched) for name, watched in self._crds.items()),
+            # Each by its name: definitions of others can be large, and of them the metadata is enough.
+            *((Collection(definitions.PATH, name), watched) for name, watched in self._crds.items()),
+            (Collection(definitions.PATH, metadata=True), self._foreign),
         )
 
     @property
     def route(self) -> RouteVersion | None:
-        """The version of the grants' APIService by which the guard is proven; None while it is not."""
-        watched = self._routes.found.get(apiroutes.GRANTS_ROUTE)
-        return _version_of(watched) if self.proven and watched is not None else None
+        """The version of the grants' APIService and definition by which the guard is proven; None while it is not."""
+        route = self._routes.found.get(apiroutes.GRANTS_ROUTE)
+        definition = self._crds[APPROVAL_GRANTS_CRD].found.get(APPROVAL_GRANTS_CRD)
+        if not self.proven or route is None or definition is None:
+            return None
+        return (*_version_of(route), *_version_of(definition))
 
-    def covers_route(self, live: dict[str, Any], since: RouteVersion | None) -> bool:
-        """Tell whether the guard is proven by one version of the grants' APIService, then and now.
+    def covers_route(self, route: dict[str, Any], definition: dict[str, Any], since: RouteVersion | None) -> bool:
+        """Tell whether the guard is proven by one version of the grants' APIService and definition, then and now.
 
-        `live`: as it was read just now; `since`: its version then. One that was put back in between, and proven again,
-        tells nothing of what was answered meanwhile.
+        `route`, `definition`: as they were read just now; `since`: their version then. What was put back in between,
+        and proven again, tells nothing of what was answered meanwhile.
         """
-        return since is not None and since == self.route == _version_of(live)
+        return since is not None and since == self.route == (*_version_of(route), *_version_of(definition))
 
     @property
     def witness_keys(self) -> str:
@@ -120,6 +127,8 @@ class GuardWatch:
     def _judge(self) -> None:
         watched = (self._policies, self._bindings, self._routes, *self._crds.values())
         objects = [document for collection in watched for document in collection.found.values()]
+        if self._foreign.found:
+            self._bypassed_at = self._proven_time
         self.why = self._doubt(objects)
         self.proven = not self.why
         self.void = self._void() or NONE
@@ -128,7 +137,13 @@ class GuardWatch:
 
     def _doubt(self, objects: list[dict[str, Any]]) -> str:
         """Why the guard is not proven; empty where it is."""
-        found = (*apiroutes.redirections(objects), *deviations(objects, self._installation))
+        if not self._foreign.listed:
+            return "the CustomResourceDefinitions are not read yet"
+        found = (
+            *definitions.intrusions(self._foreign.found),
+            *apiroutes.redirections(objects),
+            *deviations(objects, self._installation),
+        )
         if found:
             return found[0]
         proof = self._proof.found.get(GUARD_CONFIG_MAP)
@@ -136,15 +151,26 @@ class GuardWatch:
             return f"configmap {GUARD_CONFIG_MAP} is missing: the operator has not yet proven the guard"
         if (proof.get("data") or {}).get("fingerprint") != fingerprint(objects):
             return "the guard has changed since the operator last proved it"
+        if self._bypassed_at == self._proven_time:
+            # What it let in is void once the operator has proven the guard without it.
+            return (
+                "a CustomResourceDefinition of others was in Bailiwick's group since the operator last proved the guard"
+            )
         if self._void() is None:
             return f"configmap {GUARD_CONFIG_MAP}: the list of void grants cannot be read"
         return ""
+
+    @property
+    def _proven_time(self) -> str:
+        """When the operator last proved the guard, as recorded."""
+        proof = self._proof.found.get(GUARD_CONFIG_MAP) or {}
+        return str((proof.get("data") or {}).get("provenTime", ""))
 
     def _void(self) -> VoidGrants | None:
         proof = self._proof.found.get(GUARD_CONFIG_MAP) or {}
         return VoidGrants.parse((proof.get("data") or {}).get(VOID_ENTRY, ""))
 
 
-def _version_of(document: dict[str, Any]) -> RouteVersion:
+def _version_of(document: dict[str, Any]) -> tuple[str, str]:
     metadata = document["metadata"]
     return metadata["uid"], metadata["resourceVersion"]

@@ -172,8 +172,12 @@ class Store:
         begun = self.guard.route
 
         async def served_here() -> bool:
-            answer = await self._cluster.read_grants_route()
-            return answer.ok and self.guard.covers_route(answer.body, begun)
+            # Side by side, since both are on the way of every use. A definition of others in our group is looked for
+            # by the watch alone: to list them all would cost more than the use.
+            route, definition = await asyncio.gather(
+                self._cluster.read_grants_route(), self._cluster.read_grants_definition()
+            )
+            return route.ok and definition.ok and self.guard.covers_route(route.body, definition.body, begun)
 
         return served_here
 

@@ -1,0 +1,117 @@
+"""What somebody does who may change CustomResourceDefinitions: a second definition in the group, and other names.
+
+Holds: the attacker is an administrator. Neither attack changes the spec of a definition of ours.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP, VERSION
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.times import stamp
+from bailiwick_engine.approval.definitions import PATH
+from localcluster.rest import Answer, Rest
+from support.installation import accepted
+from support.objects import Object
+from support.waits import until
+
+SECOND: Final = "evils"
+_THIRD: Final = "thirds"
+GRANTS_DEFINITION: Final = f"{PATH}/{APPROVAL_GRANTS_CRD}"
+OTHERS: Final = tuple(f"{PATH}/{plural}.{GROUP}" for plural in (SECOND, _THIRD))
+SECOND_DEFINITION: Final = OTHERS[0]
+
+
+def other_definition(plural: str, kind: str, short: tuple[str, ...] = (), **version: Any) -> Object:  # noqa: ANN401
+    """Return a definition in the group that takes everything."""
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    names = {"plural": plural, "singular": plural[:-1], "kind": kind, "listKind": f"{kind}List", "shortNames": [*short]}
+    served = {"name": VERSION, "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}, **version}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": {"group": GROUP, "scope": "Namespaced", "names": names, "versions": [served]},
+    }
+
+
+def second_definition(**version: Any) -> Object:  # noqa: ANN401 - any field
+    """Return one whose names conflict with another's, so that the API server leaves them as they are written."""
+    return other_definition(SECOND, "Third", **version)
+
+
+class Definitions:
+    """The definitions of the group, to be tampered with by an administrator."""
+
+    def __init__(self, admin: Rest) -> None:
+        self._admin = admin
+
+    def rename_grants(self) -> Answer:
+        """Write that the definition of grants is served by another plural, once."""
+        return self._admin.patch(
+            GRANTS_DEFINITION, {"status": {"acceptedNames": {"plural": "foos"}}}, "merge", "status"
+        )
+
+    def keep_grants_renamed(self) -> None:
+        """Have another definition claim the plural, so that it stays; no guard looks at `approvalgrants` then."""
+        accepted(self._admin.create(other_definition(SECOND, "Evil", (APPROVAL_GRANTS,))))
+        until(lambda: self._accepted(SECOND_DEFINITION).get("kind") == "Evil", "its names are accepted")
+        claim = {"status": {"acceptedNames": {"shortNames": [APPROVAL_GRANTS]}}}
+
+        def renamed() -> bool:
+            accepted(self.rename_grants())
+            accepted(self._admin.patch(SECOND_DEFINITION, claim, "merge", "status"))
+            return all(self._accepted(GRANTS_DEFINITION)["plural"] == "foos" for _ in range(20))
+
+        until(renamed, "the definition of grants is served by another plural")
+
+    def reach_grants(self, **version: Any) -> None:  # noqa: ANN401 - any field
+        """Point a second definition, without rules, at the storage of grants."""
+        accepted(self._admin.create(other_definition(_THIRD, "Third", (SECOND,))))
+        until(lambda: self._accepted(OTHERS[1]).get("kind") == "Third", "its names are accepted")
+        accepted(self._admin.create(second_definition(**version)))
+        until(lambda: self._conditions(SECOND_DEFINITION), "the API server has looked at it")
+        accepted(self.redirect())
+
+    def redirect(self) -> Answer:
+        """Write that the second definition is served by the names of grants, and established."""
+        conditions = [one for one in self._conditions(SECOND_DEFINITION) if one["type"] != "Established"]
+        established = {"type": "Established", "status": "True", "reason": "Test", "message": ""}
+        conditions.append({**established, "lastTransitionTime": stamp(datetime.now(UTC))})
+        names = {
+            "plural": APPROVAL_GRANTS,
+            "singular": "evil",
+            "kind": "ApprovalGrant",
+            "listKind": "ApprovalGrantList",
+        }
+        status = {"acceptedNames": names, "conditions": conditions}
+        return self._admin.patch(SECOND_DEFINITION, {"status": status}, "merge", "status")
+
+    def second_path(self, namespace: str, name: str) -> str:
+        """Return the second path of a grant; waits until it leads there."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{SECOND}/{name}"
+        until(lambda: self._admin.get(path).ok, "the grant is read by the second definition", 30)
+        return path
+
+    def remove_others(self) -> None:
+        """Remove both, each under its own names: the API server deletes all objects that a definition reaches."""
+        for path in OTHERS:
+            if (stored := self._admin.get(path)).ok:
+                names = {"status": {"acceptedNames": stored.body["spec"]["names"]}}
+                accepted(self._admin.patch(path, names, "merge", "status"))
+        for path in OTHERS:
+            self._admin.delete(path)
+        until(lambda: not any(self._admin.get(path).ok for path in OTHERS), "they are gone", 30)
+        until(lambda: self._accepted(GRANTS_DEFINITION)["plural"] == APPROVAL_GRANTS, "grants are under their name", 30)
+
+    def _accepted(self, path: str) -> Object:
+        names: Object = self._status(path).get("acceptedNames") or {}
+        return names
+
+    def _conditions(self, path: str) -> list[Object]:
+        conditions: list[Object] = self._status(path).get("conditions") or []
+        return conditions
+
+    def _status(self, path: str) -> Object:
+        status: Object = accepted(self._admin.get(path)).get("status") or {}
+        return status
