@@ -53,5 +53,5 @@ def revocation_guard(installation: Installation) -> list[dict[str, Any]]:
             NOTHING_KEEPS_IT,
         ),
     )
-    guard = AdmissionGuard(REVOCATIONS_WRITE, ("CREATE", "UPDATE"), SUBJECT_REVOCATIONS, variables, validations)
+    guard = AdmissionGuard(REVOCATIONS_WRITE, ("CREATE", "UPDATE"), (SUBJECT_REVOCATIONS,), variables, validations)
     return [*guard.documents()]
