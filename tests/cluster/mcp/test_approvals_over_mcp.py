@@ -67,9 +67,7 @@ async def test_an_approval_from_the_refusal_to_the_one_call(front: Front, tenant
 
         asked = await refusal(client, gated, arguments, WHY)
         assert asked.data["reason"] == "approval_pending"
-        assert asked.message.startswith(
-            f"approval_pending: Nothing was done. It waits for {OWNERS}. To approve, run:"
-        )
+        assert asked.message.startswith(f"approval_pending: Nothing was done. It waits for {OWNERS}. To approve, run:")
         again = await refusal(client, gated, arguments, WHY)
         assert again.data["task"]["id"] == asked.data["task"]["id"]
         shown = {APPROVAL_META: asked.data["task"]["id"]}
