@@ -24,6 +24,8 @@ LIMIT: Final = 30
 CALLERS: Final = 4
 POINTS: Final = 2
 API_SECONDS: Final = 1.0
+# The operator looks at the guards once a minute, and asks again a few seconds after it found them wrong.
+PROVEN_SECONDS: Final = 90.0
 BINDINGS: Final = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 ACTIONS: Final = ("restart", "store", "hang", "guard")
 
@@ -78,12 +80,14 @@ def counts(tenant: Tenant) -> list[int]:
     return [sum(slot.count for line in state.lines.values() for slot in line.slots) for state in states if state]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(280)
 @pytest.mark.parametrize("what", ["restart", "store"])
 def test_a_restart_under_load_passes_no_limit(ours: Bailiwick, plane: ControlPlane, tenant: Tenant, what: str) -> None:
     action = f"customers.{what}"
+    # The calls of the load may all be answered by the other one: this one has to know the tokens before the outage.
+    until(lambda: tenant.ask("customers.list").decision, "it is ready")
     with InsistentCaller(tenant, action) as load:
-        until(lambda: load.answers["allowed"] >= 3, "calls are counted")
+        until(lambda: load.answers["allowed"] >= 3, "calls are counted", PROVEN_SECONDS)
         if what == "restart":
             plane.stop_apiserver(grace=0)
         else:
@@ -100,11 +104,11 @@ def test_a_restart_under_load_passes_no_limit(ours: Bailiwick, plane: ControlPla
     assert max(counts(tenant)) == LIMIT
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_an_api_server_that_hangs_denies_what_counts_in_time(
     ours: Bailiwick, plane: ControlPlane, tenant: Tenant
 ) -> None:
-    assert tenant.ask("customers.hang").decision
+    until(lambda: tenant.ask("customers.hang").decision, "the guards are proven", PROVEN_SECONDS)
     ours.stop_operator()
     plane.pause()
     try:
@@ -116,16 +120,16 @@ def test_an_api_server_that_hangs_denies_what_counts_in_time(
     finally:
         plane.resume()
         ours.start_operator()
-    until(lambda: tenant.ask("customers.hang").decision, "calls are counted again", 30)
+    until(lambda: tenant.ask("customers.hang").decision, "calls are counted again", PROVEN_SECONDS)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 def test_without_the_guard_over_histories_nothing_is_counted_and_what_counts_is_denied(
     ours: Bailiwick, tenant: Tenant
 ) -> None:
     for point in ours.stack.decision_points:
         await_ready(point)
-    assert tenant.ask("customers.guard").decision
+    until(lambda: tenant.ask("customers.guard").decision, "the guards are proven", PROVEN_SECONDS)
     binding = accepted(ours.callers.admin.get(f"{BINDINGS}/{HISTORY_WRITE}"))
     accepted(ours.callers.admin.delete(f"{BINDINGS}/{HISTORY_WRITE}"))
     points = ours.stack.decision_points
@@ -140,4 +144,4 @@ def test_without_the_guard_over_histories_nothing_is_counted_and_what_counts_is_
     finally:
         documents = [document for file in generate.manifests(ours.installation).values() for document in file]
         apply(ours.callers.admin, [document for document in documents if document["kind"] == binding["kind"]])
-    until(lambda: tenant.ask("customers.guard").decision, "calls are counted again", 30)
+    until(lambda: tenant.ask("customers.guard").decision, "calls are counted again", PROVEN_SECONDS)
