@@ -198,8 +198,8 @@ def waiting(approval: Approval, approve_with: str | None = None) -> McpRefusalEr
         data["how"] = _HOW
         return McpRefusalError(DENIED_CODE, reason, f"Nothing was done. {_HOW} Task: {approval.id}", data)
     data["how"] = _AGAIN
-    told = _for_people(approval.id, approval.task, approve_with, data)
-    return McpRefusalError(DENIED_CODE, reason, f"Nothing was done. {told}{_AGAIN} Task: {approval.id}", data)
+    advice = _for_people(approval.id, approval.task, approve_with, data)
+    return McpRefusalError(DENIED_CODE, reason, f"Nothing was done. {advice}{_AGAIN} Task: {approval.id}", data)
 
 
 def refused(decision: AccessDecision, approve_with: str | None = None) -> McpRefusalError:
@@ -224,12 +224,12 @@ def _for_people(identifier: str, task: Mapping[str, Any], approve_with: str | No
     awaited = members(task, "progress").get("awaiting")
     steps = [one for one in awaited if isinstance(one, Mapping)] if isinstance(awaited, list) else []
     groups = [group for one in steps for group in one.get("groups") or () if isinstance(group, str)]
-    told = f"It waits for {', '.join(dict.fromkeys(groups))}. " if groups else "It waits for an approval. "
+    advice = f"It waits for {', '.join(dict.fromkeys(groups))}. " if groups else "It waits for an approval. "
     grant = identifier.partition(".")[0]
     if approve_with is not None and _NAME.fullmatch(grant):
         data["approve_with"] = approve_with.replace("{grant}", grant)
-        told += f"To approve, run: {data['approve_with']}. "
-    return told
+        advice += f"To approve, run: {data['approve_with']}. "
+    return advice
 
 
 def _shown(decision: AccessDecision) -> bool:
