@@ -166,6 +166,7 @@ def test_what_was_not_looked_at_is_no_answer(ask: Ask, words: tuple[str, ...]) -
         (("explain", "customers.list", "--subject", AGENT), "explain ACTION TYPE/ID"),
         (("explain", "some-id"), "name the log files"),
         (("explain", "some-id", "a.log", "--arg", "a=1"), "--arg describes a call"),
+        (("explain", "some-id", "a.log", "--now", "24h"), "--now describes a call"),
         (("explain", "some-id", "a.log"), "--filename describes a call"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,

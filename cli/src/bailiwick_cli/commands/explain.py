@@ -61,6 +61,7 @@ def _explain_record(options: ExplainFlags) -> int:
         ("--arg", options.arguments),
         ("--property", options.properties),
         ("--call-context", options.members),
+        ("--now", options.now),
         ("--filename", options.file),
         ("--endpoint", options.endpoint),
     ):

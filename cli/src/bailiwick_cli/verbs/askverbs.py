@@ -52,7 +52,9 @@ class CallFlags(AskFlags):
     now: Annotated[
         str | None,
         typer.Option(
-            "--now", metavar="TIME", help="Decide as of this time: RFC 3339, a day, or such as 24h (ago). Default: now."
+            "--now",
+            metavar="TIME",
+            help="When the call is made: a time in RFC 3339, a day, or how long ago, such as 24h.",
         ),
     ] = None
 

@@ -33,10 +33,10 @@ _LEVELS: Final[dict[ChangeClass, Level]] = {
     ChangeClass.NARROWER: "note",
 }
 _MEANINGS: Final = {
-    ChangeClass.WIDER: "A call goes further than before.",
-    ChangeClass.MAY_WIDEN: "It could not be shown that no call goes further than before.",
+    ChangeClass.WIDER: "Some calls gain access, or need less of an approval.",
+    ChangeClass.MAY_WIDEN: "It could not be shown that no call gains access.",
     ChangeClass.CHANGED: "An approval is asked for in another way: stricter in one respect, less strict in another.",
-    ChangeClass.NARROWER: "Some calls lose access; none gain any.",
+    ChangeClass.NARROWER: "Some calls lose access, or need more of an approval; none gain any.",
 }
 
 

@@ -45,7 +45,7 @@ _ENTRY_LENGTH: Final = 32 + 15 + len("@=! ") + 15 + 16 + len("~s")
 _SHARE_LENGTH: Final = 12 + 15 + 16 + 16 + 15 + len("::::,")
 
 
-class WaitingCall(msgspec.Struct, frozen=True, gc=False):
+class WaitingCall(msgspec.Struct, frozen=True):
     """A call that waits for an object. `entry`: 32 hex digits.
 
     The first 24 are those of the call, the same if it is sent again; the others those of this attempt alone.

@@ -194,16 +194,16 @@ def test_a_refusal_of_any_reason_is_one_and_is_counted(why: acceptance.NotAccept
     assert (response["allowed"], response["status"]["message"]) == (False, f"{why}: no")
 
 
-def test_what_a_policy_lets_further_is_told_first_where_it_is_allowed_and_nowhere_else() -> None:
+def test_calls_that_a_policy_newly_permits_come_first_in_the_warnings_of_an_allowed_policy_alone() -> None:
     found = examine(sent(policy("crm"))).finding
     assert isinstance(found, PolicyFinding)
     found = structs.replace(found, widening=("permits more calls",))
-    told = answer(found, snapshot(), Ledger(ANY), None, NOW)
-    assert told.outcome is Admission.ALLOWED
-    assert told.body["response"]["warnings"] == ["permits more calls", acceptance.unconfigured_message("crm-api")]
+    allowed = answer(found, snapshot(), Ledger(ANY), None, NOW)
+    assert allowed.outcome is Admission.ALLOWED
+    assert allowed.body["response"]["warnings"] == ["permits more calls", acceptance.unconfigured_message("crm-api")]
     wrong = acceptance.Refusal(acceptance.NotAcceptedReason.INVALID, "no")
-    told = answer(structs.replace(found, refusal=wrong), snapshot(), Ledger(ANY), None, NOW)
-    assert "warnings" not in told.body["response"]
+    refused = answer(structs.replace(found, refusal=wrong), snapshot(), Ledger(ANY), None, NOW)
+    assert "warnings" not in refused.body["response"]
 
 
 def test_a_policy_that_is_too_costly_is_refused_in_words() -> None:

@@ -20,7 +20,7 @@ KIND: Final = "EndpointHistory"
 REMEMBERED: Final = 10_000
 """Objects of which it is remembered how far they had come."""
 MOST_PARTS: Final = 100_000
-"""Slots and entries of all states that are kept: about 20 MB."""
+"""Slots and entries of all states that are kept: up to 46 MB, where each state has one call."""
 _SPREAD: Final = 30_000
 """Milliseconds before its hour from which on nothing of a state matters (see `retention.keep_until`)."""
 

@@ -33,7 +33,7 @@ UNAVAILABLE: Final = HistoryReadings(refusal=Reason.HISTORY_UNAVAILABLE)
 """Of histories that cannot be read or written at the moment."""
 
 
-class CountingRequest(msgspec.Struct, frozen=True, gc=False):
+class CountingRequest(msgspec.Struct, frozen=True):
     """A call that has to be counted, or whose histories have to be read.
 
     `entry`: see `WaitingCall`. `definitions`: all histories of the endpoint. `large`: to judge it may take long.

@@ -184,8 +184,7 @@ class _JudgedWithNumbers:
     def request(self) -> CountingRequest:
         """Return what asks to have the call counted, as an attempt of its own.
 
-        It is not kept here: it refers to this object, and a circle through a struct that the garbage collector does not
-        look into would stay in memory for ever.
+        It refers to this object, so it is not kept here: both would wait for the garbage collector.
         """
         asked, nonce = self.one.asked, self._nonce
         call = asked.call
