@@ -25,7 +25,7 @@ from bailiwick_webhook.metrics.table import METRICS as DECIDING
 from bailiwick_webhook.process import flags as webhook_flags, settings as webhook_settings
 from pictures.drawings import DRAWINGS
 from pictures.terminals import TERMINALS
-from support.guards.stored import as_stored
+from support.guards.shippedobjects import as_stored
 from support.pages import DOCS, blocks, objects
 
 ROOT: Final = DOCS.parent

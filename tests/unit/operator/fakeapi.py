@@ -17,7 +17,7 @@ from bailiwick_kube.paths import histories_path
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, Method
 from bailiwick_operator.kube import GRANTS_PATH, OperatorClient
-from support.guards.stored import as_stored
+from support.guards.shippedobjects import as_stored
 from support.objects import Object
 from support.transport import FakeTransport
 from unit.operator.cases import INSTALLATION, NOW

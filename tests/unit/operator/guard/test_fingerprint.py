@@ -10,7 +10,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.definitions import KIND as DEFINITION, PATH as DEFINITIONS, intrusions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths, shipped_fingerprint
-from support.guards.stored import as_stored
+from support.guards.shippedobjects import as_stored
 
 INSTALLATION = Installation()
 

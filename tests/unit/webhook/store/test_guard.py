@@ -11,7 +11,7 @@ from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, ENDPOINT_HISTORIES
 from bailiwick_engine.approval.apiroutes import GRANTS_ROUTE, REQUIRED
 from bailiwick_engine.approval.fingerprint import fingerprint, shipped_fingerprint
 from bailiwick_webhook.store.guard import GuardObjects, GuardWatch
-from support.guards.stored import as_stored
+from support.guards.shippedobjects import as_stored
 from support.objects import Object
 
 POLICIES, BINDINGS, PROOF, ROUTES, DEFINITION, HISTORIES, FOREIGN = range(7)
