@@ -174,7 +174,7 @@ def test_a_request_that_was_changed_under_a_loosened_schema_serves_nobody(
 def test_a_use_forged_while_the_guard_is_out_of_force_is_no_call_that_comes_again(
     ours: Bailiwick, tenant: Tenant, guards: Guards, when: dict[str, float]
 ) -> None:
-    """A grant that is used up is over, but for the call that used it: within 30 s it may come again."""
+    """The call that used a grant up may come again within 30 s, but only if the reviews of that grant count."""
     resource, request_id = f"used, {when}", f"forged-{len(when)}-{min(when)}"
     name = tenant.opened("customers.notify", resource)
     until(lambda: "status" in tenant.grant(name), "the operator has seen it")
@@ -185,7 +185,7 @@ def test_a_use_forged_while_the_guard_is_out_of_force_is_no_call_that_comes_agai
     await_ready(point_of(ours))
     assert tenant.phase(name) == "Consumed"
     answer = tenant.ask("customers.notify", resource, request_id=request_id)
-    assert (answer.decision, answer.reason) == (False, "approval_consumed")
+    assert (answer.decision, answer.reason) == (False, "approval_required")
 
 
 class TestWhileTheOperatorIsStopped:

@@ -141,9 +141,9 @@ def test_a_file_is_for_one_installation_and_a_registrar_is_shown_which(desk: Des
     assert (ran.code, "say with --reviewers-installation where it counts" in ran.err) == (2, True), ran
     desk.add(request)
     assert desk.data["reviewers"].splitlines()[2] == "# installation: test"
-    ran = desk.run("add", desk.manifest, desk.request("dave"), "--reviewers-installation", "production")
+    ran = desk.run("add", desk.manifest, desk.request("dave"), "--unsigned", "--reviewers-installation", "production")
     assert (ran.code, "is for installation test" in ran.err) == (2, True), ran
-    ran = desk.run("sign", desk.manifest, "--key", desk.key("registrar"))
+    ran = desk.run("sign", desk.manifest, "--key", desk.key("registrar"), "--yes")
     assert "of installation test with serial 2" in ran.err, ran
     assert desk.check("registrar", more=PLACE)[0] == 0
     code, said = desk.check("registrar", more=("--reviewers-installation", "production"))
