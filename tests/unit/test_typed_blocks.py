@@ -46,8 +46,8 @@ WHOLE: Final = {
 # The tests that type what `support.tutorials.typed` finds on a page.
 TUTORIALS: Final = {
     "docs/tutorials/approve-and-be-approved.md": ("tests/e2e/test_approval_tutorial.py",),
-    "docs/tutorials/protect-an-api.md": (
-        "tests/contract/sdk/test_api_tutorial.py",
+    "docs/tutorials/protect-an-api.md": ("tests/contract/sdk/test_api_tutorial.py",),
+    "docs/tutorials/protect-an-api-in-a-cluster.md": (
         "tests/e2e/test_api_tutorial.py",
         "tests/node/test_api_tutorial.py",
     ),
