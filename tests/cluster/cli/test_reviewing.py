@@ -122,8 +122,16 @@ def test_without_a_reason_at_the_terminal_no_review_is_sent(tenant: Tenant) -> N
         kubeconfig=tenant.cluster.kubeconfig("carol"),
         typed={"The reason, for the record:": " \n"},
     )
-    assert (ran.code, "no review was sent: a review needs a reason" in ran.err) == (2, True), ran
+    assert (ran.code, "no review was sent: an approval needs a reason" in ran.err) == (2, True), ran
     assert tenant.grant(name)["spec"]["reviews"] == []
+
+
+def test_a_denial_needs_no_reason(tenant: Tenant, cli: Cli) -> None:
+    name = opened(tenant, "denied-without-reason")
+    ran = cli("dave", "deny", name, "--yes", "--binding", digits(tenant, name))
+    assert (ran.code, ran.out) == (0, f"approvalgrant.bailiwick.dev/{name} denied\n"), ran
+    (review,) = tenant.grant(name)["spec"]["reviews"]
+    assert (review["decision"], review.get("reason")) == ("Deny", None)
 
 
 def test_without_a_terminal_a_reason_is_a_flag(tenant: Tenant, cli: Cli) -> None:

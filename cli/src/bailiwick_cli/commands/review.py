@@ -49,7 +49,7 @@ def deny(options: ReviewFlags) -> int:
 
 def _review(options: ReviewFlags, decision: Decision) -> int:
     name = one_name(options.names, decision.lower())
-    _check_reason(options)
+    _check_reason(options, decision)
     cluster = connect(options)
     me = who_am_i(cluster)
     grant = GrantView(cluster.get(grants_path(cluster.namespace, name)), time.time())
@@ -66,7 +66,7 @@ def _review(options: ReviewFlags, decision: Decision) -> int:
         talk(f"\nThe request has {len(lines)} lines, more than your terminal shows. Scroll up and read all of it.")
     talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
     signing = _signing_of(options, grant, choice)
-    reason = options.reason or _ask_reason()
+    reason = options.reason or (_ask_reason() if decision == "Approve" else "")
     if signing:
         _show_statement(grant, me.username, choice, reason)
     if not _confirm(options, grant, decision, reason):
@@ -77,18 +77,18 @@ def _review(options: ReviewFlags, decision: Decision) -> int:
     return Exit.OK
 
 
-def _check_reason(options: ReviewFlags) -> None:
-    """Raise `CliError` if there is no reason and no terminal to ask for one, before anything is read."""
+def _check_reason(options: ReviewFlags, decision: Decision) -> None:
+    """Raise `CliError` if an approval has no reason and no terminal to ask for one, before anything is read."""
     if options.reason is not None and not options.reason.strip():
         raise CliError("--reason is empty: give a reason for the record")
-    if options.reason is None and not has_terminal():
+    if options.reason is None and decision == "Approve" and not has_terminal():
         raise CliError("without a terminal, give the reason for the record with --reason")
 
 
 def _ask_reason() -> str:
     """Return the reason that is typed at the terminal. Raises `CliError` if none is."""
     if not (reason := ask("The reason, for the record:")):
-        raise CliError("no review was sent: a review needs a reason")
+        raise CliError("no review was sent: an approval needs a reason")
     return reason
 
 
@@ -183,7 +183,7 @@ def _instead(options: ReviewFlags, grant: GrantView, decision: Decision, reason:
     more = [
         part
         for flag, value in (
-            *(("--step", options.step), ("--group", options.group)),
+            *(("--reason", reason), ("--step", options.step), ("--group", options.group)),
             *(
                 (("--key", options.key), ("--signature", options.signature))
                 if isinstance(options, ApproveFlags)
@@ -193,7 +193,7 @@ def _instead(options: ReviewFlags, grant: GrantView, decision: Decision, reason:
         if value
         for part in (flag, value)
     ]
-    words = ["kubectl", "bailiwick", decision.lower(), grant.name, "-n", grant.namespace, "--reason", reason]
+    words = ["kubectl", "bailiwick", decision.lower(), grant.name, "-n", grant.namespace]
     return visible(shlex.join([*words, *more, "--yes", "--binding", grant.binding_hex[:_DIGITS]]))
 
 

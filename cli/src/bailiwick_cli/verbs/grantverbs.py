@@ -74,7 +74,7 @@ class ReviewFlags(Flags):
     names: Annotated[list[str], _GRANT]
     reason: Annotated[
         str | None,
-        typer.Option("--reason", metavar="TEXT", help="The reason, for the record. Default: asked for at a terminal."),
+        typer.Option("--reason", metavar="TEXT", help="The reason, for the record. An approval needs one."),
     ] = None
     step: Annotated[
         str | None,
