@@ -35,6 +35,7 @@ VERSION ?=
 KEEP ?=
 CLUSTER ?=
 ROOM ?=
+PROGRESS_SECONDS ?= 10
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
@@ -77,6 +78,7 @@ verify: $(VENV)/.project ## Fail on stale generated files, stale lock files and 
 	@$(BIN)/python hack/generate_openapi.py --check
 	@$(BIN)/python hack/generate_metrics.py --check
 	@$(BIN)/python hack/generate_cli.py --check
+	@$(BIN)/python hack/generate_flags.py --check
 	@$(BIN)/python hack/generate_invariants.py --check
 	@$(BIN)/python hack/generate_argocd.py --check
 	@$(BIN)/python hack/generate_chart.py --check
@@ -183,6 +185,7 @@ generate: $(VENV)/.project ## Regenerate files from the models, the engine, the 
 	@$(BIN)/python hack/generate_openapi.py
 	@$(BIN)/python hack/generate_metrics.py
 	@$(BIN)/python hack/generate_cli.py
+	@$(BIN)/python hack/generate_flags.py
 	@$(BIN)/python hack/generate_invariants.py
 	@$(BIN)/python hack/generate_argocd.py
 	@$(BIN)/python hack/generate_chart.py
@@ -247,13 +250,28 @@ ifneq ($(shell [ "$$(cat $(VENV)/.locked 2> /dev/null)" = "$$($(stamp))" ] && $(
 .PHONY: $(VENV)/.locked
 endif
 
+# How far pip is, one line every PROGRESS_SECONDS. It says nothing while it installs, so count what it has installed.
+define show_progress
+collected=0 next=$(PROGRESS_SECONDS) word=downloaded; \
+while IFS= read -r -t 1 line || [ $$? -gt 128 ]; do \
+  case $${line:-} in Collecting*) collected=$$((collected + 1)) ;; Installing\ collected*) word=installed ;; esac; \
+  if [ $$SECONDS -ge $$next ]; then \
+    [ $$word = downloaded ] || collected=$$(find $(VENV) -maxdepth 5 -name '*.dist-info' | wc -l); \
+    echo "  $$SECONDS s: $$((collected)) of $$packages packages $$word"; \
+    next=$$((SECONDS + $(PROGRESS_SECONDS))); \
+  fi; \
+  line=; \
+done
+endef
+
 # From nothing each time, so that no package lingers that the lock no longer names.
 $(VENV)/.locked:
 	@set -e; $(find_python); \
-	echo "Creating .venv with Python $$version and $$(grep -c '^[a-z]' requirements/dev.txt) packages: a minute or two ..."; \
+	packages=$$(grep -c '^[a-z]' requirements/dev.txt); \
+	echo "Creating .venv with Python $$version and $$packages packages. This takes 1 to 5 minutes."; \
 	rm -rf $(VENV); \
 	"$$python" -m venv $(VENV); \
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt || { \
+	$(BIN)/python -m pip install --progress-bar off --require-hashes --requirement requirements/dev.txt | { $(show_progress); } || { \
 	  echo "Bailiwick needs the package registry, or pip settings that point to one. See the error of pip above." >&2; exit 1; }; \
 	echo "Created .venv in $$SECONDS s."; \
 	$(stamp) > $@

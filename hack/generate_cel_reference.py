@@ -65,6 +65,7 @@ def rendered() -> str:
             f"| {_code(one.text)} | {_cell(trial.refused(one.text))} | {_code(one.instead)} |\n"
             for one in examples.REFUSED
         ),
+        _hand("estimate"),
     ]
     return "".join(parts)
 

@@ -26,8 +26,6 @@ helm install bailiwick charts/bailiwick --namespace bailiwick-system --create-na
 Use a namespace for Bailiwick alone: anyone who can read its Secrets can sign approval tokens. The chart does not \
 create the namespace. Label it `pod-security.kubernetes.io/enforce: restricted`; all pods of Bailiwick comply.
 
-- [docs/reference/chart.md](../../docs/reference/chart.md) shows how the chart meets each point of the checklist for \
-charts, or why it does not.
 - An upgrade of the chart upgrades the definitions. They stay when you uninstall the chart (`crds.install`, \
 `crds.keep`). To apply them without the chart: `kubectl apply --server-side --force-conflicts -f crds/`.
 - `webhook.image.digest` and `operator.image.digest` take precedence over the tags.

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pictures.canvas import Canvas
+from pictures.chains import CHAINS
 
 _WIDTH: Final = 920
 Point = tuple[int, int]
@@ -24,32 +25,34 @@ def parts() -> Canvas:
     )
     boxes: tuple[Box, ...] = (
         (24, 40, 170, 56, "plain", "Git, kubectl", "~bring policies"),
-        (375, 40, 180, 56, "plain", "API server", "~policies and grants"),
-        (716, 40, 180, 56, "plain", "People", "~review as themselves"),
+        (492, 40, 180, 56, "plain", "API server", "~policies and grants"),
+        (748, 40, 160, 56, "plain", "People", "~review as themselves"),
         (24, 200, 120, 60, "plain", "Agent"),
         (228, 200, 180, 60, "plain", "Your API or tool", "~enforcement point"),
         (492, 200, 180, 60, "ours", "Decision point", "~webhook, N replicas"),
-        (736, 200, 160, 60, "ours", "Operator", "~one is the leader"),
+        (788, 200, 120, 60, "ours", "Operator", "~one leads"),
         (492, 330, 180, 56, "plain", "Your log store", "~one line per decision"),
         (228, 330, 180, 56, "plain", "What it protects", "~data, actions"),
     )
     for box in boxes:
         drawing.box(*box)
     arrows: tuple[tuple[str, Point | None, Line], ...] = (
-        ("policies", None, ((194, 68), (375, 68))),
-        ("reviews of grants", None, ((716, 68), (555, 68))),
+        ("policies", None, ((194, 68), (492, 68))),
+        ("reviews", None, ((748, 68), (672, 68))),
         ("calls", None, ((144, 230), (228, 230))),
         ("may it?", None, ((408, 222), (492, 222))),
         ("yes or no", (450, 264), ((492, 246), (408, 246))),
-        ("watch: policies, grants", (345, 130), ((430, 96), (430, 150), (540, 150), (540, 200))),
-        ("uses of grants", (600, 114), ((610, 200), (610, 122), (520, 122), (520, 96))),
-        ("status, proof of the guards", (730, 168), ((816, 200), (816, 150), (545, 150), (545, 96))),
-        ("records", (620, 300), ((582, 260), (582, 330))),
-        ("cosigns its log", (730, 282), ((736, 230), (672, 230))),
+        ("policies, grants", (470, 152), ((530, 96), (530, 200))),
+        ("uses", (615, 186), ((596, 200), (596, 96))),
+        ("status, proof of the guards", (760, 142), ((848, 200), (848, 150), (650, 150), (650, 96))),
+        ("records", (614, 300), ((582, 260), (582, 330))),
+        ("cosigns logs", (730, 224), ((788, 230), (672, 230))),
         ("only after a yes", (262, 300), ((318, 260), (318, 330))),
     )
     for word, at, line in arrows:
         drawing.arrow(*line, word=word, at=at)
+    drawing.box(748, 350, 24, 16, "ours")
+    drawing.word(780, 363, "a part of Bailiwick", anchor="start")
     return drawing
 
 
@@ -92,6 +95,7 @@ def decision() -> Canvas:
     drawing.arrow((380, 300), (352, 300))
     for x in (455, 277, 633):
         drawing.arrow((x, 270), (x, 222))
+    drawing.arrow((776, 270), (776, 200), (708, 200))
     drawing.box(24, 270, 150, 60, "good", "Allow", "~of this call, once")
     drawing.arrow((202, 300), (174, 300))
     drawing.word(460, 372, "The upper row is answered from memory, without the API server.")
@@ -187,44 +191,55 @@ def trust() -> Canvas:
     """Return where trust changes, by the numbers of the threat model."""
     drawing = Canvas(
         _WIDTH,
-        440,
+        460,
         "Where trust changes",
-        "Eight numbered borders: 1 caller to enforcement point, 2 enforcement point to decision point, 3 API server to "
-        "decision point for admission, 4 decision point and operator to API server, 5 people to API server, 6 Git to "
-        "API server, 7 decision point to issuers of tokens, 8 operator and Prometheus to status ports.",
+        "Dashed lines enclose what trusts itself: the control plane, your enforcement point, and Bailiwick. Eight "
+        "numbered arrows cross them: 1 caller to enforcement point, 2 enforcement point to decision point, 3 API "
+        "server to decision point for admission, 4 decision point and operator to API server, 5 people to API "
+        "server, 6 Git to API server, 7 decision point to issuers, 8 operator and Prometheus to status ports.",
     )
     boxes: tuple[Box, ...] = (
-        (24, 190, 120, 60, "bad", "Caller", "~trusted with", "~a token alone"),
-        (250, 190, 160, 60, "plain", "Enforcement point", "~tells the call truly"),
-        (516, 190, 160, 60, "ours", "Decision point", "~cannot review"),
-        (516, 40, 160, 60, "good", "API server", "~trusted with all"),
-        (24, 40, 120, 60, "plain", "Git", "~brings policies"),
-        (250, 40, 160, 60, "plain", "People", "~their own login"),
-        (760, 40, 136, 60, "ours", "Operator", "~cannot review"),
-        (516, 350, 160, 60, "plain", "Issuers of tokens", "~of people"),
-        (760, 190, 136, 60, "plain", "Prometheus", "~reads no secret"),
+        (24, 218, 130, 64, "bad", "Caller", "~trusted with", "~a token alone"),
+        (224, 220, 170, 60, "plain", "Enforcement point", "~tells the call truly"),
+        (500, 220, 150, 60, "ours", "Decision point", "~cannot review"),
+        (750, 220, 136, 60, "ours", "Operator", "~cannot review"),
+        (500, 30, 150, 100, "good", "API server", "~trusted with all"),
+        (24, 30, 130, 44, "plain", "People", "~their own login"),
+        (24, 98, 130, 44, "plain", "Git", "~brings policies"),
+        (500, 380, 150, 56, "plain", "Issuers", "~of people's tokens"),
+        (750, 380, 136, 56, "plain", "Prometheus", "~reads no secret"),
     )
     for box in boxes:
         drawing.box(*box)
-    crossings: tuple[tuple[str, Line, Point, Line], ...] = (
-        ("1", ((197, 176), (197, 264)), (197, 170), ((144, 220), (250, 220))),
-        ("2", ((463, 176), (463, 264)), (463, 170), ((410, 220), (516, 220))),
-        ("3", ((500, 145), (590, 145)), (492, 149), ((550, 100), (550, 190))),
-        ("4", ((602, 145), (692, 145)), (700, 149), ((642, 190), (642, 100))),
-        ("5", ((463, 30), (463, 110)), (463, 26), ((410, 70), (516, 70))),
-        ("6", ((197, 30), (197, 110)), (197, 26), ((84, 100), (84, 128), (480, 128), (480, 88), (516, 88))),
-        ("7", ((500, 300), (692, 300)), (492, 304), ((596, 250), (596, 350))),
-        ("8", ((718, 176), (718, 264)), (718, 170), ((760, 220), (676, 220))),
-        ("4", ((718, 30), (718, 110)), (718, 26), ((760, 70), (676, 70))),
+    zones: tuple[tuple[str, Point, tuple[int, int, int, int]], ...] = (
+        ("control plane", (724, 26), (480, 14, 190, 132)),
+        ("your service", (362, 314), (208, 200, 202, 100)),
+        ("Bailiwick", (868, 314), (480, 200, 424, 100)),
     )
-    for number, border, at, arrow in crossings:
-        drawing.border(border, number, at)
-        drawing.arrow(*arrow)
-    drawing.arrow((828, 100), (828, 150), (740, 150), (740, 205), (676, 205))
+    for name, word_at, (x, y, wide, high) in zones:
+        corners = ((x, y), (x + wide, y), (x + wide, y + high), (x, y + high), (x, y))
+        drawing.border(corners, name, word_at)
+    crossings: tuple[tuple[str, Point, Line], ...] = (
+        ("1", (184, 244), ((154, 250), (224, 250))),
+        ("2", (446, 244), ((394, 250), (500, 250))),
+        ("3", (526, 180), ((540, 130), (540, 220))),
+        ("4", (602, 180), ((588, 220), (588, 130))),
+        ("4", (740, 74), ((818, 220), (818, 80), (650, 80))),
+        ("5", (440, 46), ((154, 52), (500, 52))),
+        ("6", (440, 114), ((154, 120), (500, 120))),
+        ("7", (554, 340), ((540, 280), (540, 380))),
+        ("8", (700, 240), ((750, 246), (650, 246))),
+        ("8", (832, 340), ((818, 380), (818, 280))),
+        ("8", (690, 334), ((780, 380), (780, 340), (610, 340), (610, 280))),
+    )
+    for number, at, line in crossings:
+        drawing.arrow(*line)
+        drawing.word(*at, number, kind="border-word")
     return drawing
 
 
 DRAWINGS: Final[dict[str, Callable[[], Canvas]]] = {
+    **CHAINS,
     "parts.svg": parts,
     "decision.svg": decision,
     "approval.svg": approval,

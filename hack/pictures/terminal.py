@@ -1,7 +1,7 @@
 """Terminal: what a command printed, with its colours, as SVG.
 
 Standing: beside `canvas`. Holds: a picture loads nothing, takes light or dark from the reader's setting, and has every
-character that was printed; a line that is longer than the terminal is wide goes on in the next one, as it does there.
+character that was printed; a line that is longer than the terminal is wide goes on in the next one, between words.
 """
 
 from collections.abc import Iterator, Sequence
@@ -79,7 +79,12 @@ def _lines(command: TypedCommand) -> Iterator[Text]:
 
 def _wrapped(line: Text) -> list[Text]:
     line.rstrip()
-    return list(line.divide(range(COLUMNS, len(line), COLUMNS)))
+    places, start = [], 0
+    while len(line) - start > COLUMNS:
+        space = line.plain.rfind(" ", start + COLUMNS // 2, start + COLUMNS)
+        start = start + COLUMNS if space < 0 else space + 1
+        places.append(start)
+    return list(line.divide(places))
 
 
 def _spans(line: Text) -> str:

@@ -69,7 +69,7 @@ def installs(install: Shell, stack: Stack) -> None:
 def decides(install: Shell, stack: Stack) -> None:
     assert "condition met" in succeeded(install.run(READY))
     rights = "kubectl auth can-i approve endpointpolicies.bailiwick.dev/crm-agent -n crm"
-    succeeded(install.run("kubectl create rolebinding owners-approve"))
+    succeeded(install.run("kubectl create rolebinding owners-view"))
     assert succeeded(install.type(rights, "carol")).strip() == "yes"
     assert install.type(rights, "mallory").stdout.strip() == "no"
     assert "allowed" in succeeded(install.run("kubectl bailiwick check")).lower()

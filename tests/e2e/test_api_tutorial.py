@@ -1,4 +1,4 @@
-"""`docs/tutorials/protect-an-api.md`, from where it goes to the cluster, typed in front of the demo's processes."""
+"""The first section of `docs/tutorials/protect-an-api-in-a-cluster.md`, typed in front of the demo's processes."""
 
 from pathlib import Path
 
@@ -11,13 +11,14 @@ from support.tutorials import MARK, section, shown, typed
 
 pytestmark = pytest.mark.long
 
-PAGE = "tutorials/protect-an-api.md"
+FIRST = "tutorials/protect-an-api.md"
+PAGE = "tutorials/protect-an-api-in-a-cluster.md"
 
 
 def test_the_policy_of_the_first_part_decides_in_the_cluster(stack: Stack, tmp_path: Path) -> None:
     page = (DOCS / PAGE).read_text(encoding="utf-8")
-    text = section(page, "8. Go to the cluster", "9. Run the API in a pod")
-    policy = typed(section(page, "2. Write the policy", "3. Test it"))
+    text = section(page, "1. Apply the policy", "2. Run the API in a pod")
+    policy = typed(section((DOCS / FIRST).read_text(encoding="utf-8"), "2. Write the policy", "3. Test it"))
     done = Shell(stack.cluster, PAGE, tmp_path).type("".join([*policy, *typed(text)]))
     said = succeeded(done)
     assert "allow  allowed\n" in said

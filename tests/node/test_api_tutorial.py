@@ -1,4 +1,4 @@
-"""`docs/tutorials/protect-an-api.md`, from where it goes to the cluster, typed on a node: its API runs in a pod."""
+"""`docs/tutorials/protect-an-api-in-a-cluster.md`, typed on a node: its API runs in a pod."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,8 @@ from support.shell import Shell, succeeded
 from support.tutorials import MARK, WITHOUT_NETWORK, section, shown, typed, with_free_ports
 from support.waits import until
 
-PAGE = "tutorials/protect-an-api.md"
+FIRST = "tutorials/protect-an-api.md"
+PAGE = "tutorials/protect-an-api-in-a-cluster.md"
 # As `docker build -t` and `docker save` name it for a node.
 IMAGE = "docker.io/library/shop-api:1"
 
@@ -25,11 +26,13 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture
 def page(ground: InCluster) -> Iterator[str]:
-    """The page, in front of an installed chart; the port of its API is one that is free here."""
+    """The page and the first tutorial, in front of an installed chart; the port of the API is one that is free here."""
     ground.install(Silent(), oncluster.values(ground.cluster.server))
     # Other tests of the node have a namespace of this name, and may have come before or come after.
     _clear(ground, "shop")
-    yield with_free_ports((DOCS / PAGE).read_text(encoding="utf-8"), "8000")
+    # What the first tutorial left listens on the same port.
+    both = "".join((DOCS / each).read_text(encoding="utf-8") for each in (PAGE, FIRST))
+    yield with_free_ports(both, "8000")
     _clear(ground, "shop")
 
 
@@ -42,14 +45,12 @@ def _clear(ground: InCluster, namespace: str) -> None:
 def test_the_api_of_the_tutorial_asks_from_its_pod(
     page: str, bed: NodeCluster, ground: InCluster, tmp_path: Path
 ) -> None:
-    # What its first sections left.
+    # What the first tutorial left.
     policy = typed(section(page, "2. Write the policy", "3. Test it"))
     api, *_ = typed(section(page, "5. Guard the API", "6. Be the agent"))
     shell = Shell(ground.cluster, PAGE, tmp_path, BAILIWICK=str(DOCS.parent), **WITHOUT_NETWORK)
 
-    until_image, from_pod = section(page, "8. Go to the cluster", "What you can do next").split(
-        "\nBuild the image and "
-    )
+    until_image, from_pod = section(page, "1. Apply the policy", "What you can do next").split("\nBuild the image and ")
     succeeded(shell.type("".join([*policy, api, *typed(until_image)])))
 
     archive = tmp_path / "image.tar"

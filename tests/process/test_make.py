@@ -54,3 +54,30 @@ class TestMakeTargets:
         answer = subprocess.run(command, check=False, capture_output=True, text=True)
         assert answer.returncode != 0
         assert f"needs Python 3.11 or later, found {old} 3.9.2" in answer.stderr
+
+    def test_show_how_far_pip_is_while_it_makes_the_environment(self, tmp_path: Path) -> None:
+        pip = (
+            "#!/bin/sh",
+            'case "$*" in *--editable*|*whole*) exit 0 ;; esac',
+            "echo Collecting left-pad==1.3.0; sleep 2.2",
+            "echo Installing collected packages: left-pad; mkdir -p .venv/lib/python3/site-packages/left_pad.dist-info",
+            "sleep 2.2",
+        )
+        (tmp_path / "pip").write_text("\n".join(pip) + "\n")
+        python = tmp_path / "python"
+        python.write_text(
+            '#!/bin/sh\ncase "$*" in\n*print*) echo 3.13.0 ;;\n'
+            '*"-m venv"*) mkdir -p .venv/bin; cp pip .venv/bin/python ;;\nesac\n'
+        )
+        for program in (python, tmp_path / "pip"):
+            program.chmod(0o755)
+        (tmp_path / "requirements").mkdir()
+        (tmp_path / "requirements" / "dev.txt").write_text(REQUIREMENT)
+        (tmp_path / "pyproject.toml").write_text("")
+        (tmp_path / "Makefile").symlink_to(ROOT / "Makefile")
+        command = ["make", "-C", str(tmp_path), "venv", f"PYTHON={python}", "PROGRESS_SECONDS=1"]
+        answer = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stderr
+        lines = re.sub(r"\d+ s", "N s", answer.stdout).splitlines()
+        assert "  N s: 1 of 1 packages downloaded" in lines
+        assert "  N s: 1 of 1 packages installed" in lines

@@ -126,8 +126,8 @@ class CommandServer:
 _SERVER: Final = CommandServer()
 
 
-def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str | Callable[[], str], after: str) -> Ran:
-    """Run at a terminal, and type this (or what this then returns) when that is on it."""
+def run_at_terminal(*arguments: str, kubeconfig: Path, typed: Mapping[str, str | Callable[[], str]]) -> Ran:
+    """Run at a terminal, and type each of these (or what it then returns) once when its question is on it."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*PROGRAM, *arguments],
@@ -138,7 +138,7 @@ def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str | Callable[[],
         close_fds=True,
     )
     os.close(theirs)
-    seen, sent, deadline = "", False, time.monotonic() + TIMEOUT
+    seen, waiting, deadline = "", dict(typed), time.monotonic() + TIMEOUT
     with process:
         try:
             while time.monotonic() < deadline:
@@ -151,9 +151,9 @@ def run_at_terminal(*arguments: str, kubeconfig: Path, typed: str | Callable[[],
                     if not chunk:
                         break
                     seen += chunk.decode()
-                if not sent and after in seen:
-                    os.write(ours, (typed if isinstance(typed, str) else typed()).encode())
-                    sent = True
+                for question in [question for question in waiting if question in seen]:
+                    answer = waiting.pop(question)
+                    os.write(ours, (answer if isinstance(answer, str) else answer()).encode())
             out, _ = process.communicate(timeout=TIMEOUT)
         finally:
             # It still runs where `typed` failed, and would be found by whichever test is running when it is collected.

@@ -55,8 +55,6 @@ EVENT: Final = re.compile(r'"((?:Log|Witness|Renewal)[A-Z][A-Za-z]+)"')
 FLAG: Final = re.compile(r"`(--[a-z][a-z-]+)[ =a-z]*`")
 # Members of answers and records, beside the reasons the only words that are written so.
 MEMBERS: Final = {"disposition_id", "evaluation_id"}
-# A metric and a member that are no more, of which the page for whoever comes from an older version tells.
-REMOVED: Final = {"operations/upgrade.md": {"bailiwick_process_restarts_total", "unready_processes"}}
 # Flags of kubectl, helm and the API server, where a page speaks of one by itself.
 FOREIGN: Final = {"--server-side", "--force-conflicts", "--skip-tests"}
 
@@ -136,13 +134,13 @@ def test_a_metric_that_a_page_names_is_served() -> None:
     served = {metric.name for metric in METRICS}
     for page, text in operating():
         named = {re.sub(r"_(?:bucket|sum|count)$", "", name) for name in METRIC.findall(text)}
-        assert named <= served | REMOVED.get(page, set()), page
+        assert named <= served, page
 
 
 def test_a_reason_that_a_page_names_is_one() -> None:
     known = {reason.value for reason in Reason} | {metric.name for metric in METRICS} | MEMBERS
     for page, text in operating():
-        assert set(WORD.findall(text)) <= known | REMOVED.get(page, set()), page
+        assert set(WORD.findall(text)) <= known, page
 
 
 def flags(capsys: pytest.CaptureFixture[str]) -> set[str]:
@@ -159,8 +157,7 @@ def flags(capsys: pytest.CaptureFixture[str]) -> set[str]:
 def test_a_flag_that_a_page_names_is_one_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
     known = flags(capsys)
     for page, text in operating():
-        removed = set(webhook_flags.REMOVED) if page in REMOVED else set()
-        assert set(FLAG.findall(text)) - FOREIGN <= known | removed, page
+        assert set(FLAG.findall(text)) - FOREIGN <= known, page
 
 
 def test_the_page_on_noisy_neighbours_names_every_bound() -> None:

@@ -13,23 +13,25 @@ ROOT: Final = DOCS.parent
 ENFORCEMENT: Final = ROOT / "examples" / "enforcement"
 # Not of an enforcement point. Tests type what they show: tests/process/cli, tests/process/evidence/test_audit_page.py,
 # tests/process/webhook/test_shadow_page.py, tests/chart/test_console.py, tests/cluster/test_approvals_page.py,
-# tests/cluster/cli/test_notifying.py, tests/process/cli/test_reviewers.py.
+# tests/cluster/cli/test_notifying.py, tests/process/cli/test_reviewers.py, tests/process/webhook/test_clients_page.py.
 APART_FROM_POINTS: Final = frozenset(
     {
         "approvals.md",
         "ask-policies.md",
         "audit.md",
+        "clients.md",
         "console-in-the-cluster.md",
         "console.md",
         "diff-policies.md",
         "gate-changes.md",
         "guards-on-disk.md",
+        "identity-providers.md",
         "limit-calls-by-history.md",
         "notifications.md",
-        "policy-tools.md",
         "recipes.md",
         "replay-policies.md",
         "shadow-policies.md",
+        "ship-logs.md",
         "sign-reviews.md",
         "receive-signals.md",
         "stop-somebody.md",

@@ -1,12 +1,14 @@
 """The pages of `docs/reference` say what the code does."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 import generate_cli
+import generate_flags
 import generate_metrics
 import generate_reasons
 import generate_record
@@ -14,7 +16,9 @@ from bailiwick_cli.errors import Exit
 from bailiwick_cli.options import Flags
 from bailiwick_cli.verbs.table import COMMANDS, GROUPS, option_types
 from bailiwick_engine.reasons import EXPLAINED, Reason
+from bailiwick_operator import settings as operator_settings
 from bailiwick_webhook.metrics.table import METRICS
+from bailiwick_webhook.process import settings as webhook_settings
 from support import commandline
 from support.pages import DOCS, blocks
 
@@ -126,6 +130,47 @@ class TestThePageOfCommands:
     def test_says_what_a_flag_takes_and_what_it_is_without(self) -> None:
         assert r"| `-o, --output table\|json\|markdown` | Output format. | `table` |" in self.PAGE
         assert "| `--on TYPE/ID` | The resource. | required |" in self.PAGE
+
+
+class TestThePageOfFlags:
+    PAGE: Final = generate_flags.PATH.read_text(encoding="utf-8")
+
+    def test_is_up_to_date(self) -> None:
+        assert generate_flags.rendered() == self.PAGE
+
+    def test_is_checked_and_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert generate_flags.main(["--check"]) == 0
+        assert capsys.readouterr().out == ""
+        old = tmp_path / "flags.md"
+        old.write_text(self.PAGE.replace("`--record-fsync`", "`--record-sync`"), encoding="utf-8")
+        monkeypatch.setattr(generate_flags, "PATH", old)
+        assert generate_flags.main(["--check"]) == 1
+        assert "+| `--record-fsync` |" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("heading", "parse"),
+        [("The decision point", webhook_settings.parse), ("The operator", operator_settings.parse)],
+        ids=["decision point", "operator"],
+    )
+    def test_has_every_flag_that_the_help_of_a_process_has(
+        self, heading: str, parse: Callable[[list[str]], object], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            parse(["--help"])
+        helped = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+        section = self.PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        assert set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE)) == helped
+        assert {row.count("|") - row.count(r"\|") for row in section.splitlines() if row.startswith("| `")} == {4}
+
+    def test_says_what_a_flag_takes_and_what_it_is_without(self) -> None:
+        assert (
+            "| `--status-host NAME` | Address of the status port, which exposes no secrets. | `127.0.0.1` |"
+            in self.PAGE
+        )
+        assert r"| `--record-chain on\|off` |" in self.PAGE
+        assert "| the pod's projected token |" in self.PAGE
 
 
 class TestThePageOfThePlugin:

@@ -43,7 +43,7 @@ WHOLE: Final = {
     ("reference/admission.md", "when-the-webhook-is-unavailable", "no check of policies"),
     ("reference/witness.md", "the-witness-and-the-ledger", "the witness"),
     ("reference/spans.md", "spans", "spans"),
-    ("reference/chart.md", "the-chart-point-by-point", "the chart"),
+    ("operations/install.md", "with-helm", "the chart"),
     ("operations/noisy-neighbours.md", "how-it-is-tested", "noisy neighbours"),
     ("reference/sdk.md", "names-that-mean-the-same-thing", "guards of the SDK"),
     ("concepts/comparisons.md", "cerbos", "SDK and Cerbos"),

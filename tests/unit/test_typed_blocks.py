@@ -34,7 +34,6 @@ WHOLE: Final = {
     "docs/how-to/gate-changes.md": ("tests/process/cli/test_gates.py", 3),
     "docs/how-to/limit-calls-by-history.md": ("tests/process/cli/test_limits_page.py", 3),
     "docs/how-to/notifications.md": ("tests/cluster/cli/test_notifying.py", 4),
-    "docs/how-to/policy-tools.md": ("tests/process/cli/test_policy_tools_page.py", 9),
     "docs/how-to/recipes.md": ("tests/process/cli/test_recipes_page.py", 1),
     "docs/how-to/replay-policies.md": ("tests/process/cli/test_replaying.py", 6),
     "docs/how-to/shadow-policies.md": ("tests/process/webhook/test_shadow_page.py", 5),
@@ -46,8 +45,9 @@ WHOLE: Final = {
 # The tests that type what `support.tutorials.typed` finds on a page.
 TUTORIALS: Final = {
     "docs/tutorials/approve-and-be-approved.md": ("tests/e2e/test_approval_tutorial.py",),
-    "docs/tutorials/protect-an-api.md": (
-        "tests/contract/sdk/test_api_tutorial.py",
+    "docs/tutorials/kind.md": ("tests/cluster/test_kind_page.py",),
+    "docs/tutorials/protect-an-api.md": ("tests/contract/sdk/test_api_tutorial.py",),
+    "docs/tutorials/protect-an-api-in-a-cluster.md": (
         "tests/e2e/test_api_tutorial.py",
         "tests/node/test_api_tutorial.py",
     ),

@@ -1,6 +1,6 @@
-"""A yes at the terminal.
+"""A yes, or a line of text, at the terminal.
 
-Standing: beside `output`. Holds: nothing but a yes that is typed after the question is one.
+Standing: beside `output`. Holds: only what is typed after the question answers it, and only a yes is a yes.
 """
 
 import contextlib
@@ -14,10 +14,15 @@ def has_terminal() -> bool:
 
 def confirm(question: str) -> bool:
     """Ask at the terminal, and tell whether the answer is yes."""
+    return ask(f"{question} [y/N]").lower() in {"y", "yes"}
+
+
+def ask(question: str) -> str:
+    """Ask at the terminal, and return the line that is typed, without spaces at its ends; empty if it is closed."""
     _forget_typed()
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{question} ")
     sys.stderr.flush()
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    return sys.stdin.readline().strip()
 
 
 def _forget_typed() -> None:

@@ -29,6 +29,7 @@ from bailiwick_operator.reconcile.retention import MOST_DAYS, RetentionPeriods
 from bailiwick_operator.reconcile.witness import COSIGN_SECONDS
 
 _ENVIRONMENT: Final = "BAILIWICK_"
+_BUDGET: Final = Budget()
 _DEFAULTS: Final = Installation()
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _LAST_PORT: Final = 65535
@@ -97,7 +98,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
 
     Prints what is wrong to stderr and raises `SystemExit(2)`.
     """
-    parser = _parser(environment)
+    parser = flag_parser(environment)
     options = parser.parse_args(list(arguments))
     if (problem := _problem(options)) is not None:
         parser.error(problem)
@@ -263,7 +264,9 @@ def _add_registrars(parser: argparse.ArgumentParser, from_environment: Callable[
     return [origin for origin in from_environment("passkey-origin", "").split(",") if origin]
 
 
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+def flag_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """Return the parser of the command line, whose defaults are those of this environment."""
+
     def from_environment(flag: str, default: str) -> str:
         return environment.get(_ENVIRONMENT + flag.upper().replace("-", "_"), default)
 
@@ -371,12 +374,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="issuers file of the decision point. It says how the API server names the people of each issuer, which"
         " prevents people from approving their own requests",
     )
-    usual = Budget()
-    number("budget-bytes", int, usual.total, "bytes of all compiled policies; as on the decision point")
-    number("namespace-budget-bytes", int, usual.namespace, "the same for one namespace; 0 for no limit")
-    number("policy-budget-bytes", int, usual.policy, "the same for one policy")
-    number("namespace-policies", int, usual.policies, "policies per namespace; as on the decision point")
-    number("namespace-spec-bytes", int, usual.text, "bytes of JSON that the specs of a namespace can have together")
+    number("budget-bytes", int, _BUDGET.total, "bytes of all compiled policies; as on the decision point")
+    number("namespace-budget-bytes", int, _BUDGET.namespace, "the same for one namespace; 0 for no limit")
+    number("policy-budget-bytes", int, _BUDGET.policy, "the same for one policy")
+    number("namespace-policies", int, _BUDGET.policies, "policies per namespace; as on the decision point")
+    number("namespace-spec-bytes", int, _BUDGET.text, "bytes of JSON that the specs of a namespace can have together")
     number("witness-interval", float, 10, "seconds between polls of the decision point's logs; 0 disables the witness")
     parser.add_argument(
         "--ledger-file",

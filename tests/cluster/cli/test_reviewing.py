@@ -97,11 +97,48 @@ def test_at_a_terminal_a_yes_sends_and_anything_else_does_not(
     ran = commandline.run_at_terminal(
         *("approve", name, "-n", tenant.namespace, *WHY),
         kubeconfig=tenant.cluster.kubeconfig("carol"),
-        typed=typed,
-        after="[y/N]",
+        typed={"[y/N]": typed},
     )
     assert ran.code == code, ran
     assert len(tenant.grant(name)["spec"]["reviews"]) == reviews
+
+
+def test_at_a_terminal_the_reason_is_asked_for_before_the_yes(tenant: Tenant) -> None:
+    name = opened(tenant, "reason-asked")
+    ran = commandline.run_at_terminal(
+        *("approve", name, "-n", tenant.namespace),
+        kubeconfig=tenant.cluster.kubeconfig("carol"),
+        typed={"The reason, for the record:": "asked and told\n", "[y/N]": "y\n"},
+    )
+    assert (ran.code, ran.err.count("customers.export on customer/reason-asked")) == (0, 1), ran
+    assert [one["reason"] for one in tenant.grant(name)["spec"]["reviews"]] == ["asked and told"]
+
+
+@pytest.mark.long
+def test_without_a_reason_at_the_terminal_no_review_is_sent(tenant: Tenant) -> None:
+    name = opened(tenant, "no-reason")
+    ran = commandline.run_at_terminal(
+        *("approve", name, "-n", tenant.namespace),
+        kubeconfig=tenant.cluster.kubeconfig("carol"),
+        typed={"The reason, for the record:": " \n"},
+    )
+    assert (ran.code, "no review was sent: an approval needs a reason" in ran.err) == (2, True), ran
+    assert tenant.grant(name)["spec"]["reviews"] == []
+
+
+def test_a_denial_needs_no_reason(tenant: Tenant, cli: Cli) -> None:
+    name = opened(tenant, "denied-without-reason")
+    ran = cli("dave", "deny", name, "--yes", "--binding", digits(tenant, name))
+    assert (ran.code, ran.out) == (0, f"approvalgrant.bailiwick.dev/{name} denied\n"), ran
+    (review,) = tenant.grant(name)["spec"]["reviews"]
+    assert (review["decision"], review.get("reason")) == ("Deny", None)
+
+
+def test_without_a_terminal_a_reason_is_a_flag(tenant: Tenant, cli: Cli) -> None:
+    name = opened(tenant, "reason-flag")
+    ran = cli("carol", "approve", name, "--yes", "--binding", digits(tenant, name))
+    assert (ran.code, "without a terminal, give the reason for the record with --reason" in ran.err) == (2, True), ran
+    assert tenant.grant(name)["spec"]["reviews"] == []
 
 
 @pytest.mark.invariant(7)
@@ -117,8 +154,7 @@ def test_a_grant_that_changed_since_it_was_shown_is_not_reviewed(tenant: Tenant)
     ran = commandline.run_at_terminal(
         *("approve", name, "-n", tenant.namespace, "--step", "owner", *WHY),
         kubeconfig=tenant.cluster.kubeconfig("carol"),
-        typed=change,
-        after="[y/N]",
+        typed={"[y/N]": change},
     )
     assert (ran.code, "has changed in the meantime: it is Pending; your change was not applied" in ran.err) == (
         2,

@@ -1,4 +1,4 @@
-"""`docs/tutorials/protect-an-api.md`, up to the cluster, typed in one shell; only the ports are others."""
+"""`docs/tutorials/protect-an-api.md`, typed in one shell; only the ports are others."""
 
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ PAGE: Final = DOCS / "tutorials" / "protect-an-api.md"
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    text = section(PAGE.read_text(encoding="utf-8"), "1. Install", "8. Go to the cluster")
+    text = section(PAGE.read_text(encoding="utf-8"), "1. Install", "What you can do next")
     return with_free_ports(text, "8443", "8081", "8000")
 
 

@@ -10,7 +10,7 @@ FLAGS: Final = ("--endpoint", "crm-api", "--enforcer", "sa:crm/crm-api", "--reso
 
 
 def at_terminal(folder: Path, *flags: str, typed: str, after: str) -> commandline.Ran:
-    return commandline.run_at_terminal("init", str(folder), *flags, kubeconfig=Path("/none"), typed=typed, after=after)
+    return commandline.run_at_terminal("init", str(folder), *flags, kubeconfig=Path("/none"), typed={after: typed})
 
 
 def test_at_a_terminal_everything_is_asked_for_with_examples_and_defaults(tmp_path: Path) -> None:

@@ -88,8 +88,7 @@ def test_a_passphrase_is_asked_for_at_the_terminal(desk: Desk) -> None:
     ran = commandline.run_at_terminal(
         *("reviewers", "request", "--key", str(key), "--reviewer", "carol"),
         kubeconfig=desk.folder / "none",
-        typed="open sesame\n",
-        after="passphrase",
+        typed={"passphrase": "open sesame\n"},
     )
     assert (ran.code, ran.out.count("BEGIN SSH SIGNATURE")) == (0, 1), ran
 
@@ -358,7 +357,7 @@ def test_a_registrar_is_shown_each_line_that_came_or_went_and_asked(desk: Desk) 
     signing = ("sign", desk.manifest, "--key", desk.key("registrar"), "--since", before)
     for typed, code in (("n\n", 1), ("\n", 1), ("y\n", 0)):
         ran = commandline.run_at_terminal(
-            "reviewers", *map(str, signing), kubeconfig=desk.folder / "none", typed=typed, after="[y/N]"
+            "reviewers", *map(str, signing), kubeconfig=desk.folder / "none", typed={"[y/N]": typed}
         )
         assert ran.code == code, ran
         assert re.search(r"^\+ oidc:dave +ssh-ed25519 +SHA256:", ran.err, re.MULTILINE), ran

@@ -13,7 +13,7 @@ from typing import Final
 
 from bailiwick_cli import output
 from bailiwick_cli.commands.show import describe, read_context
-from bailiwick_cli.confirmation import confirm, has_terminal
+from bailiwick_cli.confirmation import ask, confirm, has_terminal
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.sshkeygen import sign
@@ -49,8 +49,7 @@ def deny(options: ReviewFlags) -> int:
 
 def _review(options: ReviewFlags, decision: Decision) -> int:
     name = one_name(options.names, decision.lower())
-    if not options.reason.strip():
-        raise CliError("--reason is empty: give a reason for the record")
+    _check_reason(options, decision)
     cluster = connect(options)
     me = who_am_i(cluster)
     grant = GrantView(cluster.get(grants_path(cluster.namespace, name)), time.time())
@@ -66,14 +65,31 @@ def _review(options: ReviewFlags, decision: Decision) -> int:
     if screen is not None and 0 < screen.lines <= len(lines) + _ASKED:
         talk(f"\nThe request has {len(lines)} lines, more than your terminal shows. Scroll up and read all of it.")
     talk(f"\n{reviews.summary(me.username, choice, decision, grant)}")
-    if signing := _signing_of(options, grant, choice):
-        _show_statement(grant, me.username, choice, options.reason)
-    if not _confirm(options, grant, decision):
+    signing = _signing_of(options, grant, choice)
+    reason = options.reason or (_ask_reason() if decision == "Approve" else "")
+    if signing:
+        _show_statement(grant, me.username, choice, reason)
+    if not _confirm(options, grant, decision, reason):
         talk("no review was sent")
         return Exit.NO
-    signature = _signature(signing, cluster, grant, me.username, choice) if signing else None
-    _print(reviews.add_review(cluster, grant, me.username, choice, decision, options.reason, signature), decision)
+    signature = _signature(signing, cluster, grant, me.username, choice, reason) if signing else None
+    _print(reviews.add_review(cluster, grant, me.username, choice, decision, reason, signature), decision)
     return Exit.OK
+
+
+def _check_reason(options: ReviewFlags, decision: Decision) -> None:
+    """Raise `CliError` if an approval has no reason and no terminal to ask for one, before anything is read."""
+    if options.reason is not None and not options.reason.strip():
+        raise CliError("--reason is empty: give a reason for the record")
+    if options.reason is None and decision == "Approve" and not has_terminal():
+        raise CliError("without a terminal, give the reason for the record with --reason")
+
+
+def _ask_reason() -> str:
+    """Return the reason that is typed at the terminal. Raises `CliError` if none is."""
+    if not (reason := ask("The reason, for the record:")):
+        raise CliError("no review was sent: an approval needs a reason")
+    return reason
 
 
 def _signing_of(options: ReviewFlags, grant: GrantView, choice: StepChoice) -> ApproveFlags | None:
@@ -104,15 +120,15 @@ def _show_statement(grant: GrantView, username: str, choice: StepChoice, reason:
 
 
 def _signature(
-    options: ApproveFlags, cluster: ClusterClient, grant: GrantView, username: str, choice: StepChoice
+    options: ApproveFlags, cluster: ClusterClient, grant: GrantView, username: str, choice: StepChoice, reason: str
 ) -> str:
     """Return the signature of this approval. Raises `CliError` where it would not count, as far as that is known."""
     if options.signature is not None:
         text = _text(options.signature)
     else:
-        signed = signedreviews.statement(grant, username, choice, options.reason)
+        signed = signedreviews.statement(grant, username, choice, reason)
         text = sign(signed, REVIEW_NAMESPACE, options.key or "")
-    entry = reviews.review_entry(grant, username, choice, "Approve", options.reason, text)
+    entry = reviews.review_entry(grant, username, choice, "Approve", reason, text)
     keys = read_enrolled_keys(cluster, options.installation, NO_REGISTRARS)
     if keys.trust.keys is None:
         talk(f"note: whether your key is enrolled is not known here: {keys.trust.problem}")
@@ -137,7 +153,7 @@ def one_name(names: list[str], verb: str) -> str:
     return grant_name(names[0])
 
 
-def _confirm(options: ReviewFlags, grant: GrantView, decision: Decision) -> bool:
+def _confirm(options: ReviewFlags, grant: GrantView, decision: Decision, reason: str) -> bool:
     if options.binding is not None:
         _compare(options.binding, grant)
     if options.yes and options.binding is not None:
@@ -145,7 +161,7 @@ def _confirm(options: ReviewFlags, grant: GrantView, decision: Decision) -> bool
     if options.yes or not has_terminal():
         raise CliError(
             "without a terminal, or with --yes, also confirm the request by the first hex digits of its binding:\n"
-            f"  {_instead(options, grant, decision)}"
+            f"  {_instead(options, grant, decision, reason)}"
         )
     return confirm(f"{decision} this?")
 
@@ -163,11 +179,11 @@ def _compare(given: str, grant: GrantView) -> None:
         )
 
 
-def _instead(options: ReviewFlags, grant: GrantView, decision: Decision) -> str:
+def _instead(options: ReviewFlags, grant: GrantView, decision: Decision, reason: str) -> str:
     more = [
         part
         for flag, value in (
-            *(("--step", options.step), ("--group", options.group)),
+            *(("--reason", reason), ("--step", options.step), ("--group", options.group)),
             *(
                 (("--key", options.key), ("--signature", options.signature))
                 if isinstance(options, ApproveFlags)
@@ -177,7 +193,7 @@ def _instead(options: ReviewFlags, grant: GrantView, decision: Decision) -> str:
         if value
         for part in (flag, value)
     ]
-    words = ["kubectl", "bailiwick", decision.lower(), grant.name, "-n", grant.namespace, "--reason", options.reason]
+    words = ["kubectl", "bailiwick", decision.lower(), grant.name, "-n", grant.namespace]
     return visible(shlex.join([*words, *more, "--yes", "--binding", grant.binding_hex[:_DIGITS]]))
 
 

@@ -136,9 +136,7 @@ class _Runner:
         again = {(case.place, case.name): case for case in self._results(suite, snapshot, order)}
         for case in first:
             if again[case.place, case.name] != case:
-                self.unstable.append(
-                    f"{case.place}: {visible(case.name)}: comes to something else with --shuffle {seed}"
-                )
+                self.unstable.append(f"{case.place}: {visible(case.name)}: has another result with --shuffle {seed}")
 
 
 def _shelf(options: SuiteFlags) -> PolicyShelf:

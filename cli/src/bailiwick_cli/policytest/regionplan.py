@@ -31,7 +31,7 @@ _VERDICTS: Final[frozenset[VerdictWord]] = frozenset(("Allow", "Approval", "Deny
 
 @dataclass(frozen=True, slots=True)
 class PlannedRegion:
-    """One pattern. `excluded`: the verdicts to which none of its calls may come."""
+    """One pattern. `excluded`: the verdicts that no call matching it may get."""
 
     place: str
     said: str

@@ -72,7 +72,10 @@ class ReviewFlags(Flags):
     """What a review takes, an approval or a denial."""
 
     names: Annotated[list[str], _GRANT]
-    reason: Annotated[str, _REASON]
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="The reason, for the record. An approval needs one."),
+    ] = None
     step: Annotated[
         str | None,
         typer.Option("--step", metavar="NAME", help="The step to review. Required if you can review several."),
@@ -93,10 +96,12 @@ class ReviewFlags(Flags):
 class ApproveFlags(ReviewFlags):
     """Show one approval request, then approve it.
 
-    At a terminal, the command asks you to confirm. Without one, set --yes, and set --binding to the first hex digits
-    of the binding that you were shown. This prevents you from approving another request of the same name.
+    At a terminal, the command asks you for a reason and to confirm. Without one, set --reason and --yes, and set
+    --binding to the first hex digits of the binding that you were shown. This prevents you from approving another
+    request of the same name.
 
     Examples:
+      kubectl bailiwick approve agr-k3v9 -n crm
       kubectl bailiwick approve agr-k3v9 --reason "seen with the customer"
       kubectl bailiwick approve agr-k3v9 --reason INC-4412 --step owner --group crm-owners
       kubectl bailiwick approve agr-k3v9 --reason INC-4412 --yes --binding 9f3ab02c

@@ -49,7 +49,7 @@ class SuggestionRequest:
 class SuggestionReport:
     """What is suggested, and what is not. `unknown` and `idle`: rules, as `namespace/policy/rule`.
 
-    `specs`: the policies that change, as they would be. `replayed`: so many decisions come to what they came to.
+    `specs`: the policies that change, as they would be. `replayed`: so many decisions stay the same.
     `began`: since when the policies are known to be in force. `uses`: what is known of each scope of the policies.
     """
 
@@ -71,7 +71,7 @@ class SuggestionReport:
         span = f"uses from {times.epoch_stamp(self.window.begin)} to {times.epoch_stamp(self.window.settled)}"
         if not self.proposals:
             return f"nothing to suggest by the {span}"
-        held = f"diff says only narrower, and {self.replayed} decisions come to what they came to"
+        held = f"diff says only narrower, and {self.replayed} decisions stay the same"
         return f"suggestions: {len(self.proposals)}, by the {span}; {held}"
 
     @property

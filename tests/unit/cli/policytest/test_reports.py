@@ -94,7 +94,7 @@ def test_a_result_that_hangs_on_an_order_is_found(folder: Path, monkeypatch: pyt
     monkeypatch.setattr(trial, "try_case", fickle)
     ran = run_tests(folder / "crm_test.yaml", filter="few", shuffle=1)
     assert ran.code == 1
-    assert "few: comes to something else with --shuffle 1" in ran.out
+    assert "few: has another result with --shuffle 1" in ran.out
 
 
 def test_policies_given_stand_in_the_place_of_those_named(folder: Path) -> None:

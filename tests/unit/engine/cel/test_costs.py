@@ -255,7 +255,7 @@ def test_the_page_of_conditions_says_how_many_items_two_of_them_manage(text: str
     items = [{"kind": "internal"}] * many
     assert outcome(f"context.items.{text}", seen(items=items)) is False
     assert outcome(f"context.items.{text}", seen(items=items * 2)) == TOO_COSTLY
-    assert f"some {many:,}" in (Path(__file__).parents[4] / "docs" / "reference" / "conditions.md").read_text()
+    assert f"some {many:,}" in (Path(__file__).parents[4] / "docs" / "reference" / "cel.md").read_text()
 
 
 def test_what_every_condition_must_manage_is_within_what_a_call_may_take() -> None:

@@ -280,7 +280,12 @@ def parser() -> argparse.ArgumentParser:
         "--relist-interval", type=positive, default=720.0, help="how often to list everything again, approximately"
     )
     _add_budget(parser.add_argument_group("budgets of namespaces; 0 means no limit"))
-    parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"), help="on stderr")
+    parser.add_argument(
+        "--log-level",
+        default="info",
+        choices=("debug", "info", "warning", "error"),
+        help="minimum level of what is logged to stderr",
+    )
     parser.add_argument(
         "--otlp-endpoint",
         metavar="URL",
