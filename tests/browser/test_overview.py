@@ -70,7 +70,7 @@ def look_at(page: "Page", console: ServedConsole, path: str, heading: str) -> No
 def test_the_overview_shows_what_waits_and_what_was_decided(page: "Page", console: ServedConsole) -> None:
     look_at(page, console, "/overview", "Overview")
     assert page.locator(".tiles li").first.inner_text().split() == ["2", "for", "you", "to", "review"]
-    ages = page.get_by_role("region", name="Requests waiting, by age").locator("tbody tr")
+    ages = page.get_by_role("region", name="Table of requests waiting, by age").locator("tbody tr")
     shown = [row.locator("td").all_inner_texts() for row in ages.all()]
     assert [[text.strip() for text in row] for row in shown] == [
         ["1", "1"],
