@@ -73,7 +73,7 @@ def test_what_was_approved_is_revoked(tenant: Tenant, console: Opens, page: "Pag
     name = tenant.approved("customers.export", "revoke")
     with console("carol") as running:
         on_the_page(page, running.url, "customers.export", "revoke", "Can be used now")
-        page.get_by_label("Your reason, for the record.", exact=True).fill("incident closed")
+        page.get_by_label("Reason (recorded)", exact=True).fill("incident closed")
         page.get_by_role("button", name="Revoke").click()
         page.get_by_text("You revoked it.").wait_for()
         page.wait_for_load_state()
@@ -119,7 +119,6 @@ def test_the_keyboard_alone_is_enough_and_enter_sends_nothing_but_by_a_button(
         page.keyboard.press("Enter")
         page.keyboard.type("twice")
         assert page.get_by_label("Reason (recorded; required to approve)").input_value() == "seen\ntwice"
-        page.locator("#state").get_by_text("Scroll on").wait_for()
         # As somebody reads who has no mouse: point by point.
         page.evaluate("document.activeElement.blur()")
         for _ in range(10):

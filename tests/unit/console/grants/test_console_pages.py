@@ -207,7 +207,7 @@ def test_who_cannot_review_any_step_is_told_what_each_wants() -> None:
 def test_the_group_that_is_recorded_of_several_stands_on_the_button() -> None:
     several = {**OWNERS, "groups": ["sec", "crm-owners", "ops"]}
     assert "Approve as crm-owners Deny as crm-owners" in read(shown(view(steps=[step(several)])))
-    assert "Approve Deny Register" in read(shown(view()))
+    assert "Approve Deny Withdraw the request" in read(shown(view()))
 
 
 @pytest.mark.parametrize(
