@@ -21,6 +21,9 @@
     unseen.set(cell, { height: 0, parts: [] });
   }
 
+  // What is folded has a place by its numbers all the same.
+  const shown = (cell) => cell.checkVisibility() && cell.getBoundingClientRect().height > 0;
+
   function pin() {
     const height = bar.offsetHeight;
     const pinned = form !== null && height <= innerHeight * MOST_OF_WINDOW;
@@ -39,8 +42,8 @@
     const bottom = Math.min(top + view.height, bar.classList.contains("pinned") ? bar.getBoundingClientRect().top : Infinity);
     for (const [cell, known] of unseen) {
       const box = cell.getBoundingClientRect();
-      if (box.height === 0) {
-        // Folded, or empty: there is nothing to see, unless it is there later.
+      if (!shown(cell)) {
+        // There is nothing to see of it, unless it is unfolded later.
         continue;
       }
       if (Math.abs(box.height - known.height) > SLACK) {
@@ -74,7 +77,7 @@
   }
 
   // What has still to be seen, of what is there at all.
-  const missing = () => [...unseen.keys()].filter((cell) => cell.getBoundingClientRect().height > 0);
+  const missing = () => [...unseen.keys()].filter(shown);
 
   // Whether no fact is wider than its place, with the fonts and the size of text of this browser: what is cut off is
   // not approved. The style sheet lets every text wrap, but one letter alone can be wider than the page.
