@@ -189,8 +189,8 @@
       const height = measuredAt + rect.top + rect.height / 2;
       const lowest = bar ? bar.getBoundingClientRect().top : innerHeight;
       if (bar && bar.contains(node)) {
-        // Where it was measured: until then the bar is somewhere else.
-        scrollTo(0, measuredAt);
+        // Where it has come to its own place: before, the bar is somewhere else. It is less than half as high as the window.
+        scrollTo(0, rect.top >= 0 ? measuredAt : height - innerHeight / 3);
       } else if (height < scrollY + 1 || height > scrollY + lowest - 1) {
         scrollTo(0, height - lowest / 2);
       }
