@@ -55,7 +55,7 @@ def test_somebody_finds_who_may_do_what_and_a_patch_to_copy(
         page.get_by_role("link", name="Access").click()
         arrived(page, "Whom policies name")
         looks.take("identities")
-        page.get_by_label("Letters of the name").fill("crm-agent")
+        page.get_by_label("Name contains").fill("crm-agent")
         page.get_by_role("button", name="Find").click()
         page.get_by_role("link", name=AGENT).click()
         arrived(page, "How it could be narrowed")

@@ -39,7 +39,7 @@ def test_those_that_stand_as_they_were_shown_are_denied_and_the_other_is_told(
         arrived(page, "Deny 3 requests?")
         assert all(tenant.grant(name)["spec"]["reviews"] == [] for name in names.values())
         accepted(tenant.review(names[resources[2]], by="dave"))
-        page.get_by_label("Your reason, for the record of each. A no needs none.").fill("a flood")
+        page.get_by_label("Reason (recorded for each; not required to deny)").fill("a flood")
         page.get_by_role("button", name="Deny these 3").click()
         arrived(page, "Denied: 2")
         arrived(page, "Not written, since it changed meanwhile: 1")
@@ -59,7 +59,7 @@ def test_what_is_in_use_is_taken_back_together(tenant: Tenant, console: Opens, p
         for one in ("back-a", "back-b"):
             mark(page, one)
         page.get_by_role("button", name="Take back selected").click()
-        page.get_by_label("Your reason, for the record of each.").fill("incident closed")
+        page.get_by_label("Reason (recorded for each)").fill("incident closed")
         page.get_by_role("button", name="Take back these 2").click()
         arrived(page, "Taken back: 2")
     assert [tenant.grant(name)["spec"]["revocation"]["by"] for name in names] == ["carol", "carol"]

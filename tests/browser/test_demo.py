@@ -8,7 +8,7 @@ from demo.narrator import Silent
 from demo.s1 import S1
 from demo.stack import Stack
 from support.console import consoleprocess
-from support.console.browser import arrived, on_the_page
+from support.console.browser import arrived, on_the_page, read_through
 from support.console.evidencerole import evidence_role
 
 if TYPE_CHECKING:
@@ -38,8 +38,9 @@ def test_the_export_of_the_demo_is_approved_in_a_browser_and_then_allowed_once(s
         with consoleprocess.started(*words[3:], kubeconfig=None) as console:
             on_the_page(page, console.url, "customers.export", "42")
             assert page.get_by_text('["name","email"]').is_visible()
-            page.get_by_label("Your reason, for the record. A yes needs one.").fill(WHY)
-            page.get_by_role("button", name="Approve customers.export").click()
+            read_through(page)
+            page.get_by_label("Reason (recorded; required to approve)").fill(WHY)
+            page.get_by_role("button", name="Approve", exact=True).click()
             page.get_by_text("You approved it.").wait_for()
         path = f"/apis/bailiwick.dev/v1alpha1/namespaces/crm/approvalgrants/{name}"
         reviews.extend(stack.cluster.rest().get(path).body["spec"]["reviews"])
@@ -53,7 +54,7 @@ def test_a_demo_that_is_kept_has_a_request_for_its_owner_to_review(stack: Stack,
     afterwards.leave_waiting(stack, Silent())
     with consoleprocess.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
         on_the_page(page, console.url, "customers.export", "41")
-        assert page.get_by_role("button", name="Approve customers.export").is_visible()
+        assert page.get_by_role("button", name="Approve", exact=True).is_visible()
 
 
 def test_the_strip_says_what_its_reader_may_know_as_the_page_tells_how(stack: Stack, page: "Page") -> None:

@@ -37,7 +37,7 @@ def test_who_gets_the_right_to_see_policies_reads_who_may_do_what(
         arrived(page, "The rules that name this subject and action")
         assert page.get_by_text("RequireApproval").first.is_visible()
         page.get_by_role("link", name="Who may do what at crm-api").click()
-        page.get_by_label("Letters of actions").fill("nothing-such")
+        page.get_by_label("Action contains").fill("nothing-such")
         page.get_by_role("button", name="Show").click()
         page.get_by_text("0 actions").wait_for()
 

@@ -12,7 +12,7 @@ import pytest
 from bailiwick_console.hosted.entrance import SESSION_COOKIE
 from issuer.codes import END_SESSION
 from support.console.axe import violations
-from support.console.browser import arrived, launched
+from support.console.browser import arrived, launched, read_through
 from support.console.issuertrust import TrustingServer
 from support.waits import until
 
@@ -51,8 +51,9 @@ def test_a_link_from_elsewhere_leads_through_the_login_to_a_review(
         assert "code=" not in page.url
         page.get_by_role("link", name="Go on").click()
         arrived(page, "You act as")
-        page.get_by_label("Your reason, for the record. A yes needs one.").fill("seen")
-        page.get_by_role("button", name="Approve customers.export").click()
+        read_through(page)
+        page.get_by_label("Reason (recorded; required to approve)").fill("seen")
+        page.get_by_role("button", name="Approve", exact=True).click()
         page.get_by_text("You approved it.").wait_for()
         # Once more from elsewhere, now that there is a session.
         page.goto(f"{trusting.issuer.signer.url}/chat")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from support.console.axe import violations
-from support.console.browser import OTHER_RP, arrived, follow, launched
+from support.console.browser import OTHER_RP, arrived, follow, launched, read_through
 from support.console.clusterconsole import NAME, RunningHosted
 from support.console.issuertrust import OWNERS, TrustingServer
 from support.console.virtualauthenticator import VirtualAuthenticator
@@ -23,7 +23,7 @@ from support.waits import until
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
-REASON: Final = "Your reason, for the record. A yes needs one."
+REASON: Final = "Reason (recorded; required to approve)"
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,9 @@ def registered(page: "Page") -> str:
 
 
 def to_sign(page: "Page") -> None:
+    read_through(page)
     page.get_by_label(REASON).fill("seen")
-    follow(page, page.get_by_role("button", name="Approve customers.export"))
+    follow(page, page.get_by_role("button", name="Approve", exact=True))
 
 
 @pytest.mark.invariant(30)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from support.console.browser import Opens, arrived, launched, on_the_page, opened
+from support.console.browser import Opens, arrived, launched, on_the_page, opened, read_through
 from support.console.visibility import SCREENS, look, meaning
 from support.pdp.tenant import Tenant
 
@@ -91,8 +91,9 @@ def test_a_call_that_is_approved_was_painted_whole(tenant: Tenant, console: Open
                 (shown,) = view.values(f"args.{name}")
                 # Text that reads as a number is told from one.
                 assert meaning(shown) in {value, f'"{value}"'}
-        page.get_by_label("Your reason, for the record. A yes needs one.").fill("seen")
-        page.get_by_role("button", name="Approve customers.export").click()
+        read_through(page)
+        page.get_by_label("Reason (recorded; required to approve)").fill("seen")
+        page.get_by_role("button", name="Approve", exact=True).click()
         page.get_by_text("You approved it.").wait_for()
     tenant.await_known(lambda said: said.decision is True, "customers.export", "painted", args=arguments)
 

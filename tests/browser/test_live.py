@@ -140,7 +140,7 @@ def test_an_open_grant_says_that_it_has_changed_and_keeps_what_was_typed(
     name = opened(tenant, "customers.merge", "moved")
     with console("carol") as running:
         on_the_page(page, running.url, "customers.merge", "moved")
-        reason = page.get_by_label("Your reason, for the record. A yes needs one.")
+        reason = page.get_by_label("Reason (recorded; required to approve)")
         reason.fill("half a thou")
         moved = page.get_by_text("This request has changed since the page was shown.")
         assert not moved.is_visible()

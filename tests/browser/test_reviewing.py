@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.console.browser import Opens, arrived, await_held, on_the_page, opened
+from support.console.browser import Opens, arrived, await_held, on_the_page, opened, read_through
 from support.installation import accepted
 from support.namespaces import Roles
 from support.pdp.tenant import Tenant
@@ -39,13 +39,14 @@ def test_a_person_finds_the_request_reads_it_and_approves_it(
         page.goto(running.url)
         page.wait_for_url(f"http://{running.site.host}/")
         page.get_by_role("link", name=f"customers.export on customer/{resource}").click()
-        for title in ("Who calls", "With which arguments", "You act as"):
+        for title in ("Who is calling", "Arguments", "You act as"):
             arrived(page, title)
         # Once more where it says what is new since the last yes, if there was one.
         assert page.get_by_text('["name","iban"]').first.is_visible()
-        approve = page.get_by_role("button", name="Approve customers.export")
+        approve = page.get_by_role("button", name="Approve", exact=True)
         assert approve.is_enabled() is not scripted
-        page.get_by_label("Your reason, for the record. A yes needs one.").fill(WHY)
+        read_through(page)
+        page.get_by_label("Reason (recorded; required to approve)").fill(WHY)
         approve.click()
         page.get_by_text("You approved it.").wait_for()
         running.await_said(f"carol approved {name} in {tenant.namespace}")
@@ -72,7 +73,7 @@ def test_what_was_approved_is_revoked(tenant: Tenant, console: Opens, page: "Pag
     name = tenant.approved("customers.export", "revoke")
     with console("carol") as running:
         on_the_page(page, running.url, "customers.export", "revoke", "Can be used now")
-        page.get_by_label("Your reason, for the record.", exact=True).fill("incident closed")
+        page.get_by_label("Reason (recorded)", exact=True).fill("incident closed")
         page.get_by_role("button", name="Revoke").click()
         page.get_by_text("You revoked it.").wait_for()
         page.wait_for_load_state()
@@ -87,16 +88,18 @@ def test_a_grant_that_changed_since_it_was_shown_is_not_reviewed(tenant: Tenant,
     with console("carol") as running:
         on_the_page(page, running.url, "customers.merge", "changed")
         accepted(tenant.review(name, by="grace", step=1))
-        page.get_by_label("Your reason, for the record. A yes needs one.").fill(WHY)
-        page.get_by_role("button", name="Approve customers.merge").click()
+        read_through(page)
+        page.get_by_label("Reason (recorded; required to approve)").fill(WHY)
+        page.get_by_role("button", name="Approve", exact=True).click()
         arrived(page, "The grant is not as you saw it")
         assert page.get_by_label("What you typed, to copy:").input_value() == WHY
         assert [one["reviewer"] for one in tenant.grant(name)["spec"]["reviews"]] == ["grace"]
         # Looked at again once the operator has counted the other review, it can be reviewed.
         until(lambda: tenant.grant(name)["status"].get("counted"), "the other review was counted")
         page.get_by_role("link", name="Look at it as it is now").click()
-        page.get_by_label("Your reason, for the record. A yes needs one.").fill(WHY)
-        page.get_by_role("button", name="Approve customers.merge").click()
+        read_through(page)
+        page.get_by_label("Reason (recorded; required to approve)").fill(WHY)
+        page.get_by_role("button", name="Approve", exact=True).click()
         page.get_by_text("You approved it.").wait_for()
     until(lambda: tenant.phase(name) == "Active", f"{name} is active")
 
@@ -115,8 +118,14 @@ def test_the_keyboard_alone_is_enough_and_enter_sends_nothing_but_by_a_button(
         page.keyboard.type("seen")
         page.keyboard.press("Enter")
         page.keyboard.type("twice")
-        assert page.get_by_label("Your reason, for the record. A yes needs one.").input_value() == "seen\ntwice"
-        focus_on(page, "Approve customers.export")
+        assert page.get_by_label("Reason (recorded; required to approve)").input_value() == "seen\ntwice"
+        # As somebody reads who has no mouse: point by point.
+        page.evaluate("document.activeElement.blur()")
+        for _ in range(10):
+            page.keyboard.press("j")
+            page.wait_for_timeout(50)
+        page.locator("button.approve:enabled").wait_for()
+        focus_on(page, "Approve")
         page.keyboard.press("Enter")
         page.get_by_text("You approved it.").wait_for()
     (review,) = tenant.grant(name)["spec"]["reviews"]
@@ -139,7 +148,8 @@ def test_a_button_that_was_pressed_is_pressed_once(tenant: Tenant, console: Open
     held: list[Route] = []
     with console("carol") as running:
         on_the_page(page, running.url, "customers.export", "once")
-        page.get_by_label("Your reason, for the record. A yes needs one.").fill(WHY)
+        read_through(page)
+        page.get_by_label("Reason (recorded; required to approve)").fill(WHY)
         # The answer is held back, as by an API server that takes its time.
         page.route("**/review", lambda route: held.append(route))  # noqa: PLW0108 - the library marks what it is given
         # A frame after the end of the facts has come into view.

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 IMAGES: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
 WRITING: Final = os.environ.get("SCREENSHOTS", "") not in {"", "0"}
-WIDTH: Final = 900
+WIDTH: Final = 1280
+HEIGHT: Final = "document.querySelector('footer').getBoundingClientRect().top + scrollY"
 GRANTS: Final = "/apis/bailiwick.dev/v1alpha1/namespaces/crm/approvalgrants"
 EXPORTS: Final = {
     "42": ("INC-4412: the customer asked for their data", {"fields": ["name", "email"], "format": "csv"}),
@@ -48,6 +49,9 @@ def test_the_pictures_of_the_documentation_come_about(stack: Stack, page: "Page"
     stack.kubectl("create", "rolebinding", "owners-view", "-n", "crm", *view)
     asked(stack)
 
+    files = [point.records for point in stack.decision_points]
+    records = [word for file in files for word in ("--records", str(file))]
+
     def taken(name: str, height: int, scheme: Any = "light") -> None:  # noqa: ANN401 - a literal
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": WIDTH, "height": height})
@@ -56,23 +60,31 @@ def test_the_pictures_of_the_documentation_come_about(stack: Stack, page: "Page"
 
     with (
         evidence_role(stack, "carol"),
-        consoleprocess.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console,
+        consoleprocess.started("-n", "crm", *records, kubeconfig=stack.cluster.kubeconfig("carol")) as console,
     ):
         page.set_viewport_size({"width": WIDTH, "height": 700})
         page.goto(console.url)
         arrived(page, "For you to review")
         page.locator("#strip").get_by_text("witnessed, the last").wait_for()
-        taken("console-list", 640)
-        taken("console-list-dark", 640, "dark")
+        taken("console-list", 560)
+        taken("console-list-dark", 560, "dark")
         for customer in EXPORTS:
             page.get_by_label(f"Choose customers.export on customer/{customer},").first.check()
         page.get_by_role("button", name="Deny selected").click()
         arrived(page, "Deny 2 requests?")
         taken("console-several", 760)
+        page.goto(f"http://{console.site.host}/overview")
+        arrived(page, "Overview")
+        page.locator("#chart canvas").wait_for()
+        height = int(page.evaluate(HEIGHT))
+        taken("console-overview", height)
+        taken("console-overview-dark", height, "dark")
         page.goto(f"http://{console.site.host}/")
         page.get_by_role("link", name="customers.export on customer/42").click()
         arrived(page, "You act as")
-        taken("console-request", 1000)
-        taken("console-request-dark", 1000, "dark")
+        # As high as it takes to show all that is read before anything is approved, with the bar below it.
+        height = int(page.evaluate(HEIGHT))
+        taken("console-request", height)
+        taken("console-request-dark", height, "dark")
     made = sorted(path.name for path in folder.glob("console-*.png"))
     assert made == sorted(path.name for path in IMAGES.glob("console-*.png"))

@@ -13,7 +13,7 @@ import pytest
 
 from support.console import consoleprocess
 from support.console.axe import violations
-from support.console.browser import OTHER_RP, Opens, arrived, follow, on_the_page, opened
+from support.console.browser import OTHER_RP, Opens, arrived, follow, on_the_page, opened, read_through
 from support.console.consoleprocess import RunningConsole
 from support.console.virtualauthenticator import VirtualAuthenticator
 from support.objects import gated_rule
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 WHY: Final = "seen with the customer"
 SIGNED: Final = [{**STEPS[0], "signature": "Required"}]
-REASON: Final = "Your reason, for the record. A yes needs one."
+REASON: Final = "Reason (recorded; required to approve)"
 SIGN: Final = "Sign and approve"
 
 
@@ -69,8 +69,9 @@ def registered(page: "Page") -> str:
 
 def to_sign(page: "Page", resource: str) -> None:
     """Go from the open page of a grant to the one on which it is signed."""
+    read_through(page)
     page.get_by_label(REASON).fill(WHY)
-    follow(page, page.get_by_role("button", name="Approve customers.export"))
+    follow(page, page.get_by_role("button", name="Approve", exact=True))
     arrived(page, f"Sign your approval of customers.export on customer/{resource}")
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from bailiwick_engine.approval.display import MAX_ARGS, visible
-from support.console.browser import arrived
+from support.console.browser import arrived, read_through
 from support.console.hostiletexts import HostileGrant, hostile_grants, told_of
 from support.console.inprocess import ServedConsole, served
 from support.console.visibility import SCREENS, look, meaning, seen_in, unseen
@@ -144,7 +144,8 @@ def assert_painted(page: "Page", texts: list[str]) -> None:
 
 def test_nothing_is_approved_on_a_page_that_does_not_show_it_whole(page: "Page", console: ServedConsole) -> None:
     visit(page, console, waiting(display=[{"name": f"args.{'n' * 94}", "value": "9000"}]))
-    page.get_by_label("Your reason, for the record. A yes needs one.").fill("seen")
+    read_through(page)
+    page.get_by_label("Reason (recorded; required to approve)").fill("seen")
     page.locator("#end-of-facts").scroll_into_view_if_needed()
     approve, cut = page.locator("button.approve"), page.locator("#cut")
     page.locator("button.approve:enabled").wait_for()

@@ -17,6 +17,7 @@ from bailiwick_console import reviewpage
 from bailiwick_console.access.handlers import routes as access_routes
 from bailiwick_console.bulk import handlers as bulk
 from bailiwick_console.bulk.choice import ACTS
+from bailiwick_console.dashboard.handlers import routes as dashboard_routes
 from bailiwick_console.endpoints.handlers import routes as endpoint_routes
 from bailiwick_console.grants import inbox
 from bailiwick_console.grants.inbox import InboxList
@@ -58,11 +59,13 @@ def build(entrance: Entrance) -> web.Application:
             *entrance.routes,
             web.get(_STATIC + "{name}", _static),
             web.get("/", _inbox),
+            web.get("/keys", _keys),
             web.get(EVENTS, streams.events, allow_head=False),
             web.get("/grants/{namespace}/{name}", reviewpage.grant),
             web.post("/grants/{namespace}/{name}/review", reviewpage.review),
             web.post("/grants/{namespace}/{name}/sign", reviewpage.sign),
             web.post("/grants/{namespace}/{name}/revoke", reviewpage.revoke),
+            *dashboard_routes(),
             *endpoint_routes(),
             *access_routes(),
             *record_routes(),
@@ -153,11 +156,16 @@ async def _inbox(request: web.Request) -> web.StreamResponse:
     return visitor.views.inbox(shown, visitor.source.namespace, ACTS.get(chosen, ""))
 
 
+async def _keys(request: web.Request) -> web.StreamResponse:
+    """Say what the keys do."""
+    return request[VISITOR].views.page("keys.html", HTTPStatus.OK)
+
+
 async def _static(request: web.Request) -> web.StreamResponse:
-    name = request.match_info["name"]
-    if name not in pages.STATIC:
+    if (found := pages.static(request.match_info["name"])) is None:
         raise web.HTTPNotFound
-    return web.Response(body=pages.static(name), content_type=pages.STATIC[name], charset="utf-8")
+    body, media = found
+    return web.Response(body=body, content_type=media, charset="utf-8")
 
 
 def _source_of(request: web.Request, *, followed: bool) -> RequestSource:

@@ -86,7 +86,7 @@ def test_everybody_stands_once_with_all_endpoints_that_name_them() -> None:
         for part in ("customers.edit customer/vip/* allow", "customers.export customer/* approval"):
             assert part in page, part
         denied = plain(visit.get(path_of(visit, "group:corp/trainees")).text)
-        assert "Nothing comes through." in denied
+        assert "No call is allowed." in denied
 
 
 def test_what_is_used_and_how_it_could_be_narrowed_stand_as_suggest_prints_it(

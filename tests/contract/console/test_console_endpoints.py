@@ -58,7 +58,7 @@ def test_endpoints_stand_with_what_their_policies_say_of_themselves() -> None:
         visit = console.site.visit()
         page = visit.get("/endpoints")
         assert ("crm-api in crm" in plain(page.text), "mail in mail" in plain(page.text)) == (True, True)
-        assert "Ready 1 of 2 Not well Invalid" in plain(page.text)
+        assert "Ready 1 of 2 Problems Invalid" in plain(page.text)
         found = visit.get("/endpoints?find=mail")
         assert ("crm-api" in found.text, 'href="/endpoints/mail/mail"' in found.text) == (False, True)
         one = visit.get(ENDPOINT)
@@ -110,7 +110,7 @@ def test_a_cell_tells_for_which_calls_by_which_rule_given_what_and_with_whose_ye
     export = plain(visit.get(link(page, "sa:agents/crm-agent", 1)).text)
     assert "an approval with 1 Human review (crm-agent.export.owner)" in export
     denied = plain(visit.get(link(page, "group:corp/trainees", 2)).text)
-    assert ("Nothing comes through." in denied, "Effect Deny" in denied) == (True, True)
+    assert ("No call is allowed." in denied, "Effect Deny" in denied) == (True, True)
 
 
 def test_whoever_is_in_two_groups_is_told_where_their_rows_do_not_say_it(visit: Visit) -> None:
@@ -118,7 +118,7 @@ def test_whoever_is_in_two_groups_is_told_where_their_rows_do_not_say_it(visit: 
     nothing = "\N{EN DASH}"
     assert cells(page) == {"group:corp/staff & group:corp/trainees": [nothing] * 5}
     told = plain(visit.get(link(page, "group:corp/staff & group:corp/trainees", 2)).text)
-    assert ("Nothing comes through." in told, "crm-agent / never" in told, "crm-agent / read" in told) == (True,) * 3
+    assert ("No call is allowed." in told, "crm-agent / never" in told, "crm-agent / read" in told) == (True,) * 3
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_what_is_suspended_over_budget_or_of_an_earlier_generation_is_told() -> 
         ):
             assert said in text, said
         assert cells(page)["sa:agents/crm-agent"] == ["\N{EN DASH}"] * len(columns(page)[1:])
-        assert "Ready 1 of 4 Not well OverBudget , Programmed , no status yet" in plain(visit.get("/endpoints").text)
+        assert "Ready 1 of 4 Problems OverBudget , Programmed , no status yet" in plain(visit.get("/endpoints").text)
 
 
 def test_an_api_server_that_is_away_is_told_and_no_cell_is_claimed(console: ServedConsole, visit: Visit) -> None:

@@ -110,7 +110,7 @@ def test_without_the_right_the_definitions_stand_and_the_right_is_named(
     assert "exports Key agent Window 1h" in told
     assert (body_rows(page.text), "<svg" in page.text) == ([], False)
     # The policies are read with another right.
-    assert "What stands in a cell" in told
+    assert "What a cell says" in told
 
 
 def test_more_objects_than_a_page_reads_are_said_to_be_there_and_are_looked_up_by_name() -> None:

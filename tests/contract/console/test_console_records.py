@@ -112,7 +112,7 @@ def test_decisions_stand_newest_first_with_what_they_were_about(visit: Visit) ->
 def test_a_filter_leaves_what_has_all_that_is_asked_for(visit: Visit, query: str, actions: list[str]) -> None:
     page = looked(visit, f"/decisions?{query}")
     assert [row[4] for row in rows(page)] == actions
-    assert f"{len(actions)} of 5 lines of decisions are as you ask" in plain(page.text)
+    assert f"{len(actions)} of 5 lines of decisions match" in plain(page.text)
 
 
 @pytest.mark.parametrize("query", ["since=soon", "until=2026-13-01T00:00:00Z", "verdict=maybe", "action=" + "w" * 513])
@@ -226,7 +226,7 @@ def test_the_newest_of_many_are_listed_on_pages_and_the_others_are_counted(
         visit = console.site.visit()
         page = looked(visit, "/decisions")
         assert "300 of 300 lines of decisions" in plain(page.text)
-        assert "The newest 120 are listed: ask for less to see others." in plain(page.text)
+        assert "The newest 120 are listed: narrow the filter to see others." in plain(page.text)
         assert "page 1 of 3, 120 in all" in plain(page.text)
         seen = [row[5] for number in (1, 2, 3) for row in rows(looked(visit, f"/decisions?page={number}"))]
         assert seen == [f"customer/{number}" for number in range(299, 179, -1)]

@@ -70,6 +70,20 @@ def follow(page: "Page", target: "Locator") -> None:
         target.click()
 
 
+def read_through(page: "Page") -> None:
+    """Scroll from the top of the page of a request to its end as a reader does, a part of a screen at a time."""
+    page.mouse.move(300, 200)
+    page.evaluate("scrollTo(0, 0)")
+    end = page.evaluate("document.documentElement.scrollHeight - innerHeight")
+    while page.evaluate("scrollY") < end - 1:
+        before = page.evaluate("scrollY")
+        page.mouse.wheel(0, 150)
+        # The wheel is heard of later, and what was on the screen is noted a frame after.
+        page.wait_for_function("before => scrollY > before", arg=before)
+        page.wait_for_timeout(40)
+    page.wait_for_timeout(40)
+
+
 def await_held(page: "Page", held: Sequence["Route"]) -> None:
     """Wait until a request is held back that a route of the page keeps in `held`."""
 

@@ -9,7 +9,9 @@
   const CELLS = "dt, dd, li, h1, h2, h3, blockquote, p, button, a, td, th, label, summary, caption";
   const problems = [];
   const page = document.documentElement;
-  scrollTo(0, 0);
+  // Measured at the end of the page, where a bar that is kept in view has come to its own place below the facts.
+  scrollTo(0, page.scrollHeight);
+  const measuredAt = scrollY;
 
   const shorten = (text) => JSON.stringify(text.length > 60 ? text.slice(0, 60) + "…" : text);
   const report = (what, text) => problems.push(`${what}: ${shorten(text)}`);
@@ -180,12 +182,17 @@
     problems.push(`the page is ${page.scrollWidth} wide, of which ${page.clientWidth} are shown`);
   }
 
-  // Last, as it scrolls: what is met where each text is painted.
+  // Last, as it scrolls: what is met where each text is painted. What the bar covers, a reader scrolls to above it.
+  const bar = document.querySelector(".bar.pinned");
   for (const { node, element, rects } of texts) {
     for (const rect of rects) {
-      const height = rect.top + rect.height / 2;
-      if (height < scrollY + 1 || height > scrollY + innerHeight - 1) {
-        scrollTo(0, height - innerHeight / 2);
+      const height = measuredAt + rect.top + rect.height / 2;
+      const lowest = bar ? bar.getBoundingClientRect().top : innerHeight;
+      if (bar && bar.contains(node)) {
+        // Where it has come to its own place: before, the bar is somewhere else. It is less than half as high as the window.
+        scrollTo(0, rect.top >= 0 ? measuredAt : height - innerHeight / 3);
+      } else if (height < scrollY + 1 || height > scrollY + lowest - 1) {
+        scrollTo(0, height - lowest / 2);
       }
       const middle = rect.left + rect.width / 2;
       for (const across of rect.width > 8 ? [rect.left + 3, middle, rect.right - 3] : [middle]) {

@@ -104,6 +104,7 @@ def _lay_out(grant: GrantView, context: GrantContext | None) -> Iterator[tuple[L
         *(() if context is None else policyfacts.conditions(grant, context.policies)),
         *grantfacts.permission(grant, () if context is None else context.others),
         *grantfacts.binding(grant),
+        *grantfacts.stored_parties(grant),
         *grantfacts.reviewers(grant),
         *grantfacts.status(grant),
     ):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bailiwick_console.grants.timeline import GrantEvent, grant_events
 from bailiwick_governance.apiserver.people import CurrentUser
 from bailiwick_governance.display import Line, legible, legible_escaped
 from bailiwick_governance.grants import grantfacts, policyfacts, steps
@@ -23,12 +24,16 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PageSection:
-    """One of the ten. `key` is the anchor of its heading; `words` stand in a box of their own, said to be untrusted."""
+    """One of the ten. `key` is the anchor of its heading; `words` stand in a box of their own, said to be untrusted.
+
+    `stored`: as JSON what rows above have, each value in one of its own; it may be folded.
+    """
 
     key: str
     title: str
     facts: tuple[Fact, ...]
     words: str = ""
+    stored: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ class PageContext:
 class GrantPage:
     """The page. `steps` are those that the person can fill now; where there is none, `cannot` says why.
 
-    `groups`: for each of these steps that names several groups, the one that is recorded.
+    `groups`: for each of these steps that names several groups, the one that is recorded. `left`: so many seconds are
+    left of it; None: it has ended. `events`: what happened to it until now.
     """
 
     grant: GrantView
@@ -62,6 +68,8 @@ class GrantPage:
     revocable: bool
     sentence: Line
     groups: Mapping[str, str]
+    left: int | None
+    events: tuple[GrantEvent, ...]
 
 
 def compose(grant: GrantView, context: PageContext) -> GrantPage:
@@ -70,22 +78,29 @@ def compose(grant: GrantView, context: PageContext) -> GrantPage:
     policies = _why("policies", context) if context.policies is None else context.policies
     others = None if context.grants is None else find_overlaps(grant, context.grants)
     sections = (
-        PageSection("who", "Who calls", (*grantfacts.parties(grant), *policyfacts.proof(grant, policies))),
-        PageSection("what", "What is to be done", tuple(grantfacts.action(grant))),
-        PageSection("call", "With which arguments", (*grantfacts.arguments(grant), *grantfacts.binding(grant))),
-        PageSection("yes", "What a yes gives", (*grantfacts.permission(grant, others), *_width(grant))),
-        PageSection("why", "Why you are asked", tuple(_origin(grant, policies, context.histories))),
-        PageSection("change", "What is new since your last yes", tuple(_since(grant, context))),
-        PageSection("reviews", "Whose yes is needed", tuple(grantfacts.reviewers(grant, context.keys))),
-        PageSection("no", "What happens on a no, and on no answer", tuple(_otherwise(grant))),
-        PageSection("words", "What the requester says", (), grantfacts.requester_words(grant) or "Nothing."),
+        PageSection("who", "Who is calling", (*_parties(grant), *policyfacts.proof(grant, policies))),
+        PageSection("what", "Requested action", tuple(_action(grant))),
+        PageSection(
+            "call",
+            "Arguments",
+            (*grantfacts.arguments(grant), *grantfacts.binding(grant)),
+            stored=tuple(grantfacts.stored_parties(grant)),
+        ),
+        PageSection("yes", "If you approve", (*grantfacts.permission(grant, others), *_width(grant))),
+        PageSection("why", "Why approval is required", tuple(_origin(grant, policies, context.histories))),
+        PageSection("change", "Compared with the last approved call", tuple(_since(grant, context))),
+        PageSection("reviews", "Who must approve", tuple(grantfacts.reviewers(grant, context.keys))),
+        PageSection("no", "If you deny or do nothing", tuple(_otherwise(grant))),
+        PageSection("words", "The requester's reason", (), grantfacts.requester_words(grant) or "None given."),
         PageSection("you", "You act as", tuple(_you(context.me))),
     )
     allowed = tuple(step for step in mine if step.name not in context.missing)
     cannot = "" if allowed else _cannot(grant, context, mine)
     revocable = not grant.ended and grant.raw["spec"].get("revocation") is None
     groups = dict(_groups(allowed, context.me))
-    return GrantPage(grant, sections, allowed, cannot, revocable, call_sentence(grant), groups)
+    left = None if grant.until is None else max(int(moment(grant.until) - grant.now), 0)
+    sentence = call_sentence(grant)
+    return GrantPage(grant, sections, allowed, cannot, revocable, sentence, groups, left, grant_events(grant))
 
 
 def call_sentence(grant: GrantView) -> Line:
@@ -95,6 +110,34 @@ def call_sentence(grant: GrantView) -> Line:
         *((legible(request["action"]["name"]), "bold"), (" on ", "plain"), *grantfacts.resource_pieces(grant)),
         *((" by ", "plain"), (legible(request["subject"]["id"]), "bold")),
     ]
+
+
+def _parties(grant: GrantView) -> Iterator[Fact]:
+    """Yield who calls, through whom and what for: each text in a row of its own, so that none is taken for another."""
+    request = grant.request
+    yield _members("Subject", request["subject"], ("type", "id"))
+    actors = request.get("actors") or ()
+    for number, actor in enumerate(actors, 1):
+        yield _members("Actor" if len(actors) == 1 else f"Actor {number}", actor, ("issuer", "id"))
+    if not actors:
+        yield _fact("Actors", "none: the subject calls directly")
+    intent = request.get("intent")
+    yield _fact("Intent", legible(intent) if intent else "none declared")
+
+
+def _action(grant: GrantView) -> Iterator[Fact]:
+    request = grant.request
+    yield _fact("Action", legible(request["action"]["name"]), "bold")
+    yield _members("Resource", {name: request["resource"][name] for name in ("type", "id")}, ("type", "id"))
+    if properties := request["resource"].get("properties"):
+        yield _members("Properties", properties)
+
+
+def _members(label: str, values: Mapping[str, Any], first: Sequence[str] = ()) -> FactRows:
+    """Return a row for each of these values, those of the names in `first` before the others."""
+    names = [*(name for name in first if name in values), *sorted(values.keys() - set(first))]
+    rows = tuple([(legible(name), ""), (legible(values[name]), "bold")] for name in names)
+    return FactRows(label, rows, aligned=True)
 
 
 def _groups(fillable: Sequence[GrantStepView], me: CurrentUser) -> Iterator[tuple[str, str]]:
@@ -111,7 +154,7 @@ def _cannot(grant: GrantView, context: PageContext, mine: Sequence[GrantStepView
     if any(review["reviewer"] == me.username for review in grant.reviews):
         return "You have reviewed it already. Each reviewer can review a request only once."
     if me.username in grant.parties:
-        return "You have a part in this call, so somebody else has to review it."
+        return "You take part in this call, so someone else has to review it."
     if not mine:
         wanted = "; ".join(
             f"{legible(step.name)} requires a {legible(step.kind)} in"
@@ -135,7 +178,7 @@ def _width(grant: GrantView) -> Iterator[Fact]:
     elif grantfacts.hides(grant):
         yield _fact("Covers", "exactly this call, to the last byte, also where you are not shown it", "yellow")
     else:
-        yield _fact("Covers", "exactly this call, to the last byte. A call with other arguments is another request")
+        yield _fact("Covers", "exactly this call, to the last byte. A call with other arguments needs another approval")
 
 
 def _since(grant: GrantView, context: PageContext) -> Iterator[Fact]:
@@ -143,29 +186,44 @@ def _since(grant: GrantView, context: PageContext) -> Iterator[Fact]:
         yield _unknown_fact("Before", "grants", context)
         return
     action = legible(grant.request["action"]["name"])
-    before = [
-        other
-        for other in context.grants
-        if other.uid != grant.uid
-        and _kin(grant, other)
-        and any(
-            review["reviewer"] == context.me.username and review["decision"] == "Approve" for review in other.reviews
+    others = [other for other in context.grants if other.uid != grant.uid]
+    mine = [other for other in others if _kin(grant, other) and _approved_by(other, context.me.username)]
+    if mine:
+        last = _newest(mine)
+        age = span(grant.now - moment(last.raw["metadata"]["creationTimestamp"]))
+        yield _fact(
+            "Your last approval",
+            f"{legible(last.name)}, requested {age} ago (approvals of yours that are still stored: {len(mine)})",
         )
-    ]
-    if not before:
+    else:
         said = f"You have not approved {action} on this endpoint before, as far as grants are still stored."
         yield _fact("First time", said, "yellow")
-        return
-    last = max(before, key=lambda other: moment(other.raw["metadata"]["creationTimestamp"]))
-    age = span(grant.now - moment(last.raw["metadata"]["creationTimestamp"]))
-    yield _fact(
-        "Last yes",
-        f"{legible(last.name)}, which was asked for {age} ago (yeses of yours that are still stored: {len(before)})",
-    )
+        approved = [other for other in others if other.status.get("approvedTime") and _shares_rule(grant, other)]
+        if not approved:
+            yield _fact("Others", "No approved call of the same rule is stored")
+            return
+        last = _newest(approved)
+        age = span(grant.now - moment(last.raw["metadata"]["creationTimestamp"]))
+        by = ", ".join(legible(one["reviewer"]) for one in last.reviews if one["decision"] == "Approve") or "somebody"
+        yield _fact("Last approved call", f"{legible(last.name)}, requested {age} ago, approved by {by}")
     if changes := tuple(_changes(_fact_values(last), _fact_values(grant))):
         yield FactRows("Different now", changes, aligned=True)
     else:
         yield _fact("Different now", "nothing that is shown")
+
+
+def _approved_by(grant: GrantView, username: str) -> bool:
+    return any(review["reviewer"] == username and review["decision"] == "Approve" for review in grant.reviews)
+
+
+def _newest(grants: Sequence[GrantView]) -> GrantView:
+    return max(grants, key=lambda one: moment(one.raw["metadata"]["creationTimestamp"]))
+
+
+def _shares_rule(grant: GrantView, other: GrantView) -> bool:
+    """Tell whether a rule of this endpoint requires the approval of both."""
+    rules, its = ({(one["policy"], one["rule"]) for one in each.request["rules"]} for each in (grant, other))
+    return grant.request["endpoint"] == other.request["endpoint"] and not rules.isdisjoint(its)
 
 
 def _kin(grant: GrantView, other: GrantView) -> bool:
@@ -174,7 +232,7 @@ def _kin(grant: GrantView, other: GrantView) -> bool:
 
 
 def _fact_values(grant: GrantView) -> dict[str, str]:
-    """Return what is compared with the last yes: each value under its name."""
+    """Return what is compared with an earlier call: each value under its name."""
     request = grant.request
     values = {str(item["name"]): str(item["value"]) for item in request.get("display") or ()}
     values |= {f"property {name}": str(value) for name, value in (request["resource"].get("properties") or {}).items()}
@@ -189,6 +247,7 @@ def _fact_values(grant: GrantView) -> dict[str, str]:
         signed = f", signed: {step.signature}" if step.signature else ""
         values[f"step {step.name}"] = f"{step.count} {step.kind} of {groups}{signed}"
     return values | {
+        "action": str(request["action"]["name"]),
         "resource": grant.resource,
         "requester": f"{request['requester']['username']} ({request['origin']})",
         "excluded": json.dumps(sorted(grant.excluded)),
@@ -214,13 +273,11 @@ def _escape(text: str | None) -> str:
 
 def _otherwise(grant: GrantView) -> Iterator[Fact]:
     if grant.phase != "Pending":
-        yield _fact("Now", f"It is {legible(grant.phase)}. No answer is expected.")
+        yield _fact("Now", f"It is {legible(grant.phase)}. No review is expected.")
         yield from grantfacts.status(grant)
         return
-    yield _fact("On a no", "The request ends for good and the call stays denied. It can be asked for again later.")
-    yield _fact(
-        "On no answer", f"The request ends by itself{grantfacts.deadline_clause(grant)}. Until then the call is denied."
-    )
+    yield _fact("Deny", "The request ends for good and the call stays denied. It can be requested again later.")
+    yield _fact("Do nothing", f"The request expires{grantfacts.deadline_clause(grant)}. Until then the call is denied.")
     yield from grantfacts.status(grant)
 
 

@@ -24,6 +24,7 @@ PAGES: Final = (
     re.compile(r"/"),
     re.compile(rf"/grants/{_NAME}/{_NAME}"),
     re.compile(rf"/endpoints(?:/{_NAME}/{_NAME}(?:/(?:cell|together))?)?"),
+    re.compile(r"/overview"),
     re.compile(r"/access"),
     re.compile(r"/passkeys"),
     re.compile(r"/decisions(?:/[A-Za-z0-9_-]{22}/(?:0|[1-9][0-9]{0,15}))?"),

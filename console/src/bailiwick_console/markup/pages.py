@@ -19,10 +19,16 @@ _HERE: Final = Path(__file__).parents[1]
 STATIC: Final = {
     "console.css": "text/css",
     "icon.svg": "image/svg+xml",
-    **dict.fromkeys(("console.js", "passkey.js"), "text/javascript"),
+    **dict.fromkeys(("charts.js", "console.js", "keys.js", "passkey.js", "decide.js"), "text/javascript"),
 }
-"""Files that are served as they are, with their media types."""
-_ROOMS: Final = (".", "access", "endpoints", "passkeys", "records")
+"""Files of ours that are served as they are, with their media types."""
+VENDORED: Final = {
+    **dict.fromkeys(("open-props-colors.css", "open-props-shadows.css", "open-props-sizes.css"), "text/css"),
+    "uplot.css": "text/css",
+    "uplot.js": "text/javascript",
+}
+"""Files of others that are served as they are. `vendored/manifest.toml` says where each is from."""
+_ROOMS: Final = (".", "access", "dashboard", "endpoints", "passkeys", "records")
 """The folders that have templates: no two of them have one of the same name."""
 
 
@@ -36,9 +42,12 @@ def typed_markup(text: str) -> Markup:
     return escape(text)
 
 
-def static(name: str) -> bytes:
-    """Return a file of `STATIC`."""
-    return (_HERE / "static" / name).read_bytes()
+def static(name: str) -> tuple[bytes, str] | None:
+    """Return a file of `STATIC` or `VENDORED` and its media type; None where there is none of this name."""
+    for folder, files in (("static", STATIC), ("vendored", VENDORED)):
+        if name in files:
+            return (_HERE / folder / name).read_bytes(), files[name]
+    return None
 
 
 @functools.cache

@@ -1,5 +1,5 @@
-// What the pages can do better with a script: keep the inbox fresh, say that an open grant has changed, and enable
-// Approve once all was on screen. A stream of the console tells when; where there is none, the inbox asks by itself.
+// What the pages can do better with a script: keep the inbox fresh, and say that an open grant has changed. A stream of
+// the console tells when; where there is none, the inbox asks by itself.
 // Nothing hangs on it: the server checks again, and every page works without. No text is ever read as markup here.
 "use strict";
 
@@ -96,35 +96,6 @@
     }
   }
 
-  function guard(form) {
-    const approve = form.querySelectorAll(".approve");
-    const reason = form.elements.reason;
-    const cut = document.getElementById("cut");
-    let seen = false;
-    const judge = () => {
-      cut.hidden = whole();
-      const ready = seen && cut.hidden && reason.value.trim();
-      approve.forEach((button) => (button.disabled = !ready));
-    };
-    new IntersectionObserver((entries, observer) => {
-      if (entries.some((entry) => entry.isIntersecting)) {
-        seen = true;
-        observer.disconnect();
-        judge();
-      }
-    }).observe(document.getElementById("end-of-facts"));
-    form.addEventListener("input", judge);
-    addEventListener("resize", judge);
-    judge();
-  }
-
-  // Whether no fact is wider than its place, with the fonts and the size of text of this browser: what is cut off is
-  // not approved. The style sheet lets every text wrap, but one letter alone can be wider than the page.
-  function whole() {
-    const places = document.querySelectorAll("html, main h1, main dt, main dd, main li, main blockquote");
-    return [...places].every((one) => one.scrollWidth <= one.clientWidth + 1);
-  }
-
   function once(form) {
     form.addEventListener("submit", () => {
       // One press, one review or revocation. Later, so that the button that was pressed is still sent.
@@ -205,15 +176,11 @@
 
   const live = document.getElementById("live");
   const moved = document.getElementById("moved");
-  const form = document.getElementById("review");
   if (live) {
     follow(live);
   }
   if (moved) {
     watch(moved);
-  }
-  if (form) {
-    guard(form);
   }
   document.querySelectorAll("form").forEach(once);
   addEventListener("pageshow", (event) => {

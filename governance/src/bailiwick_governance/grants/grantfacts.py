@@ -112,13 +112,13 @@ def arguments(grant: GrantView) -> Iterator[Fact]:
     elif not items:
         yield _fact("Arguments", "not shown", "yellow")
     if hides(grant):
-        yield _fact("Hidden", "Not all of the call is shown. A yes covers the rest of it, unseen", "yellow")
+        yield _fact("Hidden", "Not all of the call is shown. An approval covers the rest of it, unseen", "yellow")
     if items:
         yield FactRows("Call", tuple(_display_line(item) for item in items), aligned=True)
 
 
 def hides(grant: GrantView) -> bool:
-    """Tell whether a yes covers values of the call that are not shown, as far as the grant itself tells."""
+    """Tell whether an approval covers values of the call that are not shown, as far as the grant itself tells."""
     request = grant.request
     items, binding = request.get("display") or (), request["binding"]
     if binding["mode"] == "Scope":
@@ -172,6 +172,11 @@ def binding(grant: GrantView) -> Iterator[Fact]:
         yield _fact("Repeats", f"the same request ({body}) with the same Idempotency-Key ({key}) returns this grant")
     for name, value in _unknown(request):
         yield _fact(legible(name), _json_text(value))
+
+
+def stored_parties(grant: GrantView) -> Iterator[Fact]:
+    """Yield subject, actors, action and resource as JSON, in which no text can be taken for another."""
+    request = grant.request
     yield _fact("As stored", _json_text({name: request[name] for name in _AS_STORED if name in request}))
 
 

@@ -142,7 +142,7 @@ def test_what_is_bound_and_not_shown_is_said_to_be(
     members: list[str], display: list[dict[str, str]], hidden: bool
 ) -> None:
     text = shown(binding={"mode": "Exact", "digest": DIGEST, "members": members}, display=display)
-    assert ("A yes covers the rest of it, unseen" in text) == hidden
+    assert ("An approval covers the rest of it, unseen" in text) == hidden
     assert f"of the context {', '.join(members) or 'nothing'}\n" in text
 
 

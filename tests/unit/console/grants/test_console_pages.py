@@ -22,15 +22,15 @@ from unit.governance.cases import DIGEST, NOW, OWNERS, at, review, step, stored,
 
 CAROL: Final = CurrentUser("carol", ("crm-owners",))
 TITLES: Final = (
-    "1. Who calls",
-    "2. What is to be done",
-    "3. With which arguments",
-    "4. What a yes gives",
-    "5. Why you are asked",
-    "6. What is new since your last yes",
-    "7. Whose yes is needed",
-    "8. What happens on a no, and on no answer",
-    "9. What the requester says",
+    "1. Who is calling",
+    "2. Requested action",
+    "3. Arguments",
+    "4. If you approve",
+    "5. Why approval is required",
+    "6. Compared with the last approved call",
+    "7. Who must approve",
+    "8. If you deny or do nothing",
+    "9. The requester's reason",
     "10. You act as",
 )
 PAYLOADS: Final = (
@@ -85,10 +85,26 @@ def read(text: str) -> str:
     return " ".join("".join(Seen(text).words).split())
 
 
-def test_the_ten_points_stand_in_their_order_and_nothing_is_folded_in() -> None:
-    text = shown(view(reason="please"))
+def test_the_ten_points_stand_in_their_order_and_only_json_is_folded_of_which_each_value_stands_above() -> None:
+    text = shown(
+        view(
+            reason="please",
+            subject={"type": "subject-type", "id": "subject-id", "uid": "subject-uid"},
+            actors=[{"issuer": "actor-issuer", "id": "actor-id", "uid": "actor-uid"}],
+            action={"name": "action-name"},
+            resource={"type": "resource-type", "id": "resource-id", "properties": {"property": "property-value"}},
+        )
+    )
     assert tuple(html.unescape(title) for title in re.findall(r"<h2 id=[^>]*>([^<]*)</h2>", text))[:10] == TITLES
-    assert {"details", "summary", "dialog"}.isdisjoint(Seen(text).tags)
+    (folded,) = re.findall(r"<details>.*?</details>", text, re.DOTALL)
+    assert read(folded).startswith("As stored (JSON) As stored {")
+    facts = text.partition('<div class="points">')[2].partition('<div id="end-of-facts">')[0].replace(folded, "")
+    values = re.findall(r"\w+-(?:type|id|uid|issuer|name|value)", html.unescape(folded))
+    assert len(values) == 10
+    for value in values:
+        # In a row of its own, as nothing but a value.
+        assert re.search(rf"<dd><bdi class=\"text bold\">{value}</bdi></dd>", facts), value
+    assert "dialog" not in Seen(text).tags
     assert "ellipsis" not in text
     # All of it before the form.
     assert text.index("10. You act as") < text.index("<form")
@@ -171,7 +187,7 @@ def test_what_a_reviewer_typed_comes_back_as_it_was_typed() -> None:
             "to the last byte, also where you are not shown it",
         ),
         (view(origin="PreApproved"), "no: the request names the subject, and no call was made yet"),
-        (view(requester="carol"), "You have a part in this call"),
+        (view(requester="carol"), "You take part in this call"),
         (view(review("carol")), "You have reviewed it already"),
         (view(status={"phase": "Denied"}), "It is Denied: it can no longer be reviewed"),
         (view(now=NOW + 7200), "It is Expired"),
@@ -190,10 +206,8 @@ def test_who_cannot_review_any_step_is_told_what_each_wants() -> None:
 
 def test_the_group_that_is_recorded_of_several_stands_on_the_button() -> None:
     several = {**OWNERS, "groups": ["sec", "crm-owners", "ops"]}
-    assert "by system:serviceaccount:agents:crm-agent as crm-owners Deny as crm-owners" in read(
-        shown(view(steps=[step(several)]))
-    )
-    assert "Deny If you are not sure" in read(shown(view()))
+    assert "Approve as crm-owners Deny as crm-owners" in read(shown(view(steps=[step(several)])))
+    assert "Approve Deny Withdraw the request" in read(shown(view()))
 
 
 @pytest.mark.parametrize(
@@ -294,7 +308,7 @@ def test_a_first_yes_is_said_to_be_one_and_a_later_one_shows_what_is_new() -> No
     before = earlier("last", "carol", display=[{"name": "args.amount", "value": "20"}], intent="support")
     text = read(shown(now, [before]))
     assert "First time" not in text
-    assert "Last yes last, which was asked for 60m ago (yeses of yours that are still stored: 1)" in text
+    assert "Your last approval last, requested 60m ago (approvals of yours that are still stored: 1)" in text
     assert "Different now args.amount 20 → 9000" in text
     same = earlier("last", "carol", display=[{"name": "args.amount", "value": "9000"}], intent="support")
     assert "Different now nothing that is shown" in read(shown(now, [same]))
@@ -341,8 +355,8 @@ def test_whatever_is_new_since_the_last_yes_is_told(
 def test_each_actor_is_told_on_a_line_of_its_own() -> None:
     two = view(actors=[{"id": "a"}, {"id": "b", "issuer": "https://i"}])
     one = view(actors=[{"id": "a <- b of https://i"}])
-    assert "Actors 1 a 2 b of https://i Intent" in read(shown(two))
-    assert "Actors 1 a <- b of https://i Intent" in read(shown(one))
+    assert "Actor 1 id a Actor 2 issuer https://i id b Intent" in read(shown(two))
+    assert "Actor id a <- b of https://i Intent" in read(shown(one))
     assert '"actors": [{"id": "a"}, {"id": "b", "issuer": "https://i"}]' in read(shown(two))
 
 
@@ -368,7 +382,7 @@ def test_a_list_escapes_what_it_shows() -> None:
         text = views.inbox(page(lists, InboxList.REVIEW, 1), None).text
         assert text is not None
         assert {tag: Seen(text).tags.count(tag) for tag in ("script", "img", "svg", "meta")} == {
-            "script": 1,
+            "script": 2,
             "img": 0,
             "svg": 0,
             "meta": 3,
