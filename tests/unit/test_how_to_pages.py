@@ -13,7 +13,8 @@ ROOT: Final = DOCS.parent
 ENFORCEMENT: Final = ROOT / "examples" / "enforcement"
 # Not of an enforcement point. Tests type what they show: tests/process/cli, tests/process/evidence/test_audit_page.py,
 # tests/process/webhook/test_shadow_page.py, tests/chart/test_console.py, tests/cluster/test_approvals_page.py,
-# tests/cluster/cli/test_notifying.py, tests/process/cli/test_reviewers.py, tests/process/webhook/test_clients_page.py.
+# tests/cluster/cli/test_notifying.py, tests/process/cli/test_reviewers.py, tests/process/webhook/test_clients_page.py,
+# tests/cluster/coverage/test_coverage_page.py.
 APART_FROM_POINTS: Final = frozenset(
     {
         "approvals.md",
@@ -22,6 +23,7 @@ APART_FROM_POINTS: Final = frozenset(
         "clients.md",
         "console-in-the-cluster.md",
         "console.md",
+        "coverage.md",
         "diff-policies.md",
         "gate-changes.md",
         "guards-on-disk.md",

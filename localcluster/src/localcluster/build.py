@@ -148,6 +148,11 @@ def litewitness() -> Recipe:
     return GoRecipe((pins.litewitness(),), usual="usually a minute")
 
 
+def netpolicies() -> Recipe:
+    """Return the recipe of what judges NetworkPolicies by a library that is not ours."""
+    return GoRecipe((pins.netpolicies(),), usual="usually 2 minutes")
+
+
 def folder_of(recipe: Recipe) -> Path:
     """Where the binaries of a recipe are, or will be."""
     return builds_folder() / recipe.digest / "bin"

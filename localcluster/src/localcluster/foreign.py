@@ -15,6 +15,7 @@ from localcluster.errors import BuildError
 from localcluster.pins import PINS, Module
 from localcluster.progress import Terminal
 
+GATEWAY_API: Final = "sigs.k8s.io/gateway-api"
 _MODULE: Final = Module("foreign", {}, {})
 # Of each project: its Go module, where in it the definitions lie, and which of them are wanted.
 _FOLDERS: Final = {
@@ -23,15 +24,19 @@ _FOLDERS: Final = {
         "example/prometheus-operator-crd",
         r"monitoring\.coreos\.com_(servicemonitors|podmonitors|prometheusrules)\.yaml",
     ),
+    GATEWAY_API: ("config/crd/standard", r"gateway\.networking\.k8s\.io_(httproutes|grpcroutes)\.yaml"),
 }
 _SECONDS: Final = 300
 
 
-def definitions() -> list[Path]:
-    """Return the files, one definition each. Raises `ToolchainError` without a Go, `BuildError` without the modules."""
+def definitions(*projects: str) -> list[Path]:
+    """Return the files of these projects, or of all, one definition each.
+
+    Raises `ToolchainError` without a Go, `BuildError` without the modules.
+    """
     go = toolchain.find(_MODULE.go_version(), Terminal())
     answer = subprocess.run(  # noqa: S603 - the go that was found
-        [go.path, "mod", "download", "-json", *_FOLDERS],
+        [go.path, "mod", "download", "-json", *(projects or _FOLDERS)],
         cwd=PINS / _MODULE.name,
         env=toolchain.environment(),
         capture_output=True,

@@ -94,6 +94,11 @@ def litewitness() -> Module:
     return Module("litewitness", {"litewitness": "filippo.io/torchwood/cmd/litewitness", "keyagent": "."}, {})
 
 
+def netpolicies() -> Module:
+    """What judges packets by NetworkPolicies and is not ours, with the source that asks it beside its go.mod."""
+    return Module("netpolicies", {"netpolicies": "."}, {})
+
+
 def _of_kubernetes(name: str, *commands: str) -> Module:
     programs = {command: f"k8s.io/kubernetes/cmd/{command}" for command in commands}
     version = Module(name, programs, {}).version_of("k8s.io/kubernetes")

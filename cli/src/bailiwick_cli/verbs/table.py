@@ -61,6 +61,7 @@ COMMANDS: Final = VerbTable(
         "replay": "logverbs.ReplayFlags",
         "unused": "logverbs.UnusedFlags",
         "suggest": "logverbs.SuggestFlags",
+        "coverage": "coverageverbs.CoverageFlags",
     }
 )
 GROUPS: Final = {
