@@ -134,7 +134,7 @@ def test_the_usage_is_what_is_typed(name: str, arguments: str) -> None:
         ("nothing",),
         ("list", "--nothing"),
         ("show",),
-        ("approve", "agr-x"),
+        ("approve",),
         ("list", "-o", "xml"),
         ("request", "a"),
         ("audit", "verify"),

@@ -78,10 +78,19 @@ def read_through(page: "Page") -> None:
     while page.evaluate("scrollY") < end - 1:
         before = page.evaluate("scrollY")
         page.mouse.wheel(0, 150)
-        # The wheel is heard of later, and what was on the screen is noted a frame after.
-        page.wait_for_function("before => scrollY > before", arg=before)
+        # The wheel is heard of later, also by a page without scripts, on which a function cannot be waited for.
+        _await_scrolled(page, before)
+        # What was on the screen is noted a frame after.
         page.wait_for_timeout(40)
     page.wait_for_timeout(40)
+
+
+def _await_scrolled(page: "Page", before: float) -> None:
+    for _ in range(600):
+        if page.evaluate("scrollY") > before:
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("the page did not scroll")
 
 
 def await_held(page: "Page", held: Sequence["Route"]) -> None:

@@ -35,14 +35,32 @@ class PageView:
         return [value for _, shown, values in self.rows if meaning(shown) == label for value in values]
 
 
+# As decide.js judges: at most this part of the window.
+_JUDGED: Final = """() => {
+  const bar = document.querySelector(".bar.pinned");
+  return bar === null || bar.offsetHeight <= innerHeight * 0.45;
+}"""
+
+
 def look(page: "Page", width: int, size: int = 100) -> PageView:
     """Measure the page at a width, with texts of this size. Fits the window to no text: it scrolls as a reader does."""
     page.wait_for_load_state()
     page.set_viewport_size({"width": width, "height": 900})
     page.evaluate(_RESIZE, size)
+    _await_judged_bar(page)
     found: Any = page.evaluate(_PROBE)
     rows = tuple((row["list"], row["label"], tuple(row["values"])) for row in found["rows"])
     return PageView(tuple(found["problems"]), rows, tuple(found["cells"]))
+
+
+def _await_judged_bar(page: "Page") -> None:
+    """Wait until a bar that is kept in view was judged by its size of now: a frame later it may no longer be kept."""
+    for _ in range(200):
+        if page.evaluate(_JUDGED):
+            return
+        page.wait_for_timeout(50)
+    message = "the bar of a request is kept in view, and is too high for that"
+    raise AssertionError(message)
 
 
 def meaning(shown: str) -> str | None:
