@@ -6,8 +6,8 @@ Holds: the attacker is an administrator. Neither attack changes the spec of a de
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP, VERSION
-from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_HISTORIES, GROUP, VERSION
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, ENDPOINT_DATA_CRD, ENDPOINT_POLICIES_CRD
 from bailiwick_api.times import stamp
 from bailiwick_engine.approval.definitions import PATH
 from localcluster.rest import Answer, Rest
@@ -75,16 +75,7 @@ class Definitions:
 
     def redirect(self) -> Answer:
         """Write that the second definition is served by the names of grants, and established."""
-        conditions = [one for one in self._conditions(SECOND_DEFINITION) if one["type"] != "Established"]
-        established = {"type": "Established", "status": "True", "reason": "Test", "message": ""}
-        conditions.append({**established, "lastTransitionTime": stamp(datetime.now(UTC))})
-        names = {
-            "plural": APPROVAL_GRANTS,
-            "singular": "evil",
-            "kind": "ApprovalGrant",
-            "listKind": "ApprovalGrantList",
-        }
-        status = {"acceptedNames": names, "conditions": conditions}
+        status = _pointed(self._status(SECOND_DEFINITION), APPROVAL_GRANTS, "ApprovalGrant")
         return self._admin.patch(SECOND_DEFINITION, {"status": status}, "merge", "status")
 
     def second_path(self, namespace: str, name: str) -> str:
@@ -115,3 +106,65 @@ class Definitions:
     def _status(self, path: str) -> Object:
         status: Object = accepted(self._admin.get(path)).get("status") or {}
         return status
+
+
+class OwnDefinition:
+    """The definition of data, to be made one that leads to other objects of ours. Nobody guards the objects of its own.
+
+    Its attacker gives its name to the definition of policies first. So its names conflict when it is created anew, and
+    the API server leaves the ones that are written into its status.
+    """
+
+    def __init__(self, admin: Rest) -> None:
+        self._admin = admin
+        self._path = f"{PATH}/{ENDPOINT_DATA_CRD}"
+        self._policies = f"{PATH}/{ENDPOINT_POLICIES_CRD}"
+
+    def point_at_grants(self) -> None:
+        """Have it lead to grants."""
+        self._point_at(APPROVAL_GRANTS, "ApprovalGrant")
+
+    def point_at_histories(self) -> None:
+        """Have it lead to histories."""
+        self._point_at(ENDPOINT_HISTORIES, "EndpointHistory")
+
+    def _point_at(self, plural: str, kind: str) -> None:
+        self.remove()
+        self._claim(["epol", ENDPOINT_DATA])
+        alias = other_definition(ENDPOINT_DATA, "EndpointPolicy")
+        alias["spec"]["names"]["singular"] = "endpointdatum"
+        accepted(self._admin.create(alias))
+        until(lambda: self._status(self._path).get("conditions"), "the API server has looked at it")
+        accepted(
+            self._admin.patch(
+                self._path, {"status": _pointed(self._status(self._path), plural, kind)}, "merge", "status"
+            )
+        )
+
+    def path(self, namespace: str, name: str) -> str:
+        """Return the second path of an object; waits until it leads there."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{ENDPOINT_DATA}/{name}"
+        until(lambda: self._admin.get(path).ok, "the object is read by the other definition", 30)
+        return path
+
+    def remove(self) -> None:
+        """Delete it, with every object that it leads to."""
+        self._admin.delete(self._path)
+        until(lambda: self._admin.get(self._path).status == 404, "it is gone", 30)
+
+    def _claim(self, short: list[str]) -> None:
+        accepted(self._admin.patch(self._policies, {"spec": {"names": {"shortNames": short}}}, "merge"))
+        until(lambda: self._status(self._policies)["acceptedNames"].get("shortNames") == short, "it has these names")
+
+    def _status(self, path: str) -> Object:
+        status: Object = accepted(self._admin.get(path)).get("status") or {}
+        return status
+
+
+def _pointed(status: Object, plural: str, kind: str) -> Object:
+    """Return the status of an established definition that is served by other names."""
+    conditions = [one for one in status.get("conditions") or [] if one["type"] != "Established"]
+    established = {"type": "Established", "status": "True", "reason": "Test", "message": ""}
+    conditions.append({**established, "lastTransitionTime": stamp(datetime.now(UTC))})
+    names = {"plural": plural, "singular": "evil", "kind": kind, "listKind": f"{kind}List"}
+    return {"acceptedNames": names, "conditions": conditions}
