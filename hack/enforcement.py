@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.meta import ENDPOINT_POLICIES
-from bailiwick_api.manifests import crds, guards, historyguards, rbac, revocationguards
+from bailiwick_api.manifests import crds, definitionguard, guards, historyguards, rbac, revocationguards
 
 SHIPPED: Final = Installation()
 Kind = Literal["ApprovalGrant", "EndpointPolicy"]
@@ -88,6 +88,11 @@ def writing_history(message: str) -> Expression:
 def deleting_history(message: str) -> Expression:
     """Return an expression of the guard that sees deletions of histories."""
     return Expression(historyguards.HISTORY_DELETE, message)
+
+
+def defining(message: str) -> Expression:
+    """Return an expression of the guard that sees definitions of the group as they are written."""
+    return Expression(definitionguard.DEFINITIONS, message)
 
 
 def writing_revocation(message: str) -> Expression:

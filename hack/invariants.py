@@ -8,7 +8,7 @@ from typing import Final
 
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.meta import SUBJECT_REVOCATIONS
-from bailiwick_api.manifests import guards, historyguards, revocationguards
+from bailiwick_api.manifests import definitionguard, guards, historyguards, revocationguards
 from enforcement import (
     Code,
     Field,
@@ -16,6 +16,7 @@ from enforcement import (
     NoField,
     Role,
     SchemaRule,
+    defining,
     deleting,
     deleting_history,
     opening,
@@ -363,7 +364,8 @@ INVARIANTS: Final = (
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
         " are not the proven ones no grant is used (`approval_unverifiable`): stored as shipped, served by their own"
-        " names, with no other definition in the group. With keep on an API server's disk, no account changes or"
+        " names, with no other definition in the group. One of the guards refuses every other definition and every"
+        " other name, so none comes and goes without a trace. With keep on an API server's disk, no account changes or"
         " deletes a guard, its binding or a guarded definition through it, adds a definition to the group or gives one"
         " other names, or sends a group that decides to another server.",
         (
@@ -371,15 +373,19 @@ INVARIANTS: Final = (
             Code("bailiwick_webhook.store.guard.GuardWatch"),
             _DEVIATIONS,
             Code("bailiwick_engine.approval.definitions.intrusions"),
+            defining(definitionguard.FOREIGN),
+            defining(definitionguard.OWN_NAMES),
+            defining(definitionguard.CANARY_IS_NEVER_DEFINED),
+            Code("bailiwick_operator.guard.changes.GuardChanges"),
             Code("bailiwick_api.manifests.keep.keep_documents"),
         ),
     ),
     Invariant(
         27,
         "A decision counts again the reviews that a grant holds and the operator saw under a proven guard, not phases."
-        " What came while a definition of others was seen in the group is void. Where keep is required, no guard is"
-        " proven unless the operator saw, at each API server that the cluster names, a refusal"
-        " that only that server's own disk can make.",
+        " What came while a definition of others was seen in the group is void. While an operator leads, no record of"
+        " proofs but its own counts. Where keep is required, no guard is proven unless the operator saw, at each API"
+        " server that the cluster names, a refusal that only that server's own disk can make.",
         (
             _TALLY,
             _FITNESS,

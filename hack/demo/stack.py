@@ -36,7 +36,8 @@ MANIFESTS: Final = (
     ("crds/subjectrevocations.yaml",),
     ("crds/rbac/accounts.yaml", "crds/rbac/operator.yaml", "crds/rbac/webhook.yaml", "crds/rbac/people.yaml"),
     ("crds/guards/open.yaml", "crds/guards/review.yaml", "crds/guards/status.yaml", "crds/guards/delete.yaml"),
-    ("crds/guards/history-write.yaml", "crds/guards/history-delete.yaml", "crds/guards/revocations-write.yaml"),
+    ("crds/guards/history-write.yaml", "crds/guards/history-delete.yaml", "crds/guards/definitions.yaml"),
+    ("crds/guards/revocations-write.yaml",),
 )
 CRM_ENDPOINT: Final = "crm/crm-api"
 CRM_ACCOUNT: Final = Account("crm", "crm-api", (ENFORCER_AUDIENCE,))

@@ -117,7 +117,7 @@ def test_it_knows_the_registrars_and_where_passkeys_sign() -> None:
         args = rendering.args(process)
         assert [flag for flag in args if flag.startswith("--passkey-origin")] == origins
         assert {*known} <= set(args)
-    for part in ("webhook", "operator"):
+    for part in ("console", "webhook", "operator"):
         assert "--reviewers-installation=production" in rendering.args(part)
     (container,) = rendering.pods()["Deployment/bailiwick-console"]["containers"]
     assert "/etc/bailiwick/registrars" in {one["mountPath"] for one in container["volumeMounts"]}

@@ -52,6 +52,7 @@ OPERATOR_EVERYWHERE: Final = {
     "admissionregistration.k8s.io/validatingwebhookconfigurations:bailiwick-endpointpolicies": "get patch",
     "discovery.k8s.io/endpointslices:kubernetes": "get",
     "admissionregistration.k8s.io/validatingadmissionpolicybindings:bailiwick-keep-probe": "create patch",
+    "apiextensions.k8s.io/customresourcedefinitions:canaries.canary.bailiwick.dev": "create patch",
     "certificates.k8s.io/clustertrustbundles:bailiwick.dev:serving:ca": "get create patch",
     "certificates.k8s.io/signers:bailiwick.dev/serving": "attest",
     **GUARD,

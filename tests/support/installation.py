@@ -75,3 +75,5 @@ def _ask(operator: Rest, path: str, probe: Probe) -> Answer:
             return operator.patch(path, probe.body, "json", "status", dry_run=True)
         case "delete":
             return operator.delete(path, dry_run=True)
+        case "apply-definition":
+            return operator.apply(probe.body, MANAGER, dry_run=True)

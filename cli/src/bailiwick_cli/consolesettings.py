@@ -29,7 +29,9 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
     if "openid" not in scopes:
         raise CliError("--scope: openid is missing: without it, no issuer gives an id token")
     address = PublicAddress(flags.public_url, _passkey_host(flags.passkey_rp_id, str(public.hostname)))
-    registrars = registrars_of(flags.registrar_keys, flags.registrar_quorum, flags.passkey_origin)
+    registrars = registrars_of(
+        flags.registrar_keys, flags.registrar_quorum, flags.passkey_origin, flags.reviewers_installation
+    )
     if registrars.origins and address.origin not in registrars.origins:
         raise CliError(f"--passkey-origin: {address.origin} is missing, the origin of --public-url")
     return HostedSettings(

@@ -19,6 +19,23 @@ InstallationOption = Annotated[
 ]
 INSTALLATION: Final = "bailiwick-system"
 """Where it is unless somebody says otherwise: as `bailiwick_api` has it, which is too much for this module."""
+PasskeyOriginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--passkey-origin",
+        metavar="ORIGIN",
+        help="An origin where passkeys sign, as the decision point has it. Repeatable. Needs keys of registrars."
+        " Default: any origin of the host that a passkey is for.",
+    ),
+]
+ReviewersInstallationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--reviewers-installation",
+        metavar="NAME",
+        help="The installation whose files of reviewers' keys count. Needs keys of registrars. Default: any.",
+    ),
+]
 
 
 class Output(StrEnum):

@@ -12,13 +12,22 @@ from bailiwick_engine.signatures.publickey import PublicKey
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, parse_registrars
 
 
-def registrars_of(file: str | None, quorum: int | None, origins: list[str] | None) -> Registrars:
-    """Return the registrars of a file, or none. `origins`: where passkeys sign. Raises `CliError`."""
+def registrars_of(
+    file: str | None, quorum: int | None, origins: list[str] | None, installation: str | None
+) -> Registrars:
+    """Return the registrars of a file, or none. For the others see `read_registrars`. Raises `CliError`."""
     if file is not None:
-        return read_registrars([file], quorum, origins)
-    if origins:
-        raise CliError("--passkey-origin needs --registrar-keys: registrars enrol the passkeys of reviewers")
+        return read_registrars([file], quorum, origins, installation)
+    require_registrars("--registrar-keys", origins, installation)
     return NO_REGISTRARS
+
+
+def require_registrars(flag: str, origins: list[str] | None, installation: str | None) -> None:
+    """Refuse what means nothing where there are no registrars. `flag`: what names their keys. Raises `CliError`."""
+    if origins:
+        raise CliError(f"--passkey-origin needs {flag}: registrars enrol the passkeys of reviewers")
+    if installation is not None:
+        raise CliError(f"--reviewers-installation needs {flag}: it is compared with what registrars signed")
 
 
 def quorum_of(keys: int, asked: int | None) -> int:
@@ -38,7 +47,7 @@ def read_registrars(
 ) -> Registrars:
     """Return the registrars of all files. Without `origins`, passkeys are judged by the RP id that they are for.
 
-    Raises `CliError`.
+    `installation`: whose file of reviewers' keys counts; None: that of any. Raises `CliError`.
     """
     keys = _keys(files)
     most = quorum_of(len(keys), quorum)

@@ -4,6 +4,8 @@ Holds: an answer is a value with any status, and only a missing answer raises (`
 here (see `bailiwick_kube`); a write is sent only while the lease is valid.
 """
 
+import json
+import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -11,11 +13,12 @@ from typing import Any, Final, Literal
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_kube.lists import ListPage, RefusedListError, pages
 from bailiwick_kube.paths import data_path, grants_path, histories_path, policies_path, revocations_path
-from bailiwick_kube.responses import ApiResponse
+from bailiwick_kube.responses import ApiResponse, is_success
 from bailiwick_kube.transport import (
     APPLY,
     JSON,
     JSON_PATCH,
+    METADATA,
     METADATA_LIST,
     ApiRequest,
     Method,
@@ -35,6 +38,11 @@ Kind = Literal["EndpointPolicy", "ApprovalGrant", "EndpointData"]
 _PATHS: Final = {"EndpointPolicy": policies_path, "ApprovalGrant": grants_path, "EndpointData": data_path}
 
 
+# A collection in which nothing happens says nothing, not even a bookmark, until the watch ends.
+_WATCH_SECONDS: Final = (45, 60)
+_GRACE_SECONDS: Final = 10.0
+
+
 class RefusedError(Exception):
     """The API server answered a read that must succeed with an error; the message is its own."""
 
@@ -45,6 +53,14 @@ class KubeList:
 
     items: tuple[Object, ...]
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectChange:
+    """What a watch says: an object of this name changed, or nothing (None) up to this resourceVersion."""
+
+    name: str | None
+    version: str
 
 
 class OperatorClient:
@@ -104,6 +120,21 @@ class OperatorClient:
                 yield page
         except RefusedListError as error:
             raise RefusedError(str(error)) from error
+
+    async def changes(self, path: str, version: str) -> AsyncIterator[ObjectChange]:
+        """Yield what changes in a collection from a version on, until the API server ends the watch.
+
+        Raises `RefusedError` where it cannot go on from that version, and `UnreachableError`.
+        """
+        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
+        query["timeoutSeconds"] = str(random.randint(*_WATCH_SECONDS))  # noqa: S311 - jitter, not a secret
+        request = ApiRequest("GET", path, query, accept=METADATA)
+        async with self._transport.stream(request, silence=_WATCH_SECONDS[1] + _GRACE_SECONDS) as stream:
+            if not is_success(stream.status):
+                message = f"watch {path}: {stream.status}"
+                raise RefusedError(message)
+            async for line in stream.lines:
+                yield _change(path, line)
 
     async def create(self, path: str, body: Object, *, dry_run: bool = False) -> ApiResponse:
         """Create in a collection."""
@@ -170,3 +201,15 @@ class OperatorClient:
 
 def _options(*, dry_run: bool = False) -> dict[str, str]:
     return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+
+
+def _change(path: str, line: bytes) -> ObjectChange:
+    try:
+        event = json.loads(line)
+        metadata = event["object"]["metadata"]
+        if event["type"] != "ERROR":
+            return ObjectChange(None if event["type"] == "BOOKMARK" else metadata["name"], metadata["resourceVersion"])
+        message = f"watch {path}: {event['object']['message']}"
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"watch {path}: {error!r}"
+    raise RefusedError(message)

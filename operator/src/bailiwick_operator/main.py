@@ -307,6 +307,7 @@ async def _lead(leader: Leader, watch: KopfWatch, leadership: Leadership, relist
         tasks.create_task(_hold(leadership, stop))
         tasks.create_task(leader.skew.run())
         tasks.create_task(leader.guard.run())
+        tasks.create_task(leader.guard.follow())
         tasks.create_task(leader.keep.run())
         tasks.create_task(leader.keys.run())
         tasks.create_task(leader.certificates.run())

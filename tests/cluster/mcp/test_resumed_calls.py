@@ -45,6 +45,7 @@ WHY: Final[Any] = {REASON_META: "INC-4412 the customer paid twice"}
 CONSOLE: Final = "https://console.example"
 # Of one wait. The decision point is looked at once in it, since it is shorter than what it asks for between two looks.
 WAIT: Final = 2.0
+NOT_OF_THIS_CALL: Final = "bad_request: requestState belongs to no approval of this call. Repeat the call without it."
 
 
 @dataclass
@@ -307,7 +308,7 @@ async def test_other_arguments_are_another_call(shop: Shop) -> None:
         await asyncio.to_thread(shop.tenant.approve, name)
         for order, cents in (("changed", 901), ("changed-too", 900)):
             error = await refusal(again(client, order, came.request_state, cents=cents))
-            assert (error.code, error.data["reason"]) == (-32001, "approval_token_invalid")
+            assert (error.code, error.message) == (-32602, NOT_OF_THIS_CALL)
         assert (shop.runs("changed"), shop.tenant.uses(name)) == (0, 0)
         # Another tool, too.
         sent = client.session.call_tool(
@@ -336,13 +337,38 @@ async def test_the_state_of_another_subject_runs_and_withdraws_nothing(shop: Sho
         assert shop.tenant.phase(name) == "Pending"
         await asyncio.to_thread(shop.tenant.approve, name)
         error = await refusal(again(other, "theirs", came.request_state))
-        assert (error.code, error.data["reason"]) == (-32001, "approval_token_invalid")
+        assert (error.code, error.message) == (-32602, NOT_OF_THIS_CALL)
         assert (shop.runs("theirs"), shop.tenant.uses(name)) == (0, 0)
         # Nor without a token that counts.
         async with sdk_client(shop.urls[0], token="x.y.z") as stranger:
             error = await refusal(again(stranger, "theirs", came.request_state))
             assert error.code == -32001
         assert text(await again(own, "theirs", came.request_state)) == "refunded theirs: 900"
+
+
+@pytest.mark.parametrize("theirs", ["another subject", "other arguments"])
+async def test_a_state_of_another_call_is_refused_at_once_and_tells_nothing_of_that_call(
+    shop: Shop, theirs: str
+) -> None:
+    """Pending, approved, denied or of no grant at all: the answer is the same."""
+    patient = await asyncio.to_thread(shop.start, shop.tenant.points[1], "--approval-wait-seconds", "30")
+    order = f"private-{theirs}"
+    who, shown = ("second", order) if theirs == "another subject" else ("agent", f"not-{order}")
+    async with (
+        sdk_client(shop.urls[0], token=shop.agent()) as own,
+        sdk_client(patient.url, token=shop.agent(who)) as other,
+    ):
+        came = await asked(own, order)
+        name = await asyncio.to_thread(shop.pending, order)
+        errors = []
+        async with asyncio.timeout(15):
+            errors.append(await refusal(again(other, shown, came.request_state)))
+            await asyncio.to_thread(shop.tenant.approve, name)
+            errors.append(await refusal(again(other, shown, came.request_state)))
+            errors.append(await refusal(again(other, shown, FORGED["of no grant"])))
+    assert [(error.code, error.message) for error in errors] == [(-32602, NOT_OF_THIS_CALL)] * 3
+    assert not any(OWNERS in str(error.data) or name in str(error.data) for error in errors)
+    assert (shop.runs(order), shop.runs(shown), shop.tenant.uses(name)) == (0, 0, 0)
 
 
 FORGED: Final = {

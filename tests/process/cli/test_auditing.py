@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from bailiwick_engine.signatures.passkeyorigins import LOCAL_CONSOLES
 from bailiwick_evidence.audit.claims import notes_of
 from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, verifier_key
 from support import commandline
 from support.commandline import Ran
 from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog, private_key, written
 from support.objects import Object
-from support.signatures.keys import KeyFile
+from support.signatures.keys import ORIGIN, RP_ID, KeyFile
 from support.signatures.logs import DAVES, LINE, approved, published, used
 
 
@@ -349,7 +350,7 @@ class TestTheLedger:
         assert (ran.code, "no grant agr-none" in ran.err) == (1, True)
 
 
-def signed(folder: Path, stored: Object) -> Ran:
+def signed(folder: Path, stored: Object, *more: str) -> Ran:
     """Verify a log with one use of this grant, by the ledger's file of keys and the registrar's key."""
     registrar = KeyFile.make(folder / "registrar")
     process, ledger = ProcessLog(5), ProcessLog(6, component="operator")
@@ -359,9 +360,8 @@ def signed(folder: Path, stored: Object) -> Ran:
     for name, log in (("used.log", process), ("signed-ledger.log", ledger)):
         (folder / name).write_bytes(b"".join(log.close().lines))
     (folder / "notes").write_text(f"{process.checkpoint()}\n{ledger.checkpoint()}")
-    return verify(
-        folder, "used.log", "signed-ledger.log", "--registrar-key", str(folder / "registrar.pub"), "-o", "json"
-    )
+    keys = ("--registrar-key", str(folder / "registrar.pub"))
+    return verify(folder, "used.log", "signed-ledger.log", *keys, *more, "-o", "json")
 
 
 @pytest.mark.invariant(30)
@@ -377,6 +377,36 @@ def test_signed_reviews_are_verified_by_the_registrars_key_and_a_forged_one_exit
     told = verify(folder, "used.log", "signed-ledger.log")
     assert "note: signed reviews are verified only with --registrar-key" in told.err
     assert "1 signed reviews, not verified" in told.out
+
+
+@pytest.mark.invariant(30)
+@pytest.mark.parametrize(
+    ("origins", "found"),
+    [
+        ([], []),
+        ([ORIGIN], []),
+        ([f"{ORIGIN}:443", "https://other.example"], []),
+        ([f"{ORIGIN}:8443"], ["badly-signed"]),
+        ([f"https://beside.{RP_ID}"], ["badly-signed"]),
+        ([LOCAL_CONSOLES], ["badly-signed"]),
+    ],
+)
+def test_a_passkey_that_was_used_at_another_origin_than_those_of_consoles_is_a_finding(
+    folder: Path, origins: list[str], found: list[str]
+) -> None:
+    ran = signed(folder, approved(), *(part for origin in origins for part in ("--passkey-origin", origin)))
+    findings = json.loads(ran.out)["reviews"]["findings"]
+    assert ([one["code"] for one in findings], ran.code) == (found, int(bool(found))), ran
+    assert all(f"the passkey was used at {ORIGIN}, where none of {RP_ID} is accepted" in str(one) for one in findings)
+
+
+def test_where_passkeys_sign_means_nothing_without_registrars(folder: Path) -> None:
+    for flag, value in (("--passkey-origin", ORIGIN), ("--reviewers-installation", "test")):
+        ran = verify(folder, "a.log", flag, value)
+        assert (ran.code, f"{flag} needs --registrar-key" in ran.err) == (2, True), ran
+    given = KeyFile.make(folder / "registrar").path.with_name("registrar.pub")
+    ran = verify(folder, "a.log", "--registrar-key", str(given), "--passkey-origin", "http://console.example")
+    assert (ran.code, "--passkey-origin: 'http://console.example' is not the origin" in ran.err) == (2, True), ran
 
 
 def test_a_file_that_holds_no_registrars_key_is_refused(folder: Path) -> None:

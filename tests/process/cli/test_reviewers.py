@@ -135,6 +135,40 @@ def test_as_many_registrars_as_are_asked_for_must_have_signed_the_very_file(desk
         assert (ran.code, "say with --registrar-quorum" in ran.err) == (2, True), ran
 
 
+def test_a_file_that_others_than_the_registrars_signed_is_neither_changed_nor_compared_with(desk: Desk) -> None:
+    registrars = ("--registrar-key", f"{desk.key('one')}.pub", "--registrar-key", f"{desk.key('two')}.pub")
+    asked = (*registrars, "--registrar-quorum", "1")
+    desk.add(desk.request("mallory"))
+    desk.sign("mallory")
+    older = desk.folder / "older.yaml"
+    older.write_text(desk.manifest.read_text())
+    changes = (
+        ("add", desk.manifest, desk.request("carol")),
+        ("add", desk.manifest, "--expires", "2099-12-01"),
+        ("remove", desk.manifest, parse_key_line(public_line(desk.key("mallory"))).fingerprint),
+    )
+    for verb, *given in changes:
+        ran = desk.run(verb, *given, *asked)
+        assert (ran.code, "registrars who signed it: 0, but 1 must. Start from a signed file" in ran.err) == (
+            2,
+            True,
+        ), ran
+        ran = desk.run(verb, *given, *asked, "--unsigned")
+        assert (ran.code, "--unsigned takes a file without valid signatures" in ran.err) == (2, True), ran
+        ran = desk.run(verb, *given, "--registrar-quorum", "1")
+        assert (ran.code, "--registrar-quorum needs --registrar-key" in ran.err) == (2, True), ran
+    assert desk.manifest.read_text() == older.read_text()
+    # Whoever reads the lines may take them over, and then the registrars sign.
+    desk.add(desk.request("carol"), more=("--unsigned",))
+    since = ("--key", desk.key("one"), "--yes", "--since", older)
+    ran = desk.run("sign", desk.manifest, *since, *asked)
+    assert (ran.code, "registrars who signed it: 0, but 1 must" in ran.err) == (2, True), ran
+    desk.sign("one")
+    desk.add(desk.request("dave"), more=asked)
+    ran = desk.run("add", desk.manifest, desk.request("erin"), *registrars, "--registrar-quorum", "2")
+    assert (ran.code, "no signature fits its lines" in ran.err) == (2, True), ran
+
+
 def test_a_file_is_for_one_installation_and_a_registrar_is_shown_which(desk: Desk) -> None:
     request = desk.request("carol")
     ran = desk.run("add", desk.manifest, request, "--expires", "2099-03-01")

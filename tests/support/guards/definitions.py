@@ -1,6 +1,7 @@
 """What somebody does who may change CustomResourceDefinitions: a second definition in the group, and other names.
 
-Holds: the attacker is an administrator. Neither attack changes the spec of a definition of ours.
+Holds: the attacker is an administrator. Neither attack changes the spec of a definition of ours. The guard of
+definitions refuses both, so it is lifted first.
 """
 
 from datetime import UTC, datetime
@@ -41,10 +42,14 @@ def second_definition(**version: Any) -> Object:  # noqa: ANN401 - any field
 
 
 class Definitions:
-    """The definitions of the group, to be tampered with by an administrator."""
+    """The definitions of the group, to be tampered with by an administrator who has lifted the guard over them."""
 
     def __init__(self, admin: Rest) -> None:
         self._admin = admin
+
+    def await_unguarded(self) -> None:
+        """Wait until nothing refuses a definition of others any more."""
+        until(lambda: self._admin.create(second_definition(), dry_run=True).ok, "no guard looks at definitions", 30)
 
     def rename_grants(self) -> Answer:
         """Write that the definition of grants is served by another plural, once."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
+from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
 from bailiwick_api.manifests.guards import NAMES, REVIEW
 from bailiwick_engine.approval import apiroutes
@@ -66,6 +67,14 @@ class Guards:
                 accepted(self._admin.replace({**stored.body, "spec": copy.deepcopy(document["spec"])}))
             else:
                 accepted(self._admin.create(document))
+
+    def fit_record(self) -> None:
+        """Write the record of proofs as an operator would that had just proven the guards as they are stored now."""
+        stored = [accepted(self._admin.get(path)) for path in paths(self._installed)]
+        version = accepted(self._admin.get(f"/apis/{API_VERSION}/{APPROVAL_GRANTS}"))["metadata"]["resourceVersion"]
+        found = fingerprint([*stored, *routes(self._admin)])
+        data = {"data": {"fingerprint": found, "resourceVersion": version}}
+        accepted(self._admin.patch(record_path(self._installed), data, "merge"))
 
     def await_recorded(self) -> None:
         """Wait until an operator has recorded the guards as they are stored now."""

@@ -1,4 +1,4 @@
-"""The guards again for two groups of their own, whole and with one expression left out, side by side in one cluster.
+"""The guards of grants and histories again for two groups of their own, whole and with one expression left out.
 
 Holds: the shipped guards are untouched, and other tests with them. In a namespace labelled `without-<guard>: <number>`
 that one expression is missing; every other expression of all guards is in force there.
@@ -10,6 +10,7 @@ from typing import Final
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests import crds, guards
+from bailiwick_api.manifests.definitionguard import DEFINITIONS
 from support.objects import Object
 from support.schemas.definitions import TEST_DOMAIN, nodes, schema_of, under
 
@@ -33,11 +34,16 @@ class Expression:
     message: str
 
 
+def policies(installation: Installation) -> list[Object]:
+    """Return the guards of namespaced kinds: the one of definitions has no namespace by which it could be left out."""
+    return [policy for policy in guards.guards(installation)[::2] if policy["metadata"]["name"] != DEFINITIONS]
+
+
 def expressions(installation: Installation) -> list[Expression]:
-    """Return every entry of the guards."""
+    """Return every entry of these guards."""
     return [
         Expression(policy["metadata"]["name"], entry["message"])
-        for policy in guards.guards(installation)[::2]
+        for policy in policies(installation)
         for entry in policy["spec"]["validations"]
     ]
 
@@ -61,7 +67,7 @@ def documents(installation: Installation) -> list[Object]:
     """Return definitions of both groups and every guard for them, whole and lacking."""
     out = [under(definition, STRICT) for definition in (crds.approval_grants(), crds.endpoint_histories())]
     out += [_without_rules(definition) for definition in (crds.approval_grants(), crds.endpoint_histories())]
-    for policy in guards.guards(installation)[::2]:
+    for policy in policies(installation):
         out += _bound(policy, "whole", {"operator": "DoesNotExist"})
         for number in range(len(policy["spec"]["validations"])):
             lacking = copy.deepcopy(policy)

@@ -36,7 +36,7 @@ def test_each_guard_is_bound_to_deny_everywhere() -> None:
         assert "matchConditions" not in policy["spec"]
 
 
-def test_the_guards_see_every_operation_that_can_change_a_grant_or_a_history() -> None:
+def test_the_guards_see_every_operation_that_can_change_a_grant_a_history_or_a_definition() -> None:
     seen = {
         (operation, resource)
         for policy in policies(Installation())
@@ -57,6 +57,11 @@ def test_the_guards_see_every_operation_that_can_change_a_grant_or_a_history() -
             (operation, f"endpointhistories/{part}")
             for operation in ("CREATE", "UPDATE")
             for part in ("status", "scale")
+        ),
+        *(
+            (operation, f"customresourcedefinitions{part}")
+            for operation in ("CREATE", "UPDATE")
+            for part in ("", "/status")
         ),
     }
 

@@ -31,7 +31,6 @@ CALL: Final = McpMessage(
 WAITS: Final = deny("approval_pending", dry_run=True, task={"id": TASK, "status": "pending"})
 MAY: Final = answer({"decision": True, "context": {"dry_run": True}})
 NEEDED: Final = deny("approval_required", dry_run=True)
-UNKNOWN: Final = answer({"type": "x:unknown_task", "detail": "no"}, 404)
 LOST: Final = answer({}, 500)
 
 
@@ -134,17 +133,32 @@ FLOWS: Final[dict[str, tuple[list[Scripted], list[str], object]]] = {
         OTHER,
     ),
     "not known here yet, pending": (
-        [NEEDED, task(), task()],
-        ["evaluation dry", "requests/TASK", "requests/TASK"],
+        [NEEDED, deny("approval_pending", task={"id": TASK, "status": "pending"}), task()],
+        ["evaluation dry", "evaluation shown", "requests/TASK"],
         TASK,
     ),
-    "not known here yet, approved": (
-        [NEEDED, task("approved"), allow()],
-        ["evaluation dry", "requests/TASK", "evaluation shown"],
+    "not known here yet, approved": ([NEEDED, allow()], ["evaluation dry", "evaluation shown"], True),
+    "not known here yet, approved, by a token": (
+        [NEEDED, deny("approval_token_required"), task("approved"), allow()],
+        ["evaluation dry", "evaluation shown", "requests/TASK", "evaluation shown"],
         True,
     ),
-    "not known anywhere": ([NEEDED, UNKNOWN], ["evaluation dry", "requests/TASK"], "approval_required"),
-    "ended": ([NEEDED, task("denied")], ["evaluation dry", "requests/TASK"], "approval_required"),
+    "not known here yet, denied": (
+        [NEEDED, deny("approval_denied")],
+        ["evaluation dry", "evaluation shown"],
+        "approval_denied",
+    ),
+    # Nothing is asked about the task, and the answer has nothing of it.
+    "of no approval of this call": (
+        [NEEDED, deny("approval_required")],
+        ["evaluation dry", "evaluation shown"],
+        "bad_request",
+    ),
+    "of another call, whose own denial asks": (
+        [NEEDED, deny("approval_pending", task={"id": OTHER, "status": "pending"})],
+        ["evaluation dry", "evaluation shown"],
+        "bad_request",
+    ),
     # Whatever it is, the decision itself says so.
     "not allowed any more": ([deny("no_rule"), deny("no_rule")], ["evaluation dry", "evaluation"], "no_rule"),
     "a token that does not count": (

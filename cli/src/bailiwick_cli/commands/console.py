@@ -35,7 +35,9 @@ def run(options: ConsoleFlags) -> int:
         )
     me = who_am_i(cluster)
     namespace = None if options.all_namespaces else cluster.namespace
-    registrars = registrars_of(options.registrar_keys, options.registrar_quorum, options.passkey_origin)
+    registrars = registrars_of(
+        options.registrar_keys, options.registrar_quorum, options.passkey_origin, options.reviewers_installation
+    )
     visitor = ConsoleVisitor(cluster, me, namespace, records, installation=options.installation, registrars=registrars)
     server.serve(visitor, browser=not options.no_browser)
     return Exit.OK

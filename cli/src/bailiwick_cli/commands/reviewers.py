@@ -27,7 +27,7 @@ from bailiwick_cli.verbs.reviewerverbs import (
     ReviewersSignFlags,
 )
 from bailiwick_engine.signatures.publickey import SK_ECDSA, SK_ED25519, PublicKeyError, parse_key_line
-from bailiwick_engine.signatures.registrars import Registrars, RegistrarsError, ReviewerKeyFile
+from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, ReviewerKeyFile
 from bailiwick_engine.signatures.reviewerkeys import ReviewerKey
 from bailiwick_engine.signatures.statement import ENROL_NAMESPACE, REVIEWERS_NAMESPACE
 from bailiwick_governance.apiserver.people import who_am_i
@@ -73,7 +73,7 @@ def add(options: ReviewersAddFlags) -> int:
     if not requests and expires is None:
         raise CliError("there is nothing to add: name a request, or extend the file with --expires")
     if file.exists():
-        manifest = _manifest_to_change(options.manifest, unsigned=options.unsigned)
+        manifest = _manifest_to_change(options)
     elif expires is None:
         raise CliError(f"there is no file {file}: to make it, say with --expires when it ends")
     else:
@@ -91,21 +91,44 @@ def add(options: ReviewersAddFlags) -> int:
 def remove(options: ReviewersRemoveFlags) -> int:
     """Remove keys from a manifest, or end them."""
     before = None if options.valid_before is None else _moment(options.valid_before, "--valid-before")
-    manifest = _manifest_to_change(options.manifest, unsigned=options.unsigned)
+    manifest = _manifest_to_change(options)
     return _replace(Path(options.manifest), manifest.remove(options.keys, before))
 
 
-def _manifest_to_change(file: str, *, unsigned: bool) -> ReviewersManifest:
+def _manifest_to_change(options: ReviewersAddFlags | ReviewersRemoveFlags) -> ReviewersManifest:
     """Read a manifest whose lines are kept. Raises `UserError` where anybody may have written them."""
-    manifest = _manifest(file)
-    if not unsigned:
+    registrars = _registrars(options)
+    if options.unsigned and registrars:
+        raise CliError("--unsigned takes a file without valid signatures: leave --registrar-key out")
+    manifest = _manifest(options.manifest)
+    if not options.unsigned:
         try:
-            manifest.check_signed(file)
+            _check_signed(manifest, options.manifest, registrars)
         except UserError as error:
             raise CliError(f"{error}. Start from a signed file; or read each line, and say --unsigned") from error
-    if manifest.fitting:
+    if manifest.fitting and not registrars:
         talk(f"Signed before by {_signers(manifest)}. If one is not a registrar, start from a file that is signed.")
     return manifest
+
+
+def _registrars(options: ReviewersAddFlags | ReviewersRemoveFlags | ReviewersSignFlags) -> Registrars:
+    """Return the registrars whose signatures a file needs, or none. Raises `CliError`."""
+    if options.registrar_key:
+        return read_registrars(options.registrar_key, options.registrar_quorum)
+    if options.registrar_quorum is not None:
+        raise CliError("--registrar-quorum needs --registrar-key: it counts the signatures of these registrars")
+    return NO_REGISTRARS
+
+
+def _check_signed(manifest: ReviewersManifest, name: str, registrars: Registrars) -> None:
+    """Raise `UserError` where a manifest with keys has no signature, or not those of the registrars, if they are known."""
+    manifest.check_signed(name)
+    if not registrars or not manifest.keys.entries:
+        return
+    try:
+        ReviewerKeyFile(manifest.text, manifest.signatures).judge(registrars)
+    except RegistrarsError as error:
+        raise CliError(f"{name}: {error}") from error
 
 
 def _signers(manifest: ReviewersManifest) -> str:
@@ -115,7 +138,10 @@ def _signers(manifest: ReviewersManifest) -> str:
 def sign(options: ReviewersSignFlags) -> int:
     """Show the file of a manifest and what changed in it, ask, and add a registrar's signature."""
     manifest = _manifest(options.manifest)
-    before = None if options.since is None else _older_manifest(options.since, manifest)
+    registrars = _registrars(options)
+    if registrars and options.since is None:
+        raise CliError("--registrar-key needs --since: it is by these keys that the manifest was signed last")
+    before = None if options.since is None else _older_manifest(options.since, manifest, registrars)
     if not options.yes and not has_terminal():
         raise CliError("without a terminal, confirm with --yes")
     until = _day(manifest.keys.expires)
@@ -135,7 +161,7 @@ def sign(options: ReviewersSignFlags) -> int:
     return _replace(Path(options.manifest), signed)
 
 
-def _older_manifest(file: str, manifest: ReviewersManifest) -> ReviewersManifest:
+def _older_manifest(file: str, manifest: ReviewersManifest, registrars: Registrars) -> ReviewersManifest:
     """Read the manifest that was signed before. Raises `UserError` where it cannot be that."""
     before = _manifest(file)
     if before.keys.serial >= manifest.keys.serial:
@@ -143,7 +169,7 @@ def _older_manifest(file: str, manifest: ReviewersManifest) -> ReviewersManifest
             f"--since: {file} is not older: it has the serial {before.keys.serial},"
             f" and the manifest {manifest.keys.serial}"
         )
-    before.check_signed(file)
+    _check_signed(before, file, registrars)
     return before
 
 

@@ -8,7 +8,13 @@ from typing import Annotated, Final
 
 import typer
 
-from bailiwick_cli.options import DocumentOutput, Flags, LogOutput
+from bailiwick_cli.options import (
+    DocumentOutput,
+    Flags,
+    LogOutput,
+    PasskeyOriginOption,
+    ReviewersInstallationOption,
+)
 
 _FILES: Final = typer.Argument(metavar="FILE...", help="Log files, plain or compressed with gzip. - is stdin.")
 
@@ -92,14 +98,8 @@ class VerifyFlags(Flags):
             help="How many of the registrars must have signed, as in the cluster. Required with several keys.",
         ),
     ] = None
-    reviewers_installation: Annotated[
-        str | None,
-        typer.Option(
-            "--reviewers-installation",
-            metavar="NAME",
-            help="The installation whose files of reviewers' keys count. Default: any.",
-        ),
-    ] = None
+    reviewers_installation: ReviewersInstallationOption = None
+    passkey_origin: PasskeyOriginOption = None
     leaves: Annotated[list[str] | None, _LEAVES] = None
     since: Annotated[
         str | None,

@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-from bailiwick_cli.options import INSTALLATION, Flags, InstallationOption
+from bailiwick_cli.options import (
+    INSTALLATION,
+    Flags,
+    InstallationOption,
+    PasskeyOriginOption,
+    ReviewersInstallationOption,
+)
 
 RegistrarKeysOption = Annotated[
     str | None,
@@ -20,14 +26,6 @@ RegistrarKeysOption = Annotated[
 ]
 RegistrarQuorumOption = Annotated[
     int, typer.Option("--registrar-quorum", metavar="N", min=1, help="How many registrars must have signed.")
-]
-PasskeyOriginOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--passkey-origin",
-        metavar="ORIGIN",
-        help="With --registrar-keys: an origin where passkeys sign, as the decision point has it. Repeatable.",
-    ),
 ]
 
 
@@ -65,6 +63,7 @@ class ConsoleFlags(Flags):
     registrar_keys: RegistrarKeysOption = None
     registrar_quorum: RegistrarQuorumOption = 1
     passkey_origin: PasskeyOriginOption = None
+    reviewers_installation: ReviewersInstallationOption = None
     installation: InstallationOption = INSTALLATION
 
 
@@ -136,4 +135,5 @@ class ServeConsoleFlags(Flags):
     registrar_keys: RegistrarKeysOption = None
     registrar_quorum: RegistrarQuorumOption = 1
     passkey_origin: PasskeyOriginOption = None
+    reviewers_installation: ReviewersInstallationOption = None
     installation: InstallationOption = INSTALLATION

@@ -8,11 +8,28 @@ from typing import Annotated, Final
 
 import typer
 
-from bailiwick_cli.options import INSTALLATION, Flags, InstallationOption, LogOutput
+from bailiwick_cli.options import INSTALLATION, Flags, InstallationOption, LogOutput, ReviewersInstallationOption
 
 UnsignedOption = Annotated[
     bool,
     typer.Option("--unsigned", help="Change a file although no signature fits its lines, after you have read them."),
+]
+RegistrarKeyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--registrar-key",
+        metavar="FILE",
+        help="Public keys of registrars that you trust: a file that they did not sign is refused. Repeatable.",
+    ),
+]
+RegistrarQuorumOption = Annotated[
+    int | None,
+    typer.Option(
+        "--registrar-quorum",
+        metavar="N",
+        min=1,
+        help="How many registrars must have signed the file, as in the cluster. Required with several keys.",
+    ),
 ]
 
 _MANIFEST: Final = typer.Argument(metavar="MANIFEST", help="File of the ConfigMap bailiwick-reviewers, as in Git.")
@@ -50,11 +67,11 @@ class ReviewersAddFlags(Flags):
     Verifies the proof of each request, adds its line, raises the serial and drops the signatures of registrars, which
     no longer fit. Compare each fingerprint with the person before you sign. The first request makes the file. If no
     signature fits a file, anybody may have written its lines: it is changed only with --unsigned. So sign after each
-    change.
+    change. Anybody can sign a file: give your registrars' keys to have it refused unless they did.
 
     Examples:
       kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires 2027-03-01 --reviewers-installation production
-      kubectl bailiwick reviewers add reviewers.yaml dave.txt erin.txt --valid-after 2026-12-01
+      kubectl bailiwick reviewers add reviewers.yaml dave.txt erin.txt --registrar-key registrars.pub
       kubectl bailiwick reviewers add reviewers.yaml --expires 2028-03-01
     """
 
@@ -72,6 +89,8 @@ class ReviewersAddFlags(Flags):
         typer.Option("--expires", metavar="TIME", help="When the whole file ends. A new file needs it."),
     ] = None
     unsigned: UnsignedOption = False
+    registrar_key: RegistrarKeyOption = None
+    registrar_quorum: RegistrarQuorumOption = None
     reviewers_installation: Annotated[
         str | None,
         typer.Option(
@@ -88,7 +107,8 @@ class ReviewersRemoveFlags(Flags):
     r"""Remove a key from the reviewers' file, or end it later.
 
     Raises the serial and drops the signatures of registrars, which no longer fit. Approvals by a removed key that are
-    not used yet stop with it. As `reviewers add`, it takes a file that no signature fits only with --unsigned.
+    not used yet stop with it. As `reviewers add`, it takes a file that no signature fits only with --unsigned, and with
+    the registrars' keys one that they signed.
 
     Examples:
       kubectl bailiwick reviewers remove reviewers.yaml SHA256:0Yk1...
@@ -102,6 +122,8 @@ class ReviewersRemoveFlags(Flags):
         typer.Option("--valid-before", metavar="DATE", help="Keep the line, and end the key then (UTC)."),
     ] = None
     unsigned: UnsignedOption = False
+    registrar_key: RegistrarKeyOption = None
+    registrar_quorum: RegistrarQuorumOption = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +147,8 @@ class ReviewersSignFlags(Flags):
         str | None,
         typer.Option("--since", metavar="FILE", help="The manifest that was signed last, to show what changed."),
     ] = None
+    registrar_key: RegistrarKeyOption = None
+    registrar_quorum: RegistrarQuorumOption = None
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 
 
@@ -145,21 +169,8 @@ class ReviewersCheckFlags(Flags):
         list[str],
         typer.Option("--registrar-key", metavar="FILE", help="Public keys of registrars that you trust. Repeatable."),
     ]
-    registrar_quorum: Annotated[
-        int | None,
-        typer.Option(
-            "--registrar-quorum",
-            metavar="N",
-            min=1,
-            help="How many registrars must have signed the file, as in the cluster. Required with several keys.",
-        ),
-    ] = None
-    reviewers_installation: Annotated[
-        str | None,
-        typer.Option(
-            "--reviewers-installation", metavar="NAME", help="The installation that the file must be for. Default: any."
-        ),
-    ] = None
+    registrar_quorum: RegistrarQuorumOption = None
+    reviewers_installation: ReviewersInstallationOption = None
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="The time to judge by, in RFC 3339. Default: now.")
     ] = None

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from bailiwick_api.accounts import CANARY_GRANT, CANARY_HISTORY, Installation
 from bailiwick_api.kinds.meta import API_VERSION
-from bailiwick_api.manifests import guards, historyguards
+from bailiwick_api.manifests import definitionguard, guards, historyguards
 from bailiwick_api.times import stamp
 
 _NIL_UID: Final = "00000000-0000-0000-0000-000000000000"
@@ -21,10 +21,13 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One dry run, and the message with which `guard` must refuse it. Against the canary, or creating a history."""
+    """One dry run, and the message with which `guard` must refuse it.
+
+    Against the canary, or creating a history, or applying a definition.
+    """
 
     guard: str
-    verb: Literal["create", "patch", "patch-status", "delete", "create-history"]
+    verb: Literal["create", "patch", "patch-status", "delete", "create-history", "apply-definition"]
     body: Any
     refusal: str
 
@@ -94,6 +97,12 @@ def probes(installation: Installation, now: datetime) -> tuple[Probe, ...]:
             "create-history",
             _history(CANARY_HISTORY, installation),
             historyguards.CANARY_IS_NEVER_STORED,
+        ),
+        Probe(
+            definitionguard.DEFINITIONS,
+            "apply-definition",
+            definitionguard.canary_definition(),
+            definitionguard.CANARY_IS_NEVER_DEFINED,
         ),
     )
 

@@ -1,6 +1,6 @@
 """A guard as documents: a ValidatingAdmissionPolicy and its binding.
 
-Standing: below `guards` and `historyguards`, which say what a guard refuses, and `keep`. Holds: a guard refuses what it
+Standing: below `guards` and those beside it, which say what a guard refuses, and `keep`. Holds: a guard refuses what it
 cannot evaluate, and looks at every namespace. Every field with a default is written out, so that the stored object
 equals the shipped one.
 """
@@ -34,17 +34,18 @@ class Validation:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionGuard:
-    """One guard: operations on resources, variables of its expressions by name, and what must hold."""
+    """One guard: operations on resources of a group, variables of its expressions by name, and what must hold."""
 
     name: str
     operations: tuple[str, ...]
     resources: tuple[str, ...]
     variables: Mapping[str, str]
     validations: tuple[Validation, ...]
+    group: str = GROUP
 
     def documents(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the policy and its binding."""
-        rules = [resource_rule(GROUP, self.operations, self.resources)]
+        rules = [resource_rule(self.group, self.operations, self.resources)]
         spec = policy_spec(rules, self.variables, self.validations)
         return policy_document(self.name, spec), binding_document(self.name, self.name)
 

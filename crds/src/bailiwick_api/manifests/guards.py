@@ -1,9 +1,9 @@
-"""The ValidatingAdmissionPolicies of an installation: four on grants (open, review, status, delete), two on histories.
+"""The guards of an installation: four on grants (open, review, status, delete), two on histories, one on definitions.
 
-Holds: for admission, only this module and `historyguards` define who can write which part of a grant or a history. The
-operator proves that all of them are in force (fingerprint and canary). What a decision relies on they hold by
-themselves, though the definition of grants holds it too: objects can be reached by another definition, without rules,
-bounds or lists of distinct items.
+Holds: for admission, only this module and `historyguards` define who can write which part of a grant or a history, and
+`definitionguard` which definitions lead to them. The operator proves that all are in force (fingerprint and canary).
+What a decision relies on they hold by themselves, though the definition of grants holds it too: objects can be reached
+by another definition, without rules, bounds or lists of distinct items.
 """
 
 from typing import Any, Final
@@ -12,6 +12,7 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, SUBJECT_LABEL
+from bailiwick_api.manifests.definitionguard import DEFINITIONS, definitions_guard
 from bailiwick_api.manifests.guardpolicy import NAMESPACE_CONTROLLER, AdmissionGuard, Validation, subresources
 from bailiwick_api.manifests.historyguards import HISTORY_DELETE, HISTORY_WRITE, history_guards
 from bailiwick_api.serviceaccounts import SERVICE_ACCOUNT_PREFIX
@@ -20,7 +21,7 @@ OPEN: Final = "bailiwick-grants-open"
 REVIEW: Final = "bailiwick-grants-review"
 STATUS: Final = "bailiwick-grants-status"
 DELETE: Final = "bailiwick-grants-delete"
-NAMES: Final = (OPEN, REVIEW, STATUS, DELETE, HISTORY_WRITE, HISTORY_DELETE)
+NAMES: Final = (OPEN, REVIEW, STATUS, DELETE, HISTORY_WRITE, HISTORY_DELETE, DEFINITIONS)
 GRANT_NAME_PREFIX: Final = "agr-"
 MAX_RULES: Final = 4
 
@@ -53,6 +54,7 @@ def guards(installation: Installation) -> list[dict[str, Any]]:
         AdmissionGuard(STATUS, ("UPDATE",), subresources(APPROVAL_GRANTS), _status_variables(installation), _STATUS),
         AdmissionGuard(DELETE, ("DELETE",), (APPROVAL_GRANTS,), _delete_variables(installation), _DELETE),
         *history_guards(installation),
+        definitions_guard(),
     )
     return [document for guard in found for document in guard.documents()]
 

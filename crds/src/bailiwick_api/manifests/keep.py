@@ -12,7 +12,8 @@ import rfc8785
 
 from bailiwick_api.kinds.meta import GROUP, VERSION
 from bailiwick_api.manifests import guards
-from bailiwick_api.manifests.crds import GUARDED_CRDS, OUR_CRDS
+from bailiwick_api.manifests.crds import GUARDED_CRDS
+from bailiwick_api.manifests.definitionguard import APIEXTENSIONS_GROUP, DEFINITIONS_RESOURCE, group_validations
 from bailiwick_api.manifests.guardpolicy import (
     ADMISSION_GROUP,
     Validation,
@@ -45,14 +46,9 @@ PROBE_REFUSED: Final = (
     f"the name {KEEP_PROBE} is reserved: the operator recognises by this refusal that guards are kept"
 )
 _CHANGE: Final = "only who can write the API server's disk can change or delete this"
-_FOREIGN: Final = f"the group {GROUP} is reserved: no other definition than Bailiwick's can be part of it"
-_OWN_NAMES: Final = f"a definition of the group {GROUP} can be served by no other names than those of its spec"
 _REDIRECT: Final = "only who can write the API server's disk can send this API group to another server"
 _POLICIES: Final = "validatingadmissionpolicies"
 _BINDINGS: Final = "validatingadmissionpolicybindings"
-_DEFINITIONS: Final = "customresourcedefinitions"
-# From these the API server takes where the objects are stored, and which guards look at a request.
-_SERVED_NAMES: Final = ("plural", "singular", "kind", "listKind")
 
 
 def _spec() -> dict[str, Any]:
@@ -60,8 +56,8 @@ def _spec() -> dict[str, Any]:
     rules = [
         resource_rule(ADMISSION_GROUP, ["UPDATE", "DELETE"], [_POLICIES, _BINDINGS]),
         resource_rule(ADMISSION_GROUP, ["CREATE"], [_BINDINGS]),
-        resource_rule("apiextensions.k8s.io", ["CREATE", "UPDATE", "DELETE"], [_DEFINITIONS]),
-        resource_rule("apiextensions.k8s.io", ["UPDATE"], [f"{_DEFINITIONS}/status"]),
+        resource_rule(APIEXTENSIONS_GROUP, ["CREATE", "UPDATE", "DELETE"], [DEFINITIONS_RESOURCE]),
+        resource_rule(APIEXTENSIONS_GROUP, ["UPDATE"], [f"{DEFINITIONS_RESOURCE}/status"]),
         resource_rule("apiregistration.k8s.io", ["CREATE", "UPDATE"], ["apiservices"]),
     ]
     variables = {
@@ -73,24 +69,12 @@ def _spec() -> dict[str, Any]:
         " && object.metadata.?finalizers == oldObject.metadata.?finalizers",
         "deciding": f"variables.route && (object.spec.?group.orValue('') == '{GROUP}'"
         f" || object.metadata.name in {[*DECIDING_ROUTES]!r})",
-        "ours": f"request.resource.resource == '{_DEFINITIONS}' && request.operation != 'DELETE'"
+        "ours": f"request.resource.resource == '{DEFINITIONS_RESOURCE}' && request.operation != 'DELETE'"
         f" && object.spec.group == '{GROUP}'",
     }
     validations = (
         Validation("!variables.kept || variables.same", _CHANGE),
-        # One that was there before this file can still get its own names back and go.
-        Validation(
-            f"!variables.ours || object.metadata.name in {[*OUR_CRDS]!r}"
-            " || (request.operation == 'UPDATE' && object.spec == oldObject.spec)",
-            _FOREIGN,
-        ),
-        Validation(
-            f"!variables.ours || request.operation == 'CREATE' || ({' && '.join(map(_kept_name, _SERVED_NAMES))}"
-            " && object.?status.?acceptedNames.?shortNames.orValue([]).all(name,"
-            " name in object.spec.names.?shortNames.orValue([])"
-            " || name in oldObject.?status.?acceptedNames.?shortNames.orValue([])))",
-            _OWN_NAMES,
-        ),
+        *group_validations(),
         Validation("!variables.deciding || !has(object.spec.service)", _REDIRECT),
         Validation(
             f"request.resource.resource != '{_BINDINGS}' || request.operation != 'CREATE'"
@@ -99,15 +83,6 @@ def _spec() -> dict[str, Any]:
         ),
     )
     return policy_spec(rules, variables, validations)
-
-
-def _kept_name(name: str) -> str:
-    """Return the expression that this accepted name is the one of the spec, or is left as it is.
-
-    It is empty before the API server has accepted it, and may not become so again.
-    """
-    accepted = f"?status.?acceptedNames.?{name}.orValue('')"
-    return f"object.{accepted} in [object.spec.names.?{name}.orValue(''), oldObject.{accepted}]"
 
 
 def keep_binding() -> str:

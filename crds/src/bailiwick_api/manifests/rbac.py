@@ -34,6 +34,7 @@ from bailiwick_api.kinds.meta import (
     SUBJECT_REVOCATIONS,
 )
 from bailiwick_api.manifests.crds import GUARDED_CRDS
+from bailiwick_api.manifests.definitionguard import APIEXTENSIONS_GROUP, CANARY_DEFINITION, DEFINITIONS_RESOURCE
 from bailiwick_api.manifests.keep import KEEP_PROBE
 
 _ADMISSION = "admissionregistration.k8s.io"
@@ -151,6 +152,8 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
                 # RBAC ties a create to a name where it is by server-side apply, and nothing else creates by this rule.
                 _rule("discovery.k8s.io", ["endpointslices"], ["get"], ["kubernetes"]),
                 _rule(_ADMISSION, ["validatingadmissionpolicybindings"], ["create", "patch"], [KEEP_PROBE]),
+                # The dry run against the guard of definitions, which refuses this one to every account.
+                _rule(APIEXTENSIONS_GROUP, [DEFINITIONS_RESOURCE], ["create", "patch"], [CANARY_DEFINITION]),
                 # What callers trust, for pods of every namespace. The API server checks `attest` of who writes one.
                 _rule(_CERTIFICATES, ["clustertrustbundles"], ["get", "create", "patch"], [TRUST_BUNDLE]),
                 _rule(_CERTIFICATES, ["signers"], ["attest"], [TRUST_SIGNER]),
@@ -232,9 +235,9 @@ def notifications() -> list[dict[str, Any]]:
 def _guard_reading() -> list[dict[str, Any]]:
     return [
         _rule(_ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], _READ),
-        _rule("apiextensions.k8s.io", ["customresourcedefinitions"], ["get"], [*GUARDED_CRDS]),
+        _rule(APIEXTENSIONS_GROUP, [DEFINITIONS_RESOURCE], ["get"], [*GUARDED_CRDS]),
         # Whether the group has another definition, which could reach the objects of ours. Read as metadata alone.
-        _rule("apiextensions.k8s.io", ["customresourcedefinitions"], ["list", "watch"]),
+        _rule(APIEXTENSIONS_GROUP, [DEFINITIONS_RESOURCE], ["list", "watch"]),
         # Whether the API server serves these groups itself. Not by name: the APIService of a version can have any name.
         _rule("apiregistration.k8s.io", ["apiservices"], _READ),
     ]

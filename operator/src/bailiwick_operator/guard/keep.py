@@ -197,6 +197,7 @@ def _problem(answers: Sequence[_ServerAnswer]) -> str | None:
     if not wrong:
         return None
     return (
-        f"{len(wrong)} of {len(answers)} API servers do not keep the guards from their disk ({'; '.join(wrong)})."
+        f"{len(wrong)} of {len(answers)} addresses of API servers do not keep the guards from their disk"
+        f" ({'; '.join(wrong)})."
         " Put bailiwick-keep.yaml of this version into the folder of each API server's static manifests"
     )

@@ -24,7 +24,10 @@ fingerprint. These invariants ensure that:
 The verifier keys of the witness are published beside the record, for the decision points, even while the guards are not
 proven.
 
-Anyone who can write ConfigMaps in our namespace is trusted: they could just as well start pods as the operator.
+Anyone who can write ConfigMaps in our namespace is trusted: they could just as well start pods as the operator. But a
+process that leads is the only writer of the record, so it goes by what it wrote itself if somebody else changes it
+(`_own`), and somebody who fits the record to a guard that was put back gains nothing while it runs. A record that is
+deleted is none, by which people make all grants void (5).
 
 The API server loads a changed guard about a second after it was stored, and each replica of it in its own time.
 The dry runs show that this replica has; `settle` is the time that the others are given before (2).
@@ -33,7 +36,7 @@ The dry runs show that this replica has; `settle` is the time that the others ar
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,6 +48,7 @@ from bailiwick_engine.compile.acceptance import shorten
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS
 from bailiwick_kube.paths import CORE, object_path
 from bailiwick_kube.transport import UnreachableError
+from bailiwick_operator.guard.changes import GuardChanges
 from bailiwick_operator.guard.keep import KeepWatch
 from bailiwick_operator.guard.prover import BypassedError, Prover, UnprovenError
 from bailiwick_operator.guard.reviewerfile import ReviewerFile
@@ -67,6 +71,7 @@ _DEBOUNCE: Final = 0.1
 _RETRY_FIRST: Final = 1.0
 _RETRY_LAST: Final = 5.0
 _PROVE: Final = "Prove"
+_MOST_UNKNOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,8 @@ class GuardKeeper:
         self._bypassed = False
         self._keys = self._published = ""
         self._covered: Tick | None = None
+        # What this process wrote last, as it is read; several where it is unknown which of them was stored.
+        self._written: tuple[Record, ...] = ()
         self._config_maps = object_path(CORE, "configmaps", installation.namespace)
         self.problem: str | None = "not proven yet"
         """What is wrong, for a person; None after a proof that succeeded."""
@@ -145,6 +152,10 @@ class GuardKeeper:
         """Publish the verifier keys of the witness, soon. `keys`: a `vkey` on each line."""
         self._keys = keys
         self.ask()
+
+    async def follow(self) -> None:
+        """Ask for a proof whenever what it covers has changed, until cancelled."""
+        await GuardChanges(self._kube, self.ask).run()
 
     async def run(self) -> None:
         """Prove until cancelled."""
@@ -234,6 +245,18 @@ class GuardKeeper:
         tell = _LOG.warning if count else tell
         tell("the guards are recorded", fingerprint=again.fingerprint, version=version, made_void=count)
 
+    def _own(self, stored: Record | None) -> Record | None:
+        """Return a record, or what this process wrote in its place, where somebody else has written it since."""
+        if stored is None or not self._written or any(_same_proof(stored, one) for one in self._written):
+            return stored
+        mine = self._written[-1]
+        note = "the record of proofs was changed by somebody else: what this operator recorded before counts instead"
+        _LOG.error(
+            "the record of proofs was changed by somebody else", recorded=stored.fingerprint, own=mine.fingerprint
+        )
+        self._tell(EventDraft("Warning", _PROVE, "GuardRecordChanged", note))
+        return replace(mine, reviewers=stored.reviewers)
+
     async def _read(self) -> _StoredConfigMap:
         answer = await self._kube.get(f"{self._config_maps}/{GUARD_CONFIG_MAP}")
         if answer.missing:
@@ -241,12 +264,18 @@ class GuardKeeper:
         if not answer.ok:
             message = f"the record of proofs cannot be read: {answer.message}"
             raise RefusedError(message)
-        return _StoredConfigMap(answer.body, read_record(answer.body))
+        return _StoredConfigMap(answer.body, self._own(read_record(answer.body)))
 
     async def _write(self, stored: _StoredConfigMap, record: Record) -> None:
         """Record a proof over the very version that was read: another leader's record is never overwritten."""
         published = ((stored.config_map or {}).get("data") or {}).get(WITNESS_KEYS_ENTRY)
-        await self._put(stored, record.data() | ({} if published is None else {WITNESS_KEYS_ENTRY: published}))
+        data = record.data()
+        written = tuple(filter(None, [read_record({"data": data})]))
+        if self._written:
+            # If this write has no answer, or fails, the earlier one may still be what is stored.
+            self._written = (*self._written, *written)[-_MOST_UNKNOWN:]
+        await self._put(stored, data | ({} if published is None else {WITNESS_KEYS_ENTRY: published}))
+        self._written = written
         self.void = record.void
         self._recorded(record.fingerprint)
 
@@ -285,3 +314,13 @@ class GuardKeeper:
             else:
                 _LOG.error("the guards over grants are not proven: no grant is approved", problem=problem)
         self.problem = problem
+
+
+def _same_proof(left: Record, right: Record) -> bool:
+    """Tell whether two records say the same of guards and grants."""
+    return (left.fingerprint, left.version, left.store, left.void) == (
+        right.fingerprint,
+        right.version,
+        right.store,
+        right.void,
+    )

@@ -14,6 +14,7 @@ from bailiwick_api.accounts import CANARY_GRANT, Installation
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.manifests.canary import Probe, canary, probes
 from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.manifests.definitionguard import CANARY_DEFINITION
 from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths
 from bailiwick_kube.paths import grants_path, histories_path
@@ -133,6 +134,9 @@ class Prover:
                 return await self._kube.create(self._histories, probe.body, dry_run=True)
             case "delete":
                 return await self._kube.delete(self._canary, dry_run=True)
+            case "apply-definition":
+                # Not created: RBAC ties a create to a name only where it is by server-side apply.
+                return await self._kube.apply(f"{definitions.PATH}/{CANARY_DEFINITION}", probe.body, dry_run=True)
             case _:
                 assert_never(probe.verb)
 

@@ -65,8 +65,8 @@ NAMED: Final = Metric(
 KEEP: Final = Metric(
     "bailiwick_guard_keep",
     "gauge",
-    "API servers that keep the guards from their own disk (kept), do not (without), or did not answer (silent) when the"
-    " operator last asked them.",
+    "Addresses of API servers that keep the guards from their own disk (kept), do not (without), or did not answer"
+    " (silent) when the operator last asked them. One API server behind several addresses counts several times.",
     (("apiservers", ("kept", "without", "silent")),),
 )
 CLOCK: Final = Metric(

@@ -224,20 +224,30 @@ class McpGate:
         waits = look.task is not None and text(look.task, "id") == resumption.task
         if resumption.action == "decline":
             raise await self._declined(look, resumption.task, waits=waits)
-        approval = None
         if look.reason == _APPROVAL_REQUIRED:
-            # This decision point may not know yet what another one has opened.
-            found = await self._pdp.approval(resumption.task)
-            if isinstance(found, AccessDecision) or not (found.pending or found.approved):
-                return look
-            waits, approval = found.pending, found
+            return await self._looked_up(call, resumption)
         if waits:
             raise await self._waited(call, resumption)
         if look.task is not None or look.reason in _ENDED:
             return look
-        if look.reason == _TOKEN_REQUIRED:
-            approval = await self._approval(resumption.task)
+        approval = await self._approval(resumption.task) if look.reason == _TOKEN_REQUIRED else None
         return await self._pdp.evaluate(call, approval=approval)
+
+    async def _looked_up(self, call: AccessCall, resumption: Resumption) -> AccessDecision:
+        """Ask about a call of whose approval this decision point does not know, as one that another has just opened.
+
+        By its id the decision point looks for it, and decides whether it is of this call. The task itself is not read
+        before that: it may be of somebody else, of whom this caller learns nothing.
+        """
+        named = Approval(id=resumption.task, shown={"id": resumption.task})
+        decision = await self._pdp.evaluate(call, approval=named)
+        if decision.reason == APPROVAL_PENDING and text(decision.task, "id") == resumption.task:
+            raise await self._waited(call, resumption)
+        if decision.reason in {_APPROVAL_REQUIRED, APPROVAL_PENDING}:
+            raise bad_request("requestState belongs to no approval of this call. Repeat the call without it.")
+        if decision.reason == _TOKEN_REQUIRED:
+            return await self._pdp.evaluate(call, approval=await self._approval(resumption.task))
+        return decision
 
     async def _waited(self, call: AccessCall, resumption: Resumption) -> McpRefusalError:
         """Wait for an approval, and return the answer, whatever has come of it: nothing ran."""

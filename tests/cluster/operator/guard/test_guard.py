@@ -25,6 +25,7 @@ from support.waits import until
 from unit.operator.cases import condition
 
 COUNTED = [{"reviewer": "dave"}]
+RECORD_CHANGED = "the record of proofs was changed by somebody else"
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,19 @@ class TestWhileTheOperatorRuns:
         assert void["status"]["voided"] == COUNTED
         assert "counted" not in void["status"]
         assert condition(void["status"], "Ready")["reason"] == "GuardUnproven"
+
+    def test_a_review_is_void_though_somebody_fits_the_record_to_the_guards_that_were_put_back(
+        self, operator: Operator, grants: Grants, guards: Guards
+    ) -> None:
+        body = grants.open()
+        grants.await_phase(body, "Pending")
+        told = len(operator.said(RECORD_CHANGED))
+        guards.loosen(REVIEW)
+        forged(grants, body)
+        guards.put_back()
+        guards.fit_record()
+        assert grants.await_phase(body, "Expired")["status"]["voided"] == COUNTED
+        operator.await_said(RECORD_CHANGED, told + 1)
 
     @pytest.mark.long
     def test_a_status_forged_in_a_moment_without_guard_is_void(

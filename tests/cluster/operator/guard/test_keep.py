@@ -183,7 +183,7 @@ def test_where_it_is_required_nothing_counts_until_every_api_server_keeps_the_gu
     grants.await_phase(body, "Pending")
     addresses.write(plane.cluster, without)
     (entry, *_) = started.await_said("the guards over grants are not proven: no grant is approved")
-    assert "1 of 2 API servers do not keep the guards from their disk" in entry["problem"]
+    assert "1 of 2 addresses of API servers do not keep the guards from their disk" in entry["problem"]
     accepted(grants.review(body, "dave"))
     never_active(grants, body, 3)
     assert grants.phase(first) == "Active"
@@ -203,7 +203,7 @@ def test_a_server_that_is_gone_is_not_known_to_keep_them(
     object.__setattr__(nothing, "server", f"https://127.0.0.1:{free_ports(1)[0]}")
     addresses.write(plane.cluster, nothing)
     (entry, *_) = started.await_said("the guards over grants are not proven: no grant is approved")
-    assert "1 of 2 API servers" in entry["problem"]
+    assert "1 of 2 addresses of API servers" in entry["problem"]
     addresses.write(plane.cluster)
     until(lambda: len(started.said("the guards over grants are proven to be in force")) == 2, "proven again")
 

@@ -13,6 +13,7 @@ from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.guard.keep import KeepWatch
 from bailiwick_operator.guard.keeper import GuardKeeper
+from bailiwick_operator.guard.prover import Prover
 from bailiwick_operator.loop.inventory import Ticks
 from bailiwick_operator.reconcile.guard import KeepState, Record, read_record
 from bailiwick_operator.reconcile.transitions import EventDraft
@@ -102,6 +103,48 @@ class TestTheSerialOfTheReviewersFile:
         await going_on.round()
         assert data_of(api)[REVIEWERS_SERIAL_ENTRY] == self.FLOOR
         assert "ReviewersSerialFell" in [event.reason for event in events]
+
+
+@pytest.mark.invariant(27)
+class TestARecordThatSomebodyElseWrote:
+    """Whoever may write ConfigMaps fits it to a guard that was put back; the process that leads wrote another one."""
+
+    async def test_does_not_count_while_its_writer_leads(self) -> None:
+        api, events = await proven_api(), list[EventDraft]()
+        going_on = keeper(api, tell=events.append)
+        assert await going_on.round()
+        api.touch_guard()
+        api.store(named("forged", "dave", status=active()))
+        proof = await Prover(api.client, INSTALLATION, right_clock().now).prove()
+        data_of(api).update(fingerprint=proof.fingerprint, resourceVersion=str(proof.floor))
+        assert not await going_on.round()
+        assert phase_of(api, "forged") == "Lapsed"
+        assert [event.reason for event in events] == ["GuardRecordChanged", "GuardChanged"]
+        events.clear()
+        assert await going_on.round()
+        assert events == []
+
+    @pytest.mark.parametrize(
+        ("entry", "text"), [("resourceVersion", "1"), ("fingerprint", "sha256:0"), ("storeUID", "another")]
+    )
+    async def test_is_written_back_where_nothing_else_changed(self, entry: str, text: str) -> None:
+        api, events = await proven_api(), list[EventDraft]()
+        api.store(named("honest", "dave", status=active()))
+        going_on = keeper(api, tell=events.append)
+        assert await going_on.round()
+        data_of(api)[entry] = text
+        assert await going_on.round()
+        assert (data_of(api)[entry] != text, phase_of(api, "honest")) == (True, "Active")
+        assert [event.reason for event in events] == ["GuardRecordChanged"]
+
+    async def test_is_as_good_as_none_once_it_is_deleted(self) -> None:
+        api = await proven_api()
+        api.store(named("honest", "dave", status=active()))
+        going_on = keeper(api)
+        assert await going_on.round()
+        api.config_map = None
+        assert not await going_on.round()
+        assert phase_of(api, "honest") == "Lapsed"
 
 
 class TestTheFirstProof:

@@ -158,7 +158,7 @@ class TestWhereItIsRequired:
 
     async def test_a_server_without_it_is_unproven(self) -> None:
         watch = await looked(Servers(s1=KEPT, s2=ALLOWED, s3=UnreachableError("no")), required=True)
-        with pytest.raises(UnprovenError, match="2 of 3 API servers do not keep the guards"):
+        with pytest.raises(UnprovenError, match="2 of 3 addresses of API servers do not keep the guards"):
             await watch.require()
 
     async def test_a_silent_server_is_unknown_and_proves_nothing_either(self) -> None:

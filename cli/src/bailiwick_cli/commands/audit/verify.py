@@ -12,7 +12,7 @@ from bailiwick_cli import output
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.options import LogOutput, Output
-from bailiwick_cli.registrarkeys import read_registrars
+from bailiwick_cli.registrarkeys import read_registrars, require_registrars
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
@@ -71,10 +71,11 @@ def run(options: VerifyFlags) -> int:
 
 def _review_fold(options: VerifyFlags) -> ReviewFold:
     """Return what verifies signed reviews by the registrars' keys that are given. Raises `CliError`."""
-    files = options.registrar_key or []
-    if not files:
-        return ReviewFold(NO_REGISTRARS)
-    return ReviewFold(read_registrars(files, options.registrar_quorum, installation=options.reviewers_installation))
+    origins, installation = options.passkey_origin, options.reviewers_installation
+    if options.registrar_key:
+        return ReviewFold(read_registrars(options.registrar_key, options.registrar_quorum, origins, installation))
+    require_registrars("--registrar-key", origins, installation)
+    return ReviewFold(NO_REGISTRARS)
 
 
 def _contradictions(records: DerivedRecords | None, histories: HistoryReport, signed: ReviewReport) -> int:
