@@ -314,7 +314,7 @@ async def test_other_arguments_are_another_call(shop: Shop) -> None:
         sent = client.session.call_tool(
             "ask", {"order": "changed"}, meta=WHY, request_state=came.request_state, allow_input_required=True
         )
-        assert (await refusal(sent)).code == -32001
+        assert (await refusal(sent)).message == NOT_OF_THIS_CALL
     assert [one for one in shop.ran if "changed" in str(one)] == []
     assert shop.tenant.uses(name) == 0
 

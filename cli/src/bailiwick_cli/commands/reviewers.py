@@ -121,7 +121,7 @@ def _registrars(options: ReviewersAddFlags | ReviewersRemoveFlags | ReviewersSig
 
 
 def _check_signed(manifest: ReviewersManifest, name: str, registrars: Registrars) -> None:
-    """Raise `UserError` where a manifest with keys has no signature, or not those of the registrars, if they are known."""
+    """Raise `UserError` where a manifest with keys is not signed, if they are known by the registrars."""
     manifest.check_signed(name)
     if not registrars or not manifest.keys.entries:
         return
