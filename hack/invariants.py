@@ -363,11 +363,12 @@ INVARIANTS: Final = (
     Invariant(
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
-        " are not the proven ones no grant is used (`approval_unverifiable`): stored as shipped, served by their own"
-        " names, with no other definition in the group. One of the guards refuses every other definition and every"
-        " other name, so none comes and goes without a trace. With keep on an API server's disk, no account changes or"
-        " deletes a guard, its binding or a guarded definition through it, adds a definition to the group or gives one"
-        " other names, or sends a group that decides to another server.",
+        " are not the proven ones no grant is used (`approval_unverifiable`): stored as shipped with all definitions"
+        " of the group, served by their own names, with no other definition in the group. One of the guards refuses"
+        " every other definition, every other name and the deletion of what has one, so none comes and goes without a"
+        " trace. With keep on an API server's disk, no account changes or deletes a guard, its binding or one of the"
+        " definitions through it, adds a definition to the group or gives one other names, or sends a group that"
+        " decides to another server.",
         (
             _CONSUME,
             Code("bailiwick_webhook.store.guard.GuardWatch"),
@@ -375,6 +376,7 @@ INVARIANTS: Final = (
             Code("bailiwick_engine.approval.definitions.intrusions"),
             defining(definitionguard.FOREIGN),
             defining(definitionguard.OWN_NAMES),
+            defining(definitionguard.MISLEADING),
             defining(definitionguard.CANARY_IS_NEVER_DEFINED),
             Code("bailiwick_operator.guard.changes.GuardChanges"),
             Code("bailiwick_api.manifests.keep.keep_documents"),

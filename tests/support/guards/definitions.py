@@ -7,8 +7,9 @@ definitions refuses both, so it is lifted first.
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, ENDPOINT_HISTORIES, GROUP, VERSION
-from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, ENDPOINT_DATA_CRD, ENDPOINT_POLICIES_CRD
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, GROUP, VERSION
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, ENDPOINT_DATA_CRD, ENDPOINT_POLICIES_CRD, endpoint_data
+from bailiwick_api.manifests.definitionguard import FOREIGN
 from bailiwick_api.times import stamp
 from bailiwick_engine.approval.definitions import PATH
 from localcluster.rest import Answer, Rest
@@ -50,6 +51,10 @@ class Definitions:
     def await_unguarded(self) -> None:
         """Wait until nothing refuses a definition of others any more."""
         until(lambda: self._admin.create(second_definition(), dry_run=True).ok, "no guard looks at definitions", 30)
+
+    def await_guarded(self) -> None:
+        """Wait until a definition of others is refused again."""
+        until(lambda: FOREIGN in self._admin.create(second_definition(), dry_run=True).message, "it is guarded", 30)
 
     def rename_grants(self) -> Answer:
         """Write that the definition of grants is served by another plural, once."""
@@ -127,24 +132,38 @@ class OwnDefinition:
 
     def point_at_grants(self) -> None:
         """Have it lead to grants."""
-        self._point_at(APPROVAL_GRANTS, "ApprovalGrant")
+        self.create_anew()
+        accepted(self.redirect())
 
-    def point_at_histories(self) -> None:
-        """Have it lead to histories."""
-        self._point_at(ENDPOINT_HISTORIES, "EndpointHistory")
-
-    def _point_at(self, plural: str, kind: str) -> None:
+    def create_anew(self) -> None:
+        """Create it anew, without a schema and with names that conflict."""
         self.remove()
         self._claim(["epol", ENDPOINT_DATA])
         alias = other_definition(ENDPOINT_DATA, "EndpointPolicy")
         alias["spec"]["names"]["singular"] = "endpointdatum"
         accepted(self._admin.create(alias))
         until(lambda: self._status(self._path).get("conditions"), "the API server has looked at it")
-        accepted(
-            self._admin.patch(
-                self._path, {"status": _pointed(self._status(self._path), plural, kind)}, "merge", "status"
-            )
-        )
+
+    def redirect(self, plural: str = APPROVAL_GRANTS, kind: str = "ApprovalGrant") -> Answer:
+        """Write that it is served by the names of another, and established."""
+        status = _pointed(self._status(self._path), plural, kind)
+        return self._admin.patch(self._path, {"status": status}, "merge", "status")
+
+    def delete(self) -> Answer:
+        """Delete it, by which the API server deletes all objects that it leads to."""
+        return self._admin.delete(self._path)
+
+    def repair(self) -> Answer:
+        """Write that it is served by the names of its spec."""
+        names = accepted(self._admin.get(self._path))["spec"]["names"]
+        return self._admin.patch(self._path, {"status": {"acceptedNames": names}}, "merge", "status")
+
+    def change_status(self) -> Answer:
+        """Write something else into its status."""
+        now = stamp(datetime.now(UTC))
+        entry = {"type": "Checked", "status": "True", "reason": "Test", "message": "", "lastTransitionTime": now}
+        conditions = [*(self._status(self._path).get("conditions") or ()), entry]
+        return self._admin.patch(self._path, {"status": {"conditions": conditions}}, "merge", "status")
 
     def path(self, namespace: str, name: str) -> str:
         """Return the second path of an object; waits until it leads there."""
@@ -153,9 +172,18 @@ class OwnDefinition:
         return path
 
     def remove(self) -> None:
-        """Delete it, with every object that it leads to."""
-        self._admin.delete(self._path)
+        """Give it its names back if it is there, and delete it with every object of its own."""
+        if self._admin.get(self._path).ok:
+            accepted(self.repair())
+            accepted(self.delete())
         until(lambda: self._admin.get(self._path).status == 404, "it is gone", 30)
+
+    def restore(self) -> None:
+        """Have the definition of data and that of policies as they are shipped."""
+        self.remove()
+        self._claim(["epol"])
+        accepted(self._admin.create(endpoint_data()))
+        until(lambda: self._status(self._path).get("acceptedNames", {}).get("kind") == "EndpointData", "it is served")
 
     def _claim(self, short: list[str]) -> None:
         accepted(self._admin.patch(self._policies, {"spec": {"names": {"shortNames": short}}}, "merge"))

@@ -40,7 +40,7 @@ def test_every_manifest_is_written(out: Path) -> None:
         *("endpointpolicies.yaml", "approvalgrants.yaml", "endpointdata.yaml", "endpointhistories.yaml"),
         "subjectrevocations.yaml",
         *(f"guards/{name}.yaml" for name in ("open", "review", "status", "delete", "history-write", "history-delete")),
-        "guards/revocations-write.yaml",
+        *("guards/definitions.yaml", "guards/revocations-write.yaml"),
         *(f"rbac/{name}.yaml" for name in ("accounts", "webhook", "operator", "people", "notifications")),
         "admission/policies.yaml",
         "keep/bailiwick-keep.yaml",
