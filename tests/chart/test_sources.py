@@ -10,8 +10,8 @@ from bailiwick_api.accounts import Installation
 from bailiwick_engine.approval.fingerprint import deviations, shipped_fingerprint
 from chartmaker import templates, values
 from support import charts
-from support.guards.shippedobjects import as_stored
 from support.charts import Values
+from support.guards.shippedobjects import as_stored
 from support.objects import Object
 
 NAMES: Final[dict[str, tuple[Values, str]]] = {
