@@ -11,6 +11,7 @@ from bailiwick_engine.approval.fingerprint import deviations, shipped_fingerprin
 from chartmaker import templates, values
 from support import charts
 from support.charts import Values
+from support.guards.shippedobjects import as_stored
 from support.objects import Object
 
 NAMES: Final[dict[str, tuple[Values, str]]] = {
@@ -73,7 +74,8 @@ def service(rendering: charts.Rendering) -> str:
 def test_the_operator_takes_the_rendered_guards_for_the_shipped_ones(given: Values, namespace: str) -> None:
     rendering = charts.render(given, namespace=namespace)
     installation = charts.installation(rendering)
-    assert deviations(rendering.documents, installation) == ()
+    stored = [as_stored(document, str(index)) for index, document in enumerate(rendering.documents)]
+    assert deviations(stored, installation) == ()
     assert installation.namespace == given.get("namespaceOverride", namespace)
     assert installation.human_username_prefixes == tuple(given.get("humanUsernamePrefixes", ()))
     # And it would notice: the guards of the same names for one person's prefix more are others.

@@ -31,7 +31,7 @@ def event(name: str, version: int, kind: str = "MODIFIED") -> Object:
     return {"type": kind, "object": {"metadata": {"name": name, "resourceVersion": f"{version}"}}}
 
 
-class Watched(FakeTransport):
+class WatchedCollections(FakeTransport):
     """Lists say version 10. `told` has the lines of each watch, by path, with the seconds before each."""
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Watched(FakeTransport):
         return opened()
 
 
-async def looks(watched: Watched, seconds: float) -> list[float]:
+async def looks(watched: WatchedCollections, seconds: float) -> list[float]:
     """Return at which seconds a look was due, within so many."""
     due: list[float] = []
     loop = asyncio.get_running_loop()
@@ -84,7 +84,7 @@ async def looks(watched: Watched, seconds: float) -> list[float]:
     ],
 )
 async def test_a_change_of_what_the_proof_covers_makes_a_look_due_at_once(path: str, name: str) -> None:
-    watched = Watched()
+    watched = WatchedCollections()
     watched.told[path] = iter([[(20, event(name, 11))]])
     assert await looks(watched, 30) == [0, 20]
 
@@ -93,20 +93,20 @@ async def test_a_change_of_what_the_proof_covers_makes_a_look_due_at_once(path: 
     ("path", "name"), [(POLICIES, "somebody-elses"), (ROUTES, "v1.apps"), (CRDS, "widgets.example.com")]
 )
 async def test_a_change_of_what_others_have_makes_none_due(path: str, name: str) -> None:
-    watched = Watched()
+    watched = WatchedCollections()
     watched.told[path] = iter([[(20, event(name, 11)), (1, event("", 12, "BOOKMARK"))]])
     assert await looks(watched, 30) == [0]
 
 
 async def test_a_flood_of_changes_makes_one_look_due_in_each_space_and_the_last_change_is_looked_at() -> None:
-    watched = Watched()
+    watched = WatchedCollections()
     watched.told[POLICIES] = iter([[(20, event(REVIEW, 11)), *((0.01, event(REVIEW, 12 + n)) for n in range(1100))]])
     found = await looks(watched, 60)
     assert found == [0, 20, 25, 30, 35]
 
 
 async def test_a_watch_goes_on_where_it_broke_and_misses_nothing() -> None:
-    watched = Watched()
+    watched = WatchedCollections()
     watched.told[POLICIES] = iter(
         [[(20, event("other", 14)), (1, SilentStreamError("silent"))], [(2, event(REVIEW, 15))]]
     )
@@ -116,7 +116,7 @@ async def test_a_watch_goes_on_where_it_broke_and_misses_nothing() -> None:
 
 
 async def test_where_a_watch_cannot_go_on_a_look_is_due_for_what_it_missed() -> None:
-    watched = Watched()
+    watched = WatchedCollections()
     watched.told[POLICIES] = iter([[(20, event("other", 14)), (1, GONE)]])
     (_, later) = await looks(watched, 60)
     assert 21 < later < 22
@@ -124,7 +124,7 @@ async def test_where_a_watch_cannot_go_on_a_look_is_due_for_what_it_missed() -> 
 
 
 async def test_a_line_that_cannot_be_read_begins_anew() -> None:
-    watched = Watched()
+    watched = WatchedCollections()
     watched.told[POLICIES] = iter([[(20, {"type": "MODIFIED", "object": {}})]])
     (_, later) = await looks(watched, 60)
     assert 20 < later < 21
