@@ -1,8 +1,9 @@
 """Revocations: who is taken back, and which of their tokens, grants and reviews that refuses.
 
 Standing: under `circumstances`. Holds: a revocation only ever denies, and a party that may be meant is refused. A
-lookup takes the same few steps for one revocation as for thousands. Beyond `MOST_BY_MATCH` of them, which whoever may
-take a subject back can write without end, each takes little memory and refuses everybody of its issuer.
+lookup takes the same few steps for one revocation as for thousands. A person who may take
+subjects back can write them without end: beyond `MOST_BY_MATCH`, each takes little memory and refuses everybody of its
+issuer.
 """
 
 import base64

@@ -244,7 +244,7 @@ def _still_good(verdict: Verdict, live: Grant) -> bool:
 def _taken(last: Verdict, wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[Verdict, Grant | None]:
     """Return the verdict and the grant as it was stored; a denial where that is not what was written.
 
-    Whoever changes it on admission could have the record of one call taken for that of another, which would repeat it.
+    Otherwise a change on admission could have the record of one call taken for that of another, which would repeat it.
     """
     ours, theirs = grants.parse(wanted), grants.parse(stored)
     if ours is not None and theirs is not None and _state(ours) == _state(theirs):
