@@ -81,6 +81,7 @@ INVARIANTS: Final = (
         (
             reviewing("you need the verb approve on the endpointpolicy of the step"),
             opening("you need the verb request on each endpointpolicy that the grant names"),
+            opening(guards.RULES_BOUNDED),
             Role("bailiwick-approve", "approve"),
             Role("bailiwick-edit", "approve", held=False),
             Role("bailiwick-webhook", "approve", held=False),
@@ -100,7 +101,12 @@ INVARIANTS: Final = (
         5,
         "A username reviews a grant once, fills one step and counts once. Two usernames of one person are two people:"
         " let your issuer give each person one.",
-        (Field("ApprovalGrant", "spec.reviews[].reviewer"), reviewing("add one review at a time"), _TALLY),
+        (
+            Field("ApprovalGrant", "spec.reviews[].reviewer"),
+            reviewing("add one review at a time"),
+            reviewing(guards.ONE_REVIEW_EACH),
+            _TALLY,
+        ),
     ),
     Invariant(
         6,
@@ -108,6 +114,8 @@ INVARIANTS: Final = (
         " call, or more of it, is a new grant.",
         (
             SchemaRule(cel.REQUEST_IMMUTABLE),
+            reviewing(cel.REQUEST_IMMUTABLE.message),
+            writing_status(guards.NO_SCALE),
             SchemaRule(cel.REVIEWS_APPEND_ONLY),
             reviewing("reviews are append-only"),
             reviewing("labels of a grant are immutable"),
@@ -169,6 +177,7 @@ INVARIANTS: Final = (
             SchemaRule(cel.USES_WITHIN_APPROVAL),
             SchemaRule(cel.USE_RECORD_PER_USE),
             SchemaRule(cel.USE_RECORDS_APPEND_ONLY),
+            writing_status(guards.USES_RECORDED),
         ),
     ),
     Invariant(
@@ -190,6 +199,7 @@ INVARIANTS: Final = (
             SchemaRule(cel.ACTIVE_HAS_TIMES),
             SchemaRule(cel.APPROVED_TIME_ONCE),
             SchemaRule(cel.NOT_AFTER_TIME_ONCE),
+            writing_status(guards.SET_ONCE),
             opening("pendingUntilTime must be within 24 hours from now"),
             Field("ApprovalGrant", "spec.request.windowSeconds"),
         ),
@@ -202,7 +212,9 @@ INVARIANTS: Final = (
         " approved ends and no new Approve of theirs counts, then or later; a Deny of theirs does.",
         (
             SchemaRule(cel.PHASE_FINAL),
+            writing_status(cel.PHASE_FINAL.message),
             SchemaRule(cel.REVOCATION_FINAL),
+            reviewing(cel.REVOCATION_FINAL.message),
             reviewing("the grant is revoked"),
             reviewing("the grant is no longer pending"),
             reviewing(
@@ -226,6 +238,7 @@ INVARIANTS: Final = (
         (
             SchemaRule(cel.OPENED_NAMES_UIDS),
             SchemaRule(cel.RESOLVED_ONCE),
+            writing_status(guards.SET_ONCE),
             reviewing("the operator has not yet resolved the names in this grant: check its conditions and try again"),
             Code("bailiwick_operator.reconcile.resolution.resolve"),
             _ANSWERS,
@@ -265,6 +278,8 @@ INVARIANTS: Final = (
             SchemaRule(cel.COUNTED_FOR_GOOD),
             SchemaRule(cel.VOIDED_FOR_GOOD),
             SchemaRule(cel.COUNTED_OR_VOIDED),
+            writing_status(cel.PHASE_FINAL.message),
+            writing_status(guards.JUDGED_FOR_GOOD),
         ),
     ),
     Invariant(
@@ -348,11 +363,12 @@ INVARIANTS: Final = (
     Invariant(
         26,
         "What cannot be read, proven, timed or recorded denies every gated call. The guards fail closed, and while they"
-        " are not the proven ones no grant is used (`approval_unverifiable`): stored as shipped, served by their own"
-        " names, with no other definition in the group. One of the guards refuses every other definition and every"
-        " other name, so none comes and goes without a trace. With keep on an API server's disk, no account changes or"
-        " deletes a guard, its binding or a guarded definition through it, adds a definition to the group or gives one"
-        " other names, or sends a group that decides to another server.",
+        " are not the proven ones no grant is used (`approval_unverifiable`): stored as shipped with all definitions"
+        " of the group, served by their own names, with no other definition in the group. One of the guards refuses"
+        " every other definition, every other name and the deletion of what has one, so none comes and goes without a"
+        " trace. With keep on an API server's disk, no account changes or deletes a guard, its binding or one of the"
+        " definitions through it, adds a definition to the group or gives one other names, or sends a group that"
+        " decides to another server.",
         (
             _CONSUME,
             Code("bailiwick_webhook.store.guard.GuardWatch"),
@@ -360,6 +376,7 @@ INVARIANTS: Final = (
             Code("bailiwick_engine.approval.definitions.intrusions"),
             defining(definitionguard.FOREIGN),
             defining(definitionguard.OWN_NAMES),
+            defining(definitionguard.MISLEADING),
             defining(definitionguard.CANARY_IS_NEVER_DEFINED),
             Code("bailiwick_operator.guard.changes.GuardChanges"),
             Code("bailiwick_api.manifests.keep.keep_documents"),

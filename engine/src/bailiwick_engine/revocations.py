@@ -1,7 +1,9 @@
 """Revocations: who is taken back, and which of their tokens, grants and reviews that refuses.
 
 Standing: under `circumstances`. Holds: a revocation only ever denies, and a party that may be meant is refused. A
-lookup takes the same few steps for one revocation as for thousands.
+lookup takes the same few steps for one revocation as for thousands. A person who may take
+subjects back can write them without end: beyond `MOST_BY_MATCH`, each takes little memory and refuses everybody of its
+issuer.
 """
 
 import base64
@@ -32,6 +34,8 @@ _EMAIL: Final = "email"
 _USERNAME: Final = "username"
 _CLAIMS: Final = ("sub", _SID, _EMAIL)
 _SPARE_RANKS: Final = 8
+MOST_BY_MATCH: Final = 25_000
+"""So many are known by whom they name. Each can take six kilobytes: the keys of every part of what it names."""
 
 Pairs = tuple[tuple[str, str], ...]
 Shape = tuple[str, ...]
@@ -138,10 +142,12 @@ class Revocations:
 
     `templates`: how each issuer's people are named at the API server, from the issuers file. Only the thread that
     watches puts and removes. Other threads may look up meanwhile: no change lets a party through that both the state
-    before and the state after it refuse.
+    before and the state after it refuse. `most`: so many are known by whom they name. One beyond them holds everybody
+    of its issuer until it is removed, or put in again when there is room.
     """
 
-    def __init__(self, templates: Mapping[str, UsernameTemplate] | None = None) -> None:
+    def __init__(self, templates: Mapping[str, UsernameTemplate] | None = None, *, most: int = MOST_BY_MATCH) -> None:
+        self._most = most
         self._templates = dict(templates or {})
         self._all: dict[str, PartyRevocation] = {}
         # Most keys have one revocation: it stands for a bucket, which takes ten times the memory.
@@ -165,7 +171,10 @@ class Revocations:
 
     def put(self, revocation: PartyRevocation) -> None:
         """Take one in, in place of the one of its name."""
-        before, keys = self._all.get(revocation.name), self._keys(revocation)
+        before = self._all.get(revocation.name)
+        if (before is None or not before.match) and len(self._all) - (before is not None) >= self._most:
+            revocation = msgspec.structs.replace(revocation, match=(), hold=True)
+        keys = self._keys(revocation)
         for key in keys:
             self._add(key, revocation)
         self._count(revocation, 1)

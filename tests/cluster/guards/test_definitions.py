@@ -20,6 +20,7 @@ from bailiwick_api.manifests.definitionguard import (
     CANARY_IS_NEVER_DEFINED,
     DEFINITIONS,
     FOREIGN,
+    MISLEADING,
     OWN_NAMES,
     canary_definition,
 )
@@ -28,8 +29,8 @@ from localcluster import build
 from localcluster.controlplane import ControlPlane
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
-from support.guards.definitions import SECOND, other_definition, second_definition
-from support.guards.sabotage import ADMISSION, change
+from support.guards.definitions import SECOND, OwnDefinition, other_definition, second_definition
+from support.guards.sabotage import ADMISSION, Guards, change
 from support.installation import accepted, apply, await_served, install
 from support.objects import Object, changed
 from support.waits import until
@@ -182,3 +183,34 @@ class TestUpgradesAndRemoval:
         until(lambda: FOREIGN in admin.patch(SECOND_PATH, longer, dry_run=True).message, "the older guard is in force")
         accepted(admin.delete(SECOND_PATH))
         until(partial(is_gone, admin, f"{SECOND}.{GROUP}"), "it is gone")
+
+
+@pytest.mark.invariant(26)
+def test_a_definition_that_led_elsewhere_before_the_guard_is_repaired_before_it_goes(alone: Callers) -> None:
+    admin = alone.admin
+    install(alone, Installation())
+    await_guarded(admin)
+    lifted = Guards(alone, Installation())
+    lifted.loosen(DEFINITIONS)
+    until(lambda: admin.create(second_definition(), dry_run=True).ok, "no guard looks at definitions", 30)
+    definition = OwnDefinition(admin)
+    definition.point_at_grants()
+    lifted.tighten(DEFINITIONS)
+    await_guarded(admin)
+    assert refusals([definition.delete(), definition.change_status(), definition.redirect()]) == [
+        REFUSED + MISLEADING,
+        REFUSED + OWN_NAMES,
+        REFUSED + OWN_NAMES,
+    ]
+    accepted(definition.repair())
+    definition.restore()
+
+
+@pytest.mark.invariant(26)
+def test_a_definition_of_ours_is_not_made_to_lead_elsewhere(alone: Callers) -> None:
+    install(alone, Installation())
+    await_guarded(alone.admin)
+    definition = OwnDefinition(alone.admin)
+    definition.create_anew()
+    assert refusals([definition.redirect(), definition.redirect("", "")]) == [REFUSED + OWN_NAMES] * 2
+    definition.restore()

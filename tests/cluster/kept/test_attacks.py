@@ -6,23 +6,26 @@ attack, all that is kept is as it was: uid, generation and spec.
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.manifests.crds import GUARDED_CRDS, OUR_CRDS
+from bailiwick_api.manifests import crds
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, OUR_CRDS
 from bailiwick_api.manifests.guards import NAMES, REVIEW
 from bailiwick_api.manifests.keep import DECIDING_ROUTES, KEEP, KEEP_PROBE, keep_binding, keep_documents, keep_probe
 from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.definitions import intrusions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths, shipped_fingerprint
-from localcluster.controlplane import ControlPlane
+from localcluster import build
+from localcluster.controlplane import ControlPlane, Settings
 from localcluster.rest import CONTENT_TYPES, Answer, Object, Rest
 from support.callers import Callers
-from support.guards.definitions import other_definition, second_definition
+from support.guards.definitions import OwnDefinition, other_definition, second_definition
 from support.guards.sabotage import ADMISSION, OPENING, OTHER, change, routes
-from support.installation import MANAGER, accepted, apply
+from support.installation import MANAGER, accepted, apply, await_served
 from support.keepfolder import KeepFolder
 from support.objects import changed
 from support.waits import until
@@ -48,7 +51,7 @@ BINDINGS: Final = f"{ADMISSION}/validatingadmissionpolicybindings"
 CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 KEPT: Final = (
     *(f"{place}/{name}" for name in NAMES for place in (POLICIES, BINDINGS)),
-    *(f"{CRDS}/{name}" for name in GUARDED_CRDS),
+    *(f"{CRDS}/{name}" for name in OUR_CRDS),
 )
 Sent = Object | Sequence[Object] | None
 SERVICE: Final = {"service": {"name": "elsewhere", "namespace": "default", "port": 443}, "insecureSkipTLSVerify": True}
@@ -264,7 +267,7 @@ def test_groups_of_others_go_where_they_are_sent(callers: Callers) -> None:
 def test_status_is_still_written(callers: Callers) -> None:
     now = "2026-11-30T12:00:00Z"
     entry = {"type": "Checked", "status": "True", "reason": "Test", "message": "", "lastTransitionTime": now}
-    for path in (f"{POLICIES}/{REVIEW}", f"{CRDS}/{GUARDED_CRDS[0]}"):
+    for path in (f"{POLICIES}/{REVIEW}", f"{CRDS}/{APPROVAL_GRANTS_CRD}"):
         stored = accepted(callers.admin.get(path))
         conditions = [*(stored.get("status", {}).get("conditions") or ()), entry]
         accepted(callers.admin.patch(path, {"status": {"conditions": conditions}}, "merge", "status", dry_run=True))
@@ -358,3 +361,26 @@ class TestOnTheDisk:
         finally:
             keep_folder.put()
             until(lambda: CHANGE in self.loosens(callers).message, "the guards are kept again", 90)
+
+
+@pytest.mark.invariant(26)
+def test_a_definition_that_led_elsewhere_before_it_was_kept_can_only_be_repaired(
+    tmp_path: Path,
+) -> None:
+    folder = KeepFolder(tmp_path)
+    with (
+        ControlPlane(build.ensure(), settings=Settings(apiserver_flags=folder.flags)) as plane,
+        Callers(plane.cluster) as callers,
+    ):
+        admin = callers.admin
+        apply(admin, [dict(one) for one in crds.group_definitions()])
+        for one in crds.group_definitions():
+            await_served(admin, dict(one))
+        definition = OwnDefinition(admin)
+        definition.point_at_grants()
+        folder.put()
+        until(lambda: CHANGE in admin.delete(f"{CRDS}/{APPROVAL_GRANTS_CRD}", dry_run=True).message, "it is kept", 120)
+        refused = [definition.delete(), definition.change_status(), definition.redirect()]
+        assert CHANGE in refused[0].message
+        assert [OWN_NAMES in answer.message for answer in refused[1:]] == [True, True]
+        accepted(definition.repair())

@@ -7,8 +7,9 @@ definitions refuses both, so it is lifted first.
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bailiwick_api.kinds.meta import APPROVAL_GRANTS, GROUP, VERSION
-from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD
+from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_DATA, GROUP, VERSION
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, ENDPOINT_DATA_CRD, ENDPOINT_POLICIES_CRD, endpoint_data
+from bailiwick_api.manifests.definitionguard import FOREIGN
 from bailiwick_api.times import stamp
 from bailiwick_engine.approval.definitions import PATH
 from localcluster.rest import Answer, Rest
@@ -51,6 +52,10 @@ class Definitions:
         """Wait until nothing refuses a definition of others any more."""
         until(lambda: self._admin.create(second_definition(), dry_run=True).ok, "no guard looks at definitions", 30)
 
+    def await_guarded(self) -> None:
+        """Wait until a definition of others is refused again."""
+        until(lambda: FOREIGN in self._admin.create(second_definition(), dry_run=True).message, "it is guarded", 30)
+
     def rename_grants(self) -> Answer:
         """Write that the definition of grants is served by another plural, once."""
         return self._admin.patch(
@@ -80,16 +85,7 @@ class Definitions:
 
     def redirect(self) -> Answer:
         """Write that the second definition is served by the names of grants, and established."""
-        conditions = [one for one in self._conditions(SECOND_DEFINITION) if one["type"] != "Established"]
-        established = {"type": "Established", "status": "True", "reason": "Test", "message": ""}
-        conditions.append({**established, "lastTransitionTime": stamp(datetime.now(UTC))})
-        names = {
-            "plural": APPROVAL_GRANTS,
-            "singular": "evil",
-            "kind": "ApprovalGrant",
-            "listKind": "ApprovalGrantList",
-        }
-        status = {"acceptedNames": names, "conditions": conditions}
+        status = _pointed(self._status(SECOND_DEFINITION), APPROVAL_GRANTS, "ApprovalGrant")
         return self._admin.patch(SECOND_DEFINITION, {"status": status}, "merge", "status")
 
     def second_path(self, namespace: str, name: str) -> str:
@@ -120,3 +116,88 @@ class Definitions:
     def _status(self, path: str) -> Object:
         status: Object = accepted(self._admin.get(path)).get("status") or {}
         return status
+
+
+class OwnDefinition:
+    """The definition of data, to be made one that leads to other objects of ours. Nobody guards the objects of its own.
+
+    Its attacker gives its name to the definition of policies first. So its names conflict when it is created anew, and
+    the API server leaves the ones that are written into its status.
+    """
+
+    def __init__(self, admin: Rest) -> None:
+        self._admin = admin
+        self._path = f"{PATH}/{ENDPOINT_DATA_CRD}"
+        self._policies = f"{PATH}/{ENDPOINT_POLICIES_CRD}"
+
+    def point_at_grants(self) -> None:
+        """Have it lead to grants."""
+        self.create_anew()
+        accepted(self.redirect())
+
+    def create_anew(self) -> None:
+        """Create it anew, without a schema and with names that conflict."""
+        self.remove()
+        self._claim(["epol", ENDPOINT_DATA])
+        alias = other_definition(ENDPOINT_DATA, "EndpointPolicy")
+        alias["spec"]["names"]["singular"] = "endpointdatum"
+        accepted(self._admin.create(alias))
+        until(lambda: self._status(self._path).get("conditions"), "the API server has looked at it")
+
+    def redirect(self, plural: str = APPROVAL_GRANTS, kind: str = "ApprovalGrant") -> Answer:
+        """Write that it is served by the names of another, and established."""
+        status = _pointed(self._status(self._path), plural, kind)
+        return self._admin.patch(self._path, {"status": status}, "merge", "status")
+
+    def delete(self) -> Answer:
+        """Delete it, by which the API server deletes all objects that it leads to."""
+        return self._admin.delete(self._path)
+
+    def repair(self) -> Answer:
+        """Write that it is served by the names of its spec."""
+        names = accepted(self._admin.get(self._path))["spec"]["names"]
+        return self._admin.patch(self._path, {"status": {"acceptedNames": names}}, "merge", "status")
+
+    def change_status(self) -> Answer:
+        """Write something else into its status."""
+        now = stamp(datetime.now(UTC))
+        entry = {"type": "Checked", "status": "True", "reason": "Test", "message": "", "lastTransitionTime": now}
+        conditions = [*(self._status(self._path).get("conditions") or ()), entry]
+        return self._admin.patch(self._path, {"status": {"conditions": conditions}}, "merge", "status")
+
+    def path(self, namespace: str, name: str) -> str:
+        """Return the second path of an object; waits until it leads there."""
+        path = f"/apis/{GROUP}/{VERSION}/namespaces/{namespace}/{ENDPOINT_DATA}/{name}"
+        until(lambda: self._admin.get(path).ok, "the object is read by the other definition", 30)
+        return path
+
+    def remove(self) -> None:
+        """Give it its names back if it is there, and delete it with every object of its own."""
+        if self._admin.get(self._path).ok:
+            accepted(self.repair())
+            accepted(self.delete())
+        until(lambda: self._admin.get(self._path).status == 404, "it is gone", 30)
+
+    def restore(self) -> None:
+        """Have the definition of data and that of policies as they are shipped."""
+        self.remove()
+        self._claim(["epol"])
+        accepted(self._admin.create(endpoint_data()))
+        until(lambda: self._status(self._path).get("acceptedNames", {}).get("kind") == "EndpointData", "it is served")
+
+    def _claim(self, short: list[str]) -> None:
+        accepted(self._admin.patch(self._policies, {"spec": {"names": {"shortNames": short}}}, "merge"))
+        until(lambda: self._status(self._policies)["acceptedNames"].get("shortNames") == short, "it has these names")
+
+    def _status(self, path: str) -> Object:
+        status: Object = accepted(self._admin.get(path)).get("status") or {}
+        return status
+
+
+def _pointed(status: Object, plural: str, kind: str) -> Object:
+    """Return the status of an established definition that is served by other names."""
+    conditions = [one for one in status.get("conditions") or [] if one["type"] != "Established"]
+    established = {"type": "Established", "status": "True", "reason": "Test", "message": ""}
+    conditions.append({**established, "lastTransitionTime": stamp(datetime.now(UTC))})
+    names = {"plural": plural, "singular": "evil", "kind": kind, "listKind": f"{kind}List"}
+    return {"acceptedNames": names, "conditions": conditions}

@@ -54,7 +54,7 @@ class Ask:
     """One request. `who` is a person or one of PDP, OPERATOR, ROBOT; patches are JSON patches unless `verb` says."""
 
     who: str
-    verb: Literal["create", "patch", "merge", "apply", "status", "put-status", "delete"]
+    verb: Literal["create", "patch", "merge", "apply", "status", "put-status", "scale", "delete"]
     target: Object
     body: Any = None
 
@@ -74,7 +74,7 @@ class Ground:
         accepted(self.callers.admin.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
         roles = Roles(self.callers.admin, self.namespace)
         everybody = [self.username(who) for who in (*PEOPLE, ROBOT, PDP, OPERATOR)]
-        written = ("approvalgrants", "approvalgrants/status", "endpointhistories")
+        written = ("approvalgrants", "approvalgrants/status", "approvalgrants/scale", "endpointhistories")
         roles.give([rule("*", resource, "*") for resource in written], *everybody)
         for verb, policy, people in RIGHTS:
             allowed = rule(GROUP, ENDPOINT_POLICIES, verb, names=[policy])
@@ -168,6 +168,8 @@ class Ground:
                 return client.patch(ask.target, {"status": ask.body}, "merge", "status", dry_run=dry_run)
             case "put-status":
                 return client.replace({**ask.target, "status": ask.body}, "status", dry_run=dry_run)
+            case "scale":
+                return client.patch(ask.target, ask.body, "merge", "scale", dry_run=dry_run)
             case "delete":
                 return client.delete(ask.target, dry_run=dry_run)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from bailiwick_api.kinds.meta import SUBJECT_LABEL
-from bailiwick_api.manifests.guards import BORN_WITHOUT_STATUS, NAMES_RESERVED, OPEN
+from bailiwick_api.manifests.guards import BORN_WITHOUT_STATUS, NAMES_RESERVED, OPEN, RULES_BOUNDED
 from support.guards.case import INVALID, Case
 from support.guards.ground import BOTH_POLICIES, OTHER_POLICY, PDP, Ask, Ground
 from support.guards.variants import UNDIVIDED
@@ -46,6 +46,12 @@ def named(ask: Ask, name: str) -> Ask:
 def reviewed(ask: Ask, reviewer: str) -> Ask:
     unborn = changed(ask.target, "metadata.uid", "none-yet")
     return with_(ask, "spec.reviews", [review(unborn, reviewer)])
+
+
+def five_rules(ground: Ground) -> Ask:
+    """Return the making of a grant whose fifth rule is of a policy on which its author has no verb."""
+    rules = [rule_reference(POLICY, f"rule-{number}") for number in range(4)]
+    return undivided(by_hand(ground, "carol", rules=[*rules, rule_reference(OTHER_POLICY)]))
 
 
 def four_rules(who: str, place: int) -> Callable[[Ground], Ask]:
@@ -228,5 +234,14 @@ CASES: Final = (
             ("over before it began", {"minutes": -1}, {"minutes": 1}),
             ("waiting for more than a day", {"hours": 24, "minutes": 1}, {"hours": 23, "minutes": 59}),
         )
+    ),
+    Case(
+        OPEN,
+        RULES_BOUNDED,
+        "of more rules than the guard looks at",
+        five_rules,
+        lambda g: undivided(by_hand(g, "carol")),
+        status=INVALID,
+        unruled=True,
     ),
 )

@@ -3,11 +3,34 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.manifests.guards import DELETE, ONLY_ENDED_DELETED, REVIEW, STATUS, USES_ARE_THE_PDPS
-from support.guards.case import Case
-from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, PDP, ROBOT, Ask, Ground, one_use, two_uses
-from support.objects import AGENT, ENDPOINT, POLICY, active_status, rule_reference
+from bailiwick_api.manifests.guards import (
+    DELETE,
+    JUDGED_FOR_GOOD,
+    NO_SCALE,
+    ONLY_ENDED_DELETED,
+    REVIEW,
+    SET_ONCE,
+    STATUS,
+    USES_ARE_THE_PDPS,
+    USES_RECORDED,
+)
+from support.guards.case import INVALID, Case
+from support.guards.ground import (
+    BOTH_POLICIES,
+    OPERATOR,
+    OTHER_POLICY,
+    PDP,
+    ROBOT,
+    Ask,
+    Ground,
+    one_use,
+    resolution,
+    two_uses,
+)
+from support.guards.open_cases import undivided
+from support.objects import AGENT, ENDPOINT, POLICY, Object, active_status, later, rule_reference
 
 _AUTHOR = "revocation.by must be you"
 _MAY = "you must be the requester, or need the verb revoke or approve on an endpointpolicy of the grant"
@@ -68,6 +91,34 @@ def after_one_use(who: str, **status: Any) -> Callable[[Ground], Ask]:  # noqa: 
         return Ask(who, "put-status", stored, {**stored["status"], **status})
 
     return ask
+
+
+def _replaced() -> Object:
+    """Return a status fragment with a second use that took the place of the first, twice."""
+    record = two_uses()["useRecords"][1]
+    return two_uses(useRecords=[record, {**record, "key": "third"}])
+
+
+def overusing(uses: int) -> Callable[[Ground], Ask]:
+    """Return the second use of a grant for so many."""
+
+    def ask(ground: Ground) -> Ask:
+        stored = ground.done(Ask(PDP, "status", ground.active(maxUses=uses), _USED))
+        records = [*stored["status"]["useRecords"], two_uses()["useRecords"][1]]
+        return Ask(PDP, "put-status", stored, {**stored["status"], "uses": 2, "useRecords": records})
+
+    return ask
+
+
+def rewriting(change: Object, stands: str, **status: Any) -> Callable[[Ground], Ask]:  # noqa: ANN401 - any field
+    """Return a change by the operator of the status of a grant in a phase; None takes a field out."""
+    return lambda ground: Ask(OPERATOR, "status", ground.in_phase(stands, ground.opened(), **status), change)
+
+
+def resolving(ground: Ground, change: Object) -> Ask:
+    """Return another resolution of a grant by hand that the operator has resolved."""
+    stored = ground.stored()
+    return Ask(OPERATOR, "status", stored, {"resolved": {**resolution(stored), **change}})
 
 
 def using_revoked(ground: Ground) -> Ask:
@@ -171,6 +222,7 @@ STATUSES: Final = (
         writing(OPERATOR, "Active", uses=1),
         writing(OPERATOR, "Active", uses=0),
         unruled=True,
+        then=USES_RECORDED,
     ),
     Case(
         STATUS,
@@ -179,6 +231,7 @@ STATUSES: Final = (
         after_one_use(OPERATOR, uses=0, useRecords=[]),
         after_one_use(OPERATOR, phase="Revoked"),
         unruled=True,
+        then=USES_RECORDED,
     ),
     Case(
         STATUS,
@@ -187,6 +240,7 @@ STATUSES: Final = (
         after_one_use(OPERATOR, useRecords=[{**_USED["useRecords"][0], "evaluationID": "another"}]),
         after_one_use(OPERATOR, uses=1),
         unruled=True,
+        then=USES_RECORDED,
     ),
     *(
         Case(STATUS, _ONE_USE, title, ask, using())
@@ -202,11 +256,11 @@ STATUSES: Final = (
         )
     ),
     *(
-        Case(STATUS, _ONE_USE, title, ask, using(), unruled=True)
-        for title, ask in (
-            ("a use and a longer window", using(notAfterTime="2999-01-01T00:00:00Z")),
-            ("a use and a counted review gone", using(counted=...)),
-            ("a use taken back", after_one_use(PDP, uses=0, useRecords=[])),
+        Case(STATUS, _ONE_USE, title, ask, using(), unruled=True, then=then)
+        for title, ask, then in (
+            ("a use and a longer window", using(notAfterTime="2999-01-01T00:00:00Z"), SET_ONCE),
+            ("a use and a counted review gone", using(counted=...), JUDGED_FOR_GOOD),
+            ("a use taken back", after_one_use(PDP, uses=0, useRecords=[]), USES_RECORDED),
         )
     ),
     Case(STATUS, _ACTIVE, "used before it is judged", writing(PDP, None, **_USED), writing(PDP, "Active", **_USED)),
@@ -215,6 +269,92 @@ STATUSES: Final = (
         for phase in ("Pending", *sorted(TERMINAL_PHASES))
     ),
     Case(STATUS, _ACTIVE, "used though revoked", using_revoked, writing(PDP, "Active", **_USED)),
+    Case(
+        STATUS,
+        NO_SCALE,
+        "given more uses by its scale by the operator",
+        lambda g: undivided(Ask(OPERATOR, "scale", g.active(), {"spec": {"replicas": 9}})),
+        writing(OPERATOR, **_APPROVED),
+        unruled=True,
+    ),
+    *(
+        Case(
+            STATUS,
+            cel.PHASE_FINAL.message,
+            f"from {ended} to {phase or 'no phase'}",
+            rewriting({"phase": phase}, ended),
+            rewriting({"observedGeneration": 7}, ended),
+            status=INVALID,
+            unruled=True,
+        )
+        for ended in sorted(TERMINAL_PHASES)
+        for phase in ("Active", "Pending", None)
+    ),
+    *(
+        Case(
+            STATUS,
+            SET_ONCE,
+            title,
+            rewriting(status, "Active"),
+            rewriting({"phase": "Revoked"}, "Active"),
+            status=INVALID,
+            unruled=True,
+        )
+        for title, status in (
+            ("approved at another time", {"approvedTime": later(seconds=-9)}),
+            ("approved for longer", {"notAfterTime": later(hours=9)}),
+            ("approved for ever", {"notAfterTime": None}),
+            ("approved at no time", {"approvedTime": None}),
+        )
+    ),
+    Case(
+        STATUS,
+        SET_ONCE,
+        "resolved to another subject",
+        lambda g: resolving(g, {"subjectUID": "another-uid"}),
+        lambda g: resolving(g, {}),
+        status=INVALID,
+        unruled=True,
+    ),
+    *(
+        Case(
+            STATUS,
+            JUDGED_FOR_GOOD,
+            title,
+            rewriting(status, "Pending", counted=[{"reviewer": "dave"}], voided=[{"reviewer": "erin"}]),
+            rewriting(
+                {"counted": [{"reviewer": "dave"}, {"reviewer": "carol"}]},
+                "Pending",
+                counted=[{"reviewer": "dave"}],
+                voided=[{"reviewer": "erin"}],
+            ),
+            status=INVALID,
+            unruled=True,
+        )
+        for title, status in (
+            ("a counted review gone", {"counted": None}),
+            ("a void review gone", {"voided": []}),
+            ("a void review counted", {"counted": [{"reviewer": "dave"}, {"reviewer": "erin"}]}),
+            ("a counted review void", {"voided": [{"reviewer": "erin"}, {"reviewer": "dave"}]}),
+            (
+                "a void review counted instead",
+                {"voided": None, "counted": [{"reviewer": "dave"}, {"reviewer": "erin"}]},
+            ),
+        )
+    ),
+    *(
+        Case(STATUS, USES_RECORDED, title, ask, accepted, status=INVALID, unruled=True)
+        for title, ask, accepted in (
+            ("a use without a record", using(useRecords=[]), using()),
+            ("a use with two records", using(useRecords=two_uses()["useRecords"]), using()),
+            (
+                "a use in place of the record of another",
+                after_one_use(PDP, **_replaced()),
+                after_one_use(PDP, **two_uses()),
+            ),
+            ("one use more than was asked for", overusing(1), overusing(2)),
+        )
+    ),
 )
 
 DELETIONS: Final = (

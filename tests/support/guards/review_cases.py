@@ -4,8 +4,15 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
-from bailiwick_api.manifests.guards import REVIEW, REVIEW_NAMES_AUTHOR, REVIEW_SIGNED, STATUS_UNCHANGED
+from bailiwick_api.manifests.guards import (
+    ONE_REVIEW_EACH,
+    REVIEW,
+    REVIEW_NAMES_AUTHOR,
+    REVIEW_SIGNED,
+    STATUS_UNCHANGED,
+)
 from support.guards.case import INVALID, Case
 from support.guards.ground import BOTH_POLICIES, OPERATOR, OTHER_POLICY, PDP, ROBOT, Ask, Ground, one_use, resolution
 from support.guards.open_cases import OWNER, undivided
@@ -52,6 +59,27 @@ def adding(path: str, value: object, who: str = "eve", **metadata: Any) -> Calla
 def rewriting(body: Object, stored: Callable[[Ground], Object]) -> Callable[[Ground], Ask]:
     """Return a merge patch by eve of the whole of a grant that she wrote by hand, status included."""
     return lambda ground: undivided(Ask("eve", "merge", stored(ground), body))
+
+
+def changing(path: str, value: object, who: str = "eve") -> Callable[[Ground], Ask]:
+    """Return a change of what was asked for, by default by eve, who wrote it by hand."""
+    return lambda ground: Ask(who, "patch", ground.stored(), [{"op": "add", "path": f"/spec{path}", "value": value}])
+
+
+def revoked_then(operation: Object) -> Callable[[Ground], Ask]:
+    """Return a change by eve of a grant of hers that carol has revoked."""
+    return lambda ground: Ask("eve", "patch", ground.revoked(ground.stored(), "carol"), [operation])
+
+
+def reviewing_again(**fields: Any) -> Callable[[Ground], Ask]:  # noqa: ANN401 - any field
+    """Return a second review in the name of one who has reviewed, written by eve upon her own grant."""
+
+    def ask(ground: Ground) -> Ask:
+        stored = ground.reviewed(ground.stored(**BOTH_POLICIES), "erin")
+        (first,) = stored["spec"]["reviews"]
+        return undivided(Ask("eve", "merge", stored, {"spec": {"reviews": [{**first, **fields}, first]}}))
+
+    return ask
 
 
 def _used(ground: Ground) -> Object:
@@ -174,6 +202,54 @@ CASES: Final = (
             ("given a status by a change of the grant itself", {"phase": "Active"}, Ground.unresolved),
             ("used again", {"uses": None, "useRecords": None}, _used),
             ("without its status", None, Ground.stored),
+        )
+    ),
+    *(
+        Case(
+            REVIEW,
+            cel.REQUEST_IMMUTABLE.message,
+            title,
+            changing(path, value, who),
+            lambda ground: annotating(ground.stored(), "eve"),
+            status=INVALID,
+            unruled=True,
+            then=then,
+        )
+        for title, path, value, who, then in (
+            ("asked for more uses", "/request/maxUses", 5, "eve", ""),
+            ("asked for every resource", "/request/resource/id", "*", "eve", ""),
+            ("asked for by a field that was left out", "/request/reason", "late", "eve", ""),
+            ("asked for by an administrator", "/request/maxUses", 5, "admin", _FIELDS),
+        )
+    ),
+    *(
+        Case(
+            REVIEW,
+            cel.REVOCATION_FINAL.message,
+            title,
+            revoked_then(operation),
+            revoked_then({"op": "add", "path": "/metadata/annotations", "value": {"note": "none"}}),
+            status=INVALID,
+            unruled=True,
+        )
+        for title, operation in (
+            ("a revocation taken back", {"op": "remove", "path": "/spec/revocation"}),
+            ("a revocation in another's name", {"op": "add", "path": "/spec/revocation/by", "value": "dave"}),
+        )
+    ),
+    *(
+        Case(
+            REVIEW,
+            ONE_REVIEW_EACH,
+            title,
+            reviewing_again(**fields),
+            lambda ground: annotating(ground.reviewed(ground.stored(), "carol"), "eve"),
+            status=INVALID,
+            unruled=True,
+        )
+        for title, fields in (
+            ("a second review of another step in the name of a reviewer", {"step": _HR_STEP}),
+            ("a Deny in the name of who approved", {"decision": "Deny"}),
         )
     ),
     Case(

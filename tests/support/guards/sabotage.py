@@ -39,6 +39,11 @@ class Guards:
         for name in names or NAMES:
             change(self._admin, f"{_BINDINGS}/{name}", {"validationActions": ["Audit"]})
 
+    def tighten(self, *names: str) -> None:
+        """Let these guards refuse again; a moment later they do. Nothing else is put back."""
+        for name in names or NAMES:
+            change(self._admin, f"{_BINDINGS}/{name}", {"validationActions": ["Deny"]})
+
     def loosen_definition(self) -> None:
         """Take the rules off `spec.request`, so that it is no longer immutable."""
         path = next(path for path in paths(self._installed) if path.endswith(APPROVAL_GRANTS_CRD))

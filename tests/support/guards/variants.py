@@ -17,7 +17,10 @@ from support.schemas.definitions import TEST_DOMAIN, nodes, schema_of, under
 STRICT: Final = f"guarded.{TEST_DOMAIN}"
 LOOSE: Final = f"unruled.{TEST_DOMAIN}"
 UNDIVIDED: Final = "v1beta1"
-"""A version of the unruled group in which the status is a field like others."""
+"""A version of the unruled group without any schema, in which the status is a field like others.
+
+So another definition reaches the objects. Its scale stands for two numbers of a grant.
+"""
 PERSON_PREFIX: Final = "oidc:"
 PREFIXED: Final = "people-by-prefix"
 """Label value under which the review guard knows people by a prefix."""
@@ -102,7 +105,10 @@ def _without_rules(definition: Object) -> Object:
     out = under(definition, LOOSE)
     for _, node in nodes(schema_of(out)):
         node.pop("x-kubernetes-validations", None)
-    undivided = {**copy.deepcopy(out["spec"]["versions"][0]), "name": UNDIVIDED, "storage": False}
-    undivided.pop("subresources", None)
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    undivided: Object = {"name": UNDIVIDED, "served": True, "storage": False, "schema": {"openAPIV3Schema": anything}}
+    if definition["spec"]["names"]["kind"] == "ApprovalGrant":
+        replicas = {"specReplicasPath": ".spec.request.maxUses", "statusReplicasPath": ".status.uses"}
+        undivided["subresources"] = {"scale": replicas}
     out["spec"]["versions"].append(undivided)
     return out

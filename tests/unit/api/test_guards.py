@@ -60,7 +60,7 @@ def test_the_guards_see_every_operation_that_can_change_a_grant_a_history_or_a_d
         ),
         *(
             (operation, f"customresourcedefinitions{part}")
-            for operation in ("CREATE", "UPDATE")
+            for operation in ("CREATE", "UPDATE", "DELETE")
             for part in ("", "/status")
         ),
     }

@@ -9,7 +9,7 @@ import pytest
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_HISTORIES, ENDPOINT_POLICIES, GROUP, SUBJECT_REVOCATIONS
 from bailiwick_api.manifests import crds, generate
-from bailiwick_api.manifests.definitionguard import APIEXTENSIONS_GROUP, DEFINITIONS, DEFINITIONS_RESOURCE
+from bailiwick_api.manifests.definitionguard import DEFINITIONS, DEFINITIONS_RESOURCE
 
 OURS: Final = {ENDPOINT_POLICIES, APPROVAL_GRANTS, ENDPOINT_HISTORIES, SUBJECT_REVOCATIONS}
 # What would make whoever reads a policy fetch, present, run or be something that its author chose.
@@ -55,21 +55,19 @@ def test_ab_44_nobody_of_ours_may_impersonate_or_read_a_secret_that_is_not_named
     assert "bailiwick-notifications" not in bound
 
 
-def test_ab_40_whatever_of_ours_fails_closed_is_asked_about_our_own_kinds_alone() -> None:
-    """One policy sees every definition. The API server runs it itself, and a definition of others passes it."""
+def test_ab_40_whatever_of_ours_fails_closed_is_asked_about_our_own_kinds_and_their_definitions_alone() -> None:
     matching = {
         (document["kind"], document["metadata"]["name"]): rules
         for document in DOCUMENTS
         if (rules := _rules(document)) is not None
     }
     assert len(matching) >= 4
-    (rule,) = matching.pop(("ValidatingAdmissionPolicy", DEFINITIONS))
-    assert (rule["apiGroups"], {name.partition("/")[0] for name in rule["resources"]}) == (
-        [APIEXTENSIONS_GROUP],
-        {DEFINITIONS_RESOURCE},
-    )
-    for rules in matching.values():
+    for (_, name), rules in matching.items():
         for rule in rules:
+            if name == DEFINITIONS:
+                # Whatever it cannot evaluate it refuses, and it looks first whether the definition is of our group.
+                assert {resource.partition("/")[0] for resource in rule["resources"]} == {DEFINITIONS_RESOURCE}
+                continue
             assert rule["apiGroups"] == [GROUP]
             assert {resource.partition("/")[0] for resource in rule["resources"]} <= OURS
 

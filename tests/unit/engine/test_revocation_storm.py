@@ -14,6 +14,8 @@ MANY = 5_000
 BYTES_EACH = 12 * 1024
 LONG_BYTES_EACH = 6 * 1024
 """Of one that names four members, beside what they are themselves."""
+BEYOND_BYTES_EACH = 1024
+"""Of one beyond the most that are known by whom they name, whatever it names."""
 ROUNDS = 500
 SLOWER = 8.0
 """How many times as long a lookup may take: room for a busy machine. One that looked at each would take thousands."""
@@ -71,6 +73,21 @@ def test_a_revocation_of_long_members_takes_little_more_memory_than_it_has_text(
     tracemalloc.stop()
     assert len(index) == count
     assert bytes_each < LONG_BYTES_EACH
+
+
+def test_those_beyond_the_most_take_little_memory_whatever_they_name() -> None:
+    """Whoever may take somebody back may write objects without end."""
+    names, count = ("sub", "sid", "email", "username"), 2_000
+    index = Revocations(most=1)
+    index.put(revocation("r-first", "corp", sub="carol"))
+    tracemalloc.start()
+    for number in range(count):
+        match: dict[str, Any] = {name: f"{name}{number}".ljust(500, "x") for name in names}
+        index.put(revocation(f"r-{number}", "corp", **match))
+    bytes_each = tracemalloc.get_traced_memory()[0] / count
+    tracemalloc.stop()
+    assert len(index) == count + 1
+    assert bytes_each < BEYOND_BYTES_EACH
 
 
 def test_a_lookup_takes_as_long_among_thousands_as_beside_one() -> None:

@@ -193,3 +193,43 @@ def test_a_name_fits_the_schema_and_tells_subjects_causes_and_makings_apart() ->
     assert len(names) == 5
     assert all(len(name) == 28 for name in names)
     assert revocation_name("corp", match, "Signal") == revocation_name("corp", RevokedIdentity(sub="c1"), "Signal")
+
+
+def crowd(first: int, last: int, issuer: str = "corp") -> list[PartyRevocation]:
+    return [revocation({"sub": f"c{number}"}, issuer, f"r-{number}") for number in range(first, last)]
+
+
+def test_one_beyond_the_most_holds_everybody_of_its_issuer_until_it_goes() -> None:
+    held = Revocations(most=3)
+    for one in crowd(0, 3):
+        held.put(one)
+    stranger, other = person({"sub": "z", "iat": MOMENT + 1}), person({"sub": "z", "iat": MOMENT + 1}, issuer="partner")
+    assert not refused(held, stranger)
+    (more,) = crowd(3, 4)
+    held.put(more)
+    assert refused(held, stranger)
+    assert refused(held, person({"sub": "c3", "iat": MOMENT - 1}))
+    assert not refused(held, other)
+    # One that was there before is known by whom it names, also when it changes.
+    held.put(revocation({"sub": "c0"}, name="r-0", before=MOMENT + 2))
+    assert held.naming(person({"sub": "c0"}), shown=True) is not None
+    assert len(held) == 4
+    held.remove("r-3")
+    assert not refused(held, stranger)
+    assert refused(held, person({"sub": "c0", "iat": MOMENT + 1}))
+
+
+def test_one_beyond_the_most_is_known_by_whom_it_names_once_there_is_room_and_it_comes_again() -> None:
+    held = Revocations(most=2)
+    for one in crowd(0, 3):
+        held.put(one)
+    held.remove("r-0")
+    stranger = person({"sub": "z", "iat": MOMENT + 1})
+    assert refused(held, stranger)
+    held.put(*crowd(2, 3))
+    assert not refused(held, stranger)
+    assert refused(held, person({"sub": "c2", "iat": MOMENT - 1}))
+    held.remove("r-1")
+    held.remove("r-2")
+    assert not held
+    assert not refused(held, person({"sub": "c2", "iat": MOMENT - 1}))

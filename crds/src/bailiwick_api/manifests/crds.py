@@ -26,8 +26,6 @@ ENDPOINT_POLICIES_CRD = f"{ENDPOINT_POLICIES}.{GROUP}"
 ENDPOINT_DATA_CRD = f"{ENDPOINT_DATA}.{GROUP}"
 ENDPOINT_HISTORIES_CRD = f"{ENDPOINT_HISTORIES}.{GROUP}"
 SUBJECT_REVOCATIONS_CRD = f"{SUBJECT_REVOCATIONS}.{GROUP}"
-GUARDED_CRDS = (APPROVAL_GRANTS_CRD, ENDPOINT_HISTORIES_CRD)
-"""The definitions of what the guards look at: they are part of the proof."""
 OUR_CRDS = (
     ENDPOINT_POLICIES_CRD,
     APPROVAL_GRANTS_CRD,
@@ -35,7 +33,7 @@ OUR_CRDS = (
     ENDPOINT_HISTORIES_CRD,
     SUBJECT_REVOCATIONS_CRD,
 )
-"""Every definition of the group. Another one of this group can be pointed at the storage of these."""
+"""Every definition of the group. Each can be pointed at the storage of another, so all are part of the proof."""
 _TYPE_META = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
 
 
@@ -195,6 +193,11 @@ def subject_revocations() -> dict[str, Any]:
     definition["spec"]["scope"] = "Cluster"
     del definition["spec"]["versions"][0]["subresources"]
     return definition
+
+
+def group_definitions() -> tuple[dict[str, Any], ...]:
+    """Return the CRDs in the order of `OUR_CRDS`."""
+    return endpoint_policies(), approval_grants(), endpoint_data(), endpoint_histories(), subject_revocations()
 
 
 def _definition(

@@ -24,6 +24,9 @@ It is of a group of its own, so that `keep`, which the API server asks first, ha
 CANARY_IS_NEVER_DEFINED: Final = f"the name {CANARY_DEFINITION} is reserved for dry runs of the operator"
 FOREIGN: Final = f"the group {GROUP} is reserved: no other definition than Bailiwick's can be part of it"
 OWN_NAMES: Final = f"a definition of the group {GROUP} can be served by no other names than those of its spec"
+MISLEADING: Final = (
+    "the deletion would delete the objects of another definition: set its status.acceptedNames to its spec.names first"
+)
 # From these the API server takes where the objects are stored, and which guards look at a request.
 _SERVED_NAMES: Final = ("plural", "singular", "kind", "listKind")
 
@@ -32,45 +35,51 @@ def definitions_guard() -> AdmissionGuard:
     """Return the guard. It looks at no account: the API server's own controllers write nothing that it refuses."""
     canary = Validation(
         # A definition of that name from before the guard can still go: the API server writes its status then.
-        f"request.?subResource.orValue('') == 'status' || object.metadata.name != '{CANARY_DEFINITION}'",
+        "request.operation == 'DELETE' || request.?subResource.orValue('') == 'status'"
+        f" || object.metadata.name != '{CANARY_DEFINITION}'",
         CANARY_IS_NEVER_DEFINED,
     )
     return AdmissionGuard(
         DEFINITIONS,
-        ("CREATE", "UPDATE"),
+        ("CREATE", "UPDATE", "DELETE"),
         (DEFINITIONS_RESOURCE, f"{DEFINITIONS_RESOURCE}/status"),
-        {"ours": f"object.spec.group == '{GROUP}'"},
+        group_variables(),
         (*group_validations(), canary),
         group=APIEXTENSIONS_GROUP,
     )
 
 
-def group_validations() -> tuple[Validation, Validation]:
-    """Return what holds for a definition that is created or updated where `variables.ours`: it is of the group."""
+def group_variables() -> dict[str, str]:
+    """Return the variables of `group_validations`, for guards that look at other resources too."""
+    return {
+        "definition": "request.operation == 'DELETE' ? oldObject : object",
+        "ours": f"request.resource.resource == '{DEFINITIONS_RESOURCE}'"
+        f" && variables.definition.spec.group == '{GROUP}'",
+        # Before it is served, the API server has accepted all of its names, or some, or none.
+        "served": "variables.definition.?status.?conditions.orValue([])"
+        ".exists(c, c.type in ['Established', 'NamesAccepted'] && c.status == 'True')",
+        "accepted": "variables.definition.?status.?acceptedNames.orValue({})",
+        "ownNames": f"{[*_SERVED_NAMES]!r}.all(k, (!variables.served && variables.accepted[?k].orValue('') == '')"
+        " || variables.accepted[?k].orValue('') == variables.definition.spec.names[?k].orValue(''))"
+        " && variables.accepted.?shortNames.orValue([])"
+        ".all(name, name in variables.definition.spec.names.?shortNames.orValue([]))",
+    }
+
+
+def group_validations() -> tuple[Validation, ...]:
+    """Return what holds for a definition where `variables.ours`: it is of the group."""
     return (
         # One that was there before can still get its own names back and go.
         Validation(
-            f"!variables.ours || object.metadata.name in {[*OUR_CRDS]!r}"
+            f"!variables.ours || request.operation == 'DELETE' || object.metadata.name in {[*OUR_CRDS]!r}"
             " || (request.operation == 'UPDATE' && object.spec == oldObject.spec)",
             FOREIGN,
         ),
-        Validation(
-            f"!variables.ours || request.operation == 'CREATE' || ({' && '.join(map(_kept_name, _SERVED_NAMES))}"
-            " && object.?status.?acceptedNames.?shortNames.orValue([]).all(name,"
-            " name in object.spec.names.?shortNames.orValue([])"
-            " || name in oldObject.?status.?acceptedNames.?shortNames.orValue([])))",
-            OWN_NAMES,
-        ),
+        # No other write changes the status. A name from before the guard is no exception: each write repairs it.
+        Validation("!variables.ours || request.?subResource.orValue('') != 'status' || variables.ownNames", OWN_NAMES),
+        # Its deletion deletes all objects where its accepted names lead, and no guard over these is asked.
+        Validation("!variables.ours || request.operation != 'DELETE' || variables.ownNames", MISLEADING),
     )
-
-
-def _kept_name(name: str) -> str:
-    """Return the expression that this accepted name is the one of the spec, or is left as it is.
-
-    It is empty before the API server has accepted it, and may not become so again.
-    """
-    accepted = f"?status.?acceptedNames.?{name}.orValue('')"
-    return f"object.{accepted} in [object.spec.names.?{name}.orValue(''), oldObject.{accepted}]"
 
 
 def canary_definition() -> dict[str, Any]:

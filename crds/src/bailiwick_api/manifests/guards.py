@@ -2,11 +2,14 @@
 
 Holds: for admission, only this module and `historyguards` define who can write which part of a grant or a history, and
 `definitionguard` which definitions lead to them. The operator proves that all are in force (fingerprint and canary).
+What a decision relies on they hold by themselves, though the definition of grants holds it too: objects can be reached
+by another definition, without rules, bounds or lists of distinct items.
 """
 
 from typing import Any, Final
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.kinds import cel
 from bailiwick_api.kinds.approvalgrant import TERMINAL_PHASES
 from bailiwick_api.kinds.meta import APPROVAL_GRANTS, ENDPOINT_POLICIES, GROUP, SUBJECT_LABEL
 from bailiwick_api.manifests.definitionguard import DEFINITIONS, definitions_guard
@@ -35,6 +38,12 @@ FIELDS_OWNED: Final = "only the account that wrote a grant by hand can change ma
 ONLY_ENDED_DELETED: Final = "the operator can delete only a grant that has ended"
 BORN_WITHOUT_STATUS: Final = "a new grant cannot have a status"
 STATUS_UNCHANGED: Final = "the status of a grant can change only by its status subresource"
+RULES_BOUNDED: Final = f"a grant can name at most {MAX_RULES} rules"
+ONE_REVIEW_EACH: Final = "a reviewer can have only one review in a grant"
+NO_SCALE: Final = "a grant has no scale"
+SET_ONCE: Final = "approvedTime, notAfterTime and resolved can be set only once"
+JUDGED_FOR_GOOD: Final = "a counted or void review stays so, and no review is both"
+USES_RECORDED: Final = "each use must have one record, none of which changes, and there can be at most maxUses"
 
 
 def guards(installation: Installation) -> list[dict[str, Any]]:
@@ -111,6 +120,8 @@ _OPEN = (
         " && !has(variables.r.display))",
         "a grant written by hand must have binding Scope, without digest or display: only the decision point sets them",
     ),
+    # The next expression looks at so many.
+    Validation(f"variables.r.rules.size() <= {MAX_RULES}", RULES_BOUNDED, reason="Invalid"),
     Validation(
         "variables.pdp || (" + " && ".join(f"variables.mayRequest{index}" for index in range(MAX_RULES)) + ")",
         "you need the verb request on each endpointpolicy that the grant names",
@@ -162,11 +173,22 @@ _REVIEW = (
     _NO_OWNERS,
     # As at birth: the API server restores it only for a definition that has the subresource.
     Validation("object.?status == oldObject.?status", STATUS_UNCHANGED),
+    Validation("object.spec.request == oldObject.spec.request", cel.REQUEST_IMMUTABLE.message, reason="Invalid"),
+    Validation(
+        "!has(oldObject.spec.revocation)"
+        " || (has(object.spec.revocation) && object.spec.revocation == oldObject.spec.revocation)",
+        cel.REVOCATION_FINAL.message,
+        reason="Invalid",
+    ),
     Validation(
         "object.metadata.?labels.orValue({}) == oldObject.metadata.?labels.orValue({})",
         "labels of a grant are immutable",
     ),
     Validation("variables.old.all(o, variables.new.exists(x, x == o))", "reviews are append-only"),
+    # A second review of somebody who has reviewed is not `added`, so nothing else here would look at it.
+    Validation(
+        "variables.new.size() == variables.old.size() + variables.added.size()", ONE_REVIEW_EACH, reason="Invalid"
+    ),
     # Each write makes a new version, and a use is a write at the version that was evaluated. An account that could
     # write without limit would keep others from using the grant. Its author is exempt: the author could revoke it as
     # well, and tools that keep it in Git still write their annotations after it is approved.
@@ -276,6 +298,8 @@ def _status_variables(installation: Installation) -> dict[str, str]:
 
 _STATUS = (
     Validation("variables.pdp || variables.operator", "only Bailiwick can write the status"),
+    # A definition can let it stand for any number of the spec.
+    Validation("request.?subResource.orValue('') == 'status'", NO_SCALE),
     Validation("!variables.operator || variables.sameUses", USES_ARE_THE_PDPS),
     Validation(
         "!variables.pdp || (variables.is.?uses.orValue(0) == variables.was.?uses.orValue(0) + 1"
@@ -287,6 +311,34 @@ _STATUS = (
     Validation(
         "!variables.pdp || (variables.was.?phase.orValue('') == 'Active' && !has(object.spec.revocation))",
         "only an active grant can be used",
+    ),
+    Validation(
+        f"!(variables.was.?phase.orValue('') in {sorted(TERMINAL_PHASES)!r})"
+        " || variables.is.?phase.orValue('') == variables.was.?phase.orValue('')",
+        cel.PHASE_FINAL.message,
+        reason="Invalid",
+    ),
+    Validation(
+        "['approvedTime', 'notAfterTime', 'resolved'].all(k,"
+        " !(k in variables.was) || (k in variables.is && variables.is[k] == variables.was[k]))",
+        SET_ONCE,
+        reason="Invalid",
+    ),
+    Validation(
+        "['counted', 'voided'].all(k, variables.was[?k].orValue([])"
+        ".all(o, variables.is[?k].orValue([]).exists(x, x.reviewer == o.reviewer)))"
+        " && variables.is.?counted.orValue([])"
+        ".all(c, !variables.is.?voided.orValue([]).exists(v, v.reviewer == c.reviewer))",
+        JUDGED_FOR_GOOD,
+        reason="Invalid",
+    ),
+    Validation(
+        "variables.is.?useRecords.orValue([]).size() == variables.is.?uses.orValue(0)"
+        " && variables.was.?useRecords.orValue([])"
+        ".all(o, variables.is.?useRecords.orValue([]).exists(x, x == o))"
+        " && variables.is.?uses.orValue(0) <= object.spec.?request.?maxUses.orValue(0)",
+        USES_RECORDED,
+        reason="Invalid",
     ),
 )
 

@@ -12,8 +12,13 @@ import rfc8785
 
 from bailiwick_api.kinds.meta import GROUP, VERSION
 from bailiwick_api.manifests import guards
-from bailiwick_api.manifests.crds import GUARDED_CRDS
-from bailiwick_api.manifests.definitionguard import APIEXTENSIONS_GROUP, DEFINITIONS_RESOURCE, group_validations
+from bailiwick_api.manifests.crds import OUR_CRDS
+from bailiwick_api.manifests.definitionguard import (
+    APIEXTENSIONS_GROUP,
+    DEFINITIONS_RESOURCE,
+    group_validations,
+    group_variables,
+)
 from bailiwick_api.manifests.guardpolicy import (
     ADMISSION_GROUP,
     Validation,
@@ -52,7 +57,7 @@ _BINDINGS: Final = "validatingadmissionpolicybindings"
 
 
 def _spec() -> dict[str, Any]:
-    kept = [*guards.NAMES, *GUARDED_CRDS]
+    kept = [*guards.NAMES, *OUR_CRDS]
     rules = [
         resource_rule(ADMISSION_GROUP, ["UPDATE", "DELETE"], [_POLICIES, _BINDINGS]),
         resource_rule(ADMISSION_GROUP, ["CREATE"], [_BINDINGS]),
@@ -69,8 +74,7 @@ def _spec() -> dict[str, Any]:
         " && object.metadata.?finalizers == oldObject.metadata.?finalizers",
         "deciding": f"variables.route && (object.spec.?group.orValue('') == '{GROUP}'"
         f" || object.metadata.name in {[*DECIDING_ROUTES]!r})",
-        "ours": f"request.resource.resource == '{DEFINITIONS_RESOURCE}' && request.operation != 'DELETE'"
-        f" && object.spec.group == '{GROUP}'",
+        **group_variables(),
     }
     validations = (
         Validation("!variables.kept || variables.same", _CHANGE),

@@ -33,7 +33,7 @@ from bailiwick_api.kinds.meta import (
     GROUP,
     SUBJECT_REVOCATIONS,
 )
-from bailiwick_api.manifests.crds import GUARDED_CRDS
+from bailiwick_api.manifests.crds import OUR_CRDS
 from bailiwick_api.manifests.definitionguard import APIEXTENSIONS_GROUP, CANARY_DEFINITION, DEFINITIONS_RESOURCE
 from bailiwick_api.manifests.keep import KEEP_PROBE
 
@@ -235,7 +235,7 @@ def notifications() -> list[dict[str, Any]]:
 def _guard_reading() -> list[dict[str, Any]]:
     return [
         _rule(_ADMISSION, ["validatingadmissionpolicies", "validatingadmissionpolicybindings"], _READ),
-        _rule(APIEXTENSIONS_GROUP, [DEFINITIONS_RESOURCE], ["get"], [*GUARDED_CRDS]),
+        _rule(APIEXTENSIONS_GROUP, [DEFINITIONS_RESOURCE], ["get"], [*OUR_CRDS]),
         # Whether the group has another definition, which could reach the objects of ours. Read as metadata alone.
         _rule(APIEXTENSIONS_GROUP, [DEFINITIONS_RESOURCE], ["list", "watch"]),
         # Whether the API server serves these groups itself. Not by name: the APIService of a version can have any name.

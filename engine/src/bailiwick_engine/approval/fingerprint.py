@@ -15,7 +15,7 @@ import orjson
 import rfc8785
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.manifests.crds import approval_grants, endpoint_histories
+from bailiwick_api.manifests.crds import group_definitions
 from bailiwick_api.manifests.guards import guards
 from bailiwick_engine.approval import apiroutes, definitions
 
@@ -37,7 +37,7 @@ _PLURALS: Final = {
 
 
 def shipped_fingerprint(installation: Installation) -> tuple[Object, ...]:
-    """Return what an installation ships: the policies with their bindings, the definitions of grants and histories.
+    """Return what an installation ships: the policies with their bindings, and all definitions of the group.
 
     The objects are the caller's own.
     """
@@ -47,7 +47,7 @@ def shipped_fingerprint(installation: Installation) -> tuple[Object, ...]:
 @lru_cache(maxsize=4)
 def _shipped_fingerprint(installation: Installation) -> bytes:
     # Made from the models in some thirty milliseconds, which are the loop's, and wanted several times a minute.
-    return orjson.dumps([*guards(installation), approval_grants(), endpoint_histories()])
+    return orjson.dumps([*guards(installation), *group_definitions()])
 
 
 def paths(installation: Installation) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from bailiwick_api.manifests import guards
-from bailiwick_api.manifests.crds import GUARDED_CRDS
+from bailiwick_api.manifests.crds import OUR_CRDS
 from bailiwick_api.manifests.guardpolicy import ADMISSION_VERSION
 from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_kube.paths import object_path
@@ -31,7 +31,7 @@ _AGAIN_LAST: Final = 8.0
 
 
 def _is_definition(name: str) -> bool:
-    return name in GUARDED_CRDS or definitions.is_foreign(name)
+    return name in OUR_CRDS or definitions.is_foreign(name)
 
 
 _COVERED: Final[dict[str, Callable[[str], bool]]] = {

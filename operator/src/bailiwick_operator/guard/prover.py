@@ -25,8 +25,8 @@ from bailiwick_operator.reconcile.guard import Proof, is_pristine, void_status
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY}
 # An apply would keep what someone added to a guard, and report success.
 _REMEDY: Final = (
-    "Restore them with kubectl replace, and create the missing ones, from the crds/guards, crds/approvalgrants.yaml and"
-    " crds/endpointhistories.yaml of this version, with the names that this operator was started with. Do not use apply"
+    "Restore them with kubectl replace, and create the missing ones, from the folders crds and crds/guards of"
+    " this version, with the names that this operator was started with. Do not use apply"
     " or helm upgrade: they keep what was added. Grants and reviews written until then will be void"
 )
 _ROUTE_REMEDY: Final = (

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bailiwick_api.accounts import Installation
+from bailiwick_api.manifests.crds import OUR_CRDS
 from bailiwick_engine.approval import apiroutes
 from bailiwick_engine.approval.definitions import KIND as DEFINITION, PATH as DEFINITIONS, intrusions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint, paths, shipped_fingerprint
@@ -29,7 +30,7 @@ class TestTheFingerprint:
         labelled[0]["status"] = {"observedGeneration": 1}
         assert fingerprint(reversed(labelled)) == fingerprint(objects)
 
-    @pytest.mark.parametrize("index", range(16))
+    @pytest.mark.parametrize("index", range(19))
     @pytest.mark.parametrize("field", ["uid", "generation", "spec"])
     def test_changes_with_uid_version_and_spec_of_each(self, index: int, field: str) -> None:
         objects = stored()
@@ -59,7 +60,7 @@ class TestDeviations:
         more = {"kind": "ValidatingAdmissionPolicy", "metadata": {"name": "theirs"}, "spec": {}}
         assert deviations([*stored(), more], INSTALLATION) == ()
 
-    @pytest.mark.parametrize("index", range(16))
+    @pytest.mark.parametrize("index", range(19))
     def test_name_what_is_missing(self, index: int) -> None:
         objects = stored()
         gone = objects.pop(index)
@@ -104,7 +105,7 @@ class TestDeviations:
         objects[0]["metadata"]["deletionTimestamp"] = "2026-11-25T00:00:00Z"
         assert deviations(objects, INSTALLATION)[0].endswith("is being deleted")
 
-    @pytest.mark.parametrize("index", [14, 15])
+    @pytest.mark.parametrize("index", range(14, 19))
     @pytest.mark.parametrize("field", ["plural", "singular", "kind", "listKind", "shortNames"])
     def test_are_there_where_a_definition_is_served_by_another_name(self, index: int, field: str) -> None:
         objects = stored()
@@ -115,14 +116,14 @@ class TestDeviations:
     @pytest.mark.parametrize("status", [None, {}, {"acceptedNames": "x"}, {"conditions": "x"}, {"conditions": ["x"]}])
     def test_are_there_where_it_cannot_be_seen_by_what_names_it_is_served(self, status: object) -> None:
         objects = stored()
-        objects[14]["status"] = status
+        objects[15]["status"] = status
         assert len(deviations(objects, INSTALLATION)) == 3
 
     @pytest.mark.parametrize("number", [0, 1])
     @pytest.mark.parametrize("value", ["False", "Unknown", True, None])
     def test_are_there_where_names_are_not_accepted_or_established(self, number: int, value: object) -> None:
         objects = stored()
-        condition = objects[15]["status"]["conditions"][number]
+        condition = objects[17]["status"]["conditions"][number]
         condition["status"] = value
         (problem,) = deviations(objects, INSTALLATION)
         assert problem.endswith(f"endpointhistories.bailiwick.dev is not {condition['type']}")
@@ -134,12 +135,12 @@ class TestDeviations:
 
 
 def test_paths_are_those_of_the_shipped_objects() -> None:
-    assert len(paths(INSTALLATION)) == 16
+    assert len(paths(INSTALLATION)) == 19
     assert paths(INSTALLATION)[0] == (
         "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/bailiwick-grants-open"
     )
     kinds = [path.partition("/customresourcedefinitions/")[2] for path in paths(INSTALLATION)[14:]]
-    assert kinds == ["approvalgrants.bailiwick.dev", "endpointhistories.bailiwick.dev"]
+    assert kinds == [*OUR_CRDS]
 
 
 def test_any_other_definition_of_the_group_is_an_intrusion() -> None:

@@ -40,6 +40,8 @@ class StoredGrant:
 
     meanwhile: Callable[[], None] = lambda: None
     """What happens while a grant is read."""
+    admission: Callable[[Object], None] = lambda _grant: None
+    """What is changed in a grant on its way into the store."""
 
     async def read_grant(self, namespace: str, name: str) -> ApiResponse:
         self.meanwhile()
@@ -52,6 +54,7 @@ class StoredGrant:
             return ApiResponse(409, {"message": "the object has been modified"}, self.now)
         self.writes.append(grant)
         self.grant = copy.deepcopy(grant)
+        self.admission(self.grant)
         self.grant["metadata"]["resourceVersion"] = f"{8 + len(self.writes)}"
         return ApiResponse(200, copy.deepcopy(self.grant), self.now)
 
@@ -483,3 +486,32 @@ async def test_ab_11_clocks_that_are_further_apart_than_is_borne_take_no_use(apa
     bench = Bench(theirs=NOW)
     bench.now = NOW + apart
     assert await bench.ask() is served
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [("key", "sha256:" + 64 * "0"), ("time", "2026-11-30T10:00:00.001Z"), ("evaluationID", "eval_of_another")],
+)
+@pytest.mark.parametrize("place", [0, 1])
+async def test_a_use_that_is_stored_otherwise_than_it_was_written_lets_no_call_through(
+    member: str, value: str, place: int
+) -> None:
+    bench = Bench()
+    for number in range(place):
+        assert await bench.ask(f"before {number}")
+
+    def change(stored: Object) -> None:
+        stored["status"]["useRecords"][place][member] = value
+
+    bench.server.admission = change
+    assert not await bench.ask("id")
+    assert bench.reason is Reason.APPROVAL_UNVERIFIABLE
+    assert bench.uses == place + 1
+
+
+async def test_what_else_of_a_grant_is_changed_with_its_use_lets_no_call_through() -> None:
+    for field_name, value in (("notAfterTime", "2026-12-30T10:00:00Z"), ("uses", 0), ("useRecords", [])):
+        bench = Bench()
+        bench.server.admission = lambda stored, name=field_name, wanted=value: stored["status"].update({name: wanted})  # type: ignore[misc]  # bound
+        assert not await bench.ask("id")
+        assert bench.reason is Reason.APPROVAL_UNVERIFIABLE

@@ -7,20 +7,24 @@ import pytest
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.manifests import guards, historyguards
-from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, ENDPOINT_HISTORIES_CRD
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, OUR_CRDS
 from bailiwick_engine.approval.apiroutes import GRANTS_ROUTE, REQUIRED
 from bailiwick_engine.approval.fingerprint import fingerprint, shipped_fingerprint
 from bailiwick_webhook.store.guard import GuardObjects, GuardWatch
 from support.guards.shippedobjects import as_stored
 from support.objects import Object
 
-POLICIES, BINDINGS, PROOF, ROUTES, DEFINITION, HISTORIES, FOREIGN = range(7)
+POLICIES, BINDINGS, PROOF, ROUTES, RULES, DEFINITION, DATA, HISTORIES, REVOCATIONS, FOREIGN = range(10)
+DEFINITIONS: Final = (RULES, DEFINITION, DATA, HISTORIES, REVOCATIONS)
 INSTALLATION: Final = Installation()
 KINDS: Final = {
     POLICIES: "ValidatingAdmissionPolicy",
     BINDINGS: "ValidatingAdmissionPolicyBinding",
+    RULES: "CustomResourceDefinition",
     DEFINITION: "CustomResourceDefinition",
+    DATA: "CustomResourceDefinition",
     HISTORIES: "CustomResourceDefinition",
+    REVOCATIONS: "CustomResourceDefinition",
     FOREIGN: "CustomResourceDefinition",
     ROUTES: "APIService",
 }
@@ -102,7 +106,7 @@ def test_it_is_not_proven_before_everything_was_read() -> None:
     assert bench.guard.proven is False
 
 
-@pytest.mark.parametrize("which", [POLICIES, BINDINGS, DEFINITION, HISTORIES, PROOF, ROUTES])
+@pytest.mark.parametrize("which", [POLICIES, BINDINGS, RULES, DEFINITION, DATA, HISTORIES, REVOCATIONS, PROOF, ROUTES])
 def test_a_list_that_lacks_its_objects_takes_the_proof_away(bench: Bench, which: int) -> None:
     bench.sink(which).replace({})
     assert bench.guard.proven is False
@@ -136,6 +140,11 @@ def _made_anew(document: Any) -> None:  # noqa: ANN401 - any object
     document["metadata"]["uid"] = "another"
 
 
+def _misnamed(document: Any) -> None:  # noqa: ANN401 - any object
+    document["status"]["acceptedNames"]["plural"] = "approvalgrantz"
+    document["metadata"]["resourceVersion"] = "3"
+
+
 def _going(document: Any) -> None:  # noqa: ANN401 - any object
     document["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
 
@@ -157,8 +166,11 @@ def _rewritten(document: Any) -> None:  # noqa: ANN401 - any object
         (POLICIES, guards.OPEN, _one_less),
         (POLICIES, guards.DELETE, _touched),
         (BINDINGS, guards.OPEN, _made_anew),
-        (DEFINITION, APPROVAL_GRANTS_CRD, _made_anew),
-        (HISTORIES, ENDPOINT_HISTORIES_CRD, _made_anew),
+        *(
+            (which, name, change)
+            for which, name in zip(DEFINITIONS, OUR_CRDS, strict=True)
+            for change in (_made_anew, _misnamed)
+        ),
         (POLICIES, historyguards.HISTORY_WRITE, _one_less),
         (BINDINGS, historyguards.HISTORY_DELETE, _audit_only),
         (POLICIES, guards.STATUS, _going),
@@ -179,7 +191,7 @@ def test_any_change_takes_the_proof_away_though_it_is_taken_back(
     bench.event(which, "MODIFIED", changed)
     assert bench.guard.proven is False
     restored = bench.stored(which, name)
-    restored["metadata"] |= {"resourceVersion": "4"} if which in {ROUTES, DEFINITION, HISTORIES} else {"generation": 4}
+    restored["metadata"] |= {"resourceVersion": "4"} if which in {ROUTES, *DEFINITIONS} else {"generation": 4}
     bench.event(which, "MODIFIED", restored)
     assert (bench.guard.proven, bench.guard.why) == (False, "the guard has changed since the operator last proved it")
 

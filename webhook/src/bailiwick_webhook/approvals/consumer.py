@@ -1,8 +1,8 @@
 """Consumer: one use of one grant, exactly once, under any number of replicas.
 
-Holds: a use is a status write at the resourceVersion that was judged; a conflict is read and judged again, any other
-refusal denies; an answer that did not come is a denial, and the use may be spent, never double. The guard `review` sees
-to it that no one can make conflicts without end.
+Holds: a use is a status write at the resourceVersion that was judged, and counts if the API server stored it as it was
+written; a conflict is read and judged again, any other refusal denies; an answer that did not come is a denial, and the
+use may be spent, never double. The guard `review` sees to it that no one can make conflicts without end.
 """
 
 import asyncio
@@ -30,6 +30,10 @@ from bailiwick_webhook.loglimit import LogLimit
 
 IDEMPOTENT_FOR: Final = 30.0
 
+_CHANGED: Final = (
+    "find out which policy or webhook changes approvalgrants/status, and remove it: the use is spent, and no call was"
+    " let through"
+)
 _log: Final = LogLimit()
 
 Judge = Callable[[Grant, float], Verdict]
@@ -166,9 +170,10 @@ class Consumer:
                 return replace(last, outcome=Outcome.USE_GRANT, reason=Reason.ALLOWED), live
             if last.outcome is not Outcome.USE_GRANT:
                 return last, None
-            written = await self._cluster.write_grant_status(_with_use(answer.body, key, evaluation_id, theirs))
+            wanted = _with_use(answer.body, key, evaluation_id, theirs)
+            written = await self._cluster.write_grant_status(wanted)
             if written.ok:
-                return last, grants.parse(written.body) or live
+                return _taken(last, wanted, written.body)
             if written.status == HTTPStatus.NOT_FOUND:
                 return _denied(last, Reason.APPROVAL_REVOKED), None
             if written.status != HTTPStatus.CONFLICT:
@@ -234,6 +239,22 @@ def _still_good(verdict: Verdict, live: Grant) -> bool:
     """Nothing speaks against the grant but that this call used it up."""
     fits = verdict.outcome is Outcome.USE_GRANT or verdict.reason is Reason.APPROVAL_CONSUMED
     return fits and verdict.gate is not None and grants.current(live, verdict.gate)
+
+
+def _taken(last: Verdict, wanted: Mapping[str, Any], stored: Mapping[str, Any]) -> tuple[Verdict, Grant | None]:
+    """Return the verdict and the grant as it was stored; a denial where that is not what was written.
+
+    Otherwise a change on admission could have the record of one call taken for that of another, which would repeat it.
+    """
+    ours, theirs = grants.parse(wanted), grants.parse(stored)
+    if ours is not None and theirs is not None and _state(ours) == _state(theirs):
+        return last, theirs
+    _log.error("use refused: it was changed on admission", grant=wanted["metadata"]["name"], why=_CHANGED)
+    return _denied(last, Reason.APPROVAL_UNVERIFIABLE), None
+
+
+def _state(grant: Grant) -> tuple[object, ...]:
+    return grant.uid, grant.request, grant.reviews, grant.revoked, grant.status
 
 
 def _with_use(stored: Mapping[str, Any], key: str, evaluation_id: str, now: float) -> dict[str, Any]:

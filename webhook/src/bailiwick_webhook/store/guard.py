@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, REVIEWERS_SERIAL_ENTRY, WITNESS_KEYS_ENTRY, Installation
 from bailiwick_api.manifests import guards
-from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, GUARDED_CRDS
+from bailiwick_api.manifests.crds import APPROVAL_GRANTS_CRD, OUR_CRDS
 from bailiwick_api.voidgrants import NONE, VOID_ENTRY, VoidGrants
 from bailiwick_engine.approval import apiroutes, definitions
 from bailiwick_engine.approval.fingerprint import deviations, fingerprint
@@ -82,7 +82,7 @@ class GuardWatch:
         names = frozenset(guards.NAMES).__contains__
         self._policies = GuardObjects("ValidatingAdmissionPolicy", names, self._judge)
         self._bindings = GuardObjects("ValidatingAdmissionPolicyBinding", names, self._judge)
-        self._crds = {name: GuardObjects(definitions.KIND, name.__eq__, self._judge) for name in GUARDED_CRDS}
+        self._crds = {name: GuardObjects(definitions.KIND, name.__eq__, self._judge) for name in OUR_CRDS}
         self._proof = GuardObjects("ConfigMap", GUARD_CONFIG_MAP.__eq__, self._judge)
         self._routes = GuardObjects(apiroutes.KIND, apiroutes.decides, self._judge)
         self._foreign = GuardObjects(definitions.KIND, definitions.is_foreign, self._judge)
