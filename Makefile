@@ -38,7 +38,7 @@ ROOM ?=
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
-	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-node bench \
+	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-matrix test-node bench \
 	docs docs-serve fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -148,6 +148,16 @@ screenshots: $(VENV)/.project ## Take the documentation's pictures of console an
 test-proxies: $(VENV)/.project ## Run the tests of real proxies. Needs cluster-up's, nginx and HAProxy (Debian: by itself, as root).
 	@$(BIN)/python -m proxies packages
 	@$(BIN)/pytest tests/proxies -m "not long" $(ARGS)
+
+# The minor versions before the one that is built, which its API server emulates.
+test-matrix: $(VENV)/.project ## Run guards, definitions, chart and operator on Kubernetes 1.36 and 1.35, emulated. Needs cluster-up's.
+	@$(BIN)/python -m localcluster build > /dev/null
+	@status=0; for version in 1.36 1.35; do \
+	  echo "=== Kubernetes $$version, emulated"; \
+	  EMULATED_KUBERNETES=$$version $(BIN)/pytest -m "not long" $(workers) $(ARGS) \
+	    tests/cluster/guards tests/cluster/crds/test_rules.py tests/cluster/chart tests/cluster/operator \
+	    tests/cluster/test_emulation.py || status=1; \
+	done; exit $$status
 
 test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Needs root on Debian, and what cluster-up needs.
 	@$(BIN)/python -m localcluster node-packages
