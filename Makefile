@@ -32,6 +32,10 @@ PYTHON ?=
 ARGS ?=
 UPGRADE ?=
 VERSION ?=
+KEY ?=
+IMAGES ?=
+REGISTRY ?=
+ADDRESS ?=
 KEEP ?=
 CLUSTER ?=
 ROOM ?=
@@ -39,6 +43,7 @@ export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
 	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-matrix test-node bench \
+	release release-images verify-release test-workflows \
 	docs docs-serve fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -167,6 +172,25 @@ test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Nee
 
 bench: $(VENV)/.project ## Measure speed beside peers and a bare server. Needs wrk, Go, npm and cargo; skips what is missing.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)" $(BIN)/python -m benchmarks $(ARGS)
+
+##@ Release
+
+release: $(VENV)/.project ## Make a release of this commit in dist/: VERSION=0.1.0, KEY=file to sign, IMAGES=folder. Needs Go, git.
+	@$(BIN)/python -m releasemaker build --version "$(VERSION)" $(if $(KEY),--key "$(KEY)") $(if $(IMAGES),--images "$(IMAGES)") \
+	  $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(ADDRESS),--address "$(ADDRESS)") $(ARGS)
+
+release-images: $(VENV)/.project ## Build the images of this commit in build/release-images: VERSION=0.1.0. Needs root on Debian.
+	@$(BIN)/python -m localcluster node-packages
+	@$(BIN)/python -m releasemaker images --version "$(VERSION)" $(ARGS)
+
+# RELEASE_FOLDER=dist RELEASE_KEY=release.key tries one that is made already, before anybody is told of it.
+verify-release: $(VENV)/.project ## Make a release, push it, verify it, install it; IMAGES=folder. Needs cluster-up's and skopeo.
+	@$(BIN)/python -m releasemaker packages
+	@$(BIN)/python -m localcluster build > /dev/null
+	@RELEASE_IMAGES="$(IMAGES)" $(BIN)/pytest tests/release $(ARGS)
+
+test-workflows: $(VENV)/.project ## Check the workflows of GitHub Actions with actionlint and zizmor. Needs Go.
+	@$(BIN)/python -m releasemaker workflows
 
 ##@ Documentation
 
