@@ -32,6 +32,10 @@ PYTHON ?=
 ARGS ?=
 UPGRADE ?=
 VERSION ?=
+KEY ?=
+IMAGES ?=
+REGISTRY ?=
+ADDRESS ?=
 KEEP ?=
 CLUSTER ?=
 ROOM ?=
@@ -39,7 +43,8 @@ PROGRESS_SECONDS ?= 10
 export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
-	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-node bench \
+	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-matrix test-node bench \
+	release release-images verify-release test-workflows \
 	docs docs-serve fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -151,6 +156,16 @@ test-proxies: $(VENV)/.project ## Run the tests of real proxies. Needs cluster-u
 	@$(BIN)/python -m proxies packages
 	@$(BIN)/pytest tests/proxies -m "not long" $(ARGS)
 
+# The minor versions before the one that is built, which its API server emulates.
+test-matrix: $(VENV)/.project ## Run guards, definitions, chart and operator on Kubernetes 1.36 and 1.35, emulated. Needs cluster-up's.
+	@$(BIN)/python -m localcluster build > /dev/null
+	@status=0; for version in 1.36 1.35; do \
+	  echo "=== Kubernetes $$version, emulated"; \
+	  EMULATED_KUBERNETES=$$version $(BIN)/pytest -m "not long" $(workers) $(ARGS) \
+	    tests/cluster/guards tests/cluster/crds/test_rules.py tests/cluster/chart tests/cluster/operator \
+	    tests/cluster/test_emulation.py || status=1; \
+	done; exit $$status
+
 test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Needs root on Debian, and what cluster-up needs.
 	@$(BIN)/python -m localcluster node-packages
 	@$(BIN)/python -m localcluster build --node > /dev/null
@@ -159,6 +174,25 @@ test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Nee
 
 bench: $(VENV)/.project ## Measure speed beside peers and a bare server. Needs wrk, Go, npm and cargo; skips what is missing.
 	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)" $(BIN)/python -m benchmarks $(ARGS)
+
+##@ Release
+
+release: $(VENV)/.project ## Make a release of this commit in dist/: VERSION=0.1.0, KEY=file to sign, IMAGES=folder. Needs Go, git.
+	@$(BIN)/python -m releasemaker build --version "$(VERSION)" $(if $(KEY),--key "$(KEY)") $(if $(IMAGES),--images "$(IMAGES)") \
+	  $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(ADDRESS),--address "$(ADDRESS)") $(ARGS)
+
+release-images: $(VENV)/.project ## Build the images of this commit in build/release-images: VERSION=0.1.0. Needs root on Debian.
+	@$(BIN)/python -m localcluster node-packages
+	@$(BIN)/python -m releasemaker images --version "$(VERSION)" $(ARGS)
+
+# RELEASE_FOLDER=dist RELEASE_KEY=release.key tries one that is made already, before anybody is told of it.
+verify-release: $(VENV)/.project ## Make a release, push it, verify it, install it; IMAGES=folder. Needs cluster-up's and skopeo.
+	@$(BIN)/python -m releasemaker packages
+	@$(BIN)/python -m localcluster build > /dev/null
+	@RELEASE_IMAGES="$(IMAGES)" $(BIN)/pytest tests/release $(ARGS)
+
+test-workflows: $(VENV)/.project ## Check the workflows of GitHub Actions with actionlint and zizmor. Needs Go.
+	@$(BIN)/python -m releasemaker workflows
 
 ##@ Documentation
 

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from bailiwick_api.distribution import DISTRIBUTION
 from benchmarks.cluster import cluster, history, neighbours
 from benchmarks.http import applications, batch, enforcement, replicas, scale, start, tails
 from benchmarks.http.serve import ServeSection
@@ -94,7 +95,7 @@ def main() -> int:
 def _head(cores: Cores) -> dict[str, str]:
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return {
-        "bailiwick": f"{version('bailiwick')}, {_commit()}",
+        "bailiwick": f"{version(DISTRIBUTION)}, {_commit()}",
         "machine": describe(cores),
         "python": f"{sys.version.split()[0]} ({_build()}), {libraries}",
     }

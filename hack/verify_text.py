@@ -42,6 +42,16 @@ UNWANTED: Final = (
         re.compile(r"\bissues? #?\d+\b", re.IGNORECASE), "an issue's number says nothing here: write the reason"
     ),
     UnwantedPattern(re.compile(r"^(?:<{7}|>{7}) ", re.MULTILINE), "an unfinished merge"),
+    # A path before it (`./bailiwick[cli]`) is a checkout, and a hyphen after it is our own name.
+    UnwantedPattern(
+        re.compile(
+            r"(?<![\w./-])bailiwick(?:\[[a-z][a-z,]*\]|\s*(?:==|~=|>=)\s*\d)"
+            r"|\b(?:pip3?|pipx|uv|poetry|pdm)[ \w]* (?:install|add|download|wheel)\b"
+            r"[^\n]*[\s'\"]bailiwick(?![\w/\[-]|\.\w)"
+        ),
+        "the distribution of another project: ours is called bailiwick-authz",
+        ("CHANGELOG.md",),
+    ),
 )
 
 

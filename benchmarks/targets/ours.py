@@ -17,6 +17,7 @@ import orjson
 import yaml
 
 from bailiwick_api.accounts import ENFORCER_AUDIENCE
+from bailiwick_api.distribution import DISTRIBUTION
 from benchmarks.rig import workload
 from benchmarks.rig.grants import grant
 from benchmarks.rig.interpreters import Python
@@ -87,7 +88,7 @@ def _start(
     running = servers.spawn(name, [*program, *source, "--record-file", records, *flags], environment=environment)
     ready = await_answer(running, status_port, "/readyz", _START_SECONDS)
     return Server(
-        name, f"bailiwick {version('bailiwick')}", running, port, _path, _allowed, as_itself, ready_seconds=ready
+        name, f"bailiwick {version(DISTRIBUTION)}", running, port, _path, _allowed, as_itself, ready_seconds=ready
     )
 
 

@@ -12,6 +12,8 @@ from demo.stack import Stack
 from localcluster import build
 from localcluster.controlplane import ControlPlane
 from localcluster.process import spawn, stop
+from releasemaker import manifests
+from support import charts
 from support.shell import Shell, succeeded
 from support.stacks import stack_on
 from support.waits import until
@@ -28,13 +30,20 @@ def empty(tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
-def test_what_the_pages_say_installs_it_and_takes_it_away_again(empty: Stack) -> None:
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """What a release has of it: `install.yaml`."""
+    install, _ = manifests.write("0.1.0", "\n---\n".join(charts.texts().values()), tmp_path)
+    return install
+
+
+def test_what_the_pages_say_installs_it_and_takes_it_away_again(empty: Stack, manifest: Path) -> None:
     install, upgrade = Shell(empty.cluster, "operations/install.md"), Shell(empty.cluster, "operations/upgrade.md")
     says_that_it_is_not_there(install, empty)
-    installs(install, empty)
+    installs(install, empty, manifest)
     decides(install, empty)
     looks_upgraded(upgrade)
-    is_removed(upgrade, empty.stop)
+    is_removed(upgrade, empty.stop, manifest)
 
 
 def says_that_it_is_not_there(install: Shell, stack: Stack) -> None:
@@ -57,8 +66,10 @@ def says_that_it_is_not_there(install: Shell, stack: Stack) -> None:
         early.handle.wait()
 
 
-def installs(install: Shell, stack: Stack) -> None:
-    succeeded(install.run("kubectl apply --server-side -f crds/endpointpolicies.yaml"))
+def installs(install: Shell, stack: Stack, manifest: Path) -> None:
+    succeeded(install.run("kubectl apply --server-side -f install.yaml", **{"install.yaml": str(manifest)}))
+    # The registration names the Service, behind which there is nothing here: the processes below are no pods.
+    succeeded(install.type("kubectl delete validatingwebhookconfiguration bailiwick-endpointpolicies"))
     # The rights that the first start needs are in force a moment after they were stored; the operator waits for them.
     stack.start_operator()
     stack.await_guard()
@@ -85,9 +96,10 @@ def looks_upgraded(upgrade: Shell) -> None:
     assert "condition met" in succeeded(upgrade.run("kubectl apply --server-side --force-conflicts"))
 
 
-def is_removed(upgrade: Shell, stop: Callable[[], None]) -> None:
+def is_removed(upgrade: Shell, stop: Callable[[], None], manifest: Path) -> None:
     stop()
     left = "kubectl get crd,clusterrole"
     assert "bailiwick" in upgrade.run(left).stdout
-    succeeded(upgrade.run("kubectl delete --ignore-not-found validatingwebhookconfiguration"))
+    removal = "kubectl delete --ignore-not-found validatingwebhookconfiguration"
+    succeeded(upgrade.run(removal, **{"install.yaml": str(manifest)}))
     assert upgrade.run(left).stdout == ""

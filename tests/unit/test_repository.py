@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 import verify_requirements
 import verify_text
+from bailiwick_api.distribution import DISTRIBUTION
 
 ROOT = Path(__file__).resolve().parents[2]
 # A module is read in one go. Up to here its length is a matter of judgement: what does two things is split far below
@@ -178,3 +179,47 @@ class TestText:
         page = tmp_path / "page.md"
         page.write_text("${HOME}/work/main, https://golang.org/x/mod, docs/home/user/a, kubernetes/kubernetes#12\n")
         assert list(verify_text.problems(page, tmp_path)) == []
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "pip install NAME",
+            "run `pip install 'NAME'`.",
+            "python -m pip install --upgrade NAME",
+            "uv tool install NAME.",
+            "the extra NAME[grpc]",
+            'pip install "NAME[mcp,testing]"',
+            "NAME==0.1.0",
+        ],
+    )
+    def test_that_would_install_the_package_of_another_project_is_found(self, text: str, tmp_path: Path) -> None:
+        # Put together here, as this file may not say it either.
+        (tmp_path / "page.md").write_text(f"fine\n{text.replace('NAME', 'bailiwick')}\n")
+        found = list(verify_text.problems(tmp_path / "page.md", tmp_path))
+        assert [problem.partition(" ")[0] for problem in found] == ["page.md:2:"]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "pip install 'bailiwick-authz[mcp]'",
+            'pip install "./bailiwick[cli]"',
+            "pip install ./bailiwick_authz-0.1.0-py3-none-any.whl[http]",
+            "helm install bailiwick charts/bailiwick",
+            "import bailiwick",
+        ],
+    )
+    def test_that_installs_ours_is_left_alone(self, text: str, tmp_path: Path) -> None:
+        (tmp_path / "page.md").write_text(text)
+        assert list(verify_text.problems(tmp_path / "page.md", tmp_path)) == []
+
+
+class TestTheDistribution:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    def test_is_called_as_the_programs_look_it_up(self) -> None:
+        assert self.project["name"] == DISTRIBUTION
+
+    def test_takes_its_own_extras_by_its_own_name(self) -> None:
+        asked = [Requirement(text) for texts in self.project["optional-dependencies"].values() for text in texts]
+        names = {one.name for one in asked if one.extras & self.project["optional-dependencies"].keys()}
+        assert {name for name in names if name.startswith("bailiwick")} == {DISTRIBUTION}

@@ -5,6 +5,7 @@ Holds: a command that lacks something says so before it does anything.
 
 from importlib.util import find_spec
 
+from bailiwick_api.distribution import DISTRIBUTION
 from bailiwick_cli.errors import CliError
 
 
@@ -13,6 +14,6 @@ def require(what: str, modules: tuple[str, ...], extras: str) -> None:
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
         raise CliError(
-            f"{what} needs {' and '.join(missing)}, which this installation lacks:"
-            f" run `pip install 'bailiwick[{extras}]'`"
+            f"{what} needs {' and '.join(missing)}, which this installation lacks: install {DISTRIBUTION}[{extras}]"
+            f" from the release or the checkout that it came from, as in `pip install '.[{extras}]'`"
         )

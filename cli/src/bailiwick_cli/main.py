@@ -155,7 +155,9 @@ def _print_version(asked: bool) -> None:  # noqa: FBT001 - as typer calls it
     if asked:
         from importlib.metadata import version  # noqa: PLC0415 - not on the way of `--help`
 
-        sys.stdout.write(f"kubectl-bailiwick {version('bailiwick')}\n")
+        from bailiwick_api.distribution import DISTRIBUTION  # noqa: PLC0415 - likewise
+
+        sys.stdout.write(f"kubectl-bailiwick {version(DISTRIBUTION)}\n")
         raise typer.Exit
 
 

@@ -11,6 +11,8 @@ from typing import Any, Final, Literal
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+from bailiwick_api.distribution import DISTRIBUTION
+
 Level = Literal["error", "warning", "note"]
 SarifPlace = tuple[str, int, int]
 """File, line and column, the last two from 1."""
@@ -31,7 +33,7 @@ def sarif_result(rule: str, level: Level, text: str, place: SarifPlace | None) -
 def sarif_text(command: str, rules: Mapping[str, str], results: Sequence[Mapping[str, Any]]) -> str:
     """Return a log of SARIF 2.1.0 (OASIS), of one run. `rules`: what each kind of finding means."""
     listed = [{"id": name, "shortDescription": {"text": meaning}} for name, meaning in rules.items()]
-    driver = {"name": f"bailiwick {command}", "version": version("bailiwick"), "rules": listed}
+    driver = {"name": f"bailiwick {command}", "version": version(DISTRIBUTION), "rules": listed}
     run = {"tool": {"driver": driver}, "results": list(results)}
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 

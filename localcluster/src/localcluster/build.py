@@ -153,6 +153,26 @@ def netpolicies() -> Recipe:
     return GoRecipe((pins.netpolicies(),), usual="usually 2 minutes")
 
 
+def registry() -> Recipe:
+    """Return the recipe of a registry of images and charts."""
+    return GoRecipe((pins.registry(),), usual="usually 3 minutes on 2 cores")
+
+
+def cosign() -> Recipe:
+    """Return the recipe of cosign."""
+    return GoRecipe((pins.cosign(),), usual="usually 5 minutes on 2 cores")
+
+
+def krew() -> Recipe:
+    """Return the recipe of krew."""
+    return GoRecipe((pins.krew(),), usual="usually a minute")
+
+
+def actionlint() -> Recipe:
+    """Return the recipe of actionlint."""
+    return GoRecipe((pins.actionlint(),), usual="usually half a minute")
+
+
 def folder_of(recipe: Recipe) -> Path:
     """Where the binaries of a recipe are, or will be."""
     return builds_folder() / recipe.digest / "bin"

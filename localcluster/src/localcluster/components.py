@@ -1,10 +1,11 @@
 """The command lines of etcd, the API server and the controller manager.
 
-Standing: pure; turns addresses and files into arguments. Everything listens on loopback and under TLS,
-and etcd takes no client without a certificate of its own authority, so nobody else on this machine can
-write around the API server.
+Standing: turns addresses and files into arguments, pure but for the variable `EMULATED`. Everything listens on
+loopback and under TLS, and etcd takes no client without a certificate of its own authority, so nobody else on this
+machine can write around the API server.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,8 @@ _ELECTION: Final = ("--heartbeat-interval", "100", "--election-timeout", "1000")
 # Go collects when its heap has doubled, which takes a third of an API server's time. At five times it takes little, and
 # a gigabyte: so at 768 MiB it collects in any case.
 GO_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "768MiB"}
+# The variable that names an earlier minor version of Kubernetes, such as 1.36, for all API servers to behave as.
+EMULATED: Final = "EMULATED_KUBERNETES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,17 @@ def apiserver(files: Files, ports: Ports, authorization: Path | None = None) -> 
         *("--service-account-issuer", "https://kubernetes.default.svc"),
         *("--service-account-key-file", str(files.signing_key)),
         *("--service-account-signing-key-file", str(files.signing_key)),
+        *_emulation(),
     ]
+
+
+def _emulation() -> tuple[str, ...]:
+    """Return the flag that has an API server behave as one of an earlier minor version, where one is named.
+
+    It serves the APIs, feature gates and CEL of that version (KEP-4330), by the code of its own version.
+    """
+    emulated = os.environ.get(EMULATED, "")
+    return (f"--emulated-version={emulated}",) if emulated else ()
 
 
 def controller_manager(files: Files, ports: Ports) -> list[str]:

@@ -132,6 +132,29 @@ def caddy() -> Module:
     return Module("caddy", {"caddy": "github.com/caddyserver/caddy/v2/cmd/caddy"}, {})
 
 
+def registry() -> Module:
+    """The registry of images and charts that a release is tried on."""
+    return Module("registry", {"registry": "github.com/distribution/distribution/v3/cmd/registry"}, {})
+
+
+def cosign() -> Module:
+    """What signs a release and verifies it."""
+    module = Module("cosign", {"cosign": "github.com/sigstore/cosign/v3/cmd/cosign"}, {})
+    version = module.version_of("github.com/sigstore/cosign/v3")
+    return replace(module, stamps={"sigs.k8s.io/release-utils/version.gitVersion": version})
+
+
+def krew() -> Module:
+    """Krew, which installs plugins of kubectl."""
+    module = Module("krew", {"krew": "sigs.k8s.io/krew/cmd/krew"}, {})
+    return replace(module, stamps={"sigs.k8s.io/krew/internal/version.gitTag": module.version_of("sigs.k8s.io/krew")})
+
+
+def actionlint() -> Module:
+    """What checks workflows of GitHub Actions."""
+    return Module("actionlint", {"actionlint": "github.com/rhysd/actionlint/cmd/actionlint"}, {})
+
+
 def digest(modules: tuple[Module, ...], flags: tuple[str, ...]) -> str:
     """Return the hash of all that shapes the binaries of these modules, short enough for a folder name."""
     files = {

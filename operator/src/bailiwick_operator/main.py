@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import structlog
 
+from bailiwick_api.distribution import DISTRIBUTION
 from bailiwick_kube.access import Access, AccessError, access
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.transport import Transport, UnreachableError
@@ -173,7 +174,7 @@ def _ledger(settings: OperatorSettings) -> OperatorLedger:
         lambda: datetime.now(UTC),
         component="operator",
         identity=settings.identity,
-        version=version("bailiwick"),
+        version=version(DISTRIBUTION),
     )
 
 

@@ -255,4 +255,4 @@ def default_transport(ca: Path | str | None) -> SyncTransport:
     return SyncHttpTransport(ca=ca)
 
 
-NO_TRANSPORT: Final = "Bailiwick has no HTTP client here: install bailiwick[http], or pass transport=."
+NO_TRANSPORT: Final = "Bailiwick has no HTTP client here: install bailiwick-authz[http], or pass transport=."

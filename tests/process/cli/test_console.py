@@ -174,7 +174,9 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     flags = ConsoleFlags(
         namespace=None, context=None, kubeconfig="/nowhere", as_user=None, as_group=None, request_timeout=None
     )
-    with pytest.raises(CliError, match=r"the console needs jinja2.*pip install 'bailiwick\[console\]'") as refused:
+    with pytest.raises(
+        CliError, match=r"the console needs jinja2.*bailiwick-authz\[console\].*pip install '\.\[console\]'"
+    ) as refused:
         console_command.run(flags)
     assert refused.value.code == 2
 

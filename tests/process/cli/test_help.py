@@ -166,7 +166,7 @@ def test_flags_may_stand_before_the_command_and_those_at_it_win() -> None:
 
 def test_the_version_is_told_without_a_command() -> None:
     ran = commandline.run("--version")
-    assert (ran.code, ran.out, ran.err) == (0, f"kubectl-bailiwick {version('bailiwick')}\n", "")
+    assert (ran.code, ran.out, ran.err) == (0, f"kubectl-bailiwick {version('bailiwick-authz')}\n", "")
 
 
 def test_a_defect_is_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

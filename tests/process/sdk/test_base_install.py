@@ -1,4 +1,4 @@
-"""The base install is the SDK alone: `pip install bailiwick` brings no CEL engine, no Kubernetes client, nothing."""
+"""The base install, without extras, is the SDK alone: it brings no CEL engine, no Kubernetes client, nothing."""
 
 import json
 import subprocess
@@ -56,7 +56,7 @@ def test_it_needs_no_package_and_no_registry(wheel: Path, tmp_path: Path) -> Non
         one["name"]
         for one in json.loads(run(python, "-m", "pip", "--disable-pip-version-check", "list", "--format=json"))
     }
-    assert listed - {"pip", "setuptools"} == {"bailiwick"}
+    assert listed - {"pip", "setuptools"} == {"bailiwick-authz"}
     absent, said, imported = json.loads(run(python, "-P", "-c", LOOK))
     assert absent == [
         "bailiwick.transports.http",
@@ -64,7 +64,7 @@ def test_it_needs_no_package_and_no_registry(wheel: Path, tmp_path: Path) -> Non
         "bailiwick.fastapi",
         "bailiwick_engine.cel.expressions",
     ]
-    assert "bailiwick[http]" in said
+    assert "bailiwick-authz[http]" in said
     assert imported == ["bailiwick"]
 
 

@@ -187,7 +187,7 @@ async def _serve_grpc(
     try:
         from bailiwick_webhook.grpc import server  # noqa: PLC0415 - 20 MB that only those load who ask for the port
     except ImportError as error:
-        message = f"--grpc-port needs the extra bailiwick[grpc]: {error}"
+        message = f"--grpc-port needs the extra bailiwick-authz[grpc]: {error}"
         raise OSError(message) from error
     listening = await server.serve(authenticator, settings.bounds, settings.host, settings.grpc_port, tls)
     stack.push_async_callback(listening.stop)
@@ -215,7 +215,7 @@ def _observer(settings: WebhookSettings, stack: contextlib.AsyncExitStack) -> Ob
     try:
         from bailiwick_webhook import telemetry  # noqa: PLC0415 - 20 MB that only those load who ask for spans
     except ImportError as error:
-        message = f"--otlp-endpoint needs the extra bailiwick[tracing]: {error}"
+        message = f"--otlp-endpoint needs the extra bailiwick-authz[tracing]: {error}"
         raise OSError(message) from error
     export = telemetry.SpanExport(settings.otlp_endpoint)
     stack.push_async_callback(export.close)

@@ -8,7 +8,9 @@ from importlib.metadata import version
 from types import MappingProxyType
 from typing import Final
 
-_PACKAGES: Final = (("engine", "bailiwick"), ("cel", "cel-expr-python"), ("tzdata", "tzdata"))
+from bailiwick_api.distribution import DISTRIBUTION
+
+_PACKAGES: Final = (("engine", DISTRIBUTION), ("cel", "cel-expr-python"), ("tzdata", "tzdata"))
 
 
 @cache

@@ -94,6 +94,20 @@ def build_folder(progress: Progress, context: Path, image: Image) -> None:
         _Workshop(folder, progress).build_folder(context, image)
 
 
+def build_released(progress: Progress, checkout: Path, name: str, archive: Path, version: str, created: int) -> Image:
+    """Build an image of a checkout as a release has it: of a version, every file at one time, in seconds since 1970.
+
+    Raises `NodeNeedsError`, `BuildError`.
+    """
+    needs.require((*needs.NODE, *needs.IMAGES), what="Building images")
+    folder, image = _folder(), Image(f"localhost/bailiwick-{name}:{version}", archive)
+    with locked(folder / "lock", lambda: progress.say("Another process is building images: waiting for it.")):
+        _Workshop(folder, progress).build_released(
+            name, image, checkout, ("--build-arg", f"VERSION={version}"), created
+        )
+    return image
+
+
 def reference(name: str) -> str:
     """Return what pods call an image."""
     return f"localhost/bailiwick-{name}:{TAG}"
@@ -107,8 +121,8 @@ def _image(name: str) -> Image:
     return Image(reference(name), _folder() / f"{name}-{_digest(name)}.tar")
 
 
-def _dockerfile(name: str) -> Path:
-    return ROOT / _FOLDERS.get(name, name) / "Dockerfile"
+def _dockerfile(name: str, checkout: Path = ROOT) -> Path:
+    return checkout / _FOLDERS.get(name, name) / "Dockerfile"
 
 
 def _digest(name: str) -> str:
@@ -158,6 +172,12 @@ class _Workshop:
         for older in found[_KEPT:]:
             older.unlink()
         self._progress.say(f"{image.reference}: {image.archive.stat().st_size / 1e6:.0f} MB with its base, compressed.")
+
+    def build_released(self, name: str, image: Image, checkout: Path, arguments: tuple[str, ...], created: int) -> None:
+        base = self._base()
+        with self._progress.step(f"Building {image.reference}"), _secrets(self._folder) as secrets:
+            told = ("--ignorefile", checkout / ".dockerignore", "--file", _dockerfile(name, checkout))
+            self._archive(image, base, *secrets, *arguments, "--timestamp", str(created), *told, checkout)
 
     def build_folder(self, context: Path, image: Image) -> None:
         base = self._base()

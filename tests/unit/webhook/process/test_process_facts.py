@@ -9,7 +9,7 @@ from bailiwick_webhook.process.chain import VerdictSettings, process_facts
 def test_it_names_the_versions_of_engine_cel_and_time_zones() -> None:
     told = process_facts(VerdictSettings(120.0, 900.0, 2.0, guarded=True))
     assert (told["engine"], told["cel"], told["tzdata"]) == (
-        version("bailiwick"),
+        version("bailiwick-authz"),
         version("cel-expr-python"),
         version("tzdata"),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
+from bailiwick_api.distribution import DISTRIBUTION
 from bailiwick_api.serverclock import MAX_SKEW
 from bailiwick_evidence.derive.versions import engine_versions
 from bailiwick_evidence.seal import key_id
@@ -57,7 +58,7 @@ def chain_log(settings: WebhookSettings) -> ChainLog | None:
         return None
     limits = settings.record_limits
     about = {
-        "version": version("bailiwick"),
+        "version": version(DISTRIBUTION),
         "record": {
             "fsync": settings.record_fsync,
             "before_answer": "all" if limits.first else "uses",

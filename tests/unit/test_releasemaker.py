@@ -1,0 +1,152 @@
+"""What a release is made of, as far as it needs no program and no registry."""
+
+import hashlib
+import json
+import os
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import yaml
+
+from releasemaker import chart, exploitability, layouts, notes, provenance, sums
+from releasemaker.archives import Entry, folder_entries, tar_gzip
+from releasemaker.errors import ReleaseError
+from releasemaker.source import CHART, Source, stated_versions
+
+ROOT = Path(__file__).resolve().parents[2]
+DIGEST = "sha256:" + "a" * 64
+
+
+def source(folder: Path) -> Source:
+    return Source(folder, "1.2.3", "c0ffee", 1_700_000_000)
+
+
+class TestTheVersion:
+    def test_is_the_same_in_every_file_that_states_one(self) -> None:
+        stated = stated_versions(ROOT)
+        assert len(stated) == 7
+        assert len(set(stated.values())) == 1, stated
+
+
+class TestAnArchive:
+    def test_depends_on_names_contents_and_executability_alone(self, tmp_path: Path) -> None:
+        for name, mode in (("one", 0o644), ("two", 0o600)):
+            folder = tmp_path / name
+            folder.mkdir()
+            for file in ("b", "a") if name == "one" else ("a", "b"):
+                (folder / file).write_text(file)
+                (folder / file).chmod(mode)
+            os.utime(folder / "a", (1, 1) if name == "one" else (2, 2))
+        first, second = (tar_gzip(folder_entries(tmp_path / name), 5) for name in ("one", "two"))
+        assert first == second
+        assert tar_gzip({"a": Entry(b"a", executable=True), "b": Entry(b"b")}, 5) != first
+
+    def test_has_its_entries_in_order_and_of_nobody(self) -> None:
+        content = tar_gzip({"b/c": Entry(b"1", executable=True), "a": Entry(b"2")}, 7)
+        with tarfile.open(fileobj=BytesIO(content)) as archive:
+            found = [(one.name, one.mode, one.mtime, one.uid, one.uname) for one in archive]
+        assert found == [("a", 0o644, 7, 0, ""), ("b/c", 0o755, 7, 0, "")]
+
+
+class TestTheChart:
+    def test_of_a_release_has_what_helm_needs_and_nothing_that_is_ignored(self) -> None:
+        names = chart.chart_entries(ROOT / CHART).keys()
+        assert {"bailiwick/Chart.yaml", "bailiwick/values.yaml", "bailiwick/values.schema.json"} <= names
+        assert not [name for name in names if name.startswith(("bailiwick/ci/", "bailiwick/argocd/"))]
+        assert "bailiwick/templates/webhook/deployment.yaml" in names
+
+    def test_names_registry_and_digests_and_is_otherwise_unchanged(self) -> None:
+        text = (ROOT / CHART / "values.yaml").read_text()
+        changed = chart.with_images(text, "registry.example/x", {"webhook": DIGEST, "console": DIGEST})
+        before, after = yaml.safe_load(text), yaml.safe_load(changed)
+        assert after["global"]["imageRegistry"] == "registry.example/x"
+        assert [after[part]["image"]["digest"] for part in ("webhook", "operator", "console")] == [DIGEST, "", DIGEST]
+        after["global"]["imageRegistry"] = after["webhook"]["image"]["digest"] = after["console"]["image"]["digest"] = (
+            ""
+        )
+        assert after == before
+        lines = zip(text.splitlines(), changed.splitlines(), strict=True)
+        assert sum(old != new for old, new in lines) == 3
+
+    @pytest.mark.parametrize(
+        ("values", "why"),
+        [
+            ("global:\n  imageRegistry: elsewhere\n", "global.imageRegistry is not empty"),
+            ("image:\n  registry: ''\n", "has no global.imageRegistry"),
+        ],
+    )
+    def test_whose_values_are_not_as_expected_is_refused(self, values: str, why: str) -> None:
+        with pytest.raises(ReleaseError, match=why):
+            chart.with_images(values, "registry.example", {})
+
+    @pytest.mark.parametrize("line", ["!keep", "/rooted", "a/b"])
+    def test_with_a_pattern_that_this_program_does_not_know_is_refused(self, line: str, tmp_path: Path) -> None:
+        (tmp_path / ".helmignore").write_text(f"{line}\n")
+        with pytest.raises(ReleaseError, match="does not know"):
+            chart.chart_entries(tmp_path)
+
+
+class TestALayout:
+    def test_has_the_digest_that_a_registry_gives_its_manifest(self, tmp_path: Path) -> None:
+        config, layer = layouts.Blob("text/plain", b"{}"), layouts.Blob("text/plain", b"content")
+        top = layouts.manifest(config, [layer], {"a": "b"})
+        path = tmp_path / "layout.tar"
+        path.write_bytes(layouts.layout(top, "1", [config, layer], 3))
+        assert layouts.layout_digest(path) == f"sha256:{hashlib.sha256(top.content).hexdigest()}"
+
+    def test_that_is_none_is_refused_by_its_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "broken.tar"
+        path.write_bytes(b"\0" * 10240)
+        with pytest.raises(ReleaseError, match=r"broken\.tar is no OCI layout"):
+            layouts.layout_digest(path)
+
+
+class TestNotes:
+    changelog = "# C\n\n## [Unreleased]\n\nsoon\n\n## [1.2.3] - 2026-01-01\n\n### Fixed\n\nthis\n\n## [1.2.2]\n\nold\n"
+
+    def test_are_the_section_of_the_version(self, tmp_path: Path) -> None:
+        (tmp_path / "CHANGELOG.md").write_text(self.changelog)
+        path, own = notes.build(source(tmp_path), tmp_path)
+        assert (path.read_text(), own) == ("# Bailiwick 1.2.3\n\n### Fixed\n\nthis\n", True)
+
+    def test_are_what_is_unreleased_where_the_version_has_no_section(self, tmp_path: Path) -> None:
+        (tmp_path / "CHANGELOG.md").write_text(self.changelog.replace("[1.2.3]", "[1.3.0]"))
+        path, own = notes.build(source(tmp_path), tmp_path)
+        assert (path.read_text(), own) == ("# Bailiwick 1.2.3\n\nsoon\n", False)
+
+    def test_that_say_nothing_are_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "CHANGELOG.md").write_text("## [1.2.3]\n\n## [1.2.2]\n\nold\n")
+        with pytest.raises(ReleaseError, match=r"says nothing of 1\.2\.3"):
+            notes.build(source(tmp_path), tmp_path)
+
+
+class TestStatements:
+    def test_of_provenance_are_the_same_for_one_commit_whenever_it_is_built(self, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.write_text("content")
+        built = [provenance.build(source(tmp_path), tmp_path, [file], {"i": DIGEST}, DIGEST).read_bytes() for _ in "12"]
+        assert built[0] == built[1]
+        subjects = {one["name"]: one["digest"]["sha256"] for one in json.loads(built[0])["subject"]}
+        assert subjects == {"file": sums.sha256(file), "oci:i": "a" * 64, "oci:charts/bailiwick": "a" * 64}
+
+    def test_of_openvex_name_an_image_by_digest_once_it_is_built(self, tmp_path: Path) -> None:
+        path = exploitability.build(source(tmp_path), tmp_path, {"bailiwick-webhook": DIGEST})
+        products = {
+            one["@id"] for statement in json.loads(path.read_bytes())["statements"] for one in statement["products"]
+        }
+        assert f"pkg:oci/bailiwick-webhook@sha256%3A{'a' * 64}" in products
+        assert "pkg:oci/bailiwick-operator?tag=1.2.3" in products
+
+    def test_of_openvex_use_its_words(self) -> None:
+        words = {
+            "component_not_present",
+            "vulnerable_code_not_present",
+            "vulnerable_code_not_in_execute_path",
+            "vulnerable_code_cannot_be_controlled_by_adversary",
+            "inline_mitigations_already_exist",
+        }
+        for statement in exploitability.statements():
+            assert statement["justification"] in words
+            assert {"vulnerability", "images", "package", "reason"} < statement.keys()
