@@ -101,13 +101,18 @@ def _manifest_to_change(options: ReviewersAddFlags | ReviewersRemoveFlags) -> Re
     if options.unsigned and registrars:
         raise CliError("--unsigned takes a file without valid signatures: leave --registrar-key out")
     manifest = _manifest(options.manifest)
+    if not manifest.keys.entries:
+        return manifest
     if not options.unsigned:
+        if not registrars:
+            raise CliError(
+                "anybody can sign a file: say with --registrar-key who your registrars are; or read each line, and say"
+                " --unsigned"
+            )
         try:
             _check_signed(manifest, options.manifest, registrars)
         except UserError as error:
             raise CliError(f"{error}. Start from a signed file; or read each line, and say --unsigned") from error
-    if manifest.fitting and not registrars:
-        talk(f"Signed before by {_signers(manifest)}. If one is not a registrar, start from a file that is signed.")
     return manifest
 
 
@@ -121,9 +126,9 @@ def _registrars(options: ReviewersAddFlags | ReviewersRemoveFlags | ReviewersSig
 
 
 def _check_signed(manifest: ReviewersManifest, name: str, registrars: Registrars) -> None:
-    """Raise `UserError` where a manifest with keys is not signed, if they are known by the registrars."""
+    """Raise `UserError` where a manifest with keys is not signed by the registrars."""
     manifest.check_signed(name)
-    if not registrars or not manifest.keys.entries:
+    if not manifest.keys.entries:
         return
     try:
         ReviewerKeyFile(manifest.text, manifest.signatures).judge(registrars)
@@ -138,10 +143,7 @@ def _signers(manifest: ReviewersManifest) -> str:
 def sign(options: ReviewersSignFlags) -> int:
     """Show the file of a manifest and what changed in it, ask, and add a registrar's signature."""
     manifest = _manifest(options.manifest)
-    registrars = _registrars(options)
-    if registrars and options.since is None:
-        raise CliError("--registrar-key needs --since: it is by these keys that the manifest was signed last")
-    before = None if options.since is None else _older_manifest(options.since, manifest, registrars)
+    before = _signed_before(options, manifest)
     if not options.yes and not has_terminal():
         raise CliError("without a terminal, confirm with --yes")
     until = _day(manifest.keys.expires)
@@ -150,15 +152,29 @@ def sign(options: ReviewersSignFlags) -> int:
         f" {manifest.keys.serial}, which ends {until}, and these keys:"
     )
     _show_keys("  ", manifest, manifest.keys.entries)
-    if before is None:
-        talk("What came and went is not known here: name the manifest that was signed last with --since.")
-    else:
+    if before is not None:
         _show_changes(manifest, before)
     if not options.yes and not confirm("Sign this?"):
         talk("nothing was signed")
         return Exit.NO
     signed = manifest.sign(lambda message: ssh_sign(message, REVIEWERS_NAMESPACE, options.key))
     return _replace(Path(options.manifest), signed)
+
+
+def _signed_before(options: ReviewersSignFlags, manifest: ReviewersManifest) -> ReviewersManifest | None:
+    """Return the manifest that was signed last, or None for the first one. Raises `UserError`."""
+    registrars = _registrars(options)
+    if options.first == (options.since is not None):
+        raise CliError(
+            "say with --since which manifest was signed last, or with --first that none was and you have read each line"
+        )
+    if options.since is None:
+        if registrars:
+            raise CliError("--registrar-key needs --since: it is by these keys that the manifest was signed last")
+        return None
+    if not registrars:
+        raise CliError("--since needs --registrar-key: anybody can sign a file, so say who your registrars are")
+    return _older_manifest(options.since, manifest, registrars)
 
 
 def _older_manifest(file: str, manifest: ReviewersManifest, registrars: Registrars) -> ReviewersManifest:

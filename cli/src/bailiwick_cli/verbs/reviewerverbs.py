@@ -65,14 +65,14 @@ class ReviewersAddFlags(Flags):
     r"""Add the keys of people to the reviewers' file.
 
     Verifies the proof of each request, adds its line, raises the serial and drops the signatures of registrars, which
-    no longer fit. Compare each fingerprint with the person before you sign. The first request makes the file. If no
-    signature fits a file, anybody may have written its lines: it is changed only with --unsigned. So sign after each
-    change. Anybody can sign a file: give your registrars' keys to have it refused unless they did.
+    no longer fit. Compare each fingerprint with the person before you sign. The first request makes the file. Anybody
+    can write lines and sign them: a file that has keys is changed only if your registrars signed it (--registrar-key),
+    or with --unsigned, after you have read each line. So sign after each change.
 
     Examples:
       kubectl bailiwick reviewers add reviewers.yaml carol.txt --expires 2027-03-01 --reviewers-installation production
       kubectl bailiwick reviewers add reviewers.yaml dave.txt erin.txt --registrar-key registrars.pub
-      kubectl bailiwick reviewers add reviewers.yaml --expires 2028-03-01
+      kubectl bailiwick reviewers add reviewers.yaml --expires 2028-03-01 --registrar-key registrars.pub
     """
 
     manifest: Annotated[str, _MANIFEST]
@@ -107,12 +107,11 @@ class ReviewersRemoveFlags(Flags):
     r"""Remove a key from the reviewers' file, or end it later.
 
     Raises the serial and drops the signatures of registrars, which no longer fit. Approvals by a removed key that are
-    not used yet stop with it. As `reviewers add`, it takes a file that no signature fits only with --unsigned, and with
-    the registrars' keys one that they signed.
+    not used yet stop with it. As `reviewers add`, it takes a file that your registrars signed, or any with --unsigned.
 
     Examples:
-      kubectl bailiwick reviewers remove reviewers.yaml SHA256:0Yk1...
-      kubectl bailiwick reviewers remove reviewers.yaml SHA256:0Yk1... --valid-before 2026-12-24
+      kubectl bailiwick reviewers remove reviewers.yaml SHA256:0Yk1... --registrar-key registrars.pub
+      kubectl bailiwick reviewers remove reviewers.yaml SHA256:0Yk1... --valid-before 2026-12-24 --unsigned
     """
 
     manifest: Annotated[str, _MANIFEST]
@@ -130,13 +129,14 @@ class ReviewersRemoveFlags(Flags):
 class ReviewersSignFlags(Flags):
     """Sign the reviewers' file as a registrar.
 
-    Shows whose keys the file has and, with --since, which lines came and went. Then it asks, has `ssh-keygen` sign all
-    of the file, and adds the signature to the manifest. Signatures that do not fit the file are dropped. Commit the
-    manifest when enough registrars have signed.
+    Shows whose keys the file has and which lines came and went since the one that your registrars signed last. The
+    first file has none before it: say --first. Then it asks, has `ssh-keygen` sign all of the file, and adds the
+    signature to the manifest. Signatures that do not fit the file are dropped. Commit the manifest when enough
+    registrars have signed.
 
     Examples:
-      kubectl bailiwick reviewers sign reviewers.yaml --key ~/.ssh/registrar
-      kubectl bailiwick reviewers sign reviewers.yaml --key ~/.ssh/registrar --since signed-last.yaml
+      kubectl bailiwick reviewers sign reviewers.yaml --key ~/.ssh/registrar --first
+      kubectl bailiwick reviewers sign reviewers.yaml --key ~/.ssh/registrar --since last.yaml --registrar-key all.pub
     """
 
     manifest: Annotated[str, _MANIFEST]
@@ -145,8 +145,15 @@ class ReviewersSignFlags(Flags):
     ]
     since: Annotated[
         str | None,
-        typer.Option("--since", metavar="FILE", help="The manifest that was signed last, to show what changed."),
+        typer.Option(
+            "--since",
+            metavar="FILE",
+            help="The manifest that was signed last, to show what changed. Needs --registrar-key.",
+        ),
     ] = None
+    first: Annotated[
+        bool, typer.Option("--first", help="No manifest was signed before: you have read each line of this one.")
+    ] = False
     registrar_key: RegistrarKeyOption = None
     registrar_quorum: RegistrarQuorumOption = None
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
