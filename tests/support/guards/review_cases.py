@@ -21,6 +21,8 @@ from support.objects import AGENT, DIGEST, OTHER_DIGEST, STEP, Object, adding_re
 _OWNERS = "a grant cannot have owner references or finalizers"
 _LABELS = "labels of a grant are immutable"
 _ANNOTATIONS = "only the account that wrote a grant by hand can change its annotations"
+# managedFields have times to the second.
+_ANOTHER_SECOND = 1.1
 _FIELDS = "only the account that wrote a grant by hand can change managedFields alone"
 _APPEND = "reviews are append-only"
 _ONE = "add one review at a time"
@@ -62,8 +64,14 @@ def rewriting(body: Object, stored: Callable[[Ground], Object]) -> Callable[[Gro
 
 
 def changing(path: str, value: object, who: str = "eve") -> Callable[[Ground], Ask]:
-    """Return a change of what was asked for, by default by eve, who wrote it by hand."""
-    return lambda ground: Ask(who, "patch", ground.stored(), [{"op": "add", "path": f"/spec{path}", "value": value}])
+    """Return a change of what was asked for, by default by eve, who wrote it by hand, in another second than hers."""
+
+    def ask(ground: Ground) -> Ask:
+        stored = ground.stored()
+        time.sleep(_ANOTHER_SECOND)
+        return Ask(who, "patch", stored, [{"op": "add", "path": f"/spec{path}", "value": value}])
+
+    return ask
 
 
 def revoked_then(operation: Object) -> Callable[[Ground], Ask]:
@@ -115,7 +123,7 @@ def _in_another_second(change: Callable[[list[Object]], list[Object]]) -> Callab
     """
 
     def later(reviews: list[Object]) -> list[Object]:
-        time.sleep(1.1)
+        time.sleep(_ANOTHER_SECOND)
         return change(reviews)
 
     return later
@@ -352,9 +360,9 @@ CASES: Final = (
             then=then,
         )
         for title, change, who, then in (
-            ("a review withdrawn by its author", lambda reviews: reviews[:1], "carol", _FIELDS),
-            ("a review withdrawn by another", lambda reviews: reviews[1:], "carol", _FIELDS),
-            ("a review withdrawn by the operator", lambda reviews: reviews[1:], OPERATOR, _FIELDS),
+            ("a review withdrawn by its author", lambda reviews: reviews[:1], "carol", ONE_REVIEW_EACH),
+            ("a review withdrawn by another", lambda reviews: reviews[1:], "carol", ONE_REVIEW_EACH),
+            ("a review withdrawn by the operator", lambda reviews: reviews[1:], OPERATOR, ONE_REVIEW_EACH),
             (
                 "a review changed by its author",
                 _in_another_second(lambda reviews: [reviews[0], {**reviews[1], "decision": "Deny"}]),
