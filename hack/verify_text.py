@@ -50,7 +50,6 @@ UNWANTED: Final = (
             r"[^\n]*[\s'\"]bailiwick(?![\w/\[-]|\.\w)"
         ),
         "the distribution of another project: ours is called bailiwick-authz",
-        ("CHANGELOG.md",),
     ),
 )
 
