@@ -352,9 +352,9 @@ CASES: Final = (
             then=then,
         )
         for title, change, who, then in (
-            ("a review withdrawn by its author", lambda reviews: reviews[:1], "carol", _FIELDS),
-            ("a review withdrawn by another", lambda reviews: reviews[1:], "carol", _FIELDS),
-            ("a review withdrawn by the operator", lambda reviews: reviews[1:], OPERATOR, _FIELDS),
+            ("a review withdrawn by its author", lambda reviews: reviews[:1], "carol", ONE_REVIEW_EACH),
+            ("a review withdrawn by another", lambda reviews: reviews[1:], "carol", ONE_REVIEW_EACH),
+            ("a review withdrawn by the operator", lambda reviews: reviews[1:], OPERATOR, ONE_REVIEW_EACH),
             (
                 "a review changed by its author",
                 _in_another_second(lambda reviews: [reviews[0], {**reviews[1], "decision": "Deny"}]),
