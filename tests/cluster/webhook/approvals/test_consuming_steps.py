@@ -166,7 +166,9 @@ def test_ab_11_a_deadline_that_the_creation_does_not_bear_out_serves_nobody(
     name = tenant.approved("customers.export", f"deadline{by}")
     made = datetime.fromisoformat(tenant.grant(name)["metadata"]["creationTimestamp"])
     until_ = stamp(made + timedelta(seconds=3600 + by))
-    faults.on("GET", GRANT, faultkinds.altered({"spec.request.pendingUntilTime": until_}))
+    # Of the write as well: what is stored is compared with what was read.
+    for verb, path in (("GET", GRANT), ("PUT", STATUS)):
+        faults.on(verb, path, faultkinds.altered({"spec.request.pendingUntilTime": until_}))
     assert tenant.ask("customers.export", f"deadline{by}").reason == reason
     assert tenant.uses(name) == int(reason == "allowed")
 
