@@ -22,7 +22,10 @@ GUARD: Final = {
     "admissionregistration.k8s.io/validatingadmissionpolicies": READ,
     "admissionregistration.k8s.io/validatingadmissionpolicybindings": READ,
     "apiextensions.k8s.io/customresourcedefinitions:approvalgrants.bailiwick.dev": "get",
+    "apiextensions.k8s.io/customresourcedefinitions:endpointdata.bailiwick.dev": "get",
     "apiextensions.k8s.io/customresourcedefinitions:endpointhistories.bailiwick.dev": "get",
+    "apiextensions.k8s.io/customresourcedefinitions:endpointpolicies.bailiwick.dev": "get",
+    "apiextensions.k8s.io/customresourcedefinitions:subjectrevocations.bailiwick.dev": "get",
     "apiextensions.k8s.io/customresourcedefinitions": "list watch",
     "apiregistration.k8s.io/apiservices": READ,
 }

@@ -15,12 +15,14 @@ from localcluster.errors import BuildError
 from localcluster.pins import PINS, Module
 from localcluster.progress import Terminal
 
+CERT_MANAGER: Final = "github.com/cert-manager/cert-manager"
+PROMETHEUS_OPERATOR: Final = "github.com/prometheus-operator/prometheus-operator"
 GATEWAY_API: Final = "sigs.k8s.io/gateway-api"
 _MODULE: Final = Module("foreign", {}, {})
 # Of each project: its Go module, where in it the definitions lie, and which of them are wanted.
 _FOLDERS: Final = {
-    "github.com/cert-manager/cert-manager": ("deploy/crds", r"cert-manager\.io_(certificates|issuers)\.yaml"),
-    "github.com/prometheus-operator/prometheus-operator": (
+    CERT_MANAGER: ("deploy/crds", r"cert-manager\.io_(certificates|issuers)\.yaml"),
+    PROMETHEUS_OPERATOR: (
         "example/prometheus-operator-crd",
         r"monitoring\.coreos\.com_(servicemonitors|podmonitors|prometheusrules)\.yaml",
     ),

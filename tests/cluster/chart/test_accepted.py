@@ -23,7 +23,8 @@ FOREIGN_KINDS: Final = {"Issuer", "Certificate", "ServiceMonitor", "PodMonitor",
 def admin(callers: Callers) -> Rest:
     releases.install(callers, {}, charts.NAMESPACE)
     # What cert-manager and the Prometheus operator define, as they publish it.
-    definitions = [one for path in foreign.definitions() for one in charts.parsed(path.read_text(encoding="utf-8"))]
+    paths = foreign.definitions(foreign.CERT_MANAGER, foreign.PROMETHEUS_OPERATOR)
+    definitions = [one for path in paths for one in charts.parsed(path.read_text(encoding="utf-8"))]
     assert {one["spec"]["names"]["kind"] for one in definitions} == FOREIGN_KINDS
     apply(callers.admin, definitions)
     return callers.admin

@@ -142,7 +142,8 @@ def test_the_role_of_the_page_reads_everything(
         ran = run(cluster, "grace", "-n", world.crm, "-o", "json")
         assert [one["code"] for one in findings(ran)] == ["unprotected"], ran
     finally:
-        callers.admin.delete("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/bailiwick-coverage")
+        for kind in ("clusterrolebindings", "clusterroles"):
+            callers.admin.delete(f"/apis/rbac.authorization.k8s.io/v1/{kind}/{role['metadata']['name']}")
 
 
 @pytest.mark.parametrize(
