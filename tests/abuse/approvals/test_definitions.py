@@ -7,8 +7,7 @@ proven the guards anew. On an API server that keeps the guards, no step of it is
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Final
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -20,20 +19,16 @@ from support.guards.definitions import Definitions
 from support.guards.sabotage import Guards
 from support.installation import accepted
 from support.objects import Object, active_status, later
+from support.pdp.oftenproven import often_proven, start_operator
 from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import RULES, Tenant
 from support.waits import until
-
-QUICK: Final = ("--proof-interval", "2", "--guard-settle", "0.5")
 
 
 @pytest.fixture(scope="module")
 def ours() -> Iterator[Bailiwick]:
     """A control plane of this module alone, whose definitions its tests bend; the operator proves often."""
-    with ExitStack() as closing:
-        ours = Bailiwick.begin(closing, replicas=1)
-        ours.stop_operator()
-        ours.operator = ours.stack.start_operator(*QUICK)
+    with often_proven() as ours:
         yield ours
 
 
@@ -55,8 +50,7 @@ def definitions(ours: Bailiwick, tenant: Tenant, guards: Guards) -> Iterator[Def
     yield definitions
     definitions.remove_others()
     guards.restore()
-    if ours.operator is None:
-        ours.operator = ours.stack.start_operator(*QUICK)
+    start_operator(ours)
     guards.await_recorded()
     await_ready(point_of(ours))
 
@@ -176,7 +170,7 @@ def test_a_grant_that_is_forged_while_grants_have_another_name_lets_nobody_throu
     definitions.remove_others()
     assert tenant.ask("customers.export", f"renamed, {operator}").decision is False
     if operator == "stopped":
-        ours.operator = ours.stack.start_operator(*QUICK)
+        start_operator(ours)
     Guards(ours.callers, ours.installation).await_recorded()
     await_ready(point_of(ours))
     assert tenant.ask("customers.export", f"renamed, {operator}").decision is False

@@ -6,7 +6,6 @@ guard anew; what was written meanwhile never counts. An honest hour without oper
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from hashlib import sha256
 from typing import Final
 
@@ -17,6 +16,7 @@ from demo.stack import DecisionPoint
 from support.guards.sabotage import OPENING, OTHER, Guards
 from support.installation import accepted
 from support.objects import active_status, adding_review, gated_rule, later
+from support.pdp.oftenproven import often_proven, start_operator
 from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import OWNERS, RULES, STEPS, Tenant
 from support.waits import until
@@ -24,17 +24,13 @@ from support.waits import until
 # Each way of weakening the guard takes seconds to come into force; one of them stands in cluster/operator.
 pytestmark = pytest.mark.long
 MANY: Final = {"pendingPerSubject": 50, "requestsPerHour": 1000}
-QUICK: Final = ("--proof-interval", "2", "--guard-settle", "0.5")
 COUNTED: Final = [{"reviewer": "dave"}]
 
 
 @pytest.fixture(scope="module")
 def ours() -> Iterator[Bailiwick]:
     """A control plane of this module alone, whose guards its tests break; the operator proves often."""
-    with ExitStack() as closing:
-        ours = Bailiwick.begin(closing, replicas=1)
-        ours.stop_operator()
-        start_operator(ours)
+    with often_proven() as ours:
         yield ours
 
 
@@ -53,14 +49,9 @@ def guards(ours: Bailiwick, tenant: Tenant) -> Iterator[Guards]:
     guards = Guards(ours.callers, ours.installation)
     yield guards
     guards.restore()
-    if ours.operator is None:
-        start_operator(ours)
+    start_operator(ours)
     guards.await_recorded()
     await_ready(point_of(ours))
-
-
-def start_operator(ours: Bailiwick) -> None:
-    ours.operator = ours.stack.start_operator(*QUICK)
 
 
 def point_of(ours: Bailiwick) -> DecisionPoint:

@@ -6,7 +6,6 @@ leaves those that are written into its status.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any, Final
 
 import pytest
@@ -20,11 +19,11 @@ from support.guards.sabotage import Guards
 from support.installation import accepted
 from support.namespaces import Roles
 from support.objects import gated_rule, grant, rule
+from support.pdp.oftenproven import often_proven, start_operator
 from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import Tenant
 from support.waits import until
 
-QUICK: Final = ("--proof-interval", "2", "--guard-settle", "0.5")
 APPROVAL: Final = {"binding": "Scope", "steps": [{"name": "owner", "kind": "Human"}], "maxUses": 5}
 RULES: Final = [
     rule("read"),
@@ -41,10 +40,7 @@ MORE: Final[dict[str, Any]] = {"spec": {"request": {"resource": {"type": "custom
 @pytest.fixture(scope="module")
 def ours() -> Iterator[Bailiwick]:
     """A control plane of this module alone, whose definitions its tests bend; the operator proves often."""
-    with ExitStack() as closing:
-        ours = Bailiwick.begin(closing, replicas=1)
-        ours.stop_operator()
-        ours.operator = ours.stack.start_operator(*QUICK)
+    with often_proven() as ours:
         yield ours
 
 
@@ -80,8 +76,7 @@ def definition(ours: Bailiwick, guards: Guards) -> Iterator[OwnDefinition]:
     yield definition
     definition.restore()
     guards.restore()
-    if ours.operator is None:
-        ours.operator = ours.stack.start_operator(*QUICK)
+    start_operator(ours)
     guards.await_recorded()
     await_ready(ours.points[0])
 
@@ -144,7 +139,7 @@ def test_a_definition_of_ours_that_led_to_grants_for_a_while_leaves_a_trace(
     guards.restore()
     assert tenant.ask("customers.export", "us/1").decision is False
     if operator == "stopped":
-        ours.operator = ours.stack.start_operator(*QUICK)
+        start_operator(ours)
     guards.await_recorded()
     await_ready(ours.points[0])
     assert tenant.ask("customers.export", "us/1").decision is False

@@ -7,7 +7,6 @@ again only after an operator has proven it anew.
 
 import copy
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +19,11 @@ from support.faultproxy import FaultProxy
 from support.guards.redirection import OtherServer, Routes
 from support.installation import accepted
 from support.objects import Object, active_status
+from support.pdp.oftenproven import often_proven, start_operator
 from support.pdp.processes import Bailiwick, await_ready, readiness
 from support.pdp.tenant import OWNERS, RULES, Tenant
 from support.waits import until
 
-QUICK: Final = ("--proof-interval", "2", "--guard-settle", "0.5")
 # By these are read the guards, what they are the guards of, who asks, and which API servers there are.
 DECIDING: Final = (
     "v1.admissionregistration.k8s.io",
@@ -37,10 +36,7 @@ DECIDING: Final = (
 @pytest.fixture(scope="module")
 def ours() -> Iterator[Bailiwick]:
     """A control plane of this module alone, whose groups its tests redirect; the operator proves often."""
-    with ExitStack() as closing:
-        ours = Bailiwick.begin(closing, replicas=1)
-        ours.stop_operator()
-        ours.operator = ours.stack.start_operator(*QUICK)
+    with often_proven() as ours:
         yield ours
 
 
@@ -153,7 +149,7 @@ def test_a_group_that_was_redirected_and_put_back_while_no_operator_looked_is_no
     until(lambda: "changed since" in readiness(point_of(ours))[1]["guard"]["why"], "it is another one now", 5)
     until(lambda: ours.callers.admin.get(tenant.path_of("x")).reason == "NotFound", "the group is served here again")
     assert tenant.ask("customers.notify", "before").reason == "approval_unverifiable"
-    ours.operator = ours.stack.start_operator(*QUICK)
+    start_operator(ours)
     until(lambda: proven(ours), "the operator has proven it anew", 30)
     tenant.approved("customers.notify", "after")
 

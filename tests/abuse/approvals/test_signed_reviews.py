@@ -24,6 +24,7 @@ from localcluster.people import ADMIN
 from localcluster.rest import Answer, Rest
 from support.installation import accepted
 from support.objects import Object, adding_review, gated_rule, rule
+from support.pdp.oftenproven import PROOF_FLAGS
 from support.pdp.processes import Bailiwick, await_ready
 from support.pdp.tenant import OWNERS, PLENTY, Tenant
 from support.signatures.keys import (
@@ -39,7 +40,6 @@ from support.signatures.keys import (
 )
 from support.waits import until
 
-QUICK: Final = ("--proof-interval", "2", "--guard-settle", "0.5")
 SIGNED: Final = [{"name": "owner", "kind": "Human", "groups": [OWNERS], "signature": "Required"}]
 RULES: Final = (
     rule("read", actions=["customers.list"]),
@@ -99,7 +99,7 @@ def ours(flags: tuple[KeyFile, tuple[str, ...]]) -> Iterator[Bailiwick]:
     with ExitStack() as closing:
         ours = Bailiwick.begin(closing, replicas=0)
         ours.stop_operator()
-        ours.operator = ours.stack.start_operator(*QUICK, *flags[1])
+        ours.operator = ours.stack.start_operator(*PROOF_FLAGS, *flags[1])
         for _ in range(3):
             ours.stack.start_decision_point(*flags[1], await_ready=False)
         for point in ours.stack.decision_points:
