@@ -40,5 +40,5 @@ def _install(npm: str, files: list[Path], folder: Path) -> None:
         command = [npm, "ci", f"--prefix={temporary}", *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_INSTALL_SECONDS)
         if done.returncode != 0:
-            pytest.skip(f"npm could not install {folder.name}: {done.stderr.strip()[-500:]}")
+            pytest.fail(f"npm could not install {folder.name}: {done.stderr.strip()[-500:]}")
         shutil.copytree(temporary, folder, symlinks=True)
