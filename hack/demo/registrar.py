@@ -51,7 +51,7 @@ def enrol(stack: Stack, tell: Narrator, request: Path) -> None:
         tell.answer(said)
         if code != 0:
             raise NotAsToldError(f"the registrar's `reviewers {words[0]}` should succeed, but exited with {code}")
-    tell.step("An administrator applies the file. It counts by the registrar's signature, whoever applies it.")
+    tell.step("An administrator applies the file. The registrar's signature makes it count.")
     tell.command(f"kubectl apply --server-side -f {manifest}")
     code, said = stack.kubectl("apply", "--server-side", f"--filename={manifest}")
     tell.answer(said)

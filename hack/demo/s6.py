@@ -1,7 +1,7 @@
 """Case S6: an export waits for an approval that the owner's passkey signs, and the agent is taken back afterwards.
 
-Standing: played by the demo and by the end-to-end tests, over MCP; raises `NotAsToldError` where a step does not come
-out as told. It imports FastMCP, which takes a second.
+Standing: played by the demo and by the end-to-end tests, over MCP; raises `NotAsToldError` if a step has another
+outcome. It imports FastMCP, which takes a second.
 """
 
 import asyncio
@@ -82,7 +82,7 @@ class S6:
         self._tell.held("nothing ran: the decision point opened an ApprovalGrant, and the client may repeat the call")
         self._tell.step("The agent's client repeats the call by itself, and waits.")
         export = asyncio.create_task(agent.call(_TOOL, _FIRST, _META))
-        # Sent before anything else is told.
+        # The call is on its way before the next step is printed.
         await asyncio.sleep(0)
         await asyncio.to_thread(self._is_not_approved_without_a_signature, task)
         self._tell.step("Carol reads the statement, signs it with her passkey and approves.")

@@ -33,7 +33,7 @@ def build(source: Source, output: Path, files: list[Path], images: Mapping[str, 
 
 
 def predicate(source: Source) -> dict[str, Any]:
-    """Return what is said of how it was built, without the artefacts."""
+    """Return how the release was built, without the artefacts."""
     time = datetime.fromtimestamp(source.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "buildDefinition": {

@@ -71,7 +71,7 @@ def stated_versions(folder: Path) -> dict[str, str]:
 
 
 def run(command: list[str | Path], source: Source, **more: str) -> None:
-    """Run a program in the folder of a source, whose time it is told. Raises `ReleaseError` with its last words."""
+    """Run a program in the folder of a source, at the time of its commit. Raises `ReleaseError` with its output."""
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(source.created), **more}
     answer = subprocess.run(  # noqa: S603 - programs of ours, with our own arguments
         command, cwd=source.folder, env=environment, capture_output=True, text=True, check=False

@@ -49,7 +49,7 @@ class S1Mcp:
             task = await self._is_stopped_and_asks(agent)
             self._tell.step("The agent makes the call again. Its client repeats it by itself, and waits.")
             export = asyncio.create_task(agent.call(_TOOL, _EXPORT, _REASON))
-            # Sent before anything else is told.
+            # The call is on its way before the next step is printed.
             await asyncio.sleep(0)
             self._tell.step("Carol, an owner, reads the request and approves it with kubectl bailiwick.")
             await asyncio.to_thread(self._owner.approve, task)

@@ -28,7 +28,7 @@ _COLUMNS: Final = ("Ways in", "Enforcement points", "Services")
 
 
 class PictureTone(StrEnum):
-    """What is said of a node by its colour, and by its border for those who see no colour."""
+    """What the colour of a node means; its border means the same to those who see no colour."""
 
     PROTECTED = "protected"
     OPEN = "open"

@@ -113,7 +113,7 @@ async def _records(visitor: ConsoleVisitor, request: web.Request) -> _RecordsSta
             state.report = work.result()
             visitor.shelf.get(KnownUses).uses = state.report.uses
         else:
-            state.told = work.progress.told
+            state.told = work.progress.summary
     except UserError as error:
         state.problem = str(error)
     return state

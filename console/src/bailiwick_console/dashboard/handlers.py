@@ -89,7 +89,7 @@ async def _decisions(visitor: ConsoleVisitor, *, again: bool) -> DecisionFigures
         _KEY, lambda progress: decision_figures(files.texts(progress), time.time()), again=again
     )
     if not await reading.wait(_PATIENCE):
-        return UnknownFigure(reading.progress.told, working=True)
+        return UnknownFigure(reading.progress.summary, working=True)
     try:
         found: DecisionFigures = reading.result()
     except UserError as error:

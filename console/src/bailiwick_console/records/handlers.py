@@ -80,7 +80,7 @@ async def listing(request: web.Request) -> web.StreamResponse:
             given["found"] = found = work.result()
             given["shown"] = page_of(found.records, request.query.get("page", "1"), _PAGE)
         else:
-            given["told"] = work.progress.told
+            given["told"] = work.progress.summary
     except UserError as error:
         given["problem"], status = str(error), HTTPStatus.UNPROCESSABLE_ENTITY
     typed = {name: request.query.get(name, "") for name in RecordQuery.__dataclass_fields__}
@@ -102,7 +102,7 @@ async def record(request: web.Request) -> web.StreamResponse:
 
     reading = visitor.shelf.get(RecordWork).begin((chain, seq), work, again="again" in request.query)
     if not await reading.wait(_PATIENCE):
-        return visitor.views.page("working.html", HTTPStatus.OK, told=reading.progress.told, here=here, failed=False)
+        return visitor.views.page("working.html", HTTPStatus.OK, told=reading.progress.summary, here=here, failed=False)
     try:
         found = reading.result()
     except AbsentError:

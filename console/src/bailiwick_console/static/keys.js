@@ -42,8 +42,8 @@
     // Parsed by the browser as a document in which no script runs.
     request.responseType = "document";
     request.onload = () => {
-      const told = request.response && request.response.getElementById("keys");
-      if (request.status !== 200 || !told || document.querySelector("dialog")) {
+      const shortcuts = request.response && request.response.getElementById("keys");
+      if (request.status !== 200 || !shortcuts || document.querySelector("dialog")) {
         return;
       }
       const dialog = document.createElement("dialog");
@@ -52,7 +52,7 @@
       close.textContent = "Close";
       close.addEventListener("click", () => dialog.close());
       dialog.setAttribute("aria-label", "Keyboard shortcuts");
-      dialog.append(document.importNode(told, true), close);
+      dialog.append(document.importNode(shortcuts, true), close);
       dialog.addEventListener("close", () => dialog.remove());
       document.body.append(dialog);
       offer();
@@ -61,7 +61,7 @@
     request.send();
   }
 
-  // Where the keys are told of, they are turned off and on.
+  // The page of the keys turns them off and on.
   function offer() {
     const place = document.getElementById("keys-switch");
     if (!place || place.firstChild) {

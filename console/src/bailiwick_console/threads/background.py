@@ -41,7 +41,7 @@ class WorkProgress:
         self.done += count
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """How far it is, in words."""
         if not self.total:
             return self.what

@@ -172,7 +172,7 @@ class _WaySearch:
             return
         enforcing = held.enforcers if held.kind is ProtectionKind.PROXY else frozenset()
         everybody = [(f"pod {one.namespace}/{one.name}", one) for one in self._facts.pods]
-        # What is said of every pod says more than what is said of one.
+        # A sentence about every pod says more than one about a single pod.
         for label, one in (*reversed(self._strangers), *everybody):
             if (one.namespace, one.name) in siblings:
                 continue

@@ -16,7 +16,7 @@ RBAC: Final = "rbac.authorization.k8s.io"
 NETWORKING: Final = "networking.k8s.io"
 _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
 _LONGEST: Final = 50
-_TOLD: Final = 6
+_SUFFIX_LENGTH: Final = 6
 # Labels of one rollout or one pod, which the next one does not have.
 _PASSING: Final = frozenset(
     {"pod-template-hash", "controller-revision-hash", "pod-template-generation", "apps.kubernetes.io/pod-index"}
@@ -88,9 +88,9 @@ def gating_policy(
         "approval": {"steps": [{"name": "owner", "kind": "Human", "groups": list(groups)}]},
     }
     spec = {"endpoint": endpoint, "subjects": [dict(one) for one in subjects], "rules": [rule]}
-    # Two actions may differ in what no name of an object has.
-    told = hashlib.sha256(f"{action} {resources}".encode()).hexdigest()[:_TOLD]
-    return policy(namespace, f"{name_from('gate', endpoint, action)}-{told}", spec)
+    # Two actions may differ in characters that no name of an object can have.
+    suffix = hashlib.sha256(f"{action} {resources}".encode()).hexdigest()[:_SUFFIX_LENGTH]
+    return policy(namespace, f"{name_from('gate', endpoint, action)}-{suffix}", spec)
 
 
 def network_policy(

@@ -75,8 +75,8 @@ def _ends(one: PolicyFacts, spec: EndpointPolicySpec, now: float, near: float) -
         end = _epoch(moment)
         if end is None or end - now > near:
             continue
-        said = "has expired" if end <= now else "expires"
-        sentence = f"{what} {said} on {times.epoch_stamp(end)}"
+        verb = "has expired" if end <= now else "expires"
+        sentence = f"{what} {verb} on {times.epoch_stamp(end)}"
         if end <= now:
             fix = _without_rule(one, rule) if rule else _suspended(one)
         else:

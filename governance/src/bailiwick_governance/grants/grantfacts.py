@@ -199,7 +199,7 @@ def _json_text(value: object) -> str:
 
 
 def reviewers(grant: GrantView, keys: EnrolledKeys = UNREAD_KEYS) -> Iterator[Fact]:
-    """Yield whose yes is needed, and who has said what, signed by which of these keys."""
+    """Yield who must approve, and each review with the key of these that signed it."""
     if grant.excluded:
         yield _fact("Excluded", ", ".join(legible(one) for one in grant.excluded) + " (not allowed to review)")
     yield FactRows("Steps", tuple(_step_rows(grant)))

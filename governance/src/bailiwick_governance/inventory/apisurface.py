@@ -122,7 +122,7 @@ def _operation(path: str, method: str, operation: Json, endpoint: CompiledEndpoi
 def read_mcp(url: str, key: EndpointKey) -> list[ApiOperation]:
     """Return the tools, resources and prompts of an MCP server. Raises `UserError`."""
     try:
-        return asyncio.run(_asked(url, key))
+        return asyncio.run(_list_offered(url, key))
     except UserError:
         raise
     except Exception as error:
@@ -133,7 +133,7 @@ def read_mcp(url: str, key: EndpointKey) -> list[ApiOperation]:
         raise UserError(f"the MCP server {url} does not answer: {' '.join(str(cause).split())}") from error
 
 
-async def _asked(url: str, key: EndpointKey) -> list[ApiOperation]:
+async def _list_offered(url: str, key: EndpointKey) -> list[ApiOperation]:
     # The extra that has it is not installed with every command line.
     from mcp import Client  # noqa: PLC0415
 

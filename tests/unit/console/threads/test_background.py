@@ -39,12 +39,12 @@ def test_why_it_failed_is_told_each_time() -> None:
 
 def test_progress_is_told_in_words_and_never_beyond_all_of_it() -> None:
     progress = WorkProgress()
-    assert progress.told == "Beginning"
+    assert progress.summary == "Beginning"
     progress.begin("Reading lines", 4 << 20)
     progress.heard(1 << 20)
-    assert progress.told == "Reading lines: 25 % of 4 MiB"
+    assert progress.summary == "Reading lines: 25 % of 4 MiB"
     progress.heard(1 << 30)
-    assert progress.told == "Reading lines: 100 % of 4 MiB"
+    assert progress.summary == "Reading lines: 100 % of 4 MiB"
 
 
 def test_work_that_is_given_up_ends_at_the_next_piece() -> None:
