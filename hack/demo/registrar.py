@@ -43,7 +43,7 @@ def enrol(stack: Stack, tell: Narrator, request: Path) -> None:
     key = stack.registrar_keys.with_suffix("")
     for words in (
         ("add", str(manifest), str(request), "--expires", _EXPIRES, "--reviewers-installation", INSTALLATION),
-        ("sign", str(manifest), "--key", str(key), "--yes"),
+        ("sign", str(manifest), "--key", str(key), "--first", "--yes"),
         ("check", str(manifest), "--registrar-key", str(stack.registrar_keys)),
     ):
         tell.command(f"kubectl bailiwick reviewers {shlex.join(words)}    # as the registrar")
