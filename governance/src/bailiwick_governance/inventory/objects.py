@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
+from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_api.times import parse_time
 from bailiwick_governance.coverage.facts import (
     BoundSubject,
@@ -171,10 +172,16 @@ def role_rules(raw: Object) -> tuple[RoleRule, ...]:
 def bound_subjects(raw: Object) -> tuple[BoundSubject, ...]:
     """Return whom a binding names."""
     own = raw["metadata"].get("namespace", "")
-    return tuple(
-        BoundSubject(str(one.get("kind")), str(one.get("namespace") or own), str(one.get("name")))
-        for one in raw.get("subjects") or ()
-    )
+    return tuple(_bound_subject(one, own) for one in raw.get("subjects") or ())
+
+
+def _bound_subject(raw: Object, own: str) -> BoundSubject:
+    kind, name = str(raw.get("kind")), str(raw.get("name"))
+    # To the API server, an account is a user of this name too.
+    account = ServiceAccountName.parse(name) if kind == "User" else None
+    if account is not None:
+        return BoundSubject("ServiceAccount", account.namespace, account.name)
+    return BoundSubject(kind, str(raw.get("namespace") or own), name)
 
 
 def policy(raw: Object) -> PolicyFacts:

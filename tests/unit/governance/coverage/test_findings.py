@@ -452,3 +452,19 @@ def test_the_pods_of_a_service_need_not_be_alike(order: int) -> None:
     beside = pod("api", addresses=("10.0.0.2",), containers=("main", "side"), ports=(*alone.ports, admin))
     report = examine(facts(policy(), pods=(alone, beside)[::order], services=(service(),)), QUESTION)
     assert [(one.code.value, one.detail) for one in report.findings] == [("around", "container side, port 9000")]
+
+
+def test_an_account_that_a_binding_names_as_a_user_is_that_account() -> None:
+    raw: Json = {
+        "metadata": {"namespace": "crm", "name": "b"},
+        "subjects": [
+            {"kind": "User", "name": "system:serviceaccount:crm:agent"},
+            {"kind": "User", "name": "system:serviceaccount:crm"},
+            {"kind": "User", "name": "carol"},
+        ],
+    }
+    named = objects.bound_subjects(raw)
+    ref, role = ObjectRef("RoleBinding", "crm", "b"), ("Role", "r")
+    held = BindingFacts(ref, role, named, (RoleRule(("",), ("secrets",), ("get",)),))
+    (found,) = examine(facts(bindings=(held,)), QUESTION).findings
+    assert (found.code.value, str(found.ref)) == ("overprivileged", "ServiceAccount crm/agent")
