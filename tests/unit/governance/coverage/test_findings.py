@@ -379,3 +379,92 @@ class TestStale:
 
     def test_a_suspended_policy_is_left_alone(self) -> None:
         assert self.examined(suspend=True, expireTime="2023-11-15T00:00:00Z") == []
+
+
+GATEWAY: Final = PodFacts("gw", "proxy", {"app": "proxy"}, "proxy", ("10.0.0.9",), (), ("main",))
+NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
+FROM_GATEWAY: Final = {
+    "namespaceSelector": {"matchLabels": {NAMESPACE_NAME: "gw"}},
+    "podSelector": {"matchLabels": {"app": "proxy"}},
+}
+
+
+def network_policy(name: str, peer: Json, *ports: int) -> Json:
+    ingress: Json = {"from": [peer], "ports": [{"port": port} for port in ports]}
+    spec = {"podSelector": {"matchLabels": {"app": "api"}}, "policyTypes": ["Ingress"], "ingress": [ingress]}
+    return {"metadata": {"namespace": "crm", "name": name}, "spec": spec}
+
+
+def proxied(*policies: Json, of: ServiceFacts | None = None) -> CoverageReport:
+    """Return the report on a Service behind the gateway, with these network policies."""
+    names = ("crm", "gw", "shop")
+    held = facts(
+        policy(account="gw/proxy"),
+        pods=(pod("api"), GATEWAY),
+        services=(of or service(),),
+        network_policies=policies,
+        namespaces={one: {NAMESPACE_NAME: one} for one in names},
+    )
+    return examine(held, QUESTION)
+
+
+def test_a_policy_that_lets_in_the_enforcement_point_alone_leaves_no_way_around() -> None:
+    assert codes(proxied(network_policy("gateway", FROM_GATEWAY, 8080))) == []
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"matchLabels": {"app": "proxy"}},
+        {"matchExpressions": [{"key": "app", "operator": "Exists"}]},
+        {
+            "matchExpressions": [
+                {"key": "app", "operator": "Exists"},
+                {"key": "app", "operator": "NotIn", "values": ["api", "x"]},
+            ]
+        },
+    ],
+    ids=["the labels of the gateway", "any value", "any value but some"],
+)
+def test_labels_that_anybody_can_choose_in_another_namespace_are_a_way_around(selector: Json) -> None:
+    (found,) = proxied(network_policy("labels", {"namespaceSelector": {}, "podSelector": selector}, 8080)).findings
+    assert found.code is CoverageCode.AROUND
+    assert "a pod of a new namespace with the labels app=" in found.sentence
+    assert "of gw" not in found.sentence
+    assert found.fix is not None
+    assert codes(proxied(*found.fix.manifests)) == []
+
+
+def test_a_port_is_the_one_to_which_the_slices_of_a_service_without_a_selector_lead() -> None:
+    endpoint = {"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": "api"}}
+    slices = {("crm", "api"): [{"endpoints": [endpoint], "ports": [{"name": "http", "port": 8080}]}]}
+    raw = {"metadata": {"namespace": "crm", "name": "api"}, "spec": {"ports": [{"name": "http", "port": 80}]}}
+    closed = network_policy("gateway", FROM_GATEWAY, 80, 8080)
+    of = objects.service(raw, slices)
+    assert codes(proxied(closed, of=of)) == []
+    assert codes(proxied(closed, network_policy("open", {"namespaceSelector": {}}, 8080), of=of)) == [("around", "api")]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_pods_of_a_service_need_not_be_alike(order: int) -> None:
+    alone = pod("api", containers=("main", "log"))
+    admin = ContainerPort("side", "admin", 9000)
+    beside = pod("api", addresses=("10.0.0.2",), containers=("main", "side"), ports=(*alone.ports, admin))
+    report = examine(facts(policy(), pods=(alone, beside)[::order], services=(service(),)), QUESTION)
+    assert [(one.code.value, one.detail) for one in report.findings] == [("around", "container side, port 9000")]
+
+
+def test_an_account_that_a_binding_names_as_a_user_is_that_account() -> None:
+    raw: Json = {
+        "metadata": {"namespace": "crm", "name": "b"},
+        "subjects": [
+            {"kind": "User", "name": "system:serviceaccount:crm:agent"},
+            {"kind": "User", "name": "system:serviceaccount:crm"},
+            {"kind": "User", "name": "carol"},
+        ],
+    }
+    named = objects.bound_subjects(raw)
+    ref, role = ObjectRef("RoleBinding", "crm", "b"), ("Role", "r")
+    held = BindingFacts(ref, role, named, (RoleRule(("",), ("secrets",), ("get",)),))
+    (found,) = examine(facts(bindings=(held,)), QUESTION).findings
+    assert (found.code.value, str(found.ref)) == ("overprivileged", "ServiceAccount crm/agent")
