@@ -1,5 +1,6 @@
 """Findings of coverage: what counts, what an annotation takes out, and what is unknown."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -7,8 +8,10 @@ import pytest
 
 from bailiwick_api.times import parse_time
 from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 from bailiwick_governance.coverage.facts import (
+    ApiOperation,
     BindingFacts,
     BoundSubject,
     ClusterFacts,
@@ -141,6 +144,27 @@ def test_an_endpoint_that_is_closed_is_unknown() -> None:
     unconfigured = policy(endpointSettings=None)
     report = examine(facts(unconfigured), QUESTION)
     assert [one.code for one in report.findings] == [CoverageCode.UNKNOWN]
+
+
+def test_the_fix_for_an_operation_whose_type_is_not_known_is_a_policy_for_the_types_that_rules_name() -> None:
+    other = rule("list", name="other", resources=[{"type": "folder", "ids": ["*"]}])
+    operation = ApiOperation("openapi", "POST /things", "create", method="POST", path="/things")
+    question = replace(QUESTION, operations=(operation,), target=("crm", "api"))
+    (found,) = examine(facts(policy(rules=[rule(), other]), pods=(pod("api"),)), question).findings
+    assert found.sentence == "openapi POST /things: no rule names create, so every call of it is denied"
+    assert found.fix is not None
+    (gate,) = found.fix.manifests
+    compiled = compile_object({**gate, "metadata": {**gate["metadata"], "uid": "u", "generation": 1}})
+    assert isinstance(compiled, CompiledPolicy), compiled
+    assert {one.type for each in compiled.rules for one in each.resources} == {"folder", "thing"}
+
+
+def test_an_operation_whose_type_is_not_known_is_found_if_only_a_rule_for_every_action_allows_it() -> None:
+    operation = ApiOperation("openapi", "POST /things", "create", method="POST", path="/things")
+    question = replace(QUESTION, operations=(operation,), target=("crm", "api"))
+    report = examine(facts(policy(rules=[rule("*")]), pods=(pod("api"),)), question)
+    found = next(one for one in report.findings if one.code is CoverageCode.UNRULED)
+    assert found.sentence == "openapi POST /things: the rule api/read allows create, and names it only by *"
 
 
 def test_a_route_to_a_protected_service_by_a_host_of_its_endpoint_is_no_finding() -> None:
