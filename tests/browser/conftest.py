@@ -1,4 +1,4 @@
-"""A real Chromium, a running Bailiwick on a real API server, and the console as the people of the cluster."""
+"""A real Chromium (`test_firefox` has its own browser), a running Bailiwick on a real API server, and the console as the people of the cluster."""
 
 import importlib.util
 from collections.abc import Iterator
