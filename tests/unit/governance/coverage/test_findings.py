@@ -1,5 +1,6 @@
 """Findings of coverage: what counts, what an annotation takes out, and what is unknown."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -395,7 +396,7 @@ def network_policy(name: str, peer: Json, *ports: int) -> Json:
     return {"metadata": {"namespace": "crm", "name": name}, "spec": spec}
 
 
-def proxied(*policies: Json, of: ServiceFacts | None = None) -> CoverageReport:
+def proxied(*policies: Mapping[str, object], of: ServiceFacts | None = None) -> CoverageReport:
     """Return the report on a Service behind the gateway, with these network policies."""
     names = ("crm", "gw", "shop")
     held = facts(
