@@ -1,5 +1,6 @@
 """Findings of coverage: what counts, what an annotation takes out, and what is unknown."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -419,7 +420,7 @@ def network_policy(name: str, peer: Json, *ports: int) -> Json:
     return {"metadata": {"namespace": "crm", "name": name}, "spec": spec}
 
 
-def proxied(*policies: Json, of: ServiceFacts | None = None) -> CoverageReport:
+def proxied(*policies: Mapping[str, object], of: ServiceFacts | None = None) -> CoverageReport:
     """Return the report on a Service behind the gateway, with these network policies."""
     names = ("crm", "gw", "shop")
     held = facts(
@@ -461,10 +462,10 @@ def test_labels_that_anybody_can_choose_in_another_namespace_are_a_way_around(se
 
 def test_a_port_is_the_one_to_which_the_slices_of_a_service_without_a_selector_lead() -> None:
     endpoint = {"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": "api"}}
-    slices = {("crm", "api"): [{"endpoints": [endpoint], "ports": [{"name": "http", "port": 8080}]}]}
+    piece: Json = {"endpoints": [endpoint], "ports": [{"name": "http", "port": 8080}]}
     raw = {"metadata": {"namespace": "crm", "name": "api"}, "spec": {"ports": [{"name": "http", "port": 80}]}}
     closed = network_policy("gateway", FROM_GATEWAY, 80, 8080)
-    of = objects.service(raw, slices)
+    of = objects.service(raw, {("crm", "api"): [piece]})
     assert codes(proxied(closed, of=of)) == []
     assert codes(proxied(closed, network_policy("open", {"namespaceSelector": {}}, 8080), of=of)) == [("around", "api")]
 
