@@ -66,6 +66,11 @@ def pod(name: str, namespace: str = "crm", **more: Any) -> PodFacts:  # noqa: AN
     return PodFacts(namespace, name, {"app": name}, **{"containers": ("main",), **held, **more})
 
 
+def stored(manifest: Mapping[str, Any]) -> Json:
+    """A manifest, as the API server stores it."""
+    return {**manifest, "metadata": {**manifest["metadata"], "uid": "u", "generation": 1}}
+
+
 def service(name: str = "api", namespace: str = "crm", **more: Any) -> ServiceFacts:  # noqa: ANN401 - of facts and objects
     return ServiceFacts(namespace, name, selector={"app": name}, ports=(ServicePort("http", 80, 8080),), **more)
 
@@ -155,7 +160,7 @@ def test_the_fix_for_an_operation_whose_type_is_not_known_is_a_policy_for_the_ty
     assert found.sentence == "openapi POST /things: no rule names create, so every call of it is denied"
     assert found.fix is not None
     (gate,) = found.fix.manifests
-    compiled = compile_object({**gate, "metadata": {**gate["metadata"], "uid": "u", "generation": 1}})
+    compiled = compile_object(stored(gate))
     assert isinstance(compiled, CompiledPolicy), compiled
     assert {one.type for each in compiled.rules for one in each.resources} == {"folder", "thing"}
 
