@@ -1,22 +1,19 @@
-"""The facts of a cluster, read as one person.
+"""The facts of a cluster, read as one person or account.
 
-Standing: over `objects`. Holds: each list is read for all namespaces at once, and if that is refused, for those that
-matter; what is still refused is in `unread`. A kind that the cluster does not have is empty, except policies: without
-them, Bailiwick is not installed.
+Standing: over `objects` and `clusterreader`. Holds: each list is read for all namespaces at once, and if that is
+refused, for those that matter; what is still refused is in `unread`. A kind that the cluster does not have is empty,
+except policies: without them, Bailiwick is not installed.
 """
 
 from collections.abc import Iterable, Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from bailiwick_api.accounts import Installation
 from bailiwick_api.kinds.meta import API_VERSION, ENDPOINT_DATA, ENDPOINT_POLICIES
 from bailiwick_api.serviceaccounts import ServiceAccountName
-from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_governance.apiserver.cluster import ClusterClient
-from bailiwick_governance.apiserver.people import who_am_i
-from bailiwick_governance.coverage.facts import (
+from bailiwick_coverage.facts import (
     BindingFacts,
     ClusterFacts,
     Labels,
@@ -25,10 +22,10 @@ from bailiwick_governance.coverage.facts import (
     RoleRule,
     UnreadList,
 )
-from bailiwick_governance.display import talk
-from bailiwick_governance.errors import ApiError, UserError
-from bailiwick_governance.inventory import objects
-from bailiwick_governance.sources.clusterpolicies import compile_objects
+from bailiwick_coverage.inventory import objects
+from bailiwick_coverage.inventory.clusterreader import ClusterReader, InventoryError, Object, ReadRefusedError
+from bailiwick_engine.compile.listing import DataUnreadError, Tell, compile_listed
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
 from bailiwick_kube.paths import CORE, data_path, object_path
 
 PLATFORM: Final = frozenset({"kube-system", "kube-public", "kube-node-lease"})
@@ -45,14 +42,21 @@ _OVERRULING: Final = {
     ("policy.networking.k8s.io/v1alpha2", "clusternetworkpolicies"): "ClusterNetworkPolicy",
 }
 _Fact = TypeVar("_Fact")
-Object = dict[str, Any]
 
 
 def read_facts(
-    cluster: ClusterClient, namespaces: Sequence[str] | None, installation: str = Installation().namespace
+    cluster: ClusterReader,
+    namespaces: Sequence[str] | None,
+    now: float,
+    tell: Tell,
+    installation: str = Installation().namespace,
 ) -> ClusterFacts:
-    """Read everything. `namespaces` None: all but those of the platform, and the installation's. Raises `UserError`."""
-    reading = _ClusterReading(cluster)
+    """Read everything. `namespaces` None: all but those of the platform, and the installation's.
+
+    `now`: seconds since the epoch. `tell` takes a line about each policy that is not as it should be. Raises
+    `InventoryError` and `ReadRefusedError`.
+    """
+    reading = _ClusterReading(cluster, now, tell)
     known, whole = reading.namespaces(namespaces)
     left_out: tuple[str, ...] = ()
     if namespaces is None:
@@ -113,30 +117,34 @@ def _named_namespaces(
 class _ClusterReading:
     """Reads lists, and keeps what was refused."""
 
-    def __init__(self, cluster: ClusterClient) -> None:
+    def __init__(self, cluster: ClusterReader, now: float, tell: Tell) -> None:
         self._cluster = cluster
+        self._now = now
+        self._tell = tell
         self.unread: list[UnreadList] = []
         self.partial: set[str] = set()
 
     def namespaces(self, wanted: Sequence[str] | None) -> tuple[dict[str, Labels], bool]:
-        """Return the labels of each namespace that is known, and whether these are all. Raises `UserError`."""
+        """Return the labels of each namespace that is known, and whether these are all. Raises `InventoryError`."""
         try:
-            items, _ = self._cluster.list_all(object_path(CORE, "namespaces"))
-        except ApiError as error:
+            items = self._cluster.list_all(object_path(CORE, "namespaces"))
+        except ReadRefusedError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             if wanted is None:
-                raise UserError(f"-A needs the right to list namespaces: name namespaces with -n ({error})") from error
+                raise InventoryError(
+                    f"-A needs the right to list namespaces: name namespaces with -n ({error})"
+                ) from error
             return {one: self._namespace(one) for one in wanted}, False
         known = {one["metadata"]["name"]: objects.labels(one) for one in items}
         if missing := sorted(set(wanted or ()) - known.keys()):
-            raise UserError(f"there is no namespace {missing[0]}: check -n")
+            raise InventoryError(f"there is no namespace {missing[0]}: check -n")
         return known, True
 
     def _namespace(self, name: str) -> Labels:
         try:
             return objects.labels(self._cluster.get(object_path(CORE, "namespaces", None, name)))
-        except ApiError as error:
+        except ReadRefusedError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             # It may be that there is none of this name.
@@ -172,7 +180,7 @@ class _ClusterReading:
             by_namespace.setdefault(one["metadata"]["namespace"], []).append(one)
         found: dict[EndpointKey, CompiledEndpoint] = {}
         for namespace, some in sorted(by_namespace.items()):
-            snapshot = compile_objects(some, partial(self._data, namespace), talk)
+            snapshot = compile_listed(some, partial(self._data, namespace), self._tell, self._now)
             found.update(snapshot.endpoints)
         return found
 
@@ -213,24 +221,24 @@ class _ClusterReading:
     def reader(self) -> str:
         """Return who reads; empty if the API server does not say."""
         try:
-            return who_am_i(self._cluster).username
-        except ApiError:
+            return self._cluster.username()
+        except ReadRefusedError:
             return ""
 
     def _data(self, namespace: str) -> list[Object]:
         try:
-            return self._cluster.list_all(data_path(namespace))[0]
-        except ApiError as error:
+            return self._cluster.list_all(data_path(namespace))
+        except ReadRefusedError as error:
             self._refuse(API_VERSION, ENDPOINT_DATA, namespace, error)
-            raise
+            raise DataUnreadError(str(error)) from error
 
     def _list(
         self, version: str, plural: str, namespace: str | None, *, needed: bool = False, last: bool = False
     ) -> list[Object] | None:
         """Return a list; None if it was refused. `last`: then it is unread."""
         try:
-            return self._cluster.list_all(object_path(version, plural, namespace))[0]
-        except ApiError as error:
+            return self._cluster.list_all(object_path(version, plural, namespace))
+        except ReadRefusedError as error:
             if error.status == HTTPStatus.NOT_FOUND and not needed:
                 return []
             if error.status != HTTPStatus.FORBIDDEN:
@@ -239,6 +247,6 @@ class _ClusterReading:
                 self._refuse(version, plural, namespace, error)
             return None
 
-    def _refuse(self, version: str, plural: str, namespace: str | None, error: ApiError) -> None:
+    def _refuse(self, version: str, plural: str, namespace: str | None, error: ReadRefusedError) -> None:
         group = version.partition("/")[0] if "/" in version else ""
         self.unread.append(UnreadList(group, plural, namespace, str(error)))

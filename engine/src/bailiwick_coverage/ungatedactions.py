@@ -1,17 +1,17 @@
 """`ungated`: actions that look irreversible, and that somebody may do without an approval.
 
-Standing: over `ruling`. Holds: which actions look so is a list of words, which the caller may replace, and the method
-DELETE of a route. A rule for a pattern of actions is tried with each word.
+Standing: over `freecalls`. Holds: which actions look so is a list of words, which the caller may replace, and the
+method DELETE of a route. A rule for a pattern of actions is tried with each word.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bailiwick_governance.coverage import gates
-from bailiwick_governance.coverage.facts import ClusterFacts, ObjectRef
-from bailiwick_governance.coverage.findings import CoverageCode, CoverageFinding
-from bailiwick_governance.coverage.ruling import EndpointRuling, FreeCall
+from bailiwick_coverage import gates
+from bailiwick_coverage.facts import ClusterFacts, ObjectRef
+from bailiwick_coverage.findings import CoverageCode, CoverageFinding
+from bailiwick_coverage.freecalls import EndpointRuling, FreeCall
 
 _PARTS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _DELETE: Final = "DELETE"

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 
-from bailiwick_governance.coverage import manifests
-from bailiwick_governance.coverage.facts import ClusterFacts, ContainerPort, PodFacts, ServiceFacts, ServicePort
-from bailiwick_governance.coverage.findings import CoverageCode, CoverageFinding, CoverageFix
-from bailiwick_governance.coverage.networkpolicies import (
+from bailiwick_coverage import manifests
+from bailiwick_coverage.facts import ClusterFacts, ContainerPort, PodFacts, ServiceFacts, ServicePort
+from bailiwick_coverage.findings import CoverageCode, CoverageFinding, CoverageFix
+from bailiwick_coverage.networkpolicies import (
     NAME_LABEL,
     Block,
     LabelSelector,
@@ -25,7 +25,7 @@ from bailiwick_governance.coverage.networkpolicies import (
     TrafficRule,
     parse_policies,
 )
-from bailiwick_governance.coverage.protection import ProtectionKind, Protections, ServiceProtection
+from bailiwick_coverage.protection import ProtectionKind, Protections, ServiceProtection
 
 _SHOWN: Final = 3
 _NEW: Final = "a-namespace-that-is-not-there-yet"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
 from bailiwick_api.times import parse_time
-from bailiwick_governance.coverage.facts import (
+from bailiwick_coverage.facts import (
     BoundSubject,
     ContainerPort,
     Labels,

@@ -8,25 +8,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bailiwick_engine.policy.snapshot import EndpointKey
-from bailiwick_governance.coverage import manifests
-from bailiwick_governance.coverage.around import around
-from bailiwick_governance.coverage.facts import ApiOperation, ClusterFacts, ObjectRef, ServiceFacts, UnreadList
-from bailiwick_governance.coverage.findings import (
+from bailiwick_coverage import manifests
+from bailiwick_coverage.accountrights import overprivileged
+from bailiwick_coverage.around import around
+from bailiwick_coverage.facts import ApiOperation, ClusterFacts, ObjectRef, ServiceFacts, UnreadList
+from bailiwick_coverage.findings import (
     CoverageCode,
     CoverageFinding,
     CoverageFix,
     ExemptFinding,
     separate_exempt,
 )
-from bailiwick_governance.coverage.overprivileged import overprivileged
-from bailiwick_governance.coverage.protection import Protections, ServiceProtection
-from bailiwick_governance.coverage.ruling import EndpointRuling
-from bailiwick_governance.coverage.stale import stale
-from bailiwick_governance.coverage.ungated import ungated
-from bailiwick_governance.coverage.unprotected import API_SERVER, first_policy, unprotected
-from bailiwick_governance.coverage.unruled import unruled
+from bailiwick_coverage.freecalls import EndpointRuling
+from bailiwick_coverage.protection import Protections, ServiceProtection
+from bailiwick_coverage.stale import stale
+from bailiwick_coverage.ungatedactions import ungated
+from bailiwick_coverage.unprotectedservices import API_SERVER, first_policy, unprotected
+from bailiwick_coverage.unruledoperations import unruled
+from bailiwick_engine.policy.snapshot import EndpointKey
 
+NEAR_SECONDS: Final = 14 * 86_400.0
+"""How soon an expiry is a finding, unless the caller says otherwise."""
+UNUSED_SECONDS: Final = 30 * 86_400.0
+"""How long a policy must be unused to be a finding, unless the caller says otherwise."""
 # What is not known without a list.
 _UNKNOWN: Final = {
     "services": "what can be called",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from bailiwick_engine.keys import Key
-from bailiwick_governance.rights.outcomes import AccessWay
+from bailiwick_regions.rights.outcomes import AccessWay
 
 Where = Mapping[str, tuple[str, ...]]
 """By dimension the labels, see `bailiwick_regions.atoms.describe_labels`."""

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from bailiwick_api import times
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicySpec
-from bailiwick_governance.coverage import manifests
-from bailiwick_governance.coverage.facts import ClusterFacts, PolicyFacts
-from bailiwick_governance.coverage.findings import CoverageCode, CoverageFinding, CoverageFix
+from bailiwick_coverage import manifests
+from bailiwick_coverage.facts import ClusterFacts, PolicyFacts
+from bailiwick_coverage.findings import CoverageCode, CoverageFinding, CoverageFix
 
 _DAY: Final = 86_400.0
 _EXTENSION: Final = 90 * _DAY

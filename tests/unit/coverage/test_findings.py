@@ -6,9 +6,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.times import parse_time
-from bailiwick_engine.compile.policies import compile_object
-from bailiwick_engine.policy.snapshot import Snapshot
-from bailiwick_governance.coverage.facts import (
+from bailiwick_coverage.facts import (
     BindingFacts,
     BoundSubject,
     ClusterFacts,
@@ -21,11 +19,13 @@ from bailiwick_governance.coverage.facts import (
     ServicePort,
     UnreadList,
 )
-from bailiwick_governance.coverage.findings import EXEMPTION, CoverageCode, CoverageFinding, exemption
-from bailiwick_governance.coverage.protection import ENDPOINT
-from bailiwick_governance.coverage.report import CoverageQuestion, CoverageReport, examine
-from bailiwick_governance.coverage.ungated import looks_irreversible, parse_words
-from bailiwick_governance.inventory import objects
+from bailiwick_coverage.findings import EXEMPTION, CoverageCode, CoverageFinding, exemption
+from bailiwick_coverage.inventory import objects
+from bailiwick_coverage.protection import ENDPOINT
+from bailiwick_coverage.report import CoverageQuestion, CoverageReport, examine
+from bailiwick_coverage.ungatedactions import looks_irreversible, parse_words
+from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.snapshot import Snapshot
 
 NOW: Final = 1_700_000_000.0
 DAY: Final = 86_400.0

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from bailiwick_api.kinds.meta import API_VERSION
-from bailiwick_governance.coverage.facts import BoundSubject, ObjectRef, PodFacts, PolicyFacts
+from bailiwick_coverage.facts import BoundSubject, ObjectRef, PodFacts, PolicyFacts
 
 RBAC: Final = "rbac.authorization.k8s.io"
 NETWORKING: Final = "networking.k8s.io"

@@ -13,9 +13,9 @@ from typing import Final
 
 from bailiwick_api.kinds.enforcers import certificate_username
 from bailiwick_api.serviceaccounts import ServiceAccountName
+from bailiwick_coverage.facts import ClusterFacts, PodFacts, ServiceFacts
 from bailiwick_engine.policy.paths import without_port
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_governance.coverage.facts import ClusterFacts, PodFacts, ServiceFacts
 
 ENDPOINT: Final = "bailiwick.dev/endpoint"
 """The annotation by which a Service names its endpoint: `NAME`, or `NAMESPACE/NAME` for one of another namespace."""

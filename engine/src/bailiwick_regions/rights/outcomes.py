@@ -21,9 +21,9 @@ from bailiwick_engine.policy.dimensions.atom import TooManyError
 from bailiwick_engine.policy.model import CompiledCondition, CompiledPolicy, CompiledRule, PolicyRef
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey, Snapshot
 from bailiwick_engine.truth import Truth
-from bailiwick_governance.rights import terms
-from bailiwick_governance.rights.terms import Outcomes, Term, World
 from bailiwick_regions.formulas import Formula, Literal
+from bailiwick_regions.rights import terms
+from bailiwick_regions.rights.terms import Outcomes, Term, World
 from bailiwick_regions.stage import CALLER
 from bailiwick_regions.walk import DIGEST
 from bailiwick_regions.worlds import StoodCondition, Worlds

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
-from bailiwick_governance.coverage.facts import Labels, PodFacts
+from bailiwick_coverage.facts import Labels, PodFacts
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
 """The label with a namespace's name, which the API server sets on each."""

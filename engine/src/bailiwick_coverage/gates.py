@@ -1,17 +1,18 @@
 """Gates as fixes: a policy beside those of an endpoint, by which an action needs an approval.
 
-Standing: under `unruled` and `ungated`. Holds: nothing that exists is changed. The subjects and the resources are those
-that the policies of the endpoint name already, and so are the groups of reviewers, if there are any.
+Standing: under `unruledoperations` and `ungatedactions`. Holds: nothing that exists is changed. The subjects and the
+resources are those that the policies of the endpoint name already, and so are the groups of reviewers, if there are
+any.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from bailiwick_coverage import manifests
+from bailiwick_coverage.facts import PolicyFacts
+from bailiwick_coverage.findings import CoverageFix
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import EndpointKey
-from bailiwick_governance.coverage import manifests
-from bailiwick_governance.coverage.facts import PolicyFacts
-from bailiwick_governance.coverage.findings import CoverageFix
 
 _MOST_SUBJECTS: Final = 64
 Raw = Mapping[str, Any]

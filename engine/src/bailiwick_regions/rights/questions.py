@@ -13,11 +13,11 @@ from bailiwick_engine.policy.dimensions.atom import TooManyError
 from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_governance.rights.answers import AccessAnswer, AccessRow, join_rows
-from bailiwick_governance.rights.circumstances import CallCircumstances, CallLabels, CallPlace
-from bailiwick_governance.rights.outcomes import MOST_DECISIONS, AccessWay, EndpointOutcomes, absorb
 from bailiwick_regions import atoms
 from bailiwick_regions.parties import NamedParty, is_accepted, parties
+from bailiwick_regions.rights.answers import AccessAnswer, AccessRow, join_rows
+from bailiwick_regions.rights.circumstances import CallCircumstances, CallLabels, CallPlace
+from bailiwick_regions.rights.outcomes import MOST_DECISIONS, AccessWay, EndpointOutcomes, absorb
 from bailiwick_regions.sides import issuer_of
 
 _KNOWN: Final = (("action", "name"), ("resource", "type"), ("resource", "id"))

@@ -1,7 +1,7 @@
 """What the rules of an endpoint let through, as the engine says: which rules speak of a call, and who may make it.
 
-Standing: over `rights`, under `unruled` and `ungated`. Holds: no rule is interpreted here; an endpoint that is closed,
-and a question that is too large, have no answer (None).
+Standing: over `rights`, under `unruledoperations` and `ungatedactions`. Holds: no rule is interpreted here; an endpoint
+that is closed, and a question that is too large, have no answer (None).
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from bailiwick_engine.call import Party
 from bailiwick_engine.policy.dimensions.atom import FRESH, TooManyError
 from bailiwick_engine.policy.model import CompiledResource, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_governance.rights.circumstances import CallPlace
-from bailiwick_governance.rights.matrix import AccessMatrix
-from bailiwick_governance.rights.outcomes import AccessLevel, EndpointOutcomes
-from bailiwick_governance.rights.questions import rows_of_action, who_can
+from bailiwick_regions.rights.circumstances import CallPlace
+from bailiwick_regions.rights.matrix import AccessMatrix
+from bailiwick_regions.rights.outcomes import AccessLevel, EndpointOutcomes
+from bailiwick_regions.rights.questions import rows_of_action, who_can
 
 _MOST_DECISIONS: Final = 20_000
 """So many decisions one question of coverage may take: there may be hundreds of operations."""

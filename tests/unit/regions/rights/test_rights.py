@@ -10,10 +10,10 @@ from bailiwick_engine.call import Party
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.index import MOST_WORK
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
-from bailiwick_governance.rights.answers import AccessAnswer
-from bailiwick_governance.rights.circumstances import CallPlace
-from bailiwick_governance.rights.outcomes import AccessLevel, AccessWay
-from bailiwick_governance.rights.questions import what_can, who_can
+from bailiwick_regions.rights.answers import AccessAnswer
+from bailiwick_regions.rights.circumstances import CallPlace
+from bailiwick_regions.rights.outcomes import AccessLevel, AccessWay
+from bailiwick_regions.rights.questions import what_can, who_can
 from support.objects import Object, gated_rule, policy, rule, settings, subject
 from unit.engine.cases import NOW
 

@@ -1,19 +1,19 @@
 """`unruled`: operations and tools that exist, and that no rule names.
 
-Standing: over `ruling`. Holds: what no rule names is denied, so it is dead; what only a rule about every action lets
+Standing: over `freecalls`. Holds: what no rule names is denied, so it is dead; what only a rule about every action lets
 through was never considered. Which call an operation is, the engine's own routes say.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from bailiwick_coverage import gates, manifests
+from bailiwick_coverage.facts import ApiOperation, ClusterFacts, ObjectRef
+from bailiwick_coverage.findings import CoverageCode, CoverageFinding, CoverageFix
+from bailiwick_coverage.freecalls import EndpointRuling
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.routes import CompiledRoute
 from bailiwick_engine.policy.snapshot import EndpointKey
-from bailiwick_governance.coverage import gates, manifests
-from bailiwick_governance.coverage.facts import ApiOperation, ClusterFacts, ObjectRef
-from bailiwick_governance.coverage.findings import CoverageCode, CoverageFinding, CoverageFix
-from bailiwick_governance.coverage.ruling import EndpointRuling
 
 _NOT_IN_ACTIONS = str.maketrans(dict.fromkeys(" *\t\n", "-"))
 

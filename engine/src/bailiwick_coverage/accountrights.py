@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api.kinds.meta import ENDPOINT_POLICIES, GROUP
+from bailiwick_coverage import manifests
+from bailiwick_coverage.facts import BindingFacts, BoundSubject, ClusterFacts, ObjectRef, RoleRule
+from bailiwick_coverage.findings import CoverageCode, CoverageFinding, CoverageFix
 from bailiwick_engine import keys
 from bailiwick_engine.compile.kubenames import ENDPOINT
-from bailiwick_governance.coverage import manifests
-from bailiwick_governance.coverage.facts import BindingFacts, BoundSubject, ClusterFacts, ObjectRef, RoleRule
-from bailiwick_governance.coverage.findings import CoverageCode, CoverageFinding, CoverageFix
 
 _EVERYTHING: Final = "*"
 _RBAC: Final = manifests.RBAC

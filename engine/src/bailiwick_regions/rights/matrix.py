@@ -15,12 +15,12 @@ from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, Key
 from bailiwick_engine.policy.dimensions.atom import FRESH, TooManyError
 from bailiwick_engine.policy.model import CompiledRule, CompiledSettings
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_governance.rights.answers import AccessRow
-from bailiwick_governance.rights.circumstances import CallCircumstances
-from bailiwick_governance.rights.outcomes import MOST_DECISIONS, EndpointOutcomes
-from bailiwick_governance.rights.questions import FoundWays, keys_beside, places, rows_of_action, same, together
 from bailiwick_regions import atoms
 from bailiwick_regions.parties import NamedParty, is_accepted, parties
+from bailiwick_regions.rights.answers import AccessRow
+from bailiwick_regions.rights.circumstances import CallCircumstances
+from bailiwick_regions.rights.outcomes import MOST_DECISIONS, EndpointOutcomes
+from bailiwick_regions.rights.questions import FoundWays, keys_beside, places, rows_of_action, same, together
 
 MOST_OF_A_CELL: Final = 4_000
 """So many decisions one cell may take among others; alone it may take as many as a question."""

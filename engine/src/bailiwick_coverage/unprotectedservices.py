@@ -7,10 +7,10 @@ server's own Service is left to `overprivileged`.
 from collections.abc import Iterator
 from typing import Final
 
-from bailiwick_governance.coverage import manifests
-from bailiwick_governance.coverage.facts import ClusterFacts, RouteFacts, ServiceFacts
-from bailiwick_governance.coverage.findings import CoverageCode, CoverageFinding, CoverageFix, exemption
-from bailiwick_governance.coverage.protection import ENDPOINT, ProtectionKind, Protections, ServiceProtection, hosts_of
+from bailiwick_coverage import manifests
+from bailiwick_coverage.facts import ClusterFacts, RouteFacts, ServiceFacts
+from bailiwick_coverage.findings import CoverageCode, CoverageFinding, CoverageFix, exemption
+from bailiwick_coverage.protection import ENDPOINT, ProtectionKind, Protections, ServiceProtection, hosts_of
 
 API_SERVER: Final = ("default", "kubernetes")
 _MOST_CALLERS: Final = 8

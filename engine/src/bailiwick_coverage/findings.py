@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from bailiwick_governance.coverage.facts import ClusterFacts, Labels, ObjectRef
+from bailiwick_coverage.facts import ClusterFacts, Labels, ObjectRef
 
 EXEMPTION: Final = "bailiwick.dev/coverage"
 """The annotation that exempts an object: `exempt: ` and why."""
