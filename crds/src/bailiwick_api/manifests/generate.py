@@ -49,7 +49,7 @@ def serving(installation: Installation) -> dict[str, list[dict[str, Any]]]:
 def optional(installation: Installation) -> dict[str, list[dict[str, Any]]]:
     """Return the files of what an installation has only if it wants it, by their paths below `crds/`.
 
-    They are not in `manifests`: they give rights that nobody else needs.
+    They are not in `manifests`: they give rights that other installations do not need.
     """
     return {"coverage/operator.yaml": rbac.coverage(installation)}
 

@@ -1,4 +1,4 @@
-"""What reads a cluster: implemented over the connections of whoever asks.
+"""What reads a cluster: implemented over the connections of the command line or of the operator.
 
 Holds: a refusal by the API server is a `ReadRefusedError`. Whatever else fails is an error of the implementation, and
 ends the reading.

@@ -1,4 +1,4 @@
-"""The words of actions that look irreversible, from the file of this package. Standing: for who names no file."""
+"""The words of actions that look irreversible, from the file of this package. Standing: for callers that name no file."""
 
 from importlib.resources import files
 from typing import Final

@@ -1,6 +1,6 @@
 """Policies of one namespace as the API server lists them, compiled as where they are served.
 
-Standing: over `policies`. Holds: what does not compile is told, and denies as it does there; nothing of it is left out.
+Standing: over `policies`. Holds: what does not compile is reported, and denies as it does there; nothing of it is left out.
 Data that cannot be read counts as unknown.
 """
 
@@ -37,7 +37,7 @@ def compile_listed(
 ) -> Snapshot:
     """Compile policies of one namespace. `data` returns its `EndpointData`, if a policy reads one.
 
-    It may raise `DataUnreadError`. What is wrong is told, a line at a time. `now`: seconds since the epoch.
+    It may raise `DataUnreadError`. What is wrong is reported, a line at a time. `now`: seconds since the epoch.
     """
     compiled = [*map(partial(_compile, tell, now, compiler), items)]
     snapshot = _add_data(data, Snapshot.of(compiled), tell)
