@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bailiwick_kube.access import Access
 from bailiwick_operator.coverage.counter import CoverageCounter
@@ -33,8 +34,12 @@ def children() -> set[str]:
 async def test_an_api_server_that_does_not_answer_is_a_failure_with_its_reason() -> None:
     (port,) = free_ports(1)
     counting = counter(port)
-    await counting.count(SETTINGS)
-    assert (dict(counting.outcomes), counting.counts) == ({"failed": 1}, None)
+    with capture_logs() as lines:
+        await counting.count(SETTINGS)
+        await counting.count(SETTINGS)
+    assert (dict(counting.outcomes), counting.counts) == ({"failed": 2}, None)
+    # One line says so, however often it fails for the same reason.
+    assert [line["why"] for line in lines] == [counting.problem]
     assert counting.problem is not None
     assert f"127.0.0.1:{port}" in counting.problem
 

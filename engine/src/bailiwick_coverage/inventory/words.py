@@ -1,4 +1,7 @@
-"""The words of actions that look irreversible, from the file of this package. Standing: for callers that name no file."""
+"""The words of actions that look irreversible, from the file of this package.
+
+Standing: for callers that name no file of their own.
+"""
 
 from importlib.resources import files
 from typing import Final

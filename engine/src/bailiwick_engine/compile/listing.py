@@ -1,7 +1,7 @@
 """Policies of one namespace as the API server lists them, compiled as where they are served.
 
-Standing: over `policies`. Holds: what does not compile is reported, and denies as it does there; nothing of it is left out.
-Data that cannot be read counts as unknown.
+Standing: over `policies`. Holds: what does not compile is reported, and denies as it does there; nothing of it is left
+out. Data that cannot be read counts as unknown.
 """
 
 from collections.abc import Callable, Iterable
