@@ -3,19 +3,19 @@
 import argparse
 import sys
 
-from browsers.chromium import PROGRAM
+from browsers import chromium, firefox, needed
 from localcluster.errors import LocalClusterError
 from localcluster.node import needs
 from localcluster.progress import Terminal
 
 
 def main() -> int:
-    """Run one command; returns the exit code: 4 where this machine cannot have a browser."""
+    """Run one command; returns the exit code: 4 where this machine cannot have the browsers."""
     parser = argparse.ArgumentParser("browsers", description=__doc__)
     parser.add_argument("command", choices=["packages"], help="install what is missing; needs root on Debian")
     parser.parse_args()
     try:
-        needs.install(Terminal(), (PROGRAM,), cni=False)
+        needs.install(Terminal(), (chromium.PROGRAM, firefox.PROGRAM, needed.NPM), cni=False)
     except LocalClusterError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -1,13 +1,10 @@
-"""Where Chromium is, and how it is started so that it speaks to nobody but the page.
-
-Holds: found, never fetched; Playwright's own builds are for machines that may download them.
-"""
+"""Where Chromium is, and how it is started so that it speaks to nobody but the page."""
 
 from pathlib import Path
 from typing import Final
 
-from localcluster.node import needs
-from localcluster.node.needs import NodeNeedsError, Program
+from browsers.needed import path_of
+from localcluster.node.needs import Program
 
 PROGRAM: Final = Program("chromium", "chromium")
 ARGUMENTS: Final = (
@@ -17,11 +14,5 @@ ARGUMENTS: Final = (
 
 
 def chromium() -> Path:
-    """Return the program. Raises `NodeNeedsError` where there is none, which says how to have it."""
-    found = needs.find(PROGRAM.name)
-    if found is None:
-        raise NodeNeedsError(
-            "The tests of the browser need Chromium, which this machine lacks."
-            f"\nOn Debian: apt-get install {PROGRAM.package}, or `python -m browsers packages`."
-        )
-    return found
+    """Return the program. Raises `NodeNeedsError`."""
+    return path_of(PROGRAM, "Chromium")

@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
 from releasemaker import provenance, signatures, sums
-from releasemaker.assembly import is_signature
+from releasemaker.assembly import PUBLIC_KEY
 from releasemaker.signatures import BUNDLE, Cosign
 
+# What each signing makes anew, so that no checksums name it. Of the copy of the public key see `_foreign_key`.
+_UNSTATED: Final = frozenset((sums.NAME, f"{sums.NAME}{BUNDLE}", f"{provenance.NAME}{BUNDLE}", PUBLIC_KEY))
 _LINE: Final = re.compile(r"([0-9a-f]{64})  ([^/\n]+)")
 
 
@@ -34,8 +38,9 @@ def problems(folder: Path, public_key: Path, program: Path) -> Iterator[str]:
         lines = checksums.read_text(encoding="utf-8").splitlines()
         stated = {found[2]: found[1] for line in lines if (found := _LINE.fullmatch(line))}
         for path in sorted(folder.iterdir()):
-            if path.name not in stated and not is_signature(path.name):
+            if path.name not in stated.keys() | _UNSTATED:
                 yield f"{path.name}: not part of the release, as {sums.NAME} does not name it"
+        yield from _foreign_key(folder / PUBLIC_KEY, public_key)
         intact = []
         for name, digest in sorted(stated.items()):
             path = folder / name
@@ -46,6 +51,26 @@ def problems(folder: Path, public_key: Path, program: Path) -> Iterator[str]:
             elif name != statement.name:
                 intact.append(path)
         yield from _unattested(cosign, public_key, statement, intact)
+
+
+def _foreign_key(copy: Path, public_key: Path) -> Iterator[str]:
+    """Yield a sentence if the copy of the public key in a release is not the key by which the release is verified.
+
+    Somebody may take it for that key, and verify images by it.
+    """
+    if not copy.exists():
+        return
+    try:
+        same = _key_bytes(copy) == _key_bytes(public_key)
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        yield f"{copy.name}: not the key that signed the release"
+
+
+def _key_bytes(path: Path) -> bytes:
+    """Return the public key of a file, however its text is laid out. Raises `OSError` and `ValueError`."""
+    return load_pem_public_key(path.read_bytes()).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _unattested(cosign: Cosign, public_key: Path, statement: Path, files: list[Path]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from browsers.chromium import chromium
+from browsers.needed import NPM, path_of
 from demo.stack import Stack
 from support.console import consoleprocess
 from support.console.browser import Opens, launched
@@ -33,6 +34,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     ours = any(Path(__file__).parent in item.path.parents for item in session.items)
     if ours and not session.config.option.collectonly:
         chromium()
+        path_of(NPM, "npm")
         assert importlib.util.find_spec("playwright"), (
             "the tests of the browser need playwright, of requirements/dev.txt"
         )

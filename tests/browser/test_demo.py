@@ -62,7 +62,7 @@ def test_the_strip_says_what_its_reader_may_know_as_the_page_tells_how(stack: St
     with consoleprocess.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console:
         page.goto(console.url)
         arrived(page, "For you to review")
-        strip.get_by_text("you may not read ConfigMap bailiwick-guard in bailiwick-system").wait_for()
+        strip.get_by_text("you may not read the ConfigMaps of the operator in bailiwick-system").wait_for()
     with (
         evidence_role(stack, "carol"),
         consoleprocess.started("-n", "crm", kubeconfig=stack.cluster.kubeconfig("carol")) as console,

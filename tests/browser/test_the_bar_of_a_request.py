@@ -164,3 +164,47 @@ def test_a_bar_that_would_cover_most_of_the_window_stays_at_the_end(
     page.get_by_label(REASON).fill("seen")
     read_through(page)
     await_ready(page)
+
+
+def zoom(page: "Page", scale: float) -> None:
+    """Zoom in as two fingers do: nothing is laid out anew, and only a part of the page is on the screen."""
+    page.context.new_cdp_session(page).send("Emulation.setPageScaleFactor", {"pageScaleFactor": scale})
+    page.wait_for_function("scale => Math.abs(visualViewport.scale - scale) < 0.01", arg=scale)
+
+
+@pytest.mark.invariant(9)
+def test_what_lay_beside_the_part_that_was_zoomed_in_on_was_not_on_the_screen(
+    page: "Page", console: ServedConsole
+) -> None:
+    visit(page, console, PHONE, display=[{"name": "args.note", "value": "word " * 300}])
+    page.get_by_label(REASON).evaluate(
+        "one => { one.value = 'seen'; one.dispatchEvent(new Event('input', { bubbles: true })); }"
+    )
+    zoom(page, 3)
+    page.mouse.move(100, 100)
+    for _ in range(400):
+        page.mouse.wheel(0, 60)
+        page.wait_for_timeout(20)
+        if page.evaluate("visualViewport.pageTop + visualViewport.height >= document.documentElement.scrollHeight - 1"):
+            break
+    assert page.evaluate("[visualViewport.offsetLeft, visualViewport.width * 3 <= innerWidth + 1]") == [0, True]
+    assert not is_ready(page)
+    assert page.locator("#state").inner_text().startswith("Zoom out")
+    zoom(page, 1)
+    read_through(page)
+    await_ready(page)
+
+
+@pytest.mark.invariant(9)
+def test_what_the_help_covers_was_not_on_the_screen(page: "Page", console: ServedConsole) -> None:
+    visit(page, console, display=MANY)
+    page.get_by_label(REASON).fill("seen")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("?")
+    page.locator("dialog[open]").wait_for()
+    read_through(page)
+    assert not is_ready(page)
+    page.keyboard.press("?")
+    page.locator("dialog").wait_for(state="detached")
+    read_through(page)
+    await_ready(page)

@@ -46,8 +46,6 @@ def test_every_file_counts_as_it_was_signed(release: MadeRelease) -> None:
 
 def test_one_changed_byte_in_any_file_is_refused_with_the_name_of_the_file(release: MadeRelease, copy: Path) -> None:
     for path in sorted(copy.iterdir()):
-        if path.name == assembly.PUBLIC_KEY:
-            continue  # one of the copies; verified is by the key that we trust
         whole = path.read_bytes()
         flip(path)
         found = problems(release, copy)
@@ -68,8 +66,20 @@ def test_the_tool_of_every_system_names_a_changed_file_too(release: MadeRelease,
 
 def test_a_file_more_and_a_file_less_are_named(release: MadeRelease, copy: Path) -> None:
     (copy / "crds.yaml").unlink()
-    (copy / "extra.yaml").write_text("kind: Secret\n")
-    assert [problem.partition(":")[0] for problem in problems(release, copy)] == ["extra.yaml", "crds.yaml"]
+    more = ["crds.yaml.sigstore.json", "extra.yaml", "install.yaml.sigstore.json"]
+    for name in more:
+        (copy / name).write_text("kind: Secret\n")
+    assert [problem.partition(":")[0] for problem in problems(release, copy)] == [*more, "crds.yaml"]
+
+
+def test_the_public_key_of_somebody_else_in_a_release_is_named(
+    release: MadeRelease, copy: Path, tmp_path: Path
+) -> None:
+    with signatures.signer(release.cosign, new_key(tmp_path)) as stranger:
+        stranger.public_key(copy / assembly.PUBLIC_KEY)
+    assert problems(release, copy) == [f"{assembly.PUBLIC_KEY}: not the key that signed the release"]
+    (copy / assembly.PUBLIC_KEY).unlink()
+    assert problems(release, copy) == []
 
 
 def test_a_release_that_was_signed_by_another_key_does_not_count(

@@ -1,4 +1,4 @@
-"""`docs/how-to/approvals.md` says what there is: every field, phase and role, and examples that are right."""
+"""`docs/how-to/approvals.md` says what there is: every field and phase, and examples that are right."""
 
 import re
 import shlex
@@ -33,7 +33,7 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
 
 def test_the_page_has_examples_of_each_kind() -> None:
     kinds = [example["kind"] for example in EXAMPLES]
-    assert kinds == ["EndpointPolicy", "EndpointPolicy", "RoleBinding", "Role", "ResourceQuota"]
+    assert kinds == ["EndpointPolicy", "EndpointPolicy", "Role", "ResourceQuota"]
 
 
 @pytest.mark.parametrize("number", range(len(of_kind("EndpointPolicy"))))
@@ -102,8 +102,10 @@ def test_every_phase_is_told_and_whether_it_is_over() -> None:
         assert f"`{origin}`" in TEXT
 
 
-def test_every_role_for_people_is_told() -> None:
-    rows = re.findall(r"^\| `(bailiwick-[\w-]+)` \|", TEXT, re.MULTILINE)
+def test_every_role_for_people_is_in_the_table_that_the_page_links() -> None:
+    page, _, heading = "operations/install.md#give-people-their-rights".partition("#")
+    assert f"](../{page}#{heading})" in TEXT
+    rows = re.findall(r"^\| `(bailiwick-[\w-]+)` \|", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
     assert rows == [role["metadata"]["name"] for role in rbac.people()]
 
 

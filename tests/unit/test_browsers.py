@@ -2,11 +2,14 @@
 
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from browsers import __main__ as browsers
 from browsers.chromium import chromium
+from browsers.firefox import firefox
 from localcluster.node import needs
 from localcluster.node.needs import NodeNeedsError
 
@@ -22,9 +25,10 @@ def test_who_is_not_root_is_told_so_with_a_code_of_its_own(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert browsers.main() == 4
-    assert "chromium cannot be installed here. This machine lacks:\n  - root" in capsys.readouterr().err
+    assert "chromium, firefox-esr, npm cannot be installed here. This machine lacks:\n  - root" in capsys.readouterr().err
 
 
-def test_the_tests_say_how_to_have_one() -> None:
-    with pytest.raises(NodeNeedsError, match=r"apt-get install chromium, or `python -m browsers packages`"):
-        chromium()
+@pytest.mark.parametrize(("find", "package"), [(chromium, "chromium"), (firefox, "firefox-esr")])
+def test_the_tests_say_how_to_have_one(find: Callable[[], Path], package: str) -> None:
+    with pytest.raises(NodeNeedsError, match=rf"apt-get install {package}, or `python -m browsers packages`"):
+        find()

@@ -2,8 +2,8 @@
 
 Standing: over `protection` and `networkpolicies`. Holds: besides the pods that there are, a pod without labels in each
 namespace is tried, in a new namespace too, and each block of addresses that is let in; a pod whose network is the
-node's is out of reach of every policy. Labels of pods are what their authors choose: who may create pods in the
-namespace of an enforcement point can pass for it in the network.
+node's is out of reach of every policy. Labels of pods are what their authors choose, so a pod with the labels that a
+rule asks for is tried as well, but in the namespaces of enforcement points: who may create pods there can pass for one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
 
+from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_coverage import manifests
 from bailiwick_coverage.facts import ClusterFacts, ContainerPort, PodFacts, ServiceFacts, ServicePort
 from bailiwick_coverage.findings import CoverageCode, CoverageFinding, CoverageFix
@@ -94,18 +95,21 @@ def _proxied(
 def _beside(search: "_WaySearch", service: ServiceFacts, held: ServiceProtection) -> Iterator[CoverageFinding]:
     """Yield a finding for each port of another container in pods whose own container enforces."""
     targets = {port: {number for pod in held.pods for number in _numbers(port, pod)} for port in service.ports}
-    numbers = {number for found in targets.values() for number in found}
+    numbers = {number for each in targets.values() for number in each}
+    # The pods of a Service need not be alike.
+    found: dict[tuple[str, str, int], CoverageFinding] = {}
     for pod in held.pods:
         enforcing = {one.container for one in pod.ports if one.number in numbers}
         if not enforcing or len(pod.containers) <= 1:
             continue
         for other in pod.ports:
-            if other.container in enforcing:
+            place = (other.container, other.protocol, other.number)
+            if other.container in enforcing or place in found:
                 continue
             ways = list(search.ways(pod, (other.protocol, other.number), held))
             if ways:
-                yield _beside_finding(service, held, other, ways)
-        return
+                found[place] = _beside_finding(service, held, other, ways)
+    yield from found.values()
 
 
 def _beside_finding(
@@ -171,9 +175,10 @@ class _WaySearch:
             yield WayAround("every pod and address", ())
             return
         enforcing = held.enforcers if held.kind is ProtectionKind.PROXY else frozenset()
+        strangers = (*reversed(self._strangers), *self._disguised(pod, port, enforcing))
         everybody = [(f"pod {one.namespace}/{one.name}", one) for one in self._facts.pods]
         # A sentence about every pod says more than one about a single pod.
-        for label, one in (*reversed(self._strangers), *everybody):
+        for label, one in (*strangers, *everybody):
             if (one.namespace, one.name) in siblings:
                 continue
             if one.username in enforcing and one.name and not one.host_network:
@@ -203,6 +208,25 @@ class _WaySearch:
         return any(
             one.key == NAME_LABEL and one.operator == "In" and one.values <= self._read for one in selector.requirements
         )
+
+    def _disguised(self, pod: PodFacts, port: Port, enforcing: frozenset[str]) -> Iterator[tuple[str, PodFacts]]:
+        """Yield a pod with the labels that a rule asks for, for each namespace that is not an enforcement point's."""
+        accounts = map(ServiceAccountName.parse, enforcing)
+        homes = {one.namespace for one in accounts if one is not None}
+        places = [one.namespace for _, one in reversed(self._strangers) if one.namespace not in homes]
+        wanted = dict.fromkeys(
+            tuple(sorted(labels.items()))
+            for policy in self._network.selecting(pod)
+            for rule in policy.ingress or ()
+            if rule.covers(pod, port[1], port[0])
+            for peer in rule.peers
+            if peer.pods is not None and (labels := peer.pods.example())
+        )
+        for pairs in wanted:
+            shown = ",".join(f"{key}={value}" for key, value in pairs)
+            for place in places:
+                where = "a new namespace" if place == _NEW else place
+                yield f"a pod of {where} with the labels {shown}", PodFacts(place, "", dict(pairs), "")
 
     def _selected(self, stranger: PodFacts, pod: PodFacts, port: Port) -> bool:
         found = self._network.admitting(TrafficEnd(stranger), pod, port[1], port[0])

@@ -15,6 +15,7 @@ from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_engine.policy.snapshot import EndpointKey
 
 _MOST_SUBJECTS: Final = 64
+_MOST_TYPES: Final = 16
 Raw = Mapping[str, Any]
 
 
@@ -37,16 +38,22 @@ def gate_of_rule(
 def gate_of_endpoint(
     policies: Iterable[PolicyFacts], key: EndpointKey, action: str, kind: str, identifier: str | None
 ) -> CoverageFix | None:
-    """Return a gate for an action of all subjects of an endpoint, on a type of resource, or on one of it."""
+    """Return a gate for an action of all subjects of an endpoint, on a type of resource, or on one of it.
+
+    `kind` empty: the type is not known, so the gate is on all types that rules of the endpoint name. None if there are
+    no subjects, or no types.
+    """
     own = policies_of(policies, key)
+    kinds = [kind] if kind else sorted(_types(own))[:_MOST_TYPES]
     subjects: dict[str, Raw] = {}
     for one in own:
         for each in _subjects(one):
             subjects.setdefault(str(each.get("name")), each)
-    if not subjects:
+    if not subjects or not kinds:
         return None
     chosen = list(subjects.values())[:_MOST_SUBJECTS]
-    return _fix(own, key, action, chosen, [{"type": kind, "ids": ["*" if identifier is None else identifier]}])
+    ids = ["*" if identifier is None else identifier]
+    return _fix(own, key, action, chosen, [{"type": one, "ids": ids} for one in kinds])
 
 
 def policies_of(policies: Iterable[PolicyFacts], key: EndpointKey) -> list[PolicyFacts]:
@@ -74,6 +81,11 @@ def _groups(own: Sequence[PolicyFacts]) -> set[str]:
         step for one in own for rule in _rules(one) for step in (rule.get("approval") or {}).get("steps") or ()
     )
     return {str(group) for step in steps for group in step.get("groups") or ()}
+
+
+def _types(own: Sequence[PolicyFacts]) -> set[str]:
+    resources: Iterator[Raw] = (each for one in own for rule in _rules(one) for each in rule.get("resources") or ())
+    return {str(each["type"]) for each in resources}
 
 
 def _rules(one: PolicyFacts) -> Sequence[Raw]:

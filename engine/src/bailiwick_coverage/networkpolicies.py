@@ -64,6 +64,18 @@ class LabelSelector:
         """Tell whether labels meet every requirement."""
         return all(one.matches(labels) for one in self.requirements)
 
+    def example(self) -> Labels | None:
+        """Return labels that meet every requirement; None if no such labels are found."""
+        refused = {one.key: one.values for one in self.requirements if one.operator == "NotIn"}
+        labels: dict[str, str] = {}
+        for one in self.requirements:
+            if one.operator == "In":
+                labels[one.key] = min(one.values - refused.get(one.key, frozenset()), default="")
+            elif one.operator == "Exists" and one.key not in labels:
+                # Longer than each that is refused.
+                labels[one.key] = max(refused.get(one.key, frozenset()), key=len, default="") + "x"
+        return labels if self.matches(labels) else None
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyPort:

@@ -77,7 +77,7 @@ def _of_operation(
         return
     speaking = [rule for rule, _ in ruling.entries(one.action, one.type, one.identifier)]
     if not speaking:
-        sentence = f"{detail}: no rule names {one.action} on {_resource(one)}, so every call of it is denied"
+        sentence = f"{detail}: no rule names {_call(one)}, so every call of it is denied"
     elif any(_names(rule, one.action) for rule in speaking):
         return
     else:
@@ -89,15 +89,17 @@ def _of_operation(
         if not rules:
             return
         sentence = (
-            f"{detail}: the rule {rules[0].policy.name}/{rules[0].name} allows {one.action} on {_resource(one)}, and"
-            " names it only by *"
+            f"{detail}: the rule {rules[0].policy.name}/{rules[0].name} allows {_call(one)}, and names it only by *"
         )
     fix = gates.gate_of_endpoint(facts.policies, ruling.key, one.action, one.type, one.identifier)
     yield CoverageFinding(CoverageCode.UNRULED, ref, sentence, fix, detail)
 
 
-def _resource(one: ApiOperation) -> str:
-    return one.type if one.identifier is None else f"{one.type}/{one.identifier}"
+def _call(one: ApiOperation) -> str:
+    """Return the action, and the resource if its type is known: an `operationId` tells none."""
+    if not one.type:
+        return str(one.action)
+    return f"{one.action} on {one.type if one.identifier is None else f'{one.type}/{one.identifier}'}"
 
 
 def _names(rule: CompiledRule, action: str) -> bool:

@@ -33,6 +33,8 @@ _SID: Final = "sid"
 _EMAIL: Final = "email"
 _USERNAME: Final = "username"
 _CLAIMS: Final = ("sub", _SID, _EMAIL)
+_AT: Final = "@"
+"""What a name has that is an email address, or holds one, as usernames at the API server do."""
 _SPARE_RANKS: Final = 8
 MOST_BY_MATCH: Final = 25_000
 """So many are known by whom they name. Each can take six kilobytes: the keys of every part of what it names."""
@@ -99,9 +101,14 @@ def _pairs(match: RevokedIdentity) -> Pairs:
     return tuple((member, value) for member in MEMBERS if (value := getattr(match, member)) is not None)
 
 
+def _has_case(member: str, value: str) -> bool:
+    """Tell whether the case of a value counts. It does not in an email address: issuers write one in several."""
+    return member != _EMAIL and _AT not in value
+
+
 def _folded(member: str, value: str) -> str:
-    """Return a value as it is compared: issuers write an email in more than one case."""
-    return value.lower() if member == _EMAIL else value
+    """Return a value as it is compared."""
+    return value if _has_case(member, value) else value.lower()
 
 
 class _Bucket:
@@ -231,28 +238,26 @@ class Revocations:
         shape, folded = _shape(revocation), [(member, _folded(member, value)) for member, value in match]
         for size in range(1, len(folded) + 1):
             keys.update(("token", issuer, shape, known) for known in combinations(folded, size))
-        for member, value in folded:
+        for member, value in match:
             if member == _SID:
                 continue
-            keys.add(("name", issuer, member == _EMAIL, value))
+            has_case, name = _has_case(member, value), _folded(member, value)
+            keys.add(("name", issuer, has_case, name))
             # A service account is the cluster's, whatever another issuer says.
-            if issuer == CLUSTER or not value.startswith(SERVICE_ACCOUNT_PREFIX):
-                keys.add(("name", _ANY, member == _EMAIL, value))
+            if issuer == CLUSTER or not name.startswith(SERVICE_ACCOUNT_PREFIX):
+                keys.add(("name", _ANY, has_case, name))
         keys.update(self._reviewer_keys(issuer, dict(match)))
         return frozenset(keys)
 
     def _reviewer_keys(self, issuer: str, match: Mapping[str, str]) -> Iterator[Hashable]:
         """Yield the keys of the API server's names of whom a match names."""
-        if _USERNAME in match:
-            yield "reviewer", match[_USERNAME]
-        if issuer == CLUSTER and "sub" in match:
-            yield "reviewer", match["sub"]
         template = self._templates.get(issuer)
-        username = None if template is None else template.fill(match)
-        if template is not None and username is not None:
-            yield "reviewer", username
-            if template.reads(_EMAIL):
-                yield "reviewer", _EMAIL, username.lower()
+        names = [match.get(_USERNAME), match.get("sub") if issuer == CLUSTER else None]
+        names.append(None if template is None else template.fill(match))
+        for username in filter(None, names):
+            yield "reviewer", _has_case(_USERNAME, username), _folded(_USERNAME, username)
+        if names[-1] is not None and template is not None and template.reads(_EMAIL):
+            yield "reviewer", False, names[-1].lower()
 
     def refusal(self, party: Party, *, shown: bool) -> PartyRevocation | None:
         """Return the revocation that refuses a party; None where none does.
@@ -274,17 +279,21 @@ class Revocations:
     def _of_token(self, issuer: str, party: Party) -> PartyRevocation | None:
         claims = party.claims
         known = {one: _folded(one, value) for one in _CLAIMS if isinstance(value := claims.get(one), str)}
+        username = party.username
         if party.type == SERVICE_ACCOUNT:
             known["sub"] = known[_USERNAME] = party.id
-        elif party.username is not None:
-            known[_USERNAME] = party.username
+        elif username is None and (template := self._templates.get(issuer)) is not None:
+            # An email that is not verified makes no username for the API server, but says whom to refuse.
+            username = template.fill({one: value for one, value in claims.items() if isinstance(value, str)})
+        if username is not None:
+            username = known[_USERNAME] = _folded(_USERNAME, username)
         found = [self._strictest(("everybody", _ANY)), self._strictest(("everybody", issuer))]
         found += self._in_shapes(issuer, known)
         if known.get("sub") != party.id:
             # Policies name the person by another claim, and so may those who take the person back.
-            found += self._in_shapes(issuer, {**known, "sub": party.id})
-        if issuer != CLUSTER and party.username is not None:
-            found += self._in_shapes(CLUSTER, {_USERNAME: party.username})
+            found += self._in_shapes(issuer, {**known, "sub": _folded("sub", party.id)})
+        if issuer != CLUSTER and username is not None:
+            found += self._in_shapes(CLUSTER, {_USERNAME: username})
         return _strictest_of(found)
 
     def _in_shapes(self, issuer: str, known: Mapping[str, str]) -> Iterator[PartyRevocation | None]:
@@ -305,11 +314,13 @@ class Revocations:
         found = [
             self._strictest(("everybody", _ANY)),
             self._strictest(("everybody", where)),
-            self._strictest(("name", where, False, name)),
-            self._strictest(("name", where, True, name.lower())),
+            self._strictest(("name", where, True, name)),
+            self._strictest(("name", where, False, name.lower())),
         ]
         if username is not None:
-            found.append(self._strictest(("name", CLUSTER, False, username)))
+            found.append(
+                self._strictest(("name", CLUSTER, _has_case(_USERNAME, username), _folded(_USERNAME, username)))
+            )
         if where == _ANY:
             found.append(self.of_reviewer(name))
         return _strictest_of(found)
@@ -318,8 +329,8 @@ class Revocations:
         """Return a revocation of the person or account that the API server calls so."""
         found = [
             self._strictest(("everybody", _ANY)),
-            self._strictest(("reviewer", username)),
-            self._strictest(("reviewer", _EMAIL, username.lower())),
+            self._strictest(("reviewer", True, username)),
+            self._strictest(("reviewer", False, username.lower())),
         ]
         if username.startswith(SERVICE_ACCOUNT_PREFIX):
             found.append(self._strictest(("everybody", CLUSTER)))

@@ -31,6 +31,7 @@ class NotificationType(StrEnum):
     GRANT_REVOKED = "dev.bailiwick.grant.revoked"
     GUARD_UNPROVEN = "dev.bailiwick.guard.unproven"
     GUARD_CHANGED = "dev.bailiwick.guard.changed"
+    GUARD_RECORD_CHANGED = "dev.bailiwick.guard.record-changed"
     GUARD_PROVEN = "dev.bailiwick.guard.proven"
     LOG_REFUSED = "dev.bailiwick.log.refused"
     DIGEST = "dev.bailiwick.digest"

@@ -18,6 +18,7 @@ from cluster.operator.pdpprocess import ServesAll
 from localcluster import build
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
+from localcluster.ports import free_ports
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 from support.callers import Callers
@@ -48,6 +49,13 @@ def installed(callers: Callers) -> Installation:
     installation = Installation()
     install(callers, installation)
     return installation
+
+
+@pytest.fixture(scope="module")
+def health_port() -> int:
+    """The port of the operator's `/healthz`, for a module whose `lowered` passes `--health-port`."""
+    (port,) = free_ports(1)
+    return port
 
 
 @pytest.fixture

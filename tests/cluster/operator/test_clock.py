@@ -14,7 +14,6 @@ import requests
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from cluster.operator.grants.grants import Grants
 from cluster.operator.operatorprocess import NewOperator, Operator
-from localcluster.ports import free_ports
 from support.callers import Callers
 from support.installation import accepted
 from support.objects import Object, later
@@ -28,12 +27,6 @@ MINUTES: Final = 60.0
 DAYS: Final = 86_400.0
 # As long as an operator that believed its clock would take, several times over.
 LONG_ENOUGH: Final = 4.0
-
-
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    (port,) = free_ports(1)
-    return port
 
 
 @pytest.fixture(scope="module")

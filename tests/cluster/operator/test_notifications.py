@@ -14,7 +14,6 @@ from bailiwick_api.accounts import Installation
 from bailiwick_api.manifests.guards import REVIEW
 from cluster.operator.grants.grants import Grants
 from cluster.operator.operatorprocess import NewOperator, Operator
-from localcluster.ports import free_ports
 from support.callers import Callers
 from support.guards.sabotage import Guards
 from support.installation import accepted
@@ -59,11 +58,6 @@ def targets(receiver: Receiver, hanging: Receiver, flaky: Receiver, tmp_path_fac
     (folder / "chat").write_text(f"json://127.0.0.1:{receiver.port}/chat\n")
     (folder / "files").write_text("file:///etc/passwd")
     return folder
-
-
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    return free_ports(1)[0]
 
 
 @pytest.fixture(scope="module")

@@ -348,6 +348,7 @@ def test_where_anybody_could_ask_policies_alone_explain_nothing(tmp_path: Path) 
     found.process = ProcessLog(2, settings={"development": True})
     ran = found.explain()
     assert (ran.code, ran.out, "A decision point with --development decided" in ran.err) == (2, "", True), ran
+    assert "To explain the call instead, name it: explain ACTION TYPE/ID --subject" in ran.err
 
 
 def test_of_a_batch_one_item_is_chosen(tmp_path: Path) -> None:

@@ -450,6 +450,21 @@ def test_what_is_compared_with_must_be_older_and_signed(desk: Desk) -> None:
     assert desk.data["reviewers.sig"] == ""
 
 
+@pytest.mark.invariant(30)
+def test_what_is_compared_with_must_be_of_the_same_installation(desk: Desk) -> None:
+    """Registrars sign for several, and who reviews in one need not in another."""
+    desk.add(desk.request("mallory"))
+    desk.sign()
+    staging = desk.folder / "staging.yaml"
+    staging.write_text(desk.manifest.read_text())
+    desk.put("# installation: test", "# installation: production")
+    desk.put("# serial: 2", "# serial: 7")
+    signing = (desk.manifest, "--key", desk.key("registrar"), "--yes", *desk.trust("registrar"), "--since", staging)
+    ran = desk.run("sign", *signing)
+    assert ran.code == 2, ran
+    assert "is for installation test, and the manifest for production" in ran.err
+
+
 OTHERS: Final = {
     "a binding of roles": {"kind": "ClusterRoleBinding", "apiVersion": "rbac.authorization.k8s.io/v1"},
     "another version": {"apiVersion": "v2"},

@@ -1,8 +1,9 @@
 """Who is taken back is who the sentence of the design says, for drawn revocations, tokens and changes of them.
 
-The oracle looks at each revocation in turn and knows no index: all members of `match` are equal; one that the token
-lacks counts if another is equal; an empty match is everybody of the issuer. Tokens from before `issuedBefore` are
-refused, and those that do not say when, and all under a hold. A party without a token is refused by its name.
+The oracle looks at each revocation in turn and knows no index: all members of `match` are equal, an address in any
+case; one that the token lacks counts if another is equal; an empty match is everybody of the issuer. Tokens from before
+`issuedBefore` are refused, and those that do not say when, and all under a hold. A party without a token is refused by
+its name.
 """
 
 from typing import Any, Final
@@ -17,7 +18,7 @@ from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT, USER
 from bailiwick_engine.revocations import PartyRevocation, Revocations
 
 ACCOUNTS: Final = [f"{SERVICE_ACCOUNT_PREFIX}a:one"]
-NAMES: Final = ["x", "X", "oidc:x", *ACCOUNTS]
+NAMES: Final = ["x", "X", "oidc:x", "x@y", "X@y", "oidc:X@y", "x@y-p", *ACCOUNTS]
 ISSUERS: Final = ["corp", "partner", CLUSTER]
 TEMPLATES: Final = {"corp": UsernameTemplate("sub", "oidc:{sub}"), "partner": UsernameTemplate("email", "{email}-p")}
 MOMENTS: Final = st.integers(0, 3).map(float)
@@ -52,14 +53,19 @@ def parties(draw: st.DrawFn) -> Party:
         name = draw(st.sampled_from(ACCOUNTS))
         return Party(SERVICE_ACCOUNT, name, "uid", {**said, "sub": name})
     name = draw(st.sampled_from(NAMES))
-    username = draw(st.sampled_from([None, "oidc:x", "oidc:X"]))
+    username = draw(st.sampled_from([None, "oidc:x", "oidc:X", "oidc:x@y", "x@Y-p"]))
     hypothetical = issuer is not None and draw(st.booleans())
     kind = SERVICE_ACCOUNT if name in ACCOUNTS and issuer is None else USER
     return Party(kind, name, "uid", said if issuer else {}, issuer=issuer, username=username, hypothetical=hypothetical)
 
 
 def equal(member: str, one: str, other: str) -> bool:
-    return one.lower() == other.lower() if member == "email" else one == other
+    return one.lower() == other.lower() if member == "email" else is_same(one, other)
+
+
+def is_same(one: str | None, other: str) -> bool:
+    """Tell whether two names are one person's: a name that holds an address has no case."""
+    return one is not None and (one == other or ("@" in one and one.lower() == other.lower()))
 
 
 def names_token(one: PartyRevocation, party: Party) -> bool:
@@ -69,6 +75,9 @@ def names_token(one: PartyRevocation, party: Party) -> bool:
     """
     known = {member: value for member in ("sub", "sid", "email") if isinstance(value := party.claims.get(member), str)}
     username = party.id if party.type == SERVICE_ACCOUNT else party.username
+    if username is None and party.issuer in TEMPLATES:
+        # What the issuer has not verified names nobody to the API server, but still whom to refuse.
+        username = TEMPLATES[party.issuer].fill(known)
     if username is not None:
         known["username"] = username
     if one.issuer == CLUSTER and party.issuer != CLUSTER:
@@ -101,7 +110,7 @@ def names_reviewer(one: PartyRevocation, username: str) -> bool:
         prefix = {"corp": "oidc:", CLUSTER: SERVICE_ACCOUNT_PREFIX}.get(one.issuer, "")
         suffix = "-p" if one.issuer == "partner" else ""
         return username.startswith(prefix) and username.endswith(suffix) and len(username) > len(prefix + suffix)
-    return username in usernames_of(one)
+    return any(is_same(name, username) for name in usernames_of(one))
 
 
 def names_name(one: PartyRevocation, party: Party) -> bool:
@@ -112,7 +121,9 @@ def names_name(one: PartyRevocation, party: Party) -> bool:
     if username is None and party.issuer == "corp" and not account:
         username = f"oidc:{party.id}"
     cluster = one.issuer == CLUSTER
-    by_username = cluster and username is not None and username in (match.get("sub"), match.get("username"))
+    by_username = (
+        cluster and username is not None and any(is_same(match.get(member), username) for member in ("sub", "username"))
+    )
     if account:
         return (cluster and (same or not one.match)) or by_username
     if party.issuer is None:

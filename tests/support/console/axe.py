@@ -1,6 +1,10 @@
-"""axe's rules for WCAG 2.2 AA, run in the page."""
+"""axe's rules for WCAG 2.2 AA, run in the page. axe-core is the one of the lock in `accessibility`."""
 
+import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from support import npmpackages
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -37,10 +41,16 @@ class PageLooks:
         assert len(self._seen) == count
 
 
+@functools.cache
+def axe_script() -> str:
+    """Return axe-core, which defines `axe` in the page that it is run in."""
+    packages = npmpackages.ensure("accessibility", Path(__file__).with_name("accessibility"))
+    return (packages / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
 def violations(page: "Page") -> list[str]:
     """Return what axe finds wrong on a page."""
-    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - needs a browser to be of use
-
     page.wait_for_load_state()
-    found: dict[str, Any] = Axe().run(page, options=RULES).response
+    page.evaluate(axe_script())
+    found: dict[str, Any] = page.evaluate("options => axe.run(document, options)", RULES)
     return [f"{one['id']}: {node['html']}" for one in found["violations"] for node in one["nodes"]]

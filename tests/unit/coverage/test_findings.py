@@ -1,5 +1,7 @@
 """Findings of coverage: what counts, what an annotation takes out, and what is unknown."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -7,6 +9,7 @@ import pytest
 
 from bailiwick_api.times import parse_time
 from bailiwick_coverage.facts import (
+    ApiOperation,
     BindingFacts,
     BoundSubject,
     ClusterFacts,
@@ -25,6 +28,7 @@ from bailiwick_coverage.protection import ENDPOINT
 from bailiwick_coverage.report import CoverageQuestion, CoverageReport, examine
 from bailiwick_coverage.ungatedactions import looks_irreversible, parse_words
 from bailiwick_engine.compile.policies import compile_object
+from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_engine.policy.snapshot import Snapshot
 
 NOW: Final = 1_700_000_000.0
@@ -60,6 +64,11 @@ def rule(*actions: str, effect: str = "Allow", **more: Any) -> Json:  # noqa: AN
 def pod(name: str, namespace: str = "crm", **more: Any) -> PodFacts:  # noqa: ANN401 - of facts and objects
     held = {"account": name, "addresses": ("10.0.0.1",), "ports": (ContainerPort("main", "http", 8080),)}
     return PodFacts(namespace, name, {"app": name}, **{"containers": ("main",), **held, **more})
+
+
+def stored(manifest: Mapping[str, Any]) -> Json:
+    """A manifest, as the API server stores it."""
+    return {**manifest, "metadata": {**manifest["metadata"], "uid": "u", "generation": 1}}
 
 
 def service(name: str = "api", namespace: str = "crm", **more: Any) -> ServiceFacts:  # noqa: ANN401 - of facts and objects
@@ -141,6 +150,27 @@ def test_an_endpoint_that_is_closed_is_unknown() -> None:
     unconfigured = policy(endpointSettings=None)
     report = examine(facts(unconfigured), QUESTION)
     assert [one.code for one in report.findings] == [CoverageCode.UNKNOWN]
+
+
+def test_the_fix_for_an_operation_whose_type_is_not_known_is_a_policy_for_the_types_that_rules_name() -> None:
+    other = rule("list", name="other", resources=[{"type": "folder", "ids": ["*"]}])
+    operation = ApiOperation("openapi", "POST /things", "create", method="POST", path="/things")
+    question = replace(QUESTION, operations=(operation,), target=("crm", "api"))
+    (found,) = examine(facts(policy(rules=[rule(), other]), pods=(pod("api"),)), question).findings
+    assert found.sentence == "openapi POST /things: no rule names create, so every call of it is denied"
+    assert found.fix is not None
+    (gate,) = found.fix.manifests
+    compiled = compile_object(stored(gate))
+    assert isinstance(compiled, CompiledPolicy), compiled
+    assert {one.type for each in compiled.rules for one in each.resources} == {"folder", "thing"}
+
+
+def test_an_operation_whose_type_is_not_known_is_found_if_only_a_rule_for_every_action_allows_it() -> None:
+    operation = ApiOperation("openapi", "POST /things", "create", method="POST", path="/things")
+    question = replace(QUESTION, operations=(operation,), target=("crm", "api"))
+    report = examine(facts(policy(rules=[rule("*")]), pods=(pod("api"),)), question)
+    found = next(one for one in report.findings if one.code is CoverageCode.UNRULED)
+    assert found.sentence == "openapi POST /things: the rule api/read allows create, and names it only by *"
 
 
 def test_a_route_to_a_protected_service_by_a_host_of_its_endpoint_is_no_finding() -> None:
@@ -379,3 +409,92 @@ class TestStale:
 
     def test_a_suspended_policy_is_left_alone(self) -> None:
         assert self.examined(suspend=True, expireTime="2023-11-15T00:00:00Z") == []
+
+
+GATEWAY: Final = PodFacts("gw", "proxy", {"app": "proxy"}, "proxy", ("10.0.0.9",), (), ("main",))
+NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
+FROM_GATEWAY: Final = {
+    "namespaceSelector": {"matchLabels": {NAMESPACE_NAME: "gw"}},
+    "podSelector": {"matchLabels": {"app": "proxy"}},
+}
+
+
+def network_policy(name: str, peer: Json, *ports: int) -> Json:
+    ingress: Json = {"from": [peer], "ports": [{"port": port} for port in ports]}
+    spec = {"podSelector": {"matchLabels": {"app": "api"}}, "policyTypes": ["Ingress"], "ingress": [ingress]}
+    return {"metadata": {"namespace": "crm", "name": name}, "spec": spec}
+
+
+def proxied(*policies: Mapping[str, object], of: ServiceFacts | None = None) -> CoverageReport:
+    """Return the report on a Service behind the gateway, with these network policies."""
+    names = ("crm", "gw", "shop")
+    held = facts(
+        policy(account="gw/proxy"),
+        pods=(pod("api"), GATEWAY),
+        services=(of or service(),),
+        network_policies=policies,
+        namespaces={one: {NAMESPACE_NAME: one} for one in names},
+    )
+    return examine(held, QUESTION)
+
+
+def test_a_policy_that_lets_in_the_enforcement_point_alone_leaves_no_way_around() -> None:
+    assert codes(proxied(network_policy("gateway", FROM_GATEWAY, 8080))) == []
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"matchLabels": {"app": "proxy"}},
+        {"matchExpressions": [{"key": "app", "operator": "Exists"}]},
+        {
+            "matchExpressions": [
+                {"key": "app", "operator": "Exists"},
+                {"key": "app", "operator": "NotIn", "values": ["api", "x"]},
+            ]
+        },
+    ],
+    ids=["the labels of the gateway", "any value", "any value but some"],
+)
+def test_labels_that_anybody_can_choose_in_another_namespace_are_a_way_around(selector: Json) -> None:
+    (found,) = proxied(network_policy("labels", {"namespaceSelector": {}, "podSelector": selector}, 8080)).findings
+    assert found.code is CoverageCode.AROUND
+    assert "a pod of a new namespace with the labels app=" in found.sentence
+    assert "of gw" not in found.sentence
+    assert found.fix is not None
+    assert codes(proxied(*found.fix.manifests)) == []
+
+
+def test_a_port_is_the_one_to_which_the_slices_of_a_service_without_a_selector_lead() -> None:
+    endpoint = {"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": "api"}}
+    piece: Json = {"endpoints": [endpoint], "ports": [{"name": "http", "port": 8080}]}
+    raw = {"metadata": {"namespace": "crm", "name": "api"}, "spec": {"ports": [{"name": "http", "port": 80}]}}
+    closed = network_policy("gateway", FROM_GATEWAY, 80, 8080)
+    of = objects.service(raw, {("crm", "api"): [piece]})
+    assert codes(proxied(closed, of=of)) == []
+    assert codes(proxied(closed, network_policy("open", {"namespaceSelector": {}}, 8080), of=of)) == [("around", "api")]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_pods_of_a_service_need_not_be_alike(order: int) -> None:
+    alone = pod("api", containers=("main", "log"))
+    admin = ContainerPort("side", "admin", 9000)
+    beside = pod("api", addresses=("10.0.0.2",), containers=("main", "side"), ports=(*alone.ports, admin))
+    report = examine(facts(policy(), pods=(alone, beside)[::order], services=(service(),)), QUESTION)
+    assert [(one.code.value, one.detail) for one in report.findings] == [("around", "container side, port 9000")]
+
+
+def test_an_account_that_a_binding_names_as_a_user_is_that_account() -> None:
+    raw: Json = {
+        "metadata": {"namespace": "crm", "name": "b"},
+        "subjects": [
+            {"kind": "User", "name": "system:serviceaccount:crm:agent"},
+            {"kind": "User", "name": "system:serviceaccount:crm"},
+            {"kind": "User", "name": "carol"},
+        ],
+    }
+    named = objects.bound_subjects(raw)
+    ref, role = ObjectRef("RoleBinding", "crm", "b"), ("Role", "r")
+    held = BindingFacts(ref, role, named, (RoleRule(("",), ("secrets",), ("get",)),))
+    (found,) = examine(facts(bindings=(held,)), QUESTION).findings
+    assert (found.code.value, str(found.ref)) == ("overprivileged", "ServiceAccount crm/agent")

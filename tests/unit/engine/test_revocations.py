@@ -82,6 +82,24 @@ def test_an_email_is_compared_in_any_case() -> None:
     assert refused(held, person({"sub": "c1", "email": "carol@example.COM"}))
 
 
+def test_a_name_with_an_address_is_compared_as_an_email_is() -> None:
+    held = revocations(revocation({"username": "oidc:carol@x.org"}, CLUSTER), template="oidc:{email}")
+    assert refused(held, person({"sub": "c1", "email": "Carol@x.org"}, "oidc:Carol@x.org"))
+    assert refused(held, Party(USER, "oidc:CAROL@x.org", "asserted", issuer=None, username="oidc:CAROL@x.org"))
+    assert held.of_reviewer("oidc:carol@X.org")
+    assert not held.of_reviewer("OIDC:carol@x.org2")
+    by_name = revocations(revocation({"sub": "carol@x.org"}))
+    assert refused(by_name, Party(USER, "Carol@x.org", "corp#c", {"sub": "99beb27c"}, issuer="corp"))
+    assert not refused(revocations(revocation({"sub": "carol"})), person({"sub": "Carol"}))
+
+
+def test_an_email_that_the_issuer_has_not_verified_still_names_who_is_taken_back() -> None:
+    held = revocations(revocation({"username": "oidc:carol@x.org"}, CLUSTER), template="oidc:{email}")
+    unverified = {"sub": "c1", "email": "carol@x.org", "email_verified": False}
+    assert refused(held, person(unverified, username=None))
+    assert not refused(held, person({**unverified, "email": "dave@x.org"}, username=None))
+
+
 def test_a_person_is_found_by_the_name_that_policies_use_though_it_is_not_their_sub() -> None:
     held = revocations(revocation({"sub": "carol"}))
     assert refused(held, Party(USER, "carol", "corp#carol", {"sub": "99beb27c"}, issuer="corp"))

@@ -75,7 +75,9 @@ def _explain_record(options: ExplainFlags) -> int:
         output.write(() if near is None else near.lines(), sys.stderr)
         return Exit.NO
     if found.retrace is None:
-        raise CliError(f"the record of {visible(wanted)} cannot be explained: {found.why}")
+        call = " To explain the call instead, name it: explain ACTION TYPE/ID --subject sa:NAMESPACE/NAME -f POLICIES"
+        why = found.why if found.found is not None else found.why + call
+        raise CliError(f"the record of {visible(wanted)} cannot be explained: {why}")
     if options.output is LogOutput.JSON:
         _print(_object(found, found.retrace) | ({} if near is None else near.objects()))
     else:

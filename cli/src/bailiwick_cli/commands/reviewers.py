@@ -180,6 +180,11 @@ def _signed_before(options: ReviewersSignFlags, manifest: ReviewersManifest) -> 
 def _older_manifest(file: str, manifest: ReviewersManifest, registrars: Registrars) -> ReviewersManifest:
     """Read the manifest that was signed before. Raises `UserError` where it cannot be that."""
     before = _manifest(file)
+    if before.keys.installation != manifest.keys.installation:
+        raise CliError(
+            f"--since: {file} is for installation {before.keys.installation},"
+            f" and the manifest for {manifest.keys.installation}"
+        )
     if before.keys.serial >= manifest.keys.serial:
         raise CliError(
             f"--since: {file} is not older: it has the serial {before.keys.serial},"

@@ -15,15 +15,9 @@ from bailiwick_coverage.findings import CoverageCode
 from bailiwick_coverage.protection import ProtectionKind
 from bailiwick_coverage.report import CoverageReport, ServiceRow
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance.views.columndrawing import ColumnEdge, ColumnNode, DrawnBox, draw_columns
 
 MOST_SERVICES: Final = 40
-_LONGEST: Final = 34
-_WIDTH: Final = 250
-_HEIGHT: Final = 34
-_GAP_X: Final = 130
-_GAP_Y: Final = 16
-_MARGIN: Final = 16
-_HEADING: Final = 24
 _COLUMNS: Final = ("Ways in", "Enforcement points", "Services")
 
 
@@ -146,19 +140,12 @@ def _quoted(text: str) -> str:
 
 def svg(picture: CoveragePicture) -> ElementTree.Element:
     """Return a drawing with a title, for a page."""
-    columns: list[list[int]] = [[], [], []]
-    for place, node in enumerate(picture.nodes):
-        columns[node.column].append(place)
-    places = {
-        place: (_MARGIN + column * (_WIDTH + _GAP_X), _MARGIN + _HEADING + row * (_HEIGHT + _GAP_Y))
-        for column, listed in enumerate(columns)
-        for row, place in enumerate(listed)
-    }
-    width = 2 * _MARGIN + 3 * _WIDTH + 2 * _GAP_X
-    height = 2 * _MARGIN + _HEADING + max(1, *map(len, columns)) * (_HEIGHT + _GAP_Y)
+    nodes = [ColumnNode((visible(node.label),), node.column, node.tone) for node in picture.nodes]
+    edges = [ColumnEdge(edge.source, edge.target, "") for edge in picture.edges]
+    drawing = draw_columns(_COLUMNS, nodes, edges)
+    size = f"0 0 {drawing.width} {drawing.height}"
     root = ElementTree.Element(
-        "svg",
-        {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {width} {height}", "role": "img", "width": "100%"},
+        "svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": size, "role": "img", "width": "100%"}
     )
     ElementTree.SubElement(root, "title").text = "Ways in, enforcement points and Services"
     definitions = ElementTree.SubElement(root, "defs")
@@ -169,38 +156,28 @@ def svg(picture: CoveragePicture) -> ElementTree.Element:
     )
     marker.set("orient", "auto")
     ElementTree.SubElement(marker, "path", {"d": "M0 0L8 4L0 8z", "fill": "#37474f"})
-    for column, heading in enumerate(_COLUMNS):
-        _text(root, _MARGIN + column * (_WIDTH + _GAP_X), _MARGIN + 6, heading, weight="bold")
-    for edge in picture.edges:
-        _draw_edge(root, places[edge.source], places[edge.target], edge)
-    for place, node in enumerate(picture.nodes):
-        _draw_node(root, places[place], node)
+    for heading in drawing.headings:
+        _text(root, heading.x, heading.y, heading.text, weight="bold")
+    for edge, curve in zip(picture.edges, drawing.curves, strict=True):
+        line = {"d": curve.path, "fill": "none", "stroke": "#37474f", "marker-end": "url(#arrow)"}
+        ElementTree.SubElement(root, "path", line)
+        # Between columns that are not beside each other, the word would stand on a box.
+        if edge.asks and picture.nodes[edge.target].column - picture.nodes[edge.source].column == 1:
+            _text(root, curve.end[0] - 44, curve.end[1] - 5, "asks", size="11")
+    for node, box in zip(picture.nodes, drawing.boxes, strict=True):
+        _draw_box(root, box, node.tone)
     return root
 
 
-def _draw_edge(root: ElementTree.Element, source: tuple[int, int], target: tuple[int, int], edge: PictureEdge) -> None:
-    middle = _HEIGHT // 2
-    x, y = source[0] + _WIDTH, source[1] + middle
-    to_x, to_y = target[0], target[1] + middle
-    line = {"d": f"M{x} {y}C{x + 60} {y} {to_x - 60} {to_y} {to_x} {to_y}", "fill": "none", "stroke": "#37474f"}
-    ElementTree.SubElement(root, "path", {**line, "marker-end": "url(#arrow)"})
-    if edge.asks and target[0] - source[0] < 2 * _WIDTH:
-        _text(root, to_x - 44, to_y - 5, "asks", size="11")
-
-
-def _draw_node(root: ElementTree.Element, at: tuple[int, int], node: PictureNode) -> None:
-    fill, border, dashes = _STYLES[node.tone]
-    box = {"x": str(at[0]), "y": str(at[1]), "width": str(_WIDTH), "height": str(_HEIGHT), "rx": "6"}
+def _draw_box(root: ElementTree.Element, box: DrawnBox, tone: PictureTone) -> None:
+    fill, border, dashes = _STYLES[tone]
+    place = {"x": box.x, "y": box.y, "width": box.width, "height": box.height, "rx": 6}
+    look = {"fill": fill, "stroke": border, "stroke-width": "1.5", "stroke-dasharray": dashes or "none"}
     group = ElementTree.SubElement(root, "g")
-    label = visible(node.label)
-    ElementTree.SubElement(group, "title").text = f"{label}: {node.tone.value}"
-    ElementTree.SubElement(
-        group,
-        "rect",
-        {**box, "fill": fill, "stroke": border, "stroke-width": "1.5", "stroke-dasharray": dashes or "none"},
-    )
-    shown = label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
-    _text(group, at[0] + 10, at[1] + _HEIGHT // 2 + 5, shown)
+    ElementTree.SubElement(group, "title").text = f"{box.title}: {tone.value}"
+    ElementTree.SubElement(group, "rect", {name: str(value) for name, value in place.items()} | look)
+    for line in box.lines:
+        _text(group, line.x, line.y, line.text)
 
 
 def _text(parent: ElementTree.Element, x: int, y: int, text: str, *, size: str = "13", weight: str = "normal") -> None:

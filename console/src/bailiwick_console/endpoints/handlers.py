@@ -1,4 +1,4 @@
-"""The paths of endpoints: the list of them, the matrix of one, parties that are several subjects at once, and one cell.
+"""The paths of endpoints: their list, the matrix of one, who is several subjects at once, one cell, and the graph.
 
 Holds: nothing is written; what waits for the API server or computes runs in a thread, as the person.
 """
@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from bailiwick_console.endpoints import cellpage, historiespage, matrixpage, overview, source, togetherpage
+from bailiwick_console.endpoints import cellpage, graphpage, historiespage, matrixpage, overview, source, togetherpage
 from bailiwick_console.endpoints.historiespage import HistoriesPart
 from bailiwick_console.endpoints.knownuses import KnownUses
 from bailiwick_console.endpoints.matrixpage import MatrixQuestion
@@ -26,9 +26,11 @@ def routes() -> list[web.RouteDef]:
     """Return the paths."""
     return [
         web.get("/endpoints", listing),
+        web.get("/endpoints/graph", whole_graph),
         web.get(_PATH, matrix),
         web.get(f"{_PATH}/cell", cell),
         web.get(f"{_PATH}/together", together),
+        web.get(f"{_PATH}/graph", graph),
     ]
 
 
@@ -104,6 +106,33 @@ async def together(request: web.Request) -> web.StreamResponse:
 
     found, composed = await visitor.threads.run(work)
     return visitor.views.page("together.html", 200, found=found, matrix=composed, here=_here(place))
+
+
+async def graph(request: web.Request) -> web.StreamResponse:
+    """Show who may ask whom at one endpoint."""
+    visitor = request[VISITOR]
+    cluster, cache, place = visitor.source.cluster, visitor.shelf.get(CompiledCache), _place(request)
+
+    def work() -> tuple[EndpointReading, graphpage.GraphPage]:
+        found = source.endpoint(cluster, *place, cache)
+        return found, graphpage.compose([found], _matrix, request.query.get("page", "1"))
+
+    found, composed = await visitor.threads.run(work)
+    return visitor.views.page("graph.html", 200, found=found, graph=composed, here=_here(place), namespace=place[0])
+
+
+async def whole_graph(request: web.Request) -> web.StreamResponse:
+    """Show who may ask whom at every endpoint."""
+    visitor = request[VISITOR]
+    cluster, namespace = visitor.source.cluster, visitor.source.namespace
+    cache = visitor.shelf.get(CompiledCache)
+
+    def work() -> graphpage.GraphPage:
+        readings = source.everywhere(cluster, namespace, cache)
+        return graphpage.compose(readings, _matrix, request.query.get("page", "1"))
+
+    composed = await visitor.threads.run(work)
+    return visitor.views.page("graph.html", 200, found=None, graph=composed, here="/endpoints", namespace=namespace)
 
 
 def _matrix(found: EndpointReading) -> AccessMatrix | None:

@@ -66,6 +66,20 @@ class MatrixPage:
     uncompared: int
 
 
+class PageCells:
+    """The cells of one page, of one matrix or several, which share `MOST_OF_A_PAGE`."""
+
+    def __init__(self) -> None:
+        self._left = MOST_OF_A_PAGE
+
+    def find(self, matrix: AccessMatrix, subject: MatrixSubject, action: str) -> Cell:
+        """Return a cell; None: it takes more than is left for it."""
+        most = min(self._left, MOST_OF_A_CELL)
+        found = matrix.cell(subject, action, most)
+        self._left -= matrix.taken(most) if subject.named is not None else 0
+        return found
+
+
 def compose(matrix: AccessMatrix, asked: MatrixQuestion) -> MatrixPage:
     """Return the part that is asked for. Subjects that no rule names stand last on each page."""
     labels = {action: describe_labels((label,)) for action, label in matrix.actions.items()}
@@ -73,15 +87,13 @@ def compose(matrix: AccessMatrix, asked: MatrixQuestion) -> MatrixPage:
     columns = page_of(actions, asked.columns, COLUMNS)
     listed = [key for key in matrix.keys if asked.subject in keys.label(key)]
     chosen = page_of(listed, asked.rows, ROWS)
-    left = MOST_OF_A_PAGE
+    cells_of_page = PageCells()
     rows: list[MatrixRow] = []
     uncompared = 0
     for subject in (*map(matrix.subject, chosen.entries), matrix.others):
         cells: list[tuple[str, MatrixCell]] = []
         for action in columns.entries:
-            most = min(left, MOST_OF_A_CELL)
-            found = matrix.cell(subject, action, most)
-            left -= matrix.taken(most) if subject.named is not None else 0
+            found = cells_of_page.find(matrix, subject, action)
             uncompared += found is None
             cells.append((name_of(action), cell(found)))
         rows.append(MatrixRow(name_of(subject.id), subject.label, note(subject), tuple(cells)))
@@ -129,7 +141,8 @@ def _steps(ways: Iterable[AccessWay]) -> str:
     return " or ".join(shown) + (f" or {len(gates) - len(shown)} more" if len(gates) > len(shown) else "")
 
 
-def _marks(ways: Sequence[tuple[AccessRow, AccessWay]]) -> Iterator[str]:
+def circumstances(ways: Sequence[tuple[AccessRow, AccessWay]]) -> Iterator[str]:
+    """Yield on what of the circumstances these ways hang, beside subject, action and resource."""
     if any(way.given for _, way in ways):
         yield "conditions"
     names = {name for row, _ in ways for name in row.where}
@@ -138,6 +151,10 @@ def _marks(ways: Sequence[tuple[AccessRow, AccessWay]]) -> Iterator[str]:
             yield word
     if names - _KNOWN:
         yield "properties"
+
+
+def _marks(ways: Sequence[tuple[AccessRow, AccessWay]]) -> Iterator[str]:
+    yield from circumstances(ways)
     if any(not _everything(row) for row, _ in ways):
         yield "some ids"
     if any(way.until is not None for _, way in ways):

@@ -23,7 +23,8 @@ _NAME: Final = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
 PAGES: Final = (
     re.compile(r"/"),
     re.compile(rf"/grants/{_NAME}/{_NAME}"),
-    re.compile(rf"/endpoints(?:/{_NAME}/{_NAME}(?:/(?:cell|together))?)?"),
+    re.compile(rf"/endpoints(?:/{_NAME}/{_NAME}(?:/(?:cell|together|graph))?)?"),
+    re.compile(r"/endpoints/graph"),
     re.compile(r"/overview"),
     re.compile(r"/access"),
     re.compile(r"/passkeys"),

@@ -34,16 +34,21 @@
 
   // Notes what is on the screen now, above the bar, and forgets what was once all of it was there.
   function look() {
-    if (document.visibilityState !== "visible") {
+    // The help of the keys lies over the page, which can be scrolled below it.
+    if (document.visibilityState !== "visible" || document.querySelector("dialog[open]")) {
       return;
     }
     const view = visualViewport;
-    const top = view.offsetTop;
+    const top = view.offsetTop, left = view.offsetLeft;
     const bottom = Math.min(top + view.height, bar.classList.contains("pinned") ? bar.getBoundingClientRect().top : Infinity);
     for (const [cell, known] of unseen) {
       const box = cell.getBoundingClientRect();
       if (!shown(cell)) {
         // There is nothing to see of it, unless it is unfolded later.
+        continue;
+      }
+      if (box.left < left - SLACK || box.right > left + view.width + SLACK) {
+        // Zoomed in on by fingers: a part of each line is beside the screen.
         continue;
       }
       if (Math.abs(box.height - known.height) > SLACK) {
@@ -101,7 +106,7 @@
     const points = new Set(cells.map((cell) => cell.closest(".point")));
     const total = facts.querySelectorAll(".point").length;
     const text = over ? "The request has expired. Load the page again."
-      : cells.length ? `Scroll on: ${points.size} of ${total} points were not on your screen yet.`
+      : cells.length ? `${visualViewport.scale > 1.01 ? "Zoom out, and scroll on" : "Scroll on"}: ${points.size} of ${total} points were not on your screen yet.`
       : !reason ? "You have seen all ten points. Give a reason to approve."
       : "You have seen all ten points. If you are not sure, do nothing: without approval the call stays denied.";
     if (state.textContent !== text) {
@@ -144,6 +149,8 @@
     look();
     addEventListener("scroll", soon, { passive: true });
     document.addEventListener("visibilitychange", soon);
+    // Of a dialog: what it covered may be on the screen now.
+    document.addEventListener("close", soon, true);
     visualViewport.addEventListener("resize", soon);
     visualViewport.addEventListener("scroll", soon);
     addEventListener("resize", () => {

@@ -4,9 +4,10 @@ Holds: pure; nothing that is read makes anything here raise. Good is only what w
 a log is counted only with a cosignature that verifies, by the key that the cluster itself shows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import Any, Final
 
 from bailiwick_api.accounts import KEEP_ENTRY, WITNESS_KEYS_ENTRY
@@ -120,7 +121,18 @@ def items(facts: StripFacts | None, now: float) -> tuple[StripItem, ...]:
     elif now - facts.time > FRESH_SECONDS:
         old = f"the API server has not answered for {span(now - facts.time)}"
         facts = unknown_facts(old, facts.time)
-    return (_guard(facts.guard, now), *_witness(facts.witness, now), _loss_item(facts, now))
+    return tuple(_collapsed((_guard(facts.guard, now), *_witness(facts.witness, now), _loss_item(facts, now))))
+
+
+def _collapsed(strip: Iterable[StripItem]) -> Iterator[StripItem]:
+    """Yield the items of a strip, and one for neighbours that are unknown for the same reason."""
+    for (tone, told), same in groupby(strip, key=lambda one: (one.tone, one.told)):
+        if tone is not StripTone.UNKNOWN:
+            yield from same
+            continue
+        first, *others = (one.label for one in same)
+        *between, last = [first, *(label.lower() for label in others)]
+        yield StripItem(f"{', '.join(between)} and {last}" if between else last, told, tone)
 
 
 def unknown_facts(why: str, time: float) -> StripFacts:

@@ -86,7 +86,8 @@ class StripKeeper:
             return self._cluster.get(object_path(CORE, "configmaps", self._installation, name))
         except ApiError as error:
             if error.status == HTTPStatus.FORBIDDEN:
-                return f"you may not read {where}"
+                # The same of each: a person has the right to all of them, or the strip says it once.
+                return f"you may not read the ConfigMaps of the operator in {visible(self._installation)}"
             if error.status != HTTPStatus.NOT_FOUND:
                 return f"{where}: {error}"
             return f"there is no {where}" if missing is None else missing

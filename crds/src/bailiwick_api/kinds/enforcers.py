@@ -15,6 +15,8 @@ from bailiwick_api.serviceaccounts import ServiceAccountName
 SPIFFE_PATTERN: Final = r"^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$"
 DNS_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
 
+CERTIFICATE_PREFIX: Final = "bailiwick:certificate:"
+
 
 class CertificateName(Model):
     """A name in a client certificate: exactly one of its subject alternative names."""
@@ -34,7 +36,7 @@ class CertificateName(Model):
 
 def certificate_username(name: str) -> str:
     """Return the username for a name of a certificate. No API server has such usernames; DNS names have no colon."""
-    return f"bailiwick:certificate:{name}"
+    return f"{CERTIFICATE_PREFIX}{name}"
 
 
 class Enforcer(Model):

@@ -9,6 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from bailiwick_api.kinds.endpointpolicy import EndpointPolicy
+from bailiwick_api.serviceaccounts import ServiceAccountName
 from bailiwick_api.times import parse_time
 from bailiwick_coverage.facts import (
     BoundSubject,
@@ -72,7 +73,8 @@ def service(raw: Object, slices: Mapping[tuple[str, str], list[Object]]) -> Serv
     spec, metadata = raw.get("spec") or {}, raw["metadata"]
     kind = spec.get("type") or "ClusterIP"
     named, foreign = set[str](), set[str]()
-    for each in slices.get((metadata["namespace"], metadata["name"]), ()):
+    own = slices.get((metadata["namespace"], metadata["name"]), ())
+    for each in own:
         for endpoint in each.get("endpoints") or ():
             target = endpoint.get("targetRef") or {}
             if target.get("kind") == "Pod":
@@ -85,15 +87,25 @@ def service(raw: Object, slices: Mapping[tuple[str, str], list[Object]]) -> Serv
         kind,
         {} if kind == "ExternalName" else dict(spec.get("selector") or {}),
         tuple(
-            ServicePort(
-                one.get("name") or "", one["port"], one.get("targetPort") or one["port"], one.get("protocol") or "TCP"
-            )
+            ServicePort(one.get("name") or "", one["port"], target, one.get("protocol") or "TCP")
             for one in spec.get("ports") or ()
+            for target in _targets(one, () if spec.get("selector") else own)
         ),
         annotations(raw),
         tuple(sorted(named)),
         tuple(sorted(foreign)),
     )
+
+
+def _targets(port: Object, slices: Iterable[Object]) -> list[int | str]:
+    """Return what a port of a Service leads to. Without a selector, its EndpointSlices say so by the port's name."""
+    found = {
+        one["port"]
+        for each in slices
+        for one in each.get("ports") or ()
+        if one.get("port") and (one.get("name") or "") == (port.get("name") or "")
+    }
+    return sorted(found) or [port.get("targetPort") or port["port"]]
 
 
 def slices_by_service(raws: Iterable[Object]) -> dict[tuple[str, str], list[Object]]:
@@ -160,10 +172,16 @@ def role_rules(raw: Object) -> tuple[RoleRule, ...]:
 def bound_subjects(raw: Object) -> tuple[BoundSubject, ...]:
     """Return whom a binding names."""
     own = raw["metadata"].get("namespace", "")
-    return tuple(
-        BoundSubject(str(one.get("kind")), str(one.get("namespace") or own), str(one.get("name")))
-        for one in raw.get("subjects") or ()
-    )
+    return tuple(_bound_subject(one, own) for one in raw.get("subjects") or ())
+
+
+def _bound_subject(raw: Object, own: str) -> BoundSubject:
+    kind, name = str(raw.get("kind")), str(raw.get("name"))
+    # To the API server, an account is a user of this name too.
+    account = ServiceAccountName.parse(name) if kind == "User" else None
+    if account is not None:
+        return BoundSubject("ServiceAccount", account.namespace, account.name)
+    return BoundSubject(kind, str(raw.get("namespace") or own), name)
 
 
 def policy(raw: Object) -> PolicyFacts:

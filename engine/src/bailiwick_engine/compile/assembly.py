@@ -68,7 +68,8 @@ def _unsettled(entries: Iterable[ManifestEntry], snapshot: Snapshot) -> Iterator
         carriers = [entry for entry in found if entry.settings]
         denies = f"{namespace}/{endpoint}"
         if not snapshot.endpoints[namespace, endpoint].carriers:
-            yield Report(f"{found[0].named}: spec.endpoint: {unconfigured_message(endpoint)}", denies)
+            unconfigured = f"{unconfigured_message(endpoint)}; if a file that was not read has them, add that file"
+            yield Report(f"{found[0].named}: spec.endpoint: {unconfigured}", denies)
         for entry in carriers if len(carriers) > 1 else ():
             others = {other.ref.name or other.where for other in carriers if other is not entry}
             yield Report(f"{entry.settings}: spec.endpointSettings: {conflict_message(endpoint, others)}", denies)

@@ -45,6 +45,11 @@ class MatrixSubject:
     named: NamedParty | None
 
 
+def named_keys(endpoint: CompiledEndpoint) -> tuple[Key, ...]:
+    """Return the subjects that rules of an endpoint name, in order of label."""
+    return tuple(sorted({key for rule in endpoint.enforced for key in rule.subjects}, key=keys.label))
+
+
 class AccessMatrix:
     """One endpoint at one time, in seconds since the epoch. `actions`: by labels, see `atoms.describe_labels`.
 
@@ -59,7 +64,7 @@ class AccessMatrix:
         for rule in endpoint.enforced:
             for one in rule.subjects:
                 self._rules.setdefault(one, []).append(rule)
-        self.keys: tuple[Key, ...] = tuple(sorted(self._rules, key=keys.label))
+        self.keys = named_keys(endpoint)
 
     @property
     def settings(self) -> CompiledSettings | None:

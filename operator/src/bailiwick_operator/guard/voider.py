@@ -1,9 +1,9 @@
 """Makes grants void: by their status, and where that cannot be written, by their name in the guard's record.
 
 Standing: under `keeper`, which says what to make void and keeps the record. Holds: no single object ends a round. An
-object that the API server refuses to change, that changes each time before it is written, or that has an unforeseen
-shape, is named alone. What was named is tried again, a few at a time, until its own status says that it is void or it
-is gone.
+object that the API server refuses to change or stores otherwise than it was written, that changes each time before it
+is written, or that has an unforeseen shape, is named alone. What was named is tried again, a few at a time, until its
+own status says that it is void or it is gone.
 """
 
 import asyncio
@@ -22,13 +22,14 @@ from bailiwick_kube.paths import grants_path
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import GRANTS_PATH, Object, OperatorClient
 from bailiwick_operator.reconcile.conditions import Status
-from bailiwick_operator.reconcile.guard import is_canary, is_over, must_void, void_status
+from bailiwick_operator.reconcile.guard import is_canary, is_over, is_stored_void, must_void, void_status
 
 _LOG: Final = structlog.get_logger(__name__)
 _ROUNDS: Final = 10
 _AT_ONCE: Final = 8
 _MOST_MOVES: Final = 3
 _AGAIN_AT_ONCE: Final = 16
+_CHANGED: Final = "find out which policy or webhook changes approvalgrants/status, and remove it"
 
 Outcome = Literal["void", "gone", "moved", "refused"]
 
@@ -143,6 +144,10 @@ class Voider:
         name = f"{metadata['namespace']}/{metadata['name']}"
         status = void_status(grant, self._now())
         answer = await self._kube.apply_status("ApprovalGrant", grant, status)
+        if answer.ok and not is_stored_void(answer.body, status):
+            # Otherwise a change on admission could have it count like any other.
+            _LOG.error("grant is not void: what was written was changed on admission", grant=name, why=_CHANGED)
+            return "refused"
         if answer.ok:
             self._report(grant, status)
             _LOG.warning("grant made void", grant=name, version=metadata["resourceVersion"])

@@ -39,6 +39,7 @@ _LOG: Final = structlog.get_logger(__name__)
 _TOLD: Final = {
     "GuardNotProven": (NotificationType.GUARD_UNPROVEN, False),
     "GuardChanged": (NotificationType.GUARD_CHANGED, False),
+    "GuardRecordChanged": (NotificationType.GUARD_RECORD_CHANGED, False),
     "GuardProven": (NotificationType.GUARD_PROVEN, False),
     "LogInconsistent": (NotificationType.LOG_REFUSED, True),
     "LogRejected": (NotificationType.LOG_REFUSED, False),

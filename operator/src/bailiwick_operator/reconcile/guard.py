@@ -144,7 +144,7 @@ def void_status(grant: Object, now: datetime) -> Status:
     """Return the status that makes a grant void: it is over, and no review that was not counted will ever count.
 
     Reads the stored JSON alone: what was written while the guard was off may not fit the models.
-    If the API server refuses the status, the grant is void by name.
+    If the API server refuses the status, or stores another one, the grant is void by name.
     """
     present = _mapping(grant.get("status"))
     judged = {*_reviewers(present.get("counted")), *_reviewers(present.get("voided"))}
@@ -165,6 +165,18 @@ def void_status(grant: Object, now: datetime) -> Status:
     if unjudged:
         status["voided"] = [{"reviewer": who} for who in (*_reviewers(present.get("voided")), *unjudged)]
     return status
+
+
+def is_stored_void(stored: Object, status: Status) -> bool:
+    """Tell whether a grant was stored as void as it was written. Admission can change what the API server stores."""
+    present = _mapping(stored.get("status"))
+    conditions = present.get("conditions")
+    unproven = any(
+        (entry.get("type"), entry.get("reason")) == ("Ready", GUARD_UNPROVEN)
+        for entry in map(_mapping, conditions if isinstance(conditions, list) else ())
+    )
+    voided = set(_reviewers(present.get("voided")))
+    return unproven and present.get("phase") == status["phase"] and voided.issuperset(_reviewers(status.get("voided")))
 
 
 def _mapping(value: object) -> Object:

@@ -17,7 +17,7 @@ from bailiwick_engine.revocations import Revocations, parse
 from bailiwick_kube.transport import UnreachableError
 from bailiwick_operator.kube import OperatorClient
 from bailiwick_operator.loop.clock import Clock
-from bailiwick_operator.loop.inventory import Inventory, Object, Ticks, key_of
+from bailiwick_operator.loop.inventory import Inventory, Key, Object, Ticks, key_of
 from bailiwick_operator.loop.workqueue import WorkItem
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -84,10 +84,13 @@ class RevocationController:
                 await asyncio.sleep(0)
 
     async def _delete_past(self) -> None:
-        for seen in self.objects.all():
-            if not self._clock.trusted or self._clock.now() < _until(seen.body):
+        now = self._clock.now().timestamp()
+        # By the index, which has read them: to read thousands of objects again at each look would hold up the loop.
+        # One that cannot be read has no such time.
+        for name in [one.name for one in self.index if one.until and one.until <= now]:
+            seen = self.objects.get(Key("", name))
+            if seen is None or not self._clock.trusted:
                 continue
-            name = seen.body["metadata"]["name"]
             try:
                 answer = await self._kube.delete_revocation(seen.body)
             except UnreachableError as error:

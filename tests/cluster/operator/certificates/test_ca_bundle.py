@@ -19,18 +19,11 @@ from bailiwick_kube.connections import HttpTransport
 from bailiwick_operator.certificates.publisher import CA_BUNDLE_MANAGER, PublishedBundles, Publisher
 from bailiwick_operator.kube import OperatorClient
 from cluster.operator.certificates.certificates import Certificates, configuration
-from localcluster.ports import free_ports
 from support.callers import Callers
 from support.installation import accepted
 from support.waits import until
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    (port,) = free_ports(1)
-    return port
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Terms
 from cluster.operator.certificates.certificates import FOREIGN, TERMS, Certificates, encoded, now
 from cluster.operator.operatorprocess import Operator
-from localcluster.ports import free_ports
 from support.installation import MANAGER
 from support.waits import until
 
@@ -30,12 +29,6 @@ NAMES: Final = {
     "bailiwick-webhook.bailiwick-system.svc",
     "bailiwick-webhook.bailiwick-system.svc.cluster.local",
 }
-
-
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    (port,) = free_ports(1)
-    return port
 
 
 @pytest.fixture(scope="module")

@@ -14,16 +14,9 @@ from bailiwick_operator.certificates.issuer import CertificateIssuer
 from bailiwick_operator.reconcile.certificates import Authority, Leaf, Terms
 from cluster.operator.certificates.certificates import Certificates, configuration
 from cluster.operator.operatorprocess import Operator
-from localcluster.ports import free_ports
 from support.waits import until
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    (port,) = free_ports(1)
-    return port
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from cluster.operator.certificates.certificates import Certificates
 from cluster.operator.operatorprocess import Operator
 from localcluster import build
 from localcluster.controlplane import ControlPlane, Settings
-from localcluster.ports import free_ports
 from support.callers import Callers
 from support.waits import until
 
@@ -19,12 +18,6 @@ def plane() -> Iterator[ControlPlane]:
     flags = ("--feature-gates", "ClusterTrustBundle=false,ClusterTrustBundleProjection=false")
     with ControlPlane(build.ensure(), settings=Settings(apiserver_flags=flags)) as plane:
         yield plane
-
-
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    (port,) = free_ports(1)
-    return port
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from bailiwick_api.accounts import TRUST_BUNDLE, TRUST_SIGNER, Installation
 from bailiwick_operator.certificates import issuer
 from cluster.operator.certificates.certificates import FOREIGN, Certificates, now
 from cluster.operator.operatorprocess import Operator
-from localcluster.ports import free_ports
 from localcluster.rest import Rest
 from support.callers import Callers
 from support.installation import accepted
@@ -25,12 +24,6 @@ from support.waits import until
 BUNDLES: Final = "/apis/certificates.k8s.io/v1/clustertrustbundles"
 OURS: Final = f"{BUNDLES}/{TRUST_BUNDLE}"
 SETTLE_SECONDS: Final = 3
-
-
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    (port,) = free_ports(1)
-    return port
 
 
 @pytest.fixture(scope="module")

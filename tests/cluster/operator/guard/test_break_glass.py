@@ -10,7 +10,6 @@ import pytest
 from bailiwick_api.accounts import GUARD_CONFIG_MAP, Installation
 from bailiwick_api.manifests.guards import STATUS
 from cluster.operator.operatorprocess import Operator
-from localcluster.ports import free_ports
 from localcluster.rest import Rest
 from support.callers import Callers
 from support.guards.sabotage import Guards
@@ -20,11 +19,6 @@ from support.waits import until
 pytestmark = pytest.mark.long
 
 REASONS: Final = ("GuardNotProven", "GuardChanged", "GuardProven")
-
-
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    return free_ports(1)[0]
 
 
 @pytest.fixture(scope="module")

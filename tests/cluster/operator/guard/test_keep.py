@@ -103,11 +103,6 @@ def addresses(callers: Callers, plane: ControlPlane) -> Addresses:
     return addresses
 
 
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    return free_ports(1)[0]
-
-
 @pytest.fixture
 def started(
     new_operator: NewOperator, health_port: int, addresses: Addresses, request: pytest.FixtureRequest

@@ -23,17 +23,10 @@ from cluster.operator.keys.keys import Secret
 from cluster.operator.operatorprocess import Operator
 from demo.ground import KUBECTL
 from localcluster.access import Cluster
-from localcluster.ports import free_ports
 from support.installation import MANAGER
 from support.waits import until
 
 pytestmark = pytest.mark.long
-
-
-@pytest.fixture(scope="module")
-def health_port() -> int:
-    (port,) = free_ports(1)
-    return port
 
 
 @pytest.fixture(scope="module")

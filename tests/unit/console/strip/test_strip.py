@@ -11,6 +11,7 @@ from bailiwick_console.strip.facts import (
     FRESH_SECONDS,
     GuardFact,
     StripFacts,
+    StripItem,
     StripTone,
     WitnessFact,
     guard_fact,
@@ -152,13 +153,22 @@ def test_what_was_read_long_ago_is_not_known_any_more() -> None:
     facts = (GuardFact(NOW), WitnessFact((NOW,), 0, 0, 0))
     assert {tone for _, tone in told(*facts, read=NOW - FRESH_SECONDS)} == {StripTone.GOOD}
     old = told(*facts, read=NOW - FRESH_SECONDS - 60)
-    assert old == [("not known: the API server has not answered for 4m", StripTone.UNKNOWN)] * 2
+    assert old == [("not known: the API server has not answered for 4m", StripTone.UNKNOWN)]
 
 
 def test_nothing_is_known_before_it_was_read() -> None:
     strip = items(None, NOW)
-    assert [one.label for one in strip] == ["Guards", "Logs", "Records lost"]
-    assert {(one.told, one.tone) for one in strip} == {("not known: it is being read", StripTone.UNKNOWN)}
+    assert strip == (StripItem("Guards, logs and records lost", "not known: it is being read", StripTone.UNKNOWN),)
+
+
+def test_what_is_not_known_for_one_reason_is_said_once() -> None:
+    def labels(guard: Any, witness: Any) -> list[str]:  # noqa: ANN401 - facts or texts
+        return [one.label for one in items(StripFacts(guard, witness, NOW, NONE_ENDED), NOW)]
+
+    assert labels("forbidden", "forbidden") == ["Guards, logs and records lost"]
+    assert labels("gone", "forbidden") == ["Guards", "Logs and records lost"]
+    assert labels(GuardFact(NOW), "forbidden") == ["Guards", "Logs and records lost"]
+    assert labels("forbidden", WitnessFact((NOW,), 0, 0, 0)) == ["Guards", "Logs", "Records lost"]
 
 
 def lost(witness: Any, ended: EndedLosses | str = NONE_ENDED) -> tuple[str, StripTone]:  # noqa: ANN401 - fact or text

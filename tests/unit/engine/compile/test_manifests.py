@@ -57,7 +57,8 @@ def test_an_endpoint_without_settings_is_told_once() -> None:
     (told,) = problems(
         policy("crm", "first"), policy("crm", "second"), policy("elsewhere", endpointSettings=settings())
     )
-    assert told == (f"p.yaml:7:13: spec.endpoint: {acceptance.unconfigured_message('crm-api')}", "crm/crm-api")
+    said = f"{acceptance.unconfigured_message('crm-api')}; if a file that was not read has them, add that file"
+    assert told == (f"p.yaml:7:13: spec.endpoint: {said}", "crm/crm-api")
 
 
 def test_a_candidate_in_the_place_of_a_policy_is_no_problem_though_it_carries_settings_too() -> None:

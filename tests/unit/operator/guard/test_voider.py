@@ -28,6 +28,8 @@ REFUSALS: Final[dict[str, ApiResponse | Exception]] = {
     "a policy of somebody else": ApiResponse(403, {"message": "no"}),
     "no longer valid": ApiResponse(422, {"message": "Invalid value"}),
     "no answer": UnreachableError("no answer within 1 s"),
+    "changed on admission": ApiResponse(200, {"metadata": {}, "status": active(counted=[{"reviewer": "dave"}])}),
+    "changed on admission in part": ApiResponse(200, {"metadata": {}, "status": {"phase": "Lapsed", "conditions": []}}),
 }
 
 

@@ -45,6 +45,7 @@ class World:
         self.secrets: dict[str, ApiResponse | Exception] = {}
         self.asked: list[str] = []
         self.sent: list[tuple[str, str]] = []
+        self.types: list[str] = []
         self.hangs: set[str] = set()
         self.offset = timedelta()
 
@@ -64,6 +65,7 @@ class World:
             await asyncio.sleep(10)
             return DeliveryAttempt("failed", "it hangs")
         self.sent.append((target.name, told.id))
+        self.types.append(told.type)
         return DELIVERED
 
     def has(self, namespace: str, **data: str) -> None:
@@ -149,6 +151,25 @@ async def test_a_namespace_hears_of_its_own_grants_alone(world: World) -> None:
         await asyncio.sleep(1)
         assert [target for target, _ in world.sent] == ["chat", "team", "chat"]
     assert set(world.asked) == {"/api/v1/namespaces/crm/secrets/bailiwick-notifications"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "type_"),
+    [
+        ("GuardNotProven", "dev.bailiwick.guard.unproven"),
+        ("GuardChanged", "dev.bailiwick.guard.changed"),
+        ("GuardRecordChanged", "dev.bailiwick.guard.record-changed"),
+        ("GuardProven", "dev.bailiwick.guard.proven"),
+        ("LogInconsistent", "dev.bailiwick.log.refused"),
+        ("LogRejected", "dev.bailiwick.log.refused"),
+    ],
+)
+async def test_the_installation_hears_of_its_guards_and_logs(world: World, reason: str, type_: str) -> None:
+    async with world.running(world.notifier()) as notifier:
+        notifier.tell(EventDraft("Warning", "Prove", reason, "this is why"))
+        await asyncio.sleep(1)
+    assert [target for target, _ in world.sent] == ["chat"]
+    assert world.types == [type_]
 
 
 async def test_a_secret_is_read_when_somebody_is_to_be_told_and_kept_for_a_while(world: World) -> None:

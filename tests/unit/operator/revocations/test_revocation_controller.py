@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from bailiwick_api.serverclock import ServerClock
+from bailiwick_engine.revocations import PartyRevocation, parse
 from bailiwick_kube.responses import ApiResponse
 from bailiwick_kube.transport import ApiRequest, UnreachableError
 from bailiwick_operator.kube import OperatorClient
@@ -156,3 +157,19 @@ async def test_many_changes_have_each_living_grant_judged_once() -> None:
         await settled()
     metadata = living["metadata"]
     assert operator.again == [WorkItem("ApprovalGrant", metadata["namespace"], metadata["name"])]
+
+
+async def test_a_look_for_what_is_past_reads_no_object_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read one takes up to 50 microseconds of the loop, and there may be any number of them."""
+    operator = Operator()
+    operator.take(NOW + timedelta(days=1))
+    reads: list[str] = []
+
+    def read(body: Object) -> PartyRevocation:
+        reads.append(body["metadata"]["name"])
+        return parse(body)
+
+    monkeypatch.setattr(controller, "parse", read)
+    async with running(operator):
+        await settled()
+    assert reads == []
