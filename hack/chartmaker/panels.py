@@ -370,5 +370,18 @@ PANELS: Final = (
             ("max by (scope) (bailiwick_operator_notification_targets_failing{%})", "{{scope}} targets failing"),
         ),
     ),
+    Panel(
+        "Coverage",
+        "none",
+        (
+            ("max by (code) (bailiwick_coverage_findings{%})", "{{code}}"),
+            ("max by (code) (bailiwick_coverage_exempt_findings{%})", "{{code}}, exempt"),
+            (
+                "sum by (outcome) (increase(bailiwick_coverage_counts_total{%}[$__rate_interval]))",
+                "counts, {{outcome}}",
+            ),
+            ("time() - max(bailiwick_coverage_counted_timestamp_seconds{%})", "seconds since the count"),
+        ),
+    ),
     Panel("Since the operator heard of an object", "s", (("max(bailiwick_operator_event_age_seconds{%})", "age"),)),
 )

@@ -42,6 +42,11 @@ _NARROWED: Final = {
         f"  {{{{- if {_SELF_MANAGED} }}}}\n  - bailiwick-ca\n  {{{{- end }}}}\n  - bailiwick-serving\n"
     ),
 }
+# Folders of which every document has one condition.
+_ROOMS: Final = {
+    "guards": (".Values.guards.install", "guards"),
+    "coverage": ("and .Values.rbac.create .Values.coverage.enabled", "operator"),
+}
 _ROLES: Final = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
 
 
@@ -78,7 +83,7 @@ def narrowed(text: str) -> str:
 
 def manifests(installation: Installation) -> dict[str, list[Object]]:
     """Return everything that the models make for an installation, by the file it stands in below `crds/`."""
-    return generate.manifests(installation) | generate.serving(installation)
+    return generate.manifests(installation) | generate.serving(installation) | generate.optional(installation)
 
 
 def _place(path: str) -> str:
@@ -124,8 +129,8 @@ def _switch(path: str, document: Object) -> tuple[str, str]:
     room = path.split("/", maxsplit=1)[0] if "/" in path else "crds"
     if room == "crds" and kind == "CustomResourceDefinition":
         return ".Values.crds.install", "crds"
-    if room == "guards":
-        return ".Values.guards.install", "guards"
+    if room in _ROOMS:
+        return _ROOMS[room]
     if room == "admission" and kind == "ValidatingWebhookConfiguration":
         return ".Values.admission.enabled", "admission"
     if room == "rbac":

@@ -6,6 +6,7 @@ Standing: used by the demo and by the end-to-end tests; knows which files, and i
 from pathlib import Path
 
 from demo.narrator import Narrator
+from demo.s7 import WORKLOADS
 from demo.stack import MANIFESTS, Stack
 
 _CRM = ("examples/crm/accounts.yaml", "examples/crm/policy.yaml", "hack/demo/broad-rights.yaml")
@@ -56,7 +57,7 @@ def await_served(stack: Stack, tell: Narrator) -> None:
 
 def remove(stack: Stack) -> None:
     """Take back everything that was applied."""
-    for files in (*_EXAMPLES, *reversed(MANIFESTS)):
+    for files in ((WORKLOADS,), *_EXAMPLES, *reversed(MANIFESTS)):
         _run(stack, "delete", "--ignore-not-found", "--timeout=50s", *(f"--filename={file}" for file in files))
 
 

@@ -19,6 +19,7 @@ from demo.s2 import S2
 from demo.s3 import S3
 from demo.s4 import S4
 from demo.s5 import CALLERS, EXPORTS, S5
+from demo.s7 import S7
 from demo.stack import Stack
 from localcluster.progress import Progress
 from proxies.envoy import ProxyError, ensure
@@ -51,7 +52,7 @@ def play(stack: Stack, tell: Narrator, program: Path | None) -> bool:
         tell.step(f"An issuer of tokens for people starts, and {_WEBHOOKS} decision points that trust it.")
         deciding = meanwhile.submit(_start_decision_points, stack)
         tell.step("The accounts and policies of the examples are applied.")
-        install.examples(stack, tell, *((envoy.policy(stack),) if program else ()))
+        install.examples(stack, tell, envoy.policy(stack))
         s1 = meanwhile.submit(S1, stack, tell)
         stack.await_guard()
         tell.held("the operator has proven the guards: each refused the dry run that it has to refuse")
@@ -74,6 +75,7 @@ def play(stack: Stack, tell: Narrator, program: Path | None) -> bool:
     S5(stack, tell).play()
     if signed:
         play_signed(tell)
+    S7(stack, tell).play()
     return signed
 
 
@@ -99,6 +101,7 @@ def proven(tell: Narrator, *, by_envoy: bool, signed: bool) -> None:
         "On behalf of a person, an agent can do less than by itself, and a chain no more than any of its hops.",
         f"Of {CALLERS} exports at once over {_WEBHOOKS} processes, exactly {EXPORTS} were allowed: an hour's limit.",
         *(signing if signed else ()),
+        "A Service that asks nobody and a path around a proxy are found, and what is printed closes both.",
     ):
         tell.held(line)
 

@@ -16,6 +16,7 @@ from py_compile import PycInvalidationMode
 from typing import Final
 
 _NOTIFYING: Final = ("bailiwick_operator", "bailiwick_cli")
+_COUNTING: Final = "bailiwick_operator"
 _MODE: Final = PycInvalidationMode.UNCHECKED_HASH
 
 
@@ -25,6 +26,8 @@ def main(package: str) -> int:
     if package in _NOTIFYING:
         # Loads each service of Apprise.
         importlib.import_module("bailiwick_notifications.sending.serviceprocess").load_services()
+    if package == _COUNTING:
+        importlib.import_module(f"{_COUNTING}.coverage.countprocess")
     library = Path(os.environ["PYTHONPATH"])
     files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
     paths = {Path(name) for name in files if name.endswith(".py")} - {Path(__file__)}

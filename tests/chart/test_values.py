@@ -26,6 +26,7 @@ RECORDED: Final[Values] = {
 }
 SCALED: Final[Values] = {"webhook": {"autoscaling": {"enabled": True}}}
 CERT_MANAGER: Final[Values] = {"tls": {"mode": "certManager"}}
+COUNTING: Final[Values] = {"coverage": {"enabled": True}}
 NOTIFYING: Final[Values] = {"notifications": {"namespaceTargets": "all", "consoleURL": "https://a.example"}}
 TWO_OPERATORS: Final[Values] = {"operator": {"replicas": 2}}
 KEY: Final = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIHQznlUg1RO4ZEzPEk2Hn7zqZ7t7mYc2n2u4cZ8V9lD"
@@ -182,6 +183,7 @@ BESIDE: Final[dict[str, Values]] = {
     "reviewers.origins": REGISTRARS,
     "reviewers.installation": REGISTRARS,
     "reviewers.registrars": {"reviewers": {"installation": "production"}},
+    **{name: COUNTING for name in LEAVES if name.startswith("coverage.") and name != "coverage.enabled"},
     **{name: WITH_CONSOLE for name in LEAVES if name.startswith("console.")},
     "console.enabled": CONSOLE,
     "console.tls.issuerRef": charts.merged(

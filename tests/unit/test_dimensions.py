@@ -34,10 +34,10 @@ from bailiwick_evidence.derive.choices import Choices, Unknowns, standing_in
 from bailiwick_evidence.derive.texts import KnownEndpoint
 from bailiwick_evidence.replay.pairs import EndpointPair
 from bailiwick_evidence.replay.projections import Projection
-from bailiwick_governance.rights.circumstances import CallPlace
-from bailiwick_governance.rights.questions import who_can
 from bailiwick_regions.change import ChangeClass
 from bailiwick_regions.compare import compare, worst
+from bailiwick_regions.rights.circumstances import CallPlace
+from bailiwick_regions.rights.questions import who_can
 from bailiwick_webhook.record.line import RecordLines
 from support.objects import Object, gated_rule, rule, settings, subject
 from support.records import lines_of

@@ -14,7 +14,12 @@ ROOT: Final = Path(__file__).parents[2]
 PEOPLES: Final = ("bailiwick_governance", "bailiwick_console", "bailiwick_cli")
 # Each image: the folder of its Dockerfile, its lock, the package that it runs, and the packages that it leaves out.
 IMAGES: Final = {
-    "webhook": ("webhook", "webhook", "bailiwick_webhook", ("bailiwick_operator", *PEOPLES, "bailiwick")),
+    "webhook": (
+        "webhook",
+        "webhook",
+        "bailiwick_webhook",
+        ("bailiwick_operator", "bailiwick_coverage", *PEOPLES, "bailiwick"),
+    ),
     "operator": ("operator", "operator", "bailiwick_operator", ("bailiwick_webhook", *PEOPLES, "bailiwick")),
     "mcp-gateway": ("sdk", "gateway", "bailiwick.mcp.gateway", ("bailiwick_*",)),
     "cli": ("cli", "cli", "bailiwick_cli", ("bailiwick_webhook", "bailiwick_operator", "bailiwick")),

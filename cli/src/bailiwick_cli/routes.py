@@ -22,8 +22,8 @@ from bailiwick_engine.approval.display import visible
 from bailiwick_governance import markdown
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.errors import ApiError
-from bailiwick_governance.rights.answers import AccessRow
 from bailiwick_kube.paths import object_path
+from bailiwick_regions.rights.answers import AccessRow
 
 MOST_REVIEWS: Final = 2_000
 _MOST_ACCOUNTS: Final = 10

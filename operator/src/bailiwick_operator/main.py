@@ -25,6 +25,7 @@ from bailiwick_kube.transport import Transport, UnreachableError
 from bailiwick_notifications.addresses import AddressRule
 from bailiwick_notifications.sending.sender import NotificationSender
 from bailiwick_operator.certificates.keeper import ExternalCertificate, Keeper, SelfManaged
+from bailiwick_operator.coverage.counter import CoverageCounter
 from bailiwick_operator.evidence.checkpoints import CheckpointClient
 from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.evidence.ledger import OperatorLedger, output
@@ -132,7 +133,14 @@ async def operate(settings: OperatorSettings, where: Access) -> int:
             notifier = _notifier(settings, kube, clock, leadership)
             leadership.add_mark(lambda: notifier.mark, NOTIFIED)
             connect = partial(_connect, where, min(_ASK_SECONDS, settings.request_timeout))
-            leader = _leader(settings, kube, clock, asker, ledger, observation, notifier, connect)
+            coverage = CoverageCounter(
+                settings.coverage,
+                where,
+                namespace=settings.installation.namespace,
+                timeout=settings.request_timeout,
+                now=lambda: clock.local_now().timestamp(),
+            )
+            leader = _leader(settings, kube, clock, asker, ledger, observation, notifier, connect, coverage)
             health.lead(leader, _watched(settings, leader))
             watch = _watch(where, kube, leader.reconciler)
             code = await _until_it_ends(_lead(leader, watch, leadership, settings.relist_interval, stop))
@@ -200,6 +208,7 @@ def _leader(  # noqa: PLR0913, PLR0917 - all that the parts are made with
     observation: UsageObservation,
     notifier: Notifier,
     connect: Callable[[str], Transport],
+    coverage: CoverageCounter,
 ) -> Leader:
     """Return the parts of a leader. Each part is made with all that it needs, so lower layers come first.
 
@@ -289,6 +298,7 @@ def _leader(  # noqa: PLR0913, PLR0917 - all that the parts are made with
         sweeper,
         keep,
         SignalReceivers(settings.signals, kube, clock),
+        coverage,
     )
 
 
@@ -315,6 +325,7 @@ async def _lead(leader: Leader, watch: KopfWatch, leadership: Leadership, relist
         tasks.create_task(leader.witness.run())
         tasks.create_task(leader.sweeper.run())
         tasks.create_task(leader.signals.run())
+        tasks.create_task(leader.coverage.run())
         tasks.create_task(leader.events.run())
         tasks.create_task(leader.notifier.run())
         tasks.create_task(leader.reconciler.run(relist))

@@ -20,7 +20,8 @@ from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.budget.ledger import Budget
 from bailiwick_engine.compile import schemaerrors
 from bailiwick_engine.signatures.registrars import NO_REGISTRARS, Registrars, RegistrarsError, make_registrars
-from bailiwick_operator import notifyflags
+from bailiwick_operator import coverageflags, notifyflags
+from bailiwick_operator.coverageflags import CoverageSettings
 from bailiwick_operator.flagvalues import is_name, is_url
 from bailiwick_operator.notifyflags import NotifySettings
 from bailiwick_operator.reconcile.certificates import Terms
@@ -62,7 +63,7 @@ class OperatorSettings:
     `replicas` are the status URLs of the decision point's processes; none: those of `webhook_service`. `issuers`: for
     each configured issuer, how its people are named; None: issuers are not configured. `signals`: the issuers whose
     signals are received. `witness_interval` 0 means: the
-    logs of the decision point are not witnessed. `ledger_file` None means: stdout.
+    logs of the decision point are not witnessed. `ledger_file` None means: stdout. `coverage` None: it is not counted.
     """
 
     installation: Installation
@@ -91,6 +92,7 @@ class OperatorSettings:
     budget: Budget = Budget()  # noqa: RUF009 - frozen
     notify: NotifySettings = NotifySettings()  # noqa: RUF009 - frozen
     registrars: Registrars = NO_REGISTRARS
+    coverage: CoverageSettings | None = None
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> OperatorSettings:
@@ -157,6 +159,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         ),
         notify=notifyflags.read(options),
         registrars=registrars,
+        coverage=coverageflags.read(options),
     )
 
 
@@ -227,7 +230,8 @@ def _problem(options: argparse.Namespace) -> str | None:
             not prefix or prefix.startswith("system:") for prefix in prefixes
         ),
     }
-    return next((problem for problem, holds in problems.items() if holds), None) or notifyflags.problem(options)
+    found = next((problem for problem, holds in problems.items() if holds), None)
+    return found or notifyflags.problem(options) or coverageflags.problem(options)
 
 
 def _flag(name: str) -> str:
@@ -306,7 +310,6 @@ def flag_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="kubeconfig with the server, CA, and token or tokenFile (default: the projected token of the pod)",
     )
     text("webhook-service", _DEFAULTS.webhook_name, "Service of the decision point, to poll its ready processes")
-    replicas = [url for url in from_environment("replica", "").split(",") if url]
     parser.add_argument(
         "--replica",
         action="append",
@@ -388,6 +391,7 @@ def flag_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         help="file that the operator's own log is appended to (default: stdout)",
     )
     notifyflags.add(parser, from_environment)
+    coverageflags.add(parser, from_environment)
     number("health-port", int, 0, "port of /healthz and /metrics; 0 disables it")
     parser.add_argument(
         "--log-level",
@@ -397,7 +401,7 @@ def flag_parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     )
     parser.set_defaults(
         environment_prefixes=prefixes,
-        environment_replicas=replicas,
+        environment_replicas=[url for url in from_environment("replica", "").split(",") if url],
         environment_names=names,
         environment_origins=_add_registrars(parser, from_environment),
     )

@@ -13,8 +13,8 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from bailiwick_governance.coverage.networkpolicies import Network, TrafficEnd, parse_policies
-from bailiwick_governance.inventory import objects
+from bailiwick_coverage.inventory import objects
+from bailiwick_coverage.networkpolicies import Network, TrafficEnd, parse_policies
 from localcluster import build
 
 # It takes two minutes where nothing of Go was ever built.

@@ -13,7 +13,7 @@ from bailiwick_console.endpoints.graphpage import GraphPage
 from bailiwick_console.endpoints.matrixpage import MatrixCell
 from bailiwick_console.endpoints.source import EndpointReading
 from bailiwick_console.markup.addressnames import name_of
-from bailiwick_governance.rights.matrix import AccessMatrix
+from bailiwick_regions.rights.matrix import AccessMatrix
 from property.regions.test_diffs import policies
 from property.regions.test_rights import KEY, crowds, endpoint_of, of_people
 from unit.engine.cases import NOW

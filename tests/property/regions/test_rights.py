@@ -18,11 +18,11 @@ from bailiwick_engine.names import NameSet
 from bailiwick_engine.policy.model import CompiledCondition, CompiledRule
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.truth import Truth
-from bailiwick_governance.rights.answers import AccessRow
-from bailiwick_governance.rights.circumstances import CallPlace
-from bailiwick_governance.rights.matrix import AccessMatrix, MatrixSubject
-from bailiwick_governance.rights.outcomes import AccessLevel
-from bailiwick_governance.rights.questions import what_can, who_can
+from bailiwick_regions.rights.answers import AccessRow
+from bailiwick_regions.rights.circumstances import CallPlace
+from bailiwick_regions.rights.matrix import AccessMatrix, MatrixSubject
+from bailiwick_regions.rights.outcomes import AccessLevel
+from bailiwick_regions.rights.questions import what_can, who_can
 from property.regions.kindworld import level
 from property.regions.test_diffs import (
     ACCOUNTS,

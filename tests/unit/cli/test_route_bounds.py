@@ -7,11 +7,11 @@ import pytest
 from bailiwick_cli.routes import IndirectRoute, RouteReport, indirect_routes
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.errors import ApiError
-from bailiwick_governance.rights.circumstances import CallPlace
-from bailiwick_governance.rights.questions import who_can
+from bailiwick_regions.rights.circumstances import CallPlace
+from bailiwick_regions.rights.questions import who_can
 from support.objects import gated_rule, rule
 from unit.engine.cases import NOW
-from unit.governance.rights.test_rights import KEY, endpoint
+from unit.regions.rights.test_rights import KEY, endpoint
 
 SUBJECTS = [
     {"kind": "User", "name": "mallory"},

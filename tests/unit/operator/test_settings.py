@@ -9,6 +9,7 @@ import pytest
 from bailiwick_api.issuers import mapped_issuers
 from bailiwick_api.usernames import UsernameTemplate
 from bailiwick_engine.budget.ledger import Budget
+from bailiwick_operator.coverageflags import CoverageSettings
 from bailiwick_operator.reconcile.certificates import Terms
 from bailiwick_operator.reconcile.keys import KeyRotation
 from bailiwick_operator.reconcile.retention import RetentionPeriods
@@ -141,6 +142,12 @@ def test_flags_are_taken(tmp_path: Path) -> None:
     assert (settings.proof_interval, settings.health_port) == (5, 8081)
 
 
+def test_coverage_is_not_counted_unless_a_flag_says_so() -> None:
+    assert parse([], {}).coverage is None
+    assert parse(["--coverage", "true"], {}).coverage == CoverageSettings(600, 120, 128 << 20)
+    assert parse(["--coverage-timeout", "20"], {"BAILIWICK_COVERAGE": "true"}).coverage == CoverageSettings(timeout=20)
+
+
 def test_variables_are_taken_and_flags_win() -> None:
     variables = {
         "BAILIWICK_NAMESPACE": "there",
@@ -194,6 +201,11 @@ def test_variables_are_taken_and_flags_win() -> None:
         (["--human-username-prefix", "system:x"], "must not begin with system:"),
         (["--human-username-prefix", ""], "must not be empty"),
         (["--log-level", "loud"], "invalid choice"),
+        (["--coverage", "maybe"], "invalid choice"),
+        (["--coverage-timeout", "601"], "--coverage-timeout must be between 10 seconds and --coverage-interval"),
+        (["--coverage-timeout", "nan"], "--coverage-timeout must be between 10 seconds and --coverage-interval"),
+        (["--coverage-interval", "inf"], "which must be at most one day"),
+        (["--coverage-memory-bytes", "1"], "--coverage-memory-bytes must be at least 67108864"),
         (["--proof", "5"], "unrecognized arguments"),
         (["now"], "unrecognized arguments"),
     ],

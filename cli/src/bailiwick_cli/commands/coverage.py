@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -21,18 +20,18 @@ from bailiwick_cli.options import Flags
 from bailiwick_cli.verbs.coverageverbs import CoverageFailOn, CoverageFlags, CoverageOutput
 from bailiwick_cli.views import coveragepage, coverageview
 from bailiwick_cli.views.coverageview import ClusterCoverage
+from bailiwick_coverage.facts import ApiOperation, ClusterFacts
+from bailiwick_coverage.inventory.words import default_words
+from bailiwick_coverage.report import CoverageQuestion, examine
+from bailiwick_coverage.ungatedactions import parse_words
 from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.arguments import seconds
-from bailiwick_governance.coverage.facts import ApiOperation, ClusterFacts
-from bailiwick_governance.coverage.report import CoverageQuestion, examine
-from bailiwick_governance.coverage.ungated import parse_words
 from bailiwick_governance.display import talk
 from bailiwick_governance.inventory.apisurface import read_mcp, read_openapi
-from bailiwick_governance.inventory.clusterfacts import read_facts
+from bailiwick_governance.inventory.clusterreading import read_cluster
 from bailiwick_governance.sources import policies
 
-_WORDS: Final = "irreversible.txt"
 _NOT_SEEN: Final = (
     "note: a NetworkPolicy has no effect unless the network of the cluster enforces it, which coverage cannot see"
 )
@@ -105,7 +104,7 @@ def _facts(options: CoverageFlags, context: str | None) -> tuple[ClusterClient, 
     )
     cluster = connect(one)
     asked = None if options.all_namespaces else namespaces or [cluster.namespace]
-    return cluster, read_facts(cluster, asked, options.installation)
+    return cluster, read_cluster(cluster, asked, options.installation)
 
 
 def _operations(options: CoverageFlags, facts: ClusterFacts) -> tuple[tuple[ApiOperation, ...], EndpointKey | None]:
@@ -127,12 +126,10 @@ def _target(wanted: str | None, facts: ClusterFacts) -> EndpointKey:
 
 
 def _words(name: str | None) -> tuple[str, ...]:
+    if name is None:
+        return default_words()
     try:
-        text = (
-            (files("bailiwick_governance.coverage") / _WORDS).read_text(encoding="utf-8")
-            if name is None
-            else Path(name).read_text(encoding="utf-8")
-        )
+        text = Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CliError(f"--words: {name} cannot be read: {error}") from error
     words = parse_words(text)

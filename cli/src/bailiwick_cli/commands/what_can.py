@@ -17,10 +17,10 @@ from bailiwick_engine.policy.dimensions.atom import FRESH
 from bailiwick_engine.policy.snapshot import CompiledEndpoint
 from bailiwick_governance import arguments
 from bailiwick_governance.display import talk
-from bailiwick_governance.rights.answers import AccessAnswer
-from bailiwick_governance.rights.questions import what_can
 from bailiwick_governance.views.rightsview import RightsView, notes
 from bailiwick_regions.parties import is_accepted
+from bailiwick_regions.rights.answers import AccessAnswer
+from bailiwick_regions.rights.questions import what_can
 
 
 def run(options: WhatCanFlags) -> int:

@@ -14,9 +14,9 @@ from bailiwick_cli.sources.policysources import source_of
 from bailiwick_cli.verbs.askverbs import WhoCanFlags
 from bailiwick_governance import arguments
 from bailiwick_governance.display import talk
-from bailiwick_governance.rights.circumstances import CallPlace
-from bailiwick_governance.rights.questions import who_can
 from bailiwick_governance.views.rightsview import RightsView
+from bailiwick_regions.rights.circumstances import CallPlace
+from bailiwick_regions.rights.questions import who_can
 
 
 def run(options: WhoCanFlags) -> int:

@@ -11,10 +11,10 @@ from typing import Final
 from xml.etree import ElementTree
 
 from bailiwick_api.serviceaccounts import ServiceAccountName
+from bailiwick_coverage.findings import CoverageCode
+from bailiwick_coverage.protection import ProtectionKind
+from bailiwick_coverage.report import CoverageReport, ServiceRow
 from bailiwick_engine.approval.display import visible
-from bailiwick_governance.coverage.findings import CoverageCode
-from bailiwick_governance.coverage.protection import ProtectionKind
-from bailiwick_governance.coverage.report import CoverageReport, ServiceRow
 from bailiwick_governance.views.columndrawing import ColumnEdge, ColumnNode, DrawnBox, draw_columns
 
 MOST_SERVICES: Final = 40

@@ -12,10 +12,10 @@ import yaml
 
 from bailiwick_cli import output
 from bailiwick_cli.views.coveragepicture import mermaid, picture_of
+from bailiwick_coverage.findings import CoverageCode, CoverageFinding, CoverageFix
+from bailiwick_coverage.protection import ProtectionKind
+from bailiwick_coverage.report import CoverageReport, ServiceRow, count_codes
 from bailiwick_engine.approval.display import visible
-from bailiwick_governance.coverage.findings import CoverageCode, CoverageFinding, CoverageFix
-from bailiwick_governance.coverage.protection import ProtectionKind
-from bailiwick_governance.coverage.report import CoverageReport, ServiceRow, count_codes
 from bailiwick_governance.display import Line
 from bailiwick_governance.markdown import plain, table
 

@@ -16,11 +16,11 @@ from bailiwick_console.markup.listpages import ShownPart, page_of
 from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.dimensions.atom import TooManyError
 from bailiwick_evidence.usage.scopes import RuleScope
-from bailiwick_governance.rights.answers import AccessRow
-from bailiwick_governance.rights.matrix import AccessMatrix
-from bailiwick_governance.rights.questions import what_can
 from bailiwick_governance.suggestion.report import SuggestionReport
 from bailiwick_governance.views import rightsview
+from bailiwick_regions.rights.answers import AccessRow
+from bailiwick_regions.rights.matrix import AccessMatrix
+from bailiwick_regions.rights.questions import what_can
 
 ENDPOINTS: Final = 10
 _MOST: Final = 40_000

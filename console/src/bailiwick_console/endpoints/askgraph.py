@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bailiwick_console.endpoints.matrixpage import PageCells, circumstances
-from bailiwick_governance.rights.answers import AccessRow
-from bailiwick_governance.rights.matrix import AccessMatrix, Cell, MatrixSubject
-from bailiwick_governance.rights.outcomes import AccessLevel, AccessWay
+from bailiwick_regions.rights.answers import AccessRow
+from bailiwick_regions.rights.matrix import AccessMatrix, Cell, MatrixSubject
+from bailiwick_regions.rights.outcomes import AccessLevel, AccessWay
 
 
 class AskKind(StrEnum):

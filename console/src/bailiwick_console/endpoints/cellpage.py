@@ -18,9 +18,9 @@ from bailiwick_console.markup.listpages import ShownPart, page_of
 from bailiwick_engine.policy.model import CompiledRule
 from bailiwick_governance.apiserver.cluster import Object
 from bailiwick_governance.grants.grantview import gate_terms
-from bailiwick_governance.rights.matrix import AccessMatrix, MatrixSubject
 from bailiwick_governance.views import rightsview
 from bailiwick_regions.atoms import describe_labels
+from bailiwick_regions.rights.matrix import AccessMatrix, MatrixSubject
 
 RULES: Final = 20
 

@@ -19,9 +19,9 @@ from bailiwick_engine.keys import Key
 from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_governance import lookalikes
 from bailiwick_governance.display import show_escaped
-from bailiwick_governance.rights.matrix import OTHERS, AccessMatrix, MatrixSubject, named_keys
 from bailiwick_governance.views.columndrawing import ColumnDrawing, ColumnEdge, ColumnNode, draw_columns
 from bailiwick_regions.atoms import describe_labels
+from bailiwick_regions.rights.matrix import OTHERS, AccessMatrix, MatrixSubject, named_keys
 
 CALLERS: Final = 25
 MOST_EDGES: Final = 40

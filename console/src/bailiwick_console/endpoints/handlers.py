@@ -16,7 +16,7 @@ from bailiwick_console.grants.source import AbsentError
 from bailiwick_console.markup.listpages import page_of
 from bailiwick_console.visits.visitor import VISITOR
 from bailiwick_engine.policy.dimensions.atom import TooManyError
-from bailiwick_governance.rights.matrix import AccessMatrix
+from bailiwick_regions.rights.matrix import AccessMatrix
 
 _PATH: Final = "/endpoints/{namespace}/{endpoint}"
 _POLICIES: Final = 50

@@ -11,10 +11,10 @@ from typing import Final
 from bailiwick_console.markup.addressnames import name_of
 from bailiwick_console.markup.listpages import ShownPart, page_of
 from bailiwick_engine import keys
-from bailiwick_governance.rights.answers import AccessRow
-from bailiwick_governance.rights.matrix import MOST_OF_A_CELL, AccessMatrix, Cell, MatrixSubject
-from bailiwick_governance.rights.outcomes import AccessLevel, AccessWay
 from bailiwick_regions.atoms import describe_labels
+from bailiwick_regions.rights.answers import AccessRow
+from bailiwick_regions.rights.matrix import MOST_OF_A_CELL, AccessMatrix, Cell, MatrixSubject
+from bailiwick_regions.rights.outcomes import AccessLevel, AccessWay
 
 ROWS: Final = 25
 COLUMNS: Final = 10

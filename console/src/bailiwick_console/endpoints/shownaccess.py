@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_governance.display import Line
-from bailiwick_governance.rights.answers import AccessRow
 from bailiwick_governance.views.rightsview import RightsView
+from bailiwick_regions.rights.answers import AccessRow
 
 MOST_ROWS: Final = 100
 _COLUMNS: Final = (("ACTION", "action"), ("RESOURCE", "resource"))

@@ -11,8 +11,8 @@ from bailiwick_console.endpoints import matrixpage
 from bailiwick_console.endpoints.matrixpage import COLUMNS, MatrixRow
 from bailiwick_console.markup.addressnames import name_of
 from bailiwick_console.markup.listpages import ShownPart, page_of
-from bailiwick_governance.rights.matrix import MOST_OF_A_CELL, AccessMatrix
 from bailiwick_regions.atoms import describe_labels
+from bailiwick_regions.rights.matrix import MOST_OF_A_CELL, AccessMatrix
 
 _MOST: Final = 60_000
 

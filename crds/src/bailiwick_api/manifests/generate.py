@@ -46,6 +46,14 @@ def serving(installation: Installation) -> dict[str, list[dict[str, Any]]]:
     return {"admission/policies.yaml": [admission.policies(installation)]}
 
 
+def optional(installation: Installation) -> dict[str, list[dict[str, Any]]]:
+    """Return the files of what an installation has only if it wants it, by their paths below `crds/`.
+
+    They are not in `manifests`: they give rights that other installations do not need.
+    """
+    return {"coverage/operator.yaml": rbac.coverage(installation)}
+
+
 def on_disk() -> dict[str, str]:
     """Return the files for the disk of each API server, by their paths below `crds/`.
 
@@ -77,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; print what differs and exit 1")
     parser.add_argument("--out", type=Path, default=Path("crds"), help="folder of the manifests (default: crds)")
     options = parser.parse_args(arguments)
-    applied = manifests(Installation()) | serving(Installation())
+    applied = manifests(Installation()) | serving(Installation()) | optional(Installation())
     texts = {path: render(documents) for path, documents in applied.items()} | on_disk()
     files = {options.out / path: text for path, text in texts.items()}
     stray = set(options.out.rglob("*.yaml")) - set(files)

@@ -187,6 +187,32 @@ def operator(installation: Installation) -> list[dict[str, Any]]:
     ]
 
 
+def coverage(installation: Installation) -> list[dict[str, Any]]:
+    """Return the role by which the operator counts the findings of coverage, and its binding.
+
+    It lists and does nothing else, and it lists no Secrets and no ConfigMaps. An installation that does not count
+    coverage has none of these rights.
+    """
+    read = ["list"]
+    return _cluster_role(
+        installation,
+        installation.operator_name,
+        [
+            _rule("", ["namespaces", "pods", "serviceaccounts", "services"], read),
+            _rule("discovery.k8s.io", ["endpointslices"], read),
+            _rule("networking.k8s.io", ["ingresses", "networkpolicies"], read),
+            _rule("gateway.networking.k8s.io", ["grpcroutes", "httproutes"], read),
+            _rule(
+                "policy.networking.k8s.io",
+                ["adminnetworkpolicies", "baselineadminnetworkpolicies", "clusternetworkpolicies"],
+                read,
+            ),
+            _rule(_RBAC, ["clusterrolebindings", "clusterroles", "rolebindings", "roles"], read),
+        ],
+        role=f"{installation.operator_name}-coverage",
+    )
+
+
 def people() -> list[dict[str, Any]]:
     """Return the roles that an administrator binds, in a namespace, to people and groups."""
     return [
@@ -252,14 +278,18 @@ def _bare_role(name: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
     return {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
 
 
-def _cluster_role(installation: Installation, name: str, rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _cluster_role(
+    installation: Installation, name: str, rules: list[dict[str, Any]], role: str | None = None
+) -> list[dict[str, Any]]:
+    """Return a role of an account, and its binding. `role` None: both have the name of the account."""
+    role = role or name
     return [
-        _bare_role(name, rules),
+        _bare_role(role, rules),
         {
             "apiVersion": f"{_RBAC}/v1",
             "kind": "ClusterRoleBinding",
-            "metadata": {"name": name},
-            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": name},
+            "metadata": {"name": role},
+            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role},
             "subjects": [_account(installation, name)],
         },
     ]

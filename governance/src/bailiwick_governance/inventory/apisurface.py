@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import urllib3
 import yaml
 
+from bailiwick_coverage.facts import ApiOperation
 from bailiwick_engine.policy.mcpmessages import message_call
 from bailiwick_engine.policy.routes import RouteMatch, RouteRefusal
 from bailiwick_engine.policy.snapshot import CompiledEndpoint, EndpointKey
-from bailiwick_governance.coverage.facts import ApiOperation
 from bailiwick_governance.errors import UserError
 
 if TYPE_CHECKING:

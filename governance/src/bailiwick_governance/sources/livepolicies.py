@@ -15,9 +15,9 @@ from bailiwick_api.documents import policyfiles
 from bailiwick_api.documents.policyfiles import File
 from bailiwick_api.kinds.meta import API_VERSION
 from bailiwick_engine.approval.display import visible
+from bailiwick_engine.compile.listing import budget_excess
 from bailiwick_governance.apiserver.cluster import ClusterClient, policies_path
 from bailiwick_governance.errors import UserError
-from bailiwick_governance.sources.clusterpolicies import budget_excess
 from bailiwick_kube.paths import data_path
 
 _POLICY: Final = "EndpointPolicy"

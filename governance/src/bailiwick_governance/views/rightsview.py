@@ -16,10 +16,10 @@ from bailiwick_engine.truth import UNKNOWN, Truth
 from bailiwick_governance import markdown
 from bailiwick_governance.display import Line
 from bailiwick_governance.grants.grantview import gate_terms
-from bailiwick_governance.rights.answers import AccessRow
-from bailiwick_governance.rights.outcomes import AccessLevel, GivenCondition
 from bailiwick_governance.sources.policysides import RulePlaces
 from bailiwick_regions.atoms import describe_labels
+from bailiwick_regions.rights.answers import AccessRow
+from bailiwick_regions.rights.outcomes import AccessLevel, GivenCondition
 
 _STYLES: Final = {AccessLevel.ALLOW: "green", AccessLevel.APPROVAL: "yellow"}
 _DENIED: Final = "deny"

@@ -9,10 +9,10 @@ import resource
 import ssl
 import sys
 import sysconfig
-from pathlib import Path
 from typing import Final
 
 from bailiwick_notifications.addresses import AddressRefusedError, AddressRule
+from bailiwick_process.memorylimit import limit_memory
 
 _NEVER: Final = (
     *("subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system", "os.spawn", "pty.", "ctypes."),
@@ -28,8 +28,6 @@ _WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CPU_SECONDS: Final = 20
 _MORE_BYTES: Final = 64 << 20
 """Of memory, beside what it holds when it is confined. A message takes 2 MB of it, and TLS and threads fit as well."""
-_STATUS: Final = Path("/proc/self/status")
-_FIRST_TO_END: Final = Path("/proc/self/oom_score_adj")
 
 
 class ConfinementError(PermissionError):
@@ -57,11 +55,8 @@ class Confinement:
 
     def begin(self) -> None:
         """Confine this process for good. Where there is no /proc, as on a desktop, memory is not limited."""
-        if _STATUS.exists():
-            # What somebody answers is read whole: it must end this process, and not the operator in its container.
-            most = _bytes_of_data() + _MORE_BYTES
-            resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-            _FIRST_TO_END.write_text("1000")
+        # What somebody answers is read whole: it must end this process, and not the operator in its container.
+        limit_memory(_MORE_BYTES)
         # No file of any length can be written, whatever opened it; pipes are not files.
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
@@ -99,9 +94,3 @@ class Confinement:
     def _refuse(self, why: str) -> None:
         self.refused.append(why)
         raise ConfinementError(why)
-
-
-def _bytes_of_data() -> int:
-    """Return what this process holds that it could write to."""
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmData:"))
-    return int(line.split()[1]) << 10

@@ -24,6 +24,7 @@ _FOLLOWING: Final = {
     "witness": "not leading",
     "histories": "not leading",
     "notifications": "not leading",
+    "coverage": "not leading",
 }
 
 
@@ -144,6 +145,7 @@ def _parts(leader: Leader) -> dict[str, str]:
         "histories": leader.sweeper.problem or "ok",
         "signals": leader.signals.problem or ("ok" if leader.signals.counts else "off"),
         "notifications": leader.notifier.problem or ("ok" if leader.notifier.on else "off"),
+        "coverage": leader.coverage.problem or ("ok" if leader.coverage.settings else "off"),
     }
 
 

@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric as Family
 from prometheus_client.registry import Collector
 
+from bailiwick_coverage.findings import CoverageCode
 from bailiwick_operator.certificates.keeper import Keeper
+from bailiwick_operator.coverage.counter import COUNT_OUTCOMES, CoverageCounter
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.witness import Witness
 from bailiwick_operator.grants.backlog import BOUNDS, OUTCOMES as DECISIONS, PendingGrants
@@ -214,6 +216,34 @@ SIGNALLED: Final = Metric(
     (_ISSUER,),
 )
 
+_CODES: Final = tuple(code.value for code in CoverageCode)
+FINDINGS: Final = Metric(
+    "bailiwick_coverage_findings",
+    "gauge",
+    "Findings of coverage when the operator last counted them, which it does with --coverage true alone. To name their"
+    " objects, run `kubectl bailiwick coverage -A`. unknown: what could not be examined. Without samples before the"
+    " first count.",
+    (("code", _CODES),),
+)
+EXEMPT: Final = Metric(
+    "bailiwick_coverage_exempt_findings",
+    "gauge",
+    "Findings of coverage that annotations of their objects took out when they were last counted.",
+    (("code", _CODES),),
+)
+COUNTED: Final = Metric(
+    "bailiwick_coverage_counted_timestamp_seconds",
+    "gauge",
+    "When the findings of coverage were last counted. A count that fails leaves the findings and this time unchanged.",
+)
+COUNTS: Final = Metric(
+    "bailiwick_coverage_counts_total",
+    "counter",
+    "Attempts to count the findings of coverage. failed: the log says why. timeout: it took longer than"
+    " --coverage-timeout, and was ended.",
+    (("outcome", COUNT_OUTCOMES),),
+)
+
 METRICS: Final = (
     *(LEADING, GUARD, FALLS, VOIDED, NAMED, KEEP, CLOCK, AHEAD, KEYS, OBJECTS, WRITES, GHOSTS, EVENT_AGE, DROPPED),
     *(PENDING, PENDING_MOST, PENDING_AGE, DECIDED),
@@ -221,6 +251,7 @@ METRICS: Final = (
     *(NOTIFIED, UNNOTIFIED, FAILING),
     *(HISTORIES, UNDATED, SWEPT),
     *(SIGNALS, SIGNALLED),
+    *(FINDINGS, EXEMPT, COUNTED, COUNTS),
 )
 
 
@@ -242,6 +273,7 @@ class Leader:
     sweeper: HistorySweeper
     keep: KeepWatch
     signals: SignalReceivers
+    coverage: CoverageCounter
 
 
 class Metrics(Collector):
@@ -290,6 +322,15 @@ class Metrics(Collector):
         yield from _notifications(self._leader.notifier)
         yield from _histories(self._leader.sweeper)
         yield from _signals(self._leader.signals.counts)
+        yield from _coverage(self._leader.coverage)
+
+
+def _coverage(counter: CoverageCounter) -> Iterator[Family]:
+    counts, counted = counter.counts, counter.outcomes
+    yield _gauge(FINDINGS, [((code.value,), n) for code, n in counts.findings.items()] if counts else [])
+    yield _gauge(EXEMPT, [((code.value,), n) for code, n in counts.exempt.items()] if counts else [])
+    yield _gauge(COUNTED, [((), counts.at)] if counts else [])
+    yield _counter(COUNTS, [((name,), counted[name]) for name in COUNT_OUTCOMES] if counter.settings else [])
 
 
 def _signals(counts: Iterable[SignalCounts]) -> Iterator[Family]:

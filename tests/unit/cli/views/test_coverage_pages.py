@@ -7,9 +7,9 @@ import yaml
 
 from bailiwick_cli.views import coveragepage, coverageview
 from bailiwick_cli.views.coverageview import ClusterCoverage
-from bailiwick_governance.coverage.facts import ClusterFacts, ObjectRef
-from bailiwick_governance.coverage.findings import CoverageCode, CoverageFinding, CoverageFix
-from bailiwick_governance.coverage.report import CoverageReport
+from bailiwick_coverage.facts import ClusterFacts, ObjectRef
+from bailiwick_coverage.findings import CoverageCode, CoverageFinding, CoverageFix
+from bailiwick_coverage.report import CoverageReport
 
 HOSTILE: Final = '"><script>alert(1)</script> | `x` \n# kind: Pod\u202e'
 

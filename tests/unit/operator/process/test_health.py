@@ -24,7 +24,9 @@ def leader(problem: str | None = None) -> Leader:
     signals = SimpleNamespace(problem=None, counts=())
     notifier = SimpleNamespace(problem=None, on=False)
     keep = SimpleNamespace(state=KeepState(2, 1, 0, "one has none"))
-    leading = SimpleNamespace(guard=guard, notifier=notifier, keep=keep, signals=signals, **others)
+    coverage = SimpleNamespace(problem=None, settings=None)
+    parts = {"guard": guard, "notifier": notifier, "keep": keep, "signals": signals, "coverage": coverage}
+    leading = SimpleNamespace(**parts, **others)
     return cast("Leader", leading)
 
 
@@ -59,6 +61,7 @@ def test_a_broken_guard_is_told_and_is_no_reason_to_restart() -> None:
             "histories": "ok",
             "signals": "off",
             "notifications": "off",
+            "coverage": "off",
             "certificateNotAfter": None,
             "lastProgressSeconds": {"lease": 0.0},
         },

@@ -1,6 +1,7 @@
 """The operator's metrics: the table says all that there can be, and only a leader speaks for the installation."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -11,6 +12,9 @@ from bailiwick_api.accounts import CANARY_GRANT
 from bailiwick_api.issuers import IssuerConfig
 from bailiwick_api.manifests.canary import canary
 from bailiwick_api.times import stamp
+from bailiwick_coverage.findings import CoverageCode
+from bailiwick_operator.coverage.counter import CoverageCounter, CoverageCounts
+from bailiwick_operator.coverageflags import CoverageSettings
 from bailiwick_operator.evidence.chronicle import Chronicle
 from bailiwick_operator.evidence.ledger import OperatorLedger
 from bailiwick_operator.evidence.witness import Witness, WitnessParts
@@ -91,6 +95,8 @@ def leading() -> tuple[Metrics, Leader]:
     sweeper = HistorySweeper(api.client, clock)
     keep = KeepWatch(api.client, INSTALLATION, cast("Any", None), interval=60)
     signals = SignalReceivers([CORP], api.client, clock)
+    coverage = CoverageCounter(CoverageSettings(), cast("Any", None), namespace="", timeout=1, now=lambda: 0.0)
+    coverage.counts = CoverageCounts(dict.fromkeys(CoverageCode, 2), dict.fromkeys(CoverageCode, 1), 60.0)
     leader = Leader(
         guard,
         keys,
@@ -106,6 +112,7 @@ def leading() -> tuple[Metrics, Leader]:
         sweeper,
         keep,
         signals,
+        coverage,
     )
     metrics = Metrics()
     metrics.lead(leader)
@@ -135,6 +142,14 @@ def test_every_series_of_a_leader_is_known_from_the_table() -> None:
             # Issuers are those of the installation's file.
             assert labels.pop("issuer", CORP.name) == CORP.name
             assert all(value in known[family.name][name] for name, value in labels.items())
+
+
+def test_an_installation_that_does_not_count_coverage_has_no_sample_of_it() -> None:
+    metrics, leader = leading()
+    assert {name for name in samples(metrics) if name.startswith("bailiwick_coverage_findings")} != set()
+    off = CoverageCounter(None, cast("Any", None), namespace="", timeout=1, now=lambda: 0.0)
+    metrics.lead(replace(leader, coverage=off))
+    assert {name for name in samples(metrics) if name.startswith("bailiwick_coverage")} == set()
 
 
 def test_who_does_not_lead_says_nothing_of_what_only_a_leader_knows() -> None:

@@ -1,5 +1,0 @@
-"""Coverage: which calls of a cluster no decision point is asked about, and what would change that.
-
-Holds: pure. Facts about a cluster go in, findings come out. What a policy decides is asked of the engine. What could
-not be read is a finding, and never counts as protected.
-"""

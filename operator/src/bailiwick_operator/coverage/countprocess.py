@@ -1,0 +1,127 @@
+"""The process that counts findings once: `python -m bailiwick_operator.coverage.countprocess`.
+
+Standing: started by `counter`, which gives it a request on stdin and kills it if it takes too long. Holds: it yields
+the processor to everything else, and its memory is limited; it reads as the operator's account and writes nothing; it
+prints one line of JSON, with counts and without a name of any object.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Coroutine
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+from bailiwick_coverage.findings import CoverageCode
+from bailiwick_coverage.inventory.clusterfacts import read_facts
+from bailiwick_coverage.inventory.clusterreader import InventoryError, Object, ReadRefusedError
+from bailiwick_coverage.inventory.words import default_words
+from bailiwick_coverage.report import NEAR_SECONDS, UNUSED_SECONDS, CoverageQuestion, count_codes, examine
+from bailiwick_kube.access import Access
+from bailiwick_kube.connections import HttpTransport
+from bailiwick_kube.lists import RefusedListError, pages
+from bailiwick_kube.transport import ApiRequest, Transport, UnreachableError
+from bailiwick_process.memorylimit import limit_memory
+
+_CLIENT: Final = "bailiwick-operator-coverage"
+_REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+_LEAST_PRIORITY: Final = 19
+_Answer = TypeVar("_Answer")
+
+
+def main() -> int:
+    """Count, and print the counts, or what prevented it."""
+    request: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+    os.nice(_LEAST_PRIORITY)
+    limit_memory(request["memory"])
+    # If the operator ends without ending this process, it ends by itself.
+    resource.setrlimit(resource.RLIMIT_CPU, (request["seconds"], request["seconds"]))
+    try:
+        printed: dict[str, object] = _count(request)
+    except MemoryError:
+        printed = {"error": f"it needs more than {request['memory']} bytes of memory: raise --coverage-memory-bytes"}
+    except (InventoryError, ReadRefusedError, RefusedListError, UnreachableError) as error:
+        printed = {"error": str(error)}
+    sys.stdout.write(json.dumps(printed) + "\n")
+    return 0
+
+
+def _count(request: dict[str, Any]) -> dict[str, object]:
+    ca_file = request["ca_file"]
+    where = Access(
+        server=request["server"],
+        ca_file=None if ca_file is None else Path(ca_file),
+        ca_data=request["ca_data"],
+        static_token=request["token"],
+    )
+    with asyncio.Runner() as runner:
+        transport = HttpTransport(where, request["timeout"], _CLIENT)
+        try:
+            facts = read_facts(_AccountReader(runner, transport), None, time.time(), _say_nothing, request["namespace"])
+        finally:
+            runner.run(transport.close())
+    question = CoverageQuestion(time.time(), default_words(), NEAR_SECONDS, UNUSED_SECONDS)
+    report = examine(facts, question)
+    exempt = count_codes([one.finding for one in report.exempt])
+    return {"findings": _by_name(count_codes(report.findings)), "exempt": _by_name(exempt)}
+
+
+def _by_name(counts: dict[CoverageCode, int]) -> dict[str, int]:
+    return {code.value: count for code, count in counts.items()}
+
+
+def _say_nothing(_: str) -> None:
+    """Take a line about a policy. The status of the policy says it too, and coverage counts it."""
+
+
+class _AccountReader:
+    """Reads over the connections of the operator's account, one list at a time."""
+
+    def __init__(self, runner: asyncio.Runner, transport: Transport) -> None:
+        self._runner = runner
+        self._transport = transport
+
+    def list_all(self, path: str) -> list[Object]:
+        return self._run(self._list(path))
+
+    def get(self, path: str) -> Object:
+        return self._run(self._get(path))
+
+    def username(self) -> str:
+        # Only fixes name who reads, and none is printed here.
+        return ""
+
+    async def _list(self, path: str) -> list[Object]:
+        found: list[Object] = []
+        async for page in pages(self._transport, path):
+            for item in page.items:
+                # It is half of an object, and no fact.
+                item["metadata"].pop("managedFields", None)
+                found.append(item)
+        return found
+
+    async def _get(self, path: str) -> Object:
+        answer = await self._transport.call(ApiRequest("GET", path))
+        if not answer.ok:
+            raise RefusedListError(path, answer)
+        return answer.body
+
+    def _run(self, reading: Coroutine[Any, Any, _Answer]) -> _Answer:
+        try:
+            return self._runner.run(reading)
+        except RefusedListError as error:
+            _refuse(error)
+
+
+def _refuse(error: RefusedListError) -> NoReturn:
+    if error.response.status not in _REFUSALS:
+        raise error
+    raise ReadRefusedError(str(error), error.response.status) from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())
