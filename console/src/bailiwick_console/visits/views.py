@@ -14,12 +14,12 @@ from bailiwick_console.grants.grantpage import GrantPage
 from bailiwick_console.grants.inbox import TITLES, InboxPage
 from bailiwick_console.grants.signpage import SignPage
 from bailiwick_console.markup import pages
-from bailiwick_console.strip.facts import StripItem
 from bailiwick_console.visits.memory import PageMemory
 from bailiwick_governance.apiserver.people import CurrentUser
 from bailiwick_governance.errors import ApiError, UserError
 from bailiwick_governance.grants import grantfacts
 from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.health.evidencefacts import HealthItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class PageViews:
         memory: PageMemory,
         me: CurrentUser,
         server: str,
-        strip: Callable[[], Sequence[StripItem]] = tuple,
+        strip: Callable[[], Sequence[HealthItem]] = tuple,
         *,
         leaves: bool = False,
     ) -> None:
