@@ -64,6 +64,7 @@ CHANGED: Final[dict[str, Any]] = {
     "nameOverride": "pdp",
     "fullnameOverride": "boundary",
     "namespaceOverride": "security",
+    "clusterName": "production-east",
     "commonLabels": {"a": "b"},
     "commonAnnotations": {"a": "b"},
     "global.imageRegistry": "registry.corp.example",
@@ -184,6 +185,7 @@ BESIDE: Final[dict[str, Values]] = {
     "reviewers.registrars": {"reviewers": {"installation": "production"}},
     **{name: WITH_CONSOLE for name in LEAVES if name.startswith("console.")},
     "console.enabled": CONSOLE,
+    "clusterName": WITH_CONSOLE,
     "console.tls.issuerRef": charts.merged(
         WITH_CONSOLE, {"console": {"tls": {"secretName": "", "issuerRef": {"name": "y"}}}}
     ),

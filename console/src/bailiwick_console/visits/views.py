@@ -44,6 +44,7 @@ class PageViews:
     """The pages of one visit.
 
     `strip`: what stands on each of them of guards and logs. `leaves`: it is a login, which its person can end.
+    `cluster_name`: what the cluster is called, in the bar and in the title of each of them.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class PageViews:
         strip: Callable[[], Sequence[HealthItem]] = tuple,
         *,
         leaves: bool = False,
+        cluster_name: str | None = None,
     ) -> None:
         self._memory = memory
         self._me = me
         self._server = server
         self._strip = strip
         self._leaves = leaves
+        self._cluster_name = cluster_name
         self._namespace: str | None = None
 
     def look_at(self, namespace: str | None) -> None:
@@ -136,7 +139,13 @@ class PageViews:
     def page(self, template: str, status: int, **given: Any) -> web.Response:  # noqa: ANN401 - as the template takes
         """Answer with a page of this template, which takes `given` beside what all pages say."""
         controls = VisitControls(self._namespace, self._memory.form_token) if self._leaves else None
-        beside = {"me": self._me, "server": self._server, "strip": self._strip, "controls": controls}
+        beside = {
+            "me": self._me,
+            "server": self._server,
+            "cluster_name": self._cluster_name,
+            "strip": self._strip,
+            "controls": controls,
+        }
         return html(pages.render(template, **beside, **given), status)
 
 
