@@ -19,6 +19,10 @@ InstallationOption = Annotated[
 ]
 INSTALLATION: Final = "bailiwick-system"
 """Where it is unless somebody says otherwise: as `bailiwick_api` has it, which is too much for this module."""
+ClusterNameOption = Annotated[
+    str | None,
+    typer.Option("--cluster-name", metavar="NAME", help="What the cluster is called, on each page and in its title."),
+]
 PasskeyOriginOption = Annotated[
     list[str] | None,
     typer.Option(
