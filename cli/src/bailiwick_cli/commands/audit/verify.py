@@ -49,9 +49,9 @@ def run(options: VerifyFlags) -> int:
     records = None
     if options.policies is not None:
         records = DerivedRecords.from_source(options.policies, audit)
-        again = LogAudit(audit.book)
-        for line in files.lines(again, "Deriving decisions"):
-            fold.add(line, records.add(again.chains[line.link.id], line))
+        for line in files.lines(LogAudit(audit.book), "Deriving decisions"):
+            # Of the first reading, which knows the line that opens a chain wherever it stands.
+            fold.add(line, records.add(audit.chains[line.link.id], line))
     histories, signed = fold.report(), reviews.report()
     took = time.monotonic() - began
     if options.output is LogOutput.JSON:
