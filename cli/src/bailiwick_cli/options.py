@@ -9,9 +9,11 @@ from typing import Annotated, Final
 
 import typer
 
-LogArgument = Annotated[
-    list[str], typer.Argument(metavar="LOG...", help="Log files, plain or compressed with gzip. - is stdin.")
-]
+LOG_HELP: Final = (
+    "Log files, plain or compressed with gzip, or URLs of what is below s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,"
+    " az://CONTAINER/PREFIX or file:///FOLDER. - is stdin."
+)
+LogArgument = Annotated[list[str], typer.Argument(metavar="LOG...", help=LOG_HELP)]
 
 
 InstallationOption = Annotated[

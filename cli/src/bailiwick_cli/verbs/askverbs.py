@@ -158,7 +158,7 @@ class ExplainFlags(CallFlags):
         list[str],
         typer.Argument(
             metavar="EVALUATION_ID FILE...",
-            help="A decision, and log files, plain or compressed with gzip. With --subject, a call: ACTION TYPE/ID.",
+            help="A decision, and log files or URLs, as of `audit verify`. With --subject, a call: ACTION TYPE/ID.",
         ),
     ]
     subject: Annotated[str | None, _SUBJECT] = None

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from bailiwick_cli.options import (
+    LOG_HELP,
     DocumentOutput,
     Flags,
     LogOutput,
@@ -16,7 +17,7 @@ from bailiwick_cli.options import (
     ReviewersInstallationOption,
 )
 
-_FILES: Final = typer.Argument(metavar="FILE...", help="Log files, plain or compressed with gzip. - is stdin.")
+_FILES: Final = typer.Argument(metavar="FILE...", help=LOG_HELP)
 
 
 _CHECKPOINTS: Final = typer.Option(
@@ -60,6 +61,7 @@ class VerifyFlags(Flags):
       kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger
       zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
           --witness-key witness.vkey -o json
+      kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey
     """
 
     files: Annotated[list[str], _FILES]

@@ -58,6 +58,7 @@ class ReplayFlags(Flags):
       kubectl bailiwick replay decisions.log* ledger.log --candidate policies/crm
       kubectl bailiwick replay decisions.log ledger.log --candidate crm-agent.yaml --overlay --fail-on 'allow->deny'
       kubectl bailiwick replay decisions.log --policies policies-before --candidate policies --since 7d -o markdown
+      kubectl bailiwick replay s3://bailiwick-records/2026 --candidate policies/crm
     """
 
     files: LogArgument

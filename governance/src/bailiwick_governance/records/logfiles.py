@@ -1,7 +1,8 @@
-"""Log files: plain, compressed, or from stdin, with progress on stderr where it takes long.
+"""Log files: plain, compressed, from stdin or from an object store, with progress on stderr where it takes long.
 
 Standing: under every command that reads records, and the console; the one module that opens logs. Holds: a file that
-ends in the middle of its compression is read as far as it goes, as one that was cut is.
+ends in the middle of its compression is read as far as it goes, as one that was cut is; an object that could not be
+read to its end is an error.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,6 +24,8 @@ from bailiwick_evidence.chain import MOST_BYTES
 from bailiwick_governance.arguments import STDIN
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import UserError
+from bailiwick_governance.records.logplaces import LogPlace, places_of
+from bailiwick_governance.records.objectstores import StoredObject
 
 _PIECE: Final = 256 * 1024
 # The header of gzip, and the largest window.
@@ -32,10 +35,18 @@ _LONG: Final = 16 << 20
 _LONGEST: Final = MOST_BYTES + 1
 
 
-class LogFiles:
-    """Files by the names that were given, in that order. They can be read more than once if `again`.
+class _OpenLog(NamedTuple):
+    """What reads a log, a piece at a time. `position`: how many bytes of it were read; None if it cannot tell."""
 
-    `heard` is called with each number of bytes that were read, in place of the terminal; it may raise.
+    read: Callable[[int], bytes]
+    position: Callable[[], int] | None
+
+
+class LogFiles:
+    """Files and objects by the names that were given, in that order. They can be read more than once if `again`.
+
+    `heard` is called with each number of bytes that were read, in place of the terminal; it may raise. Raises
+    `UserError` if a URL names nothing that can be read.
     """
 
     def __init__(
@@ -45,18 +56,20 @@ class LogFiles:
         self._again = again
         self._heard = heard
         self._kept: IO[bytes] | None = None
-        self._total = sum(_size(name) for name in self.names)
+        # By what they are called: a name may lie below another one.
+        self._places = {_name(place): place for name in self.names for place in places_of(name)}
+        self._total = sum(_size(place) for place in self._places.values())
 
     def lines(self, audit: LogAudit, doing: str) -> Iterator[ChainLine]:
         """Give all of them to an audit, and yield each new line of a chain. Raises `UserError`."""
         with self._progress() as progress:
             task = progress.add_task(doing, total=self._total or None)
-            for name in self.names:
-                with self._open(name) as (pieces, raw):
+            for name in self._places:
+                with self._open(name) as (pieces, position):
                     before = 0
                     for piece in pieces:
                         yield from audit.feed(piece)
-                        at = raw.tell() if raw.seekable() else before + len(piece)
+                        at = before + len(piece) if position is None else position()
                         progress.advance(task, at - before)
                         if self._heard is not None:
                             self._heard(at - before)
@@ -69,8 +82,8 @@ class LogFiles:
 
         One that is too long to be in a chain is cut short.
         """
-        for name in self.names:
-            with self._open(name) as (pieces, raw):
+        for name in self._places:
+            with self._open(name) as (pieces, position):
                 before = number = 0
                 rest = b""
                 for piece in pieces:
@@ -79,8 +92,8 @@ class LogFiles:
                         number += 1
                         yield name, number, line[:_LONGEST]
                     rest = rest[:_LONGEST]
-                    if self._heard is not None and raw.seekable():
-                        at = raw.tell()
+                    if self._heard is not None and position is not None:
+                        at = position()
                         self._heard(at - before)
                         before = at
                 if rest:
@@ -98,31 +111,37 @@ class LogFiles:
         return Progress(*columns, console=Console(file=sys.stderr), disable=not seen, transient=True)
 
     @contextlib.contextmanager
-    def _open(self, name: str) -> Iterator[tuple[Iterator[bytes], IO[bytes]]]:
-        """Yield what is in a file, in pieces, and the file, by which progress goes."""
+    def _open(self, name: str) -> Iterator[tuple[Iterator[bytes], Callable[[], int] | None]]:
+        """Yield what is in a file, in pieces, and what tells how far it was read."""
         try:
-            with self._raw(name) as raw:
+            with self._raw(self._places[name]) as raw:
                 first = raw.read(_PIECE)
                 pieces = itertools.chain([first], iter(lambda: raw.read(_PIECE), b""))
-                yield (_unpack(name, pieces) if first.startswith(_MAGIC) else pieces), raw
+                yield (_unpack(name, pieces) if first.startswith(_MAGIC) else pieces), raw.position
         except OSError as error:
             raise UserError(f"{name} cannot be read: {error.strerror or error}") from error
 
     @contextlib.contextmanager
-    def _raw(self, name: str) -> Iterator[IO[bytes]]:
-        if name != STDIN:
-            with Path(name).open("rb") as file:
-                yield file
-            return
+    def _raw(self, place: LogPlace) -> Iterator[_OpenLog]:
+        if isinstance(place, StoredObject):
+            reader = place.open()
+            yield _OpenLog(reader.read, reader.tell)
+        elif place != STDIN:
+            with Path(place).open("rb") as file:
+                yield _OpenLog(file.read, file.tell if file.seekable() else None)
+        else:
+            given = self._given()
+            yield _OpenLog(given.read, given.tell if given.seekable() else None)
+
+    def _given(self) -> IO[bytes]:
+        """Return standard input; if it is wanted twice, a copy from the beginning, since it is read only once."""
         if not self._again:
-            yield sys.stdin.buffer
-            return
+            return sys.stdin.buffer
         if self._kept is None:
-            # It can be read only once, and is wanted twice.
             self._kept = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as we live
             shutil.copyfileobj(sys.stdin.buffer, self._kept, _PIECE)
         self._kept.seek(0)
-        yield self._kept
+        return self._kept
 
 
 def _unpack(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -143,9 +162,15 @@ def _unpack(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
         talk(f"warning: {name} ends in the middle of its gzip data: read as far as possible")
 
 
-def _size(name: str) -> int:
+def _name(place: LogPlace) -> str:
+    return place.name if isinstance(place, StoredObject) else place
+
+
+def _size(place: LogPlace) -> int:
+    if isinstance(place, StoredObject):
+        return place.size
     try:
-        return Path(name).stat().st_size if name != STDIN else 0
+        return Path(place).stat().st_size if place != STDIN else 0
     except OSError:
         # The error comes when it is opened.
         return 0
