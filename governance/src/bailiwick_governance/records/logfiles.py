@@ -1,4 +1,4 @@
-"""Log files: plain, compressed, from stdin or from an object store, with progress on stderr where it takes long.
+"""Log files: plain, compressed, in OTLP JSON, from stdin or an object store, with progress on stderr if it takes long.
 
 Standing: under every command that reads records, and the console; the one module that opens logs. Holds: a file that
 ends in the middle of its compression is read as far as it goes, as one that was cut is; an object that could not be
@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -26,6 +27,7 @@ from bailiwick_governance.display import talk
 from bailiwick_governance.errors import UserError
 from bailiwick_governance.records.logplaces import LogPlace, places_of
 from bailiwick_governance.records.objectstores import StoredObject
+from bailiwick_governance.records.otlplines import unwrap_lines
 
 _PIECE: Final = 256 * 1024
 # The header of gzip, and the largest window.
@@ -40,6 +42,22 @@ class _OpenLog(NamedTuple):
 
     read: Callable[[int], bytes]
     position: Callable[[], int] | None
+
+
+class _FileWarnings:
+    """What is wrong with the lines of a file: each sentence once, and how often."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._said: Counter[str] = Counter()
+
+    def add(self, sentence: str) -> None:
+        self._said[sentence] += 1
+
+    def end(self) -> None:
+        """Print them."""
+        for sentence, times in self._said.items():
+            talk(f"warning: {self._name}: {sentence}{f' ({times} times)' if times > 1 else ''}")
 
 
 class LogFiles:
@@ -117,7 +135,10 @@ class LogFiles:
             with self._raw(self._places[name]) as raw:
                 first = raw.read(_PIECE)
                 pieces = itertools.chain([first], iter(lambda: raw.read(_PIECE), b""))
-                yield (_unpack(name, pieces) if first.startswith(_MAGIC) else pieces), raw.position
+                unpacked = _unpack(name, pieces) if first.startswith(_MAGIC) else pieces
+                warnings = _FileWarnings(name)
+                yield unwrap_lines(unpacked, warnings.add), raw.position
+                warnings.end()
         except OSError as error:
             raise UserError(f"{name} cannot be read: {error.strerror or error}") from error
 
