@@ -30,6 +30,7 @@ APART_FROM_POINTS: Final = frozenset(
         "identity-providers.md",
         "limit-calls-by-history.md",
         "notifications.md",
+        "object-stores.md",
         "recipes.md",
         "replay-policies.md",
         "shadow-policies.md",

@@ -109,7 +109,6 @@ class WhoCanFlags(AskFlags):
 
     Examples:
       kubectl bailiwick who-can customers.export --on customer/42 -n crm
-      kubectl bailiwick who-can customers.export --on customer/42 -f examples/crm/policy.yaml
       kubectl bailiwick who-can secrets.read --on secret/db/main --property env=prod -f examples/secrets/policy.yaml
       kubectl bailiwick who-can customers.export --on customer/42 --at 2026-03-05 --log decisions.log --log ledger.log
     """

@@ -32,7 +32,7 @@ class _NotLinesError(ValueError):
 def unwrap_lines(pieces: Iterable[bytes], warn: Callable[[str], None]) -> Iterator[bytes]:
     """Yield what is in pieces of a file, with the lines of each document of OTLP in its place.
 
-    `warn` is told of what is refused.
+    `warn` gets a sentence for each thing that is refused.
     """
     # Of a document, its beginning; else what may become the beginning of one. `fresh`: it is where a line begins.
     document: list[bytes] = []

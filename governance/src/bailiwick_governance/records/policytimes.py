@@ -1,7 +1,7 @@
 """Which policies an endpoint had at a moment, by the decisions of a log before and after it, and the ledger's texts.
 
 Standing: over `logfiles`, under questions about a moment. Holds: a decision names all policies of its endpoint by their
-digests; what the decisions around a moment do not show alike is a doubt, and is told with the answer.
+digests; what the decisions around a moment do not show alike is a doubt, which stands beside the answer.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
