@@ -15,6 +15,16 @@ LOG_HELP: Final = (
 )
 LogArgument = Annotated[list[str], typer.Argument(metavar="LOG...", help=LOG_HELP)]
 
+ModifiedSinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--modified-since",
+        metavar="TIME",
+        help="Leave out objects of s3://, gs:// and az:// that were last changed more than an hour before: a time in"
+        " RFC 3339, or such as 24h. They hold no later line, but may hold what later lines need.",
+    ),
+]
+
 
 InstallationOption = Annotated[
     str, typer.Option("--installation", metavar="NAME", help="The namespace in which Bailiwick is installed.")

@@ -5,11 +5,13 @@ import io
 import itertools
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -325,6 +327,32 @@ def test_an_object_that_changes_between_two_readings_is_an_error(server: S3Serve
         front.on("GET", r"/part\.log", answered(another_version))
         found = commandline.run(*words, env=environment(front.port))
     assert (found.code, found.out, "was changed while it was read" in found.err) == (2, "", True), found
+
+
+def old_list(reply: Reply) -> Reply:
+    """Say of the first part that it was stored long ago, and of the second that it was so half an hour ago."""
+    stamps = iter(("2020-01-01T00:00:00.000Z", f"{datetime.now(UTC) - timedelta(minutes=30):%Y-%m-%dT%H:%M:%S.000Z}"))
+    body = (reply.body or b"").decode()
+    for part in ("part-0.log", "part-1.log"):
+        body = re.sub(rf"({part}</Key>\s*<LastModified>)[^<]*", rf"\g<1>{next(stamps)}", body)
+    return Reply(reply.status, reply.headers, body.encode())
+
+
+def test_only_objects_that_hold_no_line_of_the_time_are_left_out(server: S3Server, bucket: str) -> None:
+    lines = ProcessLog(2).records(9).close().lines
+    server.put(bucket, {f"part-{number}.log": line for number, line in enumerate(lines)})
+    with FaultFront(LOOPBACK, server.port) as front:
+        front.on("GET", r"list-type=2", answered(old_list), times=None)
+        found = verify(f"s3://{bucket}/", environment(front.port), "--modified-since", "10s")
+        assert json.loads(found.out)["totals"]["lines"] == len(lines) - 1, found
+        first = f"left out 1 of {len(lines)} objects, {len(lines[0])} bytes, which were last changed before "
+        assert found.err.startswith(first), found
+        every = verify(f"s3://{bucket}/", environment(front.port))
+        assert json.loads(every.out)["totals"]["lines"] == len(lines)
+    none = verify(f"s3://{bucket}/", server.environment, "--modified-since", "2999-01-01")
+    assert (none.code, none.out, f"all {len(lines)} objects were last changed" in none.err) == (2, "", True), none
+    files = verify("/dev/null", {}, "--modified-since", "24h")
+    assert (files.code, "and none is named" in files.err) == (2, True), files
 
 
 def test_a_break_that_passes_is_waited_for(server: S3Server, bucket: str) -> None:

@@ -21,7 +21,7 @@ from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.replay.outcomes import HINDRANCES, not_replayable
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
-from bailiwick_governance.arguments import STDIN, moment
+from bailiwick_governance.arguments import STDIN, moment, moment_or_none
 from bailiwick_governance.display import talk
 from bailiwick_governance.records.derivations import LEDGER, texts_of_ledger
 from bailiwick_governance.records.logfiles import LogFiles
@@ -39,7 +39,9 @@ def run(options: ReplayFlags) -> int:
     named = [one for name in options.candidate for one in files_of(name)]
     # Rules over histories need the calls before, and a chain its first line, in files that may come in any order.
     counting = any(_HISTORY in file.content for _, file in named)
-    files = LogFiles(options.files, again=True)
+    files = LogFiles(
+        options.files, again=True, modified_since=moment_or_none(options.modified_since, "--modified-since")
+    )
     began = time.monotonic()
     whole = LogAudit(WitnessBook(()))
     for _ in files.lines(whole, "Reading the ledger"):

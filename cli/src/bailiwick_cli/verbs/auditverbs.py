@@ -13,6 +13,7 @@ from bailiwick_cli.options import (
     DocumentOutput,
     Flags,
     LogOutput,
+    ModifiedSinceOption,
     PasskeyOriginOption,
     ReviewersInstallationOption,
 )
@@ -109,6 +110,7 @@ class VerifyFlags(Flags):
             "--since", metavar="TIME", help="Do not ask for logs that ended before: a time in RFC 3339, or such as 24h."
         ),
     ] = None
+    modified_since: ModifiedSinceOption = None
     output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
 
 

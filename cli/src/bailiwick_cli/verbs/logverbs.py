@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bailiwick_cli.options import Flags, LogArgument, ReportOutput
+from bailiwick_cli.options import Flags, LogArgument, ModifiedSinceOption, ReportOutput
 from bailiwick_governance.suggestion.unusedrules import UnusedRules
 
 
@@ -44,6 +44,7 @@ class InForceFlags(Flags):
         bool,
         typer.Option("--live", help="The policies in force are those of the namespace in the cluster."),
     ] = False
+    modified_since: ModifiedSinceOption = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +96,7 @@ class ReplayFlags(Flags):
         str | None,
         typer.Option("--since", metavar="TIME", help="Only decisions since: a time in RFC 3339, or such as 24h."),
     ] = None
+    modified_since: ModifiedSinceOption = None
     fail_on: Annotated[
         list[str] | None,
         typer.Option(

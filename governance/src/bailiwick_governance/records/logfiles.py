@@ -19,6 +19,7 @@ from typing import IO, Final, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bailiwick_api import times
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import MOST_BYTES
@@ -35,6 +36,8 @@ _GZIP: Final = 31
 _MAGIC: Final = b"\x1f\x8b"
 _LONG: Final = 16 << 20
 _LONGEST: Final = MOST_BYTES + 1
+_CLOCKS: Final = 3600.0
+"""How far the clocks of a store and of what wrote a line may differ, in seconds."""
 
 
 class _OpenLog(NamedTuple):
@@ -56,19 +59,25 @@ class _FileWarnings:
 
     def end(self) -> None:
         """Print them."""
-        for sentence, times in self._said.items():
-            talk(f"warning: {self._name}: {sentence}{f' ({times} times)' if times > 1 else ''}")
+        for sentence, count in self._said.items():
+            talk(f"warning: {self._name}: {sentence}{f' ({count} times)' if count > 1 else ''}")
 
 
 class LogFiles:
     """Files and objects by the names that were given, in that order. They can be read more than once if `again`.
 
-    `heard` is called with each number of bytes that were read, in place of the terminal; it may raise. Raises
-    `UserError` if a URL names nothing that can be read.
+    `heard` is called with each number of bytes that were read, in place of the terminal; it may raise.
+    `modified_since`: leave out objects that their store took earlier, in seconds since the epoch. Raises `UserError`
+    if a URL names nothing that can be read.
     """
 
     def __init__(
-        self, names: Sequence[str], *, again: bool = False, heard: Callable[[int], None] | None = None
+        self,
+        names: Sequence[str],
+        *,
+        again: bool = False,
+        heard: Callable[[int], None] | None = None,
+        modified_since: float | None = None,
     ) -> None:
         self.names = tuple(dict.fromkeys(names))
         self._again = again
@@ -76,6 +85,8 @@ class LogFiles:
         self._kept: IO[bytes] | None = None
         # By what they are called: a name may lie below another one.
         self._places = {_name(place): place for name in self.names for place in places_of(name)}
+        if modified_since is not None:
+            self._leave_out(modified_since)
         self._total = sum(_size(place) for place in self._places.values())
 
     def lines(self, audit: LogAudit, doing: str) -> Iterator[ChainLine]:
@@ -121,6 +132,20 @@ class LogFiles:
     def total(self) -> int:
         """How many bytes they have, as they are stored, as far as that is known."""
         return self._total
+
+    def _leave_out(self, since: float) -> None:
+        """Leave out objects that can hold only older lines, since nothing is written into an object later."""
+        objects = [one for one in self._places.values() if isinstance(one, StoredObject)]
+        if not objects:
+            raise UserError("--modified-since leaves out objects of s3://, gs:// and az://, and none is named")
+        old = [one for one in objects if one.modified.timestamp() < since - _CLOCKS]
+        for one in old:
+            del self._places[one.name]
+        stamp = times.epoch_stamp(since)
+        if not self._places:
+            raise UserError(f"--modified-since: all {len(old)} objects were last changed before {stamp}")
+        size = sum(one.size for one in old)
+        talk(f"left out {len(old)} of {len(objects)} objects, {size} bytes, which were last changed before {stamp}")
 
     def _progress(self) -> Progress:
         long = self._total >= _LONG or STDIN in self.names
