@@ -238,7 +238,7 @@ requirements: $(VENV)/.project ## Recompile requirements/*.txt. UPGRADE=1 select
 	lock build requirements/build.in; \
 	lock webhook --extra grpc --extra tracing pyproject.toml requirements/webhook.in; \
 	lock operator --extra operator pyproject.toml requirements/operator.in; \
-	lock cli --extra cli --extra console --extra notifications pyproject.toml requirements/cli.in; \
+	lock cli --extra cli --extra console --extra notifications --extra objects pyproject.toml requirements/cli.in; \
 	lock gateway --extra mcp pyproject.toml requirements/gateway.in
 
 clean: ## Remove .venv and the tool caches, but no clusters. Needs nothing.

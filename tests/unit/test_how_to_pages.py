@@ -31,6 +31,7 @@ APART_FROM_POINTS: Final = frozenset(
         "limit-calls-by-history.md",
         "many-clusters.md",
         "notifications.md",
+        "object-stores.md",
         "recipes.md",
         "replay-policies.md",
         "shadow-policies.md",

@@ -384,7 +384,7 @@ def test_the_page_shows_what_is_printed(shell: OfflineShell) -> None:
 
 
 def test_what_is_asked_of_the_cluster_is_a_command(shell: OfflineShell) -> None:
-    (block,) = (block for apart, block in BLOCKS if apart)
+    (block,) = (block for apart, block in BLOCKS if apart == "in a cluster")
     for line in block.splitlines():
         ran = shell.type(line)
         assert (ran.code, "no kubeconfig at /nowhere" in ran.err) == (2, True), ran

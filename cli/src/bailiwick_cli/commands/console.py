@@ -5,13 +5,13 @@ Holds: the console needs an extra of the package, so its modules are imported on
 
 import os
 
-from bailiwick_cli import extras
 from bailiwick_cli.clusternames import cluster_name
 from bailiwick_cli.consolesettings import settings_of
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.registrarkeys import registrars_of
 from bailiwick_cli.verbs.consoleverbs import ConsoleFlags, ServeConsoleFlags
+from bailiwick_governance import extras
 from bailiwick_governance.apiserver.people import who_am_i
 
 # ruff: noqa: PLC0415 - see above

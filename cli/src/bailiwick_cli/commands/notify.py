@@ -14,13 +14,14 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from bailiwick_api.accounts import NOTIFICATIONS_SECRET
-from bailiwick_cli import extras, output
+from bailiwick_cli import output
 from bailiwick_cli.clusternames import cluster_name
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import LogOutput, Output
 from bailiwick_cli.verbs.notifyverbs import NotifyTestFlags
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance import extras
 from bailiwick_governance.display import Line
 from bailiwick_governance.errors import ApiError
 from bailiwick_kube.paths import CORE, object_path
