@@ -16,7 +16,7 @@ from localcluster.errors import LocalClusterError
 from localcluster.node import images, needs
 from localcluster.node.needs import Program
 from localcluster.progress import Terminal
-from releasemaker import workflows
+from releasemaker import imageindex, workflows
 from releasemaker.assembly import IMAGES, ReleaseSettings, assemble
 from releasemaker.errors import ReleaseError
 from releasemaker.source import export
@@ -26,6 +26,8 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 # Names that no resolver finds (RFC 2606): whoever publishes a release says where.
 _REGISTRY: Final = "registry.example/bailiwick"
 _ADDRESS: Final = "https://downloads.example/bailiwick"
+# What is built: nothing of another platform runs here.
+_PLATFORM: Final = "linux-amd64"
 # What copies to registries.
 PROGRAMS: Final = (Program("skopeo", "skopeo"),)
 _EPILOG: Final = """\
@@ -78,8 +80,10 @@ def _images(arguments: argparse.Namespace) -> int:
         for name in IMAGES:
             short = name.removeprefix("bailiwick-")
             archive = arguments.output.absolute() / f"{name}.oci.tar"
-            built = images.build_released(progress, source.folder, short, archive, source.version, source.created)
-            print(f"{name} {built.digest} {archive}")
+            own = archive.with_name(f"{name}-{_PLATFORM}.oci.tar")
+            images.build_released(progress, source.folder, short, own, source.version, source.created)
+            print(f"{name} {imageindex.join({_PLATFORM: own}, archive, source.version, source.created)} {archive}")
+            own.unlink()
     return 0
 
 
