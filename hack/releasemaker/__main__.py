@@ -5,6 +5,7 @@ Standing: the outermost part. A summary goes to standard output, everything else
 
 import argparse
 import json
+import platform
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -26,8 +27,6 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 # Names that no resolver finds (RFC 2606): whoever publishes a release says where.
 _REGISTRY: Final = "registry.example/bailiwick"
 _ADDRESS: Final = "https://downloads.example/bailiwick"
-# What is built: nothing of another platform runs here.
-_PLATFORM: Final = "linux-amd64"
 # What copies to registries.
 PROGRAMS: Final = (Program("skopeo", "skopeo"),)
 _EPILOG: Final = """\
@@ -74,15 +73,17 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _images(arguments: argparse.Namespace) -> int:
     progress = Terminal()
+    # The platform of this machine alone: nothing of another one runs here.
+    word = imageindex.of_machine(platform.machine())
     arguments.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bailiwick-source-") as folder:
         source = export(arguments.source, arguments.version, Path(folder))
         for name in IMAGES:
             short = name.removeprefix("bailiwick-")
             archive = arguments.output.absolute() / f"{name}.oci.tar"
-            own = archive.with_name(f"{name}-{_PLATFORM}.oci.tar")
+            own = archive.with_name(f"{name}-{word}.oci.tar")
             images.build_released(progress, source.folder, short, own, source.version, source.created)
-            print(f"{name} {imageindex.join({_PLATFORM: own}, archive, source.version, source.created)} {archive}")
+            print(f"{name} {imageindex.join({word: own}, archive, source.version, source.created)} {archive}")
             own.unlink()
     return 0
 

@@ -24,6 +24,7 @@ PLATFORMS: Final[Mapping[str, Mapping[str, str]]] = {
     "linux-amd64": {"architecture": "amd64", "os": "linux"},
     "linux-arm64": {"architecture": "arm64", "os": "linux", "variant": "v8"},
 }
+_MACHINES: Final[Mapping[str, str]] = {"x86_64": "linux-amd64", "aarch64": "linux-arm64"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,14 @@ def opened(archive: Path) -> Iterator[Layout]:
             yield Layout(files, archive.name)
     except tarfile.TarError as error:
         raise ReleaseError(f"{archive.name} is no OCI layout: {error}") from error
+
+
+def of_machine(machine: str) -> str:
+    """Return the word for the platform of a machine that Python calls so. Raises `ReleaseError` for any other."""
+    try:
+        return _MACHINES[machine]
+    except KeyError:
+        raise ReleaseError(f"Images are built on {' and '.join(_MACHINES)}, and this machine is {machine}.") from None
 
 
 def join(archives: Mapping[str, Path], output: Path, tag: str, created: int) -> str:
