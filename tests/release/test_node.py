@@ -26,6 +26,9 @@ def bed(images: dict[str, str]) -> Iterator[NodeCluster]:
     """A node that has none of the images."""
     assert images
     with NodeCluster() as bed:
+        # The controller manager makes it a moment later, and without it there is no pod.
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        until(lambda: bed.cluster.rest().get(account).ok, "the namespace has its account")
         yield bed
 
 
