@@ -1,6 +1,7 @@
 """A release with images installs from a registry by digest: a node pulls what was signed, and nothing else."""
 
 import json
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ from localcluster import build
 from localcluster.node.cluster import NodeCluster
 from release.conftest import MadeRelease
 from release.registry import Registry
+from releasemaker import imageindex
 from support.installation import accepted
 from support.node.pods import Pods, container, pod_spec
 from support.waits import until
@@ -85,7 +87,8 @@ def test_an_image_with_a_changed_byte_is_refused_by_name_and_starts_without_it(
     # Nothing else on this node is of this image: it would not ask again for a layer that it has.
     reference = pushed["bailiwick-mcp-gateway"]
     repository, _, digest = reference.removeprefix(f"{near.host}/").partition("@")
-    layer = json.loads(near.manifest(repository, digest))["layers"][-1]["digest"]
+    (own,) = [one["digest"] for one in json.loads(near.manifest(repository, digest))["manifests"] if ours(one)]
+    layer = json.loads(near.manifest(repository, own))["layers"][-1]["digest"]
     pods = Pods(bed.cluster.rest(), "default")
     blob = near.blob_file(layer)
     whole = blob.read_bytes()
@@ -98,6 +101,11 @@ def test_an_image_with_a_changed_byte_is_refused_by_name_and_starts_without_it(
     finally:
         blob.write_bytes(whole)
     assert "--upstream" in pods.run("whole", once(reference, "--help"))
+
+
+def ours(entry: dict[str, Any]) -> bool:
+    """Return whether an entry of an index is of the node's platform, which is that of this machine."""
+    return bool(entry["platform"] == imageindex.PLATFORMS[imageindex.of_machine(platform.machine())])
 
 
 def once(image: str, *arguments: str) -> dict[str, Any]:
