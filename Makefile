@@ -186,9 +186,10 @@ release-images: $(VENV)/.project ## Build the images of this commit in build/rel
 	@$(BIN)/python -m releasemaker images --version "$(VERSION)" $(ARGS)
 
 # RELEASE_FOLDER=dist RELEASE_KEY=release.key tries one that is made already, before anybody is told of it.
-verify-release: $(VENV)/.project ## Make a release, push it, verify it, install it; IMAGES=folder. Needs cluster-up's and skopeo.
+verify-release: $(VENV)/.project ## Make a release, push it, verify it, install it; IMAGES=folder, on a node. Needs cluster-up's, skopeo.
 	@$(BIN)/python -m releasemaker packages
-	@$(BIN)/python -m localcluster build > /dev/null
+	@$(if $(IMAGES),$(BIN)/python -m localcluster node-packages)
+	@$(BIN)/python -m localcluster build $(if $(IMAGES),--node) > /dev/null
 	@RELEASE_IMAGES="$(IMAGES)" $(BIN)/pytest tests/release $(ARGS)
 
 test-workflows: $(VENV)/.project ## Check the workflows of GitHub Actions with actionlint and zizmor. Needs Go.
