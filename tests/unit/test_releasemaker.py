@@ -26,6 +26,7 @@ STARTS = re.compile(
 STARTED = {
     "bailiwick_notifications/sending/servicecall.py": "python",
     "bailiwick_webhook/admission/bench.py": "python",
+    "bailiwick_operator/coverage/counter.py": "python",
     "bailiwick_cli/sources/gitfiles.py": "git",
     "bailiwick_cli/sshkeygen.py": "ssh-keygen",
     "bailiwick_console/server.py": "a browser",

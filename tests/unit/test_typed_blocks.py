@@ -28,7 +28,7 @@ SHORTEST_CLAIM: Final = 5
 # types the block that is new.
 WHOLE: Final = {
     "docs/how-to/approvals.md": ("tests/cluster/test_approvals_page.py", 5),
-    "docs/how-to/ask-policies.md": ("tests/process/cli/test_asking.py", 9),
+    "docs/how-to/ask-policies.md": ("tests/process/cli/test_asking.py", 10),
     "docs/how-to/audit.md": ("tests/process/evidence/test_audit_page.py", 15),
     "docs/how-to/coverage.md": ("tests/cluster/coverage/test_coverage_page.py", 7),
     "docs/how-to/diff-policies.md": ("tests/process/cli/test_diffing.py", 7),
