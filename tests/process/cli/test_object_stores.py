@@ -20,7 +20,11 @@ import yaml
 from hypothesis import Phase, given, settings, strategies as st
 
 from bailiwick_cli.main import app
+from bailiwick_evidence.audit.claims import WitnessBook
+from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.versions import engine_versions
+from bailiwick_governance.records import logfiles
+from bailiwick_governance.records.logfiles import LogFiles
 from support import commandline
 from support.commandline import Ran
 from support.decisions import crm_calls, decided, ledger_of
@@ -327,6 +331,28 @@ def test_an_object_that_changes_between_two_readings_is_an_error(server: S3Serve
         front.on("GET", r"/part\.log", answered(another_version))
         found = commandline.run(*words, env=environment(front.port))
     assert (found.code, found.out, "was changed while it was read" in found.err) == (2, "", True), found
+
+
+class Terminal(io.StringIO):
+    """What looks like a terminal, and keeps what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_goes_by_the_bytes_that_the_store_has(
+    server: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects = {"a.gz": gzip.compress(a_log()), "b.log": b"".join(ProcessLog(3).records(200).lines)}
+    server.put(bucket, objects)
+    for name, value in {**server.environment, "TERM": "xterm"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(logfiles, "_LONG", 1)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    assert len(list(LogFiles([f"s3://{bucket}"]).lines(LogAudit(WitnessBook(())), "Reading lines"))) == 243
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert re.findall(r"([0-9.]+)/([0-9.]+) kB", said)[-1] == (f"{sum(map(len, objects.values())) / 1000:.1f}",) * 2
 
 
 def old_list(reply: Reply) -> Reply:
