@@ -24,7 +24,7 @@ from unit.webhook.record.everymember import lines
 
 ROOT: Final = DOCS.parent
 PAGE: Final = (DOCS / "how-to" / "ask-policies.md").read_text(encoding="utf-8")
-BLOCKS: Final = re.findall(r"^(?:<!-- (.*) -->\n)?```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS: Final = re.findall(r"^(?:<!-- ([^\n]*) -->\n)?```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS: Final = [line for apart, block in BLOCKS if not apart for line in block.splitlines()]
 EXAMPLE: Final = ROOT / "examples" / "crm" / "policy.yaml"
 AGENT: Final = "sa:agents/crm-agent"
