@@ -44,7 +44,7 @@ export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
 	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-matrix test-node bench \
-	release release-images verify-release test-workflows \
+	release release-images verify-release test-upgrade test-workflows \
 	docs docs-serve fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -190,6 +190,10 @@ verify-release: $(VENV)/.project ## Make a release, push it, verify it, install 
 	@$(BIN)/python -m releasemaker packages
 	@$(BIN)/python -m localcluster build > /dev/null
 	@RELEASE_IMAGES="$(IMAGES)" $(BIN)/pytest tests/release $(ARGS)
+
+test-upgrade: $(VENV)/.project ## Upgrade the last release to this checkout, and roll it back. Needs cluster-up's, git and its history.
+	@$(BIN)/python -m localcluster build > /dev/null
+	@$(BIN)/pytest tests/upgrade $(ARGS)
 
 test-workflows: $(VENV)/.project ## Check the workflows of GitHub Actions with actionlint and zizmor. Needs Go.
 	@$(BIN)/python -m releasemaker workflows
