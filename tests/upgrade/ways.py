@@ -1,4 +1,4 @@
-"""The ways by which a release is installed, upgraded and rolled back: plain manifests by kubectl, and the chart by Helm.
+"""The ways by which a release is installed, upgraded and rolled back: manifests by kubectl, and the chart by Helm.
 
 Standing: what docs/operations tells people to type, without the processes, which the tests start beside it. Holds: an
 upgrade applies what the page says in the order that it says, and a roll back by hand goes the other way round.
