@@ -84,6 +84,7 @@ class Story:
     taken_back_after_roll_back: str | None = None
     signed_after_roll_back: bool | None = None
     reason_after_roll_back: str | None = None
+    reason_after_a_change: str | None = None
     audit_after_roll_back: dict[str, Any] = field(default_factory=dict)
 
 
@@ -180,6 +181,9 @@ def play(began: Play, tenants: Tenants, old: PreparedRelease, checkout: Path, py
     unprepared.tenant.points = there.tenant.points
     story.signed_after_roll_back = _signed(unprepared)
     story.reason_after_roll_back = unprepared.tenant.ask("customers.list").reason
+    unprepared.tenant.change_policy({"rules": [RULES[0]]})
+    until(lambda: unprepared.tenant.ask("customers.list").decision, "the policy compiles again")
+    story.reason_after_a_change = unprepared.tenant.ask("customers.list").reason
     story.audit_after_roll_back = began.audit()
     return story
 

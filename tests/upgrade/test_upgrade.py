@@ -75,8 +75,9 @@ def test_a_roll_back_loses_what_the_older_release_does_not_know(played: Story) -
     assert (played.signed, played.signed_after_roll_back) == (True, False)
 
 
-def test_an_older_decision_point_denies_by_a_policy_with_a_field_that_it_has_read_and_does_not_know(
+def test_an_older_decision_point_denies_by_a_field_that_it_has_read_until_the_policy_changes(
     played: Story, way: str
 ) -> None:
     # By hand, the definitions are rolled back last. By Helm they come first, and the field is gone before it is read.
     assert played.reason_after_roll_back == {"manifests": "policy_invalid", "chart": "allowed"}[way]
+    assert played.reason_after_a_change == "allowed"
