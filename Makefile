@@ -157,13 +157,14 @@ test-proxies: $(VENV)/.project ## Run the tests of real proxies. Needs cluster-u
 	@$(BIN)/pytest tests/proxies -m "not long" $(ARGS)
 
 # The minor versions before the one that is built, which its API server emulates.
-test-matrix: $(VENV)/.project ## Run guards, definitions and chart on Kubernetes 1.36 and 1.35, emulated. Needs what cluster-up needs.
+test-matrix: $(VENV)/.project ## Run guards, chart and operator on Kubernetes 1.36 and 1.35, emulated. Needs what cluster-up needs.
 	@$(BIN)/python -m localcluster build > /dev/null
 	@status=0; for version in 1.36 1.35; do \
 	  echo "=== Kubernetes $$version, emulated"; \
 	  export EMULATED_KUBERNETES=$$version; \
 	  $(BIN)/pytest $(workers) $(ARGS) tests/cluster/test_emulation.py tests/cluster/guards \
-	    tests/cluster/crds/test_rules.py tests/cluster/chart || status=1; \
+	    tests/cluster/crds/test_rules.py tests/cluster/chart \
+	    tests/cluster/operator/guard tests/cluster/operator/certificates || status=1; \
 	done; exit $$status
 
 test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Needs root on Debian, and what cluster-up needs.
