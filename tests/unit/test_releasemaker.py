@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from releasemaker import chart, exploitability, imageindex, layouts, notes, provenance, sums
+from releasemaker import chart, exploitability, imageindex, layouts, notes, provenance, releaselist, sums
 from releasemaker.archives import Entry, folder_entries, tar_gzip
 from releasemaker.errors import ReleaseError
 from releasemaker.source import CHART, Source, stated_versions
@@ -44,6 +44,36 @@ class TestTheVersion:
         stated = stated_versions(ROOT)
         assert len(stated) == 7
         assert len(set(stated.values())) == 1, stated
+
+
+class TestTheReleasesBefore:
+    def test_each_is_named_by_a_version_and_a_commit_the_newest_last(self) -> None:
+        assert releaselist.read(ROOT)[0].version == "0.1.0"
+
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [],
+            [("0.1", "a" * 40)],
+            [("0.1.0", "a" * 8)],
+            [("0.1.0", "main")],
+            [("0.10.0", "a" * 40), ("0.9.0", "b" * 40)],
+            [("0.1.0", "a" * 40), ("0.1.0", "b" * 40)],
+        ],
+        ids=["none", "short version", "short commit", "a branch", "newest first", "twice"],
+    )
+    def test_a_list_that_names_them_otherwise_is_refused(self, tmp_path: Path, rows: list[tuple[str, str]]) -> None:
+        (tmp_path / "hack").mkdir()
+        text = "".join(f'[[release]]\nversion = "{version}"\ncommit = "{commit}"\n' for version, commit in rows)
+        (tmp_path / releaselist.FILE).write_text(text)
+        with pytest.raises(ReleaseError, match=r"releases\.toml"):
+            releaselist.read(tmp_path)
+
+    def test_a_commit_that_is_not_here_says_what_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BAILIWICK_CACHE", str(tmp_path))
+        absent = releaselist.NamedRelease("0.1.0", "0" * 40)
+        with pytest.raises(ReleaseError, match="git fetch --unshallow"):
+            releaselist.prepare(ROOT, absent)
 
 
 class TestAnArchive:
