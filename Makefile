@@ -44,7 +44,7 @@ export KEEP CLUSTER
 
 .PHONY: help venv demo demo-cluster \
 	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-matrix test-node bench \
-	release release-images verify-release test-workflows \
+	release release-images verify-release test-upgrade test-workflows \
 	docs docs-serve fmt generate requirements clean \
 	cluster-up cluster-down kind-up kind-down
 
@@ -157,13 +157,14 @@ test-proxies: $(VENV)/.project ## Run the tests of real proxies. Needs cluster-u
 	@$(BIN)/pytest tests/proxies -m "not long" $(ARGS)
 
 # The minor versions before the one that is built, which its API server emulates.
-test-matrix: $(VENV)/.project ## Run guards, definitions and chart on Kubernetes 1.36 and 1.35, emulated. Needs what cluster-up needs.
+test-matrix: $(VENV)/.project ## Run guards, chart and operator on Kubernetes 1.36 and 1.35, emulated. Needs what cluster-up needs.
 	@$(BIN)/python -m localcluster build > /dev/null
 	@status=0; for version in 1.36 1.35; do \
 	  echo "=== Kubernetes $$version, emulated"; \
 	  export EMULATED_KUBERNETES=$$version; \
 	  $(BIN)/pytest $(workers) $(ARGS) tests/cluster/test_emulation.py tests/cluster/guards \
-	    tests/cluster/crds/test_rules.py tests/cluster/chart || status=1; \
+	    tests/cluster/crds/test_rules.py tests/cluster/chart \
+	    tests/cluster/operator/guard tests/cluster/operator/certificates || status=1; \
 	done; exit $$status
 
 test-node: $(VENV)/.project ## Run the tests that need pods, on a real node. Needs root on Debian, and what cluster-up needs.
@@ -186,10 +187,15 @@ release-images: $(VENV)/.project ## Build the images of this commit in build/rel
 	@$(BIN)/python -m releasemaker images --version "$(VERSION)" $(ARGS)
 
 # RELEASE_FOLDER=dist RELEASE_KEY=release.key tries one that is made already, before anybody is told of it.
-verify-release: $(VENV)/.project ## Make a release, push it, verify it, install it; IMAGES=folder. Needs cluster-up's and skopeo.
+verify-release: $(VENV)/.project ## Make a release, push it, verify it, install it; IMAGES=folder, on a node. Needs cluster-up's, skopeo.
 	@$(BIN)/python -m releasemaker packages
-	@$(BIN)/python -m localcluster build > /dev/null
+	@$(if $(IMAGES),$(BIN)/python -m localcluster node-packages)
+	@$(BIN)/python -m localcluster build $(if $(IMAGES),--node) > /dev/null
 	@RELEASE_IMAGES="$(IMAGES)" $(BIN)/pytest tests/release $(ARGS)
+
+test-upgrade: $(VENV)/.project ## Upgrade the last release to this checkout, and roll it back. Needs cluster-up's, git and its history.
+	@$(BIN)/python -m localcluster build > /dev/null
+	@$(BIN)/pytest tests/upgrade $(ARGS)
 
 test-workflows: $(VENV)/.project ## Check the workflows of GitHub Actions with actionlint and zizmor. Needs Go.
 	@$(BIN)/python -m releasemaker workflows
@@ -238,7 +244,7 @@ requirements: $(VENV)/.project ## Recompile requirements/*.txt. UPGRADE=1 select
 	lock build requirements/build.in; \
 	lock webhook --extra grpc --extra tracing pyproject.toml requirements/webhook.in; \
 	lock operator --extra operator pyproject.toml requirements/operator.in; \
-	lock cli --extra cli --extra console --extra notifications pyproject.toml requirements/cli.in; \
+	lock cli --extra cli --extra console --extra notifications --extra objects pyproject.toml requirements/cli.in; \
 	lock gateway --extra mcp pyproject.toml requirements/gateway.in
 
 clean: ## Remove .venv and the tool caches, but no clusters. Needs nothing.

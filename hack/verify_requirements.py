@@ -22,10 +22,10 @@ BUILD: Final = "build"
 LOCKED: Final = {
     "webhook": ("grpc", "tracing"),
     "operator": ("operator",),
-    "cli": ("cli", "console", "notifications"),
+    "cli": ("cli", "console", "notifications", "objects"),
     "gateway": ("mcp",),
 }
-"""The extras of each; [grpc] and [tracing] hold [webhook], [console] holds [cli], [operator] holds
+"""The extras of each; [grpc] and [tracing] hold [webhook], [console] and [objects] hold [cli], [operator] holds
 [notifications]."""
 _HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}(?=\s|$)")
 _CONTINUED: Final = re.compile(r"\\\n\s*")

@@ -26,9 +26,9 @@ pytest_plugins = ["support.examples", "support.failures", "support.lanes", "supp
 
 _HERE = Path(__file__).parent
 _ON_A_NODE = "node"
-_ON_A_CLUSTER = frozenset({"abuse", "argocd", "browser", "chaos", "cluster", "e2e", "release", _ON_A_NODE})
+_ON_A_CLUSTER = frozenset({"abuse", "argocd", "browser", "chaos", "cluster", "e2e", "release", "upgrade", _ON_A_NODE})
 # Each has a target of its own in the Makefile.
-_SLOW = frozenset({"argocd", "browser", "proxies", "release", _ON_A_NODE})
+_SLOW = frozenset({"argocd", "browser", "proxies", "release", "upgrade", _ON_A_NODE})
 # Part of `make test-all`, not of `make test`.
 _LONG = frozenset({"chaos"})
 # What comes last. The middle is where workers that began at both ends meet, so the short files are there.

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from browsers import chromium, firefox, needed
+from browsers import chromium, firefox, programs
 from localcluster.errors import LocalClusterError
 from localcluster.node import needs
 from localcluster.progress import Terminal
@@ -15,7 +15,7 @@ def main() -> int:
     parser.add_argument("command", choices=["packages"], help="install what is missing; needs root on Debian")
     parser.parse_args()
     try:
-        needs.install(Terminal(), (chromium.PROGRAM, firefox.PROGRAM, needed.NPM), cni=False)
+        needs.install(Terminal(), (chromium.PROGRAM, firefox.PROGRAM, programs.NPM), cni=False)
     except LocalClusterError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from browsers.needed import path_of
+from browsers.programs import path_of
 from localcluster.node.needs import Program
 
 PROGRAM: Final = Program("chromium", "chromium")

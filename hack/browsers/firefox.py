@@ -6,7 +6,7 @@ Holds: Marionette, its own remote control, is on a port of loopback that it choo
 from pathlib import Path
 from typing import Final
 
-from browsers.needed import path_of
+from browsers.programs import path_of
 from localcluster.node.needs import Program
 
 PROGRAM: Final = Program("firefox-esr", "firefox-esr")

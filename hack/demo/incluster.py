@@ -39,7 +39,7 @@ _EXAMPLES: Final = ("crm", "deploy", "secrets", "support", "reports")
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The two images, as the node has them: `<name>:<tag>`."""
+    """The two images, as the node has them or can pull them: `<name>:<tag>`, or `<name>@<digest>`."""
 
     webhook: str
     operator: str
@@ -78,6 +78,8 @@ class InCluster(Ground):
     folder: Path
     helm: Path
     images: Images
+    # The chart, and the flags by which helm reaches it.
+    chart: tuple[str, ...] = ("charts/bailiwick",)
     acting: Accounts = field(init=False)
     workloads: Workloads = field(init=False)
     keeper: Keeper = field(init=False)
@@ -109,7 +111,7 @@ class InCluster(Ground):
         file = self.folder / "values.yaml"
         file.write_text(yaml.safe_dump(given, sort_keys=False), encoding="utf-8")
         tell.step("The chart is installed.")
-        self._helm(tell, "upgrade", "--install", RELEASE, "charts/bailiwick", "--values", str(file), "--wait")
+        self._helm(tell, "upgrade", "--install", RELEASE, *self.chart, "--values", str(file), "--wait")
         self.await_guard()
 
     def await_guard(self) -> None:

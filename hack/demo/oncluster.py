@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -93,15 +93,22 @@ def _ground(named: NamedCluster, progress: Progress) -> InCluster:
     return InCluster(named.cluster(), folder, helm, Images(images.reference("webhook"), images.reference("operator")))
 
 
-def play(ground: InCluster, host: str, tell: Narrator, then: Callable[[Ground, Narrator], None] | None = None) -> None:
+def play(
+    ground: InCluster,
+    host: str,
+    tell: Narrator,
+    then: Callable[[Ground, Narrator], None] | None = None,
+    chart_values: Mapping[str, Any] | None = None,
+) -> None:
     """Install, and play the cases, and `then` something more while everything of them still runs.
 
-    Raises `NotAsToldError` where a step does not come out as told.
+    Without `chart_values`, the images are those that were loaded into the node. Raises `NotAsToldError` where a step
+    does not come out as told.
     """
     tell.chapter("Bailiwick on a node, by its chart")
     with ExitStack() as stack:
         stack.enter_context(ground.issuing(host))
-        ground.install(tell, values(ground.cluster.server))
+        ground.install(tell, chart_values or values(ground.cluster.server))
         ground.examples(tell)
         tell.held("all decision points are ready")
         S1(ground, tell).play()

@@ -50,8 +50,8 @@ AGENT_ACCOUNT: Final = Account("agents", "crm-agent", ("crm-api.crm",))
 _SOURCES: Final = ("hack", "localcluster/src")
 # A bound of what hangs; what died is noticed at once.
 _START_SECONDS: Final = 180.0
-# As many decision points are asked by the operator which policies they serve.
-_ASKED: Final = 4
+ASKED: Final = 4
+"""As many decision points are asked by the operator which policies they serve."""
 
 _Started = TypeVar("_Started")
 
@@ -85,8 +85,8 @@ class Stack(Ground):
     `external_url` is what all decision points are known by, since the tokens of an approval are for it: where none is
     given, the first one's own, which stands for the service in front of them. `registrar_keys` is the file of whoever
     enrols the keys of reviewers, if processes that start later take signed reviews. `servers` are the URLs of all else
-    that was started, by name. `adopt` is told of each process when it starts, so that somebody can end it whatever
-    comes.
+    that was started, by name. `python` runs the operator and decision points that start later: that of another release
+    has its modules. `adopt` is told of each process when it starts, so that somebody can end it whatever comes.
     """
 
     cluster: Cluster
@@ -96,7 +96,7 @@ class Stack(Ground):
     processes: list[RunningProcess] = field(default_factory=list)
     decision_points: list[DecisionPoint] = field(default_factory=list)
     adopt: Callable[[RunningProcess], None] = lambda _: None
-    status_ports: tuple[int, ...] = field(default_factory=lambda: free_ports(_ASKED))
+    status_ports: tuple[int, ...] = field(default_factory=lambda: free_ports(ASKED))
     external_url: str = ""
     crm_url: str = ""
     servers: dict[str, str] = field(default_factory=dict)
@@ -104,6 +104,7 @@ class Stack(Ground):
     signer: Signer | None = None
     issuers: Path | None = None
     registrar_keys: Path | None = None
+    python: str | Path = sys.executable
     acting: Accounts = field(init=False)
     workloads: Workloads = field(init=False)
     # The operator believes whoever answers where it asks: until one of ours does, nobody else may.
@@ -138,7 +139,7 @@ class Stack(Ground):
         replicas = [f"--replica=http://127.0.0.1:{port}" for port in self.status_ports]
         ledger = f"--ledger-file={self.ledger(name)}"
         given = (ledger, *replicas, *self._signing_flags, *flags)
-        return self._spawn(name, ["-m", "bailiwick_operator", "--kubeconfig", config, *given])
+        return self._spawn(name, ["-m", "bailiwick_operator", "--kubeconfig", config, *given], self.python)
 
     def ledger(self, name: str = "operator") -> Path:
         """Return the file of an operator's own log."""
@@ -260,7 +261,8 @@ class Stack(Ground):
             self._let_go(status_port)
             url = f"http://127.0.0.1:{port}"
             where = [f"--port={port}", f"--admission-port={admission_port}", f"--status-port={status_port}"]
-            process = self._spawn(name, [*common, *where, f"--external-url={self.external_url or url}", *flags])
+            known_as = f"--external-url={self.external_url or url}"
+            process = self._spawn(name, [*common, *where, known_as, *flags], self.python)
             point = DecisionPoint(url, f"http://127.0.0.1:{status_port}", admission_port, records, process)
             if await_ready:
                 self._await(process, f"{point.status_url}/readyz", requests.codes.ok)

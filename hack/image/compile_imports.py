@@ -4,11 +4,12 @@ Standing: run as `python compile_imports.py PACKAGE`, with the settings that the
 PYTHONPYCACHEPREFIX). It compiles Bailiwick's packages whole, and every other module that importing the package's `main`
 brings along, the standard library's too, or that a child process will load: a library of a thousand kinds of which ten
 are used is not worth its bytes.
-What is compiled is never compared with its source again: in an image, neither changes.
+What is compiled is never compared with its source again: in an image, neither changes. Holds: the same sources give the
+same files, whenever they were installed.
 """
 
 import compileall
-import importlib
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -33,6 +34,10 @@ def main(package: str) -> int:
     paths = {Path(name) for name in files if name.endswith(".py")} - {Path(__file__)}
     for ours in library.glob("bailiwick*"):
         paths |= set(ours.rglob("*.py"))
+    # Python itself has compiled what was imported, with the time of each source: a module that did not come to its end
+    # is in no list of modules, and would keep that.
+    written = Path(os.environ["PYTHONPYCACHEPREFIX"]).rglob("*.pyc")
+    paths |= {Path(importlib.util.source_from_cache(path)) for path in written}
     done = [compileall.compile_file(path, quiet=1, force=True, invalidation_mode=_MODE) for path in sorted(paths)]
     return 0 if all(done) else 1
 

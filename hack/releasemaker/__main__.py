@@ -5,6 +5,7 @@ Standing: the outermost part. A summary goes to standard output, everything else
 
 import argparse
 import json
+import platform
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from localcluster.errors import LocalClusterError
 from localcluster.node import images, needs
 from localcluster.node.needs import Program
 from localcluster.progress import Terminal
-from releasemaker import workflows
+from releasemaker import imageindex, workflows
 from releasemaker.assembly import IMAGES, ReleaseSettings, assemble
 from releasemaker.errors import ReleaseError
 from releasemaker.source import export
@@ -72,14 +73,18 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _images(arguments: argparse.Namespace) -> int:
     progress = Terminal()
+    # The platform of this machine alone: nothing of another one runs here.
+    word = imageindex.of_machine(platform.machine())
     arguments.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bailiwick-source-") as folder:
         source = export(arguments.source, arguments.version, Path(folder))
         for name in IMAGES:
             short = name.removeprefix("bailiwick-")
             archive = arguments.output.absolute() / f"{name}.oci.tar"
-            built = images.build_released(progress, source.folder, short, archive, source.version, source.created)
-            print(f"{name} {built.digest} {archive}")
+            own = archive.with_name(f"{name}-{word}.oci.tar")
+            images.build_released(progress, source.folder, short, own, source.version, source.created)
+            print(f"{name} {imageindex.join({word: own}, archive, source.version, source.created)} {archive}")
+            own.unlink()
     return 0
 
 

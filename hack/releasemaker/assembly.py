@@ -100,7 +100,7 @@ def _write(source: Source, output: Path, settings: ReleaseSettings, progress: Pr
     with progress.step("Lists of contents (CycloneDX)"):
         contents.of_wheel(source, output)
         for name, archive in archives.items():
-            contents.of_image(source, name, IMAGES[name][1], archive, digests[name], output)
+            contents.of_image(source, name, IMAGES[name][1], archive, output)
     with progress.step("OpenVEX and release notes"):
         exploitability.build(source, output, digests)
         _, own_section = notes.build(source, output)

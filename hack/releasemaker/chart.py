@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -43,8 +43,11 @@ def build(source: Source, output: Path, registry: str, digests: Mapping[str, str
     entries = chart_entries(source.folder / CHART)
     values = f"{NAME}/values.yaml"
     entries[values] = Entry(with_images(entries[values].content.decode(), registry, digests).encode())
+    stated = f"{NAME}/Chart.yaml"
+    references = image_references(yaml.safe_load(entries[values].content), registry, digests)
+    entries[stated] = Entry(with_annotation(entries[stated].content.decode(), references).encode())
     archive = tar_gzip(entries, source.created)
-    metadata = yaml.safe_load(entries[f"{NAME}/Chart.yaml"].content)
+    metadata = yaml.safe_load(entries[stated].content)
     config, content = Blob(_CONFIG, canonical(metadata)), Blob(_CONTENT, archive)
     annotations = {
         f"{_ANNOTATION}title": metadata["name"],
@@ -93,6 +96,26 @@ def with_images(values: str, registry: str, digests: Mapping[str, str]) -> str:
     if wanted:
         raise ReleaseError(f"values.yaml has no {', '.join('.'.join(one) for one in wanted)}.")
     return "".join(lines)
+
+
+def image_references(values: Mapping[str, Any], registry: str, digests: Mapping[str, str]) -> dict[str, str]:
+    """Return what the chart's own values make of the images of these components, by component."""
+    return {name: f"{registry}/{values[name]['image']['repository']}@{digest}" for name, digest in digests.items()}
+
+
+def with_annotation(text: str, references: Mapping[str, str]) -> str:
+    """Return Chart.yaml with the annotation by which Artifact Hub shows and scans these images; unchanged for none.
+
+    Raises `ReleaseError` where it has no annotations.
+    """
+    if not references:
+        return text
+    before, heading, after = text.partition("\nannotations:\n")
+    if not heading:
+        raise ReleaseError("Chart.yaml has no annotations, so a release cannot add one.")
+    listed = [{"name": name, "image": image} for name, image in sorted(references.items())]
+    lines = yaml.safe_dump(listed, sort_keys=False, width=500).splitlines()
+    return f"{before}{heading}  artifacthub.io/images: |\n" + "".join(f"    {line}\n" for line in lines) + after
 
 
 def _patterns(text: str) -> list[str]:

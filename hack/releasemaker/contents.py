@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from bailiwick_api.distribution import DISTRIBUTION
 from releasemaker.errors import ReleaseError
+from releasemaker.imageindex import Layout, PlatformImage, opened
 from releasemaker.layouts import canonical
 from releasemaker.source import Source, python, run
 
@@ -45,9 +46,18 @@ def of_wheel(source: Source, output: Path) -> Path:
     return path
 
 
-def of_image(source: Source, name: str, lock: str, archive: Path, digest: str, output: Path) -> Path:
-    """Write the list of what is in the OCI archive of an image. Raises `ReleaseError`."""
-    found = image_contents(archive)
+def of_image(source: Source, name: str, lock: str, archive: Path, output: Path) -> list[Path]:
+    """Write a list of what is in the image for each platform of an OCI archive. Raises `ReleaseError`."""
+    with opened(archive) as layout:
+        found = {word: (one.digest, _read_layers(layout, one)) for word, one in layout.images().items()}
+    return [
+        _write_platform(source, name, lock, word, digest, inside, output) for word, (digest, inside) in found.items()
+    ]
+
+
+def _write_platform(
+    source: Source, name: str, lock: str, word: str, digest: str, found: ImageContents, output: Path
+) -> Path:
     document = _locked(source, (lock,))
     known = {(str(canonicalize_name(one["name"])), one.get("version")): one for one in document["components"]}
     components = []
@@ -69,37 +79,28 @@ def of_image(source: Source, name: str, lock: str, archive: Path, digest: str, o
         "version": source.version,
         "hashes": [{"alg": "SHA-256", "content": digest.removeprefix("sha256:")}],
     }
-    path = output / f"{name}-{source.version}.cdx.json"
+    path = output / f"{name}-{source.version}-{word}.cdx.json"
     path.write_bytes(canonical(document) + b"\n")
     return path
 
 
-def image_contents(archive: Path) -> ImageContents:
-    """Read the layers of an OCI archive. Packages that a later layer removes count as there."""
+def _read_layers(layout: Layout, image: PlatformImage) -> ImageContents:
+    """Read the layers of an image. Packages that a later layer removes count as there."""
     packages: dict[str, str] = {}
     status = ""
-    with tarfile.open(archive) as layout:
-
-        def blob(digest: str) -> Any:  # noqa: ANN401 - as tarfile has it
-            return layout.extractfile(f"blobs/{digest.replace(':', '/')}")
-
-        index = layout.extractfile("index.json")
-        if index is None:
-            raise ReleaseError(f"{archive.name} is no OCI layout.")
-        manifest = json.load(blob(json.load(index)["manifests"][0]["digest"]))
-        for descriptor in manifest["layers"]:
-            with tarfile.open(fileobj=blob(descriptor["digest"]), mode="r|*") as layer:
-                for member in layer:
-                    name = member.name.removeprefix("./").lstrip("/")
-                    if not member.isfile() or not (_METADATA.match(name) or _STATUS.match(name)):
-                        continue
-                    content = layer.extractfile(member)
-                    text = content.read().decode() if content else ""
-                    if _STATUS.match(name):
-                        status = text
-                    else:
-                        fields = dict(_fields(text))
-                        packages[canonicalize_name(fields["Name"])] = fields["Version"]
+    for descriptor in image.manifest["layers"]:
+        with tarfile.open(fileobj=layout.blob(descriptor["digest"]), mode="r|*") as layer:
+            for member in layer:
+                name = member.name.removeprefix("./").lstrip("/")
+                if not member.isfile() or not (_METADATA.match(name) or _STATUS.match(name)):
+                    continue
+                content = layer.extractfile(member)
+                text = content.read().decode() if content else ""
+                if _STATUS.match(name):
+                    status = text
+                else:
+                    fields = dict(_fields(text))
+                    packages[canonicalize_name(fields["Name"])] = fields["Version"]
     return ImageContents(packages, tuple(_installed(status)))
 
 

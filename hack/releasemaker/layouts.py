@@ -15,7 +15,7 @@ from releasemaker.archives import Entry, tar
 from releasemaker.errors import ReleaseError
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
-_NAME: Final = "org.opencontainers.image.ref.name"
+NAME: Final = "org.opencontainers.image.ref.name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def manifest(config: Blob, layers: Sequence[Blob], annotations: Mapping[str, str
 
 def layout(top: Blob, tag: str, blobs: Sequence[Blob], created: int) -> bytes:
     """Return a tar archive of an OCI layout that holds one manifest under a tag."""
-    index = {"schemaVersion": 2, "manifests": [{**top.descriptor, "annotations": {_NAME: tag}}]}
+    index = {"schemaVersion": 2, "manifests": [{**top.descriptor, "annotations": {NAME: tag}}]}
     entries = {
         "oci-layout": Entry(canonical({"imageLayoutVersion": "1.0.0"})),
         "index.json": Entry(canonical(index)),

@@ -40,13 +40,13 @@ def export(checkout: Path, version: str, folder: Path) -> Source:
 
     Raises `ReleaseError` where the checkout has changes, or where the commit is not of this version.
     """
-    changes = _git(checkout, "status", "--porcelain").decode()
+    changes = git(checkout, "status", "--porcelain").decode()
     if changes:
         raise ReleaseError(f"The checkout has changes that no commit has. Commit or remove them first:\n{changes}")
-    commit = _git(checkout, "rev-parse", "HEAD").decode().strip()
-    created = int(_git(checkout, "show", "--no-patch", "--format=%ct", commit))
+    commit = git(checkout, "rev-parse", "HEAD").decode().strip()
+    created = int(git(checkout, "show", "--no-patch", "--format=%ct", commit))
     folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(_git(checkout, "archive", "--format=tar", commit))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(git(checkout, "archive", "--format=tar", commit))) as archive:
         archive.extractall(folder, filter="data")
     for path, stated in stated_versions(folder).items():
         if stated != version:
@@ -85,7 +85,8 @@ def python(*arguments: str | Path) -> list[str | Path]:
     return [sys.executable, "-P", "-m", *arguments]
 
 
-def _git(checkout: Path, *arguments: str) -> bytes:
+def git(checkout: Path, *arguments: str) -> bytes:
+    """Run git in a checkout; returns what it printed. Raises `ReleaseError` with its error."""
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_OURS}
     command = ["git", "-c", f"safe.directory={checkout.resolve()}", *arguments]
     try:

@@ -51,7 +51,9 @@ def argocd(bailiwick: Bailiwick) -> Iterator[ArgoCD]:
     data = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))["data"]
     with (
         tempfile.TemporaryDirectory(prefix="argocd-", ignore_cleanup_errors=True) as folder,
-        ArgoCD(programs(), bailiwick.cluster, Path(folder), {**data, IMPERSONATION: "true"}) as running,
+        ArgoCD(
+            programs(), bailiwick.cluster, Path(folder), {**data, IMPERSONATION: "true"}, application_sets=True
+        ) as running,
     ):
         yield running
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from browsers.chromium import chromium
-from browsers.needed import NPM, path_of
+from browsers.programs import NPM, path_of
 from demo.stack import Stack
 from support.console import consoleprocess
 from support.console.browser import Opens, launched

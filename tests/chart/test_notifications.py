@@ -1,5 +1,7 @@
 """Notifications in the chart: off by default, and no right and no way out that they do not need."""
 
+from typing import Final
+
 import pytest
 
 from support import charts
@@ -9,6 +11,7 @@ from support.pages import objects
 
 pytestmark = pytest.mark.long
 
+REVIEWERS: Final = charts.ci(next(one for one in charts.CI if one.stem == "reviewers-values"))["reviewers"]
 SECRET: Values = {"notifications": {"secretName": "targets"}}
 
 
@@ -67,3 +70,19 @@ def test_the_values_of_the_page_are_values_of_the_chart() -> None:
     assert "--console-url=https://approvals.example.com" in arguments(values)
     ports = charts.render(values).one("NetworkPolicy", "bailiwick-operator")["spec"]["egress"][1]["ports"]
     assert [one["port"] for one in ports] == [443, 587]
+
+
+@pytest.mark.parametrize(
+    ("values", "wanted"),
+    [
+        ({}, []),
+        ({"clusterName": "east"}, ["--cluster-name=east"]),
+        ({"reviewers": REVIEWERS}, ["--cluster-name=production"]),
+        ({"reviewers": REVIEWERS, "clusterName": "east"}, ["--cluster-name=east"]),
+    ],
+)
+def test_the_cluster_is_called_as_said_or_as_the_registrars_call_the_installation(
+    values: Values, wanted: list[str]
+) -> None:
+    found = charts.render({"notifications": {"secretName": "x"}, **values}).args("operator")
+    assert [one for one in found if one.startswith("--cluster-name")] == wanted

@@ -45,8 +45,8 @@ def generated(installation: Installation) -> dict[tuple[str, str], Object]:
 
 @pytest.mark.parametrize(("given", "namespace"), NAMES.values(), ids=NAMES)
 def test_everything_that_the_models_make_is_rendered_exactly_so(given: Values, namespace: str) -> None:
-    # The role for notifications is rendered where somebody is told.
-    given = {**given, "notifications": {"namespaceTargets": "bound"}}
+    # The roles for notifications and coverage are rendered where these are on.
+    given = {**given, "notifications": {"namespaceTargets": "bound"}, "coverage": {"enabled": True}}
     rendering = charts.render(given, namespace=namespace)
     installation = charts.installation(rendering)
     wanted = generated(installation)

@@ -65,6 +65,7 @@ CHANGED: Final[dict[str, Any]] = {
     "nameOverride": "pdp",
     "fullnameOverride": "boundary",
     "namespaceOverride": "security",
+    "clusterName": "production-east",
     "commonLabels": {"a": "b"},
     "commonAnnotations": {"a": "b"},
     "global.imageRegistry": "registry.corp.example",
@@ -186,6 +187,7 @@ BESIDE: Final[dict[str, Values]] = {
     **{name: COUNTING for name in LEAVES if name.startswith("coverage.") and name != "coverage.enabled"},
     **{name: WITH_CONSOLE for name in LEAVES if name.startswith("console.")},
     "console.enabled": CONSOLE,
+    "clusterName": WITH_CONSOLE,
     "console.tls.issuerRef": charts.merged(
         WITH_CONSOLE, {"console": {"tls": {"secretName": "", "issuerRef": {"name": "y"}}}}
     ),

@@ -177,7 +177,10 @@ NOT_FOR_PODS: Final = {
 def test_every_flag_of_a_process_can_be_set_by_a_value(component: str) -> None:
     parser = webhook_flags.parser() if component == "webhook" else operator_settings.flag_parser({})
     known = {flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")}
-    ways: list[Values] = [charts.ci(path) for path in charts.CI] + [{"tls": {"extraNames": ["pdp.example.com"]}}]
+    ways: list[Values] = [charts.ci(path) for path in charts.CI] + [
+        {"tls": {"extraNames": ["pdp.example.com"]}},
+        {"clusterName": "eu-1", "notifications": {"namespaceTargets": "bound"}},
+    ]
     given = {flag.partition("=")[0] for values in ways for flag in charts.render(values).args(component)}
     assert known - given == NOT_FOR_PODS[component]
 

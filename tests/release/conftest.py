@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from localcluster import build
+from localcluster.node.recipes import Programs
 from localcluster.progress import Silent
 from release.registry import Registry
 from releasemaker import assembly, signatures, source
@@ -42,6 +43,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if ours and not session.config.option.collectonly:
         for recipe in _RECIPES:
             build.ensure(recipe())
+        if os.environ.get("RELEASE_IMAGES"):
+            Programs.ensure()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,8 @@ def new_key(folder: Path) -> Path:
 def settings(version: str, key: Path | None = None) -> ReleaseSettings:
     """Return those of the tests."""
     images = os.environ.get("RELEASE_IMAGES")
-    return ReleaseSettings(
-        version, "registry.example/bailiwick", "https://downloads.example", key, Path(images) if images else None
-    )
+    folder = Path(images).absolute() if images else None
+    return ReleaseSettings(version, "registry.example/bailiwick", "https://downloads.example", key, folder)
 
 
 def version_of(checkout: Path) -> str:
@@ -115,6 +117,15 @@ def release(key: Path, tmp_path_factory: pytest.TempPathFactory) -> MadeRelease:
     with signatures.signer(cosign, key) as signer:
         public_key = signer.public_key(folder / "trusted.pub")
     return MadeRelease(folder / "dist", public_key, cosign, summary)
+
+
+@pytest.fixture(scope="session")
+def images(release: MadeRelease) -> dict[str, str]:
+    """The digests of the release's images, by name."""
+    found = dict(release.summary["images"])
+    if not found:
+        pytest.skip("the release has no images: RELEASE_IMAGES names none")
+    return found
 
 
 @pytest.fixture(scope="session")

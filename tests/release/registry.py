@@ -1,4 +1,4 @@
-"""The registry of the CNCF's project distribution, on loopback and over TLS, with an authority of its own."""
+"""The registry of the CNCF's project distribution, over TLS, with an authority of its own."""
 
 import hashlib
 import subprocess
@@ -16,22 +16,22 @@ from localcluster.ports import free_ports
 from localcluster.process import RunningProcess
 from support.waits import until
 
-_MANIFESTS: Final = "application/vnd.oci.image.manifest.v1+json"
+_MANIFESTS: Final = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
 
 
 class Registry:
     """Runs while its block does."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
-        """Prepare it; nothing runs yet."""
+    def __init__(self, program: Path, folder: Path, address: str = "127.0.0.1") -> None:
+        """Prepare it at an address of this machine; nothing runs yet."""
         self._program: Final = program
         self._folder: Final = folder
         self._running: RunningProcess | None = None
         (port,) = free_ports(1)
-        self.host: Final = f"127.0.0.1:{port}"
+        self.host: Final = f"{address}:{port}"
         authority = Authority.at(folder / "pki", "ca")
         self.authority: Final = authority.certificate
-        self._serving: Final = authority.serving("registry", ["localhost", "127.0.0.1"])
+        self._serving: Final = authority.serving("registry", ["localhost", address])
 
     def __enter__(self) -> Self:
         """Start, and wait until it answers."""
@@ -58,8 +58,9 @@ class Registry:
 
     def push(self, layout: Path, repository: str, tag: str) -> str:
         """Copy an OCI layout in a tar file into a repository; returns the reference by digest that it then has."""
-        self._skopeo("copy", "--dest-cert-dir", self._trust(), f"oci-archive:{layout}", self._name(repository, tag))
-        digest = self._skopeo("inspect", "--raw", "--cert-dir", self._trust(), self._name(repository, tag))
+        name = self._name(repository, tag)
+        self._skopeo("copy", "--all", "--dest-cert-dir", self._trust(), f"oci-archive:{layout}", name)
+        digest = self._skopeo("inspect", "--raw", "--cert-dir", self._trust(), name)
         return f"{self.host}/{repository}@{_digest(digest)}"
 
     def manifest(self, repository: str, reference: str) -> bytes:

@@ -1,5 +1,6 @@
 """What is pushed keeps its digest, by which it is signed, verified and installed; what changes there is refused."""
 
+import base64
 import hashlib
 import json
 import shutil
@@ -131,14 +132,6 @@ def test_a_byte_that_changed_inside_the_registry_is_refused_by_helm(
     assert "mismatched digest" in done.stderr
 
 
-@pytest.fixture
-def images(release: MadeRelease) -> dict[str, str]:
-    found = dict(release.summary["images"])
-    if not found:
-        pytest.skip("the release has no images: RELEASE_IMAGES names none")
-    return found
-
-
 def test_each_image_keeps_its_digest_and_is_verified_by_it(
     release: MadeRelease, registry: Registry, images: dict[str, str], key: Path, cosign: Cosign
 ) -> None:
@@ -146,12 +139,24 @@ def test_each_image_keeps_its_digest_and_is_verified_by_it(
         reference = registry.push(release.file(f"{name}-*.oci.tar"), f"bailiwick/{name}", release.version)
         assert reference.rpartition("@")[2] == digest
         trust = ("--registry-cacert", str(registry.authority))
+        repository = reference.partition("@")[0]
+        platforms = {
+            f"{one['platform']['os']}-{one['platform']['architecture']}": f"{repository}@{one['digest']}"
+            for one in json.loads(registry.manifest(f"bailiwick/{name}", digest))["manifests"]
+        }
         with signatures.signer(release.cosign, key) as signer:
             signer.sign_pushed(reference, *trust)
-            signer.attest_pushed(reference, "cyclonedx", release.file(f"{name}-*.cdx.json"), *trust)
+            for platform, own in platforms.items():
+                signer.attest_pushed(own, "cyclonedx", release.file(f"{name}-*-{platform}.cdx.json"), *trust)
         cosign.succeed("verify", *access(release, registry), reference)
-        said = cosign.succeed("verify-attestation", *access(release, registry), "--type", "cyclonedx", reference)
-        assert said
+        for platform, own in platforms.items():
+            said = cosign.succeed("verify-attestation", *access(release, registry), "--type", "cyclonedx", own)
+            statement = json.loads(base64.b64decode(json.loads(said)["payload"]))
+            stated = json.loads(release.file(f"{name}-*-{platform}.cdx.json").read_bytes())
+            assert statement["predicate"] == stated
+            assert statement["subject"][0]["digest"]["sha256"] == own.partition("@sha256:")[2]
+            # What OpenVEX speaks of is in the list.
+            assert {"apt", "tar", "python3", "cryptography"} <= {one["name"] for one in stated["components"]}
 
 
 def changed_layout(release: MadeRelease, folder: Path) -> Path:

@@ -13,24 +13,30 @@ from demo import install
 from demo.enforcement import envoy
 from demo.narrator import Silent
 from demo.registrar import make_registrar
-from demo.stack import Stack
+from demo.stack import ASKED, Stack
 from localcluster import build
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane
+from localcluster.ports import free_ports
 from localcluster.tokenrequest import Account
 from localcluster.tokens import TokenFile
 from support.policywatch import PolicyWatch
 
 
 @contextmanager
-def stack_on(cluster: Cluster, folder: Path, installation: Installation | None = None) -> Iterator[Stack]:
-    """Yield a stack in which nothing runs yet; its logs are judged once all have ended."""
+def stack_on(
+    cluster: Cluster, folder: Path, installation: Installation | None = None, *, asked: int = ASKED
+) -> Iterator[Stack]:
+    """Yield a stack in which nothing runs yet; its logs are judged once all have ended.
+
+    The operator asks as many decision points, those that are started first.
+    """
     with ExitStack() as closing:
 
         def keep(account: Account, file: Path) -> Path:
             return closing.enter_context(TokenFile(cluster, account, file)).write_kubeconfig()
 
-        stack = Stack(cluster, folder, keep, installation or Installation())
+        stack = Stack(cluster, folder, keep, installation or Installation(), status_ports=free_ports(asked))
         watch = PolicyWatch(cluster.rest()).start()
         closing.callback(watch.stop)
         closing.callback(lambda: watch.verify(logs(stack)))

@@ -25,7 +25,8 @@ def test_who_is_not_root_is_told_so_with_a_code_of_its_own(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert browsers.main() == 4
-    assert "chromium, firefox-esr, npm cannot be installed here. This machine lacks:\n  - root" in capsys.readouterr().err
+    needed = "chromium, firefox-esr, npm cannot be installed here. This machine lacks:\n  - root"
+    assert needed in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("find", "package"), [(chromium, "chromium"), (firefox, "firefox-esr")])

@@ -3,19 +3,35 @@
 import hashlib
 import json
 import os
+import re
 import tarfile
+import tomllib
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 import yaml
 
-from releasemaker import chart, exploitability, layouts, notes, provenance, sums
+from releasemaker import chart, exploitability, imageindex, layouts, notes, provenance, releaselist, sums
 from releasemaker.archives import Entry, folder_entries, tar_gzip
 from releasemaker.errors import ReleaseError
 from releasemaker.source import CHART, Source, stated_versions
 
 ROOT = Path(__file__).resolve().parents[2]
+# What starts a program of the system, and the program.
+STARTS = re.compile(
+    r"subprocess\.(?:run|Popen|call|check_\w+)\(|create_subprocess_\w+\(|webbrowser\.open"
+    r"|os\.(?:system|popen|exec\w+|spawn\w+|posix_spawn\w*)\(|pty\.spawn"
+)
+STARTED = {
+    "bailiwick_notifications/sending/servicecall.py": "python",
+    "bailiwick_webhook/admission/bench.py": "python",
+    "bailiwick_operator/coverage/counter.py": "python",
+    "bailiwick_cli/sources/gitfiles.py": "git",
+    "bailiwick_cli/sshkeygen.py": "ssh-keygen",
+    "bailiwick_console/server.py": "a browser",
+    "bailiwick/testing.py": "python",
+}
 DIGEST = "sha256:" + "a" * 64
 
 
@@ -28,6 +44,36 @@ class TestTheVersion:
         stated = stated_versions(ROOT)
         assert len(stated) == 7
         assert len(set(stated.values())) == 1, stated
+
+
+class TestTheReleasesBefore:
+    def test_each_is_named_by_a_version_and_a_commit_the_newest_last(self) -> None:
+        assert releaselist.read(ROOT)[0].version == "0.1.0"
+
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [],
+            [("0.1", "a" * 40)],
+            [("0.1.0", "a" * 8)],
+            [("0.1.0", "main")],
+            [("0.10.0", "a" * 40), ("0.9.0", "b" * 40)],
+            [("0.1.0", "a" * 40), ("0.1.0", "b" * 40)],
+        ],
+        ids=["none", "short version", "short commit", "a branch", "newest first", "twice"],
+    )
+    def test_a_list_that_names_them_otherwise_is_refused(self, tmp_path: Path, rows: list[tuple[str, str]]) -> None:
+        (tmp_path / "hack").mkdir()
+        text = "".join(f'[[release]]\nversion = "{version}"\ncommit = "{commit}"\n' for version, commit in rows)
+        (tmp_path / releaselist.FILE).write_text(text)
+        with pytest.raises(ReleaseError, match=r"releases\.toml"):
+            releaselist.read(tmp_path)
+
+    def test_a_commit_that_is_not_here_says_what_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("BAILIWICK_CACHE", str(tmp_path))
+        absent = releaselist.NamedRelease("0.1.0", "0" * 40)
+        with pytest.raises(ReleaseError, match="git fetch --unshallow"):
+            releaselist.prepare(ROOT, absent)
 
 
 class TestAnArchive:
@@ -70,6 +116,18 @@ class TestTheChart:
         lines = zip(text.splitlines(), changed.splitlines(), strict=True)
         assert sum(old != new for old, new in lines) == 3
 
+    def test_lists_its_images_for_artifact_hub_once_they_are_built(self) -> None:
+        text = (ROOT / CHART / "Chart.yaml").read_text()
+        values = yaml.safe_load((ROOT / CHART / "values.yaml").read_text())
+        references = chart.image_references(values, "registry.example/x", {"webhook": DIGEST, "console": DIGEST})
+        after = yaml.safe_load(chart.with_annotation(text, references))
+        assert yaml.safe_load(after["annotations"].pop("artifacthub.io/images")) == [
+            {"name": "console", "image": f"registry.example/x/bailiwick-cli@{DIGEST}"},
+            {"name": "webhook", "image": f"registry.example/x/bailiwick-webhook@{DIGEST}"},
+        ]
+        assert after == yaml.safe_load(text)
+        assert chart.with_annotation(text, {}) == text
+
     @pytest.mark.parametrize(
         ("values", "why"),
         [
@@ -101,6 +159,53 @@ class TestALayout:
         path.write_bytes(b"\0" * 10240)
         with pytest.raises(ReleaseError, match=r"broken\.tar is no OCI layout"):
             layouts.layout_digest(path)
+
+
+class TestAnIndex:
+    def image(self, path: Path, platform: str) -> tuple[Path, layouts.Blob]:
+        # Both have one layer in common, as images of one commit may.
+        config, layers = layouts.Blob("text/plain", platform.encode()), [layouts.Blob("text/plain", b"common")]
+        top = layouts.manifest(config, layers, {})
+        path.write_bytes(layouts.layout(top, "built", [config, *layers], 3))
+        return path, top
+
+    def test_keeps_the_digest_of_the_image_of_each_platform(self, tmp_path: Path) -> None:
+        made = {word: self.image(tmp_path / word, word) for word in imageindex.PLATFORMS}
+        digests = [
+            imageindex.join({word: path for word, (path, _) in order}, tmp_path / "joined", "1.2.3", 7)
+            for order in (list(made.items()), list(made.items())[::-1])
+        ]
+        assert digests == [layouts.layout_digest(tmp_path / "joined")] * 2
+        with imageindex.opened(tmp_path / "joined") as joined:
+            assert {word: one.digest for word, one in joined.images().items()} == {
+                word: top.digest for word, (_, top) in made.items()
+            }
+            for one in joined.images().values():
+                for blob in (one.manifest["config"], *one.manifest["layers"]):
+                    content = joined.blob(blob["digest"]).read()
+                    assert f"sha256:{hashlib.sha256(content).hexdigest()}" == blob["digest"]
+
+    def test_of_one_platform_names_no_other(self, tmp_path: Path) -> None:
+        path, _ = self.image(tmp_path / "one", "linux-amd64")
+        imageindex.join({"linux-amd64": path}, tmp_path / "joined", "1.2.3", 7)
+        with imageindex.opened(tmp_path / "joined") as joined:
+            assert joined.images().keys() == {"linux-amd64"}
+
+    def test_is_of_the_platform_of_the_machine_that_builds(self) -> None:
+        assert [imageindex.of_machine(one) for one in ("x86_64", "aarch64")] == list(imageindex.PLATFORMS)
+        with pytest.raises(ReleaseError, match="this machine is riscv64"):
+            imageindex.of_machine("riscv64")
+
+    def test_is_what_a_release_needs_and_not_a_bare_image(self, tmp_path: Path) -> None:
+        path, _ = self.image(tmp_path / "bare.tar", "linux-amd64")
+        with imageindex.opened(path) as bare, pytest.raises(ReleaseError, match=r"bare\.tar holds no index"):
+            bare.images()
+        (tmp_path / "broken.tar").write_bytes(b"no archive")
+        with (
+            pytest.raises(ReleaseError, match=r"broken\.tar is no OCI layout"),
+            imageindex.opened(tmp_path / "broken.tar"),
+        ):
+            pass
 
 
 class TestNotes:
@@ -138,6 +243,22 @@ class TestStatements:
         }
         assert f"pkg:oci/bailiwick-webhook@sha256%3A{'a' * 64}" in products
         assert "pkg:oci/bailiwick-operator?tag=1.2.3" in products
+
+    def test_of_openvex_are_true_since_no_program_is_started_but_these(self) -> None:
+        packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+        found = {
+            f"{Path(package).name}/{path.relative_to(ROOT / package)}"
+            for package in packages["packages"]
+            for path in (ROOT / package).rglob("*.py")
+            if STARTS.search(path.read_text(encoding="utf-8"))
+        }
+        # Another program here: read exploitability.toml again, and say in it what is still true.
+        assert found == STARTED.keys()
+        assert {one["package"] for one in exploitability.statements()} == {
+            "pkg:deb/debian/apt",
+            "pkg:deb/debian/libapt-pkg6.0",
+            "pkg:deb/debian/tar",
+        }
 
     def test_of_openvex_use_its_words(self) -> None:
         words = {

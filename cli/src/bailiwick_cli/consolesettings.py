@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bailiwick_api.issuers import problem_of_url
+from bailiwick_cli.clusternames import cluster_name
 from bailiwick_cli.errors import CliError
 from bailiwick_cli.registrarkeys import registrars_of
 from bailiwick_cli.verbs.consoleverbs import ServeConsoleFlags
@@ -51,7 +52,7 @@ def settings_of(flags: ServeConsoleFlags, environment: Mapping[str, str]) -> Hos
         listen=flags.listen_address,
         port=flags.port,
         health_port=flags.health_port,
-        places=HostedPlaces(flags.namespace, flags.installation, registrars),
+        places=HostedPlaces(flags.namespace, flags.installation, registrars, cluster_name(flags.cluster_name)),
     )
 
 

@@ -30,6 +30,7 @@ _HELP: Final = (
 )
 _HELP_OF_GROUPS: Final = {
     "audit": "Verify the decision log, and prove what it holds.",
+    "fleet": "Show the state of several clusters.",
     "history": "Show what endpoints have counted.",
     "notify": "Try out the targets of notifications.",
     "reviewers": "Enrol the keys that reviewers sign with.",

@@ -9,8 +9,20 @@ from typing import Annotated, Final
 
 import typer
 
-LogArgument = Annotated[
-    list[str], typer.Argument(metavar="LOG...", help="Log files, plain or compressed with gzip. - is stdin.")
+LOG_HELP: Final = (
+    "Log files, plain or compressed with gzip, or URLs of what is below s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,"
+    " az://CONTAINER/PREFIX or file:///FOLDER. - is stdin."
+)
+LogArgument = Annotated[list[str], typer.Argument(metavar="LOG...", help=LOG_HELP)]
+
+ModifiedSinceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--modified-since",
+        metavar="TIME",
+        help="Leave out objects of s3://, gs:// and az:// that were last changed more than an hour before: a time in"
+        " RFC 3339, or such as 24h. They hold no later line, but may hold what later lines need.",
+    ),
 ]
 
 
@@ -19,6 +31,10 @@ InstallationOption = Annotated[
 ]
 INSTALLATION: Final = "bailiwick-system"
 """Where it is unless somebody says otherwise: as `bailiwick_api` has it, which is too much for this module."""
+ClusterNameOption = Annotated[
+    str | None,
+    typer.Option("--cluster-name", metavar="NAME", help="What the cluster is called, on each page and in its title."),
+]
 PasskeyOriginOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -50,6 +50,8 @@ CANARY_HISTORY: Final = "bailiwick-canary"
 """Its creation is only ever a dry run, which the guards refuse."""
 OPERATOR_LEASE: Final = "bailiwick-operator"
 ENFORCER_AUDIENCE: Final = "bailiwick"
+CLUSTER_NAME: Final = "^[A-Za-z0-9]([-._A-Za-z0-9]{0,251}[A-Za-z0-9])?$"
+"""What a cluster may be called, for people who have several: no text of it needs an escape anywhere."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,11 @@ def moment(text: str, flag: str) -> float:
     return found.timestamp() if found is not None else time.time() - seconds(text, flag)
 
 
+def moment_or_none(text: str | None, flag: str) -> float | None:
+    """Read a time as `moment` does; None where the flag is not set."""
+    return None if text is None else moment(text, flag)
+
+
 def service_account(text: str, flag: str) -> ServiceAccountName:
     """Read `sa:namespace/name`, or the API server's name for it."""
     named = text.removeprefix(SERVICE_ACCOUNT_PREFIX if text.startswith(SERVICE_ACCOUNT_PREFIX) else "sa:")

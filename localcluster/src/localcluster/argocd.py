@@ -1,4 +1,4 @@
-"""Argo CD beside a control plane: Redis, its repository server and its application controller as plain processes.
+"""Argo CD beside a control plane: Redis, its repository server and its controllers as plain processes.
 
 Standing: above `process` and `rest`. What Argo CD finds in the cluster comes from its own `install.yaml`, less what
 would need a node, and the controller acts as its own service account with the rights that it has there. Applications
@@ -31,6 +31,7 @@ from localcluster.tokens import TokenFile
 
 NAMESPACE: Final = "argocd"
 CONTROLLER: Final = Account(NAMESPACE, "argocd-application-controller")
+APPLICATION_SETS: Final = Account(NAMESPACE, "argocd-applicationset-controller")
 DESTINATION: Final = "https://kubernetes.default.svc"
 # Of install.yaml: what the two processes read, and as whom they may.
 _KINDS: Final = frozenset(
@@ -73,10 +74,17 @@ class ArgoCD:
     """One Argo CD; also a context manager that starts and stops it.
 
     `settings` go into the ConfigMap argocd-cm, as an administrator would patch it. `folder` must exist.
+    `application_sets`: the controller of ApplicationSets runs too, with progressive syncs.
     """
 
     def __init__(
-        self, programs: Programs, cluster: Cluster, folder: Path, settings: Mapping[str, str] | None = None
+        self,
+        programs: Programs,
+        cluster: Cluster,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        application_sets: bool = False,
     ) -> None:
         self._programs = programs
         self._cluster = cluster
@@ -84,6 +92,9 @@ class ArgoCD:
         self._folder = folder
         self._settings = dict(settings or {})
         self._token = TokenFile(cluster, CONTROLLER, folder / "controller.token")
+        self._set_token: TokenFile | None = None
+        if application_sets:
+            self._set_token = TokenFile(cluster, APPLICATION_SETS, folder / "applicationset.token")
         self._reaper: Reaper | None = None
         self._running: list[RunningProcess] = []
 
@@ -93,7 +104,8 @@ class ArgoCD:
         self._install()
         self._reaper = Reaper()
         try:
-            self._token.start()
+            for token in self._tokens:
+                token.start()
             for attempt in range(1, _TRIES + 1):
                 try:
                     self._start_all(redis)
@@ -111,11 +123,16 @@ class ArgoCD:
     def stop(self) -> None:
         """End its processes; what it installed stays, and goes with the cluster."""
         self._end_processes()
-        self._token.stop()
+        for token in self._tokens:
+            token.stop()
         self._rest.close()
         if self._reaper is not None:
             self._reaper.release()
             self._reaper = None
+
+    @property
+    def _tokens(self) -> list[TokenFile]:
+        return [token for token in (self._token, self._set_token) if token is not None]
 
     def log(self, name: str) -> Path:
         """Return the log of a process: `redis`, `argocd-repo-server` or `argocd-application-controller`."""
@@ -141,7 +158,7 @@ class ArgoCD:
                 msg = f"{what} of Argo CD was refused: {answer.status} {answer.message}"
                 raise StartError(msg)
         # In discovery, by which clients find what a kind is called.
-        kinds = {"Application", "AppProject"}
+        kinds = {"Application", "ApplicationSet", "AppProject"}
         self._rest.wait(_GROUP, lambda answer: kinds <= _kinds_in(answer.body), _START_SECONDS)
 
     def _manifests(self) -> Iterator[dict[str, Any]]:
@@ -188,6 +205,18 @@ class ArgoCD:
         )
         self._await_well(server_metrics)
         self._await_well(controller_metrics)
+        if self._set_token is not None:
+            metrics, probe, webhook = free_ports(3)
+            self._run_argocd(
+                "argocd-applicationset-controller",
+                *("--kubeconfig", str(self._set_token.write_kubeconfig()), "--namespace", NAMESPACE),
+                *("--argocd-repo-server", f"{LOOPBACK}:{server}", "--enable-progressive-syncs"),
+                *("--metrics-addr", f"{LOOPBACK}:{metrics}", "--probe-addr", f"{LOOPBACK}:{probe}"),
+                *("--webhook-addr", f"{LOOPBACK}:{webhook}"),
+                password=password,
+            )
+            # It has no check of its health.
+            self._await_well(metrics, "metrics")
 
     def _run_argocd(self, name: str, *arguments: str, password: str) -> None:
         environment = {**self._environment(password), "ARGOCD_BINARY_NAME": name}
@@ -225,7 +254,7 @@ class ArgoCD:
         if self._reaper is not None:
             self._reaper.add(running.id)
 
-    def _await_well(self, port: int) -> None:
+    def _await_well(self, port: int, path: str = "healthz") -> None:
         began = time.monotonic()
         while time.monotonic() - began < _START_SECONDS * stretch():
             for running in self._running:
@@ -233,7 +262,7 @@ class ArgoCD:
                     msg = f"{running.name} ended. The end of {running.log}:\n{running.last_words()}"
                     raise StartError(msg)
             try:
-                if requests.get(f"http://{LOOPBACK}:{port}/healthz", timeout=5).ok:
+                if requests.get(f"http://{LOOPBACK}:{port}/{path}", timeout=5).ok:
                     return
             except requests.RequestException:
                 pass  # It does not listen yet.

@@ -158,6 +158,11 @@ def registry() -> Recipe:
     return GoRecipe((pins.registry(),), usual="usually 3 minutes on 2 cores")
 
 
+def gofakes3() -> Recipe:
+    """Return the recipe of an S3 server that is not ours."""
+    return GoRecipe((pins.gofakes3(),), usual="usually half a minute")
+
+
 def cosign() -> Recipe:
     """Return the recipe of cosign."""
     return GoRecipe((pins.cosign(),), usual="usually 5 minutes on 2 cores")

@@ -124,13 +124,18 @@ def apiserver(files: Files, ports: Ports, authorization: Path | None = None) -> 
     ]
 
 
+def emulated() -> str:
+    """Return the minor version that API servers are told to emulate, as `1.36`; empty if they are their own."""
+    return os.environ.get(EMULATED, "")
+
+
 def _emulation() -> tuple[str, ...]:
     """Return the flag that has an API server behave as one of an earlier minor version, where one is named.
 
     It serves the APIs, feature gates and CEL of that version (KEP-4330), by the code of its own version.
     """
-    emulated = os.environ.get(EMULATED, "")
-    return (f"--emulated-version={emulated}",) if emulated else ()
+    version = emulated()
+    return (f"--emulated-version={version}",) if version else ()
 
 
 def controller_manager(files: Files, ports: Ports) -> list[str]:

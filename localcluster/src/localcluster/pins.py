@@ -137,6 +137,11 @@ def registry() -> Module:
     return Module("registry", {"registry": "github.com/distribution/distribution/v3/cmd/registry"}, {})
 
 
+def gofakes3() -> Module:
+    """An S3 server that is not ours, from which the tests read logs."""
+    return Module("gofakes3", {"gofakes3": "github.com/johannesboyne/gofakes3/cmd/gofakes3"}, {})
+
+
 def cosign() -> Module:
     """What signs a release and verifies it."""
     module = Module("cosign", {"cosign": "github.com/sigstore/cosign/v3/cmd/cosign"}, {})

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from bailiwick_api.times import stamp
-from bailiwick_notifications.notification import GrantFacts, Notification
+from bailiwick_notifications.notification import GrantFacts, Notification, inert
 from bailiwick_notifications.words import message, view_hint
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
@@ -38,10 +38,15 @@ def signing_key(text: str) -> bytes:
     return key
 
 
-def event_body(notification: Notification, source: str, console: str | None) -> bytes:
-    """Return the event as `application/cloudevents+json`. `source`: of the installation, a URI reference."""
-    text, where = message(notification, console), view_hint(notification, console)
+def event_body(notification: Notification, source: str, console: str | None, cluster: str | None = None) -> bytes:
+    """Return the event as `application/cloudevents+json`.
+
+    `source`: of the installation, a URI reference. `cluster`: what the cluster is called.
+    """
+    text, where = message(notification, console, cluster), view_hint(notification, console)
     data: dict[str, Any] = {"title": text.title}
+    if cluster is not None:
+        data["cluster"] = inert(cluster)
     if notification.grant is not None:
         data["grant"] = _facts(notification.grant)
     if notification.note:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from bailiwick_api.times import stamp
-from bailiwick_notifications.notification import GrantFacts, Notification, NotificationType
+from bailiwick_notifications.notification import GrantFacts, Notification, NotificationType, inert
 
 _TITLES: Final[Mapping[NotificationType, str]] = {
     NotificationType.GRANT_PENDING: "Approval requested",
@@ -46,6 +46,8 @@ _REVIEWED: Final[Mapping[NotificationType, str]] = {
 MOST_TITLE: Final = 200
 MOST_BODY: Final = 1800
 """Characters, escapes included: Discord takes 2000."""
+_MOST_CLUSTER: Final = 63
+"""Characters of the name of a cluster in a title, which then says what happened too."""
 _CUT: Final = "…"
 _BROKEN: Final = re.compile(r"\\(?:u[0-9a-f]{0,3}|U[0-9a-f]{0,7}|x[0-9a-f]?)?$")
 _PART: Final = "This message shows only a part of the call. Read all of it before you decide."
@@ -79,10 +81,14 @@ def view_hint(notification: Notification, console: str | None) -> ViewHint:
     return ViewHint(None, "kubectl bailiwick list -A" if notification.type is NotificationType.DIGEST else None)
 
 
-def message(notification: Notification, console: str | None) -> MessageText:
-    """Return what people read."""
+def message(notification: Notification, console: str | None, cluster: str | None = None) -> MessageText:
+    """Return what people read. `cluster`: what the cluster is called, for people who have several."""
     title = _TITLES[notification.type]
     lines: list[str] = []
+    if cluster is not None:
+        # First, so that it stands in a line that is cut.
+        title = f"{_shorten(inert(cluster), _MOST_CLUSTER)}: {title}"
+        lines.append(f"Cluster: {inert(cluster)}")
     if notification.grant is not None:
         title = f"{title}: {notification.grant.action} on {notification.grant.resource}"
         lines += _grant_lines(notification, notification.grant)

@@ -189,11 +189,13 @@ def _ledger(settings: OperatorSettings) -> OperatorLedger:
 def _notifier(settings: OperatorSettings, kube: OperatorClient, clock: Clock, leadership: Leadership) -> Notifier:
     own, namespace = settings.notify, settings.installation.namespace
     source, seconds = f"/bailiwick/{namespace}", own.terms.timeout
+    scopes: tuple[tuple[Scope, AddressRule], ...] = (
+        ("installation", AddressRule(public_only=False)),
+        ("namespace", own.rule),
+    )
     senders: dict[Scope, NotificationSender] = {
-        "installation": NotificationSender(
-            source, own.console, AddressRule(public_only=False), seconds, clock.local_now
-        ),
-        "namespace": NotificationSender(source, own.console, own.rule, seconds, clock.local_now),
+        scope: NotificationSender(source, own.console, rule, seconds, clock.local_now, cluster=own.cluster)
+        for scope, rule in scopes
     }
     sources = TargetSources(kube, own.folder, namespaces=own.namespaces, clock=clock.monotonic)
     return Notifier(own, sources, senders, clock, before=leadership.notified, may_send=leadership.valid)

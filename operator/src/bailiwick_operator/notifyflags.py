@@ -1,12 +1,14 @@
 """The flags of notifications, beside those of `settings`, which reads them with the rest."""
 
 import argparse
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from bailiwick_api.accounts import CLUSTER_NAME
 from bailiwick_notifications.addresses import AddressRule, networks
 from bailiwick_notifications.pace import DeliveryTerms
 from bailiwick_operator.flagvalues import is_network, is_url
@@ -21,6 +23,7 @@ class NotifySettings:
 
     folder: Path | None = None
     console: str | None = None
+    cluster: str | None = None
     namespaces: bool = False
     rule: AddressRule = AddressRule(public_only=True)  # noqa: RUF009 - frozen
     lead: timedelta | None = None
@@ -46,6 +49,12 @@ def add(parser: argparse.ArgumentParser, default: Callable[[str, str], str]) -> 
         default=default("console-url", ""),
         metavar="URL",
         help="public URL of the console, for links in notifications (default: they name a kubectl command)",
+    )
+    parser.add_argument(
+        "--cluster-name",
+        default=default("cluster-name", ""),
+        metavar="NAME",
+        help="what this cluster is called, for the titles of notifications (default: they name no cluster)",
     )
     parser.add_argument(
         "--notify-namespaces",
@@ -80,6 +89,8 @@ def problem(options: argparse.Namespace) -> str | None:
     """Return what is wrong with the options; None where nothing is."""
     if options.console_url and not is_url(options.console_url):
         return f"--console-url {options.console_url}: must be a URL such as https://approvals.example.com"
+    if options.cluster_name and not re.fullmatch(CLUSTER_NAME, options.cluster_name):
+        return "--cluster-name must be letters, digits, dots, dashes and underscores, such as production-east"
     for cidr in (*_cidrs(options, "allowed"), *_cidrs(options, "refused")):
         if not is_network(cidr):
             return f"--notify-allowed-cidr and --notify-refused-cidr: {cidr} is not a network such as 10.0.0.0/8"
@@ -98,6 +109,7 @@ def read(options: argparse.Namespace) -> NotifySettings:
     return NotifySettings(
         folder=options.notifications_dir,
         console=options.console_url.rstrip("/") or None,
+        cluster=options.cluster_name or None,
         namespaces=options.notify_namespaces == "true",
         rule=AddressRule(
             public_only=True,

@@ -93,9 +93,20 @@ def test_a_dry_run_shows_all_and_sends_nothing(
     cluster: Cluster, callers: Callers, namespace: str, receiver: Receiver
 ) -> None:
     has(callers, namespace, audit=f"cloudevents+http://127.0.0.1:{receiver.port}/{HIDDEN}", audit_secret=KEY)
-    ran = run(cluster, namespace, "--dry-run", "-o", "json", "--console-url", "https://console.example")
+    ran = run(
+        cluster,
+        namespace,
+        "--dry-run",
+        "-o",
+        "json",
+        "--console-url",
+        "https://console.example",
+        "--cluster-name",
+        "east",
+    )
     assert ran.code == 0, ran
     said = json.loads(ran.out)
+    assert (said["event"]["data"]["cluster"], said["message"]["title"]) == ("east", "east: Test notification")
     assert said["event"]["data"]["url"] == "https://console.example/"
     assert "This message cannot approve anything." in said["message"]["body"]
     plain = run(cluster, namespace, "--dry-run")

@@ -16,8 +16,8 @@ from support.console.plainhttp import Page, Visit, form_of
 from support.objects import stamp
 from support.waits import until
 from unit.console.cases import waiting
-from unit.console.strip.test_strip import VKEY, entry
 from unit.governance.cases import NOW
+from unit.governance.health.test_evidence_facts import VKEY, entry
 
 GRANT: Final = "/grants/crm/agr-wanted"
 GUARD: Final = "ConfigMap bailiwick-guard in bailiwick-system"

@@ -24,7 +24,7 @@ from unit.webhook.record.everymember import lines
 
 ROOT: Final = DOCS.parent
 PAGE: Final = (DOCS / "how-to" / "ask-policies.md").read_text(encoding="utf-8")
-BLOCKS: Final = re.findall(r"^(?:<!-- (.*) -->\n)?```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+BLOCKS: Final = re.findall(r"^(?:<!-- ([^\n]*) -->\n)?```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 COMMANDS: Final = [line for apart, block in BLOCKS if not apart for line in block.splitlines()]
 EXAMPLE: Final = ROOT / "examples" / "crm" / "policy.yaml"
 AGENT: Final = "sa:agents/crm-agent"
@@ -384,7 +384,7 @@ def test_the_page_shows_what_is_printed(shell: OfflineShell) -> None:
 
 
 def test_what_is_asked_of_the_cluster_is_a_command(shell: OfflineShell) -> None:
-    (block,) = (block for apart, block in BLOCKS if apart)
+    (block,) = (block for apart, block in BLOCKS if apart == "in a cluster")
     for line in block.splitlines():
         ran = shell.type(line)
         assert (ran.code, "no kubeconfig at /nowhere" in ran.err) == (2, True), ran

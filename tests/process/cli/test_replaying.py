@@ -205,6 +205,24 @@ def test_a_decision_point_in_development_and_another_version_are_told(folder: Pa
     assert found["coverage"]["ofOtherVersions"] == 4
 
 
+@pytest.mark.parametrize("opening", [{**engine_versions(), "settings": {"development": True}}, dict(engine_versions())])
+def test_the_line_that_opens_a_chain_counts_wherever_it_stands(
+    folder: Path, tmp_path: Path, opening: dict[str, Any]
+) -> None:
+    lines = decided([STANDS], crm_calls(ACTIONS), log=ProcessLog(2, **opening)).lines
+    (tmp_path / "first.log").write_bytes(lines[0])
+    (tmp_path / "rest.log").write_bytes(b"".join(lines[1:]))
+    policies = str(folder / "policies-before")
+    words = ("--policies", policies, "--candidate", policies, "-o", "json")
+    said = []
+    for order in (("first", "rest"), ("rest", "first")):
+        found = json.loads(
+            commandline.run("replay", *(str(tmp_path / f"{name}.log") for name in order), *words).out or "{}"
+        )
+        said.append((found.get("coverage"), found.get("totals")))
+    assert said[0] == said[1]
+
+
 def test_a_log_comes_from_standard_input_and_only_since_then(folder: Path) -> None:
     given = (folder / "decisions.log").read_text() + (folder / "ledger.log").read_text()
     words = ("--candidate", "new", "--since", "2026-03-06", "-o", "json")

@@ -167,6 +167,7 @@ def served(
     records: Sequence[Path] = (),
     witness_keys: Sequence[str] = (),
     registrars: Registrars = NO_REGISTRARS,
+    cluster_name: str | None = None,
 ) -> Iterator[ServedConsole]:
     """Serve a console of these grants and record files, on an event loop in a thread of its own."""
     table = cluster or TableCluster(list(grants), list(policies))
@@ -179,7 +180,11 @@ def served(
     thread.start()
 
     files = RecordFiles([str(one) for one in records], witness_keys) if records else None
-    known: dict[str, Any] = {"installation": table.installation, "registrars": registrars}
+    known: dict[str, Any] = {
+        "installation": table.installation,
+        "registrars": registrars,
+        "cluster_name": cluster_name,
+    }
     visitor = ConsoleVisitor(cast("ClusterClient", table), me, namespace, files, **known)
 
     async def begin() -> tuple[web.AppRunner, ConsolePort]:

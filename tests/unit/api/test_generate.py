@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from bailiwick_api.accounts import Installation
-from bailiwick_api.manifests.generate import main, manifests, on_disk, render, serving
+from bailiwick_api.manifests.generate import main, manifests, on_disk, optional, render, serving
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -35,7 +35,7 @@ def test_the_folder_of_the_repository_passes_the_check() -> None:
 
 def test_every_manifest_is_written(out: Path) -> None:
     written = {str(path.relative_to(out)) for path in out.rglob("*.yaml")}
-    assert written == {*manifests(Installation()), *serving(Installation()), *on_disk()}
+    assert written == {*manifests(Installation()), *serving(Installation()), *optional(Installation()), *on_disk()}
     assert written == {
         *("endpointpolicies.yaml", "approvalgrants.yaml", "endpointdata.yaml", "endpointhistories.yaml"),
         "subjectrevocations.yaml",
@@ -43,6 +43,7 @@ def test_every_manifest_is_written(out: Path) -> None:
         *("guards/definitions.yaml", "guards/revocations-write.yaml"),
         *(f"rbac/{name}.yaml" for name in ("accounts", "webhook", "operator", "people", "notifications")),
         "admission/policies.yaml",
+        "coverage/operator.yaml",
         "keep/bailiwick-keep.yaml",
     }
 

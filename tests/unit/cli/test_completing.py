@@ -11,7 +11,7 @@ from support import commandline
 @pytest.mark.parametrize(
     ("words", "found"),
     [
-        ([""], [*COMMANDS, "audit", "history", "notify", "reviewers"]),
+        ([""], [*COMMANDS, "audit", "fleet", "history", "notify", "reviewers"]),
         (["re"], ["revoke", "request", "replay", "reviewers"]),
         (["-n", "crm", "sh"], ["show"]),
         (["--namespace=crm", "sh"], ["show"]),

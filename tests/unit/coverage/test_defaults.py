@@ -18,8 +18,8 @@ PAGE: Final = (DOCS / "how-to" / "coverage.md").read_text(encoding="utf-8")
 
 
 def test_what_the_command_asks_by_default_is_what_the_operator_asks() -> None:
-    defaults = {name: str(field.default) for name, field in CoverageFlags.__dataclass_fields__.items()}
-    asked = (seconds(defaults["expires_within"], ""), seconds(defaults["unused_for"], ""))
+    defaults = {name: field.default for name, field in CoverageFlags.__dataclass_fields__.items()}
+    asked = tuple(seconds(str(defaults[name]), "") for name in ("expires_within", "unused_for"))
     assert asked == (NEAR_SECONDS, UNUSED_SECONDS)
 
 

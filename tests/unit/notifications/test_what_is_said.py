@@ -177,3 +177,26 @@ def test_names_everybody_who_approved_and_says_where_it_is_cut() -> None:
     assert json.loads(event_body(one, "/b", None))["data"]["grant"]["reviewers"] == people
     (line,) = [line for line in message(one, None).body.splitlines() if line.startswith("Approved by: ")]
     assert line.endswith("…")
+
+
+def test_the_name_of_a_cluster_comes_first() -> None:
+    one = told()
+    without, said = message(one, None), message(one, None, "production-east")
+    assert said.title == f"production-east: {without.title}"
+    assert said.body == f"Cluster: production-east\n{without.body}"
+    event = json.loads(event_body(one, "/bailiwick/test", None, "production-east"))
+    assert (event["data"]["cluster"], event["data"]["title"]) == ("production-east", said.title)
+    assert "cluster" not in json.loads(event_body(one, "/bailiwick/test", None))["data"]
+
+
+@pytest.mark.parametrize("name", ["<@channel>\n*x*", "[a](https://evil.example)", "\u202e" * 300, "e" * 253])
+def test_the_name_of_a_cluster_is_inert_and_leaves_room(name: str) -> None:
+    said = message(told(), None, name)
+    assert ": Approval requested" in said.title
+    assert len(said.title) <= MOST_TITLE
+    assert len(said.body) <= MOST_BODY
+    for line in (said.title, *said.body.splitlines()):
+        assert line.isprintable()
+        assert not set("<>[]") & set(line)
+        assert "://" not in line
+    assert len([line for line in said.body.splitlines() if line.startswith("Cluster: ")]) == 1

@@ -104,6 +104,8 @@ def test_a_file_of_issuers_that_the_decision_point_would_refuse_is_refused(
 
 def test_nobody_is_told_unless_somebody_is_named(tmp_path: Path) -> None:
     assert not parse([], {}).notify.on
+    assert parse([], {}).notify.cluster is None
+    assert parse(["--cluster-name=production-east"], {}).notify.cluster == "production-east"
     assert parse([], {}).notify.rule.public_only
     told = parse(
         [
@@ -175,6 +177,9 @@ def test_variables_are_taken_and_flags_win() -> None:
         (["--key-rotation-seconds", "a month"], "invalid int value"),
         (["--tls-mode", "none"], "invalid choice"),
         (["--console-url", "javascript:alert(1)"], "--console-url javascript:alert(1): must be a URL"),
+        (["--cluster-name", "<b>east</b>"], "--cluster-name must be letters, digits"),
+        (["--cluster-name", "e" * 254], "--cluster-name must be letters, digits"),
+        (["--cluster-name", "east\n"], "--cluster-name must be letters, digits"),
         (["--notify-namespaces", "maybe"], "invalid choice"),
         (["--notify-allowed-cidr", "10.0.0.1/8"], "10.0.0.1/8 is not a network"),
         (["--notify-refused-cidr", "everything"], "everything is not a network"),

@@ -16,6 +16,7 @@ from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Output
+from bailiwick_cli.sources.policysources import past_of
 from bailiwick_cli.verbs.askverbs import CallFlags, CheckFlags
 from bailiwick_cli.views.verdictview import EFFECTS, verdict_lines, verdict_object
 from bailiwick_engine.approval import grants
@@ -27,12 +28,13 @@ from bailiwick_engine.decision.decide import decide
 from bailiwick_engine.decision.explain import Explanation, explain
 from bailiwick_engine.decision.verdict import Outcome, Verdict
 from bailiwick_engine.keys import CLUSTER, SERVICE_ACCOUNT
-from bailiwick_engine.policy.snapshot import CompiledEndpoint
+from bailiwick_engine.policy.snapshot import CompiledEndpoint, Snapshot
 from bailiwick_engine.reasons import Reason
 from bailiwick_governance import arguments
 from bailiwick_governance.apiserver.cluster import ClusterClient, grants_path
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError
+from bailiwick_governance.records.policytimes import PastEndpoint
 from bailiwick_governance.sources import clusterpolicies, policies
 
 # What denies is not what somebody wrote, but that it cannot be read or is not whole.
@@ -41,7 +43,7 @@ _BROKEN: Final = {Reason.POLICY_INVALID, Reason.ENDPOINT_UNCONFIGURED}
 
 @dataclass(frozen=True, slots=True)
 class CallCheck:
-    """A call that was decided by the policies as they are. `subject` as it was typed."""
+    """A call that was decided by the policies as they are, or as they were (`past`). `subject` as it was typed."""
 
     subject: ServiceAccountName
     endpoint: CompiledEndpoint
@@ -49,16 +51,25 @@ class CallCheck:
     around: Circumstances
     verdict: Verdict
     explanation: Explanation
+    past: PastEndpoint | None
 
     @property
     def code(self) -> Exit:
-        """How a command ends that was asked about it."""
+        """What the verdict comes to, as an exit code."""
         return exit_code(self.verdict, self.endpoint)
+
+    def end(self) -> Exit:
+        """Say what the answer lacks, and return how a command ends that was asked about it."""
+        doubts = () if self.past is None else self.past.doubts
+        for one in doubts:
+            talk(f"error: the answer is not complete: {one}")
+        return Exit.FAILURE if doubts else self.code
 
     def tell_how_to_ask(self) -> None:
         """Tell how an approval is asked for, where one is needed."""
         gate = self.verdict.gate
-        if self.code is Exit.PENDING and gate is not None and self.verdict.pending is None:
+        asks = self.code is Exit.PENDING and self.past is None
+        if asks and gate is not None and self.verdict.pending is None:
             talk(_how_to_ask(gate, self.call, self.subject))
 
 
@@ -73,7 +84,7 @@ def run(options: CheckFlags) -> int:
     else:
         output.write(verdict_lines(verdict, found.explanation, code))
         found.tell_how_to_ask()
-    return code
+    return found.end()
 
 
 def check_call(options: CallFlags, action: str, resource: str, subject: str) -> CallCheck:
@@ -81,9 +92,13 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
     _refuse_mistaken(options)
     account = arguments.service_account(subject, "--subject")
     context = arguments.values(options.members, "--call-context")
-    moment = time.time() if options.now is None else arguments.moment(options.now, "--now")
-    cluster = None if options.file else connect(options)
-    if cluster is None:
+    past = past_of(options)
+    when = options.now or options.at
+    moment = time.time() if when is None else arguments.moment(when, "--at" if options.now is None else "--now")
+    cluster = None if options.file or past is not None else connect(options)
+    if past is not None:
+        snapshot, namespace = Snapshot({past.key: past.endpoint}), past.key[0]
+    elif cluster is None:
         snapshot, namespace = policies.compile_files(options.file or (), options.namespace)
     else:
         snapshot, namespace = clusterpolicies.read_namespace(cluster), cluster.namespace
@@ -105,7 +120,8 @@ def check_call(options: CallFlags, action: str, resource: str, subject: str) -> 
     )
     around = Circumstances(now=moment)
     verdict = decide(snapshot, call, () if cluster is None else _grants(cluster), around)
-    return CallCheck(account, endpoint, call, around, verdict, explain(snapshot, call, around) or Explanation())
+    why = explain(snapshot, call, around) or Explanation()
+    return CallCheck(account, endpoint, call, around, verdict, why, past)
 
 
 def exit_code(verdict: Verdict, endpoint: CompiledEndpoint) -> Exit:

@@ -5,12 +5,13 @@ Holds: the console needs an extra of the package, so its modules are imported on
 
 import os
 
-from bailiwick_cli import extras
+from bailiwick_cli.clusternames import cluster_name
 from bailiwick_cli.consolesettings import settings_of
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.registrarkeys import registrars_of
 from bailiwick_cli.verbs.consoleverbs import ConsoleFlags, ServeConsoleFlags
+from bailiwick_governance import extras
 from bailiwick_governance.apiserver.people import who_am_i
 
 # ruff: noqa: PLC0415 - see above
@@ -38,7 +39,15 @@ def run(options: ConsoleFlags) -> int:
     registrars = registrars_of(
         options.registrar_keys, options.registrar_quorum, options.passkey_origin, options.reviewers_installation
     )
-    visitor = ConsoleVisitor(cluster, me, namespace, records, installation=options.installation, registrars=registrars)
+    visitor = ConsoleVisitor(
+        cluster,
+        me,
+        namespace,
+        records,
+        installation=options.installation,
+        registrars=registrars,
+        cluster_name=cluster_name(options.cluster_name),
+    )
     server.serve(visitor, browser=not options.no_browser)
     return Exit.OK
 

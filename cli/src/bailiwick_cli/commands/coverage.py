@@ -14,7 +14,6 @@ import yaml
 
 from bailiwick_api.documents.policyfiles import policy_file
 from bailiwick_cli.errors import CliError, Exit
-from bailiwick_cli.extras import require
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import Flags
 from bailiwick_cli.verbs.coverageverbs import CoverageFailOn, CoverageFlags, CoverageOutput
@@ -28,6 +27,7 @@ from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_governance.apiserver.cluster import ClusterClient
 from bailiwick_governance.arguments import seconds
 from bailiwick_governance.display import talk
+from bailiwick_governance.extras import require
 from bailiwick_governance.inventory.apisurface import read_mcp, read_openapi
 from bailiwick_governance.inventory.clusterreading import read_cluster
 from bailiwick_governance.sources import policies

@@ -16,7 +16,7 @@ from bailiwick_cli.verbs.policyverbs import DiffFlags, DiffOutput, FailOn
 from bailiwick_cli.views import diffview
 from bailiwick_governance.arguments import STDIN
 from bailiwick_governance.sources.policies import files_of
-from bailiwick_governance.sources.policysides import Named, PolicySide, RulePlace, read_sides
+from bailiwick_governance.sources.policysides import Named, PolicySide, RulePlace, read_beside_live, read_sides
 from bailiwick_regions.change import Change, ChangeClass
 from bailiwick_regions.compare import compare, worst
 
@@ -36,10 +36,10 @@ def run(options: DiffFlags) -> int:
     _refuse_mistaken(options)
     live = namespace_policies(options) if options.live else None
     before, after = _files_of_sides(options, live)
-    base, head = read_sides(before, after)
-    if live is not None and (kept := [file for name, file in live.data.items() if name not in head.data_named]):
-        # Data that no file has is somebody else's, and stays as it is.
-        base, head = read_sides(before, [*after, *kept])
+    if live is None:
+        base, head = read_sides(before, after)
+    else:
+        head, base = read_beside_live(after, before, live.data)
     if not head.entries and not head.left_out:
         raise CliError("the head has no EndpointPolicy, so there is nothing to compare")
     base.refuse_broken("base")

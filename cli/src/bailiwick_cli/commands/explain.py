@@ -48,7 +48,7 @@ def _explain_call(options: ExplainFlags) -> int:
     else:
         output.write([*verdict_lines(found.verdict, found.explanation, found.code), *near.lines()])
         found.tell_how_to_ask()
-    return found.code
+    return found.end()
 
 
 def _explain_record(options: ExplainFlags) -> int:
@@ -64,6 +64,8 @@ def _explain_record(options: ExplainFlags) -> int:
         ("--now", options.now),
         ("--filename", options.file),
         ("--endpoint", options.endpoint),
+        ("--at", options.at),
+        ("--log", options.log),
     ):
         if value:
             raise CliError(f"{flag} describes a call, and a record holds its own; to explain a call, set --subject")

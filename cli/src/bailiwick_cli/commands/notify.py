@@ -14,12 +14,14 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from bailiwick_api.accounts import NOTIFICATIONS_SECRET
-from bailiwick_cli import extras, output
+from bailiwick_cli import output
+from bailiwick_cli.clusternames import cluster_name
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
 from bailiwick_cli.options import LogOutput, Output
 from bailiwick_cli.verbs.notifyverbs import NotifyTestFlags
 from bailiwick_engine.approval.display import visible
+from bailiwick_governance import extras
 from bailiwick_governance.display import Line
 from bailiwick_governance.errors import ApiError
 from bailiwick_kube.paths import CORE, object_path
@@ -51,6 +53,7 @@ def run(options: NotifyTestFlags) -> int:
     """Send, and tell what came of it."""
     rule = _rule(options)
     console = options.console_url.rstrip("/") if options.console_url else None
+    cluster = cluster_name(options.cluster_name)
     where, found = _targets(options)
     notification = Notification(
         secrets.token_hex(16),
@@ -63,7 +66,7 @@ def run(options: NotifyTestFlags) -> int:
     if options.dry_run:
         trials += [TargetTrial(one.name, one, _WOULD) for one in found.targets]
     else:
-        trials += asyncio.run(_send(found.targets, notification, source, console, rule))
+        trials += asyncio.run(_send(found.targets, notification, source, console, cluster, rule))
     if options.output is LogOutput.JSON:
         body: dict[str, object] = {
             "apiVersion": "cli.bailiwick.dev/v1alpha1",
@@ -73,12 +76,12 @@ def run(options: NotifyTestFlags) -> int:
             "targets": [_trial_object(trial) for trial in trials],
         }
         if options.dry_run:
-            body["event"] = json.loads(cloudevent.event_body(notification, source, console))
-            body["message"] = message(notification, console)._asdict()
+            body["event"] = json.loads(cloudevent.event_body(notification, source, console, cluster))
+            body["message"] = message(notification, console, cluster)._asdict()
         sys.stdout.write(output.document(body, Output.JSON))
     else:
         if options.dry_run:
-            text = message(notification, console)
+            text = message(notification, console, cluster)
             sys.stdout.write(f"{text.title}\n{text.body}\n\n")
         output.Table(("TARGET", "SERVICE", "RESULT", "WHY")).add([_row(trial) for trial in trials])
     return Exit.OK if all(trial.good for trial in trials) else Exit.NO
@@ -134,12 +137,17 @@ def _decode(secret: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 async def _send(
-    targets: Sequence[Target], notification: Notification, source: str, console: str | None, rule: AddressRule
+    targets: Sequence[Target],
+    notification: Notification,
+    source: str,
+    console: str | None,
+    cluster: str | None,
+    rule: AddressRule,
 ) -> list[TargetTrial]:
     extras.require("this", ("aiohttp", "apprise"), "cli,notifications")
     from bailiwick_notifications.sending.sender import NotificationSender  # noqa: PLC0415 - it stands on an extra
 
-    sender = NotificationSender(source, console, rule, DeliveryTerms().timeout)
+    sender = NotificationSender(source, console, rule, DeliveryTerms().timeout, cluster=cluster)
     attempts = await asyncio.gather(*(sender.send(one, notification, holder=one.name) for one in targets))
     return [TargetTrial(one.name, one, made.result, made.why) for one, made in zip(targets, attempts, strict=True)]
 

@@ -21,7 +21,7 @@ from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.replay.outcomes import HINDRANCES, not_replayable
 from bailiwick_evidence.replay.projections import ReplayBook
 from bailiwick_evidence.replay.replay import EndpointStates
-from bailiwick_governance.arguments import STDIN, moment
+from bailiwick_governance.arguments import STDIN, moment, moment_or_none
 from bailiwick_governance.display import talk
 from bailiwick_governance.records.derivations import LEDGER, texts_of_ledger
 from bailiwick_governance.records.logfiles import LogFiles
@@ -37,11 +37,16 @@ def run(options: ReplayFlags) -> int:
     since = None if options.since is None else moment(options.since, "--since")
     _refuse(options)
     named = [one for name in options.candidate for one in files_of(name)]
-    # Rules over histories need the calls before, in files that may come in any order.
+    # Rules over histories need the calls before, and a chain its first line, in files that may come in any order.
     counting = any(_HISTORY in file.content for _, file in named)
-    files = LogFiles(options.files, again=counting or options.policies in {None, LEDGER})
+    files = LogFiles(
+        options.files, again=True, modified_since=moment_or_none(options.modified_since, "--modified-since")
+    )
     began = time.monotonic()
-    texts = _texts(options, files)
+    whole = LogAudit(WitnessBook(()))
+    for _ in files.lines(whole, "Reading the ledger"):
+        pass
+    texts = _texts(options, whole)
     candidate = candidate_of(named, texts, overlay=options.overlay)
     states = EndpointStates(texts, candidate, time.perf_counter_ns)
     book = ReplayBook(states)
@@ -50,7 +55,7 @@ def run(options: ReplayFlags) -> int:
         for line in files.lines(LogAudit(WitnessBook(())), "Counting calls"):
             replay.count(line.text)
     for line in files.lines(audit, "Replaying decisions"):
-        replay.add(line.text, audit.chains[line.link.id].opening)
+        replay.add(line.text, whole.chains[line.link.id].opening)
     replay.end(audit)
     tally = replay.tally
     _refuse_empty(tally, files)
@@ -72,15 +77,9 @@ def run(options: ReplayFlags) -> int:
     return Exit.NO if failures else Exit.OK
 
 
-def _texts(options: ReplayFlags, files: LogFiles) -> PolicyTexts:
-    """Return the texts of what decided."""
-    if options.policies in {None, LEDGER}:
-        audit = LogAudit(WitnessBook(()))
-        for _ in files.lines(audit, "Reading the ledger"):
-            pass
-        texts = texts_of_ledger(audit)
-    else:
-        texts = read_texts(str(options.policies))
+def _texts(options: ReplayFlags, audit: LogAudit) -> PolicyTexts:
+    """Return the texts of what decided. `audit`: of the log files."""
+    texts = texts_of_ledger(audit) if options.policies in {None, LEDGER} else read_texts(str(options.policies))
     if options.base is not None:
         count = sum(add_files(texts, files_at(options.base, name)) for name in options.candidate)
         if not count:

@@ -14,7 +14,7 @@ from bailiwick_cli.verbs.logverbs import SuggestFlags, SuggestOutput
 from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
-from bailiwick_governance.arguments import moment
+from bailiwick_governance.arguments import moment, moment_or_none
 from bailiwick_governance.display import talk
 from bailiwick_governance.records.logfiles import LogFiles
 from bailiwick_governance.suggestion import view
@@ -27,7 +27,9 @@ def run(options: SuggestFlags) -> int:
     unused = _choose_unused(options)
     since = None if options.since is None else moment(options.since, "--since")
     named, namespace = read_policies(options, "suggest")
-    files = LogFiles(options.files, again=True)
+    files = LogFiles(
+        options.files, again=True, modified_since=moment_or_none(options.modified_since, "--modified-since")
+    )
 
     def reading(doing: str) -> tuple[LogAudit, Iterable[ChainLine]]:
         audit = LogAudit(WitnessBook(()))

@@ -21,7 +21,7 @@ from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.usage.attribution import UseAttribution
 from bailiwick_evidence.usage.scopes import RuleScope, ScopeState, ScopeUse, scopes_of
-from bailiwick_governance.arguments import seconds
+from bailiwick_governance.arguments import moment_or_none, seconds
 from bailiwick_governance.display import talk
 from bailiwick_governance.records.derivations import texts_of_ledger
 from bailiwick_governance.records.logfiles import LogFiles
@@ -43,7 +43,9 @@ def run(options: UnusedFlags) -> int:
     policies = _policies(named, namespace)
     scopes = _scopes(policies)
     memory = UseMemory() if options.state is None else statefile.read_memory(options.state)
-    files = LogFiles(options.files, again=True)
+    files = LogFiles(
+        options.files, again=True, modified_since=moment_or_none(options.modified_since, "--modified-since")
+    )
     first = LogAudit(WitnessBook(()))
     for _ in files.lines(first, "Reading the ledger"):
         pass

@@ -4,7 +4,6 @@ Holds: as `who-can`. Groups count only where they are named.
 """
 
 import sys
-import time
 
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
@@ -28,15 +27,15 @@ def run(options: WhatCanFlags) -> int:
     source = source_of(options)
     party = _party(options, source.endpoint)
     if not is_accepted(source.endpoint.settings, party.issuer):
-        talk(f"the endpoint {'/'.join(source.key)} does not accept subjects of the issuer {party.issuer}")
-        return Exit.NO
-    answer = what_can(source.key, source.endpoint, party, options.subject, time.time())
+        nothing = f"the endpoint does not accept subjects of the issuer {party.issuer}, so these can do nothing"
+        return exit_code(AccessAnswer((), ()), source, nothing)
+    answer = what_can(source.key, source.endpoint, party, options.subject, source.now)
     asked = {"namespace": source.key[0], "endpoint": source.key[1], "subject": options.subject}
     if options.member_of:
         asked["memberOf"] = ", ".join(options.member_of)
     view = RightsView("WhatCan", asked, (("ACTION", "action"), ("RESOURCE", "resource")), answer.rows, source.place)
     if options.output is ReportOutput.JSON:
-        sys.stdout.write(view.document(incomplete=list(answer.incomplete)))
+        sys.stdout.write(view.document(incomplete=[*answer.incomplete, *source.doubts]))
     elif options.output is ReportOutput.MARKDOWN:
         sys.stdout.write(view.markdown())
     elif answer.rows:
@@ -51,9 +50,10 @@ def exit_code(answer: AccessAnswer, source: PolicySource, nothing: str) -> Exit:
     namespace, name = source.key
     for note in notes(source.key, source.endpoint.settings, answer.rows):
         talk(f"note: {note}")
-    for one in answer.incomplete:
+    incomplete = (*answer.incomplete, *source.doubts)
+    for one in incomplete:
         talk(f"error: the answer is not complete: {one}")
-    if answer.incomplete:
+    if incomplete:
         return Exit.FAILURE
     if any(row.way is not None for row in answer.rows):
         return Exit.OK

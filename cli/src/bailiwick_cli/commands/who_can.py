@@ -4,7 +4,6 @@ Holds: none who may is left out in silence: what was not looked at is named, and
 """
 
 import sys
-import time
 
 from bailiwick_cli import output
 from bailiwick_cli.commands.what_can import exit_code
@@ -25,7 +24,7 @@ def run(options: WhoCanFlags) -> int:
     properties = arguments.values(options.properties, "--property")
     source = source_of(options)
     place = CallPlace(source.key, options.action, kind, name, properties, options.intent)
-    answer = who_can(place, source.endpoint, time.time())
+    answer = who_can(place, source.endpoint, source.now)
     routes = RouteReport()
     if source.cluster is not None and not options.direct:
         routes = indirect_routes(source.cluster, answer.rows, source.policies)
@@ -37,7 +36,7 @@ def run(options: WhoCanFlags) -> int:
     }
     view = RightsView("WhoCan", asked, (("SUBJECT", "subject"),), answer.rows, source.place)
     if options.output is ReportOutput.JSON:
-        more = {"incomplete": list(answer.incomplete)}
+        more = {"incomplete": [*answer.incomplete, *source.doubts]}
         sys.stdout.write(view.document(**more, **({} if source.cluster is None else {"indirect": routes.objects()})))
     elif options.output is ReportOutput.MARKDOWN:
         sys.stdout.write(view.markdown() + routes.markdown())

@@ -21,6 +21,22 @@ _FILES: Final = typer.Option(
 _ENDPOINT: Final = typer.Option("--endpoint", metavar="NAME", help="Default: the only endpoint in the namespace.")
 
 
+_AT: Final = typer.Option(
+    "--at",
+    metavar="TIME",
+    help="By the policies of that time, which the decisions in the logs name: a time in RFC 3339, a day, or how long"
+    " ago, such as 24h. Needs --log.",
+)
+
+
+_LOG: Final = typer.Option(
+    "--log",
+    metavar="LOG",
+    help="For --at: log files or URLs, as of `audit verify`: of all decision points and of the operator's ledger, from"
+    " before the time until after it. Repeatable.",
+)
+
+
 _PROPERTIES: Final = typer.Option("--property", metavar="NAME=VALUE", help="A property of the resource.")
 
 
@@ -29,10 +45,12 @@ _SUBJECT: Final = typer.Option("--subject", metavar="sa:NAMESPACE/NAME", help="T
 
 @dataclass(frozen=True, kw_only=True)
 class AskFlags(Flags):
-    """What every question takes: where the policies are."""
+    """What every question takes: where the policies are, and of which time."""
 
     endpoint: Annotated[str | None, _ENDPOINT] = None
     file: Annotated[list[str] | None, _FILES] = None
+    at: Annotated[str | None, _AT] = None
+    log: Annotated[list[str] | None, _LOG] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +109,8 @@ class WhoCanFlags(AskFlags):
 
     Examples:
       kubectl bailiwick who-can customers.export --on customer/42 -n crm
-      kubectl bailiwick who-can customers.export --on customer/42 -f examples/crm/policy.yaml
       kubectl bailiwick who-can secrets.read --on secret/db/main --property env=prod -f examples/secrets/policy.yaml
+      kubectl bailiwick who-can customers.export --on customer/42 --at 2026-03-05 --log decisions.log --log ledger.log
     """
 
     action: Annotated[str, typer.Argument(metavar="ACTION")]
@@ -122,6 +140,7 @@ class WhatCanFlags(AskFlags):
       kubectl bailiwick what-can sa:agents/crm-agent -n crm
       kubectl bailiwick what-can sa:agents/crm-agent -f examples/crm/policy.yaml
       kubectl bailiwick what-can user:corp/carol --member-of support -n crm
+      kubectl bailiwick what-can sa:agents/crm-agent --at 2026-03-05T09:30:00Z --log s3://bailiwick-records/crm
     """
 
     subject: Annotated[
@@ -158,7 +177,7 @@ class ExplainFlags(CallFlags):
         list[str],
         typer.Argument(
             metavar="EVALUATION_ID FILE...",
-            help="A decision, and log files, plain or compressed with gzip. With --subject, a call: ACTION TYPE/ID.",
+            help="A decision, and log files or URLs, as of `audit verify`. With --subject, a call: ACTION TYPE/ID.",
         ),
     ]
     subject: Annotated[str | None, _SUBJECT] = None

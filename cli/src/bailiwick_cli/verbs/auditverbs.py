@@ -9,14 +9,16 @@ from typing import Annotated, Final
 import typer
 
 from bailiwick_cli.options import (
+    LOG_HELP,
     DocumentOutput,
     Flags,
     LogOutput,
+    ModifiedSinceOption,
     PasskeyOriginOption,
     ReviewersInstallationOption,
 )
 
-_FILES: Final = typer.Argument(metavar="FILE...", help="Log files, plain or compressed with gzip. - is stdin.")
+_FILES: Final = typer.Argument(metavar="FILE...", help=LOG_HELP)
 
 
 _CHECKPOINTS: Final = typer.Option(
@@ -60,6 +62,7 @@ class VerifyFlags(Flags):
       kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger
       zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
           --witness-key witness.vkey -o json
+      kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey
     """
 
     files: Annotated[list[str], _FILES]
@@ -107,6 +110,7 @@ class VerifyFlags(Flags):
             "--since", metavar="TIME", help="Do not ask for logs that ended before: a time in RFC 3339, or such as 24h."
         ),
     ] = None
+    modified_since: ModifiedSinceOption = None
     output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
 
 

@@ -10,6 +10,7 @@ import typer
 
 from bailiwick_cli.options import (
     INSTALLATION,
+    ClusterNameOption,
     Flags,
     InstallationOption,
     PasskeyOriginOption,
@@ -65,6 +66,7 @@ class ConsoleFlags(Flags):
     passkey_origin: PasskeyOriginOption = None
     reviewers_installation: ReviewersInstallationOption = None
     installation: InstallationOption = INSTALLATION
+    cluster_name: ClusterNameOption = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,3 +139,4 @@ class ServeConsoleFlags(Flags):
     passkey_origin: PasskeyOriginOption = None
     reviewers_installation: ReviewersInstallationOption = None
     installation: InstallationOption = INSTALLATION
+    cluster_name: ClusterNameOption = None

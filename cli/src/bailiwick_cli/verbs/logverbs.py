@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bailiwick_cli.options import Flags, LogArgument, ReportOutput
+from bailiwick_cli.options import Flags, LogArgument, ModifiedSinceOption, ReportOutput
 from bailiwick_governance.suggestion.unusedrules import UnusedRules
 
 
@@ -44,6 +44,7 @@ class InForceFlags(Flags):
         bool,
         typer.Option("--live", help="The policies in force are those of the namespace in the cluster."),
     ] = False
+    modified_since: ModifiedSinceOption = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +59,7 @@ class ReplayFlags(Flags):
       kubectl bailiwick replay decisions.log* ledger.log --candidate policies/crm
       kubectl bailiwick replay decisions.log ledger.log --candidate crm-agent.yaml --overlay --fail-on 'allow->deny'
       kubectl bailiwick replay decisions.log --policies policies-before --candidate policies --since 7d -o markdown
+      kubectl bailiwick replay s3://bailiwick-records/2026 --candidate policies/crm
     """
 
     files: LogArgument
@@ -94,6 +96,7 @@ class ReplayFlags(Flags):
         str | None,
         typer.Option("--since", metavar="TIME", help="Only decisions since: a time in RFC 3339, or such as 24h."),
     ] = None
+    modified_since: ModifiedSinceOption = None
     fail_on: Annotated[
         list[str] | None,
         typer.Option(

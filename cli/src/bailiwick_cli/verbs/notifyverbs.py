@@ -38,6 +38,10 @@ class NotifyTestFlags(Flags):
         str | None,
         typer.Option("--console-url", metavar="URL", help="The public URL of the console, as the operator has it."),
     ] = None
+    cluster_name: Annotated[
+        str | None,
+        typer.Option("--cluster-name", metavar="NAME", help="What the cluster is called, as the operator has it."),
+    ] = None
     allowed_cidr: Annotated[
         list[str] | None,
         typer.Option(

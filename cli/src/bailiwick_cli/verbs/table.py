@@ -77,6 +77,7 @@ GROUPS: Final = {
             "grant": "auditverbs.EndedGrantFlags",
         }
     ),
+    "fleet": VerbTable({"status": "fleetverbs.FleetStatusFlags"}),
     "history": VerbTable({"show": "historyverbs.HistoryShowFlags"}),
     "notify": VerbTable({"test": "notifyverbs.NotifyTestFlags"}),
     "reviewers": VerbTable(

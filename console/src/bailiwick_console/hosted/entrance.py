@@ -222,6 +222,7 @@ class HostedEntrance:
             leaves=True,
             installation=places.installation,
             registrars=places.registrars,
+            cluster_name=places.cluster_name,
         )
 
     async def _recognize(self, token: PersonToken) -> CurrentUser:

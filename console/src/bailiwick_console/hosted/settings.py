@@ -66,12 +66,14 @@ class ClientSettings:
 class HostedPlaces:
     """Where it looks. `namespace` None: people begin with all of them. `installation`: where Bailiwick itself is.
 
-    `registrars`: who enrols reviewers there, as far as the console was given their keys.
+    `registrars`: who enrols reviewers there, as far as the console was given their keys. `cluster_name`: what the
+    cluster is called on its pages.
     """
 
     namespace: str | None = None
     installation: str = _INSTALLATION
     registrars: Registrars = NO_REGISTRARS
+    cluster_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

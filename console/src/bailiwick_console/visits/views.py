@@ -14,12 +14,12 @@ from bailiwick_console.grants.grantpage import GrantPage
 from bailiwick_console.grants.inbox import TITLES, InboxPage
 from bailiwick_console.grants.signpage import SignPage
 from bailiwick_console.markup import pages
-from bailiwick_console.strip.facts import StripItem
 from bailiwick_console.visits.memory import PageMemory
 from bailiwick_governance.apiserver.people import CurrentUser
 from bailiwick_governance.errors import ApiError, UserError
 from bailiwick_governance.grants import grantfacts
 from bailiwick_governance.grants.grantview import GrantView
+from bailiwick_governance.health.evidencefacts import HealthItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class PageViews:
     """The pages of one visit.
 
     `strip`: what stands on each of them of guards and logs. `leaves`: it is a login, which its person can end.
+    `cluster_name`: what the cluster is called, in the bar and in the title of each of them.
     """
 
     def __init__(
@@ -51,15 +52,17 @@ class PageViews:
         memory: PageMemory,
         me: CurrentUser,
         server: str,
-        strip: Callable[[], Sequence[StripItem]] = tuple,
+        strip: Callable[[], Sequence[HealthItem]] = tuple,
         *,
         leaves: bool = False,
+        cluster_name: str | None = None,
     ) -> None:
         self._memory = memory
         self._me = me
         self._server = server
         self._strip = strip
         self._leaves = leaves
+        self._cluster_name = cluster_name
         self._namespace: str | None = None
 
     def look_at(self, namespace: str | None) -> None:
@@ -136,7 +139,13 @@ class PageViews:
     def page(self, template: str, status: int, **given: Any) -> web.Response:  # noqa: ANN401 - as the template takes
         """Answer with a page of this template, which takes `given` beside what all pages say."""
         controls = VisitControls(self._namespace, self._memory.form_token) if self._leaves else None
-        beside = {"me": self._me, "server": self._server, "strip": self._strip, "controls": controls}
+        beside = {
+            "me": self._me,
+            "server": self._server,
+            "cluster_name": self._cluster_name,
+            "strip": self._strip,
+            "controls": controls,
+        }
         return html(pages.render(template, **beside, **given), status)
 
 

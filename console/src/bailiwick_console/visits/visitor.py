@@ -36,10 +36,10 @@ class ConsoleVisitor:
 
     `records`: the record files that they named, which only a console on their own machine has. `leaves`: they logged
     in, as others do beside them, and can log out. `installation`: where Bailiwick itself is. `registrars`: who
-    enrols reviewers, as far as this console was given their keys.
+    enrols reviewers, as far as this console was given their keys. `cluster_name`: what the cluster is called.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a visit begins with
         self,
         cluster: ClusterClient,
         me: CurrentUser,
@@ -49,6 +49,7 @@ class ConsoleVisitor:
         leaves: bool = False,
         installation: str = _INSTALLATION,
         registrars: Registrars = NO_REGISTRARS,
+        cluster_name: str | None = None,
     ) -> None:
         self.records = records
         self.installation = installation
@@ -56,7 +57,9 @@ class ConsoleVisitor:
         self.shelf = WorkShelf()
         self.memory = PageMemory(_SHOWN_TO_ONE_OF_MANY) if leaves else PageMemory()
         self.strip = StripKeeper(cluster, installation)
-        self.views = PageViews(self.memory, me, cluster.server, self.strip.items, leaves=leaves)
+        self.views = PageViews(
+            self.memory, me, cluster.server, self.strip.items, leaves=leaves, cluster_name=cluster_name
+        )
         self.source = GrantSource(cluster, me, namespace, installation, registrars)
         self.views.look_at(namespace)
         self.threads = ClusterThreads()

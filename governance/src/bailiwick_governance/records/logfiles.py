@@ -1,7 +1,8 @@
-"""Log files: plain, compressed, or from stdin, with progress on stderr where it takes long.
+"""Log files: plain, compressed, in OTLP JSON, from stdin or an object store, with progress on stderr if it takes long.
 
 Standing: under every command that reads records, and the console; the one module that opens logs. Holds: a file that
-ends in the middle of its compression is read as far as it goes, as one that was cut is.
+ends in the middle of its compression is read as far as it goes, as one that was cut is; an object that could not be
+read to its end is an error.
 """
 
 import contextlib
@@ -10,19 +11,24 @@ import shutil
 import sys
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from bailiwick_api import times
 from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.chain import MOST_BYTES
 from bailiwick_governance.arguments import STDIN
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import UserError
+from bailiwick_governance.records.logplaces import LogPlace, places_of
+from bailiwick_governance.records.objectstores import StoredObject
+from bailiwick_governance.records.otlplines import unwrap_lines
 
 _PIECE: Final = 256 * 1024
 # The header of gzip, and the largest window.
@@ -30,33 +36,69 @@ _GZIP: Final = 31
 _MAGIC: Final = b"\x1f\x8b"
 _LONG: Final = 16 << 20
 _LONGEST: Final = MOST_BYTES + 1
+_CLOCKS: Final = 3600.0
+"""How far the clocks of a store and of what wrote a line may differ, in seconds."""
+
+
+class _OpenLog(NamedTuple):
+    """What reads a log, a piece at a time. `position`: how many bytes of it were read; None if it cannot tell."""
+
+    read: Callable[[int], bytes]
+    position: Callable[[], int] | None
+
+
+class _FileWarnings:
+    """What is wrong with the lines of a file: each sentence once, and how often."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._said: Counter[str] = Counter()
+
+    def add(self, sentence: str) -> None:
+        self._said[sentence] += 1
+
+    def end(self) -> None:
+        """Print them."""
+        for sentence, count in self._said.items():
+            talk(f"warning: {self._name}: {sentence}{f' ({count} times)' if count > 1 else ''}")
 
 
 class LogFiles:
-    """Files by the names that were given, in that order. They can be read more than once if `again`.
+    """Files and objects by the names that were given, in that order. They can be read more than once if `again`.
 
     `heard` is called with each number of bytes that were read, in place of the terminal; it may raise.
+    `modified_since`: leave out objects that their store took earlier, in seconds since the epoch. Raises `UserError`
+    if a URL names nothing that can be read.
     """
 
     def __init__(
-        self, names: Sequence[str], *, again: bool = False, heard: Callable[[int], None] | None = None
+        self,
+        names: Sequence[str],
+        *,
+        again: bool = False,
+        heard: Callable[[int], None] | None = None,
+        modified_since: float | None = None,
     ) -> None:
         self.names = tuple(dict.fromkeys(names))
         self._again = again
         self._heard = heard
         self._kept: IO[bytes] | None = None
-        self._total = sum(_size(name) for name in self.names)
+        # By what they are called: a name may lie below another one.
+        self._places = {_name(place): place for name in self.names for place in places_of(name)}
+        if modified_since is not None:
+            self._leave_out(modified_since)
+        self._total = sum(_size(place) for place in self._places.values())
 
     def lines(self, audit: LogAudit, doing: str) -> Iterator[ChainLine]:
         """Give all of them to an audit, and yield each new line of a chain. Raises `UserError`."""
         with self._progress() as progress:
             task = progress.add_task(doing, total=self._total or None)
-            for name in self.names:
-                with self._open(name) as (pieces, raw):
+            for name in self._places:
+                with self._open(name) as (pieces, position):
                     before = 0
                     for piece in pieces:
                         yield from audit.feed(piece)
-                        at = raw.tell() if raw.seekable() else before + len(piece)
+                        at = before + len(piece) if position is None else position()
                         progress.advance(task, at - before)
                         if self._heard is not None:
                             self._heard(at - before)
@@ -69,8 +111,8 @@ class LogFiles:
 
         One that is too long to be in a chain is cut short.
         """
-        for name in self.names:
-            with self._open(name) as (pieces, raw):
+        for name in self._places:
+            with self._open(name) as (pieces, position):
                 before = number = 0
                 rest = b""
                 for piece in pieces:
@@ -79,8 +121,8 @@ class LogFiles:
                         number += 1
                         yield name, number, line[:_LONGEST]
                     rest = rest[:_LONGEST]
-                    if self._heard is not None and raw.seekable():
-                        at = raw.tell()
+                    if self._heard is not None and position is not None:
+                        at = position()
                         self._heard(at - before)
                         before = at
                 if rest:
@@ -91,6 +133,20 @@ class LogFiles:
         """How many bytes they have, as they are stored, as far as that is known."""
         return self._total
 
+    def _leave_out(self, since: float) -> None:
+        """Leave out objects that can hold only older lines, since nothing is written into an object later."""
+        objects = [one for one in self._places.values() if isinstance(one, StoredObject)]
+        if not objects:
+            raise UserError("--modified-since leaves out objects of s3://, gs:// and az://, and none is named")
+        old = [one for one in objects if one.modified.timestamp() < since - _CLOCKS]
+        for one in old:
+            del self._places[one.name]
+        stamp = times.epoch_stamp(since)
+        if not self._places:
+            raise UserError(f"--modified-since: all {len(old)} objects were last changed before {stamp}")
+        size = sum(one.size for one in old)
+        talk(f"left out {len(old)} of {len(objects)} objects, {size} bytes, which were last changed before {stamp}")
+
     def _progress(self) -> Progress:
         long = self._total >= _LONG or STDIN in self.names
         seen = self._heard is None and sys.stderr.isatty() and long
@@ -98,31 +154,40 @@ class LogFiles:
         return Progress(*columns, console=Console(file=sys.stderr), disable=not seen, transient=True)
 
     @contextlib.contextmanager
-    def _open(self, name: str) -> Iterator[tuple[Iterator[bytes], IO[bytes]]]:
-        """Yield what is in a file, in pieces, and the file, by which progress goes."""
+    def _open(self, name: str) -> Iterator[tuple[Iterator[bytes], Callable[[], int] | None]]:
+        """Yield what is in a file, in pieces, and what tells how far it was read."""
         try:
-            with self._raw(name) as raw:
+            with self._raw(self._places[name]) as raw:
                 first = raw.read(_PIECE)
                 pieces = itertools.chain([first], iter(lambda: raw.read(_PIECE), b""))
-                yield (_unpack(name, pieces) if first.startswith(_MAGIC) else pieces), raw
+                unpacked = _unpack(name, pieces) if first.startswith(_MAGIC) else pieces
+                warnings = _FileWarnings(name)
+                yield unwrap_lines(unpacked, warnings.add), raw.position
+                warnings.end()
         except OSError as error:
             raise UserError(f"{name} cannot be read: {error.strerror or error}") from error
 
     @contextlib.contextmanager
-    def _raw(self, name: str) -> Iterator[IO[bytes]]:
-        if name != STDIN:
-            with Path(name).open("rb") as file:
-                yield file
-            return
+    def _raw(self, place: LogPlace) -> Iterator[_OpenLog]:
+        if isinstance(place, StoredObject):
+            reader = place.open()
+            yield _OpenLog(reader.read, reader.tell)
+        elif place != STDIN:
+            with Path(place).open("rb") as file:
+                yield _OpenLog(file.read, file.tell if file.seekable() else None)
+        else:
+            given = self._given()
+            yield _OpenLog(given.read, given.tell if given.seekable() else None)
+
+    def _given(self) -> IO[bytes]:
+        """Return standard input; if it is wanted twice, a copy from the beginning, since it is read only once."""
         if not self._again:
-            yield sys.stdin.buffer
-            return
+            return sys.stdin.buffer
         if self._kept is None:
-            # It can be read only once, and is wanted twice.
             self._kept = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as we live
             shutil.copyfileobj(sys.stdin.buffer, self._kept, _PIECE)
         self._kept.seek(0)
-        yield self._kept
+        return self._kept
 
 
 def _unpack(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -143,9 +208,15 @@ def _unpack(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
         talk(f"warning: {name} ends in the middle of its gzip data: read as far as possible")
 
 
-def _size(name: str) -> int:
+def _name(place: LogPlace) -> str:
+    return place.name if isinstance(place, StoredObject) else place
+
+
+def _size(place: LogPlace) -> int:
+    if isinstance(place, StoredObject):
+        return place.size
     try:
-        return Path(name).stat().st_size if name != STDIN else 0
+        return Path(place).stat().st_size if place != STDIN else 0
     except OSError:
         # The error comes when it is opened.
         return 0

@@ -68,13 +68,24 @@ class PolicySide:
         """The namespaces of what was read."""
         return {entry.ref.namespace for entry in self.entries if entry.ref.namespace}
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether anything is denied that was written, because it cannot be read."""
+        return self._denies_whole or bool(self.snapshot.unreadable)
+
+    @property
+    def _denies_whole(self) -> bool:
+        endpoints = self.snapshot.endpoints.values()
+        return any(entry.problems for entry in self.entries) or any(
+            one.conflicted or one.denied_whole or one.broken for one in endpoints
+        )
+
     def refuse_broken(self, side: str, purpose: str = "compared") -> None:
         """Tell what cannot be read, and raise `UserError` if anything is denied for it that was written."""
-        unread = [entry for entry in self.entries if entry.problems]
-        whole_ = [one for one in self.snapshot.endpoints.values() if one.conflicted or one.denied_whole or one.broken]
+        kind = "error" if self._denies_whole else "warning"
         for report in self._reports:
-            talk(f"{'error' if unread or whole_ else 'warning'}: {report.problem}; this denies {report.denies}")
-        if unread or whole_ or self.snapshot.unreadable:
+            talk(f"{kind}: {report.problem}; this denies {report.denies}")
+        if self.is_broken:
             raise UserError(f"the policies of the {side} cannot be {purpose}: fix the problems above")
 
     def place(self, rule: CompiledRule) -> RulePlace | None:
@@ -125,6 +136,17 @@ def read_sides(base: Named, head: Named) -> tuple[PolicySide, PolicySide]:
                 for part in read[key]:
                     more = reach.add_unchanged(part) or more
     return PolicySide(parts[0], len(left[0])), PolicySide(parts[1], len(left[1]))
+
+
+def read_beside_live(files: Named, live: Named, data: Mapping[str, tuple[str, File]]) -> tuple[PolicySide, PolicySide]:
+    """Read files, and what is live where they are applied. `data` are the live `EndpointData`, by `ns/name`.
+
+    Data that no file has is somebody else's, and stays as it is: it stands beside the files too.
+    """
+    side, live_side = read_sides(files, live)
+    if kept := [file for name, file in data.items() if name not in side.data_named]:
+        return read_sides([*files, *kept], live)
+    return side, live_side
 
 
 def _ledger(side: Named, texts: Mapping[str, FileText], same: Collection[str]) -> Ledger | None:

@@ -15,6 +15,8 @@ from localcluster.node.recipes import Programs
 
 NODE_NAME: Final = "node"
 FOLDER: Final = INSIDE / "node"
+# Whom containerd trusts as a registry: a folder for each, read anew for each pull.
+REGISTRIES: Final = "registries"
 CONTAINERD_SOCKET: Final = "/run/containerd/containerd.sock"
 PAUSE_IMAGE: Final = "localhost/bailiwick-pause:1"
 DNS_PORT: Final = 53
@@ -29,6 +31,8 @@ root = "{FOLDER}/containerd"
 state = "/run/containerd"
 [grpc]
   address = "{CONTAINERD_SOCKET}"
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = "{FOLDER / REGISTRIES}"
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = "{PAUSE_IMAGE}"
 [plugins.'io.containerd.cri.v1.runtime']

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,7 +22,7 @@ from typing import Final
 
 from localcluster.cache import cache_folder, locked
 from localcluster.errors import BuildError
-from localcluster.node import needs
+from localcluster.node import debian, needs
 from localcluster.process import tail
 from localcluster.progress import Progress
 
@@ -37,9 +36,7 @@ _FOLDERS: Final = {"mcp-gateway": "sdk"}
 TAG: Final = "dev"
 
 # Raise it when the way of building changes in a manner that the inputs do not show.
-_RECIPE_VERSION: Final = 1
-_SUITE: Final = "bookworm"
-_PACKAGES: Final = "ca-certificates,python3-venv"
+_RECIPE_VERSION: Final = 2
 _BASE: Final = "localhost/bailiwick-base"
 # pip's settings that say where packages come from, and by whose word.
 _PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout")
@@ -149,7 +146,7 @@ def _inputs(name: str) -> Iterator[Path]:
 
 
 def _base_digest() -> str:
-    parts = [_RECIPE_VERSION, _SUITE, _PACKAGES, platform.machine()]
+    parts = [_RECIPE_VERSION, debian.SUITE, debian.PACKAGES, platform.machine()]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -203,21 +200,17 @@ class _Workshop:
         tag = f"{_BASE}:{_base_digest()}"
         if self._buildah("images", "--quiet", tag, may_fail=True).strip():
             return tag
-        # Without one, debootstrap has its own.
-        mirror = [own] if (own := os.environ.get("BAILIWICK_DEBIAN_MIRROR")) else []
         with (
             self._progress.step("Creating the base image with debootstrap"),
             tempfile.TemporaryDirectory(prefix=".base-", dir=self._folder) as temporary,
         ):
             tree = Path(temporary, "tree")
-            strap = [str(needs.find("debootstrap")), "--variant=minbase", f"--include={_PACKAGES}", _SUITE]
-            self._run([*strap, str(tree), *mirror])
-            for leftover in ("var/cache/apt/archives", "var/lib/apt/lists", "var/log"):
-                shutil.rmtree(tree / leftover, ignore_errors=True)
-                (tree / leftover).mkdir(parents=True)
+            mirror = os.environ.get("BAILIWICK_DEBIAN_MIRROR")
+            self._run(debian.command(str(needs.find("debootstrap")), tree, mirror))
+            debian.settle(tree)
             container = self._buildah("from", "scratch").strip()
             self._buildah("add", "--quiet", container, str(tree), "/")
-            self._buildah("commit", "--quiet", "--rm", container, tag)
+            self._buildah("commit", "--quiet", "--rm", "--timestamp", str(debian.CREATED), container, tag)
         return tag
 
     def _buildah(self, *arguments: str | Path, may_fail: bool = False) -> str:

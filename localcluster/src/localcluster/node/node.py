@@ -136,6 +136,12 @@ class Node:
             raise StartError("The node is not running: start its cluster first.")
         return Containerd(self._programs.path("ctr"), self._inside)
 
+    def trust(self, registry: str, authority: Path) -> None:
+        """Let it pull from the registry at `host:port`, whose certificate is by this authority."""
+        folder = self._folder / config.REGISTRIES / registry
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(authority, folder / "ca.crt")
+
     def stop(self) -> None:
         """End it and everything in it at once, and clear away what is left."""
         running, self._running = self._running, []

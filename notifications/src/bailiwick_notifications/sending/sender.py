@@ -32,7 +32,7 @@ _MOST_SLOW: Final = 2000
 
 
 class NotificationSender:
-    """`source` and `console` as events name them; `seconds`: of one attempt. Lives in one loop."""
+    """`source`, `console` and `cluster` as events name them; `seconds`: of one attempt. Lives in one loop."""
 
     def __init__(
         self,
@@ -42,8 +42,11 @@ class NotificationSender:
         seconds: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        cluster: str | None = None,
     ) -> None:
         self._source = source
+        self._cluster = cluster
         self._console = console
         self._rule = rule
         self._seconds = seconds
@@ -65,8 +68,9 @@ class NotificationSender:
         began, lookup = self._monotonic(), NameLookup(slot)
         try:
             if target.key is None:
-                return await call_service(target.url, message(notification, self._console), self._rule, self._seconds)
-            body = cloudevent.event_body(notification, self._source, self._console)
+                text = message(notification, self._console, self._cluster)
+                return await call_service(target.url, text, self._rule, self._seconds)
+            body = cloudevent.event_body(notification, self._source, self._console, self._cluster)
             headers = cloudevent.headers(target.key, notification.id, self._now(), body)
             return await post(target.url, headers, body, self._rule, self._seconds, lookup)
         finally:

@@ -21,7 +21,7 @@ from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
 from bailiwick_evidence.audit.reviewfold import ReviewFold, ReviewReport
-from bailiwick_governance.arguments import moment
+from bailiwick_governance.arguments import moment, moment_or_none
 from bailiwick_governance.display import Line, talk
 from bailiwick_governance.records.derivations import ContradictedRecord, DerivedRecords
 from bailiwick_governance.records.logfiles import LogFiles
@@ -36,7 +36,11 @@ def run(options: VerifyFlags) -> int:
     since = None if options.since is None else moment(options.since, "--since")
     book = book_of(options.checkpoints, options.witness_key, options, options.witness_quorum)
     audit = LogAudit(book, kept_leaves(options.leaves))
-    files = LogFiles(options.files, again=options.policies is not None)
+    files = LogFiles(
+        options.files,
+        again=options.policies is not None,
+        modified_since=moment_or_none(options.modified_since, "--modified-since"),
+    )
     began = time.monotonic()
     fold, reviews = HistoryFold(), _review_fold(options)
     for line in files.lines(audit, "Reading lines"):
@@ -49,9 +53,9 @@ def run(options: VerifyFlags) -> int:
     records = None
     if options.policies is not None:
         records = DerivedRecords.from_source(options.policies, audit)
-        again = LogAudit(audit.book)
-        for line in files.lines(again, "Deriving decisions"):
-            fold.add(line, records.add(again.chains[line.link.id], line))
+        for line in files.lines(LogAudit(audit.book), "Deriving decisions"):
+            # Of the first reading, which knows the line that opens a chain wherever it stands.
+            fold.add(line, records.add(audit.chains[line.link.id], line))
     histories, signed = fold.report(), reviews.report()
     took = time.monotonic() - began
     if options.output is LogOutput.JSON:

@@ -1,7 +1,7 @@
 """How many records were lost, by what the witness keeps of each log, in a few words.
 
-Standing: beside `facts`. Holds: pure; nothing that is read makes anything here raise. A loss counts only beside a
-cosignature that verifies, and is no more than the word of the process: of a log without a figure nothing is known.
+Standing: under `evidencefacts`. Holds: pure; nothing that is read makes anything here raise. A loss counts only beside
+a cosignature that verifies, and is no more than the word of the process: of a log without a figure nothing is known.
 """
 
 import json

@@ -11,17 +11,19 @@ from itertools import groupby
 from typing import Any, Final
 
 from bailiwick_api.accounts import KEEP_ENTRY, WITNESS_KEYS_ENTRY
-from bailiwick_console.strip.losses import EndedLosses, StreamLoss, entries_of, live_losses, loss_sentence
 from bailiwick_evidence.audit.claims import WitnessBook, checkpoints_of_objects, witness_keys
 from bailiwick_evidence.note import NoteError
 from bailiwick_governance.grants.grantview import moment, span
+from bailiwick_governance.health.losses import EndedLosses, StreamLoss, entries_of, live_losses, loss_sentence
 
 FRESH_SECONDS: Final = 180.0
 """The operator proves and cosigns at least every minute."""
+AHEAD_SECONDS: Final = 60.0
+"""How far the clock of a cluster may be ahead. A time further on says nothing of when it was written."""
 _LOST: Final = "Records lost"
 
 
-class StripTone(StrEnum):
+class HealthTone(StrEnum):
     """How it stands. It is said in words, too."""
 
     GOOD = "good"
@@ -30,12 +32,12 @@ class StripTone(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class StripItem:
-    """One word of the strip, and what there is to say of it."""
+class HealthItem:
+    """One word of it, and what there is to say."""
 
     label: str
     told: str
-    tone: StripTone
+    tone: HealthTone
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ Fact = GuardFact | WitnessFact | str
 
 
 @dataclass(frozen=True, slots=True)
-class StripFacts:
+class HealthFacts:
     """What was read, and when, in seconds since the epoch.
 
     `ended`: what logs lost that are over; a text: why that is not known.
@@ -85,7 +87,7 @@ def guard_fact(config_map: Mapping[str, Any]) -> Fact:
     """Read when the guards were proven."""
     try:
         return GuardFact(moment(config_map["data"]["provenTime"]), _kept(config_map["data"].get(KEEP_ENTRY)))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return "what the operator wrote of the guards cannot be read"
 
 
@@ -114,56 +116,63 @@ def witness_fact(config_map: Mapping[str, Any]) -> Fact:
     return WitnessFact(newest, unverified, len(book.contradictions), anew, live_losses(data, book))
 
 
-def items(facts: StripFacts | None, now: float) -> tuple[StripItem, ...]:
-    """Return the strip at a moment. None: nothing was read yet."""
+def items(facts: HealthFacts | None, now: float) -> tuple[HealthItem, ...]:
+    """Return guards, logs and lost records at a moment, in this order. None: nothing was read yet."""
     if facts is None:
         facts = unknown_facts("it is being read", now)
     elif now - facts.time > FRESH_SECONDS:
         old = f"the API server has not answered for {span(now - facts.time)}"
         facts = unknown_facts(old, facts.time)
-    return tuple(_collapsed((_guard(facts.guard, now), *_witness(facts.witness, now), _loss_item(facts, now))))
+    return (_guard(facts.guard, now), *_witness(facts.witness, now), _loss_item(facts, now))
 
 
-def _collapsed(strip: Iterable[StripItem]) -> Iterator[StripItem]:
-    """Yield the items of a strip, and one for neighbours that are unknown for the same reason."""
-    for (tone, told), same in groupby(strip, key=lambda one: (one.tone, one.told)):
-        if tone is not StripTone.UNKNOWN:
+def merge_unknown(found: Iterable[HealthItem]) -> Iterator[HealthItem]:
+    """Yield the items, and one for neighbours that are unknown for the same reason."""
+    for (tone, told), same in groupby(found, key=lambda one: (one.tone, one.told)):
+        if tone is not HealthTone.UNKNOWN:
             yield from same
             continue
         first, *others = (one.label for one in same)
         *between, last = [first, *(label.lower() for label in others)]
-        yield StripItem(f"{', '.join(between)} and {last}" if between else last, told, tone)
+        yield HealthItem(f"{', '.join(between)} and {last}" if between else last, told, tone)
 
 
-def unknown_facts(why: str, time: float) -> StripFacts:
+def unknown_facts(why: str, time: float) -> HealthFacts:
     """Return that nothing is known."""
-    return StripFacts(why, why, time, why)
+    return HealthFacts(why, why, time, why)
 
 
-def _guard(fact: Fact, now: float) -> StripItem:
+def _guard(fact: Fact, now: float) -> HealthItem:
     if not isinstance(fact, GuardFact):
         return _unknown("Guards", str(fact))
     ago = span(now - fact.proven)
+    if fact.proven - now > AHEAD_SECONDS:
+        told = f"in doubt: last proven {span(fact.proven - now)} in the future, so one of the clocks is wrong"
+        return HealthItem("Guards", told, HealthTone.DOUBT)
     if now - fact.proven > FRESH_SECONDS:
-        return StripItem("Guards", f"in doubt: last proven {ago} ago", StripTone.DOUBT)
+        return HealthItem("Guards", f"in doubt: last proven {ago} ago", HealthTone.DOUBT)
     kept, servers = fact.kept or (0, 0)
     # Where no API server keeps them, keep is not installed, which is no doubt.
     kept_text = f", kept on disk at {kept} of {servers} API servers" if kept else ""
-    return StripItem(
-        "Guards", f"proven {ago} ago{kept_text}", StripTone.DOUBT if 0 < kept < servers else StripTone.GOOD
+    return HealthItem(
+        "Guards", f"proven {ago} ago{kept_text}", HealthTone.DOUBT if 0 < kept < servers else HealthTone.GOOD
     )
 
 
-def _witness(fact: Fact, now: float) -> Iterator[StripItem]:
+def _witness(fact: Fact, now: float) -> Iterator[HealthItem]:
     if not isinstance(fact, WitnessFact):
         yield _unknown("Logs", str(fact))
         return
-    fresh = [time for time in fact.cosigned if now - time <= FRESH_SECONDS]
-    stale = [time for time in fact.cosigned if now - time > FRESH_SECONDS]
-    last = f", the last {span(now - fact.cosigned[-1])} ago" if fact.cosigned else ""
+    future = [time for time in fact.cosigned if time - now > AHEAD_SECONDS]
+    past = fact.cosigned[: len(fact.cosigned) - len(future)]
+    fresh = [time for time in past if now - time <= FRESH_SECONDS]
+    stale = [time for time in past if now - time > FRESH_SECONDS]
+    last = f", the last {span(now - past[-1])} ago" if past else ""
     parts = [f"{len(fresh)} witnessed{last}"]
     if stale:
         parts.append(f"{len(stale)} no longer witnessed, the first since {span(now - stale[0])}")
+    if future:
+        parts.append(f"{len(future)} witnessed in the future, so one of the clocks is wrong")
     if fact.unverified:
         parts.append(f"{fact.unverified} without a cosignature that verifies")
     if fact.refused:
@@ -171,18 +180,26 @@ def _witness(fact: Fact, now: float) -> Iterator[StripItem]:
     if fact.anew:
         parts.append(f"{fact.anew} begun again after a loss")
     good = fresh and len(parts) == 1
-    yield StripItem("Logs", "; ".join(parts), StripTone.GOOD if good else StripTone.DOUBT)
+    yield HealthItem("Logs", "; ".join(parts), HealthTone.GOOD if good else HealthTone.DOUBT)
 
 
-def _loss_item(facts: StripFacts, now: float) -> StripItem:
+def _loss_item(facts: HealthFacts, now: float) -> HealthItem:
     """Say how many records were lost. Good: every log was asked a short while ago, and each said none."""
     if not isinstance(facts.witness, WitnessFact):
         return _unknown(_LOST, str(facts.witness))
     found = loss_sentence(facts.witness.lost, facts.witness.unverified, facts.ended, now - FRESH_SECONDS)
     if found.lost:
-        return StripItem(_LOST, found.told, StripTone.DOUBT)
-    return StripItem(_LOST, found.told, StripTone.GOOD if found.known else StripTone.UNKNOWN)
+        return HealthItem(_LOST, found.told, HealthTone.DOUBT)
+    return HealthItem(_LOST, found.told, HealthTone.GOOD if found.known else HealthTone.UNKNOWN)
 
 
-def _unknown(label: str, why: str) -> StripItem:
-    return StripItem(label, f"not known: {why}", StripTone.UNKNOWN)
+def _unknown(label: str, why: str) -> HealthItem:
+    return HealthItem(label, f"not known: {why}", HealthTone.UNKNOWN)
+
+
+def is_operator_alive(facts: HealthFacts, now: float) -> bool:
+    """Tell whether the operator proved or cosigned something a short while ago, so that what it writes is of now."""
+    times = [facts.guard.proven] if isinstance(facts.guard, GuardFact) else []
+    if isinstance(facts.witness, WitnessFact):
+        times += facts.witness.cosigned
+    return any(-AHEAD_SECONDS <= now - time <= FRESH_SECONDS for time in times)

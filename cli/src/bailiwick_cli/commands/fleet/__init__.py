@@ -1,0 +1,1 @@
+"""`fleet`: several clusters at once. Standing: beside the commands about one."""

@@ -1,0 +1,83 @@
+"""An S3 server that is not ours, gofakes3, built from a pinned Go module like the programs of the test cluster.
+
+Standing: what stands in it was put there by plain HTTP, and not by the library that reads it.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import requests
+
+from localcluster import build
+from localcluster.ports import free_ports
+from localcluster.process import spawn, stop
+from support.waits import until
+
+KEY_ID: Final = "AKIDEXAMPLE"
+SECRET: Final = "a-secret-of-an-object-store"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Server:
+    """It runs on loopback, at this port."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process finds it by."""
+        return environment(self.port)
+
+    def bucket(self, name: str) -> str:
+        """Make a bucket."""
+        requests.put(f"{self.url}/{name}", timeout=10).raise_for_status()
+        return name
+
+    def put(self, bucket: str, objects: Mapping[str, bytes]) -> None:
+        """Store objects."""
+        for key, content in objects.items():
+            requests.put(f"{self.url}/{bucket}/{quote(key)}", content, timeout=60).raise_for_status()
+
+
+def environment(port: int) -> dict[str, str]:
+    """Return what a process finds a server by that listens on this port."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+@contextmanager
+def s3_server(folder: Path, *more: str) -> Iterator[S3Server]:
+    """Run one without a bucket. `more`: flags that choose another backend than memory."""
+    programs = build.ensure(build.gofakes3())
+    (port,) = free_ports(1)
+    flags = more or ("-backend", "memory")
+    running = spawn("gofakes3", [programs / "gofakes3", *flags, "-host", f"127.0.0.1:{port}"], folder / "gofakes3.log")
+    server = S3Server(port)
+    try:
+        until(lambda: _answers(server), "gofakes3 listens", 10)
+        yield server
+    finally:
+        stop([running.id])
+        running.handle.wait()
+
+
+def _answers(server: S3Server) -> bool:
+    try:
+        return requests.get(server.url, timeout=5).ok
+    except requests.ConnectionError:
+        return False
