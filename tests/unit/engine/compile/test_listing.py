@@ -11,7 +11,7 @@ from support.objects import Object, policy, rule, settings
 from unit.engine.cases import NOW
 
 KEY: Final = ("crm", "crm-api")
-READS_DATA: Final = {
+READS_DATA: Final[dict[str, Any]] = {
     "data": [{"name": "people"}],
     "rules": [rule(conditions=[{"name": "known", "expression": "data.people.size() > 0"}])],
 }
