@@ -6,9 +6,10 @@ since answers repeat keys and signatures.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from bailiwick_governance.errors import UserError
@@ -27,6 +28,8 @@ _BUCKET: Final = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*")
 _REQUEST: Final = 4 << 20
 """How much one request asks for: so little that each ends in time, however slowly the lines before are judged."""
 _PAGE: Final = 1000
+MOST_OBJECTS: Final = 1_000_000
+"""So many objects one URL may name, since the list of them is held."""
 _RETRIES: Final = 4
 _RETRY_TIME: Final = timedelta(seconds=60)
 
@@ -87,15 +90,33 @@ class StoreUrl:
 
         try:
             store = self._open()
-            listed = [one for page in obstore.list(store, self.prefix or None, chunk_size=_PAGE) for one in page]
-            if self.prefix and not self.prefix.endswith("/"):
-                listed += _object_itself(store, self.prefix)
+            below = (one for page in obstore.list(store, self.prefix or None, chunk_size=_PAGE) for one in page)
+            alone = bool(self.prefix) and not self.prefix.endswith("/")
+            found = self._by_path(chain(below, _object_itself(store, self.prefix) if alone else ()))
         except _failures() as error:
             raise UserError(f"{self} cannot be listed: {_sentence(error)}") from error
-        if not listed:
+        return [self._stored(store, found[path]) for path in sorted(found)]
+
+    def _by_path(self, listed: Iterable["ObjectMeta"]) -> dict[str, "ObjectMeta"]:
+        """Return those that hold anything, by the path that reads them. Raises `UserError`."""
+        found: dict[str, ObjectMeta] = {}
+        number = 0
+        for number, one in enumerate(listed, 1):
+            if number > MOST_OBJECTS:
+                raise UserError(f"{self} has more than {MOST_OBJECTS:,} objects: name several longer prefixes")
+            # One that is empty holds no line; stores show folders as such.
+            if not one["size"]:
+                continue
+            if one["path"] in found:
+                # The library drops a slash at either end of a name, so it would read one object for both.
+                raise UserError(
+                    f"{self} cannot be listed: {one['path']} is in the list twice; if the names of two objects differ"
+                    " only by a slash at the beginning or the end, rename one"
+                )
+            found[one["path"]] = one
+        if not number:
             raise UserError(f"{self}: no object there: name a bucket, and whole parts of the names of its objects")
-        # Those that are empty hold no line; stores show folders as such.
-        return [self._stored(store, one) for one in sorted(listed, key=lambda one: one["path"]) if one["size"]]
+        return found
 
     def _open(self) -> "RemoteStore":
         from obstore.store import AzureStore, GCSStore, S3Store
@@ -135,14 +156,15 @@ class StoredObject:
         try:
             answer = obstore.get(self._store, self._path, options={"range": (begin, end)})
             meta = answer.meta
-            data = memoryview(answer.bytes())
+            data = _bounded(answer.stream(min_chunk_size=end - begin), end - begin)
         except _failures() as error:
             raise UserError(f"{self.name} cannot be read: {_sentence(error)}") from error
         version = (meta["size"], meta["e_tag"], meta["last_modified"])
         if self._version not in {None, version} or meta["size"] < self.size:
             raise UserError(f"{self.name} was changed while it was read: run the command again")
         if answer.range != (begin, end) or len(data) != end - begin:
-            raise UserError(f"{self.name} cannot be read: its store sent {len(data)} bytes of {end - begin}: try again")
+            sent = f"its store sent another number of bytes than {end - begin}"
+            raise UserError(f"{self.name} cannot be read: {sent}: try again")
         self._version, self.size = version, meta["size"]
         return data
 
@@ -176,6 +198,16 @@ def _object_itself(store: "RemoteStore", path: str) -> Iterator["ObjectMeta"]:
         yield obstore.head(store, path)
     except FileNotFoundError:
         return
+
+
+def _bounded(pieces: Iterable[bytes], most: int) -> memoryview:
+    """Return the pieces as one; of a store that sends more than `most` bytes, so much that it is seen."""
+    found = bytearray()
+    for piece in pieces:
+        found += memoryview(piece)[: most + 1 - len(found)]
+        if len(found) > most:
+            break
+    return memoryview(bytes(found))
 
 
 def _failures() -> tuple[type[Exception], ...]:
