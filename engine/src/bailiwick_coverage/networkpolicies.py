@@ -5,12 +5,12 @@ so every ipBlock may be about it: what is unknown can reach. `tests/property/cov
 of kube-network-policies.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
-from bailiwick_coverage.facts import Labels, PodFacts
+from bailiwick_coverage.facts import Labels, ObjectRef, PodFacts
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
 """The label with a namespace's name, which the API server sets on each."""
@@ -268,6 +268,25 @@ def _port(raw: Mapping[str, Any]) -> PolicyPort:
     return PolicyPort(str(raw.get("protocol") or "TCP"), port, end)
 
 
-def parse_policies(raws: Sequence[Mapping[str, Any]]) -> tuple[NetworkRules, ...]:
-    """Parse NetworkPolicies as the API server returns them. Raises `ValueError`."""
-    return tuple(NetworkRules.from_raw(one) for one in raws)
+def parse_policies(raws: Iterable[Mapping[str, Any]]) -> tuple[NetworkRules, ...]:
+    """Parse NetworkPolicies as the API server returns them, but for those of `unreadable_policies`."""
+    return tuple(found for found in map(_readable, raws) if found is not None)
+
+
+def unreadable_policies(raws: Iterable[Mapping[str, Any]]) -> list[ObjectRef]:
+    """Return the policies with an address that can be read in two ways, such as 010.0.0.1.
+
+    The API server takes it, and each network plugin makes of it what it does.
+    """
+    return [
+        ObjectRef("NetworkPolicy", raw["metadata"]["namespace"], raw["metadata"]["name"])
+        for raw in raws
+        if _readable(raw) is None
+    ]
+
+
+def _readable(raw: Mapping[str, Any]) -> NetworkRules | None:
+    try:
+        return NetworkRules.from_raw(raw)
+    except ValueError:
+        return None

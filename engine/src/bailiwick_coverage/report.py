@@ -20,6 +20,7 @@ from bailiwick_coverage.findings import (
     separate_exempt,
 )
 from bailiwick_coverage.freecalls import EndpointRuling
+from bailiwick_coverage.networkpolicies import unreadable_policies
 from bailiwick_coverage.protection import Protections, ServiceProtection
 from bailiwick_coverage.stale import stale
 from bailiwick_coverage.ungatedactions import ungated
@@ -156,6 +157,10 @@ def _unevaluated(facts: ClusterFacts) -> Iterator[CoverageFinding]:
     for ref in facts.unevaluated:
         sentence = "it can overrule a NetworkPolicy, and coverage does not evaluate it"
         yield CoverageFinding(CoverageCode.UNKNOWN, ref, sentence)
+    for ref in unreadable_policies(facts.network_policies):
+        if ref.namespace in facts.asked:
+            sentence = "it has an address with leading zeros, so it is unknown whom it lets in: write it without them"
+            yield CoverageFinding(CoverageCode.UNKNOWN, ref, sentence)
 
 
 def _invalid(facts: ClusterFacts) -> Iterator[CoverageFinding]:

@@ -1,6 +1,7 @@
 """The process that counts the findings of coverage: it is ended when its time or its memory is over."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
@@ -80,3 +81,18 @@ print(open("/proc/self/oom_score_adj").read().strip())
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["refused", "1000"]
+
+
+def test_an_object_that_cannot_be_judged_is_not_told_as_a_lack_of_memory() -> None:
+    code = """
+from bailiwick_operator.coverage import countprocess
+def fail(request):
+    raise KeyError("a name of an object")
+countprocess._count = fail
+countprocess.main()
+"""
+    request = json.dumps({"memory": 64 << 20, "seconds": 30})
+    ran = subprocess.run([sys.executable, "-c", code], input=request, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert json.loads(ran.stdout)["error"].startswith("KeyError while it judged the cluster: `kubectl bailiwick")
+    assert "a name of an object" not in ran.stdout

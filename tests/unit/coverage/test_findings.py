@@ -475,6 +475,26 @@ def test_a_port_is_the_one_to_which_the_slices_of_a_service_without_a_selector_l
     assert codes(proxied(closed, network_policy("open", {"namespaceSelector": {}}, 8080), of=of)) == [("around", "api")]
 
 
+@pytest.mark.parametrize("block", ["010.0.0.0/8", "10.1.2.003/32"])
+@pytest.mark.parametrize("part", ["cidr", "except"])
+def test_a_network_policy_with_an_address_that_can_be_read_in_two_ways_is_unknown(block: str, part: str) -> None:
+    # The API server takes such an address, as it has always done.
+    peer = {"ipBlock": {"cidr": block} if part == "cidr" else {"cidr": "10.0.0.0/8", "except": [block]}}
+    guarding = network_policy("gateway", FROM_GATEWAY, 8080)
+    report = proxied(guarding, network_policy("blocks", peer, 8080))
+    assert codes(report) == [("unknown", "blocks")]
+    assert "has an address with leading zeros" in report.findings[0].sentence
+    elsewhere = {**network_policy("blocks", peer, 8080), "metadata": {"namespace": "shop", "name": "blocks"}}
+    assert codes(proxied(guarding, elsewhere)) == []
+
+
+def test_an_endpoint_slice_that_names_no_pod_leads_to_an_address_of_no_pod() -> None:
+    # The API server does not look at what a target says.
+    slices: Json = {"endpoints": [{"addresses": ["10.0.0.9"], "targetRef": {"kind": "Pod"}}], "ports": [{"port": 80}]}
+    raw = {"metadata": {"namespace": "crm", "name": "api"}, "spec": {"ports": [{"port": 80}]}}
+    assert objects.service(raw, {("crm", "api"): [slices]}).foreign == ("10.0.0.9",)
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_pods_of_a_service_need_not_be_alike(order: int) -> None:
     alone = pod("api", containers=("main", "log"))

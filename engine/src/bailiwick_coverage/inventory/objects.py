@@ -77,7 +77,7 @@ def service(raw: Object, slices: Mapping[tuple[str, str], list[Object]]) -> Serv
     for each in own:
         for endpoint in each.get("endpoints") or ():
             target = endpoint.get("targetRef") or {}
-            if target.get("kind") == "Pod":
+            if target.get("kind") == "Pod" and target.get("name"):
                 named.add(target["name"])
             else:
                 foreign.update(endpoint.get("addresses") or ())

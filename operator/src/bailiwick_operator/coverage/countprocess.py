@@ -30,6 +30,7 @@ from bailiwick_process.memorylimit import limit_memory
 _CLIENT: Final = "bailiwick-operator-coverage"
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _LEAST_PRIORITY: Final = 19
+_SAME_ELSEWHERE: Final = "`kubectl bailiwick coverage -A` fails on the same object, and says more"
 _Answer = TypeVar("_Answer")
 
 
@@ -46,6 +47,8 @@ def main() -> int:
         printed = {"error": f"it needs more than {request['memory']} bytes of memory: raise --coverage-memory-bytes"}
     except (InventoryError, ReadRefusedError, RefusedListError, UnreachableError) as error:
         printed = {"error": str(error)}
+    except Exception as error:  # noqa: BLE001 - objects are what anybody stored, and no lack of memory
+        printed = {"error": f"{type(error).__name__} while it judged the cluster: {_SAME_ELSEWHERE}"}
     sys.stdout.write(json.dumps(printed) + "\n")
     return 0
 
