@@ -1,11 +1,10 @@
 """The clusters that Argo CD deploys to: the names and servers in its cluster Secrets, and nothing else of them.
 
-Standing: over `apiserver`. Holds: no credential of Argo CD is used, kept or printed; a cluster is asked as the person,
-by a context of the person's own kubeconfig that leads to the same server.
+Standing: over `apiserver`. Holds: no Secret is passed over; no credential of Argo CD is used, kept or printed; a
+cluster is asked as the person, by a context of the person's own kubeconfig that leads to the same server.
 """
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,7 +21,7 @@ _PORT: Final = 443
 
 @dataclass(frozen=True, slots=True, order=True)
 class ArgoCluster:
-    """A cluster as Argo CD names it."""
+    """A cluster as Argo CD names it. `server` is empty where its Secret has none that can be read."""
 
     name: str
     server: str
@@ -43,7 +42,9 @@ def read_clusters(cluster: ClusterClient, namespace: str) -> tuple[ArgoCluster, 
         secrets, _ = cluster.list_all(object_path(CORE, "secrets", namespace), labelSelector=_LABEL)
     except ApiError as error:
         raise UserError(f"--argocd: the cluster Secrets cannot be listed: {error}") from error
-    found = tuple(sorted(filter(None, map(_cluster, secrets))))
+    if not all(map(_is_object, secrets)):
+        raise UserError("--argocd: the cluster of Argo CD does not answer as an API server does")
+    found = tuple(sorted(map(_cluster, secrets)))
     if not found:
         raise UserError(f"--argocd: there is no cluster Secret ({_LABEL}) in the namespace {namespace}")
     return found
@@ -60,6 +61,8 @@ def contexts_of(
 
 
 def _context(cluster: ArgoCluster, places: Mapping[object, list[str]], current: str | None) -> ClusterContext:
+    if not cluster.server:
+        return ClusterContext(cluster.name, None, "its cluster Secret has no server that can be read")
     place = _place(cluster.server)
     if place is not None and place[0] in _OWN:
         return ClusterContext(cluster.name, current, "" if current else "there is no current context")
@@ -81,12 +84,19 @@ def _place(server: str) -> tuple[str, int, str] | None:
         return None
 
 
-def _cluster(secret: Any) -> ArgoCluster | None:  # noqa: ANN401 - JSON
-    data = secret.get("data") if isinstance(secret, dict) else None
-    if not isinstance(data, dict):
-        return None
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("metadata"), dict)
+
+
+def _cluster(secret: Mapping[str, Any]) -> ArgoCluster:
+    """Read a cluster Secret. One that cannot be read is a cluster all the same, and a row that says so."""
+    server = _text(secret, "server")
+    return ArgoCluster(_text(secret, "name") or server or str(secret["metadata"].get("name")), server)
+
+
+def _text(secret: Mapping[str, Any], part: str) -> str:
+    """Return a part of the data; empty where there is none that can be read."""
     try:
-        name, server = (base64.b64decode(data[part], validate=True).decode() for part in ("name", "server"))
-    except (KeyError, TypeError, ValueError, binascii.Error):
-        return None
-    return ArgoCluster(name, server)
+        return base64.b64decode(secret["data"][part], validate=True).decode()
+    except (KeyError, TypeError, ValueError):
+        return ""

@@ -1,10 +1,11 @@
 """What a row says of a cluster: good only what is known, and of which nothing speaks against it."""
 
+import base64
 from typing import Any
 
 import pytest
 
-from bailiwick_governance.fleet.argocd import ArgoCluster, contexts_of
+from bailiwick_governance.fleet.argocd import ArgoCluster, contexts_of, read_clusters
 from bailiwick_governance.fleet.asking import ask_clusters
 from bailiwick_governance.fleet.report import FleetReport, FleetRow, fleet_report
 from support.objects import OTHER_DIGEST
@@ -104,7 +105,7 @@ def test_whatever_a_reader_raises_is_a_row() -> None:
         ("https://10.0.0.1:6443", None, "no context leads to its server"),
         ("https://10.0.0.1/other", None, "no context leads to its server"),
         ("https://[", None, "no context leads to its server"),
-        ("", None, "no context leads to its server"),
+        ("", None, "its cluster Secret has no server that can be read"),
     ],
 )
 def test_a_cluster_of_argo_cd_is_asked_by_the_one_context_that_leads_there(
@@ -114,3 +115,29 @@ def test_a_cluster_of_argo_cd_is_asked_by_the_one_context_that_leads_there(
     servers |= {"one": "https://10.0.0.3", "two": "https://10.0.0.3", "none": "", "broken": "https://["}
     (found,) = contexts_of([ArgoCluster("production", server)], servers, "hub")
     assert (found.context, found.problem) == (context, problem)
+
+
+def test_a_cluster_secret_that_cannot_be_read_is_a_row_as_the_others_are() -> None:
+    def secret(called: str, **data: str) -> dict[str, Any]:
+        return {
+            "metadata": {"name": called},
+            "data": {key: base64.b64encode(text.encode()) for key, text in data.items()},
+        }
+
+    secrets = [
+        secret("first", name="east", server="https://10.0.0.1"),
+        secret("second", server="https://10.0.0.1"),
+        secret("third", name="west"),
+        {"metadata": {"name": "fourth"}, "data": {"name": "?", "server": "//8="}},
+        {"metadata": {"name": "fifth"}},
+    ]
+    stand_in: Any = StandInCluster({"secrets": secrets})
+    found = contexts_of(read_clusters(stand_in, "argocd"), {"east": "https://10.0.0.1"}, None)
+    assert {one.name: (one.context, one.problem) for one in found} == {
+        "east": ("east", ""),
+        # A cluster without a name is called by its server.
+        "https://10.0.0.1": ("east", ""),
+        "west": (None, "its cluster Secret has no server that can be read"),
+        "fourth": (None, "its cluster Secret has no server that can be read"),
+        "fifth": (None, "its cluster Secret has no server that can be read"),
+    }
