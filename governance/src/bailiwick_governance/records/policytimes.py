@@ -208,7 +208,7 @@ class PolicyTimes:
     def _notes(self, before: _Witnessed) -> Iterator[str]:
         yield (
             f"these are the policies by the decision of {times.epoch_stamp(before.now)}; a change that was taken back"
-            " between two decisions shows only in the ledger"
+            " between two decisions may not show at all: the ledger has each text once in the life of an operator"
         )
         yield "the log was read, and not verified: `audit verify` says whether it is what was written"
         yield "subjects that were taken back at that time, approvals and data are not considered"

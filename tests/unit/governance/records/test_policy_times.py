@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -67,3 +68,14 @@ def test_an_answer_without_a_doubt_is_by_the_policies_that_held(
     event("in doubt" if found.doubts else "answered")
     if not found.doubts:
         assert held <= {answered}
+
+
+def test_a_change_of_which_the_ledger_has_no_line_is_named_as_not_known(tmp_path: Path) -> None:
+    # An operator prints each text once, so a change to one that it knows and back leaves nothing between the decisions.
+    ledger, log = ledger_of(VERSIONS[:2]).at(0), ProcessLog(2)
+    for hour in (3, 6):
+        decided(VERSIONS[:1], crm_calls(["customers.list"]), log=log, began=BEGAN + hour * HOUR)
+    path = written(tmp_path / "all.log", ledger, log)
+    found = PolicyTimes(LogFiles([str(path)]), BEGAN + 4.5 * HOUR).endpoint(None, None)
+    assert found.doubts == ()
+    assert "may not show at all: the ledger has each text once in the life of an operator" in found.notes[0]
