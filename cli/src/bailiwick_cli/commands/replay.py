@@ -55,7 +55,8 @@ def run(options: ReplayFlags) -> int:
         for line in files.lines(LogAudit(WitnessBook(())), "Counting calls"):
             replay.count(line.text)
     for line in files.lines(audit, "Replaying decisions"):
-        replay.add(line.text, whole.chains[line.link.id].opening)
+        # A log can grow between the readings, by a chain that the first one did not have.
+        replay.add(line.text, whole.chains.get(line.link.id, audit.chains[line.link.id]).opening)
     replay.end(audit)
     tally = replay.tally
     _refuse_empty(tally, files)

@@ -107,10 +107,10 @@ def report_on(request: SuggestionRequest, reading: LogReading) -> SuggestionRepo
         return ScopeKnowledge(use.state(window.begin, whole=whole), whole and there)
 
     def decisions() -> Iterator[tuple[bytes, Mapping[str, Any] | None]]:
-        _, lines = reading("Replaying decisions")
+        again, lines = reading("Replaying decisions")
         for line in lines:
-            # Of the first reading, which knows the line that opens a chain wherever it stands.
-            yield line.text, first.chains[line.link.id].opening
+            # Of the first reading, which knows the line that opens a chain wherever it stands; but a log can grow.
+            yield line.text, first.chains.get(line.link.id, again.chains[line.link.id]).opening
 
     found = {one.name: proposals_for(one, evidence, known, request.unused, request.approvers) for one in policies}
     trial = ProposalTrial(book, texts, window.begin, listings)

@@ -53,9 +53,11 @@ def run(options: VerifyFlags) -> int:
     records = None
     if options.policies is not None:
         records = DerivedRecords.from_source(options.policies, audit)
-        for line in files.lines(LogAudit(audit.book), "Deriving decisions"):
-            # Of the first reading, which knows the line that opens a chain wherever it stands.
-            fold.add(line, records.add(audit.chains[line.link.id], line))
+        again = LogAudit(audit.book)
+        for line in files.lines(again, "Deriving decisions"):
+            # Of the first reading, which knows the line that opens a chain wherever it stands; but a log can grow.
+            chain = audit.chains.get(line.link.id, again.chains[line.link.id])
+            fold.add(line, records.add(chain, line))
     histories, signed = fold.report(), reviews.report()
     took = time.monotonic() - began
     if options.output is LogOutput.JSON:
