@@ -4,6 +4,7 @@ Standing: under `logfiles`, before any line is judged. Holds: a body is a line t
 two readers could read differently is not taken apart, but stays a line that is in no chain; nothing is unwrapped twice.
 """
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NoReturn
@@ -11,6 +12,8 @@ from typing import Any, Final, NoReturn
 _BEGINS: Final = b'{"resourceLogs":'
 _MOST: Final = 32 << 20
 """The longest document that is taken apart; a batch of a Collector has some megabytes."""
+_MOST_OBJECTS: Final = 2_000_000
+"""So many objects it may have: each takes far more memory than its text, and a store packs millions into a few KiB."""
 _REFUSED: Final = b'{"refused":"otlp"}\n'
 """Stands for a record of a document that is no line, so that it is counted as one that is in no chain."""
 _OF_DOCUMENTS: Final = frozenset({"resourceLogs"})
@@ -99,7 +102,14 @@ def _lines_of(text: bytes, warn: Callable[[str], None]) -> Iterator[bytes]:
 
 def _records(text: bytes) -> Sequence[Any]:
     """Return the records of a document. Raises `ValueError`."""
-    document = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
+    left = itertools.count(_MOST_OBJECTS, -1)
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if next(left) <= 0:
+            raise _NotLinesError(f"it has more than {_MOST_OBJECTS:,} objects")
+        return _members(pairs)
+
+    document = json.loads(text, object_pairs_hook=members, parse_constant=_refuse_constant)
     found: list[Any] = []
     for resource in _listed(_object(document, _OF_DOCUMENTS), "resourceLogs"):
         for scope in _listed(_object(resource, _OF_RESOURCES), "scopeLogs"):

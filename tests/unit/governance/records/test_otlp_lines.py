@@ -142,6 +142,16 @@ def test_what_is_no_line_is_named_and_never_becomes_one(stored: bytes, said: str
     assert audit.foreign == 1
 
 
+def test_a_document_of_more_objects_than_fit_into_memory_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = ProcessLog(2).records(9)
+    # The five around the records, and four of each.
+    monkeypatch.setattr(otlplines, "_MOST_OBJECTS", 5 + 4 * len(log.lines))
+    assert unwrapped(batch(log.lines)) == (b"".join(log.lines), [])
+    found, (warning,) = unwrapped(batch([*log.lines, log.lines[0]]))
+    assert found == batch([*log.lines, log.lines[0]])
+    assert "objects" in warning
+
+
 def test_a_document_that_is_too_long_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otlplines, "_MOST", 5_000)
     log = ProcessLog(2).records(100)
