@@ -49,14 +49,19 @@ class ClusterDrift:
         return tuple(sorted({visible("/".join(one.endpoint)) for one in self.changes}))
 
 
-def refuse_unusable(files: Named, what: str) -> None:
-    """Raise `UserError` if files cannot be compared with a cluster: nothing may be taken for "no drift"."""
+def refuse_unusable(files: Named, what: str, namespace: str | None) -> None:
+    """Raise `UserError` if files cannot be compared with a cluster: nothing may be taken for "no drift".
+
+    `namespace` None: all of them are compared.
+    """
     side, _ = read_sides(files, [])
     side.refuse_broken(what)
     if not side.entries:
         raise UserError(f"{what} has no EndpointPolicy")
     if nameless := sorted({entry.ref.name for entry in side.entries if not entry.ref.namespace}):
         raise UserError(f"{what}: {', '.join(nameless)} has no metadata.namespace, so it is not known where it belongs")
+    if namespace is not None and namespace not in side.namespaces:
+        raise UserError(f"{what} has no EndpointPolicy in the namespace {visible(namespace)}: check -n")
 
 
 def cluster_drift(reading: ClusterReading, files: Named, namespace: str | None) -> ClusterDrift:

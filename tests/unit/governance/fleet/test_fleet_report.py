@@ -1,14 +1,18 @@
 """What a row says of a cluster: good only what is known, and of which nothing speaks against it."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
 
+from bailiwick_api.documents.policyfiles import policy_file
+from bailiwick_governance.errors import UserError
 from bailiwick_governance.fleet.argocd import ArgoCluster, contexts_of, read_clusters
 from bailiwick_governance.fleet.asking import ask_clusters
+from bailiwick_governance.fleet.drift import refuse_unusable
 from bailiwick_governance.fleet.report import FleetReport, FleetRow, fleet_report
-from support.objects import OTHER_DIGEST
+from support.objects import OTHER_DIGEST, policy, settings
 from unit.governance.cases import at
 from unit.governance.fleet.wellcluster import NOW, StandInCluster, reader_of, well_cluster
 
@@ -141,3 +145,16 @@ def test_a_cluster_secret_that_cannot_be_read_is_a_row_as_the_others_are() -> No
         "fourth": (None, "its cluster Secret has no server that can be read"),
         "fifth": (None, "its cluster Secret has no server that can be read"),
     }
+
+
+def test_files_without_a_policy_of_the_namespace_are_not_taken_for_no_drift() -> None:
+    files = [
+        (
+            "policy.yaml",
+            policy_file(json.dumps(policy("fleet", "crm-agent", endpointSettings=settings("fleet"))).encode()),
+        )
+    ]
+    refuse_unusable(files, "--against", None)
+    refuse_unusable(files, "--against", "fleet")
+    with pytest.raises(UserError, match="--against has no EndpointPolicy in the namespace feet: check -n"):
+        refuse_unusable(files, "--against", "feet")

@@ -33,7 +33,7 @@ Files = Sequence[tuple[str, File]]
 def run(options: FleetStatusFlags) -> int:
     """Ask every cluster, judge and tell."""
     limit = _refuse_mistaken(options)
-    against = _against(options.against or ())
+    against = _against(options.against or (), options.namespace)
     # What the client logs of a plugin that failed can repeat the kubeconfig.
     logging.disable(logging.CRITICAL)
     contexts = read_contexts(options)
@@ -64,7 +64,7 @@ def _refuse_mistaken(options: FleetStatusFlags) -> float:
     return limit
 
 
-def _against(named: Sequence[str]) -> Mapping[str, Files]:
+def _against(named: Sequence[str], namespace: str | None) -> Mapping[str, Files]:
     """Return the files of each cluster that has its own, and under the empty name those of all others."""
     found: dict[str, list[tuple[str, File]]] = {}
     for one in named:
@@ -72,7 +72,7 @@ def _against(named: Sequence[str]) -> Mapping[str, Files]:
         cluster, path = (cluster, path) if equals else ("", one)
         found.setdefault(cluster, []).extend(files_of(path))
     for cluster, files in found.items():
-        refuse_unusable(files, f"--against {cluster}".strip())
+        refuse_unusable(files, f"--against {cluster}".strip(), namespace)
     return found
 
 
