@@ -79,3 +79,16 @@ def test_a_change_of_which_the_ledger_has_no_line_is_named_as_not_known(tmp_path
     found = PolicyTimes(LogFiles([str(path)]), BEGAN + 4.5 * HOUR).endpoint(None, None)
     assert found.doubts == ()
     assert "may not show at all: the ledger has each text once in the life of an operator" in found.notes[0]
+
+
+@pytest.mark.parametrize("now", [1e300, -1e300, 1e12])
+def test_a_decision_at_no_time_of_a_calendar_is_none(tmp_path: Path, now: float) -> None:
+    ledger, log = ledger_of(VERSIONS[:1]).at(0), ProcessLog(2)
+    decided(VERSIONS[:1], crm_calls(["customers.list"]), log=log, began=BEGAN)
+    (line,) = (json.loads(one) for one in log.lines[1:])
+    forged = ProcessLog(3)
+    forged.add(**{name: value for name, value in line.items() if name not in {"log", "time"}} | {"now": now})
+    path = written(tmp_path / "all.log", ledger, log, forged)
+    found = PolicyTimes(LogFiles([str(path)]), BEGAN + HOUR).endpoint(None, None)
+    assert found.known == BEGAN
+    assert "no decision on crm/crm-api after the moment is in these files" in found.doubts[0]
