@@ -80,4 +80,5 @@ def test_the_wheel_says_that_the_sdk_is_typed_and_what_its_extras_are(wheel: Pat
     assert extras == {
         *("http", "mcp", "otel", "testing"),
         *("engine", "evidence", "webhook", "grpc", "tracing", "operator", "cli", "console", "notifications"),
+        "objects",
     }
