@@ -62,6 +62,11 @@ class Firefox:
         found: str = self.send("WebDriver:FindElement", using="xpath", value=path)[_ELEMENT]
         return found
 
+    def holds(self, path: str) -> bool:
+        """Tell whether the page has an element of an XPath now."""
+        script = "return document.evaluate(arguments[0], document, null, XPathResult.BOOLEAN_TYPE).booleanValue"
+        return bool(self.run(script, f"boolean({path})"))
+
     def press(self, path: str) -> None:
         """Press an element where it is. Fails if another one covers it."""
         self.send("WebDriver:ElementClick", id=self.find(path))
