@@ -43,6 +43,7 @@ WHOLE: Final = {
     ("reference/admission.md", "when-the-webhook-is-unavailable", "no check of policies"),
     ("reference/witness.md", "the-witness-and-the-ledger", "the witness"),
     ("reference/spans.md", "spans", "spans"),
+    ("how-to/coverage.md", "what-it-does-not-see", "coverage"),
     ("operations/install.md", "with-helm", "the chart"),
     ("operations/noisy-neighbours.md", "how-it-is-tested", "noisy neighbours"),
     ("reference/sdk.md", "names-that-mean-the-same-thing", "guards of the SDK"),

@@ -149,7 +149,7 @@ def litewitness() -> Recipe:
 
 
 def netpolicies() -> Recipe:
-    """Return the recipe of what judges NetworkPolicies by a library that is not ours."""
+    """Return the recipe of what enforces NetworkPolicies and is not ours, and of what asks its evaluator."""
     return GoRecipe((pins.netpolicies(),), usual="usually 2 minutes")
 
 

@@ -95,8 +95,9 @@ def litewitness() -> Module:
 
 
 def netpolicies() -> Module:
-    """What judges packets by NetworkPolicies and is not ours, with the source that asks it beside its go.mod."""
-    return Module("netpolicies", {"netpolicies": "."}, {})
+    """What enforces NetworkPolicies and is not ours, and what asks its evaluator, with its source beside go.mod."""
+    programs = {"netpolicies": ".", "kube-network-policies": "sigs.k8s.io/kube-network-policies/cmd"}
+    return Module("netpolicies", programs, {})
 
 
 def _of_kubernetes(name: str, *commands: str) -> Module:

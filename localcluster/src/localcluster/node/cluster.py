@@ -18,6 +18,7 @@ from localcluster.controlplane import ControlPlane, Settings
 from localcluster.errors import StartError
 from localcluster.node import needs
 from localcluster.node.network import Network
+from localcluster.node.networkpolicies import PROGRAM, NetworkPolicyEnforcement
 from localcluster.node.node import Node
 from localcluster.node.recipes import Programs
 from localcluster.pki import Authority
@@ -104,6 +105,11 @@ class NodeCluster:
         """Bring images into the node, from OCI or Docker archives."""
         for archive in archives:
             self.node.containerd.load(archive)
+
+    def network_policies(self, progress: Progress | None = None) -> NetworkPolicyEnforcement:
+        """Return what puts NetworkPolicies in force once it is started, and build its program; else they are not."""
+        program = build.ensure(build.netpolicies(), progress) / PROGRAM
+        return NetworkPolicyEnforcement(program, self.node.inside, self.network, self.cluster, self.folder)
 
     def __enter__(self) -> Self:
         """Start."""

@@ -99,7 +99,7 @@ class Node:
         with locked(clusters_folder() / ".networks.lock"):
             claimed = network.claim(_slot(self._cluster_folder))
             holder = self._run(HOLDER, "localcluster.node.enter", self.name, str(self._cluster_folder))
-            self._inside = self._await(lambda: _child(holder.id.pid), "its first process")
+            self._inside = self._await(lambda: first_child(holder.id.pid), "its first process")
             self._started(self._inside)
             self._await((self._folder / "ready").exists, "its file system")
             network.connect(claimed, self.name, self._inside.pid)
@@ -130,11 +130,16 @@ class Node:
         self._await(ready, "kubelet")
 
     @property
-    def containerd(self) -> Containerd:
-        """Its images."""
+    def inside(self) -> ProcessId:
+        """The first process in its namespaces."""
         if self._inside is None:
             raise StartError("The node is not running: start its cluster first.")
-        return Containerd(self._programs.path("ctr"), self._inside)
+        return self._inside
+
+    @property
+    def containerd(self) -> Containerd:
+        """Its images."""
+        return Containerd(self._programs.path("ctr"), self.inside)
 
     def trust(self, registry: str, authority: Path) -> None:
         """Let it pull from the registry at `host:port`, whose certificate is by this authority."""
@@ -235,6 +240,7 @@ def _groups(folder: Path) -> list[Path]:
         return []
 
 
-def _child(pid: int) -> ProcessId | None:
+def first_child(pid: int) -> ProcessId | None:
+    """Return the first child of a process, such as what `unshare` or `nsenter` runs; None where it has none."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
     return ProcessId.of(int(children[0])) if children else None
