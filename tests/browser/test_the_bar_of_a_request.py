@@ -20,6 +20,13 @@ INSIDE: Final = """() => [...document.querySelectorAll("#review button, #reason"
   const box = one.getBoundingClientRect();
   return box.top >= 0 && box.left >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
 })"""
+STANDS_STILL: Final = """() => new Promise((done) => {
+  const next = (last, same) => requestAnimationFrame(() => {
+    const now = scrollY;
+    return now === last && same > 3 ? done() : next(now, now === last ? same + 1 : 0);
+  });
+  next(scrollY, 0);
+})"""
 FACTS_END: Final = 'document.getElementById("end-of-facts").getBoundingClientRect().top + scrollY'
 MANY: Final = [{"name": f"args.field{number}", "value": f"value {number}"} for number in range(60)]
 
@@ -38,7 +45,7 @@ def visit(page: "Page", console: ServedConsole, screen: tuple[int, int] = WIDE, 
     page.goto(f"http://{console.site.host}{GRANT}")
     arrived(page, "You act as")
     # What is on the screen is noted a frame after it is there.
-    page.wait_for_timeout(100)
+    page.wait_for_timeout(300)
 
 
 def is_ready(page: "Page") -> bool:
@@ -120,10 +127,15 @@ def test_a_reader_who_turns_pages_by_a_key_sees_everything(
 ) -> None:
     visit(page, console, screen, display=MANY)
     page.get_by_label(REASON).fill("seen")
-    page.evaluate("document.activeElement.blur()")
+    # Writing the reason has scrolled. A reader begins at the top.
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    page.evaluate(STANDS_STILL)
     for _ in range(30):
+        before = page.evaluate("scrollY")
         page.keyboard.press(key)
-        page.wait_for_timeout(250)
+        # Before the next key, the page has turned, stands still, and was looked at where it stands.
+        page.wait_for_function("before => scrollY !== before", arg=before)
+        page.evaluate(STANDS_STILL)
         if page.evaluate("scrollY + innerHeight >= document.documentElement.scrollHeight - 1"):
             break
     await_ready(page)

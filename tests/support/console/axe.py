@@ -52,5 +52,7 @@ def violations(page: "Page") -> list[str]:
     """Return what axe finds wrong on a page."""
     page.wait_for_load_state()
     page.evaluate(axe_script())
+    # A button that has just become ready takes its colours over a tenth of a second.
+    page.evaluate("() => Promise.allSettled(document.getAnimations().map((one) => one.finished))")
     found: dict[str, Any] = page.evaluate("options => axe.run(document, options)", RULES)
     return [f"{one['id']}: {node['html']}" for one in found["violations"] for node in one["nodes"]]
