@@ -141,7 +141,7 @@ test-argocd: $(VENV)/.project ## Run the tests with a real Argo CD. Needs what c
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/argocd $(ARGS)
 
-test-browser: $(VENV)/.project ## Run the console's tests in browsers. Needs cluster-up's, Chromium, Firefox, npm (Debian: by itself, as root).
+test-browser: $(VENV)/.project ## Run the console's tests in browsers. Needs cluster-up's, browsers and npm (Debian: by itself, as root).
 	@$(BIN)/python -m browsers packages
 	@$(BIN)/python -m localcluster build > /dev/null
 	@$(BIN)/pytest tests/browser $(ARGS)
