@@ -192,9 +192,9 @@ class TestAnIndex:
             assert joined.images().keys() == {"linux-amd64"}
 
     def test_is_of_the_platform_of_the_machine_that_builds(self) -> None:
-        assert [imageindex.of_machine(one) for one in ("x86_64", "aarch64")] == list(imageindex.PLATFORMS)
+        assert [imageindex.platform_word(one) for one in ("x86_64", "aarch64")] == list(imageindex.PLATFORMS)
         with pytest.raises(ReleaseError, match="this machine is riscv64"):
-            imageindex.of_machine("riscv64")
+            imageindex.platform_word("riscv64")
 
     def test_is_what_a_release_needs_and_not_a_bare_image(self, tmp_path: Path) -> None:
         path, _ = self.image(tmp_path / "bare.tar", "linux-amd64")
