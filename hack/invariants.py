@@ -206,10 +206,10 @@ INVARIANTS: Final = (
     ),
     Invariant(
         13,
-        "A denial, a revocation and every other end is final. A denial beats approvals, a revocation of the grant beats"
-        " all; one person revokes, also before approval and at any time after. A denial outlasts that a party is taken"
-        " back. While a reviewer is taken back, what they"
-        " approved ends and no new Approve of theirs counts, then or later; a Deny of theirs does.",
+        "A denial, a revocation and every other end is final. A denial beats approvals, also where the status does not"
+        " count it, and a revocation of the grant beats all; one person revokes, also before approval and at any time"
+        " after. A denial outlasts that a party is taken back. While a reviewer is taken back, what they approved ends"
+        " and no new Approve of theirs counts, then or later; a Deny of theirs does.",
         (
             SchemaRule(cel.PHASE_FINAL),
             writing_status(cel.PHASE_FINAL.message),

@@ -74,7 +74,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _images(arguments: argparse.Namespace) -> int:
     progress = Terminal()
     # The platform of this machine alone: nothing of another one runs here.
-    word = imageindex.of_machine(platform.machine())
+    word = imageindex.platform_word(platform.machine())
     arguments.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bailiwick-source-") as folder:
         source = export(arguments.source, arguments.version, Path(folder))

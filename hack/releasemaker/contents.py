@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 
 from bailiwick_api.distribution import DISTRIBUTION
 from releasemaker.errors import ReleaseError
-from releasemaker.imageindex import Layout, PlatformImage, opened
+from releasemaker.imageindex import Layout, PlatformImage, open_layout
 from releasemaker.layouts import canonical
 from releasemaker.source import Source, python, run
 
@@ -48,7 +48,7 @@ def of_wheel(source: Source, output: Path) -> Path:
 
 def of_image(source: Source, name: str, lock: str, archive: Path, output: Path) -> list[Path]:
     """Write a list of what is in the image for each platform of an OCI archive. Raises `ReleaseError`."""
-    with opened(archive) as layout:
+    with open_layout(archive) as layout:
         found = {word: (one.digest, _read_layers(layout, one)) for word, one in layout.images().items()}
     return [
         _write_platform(source, name, lock, word, digest, inside, output) for word, (digest, inside) in found.items()

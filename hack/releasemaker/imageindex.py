@@ -83,7 +83,7 @@ class Layout:
 
 
 @contextmanager
-def opened(archive: Path) -> Iterator[Layout]:
+def open_layout(archive: Path) -> Iterator[Layout]:
     """Open a layout. Raises `ReleaseError` where it is none."""
     try:
         with tarfile.open(archive) as files:
@@ -92,7 +92,7 @@ def opened(archive: Path) -> Iterator[Layout]:
         raise ReleaseError(f"{archive.name} is no OCI layout: {error}") from error
 
 
-def of_machine(machine: str) -> str:
+def platform_word(machine: str) -> str:
     """Return the word for the platform of a machine that Python calls so. Raises `ReleaseError` for any other."""
     try:
         return _MACHINES[machine]
@@ -111,7 +111,7 @@ def join(archives: Mapping[str, Path], output: Path, tag: str, created: int) -> 
     with tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as written:
         seen: set[str] = set()
         for word, archive in sorted(archives.items()):
-            with opened(archive) as layout:
+            with open_layout(archive) as layout:
                 top = layout.top()
                 descriptors.append({name: top[name] for name in ("mediaType", "digest", "size")})
                 descriptors[-1]["platform"] = dict(PLATFORMS[word])

@@ -220,3 +220,24 @@ def test_what_the_help_covers_was_not_on_the_screen(page: "Page", console: Serve
     page.locator("dialog").wait_for(state="detached")
     read_through(page)
     await_ready(page)
+
+
+@pytest.mark.invariant(9)
+def test_what_the_notice_of_a_change_covers_was_not_on_the_screen(page: "Page", console: ServedConsole) -> None:
+    visit(page, console, display=MANY)
+    page.get_by_label(REASON).evaluate(
+        "one => { one.value = 'seen'; one.dispatchEvent(new Event('input', { bubbles: true })); }"
+    )
+    page.locator("#moved").evaluate("one => one.append('This request has changed since the page was shown.')")
+    page.evaluate(STANDS_STILL)
+    # Each part of the page is between the top of the window and the bar once, and some of them lie below the notice.
+    step = int(page.evaluate("document.getElementById('bar').getBoundingClientRect().top"))
+    place, end = 0, int(page.evaluate(FACTS_END))
+    while place < end:
+        page.evaluate("place => scrollTo(0, place)", place)
+        page.evaluate(STANDS_STILL)
+        place += step
+    assert page.locator("#moved").evaluate("one => one.getBoundingClientRect().height") > 0
+    assert not is_ready(page)
+    read_through(page)
+    await_ready(page)

@@ -105,7 +105,7 @@ def test_an_image_with_a_changed_byte_is_refused_by_name_and_starts_without_it(
 
 def ours(entry: dict[str, Any]) -> bool:
     """Return whether an entry of an index is of the node's platform, which is that of this machine."""
-    return bool(entry["platform"] == imageindex.PLATFORMS[imageindex.of_machine(platform.machine())])
+    return bool(entry["platform"] == imageindex.PLATFORMS[imageindex.platform_word(platform.machine())])
 
 
 def once(image: str, *arguments: str) -> dict[str, Any]:

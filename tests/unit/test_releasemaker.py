@@ -176,7 +176,7 @@ class TestAnIndex:
             for order in (list(made.items()), list(made.items())[::-1])
         ]
         assert digests == [layouts.layout_digest(tmp_path / "joined")] * 2
-        with imageindex.opened(tmp_path / "joined") as joined:
+        with imageindex.open_layout(tmp_path / "joined") as joined:
             assert {word: one.digest for word, one in joined.images().items()} == {
                 word: top.digest for word, (_, top) in made.items()
             }
@@ -188,22 +188,22 @@ class TestAnIndex:
     def test_of_one_platform_names_no_other(self, tmp_path: Path) -> None:
         path, _ = self.image(tmp_path / "one", "linux-amd64")
         imageindex.join({"linux-amd64": path}, tmp_path / "joined", "1.2.3", 7)
-        with imageindex.opened(tmp_path / "joined") as joined:
+        with imageindex.open_layout(tmp_path / "joined") as joined:
             assert joined.images().keys() == {"linux-amd64"}
 
     def test_is_of_the_platform_of_the_machine_that_builds(self) -> None:
-        assert [imageindex.of_machine(one) for one in ("x86_64", "aarch64")] == list(imageindex.PLATFORMS)
+        assert [imageindex.platform_word(one) for one in ("x86_64", "aarch64")] == list(imageindex.PLATFORMS)
         with pytest.raises(ReleaseError, match="this machine is riscv64"):
-            imageindex.of_machine("riscv64")
+            imageindex.platform_word("riscv64")
 
     def test_is_what_a_release_needs_and_not_a_bare_image(self, tmp_path: Path) -> None:
         path, _ = self.image(tmp_path / "bare.tar", "linux-amd64")
-        with imageindex.opened(path) as bare, pytest.raises(ReleaseError, match=r"bare\.tar holds no index"):
+        with imageindex.open_layout(path) as bare, pytest.raises(ReleaseError, match=r"bare\.tar holds no index"):
             bare.images()
         (tmp_path / "broken.tar").write_bytes(b"no archive")
         with (
             pytest.raises(ReleaseError, match=r"broken\.tar is no OCI layout"),
-            imageindex.opened(tmp_path / "broken.tar"),
+            imageindex.open_layout(tmp_path / "broken.tar"),
         ):
             pass
 

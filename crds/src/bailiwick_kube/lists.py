@@ -41,6 +41,16 @@ def continuation(body: Mapping[str, Any]) -> str:
     return str((body.get("metadata") or {}).get("continue") or "")
 
 
+def smaller_page(limit: int) -> int:
+    """Return how many objects to list where so many were too long."""
+    return max(1, limit // _FEWER)
+
+
+def larger_page(limit: int) -> int:
+    """Return how many objects to list where so many were not."""
+    return min(PAGE, limit * _MORE)
+
+
 async def pages(
     transport: Transport, path: str, query: Mapping[str, str] | None = None, accept: str = JSON
 ) -> AsyncIterator[ListPage]:
@@ -53,9 +63,9 @@ async def pages(
             response = await transport.call(request, most=PAGE_BYTES if limit > 1 else None)
         except TooLongError:
             # Large objects only make pages smaller; they never block the event loop for long.
-            limit = max(1, limit // _FEWER)
+            limit = smaller_page(limit)
             continue
-        limit = min(PAGE, limit * _MORE)
+        limit = larger_page(limit)
         if not response.ok:
             raise RefusedListError(path, response)
         items, metadata = response.body.get("items"), response.body.get("metadata") or {}

@@ -50,6 +50,8 @@ _UNKNOWN: Final = {
     "serviceaccounts": "whether accounts exist",
     "namespaces": "what can come from other namespaces",
 }
+RULES_ALONE: Final = (CoverageCode.UNRULED, CoverageCode.UNGATED)
+"""What can be found by policies alone, without a cluster."""
 _GATEWAY: Final = "gateway.networking.k8s.io"
 # Of which objects in other namespaces concern a namespace.
 _ELSEWHERE: Final = {"rolebindings": manifests.RBAC, "httproutes": _GATEWAY, "grpcroutes": _GATEWAY}
@@ -80,12 +82,21 @@ class ServiceRow:
 
 @dataclass(frozen=True, slots=True)
 class CoverageReport:
-    """What was found. `services` are those of the namespaces that were asked about, also those without a finding."""
+    """What was found. `services` are those of the namespaces that were asked about, also those without a finding.
+
+    `examined`: the codes that were looked for.
+    """
 
     facts: ClusterFacts
     findings: tuple[CoverageFinding, ...]
     exempt: tuple[ExemptFinding, ...]
     services: tuple[ServiceRow, ...]
+    examined: tuple[CoverageCode, ...] = tuple(CoverageCode)
+
+    @property
+    def knows_services(self) -> bool:
+        """Whether Services were examined."""
+        return CoverageCode.UNPROTECTED in self.examined
 
     def first_policies(self) -> dict[str, manifests.Manifest]:
         """Return a first policy, by `NAMESPACE.NAME`, for each Service that nothing protects and whose pods run."""
@@ -106,8 +117,6 @@ class CoverageReport:
 def examine(facts: ClusterFacts, question: CoverageQuestion) -> CoverageReport:
     """Return everything that coverage finds."""
     protections = Protections(facts)
-    endpoints = sorted(key for key in facts.endpoints if key[0] in facts.asked)
-    rulings = [EndpointRuling(key, facts.endpoints[key], question.now) for key in endpoints]
     found = [
         *(_unread(facts, one) for one in facts.unread),
         *_partial(facts),
@@ -115,8 +124,7 @@ def examine(facts: ClusterFacts, question: CoverageQuestion) -> CoverageReport:
         *_invalid(facts),
         *unprotected(facts, protections),
         *around(facts, protections),
-        *unruled(facts, rulings, question.operations, question.target),
-        *ungated(facts, rulings, question.words),
+        *_rule_findings(facts, question),
         *overprivileged(facts),
         *stale(facts, question.now, question.near, question.unused),
     ]
@@ -127,6 +135,20 @@ def examine(facts: ClusterFacts, question: CoverageQuestion) -> CoverageReport:
         if one.namespace in facts.asked and (one.namespace, one.name) != API_SERVER
     )
     return CoverageReport(facts, findings, exempt, tuple(sorted(rows, key=lambda row: row.service.ref)))
+
+
+def examine_rules(facts: ClusterFacts, question: CoverageQuestion) -> CoverageReport:
+    """Return what coverage finds by policies alone (`RULES_ALONE`). `facts` need no others."""
+    found = sorted(_rule_findings(facts, question), key=lambda one: one.order)
+    findings, exempt = separate_exempt(found, facts)
+    return CoverageReport(facts, findings, exempt, (), RULES_ALONE)
+
+
+def _rule_findings(facts: ClusterFacts, question: CoverageQuestion) -> Iterator[CoverageFinding]:
+    endpoints = sorted(key for key in facts.endpoints if key[0] in facts.asked)
+    rulings = [EndpointRuling(key, facts.endpoints[key], question.now) for key in endpoints]
+    yield from unruled(facts, rulings, question.operations, question.target)
+    yield from ungated(facts, rulings, question.words)
 
 
 def count_codes(findings: Sequence[CoverageFinding]) -> dict[CoverageCode, int]:

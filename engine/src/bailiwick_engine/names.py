@@ -55,7 +55,7 @@ class NameSet:
         if other.everything:
             return False
         return all(name in self for name in other.exact) and all(
-            _within(prefix, self.prefixes) for prefix in other.prefixes
+            _has_wider(prefix, self.prefixes) for prefix in other.prefixes
         )
 
     def overlaps(self, other: "NameSet") -> bool:
@@ -64,12 +64,12 @@ class NameSet:
             return all(one.everything or one.exact or one.prefixes for one in (self, other))
         if any(name in other for name in self.exact) or any(name in self for name in other.exact):
             return True
-        return any(_within(prefix, self.prefixes) for prefix in other.prefixes) or any(
-            _within(prefix, other.prefixes) for prefix in self.prefixes
+        return any(_has_wider(prefix, self.prefixes) for prefix in other.prefixes) or any(
+            _has_wider(prefix, other.prefixes) for prefix in self.prefixes
         )
 
 
-def _within(prefix: str, prefixes: tuple[str, ...]) -> bool:
+def _has_wider(prefix: str, prefixes: tuple[str, ...]) -> bool:
     return any(prefix.startswith(wider) for wider in prefixes)
 
 

@@ -335,7 +335,8 @@ EXPLAINED: Final[dict[Reason, ReasonRow]] = {
         next_action="retry",
         when=(
             "The guards are not proven, the decision point cannot rule out that the requester reviewed their own"
-            " request, the grant's times do not match its creation, or the live grant could not be read or written."
+            " request, the grant's times do not match its creation, it has a Deny that does not count, or the live"
+            " grant could not be read or written."
         ),
         footing="attested",
         disposition=Disposition.ERROR,

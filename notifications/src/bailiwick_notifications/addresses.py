@@ -39,15 +39,15 @@ class AddressRule:
             address = _read(text)
         except ValueError:
             return "it is no address"
-        if _within(address, _OF_CLOUDS):
+        if _is_in_any(address, _OF_CLOUDS):
             return "clouds answer there with credentials, or it hides another address"
         if address.is_multicast or address.is_unspecified or address.is_reserved or address == _BROADCAST:
             return "it is the address of no single machine"
         if address.is_link_local:
             return "it is link-local, where clouds answer with credentials"
-        if _within(address, self.allowed):
+        if _is_in_any(address, self.allowed):
             return None
-        if _within(address, self.refused):
+        if _is_in_any(address, self.refused):
             return "the installation refuses it"
         if self.public_only and not _is_public(address):
             return "it is not public, and the installation does not allow it (notifications.namespaceAllowedCIDRs)"
@@ -94,5 +94,5 @@ def _is_public(address: Address) -> bool:
     return address.is_global and (isinstance(address, IPv4Address) or address in _GLOBAL_UNICAST)
 
 
-def _within(address: Address, networks: tuple[Network, ...]) -> bool:
+def _is_in_any(address: Address, networks: tuple[Network, ...]) -> bool:
     return any(address.version == network.version and address in network for network in networks)

@@ -281,7 +281,7 @@ class PolicyController:
         self._begun[key] = policy
         self._pending.compile(key)
         try:
-            made = yield from self._made(policy)
+            made = yield from self._compile_state(policy)
         except Exception:
             # A defect. It waits on, behind the others, unless there is a newer state by now.
             self._heard.setdefault(namespace, {}).setdefault(key, policy)
@@ -304,7 +304,7 @@ class PolicyController:
             # It was over when that was looked at, and is not any more.
             self._refetch.wake()
 
-    def _made(self, policy: HeardPolicy) -> Steps[Policy | None]:
+    def _compile_state(self, policy: HeardPolicy) -> Steps[Policy | None]:
         """Return what a state comes to: compiled, what denies of one that is over budget, or None where it is gone."""
         key = policy.key
         if policy.text is None:

@@ -174,7 +174,7 @@ class DataObjects:
         """Put into the index what the changes of a namespace come to. Returns whether there were any."""
         changes = self._changes.get(namespace, {})
         for change in tuple(changes.values()):
-            made = None if change.text is None else (yield from self._made(change))
+            made = None if change.text is None else (yield from self._read_object(change))
             if changes.get(change.key) is change:
                 del changes[change.key]
             if made is None or made.value is None:
@@ -225,7 +225,7 @@ class DataObjects:
         self.blocks -= self._leaving
         self._leaving = 0
 
-    def _made(self, change: _DataChange) -> Steps[DataObject]:
+    def _read_object(self, change: _DataChange) -> Steps[DataObject]:
         """Read an object; what cannot be read is unknown."""
         (namespace, name), before = change.key, sys.getallocatedblocks()
         obj = _loaded(change.text or b"{}")

@@ -4,6 +4,7 @@ Holds: beyond the limit an allocation fails in this process, and the kernel ends
 """
 
 import resource
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,12 @@ def limit_memory(more: int) -> None:
         most = _bytes_of_data() + more
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))
         _FIRST_TO_END.write_text("1000")
+
+
+def memory_left() -> int:
+    """Return how many bytes more this process may take. Where its memory is not limited, they are many."""
+    most = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    return sys.maxsize if most == resource.RLIM_INFINITY or not _STATUS.exists() else most - _bytes_of_data()
 
 
 def _bytes_of_data() -> int:

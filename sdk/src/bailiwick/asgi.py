@@ -82,7 +82,7 @@ class Routes:
 
     def __call__(self, scope: Scope, body: bytes) -> AccessCall | None:
         """Return the call. Raises `RequestError`."""
-        rule, path = self._found(scope)
+        rule, path = self._match_route(scope)
         if rule is None:
             return None
         request = WebRequest(_headers(scope), path, query_of(_query_pairs(scope), rule.repeated), body)
@@ -90,10 +90,10 @@ class Routes:
 
     def reads_body(self, scope: Scope) -> bool:
         """Tell whether the body counts: what is denied or has no arguments need not be read."""
-        rule, _ = self._found(scope)
+        rule, _ = self._match_route(scope)
         return rule is not None and rule.args is not None
 
-    def _found(self, scope: Scope) -> tuple[GuardRule | None, Mapping[str, str]]:
+    def _match_route(self, scope: Scope) -> tuple[GuardRule | None, Mapping[str, str]]:
         method = WEBSOCKET if scope["type"] == "websocket" else scope["method"]
         routed = route_path(scope)
         for wanted, pattern, rule in self._routes:
@@ -153,17 +153,17 @@ class Guard:
             if isinstance(found, WebAnswer):
                 return await respond(found, send)
             body, receive = found, _replayed(found, receive)
-        came = await self._asked(scope, body)
+        came = await self._decide(scope, body)
         if isinstance(came, WebAnswer):
             return await respond(came, send)
         scope.setdefault("state", {})[STATE] = came
         return await self._serve(came, scope, receive, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Deliver) -> None:
-        came = await self._asked(scope, b"")
+        came = await self._decide(scope, b"")
         if isinstance(came, WebAnswer):
             await receive()  # websocket.connect
-            await send({"type": "websocket.close", "code": WEBSOCKET_DENIED, "reason": _told(came)})
+            await send({"type": "websocket.close", "code": WEBSOCKET_DENIED, "reason": _close_reason(came)})
             return
         scope.setdefault("state", {})[STATE] = came
         await self._serve(came, scope, receive, send)
@@ -175,7 +175,7 @@ class Guard:
         watch.add(self._pdp, decision)
         return await serve_watched(self._app, watch, scope, receive, send)
 
-    async def _asked(self, scope: Scope, body: bytes) -> AccessDecision | WebAnswer:
+    async def _decide(self, scope: Scope, body: bytes) -> AccessDecision | WebAnswer:
         try:
             one_reading(scope["path"], scope.get("raw_path"), scope.get("query_string", b""))
             call = self._mapping(scope, body)
@@ -272,7 +272,7 @@ async def _buffered(scope: Scope, receive: Receive) -> bytes | WebAnswer | None:
             return bytes(body)
 
 
-def _told(came: WebAnswer) -> str:
+def _close_reason(came: WebAnswer) -> str:
     """Return why a handshake is ended: what an approval was asked for waits, and its task is named."""
     task = came.body.get("task")
     if isinstance(task, Mapping):

@@ -105,7 +105,7 @@ def guarded(
         async def asked(**given: Any) -> Any:  # noqa: ANN401 - what the operation takes and returns
             request: Request = given[own] if own is not None else given.pop(_REQUEST)
             parts = {name: given[name] for name in taken & request.path_params.keys()}
-            came = await _asked(pdp, rule, request, given, parts, subject)
+            came = await _decide(pdp, rule, request, given, parts, subject)
             if isinstance(came, WebAnswer):
                 return _response(came)
 
@@ -203,7 +203,7 @@ class _OnlyGuarded:
         return (guarded and scope["type"] == "http") or path in self._public
 
 
-async def _asked(
+async def _decide(
     pdp: Asker,
     rule: GuardRule,
     request: Request,

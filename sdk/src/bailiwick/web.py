@@ -217,7 +217,7 @@ async def admit(
     try:
         reason = headers.get(REASON_HEADER.lower())
         if reason is not None:
-            return await _asked(pdp, call, reason, approvals)
+            return await _request_approval(pdp, call, reason, approvals)
         shown = headers.get(APPROVAL_HEADER.lower())
         decision = await pdp.evaluate(call, approval=None if shown is None else Approval.of_header(shown))
     except ValueError as error:
@@ -225,7 +225,7 @@ async def admit(
     return decision if decision.allowed else refusal(decision)
 
 
-async def _asked(pdp: Asker, call: AccessCall, reason: str, approvals: str | None) -> WebAnswer:
+async def _request_approval(pdp: Asker, call: AccessCall, reason: str, approvals: str | None) -> WebAnswer:
     words = reason.strip()
     if not words or len(words) > _REASON_LENGTH:
         raise ValueError(f"{REASON_HEADER} holds 1 to {_REASON_LENGTH} characters")

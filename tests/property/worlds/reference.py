@@ -346,7 +346,7 @@ def _state(world: World, gates: Gates, grant: Object) -> str:  # noqa: C901, PLR
     for step in request["steps"]:
         if sum(filled == step["name"] for filled, _ in approvers.values()) < step["count"]:
             return "approval_unverifiable"
-    if "approvedTime" not in status or "notAfterTime" not in status:
+    if _denied_uncounted(world, grant) or "approvedTime" not in status or "notAfterTime" not in status:
         return "approval_unverifiable"
     window = min([request["windowSeconds"], *(rule["approval"].get("windowSeconds", 600) for _, rule in gates)])
     approved, end = _time(status["approvedTime"]), _time(status["notAfterTime"])
@@ -373,8 +373,11 @@ def _used_up(world: World, gates: Gates, grant: Object) -> str:
     request, status = grant["spec"]["request"], grant["status"]
     approvers = _counted(world, grant)
     filled = [name for name, _ in approvers.values()]
-    if any(decision == "Deny" for _, decision in approvers.values()) or any(
-        filled.count(step["name"]) < step["count"] for step in request["steps"]
+    denied = any(decision == "Deny" for _, decision in approvers.values())
+    if (
+        denied
+        or _denied_uncounted(world, grant)
+        or any(filled.count(step["name"]) < step["count"] for step in request["steps"])
     ):
         return "approval_required"
     if _is_current(world, gates, request):
@@ -421,17 +424,29 @@ def _is_current(world: World, gates: Gates, request: Object) -> bool:
 
 def _counted(world: World, grant: Object) -> dict[str, tuple[str, str]]:
     """Return step and decision by reviewer, of the reviews that count."""
-    request, status = grant["spec"]["request"], grant.get("status", {})
+    status = grant.get("status", {})
+    return {
+        reviewer: review
+        for reviewer, review in _eligible(world, grant).items()
+        if {"reviewer": reviewer} in status.get("counted", [])
+        and {"reviewer": reviewer} not in status.get("voided", [])
+    }
+
+
+def _denied_uncounted(world: World, grant: Object) -> bool:
+    counted = _counted(world, grant)
+    return any(decision == "Deny" and who not in counted for who, (_, decision) in _eligible(world, grant).items())
+
+
+def _eligible(world: World, grant: Object) -> dict[str, tuple[str, str]]:
+    """Return step and decision by reviewer, of the reviews that fit their step and are by others than the parties."""
+    request = grant["spec"]["request"]
     barred = [request["requester"]["username"], request["subject"]["id"], *request.get("excludedReviewers", [])]
     barred += [world.call["caller"]["username"], world.call["subject"]["id"]]
     steps = {step["name"]: step for step in request["steps"]}
-    counted = {}
+    eligible = {}
     for review in grant["spec"]["reviews"]:
         reviewer = review["reviewer"]
-        if {"reviewer": reviewer} not in status.get("counted", []):
-            continue
-        if {"reviewer": reviewer} in status.get("voided", []):
-            continue
         if review["step"] not in steps or review["binding"] != request["binding"]["digest"] or reviewer in barred:
             continue
         step = steps[review["step"]]
@@ -441,5 +456,5 @@ def _counted(world: World, grant: Object) -> dict[str, tuple[str, str]]:
             continue
         if step["kind"] == "System" and not reviewer.startswith("system:serviceaccount:"):
             continue
-        counted[reviewer] = (review["step"], review["decision"])
-    return counted
+        eligible[reviewer] = (review["step"], review["decision"])
+    return eligible

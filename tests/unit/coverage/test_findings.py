@@ -25,7 +25,7 @@ from bailiwick_coverage.facts import (
 from bailiwick_coverage.findings import EXEMPTION, CoverageCode, CoverageFinding, exemption
 from bailiwick_coverage.inventory import objects
 from bailiwick_coverage.protection import ENDPOINT
-from bailiwick_coverage.report import CoverageQuestion, CoverageReport, examine
+from bailiwick_coverage.report import RULES_ALONE, CoverageQuestion, CoverageReport, examine, examine_rules
 from bailiwick_coverage.ungatedactions import looks_irreversible, parse_words
 from bailiwick_engine.compile.policies import compile_object
 from bailiwick_engine.policy.model import CompiledPolicy
@@ -92,6 +92,15 @@ def facts(*policies: Json, **more: Any) -> ClusterFacts:  # noqa: ANN401 - of fa
 
 def codes(report: CoverageReport) -> list[tuple[str, str]]:
     return [(one.code.value, one.ref.name) for one in report.findings]
+
+
+def test_by_policies_alone_only_rules_are_examined() -> None:
+    known = ClusterFacts(asked=("crm",), namespaces={"crm": {}}, whole=False)
+    stale = policy(rules=[rule("things.delete")], expireTime="2023-11-15T00:00:00Z")
+    of_files = replace(known, policies=facts(stale).policies, endpoints=facts(stale).endpoints)
+    report = examine_rules(of_files, QUESTION)
+    assert (codes(report), report.knows_services) == ([("ungated", "api")], False)
+    assert set(RULES_ALONE) == set(report.examined) == {CoverageCode.UNRULED, CoverageCode.UNGATED}
 
 
 def test_a_service_whose_pods_enforce_is_protected() -> None:

@@ -1,4 +1,4 @@
-"""`coverage`: what no decision point is asked about in a cluster, or in several, and what would change that.
+"""`coverage`: what no decision point is asked about in a cluster, in several, or by the rules of files alone.
 
 Holds: nothing is decided here, and nothing in a cluster is written; what could not be read is a finding.
 """
@@ -15,13 +15,14 @@ import yaml
 from bailiwick_api.documents.policyfiles import policy_file
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.kubeconfig import connect
+from bailiwick_cli.offline import refuse_cluster, refuse_stdin_twice
 from bailiwick_cli.options import Flags
 from bailiwick_cli.verbs.coverageverbs import CoverageFailOn, CoverageFlags, CoverageOutput
 from bailiwick_cli.views import coveragepage, coverageview
 from bailiwick_cli.views.coverageview import ClusterCoverage
 from bailiwick_coverage.facts import ApiOperation, ClusterFacts
 from bailiwick_coverage.inventory.words import default_words
-from bailiwick_coverage.report import CoverageQuestion, examine
+from bailiwick_coverage.report import RULES_ALONE, CoverageQuestion, examine, examine_rules
 from bailiwick_coverage.ungatedactions import parse_words
 from bailiwick_engine.policy.snapshot import EndpointKey
 from bailiwick_governance.apiserver.cluster import ClusterClient
@@ -30,10 +31,14 @@ from bailiwick_governance.display import talk
 from bailiwick_governance.extras import require
 from bailiwick_governance.inventory.apisurface import read_mcp, read_openapi
 from bailiwick_governance.inventory.clusterreading import read_cluster
+from bailiwick_governance.inventory.filereading import read_files
 from bailiwick_governance.sources import policies
 
 _NOT_SEEN: Final = (
     "note: a NetworkPolicy has no effect unless the network of the cluster enforces it, which coverage cannot see"
+)
+_OF_FILES: Final = (
+    "note: by files, only rules are examined (unruled, ungated): Services, ways around them and accounts need a cluster"
 )
 
 
@@ -45,6 +50,20 @@ def run(options: CoverageFlags) -> int:
     words = _words(options.words)
     if options.mcp:
         require("--mcp", ("mcp",), "mcp")
+    if options.file:
+        facts = read_files(options.file, _names(options.namespace))
+        operations, target = _operations(options, facts)
+        question = CoverageQuestion(time.time(), words, near, unused, operations, target)
+        found = [ClusterCoverage(", ".join(options.file), examine_rules(facts, question))]
+    else:
+        found = _clusters(options, words, near, unused)
+    if options.write is not None:
+        _write(options.write, found)
+    _show(options, found)
+    return Exit.NO if _fails(options.fail_on, found) else Exit.OK
+
+
+def _clusters(options: CoverageFlags, words: tuple[str, ...], near: float, unused: float) -> list[ClusterCoverage]:
     found: list[ClusterCoverage] = []
     contexts: list[str | None] = [*_names(options.context)]
     for context in contexts or [None]:
@@ -52,10 +71,7 @@ def run(options: CoverageFlags) -> int:
         operations, target = _operations(options, facts)
         question = CoverageQuestion(time.time(), words, near, unused, operations, target)
         found.append(ClusterCoverage(context or cluster.server, examine(facts, question)))
-    if options.write is not None:
-        _write(options.write, found)
-    _show(options, found)
-    return Exit.NO if _fails(options.fail_on, found) else Exit.OK
+    return found
 
 
 def _refuse_mistaken(options: CoverageFlags) -> None:
@@ -67,6 +83,19 @@ def _refuse_mistaken(options: CoverageFlags) -> None:
         raise CliError("--endpoint says whose operations --openapi and --mcp list: set one of these")
     if options.fixes and options.output is not CoverageOutput.TABLE:
         raise CliError("--fixes prints YAML, and the other formats have the fixes in them: remove --fixes or -o")
+    if options.file:
+        _refuse_needing_cluster(options)
+
+
+def _refuse_needing_cluster(options: CoverageFlags) -> None:
+    refuse_cluster(options, "-f")
+    refuse_stdin_twice(options.file or ())
+    for flag, given in (("--all-namespaces", options.all_namespaces), ("--write", options.write is not None)):
+        if given:
+            raise CliError(f"-f does not use a cluster: remove {flag}")
+    allowed = {*(one.value for one in RULES_ALONE), CoverageFailOn.ANY.value, CoverageFailOn.NONE.value}
+    if needing := [one.value for one in options.fail_on or () if one.value not in allowed]:
+        raise CliError(f"-f does not use a cluster: remove --fail-on {needing[0]}")
 
 
 def _show(options: CoverageFlags, found: Sequence[ClusterCoverage]) -> None:
@@ -84,7 +113,7 @@ def _show(options: CoverageFlags, found: Sequence[ClusterCoverage]) -> None:
     for one in found:
         if one.report.facts.left_out:
             talk(f"note: left out unless you name them with -n: {', '.join(one.report.facts.left_out)}")
-    talk(_NOT_SEEN)
+    talk(_OF_FILES if options.file else _NOT_SEEN)
 
 
 def _names(given: list[str] | str | None) -> list[str]:

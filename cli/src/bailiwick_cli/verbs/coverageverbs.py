@@ -50,6 +50,7 @@ class CoverageFlags(Flags):
       kubectl bailiwick coverage -n crm
       kubectl bailiwick coverage -A --fixes > fixes.yaml
       kubectl bailiwick coverage -n crm --openapi openapi.yaml --fail-on unruled
+      kubectl bailiwick coverage -f policies --openapi openapi.yaml
       kubectl bailiwick coverage -A --context east --context west -o html > coverage.html
       kubectl bailiwick coverage -n crm --write policies
     """
@@ -69,6 +70,15 @@ class CoverageFlags(Flags):
             "--all-namespaces", "-A", help="All namespaces, but those of Kubernetes itself and of the installation."
         ),
     ] = False
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filename",
+            "-f",
+            metavar="FILE",
+            help="Examine the rules of files or folders (unruled, ungated) instead of a cluster. - is stdin.",
+        ),
+    ] = None
     installation: InstallationOption = INSTALLATION
     endpoint: Annotated[
         str | None,

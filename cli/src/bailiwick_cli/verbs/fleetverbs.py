@@ -38,7 +38,8 @@ class FleetStatusFlags(Flags):
 
     Without --contexts and --argocd, it asks every context of the kubeconfig. All clusters are asked at once.
 
-    Exits 0 if all is well, 1 if a check of --fail-on is not, and 2 if a cluster could not be asked.
+    Exits 0 if all is well, 1 if a check of --fail-on is not, and 2 if a cluster could not be asked, or if no cluster
+    has a policy in the namespace that you name.
 
     Examples:
       kubectl bailiwick fleet status --contexts east,west

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from bailiwick_cli.views import coveragepicture
 from bailiwick_cli.views.coverageview import ClusterCoverage, fix_text, headline
+from bailiwick_coverage.report import CoverageReport
 from bailiwick_engine.approval.display import visible
 
 # Of a page that fits a phone, a screen and paper.
@@ -47,15 +48,8 @@ def _add_cluster(body: ElementTree.Element, one: ClusterCoverage) -> None:
     report = one.report
     ElementTree.SubElement(body, "h2").text = visible(one.context)
     ElementTree.SubElement(ElementTree.SubElement(body, "p"), "strong").text = headline(report)
-    picture = coveragepicture.picture_of(report)
-    body.append(coveragepicture.svg(picture))
-    if picture.more:
-        ElementTree.SubElement(body, "p").text = f"{picture.more} more Services are not in the picture."
-    legend = ElementTree.SubElement(body, "ul", {"class": "legend"})
-    for word, fill, border in coveragepicture.legend():
-        item = ElementTree.SubElement(legend, "li")
-        box = ElementTree.SubElement(item, "span", {"style": f"background:{fill};border:1.5px solid {border}"})
-        box.tail = word
+    if report.knows_services:
+        _add_picture(body, report)
     _add_table(
         body,
         ("Finding", "Object", "What"),
@@ -71,6 +65,18 @@ def _add_cluster(body: ElementTree.Element, one: ClusterCoverage) -> None:
             details = ElementTree.SubElement(body, "details")
             ElementTree.SubElement(details, "summary").text = f"Fix {each.code.value}: {visible(str(each.ref))}"
             ElementTree.SubElement(details, "pre").text = fix_text(each, each.fix).removeprefix("---\n")
+
+
+def _add_picture(body: ElementTree.Element, report: CoverageReport) -> None:
+    picture = coveragepicture.picture_of(report)
+    body.append(coveragepicture.svg(picture))
+    if picture.more:
+        ElementTree.SubElement(body, "p").text = f"{picture.more} more Services are not in the picture."
+    legend = ElementTree.SubElement(body, "ul", {"class": "legend"})
+    for word, fill, border in coveragepicture.legend():
+        item = ElementTree.SubElement(legend, "li")
+        box = ElementTree.SubElement(item, "span", {"style": f"background:{fill};border:1.5px solid {border}"})
+        box.tail = word
 
 
 def _add_table(body: ElementTree.Element, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

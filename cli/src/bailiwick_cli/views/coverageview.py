@@ -56,9 +56,9 @@ def headline(report: CoverageReport) -> str:
     """Return how many findings there are of each code, and how many Services are protected."""
     counts = [f"{count} {code.value}" for code, count in count_codes(report.findings).items() if count]
     guarded = sum(row.held.kind is not ProtectionKind.NONE for row in report.services)
-    services = f"{guarded} of {len(report.services)} Services have an enforcement point"
+    services = f"; {guarded} of {len(report.services)} Services have an enforcement point"
     exempt = f"; {len(report.exempt)} exempt" if report.exempt else ""
-    return f"{', '.join(counts) or 'no finding'}{exempt}; {services}"
+    return f"{', '.join(counts) or 'no finding'}{exempt}{services if report.knows_services else ''}"
 
 
 def _row(one: CoverageFinding) -> Line:
@@ -113,6 +113,7 @@ def _cluster(one: ClusterCoverage) -> dict[str, Any]:
     return {
         "context": one.context,
         "namespaces": list(facts.asked),
+        "examined": [code.value for code in one.report.examined],
         "leftOut": list(facts.left_out),
         "services": [_service(row) for row in one.report.services],
         "findings": [_finding(each) for each in one.report.findings],
@@ -156,7 +157,9 @@ def markdown(found: Sequence[ClusterCoverage]) -> str:
 def _sections(one: ClusterCoverage) -> Iterator[str]:
     report = one.report
     yield f"## {plain(visible(one.context))}"
-    yield from ("", f"**{headline(report)}**", "", "```mermaid", mermaid(picture_of(report)).rstrip(), "```", "")
+    yield from ("", f"**{headline(report)}**", "")
+    if report.knows_services:
+        yield from ("```mermaid", mermaid(picture_of(report)).rstrip(), "```", "")
     if report.findings:
         rows = [[text for text, _ in _row(each)] for each in report.findings]
         yield from table([each.lower() for each in HEADERS], rows)

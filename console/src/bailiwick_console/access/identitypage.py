@@ -27,7 +27,7 @@ _MOST: Final = 40_000
 
 
 @dataclass(frozen=True, slots=True)
-class ToldUse:
+class PolicyUseSummary:
     """What the status of a policy says of its use, by any subject."""
 
     policy: str
@@ -55,7 +55,7 @@ class EndpointAccess:
     access: ShownAccess
     notes: tuple[str, ...]
     problems: tuple[str, ...]
-    policies: tuple[ToldUse, ...]
+    policies: tuple[PolicyUseSummary, ...]
     uses: tuple[RuleUse, ...]
 
 
@@ -98,7 +98,7 @@ def _access(identity: NamedIdentity, found: EndpointReading, report: SuggestionR
         shownaccess.access_table(rows),
         notes,
         found.problems,
-        tuple(ToldUse(name, uses.get(name, "not known")) for name in named),
+        tuple(PolicyUseSummary(name, uses.get(name, "not known")) for name in named),
         () if report is None else tuple(_uses(identity.key, found.key[0], named, report)),
     )
 

@@ -7,6 +7,7 @@
   const bar = document.getElementById("bar");
   const form = document.getElementById("review");
   const left = document.getElementById("left");
+  const moved = document.getElementById("moved");
   // The bar is kept in view only where it leaves most of the window to the facts.
   const MOST_OF_WINDOW = 0.45;
   const SLACK = 1;
@@ -18,7 +19,10 @@
   // Parts of each fact that were on the screen, as distances from its top, while it has this height.
   const unseen = new Map();
   for (const cell of facts.querySelectorAll("h1, h2, dt, dd, p, blockquote, summary")) {
-    unseen.set(cell, { height: 0, parts: [] });
+    // The notice is no fact.
+    if (cell !== moved) {
+      unseen.set(cell, { height: 0, parts: [] });
+    }
   }
 
   // What is folded has a place by its numbers all the same.
@@ -28,19 +32,26 @@
     const height = bar.offsetHeight;
     const pinned = form !== null && height <= innerHeight * MOST_OF_WINDOW;
     bar.classList.toggle("pinned", pinned);
-    // What gets the focus is scrolled to where the bar does not cover it.
+    // What gets the focus is scrolled to where neither the bar nor the notice covers it.
     document.documentElement.style.scrollPaddingBottom = pinned ? `${height}px` : "";
+    document.documentElement.style.scrollPaddingTop = `${moved.offsetHeight}px`;
   }
 
-  // Notes what is on the screen now, above the bar, and forgets what was once all of it was there.
+  // Where the notice that the request has changed ends. It stays in view, over what is scrolled below it.
+  function noticeEnd() {
+    const box = moved.getBoundingClientRect();
+    return box.height > 0 && box.top <= SLACK ? box.bottom : 0;
+  }
+
+  // Notes what is on the screen now, between notice and bar, and forgets what was once all of it was there.
   function look() {
     // The help of the keys lies over the page, which can be scrolled below it.
     if (document.visibilityState !== "visible" || document.querySelector("dialog[open]")) {
       return;
     }
     const view = visualViewport;
-    const top = view.offsetTop, left = view.offsetLeft;
-    const bottom = Math.min(top + view.height, bar.classList.contains("pinned") ? bar.getBoundingClientRect().top : Infinity);
+    const top = Math.max(view.offsetTop, noticeEnd()), left = view.offsetLeft;
+    const bottom = Math.min(view.offsetTop + view.height, bar.classList.contains("pinned") ? bar.getBoundingClientRect().top : Infinity);
     for (const [cell, known] of unseen) {
       const box = cell.getBoundingClientRect();
       if (!shown(cell)) {
@@ -164,10 +175,11 @@
     });
     form.addEventListener("input", judge);
     // A fold that is opened shows more, and a notice above moves everything.
-    new ResizeObserver(soon).observe(facts);
-    new ResizeObserver(() => {
+    const laidOut = new ResizeObserver(() => {
       pin();
       soon();
-    }).observe(bar);
+    });
+    laidOut.observe(facts);
+    laidOut.observe(bar);
   }
 })();

@@ -35,6 +35,7 @@ _RBAC: Final = "rbac.authorization.k8s.io/v1"
 _GATEWAY: Final = "gateway.networking.k8s.io/v1"
 _DISCOVERY: Final = "discovery.k8s.io/v1"
 _NAME_LABEL: Final = "kubernetes.io/metadata.name"
+_NO_ROOM: Final = "the objects of this namespace do not fit in memory"
 # Policies of the network that stand above NetworkPolicies, by the kind.
 _OVERRULING: Final = {
     ("policy.networking.k8s.io/v1alpha1", "adminnetworkpolicies"): "AdminNetworkPolicy",
@@ -155,6 +156,8 @@ class _ClusterReading:
         """Return all objects of a plural, or else those of the namespaces. `needed`: the cluster must have the kind."""
         found = self._list(version, plural, None, needed=needed)
         if found is not None:
+            for namespace in self._cluster.left_out:
+                self._note_unread(version, plural, namespace, _NO_ROOM)
             return found
         self.partial.add(plural)
         here: list[Object] = []
@@ -168,9 +171,9 @@ class _ClusterReading:
 
     def read_namespaces(self, plural: str, wanted: Iterable[str], every: Iterable[str]) -> frozenset[str]:
         """Return the namespaces in which the objects of a plural are known."""
-        if plural not in self.partial:
-            return frozenset((*wanted, *every))
         refused = {one.namespace for one in self.unread if one.plural == plural}
+        if plural not in self.partial:
+            return frozenset((*wanted, *every)) - refused
         return frozenset(one for one in wanted if one not in refused)
 
     def endpoints(self, policies: Iterable[Object]) -> dict[EndpointKey, CompiledEndpoint]:
@@ -229,7 +232,7 @@ class _ClusterReading:
         try:
             return self._cluster.list_all(data_path(namespace))
         except ReadRefusedError as error:
-            self._refuse(API_VERSION, ENDPOINT_DATA, namespace, error)
+            self._note_unread(API_VERSION, ENDPOINT_DATA, namespace, str(error))
             raise DataUnreadError(str(error)) from error
 
     def _list(
@@ -244,9 +247,9 @@ class _ClusterReading:
             if error.status != HTTPStatus.FORBIDDEN:
                 raise
             if last:
-                self._refuse(version, plural, namespace, error)
+                self._note_unread(version, plural, namespace, str(error))
             return None
 
-    def _refuse(self, version: str, plural: str, namespace: str | None, error: ReadRefusedError) -> None:
+    def _note_unread(self, version: str, plural: str, namespace: str | None, why: str) -> None:
         group = version.partition("/")[0] if "/" in version else ""
-        self.unread.append(UnreadList(group, plural, namespace, str(error)))
+        self.unread.append(UnreadList(group, plural, namespace, why))

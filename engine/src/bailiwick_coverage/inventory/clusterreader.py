@@ -4,6 +4,7 @@ Holds: a refusal by the API server is a `ReadRefusedError`. Whatever else fails 
 ends the reading.
 """
 
+from collections.abc import Collection
 from typing import Any, Protocol
 
 Object = dict[str, Any]
@@ -29,6 +30,10 @@ class ClusterReader(Protocol):
 
     def get(self, path: str) -> Object:
         """Return an object. Raises `ReadRefusedError`."""
+
+    @property
+    def left_out(self) -> Collection[str]:
+        """The namespaces whose objects are missing in lists of all namespaces, since they do not fit in memory."""
 
     def username(self) -> str:
         """Return who reads, as the API server names them. Raises `ReadRefusedError`."""

@@ -137,7 +137,7 @@ class Fitness(Enum):
     """Of a rule that means something else now, of a policy that was re-created, or it does not show its reviewers this
     call as it is shown now, or it is used up without its reviews: ask again."""
     UNVERIFIABLE = Reason.APPROVAL_UNVERIFIABLE
-    """Its times do not fit each other, or it says that it is active and its counted reviews do not bear that out."""
+    """Its times do not fit each other, or it says that it is active and its reviews do not bear that out."""
     EARLY = Reason.CLOCK_SKEW
     """Made or approved in times to come: somebody's clock is off, and the window may be longer than was approved."""
 
@@ -301,13 +301,12 @@ def _open(grant: Grant, gate: Gate, tally: quorum.Quorum, now: float, *, revoked
 
 
 def _tally(grant: Grant, call: Call, subject: Party, around: Circumstances) -> quorum.Quorum:
-    """Count the reviews again that the operator counted."""
+    """Count the reviews again that the operator counted. A Deny that it did not count lets nothing through."""
     # The enforcer and the subject of this very call are barred too, whatever the request says (invariant 1).
     barred = quorum.request_exclusions(grant.request, grant.status.resolved) | excluded_reviewers(call, subject)
-    counted = quorum.counted_reviewers(grant.status)
     return quorum.tally(
         grant.request,
-        [review for review in grant.reviews if review.reviewer in counted],
+        grant.reviews,
         binding=quorum.binding_of(grant.request, grant.uid),
         barred=barred,
         is_person=around.installation.is_person,
@@ -315,6 +314,7 @@ def _tally(grant: Grant, call: Call, subject: Party, around: Circumstances) -> q
         is_signed=lambda review, step: (
             signature_problem(grant.reviewed, review, step, around.reviewers, around.now) is None
         ),
+        counted=quorum.counted_reviewers(grant.status),
     )
 
 

@@ -1,9 +1,10 @@
 """Quorum: the result of a grant's reviews. The operator checks it before activation, the PDP before every use.
 
-Holds: one person counts once and completes one step; an eligible Deny is final; excluded reviewers never count.
+Holds: one person counts once and completes one step; an eligible Deny is final, also where the status does not count
+it; excluded reviewers never count.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,15 +23,20 @@ class StepProgress:
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """`denied_by` is the reviewer of the first eligible Deny; with one, nothing else matters."""
+    """`denied_by` is the reviewer of the first eligible Deny that counts; with one, nothing else matters.
+
+    `uncounted_denial` is the reviewer of the first one that does not count.
+    """
 
     steps: tuple[StepProgress, ...]
     denied_by: str | None
+    uncounted_denial: str | None = None
 
     @property
     def met(self) -> bool:
-        """Every step has its approvals, and no reviewer denied."""
-        return self.denied_by is None and all(step.approvals >= step.needed for step in self.steps)
+        """Every step has its approvals, and no reviewer denied, counted or not."""
+        denied = self.denied_by is not None or self.uncounted_denial is not None
+        return not denied and all(step.approvals >= step.needed for step in self.steps)
 
 
 def counted_reviewers(status: ApprovalGrantStatus) -> dict[str, datetime | None]:
@@ -72,9 +78,12 @@ def tally(
     barred: frozenset[str],
     is_person: Callable[[str], bool],
     is_signed: Callable[[Review, GrantStep], bool] = _unverified,
+    counted: Container[str] | None = None,
 ) -> Quorum:
     """Return what these reviews amount to. `barred` are usernames that count for nothing, see `request_exclusions`.
 
+    `counted`: whose reviews count; None: all do. What does not count approves nothing, but a Deny stays in the way:
+    the status says what counts, and a mutating admission policy can change what the operator writes there.
     `is_signed` tells whether the signature of an approval counts, where its step asks for one: by default none does.
 
     The rule is the review guard's, judged again: the guard keeps a wrong review out, this keeps one that got in from
@@ -83,14 +92,18 @@ def tally(
     steps = {step.name: step for step in request.steps}
     voices: dict[str, Review] = {}
     denials: list[str] = []
+    uncounted: list[str] = []
     for review in reviews:
         step = steps.get(review.step)
         if step is None or review.binding != binding or review.reviewer in barred:
             continue
         if not _fits(review, step, is_person):
             continue
+        counts = counted is None or review.reviewer in counted
         if review.decision == "Deny":
-            denials.append(review.reviewer)
+            (denials if counts else uncounted).append(review.reviewer)
+        elif not counts:
+            continue
         elif step.signature is None or is_signed(review, step):
             voices.setdefault(review.reviewer, review)
     return Quorum(
@@ -98,7 +111,8 @@ def tally(
             StepProgress(step.name, sum(voice.step == step.name for voice in voices.values()), step.count)
             for step in request.steps
         ),
-        denied_by=denials[0] if denials else None,
+        denied_by=next(iter(denials), None),
+        uncounted_denial=next(iter(uncounted), None),
     )
 
 

@@ -205,12 +205,15 @@ class _Reading:
             self._generation(),
         )
         flaws = tuple(self._flaw(flaw) for flaw in self._document.flaws)
-        problems = [*flaws, *map(self._said, self._shape(ref))] if self._document.complete else flaws
+        problems = [*flaws, *map(self._placed_message, self._shape(ref))] if self._document.complete else flaws
         policy: CompiledPolicy | BrokenPolicy | None = None
         excess = ledger.excess(ref.namespace, ref.name)
         if not problems and excess is not None:
             over = over_budget(excess)
-            problems, policy = [self._said(Problem("spec", f"{over.why}: {over.message}"))], withheld(ref, spec)
+            problems, policy = (
+                [self._placed_message(Problem("spec", f"{over.why}: {over.message}"))],
+                withheld(ref, spec),
+            )
         elif not problems:
             problems, policy = yield from self._compiled(ref, spec)
         elif ref.namespace and self._document.complete:
@@ -247,26 +250,26 @@ class _Reading:
         ref = (known, named, self._uid(), self._generation())
         made = yield from data_steps(ref, self._object, flaw, ledger)
         unknown = made.unknown
-        told = "" if unknown is None else self._said(unknown.problem)
+        told = "" if unknown is None else self._placed_message(unknown.problem)
         over = unknown is not None and unknown.why is UnknownReason.OVER_BUDGET
         return DataEntry(self._where, known, made, told, over=over)
 
     def _expiries(self, spec: object) -> Steps[tuple[ExpiryNotice, ...]]:
         parsed = yield from parse_steps(spec)
         found = () if isinstance(parsed, tuple) else expiries(parsed)
-        return tuple(ExpiryNotice(expiry.time, self._said(expiry.problem)) for expiry in found)
+        return tuple(ExpiryNotice(expiry.time, self._placed_message(expiry.problem)) for expiry in found)
 
     def _compiled(self, ref: PolicyRef, spec: object) -> Steps[tuple[list[str], CompiledPolicy | BrokenPolicy]]:
         problems = _type_problems(spec)
         if problems:
-            return [self._said(problem) for problem in problems], _salvage(ref, spec)
+            return [self._placed_message(problem) for problem in problems], _salvage(ref, spec)
         metadata = {"namespace": ref.namespace, "name": ref.name, "uid": ref.uid, "generation": ref.generation}
         yield
         policy = yield from compile_steps({"metadata": metadata, "spec": spec})
         if isinstance(policy, CompiledPolicy):
             return [], policy
         found = yield from problem_steps(ref, spec)
-        return [self._said(problem) for problem in found], policy
+        return [self._placed_message(problem) for problem in found], policy
 
     def _shape(self, ref: PolicyRef) -> Iterator[Problem]:
         """Yield what is wrong with the object around its spec."""
@@ -301,7 +304,7 @@ class _Reading:
         generation = self._metadata.get("generation")
         return generation if isinstance(generation, int) and generation > 0 else 1
 
-    def _said(self, problem: Problem) -> str:
+    def _placed_message(self, problem: Problem) -> str:
         place = self._place(problem)
         return f"{place}: {problem.path}: {problem.message}" if problem.path else f"{place}: {problem.message}"
 

@@ -124,7 +124,7 @@ def _value_prefix(given: object) -> str:
 _Tell = Callable[[Any, Mapping[str, Any]], str]
 
 
-def _said(text: str) -> _Tell:
+def _always(text: str) -> _Tell:
     return lambda _given, _context: text
 
 
@@ -150,10 +150,10 @@ def _many(count: object, one: str, more: str) -> str:
     return f"{count} {one if count == 1 else more}"
 
 
-_OBJECT: Final = _said("must be an object")
-_LIST: Final = _said("must be a list")
+_OBJECT: Final = _always("must be an object")
+_LIST: Final = _always("must be a list")
 _BY_KIND: Final[Mapping[str, _Tell]] = {
-    "missing": _said("is required"),
+    "missing": _always("is required"),
     "string_type": _string,
     **dict.fromkeys(("bool_type", "bool_parsing"), _without_quotes("must be true or false")),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _without_quotes("must be an integer")),

@@ -26,7 +26,7 @@ def withheld(ref: PolicyRef, spec: object) -> BrokenPolicy:
     delegates, counts = (
         isinstance(settings, dict) and settings.get(member) is not None for member in ("delegation", "history")
     )
-    found = salvage(ref, {**members, "subjects": _named(members)})
+    found = salvage(ref, {**members, "subjects": _subjects_of_rules(members)})
     return _small(found, found.settings, found.subjects, delegates=delegates, counts=counts)
 
 
@@ -62,7 +62,7 @@ def _small(
     return replace(policy, settings=settings, subjects=few, withheld=True, audit=policy.audit and not counts)
 
 
-def _named(members: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+def _subjects_of_rules(members: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
     """Return the subjects that rules name; all where that cannot be read."""
     subjects, rules = members.get("subjects"), members.get("rules")
     if not isinstance(subjects, list) or not isinstance(rules, list):

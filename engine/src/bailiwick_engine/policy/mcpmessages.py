@@ -77,12 +77,12 @@ def message_call(document: Json, server: str, headers: Mapping[str, Sequence[str
 def _mapped(method: str, params: Mapping[str, Json], server: str) -> MappedCall | RouteRefusal:
     match method:
         case "tools/call":
-            return _named(method, params, "name", "tool", None)
+            return _map_named_call(method, params, "name", "tool", None)
         case "prompts/get":
-            return _named(method, params, "name", "prompt", method)
+            return _map_named_call(method, params, "name", "prompt", method)
         case "resources/read" | "resources/subscribe":
             # Who may not read a resource need not know when it changes.
-            return _of_resource(_named(method, params, "uri", "resource", "resources/read"))
+            return _of_resource(_map_named_call(method, params, "uri", "resource", "resources/read"))
         case _ if method in OF_SERVER:
             return MappedCall(Action(method), Resource(SERVER, server), None)
     return RouteRefusal(Reason.UNMAPPED, "this MCP method is unknown")
@@ -95,7 +95,7 @@ def _of_resource(found: MappedCall | RouteRefusal) -> MappedCall | RouteRefusal:
     return found._replace(args=found.args or None) if defect is None else _refused(defect)
 
 
-def _named(
+def _map_named_call(
     method: str, params: Mapping[str, Json], member: str, kind: str, action: str | None
 ) -> MappedCall | RouteRefusal:
     name, args = params.get(member), params.get("arguments")

@@ -6,12 +6,14 @@ patches need media types that the client would choose.
 Paths, pages, media types and what an answer means are those of `bailiwick_kube`, as for the two processes. Its
 connections are not: they can neither run an exec plugin nor show a client certificate, and need an event loop.
 
-Holds: imported by a command only once it needs a cluster; every failure is a `UserError` in one line.
+Holds: imported by a command only once it needs a cluster; every failure is a `UserError` in one line. An answer, and a
+list of many, takes a bounded number of bytes, whatever sends it.
 """
 
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -24,7 +26,7 @@ from bailiwick_api.kinds.meta import API_VERSION, APPROVAL_GRANTS, ENDPOINT_HIST
 from bailiwick_api.serverclock import ServerClock, read_date
 from bailiwick_governance.errors import ApiError, UserError
 from bailiwick_kube.bodies import encode_body
-from bailiwick_kube.lists import PAGE, continuation
+from bailiwick_kube.lists import PAGE, continuation, larger_page, smaller_page
 from bailiwick_kube.paths import object_path
 from bailiwick_kube.responses import ApiResponse, is_success, parse_response
 from bailiwick_kube.transport import APPLY, JSON, JSON_PATCH, MERGE_PATCH
@@ -36,6 +38,25 @@ TIMEOUT_SECONDS: Final = 30.0
 """How long a request may take, unless the person says otherwise."""
 _NOT_THERE: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _PATCHES: Final = {"json": JSON_PATCH, "merge": MERGE_PATCH}
+_MIB: Final = 1024 * 1024
+_CHUNK: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerBounds:
+    """The most bytes of one answer, of one event of a watch, and of all pages of a list; and the most pages of it."""
+
+    answer: int = 64 * _MIB
+    event: int = 16 * _MIB
+    all_pages: int = 1024 * _MIB
+    pages: int = 10_000
+
+
+DEFAULT_BOUNDS: Final = AnswerBounds()
+
+
+class TooLongAnswerError(UserError):
+    """The answer has more bytes than one may have."""
 
 
 class Event(NamedTuple):
@@ -60,6 +81,7 @@ class ClusterClient:
         *,
         assumed: bool,
         bearer: Callable[[], str] | None = None,
+        bounds: AnswerBounds = DEFAULT_BOUNDS,
     ) -> None:
         self.namespace = namespace
         self.server = str(client.configuration.host)
@@ -69,6 +91,7 @@ class ClusterClient:
         self._timeout = timeout or None
         self._fetching = threading.Lock()
         self._bearer = bearer
+        self._bounds = bounds
         self.clock = ServerClock()
         """Our clock beside the API server's, as far as its answers tell."""
 
@@ -98,21 +121,39 @@ class ClusterClient:
         """Read a whole list, in pages; returns its items and its resourceVersion."""
         items: list[Object] = []
         more: dict[str, str] = {}
-        while True:
-            page = self.get(path, limit=str(PAGE), **query, **more)
+        limit, size = PAGE, 0
+        for _ in range(self._bounds.pages):
+            response = self._send("GET", path, query={"limit": str(limit), **query, **more}, timeout=self._timeout)
+            try:
+                raw = self._read(response)
+            except TooLongAnswerError:
+                if limit == 1:
+                    raise
+                # Large objects only make pages smaller.
+                limit = smaller_page(limit)
+                continue
+            limit = larger_page(limit)
+            size += len(raw)
+            if size > self._bounds.all_pages:
+                break
+            page = self._parse(raw)
             items += page.get("items") or []
             if not (token := continuation(page)):
                 return items, str((page.get("metadata") or {}).get("resourceVersion", ""))
             more = {"continue": token}
+        raise UserError(
+            f"{self.server} lists more than {_spelled(self._bounds.all_pages)} or {self._bounds.pages} pages at {path}:"
+            " ask for less, such as for one namespace, or check the server address in your kubeconfig"
+        )
 
     def watch(self, path: str, version: str, seconds: float, **query: str) -> Iterator[Event]:
         """Yield changes after a version, for at most so many seconds; then it just ends."""
         asked = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": version, **query}
         asked["timeoutSeconds"] = str(max(1, int(seconds)))
-        response = self._send("GET", path, query=asked, timeout=seconds + TIMEOUT_SECONDS, stream=True)
+        response = self._send("GET", path, query=asked, timeout=seconds + TIMEOUT_SECONDS)
         try:
-            for line in _lines(response):
-                event = json.loads(line)
+            for line in self._lines(response):
+                event = self._parse(line)
                 if event["type"] == "ERROR":
                     if event["object"].get("code") == HTTPStatus.GONE:
                         yield Event("GONE", {})
@@ -135,14 +176,53 @@ class ClusterClient:
         media: str = JSON,
     ) -> Object:
         response = self._send(method, path, query=query, body=body, media=media, timeout=self._timeout)
+        return self._parse(self._read(response))
+
+    def _parse(self, raw: bytes) -> Object:
         try:
-            found: Object = json.loads(response.data)
-        except ValueError as error:
-            raise UserError(
-                f"{self._client.configuration.host} did not answer like a Kubernetes API server:"
-                " check the server address in your kubeconfig"
-            ) from error
+            found = json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise self._no_api_server() from error
+        if not isinstance(found, dict):
+            raise self._no_api_server()
         return found
+
+    def _no_api_server(self) -> UserError:
+        return UserError(
+            f"{self.server} did not answer like a Kubernetes API server: check the server address in your kubeconfig"
+        )
+
+    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """Read an answer to its end, unpacked. Raises `TooLongAnswerError` before it holds more than it may."""
+        found = bytearray()
+        try:
+            for chunk in response.stream(_CHUNK):
+                found += chunk
+                if len(found) > self._bounds.answer:
+                    # The rest would have to be read before the connection could be used again.
+                    response.close()
+                    raise self._too_long(self._bounds.answer)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            response.close()
+            raise self._unanswered(error) from error
+        return bytes(found)
+
+    def _lines(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        rest = b""
+        for chunk in response.stream(_CHUNK):
+            *whole, rest = (rest + chunk).split(b"\n")
+            if len(rest) > self._bounds.event:
+                raise self._too_long(self._bounds.event)
+            yield from (line for line in whole if line)
+
+    def _too_long(self, most: int) -> TooLongAnswerError:
+        return TooLongAnswerError(
+            f"{self.server} sends more than {_spelled(most)} at once, which an API server does not: check the server"
+            " address in your kubeconfig"
+        )
+
+    def _unanswered(self, error: Exception) -> UserError:
+        return UserError(f"the API server {self.server} does not answer: {_why(error)}")
 
     def _send(
         self,
@@ -153,8 +233,8 @@ class ClusterClient:
         body: object = None,
         media: str = JSON,
         timeout: float | None,
-        stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
+        """Send a request, and return when the head of its answer has arrived. A refusal is read, and raised."""
         configuration = self._client.configuration
         headers = urllib3.HTTPHeaderDict(self._acting)
         headers["Accept"] = JSON
@@ -172,13 +252,13 @@ class ClusterClient:
                 timeout=urllib3.Timeout(connect=min(timeout or 10.0, 10.0), read=timeout),
                 retries=False,
                 redirect=False,
-                preload_content=not stream,
+                preload_content=False,
             )
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise UserError(f"the API server {configuration.host} does not answer: {_why(error)}") from error
+            raise self._unanswered(error) from error
         self.clock.record_answer(read_date(response.headers.get("Date")), began)
         if not is_success(response.status):
-            refusal = _refusal(parse_response(response.status, response.data), configuration.host, path)
+            refusal = _refusal(parse_response(response.status, self._read(response)), configuration.host, path)
             raise self._add_namespace(refusal, path)
         return response
 
@@ -206,7 +286,9 @@ class ClusterClient:
         return ApiError(f"{refusal} ({where})", refusal.status, refusal.reason, refusal.causes)
 
 
-def client_of_token(server: str, ca_file: Path | None, bearer: Callable[[], str]) -> ClusterClient:
+def client_of_token(
+    server: str, ca_file: Path | None, bearer: Callable[[], str], bounds: AnswerBounds = DEFAULT_BOUNDS
+) -> ClusterClient:
     """Return this API server, asked with the token that `bearer` returns before each request. Reads no kubeconfig."""
     configuration = Configuration()
     configuration.host = server
@@ -214,7 +296,8 @@ def client_of_token(server: str, ca_file: Path | None, bearer: Callable[[], str]
     # Neither a proxy of the environment nor anything else of it has a say in where a person's token goes.
     configuration.proxy = None
     client = ApiClient(configuration)
-    return ClusterClient(client, "", urllib3.HTTPHeaderDict(), TIMEOUT_SECONDS, assumed=False, bearer=bearer)
+    acting = urllib3.HTTPHeaderDict()
+    return ClusterClient(client, "", acting, TIMEOUT_SECONDS, assumed=False, bearer=bearer, bounds=bounds)
 
 
 def grants_path(namespace: str | None, name: str = "") -> str:
@@ -245,11 +328,8 @@ def _segment(text: str) -> str:
     return text
 
 
-def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    rest = b""
-    for chunk in response.stream(amt=None, decode_content=True):
-        *whole, rest = (rest + chunk).split(b"\n")
-        yield from (line for line in whole if line)
+def _spelled(size: int) -> str:
+    return f"{size // _MIB} MiB"
 
 
 def _refusal(response: ApiResponse, host: str, path: str) -> ApiError:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bailiwick_api.documents.policyfiles import File
+from bailiwick_engine.approval.display import visible
+from bailiwick_governance.errors import UserError
 from bailiwick_governance.fleet.asking import ClusterAnswer
 from bailiwick_governance.fleet.drift import ClusterDrift, cluster_drift
 from bailiwick_governance.fleet.judging import (
@@ -77,6 +79,15 @@ def fleet_report(
         checks = cluster_checks(one, states[one.name], fleet, drift, now)
         rows.append(FleetRow(one.name, None, checks, known.get(one.name, ()), versions[one.name], drift))
     return FleetReport(tuple(rows), tuple(fleet.differences), partial_policies(known))
+
+
+def refuse_empty_namespace(answers: Sequence[ClusterAnswer], namespace: str) -> None:
+    """Raise `UserError` if every cluster answered and none has a policy in a namespace: it is probably mistyped.
+
+    Without any policy, every check of policies is good.
+    """
+    if all(isinstance(one, ClusterReading) and one.policies == () for one in answers):
+        raise UserError(f"no cluster has an EndpointPolicy in the namespace {visible(namespace)}: check -n")
 
 
 def _states(reading: ClusterReading) -> tuple[PolicyState, ...] | str:

@@ -36,7 +36,7 @@ class EndedLosses:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldLosses:
+class LossSummary:
     """`told`: in words. `lost`: any were, as far as is known. `known`: nothing is unknown of any log."""
 
     told: str
@@ -79,7 +79,7 @@ def ended_losses(config_map: Mapping[str, Any], now: float, live: Iterable[str])
     return EndedLosses(sum(lossy.values()), len(lossy), len(names) - known)
 
 
-def loss_sentence(logs: Sequence[StreamLoss], unverified: int, ended: EndedLosses | str, since: float) -> ToldLosses:
+def loss_sentence(logs: Sequence[StreamLoss], unverified: int, ended: EndedLosses | str, since: float) -> LossSummary:
     """Say it. `unverified`: so many more logs have no cosignature that verifies. `since`: when lately begins."""
     counts = [one.lost for one in logs if one.lost is not None]
     stale = sum(one.cosigned < since for one in logs if one.lost is not None)
@@ -97,7 +97,7 @@ def loss_sentence(logs: Sequence[StreamLoss], unverified: int, ended: EndedLosse
     }
     known = bool(counts) and not (stale or unknown or over.unknown or isinstance(ended, str))
     text = "; ".join(one for one, holds in told.items() if holds)
-    return ToldLosses(text or "not known: no log was witnessed yet", sum(counts) + over.lost > 0, known)
+    return LossSummary(text or "not known: no log was witnessed yet", sum(counts) + over.lost > 0, known)
 
 
 def _logs(count: int) -> str:

@@ -41,6 +41,10 @@ class _PersonalReader:
     def get(self, path: str) -> dict[str, Any]:
         return _read(lambda: self._cluster.get(path))
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        return ()
+
     def username(self) -> str:
         return _read(lambda: who_am_i(self._cluster).username)
 

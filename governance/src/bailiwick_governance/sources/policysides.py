@@ -64,6 +64,11 @@ class PolicySide:
         self.data_named = frozenset(one.named for one in self.data)
 
     @property
+    def documents(self) -> list[Document]:
+        """The documents that were read."""
+        return [part.document for part in self._parts]
+
+    @property
     def namespaces(self) -> set[str]:
         """The namespaces of what was read."""
         return {entry.ref.namespace for entry in self.entries if entry.ref.namespace}

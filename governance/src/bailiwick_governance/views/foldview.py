@@ -21,7 +21,7 @@ def history_lines(report: HistoryReport) -> Iterator[Line]:
     """Yield a line for each finding."""
     for found in report.findings:
         code = (found.code.value, "red" if found.bad else "yellow")
-        yield [(f"{_named(found)}: ", ""), code, (f": {visible(found.said)}", "")]
+        yield [(f"{_subject_of(found)}: ", ""), code, (f": {visible(found.said)}", "")]
 
 
 def histories_notes(report: HistoryReport) -> Iterator[str]:
@@ -59,7 +59,7 @@ def _finding_object(found: HistoryFinding) -> dict[str, object]:
     return entry | {"message": found.said}
 
 
-def _named(found: HistoryFinding) -> str:
+def _subject_of(found: HistoryFinding) -> str:
     endpoint, name = found.object
     about = visible(f"{endpoint} {name}".strip())
     return about if found.place is None else f"{found.place[0]} {found.place[1]} ({about})"

@@ -143,7 +143,7 @@ class Keeper(ABC):
     def _report(self, problem: str | None, *, awaited: bool) -> None:
         if (problem, awaited) != (self.problem, self._awaited):
             if problem is None:
-                _LOG.info("the certificates are in order", not_after=_shown(self.not_after))
+                _LOG.info("the certificates are in order", not_after=_iso_time(self.not_after))
             elif awaited:
                 _LOG.info("waiting for the first certificate", why=problem)
             else:
@@ -177,7 +177,7 @@ class SelfManaged(Keeper):
             published = await self._publisher.read()
         except RefusedError as error:
             wrong.append(str(error))
-        found = self._found(stored, serving, published)
+        found = self._observe(stored, serving, published)
         outcome = reconcile(found, self._now(), self._terms, self._make)
         wrote = False
         if outcome.authorities != found.authorities:
@@ -205,7 +205,7 @@ class SelfManaged(Keeper):
             if leaf != found.leaf:
                 _LOG.info(
                     "serving certificate issued",
-                    not_after=_shown(leaf.not_after),
+                    not_after=_iso_time(leaf.not_after),
                     names=sorted(leaf.names),
                     authority=leaf.issuer[:16],
                 )
@@ -221,7 +221,7 @@ class SelfManaged(Keeper):
             )
         return secret
 
-    def _found(self, stored: Object, serving: Object, published: PublishedBundles | None) -> ObservedCertificates:
+    def _observe(self, stored: Object, serving: Object, published: PublishedBundles | None) -> ObservedCertificates:
         """Return what there is, as facts; what cannot be read counts as not there, and is said once."""
         certificate, said = _text(serving, CERTIFICATE_ENTRY), []
         held: tuple[Authority, ...] = ()
@@ -242,7 +242,7 @@ class SelfManaged(Keeper):
         if (why := "; ".join(said) or None) != self._said and why is not None:
             _LOG.warning("the stored certificates cannot be used", why=why)
         self._said = why
-        asked = RotationRequest(_asked(stored), _asked(serving))
+        asked = RotationRequest(_renewal_time(stored), _renewal_time(serving))
         bundles = [issuer.ids(bundle) for bundle in published.bundles] if published is not None else []
         return ObservedCertificates(held, leaf, frozenset.intersection(*bundles) if bundles else frozenset(), asked)
 
@@ -272,7 +272,7 @@ class ExternalCertificate(Keeper):
         try:
             self.not_after = issuer.fitting(_text(serving, CERTIFICATE_ENTRY), _text(serving, CERTIFICATE_KEY_ENTRY))
             if self.not_after <= self._now():
-                wrong.append(f"the certificate in Secret {SERVING_SECRET} expired at {_shown(self.not_after)}")
+                wrong.append(f"the certificate in Secret {SERVING_SECRET} expired at {_iso_time(self.not_after)}")
         except UnreadableError as error:
             self.not_after = None
             wrong.append(f"the certificate in Secret {SERVING_SECRET} cannot be used: {error}")
@@ -293,10 +293,10 @@ def _tell(before: Iterable[Authority], after: Iterable[Authority]) -> None:
         old = known.pop(authority.id, None)
         if old is None:
             _LOG.info(
-                "certificate authority created", authority=authority.id[:16], not_after=_shown(authority.not_after)
+                "certificate authority created", authority=authority.id[:16], not_after=_iso_time(authority.not_after)
             )
         elif old.until is None and authority.until is not None:
-            _LOG.info("certificate authority superseded", authority=authority.id[:16], until=_shown(authority.until))
+            _LOG.info("certificate authority superseded", authority=authority.id[:16], until=_iso_time(authority.until))
     for gone in known:
         _LOG.info("certificate authority removed", authority=gone[:16])
 
@@ -309,10 +309,10 @@ def _text(secret: Object, entry: str) -> str:
         return ""
 
 
-def _asked(secret: Object) -> datetime | None:
+def _renewal_time(secret: Object) -> datetime | None:
     annotations: dict[str, Any] = secret["metadata"].get("annotations") or {}
     return read_time(annotations.get(RENEW_ANNOTATION))
 
 
-def _shown(time: datetime | None) -> str | None:
+def _iso_time(time: datetime | None) -> str | None:
     return None if time is None else time.isoformat()

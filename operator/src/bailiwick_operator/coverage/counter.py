@@ -1,8 +1,9 @@
 """Counts the findings of coverage at intervals.
 
 Standing: beside the other loops of a leader. Holds: the work is done by `countprocess`, one at a time, which is killed
-when its time is over. A failure keeps the last counts, with the time that they are of, and is counted and logged; it
-ends nothing else.
+when its time is over. Where memory is not enough, it is done again without the namespace that takes most, a few times
+within the same time: what is there is unknown, and all others are counted. A failure keeps the last counts, with the
+time that they are of, and is counted and logged; it ends nothing else.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -22,6 +23,7 @@ from bailiwick_operator.coverageflags import CoverageSettings
 
 _LOG: Final = structlog.get_logger(__name__)
 _MODULE: Final = "bailiwick_operator.coverage.countprocess"
+_MOST_LEFT_OUT: Final = 8
 _KEPT: Final = (
     *("PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONOPTIMIZE", "LD_LIBRARY_PATH"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
@@ -32,11 +34,15 @@ COUNT_OUTCOMES: Final[tuple[CountOutcome, ...]] = ("counted", "failed", "timeout
 
 @dataclass(frozen=True, slots=True)
 class CoverageCounts:
-    """How many findings there were of each code, and how many were exempt. `at`: seconds since the epoch."""
+    """How many findings there were of each code, and how many were exempt. `at`: seconds since the epoch.
+
+    `left_out`: the namespaces whose objects do not fit in memory; what is there is unknown.
+    """
 
     findings: Mapping[CoverageCode, int]
     exempt: Mapping[CoverageCode, int]
     at: float
+    left_out: tuple[str, ...] = ()
 
 
 class CoverageCounter:
@@ -75,26 +81,35 @@ class CoverageCounter:
 
     async def count(self, settings: CoverageSettings) -> None:
         """Count once."""
+        left_out: list[str] = []
         try:
             async with asyncio.timeout(settings.timeout):
-                printed = await self._print(settings)
+                answer = _parse(await self._print(settings, left_out))
+                while (heaviest := answer.get("heaviest")) is not None and len(left_out) < _MOST_LEFT_OUT:
+                    left_out.append(str(heaviest))
+                    answer = _parse(await self._print(settings, left_out))
         except TimeoutError:
             self._fail("timeout", f"it takes longer than {settings.timeout:g} s: raise --coverage-timeout")
             return
         except (AccessError, OSError) as error:
             self._fail("failed", str(error))
             return
-        counts = _counts(printed, self._now())
+        counts = _counts(answer, self._now(), tuple(left_out))
         if isinstance(counts, str):
             self._fail("failed", counts)
             return
         self.outcomes["counted"] += 1
         if self.counts is None or self.problem is not None or counts.findings != self.counts.findings:
             _LOG.info("counted the findings of coverage", **{code.value: n for code, n in counts.findings.items()})
+        if counts.left_out and (self.counts is None or counts.left_out != self.counts.left_out):
+            _LOG.warning(
+                "coverage leaves out namespaces whose objects do not fit in its memory: raise --coverage-memory-bytes",
+                namespaces=list(counts.left_out),
+            )
         self.counts, self.problem = counts, None
 
-    async def _print(self, settings: CoverageSettings) -> bytes:
-        """Return what the process printed. Raises `AccessError` and `OSError`."""
+    async def _print(self, settings: CoverageSettings, left_out: Sequence[str]) -> bytes:
+        """Return what a process printed that leaves these namespaces out. Raises `AccessError` and `OSError`."""
         request = {
             "server": self._where.server,
             "ca_file": None if self._where.ca_file is None else str(self._where.ca_file),
@@ -104,6 +119,7 @@ class CoverageCounter:
             "namespace": self._namespace,
             "memory": settings.memory,
             "seconds": int(settings.timeout),
+            "left_out": list(left_out),
         }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", _MODULE),
@@ -128,13 +144,21 @@ class CoverageCounter:
         self.problem = why
 
 
-def _counts(printed: bytes, at: float) -> CoverageCounts | str:
-    """Parse what the process printed; a text says what went wrong."""
+def _parse(printed: bytes) -> dict[str, Any]:
+    """Parse what the process printed; empty if it is no answer."""
     try:
-        answer: dict[str, Any] = json.loads(printed)
-        if "error" in answer:
-            return str(answer["error"])
-        return CoverageCounts(_by_code(answer["findings"]), _by_code(answer["exempt"]), at)
+        answer = json.loads(printed)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _counts(answer: Mapping[str, Any], at: float, left_out: tuple[str, ...]) -> CoverageCounts | str:
+    """Return the counts in an answer; a text says what went wrong."""
+    if "error" in answer:
+        return str(answer["error"])
+    try:
+        return CoverageCounts(_by_code(answer["findings"]), _by_code(answer["exempt"]), at, left_out)
     except (ValueError, LookupError, TypeError):
         return "its process ended without an answer: it may need more than --coverage-memory-bytes"
 

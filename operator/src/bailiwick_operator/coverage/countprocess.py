@@ -2,7 +2,8 @@
 
 Standing: started by `counter`, which gives it a request on stdin and kills it if it takes too long. Holds: it yields
 the processor to everything else, and its memory is limited; it reads as the operator's account and writes nothing; it
-prints one line of JSON, with counts and without a name of any object.
+prints one line of JSON, with counts and without a name of any object. Where memory is not enough, the line names the
+namespace that takes most, so that the next process can leave it out.
 """
 
 import asyncio
@@ -11,10 +12,13 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Coroutine, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
+
+import orjson
 
 from bailiwick_coverage.findings import CoverageCode
 from bailiwick_coverage.inventory.clusterfacts import read_facts
@@ -25,11 +29,13 @@ from bailiwick_kube.access import Access
 from bailiwick_kube.connections import HttpTransport
 from bailiwick_kube.lists import RefusedListError, pages
 from bailiwick_kube.transport import ApiRequest, Transport, UnreachableError
-from bailiwick_process.memorylimit import limit_memory
+from bailiwick_process.memorylimit import limit_memory, memory_left
 
 _CLIENT: Final = "bailiwick-operator-coverage"
 _REFUSALS: Final = {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 _LEAST_PRIORITY: Final = 19
+# Of the memory, this part is kept free while lists are read: an error of memory within a connection looks like another.
+_RESERVED: Final = 1 / 8
 _SAME_ELSEWHERE: Final = "`kubectl bailiwick coverage -A` fails on the same object, and says more"
 _Answer = TypeVar("_Answer")
 
@@ -41,10 +47,13 @@ def main() -> int:
     limit_memory(request["memory"])
     # If the operator ends without ending this process, it ends by itself.
     resource.setrlimit(resource.RLIMIT_CPU, (request["seconds"], request["seconds"]))
+    weights = Counter[str]()
     try:
-        printed: dict[str, object] = _count(request)
+        printed = _count(request, weights)
     except MemoryError:
         printed = {"error": f"it needs more than {request['memory']} bytes of memory: raise --coverage-memory-bytes"}
+        if weights:
+            printed["heaviest"] = weights.most_common(1)[0][0]
     except (InventoryError, ReadRefusedError, RefusedListError, UnreachableError) as error:
         printed = {"error": str(error)}
     except Exception as error:  # noqa: BLE001 - objects are what anybody stored, and no lack of memory
@@ -53,7 +62,8 @@ def main() -> int:
     return 0
 
 
-def _count(request: dict[str, Any]) -> dict[str, object]:
+def _count(request: dict[str, Any], weights: Counter[str]) -> dict[str, object]:
+    """Count, but for namespaces that are left out. Adds to `weights` the bytes that each other one has in lists."""
     ca_file = request["ca_file"]
     where = Access(
         server=request["server"],
@@ -64,7 +74,9 @@ def _count(request: dict[str, Any]) -> dict[str, object]:
     with asyncio.Runner() as runner:
         transport = HttpTransport(where, request["timeout"], _CLIENT)
         try:
-            facts = read_facts(_AccountReader(runner, transport), None, time.time(), _say_nothing, request["namespace"])
+            reserve = int(request["memory"] * _RESERVED)
+            reader = _AccountReader(runner, transport, request["left_out"], weights, reserve)
+            facts = read_facts(reader, None, time.time(), _say_nothing, request["namespace"])
         finally:
             runner.run(transport.close())
     question = CoverageQuestion(time.time(), default_words(), NEAR_SECONDS, UNUSED_SECONDS)
@@ -84,9 +96,14 @@ def _say_nothing(_: str) -> None:
 class _AccountReader:
     """Reads over the connections of the operator's account, one list at a time."""
 
-    def __init__(self, runner: asyncio.Runner, transport: Transport) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, transport: Transport, left_out: Sequence[str], weights: Counter[str], reserve: int
+    ) -> None:
         self._runner = runner
         self._transport = transport
+        self.left_out = left_out
+        self._weights = weights
+        self._reserve = reserve
 
     def list_all(self, path: str) -> list[Object]:
         return self._run(self._list(path))
@@ -102,9 +119,16 @@ class _AccountReader:
         found: list[Object] = []
         async for page in pages(self._transport, path):
             for item in page.items:
+                namespace = item["metadata"].get("namespace")
+                if namespace in self.left_out:
+                    continue
                 # It is half of an object, and no fact.
                 item["metadata"].pop("managedFields", None)
                 found.append(item)
+                if namespace is not None:
+                    self._weights[namespace] += len(orjson.dumps(item))
+            if memory_left() < self._reserve:
+                raise MemoryError
         return found
 
     async def _get(self, path: str) -> Object:

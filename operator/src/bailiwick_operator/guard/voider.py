@@ -112,7 +112,7 @@ class Voider:
         if not answer.ok or (answer.body.get("metadata") or {}).get("continue"):
             return None
         grants = (grant for grant in answer.body.get("items") or () if not is_over(grant, self._now()))
-        return {grant["metadata"]["uid"]: _named(grant) for grant in grants}
+        return {grant["metadata"]["uid"]: _void_grant(grant) for grant in grants}
 
     async def _still_named(self, one: VoidGrant, uid: str) -> bool:
         answer = await self._kube.get(grants_path(*one))
@@ -161,7 +161,7 @@ class Voider:
         if is_canary(grant, self._installation):
             return
         metadata = grant["metadata"]
-        named[metadata["uid"]] = _named(grant)
+        named[metadata["uid"]] = _void_grant(grant)
         self._report(grant, void_status(grant, self._now()))
         _LOG.error(
             "grant is void by name: its status cannot be written",
@@ -170,7 +170,7 @@ class Voider:
         )
 
 
-def _named(grant: Object) -> VoidGrant:
+def _void_grant(grant: Object) -> VoidGrant:
     return VoidGrant(grant["metadata"]["namespace"], grant["metadata"]["name"])
 
 

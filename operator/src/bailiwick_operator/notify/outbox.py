@@ -138,7 +138,7 @@ class Outbox:
                 self._count("delivered")
                 _LOG.debug(
                     "notification delivered",
-                    **self._said,
+                    **self._log_fields,
                     id=waiting.notification.id,
                     type=str(waiting.notification.type),
                 )
@@ -168,19 +168,21 @@ class Outbox:
 
     def _give_up(self, outcome: DeliveryOutcome, notification: Notification, why: str) -> None:
         self._count(outcome)
-        _LOG.warning("a notification was given up", **self._said, outcome=outcome, type=str(notification.type), why=why)
+        _LOG.warning(
+            "a notification was given up", **self._log_fields, outcome=outcome, type=str(notification.type), why=why
+        )
 
     def _report(self, made: DeliveryAttempt) -> None:
         problem = None if made.result == "delivered" else made.why
         if problem is None and self.problem is not None:
-            _LOG.info("a target of notifications takes them again", **self._said)
+            _LOG.info("a target of notifications takes them again", **self._log_fields)
         elif problem is not None and problem != self.problem:
-            _LOG.warning("a target of notifications fails", **self._said, why=problem)
+            _LOG.warning("a target of notifications fails", **self._log_fields, why=problem)
         self.problem = problem
 
     def _count(self, outcome: DeliveryOutcome) -> None:
         self._counts[self._name.scope, outcome] += 1
 
     @property
-    def _said(self) -> dict[str, str | None]:
+    def _log_fields(self) -> dict[str, str | None]:
         return {"namespace": self._name.namespace, "target": self._name.target}

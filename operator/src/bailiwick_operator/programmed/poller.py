@@ -50,7 +50,7 @@ class ProgrammedPoller(Generic[W]):
 
     def want(self, uid: str, generation: int, work: W) -> None:
         """Ask about a policy from now on, until it is forgotten."""
-        if self._known(uid, generation) is None:
+        if self._find_policy(uid, generation) is None:
             serving = self.serving(uid, generation)
             self.forget(uid)
             self._pending[uid] = _PendingPolicy(generation, work, serving)
@@ -63,7 +63,7 @@ class ProgrammedPoller(Generic[W]):
 
     def serving(self, uid: str, generation: int) -> ServedGeneration | None:
         """Return how it is served as far as is known; None where processes are ready and none was asked yet."""
-        known = self._known(uid, generation)
+        known = self._find_policy(uid, generation)
         return known.serving if known is not None else self._none_ready
 
     async def run(self) -> None:
@@ -109,7 +109,7 @@ class ProgrammedPoller(Generic[W]):
                 self._changed(pending.work)
         return news
 
-    def _known(self, uid: str, generation: int) -> _PendingPolicy[W] | None:
+    def _find_policy(self, uid: str, generation: int) -> _PendingPolicy[W] | None:
         known = self._pending.get(uid) or self._settled.get(uid)
         return known if known is not None and known.generation == generation else None
 

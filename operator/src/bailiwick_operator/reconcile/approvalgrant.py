@@ -249,11 +249,12 @@ def _quorum(
     request, status = model.spec.request, model.status
     return tally(
         request,
-        [review for review in model.spec.reviews or () if review.reviewer in judged],
+        model.spec.reviews or (),
         binding=binding_of(request, uid),
         barred=request_exclusions(request, status.resolved if status is not None else None),
         is_person=observed.is_person,
         is_signed=lambda review, _step: signatures.count(review.reviewer),
+        counted=judged,
     )
 
 
@@ -316,9 +317,10 @@ def _reason_and_message(
             return UNRESOLVED, f"{_UNRESOLVED_PREFIX}{unresolved}"
         case "Pending":
             steps = ", ".join(f"{step.name} {step.approvals} of {step.needed}" for step in quorum.steps)
+            notes = f"{_void_denial_note(model, quorum)}{_uncounted_note(model)}{signatures.note}"
             return (
                 "AwaitingReviews",
-                f"reviews: {steps}; until {stamp(request.pending_until_time)}{_uncounted_note(model)}{signatures.note}",
+                f"reviews: {steps}; until {stamp(request.pending_until_time)}{notes}",
             )
         case "Active":
             return (
@@ -337,6 +339,13 @@ def _reason_and_message(
             by = revocation.by if revocation else "the operator"
             at_the_word_of = f" at the request of {revocation.for_}" if revocation and revocation.for_ else ""
             return phase, f"{phase.lower()} by {by}{at_the_word_of}"
+
+
+def _void_denial_note(model: ApprovalGrant, quorum: Quorum) -> str:
+    voided = {entry.reviewer for entry in (model.status.voided if model.status is not None else None) or ()}
+    if quorum.uncounted_denial not in voided:
+        return ""
+    return f"; the Deny by {quorum.uncounted_denial} is void, and nothing is approved over it: request a new grant"
 
 
 def _uncounted_note(model: ApprovalGrant) -> str:

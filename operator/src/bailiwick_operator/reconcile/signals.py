@@ -54,7 +54,7 @@ def signal_effect(event: SecurityEvent) -> SignalEffect | str | None:
             return None if event.members.get("change_direction") == "increase" else refuse
         case "device-compliance-change":
             known = {"compliant": None, "not-compliant": refuse}
-            return _known(known, event.members, "current_status")
+            return _effect_of(known, event.members, "current_status")
         case "account-disabled" | "account-purged" | "credential-compromise":
             return hold
         case "account-enabled":
@@ -63,11 +63,11 @@ def signal_effect(event: SecurityEvent) -> SignalEffect | str | None:
             raised = SignalEffect(event.match, at, hold.issued_before, hold=True, risk=True)
             lowered = SignalEffect(event.match, at, None, hold=False, risk=True)
             known = {"HIGH": raised, "MEDIUM": lowered, "LOW": lowered}
-            return _known(known, event.members, "current_level")
+            return _effect_of(known, event.members, "current_level")
     return None
 
 
-def _known(
+def _effect_of(
     known: Mapping[str, SignalEffect | None], members: Mapping[str, Any], name: str
 ) -> SignalEffect | str | None:
     value = members.get(name)

@@ -47,7 +47,7 @@ def proven(raw: bytes, most: int = MAX_VALUES) -> dict[str, Any] | None:
     # A value stands behind each comma, and one behind each bracket that is not closed at once; and there is the whole.
     if opened + raw.count(b",") >= most:
         return None
-    if (opened >= MAX_DEPTH or _LONG in raw.translate(_DIGITS)) and not _within(value):
+    if (opened >= MAX_DEPTH or _LONG in raw.translate(_DIGITS)) and not _fits_limits(value):
         return None
     return value
 
@@ -74,7 +74,7 @@ def too_many(raw: bytes, most: int = MAX_VALUES) -> bool:
     return values > most
 
 
-def _within(whole: dict[str, Any]) -> bool:
+def _fits_limits(whole: dict[str, Any]) -> bool:
     """Tell by a look at every value that none is too deep, and none a float that may have been an integer."""
     level: list[Any] = [whole]
     for _ in range(1, MAX_DEPTH):

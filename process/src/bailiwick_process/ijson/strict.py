@@ -75,7 +75,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise JsonError("an object has a duplicate member", _shown(twice))
+        raise JsonError("an object has a duplicate member", _printable_name(twice))
     return members
 
 
@@ -100,7 +100,7 @@ class _Walk:
         if isinstance(value, dict):
             for name, member in value.items():
                 _scalar(name, path)
-                self.check(member, f"{path}.{_shown(name)}".lstrip("."), depth + 1)
+                self.check(member, f"{path}.{_printable_name(name)}".lstrip("."), depth + 1)
         elif isinstance(value, list):
             for index, member in enumerate(value):
                 self.check(member, f"{path}[{index}]", depth + 1)
@@ -125,6 +125,6 @@ def _characters(text: str, path: str) -> None:
         raise JsonError("the string contains a lone surrogate", path) from None
 
 
-def _shown(name: str) -> str:
+def _printable_name(name: str) -> str:
     """A member's name as a problem may show it: short and printable."""
     return "".join(character if character.isprintable() else "?" for character in name[:64])

@@ -102,7 +102,7 @@ class KeySet:
         else:
             # What is published may have changed since the question, and not only since the answer.
             self._read = began
-            if _known(found) != _known(self._held):
+            if _key_identity(found) != _key_identity(self._held):
                 _log.info("issuer keys", issuer=self._name, kids=sorted(key.kid or "" for key in found.keys))
                 self._held = found
         finally:
@@ -110,7 +110,7 @@ class KeySet:
             self._reading = None
 
 
-def _known(published: IssuerKeys | None) -> object:
+def _key_identity(published: IssuerKeys | None) -> object:
     """What tells one set of keys from another: `IssuerKeys` itself is the same object as long as this is the same."""
     if published is None:
         return None

@@ -118,7 +118,7 @@ class McpGate:
             return None
         call = call_of(message, self._tools, self._who(message), self._meta)
         try:
-            decision = await self._asked(call, message, resumption)
+            decision = await self._decide(call, message, resumption)
             if not decision.allowed:
                 raise decision_refusal(decision, self._guide)
         except ValueError as error:
@@ -158,7 +158,7 @@ class McpGate:
             if not decision.available:
                 raise decision_refusal(decision)
         found = iter(decisions)
-        return [call is not None and _shown(next(found)) for call in calls]
+        return [call is not None and _is_listed(next(found)) for call in calls]
 
     def report(self, decision: AccessDecision, outcome: CallOutcome) -> None:
         """Report in the background what became of a message that was let through, if it matters. Raises nothing."""
@@ -184,7 +184,7 @@ class McpGate:
         except (OSError, ValueError) as error:
             raise unauthenticated() from error
 
-    async def _asked(self, call: AccessCall, message: McpMessage, resumption: Resumption | None) -> AccessDecision:
+    async def _decide(self, call: AccessCall, message: McpMessage, resumption: Resumption | None) -> AccessDecision:
         if resumption is not None:
             return await self._resumed(call, resumption)
         shown, reason = message.meta.get(APPROVAL_META), message.meta.get(REASON_META)
@@ -290,7 +290,7 @@ class McpGate:
         return input_required(message, identifier, about, None if known else self._guide.link(task, call.action))
 
 
-def _shown(decision: AccessDecision) -> bool:
+def _is_listed(decision: AccessDecision) -> bool:
     """Tell whether an item is listed: what no call may do is not.
 
     A tool that needs an approval is, since asking for one goes through its call; so is a tool of which only the

@@ -206,13 +206,41 @@ STATES: Final[dict[str, tuple[Object, Fitness]]] = {
         Fitness.UNVERIFIABLE,
     ),
     "a counted denial": (with_reviews(*REVIEWS, review(OPENED, "erin", decision="Deny")), Fitness.DENIED),
+    # The status is what the operator wrote only if no policy on admission changed it.
     "a denial that is void": (
         with_status(
             with_reviews(*REVIEWS, review(OPENED, "erin", decision="Deny")),
             counted=[{"reviewer": name} for name in ("carol", "dave", ROBOT)],
             voided=[{"reviewer": "erin"}],
         ),
+        Fitness.UNVERIFIABLE,
+    ),
+    "a denial that is neither counted nor void": (
+        with_status(
+            with_reviews(*REVIEWS, review(OPENED, "erin", decision="Deny")),
+            counted=[{"reviewer": name} for name in ("carol", "dave", ROBOT)],
+        ),
+        Fitness.UNVERIFIABLE,
+    ),
+    "a denial that is not counted, by somebody who may not review it": (
+        with_status(
+            with_request(
+                with_reviews(*REVIEWS, review(OPENED, "erin", decision="Deny")), excludedReviewers=["erin"]
+            ),
+            counted=[{"reviewer": name} for name in ("carol", "dave", ROBOT)],
+        ),
         Fitness.USABLE,
+    ),
+    "pending with a denial that is not counted yet": (
+        with_reviews(*REVIEWS, review(OPENED, "erin", decision="Deny"), phase="Pending", counted=[]),
+        Fitness.PENDING,
+    ),
+    "used up over a denial that is not counted": (
+        with_status(
+            with_reviews(*REVIEWS, review(OPENED, "erin", decision="Deny"), phase="Consumed"),
+            counted=[{"reviewer": name} for name in ("carol", "dave", ROBOT)],
+        ),
+        Fitness.OUTDATED,
     ),
     "approved by an account where people are asked": (
         with_reviews(CAROL, {**DAVE, "reviewer": "system:serviceaccount:ci:b"}, BOT),

@@ -18,7 +18,7 @@ def asked(hook: Any) -> tuple[ClusterClient, list[str]]:  # noqa: ANN401 - as th
 
     def request(*_: object, headers: urllib3.HTTPHeaderDict, **__: object) -> SimpleNamespace:
         sent.append(headers["authorization"])
-        return SimpleNamespace(status=200, headers={}, data=b"{}")
+        return SimpleNamespace(status=200, headers={}, stream=lambda _: iter([b"{}"]))
 
     configuration = Configuration()
     configuration.api_key = {"authorization": "old"}

@@ -11,7 +11,7 @@ from bailiwick_governance.errors import UserError
 from bailiwick_governance.fleet.argocd import ArgoCluster, contexts_of, read_clusters
 from bailiwick_governance.fleet.asking import ask_clusters
 from bailiwick_governance.fleet.drift import refuse_unusable
-from bailiwick_governance.fleet.report import FleetReport, FleetRow, fleet_report
+from bailiwick_governance.fleet.report import FleetReport, FleetRow, fleet_report, refuse_empty_namespace
 from support.objects import OTHER_DIGEST, policy, settings
 from unit.governance.cases import at
 from unit.governance.fleet.wellcluster import NOW, StandInCluster, reader_of, well_cluster
@@ -158,3 +158,29 @@ def test_files_without_a_policy_of_the_namespace_are_not_taken_for_no_drift() ->
     refuse_unusable(files, "--against", "fleet")
     with pytest.raises(UserError, match="--against has no EndpointPolicy in the namespace feet: check -n"):
         refuse_unusable(files, "--against", "feet")
+
+
+@pytest.mark.parametrize(
+    ("policies", "refused", "accepted"),
+    [
+        ([[], []], [None, None], False),
+        ([[], None], [None, None], True),
+        # Where a list could not be read, or a cluster did not answer, its row says so.
+        ([[], []], [None, {"policies": 403}], True),
+        ([[], []], [None, {"policies": 401}], True),
+    ],
+    ids=["no cluster has one", "one has some", "one is not listed", "one is not asked"],
+)
+def test_a_namespace_in_which_no_cluster_has_a_policy_is_refused(
+    policies: list[list[Any] | None], refused: list[dict[str, int] | None], *, accepted: bool
+) -> None:
+    readers = {}
+    for number, (found, statuses) in enumerate(zip(policies, refused, strict=True)):
+        raw = well_cluster() if found is None else well_cluster() | {"policies": found}
+        readers[f"c{number}"] = reader_of(f"c{number}", StandInCluster(raw, statuses))
+    answers = ask_clusters(readers, 30.0)
+    if accepted:
+        refuse_empty_namespace(answers, "feet")
+    else:
+        with pytest.raises(UserError, match="no cluster has an EndpointPolicy in the namespace feet: check -n"):
+            refuse_empty_namespace(answers, "feet")

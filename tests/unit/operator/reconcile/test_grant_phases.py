@@ -118,6 +118,15 @@ TABLE = [
         proven=False,
     ),
     Case("one who is excluded does not deny", grant("dave", decision="Deny", excludedReviewers=["dave"]), "Pending"),
+    Case(
+        "approved over a denial that is void is not activated",
+        changed(
+            grant("dave", "erin", status={"phase": "Pending", "voided": [{"reviewer": "erin"}]}),
+            "spec.reviews.1.decision",
+            "Deny",
+        ),
+        "Pending",
+    ),
     Case("denied while active is denied", grant("dave", decision="Deny", status=active()), "Denied"),
     Case("revoked before approval is withdrawn", grant("dave", revoked=True), "Withdrawn"),
     Case("revoked needs no proof", grant(revoked=True), "Withdrawn", proven=False),
@@ -281,6 +290,12 @@ class TestTheStatus:
         status = reconciled(body).status
         assert status is not None
         assert condition(status, "Revoked")["message"] == "withdrawn by the-pdp at the request of the-enforcer"
+
+    def test_says_whose_denial_is_void(self) -> None:
+        void = grant("dave", decision="Deny", status={"phase": "Pending", "voided": COUNTED_DAVE})
+        status = reconciled(void).status
+        assert status is not None
+        assert "the Deny by dave is void" in condition(status, "Ready")["message"]
 
     def test_says_who_denied(self) -> None:
         status = reconciled(grant("dave", decision="Deny")).status

@@ -116,7 +116,7 @@ class PolicyExaminer:
         self._stay()
         began = asyncio.get_running_loop().time()
         try:
-            finding = await self._asked(raw, until)
+            finding = await self._ask_worker(raw, until)
             known.append(finding)
             return await self._followed(finding) if isinstance(finding, PolicyFinding) else finding
         except (TimeoutError, OSError, asyncio.IncompleteReadError, msgspec.MsgspecError) as error:
@@ -131,7 +131,7 @@ class PolicyExaminer:
             self._line.done(share, asyncio.get_running_loop().time() - began)
             self._resting = asyncio.get_running_loop().call_later(self._idle, self._rest)
 
-    async def _asked(self, raw: bytes | bytearray, until: float) -> Finding:
+    async def _ask_worker(self, raw: bytes | bytearray, until: float) -> Finding:
         before = self.pid
         try:
             return await self._asked_once(raw, until)

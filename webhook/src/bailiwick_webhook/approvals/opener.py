@@ -177,13 +177,15 @@ class Opener:
 
     def _latest_ended(self, wanted: GrantDraft) -> str:
         """The uid that goes into the name. A store that lags only costs another round: the name then exists."""
-        ended = grants.latest_ended(grant for grant in self._known(wanted) if self._fitness(grant, wanted) not in _OPEN)
+        ended = grants.latest_ended(
+            grant for grant in self._same_requests(wanted) if self._fitness(grant, wanted) not in _OPEN
+        )
         return ended.uid if ended else ""
 
     def _pending(self, wanted: GrantDraft) -> Grant | None:
-        return next((grant for grant in self._known(wanted) if self._fitness(grant, wanted) in _OPEN), None)
+        return next((grant for grant in self._same_requests(wanted) if self._fitness(grant, wanted) in _OPEN), None)
 
-    def _known(self, wanted: GrantDraft) -> list[Grant]:
+    def _same_requests(self, wanted: GrantDraft) -> list[Grant]:
         return [grant for grant in self._candidates(wanted) if self._of_this(grant, wanted)]
 
     def _candidates(self, wanted: GrantDraft) -> Iterable[Grant]:

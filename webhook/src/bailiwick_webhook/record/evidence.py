@@ -157,7 +157,7 @@ class Evidence:
         self._kept = frozenset(map(_parsed, settings.keep)) if settings else frozenset()
         delegation = settings.delegation if settings else None
         self._ceiling = [(entry.actions, reads_of(entry)) for entry in delegation.ceiling] if delegation else []
-        self._asked = _asked(endpoint)
+        self._rules_by_type = _rules_by_type(endpoint)
         # By what is not seen by any rule.
         self._bounded = delegation is not None and any(entry.conditions for entry in delegation.ceiling)
         self._conditional = self._bounded or any(rule.conditions for rule in endpoint.rules)
@@ -226,7 +226,7 @@ class Evidence:
             rules = [finding.rule for hop in weighed for finding in hop.findings]
             limits = _limits(_views(call, subject)) if self._bounded and call.actors else _limits_of(weighed)
         asked: tuple[CompiledRule, ...] = ()
-        if self._asked and (asking := self._asked.get(call.resource.type)) is not None:
+        if self._rules_by_type and (asking := self._rules_by_type.get(call.resource.type)) is not None:
             asked = _speaking(endpoint, call, subject, asking)
         told: dict[str, Any] = {}
         if self._reads_data:
@@ -350,7 +350,7 @@ def _speaking(
     return tuple(rule for rules in found for rule in rules if rule in asking)
 
 
-def _asked(endpoint: CompiledEndpoint) -> Mapping[str, frozenset[CompiledRule]]:
+def _rules_by_type(endpoint: CompiledEndpoint) -> Mapping[str, frozenset[CompiledRule]]:
     """Return, by type of resource, the rules that are no candidates only where a property is known not to fit.
 
     Without it they would be: what is absent matches for them.

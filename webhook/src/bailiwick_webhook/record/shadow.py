@@ -30,21 +30,21 @@ def shadow_line(
         "kind": "shadow",
         "evaluation_id": evaluation_id,
         "endpoint": endpoint,
-        "live": _told(live),
+        "live": _verdict_members(live),
         "shadow": {
             "policy": candidate.name,
             "uid": candidate.uid,
             "generation": candidate.generation,
             "digest": shadow.digest,
             "replaces": shadow.replaced,
-            **_told(verdict),
+            **_verdict_members(verdict),
         },
         "snapshot": {"revision": revision},
     }
     return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _told(verdict: Verdict) -> dict[str, Any]:
+def _verdict_members(verdict: Verdict) -> dict[str, Any]:
     rule = verdict.rule
     return {
         "verdict": verdict_class(verdict).value,

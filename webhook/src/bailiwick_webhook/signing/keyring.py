@@ -93,10 +93,10 @@ NO_KEYS: Final = Keyring((), {})
 def keyring_of(data: Mapping[str, Any] | None) -> Keyring:
     """Return the ring of a Secret's `data`. Raises `UnreadableListError`."""
     keys = signingkeys.read_keys(data)
-    return Keyring(keys, {key.kid: _held(key) for key in keys})
+    return Keyring(keys, {key.kid: _load_key(key) for key in keys})
 
 
-def _held(key: SigningKey) -> HeldKey:
+def _load_key(key: SigningKey) -> HeldKey:
     try:
         found = load_pem_private_key(key.pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):

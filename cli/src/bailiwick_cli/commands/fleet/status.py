@@ -23,7 +23,7 @@ from bailiwick_governance.fleet.asking import ask_clusters
 from bailiwick_governance.fleet.drift import refuse_unusable
 from bailiwick_governance.fleet.judging import FleetCheckCode
 from bailiwick_governance.fleet.reading import ClusterReading, ClusterUnansweredError, read_cluster
-from bailiwick_governance.fleet.report import FleetReport, fleet_report
+from bailiwick_governance.fleet.report import FleetReport, fleet_report, refuse_empty_namespace
 from bailiwick_governance.health.evidencefacts import HealthTone
 from bailiwick_governance.sources.policies import files_of
 
@@ -42,6 +42,8 @@ def run(options: FleetStatusFlags) -> int:
         raise CliError(f"--against names {', '.join(unknown)}, which is none of the clusters")
     readers = {one.name: partial(_read, one, options, contexts, with_data=bool(against)) for one in clusters}
     answers = ask_clusters(readers, limit)
+    if options.namespace is not None and not against:
+        refuse_empty_namespace(answers, options.namespace)
     report = fleet_report(answers, against, options.namespace, time.time())
     if options.output is LogOutput.JSON:
         sys.stdout.write(fleetview.document(report))

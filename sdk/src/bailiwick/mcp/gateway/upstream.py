@@ -121,15 +121,15 @@ class OutageMiddleware(Middleware):
                 raise cause from error
             if not isinstance(cause, (MCPError, *_FAILED)):
                 raise
-            raise self._told(context) from error
+            raise self._upstream_error(context) from error
         except MCPError as error:
             if not _outage(error):
                 raise
-            raise self._told(context) from error
+            raise self._upstream_error(context) from error
         except _FAILED as error:
-            raise self._told(context) from error
+            raise self._upstream_error(context) from error
 
-    def _told(self, context: MiddlewareContext[Any]) -> MCPError:
+    def _upstream_error(self, context: MiddlewareContext[Any]) -> MCPError:
         reason = UPSTREAM_LOST if self._admitted and context.method in _SENT_ON else _UNAVAILABLE
         return MCPError(INTERNAL_CODE, f"{reason}: {_SENTENCES[reason]}", {"reason": reason})
 

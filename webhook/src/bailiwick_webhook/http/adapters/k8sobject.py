@@ -75,7 +75,7 @@ def written(kind: str, found: Mapping[str, Any]) -> dict[str, Any]:
         said["metadata"] = metadata
     spec = said.get("spec")
     if kind in _WORKLOADS and isinstance(spec, Mapping):
-        said["spec"] = _within(_without(spec, _WORKLOADS[kind]), "template", _template)
+        said["spec"] = _change_member(_without(spec, _WORKLOADS[kind]), "template", _template)
     return said
 
 
@@ -83,13 +83,15 @@ def _metadata(found: object) -> dict[str, Any]:
     if not isinstance(found, Mapping):
         return {}
     said = {name: value for name, value in found.items() if name not in _METADATA and value not in ({}, [], None)}
-    return _within(said, "annotations", lambda notes: {name: notes[name] for name in notes if name not in _ANNOTATIONS})
+    return _change_member(
+        said, "annotations", lambda notes: {name: notes[name] for name in notes if name not in _ANNOTATIONS}
+    )
 
 
 def _template(found: Mapping[str, Any]) -> dict[str, Any]:
     said = dict(found)
     metadata = _metadata(said.pop("metadata", None))
-    return _within({**said, **({"metadata": metadata} if metadata else {})}, "spec", _pod)
+    return _change_member({**said, **({"metadata": metadata} if metadata else {})}, "spec", _pod)
 
 
 def _pod(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +134,9 @@ def _same(value: object, default: object) -> bool:
     return type(value) is type(default) and value == default
 
 
-def _within(found: dict[str, Any], name: str, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+def _change_member(
+    found: dict[str, Any], name: str, change: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
     inner = found.get(name)
     if not isinstance(inner, Mapping):
         return found

@@ -200,7 +200,7 @@ async def _read_call(
 async def _mapped(
     authenticator: RequestAuthenticator, question: ProxyQuestion, of: Tenant, found: RouteMatch, raw: bytes | None
 ) -> MappedCall | RouteRefusal:
-    headers = _named(question.headers)
+    headers = _values_by_name(question.headers)
     if not found.route.reads_body:
         told = None if found.route.forms else _hidden(question.headers, raw)
         return found.call(headers) if told is None else RouteRefusal(Reason.AMBIGUOUS_REQUEST, told)
@@ -250,7 +250,7 @@ async def _message(
     identifier = document.get("id")
     known = isinstance(identifier, str | int) and not isinstance(identifier, bool)
     message = McpRequest(identifier if known else None)
-    said = message_call(document, f"{of.namespace}/{of.endpoint}", _named(question.headers))
+    said = message_call(document, f"{of.namespace}/{of.endpoint}", _values_by_name(question.headers))
     return _ReadCall(said, message) if isinstance(said, RouteRefusal) else _ReadCall(said.call, message, said.approval)
 
 
@@ -301,7 +301,7 @@ def _approval(headers: MultiMapping[str]) -> PresentedApproval | _Twice | None:
     return _TWICE if found is None else PresentedApproval(found[1], found[2])
 
 
-def _named(headers: MultiMapping[str]) -> dict[str, list[str]]:
+def _values_by_name(headers: MultiMapping[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, value in headers.items():
         found.setdefault(name.lower(), []).append(value)

@@ -61,7 +61,7 @@ class AccessRequestsHandler:
             raise unavailable("The request could not be recorded at the moment. Try again.")
         match outcome:
             case OpenedGrant(grant, _):
-                return self._told(of, grant)
+                return self._task_response(of, grant)
             case RefusedOpening(detail, _, duplicate=True):
                 raise tasks.duplicate_request(detail)
             case RefusedOpening() if asked.late:
@@ -86,7 +86,7 @@ class AccessRequestsHandler:
         # Without a token it is only for correlation, but a caller that says that it is over is believed.
         return denial.expires is not None and time.time() - LEEWAY >= denial.expires
 
-    def _told(self, of: Tenant, grant: Grant) -> web.StreamResponse:
+    def _task_response(self, of: Tenant, grant: Grant) -> web.StreamResponse:
         body = self._task_of(of, grant)
         location = body["task"]["status_endpoint"]
         if body["task"]["status"] != "pending":

@@ -73,7 +73,7 @@ class SearchHandler:
         caller = await self._authenticator.caller(request, of, slot)
         body, large = await self._authenticator.body(request, of, slot)
         parsed = parse(body, self._kind)
-        asked = await self._asked(request, caller, parsed, large=large)
+        asked = await self._evaluation_request(request, caller, parsed, large=large)
         bound = query(self._kind, asked.call, parsed)
         page = pages.read(body, bound)
         try:
@@ -99,7 +99,7 @@ class SearchHandler:
             },
         )
 
-    async def _asked(
+    async def _evaluation_request(
         self, request: web.Request, caller: AuthenticatedAccount, parsed: Evaluation, *, large: bool
     ) -> EvaluationRequest:
         of = tenant(request)

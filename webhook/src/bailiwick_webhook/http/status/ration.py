@@ -110,11 +110,11 @@ class SharedResult:
         """Return it. Raises `ProblemError` (429)."""
         with self._ration.place():
             if self._next is None:
-                self._next = asyncio.create_task(self._made())
+                self._next = asyncio.create_task(self._produce())
             # Shielded: that one of them goes away must not fail the others.
             return await asyncio.shield(self._next)
 
-    async def _made(self) -> bytes:
+    async def _produce(self) -> bytes:
         async with self._ration.turn():
             # Those who ask from now on may want to know of what happens while it is made.
             self._next = None
