@@ -2,16 +2,19 @@
 
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from localcluster import build, components, pins, versions
 from localcluster.clusters import NamedCluster
 from localcluster.components import Files, Ports
+from localcluster.controlplane import Settings
 from localcluster.errors import VersionError
 from localcluster.node import needs
 from localcluster.node.cluster import NodeCluster
 from localcluster.pki import Pair
+from localcluster.process import ProcessId
 from localcluster.progress import Silent
 from localcluster.versions import KUBERNETES, KubernetesVersion
 
@@ -127,3 +130,40 @@ def test_data_of_one_version_is_not_started_with_another(
     monkeypatch.setenv(KUBERNETES, now)
     with pytest.raises(VersionError, match=re.escape(f"Cluster 'kept' {advice} remove it with")):
         named.up(Silent())
+
+
+class PretendedPlane:
+    """Leaves what a control plane leaves in its folder."""
+
+    processes: ClassVar[dict[str, ProcessId]] = {}
+
+    def __init__(self, binaries: Path, folder: Path, settings: Settings) -> None:
+        del binaries, settings
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self) -> None:
+        (self._folder / "etcd").mkdir(exist_ok=True)
+
+    def detach(self) -> None:
+        """Nothing runs."""
+
+
+@pytest.mark.parametrize(("created", "other"), [("", "1.36"), ("1.36", ""), ("1.36-emulated", "1.36")])
+def test_a_cluster_stays_on_the_version_that_it_was_created_with(
+    created: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localcluster.clusters.ControlPlane", PretendedPlane)
+    monkeypatch.setattr(build, "ensure", lambda progress: Path("nowhere"))
+    named = NamedCluster("stays")
+    monkeypatch.setenv(KUBERNETES, created)
+    assert named.up(Silent())
+    monkeypatch.setenv(KUBERNETES, other)
+    with pytest.raises(VersionError):
+        named.up(Silent())
+    monkeypatch.setenv(KUBERNETES, created)
+    assert named.up(Silent())
+    # Without data there is nothing to stay with.
+    named.down(Silent())
+    monkeypatch.setenv(KUBERNETES, other)
+    assert named.up(Silent())
