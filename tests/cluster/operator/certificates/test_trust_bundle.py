@@ -17,9 +17,9 @@ from cluster.operator.certificates.certificates import FOREIGN, Certificates, no
 from cluster.operator.operatorprocess import Operator
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.emulation import SINCE_1_37
 from support.installation import accepted
 from support.objects import Object
+from support.versions import SINCE_1_37
 from support.waits import until
 
 pytestmark = SINCE_1_37

@@ -32,11 +32,11 @@ from localcluster.controlplane import ControlPlane, Settings
 from localcluster.pki import Authority
 from localcluster.ports import free_ports
 from support.callers import Callers
-from support.emulation import SINCE_1_37
 from support.guards.sabotage import ADMISSION, record_path
 from support.installation import accepted
 from support.keepfolder import KeepFolder
 from support.objects import Object
+from support.versions import SINCE_1_37
 from support.waits import until
 
 pytestmark = SINCE_1_37
