@@ -74,6 +74,7 @@ demo-cluster: $(VENV)/.project ## Run the demo in pods on a node, installed by t
 workers = $(if $(CLUSTER),,--numprocesses 3 --dist loadfile --no-loadscope-reorder)
 
 verify: $(VENV)/.project ## Fail on stale generated files, stale lock files and private paths. Needs git.
+	@$(BIN)/python hack/generate_version.py --check
 	@$(BIN)/python -m bailiwick_api.manifests.generate --check
 	@$(BIN)/python hack/generate_reasons.py --check
 	@$(BIN)/python hack/generate_record.py --check
@@ -178,11 +179,11 @@ bench: $(VENV)/.project ## Measure speed beside peers and a bare server. Needs w
 
 ##@ Release
 
-release: $(VENV)/.project ## Make a release of this commit in dist/: VERSION=0.1.0, KEY=file to sign, IMAGES=folder. Needs Go, git.
+release: $(VENV)/.project ## Make a release of this commit in dist/: VERSION=0.2.0, KEY=file to sign, IMAGES=folder. Needs Go, git.
 	@$(BIN)/python -m releasemaker build --version "$(VERSION)" $(if $(KEY),--key "$(KEY)") $(if $(IMAGES),--images "$(IMAGES)") \
 	  $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(ADDRESS),--address "$(ADDRESS)") $(ARGS)
 
-release-images: $(VENV)/.project ## Build the images of this commit in build/release-images: VERSION=0.1.0. Needs root on Debian.
+release-images: $(VENV)/.project ## Build the images of this commit in build/release-images: VERSION=0.2.0. Needs root on Debian.
 	@$(BIN)/python -m localcluster node-packages
 	@$(BIN)/python -m releasemaker images --version "$(VERSION)" $(ARGS)
 
@@ -215,6 +216,7 @@ fmt: $(VENV)/.project ## Format the code and apply the fixes of ruff. Needs only
 	@$(BIN)/ruff format --quiet
 
 generate: $(VENV)/.project ## Regenerate files from the models, the engine, the help texts and the test marks. Needs only .venv.
+	@$(BIN)/python hack/generate_version.py
 	@$(BIN)/python -m bailiwick_api.manifests.generate
 	@$(BIN)/python hack/generate_reasons.py
 	@$(BIN)/python hack/generate_record.py

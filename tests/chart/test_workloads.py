@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 import generate_openapi
 from bailiwick_engine.budget.ledger import MIB, Budget
@@ -403,10 +404,11 @@ def test_a_digest_beats_the_tag_and_the_chart_knows_its_images() -> None:
     image = {"repository": "x/webhook", "tag": "1", "digest": digest}
     given: Values = {"image": {"registry": "r.example"}, "webhook": {"image": image}}
     assert container(charts.render(given), "webhook")["image"] == f"r.example/x/webhook@{digest}"
-    assert container(charts.render(given), "operator")["image"] == "r.example/bailiwick-operator:0.1.0"
-    assert container(charts.render(), "webhook")["image"] == "bailiwick-webhook:0.1.0"
+    own = yaml.safe_load((charts.PATH / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
+    assert container(charts.render(given), "operator")["image"] == f"r.example/bailiwick-operator:{own}"
+    assert container(charts.render(), "webhook")["image"] == f"bailiwick-webhook:{own}"
     shared: Values = {"global": {"imageRegistry": "all.example"}}
-    assert container(charts.render(shared), "webhook")["image"] == "all.example/bailiwick-webhook:0.1.0"
+    assert container(charts.render(shared), "webhook")["image"] == f"all.example/bailiwick-webhook:{own}"
 
 
 def test_a_limit_of_memory_is_set_and_none_of_cpu() -> None:

@@ -1,5 +1,6 @@
 """The gate of examples/gates on a node: the Job of the example, in the image of the command line, as its account."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from support.pages import DOCS
 from support.waits import until
 
 GATES: Final = DOCS.parent / "examples" / "gates"
-SHIPPED: Final = "registry.example/bailiwick-cli:0.1.0"
+SHIPPED: Final = re.compile(r"registry\.example/bailiwick-cli:[\w.]+")
 
 
 class JobGate:
@@ -64,7 +65,7 @@ class JobGate:
         return ended[0], log.text, len(pods)
 
     def _example(self, name: str) -> str:
-        text = (GATES / f"argocd-{name}.yaml").read_text(encoding="utf-8").replace(SHIPPED, self._image)
+        text = SHIPPED.sub(self._image, (GATES / f"argocd-{name}.yaml").read_text(encoding="utf-8"))
         for written in ("namespace: crm\n", "-n crm\n"):
             text = text.replace(written, written.replace("crm", self._given))
         return text.replace("crm-policy-gate", self.namespace)

@@ -13,7 +13,7 @@ import pytest
 from demo.ground import KUBECTL
 from localcluster import build
 from localcluster.controlplane import ControlPlane
-from release.conftest import MadeRelease
+from release.conftest import ROOT, MadeRelease, version_of
 from release.registry import Registry
 from releasemaker import signatures
 from support.pages import script
@@ -37,7 +37,7 @@ def shell(release: MadeRelease, tmp_path: Path) -> Shell:
     usual = {**os.environ, "PATH": path, "HOME": str(tmp_path), "KREW_ROOT": str(tmp_path / "krew")}
 
     def type_block(beginning: str, *replaced: tuple[str, str], **variables: str) -> subprocess.CompletedProcess[str]:
-        text = script(PAGE, beginning).replace("0.1.0", release.version)
+        text = script(PAGE, beginning).replace(version_of(ROOT), release.version)
         for old, new in replaced:
             assert old in text, old
             text = text.replace(old, new)

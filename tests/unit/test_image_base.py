@@ -1,4 +1,4 @@
-"""The base of the images says nothing of the machine and the day that it was made on."""
+"""The base of the images says nothing of the machine and the day that it was made on, and lends nobody rights."""
 
 from pathlib import Path
 
@@ -55,3 +55,25 @@ def test_what_an_image_needs_stays(tmp_path: Path) -> None:
     assert left["var/lib/dpkg/status"][1] == b"Package: tar\n"
     assert left["tmp"][0] & 0o7777 == 0o1777
     assert b"alpha" not in b"".join(text for _, text in left.values())
+
+
+def test_no_file_and_no_folder_lends_the_rights_of_its_owner_or_group(tmp_path: Path) -> None:
+    debian_tree = tree(tmp_path, "alpha", 20000)
+    given = {"usr/bin/su": 0o4755, "usr/sbin/unix_chkpwd": 0o2755, "usr/bin/both": 0o6711, "usr/bin/tar": 0o755}
+    for name, mode in given.items():
+        path = debian_tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"program")
+        path.chmod(mode)
+    (debian_tree / "var" / "mail").mkdir()
+    (debian_tree / "var" / "mail").chmod(0o2775)
+    # As Debian has them: into the tree, where the file behind it is another one on this machine, and to nothing.
+    (debian_tree / "usr" / "bin" / "link").symlink_to("/usr/bin/su")
+    (debian_tree / "usr" / "bin" / "broken").symlink_to("nothing")
+    debian.settle(debian_tree)
+    left = {path: path.lstat().st_mode & 0o7777 for path in debian_tree.rglob("*") if not path.is_symlink()}
+    assert [path for path, mode in left.items() if mode & 0o6000] == []
+    assert {name: left[debian_tree / name] for name in given} == {name: mode & 0o777 for name, mode in given.items()}
+    assert left[debian_tree / "var" / "mail"] == 0o775
+    assert left[debian_tree / "tmp"] == 0o1777
+    assert (debian_tree / "usr" / "bin" / "su").read_bytes() == b"program"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import generate_version
 from releasemaker import chart, exploitability, imageindex, layouts, notes, provenance, releaselist, sums
 from releasemaker.archives import Entry, folder_entries, tar_gzip
 from releasemaker.errors import ReleaseError
@@ -44,6 +45,33 @@ class TestTheVersion:
         stated = stated_versions(ROOT)
         assert len(stated) == 7
         assert len(set(stated.values())) == 1, stated
+
+    @pytest.mark.parametrize("path", generate_version.paths(), ids=lambda path: str(path.relative_to(ROOT)))
+    def test_is_written_from_the_project_wherever_else_it_stands(self, path: Path) -> None:
+        stated = stated_versions(ROOT)["pyproject.toml"]
+        text = path.read_text(encoding="utf-8")
+        assert generate_version.rendered(path, stated) == text
+        assert generate_version.rendered(path, "9.8.7").count("9.8.7") > text.count("9.8.7")
+
+    def test_is_written_in_names_of_files_and_images_and_not_where_a_release_before_is_meant(self) -> None:
+        page = ROOT / "docs" / "operations" / "releases.md"
+        assert page in generate_version.paths()
+        written = generate_version.rendered(page, "9.8.7")
+        assert "make release VERSION=9.8.7 " in written
+        assert "`bailiwick-webhook-9.8.7.oci.tar`" in written
+        assert "SLSA provenance v1" in written
+        assert not [path for path in generate_version.paths() if path.parent.name == "adr"]
+        upgrade = ROOT / "docs" / "operations" / "upgrade.md"
+        assert "The last release is 0.1.0" in generate_version.rendered(upgrade, "9.8.7")
+
+    def test_comes_after_the_releases_before_of_which_the_changelog_tells_each(self, tmp_path: Path) -> None:
+        stated = stated_versions(ROOT)["pyproject.toml"]
+        before = [release.version for release in releaselist.read(ROOT)]
+        assert tuple(map(int, stated.split("."))) > tuple(map(int, before[-1].split(".")))
+        for version in before:
+            _, own = notes.build(Source(ROOT, version, "c0ffee", 0), tmp_path)
+            assert own, version
+        notes.build(Source(ROOT, stated, "c0ffee", 0), tmp_path)
 
 
 class TestTheReleasesBefore:

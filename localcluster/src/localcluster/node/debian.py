@@ -1,10 +1,12 @@
 """The base of the images: a small Debian, of which nothing tells where and when it was made.
 
 Standing: under `images`, which puts the tree into its store. Holds: two trees of the same versions of Debian's packages
-have the same files, so what is built on them can be built again elsewhere, to the byte.
+have the same files, so what is built on them can be built again elsewhere, to the byte; no file of one lends its
+owner's rights.
 """
 
 import shutil
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,8 @@ _REMOVED: Final = (
     # Where this machine got the packages from.
     "etc/apt/sources.list",
 )
+# What starts as its owner or its group, whoever starts it: `su`, `passwd` and the like, which no image of ours runs.
+_LENT_RIGHTS: Final = stat.S_ISUID | stat.S_ISGID
 # debootstrap copies those of this machine. A node mounts a pod's own over them.
 _BLANK: Final = ("etc/hostname", "etc/resolv.conf")
 
@@ -31,7 +35,7 @@ def command(debootstrap: str, tree: Path, mirror: str | None) -> list[str]:
 
 
 def settle(tree: Path) -> None:
-    """Take out of a tree what depends on this machine or on this day."""
+    """Take out of a tree what depends on this machine or on this day, and what lends rights."""
     for name in _EMPTIED:
         mode = (tree / name).stat().st_mode & 0o7777
         shutil.rmtree(tree / name)
@@ -41,6 +45,11 @@ def settle(tree: Path) -> None:
         (tree / name).unlink(missing_ok=True)
     for name in _BLANK:
         (tree / name).write_text("")
+    for path in tree.rglob("*"):
+        mode = path.lstat().st_mode
+        # On a folder, what is made in it would get its group. A link has no mode of its own.
+        if mode & _LENT_RIGHTS and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & ~_LENT_RIGHTS)
     # Compiled modules hold the times of their sources. The images have their own, and Python's own image has none.
     for folder in [*tree.rglob("__pycache__")]:
         shutil.rmtree(folder)

@@ -36,7 +36,7 @@ _FOLDERS: Final = {"mcp-gateway": "sdk"}
 TAG: Final = "dev"
 
 # Raise it when the way of building changes in a manner that the inputs do not show.
-_RECIPE_VERSION: Final = 2
+_RECIPE_VERSION: Final = 3
 _BASE: Final = "localhost/bailiwick-base"
 # pip's settings that say where packages come from, and by whose word.
 _PIP_SETTINGS: Final = ("index-url", "extra-index-url", "trusted-host", "proxy", "timeout")
