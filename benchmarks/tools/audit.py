@@ -17,7 +17,7 @@ from benchmarks.rig.commandrun import COLUMNS, run_command
 from benchmarks.rig.plan import Plan
 from benchmarks.rig.results import NONE, Row, Section
 from benchmarks.rig.servers import Servers
-from benchmarks.tools import replay
+from benchmarks.tools import replay, shards
 from benchmarks.tools.cosign import WitnessedChain
 
 _LINES: Final = 1_000_000
@@ -50,6 +50,9 @@ def section(plan: Plan, servers: Servers) -> Section:  # noqa: ARG001 - as secti
     with tempfile.TemporaryDirectory(prefix="bailiwick-bench-replay-") as name:
         plan.progress.say(f"Deriving and replaying {count:,} decisions, and counting uses ...")
         made.rows += replay.rows(Path(name), count)
+    with tempfile.TemporaryDirectory(prefix="bailiwick-bench-shards-") as name:
+        plan.progress.say(f"Dividing {count:,} decisions of many processes ...")
+        made.rows += shards.rows(Path(name), count)
     made.rows += (tree, _chain(count // 5, plan.rounds))
     return made
 

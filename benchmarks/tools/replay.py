@@ -5,7 +5,7 @@ subjects, actions, resources and amounts.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -38,12 +38,12 @@ Object = dict[str, Any]
 
 def rows(folder: Path, count: int) -> Iterator[Row]:
     """Write a log of so many decisions, derive each of them again, replay it, count uses, and yield what each took."""
-    before, after = _policy(500), _policy(700)
-    for name, policy in (("before", before), ("after", after)):
-        (folder / f"{name}.json").write_text(json.dumps(policy), encoding="utf-8")
+    old, new = policy(500), policy(700)
+    for name, made in (("before", old), ("after", new)):
+        (folder / f"{name}.json").write_text(json.dumps(made), encoding="utf-8")
     log, chain = folder / "decisions.log", WitnessedChain()
     with log.open("wb") as file:
-        file.writelines(_lines(chain, before, count))
+        file.writelines(lines(chain, list(bodies(old)), count))
     policies = ("--policies", str(folder / "before.json"))
     words = ("audit", "verify", str(log), *chain.cosign(folder), *policies)
     yield run_command("verify, and derive every decision", words, count, "< 120 s, < 300 MB")
@@ -54,7 +54,8 @@ def rows(folder: Path, count: int) -> Iterator[Row]:
     yield run_command("unused", words, count, "< 180 s, < 300 MB", exits=1)
 
 
-def _policy(limit: int) -> Object:
+def policy(limit: int) -> Object:
+    """Return a policy of a shop, which lets refunds below a limit through."""
     subjects = [
         {"name": f"agent-{number}", "serviceAccount": {"namespace": "agents", "name": f"agent-{number}"}}
         for number in range(_ACCOUNTS)
@@ -76,13 +77,12 @@ def _policy(limit: int) -> Object:
     return {"apiVersion": "bailiwick.dev/v1alpha1", "kind": "EndpointPolicy", "metadata": metadata, "spec": spec}
 
 
-def _lines(chain: WitnessedChain, policy: Object, count: int) -> Iterator[bytes]:
-    """Yield the lines of a process that made so many decisions within a week."""
-    bodies = list(_bodies(policy))
+def lines(chain: WitnessedChain, made: Sequence[bytes], count: int) -> Iterator[bytes]:
+    """Yield the lines of a process that made so many decisions within a week, after the one that opens its log."""
     yield chain.opening(**engine_versions())
     moment, told = repr(float(_BEGAN)).encode(), _told(_BEGAN)
     for number in range(count):
-        body = bodies[number * 7 % len(bodies)]
+        body = made[number * 7 % len(made)]
         time = _BEGAN + number * _WEEK / count
         body = (
             body.replace(moment, repr(time).encode())
@@ -98,9 +98,9 @@ def _told(time: float) -> bytes:
     return f'"time":"{moment}"'.encode()
 
 
-def _bodies(policy: Object) -> Iterator[bytes]:
-    """Yield a record of each subject, action and amount."""
-    snapshot, lines = Snapshot.of([compile_object(policy)]), RecordLines(None)
+def bodies(stands: Object) -> Iterator[bytes]:
+    """Yield a record of each subject, action and amount, by the policy that stands."""
+    snapshot, record = Snapshot.of([compile_object(stands)]), RecordLines(None)
     endpoint = snapshot.endpoints["shop", "shop"]
     around = Circumstances(float(_BEGAN))
     agent = Party("serviceAccount", "", "")
@@ -117,7 +117,7 @@ def _bodies(policy: Object) -> Iterator[bytes]:
                     resource=Resource("order", _ID.decode(), {"amount": amount, "currency": "EUR"}),
                 )
                 verdict, passed = evaluate_hops(snapshot, made, (), around)
-                yield lines.line(
+                yield record.line(
                     made,
                     verdict,
                     endpoint,

@@ -25,6 +25,7 @@ APART_FROM_POINTS: Final = frozenset(
         "console.md",
         "coverage.md",
         "diff-policies.md",
+        "divide-logs.md",
         "gate-changes.md",
         "guards-on-disk.md",
         "identity-providers.md",

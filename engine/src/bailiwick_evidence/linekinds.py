@@ -29,3 +29,12 @@ OUTCOME: Final = "outcome"
 """What became of a call that was let through, as its enforcer reported it."""
 BESIDE_DECISIONS: Final = OF_CHAINS | OF_LEDGERS | {SHADOW, HISTORY, OUTCOME}
 """Lines that do not record a decision."""
+
+_KIND: Final = b'"kind"'
+_EVALUATION: Final = b'"kind":"evaluation"'
+_ESCAPED: Final = rb"\u"
+
+
+def is_plain_evaluation(line: bytes) -> bool:
+    """Tell, without parsing it, that a line is an evaluation or of no kind. False: it must be parsed to know."""
+    return line.count(_KIND) == 1 and _EVALUATION in line and _ESCAPED not in line

@@ -5,7 +5,10 @@ Holds: nothing is decided here; a log without a decision that counts is an error
 
 import sys
 import time
+from collections.abc import Sequence
+from typing import Final
 
+from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli import output
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace, refuse_stdin_twice
@@ -13,6 +16,9 @@ from bailiwick_cli.replay import view
 from bailiwick_cli.replay.gate import DEFAULT, ReplayGate
 from bailiwick_cli.replay.logreplay import LogReplay, candidate_of
 from bailiwick_cli.replay.tally import ReplayTally
+from bailiwick_cli.shards.logreplays import ReplayShare, ReplayTotals
+from bailiwick_cli.shards.shardfile import ShardWriter, read_share, share_of
+from bailiwick_cli.shards.shardjob import print_job
 from bailiwick_cli.sources.gitfiles import files_at
 from bailiwick_cli.verbs.logverbs import ReplayFlags, ReplayOutput
 from bailiwick_evidence.audit.claims import WitnessBook
@@ -28,40 +34,69 @@ from bailiwick_governance.records.logfiles import LogFiles
 from bailiwick_governance.sources.policies import files_of
 from bailiwick_governance.sources.policytexts import add_files, read_texts
 
-_HISTORY = b"history"
+VERB: Final = "replay"
+_HISTORY: Final = b"history"
 
 
 def run(options: ReplayFlags) -> int:
     """Replay and tell."""
-    gate = ReplayGate.parse(options.fail_on or DEFAULT)
+    if options.as_job is not None:
+        return print_job(options, options.files, VERB)
+    share = share_of(options)
+    words = tuple(options.fail_on or DEFAULT)
+    ReplayGate.parse(words)
     since = None if options.since is None else moment(options.since, "--since")
     _refuse(options)
     named = [one for name in options.candidate for one in files_of(name)]
+    before = _files_before(options)
+    contents = [file.content for _, file in (*named, *before)]
+    writer = None if share is None else ShardWriter(options, share, VERB, contents)
     # Rules over histories need the calls before, and a chain its first line, in files that may come in any order.
     counting = any(_HISTORY in file.content for _, file in named)
     files = LogFiles(
-        options.files, again=True, modified_since=moment_or_none(options.modified_since, "--modified-since")
+        options.files,
+        again=True,
+        modified_since=moment_or_none(options.modified_since, "--modified-since"),
+        hashed=share is not None,
     )
     began = time.monotonic()
-    whole = LogAudit(WitnessBook(()))
-    for _ in files.lines(whole, "Reading the ledger"):
-        pass
-    texts = _texts(options, whole)
+    whole = read_share(files, share, "Reading the ledger", writer)
+    texts = _texts(options, whole, before)
     candidate = candidate_of(named, texts, overlay=options.overlay)
     states = EndpointStates(texts, candidate, time.perf_counter_ns)
     book = ReplayBook(states)
-    replay, audit = LogReplay(book, candidate, since), LogAudit(WitnessBook(()))
+    replay, audit = LogReplay(book, candidate, since), LogAudit(WitnessBook(()), share=whole.share)
     if counting:
-        for line in files.lines(LogAudit(WitnessBook(())), "Counting calls"):
+        for line in files.lines(LogAudit(WitnessBook(()), share=whole.share), "Counting calls"):
             replay.count(line.text)
+        if writer is not None:
+            writer.check(files)
     for line in files.lines(audit, "Replaying decisions"):
-        # A log can grow between the readings, by a chain that the first one did not have.
-        replay.add(line.text, whole.chains.get(line.link.id, audit.chains[line.link.id]).opening)
-    replay.end(audit)
-    tally = replay.tally
-    _refuse_empty(tally, files)
+        if audit.judges(line.link.id):
+            # A log can grow between the readings, by a chain that the first one did not have.
+            opening = whole.opening_of(line.link.id) or audit.opening_of(line.link.id)
+            replay.add(line.text, opening, audit.lines)
+        else:
+            replay.learn(line.text)
+    replay.tally.unread(audit.torn_in_chains)
+    totals = ReplayTotals(audit.torn_apart + audit.unchained, audit.foreign - audit.unchained, words, files.names)
+    took = time.monotonic() - began
+    talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")
+    if writer is not None:
+        writer.check(files)
+        writer.write(totals, ReplayShare.from_tally(replay.tally))
+        return Exit.OK
+    return show(totals, replay.tally, options.output)
+
+
+def show(totals: ReplayTotals, tally: ReplayTally, form: ReplayOutput) -> int:
+    """Print a replay, and return the exit code. `tally`: of all chains. Raises `CliError` if nothing counts."""
+    tally.unread(totals.unread)
+    tally.foreign = totals.foreign
+    _refuse_empty(tally, totals.names)
+    gate = ReplayGate.parse(totals.fail_on)
     failures = list(gate.failures(tally))
-    match options.output:
+    match form:
         case ReplayOutput.JSON:
             sys.stdout.write(view.document(tally, failures))
         case ReplayOutput.MARKDOWN:
@@ -70,21 +105,24 @@ def run(options: ReplayFlags) -> int:
             sys.stdout.write(view.junit(tally, gate))
         case _:
             output.write(view.lines(tally, failures))
-    took = time.monotonic() - began
-    talk(f"{audit.lines} lines in {took:.1f} s; {book.evaluated} decisions were unlike any before")
     for hindrance, said in HINDRANCES.items():
         if tally.codes[not_replayable(hindrance).code]:
             talk(f"note: {hindrance}: {said}")
     return Exit.NO if failures else Exit.OK
 
 
-def _texts(options: ReplayFlags, audit: LogAudit) -> PolicyTexts:
-    """Return the texts of what decided. `audit`: of the log files."""
+def _files_before(options: ReplayFlags) -> list[tuple[str, File]]:
+    """Return the candidate's files as they were at the revision that the flags name. Raises `CliError`."""
+    if options.base is None:
+        return []
+    return [one for name in options.candidate for one in files_at(options.base, name)]
+
+
+def _texts(options: ReplayFlags, audit: LogAudit, before: list[tuple[str, File]]) -> PolicyTexts:
+    """Return the texts of what decided. `audit`: of the log files. `before`: files that may have decided too."""
     texts = texts_of_ledger(audit) if options.policies in {None, LEDGER} else read_texts(str(options.policies))
-    if options.base is not None:
-        count = sum(add_files(texts, files_at(options.base, name)) for name in options.candidate)
-        if not count:
-            raise CliError(f"the candidate's files have no EndpointPolicy at {options.base}")
+    if options.base is not None and not add_files(texts, before):
+        raise CliError(f"the candidate's files have no EndpointPolicy at {options.base}")
     return texts
 
 
@@ -96,9 +134,9 @@ def _refuse(options: ReplayFlags) -> None:
         raise CliError("standard input has no revision: name the files in the repository")
 
 
-def _refuse_empty(tally: ReplayTally, files: LogFiles) -> None:
+def _refuse_empty(tally: ReplayTally, logs: Sequence[str]) -> None:
     """Refuse a log of which nothing counts. Raises `CliError`."""
-    names = ", ".join(files.names)
+    names = ", ".join(logs)
     if not tally.total and not tally.elsewhere:
         raise CliError(f"{names}: no record of a decision")
     if not tally.total:

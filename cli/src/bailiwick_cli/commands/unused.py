@@ -12,6 +12,9 @@ from bailiwick_api.documents.policyfiles import File
 from bailiwick_cli import output, statefile
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.options import ReportOutput
+from bailiwick_cli.shards.logusages import UsageShare, UsageTotals
+from bailiwick_cli.shards.shardfile import ShardWriter, read_share, share_of
+from bailiwick_cli.shards.shardjob import print_job
 from bailiwick_cli.sources.inforce import read_policies
 from bailiwick_cli.verbs.logverbs import UnusedFlags
 from bailiwick_cli.views import usageview
@@ -27,43 +30,69 @@ from bailiwick_governance.records.derivations import texts_of_ledger
 from bailiwick_governance.records.logfiles import LogFiles
 from bailiwick_governance.sources.policysides import read_sides
 from bailiwick_governance.sources.policytexts import add_files
-from bailiwick_governance.usage.logusage import LogUsage
+from bailiwick_governance.usage.logusage import LogLoss, LogUsage
 from bailiwick_governance.usage.memory import UseMemory
 
+VERB: Final = "unused"
 _GAPS: Final = 100
 """A hundredth of the window may have no line of any chain."""
 
 
 def run(options: UnusedFlags) -> int:
     """Count and tell."""
+    if options.as_job is not None:
+        return print_job(options, options.files, VERB)
+    share = share_of(options)
     window = seconds(options.window, "--window")
     if window <= 0:
         raise CliError("--window: give how long a rule must be without a use, such as 90d")
+    if share is not None and options.state is not None:
+        raise CliError("--state makes the log of each run short: remove it, or --shards")
     named, namespace = read_policies(options, "unused")
+    writer = None if share is None else ShardWriter(options, share, VERB, [file.content for _, file in named])
     policies = _policies(named, namespace)
     scopes = _scopes(policies)
     memory = UseMemory() if options.state is None else statefile.read_memory(options.state)
     files = LogFiles(
-        options.files, again=True, modified_since=moment_or_none(options.modified_since, "--modified-since")
+        options.files,
+        again=True,
+        modified_since=moment_or_none(options.modified_since, "--modified-since"),
+        hashed=share is not None,
     )
-    first = LogAudit(WitnessBook(()))
-    for _ in files.lines(first, "Reading the ledger"):
-        pass
+    first = read_share(files, share, "Reading the ledger", writer)
     texts = texts_of_ledger(first)
     add_files(texts, named)
-    audit, usage = LogAudit(WitnessBook(())), LogUsage(memory, UseAttribution(texts), window / _GAPS)
+    audit = LogAudit(WitnessBook(()), share=first.share)
+    usage = LogUsage(memory, UseAttribution(texts), window / _GAPS)
     for line in files.lines(audit, "Counting uses"):
-        usage.add(line)
+        if audit.judges(line.link.id):
+            usage.add(line, audit.lines)
+        else:
+            usage.learn(line)
+    talk(f"{audit.lines} lines, {usage.counted} decisions counted")
+    notes = tuple(f"no rule reads history {history} of {place}" for place, history in unread_histories(policies))
+    unread = audit.torn_apart + audit.unchained
+    totals = UsageTotals(window, window / _GAPS, scopes, unread, audit.count_of_chains(), notes)
+    if writer is not None:
+        writer.check(files)
+        writer.write(totals, UsageShare.from_usage(usage, audit))
+        return Exit.OK
     losses = usage.end(audit)
     if memory.covered is None:
         raise CliError(f"{', '.join(files.names)}: no line of a chain, and nothing is remembered")
-    begin = memory.covered - window
-    missing = tuple(dict.fromkeys(loss.said for loss in losses if loss.until >= begin))
-    lines = tuple(_scope_line(scope, memory, begin) for scope in sorted(scopes))
-    report = usageview.UsageReport(lines, begin, memory.covered, missing)
     if options.state is not None:
         statefile.write(options.state, memory)
-    match options.output:
+    return show(totals, memory, losses, options.output)
+
+
+def show(totals: UsageTotals, memory: UseMemory, losses: Iterable[LogLoss], form: ReportOutput) -> int:
+    """Print what was used, and return the exit code."""
+    covered = memory.covered or 0.0
+    begin = covered - totals.window
+    missing = tuple(dict.fromkeys(loss.said for loss in losses if loss.until >= begin))
+    lines = tuple(_scope_line(scope, memory, begin) for scope in totals.scopes)
+    report = usageview.UsageReport(lines, begin, covered, missing)
+    match form:
         case ReportOutput.JSON:
             sys.stdout.write(usageview.document(report))
         case ReportOutput.MARKDOWN:
@@ -71,9 +100,8 @@ def run(options: UnusedFlags) -> int:
         case _:
             output.Table(usageview.HEADERS).add(list(usageview.rows(report)))
             output.write([[(report.headline, "bold")]])
-    talk(f"{audit.lines} lines, {usage.counted} decisions counted")
-    for place, history in unread_histories(policies):
-        talk(f"note: no rule reads history {history} of {place}")
+    for note in totals.notes:
+        talk(f"note: {note}")
     for said in missing:
         talk(f"note: the log is not whole, so nothing counts as unused for now: {said}")
     return Exit.NO if report.count(ScopeState.UNUSED) else Exit.OK
@@ -114,9 +142,9 @@ def _policies(named: list[tuple[str, File]], namespace: str | None) -> list[Comp
     return here
 
 
-def _scopes(policies: Iterable[CompiledPolicy]) -> frozenset[RuleScope]:
-    """Return the scopes of these policies. Raises `CliError`."""
+def _scopes(policies: Iterable[CompiledPolicy]) -> tuple[RuleScope, ...]:
+    """Return the scopes of these policies, in order. Raises `CliError`."""
     found = frozenset(scope for policy in policies for scope in scopes_of(policy))
     if not found:
         raise CliError("no rule of the policies lets a call through: nothing can be unused")
-    return found
+    return tuple(sorted(found))

@@ -11,10 +11,9 @@ from bailiwick_cli.errors import CliError
 from bailiwick_cli.replay.tally import ReplayTally
 from bailiwick_engine.policy.model import CompiledPolicy
 from bailiwick_evidence.audit.lines import parse_line
-from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_evidence.derive.versions import engine_versions
-from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
+from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH, is_plain_evaluation
 from bailiwick_evidence.replay.candidate import Candidate, CandidatePolicy
 from bailiwick_evidence.replay.outcomes import Hindrance, ReplayOutcome, not_replayable
 from bailiwick_evidence.replay.projections import ReplayBook
@@ -40,22 +39,22 @@ class LogReplay:
         elif record.get("kind") in DECISIONS:
             self._book.count(record)
 
-    def add(self, text: bytes, opening: Mapping[str, Any] | None) -> None:
-        """Take a line of a chain. `opening`: the chain's first line, where it is known."""
+    def learn(self, text: bytes) -> None:
+        """Take a line that is replayed elsewhere, of which only lists of policies are wanted."""
+        if not is_plain_evaluation(text) and (record := parse_line(text)).get("kind") == POLICY_LIST:
+            self._book.learn(record)
+
+    def add(self, text: bytes, opening: Mapping[str, Any] | None, order: int) -> None:
+        """Take a line of a chain. `opening`: the chain's first line, where it is known. `order`: the line's number."""
         record = parse_line(text)
         kind = record.get("kind")
         if kind in DECISIONS or kind == SEARCH:
             if not self._before(record):
-                self._count(record, self._outcome(record, opening))
+                self._count(record, self._outcome(record, opening), order)
         elif kind == POLICY_LIST:
             self._book.learn(record)
         elif kind not in BESIDE_DECISIONS:
             self.tally.unread(1)
-
-    def end(self, audit: LogAudit) -> None:
-        """Take what the reading of the files could not make lines of."""
-        self.tally.unread(audit.torn + audit.unchained)
-        self.tally.foreign = audit.foreign - audit.unchained
 
     def _before(self, record: Mapping[str, Any]) -> bool:
         now = record.get("now")
@@ -73,11 +72,11 @@ class LogReplay:
         # Where anybody may ask, the policies alone do not decide.
         return not_replayable(Hindrance.STATE) if in_development(opening) else found
 
-    def _count(self, record: Mapping[str, Any], outcome: ReplayOutcome | None) -> None:
+    def _count(self, record: Mapping[str, Any], outcome: ReplayOutcome | None, order: int) -> None:
         if outcome is None:
             self.tally.elsewhere += 1
         else:
-            self.tally.add(record, outcome)
+            self.tally.add(record, outcome, order)
 
 
 def candidate_of(files: Named, texts: PolicyTexts, *, overlay: bool) -> Candidate:

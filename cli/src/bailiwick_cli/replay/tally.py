@@ -16,7 +16,7 @@ from bailiwick_evidence.replay.outcomes import FLIPS, Hindrance, ReplayClass, Re
 
 SAMPLES: Final = 3
 MOST_GROUPS: Final = 20_000
-_MOST_DAYS: Final = 20_000
+MOST_DAYS: Final = 20_000
 _OTHERS: Final = "(others)"
 _ASKS: Final = frozenset({ReplayClass.ALLOW_APPROVAL, ReplayClass.DENY_APPROVAL})
 _COUNTED: Final = frozenset(FLIPS.values()) | {ReplayClass.UNCHANGED}
@@ -31,13 +31,14 @@ class ReplayGroup(NamedTuple):
 
 
 class ReplaySample(NamedTuple):
-    """One record with what either side says of it."""
+    """One record with what either side says of it. `order`: the number of its line among all lines that were read."""
 
     evaluation_id: str
     time: str
     resource: str
     old: ReplaySide | None
     news: tuple[ReplaySide, ...]
+    order: int = 0
 
 
 @dataclass(slots=True)
@@ -97,14 +98,36 @@ class ReplayTally:
         if count:
             self.codes[not_replayable(Hindrance.UNREADABLE).code] += count
 
-    def add(self, record: Mapping[str, Any], outcome: ReplayOutcome) -> None:
-        """Count a record."""
+    @property
+    def overflowed(self) -> bool:
+        """Whether there was no room for all groups or days, so that it depends on the order which of them are here."""
+        return any(group.subject == _OTHERS for group in self.groups) or (_OTHERS, _OTHERS) in self.asked
+
+    def join(self, other: "ReplayTally") -> None:
+        """Add what another process counted, of other chains. Its samples are put in the order of the lines."""
+        self.codes.update(other.codes)
+        self.groups.update(other.groups)
+        self.may.update(other.may)
+        self.asked.update(other.asked)
+        for group, kinds in other.possible.items():
+            self.possible[group] = self.possible.get(group, frozenset()) | kinds
+        for group, samples in other.samples.items():
+            both = sorted([*self.samples.get(group, ()), *samples], key=lambda one: one.order)
+            self.samples[group] = both[:SAMPLES]
+        self.elsewhere += other.elsewhere
+        self.others += other.others
+        self.old_ns += other.old_ns
+        self.new_ns += other.new_ns
+        self._span(other.first)
+        self._span(other.last)
+
+    def add(self, record: Mapping[str, Any], outcome: ReplayOutcome, order: int = 0) -> None:
+        """Count a record. `order`: the number of its line."""
         code = outcome.code
         self.codes[code] += 1
         now = record.get("now")
         if isinstance(now, float | int):
-            self.first = now if self.first is None or now < self.first else self.first
-            self.last = now if self.last is None or now > self.last else self.last
+            self._span(now)
         self.old_ns += outcome.old_ns
         self.new_ns += outcome.new_ns
         group = ReplayGroup(_subject(record), str(record.get("action")), code)
@@ -120,21 +143,26 @@ class ReplayTally:
             self._ask(datetime.fromtimestamp(now, UTC).date().isoformat(), outcome.news[0].steps)
         kept = self.samples.setdefault(group, [])
         if len(kept) < SAMPLES:
-            kept.append(_sample(record, outcome))
+            kept.append(_sample(record, outcome, order))
+
+    def _span(self, now: float | None) -> None:
+        if now is not None:
+            self.first = now if self.first is None or now < self.first else self.first
+            self.last = now if self.last is None or now > self.last else self.last
 
     def _ask(self, day: str, steps: tuple[str, ...]) -> None:
         for step in steps:
             key = (day, step)
-            if key not in self.asked and len(self.asked) >= _MOST_DAYS:
+            if key not in self.asked and len(self.asked) >= MOST_DAYS:
                 key = (_OTHERS, _OTHERS)
             self.asked[key] += 1
 
 
-def _sample(record: Mapping[str, Any], outcome: ReplayOutcome) -> ReplaySample:
+def _sample(record: Mapping[str, Any], outcome: ReplayOutcome, order: int) -> ReplaySample:
     resource = record.get("resource")
     named = f"{resource.get('type')}/{resource.get('id')}" if isinstance(resource, dict) else ""
     said = (str(record.get("evaluation_id")), str(record.get("time")), named)
-    return ReplaySample(*said, outcome.old, outcome.news)
+    return ReplaySample(*said, outcome.old, outcome.news, order)
 
 
 def _subject(record: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ Holds: this is on the way of `--help`, so it imports nothing but typer.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
@@ -17,6 +18,7 @@ from bailiwick_cli.options import (
     PasskeyOriginOption,
     ReviewersInstallationOption,
 )
+from bailiwick_cli.verbs.shardflags import ShardFlags
 
 _FILES: Final = typer.Argument(metavar="FILE...", help=LOG_HELP)
 
@@ -50,7 +52,7 @@ _WITNESS: Final = typer.Option(
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyFlags(Flags):
+class VerifyFlags(ShardFlags):
     r"""Verify that the decision log is intact.
 
     Says of each chain whether it is intact, and what was removed or changed. Files may be rotated, cut anywhere,
@@ -63,6 +65,8 @@ class VerifyFlags(Flags):
       zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
           --witness-key witness.vkey -o json
       kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey
+      kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey \
+          --shards 8 --shard 0 > shard-0.json
     """
 
     files: Annotated[list[str], _FILES]
@@ -112,6 +116,32 @@ class VerifyFlags(Flags):
     ] = None
     modified_since: ModifiedSinceOption = None
     output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
+
+
+class MergeOutput(StrEnum):
+    """How a sum of shards is printed: as the command that was divided prints it."""
+
+    TABLE = "table"
+    JSON = "json"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeFlags(Flags):
+    """Add up the shards of a divided command.
+
+    Prints what one process would have printed of the whole log, and exits with the code of the divided command: `audit
+    verify`, `replay` or `unused`. Exits 2 if a shard is missing, there twice, cut, or of another log, command, option
+    or version. A file may also be the log of a pod: what the command said on stderr is passed over.
+
+    Examples:
+      kubectl bailiwick audit merge shard-*.json
+      kubectl bailiwick audit merge shard-*.json -o json
+    """
+
+    files: Annotated[list[str], typer.Argument(metavar="SHARD...", help="What each shard printed. - is stdin.")]
+    output: Annotated[MergeOutput, typer.Option("--output", "-o", help="Output format.")] = MergeOutput.TABLE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bailiwick_cli.options import Flags, LogArgument, ModifiedSinceOption, ReportOutput
+from bailiwick_cli.verbs.shardflags import ShardFlags
 from bailiwick_governance.suggestion.unusedrules import UnusedRules
 
 
@@ -48,7 +49,7 @@ class InForceFlags(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReplayFlags(Flags):
+class ReplayFlags(ShardFlags):
     """Decide the calls of a log again, under other policies.
 
     The engine decides each recorded call again: first by the policies that decided it, then by the candidate. A record
@@ -110,7 +111,7 @@ class ReplayFlags(Flags):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnusedFlags(InForceFlags):
+class UnusedFlags(InForceFlags, ShardFlags):
     """Show which rules were used, for whom, and which were not.
 
     A use is a call that a rule allowed, or that an approval let through. A rule that was not there for all of the

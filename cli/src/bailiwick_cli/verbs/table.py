@@ -68,6 +68,7 @@ GROUPS: Final = {
     "audit": VerbTable(
         {
             "verify": "auditverbs.VerifyFlags",
+            "merge": "auditverbs.MergeFlags",
             "checkpoint": "auditverbs.CheckpointFlags",
             "leaves": "auditverbs.LeavesFlags",
             "prove": "auditverbs.ProveFlags",

@@ -21,7 +21,8 @@ NOTHING: Final = b""
 BRIEF_LINES: Final = 1_000
 """A chain with more lines is never taken for a short one, whatever its times say."""
 
-_BEGINNING: Final = 256
+BEGINNING: Final = 256
+"""So much of a line is kept to read its time."""
 _TIME: Final = re.compile(rb'"time":"([0-9T:.+Z-]{19,40})"')
 
 
@@ -83,12 +84,12 @@ class ChainTable:
     @property
     def start_time(self) -> float | None:
         """When the first line was written, by its own time, in seconds since the epoch."""
-        return _time(self.oldest)
+        return line_time(self.oldest)
 
     @property
     def end_time(self) -> float | None:
         """When the line with the highest number was written, by its own time."""
-        return _time(self.newest)
+        return line_time(self.newest)
 
     @property
     def lifetime(self) -> float | None:
@@ -110,13 +111,13 @@ class ChainTable:
             self._add_again(seq, held, OtherLine(leaf, prev), line)
             return False
         if not self.leaves.count or seq >= self.leaves.size:
-            self.newest = line[:_BEGINNING]
+            self.newest = line[:BEGINNING]
         if seq == 0:
-            self.oldest = line[:_BEGINNING]
+            self.oldest = line[:BEGINNING]
         self.leaves.set(seq, leaf)
         if self.leaves.count > BRIEF_LINES:
             self._times.clear()
-        elif (moment := _time(line[:_BEGINNING])) is not None:
+        elif (moment := line_time(line[:BEGINNING])) is not None:
             self._times[seq] = moment
         before, expected = self._last
         if before != seq - 1:
@@ -222,7 +223,8 @@ class ChainTable:
                 self.others[seq] = others[1:]
 
 
-def _time(line: bytes) -> float | None:
+def line_time(line: bytes) -> float | None:
+    """Return when a line was written, by its own time near its beginning, in seconds since the epoch."""
     found = _TIME.search(line)
     moment = None if found is None else times.parse_time(found[1].decode())
     return None if moment is None else moment.timestamp()

@@ -84,6 +84,15 @@ class WitnessBook:
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
         self._held: dict[str, list[HeldCheckpoint]] = {}
 
+    def copy(self) -> "WitnessBook":
+        """Return a book with the same checkpoints, to which others can be added."""
+        made = WitnessBook(self.keys, self.quorum)
+        made.refused = self.refused
+        made.contradictions, made.strangers = dict(self.contradictions), dict(self.strangers)
+        made._claims = {chain: dict(claims) for chain, claims in self._claims.items()}
+        made._held = {chain: list(held) for chain, held in self._held.items()}
+        return made
+
     def add(self, shown: ShownCheckpoint) -> None:
         """Add a checkpoint if a witness cosigned it."""
         claim = self._keep_claim(shown.note, shown.pod)
@@ -163,6 +172,11 @@ class WitnessBook:
     def checkpoints_held_of(self, chain: str) -> list[HeldCheckpoint]:
         """Return the checkpoints of a chain in lines of other chains."""
         return self._held.get(chain, [])
+
+    @property
+    def chains(self) -> frozenset[str]:
+        """Every chain of which there is a checkpoint that a witness cosigned."""
+        return frozenset(self._claims)
 
     @property
     def witnessed_chains(self) -> frozenset[str]:

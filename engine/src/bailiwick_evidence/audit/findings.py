@@ -111,6 +111,10 @@ class ChainReport:
         """Whether a person must look at the chain."""
         return any(found.bad for found in self.findings)
 
+    def rank(self) -> tuple[bool, float, str]:
+        """Return by what reports are ordered: what is bad first, then by time."""
+        return not self.bad, self.began or 0.0, self.chain
+
     @property
     def whole(self) -> bool:
         """Whether a witness saw all of it, to its end: a line that is added or removed later is noticed."""

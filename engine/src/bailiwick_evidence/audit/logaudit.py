@@ -1,13 +1,15 @@
 """The audit of a set of files: it reads the lines of all chains and reports on each chain.
 
 Standing: the top of the audit, which the command line and tests use. Holds: one pass, in any order; only lines that
-open or close a chain, and those of a ledger, are parsed.
+open or close a chain, and those of a ledger, are parsed. What is judged of a share of the chains is what would be
+judged of them among all.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from bailiwick_evidence.audit.chainshares import WHOLE, ChainOutline, ChainShare
 from bailiwick_evidence.audit.chaintable import ChainTable
 from bailiwick_evidence.audit.claims import HeadClaim, RootClaim, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode
@@ -28,24 +30,41 @@ class LogAudit:
     """Reads files and judges their chains. `book` has the checkpoints from other sources.
 
     `kept`: by chain, leaf hashes of lines that may have been removed.
+    `share`: the chains that are judged. The others are in `outlines`, unless the share keeps them too.
     `policies` and `grants` are the members of a ledger's lines, by digest and by `namespace/name`.
     """
 
-    def __init__(self, book: WitnessBook, kept: Mapping[str, LeafTable] | None = None) -> None:
+    def __init__(
+        self, book: WitnessBook, kept: Mapping[str, LeafTable] | None = None, share: ChainShare = WHOLE
+    ) -> None:
         self.book = book
+        self.share = share
         self._kept = kept or {}
         self.chains: dict[str, ChainTable] = {}
+        self.outlines: dict[str, ChainOutline] = {}
         self.policies: dict[str, Mapping[str, Any]] = {}
         self.grants: dict[str, Mapping[str, Any]] = {}
         self.lines = 0
         self._reader = LineReader()
         self._heads: list[HeadClaim] = []
+        self._joined: set[str] = set()
+        self._owned: dict[str, bool] = {}
         self._witnessed: dict[str, int] = {}
 
     @property
     def torn(self) -> int:
         """How many lines were cut off."""
-        return self._reader.torn + sum(log.torn for log in self.chains.values())
+        return self.torn_apart + self.torn_in_chains
+
+    @property
+    def torn_apart(self) -> int:
+        """How many of them were found to be so by themselves, whichever chain they are of."""
+        return self._reader.torn
+
+    @property
+    def torn_in_chains(self) -> int:
+        """How many of them are beginnings of other lines of the chains that are judged."""
+        return sum(log.torn for name, log in self.chains.items() if self.share.owns(name))
 
     @property
     def foreign(self) -> int:
@@ -69,7 +88,39 @@ class LogAudit:
         """Take the end of all files."""
         return self._take_lines(self._reader.finish(self._fits, self._doubt))
 
+    def judges(self, chain: str) -> bool:
+        """Tell whether a chain is in the share that is judged. It is called for each line."""
+        found = self._owned.get(chain)
+        if found is None:
+            found = self._owned[chain] = self.share.owns(chain)
+        return found
+
+    def opening_of(self, chain: str) -> Mapping[str, Any] | None:
+        """Return the first line of a chain, parsed; None if it is not here."""
+        log = self.chains.get(chain) or self.outlines.get(chain)
+        return None if log is None else log.opening
+
+    @property
+    def lacking(self) -> frozenset[str]:
+        """The chains that the share must also keep: then read all again. Without them it cannot be judged.
+
+        Lines that were cut are joined by the lines beside them, and a chain that vouches for another must be witnessed.
+        """
+        wanted = {claim.by for claim in self._heads if self.share.owns(claim.chain) and self.book.claims_of(claim.by)}
+        if self.book.quorum > 1:
+            own = filter(self.share.owns, self.chains)
+            wanted |= {one.by for name in own for one in self.book.checkpoints_held_of(name)}
+        return frozenset(name for name in wanted | self._joined if not self.share.keeps(name))
+
+    def count_of_chains(self, since: float | None = None) -> int:
+        """Return how many reports all shares have together."""
+        outside = sum(name not in self.chains for name in self.outlines)
+        return len(self.chains) + outside + sum(1 for _ in self._gone(since))
+
     def _fits(self, line: ChainLine) -> bool | None:
+        if not self.share.keeps(line.link.id):
+            self._joined.add(line.link.id)
+            return False
         log = self.chains.get(line.link.id)
         return None if log is None else log.fits(line.link, line.text)
 
@@ -86,12 +137,20 @@ class LogAudit:
             heads.setdefault(claim.chain, []).append(claim)
         for name, log in self.chains.items():
             log.strays = self._reader.strays[name]
-        ends = [log.end_time for log in self.chains.values()]
+        ends = [log.end_time for log in self.chains.values()] + [log.end_time for log in self.outlines.values()]
         newest = max((time for time in (*ends, self.book.newest) if time is not None), default=None)
-        found = [self._report(log, heads.get(name, ()), newest) for name, log in self.chains.items()]
-        gone = [self.book.claims_of(name) for name in sorted(self.book.witnessed_chains - self.chains.keys())]
-        found += [self._report_missing(roots, heads) for roots in gone if since is None or roots[-1].time >= since]
-        return sorted(found, key=lambda report: (not report.bad, report.began or 0.0, report.chain))
+        judged = [(name, self._report(log, heads.get(name, ()), newest)) for name, log in self.chains.items()]
+        found = [report for name, report in judged if self.share.owns(name)]
+        gone = [roots for roots in self._gone(since) if self.share.owns(roots[0].chain)]
+        found += [self._report_missing(roots, heads) for roots in gone]
+        return sorted(found, key=ChainReport.rank)
+
+    def _gone(self, since: float | None) -> Iterator[list[RootClaim]]:
+        """Yield the checkpoints of each chain that a witness has seen since this time, and of which no line is here."""
+        for name in sorted(self.book.witnessed_chains - self.chains.keys() - self.outlines.keys()):
+            roots = self.book.claims_of(name)
+            if since is None or roots[-1].time >= since:
+                yield roots
 
     def _report_missing(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:
         """Judge a chain without lines, by its kept leaves."""
@@ -127,7 +186,7 @@ class LogAudit:
         holders = {claim.by for claim in self._heads}
         if self.book.quorum > 1:
             holders |= {held.by for name in self.chains for held in self.book.checkpoints_held_of(name)}
-        return holders
+        return holders & self.chains.keys()
 
     def _witnessed_size(self, chain: str) -> int:
         return witnessed_size(self.chains[chain], self.book.claims_of(chain), self.book.quorum)
@@ -137,13 +196,13 @@ class LogAudit:
         return seq < self._witnessed.get(chain, 0)
 
     def _take_lines(self, lines: Iterator[ChainLine]) -> Iterator[ChainLine]:
-        chains = self.chains
+        chains, outlines = self.chains, self.outlines
         for line in lines:
             self.lines += 1
             link, text = line
-            log = chains.get(link.id)
+            log: ChainTable | ChainOutline | None = chains.get(link.id)
             if log is None:
-                log = chains[link.id] = ChainTable(link.id)
+                log = outlines.get(link.id) or self._begin(link.id)
             if log.add(link, text):
                 at = text.find(_KIND, 0, _WITHIN) + len(_KIND)
                 kind = text[at : text.find(b'"', at)]
@@ -151,22 +210,32 @@ class LogAudit:
                     self._take_own_claims(log, line, kind.decode())
                 yield line
 
-    def _take_own_claims(self, log: ChainTable, line: ChainLine, kind: str) -> None:
+    def _begin(self, chain: str) -> ChainTable | ChainOutline:
+        """Return what is kept from now on of a chain."""
+        if not self.share.keeps(chain):
+            return self.outlines.setdefault(chain, ChainOutline())
+        return self.chains.setdefault(chain, ChainTable(chain))
+
+    def _take_own_claims(self, log: ChainTable | ChainOutline, line: ChainLine, kind: str) -> None:
         """Take the claims of a line about its own chain."""
         members = parse_line(line.text)
         if members.get("kind") != kind:
             return
         if kind == "open" and line.link.seq == 0:
             log.opening = members
-            self._head(members.get("previous"), log)
+            self._head(members.get("previous"), line.link.id)
         elif kind == "close":
-            log.closing, log.closed = members, line.link.seq
+            if isinstance(log, ChainTable):
+                log.closing, log.closed = members, line.link.seq
         elif kind == "hash":
-            log.hashed[line.link.seq] = str(members.get("sha256"))
+            if isinstance(log, ChainTable):
+                log.hashed[line.link.seq] = str(members.get("sha256"))
         else:
             self._take_other_claims(log, line, members, kind)
 
-    def _take_other_claims(self, log: ChainTable, line: ChainLine, members: Mapping[str, Any], kind: str) -> None:
+    def _take_other_claims(
+        self, log: ChainTable | ChainOutline, line: ChainLine, members: Mapping[str, Any], kind: str
+    ) -> None:
         """Take the claims of a line about other chains, policies and grants."""
         note, digest = members.get("note"), members.get("digest")
         if kind == "checkpoint" and isinstance(note, str):
@@ -174,20 +243,20 @@ class LogAudit:
             self.book.add(ShownCheckpoint(note, pod if isinstance(pod, str) else None))
         elif kind == "ledger" and isinstance(note, str):
             log.polled = True
-            self.book.add_of_line(note, log.id, line.link.seq)
+            self.book.add_of_line(note, line.link.id, line.link.seq)
         elif kind == "policy" and isinstance(digest, str):
             self.policies[digest] = members
         elif kind == "grant":
             self.grants[f"{members.get('namespace')}/{members.get('name')}"] = members
 
-    def _head(self, previous: object, log: ChainTable) -> None:
+    def _head(self, previous: object, by: str) -> None:
         """Take the claim of a chain's first line about the previous chain in its file."""
         if not isinstance(previous, Mapping):
             return
         chain, seq, head = previous.get("id"), previous.get("seq"), previous.get("head")
         held = hash_of(head) if isinstance(head, str) else None
-        if isinstance(chain, str) and isinstance(seq, int) and seq >= 0 and held is not None and chain != log.id:
-            self._heads.append(HeadClaim(chain, seq + 1, held, log.id))
+        if isinstance(chain, str) and isinstance(seq, int) and seq >= 0 and held is not None and chain != by:
+            self._heads.append(HeadClaim(chain, seq + 1, held, by))
 
 
 def known_upto(reports: Sequence[ChainReport]) -> int | None:

@@ -53,7 +53,9 @@ class UseAttribution:
         grant = record.get("grant")
         rules = grant.get("rules") if isinstance(grant, dict) else None
         told = [record.get(member) for member in ("endpoint", "subject", "policy", "policies", "policies_digest")]
-        key = orjson.dumps([*told, rules])
+        # A list of policies can come after a record that names it: what was not known then is known from there on.
+        listed = isinstance(told[-1], str) and self.texts.find_list(told[-1]) is not None
+        key = orjson.dumps([*told, rules, listed])
         if key not in self._uses:
             if len(self._uses) >= _MOST_KEPT:
                 self._uses.clear()

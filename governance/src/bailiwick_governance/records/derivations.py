@@ -31,7 +31,8 @@ LEDGER: Final = "ledger"
 DEVELOPMENT: Final = "development"
 # What both sentences name.
 _OF_A_VERDICT: Final = frozenset({"reason", "policy"})
-_RETRACED: Final = 20
+RETRACED: Final = 20
+"""Of so many contradicted records it is said how their verdict came."""
 _NAMED: Final = b'"evaluation_id":'
 _LISTS: Final = f'"kind":"{POLICY_LIST}"'.encode()
 
@@ -46,11 +47,15 @@ _SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ContradictedRecord:
-    """A record that the engine contradicts: its place, and what both say. `retrace` of the first ones: how it came."""
+    """A record that the engine contradicts: its place, and what both say. `retrace` of the first ones: how it came.
+
+    `order`: the number of its line among all lines that were read.
+    """
 
     place: str
     said: str
     retrace: Retrace | None
+    order: int = 0
 
 
 class DerivedRecords:
@@ -66,9 +71,13 @@ class DerivedRecords:
         """Return none yet; the texts are those of the ledger that was read, or of files. Raises `UserError`."""
         return cls(_texts(source, audit))
 
-    def add(self, log: ChainTable, line: ChainLine) -> Mapping[str, CompiledHistory] | None:
+    def add(
+        self, opening: Mapping[str, Any] | None, line: ChainLine, order: int, *, counts: bool = True
+    ) -> Mapping[str, CompiledHistory] | None:
         """Derive a line, if it is the record of a decision.
 
+        `opening`: the first line of its chain. `order`: its number among all lines. `counts`: False for a line of which
+        only the lists and histories are wanted, since it is counted elsewhere.
         Returns the histories of its endpoint then, by name; None if they are not known.
         """
         record = parse_line(line.text)
@@ -76,16 +85,17 @@ class DerivedRecords:
         kind = record.get("kind")
         if kind == POLICY_LIST:
             self._texts.add_list(record)
-        elif kind in DECISIONS and in_development(log.opening):
+        elif kind in DECISIONS and in_development(opening):
             # Where anybody may ask, the policies alone do not decide.
-            self.counts[f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] += 1
+            self.counts.update([f"{DerivationClass.UNDERIVABLE}:{DEVELOPMENT}"] if counts else ())
         elif kind in DECISIONS:
-            found, retrace = retrace_record(record, self._texts, versions_of(log.opening))
-            self.counts[found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"] += 1
-            if found.kind is DerivationClass.CONTRADICTED:
-                kept = retrace if len(self.contradicted) < _RETRACED else None
+            found, retrace = retrace_record(record, self._texts, versions_of(opening))
+            code = found.kind.value if found.obstacle is None else f"{found.kind}:{found.obstacle}"
+            self.counts.update([code] if counts else ())
+            if counts and found.kind is DerivationClass.CONTRADICTED:
+                kept = retrace if len(self.contradicted) < RETRACED else None
                 place = f"{line.link.id} {line.link.seq}"
-                self.contradicted.append(ContradictedRecord(place, _sentence(record, found), kept))
+                self.contradicted.append(ContradictedRecord(place, _sentence(record, found), kept, order))
         endpoint = None if retrace is None else retrace.endpoint
         return None if endpoint is None else {one.name: one for one in endpoint.histories}
 

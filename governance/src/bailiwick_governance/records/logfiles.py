@@ -6,6 +6,7 @@ read to its end is an error.
 """
 
 import contextlib
+import hashlib
 import itertools
 import shutil
 import sys
@@ -67,8 +68,8 @@ class LogFiles:
     """Files and objects by the names that were given, in that order. They can be read more than once if `again`.
 
     `heard` is called with each number of bytes that were read, in place of the terminal; it may raise.
-    `modified_since`: leave out objects that their store took earlier, in seconds since the epoch. Raises `UserError`
-    if a URL names nothing that can be read.
+    `modified_since`: leave out objects that their store took earlier, in seconds since the epoch. `hashed`: compute
+    the digest of what is read. Raises `UserError` if a URL names nothing that can be read.
     """
 
     def __init__(
@@ -78,10 +79,13 @@ class LogFiles:
         again: bool = False,
         heard: Callable[[int], None] | None = None,
         modified_since: float | None = None,
+        hashed: bool = False,
     ) -> None:
         self.names = tuple(dict.fromkeys(names))
         self._again = again
         self._heard = heard
+        self._hashed = hashed
+        self._digests: list[bytes] = []
         self._kept: IO[bytes] | None = None
         # By what they are called: a name may lie below another one.
         self._places = {_name(place): place for name in self.names for place in places_of(name)}
@@ -91,6 +95,7 @@ class LogFiles:
 
     def lines(self, audit: LogAudit, doing: str) -> Iterator[ChainLine]:
         """Give all of them to an audit, and yield each new line of a chain. Raises `UserError`."""
+        self._digests = []
         with self._progress() as progress:
             task = progress.add_task(doing, total=self._total or None)
             for name in self._places:
@@ -129,6 +134,11 @@ class LogFiles:
                     yield name, number + 1, rest
 
     @property
+    def digest(self) -> str:
+        """The SHA-256 of what `lines` read last: of the content of each file, in their order, whatever their names."""
+        return hashlib.sha256(b"".join(self._digests)).hexdigest()
+
+    @property
     def total(self) -> int:
         """How many bytes they have, as they are stored, as far as that is known."""
         return self._total
@@ -158,12 +168,16 @@ class LogFiles:
         """Yield what is in a file, in pieces, and what tells how far it was read."""
         try:
             with self._raw(self._places[name]) as raw:
-                first = raw.read(_PIECE)
-                pieces = itertools.chain([first], iter(lambda: raw.read(_PIECE), b""))
+                content = hashlib.sha256() if self._hashed else None
+                read = raw.read if content is None else _hashing(raw.read, content.update)
+                first = read(_PIECE)
+                pieces = itertools.chain([first], iter(lambda: read(_PIECE), b""))
                 unpacked = _unpack(name, pieces) if first.startswith(_MAGIC) else pieces
                 warnings = _FileWarnings(name)
                 yield unwrap_lines(unpacked, warnings.add), raw.position
                 warnings.end()
+                if content is not None:
+                    self._digests.append(content.digest())
         except OSError as error:
             raise UserError(f"{name} cannot be read: {error.strerror or error}") from error
 
@@ -206,6 +220,17 @@ def _unpack(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
         return
     if not unpacking.eof:
         talk(f"warning: {name} ends in the middle of its gzip data: read as far as possible")
+
+
+def _hashing(read: Callable[[int], bytes], update: Callable[[bytes], None]) -> Callable[[int], bytes]:
+    """Return what reads likewise, and gives each piece to a hash."""
+
+    def reading(size: int) -> bytes:
+        piece = read(size)
+        update(piece)
+        return piece
+
+    return reading
 
 
 def _name(place: LogPlace) -> str:

@@ -96,7 +96,7 @@ def report_on(request: SuggestionRequest, reading: LogReading) -> SuggestionRepo
     audit, lines = reading("Counting uses")
     usage = LogUsage(memory, attribution, (window.end - window.begin) / _GAPS, evidence)
     for line in lines:
-        usage.add(line)
+        usage.add(line, audit.lines)
     losses = usage.end(audit)
     _refuse_empty(evidence, attribution, policies)
 

@@ -4,16 +4,16 @@ Standing: under the command. Holds: what is missing of a log, and what is not kn
 that nothing is found unused for it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from bailiwick_evidence.audit.findings import FindingCode, LogFinding
 from bailiwick_evidence.audit.lines import ChainLine, parse_line
 from bailiwick_evidence.audit.logaudit import LogAudit
-from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
+from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH, is_plain_evaluation
 from bailiwick_evidence.usage.attribution import CallUse, UseAttribution
 from bailiwick_governance.usage.memory import UseMemory
-from bailiwick_governance.usage.presence import ScopePresence
+from bailiwick_governance.usage.presence import ScopePresence, ScopeRun, remember
 
 _MISSING: Final = frozenset(
     {FindingCode.GAP, FindingCode.TRUNCATED, FindingCode.MISSING, FindingCode.ALTERED, FindingCode.FORKED}
@@ -30,6 +30,19 @@ class LogLoss(NamedTuple):
 
     said: str
     until: float
+
+
+class ChainUsage(NamedTuple):
+    """What a chain says of how much of the log is here. `rank`: the place of its report among those of all chains.
+
+    `missing`: what is missing of it, each with up to when uses may be missing for it; None: they may be anywhere.
+    `lines`: its number of lines; None: none is here. `span`: from when to when there are lines.
+    """
+
+    rank: tuple[bool, float, str]
+    missing: tuple[tuple[str, float | None], ...]
+    lines: int | None
+    span: tuple[float, float] | None
 
 
 class LogUsage:
@@ -49,8 +62,13 @@ class LogUsage:
         self._firsts: dict[str, float] = {}
         self._presence = ScopePresence()
 
-    def add(self, line: ChainLine) -> None:
-        """Take a line of a chain."""
+    def learn(self, line: ChainLine) -> None:
+        """Take a line that is counted elsewhere, of which only lists of policies are wanted."""
+        if not is_plain_evaluation(line.text) and (record := parse_line(line.text)).get("kind") == POLICY_LIST:
+            self._attribution.texts.add_list(record)
+
+    def add(self, line: ChainLine, order: int) -> None:
+        """Take a line of a chain. `order`: its number among all lines."""
         record = parse_line(line.text)
         kind = record.get("kind")
         if kind == POLICY_LIST:
@@ -58,48 +76,39 @@ class LogUsage:
         elif line.link.seq < self.memory.chains.get(line.link.id, 0):
             return
         elif kind in DECISIONS:
-            self._decision(record, line.link.id)
+            self._decision(record, line.link.id, order)
         elif kind not in BESIDE_DECISIONS and kind != SEARCH:
             self.unread += 1
 
     def end(self, audit: LogAudit) -> list[LogLoss]:
         """Take the end of all files; returns what is missing of them."""
-        findings: list[tuple[LogFinding, float | None]] = []
-        self._presence.remember(self.memory, self._attribution.in_force)
-        spans: list[tuple[float, float]] = []
+        self.unread += audit.torn + audit.unchained
+        return conclude(self.memory, self.runs(), self.chains(audit), self.unread, self._gap)
+
+    def runs(self) -> Iterator[ScopeRun]:
+        """Yield which scopes were in force when, by the lines that were counted."""
+        return self._presence.runs(self._attribution.in_force)
+
+    def chains(self, audit: LogAudit) -> Iterator[ChainUsage]:
+        """Yield what each chain that is judged says of how much is here."""
         for report in audit.reports():
             before = self.memory.chains.get(report.chain, 0)
             first = self._firsts.get(report.chain)
             # What stood before the first line that is here was written before it.
-            findings += [
-                (one, first if one.code is FindingCode.GAP and one.first == 0 else None)
+            missing = tuple(
+                (one.said, first if one.code is FindingCode.GAP and one.first == 0 else None)
                 for one in report.findings
                 if _is_missing(one, before)
-            ]
+            )
             log = audit.chains.get(report.chain)
-            if log is not None:
-                self.memory.chains[report.chain] = max(before, log.leaves.size)
-            began = first if report.began is None else report.began
+            began, span = first if report.began is None else report.began, None
             if began is not None and report.ended is not None:
                 # Of a chain that goes on there were lines before.
                 began = began if not before or self.memory.covered is None else self.memory.covered
-                spans.append((min(began, report.ended), report.ended))
-        for begin, end in sorted(spans):
-            self.memory.cover(begin, end, self._gap)
-        return self._add_losses(findings, audit.torn + audit.unchained)
+                span = (min(began, report.ended), report.ended)
+            yield ChainUsage(report.rank(), missing, None if log is None else log.leaves.size, span)
 
-    def _add_losses(self, findings: Iterable[tuple[LogFinding, float | None]], unread: int) -> list[LogLoss]:
-        """Keep in mind what is missing. It may be anywhere, unless it is known up to when."""
-        covered = self.memory.covered or 0.0
-        self.unread += unread
-        found = [LogLoss(one.said, covered if until is None else until) for one, until in findings]
-        if self.unread:
-            found.append(LogLoss(f"{self.unread} lines cannot be read", covered))
-        for loss in found:
-            self.memory.lose(loss.until)
-        return found
-
-    def _decision(self, record: Mapping[str, Any], chain: str) -> None:
+    def _decision(self, record: Mapping[str, Any], chain: str, order: int) -> None:
         now, endpoint = record.get("now"), record.get("endpoint")
         used = self._attribution.use(record)
         if used is None or not isinstance(now, float | int) or not isinstance(endpoint, str):
@@ -107,7 +116,7 @@ class LogUsage:
             return
         self.counted += 1
         self._firsts[chain] = min(now, self._firsts.get(chain, now))
-        self._add_presence(chain, endpoint, record, now)
+        self._add_presence(chain, endpoint, record, now, order)
         for scope in used.scopes:
             self.memory.scope(scope).use(now)
         for subject in used.doubtful:
@@ -115,13 +124,39 @@ class LogUsage:
         if self._listener is not None and not self._listener(record, used):
             self.unread += 1
 
-    def _add_presence(self, chain: str, endpoint: str, record: Mapping[str, Any], now: float) -> None:
+    def _add_presence(self, chain: str, endpoint: str, record: Mapping[str, Any], now: float, order: int) -> None:
         listed: object = record.get("policies")
         digest = record.get("policies_digest")
         if isinstance(digest, str):
             listed = self._attribution.texts.find_list(digest)
         if isinstance(listed, Mapping):
-            self._presence.take(chain, endpoint, listed, now)
+            self._presence.take(chain, endpoint, listed, now, order)
+
+
+def conclude(
+    memory: UseMemory, runs: Iterable[ScopeRun], chains: Iterable[ChainUsage], unread: int, gap: float
+) -> list[LogLoss]:
+    """Put into a memory of uses how much of the log is here; returns what is missing. See `LogUsage` for `gap`."""
+    remember(memory, runs)
+    missing: list[tuple[str, float | None]] = []
+    spans: list[tuple[float, float]] = []
+    for chain in sorted(chains, key=lambda one: one.rank):
+        missing += chain.missing
+        name = chain.rank[2]
+        if chain.lines is not None:
+            memory.chains[name] = max(memory.chains.get(name, 0), chain.lines)
+        if chain.span is not None:
+            spans.append(chain.span)
+    for begin, end in sorted(spans):
+        memory.cover(begin, end, gap)
+    covered = memory.covered or 0.0
+    # What is missing may be anywhere, unless it is known up to when.
+    found = [LogLoss(said, covered if until is None else until) for said, until in missing]
+    if unread:
+        found.append(LogLoss(f"{unread} lines cannot be read", covered))
+    for loss in found:
+        memory.lose(loss.until)
+    return found
 
 
 def _is_missing(finding: LogFinding, before: int) -> bool:

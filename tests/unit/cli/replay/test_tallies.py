@@ -58,7 +58,7 @@ def test_a_share_is_all_or_none_only_where_it_is(same: int, sealed: int, said: s
 
 def test_what_is_beyond_the_bound_is_still_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tallies, "MOST_GROUPS", 2)
-    monkeypatch.setattr(tallies, "_MOST_DAYS", 1)
+    monkeypatch.setattr(tallies, "MOST_DAYS", 1)
     made = tally(ASKED, ASKED, subjects=("a", "b", "c", "d"))
     assert made.codes == {"deny→approval": 8}
     assert {group.subject: count for group, count in made.groups.items()} == {

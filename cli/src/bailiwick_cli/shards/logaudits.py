@@ -1,0 +1,16 @@
+"""The sum of the shards of `audit verify`.
+
+Standing: under `audit merge`, over `shardfile`. Holds: each chain that any shard knows of is judged, once, by its own
+shard.
+"""
+
+from bailiwick_cli.shards.shardfile import ShardSet, part_of, refuse_other_chains
+from bailiwick_cli.views.logauditview import ChainResults, LogAuditView, LogTotals
+
+
+def joined(shards: ShardSet) -> LogAuditView:
+    """Return the audit of all chains. Raises `CliError`."""
+    totals = part_of(shards.whole, LogTotals)
+    parts = [part_of(share, ChainResults) for share in shards.shares]
+    refuse_other_chains([[report.chain for report in part.reports] for part in parts], totals.chains)
+    return LogAuditView(totals, ChainResults.joined(parts))
