@@ -30,6 +30,12 @@ class Callers:
             self._clients[username] = self._new(username)
         return self._clients[username]
 
+    def forget(self, username: str) -> None:
+        """Ask for a new token the next time: a service account that is made anew refuses those of the one before."""
+        client = self._clients.pop(username, None)
+        if client is not None:
+            client.close()
+
     def _new(self, username: str) -> Rest:
         account = ServiceAccountName.parse(username)
         if account is None:

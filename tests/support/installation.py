@@ -24,6 +24,7 @@ def install(callers: Callers, installation: Installation) -> None:
     """Apply all generated manifests of an installation and wait until its guards refuse the canary probes."""
     documents = [document for file in generate.manifests(installation).values() for document in file]
     apply(callers.admin, documents)
+    callers.forget(installation.operator)
     await_guards(callers, installation)
 
 
