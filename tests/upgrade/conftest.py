@@ -23,11 +23,19 @@ _FOLDER: Final = Path(__file__).parent
 _ROOT: Final = _FOLDER.parents[1]
 
 
-def _chart(cluster: Cluster) -> Way:
+def _by_helm_3(cluster: Cluster) -> Way:
     return Chart(cluster, build.ensure(build.helm()) / "helm")
 
 
-_WAYS: Final[dict[str, Callable[[Cluster], Way]]] = {"manifests": Manifests, "chart": _chart}
+def _by_helm_4(cluster: Cluster) -> Way:
+    return Chart(cluster, build.ensure(build.helm4()) / "helm")
+
+
+_WAYS: Final[dict[str, Callable[[Cluster], Way]]] = {
+    "manifests": Manifests,
+    "Helm 3": _by_helm_3,
+    "Helm 4": _by_helm_4,
+}
 
 
 @pytest.hookimpl(trylast=True)
@@ -43,6 +51,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     ours = any(_FOLDER in item.path.parents for item in session.items)
     if ours and not session.config.option.collectonly:
         build.ensure(build.helm())
+        build.ensure(build.helm4())
         releaselist.prepare(_ROOT, releaselist.read(_ROOT)[-1])
 
 

@@ -122,8 +122,13 @@ def kind() -> Recipe:
 
 
 def helm() -> Recipe:
-    """Return the recipe of Helm."""
+    """Return the recipe of Helm 3."""
     return GoRecipe((pins.helm(),), usual="usually a minute")
+
+
+def helm4() -> Recipe:
+    """Return the recipe of Helm 4."""
+    return GoRecipe((pins.helm4(),), usual="usually two minutes")
 
 
 def argocd() -> Recipe:

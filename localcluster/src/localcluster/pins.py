@@ -120,9 +120,18 @@ def kind() -> Module:
 
 
 def helm() -> Module:
-    """Helm, which renders and installs charts."""
-    module = Module("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}, {})
-    return replace(module, stamps={"helm.sh/helm/v3/internal/version.version": module.version_of("helm.sh/helm/v3")})
+    """Helm 3, which renders and installs charts."""
+    return _of_helm("helm", "helm.sh/helm/v3")
+
+
+def helm4() -> Module:
+    """Helm 4, which applies on the server's side and keeps its records as Helm 3 does."""
+    return _of_helm("helm4", "helm.sh/helm/v4")
+
+
+def _of_helm(name: str, source: str) -> Module:
+    module = Module(name, {"helm": f"{source}/cmd/helm"}, {})
+    return replace(module, stamps={f"{source}/internal/version.version": module.version_of(source)})
 
 
 def argocd() -> Module:
