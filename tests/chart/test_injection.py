@@ -27,6 +27,7 @@ NARROW: Final = (
     *(("webhook", "record", "file"), ("webhook", "record", "beforeAnswer"), ("webhook", "record", "onFailure")),
     *(("webhook", "clientCA", "configMapName"), ("webhook", "clientCA", "entry")),
     *(("webhook", "record", "hmacKey", "secretName"), ("webhook", "record", "hmacKey", "entry")),
+    *(("webhook", "record", "shipper", "url"), ("webhook", "record", "shipper", "secretName")),
     *(("webhook", "service", "type"), ("webhook", "service", "ipFamilyPolicy")),
     *(("webhook", "podAntiAffinity"), ("operator", "podAntiAffinity")),
     *(("tls", "mode"), ("tls", "certManager", "duration"), ("tls", "certManager", "renewBefore")),

@@ -24,6 +24,10 @@ PROMETHEUS: Final[Values] = {"monitoring": {"prometheusRule": {"enabled": True}}
 RECORDED: Final[Values] = {
     "webhook": {"record": {"file": "/var/lib/bailiwick/x", "volume": {"emptyDir": {}}, "hmacKey": {"secretName": "x"}}}
 }
+SHIPPED: Final[Values] = {
+    "clusterName": "prod",
+    "webhook": {"record": {**RECORDED["webhook"]["record"], "shipper": {"url": "s3://records"}}},
+}
 SCALED: Final[Values] = {"webhook": {"autoscaling": {"enabled": True}}}
 CERT_MANAGER: Final[Values] = {"tls": {"mode": "certManager"}}
 COUNTING: Final[Values] = {"coverage": {"enabled": True}}
@@ -95,6 +99,10 @@ CHANGED: Final[dict[str, Any]] = {
     "webhook.clientCA.entry": "y",
     "webhook.record.hmacKey.secretName": "y",
     "webhook.record.hmacKey.entry": "y",
+    "webhook.record.shipper.url": "gs://records/decisions",
+    "webhook.record.shipper.secretName": "y",
+    "webhook.record.shipper.extraEnv": [{"name": "X", "value": "y"}],
+    "webhook.record.shipper.resources": {"requests": {"cpu": "2"}},
     "webhook.service.ipFamilies": ["IPv6"],
     "webhook.autoscaling.metrics": [{"type": "Pods"}],
     "webhook.autoscaling.behavior": {"scaleUp": {}},
@@ -164,6 +172,7 @@ CHANGED: Final[dict[str, Any]] = {
 # Beside which others a value can be seen at all.
 BESIDE: Final[dict[str, Values]] = {
     **{name: RECORDED for name in LEAVES if name.startswith("webhook.record.")},
+    **{name: SHIPPED for name in LEAVES if name.startswith("webhook.record.shipper.")},
     **{name: SCALED for name in LEAVES if name.startswith("webhook.autoscaling.") and not name.endswith("enabled")},
     **{name: CERT_MANAGER for name in LEAVES if name.startswith("tls.certManager.")},
     **{
@@ -281,6 +290,11 @@ REFUSED: Final[dict[str, tuple[Values, str]]] = {
     "scaling": ({"webhook": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "minReplicas must not exceed"),
     "record without volume": ({"webhook": {"record": {"file": "/var/lib/bailiwick/x"}}}, "needs webhook.record.volume"),
     "volume without record": ({"webhook": {"record": {"volume": {"emptyDir": {}}}}}, "needs webhook.record.file"),
+    "shipping from stdout": (
+        {"clusterName": "prod", "webhook": {"record": {"shipper": {"url": "s3://records"}}}},
+        "needs a file in webhook.record.file",
+    ),
+    "shipping without a cluster": ({"webhook": SHIPPED["webhook"]}, "needs clusterName"),
     "fsync of stdout": ({"webhook": {"record": {"fsync": True}}}, "fsync needs a file"),
     "one account": (
         {"webhook": {"serviceAccount": {"name": "x"}}, "operator": {"serviceAccount": {"name": "x"}}},

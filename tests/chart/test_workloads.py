@@ -29,8 +29,8 @@ def test_every_pod_is_as_the_restricted_profile_asks(path: Path) -> None:
     for pod in charts.render(charts.ci(path)).pods().values():
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & pod.keys()
-        for one in pod["containers"]:
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+        for one in (*pod["containers"], *pod.get("initContainers", ())):
             security = one["securityContext"]
             assert security["allowPrivilegeEscalation"] is False
             assert security["readOnlyRootFilesystem"] is True

@@ -21,7 +21,7 @@ annotations:
 serviceAccountName: {{ include (printf "bailiwick.%s.account" .component) .root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
-terminationGracePeriodSeconds: {{ $own.terminationGracePeriodSeconds }}
+terminationGracePeriodSeconds: {{ add (int64 $own.terminationGracePeriodSeconds) (ternary 15 0 (and (eq .component "webhook") (not (empty .root.Values.webhook.record.shipper.url)))) }}
 {{- with concat .root.Values.global.imagePullSecrets .root.Values.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
@@ -185,6 +185,11 @@ period. 10 seconds of that are for responses in progress, as validate.yaml says.
 {{- $spare := sub (int64 $own.terminationGracePeriodSeconds) (add (int64 $own.preStopSeconds) (int64 $own.drainSeconds) 10) -}}
 {{- $interval := int64 .Values.operator.witnessIntervalSeconds -}}
 {{- ternary (min (add $interval 3) $spare) 0 (and $own.record.chain (gt $interval 0)) -}}
+{{- end -}}
+
+{{/* What the folder of this cluster is called in the object store of records. */}}
+{{- define "bailiwick.shipper.cluster" -}}
+{{- .Values.clusterName | default .Values.reviewers.installation -}}
 {{- end -}}
 
 {{/* Flags that say to both processes, in the same words, which installation this is. */}}

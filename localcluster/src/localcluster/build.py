@@ -168,6 +168,11 @@ def gofakes3() -> Recipe:
     return GoRecipe((pins.gofakes3(),), usual="usually half a minute")
 
 
+def otelcol() -> Recipe:
+    """Return the recipe of an OpenTelemetry Collector that is not ours."""
+    return GoRecipe((pins.otelcol(),), usual="usually 2 to 4 minutes on 2 cores")
+
+
 def cosign() -> Recipe:
     """Return the recipe of cosign."""
     return GoRecipe((pins.cosign(),), usual="usually 5 minutes on 2 cores")

@@ -156,6 +156,11 @@ def gofakes3() -> Module:
     return Module("gofakes3", {"gofakes3": "github.com/johannesboyne/gofakes3/cmd/gofakes3"}, {})
 
 
+def otelcol() -> Module:
+    """An OpenTelemetry Collector that reads and writes files, of parts that are not ours; `main` lies beside go.mod."""
+    return Module("otelcol", {"otelcol": "."}, {})
+
+
 def cosign() -> Module:
     """What signs a release and verifies it."""
     module = Module("cosign", {"cosign": "github.com/sigstore/cosign/v3/cmd/cosign"}, {})

@@ -187,3 +187,39 @@ class SuggestFlags(InForceFlags):
         ),
     ] = None
     output: Annotated[SuggestOutput, typer.Option("--output", "-o", help="Output format.")] = SuggestOutput.TABLE
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShipFlags(Flags):
+    """Store the lines of a record file in an object store.
+
+    Follows the file that a decision point writes (--record-file), and stores its whole lines byte for byte, compressed,
+    below URL. SIGTERM has the rest stored, and ends the command. The chart runs it beside a decision point
+    (webhook.record.shipper). The environment gives the credentials, as for URLs of logs. Needs no cluster. Needs the
+    extra `objects` of the package.
+
+    Examples:
+      kubectl bailiwick ship /var/log/bailiwick/decisions.log s3://bailiwick-records/prod/pdp-1 --state state/
+    """
+
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The record file. Nothing else may rotate or cut it.")]
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="Where objects are made: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX.",
+        ),
+    ]
+    state: Annotated[
+        str, typer.Option("--state", metavar="FOLDER", help="A folder to keep in how far the file is stored.")
+    ]
+    seconds: Annotated[
+        int,
+        typer.Option(
+            "--seconds",
+            metavar="N",
+            min=1,
+            max=3600,
+            help="Maximum seconds that a line waits for others to be stored with.",
+        ),
+    ] = 10

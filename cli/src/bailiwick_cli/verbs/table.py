@@ -61,6 +61,7 @@ COMMANDS: Final = VerbTable(
         "replay": "logverbs.ReplayFlags",
         "unused": "logverbs.UnusedFlags",
         "suggest": "logverbs.SuggestFlags",
+        "ship": "logverbs.ShipFlags",
         "coverage": "coverageverbs.CoverageFlags",
     }
 )

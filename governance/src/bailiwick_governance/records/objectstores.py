@@ -89,12 +89,12 @@ class StoreUrl:
         import obstore
 
         try:
-            store = self._open()
+            store = open_store(self)
             below = (one for page in obstore.list(store, self.prefix or None, chunk_size=_PAGE) for one in page)
             alone = bool(self.prefix) and not self.prefix.endswith("/")
             found = self._by_path(chain(below, _object_itself(store, self.prefix) if alone else ()))
-        except _failures() as error:
-            raise UserError(f"{self} cannot be listed: {_sentence(error)}") from error
+        except library_failures() as error:
+            raise UserError(f"{self} cannot be listed: {failure_sentence(error)}") from error
         return [self._stored(store, found[path]) for path in sorted(found)]
 
     def _by_path(self, listed: Iterable["ObjectMeta"]) -> dict[str, "ObjectMeta"]:
@@ -117,13 +117,6 @@ class StoreUrl:
         if not number:
             raise UserError(f"{self}: no object there: name a bucket, and whole parts of the names of its objects")
         return found
-
-    def _open(self) -> "RemoteStore":
-        from obstore.store import AzureStore, GCSStore, S3Store
-
-        made: Callable[..., RemoteStore] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}[self.scheme]
-        # Options of the client would replace those of the environment, such as AWS_ALLOW_HTTP.
-        return made(self.bucket, retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIME})
 
     def _stored(self, store: "RemoteStore", listed: "ObjectMeta") -> "StoredObject":
         name = f"{self.scheme}://{self.bucket}/{listed['path']}"
@@ -157,8 +150,8 @@ class StoredObject:
             answer = obstore.get(self._store, self._path, options={"range": (begin, end)})
             meta = answer.meta
             data = _bounded(answer.stream(min_chunk_size=end - begin), end - begin)
-        except _failures() as error:
-            raise UserError(f"{self.name} cannot be read: {_sentence(error)}") from error
+        except library_failures() as error:
+            raise UserError(f"{self.name} cannot be read: {failure_sentence(error)}") from error
         version = (meta["size"], meta["e_tag"], meta["last_modified"])
         if self._version not in {None, version} or meta["size"] < self.size:
             raise UserError(f"{self.name} was changed while it was read: run the command again")
@@ -190,6 +183,15 @@ class ObjectReader:
         return self._at
 
 
+def open_store(url: StoreUrl) -> "RemoteStore":
+    """Return the store of a URL. Raises one of `library_failures`."""
+    from obstore.store import AzureStore, GCSStore, S3Store
+
+    made: Callable[..., RemoteStore] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}[url.scheme]
+    # Options of the client would replace those of the environment, such as AWS_ALLOW_HTTP.
+    return made(url.bucket, retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIME})
+
+
 def _object_itself(store: "RemoteStore", path: str) -> Iterator["ObjectMeta"]:
     """Yield the object of exactly this name, if there is one."""
     import obstore
@@ -210,15 +212,19 @@ def _bounded(pieces: Iterable[bytes], most: int) -> memoryview:
     return memoryview(bytes(found))
 
 
-def _failures() -> tuple[type[Exception], ...]:
+def library_failures() -> tuple[type[Exception], ...]:
+    """Return what the library raises where a store, or the way to it, fails."""
     from obstore.exceptions import BaseError
 
     # The library has words of the standard library for some of them.
     return (BaseError, OSError, ValueError)
 
 
-def _sentence(error: Exception) -> str:
-    """Say why a store did not do something, and what to do, without what it answered."""
+def failure_sentence(error: Exception, denied: str = _DENIED) -> str:
+    """Say why a store did not do something, and what to do, without what it answered.
+
+    `denied`: what to say where credentials do not suffice.
+    """
     said = str(error)
     status, code = _STATUS.search(said), _CODE.search(said)
     shown = " ".join(found[1] for found in (status, code) if found is not None)
@@ -226,7 +232,7 @@ def _sentence(error: Exception) -> str:
         if code is not None and code[1] in {"NoSuchBucket", "ContainerNotFound"}:
             return f"there is no such bucket ({shown}): check its name and the region"
         if status[1] in {"401", "403"}:
-            return f"{_DENIED} ({shown})"
+            return f"{denied} ({shown})"
         if status[1] == "404":
             return f"it is not there, or not any more ({shown}): check its name"
         return f"the store answered {shown}: try again"
