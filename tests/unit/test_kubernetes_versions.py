@@ -103,6 +103,7 @@ def test_a_node_of_an_earlier_version_is_refused_before_anything_is_built(
     version: KubernetesVersion, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(needs, "require", lambda: None)
+    monkeypatch.setattr(build, "ensure", lambda *_, **__: pytest.fail("it builds"))
     monkeypatch.setenv(KUBERNETES, version.word)
     with pytest.raises(VersionError, match=rf"KUBERNETES={version.word}: a node is of Kubernetes v1\.37\.2 only"):
         NodeCluster(tmp_path / "cluster")
@@ -123,6 +124,7 @@ def test_a_node_of_an_earlier_version_is_refused_before_anything_is_built(
 def test_data_of_one_version_is_not_started_with_another(
     created: str, now: str, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(build, "ensure", lambda *_, **__: pytest.fail("it builds"))
     named = NamedCluster("kept")
     (named.folder / "etcd").mkdir(parents=True)
     if created:

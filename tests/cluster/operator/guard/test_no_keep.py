@@ -1,7 +1,7 @@
 """Kubernetes before 1.37 has no guards on the disk of an API server, and is never taken for one that has.
 
-Holds: 1.36, where a feature gate is off, does not start with the configuration of keep. By its sources, 1.35 starts with
-it and does not read it, so that only the probe tells that it keeps nothing.
+Holds: 1.36, where a feature gate is off, does not start with the configuration of keep. By its sources, 1.35 starts
+with it and does not read it, so that only the probe tells that it keeps nothing.
 """
 
 from collections.abc import Iterator
