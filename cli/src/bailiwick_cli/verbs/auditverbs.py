@@ -50,20 +50,8 @@ _WITNESS: Final = typer.Option(
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyFlags(Flags):
-    r"""Verify that the decision log is intact.
-
-    Says of each chain whether it is intact, and what was removed or changed. Files may be rotated, cut anywhere,
-    compressed, and given in any order. The command never says that the log is untouched: it says up to when nothing
-    was removed or changed. Exits 0 if nothing was, 1 if something was, and 2 if the command could not answer.
-
-    Examples:
-      kubectl bailiwick audit verify decisions.log* --checkpoints cluster
-      kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger
-      zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
-          --witness-key witness.vkey -o json
-      kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey
-    """
+class EvidenceFlags(Flags):
+    """What a log is verified by: of every verb that says whether it is intact."""
 
     files: Annotated[list[str], _FILES]
     checkpoints: Annotated[list[str] | None, _CHECKPOINTS] = None
@@ -111,6 +99,24 @@ class VerifyFlags(Flags):
         ),
     ] = None
     modified_since: ModifiedSinceOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyFlags(EvidenceFlags):
+    r"""Verify that the decision log is intact.
+
+    Says of each chain whether it is intact, and what was removed or changed. Files may be rotated, cut anywhere,
+    compressed, and given in any order. The command never says that the log is untouched: it says up to when nothing
+    was removed or changed. Exits 0 if nothing was, 1 if something was, and 2 if the command could not answer.
+
+    Examples:
+      kubectl bailiwick audit verify decisions.log* --checkpoints cluster
+      kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger
+      zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
+          --witness-key witness.vkey -o json
+      kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey
+    """
+
     output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
 
 

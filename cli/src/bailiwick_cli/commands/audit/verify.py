@@ -5,182 +5,62 @@ Holds: it says up to when nothing was removed or changed, and never that nothing
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from bailiwick_api import times
 from bailiwick_cli import output
-from bailiwick_cli.commands.audit.leaves import kept_leaves
-from bailiwick_cli.errors import CliError, Exit
+from bailiwick_cli.commands.audit.verification import verify_log
+from bailiwick_cli.errors import Exit
 from bailiwick_cli.options import LogOutput, Output
-from bailiwick_cli.registrarkeys import read_registrars, require_registrars
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
-from bailiwick_cli.witnesses import book_of
 from bailiwick_engine.approval.display import visible
-from bailiwick_engine.signatures.registrars import NO_REGISTRARS
-from bailiwick_evidence.audit.findings import ChainReport
-from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
-from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
-from bailiwick_evidence.audit.reviewfold import ReviewFold, ReviewReport
-from bailiwick_governance.arguments import moment, moment_or_none
 from bailiwick_governance.display import Line, talk
-from bailiwick_governance.records.derivations import ContradictedRecord, DerivedRecords
-from bailiwick_governance.records.logfiles import LogFiles
-from bailiwick_governance.views.auditview import chain_line, headline, hints
-from bailiwick_governance.views.foldview import histories_line, histories_notes, histories_object, history_lines
+from bailiwick_governance.views.auditview import chain_line
+from bailiwick_governance.views.foldview import histories_line, history_lines
 from bailiwick_governance.views.nearview import NearView
-from bailiwick_governance.views.reviewfoldview import review_lines, reviews_line, reviews_notes, reviews_object
+from bailiwick_governance.views.reviewfoldview import review_lines, reviews_line
+from bailiwick_governance.views.verificationview import LogVerification
 
 
 def run(options: VerifyFlags) -> int:
     """Verify as the flags say."""
-    since = None if options.since is None else moment(options.since, "--since")
-    book = book_of(options.checkpoints, options.witness_key, options, options.witness_quorum)
-    audit = LogAudit(book, kept_leaves(options.leaves))
-    files = LogFiles(
-        options.files,
-        again=options.policies is not None,
-        modified_since=moment_or_none(options.modified_since, "--modified-since"),
-    )
     began = time.monotonic()
-    fold, reviews = HistoryFold(), _review_fold(options)
-    for line in files.lines(audit, "Reading lines"):
-        reviews.add(line)
-        if options.policies is None:
-            fold.add(line)
-    if not audit.lines and not audit.book.witnessed_chains:
-        raise CliError(f"{', '.join(files.names)}: no line of a chain, and no checkpoint that says that there was one")
-    reports = audit.reports(since)
-    records = None
-    if options.policies is not None:
-        records = DerivedRecords.from_source(options.policies, audit)
-        again = LogAudit(audit.book)
-        for line in files.lines(again, "Deriving decisions"):
-            # Of the first reading, which knows the line that opens a chain wherever it stands; but a log can grow.
-            chain = audit.chains.get(line.link.id, again.chains[line.link.id])
-            fold.add(line, records.add(chain, line))
-    histories, signed = fold.report(), reviews.report()
+    found = verify_log(options)
     took = time.monotonic() - began
     if options.output is LogOutput.JSON:
-        sys.stdout.write(output.document(_object(audit, reports, records, histories, signed), Output.JSON))
+        body = {"apiVersion": "cli.bailiwick.dev/v1alpha1", "kind": "LogAudit", **found.object()}
+        sys.stdout.write(output.document(body, Output.JSON))
     else:
-        output.write(_lines(audit, reports, records, histories, signed))
-    talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
-    for note in hints(audit, checkpoints=bool(options.checkpoints)):
+        output.write(_lines(found))
+    lines = found.audit.lines
+    talk(f"{lines} lines in {took:.1f} s, {lines / max(took, 0.001):.0f} a second")
+    for note in found.notes:
         talk(f"note: {note}")
-    for note in () if records is None else records.notes:
-        talk(f"note: {note}")
-    for note in (*histories_notes(histories), *reviews_notes(signed)):
-        talk(f"note: {note}")
-    bad = any(report.bad for report in reports) or bool(_contradictions(records, histories, signed)) or signed.bad
-    return Exit.NO if bad else Exit.OK
+    return Exit.NO if found.bad else Exit.OK
 
 
-def _review_fold(options: VerifyFlags) -> ReviewFold:
-    """Return what verifies signed reviews by the registrars' keys that are given. Raises `CliError`."""
-    origins, installation = options.passkey_origin, options.reviewers_installation
-    if options.registrar_key:
-        return ReviewFold(read_registrars(options.registrar_key, options.registrar_quorum, origins, installation))
-    require_registrars("--registrar-key", origins, installation)
-    return ReviewFold(NO_REGISTRARS)
-
-
-def _contradictions(records: DerivedRecords | None, histories: HistoryReport, signed: ReviewReport) -> int:
-    return histories.contradicted + len(signed.findings) + (0 if records is None else len(records.contradicted))
-
-
-def _lines(
-    audit: LogAudit,
-    reports: Sequence[ChainReport],
-    records: DerivedRecords | None,
-    histories: HistoryReport,
-    signed: ReviewReport,
-) -> Iterator[Line]:
-    contradicted = _contradictions(records, histories, signed)
-    bad = contradicted or signed.bad or any(report.bad for report in reports)
-    yield [(headline(reports, contradicted=contradicted), "bold red" if bad else "bold")]
-    intact = sum(report.intact for report in reports)
+def _lines(found: LogVerification) -> Iterator[Line]:
+    audit, reports, records = found.audit, found.reports, found.records
+    yield [(found.headline, "bold red" if found.bad else "bold")]
     yield [
-        (f"Chains: {len(reports)}, intact as far as a witness saw: {intact}. Lines: {audit.lines}", ""),
-        (f", repeated: {sum(report.repeated for report in reports)}, torn: {audit.torn}", ""),
+        (f"Chains: {len(reports)}, intact as far as a witness saw: {found.intact}. Lines: {audit.lines}", ""),
+        (f", repeated: {found.repeated}, torn: {audit.torn}", ""),
         (f", in no chain: {audit.foreign}.", ""),
     ]
     if records is not None:
         yield [(records.totals, "")]
-    if histories.lines or histories.findings:
-        yield [(histories_line(histories), "")]
-    if signed.verified or signed.reviews:
-        yield [(reviews_line(signed), "")]
+    if found.histories.lines or found.histories.findings:
+        yield [(histories_line(found.histories), "")]
+    if found.signed.verified or found.signed.reviews:
+        yield [(reviews_line(found.signed), "")]
     for report in reports:
         yield chain_line(report)
-        for found in report.findings:
-            yield [("  ", ""), (found.place, "red" if found.bad else "yellow"), (f": {visible(found.said)}", "")]
+        for one in report.findings:
+            yield [("  ", ""), (one.place, "red" if one.bad else "yellow"), (f": {visible(one.said)}", "")]
     if records is not None:
-        for one in records.contradicted:
-            yield [(f"{one.place}: ", ""), ("contradicted", "red"), (f": {visible(one.said)}", "")]
-            near = None if one.retrace is None else NearView.from_retrace(one.retrace)
+        for each in records.contradicted:
+            yield [(f"{each.place}: ", ""), ("contradicted", "red"), (f": {visible(each.said)}", "")]
+            near = None if each.retrace is None else NearView.from_retrace(each.retrace)
             for line in () if near is None else near.lines():
                 yield [("  ", ""), *line]
-    yield from history_lines(histories)
-    yield from review_lines(signed)
-
-
-def _object(
-    audit: LogAudit,
-    reports: Sequence[ChainReport],
-    records: DerivedRecords | None,
-    histories: HistoryReport,
-    signed: ReviewReport,
-) -> dict[str, object]:
-    upto = known_upto(reports)
-    found: dict[str, object] = {
-        "apiVersion": "cli.bailiwick.dev/v1alpha1",
-        "kind": "LogAudit",
-        "message": headline(reports, contradicted=_contradictions(records, histories, signed)),
-        "upTo": None if upto is None else times.epoch_stamp(upto),
-        "totals": {
-            "chains": len(reports),
-            "intact": sum(report.intact for report in reports),
-            "lines": audit.lines,
-            "repeated": sum(report.repeated for report in reports),
-            "torn": audit.torn,
-            "outside": audit.foreign,
-            "checkpointsRefused": audit.book.refused,
-        },
-        "chains": [_chain_object(report) for report in reports],
-    }
-    if records is not None:
-        found["records"] = records.object() | {
-            "contradictedLines": [_contradiction_object(one) for one in records.contradicted]
-        }
-    if histories.lines or histories.findings:
-        found["histories"] = histories_object(histories)
-    if signed.verified or signed.reviews:
-        found["reviews"] = reviews_object(signed)
-    return found
-
-
-def _contradiction_object(one: ContradictedRecord) -> dict[str, object]:
-    near = None if one.retrace is None else NearView.from_retrace(one.retrace)
-    return {"line": one.place, "message": one.said} | ({} if near is None else near.objects())
-
-
-def _chain_object(report: ChainReport) -> dict[str, object]:
-    findings = []
-    for one in report.findings:
-        entry: dict[str, object] = {"code": one.code.value, "bad": one.bad, "message": one.said}
-        if one.first is not None:
-            entry |= {"first": one.first, "last": one.last}
-        findings.append(entry)
-    return {
-        "chain": report.chain,
-        "pod": report.pod,
-        "intact": report.intact,
-        "lines": report.lines,
-        "removed": report.removed,
-        "witnessed": report.witnessed,
-        "upTo": None if report.upto is None else times.epoch_stamp(report.upto),
-        "began": None if report.began is None else times.epoch_stamp(report.began),
-        "ended": None if report.ended is None else times.epoch_stamp(report.ended),
-        "closed": report.closed,
-        "findings": findings,
-    }
+    yield from history_lines(found.histories)
+    yield from review_lines(found.signed)
