@@ -4,12 +4,14 @@ Holds: this is on the way of `--help`, so it imports nothing but typer.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
 from bailiwick_cli.options import (
     LOG_HELP,
+    ClusterNameOption,
     DocumentOutput,
     Flags,
     LogOutput,
@@ -118,6 +120,49 @@ class VerifyFlags(EvidenceFlags):
     """
 
     output: Annotated[LogOutput, typer.Option("--output", "-o", help="Output format.")] = LogOutput.TABLE
+
+
+class AuditReportOutput(StrEnum):
+    """How the report for an auditor is printed."""
+
+    HTML = "html"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditReportFlags(EvidenceFlags):
+    r"""Write one page about a period, for an auditor.
+
+    Says who did what by which approval, who reviewed, what was denied, what was lost and what cannot be told. The page
+    begins with what `verify` says of the whole log, and the exit code is that of `verify`: 0 if nothing was removed or
+    changed, 1 if something was, and 2, without a page, if the command could not answer. The page needs no network and
+    no script: print it to PDF with a browser.
+
+    Examples:
+      kubectl bailiwick audit report decisions.log ledger.log --witness-key witness.vkey \
+          --from 2026-03-01 --to 2026-04-01 > march.html
+      kubectl bailiwick audit report s3://bailiwick-records/2026 --witness-key witness.vkey --from 720h --to 0h \
+          --cluster-name production-east -o markdown
+    """
+
+    begin: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Where the period begins: a time in RFC 3339, a day, or how long ago, such as 720h.",
+        ),
+    ]
+    end: Annotated[
+        str, typer.Option("--to", metavar="TIME", help="Where the period ends. This moment is not part of it.")
+    ]
+    cluster_name: ClusterNameOption = None
+    top: Annotated[
+        int,
+        typer.Option("--top", metavar="N", min=1, max=1000, help="How many rows a table has. The rest is counted."),
+    ] = 50
+    output: Annotated[AuditReportOutput, typer.Option("--output", "-o", help="Output format.")] = AuditReportOutput.HTML
 
 
 @dataclass(frozen=True, kw_only=True)

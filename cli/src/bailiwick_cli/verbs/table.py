@@ -68,6 +68,7 @@ GROUPS: Final = {
     "audit": VerbTable(
         {
             "verify": "auditverbs.VerifyFlags",
+            "report": "auditverbs.AuditReportFlags",
             "checkpoint": "auditverbs.CheckpointFlags",
             "leaves": "auditverbs.LeavesFlags",
             "prove": "auditverbs.ProveFlags",
