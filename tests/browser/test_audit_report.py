@@ -7,30 +7,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from bailiwick_cli.auditreport.figures.period import ReportPeriod
 from bailiwick_cli.auditreport.page import page as page_of
 from bailiwick_cli.auditreport.report import AuditReport
 from support.console.axe import violations
-from support.evidence import march
-from support.evidence.auditreports import report_of
+from support.evidence.auditreports import march_report, report_of
 from support.evidence.logs import ProcessLog
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-MARCH: Final = ReportPeriod(1_772_323_200, 1_775_001_600)
 HOSTILE: Final = (
     "<script>document.title='changed'</script>",
     '"><img src="http://127.0.0.1:9/x" onerror="document.title=1">',
     "</style></title><form action=http://127.0.0.1:9/><button>ok</button></form>",
     "\u202eevil\x1b[2J",
 )
-
-
-def whole() -> AuditReport:
-    files = march.files()
-    logs = [files["decisions.log"], files["ledger.log"]]
-    return report_of(logs, [files["checkpoints.notes"].decode()], period=MARCH, cluster="production-east")
 
 
 def damaged() -> AuditReport:
@@ -53,7 +44,10 @@ def opened(page: "Page", folder: Path, report: AuditReport) -> None:
 
 @pytest.mark.parametrize(
     ("report", "title", "verdict"),
-    [(whole, "Audit report of production-east: intact", "Intact"), (damaged, "Audit report: not intact", "Not intact")],
+    [
+        (march_report, "Audit report of production-east: intact", "Intact"),
+        (damaged, "Audit report: not intact", "Not intact"),
+    ],
 )
 def test_the_page_shows_the_verdict_on_a_screen_and_on_paper(
     page: "Page",

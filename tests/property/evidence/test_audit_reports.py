@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any, Final
 
 from hypothesis import given, settings, strategies as st
-from lxml import html
+from lxml import html  # type: ignore[import-untyped]  # the library has no types
 from markdown_it import MarkdownIt
 
 from bailiwick_cli.auditreport.document import document

@@ -14,9 +14,12 @@ from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.audit.reviewfold import ReviewFold
 from bailiwick_evidence.note import VerifierKey
 from bailiwick_governance.views.verificationview import LogVerification
+from support.evidence import march
 from support.evidence.logs import BEGAN, WITNESS_KEY
 
 HOUR: Final = ReportPeriod(BEGAN, BEGAN + 3600)
+MARCH: Final = ReportPeriod(1_772_323_200, 1_775_001_600)
+"""The month of `march`."""
 
 
 def report_of(
@@ -45,3 +48,10 @@ def report_of(
     ended = tuple(sorted(ended_grants(audit.grants.values(), period), key=lambda one: -one.ended))
     sources = ReportSources(cluster, ("decisions.log",), tuple(key.label for key in keys), 1, (), 0.0, "0")
     return AuditReport(found, tally, ended, sources, top)
+
+
+def march_report() -> AuditReport:
+    """Return the report of the logs of `examples/audit`."""
+    files = march.files()
+    logs = [files["decisions.log"], files["ledger.log"]]
+    return report_of(logs, [files["checkpoints.notes"].decode()], period=MARCH, cluster="production-east")

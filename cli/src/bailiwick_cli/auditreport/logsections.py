@@ -9,7 +9,7 @@ from typing import Final
 
 from bailiwick_api import times
 from bailiwick_cli.auditreport.report import AuditReport
-from bailiwick_cli.auditreport.section import ReportSection, ReportTable, Row, cell, rest_of_rows
+from bailiwick_cli.auditreport.section import ReportSection, ReportTable, Row, cell, counted, rest_of_rows
 from bailiwick_engine.approval.display import visible
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_governance.display import Line, show_escaped
@@ -32,7 +32,7 @@ def findings_section(report: AuditReport) -> ReportSection:
         return ReportSection("What cannot be told", ("The logs are judged whole, also outside of the period.",), points)
     chosen, hidden = rows[: report.top], rows[report.top :]
     bad = sum(row[0] == _BAD for row in hidden)
-    rest = f"And {len(hidden):,} more findings, {bad:,} of them {_BAD}." if hidden else ""
+    rest = f"And {counted(len(hidden), 'more finding')}, {bad:,} of them {_BAD}." if hidden else ""
     table = ReportTable(("State", "Where", "Finding", "What it says"), tuple(chosen), rest)
     sentences = ("The logs are judged whole, also outside of the period.",)
     return ReportSection("What cannot be told", sentences, points, tables=(table,))
@@ -61,8 +61,8 @@ def logs_section(report: AuditReport) -> ReportSection:
     rows = tuple(_log_row(report, one) for one in reports[: report.top])
     hidden = reports[report.top :]
     rest = (
-        f"And {len(hidden):,} more logs, {sum(one.bad for one in hidden):,} of them {_BAD},"
-        f" with {sum(report.tally.chains[one.chain] for one in hidden):,} decisions together."
+        f"And {counted(len(hidden), 'more log')}, {sum(one.bad for one in hidden):,} of them {_BAD},"
+        f" with {counted(sum(report.tally.chains[one.chain] for one in hidden), 'decision')} together."
         if hidden
         else ""
     )

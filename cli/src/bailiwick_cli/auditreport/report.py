@@ -15,6 +15,7 @@ from bailiwick_cli.auditreport.figures.endedgrants import GrantEnd
 from bailiwick_cli.auditreport.figures.period import ReportPeriod
 from bailiwick_cli.auditreport.figures.periodtally import PeriodTally
 from bailiwick_cli.auditreport.figures.reportedcall import CallReview
+from bailiwick_cli.auditreport.section import counted
 from bailiwick_evidence.audit.vouchers import LEDGER
 from bailiwick_evidence.chainentry import lost_count
 from bailiwick_governance.views.verificationview import LogVerification
@@ -142,15 +143,15 @@ class AuditReport:
                 " not known. Give the ledger too."
             )
         if lost := sum(self.losses.values()):
-            yield f"{_lines(lost, 'record')} could not be written, and nobody knows what they said."
+            yield f"Not written, so that nothing is known of them: {counted(lost, 'record')}."
         if audit.unchained:
-            yield f"{_lines(audit.unchained)} in no chain look like decisions. They prove nothing, and are not counted."
+            yield f"In no chain, so that they prove nothing, and not counted: {counted(audit.unchained, 'decision')}."
         if audit.torn:
-            yield f"{_lines(audit.torn)} were cut off, and are not counted."
+            yield f"Cut off, and not counted: {counted(audit.torn, 'line')}."
         if left.unread:
-            yield f"{_lines(left.unread)} are of a kind that this version does not know, and are not counted."
+            yield f"Of a kind that this version does not know, and not counted: {counted(left.unread, 'line')}."
         if left.untimed:
-            yield f"{_lines(left.untimed, 'decision')} say no time, and are in no period."
+            yield f"In no period, since they say no time: {counted(left.untimed, 'decision')}."
         yield from self.sources.limits
         yield from self.verification.notes
 
@@ -158,7 +159,3 @@ class AuditReport:
 def _figures(reviewer: str, reviews: set[tuple[str, CallReview]]) -> ReviewerFigures:
     decisions = Counter(review.decision for _, review in reviews)
     return ReviewerFigures(reviewer, decisions[_APPROVE], decisions[_DENY], len({grant for grant, _ in reviews}))
-
-
-def _lines(count: int, noun: str = "line") -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

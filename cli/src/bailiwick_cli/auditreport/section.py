@@ -48,6 +48,11 @@ class ReportSection:
     tables: tuple[ReportTable, ...] = field(default=())
 
 
+def counted(count: int, noun: str) -> str:
+    """Return so many of something."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def cell(text: str) -> str:
     """Return a text of others as a cell has it."""
     marks = warnings(text)
@@ -85,9 +90,9 @@ def rest_of(top: TopList[Any]) -> str:
         return ""
     least = "at least " if top.dropped else ""
     why = " There were more rows than there is room for." if top.dropped else ""
-    return f"And {least}{top.more:,} more rows, with {top.more_counted:,} decisions together.{why}"
+    return f"And {least}{counted(top.more, 'more row')}, with {counted(top.more_counted, 'decision')} together.{why}"
 
 
 def rest_of_rows(rows: Sequence[object], most: int) -> str:
     """Say how many rows are left out behind so many."""
-    return f"And {len(rows) - most:,} more rows." if len(rows) > most else ""
+    return f"And {counted(len(rows) - most, 'more row')}." if len(rows) > most else ""

@@ -21,7 +21,7 @@ from bailiwick_cli.auditreport.callsections import (
 from bailiwick_cli.auditreport.figures.periodtally import OUTCOMES, REQUESTS
 from bailiwick_cli.auditreport.logsections import findings_section, logs_section, losses_section, sources_section
 from bailiwick_cli.auditreport.report import AuditReport, ReportVerdict
-from bailiwick_cli.auditreport.section import ReportSection, ReportTable
+from bailiwick_cli.auditreport.section import ReportSection, ReportTable, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def head_of(report: AuditReport) -> ReportHead:
     """Return the head."""
     cluster = f" of {report.sources.cluster}" if report.sources.cluster else ""
     losses = sum(report.losses.values())
-    lost = (f"At least {losses:,} record{' was' if losses == 1 else 's were'} lost.",) if losses else ()
+    lost = (f"Lost, as far as is known: {counted(losses, 'record')}.",) if losses else ()
     sentences = (report.verification.headline, report.coverage, *lost)
     return ReportHead(f"Audit report{cluster}", report.verdict, sentences, f"The period is {report.period.sentence}.")
 

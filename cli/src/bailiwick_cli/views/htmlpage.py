@@ -39,7 +39,8 @@ def new_page(title: str, style: Sequence[str] = ()) -> tuple[ElementTree.Element
 
 def page_text(root: ElementTree.Element) -> str:
     """Return a page as text, in ASCII, so that no setting of a terminal or of a server changes what it says."""
-    return "<!doctype html>\n" + ElementTree.tostring(root, encoding="us-ascii", method="html").decode("ascii") + "\n"
+    written: bytes = ElementTree.tostring(root, encoding="us-ascii", method="html")
+    return f"<!doctype html>\n{written.decode('ascii')}\n"
 
 
 def add_table(

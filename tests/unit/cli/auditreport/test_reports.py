@@ -82,7 +82,7 @@ def test_a_dry_run_and_what_has_no_time_did_nothing_in_the_period() -> None:
     report = report_of([b"".join(log.lines)], [log.checkpoint()])
     left = report.tally.left_out
     assert (report.tally.decisions, left.dry_runs, left.untimed) == (1, 1, 1)
-    assert any("say no time" in one for one in report.caveats)
+    assert any("since they say no time: 1 decision." in one for one in report.caveats)
 
 
 def test_records_outside_of_the_period_are_left_out_and_the_chain_is_judged_whole() -> None:
@@ -135,7 +135,7 @@ def test_lost_records_stand_in_the_head_and_by_log() -> None:
     ledger.add(kind="checkpoint", chain="Z" * 22, note="", lost=5)
     report = report_of([b"".join(log.lines), b"".join(ledger.lines)], [log.checkpoint(), ledger.checkpoint()])
     assert report.losses == {log.id: 3, "Z" * 22: 5}
-    assert "At least 8 records were lost." in head_of(report).sentences
+    assert "Lost, as far as is known: 8 records." in head_of(report).sentences
 
 
 def test_without_a_ledger_the_page_says_what_it_does_not_know() -> None:
