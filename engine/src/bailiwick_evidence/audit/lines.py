@@ -225,12 +225,12 @@ def is_json(line: bytes) -> bool:
 
 
 def parse_line(line: bytes) -> dict[str, Any]:
-    """Return the members of a line; empty if it is not an object."""
+    """Return the members of a line; empty if it is not an object, or its `kind` is no text, which no process writes."""
     try:
         found = orjson.loads(line)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and isinstance(found.get("kind"), str | None) else {}
 
 
 def _named_chain(line: bytes) -> str | None:
