@@ -1,7 +1,7 @@
 """Tables of Markdown, for a review.
 
 Standing: under the views. Holds: no text of others ends its cell, or is read as markup or HTML: it is no link, and no
-image that whoever renders it fetches.
+image that is fetched where it is rendered.
 """
 
 import re

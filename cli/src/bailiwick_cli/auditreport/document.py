@@ -132,12 +132,12 @@ def _member(label: str) -> str:
 
 
 def _list(top: TopList[Any], rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    return {"rows": list(rows), "more": top.more, "moreDecisions": top.more_counted, "atLeast": top.dropped}
+    return {"rows": list(rows), "more": top.more, "moreDecisions": top.more_counted, "partial": top.dropped}
 
 
 def _count(row: CountedRow[Any]) -> dict[str, Any]:
     first, last = times.epoch_stamp(row.first), times.epoch_stamp(row.last)
-    return {"count": row.count, "atLeast": row.partial, "first": first, "last": last}
+    return {"count": row.count, "partial": row.partial, "first": first, "last": last}
 
 
 def _reviews(reviews: Iterable[CallReview]) -> list[dict[str, str]]:

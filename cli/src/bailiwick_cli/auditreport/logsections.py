@@ -25,17 +25,17 @@ NO_LOG: Final = (
 
 
 def findings_section(report: AuditReport) -> ReportSection:
-    """Return what cannot be told, and what was found in the logs."""
+    """Return what is not known, and what was found in the logs."""
     rows = sorted(_findings(report), key=lambda row: row[0] != _BAD)
     points = (*(show_escaped(one) for one in report.caveats), NO_LOG)
     if not rows:
-        return ReportSection("What cannot be told", ("The logs are judged whole, also outside of the period.",), points)
+        return ReportSection("What is not known", ("The logs are judged whole, also outside of the period.",), points)
     chosen, hidden = rows[: report.top], rows[report.top :]
     bad = sum(row[0] == _BAD for row in hidden)
     rest = f"And {counted(len(hidden), 'more finding')}, {bad:,} of them {_BAD}." if hidden else ""
     table = ReportTable(("State", "Where", "Finding", "What it says"), tuple(chosen), rest)
     sentences = ("The logs are judged whole, also outside of the period.",)
-    return ReportSection("What cannot be told", sentences, points, tables=(table,))
+    return ReportSection("What is not known", sentences, points, tables=(table,))
 
 
 def losses_section(report: AuditReport) -> ReportSection:

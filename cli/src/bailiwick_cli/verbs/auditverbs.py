@@ -134,7 +134,7 @@ class AuditReportOutput(StrEnum):
 class AuditReportFlags(EvidenceFlags):
     r"""Write one page about a period, for an auditor.
 
-    Says who did what by which approval, who reviewed, what was denied, what was lost and what cannot be told. The page
+    Says who did what by which approval, who reviewed, what was denied, what was lost and what is not known. The page
     begins with what `verify` says of the whole log, and the exit code is that of `verify`: 0 if nothing was removed or
     changed, 1 if something was, and 2, without a page, if the command could not answer. The page needs no network and
     no script: print it to PDF with a browser.

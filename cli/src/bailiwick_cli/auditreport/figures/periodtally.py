@@ -102,7 +102,7 @@ class PeriodTally:
             self.left_out.after += moment >= self.period.end
             return
         if record.get("dry_run") is True:
-            # It used, requested and counted nothing: nobody did anything.
+            # It used, requested and counted nothing: nothing was done.
             self.left_out.dry_runs += 1
             return
         self.first = moment if self.first is None else min(self.first, moment)

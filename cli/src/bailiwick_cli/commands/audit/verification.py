@@ -1,6 +1,6 @@
 """The verification of a log as flags say. Standing: under `audit verify` and `audit report`, which say what came of it.
 
-Holds: whoever else looks at the lines sees those that are judged, each once, and changes nothing of the judgement.
+Holds: a caller that looks at the lines too sees those that are judged, each once, and changes nothing of the judgement.
 """
 
 from collections.abc import Callable
