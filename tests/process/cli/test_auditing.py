@@ -117,7 +117,8 @@ def test_checkpoints_of_the_ledger_in_the_files_are_used(folder: Path) -> None:
 @pytest.mark.parametrize("arguments", [[], ["--policies", "ledger"]])
 def test_a_line_whose_kind_is_no_text_ends_no_verification(folder: Path, arguments: list[str]) -> None:
     log = ProcessLog(2)
-    for kind in ([], {}, 5, True, None):
+    kinds: list[object] = [[], {}, 5, True, None]
+    for kind in kinds:
         log.lines.append(
             log.writer.append(written({"kind": kind, "history": [{"name": "x", "object": "o", "seq": 1}]}))
         )
