@@ -70,9 +70,7 @@ class PeriodTally:
         """Count a line of a chain."""
         record = parse_line(line.text)
         kind = record.get("kind")
-        if not isinstance(kind, str):
-            self.left_out.unread += 1
-        elif kind in DECISIONS:
+        if kind in DECISIONS:
             self._decision(line, record)
         elif kind == SEARCH:
             moment = moment_of(record)
