@@ -1,9 +1,13 @@
-"""Laws of `audit report`: no text of a record is markup, every decision is counted once, memory stays within bounds."""
+"""Laws of `audit report`: its verdict is that of `audit verify`, also where shards are added up; no text of a record is
+markup, every decision is counted once, and memory stays within bounds.
+"""
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from hypothesis import given, settings, strategies as st
 from lxml import html  # type: ignore[import-untyped]  # the library has no types
 from markdown_it import MarkdownIt
@@ -15,13 +19,18 @@ from bailiwick_cli.auditreport.figures.toprows import TopRows
 from bailiwick_cli.auditreport.markdown import markdown
 from bailiwick_cli.auditreport.page import page
 from bailiwick_cli.auditreport.report import AuditReport
+from bailiwick_cli.commands.audit import report, verify
+from bailiwick_cli.options import LogOutput
+from bailiwick_cli.verbs.auditverbs import AuditReportFlags, AuditReportOutput, VerifyFlags
 from bailiwick_engine.approval.display import visible
 from bailiwick_governance.display import quote
 from bailiwick_governance.markdown import plain, table
 from support.console.hostiletexts import texts
 from support.console.markup import Markup
 from support.evidence.auditreports import HOUR, report_of
-from support.evidence.logs import BEGAN, ProcessLog
+from support.evidence.forgery.games import game
+from support.evidence.logs import BEGAN, WITNESS_KEY, ProcessLog
+from support.evidence.shardruns import command, merged, shards_of
 
 HARMLESS: Final = "harmless"
 MARKUP: Final = st.sampled_from(
@@ -187,3 +196,35 @@ def test_top_rows_stay_within_bounds_and_say_what_they_do_not_know(keys: list[in
     dropped = len(keys) - sum(row.count for row in rows.rows())
     assert all(key in kept for key, count in counts.items() if count > dropped)
     assert top.dropped or (kept == set(counts) and top.more == max(0, len(counts) - shown))
+
+
+@pytest.mark.parametrize("captive", [False, True], ids=["all files", "a decision point's key"])
+@pytest.mark.parametrize("seed", range(20))
+def test_a_report_says_of_a_forged_log_what_verify_and_the_sum_of_its_shards_say(
+    seed: int, captive: bool, tmp_path: Path
+) -> None:
+    played = game(seed, captive=captive)
+    names = []
+    for number, content in enumerate(played.files):
+        (tmp_path / f"{number}.log").write_bytes(content)
+        names.append(str(tmp_path / f"{number}.log"))
+    (tmp_path / "notes").write_text("\n".join(played.forger.notes), encoding="utf-8")
+    flags: dict[str, Any] = {
+        "files": names,
+        "checkpoints": [str(tmp_path / "notes")] if played.forger.notes else None,
+        "witness_key": [str(WITNESS_KEY)],
+        "policies": "ledger" if seed % 2 else None,
+    }
+    run = command(verify.run, VerifyFlags, **flags)
+    alone = run(output=LogOutput.JSON)
+    period: dict[str, Any] = {"begin": "2023-11-14", "end": "2023-11-15", "output": AuditReportOutput.JSON}
+    ran = command(report.run, AuditReportFlags, **flags, **period)()
+    assert ran.code == alone.code
+    if alone.code == 2:
+        assert ran.out == alone.out
+        return
+    of_kind = {"apiVersion": "cli.bailiwick.dev/v1alpha1", "kind": "LogAudit"}
+    found = json.loads(ran.out)
+    assert of_kind | found["audit"] == json.loads(alone.out)
+    assert (found["verdict"] == "changed") == (ran.code == 1)
+    assert merged(shards_of(run, 3, tmp_path), "json") == alone
