@@ -129,7 +129,7 @@ class ShardWriter:
     """
 
     def __init__(self, options: ShardFlags, share: ChainShare, verb: str, extra: Iterable[bytes] = ()) -> None:
-        self._share = share
+        self.share = share
         self._verb = verb
         self._options = _options_digest(options, extra)
         self._log: str | None = None
@@ -150,8 +150,8 @@ class ShardWriter:
             _KIND,
             self._verb,
             dict(engine_versions()),
-            self._share.count,
-            self._share.index,
+            self.share.count,
+            self.share.index,
             self._options,
             self._log or "",
             msgspec.Raw(msgspec.json.encode(whole)),
@@ -159,7 +159,7 @@ class ShardWriter:
             "",
         )
         # Nothing is said after it: in the log of a pod, both are in one stream.
-        talk(f"shard {self._share.index} of {self._share.count}: run `audit merge` with all of them")
+        talk(f"shard {self.share.index} of {self.share.count}: run `audit merge` with all of them")
         sys.stdout.write(msgspec.json.encode(made.sealed()).decode() + "\n")
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from bailiwick_console.records.query import ListedRecord, RecordFilter, RecordQuery
+from bailiwick_console.records.query import RecordFilter, RecordQuery
 from bailiwick_evidence.audit.lines import parse_line, whole
 from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
+from bailiwick_governance.records.listedrecords import ListedRecord
 
 MOST: Final = 1_000
 """So many decisions are kept of those that are asked for, the newest."""
