@@ -90,7 +90,7 @@ def decision_figures(lines: Iterable[tuple[str, int, bytes]], now: float) -> Dec
             continue
         if record["kind"] not in DECISIONS:
             continue
-        one = ListedRecord.of(found, record)
+        one = ListedRecord.from_line(found, record)
         if one.moment is None:
             untimed += 1
             continue

@@ -95,7 +95,7 @@ def scan(lines: Iterable[tuple[str, int, bytes]], asked: RecordQuery) -> RecordS
             if len(damaged) < _MOST_DAMAGED:
                 damaged.append(DamagedLine(file, number, _why(text, found is not None, kind)))
         elif kind in DECISIONS:
-            one = ListedRecord.of(found, record)
+            one = ListedRecord.from_line(found, record)
             decisions += 1
             if len(reasons) < _MOST_REASONS:
                 reasons.add(one.reason)

@@ -42,7 +42,7 @@ class ListedRecord:
     rule: str
 
     @classmethod
-    def of(cls, line: ChainLine, record: Mapping[str, Any]) -> "ListedRecord":
+    def from_line(cls, line: ChainLine, record: Mapping[str, Any]) -> "ListedRecord":
         """Return what a list shows of a record."""
         resource, policy = record.get("resource"), record.get("policy")
         decision = record.get("decision")

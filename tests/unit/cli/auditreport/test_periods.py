@@ -21,15 +21,15 @@ def test_each_moment_of_a_period_is_in_one_of_few_slots(begin: float, span: floa
 
 
 def test_the_end_is_in_the_next_period_and_not_in_this_one() -> None:
-    march, april = ReportPeriod.of(0, DAY), ReportPeriod.of(DAY, 2 * DAY)
+    march, april = ReportPeriod.between(0, DAY), ReportPeriod.between(DAY, 2 * DAY)
     assert [march.has(DAY), april.has(DAY)] == [False, True]
     assert [march.has(0), march.has(DAY - 0.001)] == [True, True]
 
 
 def test_a_month_has_a_slot_for_each_day_named_by_the_day() -> None:
-    month = ReportPeriod.of(0, 31 * DAY)
+    month = ReportPeriod.between(0, 31 * DAY)
     assert (month.slots, month.name(0), month.name(30)) == (31, "1970-01-01", "1970-01-31")
-    day = ReportPeriod.of(0, DAY)
+    day = ReportPeriod.between(0, DAY)
     assert (day.slots, day.name(23)) == (24, "1970-01-01 23:00")
 
 
@@ -39,4 +39,4 @@ def test_a_month_has_a_slot_for_each_day_named_by_the_day() -> None:
 )
 def test_what_is_no_period_is_refused(begin: float, end: float, problem: str) -> None:
     with pytest.raises(CliError, match=problem):
-        ReportPeriod.of(begin, end)
+        ReportPeriod.between(begin, end)

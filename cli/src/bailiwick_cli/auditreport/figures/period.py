@@ -26,7 +26,7 @@ class ReportPeriod:
     end: float
 
     @classmethod
-    def of(cls, begin: float, end: float) -> "ReportPeriod":
+    def between(cls, begin: float, end: float) -> "ReportPeriod":
         """Return the period between two times. Raises `CliError` if there is none."""
         if not 0 <= begin < LATEST or not 0 <= end < LATEST:
             raise CliError("--from and --to must be times from 1970 to 9999")

@@ -90,7 +90,7 @@ class PeriodTally:
         return self.outcomes.total()
 
     def _decision(self, line: ChainLine, record: Mapping[str, Any]) -> None:
-        listed = ListedRecord.of(line, record)
+        listed = ListedRecord.from_line(line, record)
         moment = listed.moment
         if moment is None:
             self.left_out.untimed += 1
@@ -106,7 +106,7 @@ class PeriodTally:
         self.first = moment if self.first is None else min(self.first, moment)
         self.last = moment if self.last is None else max(self.last, moment)
         self.chains[line.link.id] += 1
-        slot, call = self.period.slot(moment), AuditedCall.of(listed, record)
+        slot, call = self.period.slot(moment), AuditedCall.from_record(listed, record)
         self.outcomes[slot, call.outcome] += 1
         if record.get("kind") == _REQUEST:
             self.events[slot, REQUESTS] += 1

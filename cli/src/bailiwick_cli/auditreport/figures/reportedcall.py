@@ -74,7 +74,7 @@ class AuditedCall:
     use: ReportedUse | None
 
     @classmethod
-    def of(cls, listed: ListedRecord, record: Mapping[str, Any]) -> "AuditedCall":
+    def from_record(cls, listed: ListedRecord, record: Mapping[str, Any]) -> "AuditedCall":
         """Return what the report has of a record."""
         parties = tuple(_parties(record))
         action, resource = cut(listed.action), cut(listed.resource)

@@ -28,7 +28,7 @@ from bailiwick_governance.display import talk
 def run(options: AuditReportFlags) -> int:
     """Verify, count and write."""
     cluster = cluster_name(options.cluster_name)
-    period = ReportPeriod.of(moment(options.begin, "--from"), moment(options.end, "--to"))
+    period = ReportPeriod.between(moment(options.begin, "--from"), moment(options.end, "--to"))
     tally = PeriodTally(period)
     audit, found = verify_log(options, trusted_book(options), tally.add)
     ended = sorted(ended_grants(audit.grants.values(), period), key=lambda one: (-one.ended, one.approval))
