@@ -3,6 +3,7 @@
 Standing: what stands in it was put there by plain HTTP, and not by the library that reads it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +47,12 @@ class S3Server:
         """Store objects."""
         for key, content in objects.items():
             requests.put(f"{self.url}/{bucket}/{quote(key)}", content, timeout=60).raise_for_status()
+
+    def objects(self, bucket: str, prefix: str = "") -> list[tuple[str, bytes]]:
+        """Return name and content of each object whose name begins so, by name; up to 1,000."""
+        listed = requests.get(f"{self.url}/{bucket}", {"list-type": "2", "prefix": prefix}, timeout=30).text
+        names = sorted(re.findall(r"<Key>([^<]+)</Key>", listed))
+        return [(name, requests.get(f"{self.url}/{bucket}/{quote(name)}", timeout=30).content) for name in names]
 
 
 def environment(port: int) -> dict[str, str]:
