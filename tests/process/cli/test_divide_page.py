@@ -15,6 +15,8 @@ from support.pages import DOCS, script
 
 PAGE: Final = "how-to/divide-logs.md"
 STANDS: Final[Object] = yaml.safe_load((DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8"))
+SHARDS: Final = "for shard in 0 1 2 3; do\n  kubectl"
+MISSING: Final = "for shard in 0 1 2 3; do\n  [ -s"
 ALONE: Final = (
     "kubectl bailiwick audit verify decisions.log ledger.log --policies ledger --witness-key witness.vkey"
     " --checkpoints checkpoints.notes"
@@ -36,11 +38,28 @@ def shell(tmp_path: Path) -> OfflineShell:
 
 
 def test_the_shards_of_the_page_come_to_what_one_process_prints(shell: OfflineShell) -> None:
-    assert shell.type(script(PAGE, "for shard in")).code == 0
+    assert shell.type(script(PAGE, SHARDS)).code == 0
     ran = shell.type(script(PAGE, "kubectl bailiwick audit merge shard-*.json"))
     alone = shell.type(ALONE)
     assert (ran.code, ran.out) == (alone.code, alone.out)
     assert ran.out.startswith("Nothing removed or changed up to "), ran
+
+
+def test_a_run_that_broke_off_goes_on_with_the_shards_that_are_missing(shell: OfflineShell) -> None:
+    assert shell.type(script(PAGE, SHARDS)).code == 0
+    whole = [shard.read_bytes() for shard in _shards(shell)]
+    first, second, *_ = _shards(shell)
+    first.unlink()
+    second.write_bytes(b"")
+    third = _shards(shell)[1]
+    written_at = third.stat().st_mtime_ns
+    assert shell.type(script(PAGE, MISSING)).code == 0
+    assert [shard.read_bytes() for shard in _shards(shell)] == whole
+    assert third.stat().st_mtime_ns == written_at
+
+
+def _shards(shell: OfflineShell) -> list[Path]:
+    return sorted(shell.folder.glob("shard-*.json"))
 
 
 def test_the_job_of_the_page_runs_the_same_command_on_the_files_of_the_caller(shell: OfflineShell) -> None:
