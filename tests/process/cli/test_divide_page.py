@@ -1,20 +1,17 @@
 """docs/how-to/divide-logs.md, typed: shards of a log, their sum, and the manifest of a Job."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import yaml
 
-from bailiwick_evidence.derive.versions import engine_versions
-from support.decisions import crm_calls, decided, ledger_of, written
-from support.evidence.logs import WITNESS_KEY, ProcessLog
-from support.objects import Object
+from support.evidence.installationlogs import write_witnessed_logs
+from support.evidence.logs import WITNESS_KEY
 from support.offlineshell import OfflineShell
-from support.pages import DOCS, script
+from support.pages import script
 
 PAGE: Final = "how-to/divide-logs.md"
-STANDS: Final[Object] = yaml.safe_load((DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8"))
 SHARDS: Final = "for shard in 0 1 2 3; do\n  kubectl"
 MISSING: Final = "for shard in 0 1 2 3; do\n  [ -s"
 ALONE: Final = (
@@ -26,14 +23,7 @@ ALONE: Final = (
 @pytest.fixture
 def shell(tmp_path: Path) -> OfflineShell:
     """The logs of an operator and of six decision points, all of them witnessed."""
-    versions: dict[str, Any] = {**engine_versions()}
-    logs = [ledger_of([STANDS]), *(ProcessLog(number, **versions) for number in range(10, 16))]
-    for number, log in enumerate(logs[1:]):
-        decided([STANDS], crm_calls(["customers.list", "customers.export"] * (number + 1)), log=log).close()
-    written(tmp_path / "ledger.log", logs[0])
-    written(tmp_path / "decisions.log", *logs[1:])
-    (tmp_path / "checkpoints.notes").write_text("\n".join(log.checkpoint() for log in logs), encoding="utf-8")
-    (tmp_path / "witness.vkey").write_text(f"{WITNESS_KEY}\n", encoding="utf-8")
+    write_witnessed_logs(tmp_path)
     return OfflineShell(tmp_path)
 
 
