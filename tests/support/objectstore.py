@@ -3,12 +3,14 @@
 Standing: what stands in it was put there by plain HTTP, and not by the library that reads it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
+from xml.sax.saxutils import unescape
 
 import requests
 
@@ -20,6 +22,7 @@ from support.waits import until
 
 KEY_ID: Final = "AKIDEXAMPLE"
 SECRET: Final = "a-secret-of-an-object-store"
+_KEY: Final = re.compile("<Key>([^<]*)</Key>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,13 @@ class S3Server:
         """Store objects."""
         for key, content in objects.items():
             requests.put(f"{self.url}/{bucket}/{quote(key)}", content, timeout=60).raise_for_status()
+
+    def stored(self, bucket: str, prefix: str) -> dict[str, bytes]:
+        """Return the objects below a prefix, of which there are a thousand at most."""
+        listed = requests.get(f"{self.url}/{bucket}", {"list-type": "2", "prefix": prefix}, timeout=10)
+        listed.raise_for_status()
+        keys = [unescape(key) for key in _KEY.findall(listed.text)]
+        return {key: requests.get(f"{self.url}/{bucket}/{quote(key)}", timeout=60).content for key in keys}
 
 
 def environment(port: int, host: str = LOOPBACK) -> dict[str, str]:
