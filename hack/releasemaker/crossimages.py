@@ -110,10 +110,10 @@ def swap_wheels(tree: LayerTree, found: Iterable[Path], created: int) -> LayerTr
     wanted: dict[str, str] = {}
     bound: set[str] = set()
     for wheel in found:
-        name, version, _, tags = parse_wheel_filename(wheel.name)
-        by_name[name], wanted[name] = wheel, str(version)
+        distribution, version, _, tags = parse_wheel_filename(wheel.name)
+        by_name[distribution], wanted[distribution] = wheel, str(version)
         if any(tag.platform != "any" for tag in tags):
-            bound.add(str(name))
+            bound.add(distribution)
     information = _installed(tree)
     installed = {name: _stem(folder)[1] for name, folder in information.items()}
     for name in sorted(wanted.keys() | installed.keys()):
