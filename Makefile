@@ -188,7 +188,7 @@ release: $(VENV)/.project ## Make a release of this commit in dist/: VERSION=0.2
 	@$(BIN)/python -m releasemaker build --version "$(VERSION)" $(if $(KEY),--key "$(KEY)") $(if $(IMAGES),--images "$(IMAGES)") \
 	  $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(ADDRESS),--address "$(ADDRESS)") $(ARGS)
 
-release-images: $(VENV)/.project ## Build the images of this commit in build/release-images: VERSION=0.2.0. Needs root on Debian.
+release-images: $(VENV)/.project ## Build the images of this commit in build/release-images: VERSION=0.2.0. Needs root on Debian for amd64.
 	@$(BIN)/python -m localcluster node-packages
 	@$(BIN)/python -m releasemaker images --version "$(VERSION)" $(ARGS)
 

@@ -127,8 +127,9 @@ class Fleet:
         actions = ["customers.get"] * 80 + ["customers.purge"] * 40 + ["customers.get"] * 80
         for part in ("kept", "state", "east", "west"):
             (folder / part).mkdir()
+        versions: dict[str, Any] = {**engine_versions()}
         for number, name in enumerate(("east", "west"), 10):
-            records = decided([policy], crm_calls(actions), log=ProcessLog(number, **engine_versions()), every=1)
+            records = decided([policy], crm_calls(actions), log=ProcessLog(number, **versions), every=1)
             ledger = ledger_of([policy], number + 10)
             notes = "\n".join(log.checkpoint(now=int(MARCH) + 300) for log in (records, ledger))
             (folder / "kept" / f"{name}.notes").write_text(notes, encoding="utf-8")

@@ -7,6 +7,7 @@ import datetime
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
 from demo.fleet.rollouts import Rollout
@@ -78,7 +79,7 @@ class Acts:
         self._tell.chapter(f"{count:,} decisions go into one object store".replace(",", " "))
         self._tell.step("In both clusters, the CRM API asks whether the agent may make its calls.")
         with self._progress.step("Deciding") as step, ThreadPoolExecutor(len(self._members)) as pool:
-            half = count // len(self._members) // 2
+            half, allowed = count // len(self._members) // 2, 0
             for part in range(2):
                 futures = [pool.submit(self._ask, member, half, part * half) for member in self._members.values()]
                 allowed = sum(future.result() for future in futures)
@@ -113,7 +114,7 @@ class Acts:
         self._shell.type("./render.sh")
         self._rollout.next()
         for member in self._members.values():
-            until(lambda member=member: not any(member.ask("customers.get", [1])), "the change is in force", 30)
+            until(partial(_is_denied, member), "the change is in force", 30)
         self._tell.held("in both clusters, the agent may read no customer any more")
 
     def who_could(self) -> None:
@@ -140,7 +141,7 @@ class Acts:
         with self._progress.step("Waiting for the witnesses, which look every ten seconds"):
             for name, member in self._members.items():
                 lines = member.records.read_bytes().count(b"\n")
-                until(lambda name=name, lines=lines: self._seen(name) >= lines, "the witness saw it", _WITNESS_SECONDS)
+                until(partial(self._has_seen, name, lines), "the witness saw it", _WITNESS_SECONDS)
         for name in self._members:
             words = ("kubectl", "get", "configmap", "bailiwick-witness", "-n", "bailiwick-system", "--context", name)
             self._shell.type(*words, "-o", r"jsonpath={.data.witness\.vkey}", into=f"kept/{name}.vkey")
@@ -152,10 +153,10 @@ class Acts:
             shipping.end()
         self._tell.held("the store has every line that a witness has seen")
 
-    def _seen(self, name: str) -> int:
-        """Return how many lines of the longest log a witness has cosigned."""
+    def _has_seen(self, name: str, lines: int) -> bool:
+        """Tell whether a witness has cosigned so many lines of a log."""
         printed = self._shell.ask("kubectl", "bailiwick", "audit", "checkpoint", "--context", name).out.splitlines()
-        return max((int(line) for line in printed if line.isdigit()), default=0)
+        return max((int(line) for line in printed if line.isdigit()), default=0) >= lines
 
     def verify(self) -> None:
         """Verify both logs, which are intact."""
@@ -177,6 +178,10 @@ class Acts:
             if missing := [words for words in found if words not in said.out]:
                 raise NotAsToldError(f"`audit verify` should name {missing} in {name}")
         self._tell.held("exit code 1: the line that was changed and the lines that are missing, each by its number")
+
+
+def _is_denied(member: Member) -> bool:
+    return not any(member.ask("customers.get", [1]))
 
 
 def _verify(name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +56,7 @@ class LogShippers:
         (self._shell.folder / state).mkdir(parents=True)
         url, folder = f"s3://{BUCKET}/{prefix}", self._shell.folder
         self._shell.tell.command(f"kubectl bailiwick ship {file} {url} --state {state} --seconds 1 &")
-        command = [BAILIWICK, "ship", folder / file, url, "--state", folder / state, "--seconds", "1"]
+        command: list[str | Path] = [BAILIWICK, "ship", folder / file, url, "--state", folder / state, "--seconds", "1"]
         log = folder / f"ship-{len(self._shippers)}.log"
         running = spawn(prefix, command, log, {**os.environ, **self._shell.environment})
         self._adopt(running)
@@ -74,7 +75,7 @@ class LogShippers:
         """End the shippers as the end of a pod does, and see that each has stored its whole file."""
         for running in self._shippers:
             # Until it runs, a signal ends it at once.
-            until(lambda running=running: _follows(running), f"{running.name} is shipped", _END_SECONDS)
+            until(partial(_follows, running), f"{running.name} is shipped", _END_SECONDS)
             running.id.send(signal.SIGTERM)
         for running in self._shippers:
             if running.handle.wait(_END_SECONDS) != 0:
@@ -124,7 +125,8 @@ class Intruder:
 
     def _objects(self, prefix: str) -> list[tuple[str, bytes]]:
         """Return names and lines, in the order of the lines: names end in OFFSET.log.gz."""
-        found = [(name, gzip.decompress(content)) for name, content in self._server.objects(BUCKET, f"{prefix}/")]
+        stored = self._server.objects(BUCKET, f"{prefix}/")
+        found = [(name, gzip.decompress(content)) for name, content in stored.items()]
         return sorted(found, key=lambda one: int(one[0].rpartition("/")[2].partition(".")[0]))
 
     def _store(self, name: str, lines: bytes) -> None:

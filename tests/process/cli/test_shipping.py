@@ -76,7 +76,7 @@ class Site:
 
     def objects(self) -> list[tuple[str, bytes]]:
         """Return name and lines of each, by plain HTTP."""
-        return [(name, gzip.decompress(content)) for name, content in self.server.objects(self.bucket)]
+        return [(name, gzip.decompress(content)) for name, content in self.server.objects(self.bucket).items()]
 
     def assert_stored_once(self) -> None:
         """Each whole line is there once, and in its place."""
