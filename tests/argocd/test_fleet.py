@@ -185,6 +185,7 @@ def kubeconfig(fleet: Fleet, path: Path) -> Path:
     return path
 
 
+@pytest.mark.timeout(900)
 def test_a_policy_comes_to_all_clusters_wave_after_wave_and_stops_where_a_gate_says_no(
     fleet: Fleet, tmp_path: Path
 ) -> None:
