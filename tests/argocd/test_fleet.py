@@ -25,6 +25,7 @@ def fleet(bailiwick: Bailiwick, argocd: ArgoCD, tmp_path_factory: pytest.TempPat
         yield fleet
 
 
+@pytest.mark.timeout(900)
 def test_a_policy_comes_to_all_clusters_wave_after_wave_and_stops_where_a_gate_says_no(
     fleet: Fleet, tmp_path: Path
 ) -> None:
