@@ -33,9 +33,9 @@ class Store:
     def __init__(self, objects: Mapping[str, bytes]) -> None:
         self._kept = {name: gzip.compress(lines) for name, lines in objects.items()}
 
-    def objects(self, bucket: str, prefix: str) -> list[tuple[str, bytes]]:
+    def objects(self, bucket: str, prefix: str) -> dict[str, bytes]:
         assert bucket == "bailiwick-records"
-        return [(name, content) for name, content in self._kept.items() if name.startswith(prefix)]
+        return {name: content for name, content in self._kept.items() if name.startswith(prefix)}
 
     def put(self, bucket: str, objects: Mapping[str, bytes]) -> None:
         assert bucket == "bailiwick-records"
@@ -86,12 +86,12 @@ def test_the_demo_exits_with_1_if_a_step_is_not_as_told(
     assert "What the demo showed" not in printed.out
 
 
-def test_one_line_is_changed_and_it_is_the_newest_denial() -> None:
-    store = Store({"east/f.0/000.log.gz": DENIED * 2 + ALLOWED, "east/f.0/010.log.gz": DENIED + ALLOWED * 2})
+def test_one_line_is_changed_and_it_is_the_first_denial() -> None:
+    store = Store({"east/f.0/010.log.gz": DENIED + ALLOWED * 2, "east/f.0/000.log.gz": ALLOWED + DENIED * 2})
     intruder(store).change_a_line("east")
     assert store.lines() == {
-        "east/f.0/000.log.gz": DENIED * 2 + ALLOWED,
-        "east/f.0/010.log.gz": ALLOWED * 3,
+        "east/f.0/000.log.gz": ALLOWED * 2 + DENIED,
+        "east/f.0/010.log.gz": DENIED + ALLOWED * 2,
     }
 
 

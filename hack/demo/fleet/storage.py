@@ -100,10 +100,10 @@ class Intruder:
         self._server = server
 
     def change_a_line(self, prefix: str) -> str:
-        """Make the newest denial below a prefix an allow, in lines of a Collector; return the name of the object."""
+        """Make the first denial below a prefix an allow, in lines of a Collector; return the name of the object."""
         was, becomes = rb"\"decision\":false", rb"\"decision\":true"
-        for name, lines in reversed(self._objects(prefix)):
-            before, found, after = lines.rpartition(was)
+        for name, lines in self._objects(prefix):
+            before, found, after = lines.partition(was)
             if found:
                 self._store(name, before + becomes + after)
                 return name
