@@ -78,7 +78,7 @@ class WitnessBook:
         self.keys = tuple(keys)
         self.quorum = quorum
         self.refused = 0
-        self.contradictions: dict[str, str] = {}
+        self.contradictions: dict[str, dict[str, None]] = {}
         self.strangers: dict[str, str] = {}
         self._labels = frozenset(key.label for key in self.keys)
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
@@ -88,7 +88,8 @@ class WitnessBook:
         """Return a book with the same checkpoints, to which others can be added."""
         made = WitnessBook(self.keys, self.quorum)
         made.refused = self.refused
-        made.contradictions, made.strangers = dict(self.contradictions), dict(self.strangers)
+        made.contradictions = {chain: dict(notes) for chain, notes in self.contradictions.items()}
+        made.strangers = dict(self.strangers)
         made._claims = {chain: dict(claims) for chain, claims in self._claims.items()}
         made._held = {chain: list(held) for chain, held in self._held.items()}
         return made
@@ -99,7 +100,8 @@ class WitnessBook:
         if claim is None:
             self.refused += 1
         elif shown.refused is not None:
-            self.contradictions[claim.chain] = shown.refused
+            # None in the place of another: which of them the process signed is known once its first line is read.
+            self.contradictions.setdefault(claim.chain, {})[shown.refused] = None
 
     def add_of_line(self, note: str, by: str, seq: int) -> None:
         """Add a checkpoint from a line of a chain. Its cosignature counts wherever the note is."""
@@ -172,10 +174,6 @@ class WitnessBook:
     def checkpoints_held_of(self, chain: str) -> list[HeldCheckpoint]:
         """Return the checkpoints of a chain in lines of other chains."""
         return self._held.get(chain, [])
-
-    def witnessed_sizes(self) -> dict[str, int]:
-        """Return how many lines of each chain a witness has seen, by its largest cosigned checkpoint."""
-        return {chain: max(size for size, _ in claims) for chain, claims in self._claims.items()}
 
     @property
     def chains(self) -> frozenset[str]:

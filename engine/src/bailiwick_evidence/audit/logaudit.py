@@ -6,6 +6,7 @@ judged of them among all.
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -19,7 +20,7 @@ from bailiwick_evidence.audit.leaves import LeafTable
 from bailiwick_evidence.audit.lines import ChainLine, LineReader, parse_line
 from bailiwick_evidence.audit.removal import fill, report_removal
 from bailiwick_evidence.audit.sayings import OtherSayings
-from bailiwick_evidence.audit.vouchers import vouchers, witnessed_size
+from bailiwick_evidence.audit.vouchers import LEDGER, latest, vouchers, witnessed_size
 from bailiwick_evidence.chain import ChainLink, hash_of
 
 _KIND: Final = b'"kind":"'
@@ -113,10 +114,25 @@ class LogAudit:
             wanted |= {one.by for name in own for one in self.book.checkpoints_held_of(name)}
         return frozenset(name for name in wanted | self._joined if not self.share.keeps(name))
 
+    def witnessed_sizes(self) -> dict[str, int]:
+        """Return how many lines of each chain as many witnesses as are required have cosigned."""
+        found = {chain: latest(self.book.claims_of(chain), self.book.quorum) for chain in self.book.chains}
+        return {chain: claim.size for chain, claim in found.items() if claim is not None}
+
+    def ledger_time(self) -> float:
+        """Return when witnesses last cosigned a log of the operator; minus infinity: they never did."""
+        times = [
+            claim.time
+            for chain in self.book.chains
+            if (self.opening_of(chain) or {}).get("component") == LEDGER
+            and (claim := latest(self.book.claims_of(chain), self.book.quorum)) is not None
+        ]
+        return max(times, default=-math.inf)
+
     @property
     def grants(self) -> dict[str, Mapping[str, Any]]:
         """The members of a ledger's lines, by `namespace/name`: of lines that a witness has seen, if one has it."""
-        sizes = self.book.witnessed_sizes()
+        sizes = self.witnessed_sizes()
         found: dict[str, Mapping[str, Any]] = {}
         for grant, stated in self._grants.items():
             seen = [members for chain, (seq, members) in stated.items() if seq < sizes.get(chain, 0)]
@@ -160,7 +176,8 @@ class LogAudit:
         """Yield the checkpoints of each chain that a witness has seen since this time, and of which no line is here."""
         for name in sorted(self.book.witnessed_chains - self.chains.keys() - self.outlines.keys()):
             roots = self.book.claims_of(name)
-            if since is None or roots[-1].time >= since:
+            # Of any size: whoever removes a chain may have set its log back first.
+            if since is None or any(claim.time >= since for claim in roots):
                 yield roots
 
     def _report_missing(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:
@@ -181,7 +198,7 @@ class LogAudit:
             held,
             heads,
             [claim for claim in heads if self._is_witnessed(claim.by, 0)],
-            book.contradictions.get(log.id),
+            book.contradictions.get(log.id, ()),
             bool(book.keys),
             book.strangers.get(log.id),
             book.quorum,

@@ -110,11 +110,20 @@ class LogVerification:
     @property
     def bad(self) -> bool:
         """Whether something was removed or changed, or cannot be what it says: a person must look at the log."""
-        return bool(self.contradictions) or self.totals.signed.bad or any(one.bad for one in self.reports)
+        forged = bool(self.contradictions) or any(one.bad for one in self.reports)
+        return forged or self.totals.signed.bad or self.incomplete
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether there was no room to check all counts and reviews: whoever adds lines could hide one by that."""
+        signed = self.totals.signed
+        return bool(self.totals.histories.left_out or signed.files_left_out or (signed.verified and signed.left_out))
 
     @property
     def headline(self) -> str:
         """What can be said of all of it."""
+        if self.incomplete and not self.contradictions and not any(one.bad for one in self.reports):
+            return "Not all of this log was checked, since there is too much of it: give fewer files."
         return headline(self.reports, contradicted=self.contradictions)
 
     @property

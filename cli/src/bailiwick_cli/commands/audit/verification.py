@@ -74,7 +74,7 @@ def verify_log(
     records = None if options.policies is None else _derive(options.policies, files, audit, fold)
     if writer is not None:
         writer.check(files)
-    witnessed = audit.book.witnessed_sizes()
+    witnessed = audit.witnessed_sizes()
     totals = LogTotals(
         audit.lines,
         audit.foreign,
@@ -83,7 +83,7 @@ def verify_log(
         chains,
         records is not None,
         fold.report(witnessed),
-        reviews.report(witnessed),
+        reviews.report(witnessed, audit.ledger_time()),
         notes,
     )
     contradicted = () if records is None else tuple(map(ContradictedLine.from_record, records.contradicted))
