@@ -681,3 +681,17 @@ class TestWhatNoWitnessSaw:
         audit, _ = audited([b"".join(process.lines)], notes, outside.KEYS, quorum=2)
         assert audit.witnessed_sizes() == {process.id: 12}
         assert audited([b"".join(process.lines)], notes, outside.KEYS)[0].witnessed_sizes() == {process.id: 22}
+
+    def test_a_chain_of_which_all_lines_are_respelled_is_not_passed_over(self) -> None:
+        """A reader of JSON finds in them what the audit does not read, such as a checkpoint of another chain."""
+        process, other = log(), ProcessLog(5).records(3).close()
+        respelled = process.lines[2].replace(b'},"time"', b'} ,"time"')
+        _, reports = audited([b"".join(other.lines) + respelled], [other.checkpoint()])
+        assert {report.chain: places(report) for report in reports} == {
+            other.id: [],
+            process.id: ["altered", "unknown", "unclosed"],
+        }
+        # What others write has no name of a chain.
+        foreign = b'{"log":{"id":"request-17","level":"info"}}\n'
+        _, reports = audited([b"".join(other.lines) + foreign], [other.checkpoint()])
+        assert [report.chain for report in reports] == [other.id]

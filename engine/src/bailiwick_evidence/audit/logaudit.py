@@ -142,7 +142,7 @@ class LogAudit:
     def count_of_chains(self, since: float | None = None) -> int:
         """Return how many reports all shares have together."""
         outside = sum(name not in self.chains for name in self.outlines)
-        return len(self.chains) + outside + sum(1 for _ in self._gone(since))
+        return len(self.chains) + outside + len(self._only_respelled()) + sum(1 for _ in self._gone(since))
 
     def _fits(self, line: ChainLine) -> bool | None:
         if not self.share.keeps(line.link.id):
@@ -168,9 +168,21 @@ class LogAudit:
         newest = max((time for time in (*ends, self.book.newest) if time is not None), default=None)
         judged = [(name, self._report(log, heads.get(name, ()), newest)) for name, log in self.chains.items()]
         found = [report for name, report in judged if self.share.owns(name)]
+        for name in filter(self.share.owns, self._only_respelled()):
+            log = ChainTable(name)
+            log.strays = self._reader.strays[name]
+            found.append(self._report(log, (), newest))
         gone = [roots for roots in self._gone(since) if self.share.owns(roots[0].chain)]
         found += [self._report_missing(roots, heads) for roots in gone]
         return sorted(found, key=ChainReport.rank)
+
+    def _only_respelled(self) -> list[str]:
+        """Return the chains of which no line is here but in a form that no process writes, and that no witness saw.
+
+        A reader of JSON finds in such a line what the audit does not read.
+        """
+        known = self.chains.keys() | self.outlines.keys() | self.book.witnessed_chains
+        return sorted(self._reader.respelled - known)
 
     def _gone(self, since: float | None) -> Iterator[list[RootClaim]]:
         """Yield the checkpoints of each chain that a witness has seen since this time, and of which no line is here."""
