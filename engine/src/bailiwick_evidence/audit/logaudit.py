@@ -188,7 +188,7 @@ class LogAudit:
         """Yield the checkpoints of each chain that a witness has seen since this time, and of which no line is here."""
         for name in sorted(self.book.witnessed_chains - self.chains.keys() - self.outlines.keys()):
             roots = self.book.claims_of(name)
-            # Of any size: whoever removes a chain may have set its log back first.
+            # Of any size: its log may have been set back before it was removed.
             if since is None or any(claim.time >= since for claim in roots):
                 yield roots
 

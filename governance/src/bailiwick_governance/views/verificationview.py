@@ -115,7 +115,7 @@ class LogVerification:
 
     @property
     def incomplete(self) -> bool:
-        """Whether there was no room to check all counts and reviews: whoever adds lines could hide one by that."""
+        """Whether there was no room to check all counts and reviews: added lines could hide one by that."""
         signed = self.totals.signed
         return bool(self.totals.histories.left_out or signed.files_left_out or (signed.verified and signed.left_out))
 
