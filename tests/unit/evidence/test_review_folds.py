@@ -80,9 +80,9 @@ def test_a_file_that_no_witness_saw_counts_for_no_review_of_before(registrar: Ke
 def test_reviews_that_there_was_no_room_for_leave_the_log_unproven(registrar: KeyFile) -> None:
     registrars = Registrars(parse_registrars(registrar.line), 1, None)
     lines = [*published(registrar, 1, 0, LINE), used(approved(reason="fine")), used(approved(reason=None))]
-    assert not folded(registrars, *lines).bad
+    assert not folded(registrars, *lines).incomplete
     report = folded(registrars, *lines, most=1)
-    assert (report.left_out, report.findings, report.bad) == (1, (), True)
+    assert (report.left_out, report.findings, report.incomplete) == (1, (), True)
 
 
 def in_chain(name: str, number: int, record: Object) -> ChainLine:
@@ -206,7 +206,7 @@ def test_files_that_there_is_no_room_for_are_counted(registrar: KeyFile, monkeyp
     monkeypatch.setattr(reviewfold, "MOST_FILES", 1)
     files = [line for serial in (1, 2, 3) for line in published(registrar, serial, serial, LINE)]
     found = folded(registrars, *files)
-    assert (found.files, found.files_left_out, found.bad) == (1, 2, True)
+    assert (found.files, found.files_left_out, found.incomplete) == (1, 2, True)
     # Files whose other parts never come are bounded too.
     monkeypatch.setattr(reviewfold, "MOST_FILES", 9)
     monkeypatch.setattr(reviewfold, "MOST_INCOMPLETE", 2)

@@ -100,7 +100,7 @@ class WitnessBook:
         if claim is None:
             self.refused += 1
         elif shown.refused is not None:
-            # None in the place of another: which of them the process signed is known once its first line is read.
+            # No note replaces another: which one the process signed is known once its first line is read.
             self.contradictions.setdefault(claim.chain, {})[shown.refused] = None
 
     def add_of_line(self, note: str, by: str, seq: int) -> None:

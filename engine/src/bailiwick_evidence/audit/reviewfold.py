@@ -80,9 +80,9 @@ class ReviewReport:
     files_left_out: int = 0
 
     @property
-    def bad(self) -> bool:
-        """There are findings, or there may be some that cannot be seen."""
-        return bool(self.findings or self.files_left_out or (self.verified and self.left_out))
+    def incomplete(self) -> bool:
+        """Whether there was no room for some: added lines could hide one by that."""
+        return bool(self.files_left_out or (self.verified and self.left_out))
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,19 +110,21 @@ class LogVerification:
     @property
     def bad(self) -> bool:
         """Whether something was removed or changed, or cannot be what it says: a person must look at the log."""
-        forged = bool(self.contradictions) or any(one.bad for one in self.reports)
-        return forged or self.totals.signed.bad or self.incomplete
+        return self._forged or self.incomplete
 
     @property
     def incomplete(self) -> bool:
         """Whether there was no room to check all counts and reviews: added lines could hide one by that."""
-        signed = self.totals.signed
-        return bool(self.totals.histories.left_out or signed.files_left_out or (signed.verified and signed.left_out))
+        return bool(self.totals.histories.left_out) or self.totals.signed.incomplete
+
+    @property
+    def _forged(self) -> bool:
+        return bool(self.contradictions) or any(one.bad for one in self.reports)
 
     @property
     def headline(self) -> str:
         """What can be said of all of it."""
-        if self.incomplete and not self.contradictions and not any(one.bad for one in self.reports):
+        if self.incomplete and not self._forged:
             return "Not all of this log was checked, since there is too much of it: give fewer files."
         return headline(self.reports, contradicted=self.contradictions)
 
