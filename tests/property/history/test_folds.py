@@ -124,7 +124,7 @@ async def test_a_count_that_was_changed_is_contradicted(more: int, virtual_time:
 
 @pytest.mark.parametrize("order", ["before", "behind"])
 def test_no_file_that_is_added_excuses_a_count_that_was_changed(order: str) -> None:
-    """Whoever has a folder of logs can put a file there: a chain so short that no witness had to come by, and
+    """An attacker who may write to a folder of logs adds a file: a chain so short that no witness had to come by, and
     beginnings of lines, whose strings may hold braces."""
     excused = 0
     for seed in MANY:

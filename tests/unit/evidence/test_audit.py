@@ -617,7 +617,7 @@ class TestAQuorumOfWitnesses:
 
 
 class TestWhatNoWitnessSaw:
-    """Whoever has a folder of logs can put a file there, with any chain."""
+    """An attacker who may write to a folder of logs adds a file, with any chain."""
 
     TEXT: Final = '{"endpoint":"crm-api"}'
     DIGEST: Final = f"sha256:{hashlib.sha256(TEXT.encode()).hexdigest()}"
