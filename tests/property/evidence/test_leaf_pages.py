@@ -3,8 +3,7 @@
 import hashlib
 from typing import Final
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from bailiwick_evidence.audit.leafpages import LeafPages
 from bailiwick_evidence.audit.leaves import LeafTable
@@ -20,9 +19,10 @@ _CHANGES: Final = st.tuples(
 
 class TestPagesBesideTheMemory:
     @given(changes=st.lists(_CHANGES, max_size=60), most=st.integers(1, 5), first=st.integers(0, 700))
-    def test_they_answer_what_was_set_last(self, changes, most, first):
+    def test_they_answer_what_was_set_last(self, changes: list[tuple[int, int, str]], most: int, first: int) -> None:
         pages = LeafPages(LeafFile(), most)
-        tables, known = [LeafTable(pages) for _ in range(_TABLES)], [{} for _ in range(_TABLES)]
+        tables = [LeafTable(pages) for _ in range(_TABLES)]
+        known: list[dict[int, bytes]] = [{} for _ in range(_TABLES)]
         for seq in range(first):
             _set(tables[0], known[0], seq)
         for at, seq, change in changes:
@@ -50,6 +50,6 @@ class TestPagesBesideTheMemory:
         assert tables[1].get(7) == known[1].get(7)
 
 
-def _set(table, known, seq):
+def _set(table: LeafTable, known: dict[int, bytes], seq: int) -> None:
     known[seq] = hashlib.sha256(b"%d of %d" % (len(known), seq)).digest()
     table.set(seq, known[seq])

@@ -58,18 +58,19 @@ class LeafPages:
         return number
 
     def page(self, number: int) -> bytearray:
-        """Return a page to read. It is valid until the next call. Raises `OSError`."""
+        """Return a page to read. It is valid until the next call. Raises `OSError`, `KeyError` if none was begun."""
         found = self._here.get(number)
         return self._fetch(number) if found is None else found
 
     def changing(self, number: int) -> bytearray:
-        """Return a page to change before the next call. Raises `OSError`."""
+        """Return a page to change before the next call. Raises as `page` does."""
+        found = self.page(number)
         self._changed.add(number)
-        found = self._here.get(number)
-        return self._fetch(number) if found is None else found
+        return found
 
     def _fetch(self, number: int) -> bytearray:
-        assert self._spill is not None
+        if self._spill is None or number >= self._begun:
+            raise KeyError(number)
         return self._take(number, bytearray(self._spill.read(number)))
 
     def _take(self, number: int, page: bytearray) -> bytearray:

@@ -53,7 +53,9 @@ class LeafTable:
     def filled_from(self, other: "LeafTable") -> "LeafTable":
         """Return a table with these hashes, and the other table's hashes for the numbers that are missing here."""
         made = LeafTable(self._pages)
-        made._numbers = {place: made._pages.begin(self._pages.page(number)) for place, number in self._numbers.items()}
+        made._numbers = {
+            place: made._pages.begin(bytes(self._pages.page(number))) for place, number in self._numbers.items()
+        }
         made.count, made.size = self.count, self.size
         for start, end in other.runs():
             for seq, leaf in enumerate(other.hashes_between(start, end), start):

@@ -37,7 +37,7 @@ class LeafFile:
 
     def _open(self) -> IO[bytes]:
         if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="bailiwick-", buffering=0)
+            self._file = tempfile.TemporaryFile(prefix="bailiwick-", buffering=0)  # noqa: SIM115 - as long as we live
             weakref.finalize(self, self._file.close)
         return self._file
 
