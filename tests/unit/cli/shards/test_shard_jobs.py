@@ -43,6 +43,8 @@ def test_a_command_without_files_is_one_job() -> None:
         *("--shards", "4", "--shard", "$(JOB_COMPLETION_INDEX)"),
     ]
     assert container(job)["envFrom"] == [{"secretRef": {"name": "store"}}]
+    # All else is read-only, and a long log needs a temporary file.
+    assert container(job)["volumeMounts"] == [{"name": "scratch", "mountPath": "/tmp"}]
     pod = job["spec"]["template"]["spec"]
     assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("reader", False)
 
@@ -64,11 +66,16 @@ def test_files_are_in_a_config_map_at_the_paths_that_the_pods_are_told(tmp_path:
     )
     inputs, job = manifests(run)
     found = container(job)
-    mounted = {one["path"]: one["key"] for one in job["spec"]["template"]["spec"]["volumes"][0]["configMap"]["items"]}
+    scratch, volume = job["spec"]["template"]["spec"]["volumes"]
+    assert scratch == {"name": "scratch", "emptyDir": {}}
+    mounted = {one["path"]: one["key"] for one in volume["configMap"]["items"]}
     assert mounted == {"0-policies/b.yaml": "file-0", "0-policies/crm/a.yaml": "file-1", "2-old.yaml": "file-2"}
     assert inputs["data"] == {"file-1": "a: 1\n", "file-2": "old: 1\n"}
     assert inputs["binaryData"] == {"file-0": "/w=="}
-    assert found["volumeMounts"] == [{"name": "inputs", "mountPath": "/inputs", "readOnly": True}]
+    assert found["volumeMounts"] == [
+        {"name": "scratch", "mountPath": "/tmp"},
+        {"name": "inputs", "mountPath": "/inputs", "readOnly": True},
+    ]
     assert found["args"] == [
         *("replay", LOG, "--candidate", "/inputs/0-policies", "--policies", "/inputs/2-old.yaml", "--overlay"),
         # The kubelet puts the environment in the place of `$(...)`.
