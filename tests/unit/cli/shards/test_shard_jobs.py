@@ -16,6 +16,8 @@ from support.evidence.shardruns import command
 LOG: Final = "s3://records/2026"
 JOB: Final[dict[str, Any]] = {"as_job": "audit", "shards": 4, "image": "registry.example/cli:1"}
 
+SCRATCH: Final = {"name": "scratch", "mountPath": "/tmp"}  # noqa: S108 - of the pod's own
+
 
 def manifests(run: Any, **options: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - of any verb
     ran = run(**(JOB | options))
@@ -44,7 +46,7 @@ def test_a_command_without_files_is_one_job() -> None:
     ]
     assert container(job)["envFrom"] == [{"secretRef": {"name": "store"}}]
     # All else is read-only, and a long log needs a temporary file.
-    assert container(job)["volumeMounts"] == [{"name": "scratch", "mountPath": "/tmp"}]
+    assert container(job)["volumeMounts"] == [SCRATCH]
     pod = job["spec"]["template"]["spec"]
     assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == ("reader", False)
 
@@ -73,7 +75,7 @@ def test_files_are_in_a_config_map_at_the_paths_that_the_pods_are_told(tmp_path:
     assert inputs["data"] == {"file-1": "a: 1\n", "file-2": "old: 1\n"}
     assert inputs["binaryData"] == {"file-0": "/w=="}
     assert found["volumeMounts"] == [
-        {"name": "scratch", "mountPath": "/tmp"},
+        SCRATCH,
         {"name": "inputs", "mountPath": "/inputs", "readOnly": True},
     ]
     assert found["args"] == [
