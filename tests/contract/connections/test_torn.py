@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 import structlog
-from aiohttp import web
+from aiohttp.web_request import BaseRequest
 from structlog.typing import EventDict
 
 from bailiwick_webhook.http.transport.connections import Connections
@@ -89,7 +89,7 @@ def uncollected() -> Iterator[Callable[[], list[object]]]:
     def found() -> list[object]:
         gc.set_debug(gc.DEBUG_SAVEALL)
         gc.collect()
-        return [one for one in gc.garbage if isinstance(one, web.BaseRequest)]
+        return [one for one in gc.garbage if isinstance(one, BaseRequest)]
 
     gc.collect()
     gc.disable()

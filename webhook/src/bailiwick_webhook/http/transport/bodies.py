@@ -87,7 +87,7 @@ class Body:
             self._bodies.log.warning("request body too slow", port=port.value, sender=name, bytes=self._kept)
             raise slow(self._bodies.pace) from None
         except TORN as error:
-            # The stream keeps it. With the frames of its traceback, request and connection would wait for the collector.
+            # The stream keeps it: by the frames of its traceback, the request would wait for the collector.
             error.__traceback__ = None
             counts.malformed[port] += 1
             self._bodies.log.debug("request body incomplete", port=port.value, sender=name, bytes=self._kept)
