@@ -1,4 +1,4 @@
-"""The pages in which an audit keeps the leaf hashes of all its chains: so many in memory, the others where it is told.
+"""The pages in which an audit keeps the leaf hashes of all its chains: so many in memory, the others in a spill.
 
 Standing: under `leaves`, lowest in the audit. Holds: a page that is in memory is what counts, and one that was changed
 is written before it leaves. Without a `PageSpill`, or once that has no room, all pages stay in memory.
