@@ -49,14 +49,15 @@ def pushed(release: MadeRelease, near: Registry, images: dict[str, str]) -> dict
     return {name: near.push(release.file(f"{name}-*.oci.tar"), f"bailiwick/{name}", release.version) for name in images}
 
 
+@pytest.mark.parametrize("version", ["Helm 3", "Helm 4"])
 def test_helm_installs_chart_and_images_by_digest_and_the_cases_come_out_as_told(
-    release: MadeRelease, bed: NodeCluster, near: Registry, pushed: dict[str, str], tmp_path: Path
+    release: MadeRelease, bed: NodeCluster, near: Registry, pushed: dict[str, str], tmp_path: Path, version: str
 ) -> None:
     chart = near.push(release.file("*-chart-*.oci.tar"), "charts/bailiwick", release.version)
     ground = InCluster(
         bed.cluster,
         tmp_path,
-        build.ensure(build.helm()) / "helm",
+        build.ensure(build.helm() if version == "Helm 3" else build.helm4()) / "helm",
         Images(pushed["bailiwick-webhook"], pushed["bailiwick-operator"]),
         chart=(f"oci://{chart}", "--ca-file", str(near.authority)),
     )
