@@ -5,6 +5,8 @@ Standing: the operator writes it as one entry of a ConfigMap, by the chain's id;
 """
 
 import json
+import re
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
@@ -14,6 +16,7 @@ from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, Ver
 _HANDOVER: Final = 120
 # The largest count: every reader of JSON reads it as an exact whole number.
 _MOST_LOST: Final = 2**53 - 1
+_WITNESS: Final = re.compile(r"bailiwick/([A-Za-z0-9._-]+)/witness")
 
 
 class ChainRefusal(NamedTuple):
@@ -97,6 +100,17 @@ class CosignedCheckpoint(NamedTuple):
 def witness_name(installation: str) -> str:
     """Return the name of the key with which the witness of an installation cosigns."""
     return f"bailiwick/{installation}/witness"
+
+
+def installation_of(name: str) -> str | None:
+    """Return the installation whose witness a key of this name is; None: it is a witness outside of all of them."""
+    found = _WITNESS.fullmatch(name)
+    return None if found is None else found[1]
+
+
+def keys_for(installation: str, keys: Iterable[VerifierKey]) -> list[VerifierKey]:
+    """Return the keys whose cosignatures count for the logs of an installation: not those of another one's witness."""
+    return [key for key in keys if installation_of(key.name) in {None, installation}]
 
 
 class Cosigners(NamedTuple):

@@ -163,6 +163,11 @@ def gofakes3() -> Recipe:
     return GoRecipe((pins.gofakes3(),), usual="usually half a minute")
 
 
+def tessera() -> Recipe:
+    """Return the recipe of what writes and verifies logs of tiles, and is not ours."""
+    return GoRecipe((pins.tessera(),), usual="usually half a minute")
+
+
 def cosign() -> Recipe:
     """Return the recipe of cosign."""
     return GoRecipe((pins.cosign(),), usual="usually 5 minutes on 2 cores")

@@ -1,8 +1,8 @@
 """Claims of others about a chain: checkpoints that a witness cosigned, and lines of other chains that name its head.
 
 Standing: under `vouchers` and `judgement`. Holds: a checkpoint vouches for lines only with a cosignature of a trusted
-key, which this module verifies. Notes of one checkpoint with different other signers are all kept, so that a later note
-never replaces a better one.
+key, which this module verifies; the witness of one installation never speaks for another. Notes of one checkpoint with
+different other signers are all kept, so that a later note never replaces a better one.
 """
 
 import re
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from bailiwick_evidence.chainentry import keys_for
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, open_note, signers, split
 
@@ -84,13 +85,14 @@ class WitnessBook:
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
         self._held: dict[str, list[HeldCheckpoint]] = {}
 
-    def add(self, shown: ShownCheckpoint) -> None:
-        """Add a checkpoint if a witness cosigned it."""
+    def add(self, shown: ShownCheckpoint) -> RootClaim | None:
+        """Add a checkpoint if a witness cosigned it, and return what this note says; None: it does not count."""
         claim = self._keep_claim(shown.note, shown.pod)
         if claim is None:
             self.refused += 1
         elif shown.refused is not None:
             self.contradictions[claim.chain] = shown.refused
+        return claim
 
     def add_of_line(self, note: str, by: str, seq: int) -> None:
         """Add a checkpoint from a line of a chain. Its cosignature counts wherever the note is."""
@@ -107,12 +109,12 @@ class WitnessBook:
     def _keep_claim(self, note: str, pod: str | None) -> RootClaim | None:
         """Keep a checkpoint and return it; None if no witness cosigned it, or its log is not one of Bailiwick's."""
         try:
-            found = open_note(note, self.keys)
-            said = Checkpoint.parse(found.text)
+            said = Checkpoint.parse(split(note)[0])
+            named = chain_of(said.origin)
+            found = open_note(note, self.keys if named is None else keys_for(named[0], self.keys))
         except NoteError:
             self._refuse(note)
             return None
-        named = chain_of(said.origin)
         if named is None:
             return None
         seen = tuple((one.key.name, one.time or 0) for one in found.signatures)

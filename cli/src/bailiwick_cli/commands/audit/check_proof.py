@@ -8,9 +8,10 @@ from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.offline import refuse_cluster, refuse_namespace
 from bailiwick_cli.verbs.auditverbs import CheckProofFlags
 from bailiwick_evidence.chain import link
+from bailiwick_evidence.chainentry import keys_for
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.merkle import is_included, leaf_hash
-from bailiwick_evidence.note import NoteError, open_note
+from bailiwick_evidence.note import NoteError, open_note, split
 from bailiwick_evidence.tlogproof import LogProof
 from bailiwick_governance.records.witnesskeys import keys_of
 
@@ -27,12 +28,13 @@ def run(options: CheckProofFlags) -> int:
     except NoteError as error:
         raise CliError(f"{options.proof}: {error}") from error
     try:
-        note = open_note(proof.checkpoint, keys)
-        said = Checkpoint.parse(note.text)
+        said = Checkpoint.parse(split(proof.checkpoint)[0])
+        named = chain_of(said.origin)
+        note = open_note(proof.checkpoint, keys if named is None else keys_for(named[0], keys))
     except NoteError as error:
         raise CliError(f"not proven: {error}", Exit.NO) from error
     line = _bytes(options.record).removesuffix(b"\n")
-    place, named = link(line), chain_of(said.origin)
+    place = link(line)
     if place is None:
         raise CliError(f"not proven: {options.record} does not hold exactly one line of a log", Exit.NO)
     if named is None or named[1] != place.id or place.seq != proof.seq:

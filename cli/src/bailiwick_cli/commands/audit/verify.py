@@ -6,9 +6,11 @@ Holds: it says up to when nothing was removed or changed, and never that nothing
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from bailiwick_api import times
 from bailiwick_cli import output
+from bailiwick_cli.commands.audit.clusterlog import read_cluster_log
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.options import LogOutput, Output
@@ -21,11 +23,13 @@ from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.historyfold import HistoryFold, HistoryReport
 from bailiwick_evidence.audit.logaudit import LogAudit, known_upto
 from bailiwick_evidence.audit.reviewfold import ReviewFold, ReviewReport
+from bailiwick_evidence.clusterlog.clusterlog import ClusterLogReport
 from bailiwick_governance.arguments import moment, moment_or_none
 from bailiwick_governance.display import Line, talk
 from bailiwick_governance.records.derivations import ContradictedRecord, DerivedRecords
 from bailiwick_governance.records.logfiles import LogFiles
 from bailiwick_governance.views.auditview import chain_line, headline, hints
+from bailiwick_governance.views.clusterlogview import cluster_log_lines, cluster_log_object
 from bailiwick_governance.views.foldview import histories_line, histories_notes, histories_object, history_lines
 from bailiwick_governance.views.nearview import NearView
 from bailiwick_governance.views.reviewfoldview import review_lines, reviews_line, reviews_notes, reviews_object
@@ -35,6 +39,7 @@ def run(options: VerifyFlags) -> int:
     """Verify as the flags say."""
     since = None if options.since is None else moment(options.since, "--since")
     book = book_of(options.checkpoints, options.witness_key, options, options.witness_quorum)
+    logged = read_cluster_log(options, book)
     audit = LogAudit(book, kept_leaves(options.leaves))
     files = LogFiles(
         options.files,
@@ -58,21 +63,44 @@ def run(options: VerifyFlags) -> int:
             # Of the first reading, which knows the line that opens a chain wherever it stands; but a log can grow.
             chain = audit.chains.get(line.link.id, again.chains[line.link.id])
             fold.add(line, records.add(chain, line))
-    histories, signed = fold.report(), reviews.report()
+    found = _Findings(audit, reports, records, fold.report(), reviews.report(), logged)
     took = time.monotonic() - began
     if options.output is LogOutput.JSON:
-        sys.stdout.write(output.document(_object(audit, reports, records, histories, signed), Output.JSON))
+        sys.stdout.write(output.document(_object(found), Output.JSON))
     else:
-        output.write(_lines(audit, reports, records, histories, signed))
+        output.write(_lines(found))
     talk(f"{audit.lines} lines in {took:.1f} s, {audit.lines / max(took, 0.001):.0f} a second")
-    for note in hints(audit, checkpoints=bool(options.checkpoints)):
+    for note in hints(audit, checkpoints=bool(options.checkpoints) or logged is not None):
         talk(f"note: {note}")
     for note in () if records is None else records.notes:
         talk(f"note: {note}")
-    for note in (*histories_notes(histories), *reviews_notes(signed)):
+    for note in (*histories_notes(found.histories), *reviews_notes(found.signed)):
         talk(f"note: {note}")
-    bad = any(report.bad for report in reports) or bool(_contradictions(records, histories, signed)) or signed.bad
-    return Exit.NO if bad else Exit.OK
+    return Exit.NO if found.bad else Exit.OK
+
+
+class _Findings(NamedTuple):
+    """All that was found. `records` and `logged` are None if they were not asked for."""
+
+    audit: LogAudit
+    reports: Sequence[ChainReport]
+    records: DerivedRecords | None
+    histories: HistoryReport
+    signed: ReviewReport
+    logged: ClusterLogReport | None
+
+    @property
+    def contradicted(self) -> int:
+        """How many findings show that something is not what it was, beside those of chains."""
+        records = 0 if self.records is None else len(self.records.contradicted)
+        logged = 0 if self.logged is None else self.logged.forged
+        return self.histories.contradicted + len(self.signed.findings) + records + logged
+
+    @property
+    def bad(self) -> bool:
+        """Whether a person must look at it."""
+        silent = self.logged is not None and bool(self.logged.findings)
+        return bool(self.contradicted) or silent or self.signed.bad or any(report.bad for report in self.reports)
 
 
 def _review_fold(options: VerifyFlags) -> ReviewFold:
@@ -84,20 +112,9 @@ def _review_fold(options: VerifyFlags) -> ReviewFold:
     return ReviewFold(NO_REGISTRARS)
 
 
-def _contradictions(records: DerivedRecords | None, histories: HistoryReport, signed: ReviewReport) -> int:
-    return histories.contradicted + len(signed.findings) + (0 if records is None else len(records.contradicted))
-
-
-def _lines(
-    audit: LogAudit,
-    reports: Sequence[ChainReport],
-    records: DerivedRecords | None,
-    histories: HistoryReport,
-    signed: ReviewReport,
-) -> Iterator[Line]:
-    contradicted = _contradictions(records, histories, signed)
-    bad = contradicted or signed.bad or any(report.bad for report in reports)
-    yield [(headline(reports, contradicted=contradicted), "bold red" if bad else "bold")]
+def _lines(found: _Findings) -> Iterator[Line]:
+    audit, reports, records, histories, signed, logged = found
+    yield [(headline(reports, contradicted=found.contradicted), "bold red" if found.bad else "bold")]
     intact = sum(report.intact for report in reports)
     yield [
         (f"Chains: {len(reports)}, intact as far as a witness saw: {intact}. Lines: {audit.lines}", ""),
@@ -110,32 +127,29 @@ def _lines(
         yield [(histories_line(histories), "")]
     if signed.verified or signed.reviews:
         yield [(reviews_line(signed), "")]
+    if logged is not None:
+        yield from cluster_log_lines(logged, reports)
     for report in reports:
         yield chain_line(report)
-        for found in report.findings:
-            yield [("  ", ""), (found.place, "red" if found.bad else "yellow"), (f": {visible(found.said)}", "")]
+        for one in report.findings:
+            yield [("  ", ""), (one.place, "red" if one.bad else "yellow"), (f": {visible(one.said)}", "")]
     if records is not None:
-        for one in records.contradicted:
-            yield [(f"{one.place}: ", ""), ("contradicted", "red"), (f": {visible(one.said)}", "")]
-            near = None if one.retrace is None else NearView.from_retrace(one.retrace)
+        for record in records.contradicted:
+            yield [(f"{record.place}: ", ""), ("contradicted", "red"), (f": {visible(record.said)}", "")]
+            near = None if record.retrace is None else NearView.from_retrace(record.retrace)
             for line in () if near is None else near.lines():
                 yield [("  ", ""), *line]
     yield from history_lines(histories)
     yield from review_lines(signed)
 
 
-def _object(
-    audit: LogAudit,
-    reports: Sequence[ChainReport],
-    records: DerivedRecords | None,
-    histories: HistoryReport,
-    signed: ReviewReport,
-) -> dict[str, object]:
+def _object(findings: _Findings) -> dict[str, object]:
+    audit, reports, records, histories, signed, logged = findings
     upto = known_upto(reports)
     found: dict[str, object] = {
         "apiVersion": "cli.bailiwick.dev/v1alpha1",
         "kind": "LogAudit",
-        "message": headline(reports, contradicted=_contradictions(records, histories, signed)),
+        "message": headline(reports, contradicted=findings.contradicted),
         "upTo": None if upto is None else times.epoch_stamp(upto),
         "totals": {
             "chains": len(reports),
@@ -156,6 +170,8 @@ def _object(
         found["histories"] = histories_object(histories)
     if signed.verified or signed.reviews:
         found["reviews"] = reviews_object(signed)
+    if logged is not None:
+        found["clusterLog"] = cluster_log_object(logged, reports)
     return found
 
 
