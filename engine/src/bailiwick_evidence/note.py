@@ -23,6 +23,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _KEY_ID: Final = 4
 _ED25519: Final = 32
 _TIME: Final = 8
+_LATEST: Final = 253_402_300_799
+"""The end of the year 9999, in seconds since the epoch: no calendar of ours has a later time."""
 
 
 class NoteError(ValueError):
@@ -164,6 +166,9 @@ def _verify_signature(text: str, key: VerifierKey, made: bytes) -> NoteSignature
     said = text.encode()
     if key.kind is SignatureType.COSIGNATURE:
         time, made = int.from_bytes(made[:_TIME], "big"), made[_TIME:]
+        if time > _LATEST:
+            message = f"the cosignature of {key.name} has a time after the year 9999"
+            raise NoteError(message)
         said = _signed_bytes(text, time)
     try:
         Ed25519PublicKey.from_public_bytes(key.public).verify(made, said)

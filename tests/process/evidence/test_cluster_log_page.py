@@ -109,7 +109,7 @@ def test_the_page_is_typed_and_finds_what_was_cut(shell: OfflineShell, outside: 
     hold(folder, "west", west)
     append(shell)
     first = shell.type(FIRST)
-    assert (first.code, "note: whoever holds" in first.err) == (0, False), first
+    assert (first.code, "note: anyone who holds" in first.err) == (0, False), first
     shape = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z|Lines: \d+|\S+-east|\S+-west|5a1e")
     for line in (line for line in ANSWER.splitlines() if not line.startswith("Chains")):
         assert shape.sub("", line) in [shape.sub("", one) for one in first.out.splitlines()], (line, first.out)
@@ -149,7 +149,7 @@ def test_a_cluster_that_does_not_answer_costs_the_others_nothing(shell: OfflineS
     code, log = verify(shell, block)
     assert (code, [one["message"] for one in log["findings"]]) == (1, [f"cluster {WEST}: no checkpoint"]), log
     assert [(one["installation"], one["silent"]) for one in log["clusters"]] == [(INSTALLATION, False), (WEST, True)]
-    assert "note: whoever holds the key of the cluster log" in shell.type(block).err
+    assert "note: anyone who holds the key of the cluster log" in shell.type(block).err
 
 
 def test_what_was_cosigned_last_before_since_is_left_out(shell: OfflineShell) -> None:

@@ -14,7 +14,7 @@ from bailiwick_evidence.audit.claims import WitnessBook
 from bailiwick_evidence.clusterlog.clusterlog import (
     ClusterLogReport,
     ClusterLogTrust,
-    earlier_checkpoint,
+    checkpoint_of_log,
     verify_cluster_log,
 )
 from support.evidence.tilelogs import LOG_KEY, OUTSIDE_KEY, Tessera, log_files
@@ -44,7 +44,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> list[Stage]:
 
 
 def verified(files: Mapping[str, bytes], earlier: Sequence[Stage] = ()) -> ClusterLogReport:
-    kept = tuple(earlier_checkpoint(stage.files["checkpoint"].decode(), LOG_KEY) for stage in earlier)
+    kept = tuple(checkpoint_of_log(stage.files["checkpoint"].decode(), LOG_KEY) for stage in earlier)
     trust = ClusterLogTrust(LOG_KEY, (OUTSIDE_KEY,), 0, 1.0, kept)
     note = files["checkpoint"].decode(errors="replace")
     return verify_cluster_log(note, files.get, trust, WitnessBook(()), 0.0)

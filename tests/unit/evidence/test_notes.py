@@ -85,6 +85,14 @@ def test_a_cosignature_of_another_time_is_refused() -> None:
         open_note(f"{head} {other[:16]}{made[16:]}\n", [WITNESS])
 
 
+@pytest.mark.parametrize("time", [253_402_300_800, 2**63, 2**64 - 1])
+def test_a_cosignature_of_no_time_of_the_calendar_is_refused(time: int) -> None:
+    with pytest.raises(NoteError, match="after the year 9999"):
+        open_note(cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, time), [WITNESS])
+    latest = cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, 253_402_300_799)
+    assert open_note(latest, [WITNESS]).signatures[0].time == 253_402_300_799
+
+
 def test_a_known_key_that_signed_something_else_spoils_the_note() -> None:
     one, other = sign_note(TEXT, "log", KEY), sign_note("else\n", "log", KEY)
     note = one[: -len(one.rsplit("\n", 2)[1]) - 1] + other.rsplit("\n", 2)[1] + "\n"

@@ -55,7 +55,7 @@ class ClusterLogFinding(NamedTuple):
 class ClusterLogTrust(NamedTuple):
     """By what a log is judged. `quorum`: how many of the `witnesses`, by name, must have cosigned it.
 
-    `earlier`: checkpoints of it that were kept, verified by `earlier_checkpoint`. `longest`: how old its newest
+    `earlier`: checkpoints of it that were kept, verified by `checkpoint_of_log`. `longest`: how old its newest
     cosignature, and that of each cluster, may be, in seconds.
     """
 
@@ -102,7 +102,7 @@ class ClusterLogReport:
         return sum(found.code is not ClusterLogCode.SILENT for found in self.findings)
 
 
-def earlier_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
+def checkpoint_of_log(note: str, key: VerifierKey) -> Checkpoint:
     """Return the checkpoint in a note that the log with this key signed. Raises `NoteError`."""
     found = Checkpoint.parse(open_note(note, [key]).text)
     if found.origin != key.name:
@@ -119,7 +119,7 @@ def verify_cluster_log(
     `now`: seconds since the epoch. Raises what `bundles` raises.
     """
     try:
-        head = earlier_checkpoint(note, trust.key)
+        head = checkpoint_of_log(note, trust.key)
         seen = _cosigned(note, trust)
     except NoteError as error:
         said = f"its checkpoint does not count: {error}"

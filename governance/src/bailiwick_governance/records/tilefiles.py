@@ -1,7 +1,7 @@
 """The files of a log of tiles, each read by its path: below a folder, or below a prefix of an object store.
 
-Standing: beside `logfiles`, over `logplaces`. Holds: a file that is not there is told apart from one that cannot be
-read, and no more is read of a file than was asked for.
+Standing: beside `logfiles`, over `logplaces`. Holds: a file that is not there is no error, one that cannot be read
+is one, and no more is read of a file than was asked for.
 """
 
 from collections.abc import Callable

@@ -12,7 +12,7 @@ from bailiwick_evidence.checkpoint import Checkpoint, origin
 from bailiwick_evidence.clusterlog.clusterlog import (
     ClusterLogReport,
     ClusterLogTrust,
-    earlier_checkpoint,
+    checkpoint_of_log,
     verify_cluster_log,
 )
 from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, cosign_note, sign_note, verifier_key
@@ -69,7 +69,7 @@ def codes(report: ClusterLogReport) -> list[str]:
 
 def of_size(size: int) -> Checkpoint:
     """Return the log's own checkpoint when it had so many entries."""
-    return earlier_checkpoint(log_checkpoint(ENTRIES[:size]), LOG_KEY)
+    return checkpoint_of_log(log_checkpoint(ENTRIES[:size]), LOG_KEY)
 
 
 def test_a_whole_log_is_intact_and_its_checkpoints_count() -> None:
@@ -161,7 +161,7 @@ def test_another_root_at_the_size_of_an_earlier_checkpoint_is_found(size: int) -
 
 def test_an_earlier_checkpoint_counts_only_with_the_signature_of_the_log() -> None:
     with pytest.raises(NoteError):
-        earlier_checkpoint(log_checkpoint(ENTRIES, private_key(80)), LOG_KEY)
+        checkpoint_of_log(log_checkpoint(ENTRIES, private_key(80)), LOG_KEY)
 
 
 def test_a_log_is_as_old_as_the_cosignature_of_its_witness() -> None:

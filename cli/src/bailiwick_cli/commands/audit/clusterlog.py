@@ -13,7 +13,7 @@ from bailiwick_evidence.checkpoint import Checkpoint
 from bailiwick_evidence.clusterlog.clusterlog import (
     ClusterLogReport,
     ClusterLogTrust,
-    earlier_checkpoint,
+    checkpoint_of_log,
     verify_cluster_log,
 )
 from bailiwick_evidence.clusterlog.tiles import CHECKPOINT, MOST_BUNDLE
@@ -43,7 +43,7 @@ def read_cluster_log(options: VerifyFlags, book: WitnessBook) -> ClusterLogRepor
         raise CliError("--cluster-log needs --witness-key: the keys of the clusters' own witnesses")
     if not (trust.quorum or trust.earlier):
         talk(
-            "note: whoever holds the key of the cluster log can show you another one than others see; set"
+            "note: anyone who holds the key of the cluster log can show you another one than others see; set"
             " --cluster-log-witness, or --cluster-log-checkpoint with one that you kept"
         )
     return report
@@ -67,7 +67,7 @@ def _trust(options: VerifyFlags) -> ClusterLogTrust:
 
 def _earlier(name: str, key: VerifierKey) -> Checkpoint:
     try:
-        return earlier_checkpoint(text_of(name), key)
+        return checkpoint_of_log(text_of(name), key)
     except NoteError as error:
         raise CliError(f"--cluster-log-checkpoint: {name}: {error}") from error
 
