@@ -102,5 +102,5 @@ class Tessera:
             (self.folder / path).write_bytes(content)
 
     def _run(self, program: str, *flags: str) -> subprocess.CompletedProcess[str]:
-        command = [self._programs / program, *flags]
+        command: list[str | Path] = [self._programs / program, *flags]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -198,14 +198,11 @@ class _Reading:
 
     def _take(self, entry: bytes) -> None:
         """Take an entry: a checkpoint of one of the clusters, of another one, or none."""
-        try:
-            note = entry.decode()
-            named = chain_of(Checkpoint.parse(split(note)[0]).origin)
-        except (NoteError, UnicodeDecodeError):
-            named = None
-        if named is None:
+        note = entry.decode(errors="replace")
+        installation = _installation_of(note)
+        if installation is None:
             self._refused += 1
-        elif (cluster := self._clusters.get(named[0])) is None:
+        elif (cluster := self._clusters.get(installation)) is None:
             self._others += 1
         elif (claim := self._book.add(ShownCheckpoint(note))) is None:
             self._refused += 1
@@ -232,6 +229,15 @@ class _Reading:
 
     def _find(self, code: ClusterLogCode, said: str) -> None:
         self._findings.append(ClusterLogFinding(code, said))
+
+
+def _installation_of(note: str) -> str | None:
+    """Return the installation that an entry claims to be a checkpoint of; None if it is none."""
+    try:
+        named = chain_of(Checkpoint.parse(split(note)[0]).origin)
+    except NoteError:
+        return None
+    return None if named is None else named[0]
 
 
 def _entries(size: int, bundles: BundleReader) -> Iterator[bytes]:

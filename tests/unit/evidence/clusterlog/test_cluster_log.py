@@ -112,7 +112,7 @@ LAST: Final = "tile/entries/000.p/9"
         ({LAST: bundle_of(ENTRIES[::-1])}, "altered"),
     ],
 )
-def test_entries_that_are_cut_or_changed_are_found(spoiled: Mapping[str, bytes], code: str) -> None:
+def test_entries_that_are_cut_or_changed_are_found(spoiled: dict[str, bytes], code: str) -> None:
     assert codes(verified(log_files(ENTRIES) | spoiled)) == [code]
 
 
