@@ -20,28 +20,32 @@ from bailiwick_evidence.audit.claims import (
     checkpoints_of_objects,
     notes_of,
 )
-from bailiwick_evidence.note import VerifierKey
 from bailiwick_governance.display import talk
 from bailiwick_governance.errors import ApiError
-from bailiwick_governance.records.witnesskeys import keys_of, text_of
+from bailiwick_governance.records.witnesskeys import ClusterKeys, cluster_keys_of, keys_of, text_of
 
 CLUSTER: Final = "cluster"
 _NOT_FOUND: Final = 404
 
 
 def book_of(
-    checkpoints: Sequence[str] | None, keys: Sequence[str] | None, flags: Flags, quorum: int = 1
+    checkpoints: Sequence[str] | None,
+    keys: Sequence[str] | None,
+    flags: Flags,
+    quorum: int = 1,
+    *,
+    clusters: bool = False,
 ) -> WitnessBook:
-    """Return the checkpoints that the flags name. Raises `CliError`."""
+    """Return the checkpoints that the flags name. `clusters`: keys can name clusters. Raises `CliError`."""
     if CLUSTER not in (checkpoints or ()):
         refuse_cluster(flags, "without --checkpoints cluster, audit")
         refuse_namespace(flags, "without --checkpoints cluster, audit")
-    trusted = keys_of(keys)
+    trusted = cluster_keys_of(keys) if clusters else ClusterKeys(tuple(keys_of(keys)), {})
     shown: list[ShownCheckpoint] = []
     for source in checkpoints or ():
         if source == CLUSTER:
             objects = list(_read_cluster(flags))
-            if not trusted:
+            if not trusted.keys:
                 trusted = _own_keys(objects)
                 talk(
                     "note: the witness's key is the cluster's own; set --witness-key to one that you keep elsewhere, to"
@@ -50,16 +54,28 @@ def book_of(
             shown += [one for raw in objects for one in checkpoints_of_objects(raw)]
         else:
             shown += _read_file(source)
-    if shown and not trusted:
+    if shown and not trusted.keys:
         raise CliError("--checkpoints needs --witness-key: say whose cosignature you trust")
-    if quorum > max(1, len(names := {key.name for key in trusted})):
-        raise CliError(f"--witness-quorum {quorum}: --witness-key has keys of {len(names)} witnesses; give more")
-    book = WitnessBook(trusted, quorum)
+    _refuse_quorum(trusted, quorum)
+    book = WitnessBook(trusted.keys, quorum, trusted.clusters)
     for one in shown:
         book.add(one)
     if book.refused:
         talk(f"warning: {book.refused} checkpoints are not used: no witness that you trust cosigned them")
     return book
+
+
+def _refuse_quorum(trusted: ClusterKeys, quorum: int) -> None:
+    """Refuse a quorum that can never be reached, in one of the clusters if they are named. Raises `CliError`."""
+    names: dict[str, set[str]] = {}
+    for key in trusted.keys:
+        names.setdefault(trusted.clusters.get(key, ""), set()).add(key.name)
+    for cluster, called in sorted(names.items()) or [("", set())]:
+        if quorum > max(1, len(called)):
+            whose = f" of {cluster}" if cluster else ""
+            raise CliError(
+                f"--witness-quorum {quorum}: --witness-key has keys of {len(called)} witnesses{whose}; give more"
+            )
 
 
 def _read_file(name: str) -> Iterable[ShownCheckpoint]:
@@ -107,9 +123,9 @@ def _read_cluster(flags: Flags) -> Iterator[object]:
         )
 
 
-def _own_keys(objects: Iterable[object]) -> list[VerifierKey]:
+def _own_keys(objects: Iterable[object]) -> ClusterKeys:
     for raw in objects:
         data = raw.get("data") if isinstance(raw, dict) else None
         if isinstance(data, dict) and isinstance(text := data.get(WITNESS_KEYS_ENTRY), str):
-            return keys_of([text])
-    return []
+            return ClusterKeys(tuple(keys_of([text])), {})
+    return ClusterKeys((), {})

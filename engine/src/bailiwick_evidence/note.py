@@ -6,7 +6,7 @@ other keys are skipped. A line of a requested key that does not verify makes the
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -23,6 +23,8 @@ _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _KEY_ID: Final = 4
 _ED25519: Final = 32
 _TIME: Final = 8
+_LATEST: Final = 253_402_300_799
+"""The end of the year 9999, in seconds since the epoch: no calendar of ours has a later time."""
 
 
 class NoteError(ValueError):
@@ -136,13 +138,17 @@ def signers(note: str) -> list[str]:
 def open_note(note: str, keys: Iterable[VerifierKey]) -> Note:
     """Return the note that these keys signed. Raises `NoteError` if none did, or if a signature does not verify."""
     text, lines = split(note)
-    known = {(key.name, key.id): key for key in keys}
-    verified: dict[tuple[str, bytes], NoteSignature] = {}
+    # An id has four bytes, so that anyone can make a second key of a name and an id: it hides none of the others.
+    known: dict[tuple[str, bytes], list[VerifierKey]] = {}
+    for key in dict.fromkeys(keys):
+        known.setdefault((key.name, key.id), []).append(key)
+    verified: dict[VerifierKey, NoteSignature] = {}
     for line in lines:
         name, held = _signature(line)
-        called = (name, held[:_KEY_ID])
-        if (key := known.get(called)) is not None and called not in verified:
-            verified[called] = _verify_signature(text, key, held[_KEY_ID:])
+        called = known.get((name, held[:_KEY_ID]), ())
+        if any(key not in verified for key in called):
+            signature = _verify_by_one(text, called, held[_KEY_ID:])
+            verified.setdefault(signature.key, signature)
     if not verified:
         message = "no trusted key signed it"
         raise NoteError(message)
@@ -159,11 +165,24 @@ def _signature(line: str) -> tuple[str, bytes]:
     return name, held
 
 
+def _verify_by_one(text: str, keys: Sequence[VerifierKey], made: bytes) -> NoteSignature:
+    """Return the signature with the one of these keys that made it. Raises `NoteError` if none did."""
+    for key in keys[:-1]:
+        try:
+            return _verify_signature(text, key, made)
+        except NoteError:
+            continue
+    return _verify_signature(text, keys[-1], made)
+
+
 def _verify_signature(text: str, key: VerifierKey, made: bytes) -> NoteSignature:
     time = None
     said = text.encode()
     if key.kind is SignatureType.COSIGNATURE:
         time, made = int.from_bytes(made[:_TIME], "big"), made[_TIME:]
+        if time > _LATEST:
+            message = f"the cosignature of {key.name} has a time after the year 9999"
+            raise NoteError(message)
         said = _signed_bytes(text, time)
     try:
         Ed25519PublicKey.from_public_bytes(key.public).verify(made, said)

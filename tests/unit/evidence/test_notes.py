@@ -85,6 +85,14 @@ def test_a_cosignature_of_another_time_is_refused() -> None:
         open_note(f"{head} {other[:16]}{made[16:]}\n", [WITNESS])
 
 
+@pytest.mark.parametrize("time", [253_402_300_800, 2**63, 2**64 - 1])
+def test_a_cosignature_of_no_time_of_the_calendar_is_refused(time: int) -> None:
+    with pytest.raises(NoteError, match="after the year 9999"):
+        open_note(cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, time), [WITNESS])
+    latest = cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, 253_402_300_799)
+    assert open_note(latest, [WITNESS]).signatures[0].time == 253_402_300_799
+
+
 def test_a_known_key_that_signed_something_else_spoils_the_note() -> None:
     one, other = sign_note(TEXT, "log", KEY), sign_note("else\n", "log", KEY)
     note = one[: -len(one.rsplit("\n", 2)[1]) - 1] + other.rsplit("\n", 2)[1] + "\n"
@@ -129,3 +137,19 @@ def test_a_name_that_a_line_could_not_hold_is_refused(name: str) -> None:
 def test_a_key_that_is_misspelt_is_refused(text: str) -> None:
     with pytest.raises(NoteError):
         VerifierKey.parse(text)
+
+
+def test_of_two_keys_with_one_name_and_one_id_the_one_that_signed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Four bytes of a hash: who wants to can compute a second key with them.
+    monkeypatch.setattr(VerifierKey, "id", property(lambda key: b"same"))
+    first, second = (verifier_key("witness", SignatureType.COSIGNATURE, key) for key in (KEY, OTHER))
+    signed = sign_note(TEXT, "log", KEY)
+    one, other = cosign_note(signed, "witness", KEY, 5), cosign_note(signed, "witness", OTHER, 6)
+    both = cosign_note(one, "witness", OTHER, 6)
+    for keys in ((first, second), (second, first)):
+        assert [made.key for made in open_note(one, keys).signatures] == [first]
+        assert [made.key for made in open_note(other, keys).signatures] == [second]
+        assert [(made.key, made.time) for made in open_note(both, keys).signatures] == [(first, 5), (second, 6)]
+        third = cosign_note(signed, "witness", Ed25519PrivateKey.from_private_bytes(bytes([2]) * 32), 7)
+        with pytest.raises(NoteError, match="does not verify"):
+            open_note(third, keys)

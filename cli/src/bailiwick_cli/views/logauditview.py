@@ -15,10 +15,12 @@ from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.audit.historyfold import HistoryReport
 from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.audit.reviewfold import ReviewReport
+from bailiwick_evidence.clusterlog.clusterlog import ClusterLogReport
 from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_governance.display import Line
 from bailiwick_governance.records.derivations import RETRACED, ContradictedRecord, DerivedRecords
 from bailiwick_governance.views.auditview import chain_line, headline
+from bailiwick_governance.views.clusterlogview import cluster_log_lines, cluster_log_object
 from bailiwick_governance.views.foldview import histories_line, histories_notes, histories_object, history_lines
 from bailiwick_governance.views.nearview import NearView
 from bailiwick_governance.views.reviewfoldview import review_lines, reviews_line, reviews_notes, reviews_object
@@ -88,17 +90,20 @@ class ChainResults:
 
 
 class LogAuditView:
-    """The whole answer. `bad`: a person must look at the log."""
+    """The whole answer. `bad`: a person must look at the log. `logged`: the log of all clusters, if it was given."""
 
-    def __init__(self, totals: LogTotals, results: ChainResults) -> None:
+    def __init__(self, totals: LogTotals, results: ChainResults, logged: ClusterLogReport | None = None) -> None:
         self._totals = totals
         self._results = results
+        self._logged = logged
         self._records: DerivedRecords | None = None
         if totals.derived:
             self._records = DerivedRecords(PolicyTexts())
             self._records.counts.update(results.counts)
         self._contradictions = totals.histories.contradicted + len(totals.signed.findings) + len(results.contradicted)
-        self.bad = bool(self._contradictions) or totals.signed.bad or any(one.bad for one in results.reports)
+        self._contradictions += 0 if logged is None else logged.forged
+        silent = logged is not None and bool(logged.findings)
+        self.bad = bool(self._contradictions) or silent or totals.signed.bad or any(one.bad for one in results.reports)
 
     @property
     def notes(self) -> Iterator[str]:
@@ -125,6 +130,8 @@ class LogAuditView:
             yield [(histories_line(totals.histories), "")]
         if totals.signed.verified or totals.signed.reviews:
             yield [(reviews_line(totals.signed), "")]
+        if self._logged is not None:
+            yield from cluster_log_lines(self._logged, results.reports)
         for report in results.reports:
             yield chain_line(report)
             for found in report.findings:
@@ -165,6 +172,8 @@ class LogAuditView:
             found["histories"] = histories_object(totals.histories)
         if totals.signed.verified or totals.signed.reviews:
             found["reviews"] = reviews_object(totals.signed)
+        if self._logged is not None:
+            found["clusterLog"] = cluster_log_object(self._logged, reports)
         return found
 
     @property
@@ -179,8 +188,10 @@ def _chain_object(report: ChainReport) -> dict[str, object]:
         if one.first is not None:
             entry |= {"first": one.first, "last": one.last}
         findings.append(entry)
+    cluster = {} if report.cluster is None else {"cluster": report.cluster}
     return {
         "chain": report.chain,
+        **cluster,
         "pod": report.pod,
         "intact": report.intact,
         "lines": report.lines,

@@ -1,7 +1,8 @@
 """Claims of others about a chain: checkpoints that a witness cosigned, and lines of other chains that name its head.
 
 Standing: under `vouchers` and `judgement`. Holds: a checkpoint vouches for lines only with a cosignature of a trusted
-key, which this module verifies. Notes of one checkpoint with different other signers are all kept, so that a later note
+key, which this module verifies; if the auditor says whose key each is, a chain is of the cluster whose key cosigned it,
+whatever a note calls itself. Notes of one checkpoint with different other signers are all kept, so that a later note
 never replaces a better one.
 """
 
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, open_note, signers, split
+from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_note, signers, split
 
 _NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
 
@@ -45,6 +46,13 @@ class RootClaim(NamedTuple):
     seen: tuple[tuple[str, int], ...] = ()
 
 
+class CountedNote(NamedTuple):
+    """What one note says, with the cosignatures of trusted keys that were verified in it."""
+
+    claim: RootClaim
+    signatures: tuple[NoteSignature, ...]
+
+
 class HeldCheckpoint(NamedTuple):
     """A checkpoint in line `seq` of the chain `by`. `time`: when a witness cosigned it; None: no witness did."""
 
@@ -71,49 +79,56 @@ class WitnessBook:
     """All checkpoints that were given. `refused`: how many had no cosignature of these keys, or were not checkpoints.
 
     `quorum`: the number of witnesses with different names that must have seen a line; all keys of one name count once.
+    `clusters`: whose witness each of the keys is, by the auditor's word; empty: the keys are not told apart.
     `strangers`: by chain, who claims to have cosigned a refused one, as a `vkey` begins. Nothing of it is verified.
     """
 
-    def __init__(self, keys: Sequence[VerifierKey], quorum: int = 1) -> None:
+    def __init__(
+        self, keys: Sequence[VerifierKey], quorum: int = 1, clusters: Mapping[VerifierKey, str] | None = None
+    ) -> None:
         self.keys = tuple(keys)
         self.quorum = quorum
+        self.clusters = dict(clusters or {})
         self.refused = 0
         self.contradictions: dict[str, str] = {}
         self.strangers: dict[str, str] = {}
         self._labels = frozenset(key.label for key in self.keys)
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
         self._held: dict[str, list[HeldCheckpoint]] = {}
+        self._owners: dict[str, frozenset[str]] = {}
 
     def copy(self) -> "WitnessBook":
         """Return a book with the same checkpoints, to which others can be added."""
-        made = WitnessBook(self.keys, self.quorum)
+        made = WitnessBook(self.keys, self.quorum, self.clusters)
         made.refused = self.refused
         made.contradictions, made.strangers = dict(self.contradictions), dict(self.strangers)
         made._claims = {chain: dict(claims) for chain, claims in self._claims.items()}
         made._held = {chain: list(held) for chain, held in self._held.items()}
+        made._owners = dict(self._owners)
         return made
 
-    def add(self, shown: ShownCheckpoint) -> None:
-        """Add a checkpoint if a witness cosigned it."""
-        claim = self._keep_claim(shown.note, shown.pod)
-        if claim is None:
+    def add(self, shown: ShownCheckpoint) -> CountedNote | None:
+        """Add a checkpoint if a witness cosigned it, and return what its note says; None: it does not count."""
+        counted = self._keep_claim(shown.note, shown.pod)
+        if counted is None:
             self.refused += 1
         elif shown.refused is not None:
-            self.contradictions[claim.chain] = shown.refused
+            self.contradictions[counted.claim.chain] = shown.refused
+        return counted
 
     def add_of_line(self, note: str, by: str, seq: int) -> None:
         """Add a checkpoint from a line of a chain. Its cosignature counts wherever the note is."""
-        claim = self._keep_claim(note, None)
+        counted = self._keep_claim(note, None)
         try:
             said = Checkpoint.parse(split(note)[0])
         except NoteError:
             return
         if (named := chain_of(said.origin)) is not None:
-            time = None if claim is None else claim.time
+            time = None if counted is None else counted.claim.time
             held = HeldCheckpoint(named[1], said.size, said.root, said.origin, note, by, seq, time)
             self._held.setdefault(named[1], []).append(held)
 
-    def _keep_claim(self, note: str, pod: str | None) -> RootClaim | None:
+    def _keep_claim(self, note: str, pod: str | None) -> CountedNote | None:
         """Keep a checkpoint and return it; None if no witness cosigned it, or its log is not one of Bailiwick's."""
         try:
             found = open_note(note, self.keys)
@@ -128,7 +143,10 @@ class WitnessBook:
         time = max(when for _, when in seen)
         claim = RootClaim(named[1], said.size, said.root, time, said.origin, (note,), pod, seen)
         self._merge_claim(claim)
-        return claim
+        if self.clusters:
+            owners = {self.clusters[one.key] for one in found.signatures}
+            self._owners[claim.chain] = self.clusters_of(claim.chain) | owners
+        return CountedNote(claim, found.signatures)
 
     def _refuse(self, note: str) -> None:
         """Remember whose key would be needed to verify a checkpoint."""
@@ -168,6 +186,17 @@ class WitnessBook:
     def claims_of(self, chain: str) -> list[RootClaim]:
         """Return the checkpoints of a chain that witnesses cosigned, the smallest first."""
         return sorted(self._claims.get(chain, {}).values(), key=lambda claim: (claim.size, claim.time))
+
+    def clusters_of(self, chain: str) -> frozenset[str]:
+        """Return the clusters whose keys cosigned a checkpoint of a chain. More than one contradict each other."""
+        return self._owners.get(chain, frozenset())
+
+    def may_vouch(self, chain: str, other: str) -> bool:
+        """Tell whether lines of a chain can count in favour of another: those of another cluster never do."""
+        if not self.clusters:
+            return True
+        owners = self.clusters_of(chain)
+        return len(owners) == 1 and owners == self.clusters_of(other)
 
     def checkpoints_held_of(self, chain: str) -> list[HeldCheckpoint]:
         """Return the checkpoints of a chain in lines of other chains."""

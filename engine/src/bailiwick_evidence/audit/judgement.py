@@ -31,14 +31,22 @@ def judge_chain(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ())
     return _Judgement(log, said, unread).report()
 
 
-def missing_chain(chain: str, roots: Sequence[RootClaim]) -> ChainReport:
-    """Report on a chain that a witness saw, but of which no line is here."""
+def missing_chain(chain: str, roots: Sequence[RootClaim], clusters: frozenset[str]) -> ChainReport:
+    """Report on a chain that a witness saw, but of which no line is here. `clusters`: whose keys cosigned it."""
     last = roots[-1]
     said = (
         f"a witness saw {last.size} lines of {last.pod or last.origin} from {times.epoch_stamp(roots[0].time)}"
         f" to {times.epoch_stamp(last.time)}, but none of them is here"
     )
-    return ChainReport(chain, 0, last.size, last.time, (LogFinding(FindingCode.MISSING, said),), pod=last.pod)
+    findings = (LogFinding(FindingCode.MISSING, said), *_two_clusters(clusters))
+    return ChainReport(chain, 0, last.size, last.time, findings, pod=last.pod)
+
+
+def _two_clusters(clusters: frozenset[str]) -> Iterator[LogFinding]:
+    """Yield the finding that more than one cluster cosigned a chain, if it is so."""
+    if len(clusters) > 1:
+        said = f"the keys of {len(clusters)} clusters cosigned it, and a chain is of one: {', '.join(sorted(clusters))}"
+        yield LogFinding(FindingCode.CONTRADICTED, said)
 
 
 class _Judgement:
@@ -70,6 +78,7 @@ class _Judgement:
         self.stranger = said.stranger
         self.quorum = said.quorum
         self.newest = said.newest
+        self.clusters = said.clusters
         self.findings: list[LogFinding] = []
         self.altered = dict.fromkeys(unread, "the long line that it has the hash of is missing")
         self.numbered: dict[int, int] = {}
@@ -272,6 +281,7 @@ class _Judgement:
                 return
 
     def _honest_witness(self) -> None:
+        self.findings += _two_clusters(self.clusters)
         for one, other in pairwise(self.cosigned):
             if one.size == other.size:
                 said = f"a witness cosigned two roots over {one.size} lines"

@@ -159,27 +159,33 @@ class LogAudit:
         # Nothing can say whether a removed chain was closed.
         findings = tuple(one for one in report.findings if one.code is not FindingCode.UNCLOSED)
         whole = report.removed == max(claim.size for claim in roots)
-        return replace(report, findings=findings) if whole else missing_chain(log.id, roots)
+        if whole:
+            return replace(report, findings=findings)
+        missing = missing_chain(log.id, roots, self.book.clusters_of(log.id))
+        return replace(missing, cluster=report.cluster)
 
     def _report(self, log: ChainTable, heads: Sequence[HeadClaim], newest: float | None) -> ChainReport:
         book = self.book
-        roots, held = book.claims_of(log.id), book.checkpoints_held_of(log.id)
+        roots, held, owners = book.claims_of(log.id), book.checkpoints_held_of(log.id), book.clusters_of(log.id)
+        vouching = [one for one in held if book.may_vouch(one.by, log.id)]
         said = OtherSayings(
             roots,
-            vouchers(log, roots, held, book.quorum, self._is_witnessed),
+            vouchers(log, roots, vouching, book.quorum, self._is_witnessed),
             held,
             heads,
-            [claim for claim in heads if self._is_witnessed(claim.by, 0)],
+            [one for one in heads if self._is_witnessed(one.by, 0) and book.may_vouch(one.by, log.id)],
             book.contradictions.get(log.id),
             bool(book.keys),
             book.strangers.get(log.id),
             book.quorum,
             newest,
+            owners,
         )
         if (kept := self._kept.get(log.id)) is not None and not log.removed:
             fill(log, kept, said.vouchers, book.quorum)
         gone = [seq for seq, digest in log.hashed.items() if digest not in self._reader.long]
-        return report_removal(judge_chain(log, said, gone), log)
+        report = report_removal(judge_chain(log, said, gone), log)
+        return replace(report, cluster=min(owners)) if len(owners) == 1 else report
 
     def _naming(self) -> set[str]:
         """Return the chains whose lines make claims about others."""

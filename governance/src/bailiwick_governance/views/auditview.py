@@ -44,6 +44,7 @@ def chain_line(report: ChainReport) -> Line:
     if report.witnessed is not None and report.upto is not None:
         seen = f"witnessed {report.witnessed} up to {times.epoch_stamp(report.upto)}"
     pod = f" ({visible(report.pod)})" if report.pod else ""
+    pod += f" of {visible(report.cluster)}" if report.cluster else ""
     removed = f", {report.removed} removed" if report.removed else ""
     return [(f"{report.chain}{pod}: ", "bold"), result, (f"; {report.lines} lines{removed}, {seen}", "")]
 

@@ -1,10 +1,12 @@
 """`audit checkpoint`: the newest checkpoint of each chain that a witness cosigned, as notes, to be kept elsewhere.
 
-Holds: nothing is printed that no trusted witness cosigned; of a witness that contradicted itself both sides are kept.
+Holds: nothing leaves here that no trusted witness cosigned; of a witness that contradicted itself both sides are kept.
 """
 
+import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
 
 from bailiwick_api import times
@@ -13,6 +15,7 @@ from bailiwick_cli.verbs.auditverbs import CheckpointFlags
 from bailiwick_cli.witnesses import CLUSTER, book_of
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_governance.arguments import moment_or_none
 from bailiwick_governance.display import talk
 from bailiwick_governance.records.logfiles import LogFiles
 
@@ -20,7 +23,8 @@ _BETWEEN: Final = "\n"
 
 
 def run(options: CheckpointFlags) -> int:
-    """Print the notes."""
+    """Print the notes, or write each to a file."""
+    since = moment_or_none(options.since, "--since")
     sources = options.checkpoints or ([] if options.files else [CLUSTER])
     audit = LogAudit(book_of(sources, options.witness_key, options))
     names = {key.name for key in audit.book.keys}
@@ -38,10 +42,27 @@ def run(options: CheckpointFlags) -> int:
     found = list(_newest(audit.book))
     if not found:
         raise CliError("no witness that you trust cosigned a checkpoint", Exit.NO)
-    sys.stdout.write(_BETWEEN.join(note for claim in found for note in claim.notes))
+    if since is not None and not (found := [claim for claim in found if claim.time >= since]):
+        raise CliError(f"--since: no checkpoint was cosigned since {times.epoch_stamp(since)}", Exit.NO)
+    notes = [note for claim in found for note in claim.notes]
+    if options.entries is None:
+        sys.stdout.write(_BETWEEN.join(notes))
+    else:
+        _write_entries(options.entries, notes)
     last = times.epoch_stamp(max(claim.time for claim in found))
     talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest from {last}")
     return Exit.OK
+
+
+def _write_entries(folder: str, notes: Iterable[str]) -> None:
+    """Write each note to a file that is called by its hash, so that clusters share a folder. Raises `CliError`."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for note in notes:
+            text = note.encode()
+            (Path(folder) / f"{hashlib.sha256(text).hexdigest()}.note").write_bytes(text)
+    except OSError as error:
+        raise CliError(f"--entries: {folder} cannot be written: {error.strerror or error}") from error
 
 
 def _newest(book: WitnessBook) -> Iterator[RootClaim]:

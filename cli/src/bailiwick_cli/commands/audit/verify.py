@@ -8,6 +8,7 @@ import time
 from typing import Final
 
 from bailiwick_cli import output
+from bailiwick_cli.commands.audit.clusterlog import read_cluster_log
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError, Exit
 from bailiwick_cli.options import LogOutput, Output
@@ -39,7 +40,8 @@ def run(options: VerifyFlags) -> int:
         return print_job(options, options.files, VERB)
     share = share_of(options)
     since = None if options.since is None else moment(options.since, "--since")
-    book = book_of(options.checkpoints, options.witness_key, options, options.witness_quorum)
+    book = book_of(options.checkpoints, options.witness_key, options, options.witness_quorum, clusters=True)
+    logged = read_cluster_log(options, book)
     writer = None if share is None else ShardWriter(options, share, VERB, [book_state(book)])
     files = LogFiles(
         options.files,
@@ -64,7 +66,7 @@ def run(options: VerifyFlags) -> int:
     if not audit.lines and not audit.book.witnessed_chains:
         raise CliError(f"{', '.join(files.names)}: no line of a chain, and no checkpoint that says that there was one")
     reports = tuple(audit.reports(since))
-    notes = tuple(hints(audit, checkpoints=bool(options.checkpoints)))
+    notes = tuple(hints(audit, checkpoints=bool(options.checkpoints) or logged is not None))
     refused, chains = audit.book.refused, audit.count_of_chains(since)
     records = None if options.policies is None else _derive(options.policies, files, audit, fold)
     if writer is not None:
@@ -87,7 +89,7 @@ def run(options: VerifyFlags) -> int:
     if writer is not None:
         writer.write(totals, results)
         return Exit.OK
-    return show(LogAuditView(totals, results), in_json=options.output is LogOutput.JSON)
+    return show(LogAuditView(totals, results, logged), in_json=options.output is LogOutput.JSON)
 
 
 def show(view: LogAuditView, *, in_json: bool) -> int:

@@ -1,0 +1,269 @@
+"""The verification of a log of all clusters' checkpoints, and what its entries say of each cluster.
+
+Standing: the top of the folder. Holds: every entry that the signed size promises is read, and the root is computed
+over all of them; an entry is of the cluster whose key, by the auditor's word, verifies the cosignature in it, so that
+no log can speak for a cluster, nor a cluster for another. Names in entries count for nothing: two clusters can have the
+same. Memory grows with the checkpoints of the clusters whose keys are given, and not with the log.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from bailiwick_api import times
+from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
+from bailiwick_evidence.checkpoint import Checkpoint, chain_of
+from bailiwick_evidence.clusterlog.tiles import FULL_WIDTH, BundleError, bundle_path, entries_of
+from bailiwick_evidence.merkle import Forest, leaf_hash
+from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, open_note, signers, split
+
+AHEAD_SECONDS: Final = 120
+"""How far the clocks of witnesses may be ahead of the auditor's: a later cosignature is no sign of life."""
+
+BundleReader = Callable[[str], bytes | None]
+"""Returns the file of a path below the place of a log; None: there is none."""
+
+
+class ClusterLogCode(StrEnum):
+    """What is wrong with a log of all clusters. The codes are stable."""
+
+    UNSIGNED = "unsigned"
+    """Its checkpoint does not have the signature of the log's key, or a signature of a given key does not verify."""
+    UNWITNESSED = "unwitnessed"
+    """Fewer witnesses cosigned its checkpoint than are required."""
+    INCOMPLETE = "incomplete"
+    """Entries that its checkpoint counts are missing or cut."""
+    ALTERED = "altered"
+    """The root over its entries is another one than its checkpoint has."""
+    ROLLED_BACK = "rolled-back"
+    """It is smaller than an earlier checkpoint of it."""
+    CONTRADICTED = "contradicted"
+    """An earlier checkpoint has another root over as many entries."""
+    SILENT = "silent"
+    """It has no checkpoint of a cluster that is new enough, or is itself too old."""
+
+
+class ClusterLogFinding(NamedTuple):
+    """A finding with its sentence."""
+
+    code: ClusterLogCode
+    said: str
+
+
+class ClusterLogTrust(NamedTuple):
+    """By what a log is judged. `quorum`: how many of the `witnesses`, by name, must have cosigned it.
+
+    `earlier`: checkpoints of it that were kept, verified by `checkpoint_of_log`. `longest`: how old its newest
+    cosignature, and that of each cluster, may be, in seconds.
+    """
+
+    key: VerifierKey
+    witnesses: tuple[VerifierKey, ...]
+    quorum: int
+    longest: float
+    earlier: tuple[Checkpoint, ...] = ()
+
+
+@dataclass(slots=True)
+class LoggedCluster:
+    """What the log has of one cluster. `newest`: its last cosignature, in seconds since the epoch; None: none.
+
+    `ahead`: how many of its checkpoints are from the future. `silent`: no checkpoint is new enough.
+    """
+
+    name: str
+    chains: set[str] = field(default_factory=set)
+    newest: int | None = None
+    ahead: int = 0
+    silent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterLogReport:
+    """The report on a log. `size` and `witnessed` (seconds since the epoch) are None if they are not proven.
+
+    `clusters`: what it has of each that was expected. `others`: checkpoints that are cosigned by none of their keys.
+    `refused`: entries that are no checkpoints, or with a cosignature of one of these keys that does not verify.
+    """
+
+    origin: str
+    size: int | None
+    witnessed: int | None
+    findings: tuple[ClusterLogFinding, ...]
+    clusters: tuple[LoggedCluster, ...] = ()
+    others: int = 0
+    refused: int = 0
+
+    @property
+    def forged(self) -> int:
+        """How many findings show that the log is not what it was, or is not the one that witnesses saw."""
+        return sum(found.code is not ClusterLogCode.SILENT for found in self.findings)
+
+
+def checkpoint_of_log(note: str, key: VerifierKey) -> Checkpoint:
+    """Return the checkpoint in a note that the log with this key signed. Raises `NoteError`."""
+    found = Checkpoint.parse(open_note(note, [key]).text)
+    if found.origin != key.name:
+        message = f"it is a checkpoint of {found.origin}, and not of {key.name}"
+        raise NoteError(message)
+    return found
+
+
+def verify_cluster_log(
+    note: str, bundles: BundleReader, trust: ClusterLogTrust, book: WitnessBook, now: float
+) -> ClusterLogReport:
+    """Verify a log from its checkpoint on, and add the checkpoints of all clusters in it to the book.
+
+    Each of the book's clusters is expected. `now`: seconds since the epoch. Raises what `bundles` raises.
+    """
+    try:
+        head = checkpoint_of_log(note, trust.key)
+        seen = _cosigned(note, trust)
+    except NoteError as error:
+        said = f"its checkpoint does not count: {error}"
+        return ClusterLogReport(trust.key.name, None, None, (ClusterLogFinding(ClusterLogCode.UNSIGNED, said),))
+    return _Reading(head, trust, book, now).report(bundles, seen)
+
+
+def _cosigned(note: str, trust: ClusterLogTrust) -> dict[str, int]:
+    """Return when each witness cosigned the checkpoint last, by name. Raises `NoteError`."""
+    seen: dict[str, int] = {}
+    for one in open_note(note, [trust.key, *trust.witnesses]).signatures:
+        if one.key.kind is SignatureType.COSIGNATURE and one.time is not None:
+            seen[one.key.name] = max(one.time, seen.get(one.key.name, 0))
+    return seen
+
+
+class _Reading:
+    """One log, while it is read."""
+
+    def __init__(self, head: Checkpoint, trust: ClusterLogTrust, book: WitnessBook, now: float) -> None:
+        self._head = head
+        self._trust = trust
+        self._book = book
+        self._now = now
+        self._clusters = {name: LoggedCluster(name) for name in sorted({*book.clusters.values()})}
+        self._labels = {key.label for key in book.clusters}
+        self._findings: list[ClusterLogFinding] = []
+        self._others = self._refused = 0
+        self._forest = Forest()
+        self._earlier: dict[int, list[Checkpoint]] = {}
+        for one in trust.earlier:
+            self._earlier.setdefault(one.size, []).append(one)
+
+    def report(self, bundles: BundleReader, seen: dict[str, int]) -> ClusterLogReport:
+        head, quorum = self._head, self._trust.quorum
+        ranked = sorted(seen.values(), reverse=True)
+        witnessed = ranked[quorum - 1] if 0 < quorum <= len(ranked) else None
+        if len(ranked) < quorum:
+            self._find(ClusterLogCode.UNWITNESSED, f"{len(ranked)} of the {quorum} required witnesses cosigned it")
+        complete = self._read(bundles)
+        if complete and self._forest.root != head.root:
+            self._find(ClusterLogCode.ALTERED, f"the root over its {head.size} entries is not the one that it signed")
+        if larger := max((size for size in self._earlier if size > head.size), default=None):
+            said = f"it has {head.size} entries, and an earlier checkpoint of it has {larger}"
+            self._find(ClusterLogCode.ROLLED_BACK, said)
+        self._judge_age(witnessed, complete=complete)
+        return ClusterLogReport(
+            head.origin,
+            head.size if complete else None,
+            witnessed,
+            tuple(self._findings),
+            tuple(self._clusters.values()),
+            self._others,
+            self._refused,
+        )
+
+    def _read(self, bundles: BundleReader) -> bool:
+        """Read all entries; tell whether they are all here."""
+        self._compare_earlier()
+        try:
+            for entry in _entries(self._head.size, bundles):
+                self._forest.append(leaf_hash(entry))
+                self._compare_earlier()
+                self._take(entry)
+        except BundleError as error:
+            self._find(ClusterLogCode.INCOMPLETE, str(error))
+            return False
+        return True
+
+    def _compare_earlier(self) -> None:
+        """Compare the root until here with that of each earlier checkpoint of this size."""
+        for one in self._earlier.get(self._forest.size, ()):
+            if one.root != self._forest.root:
+                said = f"an earlier checkpoint of it has another root over {one.size} entries"
+                self._find(ClusterLogCode.CONTRADICTED, said)
+
+    def _take(self, entry: bytes) -> None:
+        """Take an entry: a checkpoint of the clusters whose keys cosigned it, of another one, or none."""
+        note = entry.decode(errors="replace")
+        called = _signers_of_chain(note)
+        if called is None:
+            self._refused += 1
+        elif self._labels.isdisjoint(called):
+            self._others += 1
+        elif (counted := self._book.add(ShownCheckpoint(note))) is None:
+            self._refused += 1
+        else:
+            for one in counted.signatures:
+                self._count(self._clusters[self._book.clusters[one.key]], counted.claim.chain, one.time or 0)
+
+    def _count(self, cluster: LoggedCluster, chain: str, time: int) -> None:
+        """Count a cosignature of a cluster's key."""
+        cluster.chains.add(chain)
+        if time > self._now + AHEAD_SECONDS:
+            cluster.ahead += 1
+        else:
+            cluster.newest = max(time, cluster.newest or 0)
+
+    def _judge_age(self, witnessed: int | None, *, complete: bool) -> None:
+        oldest = self._now - self._trust.longest
+        if witnessed is not None and not oldest <= witnessed <= self._now + AHEAD_SECONDS:
+            when = "from the future" if witnessed > self._now else "too old"
+            said = f"the log: its last cosignature is {when}, {times.epoch_stamp(witnessed)}"
+            self._find(ClusterLogCode.SILENT, said)
+        for cluster in self._clusters.values():
+            cluster.silent = cluster.newest is None or cluster.newest < oldest
+            # What entries would say that are not here is not known.
+            if cluster.silent and complete:
+                since = "" if cluster.newest is None else f" since {times.epoch_stamp(cluster.newest)}"
+                ahead = f"; {cluster.ahead} are from the future, and do not count" if cluster.ahead else ""
+                said = f"cluster {cluster.name}: no checkpoint{since}{ahead}"
+                self._find(ClusterLogCode.SILENT, said)
+
+    def _find(self, code: ClusterLogCode, said: str) -> None:
+        self._findings.append(ClusterLogFinding(code, said))
+
+
+def _signers_of_chain(note: str) -> list[str] | None:
+    """Return who claims to have signed an entry, as a `vkey` begins; None if it is no checkpoint of a chain."""
+    try:
+        called = signers(note)
+        return None if chain_of(Checkpoint.parse(split(note)[0]).origin) is None else called
+    except NoteError:
+        return None
+
+
+def _entries(size: int, bundles: BundleReader) -> Iterator[bytes]:
+    """Yield all entries of a log of this size, a bundle at a time. Raises `BundleError`."""
+    for first in range(0, size, FULL_WIDTH):
+        yield from _bundle(first // FULL_WIDTH, min(FULL_WIDTH, size - first), bundles)
+
+
+def _bundle(number: int, width: int, bundles: BundleReader) -> Sequence[bytes]:
+    """Return the first entries of a bundle. Raises `BundleError`."""
+    path, whole = bundle_path(number, width), width
+    found = bundles(path)
+    if found is None and width < FULL_WIDTH:
+        # A log may remove a partial bundle once it has the full one.
+        whole = FULL_WIDTH
+        found = bundles(bundle_path(number))
+    if found is None:
+        message = f"{path} is missing"
+        raise BundleError(message)
+    try:
+        return entries_of(found, whole)[:width]
+    except BundleError as error:
+        message = f"{path} cannot be read: {error}"
+        raise BundleError(message) from error

@@ -1,0 +1,34 @@
+"""The files of a log of tiles, each read by its path: below a folder, or below a prefix of an object store.
+
+Standing: beside `logfiles`, over `logplaces`. Holds: a file that is not there is no error, one that cannot be read
+is one, and no more is read of a file than was asked for.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bailiwick_governance.errors import UserError
+from bailiwick_governance.records.logplaces import local_or_store
+from bailiwick_governance.records.objectstores import StoreUrl
+
+TileFiles = Callable[[str, int], bytes | None]
+"""Returns the first bytes of the file with this path, at most so many; None: there is none. Raises `UserError`."""
+
+
+def tile_files(name: str) -> TileFiles:
+    """Return what reads the files of the log at a place, which is named as log files are. Raises `UserError`."""
+    place = local_or_store(name)
+    if isinstance(place, StoreUrl):
+        return place.reader().read
+    folder = Path(place)
+    return lambda path, most: _read(folder / path, most)
+
+
+def _read(path: Path, most: int) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -1,0 +1,119 @@
+"""A chain is of the cluster whose key cosigned it, if the auditor says whose key each is, whatever notes call it."""
+
+import base64
+from collections.abc import Iterable, Sequence
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.findings import ChainReport
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, verifier_key
+from support.evidence.logs import BEGAN, ProcessLog, audited_by, places, private_key
+from support.evidence.tilelogs import CLUSTERS, EAST, EAST_KEY, WEST, WEST_KEY, process_log
+
+TOLD = "contradicted"
+OUTSIDE = {"east": private_key(83), "west": private_key(84)}
+OUTSIDE_KEYS = {
+    name: verifier_key(f"example.org/{name}", SignatureType.COSIGNATURE, key) for name, key in OUTSIDE.items()
+}
+
+
+def audited(
+    lines: Iterable[bytes], notes: Sequence[str], clusters: dict[VerifierKey, str] | None = None, quorum: int = 1
+) -> dict[str, ChainReport]:
+    """Audit lines by the keys of both clusters; return the reports by their chains."""
+    clusters = CLUSTERS if clusters is None else clusters
+    book = WitnessBook(tuple(clusters) or (EAST_KEY, WEST_KEY), quorum, clusters)
+    for note in notes:
+        book.add(ShownCheckpoint(note))
+    return {report.chain: report for report in audited_by(book.copy(), [b"".join(lines)])}
+
+
+def test_a_chain_has_the_cluster_whose_key_cosigned_it() -> None:
+    east, west = process_log(2).records(3).close(), process_log(3).records(3).close()
+    found = audited([*east.lines, *west.lines], [east.checkpoint(by=EAST), west.checkpoint(by=WEST)])
+    assert {name: (one.cluster, one.intact) for name, one in found.items()} == {
+        east.id: ("east", True),
+        west.id: ("west", True),
+    }
+
+
+def test_a_chain_that_the_keys_of_two_clusters_cosigned_is_contradicted() -> None:
+    log = process_log(2).records(3).close()
+    notes = [log.checkpoint(by=EAST), log.checkpoint(by=WEST)]
+    for given in (notes, notes[::-1], [log.checkpoint(2, by=WEST), notes[0]]):
+        report = audited(log.lines, given)[log.id]
+        assert (places(report), report.cluster, report.bad) == ([TOLD], None, True), given
+        assert report.findings[0].said == "the keys of 2 clusters cosigned it, and a chain is of one: east, west"
+
+
+def test_one_note_with_the_cosignatures_of_two_clusters_is_enough() -> None:
+    log = process_log(2).records(3).close()
+    note = cosign_note(log.checkpoint(by=EAST), WEST_KEY.name, WEST, BEGAN)
+    assert places(audited(log.lines, [note])[log.id]) == [TOLD]
+
+
+def test_a_cosignature_over_no_line_is_enough() -> None:
+    log = process_log(2).records(3).close()
+    notes = [log.checkpoint(by=EAST), log.checkpoint(0, by=WEST)]
+    assert places(audited(log.lines, notes)[log.id]) == [TOLD]
+
+
+def test_a_missing_chain_of_two_clusters_is_contradicted_too() -> None:
+    log, other = process_log(2).records(3).close(), process_log(3).close()
+    notes = [log.checkpoint(by=EAST), log.checkpoint(by=WEST), other.checkpoint(by=WEST)]
+    found = audited(other.lines, notes)
+    assert places(found[log.id]) == ["missing", TOLD]
+    alone = audited(other.lines, notes[::2])[log.id]
+    assert (places(alone), alone.cluster) == (["missing"], "east")
+
+
+def test_a_checkpoint_in_a_line_binds_as_well() -> None:
+    log, ledger = process_log(2).records(3).close(), process_log(3, component="operator")
+    ledger.add(kind="checkpoint", note=log.checkpoint(by=WEST))
+    notes = [log.checkpoint(by=EAST), ledger.checkpoint(by=WEST)]
+    assert TOLD in places(audited([*log.lines, *ledger.lines], notes)[log.id])
+
+
+def test_without_names_of_clusters_any_key_counts_as_before() -> None:
+    log = process_log(2).records(3).close()
+    report = audited(log.lines, [log.checkpoint(by=EAST), log.checkpoint(by=WEST)], {})[log.id]
+    assert (places(report), report.cluster) == ([], None)
+
+
+def test_a_replaced_key_of_one_cluster_contradicts_nothing() -> None:
+    log = process_log(2).records(3).close()
+    notes = [log.checkpoint(by=EAST), log.checkpoint(by=WEST)]
+    report = audited(log.lines, notes, {EAST_KEY: "east", WEST_KEY: "east"})[log.id]
+    assert (places(report), report.cluster) == ([], "east")
+
+
+def spelled(log: ProcessLog) -> str:
+    """Return the hash of a log's last line, as the next process in its file writes it."""
+    assert log.writer.head is not None
+    return base64.urlsafe_b64encode(log.writer.head).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(("by", "found"), [(EAST, ["unclosed"]), (WEST, ["unclosed", "stale"])])
+def test_no_line_of_another_cluster_says_that_a_process_ended(by: Ed25519PrivateKey, found: list[str]) -> None:
+    log = process_log(2).records(3)
+    before = {"id": log.id, "seq": 3, "head": spelled(log)}
+    after = process_log(3, seconds=86_400, previous=before).records(1).close()
+    notes = [log.checkpoint(by=EAST), after.checkpoint(now=BEGAN + 86_410, by=by)]
+    assert places(audited([*log.lines, *after.lines], notes)[log.id]) == found
+
+
+@pytest.mark.parametrize(("by", "found"), [("east", []), ("west", ["unknown"])])
+def test_no_decision_point_of_another_cluster_is_a_witness_of_a_ledger(by: str, found: list[str]) -> None:
+    clusters = {**CLUSTERS, OUTSIDE_KEYS["east"]: "east", OUTSIDE_KEYS["west"]: "west"}
+    ledger = process_log(4, component="operator").records(20).close()
+    points = [process_log(number).records(20) for number in (5, 6)]
+    for point in points:
+        point.add(kind="ledger", note=ledger.checkpoint(by=EAST))
+        point.close()
+    own = {"east": EAST, "west": WEST}[by]
+    notes = [cosign_note(point.checkpoint(by=own), OUTSIDE_KEYS[by].name, OUTSIDE[by], BEGAN + 90) for point in points]
+    lines = [line for one in (ledger, *points) for line in one.lines]
+    reports = audited(lines, notes, clusters, quorum=2)
+    assert [places(reports[one.id]) for one in (ledger, *points)] == [found, [], []]
