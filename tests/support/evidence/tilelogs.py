@@ -36,9 +36,9 @@ _LONGEST: Final = 60
 """How many seconds a program of Tessera may take."""
 
 
-def process_log(number: int = 2, **opening: object) -> ProcessLog:
+def process_log(number: int = 2, *, seconds: float = 0, **opening: object) -> ProcessLog:
     """Return the log of a process in one of the clusters, which all have one name."""
-    return ProcessLog(number, installation=NAMESPACE, **opening)
+    return ProcessLog(number, seconds=seconds, installation=NAMESPACE, **opening)
 
 
 def bundle_of(entries: Iterable[bytes]) -> bytes:
