@@ -184,33 +184,3 @@ def test_what_was_cosigned_last_before_since_is_left_out(shell: OfflineShell) ->
     none = shell.type(f"{words} --since 2999-01-01 --entries none")
     assert (none.code, "--since: no checkpoint was cosigned since" in none.err) == (1, True), none
     assert not (shell.folder / "none").exists()
-
-
-MISTAKES: Final = [
-    ("--cluster-log-age 3d", "--cluster-log-age needs --cluster-log"),
-    ("--cluster-log clusters", "--cluster-log needs --cluster-log-key"),
-    ("--cluster-log nowhere --cluster-log-key log.vkey", "nowhere has no checkpoint"),
-    ("--cluster-log clusters --cluster-log-key east.vkey", "is not one of a log: it signs cosignatures"),
-    ("--cluster-log clusters --cluster-log-key log.vkey --cluster-log-witness log.vkey", "--cluster-log-witness: the"),
-    ("--cluster-log clusters --cluster-log-key log.vkey --cluster-log-quorum 1", "keys of 0 witnesses; give more"),
-    ("--cluster-log clusters --cluster-log-key log.vkey --cluster-log-checkpoint east.vkey", "not a signed note"),
-    ("--cluster-log clusters --cluster-log-key log.vkey --cluster-log-age soon", "is not a duration"),
-    ("--cluster-log clusters --cluster-log-key log.vkey", "set --witness-key CLUSTER=FILE for each"),
-    ("--cluster-log clusters --cluster-log-key log.vkey --witness-key east.vkey", "--witness-key CLUSTER=FILE"),
-    ("--witness-key east=east.vkey --witness-key west.vkey", "is of no cluster, and another one is of east"),
-    ("--witness-key east=east.vkey --witness-key west=east.vkey", "is given for east and for west"),
-    ("--witness-key east=east.vkey --witness-key west=west.vkey --witness-quorum 2", "keys of 1 witnesses of east"),
-    ("--cluster-log clusters --shards 2 --shard 0", "--cluster-log cannot be divided"),
-]
-
-
-def test_what_cannot_be_verified_exits_with_2_and_says_what_to_set(shell: OfflineShell) -> None:
-    folder = shell.folder
-    shell.type(KEY)
-    (folder / "witnesses.policy").write_text("quorum none\n")
-    hold(folder, "east", process_log(2).records(5))
-    hold(folder, "west", process_log(3).records(5))
-    append(shell)
-    for flags, why in MISTAKES:
-        ran = shell.type(f"kubectl bailiwick audit verify east.log {flags}")
-        assert (ran.code, why in ran.err, ran.out) == (2, True, ""), (flags, ran)

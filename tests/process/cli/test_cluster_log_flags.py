@@ -1,0 +1,59 @@
+"""What `audit verify` refuses of a log of all clusters: it exits with 2, and says what to set."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from support import commandline
+from support.evidence.tilelogs import EAST, EAST_KEY, LOG_KEY, WEST_KEY, log_files, process_log
+
+# Where a word has @, the files of the test are.
+LOG: Final = "--cluster-log @clusters --cluster-log-key @log.vkey"
+BOTH: Final = "--witness-key east=@east.vkey --witness-key west=@west.vkey"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The log of a process, the log of all clusters with a checkpoint of it, and all keys."""
+    log = process_log().records(5)
+    (tmp_path / "east.log").write_bytes(b"".join(log.lines))
+    for path, content in log_files([log.checkpoint(by=EAST).encode()]).items():
+        (tmp_path / "clusters" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "clusters" / path).write_bytes(content)
+    for name, key in (("east", EAST_KEY), ("west", WEST_KEY), ("log", LOG_KEY)):
+        (tmp_path / f"{name}.vkey").write_text(f"{key}\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ("--cluster-log-age 3d", "--cluster-log-age needs --cluster-log"),
+        ("--cluster-log @clusters", "--cluster-log needs --cluster-log-key"),
+        ("--cluster-log @nowhere --cluster-log-key @log.vkey", "nowhere has no checkpoint"),
+        ("--cluster-log @clusters --cluster-log-key @east.vkey", "is not one of a log: it signs cosignatures"),
+        (f"{LOG} --cluster-log-witness @log.vkey", "--cluster-log-witness: the"),
+        (f"{LOG} --cluster-log-witness east=@east.vkey", "only --witness-key of audit verify names a cluster"),
+        (f"{LOG} --cluster-log-quorum 1", "keys of 0 witnesses; give more"),
+        (f"{LOG} --cluster-log-checkpoint @east.vkey", "not a signed note"),
+        (f"{LOG} --cluster-log-age soon", "is not a duration"),
+        (LOG, "set --witness-key CLUSTER=FILE for each"),
+        (f"{LOG} --witness-key @east.vkey", "set --witness-key CLUSTER=FILE for each"),
+        ("--witness-key east=@east.vkey --witness-key @west.vkey", "is of no cluster, and another one is of east"),
+        ("--witness-key east=@east.vkey --witness-key west=@east.vkey", "is given for east and for west"),
+        (f"{BOTH} --witness-quorum 2", "keys of 1 witnesses of east"),
+        (f"{LOG} {BOTH} --shards 2 --shard 0", "--cluster-log cannot be divided"),
+    ],
+)
+def test_what_cannot_be_verified_exits_with_2_and_says_what_to_set(folder: Path, flags: str, why: str) -> None:
+    ran = commandline.run("audit", "verify", f"{folder}/east.log", *flags.replace("@", f"{folder}/").split())
+    assert (ran.code, why in ran.err, ran.out) == (2, True, ""), ran
+
+
+@pytest.mark.parametrize("verb", ["prove", "checkpoint", "check-proof"])
+def test_other_verbs_take_the_keys_of_one_cluster(folder: Path, verb: str) -> None:
+    words = {"prove": ["one", "@east.log"], "checkpoint": ["@east.log"], "check-proof": ["@east.log", "@east.log"]}
+    given = [*words[verb], "--witness-key", "east=@east.vkey"]
+    ran = commandline.run("audit", verb, *(word.replace("@", f"{folder}/") for word in given))
+    assert (ran.code, "only --witness-key of audit verify names a cluster" in ran.err) == (2, True), ran
