@@ -87,7 +87,7 @@ class ChainReport:
     """The report on one chain. Times in seconds since the epoch; `witnessed`: lines at the last cosignature.
 
     `removed`: how many lines were removed whose leaves are here. `pod`: where the process ran, if a line or entry says.
-    `cluster`: the one whose key cosigned it, if the auditor told clusters apart; None: no cluster's, or several did.
+    `cluster`: the one whose key cosigned it, where the keys name clusters; None: no cluster's, or several did.
     """
 
     chain: str

@@ -20,7 +20,7 @@ class OtherSayings(NamedTuple):
     `asked`: a witness is known, and would have seen a chain that lasted long enough. `stranger`: a witness whose key
     was not given claims to have seen it. `quorum`: how many must have seen it. `newest`: the time of the newest
     cosignature or line of any chain, in seconds since the epoch. `clusters`: those whose keys cosigned the chain, if
-    the auditor told clusters apart.
+    the keys name clusters.
     """
 
     roots: Sequence[RootClaim] = ()
