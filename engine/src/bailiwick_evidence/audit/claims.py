@@ -79,7 +79,7 @@ class WitnessBook:
     """All checkpoints that were given. `refused`: how many had no cosignature of these keys, or were not checkpoints.
 
     `quorum`: the number of witnesses with different names that must have seen a line; all keys of one name count once.
-    `clusters`: whose witness each of the keys is, by the auditor's word; empty: the keys are not told apart.
+    `clusters`: whose witness each of the keys is, by the auditor's word; empty: any key counts for any chain.
     `strangers`: by chain, who claims to have cosigned a refused one, as a `vkey` begins. Nothing of it is verified.
     """
 
