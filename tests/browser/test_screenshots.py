@@ -1,6 +1,6 @@
 """The pictures of the documentation, of the demo's own requests: written by `make screenshots`, else only taken.
 
-Holds: what they show comes from the running system; nothing is made up for a picture.
+Holds: what they show comes from the running system, and the report from the logs of an example; nothing is made up.
 """
 
 import os
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
+from bailiwick_cli.auditreport.page import page as page_of
 from demo.accounts import Call
 from demo.stack import AGENT_ACCOUNT, Stack
 from localcluster.rest import Rest
 from support.console import consoleprocess
 from support.console.browser import arrived
 from support.console.evidencerole import evidence_role
+from support.evidence.auditreports import march_report
 from support.waits import until
 
 if TYPE_CHECKING:
@@ -45,6 +47,26 @@ def asked(stack: Stack) -> list[str]:
     return names
 
 
+def take(page: "Page", file: Path, height: int, scheme: Any = "light") -> None:  # noqa: ANN401 - a literal
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
+    whole = Image.open(BytesIO(page.screenshot(animations="disabled", caret="hide"))).convert("RGB")
+    # A third of the size, and nothing that a reader misses. `tests/unit/test_docs.py` bounds the size of a picture.
+    whole.quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
+
+
+def test_the_picture_of_the_report_comes_about(page: "Page", tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text(page_of(march_report()), encoding="ascii")
+    page.set_viewport_size({"width": WIDTH, "height": 700})
+    page.goto((tmp_path / "report.html").as_uri())
+    arrived(page, "Audit report of production-east")
+    box = page.get_by_role("heading", name="Who reviewed").bounding_box()
+    assert box is not None
+    take(page, (IMAGES if WRITING else tmp_path) / "audit-report.png", int(box["y"]) - 8)
+    assert (IMAGES / "audit-report.png").exists()
+
+
 def test_the_pictures_of_the_documentation_come_about(stack: Stack, page: "Page", tmp_path: Path) -> None:
     folder = IMAGES if WRITING else tmp_path
     folder.mkdir(exist_ok=True)
@@ -56,12 +78,7 @@ def test_the_pictures_of_the_documentation_come_about(stack: Stack, page: "Page"
     records = [word for file in files for word in ("--records", str(file))]
 
     def taken(name: str, height: int, scheme: Any = "light") -> None:  # noqa: ANN401 - a literal
-        page.emulate_media(color_scheme=scheme)
-        page.set_viewport_size({"width": WIDTH, "height": height})
-        page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
-        whole = Image.open(BytesIO(page.screenshot(animations="disabled", caret="hide"))).convert("RGB")
-        # A third of the size, and nothing that a reader misses. `tests/unit/test_docs.py` bounds the size of a picture.
-        whole.quantize(256, dither=Image.Dither.NONE).save(folder / f"{name}.png", optimize=True)
+        take(page, folder / f"{name}.png", height, scheme)
 
     with (
         evidence_role(stack, "carol"),

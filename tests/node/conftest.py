@@ -4,13 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from bailiwick_api.accounts import Installation
 from demo.incluster import Images, InCluster
 from localcluster import build
 from localcluster.node import images
 from localcluster.node.cluster import NodeCluster
 from localcluster.progress import Silent
 from support.callers import Callers
+from support.installation import install
 from support.namespaces import Namespaces
+from support.node import bailiwick
 from support.node.pods import RESTRICTED, Pods
 
 
@@ -18,6 +21,16 @@ from support.node.pods import RESTRICTED, Pods
 def pods(node: NodeCluster, callers: Callers, namespaces: Namespaces, request: pytest.FixtureRequest) -> Pods:
     """The pods of a fresh namespace, which takes only what the restricted profile lets run."""
     return Pods(callers.admin, namespaces.make(request.node.name, RESTRICTED))
+
+
+@pytest.fixture(scope="module")
+def installed(node: NodeCluster, callers: Callers) -> Iterator[Installation]:
+    """Bailiwick's manifests, for the tests of one file alone: others on this node install the chart."""
+    installation = Installation()
+    bailiwick.remove(callers.admin, installation)
+    install(callers, installation)
+    yield installation
+    bailiwick.remove(callers.admin, installation)
 
 
 @pytest.fixture(scope="session")

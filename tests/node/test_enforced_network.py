@@ -24,9 +24,7 @@ from localcluster.progress import Silent
 from support import commandline
 from support.callers import Callers
 from support.coverageworld import CoverageWorld, allow, from_pods
-from support.installation import install
 from support.namespaces import Namespaces
-from support.node import bailiwick
 from support.node.pods import Pods, pod_spec, python
 from support.objects import Object
 from support.waits import until
@@ -148,16 +146,6 @@ def serving(name: str, port_name: str, port: int) -> Object:
     probe = {"tcpSocket": {"port": port}, "periodSeconds": 1}
     listed = [{"name": port_name, "containerPort": port}]
     return {**python(SERVER, str(port), ports=listed, readinessProbe=probe), "name": name}
-
-
-@pytest.fixture(scope="module")
-def installed(node: NodeCluster, callers: Callers) -> Iterator[Installation]:
-    """Bailiwick's manifests, for the tests of this file alone: others on this node install the chart."""
-    installation = Installation()
-    bailiwick.remove(callers.admin, installation)
-    install(callers, installation)
-    yield installation
-    bailiwick.remove(callers.admin, installation)
 
 
 @pytest.fixture(scope="module")

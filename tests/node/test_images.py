@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +15,7 @@ from localcluster.node.cluster import NodeCluster
 from localcluster.progress import Silent
 from localcluster.rest import Rest
 from support.callers import Callers
-from support.installation import MANAGER, accepted, apply, install
+from support.installation import MANAGER, accepted, apply
 from support.node import bailiwick, mcp
 from support.node.bailiwick import OPERATOR, WEBHOOK
 from support.node.pods import Pods, container, pod_spec, python
@@ -51,16 +50,6 @@ for action in ("customers.list", "customers.export"):
         time.sleep(0.2)
     print(json.dumps(said))
 """
-
-
-@pytest.fixture(scope="module")
-def installed(node: NodeCluster, callers: Callers) -> Iterator[Installation]:
-    """Bailiwick's manifests, for the tests of this file alone: others on this node install the chart."""
-    installation = Installation()
-    bailiwick.remove(callers.admin, installation)
-    install(callers, installation)
-    yield installation
-    bailiwick.remove(callers.admin, installation)
 
 
 @pytest.fixture(scope="module")

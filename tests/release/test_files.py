@@ -171,7 +171,7 @@ def test_the_chart_has_the_files_that_helm_would_pack_and_no_others(release: Mad
 def render_for(kubernetes: str) -> subprocess.CompletedProcess[str]:
     """Render the chart for a version of Kubernetes."""
     helm = build.ensure(build.helm()) / "helm"
-    command = [helm, "template", "bailiwick", ROOT / CHART, "--kube-version", kubernetes]
+    command: list[str | Path] = [helm, "template", "bailiwick", ROOT / CHART, "--kube-version", kubernetes]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

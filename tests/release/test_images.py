@@ -13,7 +13,7 @@ def test_no_file_lends_the_rights_of_its_owner_and_none_has_rights_of_its_own(
     release: MadeRelease, images: dict[str, str]
 ) -> None:
     for name in images:
-        with imageindex.opened(release.file(f"{name}-*.oci.tar")) as layout:
+        with imageindex.open_layout(release.file(f"{name}-*.oci.tar")) as layout:
             for word, image in layout.images().items():
                 members = 0
                 for descriptor in image.manifest["layers"]:

@@ -132,12 +132,8 @@ class PreciousWorld:
                 body = {"apiVersion": version, "kind": short, "metadata": metadata, **body_of(kind, name)}
                 if kind == "v1/Event":
                     body |= {"involvedObject": {**body["involvedObject"], "namespace": self.namespace}}
-                # What is being deleted is in the way for a moment.
-                until(
-                    lambda: self.server.callers.admin.create(body, path).status in {201, 409},  # noqa: B023 - at once
-                    f"{kind} {name} is there",
-                    5.0,
-                )
+                # What is being deleted is in the way until the garbage collector has come to it.
+                until(lambda: self._stands(path, body), f"{kind} {name} is there", 30.0)  # noqa: B023 - at once
 
     def state(self, name: str = PRECIOUS) -> dict[str, object]:
         """Return all objects of a name as they are kept, without what controllers report about them."""
@@ -167,6 +163,19 @@ class PreciousWorld:
         except ValueError:
             parsed = {}
         return Answer(response.status, parsed if isinstance(parsed, dict) else {}, dict(response.headers), text)
+
+    def _stands(self, path: str, body: Object) -> bool:
+        """Create an object if it is not there, and tell whether it is and nobody has deleted it."""
+        admin = self.server.callers.admin
+        if (created := admin.create(body, path)).status != 409:
+            return created.status == 201
+        where = f"{path}/{body['metadata']['name']}"
+        there = admin.get(where)
+        if not there.ok or "deletionTimestamp" not in there.body["metadata"]:
+            return there.ok
+        # One that a call has bound to a node waits for the kubelet, and there is none.
+        admin.delete(f"{where}?gracePeriodSeconds=0")
+        return False
 
     def _kept(self, path: str) -> object:
         answer = self.server.callers.admin.get(path)

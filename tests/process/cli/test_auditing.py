@@ -114,6 +114,22 @@ def test_checkpoints_of_the_ledger_in_the_files_are_used(folder: Path) -> None:
     assert (ran.code, "(pod-2): intact" in ran.out) == (0, True), ran
 
 
+@pytest.mark.parametrize("arguments", [[], ["--policies", "ledger"]])
+@pytest.mark.parametrize("kind", [[], {}, 5, None])
+def test_a_line_whose_kind_is_no_text_ends_no_verification(folder: Path, kind: object, arguments: list[str]) -> None:
+    log = ProcessLog(2)
+    log.lines.append(log.writer.append(written({"kind": kind, "evaluation_id": "e"})))
+    (folder / "odd.log").write_bytes(b"".join(log.close().lines))
+    (folder / "notes").write_text(log.checkpoint())
+    ran = verify(folder, "odd.log", *arguments)
+    assert (ran.code, "(pod-2): intact; 3 lines" in ran.out) == (0, True), ran
+    # What names a history, and is of no kind that has any, is a finding whatever stands for its kind.
+    log.lines.append(log.writer.append(written({"kind": kind, "history": [{"name": "x", "object": "o", "seq": 1}]})))
+    (folder / "odd.log").write_bytes(b"".join(log.lines))
+    named = verify(folder, "odd.log", *arguments)
+    assert (named.code, "unreadable" in named.out) == (1, True), named
+
+
 def test_what_only_a_key_that_is_not_given_cosigned_is_untold_and_that_is_said(folder: Path) -> None:
     other = str(verifier_key("bailiwick/5a1e/witness", SignatureType.COSIGNATURE, private_key(9)))
     files = [str(folder / name) for name in ("a.log", "b.log")]

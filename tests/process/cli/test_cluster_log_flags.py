@@ -12,6 +12,8 @@ from support.evidence.tilelogs import EAST, EAST_KEY, LOG_KEY, WEST_KEY, log_fil
 LOG: Final = "--cluster-log @clusters --cluster-log-key @log.vkey"
 BOTH: Final = "--witness-key east=@east.vkey --witness-key west=@west.vkey"
 
+NAMED: Final = "--witness-key of audit verify and audit report names a cluster"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -34,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
         ("--cluster-log @nowhere --cluster-log-key @log.vkey", "nowhere has no checkpoint"),
         ("--cluster-log @clusters --cluster-log-key @east.vkey", "is not one of a log: it signs cosignatures"),
         (f"{LOG} --cluster-log-witness @log.vkey", "--cluster-log-witness: the"),
-        (f"{LOG} --cluster-log-witness east=@east.vkey", "only --witness-key of audit verify names a cluster"),
+        (f"{LOG} --cluster-log-witness east=@east.vkey", f"only {NAMED}"),
         (f"{LOG} --cluster-log-quorum 1", "keys of 0 witnesses; give more"),
         (f"{LOG} --cluster-log-checkpoint @east.vkey", "not a signed note"),
         (f"{LOG} --cluster-log-age soon", "is not a duration"),
@@ -56,4 +58,4 @@ def test_other_verbs_take_the_keys_of_one_cluster(folder: Path, verb: str) -> No
     words = {"prove": ["one", "@east.log"], "checkpoint": ["@east.log"], "check-proof": ["@east.log", "@east.log"]}
     given = [*words[verb], "--witness-key", "east=@east.vkey"]
     ran = commandline.run("audit", verb, *(word.replace("@", f"{folder}/") for word in given))
-    assert (ran.code, "only --witness-key of audit verify names a cluster" in ran.err) == (2, True), ran
+    assert (ran.code, f"only {NAMED}" in ran.err) == (2, True), ran

@@ -108,6 +108,8 @@ def test_the_page_can_be_typed_from_the_top_to_the_end(shell: OfflineShell) -> N
     derived = typed(shell, "kubectl bailiwick audit verify", after="--policies")
     assert "12 decisions: 1 derived, 11 underivable:record_unreadable" in derived
     assert typed(shell, "kubectl bailiwick audit verify", after="jq -r") == ""
+    assert typed(shell, "kubectl bailiwick audit report") == ""
+    assert "<title>Audit report: intact</title>" in (shell.folder / "march.html").read_text(encoding="utf-8")
     assert typed(shell, "kubectl bailiwick audit checkpoint") == ""
     assert typed(shell, "kubectl bailiwick audit verify", after="kept.notes") == said
     said = typed(shell, "kubectl bailiwick audit verify", after="east.log west.log")

@@ -8,9 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from bailiwick_cli.commands.audit import merge
 from bailiwick_cli.errors import CliError
-from bailiwick_cli.options import OPTIONAL
+from bailiwick_cli.options import OPTIONAL, Flags
 from bailiwick_cli.verbs.auditverbs import MergeFlags, MergeOutput
-from bailiwick_cli.verbs.shardflags import ShardFlags
 from bailiwick_governance.errors import UserError
 
 KUBECTLS: Final[dict[str, Any]] = dict.fromkeys(OPTIONAL)
@@ -27,7 +26,7 @@ Command = Callable[..., CommandAnswer]
 """Runs a command with these options beside its own."""
 
 
-def command(run: Callable[[Any], int], flags: type[ShardFlags], **fixed: Any) -> Command:  # noqa: ANN401 - of any verb
+def command(run: Callable[[Any], int], flags: type[Flags], **fixed: Any) -> Command:  # noqa: ANN401 - of any verb
     """Return what runs a verb."""
     return lambda **more: answered(lambda: run(flags(**(KUBECTLS | fixed | more))))
 

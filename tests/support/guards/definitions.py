@@ -100,6 +100,7 @@ class Definitions:
             if (stored := self._admin.get(path)).ok:
                 names = {"status": {"acceptedNames": stored.body["spec"]["names"]}}
                 accepted(self._admin.patch(path, names, "merge", "status"))
+                await_own_objects(self._admin, path)
         for path in OTHERS:
             self._admin.delete(path)
         until(lambda: not any(self._admin.get(path).ok for path in OTHERS), "they are gone", 30)
@@ -175,6 +176,7 @@ class OwnDefinition:
         """Give it its names back if it is there, and delete it with every object of its own."""
         if self._admin.get(self._path).ok:
             accepted(self.repair())
+            await_own_objects(self._admin, self._path)
             accepted(self.delete())
         until(lambda: self._admin.get(self._path).status == 404, "it is gone", 30)
 
@@ -192,6 +194,22 @@ class OwnDefinition:
     def _status(self, path: str) -> Object:
         status: Object = accepted(self._admin.get(path)).get("status") or {}
         return status
+
+
+def await_own_objects(admin: Rest, path: str) -> None:
+    """Wait until a definition leads to the objects of its own, if it is served.
+
+    The API server deletes the objects of a definition as it has heard of it, and hears of new names after they are
+    written: deleted before, it would take the objects of another with it.
+    """
+    spec: Object = accepted(admin.get(path))["spec"]
+    there = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+
+    def itself() -> bool:
+        listed = admin.get(there)
+        return listed.status == 404 or listed.body.get("kind") == spec["names"]["listKind"]
+
+    until(itself, "the definition leads to objects of its own", 30)
 
 
 def _pointed(status: Object, plural: str, kind: str) -> Object:

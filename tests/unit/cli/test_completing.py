@@ -13,8 +13,8 @@ from support import commandline
     [
         ([""], [*COMMANDS, "audit", "fleet", "history", "notify", "reviewers"]),
         (["re"], ["revoke", "request", "replay", "reviewers"]),
-        (["-n", "crm", "sh"], ["show"]),
-        (["--namespace=crm", "sh"], ["show"]),
+        (["-n", "crm", "sho"], ["show"]),
+        (["--namespace=crm", "sh"], ["show", "ship"]),
         (["approve", "agr-x", "--re"], ["--reason", "--request-timeout"]),
         (["list", "-o", ""], ["table", "wide", "json", "yaml", "name"]),
         (["list", "--output", "j"], ["json"]),
@@ -62,7 +62,7 @@ def test_without_a_cluster_there_are_no_names_and_no_words(
 
 @pytest.mark.parametrize(
     ("line", "found"),
-    [("kubectl-bailiwick sh", "show"), ("kubectl-bailiwick show ", ""), ("kubectl-bailiwick list -o j", "json")],
+    [("kubectl-bailiwick sho", "show"), ("kubectl-bailiwick show ", ""), ("kubectl-bailiwick list -o j", "json")],
 )
 def test_a_shell_completes_commands_and_nothing_where_there_is_no_cluster(line: str, found: str) -> None:
     env = {

@@ -5,12 +5,12 @@ shard.
 """
 
 from bailiwick_cli.shards.shardfile import ShardSet, part_of, refuse_other_chains
-from bailiwick_cli.views.logauditview import ChainResults, LogAuditView, LogTotals
+from bailiwick_governance.views.verificationview import ChainResults, LogTotals, LogVerification
 
 
-def joined(shards: ShardSet) -> LogAuditView:
-    """Return the audit of all chains. Raises `CliError`."""
+def joined(shards: ShardSet) -> LogVerification:
+    """Return what came of all chains. Raises `CliError`."""
     totals = part_of(shards.whole, LogTotals)
     parts = [part_of(share, ChainResults) for share in shards.shares]
     refuse_other_chains([[report.chain for report in part.reports] for part in parts], totals.chains)
-    return LogAuditView(totals, ChainResults.joined(parts))
+    return LogVerification(totals, ChainResults.joined(parts))

@@ -134,7 +134,7 @@ class ShardWriter:
     """
 
     def __init__(self, options: ShardFlags, share: ChainShare, verb: str, extra: Iterable[bytes] = ()) -> None:
-        self._share = share
+        self.share = share
         self._verb = verb
         self._options = _options_digest(options, extra)
         self._log: str | None = None
@@ -155,8 +155,8 @@ class ShardWriter:
             _KIND,
             self._verb,
             dict(engine_versions()),
-            self._share.count,
-            self._share.index,
+            self.share.count,
+            self.share.index,
             self._options,
             self._log or "",
             msgspec.Raw(msgspec.json.encode(whole)),
@@ -164,7 +164,7 @@ class ShardWriter:
             "",
         )
         # Nothing is said after it: in the log of a pod, both are in one stream.
-        talk(f"shard {self._share.index} of {self._share.count}: run `audit merge` with all of them")
+        talk(f"shard {self.share.index} of {self.share.count}: run `audit merge` with all of them")
         sys.stdout.write(msgspec.json.encode(made.sealed()).decode() + "\n")
 
 
@@ -294,6 +294,6 @@ def _length_prefixed(*parts: bytes) -> bytes:
 def book_state(book: WitnessBook) -> bytes:
     """Return what a book of checkpoints holds, as bytes that are equal for equal books."""
     claims: Mapping[str, object] = {chain: book.claims_of(chain) for chain in sorted(book.chains)}
-    told = [claims, book.contradictions, book.strangers, book.refused, book.quorum]
-    told += [[[str(key), book.clusters.get(key)] for key in book.keys]]
-    return msgspec.json.encode(told, order="deterministic")
+    state = [claims, book.contradictions, book.strangers, book.refused, book.quorum]
+    state += [[[str(key), book.clusters.get(key)] for key in book.keys]]
+    return msgspec.json.encode(state, order="deterministic")

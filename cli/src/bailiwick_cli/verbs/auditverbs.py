@@ -11,6 +11,7 @@ import typer
 
 from bailiwick_cli.options import (
     LOG_HELP,
+    ClusterNameOption,
     DocumentOutput,
     Flags,
     LogOutput,
@@ -52,24 +53,8 @@ _WITNESS: Final = typer.Option(
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifyFlags(ShardFlags):
-    r"""Verify that the decision log is intact.
-
-    Says of each chain whether it is intact, and what was removed or changed. Files may be rotated, cut anywhere,
-    compressed, and given in any order. The command never says that the log is untouched: it says up to when nothing
-    was removed or changed. Exits 0 if nothing was, 1 if something was, and 2 if the command could not answer.
-
-    Examples:
-      kubectl bailiwick audit verify decisions.log* --checkpoints cluster
-      kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger
-      zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
-          --witness-key witness.vkey -o json
-      kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey
-      kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey \
-          --shards 8 --shard 0 > shard-0.json
-      kubectl bailiwick audit verify east.log west.log --witness-key east=east.vkey --witness-key west=west.vkey \
-          --cluster-log clusters --cluster-log-key log.vkey --cluster-log-witness outside.vkey
-    """
+class EvidenceFlags(Flags):
+    """What a log is verified by: of every verb that says whether it is intact."""
 
     files: Annotated[list[str], _FILES]
     checkpoints: Annotated[list[str] | None, _CHECKPOINTS] = None
@@ -125,6 +110,28 @@ class VerifyFlags(ShardFlags):
         ),
     ] = None
     modified_since: ModifiedSinceOption = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyFlags(EvidenceFlags, ShardFlags):
+    r"""Verify that the decision log is intact.
+
+    Says of each chain whether it is intact, and what was removed or changed. Files may be rotated, cut anywhere,
+    compressed, and given in any order. The command never says that the log is untouched: it says up to when nothing
+    was removed or changed. Exits 0 if nothing was, 1 if something was, and 2 if the command could not answer.
+
+    Examples:
+      kubectl bailiwick audit verify decisions.log* --checkpoints cluster
+      kubectl bailiwick audit verify decisions.log ledger.log --witness-key witness.vkey --policies ledger
+      zcat archive/*.gz | kubectl bailiwick audit verify - --checkpoints checkpoints.yaml \
+          --witness-key witness.vkey -o json
+      kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey
+      kubectl bailiwick audit verify s3://bailiwick-records/2026 --witness-key witness.vkey \
+          --shards 8 --shard 0 > shard-0.json
+      kubectl bailiwick audit verify east.log west.log --witness-key east=east.vkey --witness-key west=west.vkey \
+          --cluster-log clusters --cluster-log-key log.vkey --cluster-log-witness outside.vkey
+    """
+
     cluster_log: Annotated[
         str | None,
         typer.Option(
@@ -201,6 +208,49 @@ class MergeFlags(Flags):
 
     files: Annotated[list[str], typer.Argument(metavar="SHARD...", help="What each shard printed. - is stdin.")]
     output: Annotated[MergeOutput, typer.Option("--output", "-o", help="Output format.")] = MergeOutput.TABLE
+
+
+class AuditReportOutput(StrEnum):
+    """How the report for an auditor is printed."""
+
+    HTML = "html"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditReportFlags(EvidenceFlags):
+    r"""Write one page about a period, for an auditor.
+
+    Says who did what by which approval, who reviewed, what was denied, what was lost and what is not known. The page
+    begins with what `verify` says of the whole log, and the exit code is that of `verify`: 0 if nothing was removed or
+    changed, 1 if something was, and 2, without a page, if the command could not answer. The page needs no network and
+    no script: print it to PDF with a browser.
+
+    Examples:
+      kubectl bailiwick audit report decisions.log ledger.log --witness-key witness.vkey \
+          --from 2026-03-01 --to 2026-04-01 > march.html
+      kubectl bailiwick audit report s3://bailiwick-records/2026 --witness-key witness.vkey --from 720h --to 0h \
+          --cluster-name production-east -o markdown
+    """
+
+    begin: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Where the period begins: a time in RFC 3339, a day, or how long ago, such as 720h.",
+        ),
+    ]
+    end: Annotated[
+        str, typer.Option("--to", metavar="TIME", help="Where the period ends. This moment is not part of it.")
+    ]
+    cluster_name: ClusterNameOption = None
+    top: Annotated[
+        int,
+        typer.Option("--top", metavar="N", min=1, max=1000, help="How many rows a table has. The rest is counted."),
+    ] = 50
+    output: Annotated[AuditReportOutput, typer.Option("--output", "-o", help="Output format.")] = AuditReportOutput.HTML
 
 
 @dataclass(frozen=True, kw_only=True)

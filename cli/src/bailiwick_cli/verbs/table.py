@@ -70,6 +70,7 @@ GROUPS: Final = {
         {
             "verify": "auditverbs.VerifyFlags",
             "merge": "auditverbs.MergeFlags",
+            "report": "auditverbs.AuditReportFlags",
             "checkpoint": "auditverbs.CheckpointFlags",
             "leaves": "auditverbs.LeavesFlags",
             "prove": "auditverbs.ProveFlags",

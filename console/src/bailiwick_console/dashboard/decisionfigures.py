@@ -10,17 +10,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from bailiwick_api import times
-from bailiwick_console.records.query import VERDICTS, ListedRecord
-from bailiwick_engine.reasonrow import Disposition
 from bailiwick_engine.reasons import EXPLAINED, Reason
 from bailiwick_evidence.audit.lines import parse_line, whole
 from bailiwick_evidence.linekinds import DECISIONS
+from bailiwick_governance.records.listedrecords import ALLOWED, OUTCOMES, ListedRecord
 
 SLOT_SECONDS: Final = 900
 SLOTS: Final = 96
 _TOP: Final = 8
 _MOST_REASONS: Final = 1_000
-_ASKED: Final = frozenset(reason.value for reason, row in EXPLAINED.items() if row.disposition is Disposition.CHALLENGE)
 _CODES: Final = frozenset(Reason)
 
 
@@ -92,19 +90,18 @@ def decision_figures(lines: Iterable[tuple[str, int, bytes]], now: float) -> Dec
             continue
         if record["kind"] not in DECISIONS:
             continue
-        one = ListedRecord.of(found, record)
+        one = ListedRecord.from_line(found, record)
         if one.moment is None:
             untimed += 1
             continue
         newest = max(newest, one.moment)
         if not first <= one.moment < last + SLOT_SECONDS:
             continue
-        outcome = _outcome(one)
-        counts[int(one.moment) // SLOT_SECONDS * SLOT_SECONDS, outcome] += 1
-        if outcome != "allowed" and (one.reason in reasons or len(reasons) < _MOST_REASONS):
+        counts[int(one.moment) // SLOT_SECONDS * SLOT_SECONDS, one.outcome] += 1
+        if one.outcome != ALLOWED and (one.reason in reasons or len(reasons) < _MOST_REASONS):
             reasons[one.reason] += 1
     slots = tuple(
-        DecisionSlot(begin, *(counts[begin, outcome] for outcome in ("allowed", "asked", "denied")))
+        DecisionSlot(begin, *(counts[begin, outcome] for outcome in OUTCOMES))
         for begin in range(first, last + 1, SLOT_SECONDS)
     )
     return DecisionFigures(
@@ -117,12 +114,6 @@ def decision_figures(lines: Iterable[tuple[str, int, bytes]], now: float) -> Dec
         untimed,
         times.epoch_stamp(newest) if newest else "",
     )
-
-
-def _outcome(one: ListedRecord) -> str:
-    if one.verdict == VERDICTS[0]:
-        return "allowed"
-    return "asked" if one.reason in _ASKED else "denied"
 
 
 def _sentence(code: str) -> str:

@@ -16,11 +16,12 @@ from aiohttp import web
 from bailiwick_console.grants.source import AbsentError
 from bailiwick_console.markup.listpages import page_of
 from bailiwick_console.records import recordpage, scan
-from bailiwick_console.records.query import VERDICTS, RecordQuery
+from bailiwick_console.records.query import RecordQuery
 from bailiwick_console.threads.background import BackgroundWork, WorkProgress
 from bailiwick_console.threads.recordfiles import RecordFiles
 from bailiwick_console.visits.visitor import VISITOR, ConsoleVisitor
 from bailiwick_governance.errors import UserError
+from bailiwick_governance.records.listedrecords import VERDICTS
 
 _PAGE: Final = 50
 _KEPT: Final = 8

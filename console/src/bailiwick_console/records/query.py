@@ -1,21 +1,16 @@
-"""Which decisions are asked for, and what of a record a list shows.
+"""Which decisions are asked for.
 
-Holds: pure; a record of any shape is shown, with what it says or that it does not say it; a filter that cannot be read
-is an error, and never one that lets everything through.
+Holds: pure; a filter that cannot be read is an error, and never one that lets everything through.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Final
 
-from bailiwick_api import times
-from bailiwick_evidence.audit.lines import ChainLine
 from bailiwick_governance.arguments import moment
 from bailiwick_governance.errors import UserError
+from bailiwick_governance.records.listedrecords import VERDICTS, ListedRecord
 
-UNSAID: Final = "(not said)"
-VERDICTS: Final = ("allow", "deny")
 _MOST: Final = 512
 
 
@@ -60,56 +55,6 @@ class RecordQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedRecord:
-    """A decision as a list shows it. `moment`: in seconds since the epoch; None: the record does not say."""
-
-    moment: float | None
-    chain: str
-    seq: int
-    endpoint: str
-    subject: str
-    action: str
-    resource: str
-    verdict: str
-    reason: str
-    rule: str
-
-    @classmethod
-    def of(cls, line: ChainLine, record: Mapping[str, Any]) -> "ListedRecord":
-        """Return what a list shows of a record."""
-        resource, policy = record.get("resource"), record.get("policy")
-        decision = record.get("decision")
-        return cls(
-            moment=_moment(record),
-            chain=line.link.id,
-            seq=line.link.seq,
-            endpoint=_text(record.get("endpoint")),
-            subject=_member(record.get("subject"), "id"),
-            action=_text(record.get("action")),
-            resource=f"{_member(resource, 'type')}/{_member(resource, 'id')}",
-            verdict=VERDICTS[0] if decision is True else VERDICTS[1] if decision is False else UNSAID,
-            reason=_text(record.get("reason")),
-            rule="" if policy is None else f"{_member(policy, 'name')}/{_member(policy, 'rule')}",
-        )
-
-    @property
-    def time(self) -> str:
-        """When it was decided, in words."""
-        return UNSAID if self.moment is None else times.epoch_stamp(self.moment)
-
-    @property
-    def letters(self) -> int:
-        """How many letters it has."""
-        texts = (self.endpoint, self.subject, self.action, self.resource, self.reason, self.rule)
-        return sum(map(len, texts))
-
-    @property
-    def order(self) -> tuple[float, str, int]:
-        """By which the newest is the greatest."""
-        return (float("-inf") if self.moment is None else self.moment, self.chain, self.seq)
-
-
-@dataclass(frozen=True, slots=True)
 class RecordFilter:
     """A query, ready to be held against many records."""
 
@@ -138,25 +83,3 @@ class RecordFilter:
             and asked.action in one.action
             and asked.resource in one.resource
         )
-
-
-def _moment(record: Mapping[str, Any]) -> float | None:
-    now = record.get("now")
-    if isinstance(now, int | float) and not isinstance(now, bool) and 0 <= now < _LATEST:
-        return float(now)
-    time = times.parse_time(record.get("time"))
-    return None if time is None else time.timestamp()
-
-
-# The year 9999, behind which there are no dates.
-_LATEST: Final = 253_402_300_799
-
-
-def _member(value: object, name: str) -> str:
-    return _text(value.get(name)) if isinstance(value, Mapping) else UNSAID
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return UNSAID
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from bailiwick_console.records.query import ListedRecord, RecordFilter, RecordQuery
+from bailiwick_console.records.query import RecordFilter, RecordQuery
 from bailiwick_evidence.audit.lines import parse_line, whole
 from bailiwick_evidence.linekinds import BESIDE_DECISIONS, DECISIONS, POLICY_LIST, SEARCH
+from bailiwick_governance.records.listedrecords import ListedRecord
 
 MOST: Final = 1_000
 """So many decisions are kept of those that are asked for, the newest."""
@@ -94,7 +95,7 @@ def scan(lines: Iterable[tuple[str, int, bytes]], asked: RecordQuery) -> RecordS
             if len(damaged) < _MOST_DAMAGED:
                 damaged.append(DamagedLine(file, number, _why(text, found is not None, kind)))
         elif kind in DECISIONS:
-            one = ListedRecord.of(found, record)
+            one = ListedRecord.from_line(found, record)
             decisions += 1
             if len(reasons) < _MOST_REASONS:
                 reasons.add(one.reason)

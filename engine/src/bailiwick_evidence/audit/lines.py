@@ -225,12 +225,17 @@ def is_json(line: bytes) -> bool:
 
 
 def parse_line(line: bytes) -> dict[str, Any]:
-    """Return the members of a line; empty if it is not an object."""
+    """Return the members of a line; empty if it is not an object. A `kind` that is no text is read as none."""
     try:
         found = orjson.loads(line)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    if not isinstance(found.get("kind"), str | None):
+        # No process writes it, and readers look kinds up.
+        found["kind"] = None
+    return found
 
 
 def _named_chain(line: bytes) -> str | None:

@@ -29,7 +29,8 @@ def keys_of(given: Sequence[str] | None, flag: str = "--witness-key") -> list[Ve
     for text in given or ():
         if _CLUSTER.fullmatch(text) and not Path(text).exists():
             raise UserError(
-                f"{flag} {text}: only --witness-key of audit verify names a cluster; give the key or its file alone"
+                f"{flag} {text}: only --witness-key of audit verify and audit report names a cluster; give the key or"
+                " its file alone"
             )
         found += _keys(text, flag)
     return found

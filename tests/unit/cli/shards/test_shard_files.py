@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from bailiwick_cli.commands import unused
-from bailiwick_cli.commands.audit import verify
+from bailiwick_cli.commands.audit import verification, verify
 from bailiwick_cli.shards.shardfile import LogShard
 from bailiwick_cli.verbs.auditverbs import VerifyFlags
 from bailiwick_cli.verbs.logverbs import UnusedFlags
@@ -256,7 +256,7 @@ def test_a_log_that_changes_between_two_readings_is_refused(
         return ()
 
     # Said between the two readings.
-    monkeypatch.setattr(verify, "hints", grown)
+    monkeypatch.setattr(verification, "hints", grown)
     ran = run(shards=2, shard=0, policies="ledger")
     assert (ran.code, "the log changed while it was read" in ran.out) == (2, True), ran
 

@@ -72,5 +72,5 @@ def test_a_file_whose_name_has_the_form_of_a_cluster_is_not_guessed_at(folder: P
 
 
 def test_where_clusters_are_not_told_apart_a_name_is_refused() -> None:
-    with pytest.raises(UserError, match="only --witness-key of audit verify names a cluster"):
+    with pytest.raises(UserError, match="only --witness-key of audit verify and audit report names a cluster"):
         keys_of(["east=east.vkey"])

@@ -1,7 +1,9 @@
-"""How the audit of a log is printed: a table for people, and JSON.
+"""What the verification of a log came to: one verdict over chains, decisions, counts and reviews, as lines and as JSON.
 
-Standing: under `audit verify` and `audit merge`. Holds: what is said of all of the log stands apart from what is said
-of its chains one by one, which several processes can have found; every text of others is escaped.
+Standing: over the other views of an audit; under `audit verify`, `audit merge` and `audit report`. Holds: data only;
+there is one verdict, so that no reader of it calls intact what another one does not. What is said of all of the log
+stands apart from what is said of its chains one by one, which several processes can have found; every text of others is
+escaped.
 """
 
 from collections import Counter
@@ -89,54 +91,83 @@ class ChainResults:
         )
 
 
-class LogAuditView:
-    """The whole answer. `bad`: a person must look at the log. `logged`: the log of all clusters, if it was given."""
+@dataclass(frozen=True, slots=True)
+class LogVerification:
+    """The whole answer. `logged`: what the log of all clusters came to; None: none was given."""
 
-    def __init__(self, totals: LogTotals, results: ChainResults, logged: ClusterLogReport | None = None) -> None:
-        self._totals = totals
-        self._results = results
-        self._logged = logged
-        self._records: DerivedRecords | None = None
-        if totals.derived:
-            self._records = DerivedRecords(PolicyTexts())
-            self._records.counts.update(results.counts)
-        self._contradictions = totals.histories.contradicted + len(totals.signed.findings) + len(results.contradicted)
-        self._contradictions += 0 if logged is None else logged.forged
-        silent = logged is not None and bool(logged.findings)
-        self.bad = bool(self._contradictions) or silent or totals.signed.bad or any(one.bad for one in results.reports)
+    totals: LogTotals
+    results: ChainResults
+    logged: ClusterLogReport | None = None
+
+    @property
+    def reports(self) -> tuple[ChainReport, ...]:
+        """What became of each chain."""
+        return self.results.reports
+
+    @property
+    def contradictions(self) -> int:
+        """How many decisions, counts, reviews and properties of the log of all clusters are not as they must be."""
+        totals = self.totals
+        forged = 0 if self.logged is None else self.logged.forged
+        return totals.histories.contradicted + len(totals.signed.findings) + len(self.results.contradicted) + forged
+
+    @property
+    def bad(self) -> bool:
+        """Whether something was removed or changed, cannot be what it says, or is silent: a person must look at it."""
+        silent = self.logged is not None and bool(self.logged.findings)
+        return bool(self.contradictions) or silent or self.totals.signed.bad or any(one.bad for one in self.reports)
+
+    @property
+    def headline(self) -> str:
+        """What can be said of all of it."""
+        return headline(self.reports, contradicted=self.contradictions)
+
+    @property
+    def upto(self) -> int | None:
+        """Up to when removals and changes are detected, in seconds since the epoch; None if they never are."""
+        return known_upto(self.reports)
+
+    @property
+    def intact(self) -> int:
+        """How many chains are intact as far as a witness saw them."""
+        return sum(report.intact for report in self.reports)
+
+    @property
+    def torn(self) -> int:
+        """How many lines were cut off."""
+        return self.totals.torn + sum(report.torn for report in self.reports)
 
     @property
     def notes(self) -> Iterator[str]:
         """Say what could not be found out, and what would help."""
-        yield from self._totals.hints
-        yield from () if self._records is None else self._records.notes
-        yield from histories_notes(self._totals.histories)
-        yield from reviews_notes(self._totals.signed)
+        records = self._records
+        yield from self.totals.hints
+        yield from () if records is None else records.notes
+        yield from histories_notes(self.totals.histories)
+        yield from reviews_notes(self.totals.signed)
 
     def lines(self) -> Iterator[Line]:
         """Yield the lines of the table."""
-        totals, results = self._totals, self._results
-        style = "bold red" if self.bad else "bold"
-        yield [(headline(results.reports, contradicted=self._contradictions), style)]
-        intact = sum(report.intact for report in results.reports)
+        totals, records = self.totals, self._records
+        yield [(self.headline, "bold red" if self.bad else "bold")]
         yield [
-            (f"Chains: {len(results.reports)}, intact as far as a witness saw: {intact}. Lines: {totals.lines}", ""),
-            (f", repeated: {sum(report.repeated for report in results.reports)}, torn: {self._torn}", ""),
+            (f"Chains: {len(self.reports)}, intact as far as a witness saw: {self.intact}. Lines: {totals.lines}", ""),
+            (f", repeated: {self._repeated}, torn: {self.torn}", ""),
             (f", in no chain: {totals.outside}.", ""),
         ]
-        if self._records is not None:
-            yield [(self._records.totals, "")]
+        if records is not None:
+            yield [(records.totals, "")]
         if totals.histories.lines or totals.histories.findings:
             yield [(histories_line(totals.histories), "")]
         if totals.signed.verified or totals.signed.reviews:
             yield [(reviews_line(totals.signed), "")]
-        if self._logged is not None:
-            yield from cluster_log_lines(self._logged, results.reports)
-        for report in results.reports:
+        if self.logged is not None:
+            yield from cluster_log_lines(self.logged, self.reports)
+        for report in self.reports:
             yield chain_line(report)
             for found in report.findings:
                 yield [("  ", ""), (found.place, "red" if found.bad else "yellow"), (f": {visible(found.said)}", "")]
-        for one in results.contradicted:
+        for one in self.results.contradicted:
             yield [(f"{one.place}: ", ""), ("contradicted", "red"), (f": {visible(one.said)}", "")]
             for line in one.near:
                 yield [("  ", ""), *line]
@@ -144,41 +175,47 @@ class LogAuditView:
         yield from review_lines(totals.signed)
 
     def object(self) -> dict[str, object]:
-        """Return all of it as an object."""
-        totals, reports = self._totals, self._results.reports
-        upto = known_upto(reports)
+        """Return all of it as an object, without its kind."""
+        totals, records, upto = self.totals, self._records, self.upto
         found: dict[str, object] = {
-            "apiVersion": "cli.bailiwick.dev/v1alpha1",
-            "kind": "LogAudit",
-            "message": headline(reports, contradicted=self._contradictions),
+            "message": self.headline,
             "upTo": None if upto is None else times.epoch_stamp(upto),
             "totals": {
-                "chains": len(reports),
-                "intact": sum(report.intact for report in reports),
+                "chains": len(self.reports),
+                "intact": self.intact,
                 "lines": totals.lines,
-                "repeated": sum(report.repeated for report in reports),
-                "torn": self._torn,
+                "repeated": self._repeated,
+                "torn": self.torn,
                 "outside": totals.outside,
                 "checkpointsRefused": totals.refused,
             },
-            "chains": [_chain_object(report) for report in reports],
+            "chains": [_chain_object(report) for report in self.reports],
         }
-        if self._records is not None:
+        if records is not None:
             contradicted = [
-                {"line": one.place, "message": one.said} | (one.members or {}) for one in self._results.contradicted
+                {"line": one.place, "message": one.said} | (one.members or {}) for one in self.results.contradicted
             ]
-            found["records"] = self._records.object() | {"contradictedLines": contradicted}
+            found["records"] = records.object() | {"contradictedLines": contradicted}
         if totals.histories.lines or totals.histories.findings:
             found["histories"] = histories_object(totals.histories)
         if totals.signed.verified or totals.signed.reviews:
             found["reviews"] = reviews_object(totals.signed)
-        if self._logged is not None:
-            found["clusterLog"] = cluster_log_object(self._logged, reports)
+        if self.logged is not None:
+            found["clusterLog"] = cluster_log_object(self.logged, self.reports)
         return found
 
     @property
-    def _torn(self) -> int:
-        return self._totals.torn + sum(report.torn for report in self._results.reports)
+    def _repeated(self) -> int:
+        return sum(report.repeated for report in self.reports)
+
+    @property
+    def _records(self) -> DerivedRecords | None:
+        """What the records came to; None: no decision was derived again."""
+        if not self.totals.derived:
+            return None
+        records = DerivedRecords(PolicyTexts())
+        records.counts.update(self.results.counts)
+        return records
 
 
 def _chain_object(report: ChainReport) -> dict[str, object]:
