@@ -22,7 +22,14 @@ from support.callers import Callers
 from support.installation import install
 from support.namespaces import Namespaces, Roles
 
-pytest_plugins = ["support.examples", "support.failures", "support.lanes", "support.leaks", "support.tracebacks"]
+pytest_plugins = [
+    "support.examples",
+    "support.failures",
+    "support.lanes",
+    "support.leaks",
+    "support.longparts",
+    "support.tracebacks",
+]
 
 _HERE = Path(__file__).parent
 _ON_A_NODE = "node"

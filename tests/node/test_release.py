@@ -1,6 +1,7 @@
 """Bailiwick, installed by Helm, while its pods are exchanged, drained, upgraded, rolled back and removed."""
 
 import contextlib
+import gzip
 import json
 import os
 import signal
@@ -19,10 +20,14 @@ from demo import oncluster
 from demo.ground import KUBECTL, output
 from demo.incluster import NAMESPACE, RELEASE, SERVICE, InCluster
 from demo.narrator import Silent
+from localcluster.node import images
 from localcluster.node.cluster import NodeCluster
+from localcluster.progress import Silent as NoProgress
+from support import commandline
 from support.callers import Callers
 from support.installation import accepted
 from support.node.load import Load
+from support.objectstore import s3_server
 from support.waits import until
 
 AT_LEAST: Final = 2000
@@ -136,6 +141,39 @@ def test_an_upgrade_and_a_rollback_under_load_lose_no_request_and_no_policy(rele
     assert (load.lost, load.errors) == (0, [])
 
 
+def test_the_sidecar_stores_each_line_of_pods_that_come_and_go(
+    release: InCluster, bed: NodeCluster, callers: Callers, load: Load, tmp_path: Path
+) -> None:
+    (image,) = images.ensure(NoProgress(), ("cli",))
+    bed.load(image.archive)
+    with s3_server(tmp_path, host=str(bed.network.host)) as server:
+        bucket = server.bucket("bailiwick-records")
+        metadata = {"namespace": NAMESPACE, "name": "store-credentials"}
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": server.environment}
+        accepted(callers.admin.apply(secret, "tests"))
+        release.install(Silent(), shipping(release, f"s3://{bucket}/decisions"))
+        rolled_out(release)
+        with load:
+            kubectl(release, "rollout", "restart", "deployment/bailiwick-webhook")
+            rolled_out(release)
+            load.until_asked(AT_LEAST)
+        # With the pods also what they had not stored yet.
+        kubectl(release, "scale", "deployment/bailiwick-webhook", "--replicas=0")
+        until(lambda: not webhooks(release), "no decision point is left", _MINUTES)
+        ran = commandline.run("audit", "verify", f"s3://{bucket}/decisions", "-o", "json", env=server.environment)
+        objects = server.stored(bucket, f"decisions/prod-eu/{NAMESPACE}/")
+        release.install(Silent(), values(release))
+    rolled_out(release)
+    lines = [line for content in objects.values() for line in gzip.decompress(content).splitlines()]
+    assert len({key.split("/")[3] for key in objects}) == 6
+    assert sum(b'"orders.list"' in line for line in lines) == load.asked
+    assert (load.lost, load.errors) == (0, [])
+    # Down to the line by which a process ends its chain. That no witness saw them is all that is wrong.
+    chains = json.loads(ran.out)["chains"]
+    assert [chain["closed"] for chain in chains] == [True] * 6
+    assert {finding["code"] for chain in chains for finding in chain["findings"]} == {"unknown"}
+
+
 def test_ab_40_with_no_decision_point_pods_start_and_it_comes_back_by_itself(
     release: InCluster, callers: Callers
 ) -> None:
@@ -182,6 +220,19 @@ def test_ab_42_uninstalling_keeps_the_definitions_and_leaves_nothing_that_blocks
 
 def values(ground: InCluster) -> dict[str, Any]:
     return oncluster.values(ground.cluster.server)
+
+
+def shipping(ground: InCluster, url: str) -> dict[str, Any]:
+    """Return the values of docs/how-to/ship-logs.md, with this node's image of the command line."""
+    given = values(ground)
+    record = {
+        "file": "/var/lib/bailiwick/decisions.jsonl",
+        "volume": {"emptyDir": {"sizeLimit": "1Gi"}},
+        "shipper": {"url": url, "secretName": "store-credentials"},
+    }
+    given |= {"clusterName": "prod-eu", "console": {"image": {"tag": images.TAG}}}
+    given["webhook"] |= {"record": record}
+    return given
 
 
 def helm(ground: InCluster, *arguments: str) -> tuple[int, str]:

@@ -3,39 +3,44 @@
 Standing: what stands in it was put there by plain HTTP, and not by the library that reads it.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
+from xml.sax.saxutils import unescape
 
 import requests
 
 from localcluster import build
 from localcluster.ports import free_ports
 from localcluster.process import spawn, stop
+from support.loopserver import LOOPBACK
 from support.waits import until
 
 KEY_ID: Final = "AKIDEXAMPLE"
 SECRET: Final = "a-secret-of-an-object-store"
+_KEY: Final = re.compile("<Key>([^<]*)</Key>")
 
 
 @dataclass(frozen=True, slots=True)
 class S3Server:
-    """It runs on loopback, at this port."""
+    """It listens at this port of an address of this machine."""
 
     port: int
+    host: str = LOOPBACK
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def environment(self) -> dict[str, str]:
         """What a process finds it by."""
-        return environment(self.port)
+        return environment(self.port, self.host)
 
     def bucket(self, name: str) -> str:
         """Make a bucket."""
@@ -47,27 +52,34 @@ class S3Server:
         for key, content in objects.items():
             requests.put(f"{self.url}/{bucket}/{quote(key)}", content, timeout=60).raise_for_status()
 
+    def stored(self, bucket: str, prefix: str) -> dict[str, bytes]:
+        """Return the objects below a prefix, of which there are a thousand at most."""
+        listed = requests.get(f"{self.url}/{bucket}", {"list-type": "2", "prefix": prefix}, timeout=10)
+        listed.raise_for_status()
+        keys = [unescape(key) for key in _KEY.findall(listed.text)]
+        return {key: requests.get(f"{self.url}/{bucket}/{quote(key)}", timeout=60).content for key in keys}
 
-def environment(port: int) -> dict[str, str]:
-    """Return what a process finds a server by that listens on this port."""
+
+def environment(port: int, host: str = LOOPBACK) -> dict[str, str]:
+    """Return what a process finds a server by that listens at this port."""
     return {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ALLOW_HTTP": "true",
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET,
-        "NO_PROXY": "127.0.0.1",
+        "NO_PROXY": host,
     }
 
 
 @contextmanager
-def s3_server(folder: Path, *more: str) -> Iterator[S3Server]:
+def s3_server(folder: Path, *more: str, host: str = LOOPBACK) -> Iterator[S3Server]:
     """Run one without a bucket. `more`: flags that choose another backend than memory."""
     programs = build.ensure(build.gofakes3())
-    (port,) = free_ports(1)
+    (port,) = free_ports(1, host)
     flags = more or ("-backend", "memory")
-    running = spawn("gofakes3", [programs / "gofakes3", *flags, "-host", f"127.0.0.1:{port}"], folder / "gofakes3.log")
-    server = S3Server(port)
+    running = spawn("gofakes3", [programs / "gofakes3", *flags, "-host", f"{host}:{port}"], folder / "gofakes3.log")
+    server = S3Server(port, host)
     try:
         until(lambda: _answers(server), "gofakes3 listens", 10)
         yield server

@@ -409,4 +409,4 @@ def fold(lines: list[bytes], registrar: KeyFile) -> ReviewReport:
     reader, found = LineReader(), ReviewFold(Registrars(parse_registrars(registrar.line), 1, None))
     for line in [*reader.feed(b"\n".join(lines) + b"\n"), *reader.end()]:
         found.add(line)
-    return found.report()
+    return found.report({})

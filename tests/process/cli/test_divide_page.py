@@ -1,20 +1,19 @@
 """docs/how-to/divide-logs.md, typed: shards of a log, their sum, and the manifest of a Job."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 import yaml
 
-from bailiwick_evidence.derive.versions import engine_versions
-from support.decisions import crm_calls, decided, ledger_of, written
-from support.evidence.logs import WITNESS_KEY, ProcessLog
-from support.objects import Object
+from support.evidence.installationlogs import write_witnessed_logs
+from support.evidence.logs import WITNESS_KEY
 from support.offlineshell import OfflineShell
-from support.pages import DOCS, script
+from support.pages import script
 
 PAGE: Final = "how-to/divide-logs.md"
-STANDS: Final[Object] = yaml.safe_load((DOCS.parent / "examples" / "crm" / "policy.yaml").read_text(encoding="utf-8"))
+SHARDS: Final = "for shard in 0 1 2 3; do\n  kubectl"
+MISSING: Final = "for shard in 0 1 2 3; do\n  [ -s"
 ALONE: Final = (
     "kubectl bailiwick audit verify decisions.log ledger.log --policies ledger --witness-key witness.vkey"
     " --checkpoints checkpoints.notes"
@@ -24,23 +23,33 @@ ALONE: Final = (
 @pytest.fixture
 def shell(tmp_path: Path) -> OfflineShell:
     """The logs of an operator and of six decision points, all of them witnessed."""
-    versions: dict[str, Any] = {**engine_versions()}
-    logs = [ledger_of([STANDS]), *(ProcessLog(number, **versions) for number in range(10, 16))]
-    for number, log in enumerate(logs[1:]):
-        decided([STANDS], crm_calls(["customers.list", "customers.export"] * (number + 1)), log=log).close()
-    written(tmp_path / "ledger.log", logs[0])
-    written(tmp_path / "decisions.log", *logs[1:])
-    (tmp_path / "checkpoints.notes").write_text("\n".join(log.checkpoint() for log in logs), encoding="utf-8")
-    (tmp_path / "witness.vkey").write_text(f"{WITNESS_KEY}\n", encoding="utf-8")
+    write_witnessed_logs(tmp_path)
     return OfflineShell(tmp_path)
 
 
 def test_the_shards_of_the_page_come_to_what_one_process_prints(shell: OfflineShell) -> None:
-    assert shell.type(script(PAGE, "for shard in")).code == 0
+    assert shell.type(script(PAGE, SHARDS)).code == 0
     ran = shell.type(script(PAGE, "kubectl bailiwick audit merge shard-*.json"))
     alone = shell.type(ALONE)
     assert (ran.code, ran.out) == (alone.code, alone.out)
     assert ran.out.startswith("Nothing removed or changed up to "), ran
+
+
+def test_a_run_that_broke_off_goes_on_with_the_shards_that_are_missing(shell: OfflineShell) -> None:
+    assert shell.type(script(PAGE, SHARDS)).code == 0
+    whole = [shard.read_bytes() for shard in _shards(shell)]
+    first, second, *_ = _shards(shell)
+    first.unlink()
+    second.write_bytes(b"")
+    third = _shards(shell)[1]
+    written_at = third.stat().st_mtime_ns
+    assert shell.type(script(PAGE, MISSING)).code == 0
+    assert [shard.read_bytes() for shard in _shards(shell)] == whole
+    assert third.stat().st_mtime_ns == written_at
+
+
+def _shards(shell: OfflineShell) -> list[Path]:
+    return sorted(shell.folder.glob("shard-*.json"))
 
 
 def test_the_job_of_the_page_runs_the_same_command_on_the_files_of_the_caller(shell: OfflineShell) -> None:

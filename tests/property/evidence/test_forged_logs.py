@@ -134,7 +134,7 @@ def folded(shown: Iterable[bytes]) -> HistoryReport:
         place = link(line)
         if place is not None:
             fold.add(ChainLine(place._replace(seq=number), line[:-1]))
-    return fold.report()
+    return fold.report({})
 
 
 def chain_named(note: str) -> str:

@@ -94,7 +94,7 @@ def contradictions(lines: list[dict[str, Any]], definitions: dict[str, CompiledH
     fold = HistoryFold()
     for number, line in enumerate(lines):
         fold.add_record(line, ("chain", number), definitions)
-    return [one.said for one in fold.report().findings if one.bad]
+    return [one.said for one in fold.report({}).findings if one.bad]
 
 
 @pytest.mark.parametrize("faults", [0.0, 0.1], ids=["calm", "faults"])
@@ -124,4 +124,4 @@ async def test_a_calm_log_of_one_key_has_no_gap(*, alone: bool) -> None:
         fold = HistoryFold()
         for number, line in enumerate(trace.lines):
             fold.add_record(line, ("chain", number), trace.definitions)
-        assert [one.said for one in fold.report().findings] == [], seed
+        assert [one.said for one in fold.report({}).findings] == [], seed

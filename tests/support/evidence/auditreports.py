@@ -44,7 +44,7 @@ def report_of(
             tally.add(line)
     for line in audit.finish():
         tally.add(line)
-    signed = ReviewFold(NO_REGISTRARS).report()
+    signed = ReviewFold(NO_REGISTRARS).report({})
     results = ChainResults(tuple(audit.reports()), {}, ())
     totals = LogTotals(
         lines=audit.lines,
@@ -53,7 +53,7 @@ def report_of(
         refused=book.refused,
         chains=audit.count_of_chains(),
         derived=False,
-        histories=HistoryFold().report(),
+        histories=HistoryFold().report({}),
         signed=signed,
         hints=tuple(hints(audit, checkpoints=False)),
     )

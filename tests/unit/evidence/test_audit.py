@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Callable
+from typing import Final
 
 import pytest
 
@@ -612,3 +613,29 @@ class TestAQuorumOfWitnesses:
             assert places(report) == expected
             _, reports = audited(files[:2], notes[:1], self.KEYS, quorum=2)
             assert {report.chain: places(report) for report in reports}[log.id] == ["unknown"]
+
+
+class TestWhatNoWitnessSaw:
+    """Whoever has a folder of logs can put a file there, with any chain."""
+
+    TEXT: Final = '{"endpoint":"crm-api"}'
+    DIGEST: Final = f"sha256:{hashlib.sha256(TEXT.encode()).hexdigest()}"
+
+    @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+    def test_a_text_without_its_digest_takes_no_policys_place(self, order: tuple[int, int]) -> None:
+        files = []
+        for number, text in ((2, self.TEXT), (3, "{}")):
+            ledger = ProcessLog(number, component="operator")
+            ledger.add(kind="policy", policy="crm/agent", digest=self.DIGEST, text=text)
+            files.append(b"".join(ledger.close().lines))
+        audit, _ = audited([files[number] for number in order], [])
+        assert audit.policies[self.DIGEST]["text"] == self.TEXT
+
+    def test_a_line_about_a_grant_takes_no_place_of_one_that_a_witness_saw(self) -> None:
+        true, invented = ProcessLog(2, component="operator"), ProcessLog(3, component="operator")
+        for ledger, phase in ((true, "Denied"), (invented, "Consumed")):
+            ledger.add(kind="grant", namespace="crm", name="agr-1", phase=phase)
+            ledger.close()
+        files = [b"".join(ledger.lines) for ledger in (true, invented)]
+        assert audited(files, [])[0].grants["crm/agr-1"]["phase"] == "Consumed"
+        assert audited(files, [true.checkpoint()])[0].grants["crm/agr-1"]["phase"] == "Denied"

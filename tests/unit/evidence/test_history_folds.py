@@ -39,7 +39,24 @@ def folded(*lines: Line, known: dict[str, CompiledHistory] | None = None, **boun
     fold = HistoryFold(**bounds)
     for number, record in enumerate(lines):
         fold.add_record(record, ("chain", number), known)
-    return fold.report()
+    return fold.report({})
+
+
+def test_a_line_that_no_witness_saw_explains_no_number() -> None:
+    fold = HistoryFold()
+    for number, record in enumerate([line(10, 1), line(11, 5, 600, 600)]):
+        fold.add_record(record, ("witnessed", number), None)
+    # By itself it begins another life of the object, in which anything may have been counted.
+    fold.add_record(line(1, 1, 300), ("invented", 0), None)
+    assert codes(fold.report({})) == ["gap"]
+    report = fold.report({"witnessed": 2})
+    assert codes(report) == ["gap", "contradicted"]
+    assert (report.lines, report.derived) == (3, 2)
+    # Nor does a line of the chain itself that came after the witness.
+    later = HistoryFold()
+    for number, record in enumerate([line(10, 1), line(11, 5, 600, 600), line(1, 1, 300)]):
+        later.add_record(record, ("witnessed", number), None)
+    assert codes(later.report({"witnessed": 2})) == ["gap", "contradicted"]
 
 
 def codes(report: HistoryReport) -> list[str]:

@@ -28,8 +28,8 @@ def registrar(tmp_path_factory: pytest.TempPathFactory) -> KeyFile:
 def folded(registrars: Registrars, *records: Object, most: int = 100) -> ReviewReport:
     fold = ReviewFold(registrars, most)
     for number, record in enumerate(records):
-        fold.add(ChainLine(ChainLink("c" * 22, number, None), json.dumps(record, separators=(",", ":")).encode()))
-    return fold.report()
+        fold.add(in_chain("c", number, record))
+    return fold.report({})
 
 
 def judged(registrar: KeyFile, *records: Object) -> list[str]:
@@ -44,6 +44,25 @@ def test_an_honest_log_has_no_finding_in_any_order(registrar: KeyFile, line: Cal
         stored = approved(reason=reason)
         assert judged(registrar, *file, line(stored)) == []
         assert judged(registrar, line(stored), *file) == []
+
+
+@pytest.mark.invariant(30)
+def test_a_line_that_no_witness_saw_enrols_nobody_earlier(registrar: KeyFile) -> None:
+    """The file with carol's key came into force when the operator's ledger says so, and her review was before."""
+    true = [*published(registrar, 1, 0), *published(registrar, 2, 100, LINE), used(approved(counted=10))]
+    fold = ReviewFold(Registrars(parse_registrars(registrar.line), 1, None))
+    for number, record in enumerate(true):
+        fold.add(in_chain("t", number, record))
+    assert [one.code.value for one in fold.report({}).findings] == ["unenrolled"]
+    for number, record in enumerate(published(registrar, 2, 0, LINE)):
+        fold.add(in_chain("i", number, record))
+        fold.add(in_chain("t", len(true) + number, record))
+    assert fold.report({}).findings == ()
+    assert [one.code.value for one in fold.report({"t" * 22: len(true)}).findings] == ["unenrolled"]
+
+
+def in_chain(name: str, number: int, record: Object) -> ChainLine:
+    return ChainLine(ChainLink(name * 22, number, None), json.dumps(record, separators=(",", ":")).encode())
 
 
 EDITS: Final[dict[str, tuple[str, Change]]] = {

@@ -202,6 +202,10 @@ class WitnessBook:
         """Return the checkpoints of a chain in lines of other chains."""
         return self._held.get(chain, [])
 
+    def witnessed_sizes(self) -> dict[str, int]:
+        """Return how many lines of each chain a witness has seen, by its largest cosigned checkpoint."""
+        return {chain: max(size for size, _ in claims) for chain, claims in self._claims.items()}
+
     @property
     def chains(self) -> frozenset[str]:
         """Every chain of which there is a checkpoint that a witness cosigned."""

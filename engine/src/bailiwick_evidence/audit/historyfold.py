@@ -1,8 +1,9 @@
 """The fold of histories: the events of all logs are joined by object and number, and counted again.
 
 Standing: beside `logaudit`, over `historyevents`. Holds: pure. What an honest process can write is never called
-contradicted, whatever lines are missing and however far clocks are apart. Memory is bounded: an object that there is no
-room for is not folded, and the report says how many there are.
+contradicted, whatever lines are missing and however far clocks are apart. What is contradicted by lines that a witness
+saw stays so, whatever other lines are added. Memory is bounded: an object that there is no room for is not folded, and
+the report says how many there are.
 """
 
 from bisect import bisect_left, insort
@@ -129,13 +130,20 @@ class HistoryFold:
         else:
             self._more += 1
 
-    def report(self) -> HistoryReport:
-        """Return what all that was added comes to."""
+    def report(self, witnessed: Mapping[str, int]) -> HistoryReport:
+        """Return what all that was added comes to. `witnessed`: by chain, how many of its lines a witness has seen.
+
+        Those lines are also counted by themselves: a line that no witness saw, which anybody can write, must not
+        explain a number that they contradict.
+        """
         findings = list(self._unreadable)
         lines = derived = 0
         for name, events in sorted(self._events.items()):
             folded = _ObjectFold(name, events)
             folded.fold()
+            seen = [event for event in events if event.place[1] < witnessed.get(event.place[0], 0)]
+            if 0 < len(seen) < len(events):
+                folded.add_contradictions(seen)
             findings += folded.findings
             lines += len(events)
             derived += len(events) - len(folded.doubted)
@@ -199,6 +207,14 @@ class _ObjectFold:
         for number, life in enumerate(lives):
             # A life that follows another one begins with its first number.
             self._fold_life(life.in_order, 1 if number else None)
+
+    def add_contradictions(self, events: Iterable[ObjectEvent]) -> None:
+        """Add what contradicts itself among these events, where nothing was found yet."""
+        alone = _ObjectFold(self.name, events)
+        alone.fold()
+        bad = [finding for finding in alone.findings if finding.bad and finding.place not in self.doubted]
+        self.findings += bad
+        self.doubted |= alone.doubted
 
     def _fold_life(self, life: Sequence[ObjectEvent], start: int | None) -> None:
         owners: dict[int, ObjectEvent] = {}

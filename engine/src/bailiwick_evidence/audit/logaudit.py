@@ -5,6 +5,7 @@ open or close a chain, and those of a ledger, are parsed. What is judged of a sh
 judged of them among all.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -19,7 +20,7 @@ from bailiwick_evidence.audit.lines import ChainLine, LineReader, parse_line
 from bailiwick_evidence.audit.removal import fill, report_removal
 from bailiwick_evidence.audit.sayings import OtherSayings
 from bailiwick_evidence.audit.vouchers import vouchers, witnessed_size
-from bailiwick_evidence.chain import hash_of
+from bailiwick_evidence.chain import ChainLink, hash_of
 
 _KIND: Final = b'"kind":"'
 _WITHIN: Final = 320
@@ -31,7 +32,7 @@ class LogAudit:
 
     `kept`: by chain, leaf hashes of lines that may have been removed.
     `share`: the chains that are judged. The others are in `outlines`, unless the share keeps them too.
-    `policies` and `grants` are the members of a ledger's lines, by digest and by `namespace/name`.
+    `policies` are the members of a ledger's lines, by digest: where there is one whose text has the digest, that one.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class LogAudit:
         self.chains: dict[str, ChainTable] = {}
         self.outlines: dict[str, ChainOutline] = {}
         self.policies: dict[str, Mapping[str, Any]] = {}
-        self.grants: dict[str, Mapping[str, Any]] = {}
+        self._grants: dict[str, dict[str, tuple[int, Mapping[str, Any]]]] = {}
         self.lines = 0
         self._reader = LineReader()
         self._heads: list[HeadClaim] = []
@@ -111,6 +112,16 @@ class LogAudit:
             own = filter(self.share.owns, self.chains)
             wanted |= {one.by for name in own for one in self.book.checkpoints_held_of(name)}
         return frozenset(name for name in wanted | self._joined if not self.share.keeps(name))
+
+    @property
+    def grants(self) -> dict[str, Mapping[str, Any]]:
+        """The members of a ledger's lines, by `namespace/name`: of lines that a witness has seen, if one has it."""
+        sizes = self.book.witnessed_sizes()
+        found: dict[str, Mapping[str, Any]] = {}
+        for grant, stated in self._grants.items():
+            seen = [members for chain, (seq, members) in stated.items() if seq < sizes.get(chain, 0)]
+            found[grant] = (seen or [members for _, members in stated.values()])[-1]
+        return found
 
     def count_of_chains(self, since: float | None = None) -> int:
         """Return how many reports all shares have together."""
@@ -251,9 +262,16 @@ class LogAudit:
             log.polled = True
             self.book.add_of_line(note, line.link.id, line.link.seq)
         elif kind == "policy" and isinstance(digest, str):
-            self.policies[digest] = members
+            if digest not in self.policies or _has_digest(members.get("text"), digest):
+                self.policies[digest] = members
         elif kind == "grant":
-            self.grants[f"{members.get('namespace')}/{members.get('name')}"] = members
+            self._take_grant(line.link, members)
+
+    def _take_grant(self, link: ChainLink, members: Mapping[str, Any]) -> None:
+        """Keep the last line of a chain about a grant."""
+        stated = self._grants.setdefault(f"{members.get('namespace')}/{members.get('name')}", {})
+        stated.pop(link.id, None)
+        stated[link.id] = link.seq, members
 
     def _head(self, previous: object, by: str) -> None:
         """Take the claim of a chain's first line about the previous chain in its file."""
@@ -263,6 +281,10 @@ class LogAudit:
         held = hash_of(head) if isinstance(head, str) else None
         if isinstance(chain, str) and isinstance(seq, int) and seq >= 0 and held is not None and chain != by:
             self._heads.append(HeadClaim(chain, seq + 1, held, by))
+
+
+def _has_digest(text: object, digest: str) -> bool:
+    return isinstance(text, str) and digest == f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"
 
 
 def known_upto(reports: Sequence[ChainReport]) -> int | None:

@@ -6,11 +6,11 @@ review that there is no room for is not verified, and the report says how many t
 and then nothing is proven: one of them may have removed a key.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bailiwick_api.times import parse_time
 from bailiwick_engine.canonicaljson import NotCanonicalError
@@ -114,6 +114,14 @@ class _Version:
     trust: ReviewerTrust
 
 
+class _InForce(NamedTuple):
+    """Line `seq` of a chain states that a file came into force, in seconds since the epoch."""
+
+    since: float
+    chain: str
+    seq: int
+
+
 class ReviewFold:
     """Collects signed reviews and files of keys. `most` bounds how many reviews it holds."""
 
@@ -122,7 +130,7 @@ class ReviewFold:
         self._most = most
         self._reviews: dict[_Review, tuple[str, int]] = {}
         self._parts: dict[tuple[str, str], dict[int, str]] = {}
-        self._files: dict[ReviewerKeyFile, float] = {}
+        self._files: dict[ReviewerKeyFile, dict[str, _InForce]] = {}
         self._shortfalls: dict[_Shortfall, tuple[str, int]] = {}
         self._left_out = self._files_left_out = 0
 
@@ -133,7 +141,7 @@ class ReviewFold:
         record, place = parse_line(line.text), (line.link.id, line.link.seq)
         try:
             if record.get("kind") == REVIEWERS:
-                self._add_part(record, line.link.id)
+                self._add_part(record, place)
                 return
             for one in _reviews_of(record):
                 self._keep(one, place)
@@ -144,9 +152,9 @@ class ReviewFold:
             # A line that no process writes: what the chain says of it is for the other findings.
             return
 
-    def _add_part(self, record: Mapping[str, Any], chain: str) -> None:
+    def _add_part(self, record: Mapping[str, Any], place: tuple[str, int]) -> None:
         """Keep a part of a file; of the file, once all of its parts are here, when it came into force."""
-        key, count = (chain, str(record["digest"])), int(record["parts"])
+        key, count = (place[0], str(record["digest"])), int(record["parts"])
         since = parse_time(record["time"])
         if since is None or not 0 < count <= _MOST_PARTS:
             return
@@ -158,13 +166,15 @@ class ReviewFold:
         if set(parts) == set(range(count)):
             del self._parts[key]
             text = "".join(parts[number] for number in range(count))
-            self._add_file(ReviewerKeyFile(text, str(record["signatures"])), since.timestamp())
+            self._add_file(ReviewerKeyFile(text, str(record["signatures"])), _InForce(since.timestamp(), *place))
 
-    def _add_file(self, file: ReviewerKeyFile, since: float) -> None:
-        """Keep a file that enough registrars signed, with the first time that it is recorded at."""
-        if file in self._files:
-            # It is recorded again at each start of the operator.
-            self._files[file] = min(since, self._files[file])
+    def _add_file(self, file: ReviewerKeyFile, stated: _InForce) -> None:
+        """Keep a file that enough registrars signed, with what each chain states first of when it came into force."""
+        if (held := self._files.get(file)) is not None:
+            # It is recorded again at each start of the operator, which begins a chain.
+            before = held.get(stated.chain)
+            if before is None or (stated.seq, stated.since) < (before.seq, before.since):
+                held[stated.chain] = stated
             return
         try:
             file.judge(self._registrars)
@@ -173,7 +183,7 @@ class ReviewFold:
         if len(self._files) >= MOST_FILES:
             self._files_left_out += 1
             return
-        self._files[file] = since
+        self._files[file] = {stated.chain: stated}
 
     def _keep(self, one: _Review, place: tuple[str, int]) -> None:
         if one not in self._reviews and len(self._reviews) >= self._most:
@@ -181,11 +191,15 @@ class ReviewFold:
             return
         self._reviews.setdefault(one, place)
 
-    def report(self) -> ReviewReport:
-        """Return what all that was added comes to."""
+    def report(self, witnessed: Mapping[str, int]) -> ReviewReport:
+        """Return what all that was added comes to. `witnessed`: by chain, how many of its lines a witness has seen.
+
+        When a file came into force is what those lines state. Where none of them has the file, others count: the
+        newest lines are not witnessed yet.
+        """
         if not self._registrars:
             return ReviewReport(len(self._reviews), 0, self._left_out)
-        versions = list(self._versions())
+        versions = list(self._versions(witnessed))
         findings = []
         for one, place in self._reviews.items():
             if (found := self._problem(one, versions)) is not None:
@@ -204,10 +218,11 @@ class ReviewFold:
             files_left_out=self._files_left_out,
         )
 
-    def _versions(self) -> Iterator[_Version]:
+    def _versions(self, witnessed: Mapping[str, int]) -> Iterator[_Version]:
         """Yield the files that counted, the oldest first, without those that were not signed or were put back."""
         newest: SerialFloor = NO_FLOOR
-        for file, since in sorted(self._files.items(), key=lambda found: found[1]):
+        files = [(file, _earliest(stated.values(), witnessed)) for file, stated in self._files.items()]
+        for file, since in sorted(files, key=lambda found: found[1]):
             try:
                 keys = file.judge(self._registrars, newest)
             except RegistrarsError:
@@ -232,6 +247,13 @@ class ReviewFold:
             return ReviewCode.BADLY_SIGNED, str(error)
         wrong = statement_problem(one.signature, statement, self._registrars.origins, verified_user=one.verified_user)
         return None if wrong is None else (ReviewCode.BADLY_SIGNED, wrong)
+
+
+def _earliest(stated: Iterable[_InForce], witnessed: Mapping[str, int]) -> float:
+    """Return when a file came into force, by the lines that a witness has seen if any of them states it."""
+    every = [*stated]
+    seen = [one.since for one in every if one.seq < witnessed.get(one.chain, 0)]
+    return min(seen or [one.since for one in every])
 
 
 def _in_force(versions: list[_Version], moment: float | None) -> Iterator[ReviewerTrust]:

@@ -93,6 +93,7 @@ def _verify(
     records = None if options.policies is None else _derive(options.policies, files, audit, fold)
     if writer is not None:
         writer.check(files)
+    witnessed = audit.book.witnessed_sizes()
     totals = LogTotals(
         audit.lines,
         audit.foreign,
@@ -100,8 +101,8 @@ def _verify(
         refused,
         chains,
         records is not None,
-        fold.report(),
-        reviews.report(),
+        fold.report(witnessed),
+        reviews.report(witnessed),
         notes,
     )
     contradicted = () if records is None else tuple(map(ContradictedLine.from_record, records.contradicted))
