@@ -1,7 +1,8 @@
 """What a log of all clusters says, in words and as an object: of the log, and of the ends of each cluster's chains.
 
-Standing: under `audit verify`. Holds: data only; the end of a chain is called uncut only where the audit of its lines
-found nothing bad, and only up to the oldest last cosignature of those that could go on; texts of others are escaped.
+Standing: under `audit verify`. Holds: data only; the ends of a cluster are called uncut only if the log is intact and
+nothing bad was found in any chain of the cluster, and never up to a later time than that of its newest checkpoint in
+the log: a chain that began after that is not known. Texts of others are escaped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ def cluster_log_lines(log: ClusterLogReport, reports: Sequence[ChainReport]) -> 
     for found in log.findings:
         yield [("  ", ""), (found.code.value, "red"), (f": {visible(found.said)}", "")]
     for cluster in log.clusters:
-        yield _cluster_line(cluster, reports)
+        yield _cluster_line(log, cluster, reports)
 
 
 def cluster_log_object(log: ClusterLogReport, reports: Sequence[ChainReport]) -> dict[str, object]:
@@ -42,8 +43,9 @@ def cluster_log_object(log: ClusterLogReport, reports: Sequence[ChainReport]) ->
             {
                 "name": cluster.name,
                 "chains": len(cluster.chains),
-                "upTo": _stamp(_uncut_upto(cluster, reports)),
+                "upTo": _stamp(_uncut_upto(log, cluster, reports)),
                 "newest": _stamp(cluster.newest),
+                "fromTheFuture": cluster.ahead,
                 "silent": cluster.silent,
                 "cut": cut_chains(cluster, reports),
             }
@@ -53,29 +55,40 @@ def cluster_log_object(log: ClusterLogReport, reports: Sequence[ChainReport]) ->
 
 
 def cut_chains(cluster: LoggedCluster, reports: Sequence[ChainReport]) -> list[str]:
-    """Return the chains of a cluster in the log that are not what they were."""
-    return sorted(report.chain for report in reports if report.bad and report.chain in cluster.chains)
+    """Return the chains of a cluster that are not what they were, in the log or not."""
+    return sorted(one.chain for one in reports if one.bad and _is_of(cluster, one))
 
 
-def _cluster_line(cluster: LoggedCluster, reports: Sequence[ChainReport]) -> Line:
+def _is_of(cluster: LoggedCluster, report: ChainReport) -> bool:
+    return report.cluster == cluster.name or report.chain in cluster.chains
+
+
+def _cluster_line(log: ClusterLogReport, cluster: LoggedCluster, reports: Sequence[ChainReport]) -> Line:
     head = (f"Cluster {visible(cluster.name)}: ", "bold")
     chains = f"; {len(cluster.chains)} chains in the cluster log"
+    ahead = f"; {cluster.ahead} checkpoints from the future, which do not count" if cluster.ahead else ""
     if cluster.newest is None:
-        return [head, ("not in the cluster log", "red"), ("", "")]
-    chains += f", the newest checkpoint from {times.epoch_stamp(cluster.newest)}"
+        return [head, ("not in the cluster log", "red"), (ahead, "")]
+    chains += f", the newest checkpoint from {times.epoch_stamp(cluster.newest)}{ahead}"
     if cut := cut_chains(cluster, reports):
         return [head, (f"not intact: {', '.join(cut)}", "red"), (chains, "")]
-    if (upto := _uncut_upto(cluster, reports)) is None:
+    if (upto := _uncut_upto(log, cluster, reports)) is None:
         return [head, ("nothing is known of the ends of its logs", "yellow"), (chains, "")]
     style = "yellow" if cluster.silent else "green"
     return [head, (f"no end was cut up to {times.epoch_stamp(upto)}", style), (chains, "")]
 
 
-def _uncut_upto(cluster: LoggedCluster, reports: Sequence[ChainReport]) -> int | None:
-    """Return up to when no end of a chain in the log was cut, in seconds since the epoch; None: not known."""
-    if cut_chains(cluster, reports):
+def _uncut_upto(log: ClusterLogReport, cluster: LoggedCluster, reports: Sequence[ChainReport]) -> int | None:
+    """Return up to when no end of a cluster's logs was cut, in seconds since the epoch; None: not known."""
+    if log.forged or cut_chains(cluster, reports):
         return None
-    return known_upto([report for report in reports if report.chain in cluster.chains])
+    return cluster_upto(cluster, reports)
+
+
+def cluster_upto(cluster: LoggedCluster, reports: Sequence[ChainReport]) -> int | None:
+    """Return up to when what is known of a cluster holds, and no later than what the log has of it; None: never."""
+    upto = known_upto([one for one in reports if _is_of(cluster, one)])
+    return None if upto is None or cluster.newest is None else min(upto, cluster.newest)
 
 
 def _stamp(time: int | None) -> str | None:

@@ -22,7 +22,7 @@ from bailiwick_evidence.derive.texts import PolicyTexts
 from bailiwick_governance.display import Line
 from bailiwick_governance.records.derivations import RETRACED, ContradictedRecord, DerivedRecords
 from bailiwick_governance.views.auditview import chain_line, headline
-from bailiwick_governance.views.clusterlogview import cluster_log_lines, cluster_log_object
+from bailiwick_governance.views.clusterlogview import cluster_log_lines, cluster_log_object, cluster_upto
 from bailiwick_governance.views.foldview import histories_line, histories_notes, histories_object, history_lines
 from bailiwick_governance.views.nearview import NearView
 from bailiwick_governance.views.reviewfoldview import review_lines, reviews_line, reviews_notes, reviews_object
@@ -120,12 +120,21 @@ class LogVerification:
     @property
     def headline(self) -> str:
         """What can be said of all of it."""
-        return headline(self.reports, contradicted=self.contradictions)
+        return headline(self.reports, self.upto, contradicted=self.contradictions)
 
     @property
     def upto(self) -> int | None:
-        """Up to when removals and changes are detected, in seconds since the epoch; None if they never are."""
-        return known_upto(self.reports)
+        """Up to when removals and changes are detected, in seconds since the epoch; None if they never are.
+
+        Of several clusters it is the earliest, since no cosignature of one says anything of another.
+        """
+        if self.logged is not None:
+            each = [cluster_upto(cluster, self.reports) for cluster in self.logged.clusters]
+        else:
+            names = {one.cluster for one in self.reports if one.cluster is not None}
+            each = [known_upto([one for one in self.reports if one.cluster == name]) for name in names]
+        known = [upto for upto in each or [known_upto(self.reports)] if upto is not None]
+        return min(known) if len(known) == max(1, len(each)) else None
 
     @property
     def intact(self) -> int:
