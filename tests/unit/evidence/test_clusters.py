@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bailiwick_evidence.audit import claims
 from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport
-from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, verifier_key
+from bailiwick_evidence.base64text import encode_base64
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, signers, verifier_key
 from support.evidence.logs import BEGAN, ProcessLog, audited_by, places, private_key
 from support.evidence.tilelogs import CLUSTERS, EAST, EAST_KEY, WEST, WEST_KEY, process_log
 
@@ -117,3 +119,28 @@ def test_no_decision_point_of_another_cluster_is_a_witness_of_a_ledger(by: str, 
     lines = [line for one in (ledger, *points) for line in one.lines]
     reports = audited(lines, notes, clusters, quorum=2)
     assert [places(reports[one.id]) for one in (ledger, *points)] == [found, [], []]
+
+
+def test_a_line_that_claims_to_be_of_another_cluster_hides_no_cosignature() -> None:
+    log = process_log(2).records(5)
+    junk = f"\N{EM DASH} {WEST_KEY.name} {encode_base64(WEST_KEY.id + bytes(72))}\n"
+    note = log.checkpoint(by=EAST) + junk
+    book = WitnessBook(tuple(CLUSTERS), clusters=CLUSTERS)
+    assert book.add(ShownCheckpoint(note)) is not None
+    assert (book.refused, book.clusters_of(log.id)) == (0, {"east"})
+    report = audited(log.lines[:3], [log.checkpoint(3, by=EAST), note])[log.id]
+    assert (report.bad, places(report)[0]) == (True, "truncated 3-5")
+
+
+def test_a_note_in_many_forms_is_looked_at_once_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = process_log(2).records(5)
+    looked: list[str] = []
+    monkeypatch.setattr(claims, "signers", lambda note: [looked.append(note), signers(note)][1])
+    book = WitnessBook(tuple(CLUSTERS), clusters=CLUSTERS)
+    forms = [
+        log.checkpoint(by=EAST) + f"\N{EM DASH} junk {encode_base64(number.to_bytes(8))}\n" for number in range(40)
+    ]
+    for form in forms:
+        book.add(ShownCheckpoint(form))
+    assert len(looked) == len(forms)
+    assert set(book.copy().claims_of(log.id)[0].notes) == set(forms)

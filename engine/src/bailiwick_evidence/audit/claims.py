@@ -93,7 +93,13 @@ class WitnessBook:
         self.contradictions: dict[str, str] = {}
         self.strangers: dict[str, str] = {}
         self._labels = frozenset(key.label for key in self.keys)
+        sides: dict[str, list[VerifierKey]] = {}
+        for key in self.keys:
+            sides.setdefault(self.clusters.get(key, ""), []).append(key)
+        self._sides = tuple(map(tuple, sides.values()))
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
+        # The notes of each claim, which has none itself: by their other signatures, with their times.
+        self._forms: dict[tuple[str, int, bytes], dict[tuple[str, ...], tuple[int, str]]] = {}
         self._held: dict[str, list[HeldCheckpoint]] = {}
         self._owners: dict[str, frozenset[str]] = {}
 
@@ -103,6 +109,7 @@ class WitnessBook:
         made.refused = self.refused
         made.contradictions, made.strangers = dict(self.contradictions), dict(self.strangers)
         made._claims = {chain: dict(claims) for chain, claims in self._claims.items()}
+        made._forms = {claim: dict(forms) for claim, forms in self._forms.items()}
         made._held = {chain: list(held) for chain, held in self._held.items()}
         made._owners = dict(self._owners)
         return made
@@ -131,22 +138,39 @@ class WitnessBook:
     def _keep_claim(self, note: str, pod: str | None) -> CountedNote | None:
         """Keep a checkpoint and return it; None if no witness cosigned it, or its log is not one of Bailiwick's."""
         try:
-            found = open_note(note, self.keys)
-            said = Checkpoint.parse(found.text)
+            signatures = self._cosignatures(note)
+            said = Checkpoint.parse(split(note)[0])
         except NoteError:
             self._refuse(note)
             return None
         named = chain_of(said.origin)
         if named is None:
             return None
-        seen = tuple((one.key.name, one.time or 0) for one in found.signatures)
+        seen = tuple((one.key.name, one.time or 0) for one in signatures)
         time = max(when for _, when in seen)
         claim = RootClaim(named[1], said.size, said.root, time, said.origin, (note,), pod, seen)
         self._merge_claim(claim)
         if self.clusters:
-            owners = {self.clusters[one.key] for one in found.signatures}
+            owners = {self.clusters[one.key] for one in signatures}
             self._owners[claim.chain] = self.clusters_of(claim.chain) | owners
-        return CountedNote(claim, found.signatures)
+        return CountedNote(claim, signatures)
+
+    def _cosignatures(self, note: str) -> tuple[NoteSignature, ...]:
+        """Return the cosignatures of trusted keys on a note. Raises `NoteError` if it counts for none of them.
+
+        The keys of each cluster open it by themselves: a line that claims to be of another one, and does not verify,
+        must not hide what a cluster cosigned.
+        """
+        found: list[NoteSignature] = []
+        problem = NoteError("no trusted key signed it")
+        for keys in self._sides:
+            try:
+                found += open_note(note, keys).signatures
+            except NoteError as error:
+                problem = error
+        if not found:
+            raise problem
+        return tuple(found)
 
     def _refuse(self, note: str) -> None:
         """Remember whose key would be needed to verify a checkpoint."""
@@ -161,17 +185,17 @@ class WitnessBook:
 
     def _merge_claim(self, claim: RootClaim) -> None:
         held = self._claims.setdefault(claim.chain, {})
-        before = held.get((claim.size, claim.root))
-        if before is None:
-            held[claim.size, claim.root] = claim
-            return
-        # A note that was only cosigned again, as happens each minute, is the same note; the later one is kept.
+        forms = self._forms.setdefault((claim.chain, claim.size, claim.root), {})
+        # A note that was only cosigned again, as happens each minute, is the same note; the later one is kept. Anyone
+        # can write one note in many forms, so each is looked at once.
+        for note in claim.notes:
+            form = self._other_signatures(note)
+            if form not in forms or claim.time > forms[form][0]:
+                forms[form] = (claim.time, note)
+        before = held.get((claim.size, claim.root), claim)
         late, early = (claim, before) if claim.time > before.time else (before, claim)
-        notes = {self._other_signatures(note): note for note in (*late.notes, *early.notes)[::-1]}
         seen = dict(sorted((*before.seen, *claim.seen), key=lambda one: one[1]))
-        held[claim.size, claim.root] = RootClaim(
-            *late[:5], tuple(notes.values())[::-1], late.pod or early.pod, tuple(seen.items())
-        )
+        held[claim.size, claim.root] = RootClaim(*late[:5], (), late.pod or early.pod, tuple(seen.items()))
 
     def _other_signatures(self, note: str) -> tuple[str, ...]:
         """Return the lines of a note by keys other than those of the witnesses."""
@@ -185,7 +209,13 @@ class WitnessBook:
 
     def claims_of(self, chain: str) -> list[RootClaim]:
         """Return the checkpoints of a chain that witnesses cosigned, the smallest first."""
-        return sorted(self._claims.get(chain, {}).values(), key=lambda claim: (claim.size, claim.time))
+        found = sorted(self._claims.get(chain, {}).values(), key=lambda claim: (claim.size, claim.time))
+        return [claim._replace(notes=self._notes_of(claim)) for claim in found]
+
+    def _notes_of(self, claim: RootClaim) -> tuple[str, ...]:
+        """Return the notes of a claim, the newest first."""
+        forms = self._forms[claim.chain, claim.size, claim.root].values()
+        return tuple(note for _, note in sorted(forms, key=lambda form: -form[0]))
 
     def clusters_of(self, chain: str) -> frozenset[str]:
         """Return the clusters whose keys cosigned a checkpoint of a chain. More than one contradict each other."""
