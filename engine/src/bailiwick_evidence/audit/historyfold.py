@@ -1,14 +1,15 @@
-"""The fold of histories: the events of all logs are joined by object and number, and counted again.
+"""The fold of histories: the events of all logs of a cluster are joined by object and number, and counted again.
 
-Standing: beside `logaudit`, over `historyevents`. Holds: pure. What an honest process can write is never called
+Standing: beside `logaudit`, over `historyevents`. Holds: pure. Two clusters can have objects of one name, so a line of
+one never explains or contradicts a number of another. What an honest process can write is never called
 contradicted, whatever lines are missing and however far clocks are apart. What is contradicted by lines that a witness
 saw stays so, whatever other lines are added. Memory is bounded: an object that there is no room for is not folded, and
 the report says how many there are.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Final
@@ -24,6 +25,9 @@ MOST_EVENTS: Final = 500_000
 MOST_OBJECTS: Final = 50_000
 _MOST_UNREADABLE: Final = 1_000
 
+ClustersOf = Callable[[str], frozenset[str]]
+"""Returns the clusters whose keys cosigned a chain; a chain is of a cluster only if there is one."""
+
 
 class HistoryCode(StrEnum):
     """What became of numbers of a history."""
@@ -38,12 +42,16 @@ class HistoryCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HistoryFinding:
-    """A finding about an object. `place`: the chain and number of the line, where it is about one."""
+    """A finding about an object. `place`: the chain and number of the line, where it is about one.
+
+    `cluster`: where the object is, if the auditor's keys name clusters and it is known.
+    """
 
     code: HistoryCode
     object: ObjectName
     said: str
     place: tuple[str, int] | None = None
+    cluster: str | None = None
 
     @property
     def bad(self) -> bool:
@@ -130,26 +138,43 @@ class HistoryFold:
         else:
             self._more += 1
 
-    def report(self, witnessed: Mapping[str, int]) -> HistoryReport:
+    def report(self, witnessed: Mapping[str, int], clusters_of: ClustersOf | None = None) -> HistoryReport:
         """Return what all that was added comes to. `witnessed`: by chain, how many of its lines a witness has seen.
 
+        `clusters_of`: None if all chains are of one cluster.
         Those lines are also counted by themselves: a line that no witness saw, which anybody can write, must not
         explain a number that they contradict.
         """
         findings = list(self._unreadable)
-        lines = derived = 0
-        for name, events in sorted(self._events.items()):
-            folded = _ObjectFold(name, events)
-            folded.fold()
-            seen = [event for event in events if event.place[1] < witnessed.get(event.place[0], 0)]
-            if 0 < len(seen) < len(events):
-                folded.add_contradictions(seen)
-            findings += folded.findings
-            lines += len(events)
-            derived += len(events) - len(folded.doubted)
-        return HistoryReport(
-            len(self._events), lines, derived, len(self._left) + self._more, self._known, tuple(findings)
-        )
+        objects = lines = derived = 0
+        for name, every in sorted(self._events.items()):
+            for cluster, events in _by_cluster(every, clusters_of):
+                folded = _ObjectFold(name, events)
+                folded.fold()
+                seen = [event for event in events if event.place[1] < witnessed.get(event.place[0], 0)]
+                if 0 < len(seen) < len(events):
+                    folded.add_contradictions(seen)
+                findings += [replace(one, cluster=cluster) for one in folded.findings]
+                objects += 1
+                lines += len(events)
+                derived += len(events) - len(folded.doubted)
+        return HistoryReport(objects, lines, derived, len(self._left) + self._more, self._known, tuple(findings))
+
+
+def _by_cluster(
+    events: Sequence[ObjectEvent], clusters_of: ClustersOf | None
+) -> Iterator[tuple[str | None, Sequence[ObjectEvent]]]:
+    """Yield the events of each cluster. A chain of which it is not known counts by itself: it speaks for no other."""
+    if clusters_of is None:
+        yield None, events
+        return
+    found: dict[tuple[str, str], list[ObjectEvent]] = {}
+    for event in events:
+        chain = event.place[0]
+        owners = clusters_of(chain)
+        found.setdefault((min(owners), "") if len(owners) == 1 else ("", chain), []).append(event)
+    for (cluster, _), part in sorted(found.items()):
+        yield cluster or None, part
 
 
 @dataclass(slots=True)

@@ -54,6 +54,8 @@ def histories_object(report: HistoryReport) -> dict[str, object]:
 def _finding_object(found: HistoryFinding) -> dict[str, object]:
     endpoint, name = found.object
     entry: dict[str, object] = {"code": found.code.value, "bad": found.bad, "endpoint": endpoint, "object": name}
+    if found.cluster is not None:
+        entry["cluster"] = found.cluster
     if found.place is not None:
         entry["line"] = f"{found.place[0]} {found.place[1]}"
     return entry | {"message": found.said}
@@ -61,5 +63,5 @@ def _finding_object(found: HistoryFinding) -> dict[str, object]:
 
 def _subject_of(found: HistoryFinding) -> str:
     endpoint, name = found.object
-    about = visible(f"{endpoint} {name}".strip())
+    about = visible(f"{endpoint} {name}".strip() + ("" if found.cluster is None else f" of {found.cluster}"))
     return about if found.place is None else f"{found.place[0]} {found.place[1]} ({about})"

@@ -4,7 +4,7 @@ Holds: this alone reads a log and judges it. A caller that looks at the lines to
 and changes nothing of the judgement; a shard has what one process would say of its chains.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bailiwick_cli.commands.audit.leaves import kept_leaves
 from bailiwick_cli.errors import CliError
@@ -73,7 +73,7 @@ def _verify(
     kept, share = kept_leaves(options.leaves), WHOLE if writer is None else writer.share
     while True:
         audit = LogAudit(book.copy(), kept, share)
-        fold, reviews = HistoryFold(), _review_fold(options)
+        fold, reviews = HistoryFold(), _review_fold(options, book.clusters.values())
         for line in files.lines(audit, "Reading lines"):
             reviews.add(line)
             if options.policies is None:
@@ -101,7 +101,7 @@ def _verify(
         refused,
         chains,
         records is not None,
-        fold.report(witnessed),
+        fold.report(witnessed, audit.book.clusters_of if audit.book.clusters else None),
         reviews.report(witnessed),
         notes,
     )
@@ -124,10 +124,15 @@ def _derive(source: str, files: LogFiles, audit: LogAudit, fold: HistoryFold) ->
     return records
 
 
-def _review_fold(options: EvidenceFlags) -> ReviewFold:
+def _review_fold(options: EvidenceFlags, clusters: Iterable[str]) -> ReviewFold:
     """Return what verifies signed reviews by the registrars' keys that are given. Raises `CliError`."""
     origins, installation = options.passkey_origin, options.reviewers_installation
     if options.registrar_key:
+        if len(names := sorted({*clusters})) > 1:
+            raise CliError(
+                f"--registrar-key: the keys of witnesses are of {', '.join(names)}, and each cluster has its own file"
+                " of reviewers' keys: verify signed reviews of one cluster at a time"
+            )
         return ReviewFold(read_registrars(options.registrar_key, options.registrar_quorum, origins, installation))
     require_registrars("--registrar-key", origins, installation)
     return ReviewFold(NO_REGISTRARS)
