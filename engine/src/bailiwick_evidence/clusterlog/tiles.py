@@ -10,8 +10,9 @@ CHECKPOINT: Final = "checkpoint"
 FULL_WIDTH: Final = 256
 """How many entries each bundle has but the last."""
 _LENGTH: Final = 2
-_MOST_ENTRY: Final = 0xFFFF
-MOST_BUNDLE: Final = FULL_WIDTH * (_LENGTH + _MOST_ENTRY)
+MOST_ENTRY: Final = 0xFFFF
+"""How long an entry can be, in bytes."""
+MOST_BUNDLE: Final = FULL_WIDTH * (_LENGTH + MOST_ENTRY)
 """How large a bundle can be, in bytes."""
 
 

@@ -15,6 +15,8 @@ from bailiwick_cli.verbs.auditverbs import CheckpointFlags
 from bailiwick_cli.witnesses import CLUSTER, book_of
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
+from bailiwick_evidence.clusterlog.tiles import MOST_ENTRY
+from bailiwick_evidence.note import signers, split
 from bailiwick_governance.arguments import moment_or_none
 from bailiwick_governance.display import talk
 from bailiwick_governance.records.logfiles import LogFiles
@@ -44,25 +46,46 @@ def run(options: CheckpointFlags) -> int:
         raise CliError("no witness that you trust cosigned a checkpoint", Exit.NO)
     if since is not None and not (found := [claim for claim in found if claim.time >= since]):
         raise CliError(f"--since: no checkpoint was cosigned since {times.epoch_stamp(since)}", Exit.NO)
-    notes = [note for claim in found for note in claim.notes]
     if options.entries is None:
-        sys.stdout.write(_BETWEEN.join(notes))
+        sys.stdout.write(_BETWEEN.join(note for claim in found for note in claim.notes))
     else:
-        _write_entries(options.entries, notes)
+        labels = frozenset(key.label for key in audit.book.keys)
+        notes = (_entry(note, claim, labels) for claim in found for note in claim.notes)
+        if too_long := _write_entries(options.entries, notes):
+            talk(
+                f"warning: {too_long} checkpoints are not written: with their signatures they are too long for an entry"
+            )
+            return Exit.NO
     last = times.epoch_stamp(max(claim.time for claim in found))
     talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest from {last}")
     return Exit.OK
 
 
-def _write_entries(folder: str, notes: Iterable[str]) -> None:
-    """Write each note to a file that is called by its hash, so that clusters share a folder. Raises `CliError`."""
+def _entry(note: str, claim: RootClaim, labels: frozenset[str]) -> str:
+    """Return a note without the lines of those who neither wrote the log nor are trusted: anyone can add some."""
+    text, lines = split(note)
+    called = zip(lines, signers(note), strict=True)
+    kept = [line for line, label in called if label in labels or label.startswith(f"{claim.origin}+")]
+    return "\n".join([text, *kept, ""])
+
+
+def _write_entries(folder: str, notes: Iterable[str]) -> int:
+    """Write each note to a file that is called by its hash, so that clusters share a folder. Raises `CliError`.
+
+    Returns how many are too long: one such file would keep the entries of all clusters out of the log.
+    """
+    too_long = 0
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for note in notes:
             text = note.encode()
-            (Path(folder) / f"{hashlib.sha256(text).hexdigest()}.note").write_bytes(text)
+            if len(text) > MOST_ENTRY:
+                too_long += 1
+            else:
+                (Path(folder) / f"{hashlib.sha256(text).hexdigest()}.note").write_bytes(text)
     except OSError as error:
         raise CliError(f"--entries: {folder} cannot be written: {error.strerror or error}") from error
+    return too_long
 
 
 def _newest(book: WitnessBook) -> Iterator[RootClaim]:
