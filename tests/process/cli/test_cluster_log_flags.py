@@ -5,7 +5,10 @@ from typing import Final
 
 import pytest
 
+from bailiwick_evidence.base64text import encode_base64
+from bailiwick_evidence.note import MOST_BYTES
 from support import commandline
+from support.commandline import Ran
 from support.evidence.tilelogs import EAST, EAST_KEY, LOG_KEY, WEST_KEY, log_files, process_log
 
 # Where a word has @, the files of the test are.
@@ -46,6 +49,9 @@ def folder(tmp_path: Path) -> Path:
         ("--witness-key east=@east.vkey --witness-key west=@east.vkey", "is given for east and for west"),
         (f"{BOTH} --witness-quorum 2", "keys of 1 witnesses of east"),
         (f"{LOG} {BOTH} --shards 2 --shard 0", "--cluster-log cannot be divided"),
+        (f"{BOTH} --cluster-log-key @log.vkey --shards 2 --shard 0", "--cluster-log cannot be divided"),
+        (f"{LOG} {BOTH} --since 24h", "--since leaves out logs that ended before"),
+        (f"{BOTH} --registrar-key @log.vkey", "verify signed reviews of one cluster at a time"),
     ],
 )
 def test_what_cannot_be_verified_exits_with_2_and_says_what_to_set(folder: Path, flags: str, why: str) -> None:
@@ -59,3 +65,26 @@ def test_other_verbs_take_the_keys_of_one_cluster(folder: Path, verb: str) -> No
     given = [*words[verb], "--witness-key", "east=@east.vkey"]
     ran = commandline.run("audit", verb, *(word.replace("@", f"{folder}/") for word in given))
     assert (ran.code, f"only {NAMED}" in ran.err) == (2, True), ran
+
+
+def entries_of(folder: Path, note: str) -> tuple[Ran, list[str]]:
+    """Write the entries of what a cluster has, which is one note; return what ran, and the entries."""
+    (folder / "checkpoints.notes").write_text(note)
+    words = ["--checkpoints", f"{folder}/checkpoints.notes", "--witness-key", f"{folder}/east.vkey"]
+    ran = commandline.run("audit", "checkpoint", *words, "--entries", f"{folder}/entries")
+    return ran, [one.read_text() for one in (folder / "entries").iterdir()]
+
+
+def test_an_entry_has_the_signatures_of_the_process_and_the_witness_alone(folder: Path) -> None:
+    note = process_log().records(5).checkpoint(by=EAST)
+    junk = f"\N{EM DASH} {WEST_KEY.name} {encode_base64(WEST_KEY.id + bytes(72))}\n"
+    ran, entries = entries_of(folder, note + junk)
+    assert (ran.code, entries) == (0, [note]), ran
+
+
+def test_a_checkpoint_that_is_too_long_for_an_entry_is_left_out_and_exits_with_1(folder: Path) -> None:
+    log = process_log().records(5)
+    note = f"{log.checkpoint(by=EAST)}\N{EM DASH} {log.origin} "
+    room = (MOST_BYTES - len(note) - 1) // 4 * 3
+    ran, entries = entries_of(folder, f"{note}{encode_base64(bytes(room))}\n")
+    assert (ran.code, entries, "warning: 1 checkpoints are not written" in ran.err) == (1, [], True), ran

@@ -135,7 +135,12 @@ def test_a_line_that_claims_to_be_of_another_cluster_hides_no_cosignature() -> N
 def test_a_note_in_many_forms_is_looked_at_once_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     log = process_log(2).records(5)
     looked: list[str] = []
-    monkeypatch.setattr(claims, "signers", lambda note: [looked.append(note), signers(note)][1])
+
+    def look(note: str) -> list[str]:
+        looked.append(note)
+        return signers(note)
+
+    monkeypatch.setattr(claims, "signers", look)
     book = WitnessBook(tuple(CLUSTERS), clusters=CLUSTERS)
     forms = [
         log.checkpoint(by=EAST) + f"\N{EM DASH} junk {encode_base64(number.to_bytes(8))}\n" for number in range(40)

@@ -99,7 +99,7 @@ def share_of(options: ShardFlags) -> ChainShare | None:
 
 def refuse_undivided(options: ShardFlags) -> None:
     """Refuse what says nothing in a shard, or something else in each of them. Raises `CliError`."""
-    if getattr(options, "cluster_log", None) is not None:
+    if any(getattr(options, one.name) is not None for one in fields(options) if one.name.startswith("cluster_log")):
         raise CliError(
             "--cluster-log cannot be divided, since each shard would judge by another time how old it is: verify the"
             " cluster log without --shards"

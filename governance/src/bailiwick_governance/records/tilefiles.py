@@ -26,6 +26,9 @@ def tile_files(name: str) -> TileFiles:
 
 def _read(path: Path, most: int) -> bytes | None:
     try:
+        if path.exists() and not path.is_file():
+            # Such as a pipe, which would be waited for.
+            raise UserError(f"{path} is not a file")
         with path.open("rb") as file:
             return file.read(most)
     except (FileNotFoundError, NotADirectoryError):

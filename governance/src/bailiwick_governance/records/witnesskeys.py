@@ -13,7 +13,7 @@ from bailiwick_evidence.audit.claims import witness_keys
 from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey
 from bailiwick_governance.errors import UserError
 
-_CLUSTER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)=(.+)", re.DOTALL)
+_CLUSTER: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,252})=(.+)", re.DOTALL)
 
 
 class ClusterKeys(NamedTuple):

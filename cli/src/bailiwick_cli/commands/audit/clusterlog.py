@@ -31,6 +31,11 @@ def read_cluster_log(options: VerifyFlags, book: WitnessBook) -> ClusterLogRepor
     if options.cluster_log is None:
         _refuse_alone(options)
         return None
+    if options.since is not None:
+        raise CliError(
+            "--since leaves out logs that ended before, and --cluster-log is to show that the end of no log was cut:"
+            " verify the cluster log without --since"
+        )
     trust = _trust(options)
     files = tile_files(options.cluster_log)
     note = files(CHECKPOINT, MOST_BYTES + 1)
