@@ -1,7 +1,8 @@
 """Signed notes: a text with lines of signatures, Ed25519 and timestamped cosignatures of Ed25519.
 
 Source: C2SP signed-note and tlog-cosignature. Holds: a note is returned only if a requested key has signed it. Lines of
-other keys are skipped. A line of a requested key that does not verify makes the whole note invalid.
+other keys are skipped. A line of a requested key that does not verify makes the whole note invalid, but hides no other
+line from those who only collect signatures.
 """
 
 import hashlib
@@ -132,16 +133,40 @@ def split(note: str) -> tuple[str, list[str]]:
 
 def signers(note: str) -> list[str]:
     """Return who claims to have signed a note: names and key ids, as a `vkey` begins. Raises `NoteError`."""
-    return [f"{name}+{held[:_KEY_ID].hex()}" for name, held in map(_signature, split(note)[1])]
+    return [label for line in split(note)[1] if (label := signer_of(line)) is not None]
+
+
+def signer_of(line: str) -> str | None:
+    """Return who claims to have made a line of a note, as a `vkey` begins; None if it is no signature."""
+    try:
+        name, held = _signature(line)
+    except NoteError:
+        return None
+    return f"{name}+{held[:_KEY_ID].hex()}"
+
+
+def signed_lines(note: str, keys: Iterable[VerifierKey]) -> list[tuple[str, NoteSignature]]:
+    """Return each line of a note that one of these keys made, with its signature. Raises `NoteError` if it is no note.
+
+    This collects signatures: a line that does not verify, which anyone can add, hides none that does.
+    """
+    text, lines = split(note)
+    known = _by_label(keys)
+    found: list[tuple[str, NoteSignature]] = []
+    for line in dict.fromkeys(lines):
+        try:
+            name, held = _signature(line)
+            if called := known.get((name, held[:_KEY_ID])):
+                found.append((line, _verify_by_one(text, called, held[_KEY_ID:])))
+        except NoteError:
+            continue
+    return found
 
 
 def open_note(note: str, keys: Iterable[VerifierKey]) -> Note:
     """Return the note that these keys signed. Raises `NoteError` if none did, or if a signature does not verify."""
     text, lines = split(note)
-    # An id has four bytes, so that anyone can make a second key of a name and an id: it hides none of the others.
-    known: dict[tuple[str, bytes], list[VerifierKey]] = {}
-    for key in dict.fromkeys(keys):
-        known.setdefault((key.name, key.id), []).append(key)
+    known = _by_label(keys)
     verified: dict[VerifierKey, NoteSignature] = {}
     for line in lines:
         name, held = _signature(line)
@@ -153,6 +178,14 @@ def open_note(note: str, keys: Iterable[VerifierKey]) -> Note:
         message = "no trusted key signed it"
         raise NoteError(message)
     return Note(text, tuple(verified.values()))
+
+
+def _by_label(keys: Iterable[VerifierKey]) -> dict[tuple[str, bytes], list[VerifierKey]]:
+    """Return keys by name and id. An id has four bytes, so that anyone can make a second key of both: it hides none."""
+    known: dict[tuple[str, bytes], list[VerifierKey]] = {}
+    for key in dict.fromkeys(keys):
+        known.setdefault((key.name, key.id), []).append(key)
+    return known
 
 
 def _signature(line: str) -> tuple[str, bytes]:

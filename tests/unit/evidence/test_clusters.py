@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from bailiwick_evidence.audit import claims
 from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
 from bailiwick_evidence.audit.findings import ChainReport
 from bailiwick_evidence.base64text import encode_base64
-from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, signers, verifier_key
+from bailiwick_evidence.note import SignatureType, VerifierKey, cosign_note, verifier_key
 from support.evidence.logs import BEGAN, ProcessLog, audited_by, places, private_key
 from support.evidence.tilelogs import CLUSTERS, EAST, EAST_KEY, WEST, WEST_KEY, process_log
 
@@ -132,20 +131,22 @@ def test_a_line_that_claims_to_be_of_another_cluster_hides_no_cosignature() -> N
     assert (report.bad, places(report)[0]) == (True, "truncated 3-5")
 
 
-def test_a_note_in_many_forms_is_looked_at_once_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("junk", [f"{EAST_KEY.name} {encode_base64(EAST_KEY.id + bytes(72))}", "junk", "!"])
+def test_a_line_with_the_label_of_the_true_key_before_it_hides_no_cosignature(junk: str) -> None:
     log = process_log(2).records(5)
-    looked: list[str] = []
+    text, lines = log.checkpoint(by=EAST).split("\n\n")
+    note = f"{text}\n\n\N{EM DASH} {junk}\n{lines}"
+    report = audited(log.lines[:3], [log.checkpoint(3, by=EAST), note])[log.id]
+    assert (report.bad, places(report)[0]) == (True, "truncated 3-5")
 
-    def look(note: str) -> list[str]:
-        looked.append(note)
-        return signers(note)
 
-    monkeypatch.setattr(claims, "signers", look)
-    book = WitnessBook(tuple(CLUSTERS), clusters=CLUSTERS)
-    forms = [
-        log.checkpoint(by=EAST) + f"\N{EM DASH} junk {encode_base64(number.to_bytes(8))}\n" for number in range(40)
-    ]
-    for form in forms:
-        book.add(ShownCheckpoint(form))
-    assert len(looked) == len(forms)
-    assert set(book.copy().claims_of(log.id)[0].notes) == set(forms)
+def test_a_line_with_the_label_of_the_process_before_its_own_is_not_its_signature() -> None:
+    log = process_log(2).records(5).close()
+    key = verifier_key(log.origin, SignatureType.ED25519, log.key)
+    text, lines = log.checkpoint(by=EAST).split("\n\n")
+    note = f"{text}\n\n\N{EM DASH} {key.name} {encode_base64(key.id + bytes(64))}\n{lines}"
+    assert places(audited(log.lines, [note])[log.id]) == ["forged"]
+    # It takes the place of no other note.
+    true = log.checkpoint(by=EAST)
+    for given in ([note, true], [true, note]):
+        assert places(audited(log.lines, given)[log.id]) == []

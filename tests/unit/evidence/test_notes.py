@@ -3,6 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bailiwick_evidence.base64text import encode_base64
 from bailiwick_evidence.note import (
     MOST_SIGNATURES,
     NoteError,
@@ -11,6 +12,8 @@ from bailiwick_evidence.note import (
     cosign_note,
     open_note,
     sign_note,
+    signed_lines,
+    split,
     verifier_key,
 )
 
@@ -98,6 +101,17 @@ def test_a_known_key_that_signed_something_else_spoils_the_note() -> None:
     note = one[: -len(one.rsplit("\n", 2)[1]) - 1] + other.rsplit("\n", 2)[1] + "\n"
     with pytest.raises(NoteError, match="log does not verify"):
         open_note(cosign_note(note, "witness", OTHER, 5), [OURS, WITNESS])
+
+
+@pytest.mark.parametrize("junk", [f"witness {encode_base64(WITNESS.id + bytes(72))}", "witness", "no signature at all"])
+def test_a_line_that_does_not_verify_hides_no_signature_that_is_collected(junk: str) -> None:
+    text, lines = split(cosign_note(sign_note(TEXT, "log", KEY), "witness", OTHER, 5))
+    note = "\n".join([text, f"\N{EM DASH} {junk}", *lines, ""])
+    found = signed_lines(note, [WITNESS])
+    assert [(line, one.key, one.time) for line, one in found] == [(lines[1], WITNESS, 5)]
+    if junk.startswith("witness "):
+        with pytest.raises(NoteError, match="witness does not verify"):
+            open_note(note, [OURS, WITNESS])
 
 
 def test_a_note_has_room_for_sixteen_signatures_and_more_and_not_for_any_number() -> None:

@@ -13,7 +13,17 @@ from typing import Final, NamedTuple
 import orjson
 
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
-from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_note, signers, split
+from bailiwick_evidence.note import (
+    NoteError,
+    NoteSignature,
+    SignatureType,
+    VerifierKey,
+    open_note,
+    signed_lines,
+    signer_of,
+    signers,
+    split,
+)
 
 _NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
 
@@ -93,10 +103,6 @@ class WitnessBook:
         self.contradictions: dict[str, str] = {}
         self.strangers: dict[str, str] = {}
         self._labels = frozenset(key.label for key in self.keys)
-        sides: dict[str, list[VerifierKey]] = {}
-        for key in self.keys:
-            sides.setdefault(self.clusters.get(key, ""), []).append(key)
-        self._sides = tuple(map(tuple, sides.values()))
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
         # The notes of each claim, which has none itself: by their other signatures, with their times.
         self._forms: dict[tuple[str, int, bytes], dict[tuple[str, ...], tuple[int, str]]] = {}
@@ -156,21 +162,12 @@ class WitnessBook:
         return CountedNote(claim, signatures)
 
     def _cosignatures(self, note: str) -> tuple[NoteSignature, ...]:
-        """Return the cosignatures of trusted keys on a note. Raises `NoteError` if it counts for none of them.
-
-        The keys of each cluster open it by themselves: a line that claims to be of another one, and does not verify,
-        must not hide what a cluster cosigned.
-        """
-        found: list[NoteSignature] = []
-        problem = NoteError("no trusted key signed it")
-        for keys in self._sides:
-            try:
-                found += open_note(note, keys).signatures
-            except NoteError as error:
-                problem = error
+        """Return the cosignatures of trusted keys on a note. Raises `NoteError` if there is none."""
+        found = tuple(signature for _, signature in signed_lines(note, self.keys))
         if not found:
-            raise problem
-        return tuple(found)
+            message = "no trusted key signed it"
+            raise NoteError(message)
+        return found
 
     def _refuse(self, note: str) -> None:
         """Remember whose key would be needed to verify a checkpoint."""
@@ -199,8 +196,7 @@ class WitnessBook:
 
     def _other_signatures(self, note: str) -> tuple[str, ...]:
         """Return the lines of a note by keys other than those of the witnesses."""
-        lines = split(note)[1]
-        return tuple(line for line, label in zip(lines, signers(note), strict=True) if label not in self._labels)
+        return tuple(line for line in split(note)[1] if signer_of(line) not in self._labels)
 
     @property
     def newest(self) -> int | None:
