@@ -150,3 +150,25 @@ def test_a_line_with_the_label_of_the_process_before_its_own_is_not_its_signatur
     true = log.checkpoint(by=EAST)
     for given in ([note, true], [true, note]):
         assert places(audited(log.lines, given)[log.id]) == []
+
+
+def test_of_a_note_in_many_forms_one_is_kept() -> None:
+    log = process_log(2).records(5)
+    true = log.checkpoint(by=EAST)
+    book = WitnessBook(tuple(CLUSTERS), clusters=CLUSTERS)
+    for number in range(40):
+        book.add(ShownCheckpoint(true + f"\N{EM DASH} junk {encode_base64(number.to_bytes(8))}\n"))
+    (claim,) = book.copy().claims_of(log.id)
+    assert claim.notes == (true,)
+
+
+def test_of_a_note_with_many_lines_of_the_process_a_few_are_kept() -> None:
+    log = process_log(2).records(5)
+    text, lines = log.checkpoint(by=EAST).split("\n\n")
+    origin = text.split("\n")[0]
+    book = WitnessBook(tuple(CLUSTERS), clusters=CLUSTERS)
+    for number in range(40):
+        junk = f"\N{EM DASH} {origin} {encode_base64(number.to_bytes(68))}\n"
+        book.add(ShownCheckpoint(f"{text}\n\n{junk}{lines}"))
+    (claim,) = book.claims_of(log.id)
+    assert len(claim.notes) == 16

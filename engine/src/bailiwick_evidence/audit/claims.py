@@ -2,8 +2,9 @@
 
 Standing: under `vouchers` and `judgement`. Holds: a checkpoint vouches for lines only with a cosignature of a trusted
 key, which this module verifies; if the auditor says whose key each is, a chain is of the cluster whose key cosigned it,
-whatever a note calls itself. Notes of one checkpoint with different other signers are all kept, so that a later note
-never replaces a better one.
+whatever a note calls itself. Of a note, the lines of the process and the verified ones of trusted keys are kept: anyone
+can add others. Notes of one checkpoint with different lines of the process are kept beside each other, up to a bound,
+so that a later note never replaces a better one.
 """
 
 import re
@@ -25,6 +26,8 @@ from bailiwick_evidence.note import (
     split,
 )
 
+_MOST_FORMS: Final = 16
+"""How many notes of one checkpoint are kept. An honest process signs it once."""
 _NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
 
 
@@ -64,7 +67,7 @@ class CountedNote(NamedTuple):
 
 
 class HeldCheckpoint(NamedTuple):
-    """A checkpoint in line `seq` of the chain `by`. `time`: when a witness cosigned it; None: no witness did."""
+    """A checkpoint in line `seq` of the chain `by`. `time`: when a witness cosigned it; None: none did yet."""
 
     chain: str
     size: int
@@ -94,7 +97,10 @@ class WitnessBook:
     """
 
     def __init__(
-        self, keys: Sequence[VerifierKey], quorum: int = 1, clusters: Mapping[VerifierKey, str] | None = None
+        self,
+        keys: Sequence[VerifierKey],
+        quorum: int = 1,
+        clusters: Mapping[VerifierKey, str] | None = None,
     ) -> None:
         self.keys = tuple(keys)
         self.quorum = quorum
@@ -104,7 +110,7 @@ class WitnessBook:
         self.strangers: dict[str, str] = {}
         self._labels = frozenset(key.label for key in self.keys)
         self._claims: dict[str, dict[tuple[int, bytes], RootClaim]] = {}
-        # The notes of each claim, which has none itself: by their other signatures, with their times.
+        # The notes of each claim, which has none itself: by the lines of the process, with their times.
         self._forms: dict[tuple[str, int, bytes], dict[tuple[str, ...], tuple[int, str]]] = {}
         self._held: dict[str, list[HeldCheckpoint]] = {}
         self._owners: dict[str, frozenset[str]] = {}
@@ -144,26 +150,31 @@ class WitnessBook:
     def _keep_claim(self, note: str, pod: str | None) -> CountedNote | None:
         """Keep a checkpoint and return it; None if no witness cosigned it, or its log is not one of Bailiwick's."""
         try:
-            signatures = self._cosignatures(note)
-            said = Checkpoint.parse(split(note)[0])
+            made = self._cosignatures(note)
+            text, lines = split(note)
+            said = Checkpoint.parse(text)
         except NoteError:
             self._refuse(note)
             return None
         named = chain_of(said.origin)
         if named is None:
             return None
+        own = tuple(line for line in dict.fromkeys(lines) if (signer_of(line) or "").startswith(f"{said.origin}+"))
+        kept = "\n".join([text, *own, *made, ""])
+        signatures = tuple(made.values())
         seen = tuple((one.key.name, one.time or 0) for one in signatures)
-        time = max(when for _, when in seen)
-        claim = RootClaim(named[1], said.size, said.root, time, said.origin, (note,), pod, seen)
-        self._merge_claim(claim)
+        claim = RootClaim(
+            named[1], said.size, said.root, max(when for _, when in seen), said.origin, (kept,), pod, seen
+        )
+        self._merge_claim(claim, own)
         if self.clusters:
             owners = {self.clusters[one.key] for one in signatures}
             self._owners[claim.chain] = self.clusters_of(claim.chain) | owners
         return CountedNote(claim, signatures)
 
-    def _cosignatures(self, note: str) -> tuple[NoteSignature, ...]:
-        """Return the cosignatures of trusted keys on a note. Raises `NoteError` if there is none."""
-        found = tuple(signature for _, signature in signed_lines(note, self.keys))
+    def _cosignatures(self, note: str) -> dict[str, NoteSignature]:
+        """Return the cosignatures of trusted keys on a note, by their lines. Raises `NoteError` if there is none."""
+        found = dict(signed_lines(note, self.keys))
         if not found:
             message = "no trusted key signed it"
             raise NoteError(message)
@@ -180,23 +191,19 @@ class WitnessBook:
         if (named := chain_of(origin)) is not None and others:
             self.strangers[named[1]] = others[-1]
 
-    def _merge_claim(self, claim: RootClaim) -> None:
+    def _merge_claim(self, claim: RootClaim, form: tuple[str, ...]) -> None:
+        """Merge a claim with what is known of its checkpoint. `form`: the lines of the process in its note."""
         held = self._claims.setdefault(claim.chain, {})
         forms = self._forms.setdefault((claim.chain, claim.size, claim.root), {})
-        # A note that was only cosigned again, as happens each minute, is the same note; the later one is kept. Anyone
-        # can write one note in many forms, so each is looked at once.
-        for note in claim.notes:
-            form = self._other_signatures(note)
-            if form not in forms or claim.time > forms[form][0]:
-                forms[form] = (claim.time, note)
+        # A note that was only cosigned again, as happens each minute, is the same note; the later one is kept. Whose
+        # key is the process's is not known here, so others can write its lines too. Beyond the bound they are left out:
+        # a checkpoint of which no kept note has the true line is forged.
+        if claim.time > forms[form][0] if form in forms else len(forms) < _MOST_FORMS:
+            forms[form] = (claim.time, claim.notes[0])
         before = held.get((claim.size, claim.root), claim)
         late, early = (claim, before) if claim.time > before.time else (before, claim)
         seen = dict(sorted((*before.seen, *claim.seen), key=lambda one: one[1]))
         held[claim.size, claim.root] = RootClaim(*late[:5], (), late.pod or early.pod, tuple(seen.items()))
-
-    def _other_signatures(self, note: str) -> tuple[str, ...]:
-        """Return the lines of a note by keys other than those of the witnesses."""
-        return tuple(line for line in split(note)[1] if signer_of(line) not in self._labels)
 
     @property
     def newest(self) -> int | None:

@@ -16,7 +16,6 @@ from bailiwick_cli.witnesses import CLUSTER, book_of
 from bailiwick_evidence.audit.claims import RootClaim, WitnessBook
 from bailiwick_evidence.audit.logaudit import LogAudit
 from bailiwick_evidence.clusterlog.tiles import MOST_ENTRY
-from bailiwick_evidence.note import signers, split
 from bailiwick_governance.arguments import moment_or_none
 from bailiwick_governance.display import talk
 from bailiwick_governance.records.logfiles import LogFiles
@@ -49,8 +48,7 @@ def run(options: CheckpointFlags) -> int:
     if options.entries is None:
         sys.stdout.write(_BETWEEN.join(note for claim in found for note in claim.notes))
     else:
-        labels = frozenset(key.label for key in audit.book.keys)
-        notes = (_entry(note, claim, labels) for claim in found for note in claim.notes)
+        notes = (note for claim in found for note in claim.notes)
         if too_long := _write_entries(options.entries, notes):
             talk(
                 f"warning: {too_long} checkpoints are not written: with their signatures they are too long for an entry"
@@ -59,14 +57,6 @@ def run(options: CheckpointFlags) -> int:
     last = times.epoch_stamp(max(claim.time for claim in found))
     talk(f"checkpoints of {len({claim.chain for claim in found})} chains, the latest from {last}")
     return Exit.OK
-
-
-def _entry(note: str, claim: RootClaim, labels: frozenset[str]) -> str:
-    """Return a note without the lines of those who neither wrote the log nor are trusted: anyone can add some."""
-    text, lines = split(note)
-    called = zip(lines, signers(note), strict=True)
-    kept = [line for line, label in called if label in labels or label.startswith(f"{claim.origin}+")]
-    return "\n".join([text, *kept, ""])
 
 
 def _write_entries(folder: str, notes: Iterable[str]) -> int:
