@@ -35,8 +35,12 @@ def book_of(
     quorum: int = 1,
     *,
     clusters: bool = False,
+    now: float | None = None,
 ) -> WitnessBook:
-    """Return the checkpoints that the flags name. `clusters`: keys can name clusters. Raises `CliError`."""
+    """Return the checkpoints that the flags name. Raises `CliError`.
+
+    `clusters`: keys can name clusters. `now`: the moment by which a cosignature is from the future; None: none is.
+    """
     if CLUSTER not in (checkpoints or ()):
         refuse_cluster(flags, "without --checkpoints cluster, audit")
         refuse_namespace(flags, "without --checkpoints cluster, audit")
@@ -57,7 +61,7 @@ def book_of(
     if shown and not trusted.keys:
         raise CliError("--checkpoints needs --witness-key: say whose cosignature you trust")
     _refuse_quorum(trusted, quorum)
-    book = WitnessBook(trusted.keys, quorum, trusted.clusters)
+    book = WitnessBook(trusted.keys, quorum, trusted.clusters, now)
     for one in shown:
         book.add(one)
     if book.refused:

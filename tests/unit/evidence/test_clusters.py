@@ -172,3 +172,28 @@ def test_of_a_note_with_many_lines_of_the_process_a_few_are_kept() -> None:
         book.add(ShownCheckpoint(f"{text}\n\n{junk}{lines}"))
     (claim,) = book.claims_of(log.id)
     assert len(claim.notes) == 16
+
+
+def test_a_cosignature_from_the_future_shows_a_cut_and_says_of_no_time_that_it_was_seen() -> None:
+    log, now = process_log(2).records(5), BEGAN + 100
+    ahead = log.checkpoint(now=now + 10**9, by=EAST)
+
+    def judged(lines: Sequence[bytes], *notes: str) -> ChainReport:
+        book = WitnessBook((EAST_KEY,), now=now)
+        for note in notes:
+            book.add(ShownCheckpoint(note))
+        (report,) = audited_by(book, [b"".join(lines)])
+        return report
+
+    both = judged(log.lines, log.checkpoint(now=now, by=EAST), ahead)
+    assert (both.bad, both.upto, places(both)) == (False, now, ["ahead", "unclosed"])
+    assert both.findings[0].said == "a cosignature from the future does not count: 2055-07-24T00:01:40Z"
+    earlier = judged(log.lines, log.checkpoint(3, now=now - 50, by=EAST), ahead)
+    assert (earlier.bad, earlier.upto, earlier.witnessed) == (False, now - 50, 6)
+    alone = judged(log.lines, ahead)
+    assert (alone.bad, alone.upto, places(alone)) == (True, None, ["ahead", "unknown", "unclosed"])
+    cut = judged(log.lines[:3], log.checkpoint(3, now=now, by=EAST), ahead)
+    assert (cut.bad, places(cut)[0]) == (True, "truncated 3-5")
+    gone = judged([], ahead)
+    assert (gone.upto, places(gone)) == (None, ["missing", "ahead"])
+    assert judged(log.lines, log.checkpoint(now=now + 120, by=EAST)).upto == now + 120

@@ -26,6 +26,9 @@ from bailiwick_evidence.note import (
     split,
 )
 
+AHEAD_SECONDS: Final = 120
+"""How far the clocks of witnesses may be ahead of the auditor's. A later cosignature has no time that counts."""
+
 _MOST_FORMS: Final = 16
 """How many notes of one checkpoint are kept. An honest process signs it once."""
 _NOTE: Final = re.compile(r"(?:[^\n]+\n)+\n(?:\N{EM DASH} [^\n]+\n?)+")
@@ -46,7 +49,8 @@ class RootClaim(NamedTuple):
     """A checkpoint that a witness cosigned at `time`, in seconds since the epoch: number of lines, and the root.
 
     `notes`: each note of it, with a cosignature that was verified. `pod`: where the process ran, if that is known.
-    `seen`: each witness that cosigned it, by name, and when.
+    `seen`: each witness that cosigned it, by name, and when. `ahead`: the latest time of a cosignature from the future,
+    which stands as 0 in `time` and `seen`; 0: there is none.
     """
 
     chain: str
@@ -57,6 +61,7 @@ class RootClaim(NamedTuple):
     notes: tuple[str, ...]
     pod: str | None = None
     seen: tuple[tuple[str, int], ...] = ()
+    ahead: int = 0
 
 
 class CountedNote(NamedTuple):
@@ -94,6 +99,7 @@ class WitnessBook:
     `quorum`: the number of witnesses with different names that must have seen a line; all keys of one name count once.
     `clusters`: whose witness each of the keys is, by the auditor's word; empty: any key counts for any chain.
     `strangers`: by chain, who claims to have cosigned a refused one, as a `vkey` begins. Nothing of it is verified.
+    `now`: the moment of verification, in seconds since the epoch; None: a cosignature counts at any time.
     """
 
     def __init__(
@@ -101,10 +107,12 @@ class WitnessBook:
         keys: Sequence[VerifierKey],
         quorum: int = 1,
         clusters: Mapping[VerifierKey, str] | None = None,
+        now: float | None = None,
     ) -> None:
         self.keys = tuple(keys)
         self.quorum = quorum
         self.clusters = dict(clusters or {})
+        self.now = now
         self.refused = 0
         self.contradictions: dict[str, str] = {}
         self.strangers: dict[str, str] = {}
@@ -117,7 +125,7 @@ class WitnessBook:
 
     def copy(self) -> "WitnessBook":
         """Return a book with the same checkpoints, to which others can be added."""
-        made = WitnessBook(self.keys, self.quorum, self.clusters)
+        made = WitnessBook(self.keys, self.quorum, self.clusters, self.now)
         made.refused = self.refused
         made.contradictions, made.strangers = dict(self.contradictions), dict(self.strangers)
         made._claims = {chain: dict(claims) for chain, claims in self._claims.items()}
@@ -143,7 +151,7 @@ class WitnessBook:
         except NoteError:
             return
         if (named := chain_of(said.origin)) is not None:
-            time = None if counted is None else counted.claim.time
+            time = None if counted is None or _is_ahead(counted.claim) else counted.claim.time
             held = HeldCheckpoint(named[1], said.size, said.root, said.origin, note, by, seq, time)
             self._held.setdefault(named[1], []).append(held)
 
@@ -162,9 +170,9 @@ class WitnessBook:
         own = tuple(line for line in dict.fromkeys(lines) if (signer_of(line) or "").startswith(f"{said.origin}+"))
         kept = "\n".join([text, *own, *made, ""])
         signatures = tuple(made.values())
-        seen = tuple((one.key.name, one.time or 0) for one in signatures)
+        seen, ahead = self._times(signatures)
         claim = RootClaim(
-            named[1], said.size, said.root, max(when for _, when in seen), said.origin, (kept,), pod, seen
+            named[1], said.size, said.root, max(seen.values()), said.origin, (kept,), pod, tuple(seen.items()), ahead
         )
         self._merge_claim(claim, own)
         if self.clusters:
@@ -179,6 +187,17 @@ class WitnessBook:
             message = "no trusted key signed it"
             raise NoteError(message)
         return found
+
+    def _times(self, signatures: Sequence[NoteSignature]) -> tuple[dict[str, int], int]:
+        """Return when each witness cosigned last, by name, and the latest time from the future, which counts as 0."""
+        seen: dict[str, int] = {}
+        ahead = 0
+        for one in signatures:
+            when = one.time or 0
+            if self.now is not None and when > self.now + AHEAD_SECONDS:
+                ahead, when = max(ahead, when), 0
+            seen[one.key.name] = max(when, seen.get(one.key.name, 0))
+        return seen, ahead
 
     def _refuse(self, note: str) -> None:
         """Remember whose key would be needed to verify a checkpoint."""
@@ -203,7 +222,9 @@ class WitnessBook:
         before = held.get((claim.size, claim.root), claim)
         late, early = (claim, before) if claim.time > before.time else (before, claim)
         seen = dict(sorted((*before.seen, *claim.seen), key=lambda one: one[1]))
-        held[claim.size, claim.root] = RootClaim(*late[:5], (), late.pod or early.pod, tuple(seen.items()))
+        held[claim.size, claim.root] = RootClaim(
+            *late[:5], (), late.pod or early.pod, tuple(seen.items()), max(late.ahead, early.ahead)
+        )
 
     @property
     def newest(self) -> int | None:
@@ -248,6 +269,11 @@ class WitnessBook:
     def witnessed_chains(self) -> frozenset[str]:
         """Every chain that has a line which a witness saw."""
         return frozenset(name for name, claims in self._claims.items() if any(size for size, _ in claims))
+
+
+def _is_ahead(claim: RootClaim) -> bool:
+    """Tell whether no cosignature of a checkpoint has a time that has come."""
+    return bool(claim.ahead) and not claim.time
 
 
 def notes_of(text: str) -> list[str]:

@@ -39,6 +39,8 @@ class FindingCode(StrEnum):
     """The chain has no line that closes it: the process was killed, or still runs."""
     STALE = "stale"
     """The last cosignature is much older than the last line, or than lines and cosignatures of other chains."""
+    AHEAD = "ahead"
+    """A cosignature is from the future: its time does not count."""
     LOST = "lost"
     """The process says that it could not write all of its records."""
 

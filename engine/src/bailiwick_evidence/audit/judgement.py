@@ -15,7 +15,7 @@ from bailiwick_evidence.audit.claims import RootClaim
 from bailiwick_evidence.audit.findings import ChainReport, FindingCode, LogFinding
 from bailiwick_evidence.audit.ranges import ranges, ranges_without
 from bailiwick_evidence.audit.sayings import OtherSayings
-from bailiwick_evidence.audit.vouchers import LEDGER, key_of, latest, signed_by
+from bailiwick_evidence.audit.vouchers import LEDGER, key_of, known_until, latest, signed_by
 
 POLL_SECONDS: Final = 10
 """How often a witness polls each process."""
@@ -34,12 +34,18 @@ def judge_chain(log: ChainTable, said: OtherSayings, unread: Sequence[int] = ())
 def missing_chain(chain: str, roots: Sequence[RootClaim], clusters: frozenset[str]) -> ChainReport:
     """Report on a chain that a witness saw, but of which no line is here. `clusters`: whose keys cosigned it."""
     last = roots[-1]
-    said = (
-        f"a witness saw {last.size} lines of {last.pod or last.origin} from {times.epoch_stamp(roots[0].time)}"
-        f" to {times.epoch_stamp(last.time)}, but none of them is here"
-    )
-    findings = (LogFinding(FindingCode.MISSING, said), *_two_clusters(clusters))
-    return ChainReport(chain, 0, last.size, last.time, findings, pod=last.pod)
+    seen = [claim.time for claim in roots if claim.time or not claim.ahead]
+    when = f" from {times.epoch_stamp(seen[0])} to {times.epoch_stamp(seen[-1])}" if seen else ""
+    said = f"a witness saw {last.size} lines of {last.pod or last.origin}{when}, but none of them is here"
+    findings = (LogFinding(FindingCode.MISSING, said), *_two_clusters(clusters), *_ahead(roots))
+    return ChainReport(chain, 0, last.size, seen[-1] if seen else None, findings, pod=last.pod)
+
+
+def _ahead(roots: Sequence[RootClaim]) -> Iterator[LogFinding]:
+    """Yield the finding that a chain has a cosignature from the future, if it is so."""
+    if latest_ahead := max((claim.ahead for claim in roots), default=0):
+        said = f"a cosignature from the future does not count: {times.epoch_stamp(latest_ahead)}"
+        yield LogFinding(FindingCode.AHEAD, said)
 
 
 def _two_clusters(clusters: frozenset[str]) -> Iterator[LogFinding]:
@@ -101,15 +107,15 @@ class _Judgement:
             said = f"{log.strays} lines name the chain in another form than a process writes"
             self.findings.append(LogFinding(FindingCode.ALTERED, said))
         began, ended = log.start_time, log.end_time
-        witnessed = latest(self.vouchers, self.quorum)
+        witnessed, upto = latest(self.vouchers, self.quorum), known_until(self.vouchers, self.quorum)
         self._honest_witness()
-        self._ends(witnessed, ended)
+        self._ends(witnessed, upto, ended)
         size = log.leaves.size
         return ChainReport(
             log.id,
             log.leaves.count,
             None if witnessed is None else witnessed.size,
-            None if witnessed is None else witnessed.time,
+            upto,
             tuple(self.findings),
             log.repeated,
             log.torn,
@@ -281,7 +287,7 @@ class _Judgement:
                 return
 
     def _honest_witness(self) -> None:
-        self.findings += _two_clusters(self.clusters)
+        self.findings += [*_two_clusters(self.clusters), *_ahead(self.cosigned)]
         for one, other in pairwise(self.cosigned):
             if one.size == other.size:
                 said = f"a witness cosigned two roots over {one.size} lines"
@@ -294,17 +300,20 @@ class _Judgement:
             said = f"the checkpoint over {last.size} lines is not signed by the process that opened the chain"
             self.findings.append(LogFinding(FindingCode.FORGED, said))
 
-    def _ends(self, witnessed: RootClaim | None, ended: float | None) -> None:
+    def _ends(self, witnessed: RootClaim | None, upto: int | None, ended: float | None) -> None:
         log, size = self.log, self.log.leaves.size
         if witnessed is None:
             self._report_unwitnessed()
+        elif upto is None:
+            said = "when a witness saw the chain is not known: it was cosigned only at times that have not come"
+            self.findings.append(LogFinding(FindingCode.UNKNOWN, said))
         seen = self._witnessed_size() if self.quorum == 1 else 0 if witnessed is None else witnessed.size
         if 0 < seen < size:
             said = f"{size - seen} lines after the last cosignature cannot be verified yet"
             self.findings.append(LogFinding(FindingCode.TAIL, said, seen, size - 1))
         if log.closed is None:
             self.findings.append(LogFinding(FindingCode.UNCLOSED, "no line closes the chain"))
-            self._stale(witnessed, ended)
+            self._stale(upto, ended)
         elif log.closed < size - 1:
             said = f"there are lines after line {log.closed}, which closes the chain"
             self.findings.append(LogFinding(FindingCode.ALTERED, said, log.closed, size - 1))
@@ -332,14 +341,14 @@ class _Judgement:
         else:
             self.findings.append(LogFinding(FindingCode.UNKNOWN, saw))
 
-    def _stale(self, witnessed: RootClaim | None, ended: float | None) -> None:
+    def _stale(self, upto: int | None, ended: float | None) -> None:
         """Compare the newest cosignature with later lines, here or in other chains: an idle process writes nothing."""
-        if witnessed is None:
+        if upto is None:
             return
-        said = f"no checkpoint since {times.epoch_stamp(witnessed.time)}"
-        if ended is not None and ended - witnessed.time > STALE_SECONDS:
+        said = f"no checkpoint since {times.epoch_stamp(upto)}"
+        if ended is not None and ended - upto > STALE_SECONDS:
             self.findings.append(LogFinding(FindingCode.STALE, said))
-        elif not self.fixed and self.newest is not None and self.newest - witnessed.time > STALE_SECONDS:
+        elif not self.fixed and self.newest is not None and self.newest - upto > STALE_SECONDS:
             # If a witnessed line of another chain names the chain, its process has ended.
             until = times.epoch_stamp(int(self.newest))
             said += f", but other logs go on until {until}: the process was killed, or the witness cannot reach it"

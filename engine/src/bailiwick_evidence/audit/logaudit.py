@@ -160,7 +160,7 @@ class LogAudit:
         """Yield the checkpoints of each chain that a witness has seen since this time, and of which no line is here."""
         for name in sorted(self.book.witnessed_chains - self.chains.keys() - self.outlines.keys()):
             roots = self.book.claims_of(name)
-            if since is None or roots[-1].time >= since:
+            if since is None or roots[-1].ahead or roots[-1].time >= since:
                 yield roots
 
     def _report_missing(self, roots: Sequence[RootClaim], heads: Mapping[str, Sequence[HeadClaim]]) -> ChainReport:

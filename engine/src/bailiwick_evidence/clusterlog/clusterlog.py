@@ -9,17 +9,14 @@ same. Memory grows with the checkpoints of the clusters whose keys are given, an
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from bailiwick_api import times
-from bailiwick_evidence.audit.claims import ShownCheckpoint, WitnessBook
+from bailiwick_evidence.audit.claims import AHEAD_SECONDS, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.clusterlog.tiles import FULL_WIDTH, BundleError, bundle_path, entries_of
 from bailiwick_evidence.merkle import Forest, leaf_hash
 from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, open_note, signers, split
-
-AHEAD_SECONDS: Final = 120
-"""How far the clocks of witnesses may be ahead of the auditor's: a later cosignature is no sign of life."""
 
 BundleReader = Callable[[str], bytes | None]
 """Returns the file of a path below the place of a log; None: there is none."""

@@ -4,6 +4,7 @@ Holds: this alone reads a log and judges it. A caller that looks at the lines to
 and changes nothing of the judgement; a shard has what one process would say of its chains.
 """
 
+import time
 from collections.abc import Callable, Iterable
 
 from bailiwick_cli.commands.audit.leaves import kept_leaves
@@ -31,7 +32,9 @@ from bailiwick_governance.views.verificationview import ChainResults, Contradict
 
 def trusted_book(options: EvidenceFlags) -> WitnessBook:
     """Return the checkpoints from elsewhere, and whom they are believed from. Raises `CliError`."""
-    return book_of(options.checkpoints, options.witness_key, options, options.witness_quorum, clusters=True)
+    return book_of(
+        options.checkpoints, options.witness_key, options, options.witness_quorum, clusters=True, now=time.time()
+    )
 
 
 def verify_log(
