@@ -197,3 +197,13 @@ def test_a_cosignature_from_the_future_shows_a_cut_and_says_of_no_time_that_it_w
     gone = judged([], ahead)
     assert (gone.upto, places(gone)) == (None, ["missing", "ahead"])
     assert judged(log.lines, log.checkpoint(now=now + 120, by=EAST)).upto == now + 120
+
+
+def test_no_line_of_another_cluster_says_that_lines_are_missing() -> None:
+    log = process_log(2).records(3).close()
+    after = process_log(3, previous={"id": log.id, "seq": 100, "head": spelled(log)}).records(1).close()
+    for by, found in ((EAST, ["truncated 5-100"]), (WEST, [])):
+        notes = [log.checkpoint(by=EAST), after.checkpoint(by=by)]
+        assert places(audited([*log.lines, *after.lines], notes)[log.id]) == found
+    # A chain that is of no cluster can be of this one.
+    assert places(audited([*log.lines, *after.lines], [log.checkpoint(by=EAST)])[log.id]) == ["truncated 5-100"]

@@ -145,7 +145,8 @@ class LogAudit:
         self._witnessed = {name: self._witnessed_size(name) for name in self._naming()}
         heads: dict[str, list[HeadClaim]] = {}
         for claim in self._heads:
-            heads.setdefault(claim.chain, []).append(claim)
+            if self.book.may_accuse(claim.by, claim.chain):
+                heads.setdefault(claim.chain, []).append(claim)
         for name, log in self.chains.items():
             log.strays = self._reader.strays[name]
         ends = [log.end_time for log in self.chains.values()] + [log.end_time for log in self.outlines.values()]
