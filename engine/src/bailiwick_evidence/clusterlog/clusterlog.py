@@ -9,14 +9,18 @@ same. Memory grows with the checkpoints of the clusters whose keys are given, an
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 
 from bailiwick_api import times
 from bailiwick_evidence.audit.claims import AHEAD_SECONDS, ShownCheckpoint, WitnessBook
 from bailiwick_evidence.checkpoint import Checkpoint, chain_of
 from bailiwick_evidence.clusterlog.tiles import FULL_WIDTH, BundleError, bundle_path, entries_of
 from bailiwick_evidence.merkle import Forest, leaf_hash
-from bailiwick_evidence.note import NoteError, SignatureType, VerifierKey, open_note, signers, split
+from bailiwick_evidence.note import NoteError, NoteSignature, SignatureType, VerifierKey, open_note, signers, split
+
+_MOST_LABELS: Final = 8
+"""How many keys are named that were not given."""
 
 BundleReader = Callable[[str], bytes | None]
 """Returns the file of a path below the place of a log; None: there is none."""
@@ -64,7 +68,9 @@ class ClusterLogTrust(NamedTuple):
 
 @dataclass(slots=True)
 class LoggedCluster:
-    """What the log has of one cluster. `newest`: its last cosignature, in seconds since the epoch; None: none.
+    """What the log has of one cluster. `newest`: when as many of its witnesses as are required had cosigned last.
+
+    It is in seconds since the epoch; None: fewer did.
 
     `ahead`: how many of its checkpoints are from the future. `silent`: no checkpoint is new enough.
     """
@@ -80,7 +86,8 @@ class LoggedCluster:
 class ClusterLogReport:
     """The report on a log. `size` and `witnessed` (seconds since the epoch) are None if they are not proven.
 
-    `clusters`: what it has of each that was expected. `others`: checkpoints that are cosigned by none of their keys.
+    `clusters`: what it has of each that was expected. `others`: checkpoints that are cosigned by none of their keys,
+    `labels`: by which keys these claim to be, as a `vkey` begins; no more than a few are named.
     `refused`: entries that are no checkpoints, or with a cosignature of one of these keys that does not verify.
     """
 
@@ -91,6 +98,7 @@ class ClusterLogReport:
     clusters: tuple[LoggedCluster, ...] = ()
     others: int = 0
     refused: int = 0
+    labels: tuple[str, ...] = ()
 
     @property
     def forged(self) -> int:
@@ -143,6 +151,9 @@ class _Reading:
         self._clusters = {name: LoggedCluster(name) for name in sorted({*book.clusters.values()})}
         self._labels = {key.label for key in book.clusters}
         self._findings: list[ClusterLogFinding] = []
+        # When each witness of a cluster cosigned last, by name.
+        self._seen: dict[str, dict[str, int]] = {name: {} for name in self._clusters}
+        self._strangers: set[str] = set()
         self._others = self._refused = 0
         self._forest = Forest()
         self._earlier: dict[int, list[Checkpoint]] = {}
@@ -170,6 +181,7 @@ class _Reading:
             tuple(self._clusters.values()),
             self._others,
             self._refused,
+            tuple(sorted(self._strangers)),
         )
 
     def _read(self, bundles: BundleReader) -> bool:
@@ -200,19 +212,22 @@ class _Reading:
             self._refused += 1
         elif self._labels.isdisjoint(called):
             self._others += 1
+            new = (label for label in called if label not in self._strangers)
+            self._strangers.update(islice(new, _MOST_LABELS - len(self._strangers)))
         elif (counted := self._book.add(ShownCheckpoint(note))) is None:
             self._refused += 1
         else:
             for one in counted.signatures:
-                self._count(self._clusters[self._book.clusters[one.key]], counted.claim.chain, one.time or 0)
+                self._count(self._clusters[self._book.clusters[one.key]], counted.claim.chain, one)
 
-    def _count(self, cluster: LoggedCluster, chain: str, time: int) -> None:
+    def _count(self, cluster: LoggedCluster, chain: str, one: NoteSignature) -> None:
         """Count a cosignature of a cluster's key."""
         cluster.chains.add(chain)
+        time, seen = one.time or 0, self._seen[cluster.name]
         if time > self._now + AHEAD_SECONDS:
             cluster.ahead += 1
         else:
-            cluster.newest = max(time, cluster.newest or 0)
+            seen[one.key.name] = max(time, seen.get(one.key.name, 0))
 
     def _judge_age(self, witnessed: int | None, *, complete: bool) -> None:
         oldest = self._now - self._trust.longest
@@ -221,6 +236,8 @@ class _Reading:
             said = f"the log: its last cosignature is {when}, {times.epoch_stamp(witnessed)}"
             self._find(ClusterLogCode.SILENT, said)
         for cluster in self._clusters.values():
+            ranked = sorted(self._seen[cluster.name].values(), reverse=True)
+            cluster.newest = ranked[self._book.quorum - 1] if len(ranked) >= self._book.quorum else None
             cluster.silent = cluster.newest is None or cluster.newest < oldest
             # What entries would say that are not here is not known.
             if cluster.silent and complete:
@@ -234,10 +251,11 @@ class _Reading:
 
 
 def _signers_of_chain(note: str) -> list[str] | None:
-    """Return who claims to have signed an entry, as a `vkey` begins; None if it is no checkpoint of a chain."""
+    """Return who else claims to have signed the checkpoint of a process, as a `vkey` begins; None: it is none."""
     try:
-        called = signers(note)
-        return None if chain_of(Checkpoint.parse(split(note)[0]).origin) is None else called
+        origin = Checkpoint.parse(split(note)[0]).origin
+        others = [label for label in signers(note) if not label.startswith(f"{origin}+")]
+        return None if chain_of(origin) is None else others
     except NoteError:
         return None
 

@@ -6,6 +6,7 @@ the log: a chain that began after that is not known. Texts of others are escaped
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from bailiwick_api import times
 from bailiwick_engine.approval.display import visible
@@ -14,13 +15,16 @@ from bailiwick_evidence.audit.logaudit import known_upto
 from bailiwick_evidence.clusterlog.clusterlog import ClusterLogReport, LoggedCluster
 from bailiwick_governance.display import Line
 
+_NAMED: Final = 3
+
 
 def cluster_log_lines(log: ClusterLogReport, reports: Sequence[ChainReport]) -> Iterator[Line]:
     """Yield what is said of the log, of its findings, and of each cluster."""
     result = ("not intact", "red") if log.forged else ("intact", "green")
     size = "" if log.size is None else f"; {log.size} entries"
     upto = "" if log.witnessed is None else f", witnessed up to {times.epoch_stamp(log.witnessed)}"
-    left = f"; {log.others} entries of other clusters" if log.others else ""
+    named = f": {', '.join(map(visible, log.labels[:_NAMED]))}" if log.labels else ""
+    left = f"; {log.others} entries cosigned by keys that you did not give{named}" if log.others else ""
     left += f"; {log.refused} entries that do not count" if log.refused else ""
     yield [(f"Cluster log {visible(log.origin)}: ", "bold"), result, (f"{size}{upto}{left}", "")]
     for found in log.findings:
@@ -37,6 +41,7 @@ def cluster_log_object(log: ClusterLogReport, reports: Sequence[ChainReport]) ->
         "entries": log.size,
         "witnessedUpTo": _stamp(log.witnessed),
         "entriesOfOthers": log.others,
+        "keysOfOthers": list(log.labels),
         "entriesRefused": log.refused,
         "findings": [{"code": found.code.value, "message": found.said} for found in log.findings],
         "clusters": [
@@ -73,7 +78,7 @@ def _cluster_line(log: ClusterLogReport, cluster: LoggedCluster, reports: Sequen
     if cut := cut_chains(cluster, reports):
         return [head, (f"not intact: {', '.join(cut)}", "red"), (chains, "")]
     if (upto := _uncut_upto(log, cluster, reports)) is None:
-        return [head, ("nothing is known of the ends of its logs", "yellow"), (chains, "")]
+        return [head, ("nothing is known of the ends of its logs", "red"), (chains, "")]
     style = "yellow" if cluster.silent else "green"
     return [head, (f"no end was cut up to {times.epoch_stamp(upto)}", style), (chains, "")]
 

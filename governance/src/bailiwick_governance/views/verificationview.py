@@ -113,8 +113,14 @@ class LogVerification:
 
     @property
     def bad(self) -> bool:
-        """Whether something was removed or changed, cannot be what it says, or is silent: a person must look at it."""
-        silent = self.logged is not None and bool(self.logged.findings)
+        """Whether a person must look at it: something was removed or changed, or cannot be what it says.
+
+        So is a cluster that is silent, or of whose ends the log of all clusters says nothing.
+        """
+        logged = self.logged
+        silent = logged is not None and (
+            bool(logged.findings) or any(cluster_upto(one, self.reports) is None for one in logged.clusters)
+        )
         return bool(self.contradictions) or silent or self.totals.signed.bad or any(one.bad for one in self.reports)
 
     @property

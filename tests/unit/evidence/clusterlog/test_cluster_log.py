@@ -253,6 +253,24 @@ def test_a_cosignature_that_only_has_the_name_and_the_id_of_a_key_is_refused() -
     assert (codes(report), report.refused, len(report.clusters[0].chains)) == ([], 1, 6)
 
 
+def test_keys_that_were_not_given_are_named() -> None:
+    report = verified(log_files(ENTRIES), clusters={EAST_KEY: "east"})
+    assert (report.others, report.labels) == (3, (WEST_KEY.label,))
+    junk = [f"{of_west(1)}\N{EM DASH} junk{number} {encode_base64(bytes(76))}\n".encode() for number in range(40)]
+    report = verified(log_files([*ENTRIES, *junk]), clusters={EAST_KEY: "east"})
+    assert (report.others, len(report.labels)) == (43, 8)
+
+
+def test_a_cluster_is_as_old_as_what_as_many_witnesses_cosigned_as_are_required() -> None:
+    second = verifier_key("example.org/second", SignatureType.COSIGNATURE, OUTSIDE)
+    clusters = {EAST_KEY: "east", second: "east"}
+    entry = cosign_note(of_east(2), second.name, OUTSIDE, NOW - DAY - 1)
+    files = log_files([of_east(3).encode(), entry.encode()])
+    assert codes(verified(files, book=WitnessBook(tuple(clusters), 1, clusters))) == []
+    late = verified(files, book=WitnessBook(tuple(clusters), 2, clusters))
+    assert (codes(late), late.clusters[0].newest) == (["silent"], NOW - DAY - 1)
+
+
 def test_keys_of_one_name_and_one_id_are_told_apart_by_the_keys_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     # What costs somebody a day of computing: a key with the id of another one, which has four bytes.
     monkeypatch.setattr(VerifierKey, "id", property(lambda key: b"same"))

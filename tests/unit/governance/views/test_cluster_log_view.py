@@ -65,6 +65,20 @@ def test_nothing_is_known_of_any_end_by_a_log_that_is_not_intact() -> None:
     assert (words.split(";")[0], upto) == ("Cluster east: nothing is known of the ends of its logs", None)
 
 
+def test_a_cluster_of_whose_ends_nothing_is_known_is_looked_at() -> None:
+    totals = LogTotals(5, 0, 0, 0, 1, derived=False, histories=HistoryFold().report({}), signed=ReviewReport(0, 0, 0))
+    seen, never = chain(), ChainReport("A", 0, 0, None, (), cluster="east")
+    assert not LogVerification(totals, ChainResults((seen,), {}, ()), logged()).bad
+    assert LogVerification(totals, ChainResults((never,), {}, ()), logged()).bad
+
+
+def test_who_cosigned_other_entries_is_named() -> None:
+    log = ClusterLogReport("example.org/clusters", 9, LATER, (), (), 4, 0, ("a+1", "b+2", "c+3", "d+4"))
+    words = "".join(text for text, _ in next(iter(cluster_log_lines(log, ()))))
+    assert "; 4 entries cosigned by keys that you did not give: a+1, b+2, c+3" in words
+    assert cluster_log_object(log, ())["keysOfOthers"] == ["a+1", "b+2", "c+3", "d+4"]
+
+
 def test_the_headline_goes_no_further_than_the_newest_checkpoint_of_each_cluster() -> None:
     totals = LogTotals(5, 0, 0, 0, 1, derived=False, histories=HistoryFold().report({}), signed=ReviewReport(0, 0, 0))
     results = ChainResults((chain(upto=LATER),), {}, ())
