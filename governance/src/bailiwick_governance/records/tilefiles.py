@@ -21,11 +21,15 @@ def tile_files(name: str) -> TileFiles:
     if isinstance(place, StoreUrl):
         return place.reader().read
     folder = Path(place)
-    return lambda path, most: _read(folder / path, most)
+    return lambda path, most: _read(folder, path, most)
 
 
-def _read(path: Path, most: int) -> bytes | None:
+def _read(folder: Path, name: str, most: int) -> bytes | None:
+    path = folder / name
     try:
+        # With a link to a folder above it, a few small files would be a log without an end.
+        if any(one.is_symlink() for one in (path, *path.parents[: len(Path(name).parts) - 1])):
+            raise UserError(f"{path} is behind a symbolic link, which is not followed")
         if path.exists() and not path.is_file():
             # Such as a pipe, which would be waited for.
             raise UserError(f"{path} is not a file")
