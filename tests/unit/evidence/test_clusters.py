@@ -126,7 +126,7 @@ def test_a_line_that_claims_to_be_of_another_cluster_hides_no_cosignature() -> N
     note = log.checkpoint(by=EAST) + junk
     book = WitnessBook(tuple(CLUSTERS), clusters=CLUSTERS)
     assert book.add(ShownCheckpoint(note)) is not None
-    assert (book.refused, book.clusters_of(log.id)) == (0, {"east"})
+    assert (book.refused, book.clusters_of(log.id)) == (0, frozenset({"east"}))
     report = audited(log.lines[:3], [log.checkpoint(3, by=EAST), note])[log.id]
     assert (report.bad, places(report)[0]) == (True, "truncated 3-5")
 
