@@ -29,7 +29,7 @@ SHORTEST_CLAIM: Final = 5
 WHOLE: Final = {
     "docs/how-to/approvals.md": ("tests/cluster/test_approvals_page.py", 5),
     "docs/how-to/ask-policies.md": ("tests/process/cli/test_asking.py", 10),
-    "docs/how-to/audit.md": ("tests/process/evidence/test_audit_page.py", 16),
+    "docs/how-to/audit.md": ("tests/process/evidence/test_audit_page.py", 17),
     "docs/how-to/coverage.md": ("tests/cluster/coverage/test_coverage_page.py", 7),
     "docs/how-to/diff-policies.md": ("tests/process/cli/test_diffing.py", 7),
     "docs/how-to/gate-changes.md": ("tests/process/cli/test_gates.py", 3),

@@ -135,4 +135,4 @@ def test_the_page_can_be_typed_from_the_top_to_the_end(shell: OfflineShell) -> N
 
 
 def test_every_block_of_the_page_is_typed_here() -> None:
-    assert len(BLOCKS) == 16
+    assert len(BLOCKS) == 17

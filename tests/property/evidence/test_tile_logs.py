@@ -156,7 +156,7 @@ PROCESSES: Final = [process_log(number).records(number).close() for number in (2
 SIGNERS: Final = {"east": (EAST_KEY, EAST), "west": (WEST_KEY, WEST)}
 
 
-class Appended(NamedTuple):
+class DrawnEntry(NamedTuple):
     """An entry: the checkpoint of a process, and which clusters' witnesses cosigned it, and when."""
 
     process: int
@@ -174,7 +174,7 @@ class Appended(NamedTuple):
 
 
 ENTRY: Final = st.builds(
-    Appended,
+    DrawnEntry,
     st.integers(0, 2),
     st.integers(1, 4),
     st.dictionaries(st.sampled_from(["east", "west"]), st.integers(1, 1_000), max_size=2).map(
@@ -186,7 +186,7 @@ ENTRY: Final = st.builds(
 @given(st.lists(ENTRY, max_size=8), st.sampled_from([CLUSTERS, {EAST_KEY: "east"}, dict(reversed(CLUSTERS.items()))]))
 @settings(max_examples=200, deadline=None)
 def test_each_cluster_has_what_its_own_key_cosigned_and_no_chain_of_two_is_intact(
-    appended: list[Appended], clusters: dict[VerifierKey, str]
+    appended: list[DrawnEntry], clusters: dict[VerifierKey, str]
 ) -> None:
     files = log_files([one.note().encode() for one in appended])
     book = WitnessBook(tuple(clusters), clusters=clusters)
