@@ -43,7 +43,7 @@ ROOM ?=
 PROGRESS_SECONDS ?= 10
 export KEEP CLUSTER KUBERNETES
 
-.PHONY: help venv demo demo-cluster \
+.PHONY: help venv demo demo-cluster demo-fleet \
 	verify lint types test test-all test-live test-unit coverage mutants pairs soak test-argocd test-browser screenshots test-proxies test-matrix test-node bench \
 	release release-images verify-release test-upgrade test-workflows \
 	docs docs-serve fmt generate requirements clean \
@@ -65,6 +65,11 @@ demo: $(VENV)/.project ## Run the demo on a real cluster, Envoy and MCP too. Nee
 demo-cluster: $(VENV)/.project ## Run the demo in pods on a node, installed by the chart. Needs root on Debian, and what cluster-up needs.
 	@$(BIN)/python -m localcluster node-packages
 	@$(BIN)/python -m demo.oncluster $(ARGS)
+
+# Its Argo CD, Collector and object store are those of the tests. ARGS=--by-hand does without Argo CD.
+demo-fleet: $(VENV)/.project ## Run the demo of a fleet: two clusters, one object store. Needs what test-argocd needs.
+	@$(if $(findstring --by-hand,$(ARGS)),,$(BIN)/python -m localcluster argocd-packages)
+	@PYTHONPATH="$$PYTHONPATH:$(CURDIR)/tests" $(BIN)/python -m demo.fleet $(ARGS)
 
 ##@ Checks
 
@@ -183,7 +188,7 @@ release: $(VENV)/.project ## Make a release of this commit in dist/: VERSION=0.2
 	@$(BIN)/python -m releasemaker build --version "$(VERSION)" $(if $(KEY),--key "$(KEY)") $(if $(IMAGES),--images "$(IMAGES)") \
 	  $(if $(REGISTRY),--registry "$(REGISTRY)") $(if $(ADDRESS),--address "$(ADDRESS)") $(ARGS)
 
-release-images: $(VENV)/.project ## Build the images of this commit in build/release-images: VERSION=0.2.0. Needs root on Debian.
+release-images: $(VENV)/.project ## Build the images of this commit in build/release-images: VERSION=0.2.0. Needs root on Debian for amd64.
 	@$(BIN)/python -m localcluster node-packages
 	@$(BIN)/python -m releasemaker images --version "$(VERSION)" $(ARGS)
 

@@ -75,17 +75,27 @@ def run(program: Path, *arguments: str, given: str = "", seconds: float = 120) -
     return code, (out + errors).strip()
 
 
-def output(program: Path, *arguments: str, given: str = "", seconds: float = 120) -> tuple[int, str, str]:
-    """Run a program likewise; return its exit code, and what went to standard output and to standard error."""
+def output(
+    program: Path,
+    *arguments: str,
+    given: str = "",
+    seconds: float = 120,
+    folder: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[int, str, str]:
+    """Run a program likewise; return its exit code, and what went to standard output and to standard error.
+
+    It starts in a folder, and has these variables of the environment beside our own.
+    """
     path = os.pathsep.join((str(KUBECTL.parent), os.environ.get("PATH", "")))
     answer = subprocess.run(  # noqa: S603 - a program of this environment, with the demo's own arguments
         [program, *arguments],
         capture_output=True,
         text=True,
         check=False,
-        cwd=ROOT,
+        cwd=folder,
         input=given,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, **(environment or {}), "PATH": path},
         timeout=seconds,
     )
     return answer.returncode, answer.stdout, answer.stderr

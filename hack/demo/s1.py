@@ -90,7 +90,7 @@ class S1:
         said = self._patch(task, self._review(task, "mallory", group=None), person="mallory", succeeds=False)
         self._contains(said, "mallory lacks the verb approve on endpointpolicies/crm-agent", "the guard's refusal")
         self._tell.held("refused by the API server again")
-        self._equal(self._grant(task)["status"]["phase"], "Pending", "the grant's phase")
+        self._await_phase(task, "Pending")
 
     def _an_owner_approves(self, task: str) -> None:
         if self._approve is None:

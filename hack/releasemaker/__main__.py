@@ -19,16 +19,18 @@ from localcluster.node.needs import Program
 from localcluster.progress import Terminal
 from releasemaker import imageindex, workflows
 from releasemaker.assembly import IMAGES, ReleaseSettings, assemble
+from releasemaker.crossimages import CrossImages
 from releasemaker.errors import ReleaseError
 from releasemaker.source import export
 from releasemaker.verification import problems
+from releasemaker.wheels import AMD64, ARM64
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 # Names that no resolver finds (RFC 2606): whoever publishes a release says where.
 _REGISTRY: Final = "registry.example/bailiwick"
 _ADDRESS: Final = "https://downloads.example/bailiwick"
-# What copies to registries.
-PROGRAMS: Final = (Program("skopeo", "skopeo"),)
+# What copies to registries, and what runs programs for arm64.
+PROGRAMS: Final = (Program("skopeo", "skopeo"), Program("qemu-aarch64-static", "qemu-user-static"))
 _EPILOG: Final = """\
 Exit codes: 0 success; 1 no release, or one that does not count, and the message says why; 2 usage error.
 """
@@ -73,18 +75,24 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 def _images(arguments: argparse.Namespace) -> int:
     progress = Terminal()
-    # The platform of this machine alone: nothing of another one runs here.
-    word = imageindex.platform_word(platform.machine())
+    # The others are made from those of this machine: nothing of another one runs here.
+    own_word = imageindex.platform_word(platform.machine())
+    if own_word != AMD64.name:
+        raise ReleaseError(f"The images of a release are made on {AMD64.name}, and this machine is {own_word}.")
     arguments.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bailiwick-source-") as folder:
         source = export(arguments.source, arguments.version, Path(folder))
-        for name in IMAGES:
-            short = name.removeprefix("bailiwick-")
+        cross = CrossImages(source, progress)
+        for name, (_, lock) in IMAGES.items():
             archive = arguments.output.absolute() / f"{name}.oci.tar"
-            own = archive.with_name(f"{name}-{word}.oci.tar")
-            images.build_released(progress, source.folder, short, own, source.version, source.created)
-            print(f"{name} {imageindex.join({word: own}, archive, source.version, source.created)} {archive}")
-            own.unlink()
+            made = {one.name: archive.with_name(f"{name}-{one.name}.oci.tar") for one in (AMD64, ARM64)}
+            short = name.removeprefix("bailiwick-")
+            native = made[AMD64.name]
+            images.build_released(progress, source.folder, short, native, source.version, source.created)
+            cross.build(native, lock, made[ARM64.name], name)
+            print(f"{name} {imageindex.join(made, archive, source.version, source.created)} {archive}")
+            for part in made.values():
+                part.unlink()
     return 0
 
 
@@ -123,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--registry", default=_REGISTRY, metavar="HOST/PATH", help=f"of images (default: {_REGISTRY})")
     build.add_argument("--address", default=_ADDRESS, metavar="URL", help=f"of downloads (default: {_ADDRESS})")
     image = commands.add_parser(
-        "images", help="build the images of that commit, for --images of build; needs root on Debian"
+        "images", help="build the images of that commit, for --images of build; needs root on Debian for amd64"
     )
     image.set_defaults(command=_images)
     for each, default in ((build, "dist"), (image, "build/release-images")):

@@ -4,28 +4,21 @@ Standing: asks the package registry for wheels, by the hashes of the lock. Holds
 Python lies there once; what does, lies there for each version that is named. A launcher finds a Python of one of these.
 """
 
-import shutil
-import subprocess
-import tempfile
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import yaml
 
-from localcluster.cache import cache_folder
+from releasemaker import wheels
 from releasemaker.archives import Entry, tar_gzip
-from releasemaker.errors import ReleaseError
-from releasemaker.source import Source, python
+from releasemaker.source import Source
 from releasemaker.sums import sha256
+from releasemaker.wheels import AMD64, ARM64, Platform
 
 NAME: Final = "bailiwick"
 # Those that distributions have: Debian 12, Ubuntu 24.04, Debian 13.
 PYTHONS: Final = ("3.11", "3.12", "3.13")
 _ANY: Final = "any"
-# Those of the platform, in which all of what the lock pins has wheels.
-_LINUX: Final = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")
 _PROGRAMS: Final = {"kubectl-bailiwick": "bailiwick_cli.main:main", "bailiwick": "bailiwick_cli.main:standalone"}
 _LAUNCHER: Final = """\
 #!/bin/sh
@@ -43,24 +36,7 @@ exit 1
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """A platform as krew names it, and as wheels do."""
-
-    system: str
-    architecture: str
-    tags: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        """As it stands in the names of files."""
-        return f"{self.system}-{self.architecture}"
-
-
-PLATFORMS: Final = (
-    Platform("linux", "amd64", tuple(f"{tag}_x86_64" for tag in _LINUX)),
-    Platform("linux", "arm64", tuple(f"{tag}_aarch64" for tag in _LINUX)),
-)
+PLATFORMS: Final = (AMD64, ARM64)
 
 
 def build(source: Source, wheel: Path, output: Path, address: str) -> list[Path]:
@@ -115,60 +91,18 @@ def _archive(source: Source, wheel: Path, output: Path, platform: Platform) -> P
     entries = {"LICENSE": Entry((source.folder / "LICENSE").read_bytes())}
     for program, target in _PROGRAMS.items():
         entries[program] = Entry(launcher(program, target).encode(), executable=True)
-    entries |= _unpacked(wheel, _ANY)
+    entries |= _libraries(wheel, _ANY)
     for version in PYTHONS:
-        for each in _wheels(source, platform, version):
+        for each in wheels.fetch(source.folder / "requirements" / "cli.txt", platform, version):
             # What is the same for all versions of Python lies there once.
-            entries |= _unpacked(each, _ANY if each.stem.endswith("-none-any") else version)
+            entries |= _libraries(each, _ANY if each.stem.endswith("-none-any") else version)
     path = output / f"kubectl-bailiwick-{source.version}-{platform.name}.tar.gz"
     path.write_bytes(tar_gzip(entries, source.created))
     return path
 
 
-def _unpacked(wheel: Path, folder: str) -> dict[str, Entry]:
-    """Return what a wheel installs, below a folder of the libraries. Raises `ReleaseError` for anything beside it."""
-    found = {}
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.infolist():
-            top = member.filename.partition("/")[0]
-            if top.endswith(".data"):
-                raise ReleaseError(
-                    f"{wheel.name} installs {member.filename}, for which an archive of krew has no place."
-                )
-            if not member.is_dir():
-                executable = bool(member.external_attr >> 16 & 0o100)
-                found[f"lib/{folder}/{member.filename}"] = Entry(archive.read(member), executable=executable)
-    return found
-
-
-def _wheels(source: Source, platform: Platform, version: str) -> list[Path]:
-    """Return the wheels that the lock names for a platform, from this user's cache or from the registry."""
-    lock = source.folder / "requirements" / "cli.txt"
-    folder = cache_folder() / "wheels" / sha256(lock)[:16] / f"{platform.name}-{version}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".downloading-", dir=folder.parent))
-        try:
-            _pip("download", "--require-hashes", "--dest", temporary, *_for(platform, version), "--requirement", lock)
-            temporary.replace(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return sorted(folder.glob("*.whl"))
-
-
-def _for(platform: Platform, version: str) -> list[str]:
-    tags = [f"--platform={tag}" for tag in platform.tags]
-    compact = version.replace(".", "")
-    # Wheels of the stable interface name the version that they were made with, which is often an older one.
-    abis = ("--implementation=cp", f"--abi=cp{compact}", "--abi=abi3", "--abi=none")
-    return ["--no-deps", "--only-binary=:all:", f"--python-version={version}", *tags, *abis]
-
-
-def _pip(*arguments: str | Path) -> None:
-    command = python("pip", "--quiet", "--disable-pip-version-check", *arguments)
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own pip
-    if answer.returncode != 0:
-        raise ReleaseError(f"pip {arguments[0]} failed: {(answer.stderr or answer.stdout).strip()[-1500:]}")
+def _libraries(wheel: Path, folder: str) -> dict[str, Entry]:
+    return {f"lib/{folder}/{name}": entry for name, entry in wheels.unpack(wheel).items()}
 
 
 def _listed() -> str:

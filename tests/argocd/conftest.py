@@ -4,25 +4,19 @@ Holds: an application comes from the example that users copy, with only its name
 put in.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml
 
 from argocd.team import Team
-from localcluster import build
-from localcluster.argocd import ArgoCD, Programs
-from support.gitops import Applications, Repository
+from localcluster.argocd import ArgoCD
+from support.gitops import Applications, Repository, argocd_on, programs
 from support.pdp.processes import Bailiwick
 
 _FOLDER: Final = Path(__file__).parent
-_ROOT: Final = _FOLDER.parents[1]
-SETTINGS: Final = _ROOT / "charts" / "bailiwick" / "argocd" / "argocd-cm.yaml"
-IMPERSONATION: Final = "application.sync.impersonation.enabled"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -31,11 +25,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     ours = any(_FOLDER in item.path.parents for item in session.items)
     if ours and not session.config.option.collectonly:
         programs()
-
-
-def programs() -> Programs:
-    """Return what runs; built if need be."""
-    return Programs(build.ensure(build.argocd()), build.ensure(build.helm()))
 
 
 @pytest.fixture(scope="session")
@@ -47,14 +36,8 @@ def bailiwick() -> Iterator[Bailiwick]:
 
 @pytest.fixture(scope="session")
 def argocd(bailiwick: Bailiwick) -> Iterator[ArgoCD]:
-    """As its own install.yaml has it, with our health scripts, and acting as the account that a project names."""
-    data = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))["data"]
-    with (
-        tempfile.TemporaryDirectory(prefix="argocd-", ignore_cleanup_errors=True) as folder,
-        ArgoCD(
-            programs(), bailiwick.cluster, Path(folder), {**data, IMPERSONATION: "true"}, application_sets=True
-        ) as running,
-    ):
+    """Of the control plane of that fixture."""
+    with argocd_on(bailiwick.cluster) as running:
         yield running
 
 

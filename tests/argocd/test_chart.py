@@ -17,14 +17,12 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from argocd.conftest import IMPERSONATION, SETTINGS, programs
 from argocd.team import COMPARE, from_example, usual
 from localcluster import build
-from localcluster.argocd import ArgoCD
 from localcluster.controlplane import ControlPlane
 from localcluster.rest import Answer, Rest
 from support.callers import Callers
-from support.gitops import Application, Applications, Repository
+from support.gitops import Application, Applications, Repository, argocd_on
 from support.installation import accepted
 from support.namespaces import Namespaces
 from support.objects import Object
@@ -62,9 +60,7 @@ def release() -> Iterator[Release]:
         folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="chart-", ignore_cleanup_errors=True)))
         plane = closing.enter_context(ControlPlane(build.ensure()))
         callers = closing.enter_context(Callers(plane.cluster))
-        data = {**yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))["data"], IMPERSONATION: "true"}
-        (folder / "argocd").mkdir()
-        closing.enter_context(ArgoCD(programs(), plane.cluster, folder / "argocd", data))
+        closing.enter_context(argocd_on(plane.cluster, application_sets=False))
         repository = Repository(folder / "git")
         shutil.copytree(ROOT / "charts" / "bailiwick", repository.path("charts/bailiwick"))
         allow_no_pods(repository.path("charts/bailiwick/values.schema.json"))

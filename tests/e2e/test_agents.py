@@ -55,7 +55,7 @@ def reviewed(stack: Stack, task: str, decision: str = "Approve", reviewer: str =
     name = path.rpartition("/")[2]
     code, said = stack.kubectl("patch", "approvalgrant", name, "-n", "crm", "--type=json", "-p", patch, person=reviewer)
     assert code == 0, said
-    until(lambda: admin.get(path).body["status"]["phase"] != "Pending", f"{path} is decided")
+    until(lambda: admin.get(path).body.get("status", {}).get("phase", "Pending") != "Pending", f"{path} is decided")
 
 
 def grants(stack: Stack) -> set[str]:

@@ -37,7 +37,7 @@ def test_the_page_of_the_example_comes_to_an_export_that_works_once(stack: Stack
     noticed = f'"seen with the customer" --yes --binding {binding}'
     looked = {"kubectl bailiwick list": f"{known}kubectl bailiwick list", '"seen with the customer"': noticed}
     assert name in succeeded(shell.run("kubectl bailiwick list", "carol", **looked))
-    until(lambda: admin.get(grant).body["status"]["phase"] == "Active", f"{name} is active")
+    until(lambda: admin.get(grant).body.get("status", {}).get("phase") == "Active", f"{name} is active")
     used = {**here, "APPROVAL=": f"{known}APPROVAL="}
     assert succeeded(shell.run("APPROVAL=", **used)) == '{"name": "Harbour Mills"}'
     assert '"reason": "approval_consumed"' in succeeded(shell.run("APPROVAL=", **used))

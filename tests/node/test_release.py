@@ -161,7 +161,7 @@ def test_the_sidecar_stores_each_line_of_pods_that_come_and_go(
         kubectl(release, "scale", "deployment/bailiwick-webhook", "--replicas=0")
         until(lambda: not webhooks(release), "no decision point is left", _MINUTES)
         ran = commandline.run("audit", "verify", f"s3://{bucket}/decisions", "-o", "json", env=server.environment)
-        objects = server.stored(bucket, f"decisions/prod-eu/{NAMESPACE}/")
+        objects = server.objects(bucket, f"decisions/prod-eu/{NAMESPACE}/")
         release.install(Silent(), values(release))
     rolled_out(release)
     lines = [line for content in objects.values() for line in gzip.decompress(content).splitlines()]

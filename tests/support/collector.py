@@ -27,12 +27,17 @@ def configuration() -> str:
 
 
 @contextmanager
-def collector(folder: Path, printed: str) -> Iterator[tuple[RunningProcess, Path]]:
-    """Run one that reads the `.log` files of the folder; yields it and the file that it writes."""
+def collector(folder: Path, printed: str, sources: str | None = None) -> Iterator[tuple[RunningProcess, Path]]:
+    """Run one that reads these files, by default the `.log` files of the folder; yields it and the file that it writes.
+
+    `sources` is a pattern of paths.
+    """
     program = build.ensure(build.otelcol()) / "otelcol"
     stored = folder / "bailiwick.json"
     first, second = folder / "printed.yaml", folder / "quiet.yaml"
-    first.write_text(printed.replace(_LOGS, f"{folder}/*.log").replace(_STORED, str(stored)), encoding="utf-8")
+    first.write_text(
+        printed.replace(_LOGS, sources or f"{folder}/*.log").replace(_STORED, str(stored)), encoding="utf-8"
+    )
     second.write_text(_QUIET, encoding="utf-8")
     # Its own output is no `.log`, which it would read.
     running = spawn("otelcol", [program, "--config", first, "--config", second], folder / "otelcol.out")

@@ -1,27 +1,52 @@
-"""A Git repository on this machine, and applications that Argo CD keeps in step with it.
+"""A Git repository on this machine, a real Argo CD, and applications that it keeps in step with the repository.
 
 Holds: what is waited for is what Argo CD itself says of an application, at a revision that the test knows.
 """
 
 import os
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import yaml
 
-from localcluster.argocd import NAMESPACE
+from localcluster import build
+from localcluster.access import Cluster
+from localcluster.argocd import NAMESPACE, ArgoCD, Programs
 from localcluster.rest import Answer, Rest
 from support.installation import MANAGER, accepted
 from support.objects import Object
+from support.pages import DOCS
 from support.waits import until
 
 APPLICATIONS: Final = f"/apis/argoproj.io/v1alpha1/namespaces/{NAMESPACE}/applications"
 TRACKING: Final = "argocd.argoproj.io/tracking-id"
+_SETTINGS: Final = DOCS.parent / "charts" / "bailiwick" / "argocd" / "argocd-cm.yaml"
+_IMPERSONATION: Final = "application.sync.impersonation.enabled"
 _REFRESH: Final = "argocd.argoproj.io/refresh"
 _SECONDS: Final = 60.0
+
+
+def programs() -> Programs:
+    """Return what runs; built if need be."""
+    return Programs(build.ensure(build.argocd()), build.ensure(build.helm()))
+
+
+@contextmanager
+def argocd_on(cluster: Cluster, *, application_sets: bool = True) -> Iterator[ArgoCD]:
+    """Run it as its install.yaml has it, with our health scripts, and acting as the account that a project names."""
+    data = yaml.safe_load(_SETTINGS.read_text(encoding="utf-8"))["data"]
+    with (
+        tempfile.TemporaryDirectory(prefix="argocd-", ignore_cleanup_errors=True) as folder,
+        ArgoCD(
+            programs(), cluster, Path(folder), {**data, _IMPERSONATION: "true"}, application_sets=application_sets
+        ) as running,
+    ):
+        yield running
 
 
 class Repository:

@@ -52,11 +52,11 @@ class S3Server:
         for key, content in objects.items():
             requests.put(f"{self.url}/{bucket}/{quote(key)}", content, timeout=60).raise_for_status()
 
-    def stored(self, bucket: str, prefix: str) -> dict[str, bytes]:
-        """Return the objects below a prefix, of which there are a thousand at most."""
-        listed = requests.get(f"{self.url}/{bucket}", {"list-type": "2", "prefix": prefix}, timeout=10)
+    def objects(self, bucket: str, prefix: str = "") -> dict[str, bytes]:
+        """Return the objects whose name begins so, by their names in order; there are a thousand at most."""
+        listed = requests.get(f"{self.url}/{bucket}", {"list-type": "2", "prefix": prefix}, timeout=30)
         listed.raise_for_status()
-        keys = [unescape(key) for key in _KEY.findall(listed.text)]
+        keys = sorted(unescape(key) for key in _KEY.findall(listed.text))
         return {key: requests.get(f"{self.url}/{bucket}/{quote(key)}", timeout=60).content for key in keys}
 
 

@@ -5,7 +5,6 @@ tests/node/test_presync.py runs the Job itself, in the image of the command line
 
 import copy
 import hashlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import yaml
 
 from bailiwick_kube.paths import data_path, policies_path
 from demo.ground import KUBECTL
+from support import gatecontainer
 from support.commandline import Ran
 from support.installation import accepted
 from support.objects import POLICY, Object, rule
@@ -30,7 +30,6 @@ FILES: Final = {
     "argocd-presync.yaml": "argocd-presync.yaml",
     "argocd-presync-kustomization.yaml": "kustomization.yaml",
 }
-ACCOUNT: Final = "policy-gate"
 
 
 def example(name: str, tenant: Tenant) -> str:
@@ -64,32 +63,9 @@ class Gate:
         (self.folder / "policies.yaml").write_text(yaml.safe_dump(policy), encoding="utf-8")
         (self.folder / "accepted").write_text("".join(f"{line}\n" for line in ("# none", *accepted)), encoding="utf-8")
         built = self.built()
-        mounted = self.folder / "mounted"
-        mounted.mkdir(exist_ok=True)
-        for name, text in built["ConfigMap"]["data"].items():
-            (mounted / name).write_text(text, encoding="utf-8")
         (container,) = built["Job"]["spec"]["template"]["spec"]["containers"]
-        (script,) = container["args"]
-        assert "/policies/" in script
-        done = subprocess.run(
-            [*container["command"], script.replace("/policies/", f"{mounted}/")],
-            env={**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}", "KUBECONFIG": str(self.config(token))},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
-
-    def config(self, token: str | None) -> Path:
-        """Return a kubeconfig of the account: what a pod has in its volume."""
-        cluster = self.tenant.cluster
-        token = token or cluster.service_account_token(self.namespace, ACCOUNT, (), 3600)
-        raw = yaml.safe_load(cluster.kubeconfig("admin").read_text(encoding="utf-8"))
-        raw["users"] = [{**user, "user": {"token": token}} for user in raw["users"]]
-        path = self.folder / "kubeconfig"
-        path.write_text(yaml.safe_dump(raw), encoding="utf-8")
-        return path
+        config = gatecontainer.kubeconfig(self.tenant.cluster, self.namespace, self.folder / "kubeconfig", token)
+        return gatecontainer.run(container, built["ConfigMap"]["data"], self.folder, config, self.programs)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +82,7 @@ def gate(tenant: Tenant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     python = programs / "python3"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -P "$@"\n', encoding="utf-8")
     python.chmod(0o755)
-    account = tenant.callers(f"system:serviceaccount:{tenant.namespace}-gate:{ACCOUNT}")
+    account = tenant.callers(f"system:serviceaccount:{tenant.namespace}-gate:{gatecontainer.ACCOUNT}")
     # The API server's authorizer sees a new binding a moment after it is stored.
     for listed in (policies_path(tenant.namespace), data_path(tenant.namespace)):
         until(lambda: account.get(listed).ok, "the account may list")  # noqa: B023 - asked at once
@@ -192,7 +168,7 @@ def test_what_argo_cd_is_given_is_stored_by_the_account_that_it_acts_as(gate: Ga
 
 def test_the_gates_account_reads_policies_and_data_and_nothing_else(gate: Gate) -> None:
     tenant = gate.tenant
-    rest = tenant.cluster.rest_as_service_account(gate.namespace, ACCOUNT)
+    rest = tenant.cluster.rest_as_service_account(gate.namespace, gatecontainer.ACCOUNT)
     for resource in ("endpointpolicies", "endpointdata"):
         assert rest.get(policies_path(tenant.namespace).replace("endpointpolicies", resource)).ok
     assert rest.get(policies_path("default")).status == 403

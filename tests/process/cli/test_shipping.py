@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import requests
 import yaml
 
 from process.evidence.test_attacks import witnessed
@@ -77,12 +76,7 @@ class Site:
 
     def objects(self) -> list[tuple[str, bytes]]:
         """Return name and lines of each, by plain HTTP."""
-        listed = requests.get(f"{self.server.url}/{self.bucket}", {"list-type": "2"}, timeout=30).text
-        names = sorted(re.findall(r"<Key>([^<]+)</Key>", listed))
-        return [
-            (name, gzip.decompress(requests.get(f"{self.server.url}/{self.bucket}/{name}", timeout=30).content))
-            for name in names
-        ]
+        return [(name, gzip.decompress(content)) for name, content in self.server.objects(self.bucket).items()]
 
     def assert_stored_once(self) -> None:
         """Each whole line is there once, and in its place."""

@@ -6,6 +6,7 @@ one's own, a proxy before a decision point, and one set of processes for all tes
 
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +48,16 @@ class Bailiwick:
     operator: RunningProcess | None = None
 
     @classmethod
-    def begin(cls, closing: ExitStack, cluster: Cluster | None = None, replicas: int = REPLICAS) -> Self:
+    def begin(
+        cls,
+        closing: ExitStack,
+        cluster: Cluster | None = None,
+        replicas: int = REPLICAS,
+        adopt: Callable[[RunningProcess], None] | None = None,
+    ) -> Self:
         """Install Bailiwick and start it; without a cluster, on a control plane of its own.
 
-        When `closing` ends, the logs of all processes are judged.
+        When `closing` ends, the logs of all processes are judged. `adopt` learns of each process when it starts.
         """
         plane = None
         if cluster is None:
@@ -64,6 +71,7 @@ class Bailiwick:
         install(callers, installation)
 
         stack = closing.enter_context(stack_on(cluster, folder, installation))
+        stack.adopt = adopt or stack.adopt
         self = cls(cluster, plane, callers, installation, stack, closing, replicas)
         self.operator = stack.start_operator()
         # All at once: each needs a second to import what it needs.

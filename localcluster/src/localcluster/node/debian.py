@@ -14,6 +14,8 @@ SUITE: Final = "bookworm"
 PACKAGES: Final = "ca-certificates,python3-venv"
 # The time of every file: the earliest that an archive in ZIP's form can state, 1980.
 CREATED: Final = 315532800
+# Where packages lie that were got.
+ARCHIVES: Final = "var/cache/apt/archives"
 # Downloads, lists and logs; and the backups that tools of Debian make when they change a file.
 _EMPTIED: Final = ("var/cache", "var/lib/apt/lists", "var/log", "run", "tmp")
 _REMOVED: Final = (
@@ -23,7 +25,7 @@ _REMOVED: Final = (
     "etc/apt/sources.list",
 )
 # What starts as its owner or its group, whoever starts it: `su`, `passwd` and the like, which no image of ours runs.
-_LENT_RIGHTS: Final = stat.S_ISUID | stat.S_ISGID
+LENT_RIGHTS: Final = stat.S_ISUID | stat.S_ISGID
 # debootstrap copies those of this machine. A node mounts a pod's own over them.
 _BLANK: Final = ("etc/hostname", "etc/resolv.conf")
 
@@ -32,6 +34,15 @@ def command(debootstrap: str, tree: Path, mirror: str | None) -> list[str]:
     """Return the command that makes the tree; without a mirror, debootstrap has its own."""
     words = [debootstrap, "--variant=minbase", f"--include={PACKAGES}", SUITE, str(tree)]
     return [*words, mirror] if mirror else words
+
+
+def packages_command(debootstrap: str, folder: Path, architecture: str, mirror: str | None) -> list[str]:
+    """Return the command that gets the packages of the tree for another architecture, verified as for the tree.
+
+    Nothing is unpacked. They lie in `ARCHIVES` of the folder.
+    """
+    first, *words = command(debootstrap, folder, mirror)
+    return [first, f"--arch={architecture}", "--download-only", *words]
 
 
 def settle(tree: Path) -> None:
@@ -48,8 +59,8 @@ def settle(tree: Path) -> None:
     for path in tree.rglob("*"):
         mode = path.lstat().st_mode
         # On a folder, what is made in it would get its group. A link has no mode of its own.
-        if mode & _LENT_RIGHTS and not stat.S_ISLNK(mode):
-            path.chmod(stat.S_IMODE(mode) & ~_LENT_RIGHTS)
+        if mode & LENT_RIGHTS and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & ~LENT_RIGHTS)
     # Compiled modules hold the times of their sources. The images have their own, and Python's own image has none.
     for folder in [*tree.rglob("__pycache__")]:
         shutil.rmtree(folder)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -105,6 +106,20 @@ def build_released(progress: Progress, checkout: Path, name: str, archive: Path,
     return image
 
 
+def packages(progress: Progress, architecture: str, base: str) -> Path:
+    """Return the folder of the packages that a base is made of, for another architecture, as Debian calls that.
+
+    `base` is the digest of the layer: Debian may have other versions later. Raises `NodeNeedsError`, `BuildError`.
+    """
+    folder = _folder()
+    found = folder / f"packages-{architecture}-{base.removeprefix('sha256:')[:16]}"
+    if not found.is_dir():
+        needs.require((*needs.NODE, *needs.IMAGES), what="Getting packages")
+        with locked(folder / "lock", lambda: progress.say("Another process is building images: waiting for it.")):
+            _Workshop(folder, progress).get_packages(architecture, found)
+    return found
+
+
 def reference(name: str) -> str:
     """Return what pods call an image."""
     return f"localhost/bailiwick-{name}:{TAG}"
@@ -180,6 +195,21 @@ class _Workshop:
         base = self._base()
         with self._progress.step(f"Building {image.reference}"), _secrets(self._folder, mounted=True) as mounts:
             self._archive(image, base, *mounts, context)
+
+    def get_packages(self, architecture: str, found: Path) -> None:
+        if found.is_dir():
+            return
+        with (
+            self._progress.step(f"Getting Debian's packages for {architecture} with debootstrap"),
+            tempfile.TemporaryDirectory(prefix=".packages-", dir=self._folder) as temporary,
+        ):
+            mirror = os.environ.get("BAILIWICK_DEBIAN_MIRROR")
+            debootstrap = str(needs.find("debootstrap"))
+            self._run(debian.packages_command(debootstrap, Path(temporary), architecture, mirror))
+            # Those of an earlier base are of no use.
+            for earlier in self._folder.glob(f"packages-{architecture}-*"):
+                shutil.rmtree(earlier)
+            Path(temporary, debian.ARCHIVES).replace(found)
 
     def _archive(self, image: Image, base: str, *arguments: str | Path) -> None:
         temporary = image.archive.with_name(f".{image.archive.name}")
